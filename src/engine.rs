@@ -1,0 +1,3 @@
+//! The decisions: pure, std only, time is a parameter.
+
+pub mod plan;

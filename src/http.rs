@@ -1,0 +1,46 @@
+//! The one place where HTTP clients are built: one TLS stack, the same limits for all.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+/// How long a connection may take to come up.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request may take in all.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What we call ourselves.
+pub const USER_AGENT: &str = concat!("goavail/", env!("CARGO_PKG_VERSION"));
+
+/// Makes rustls on ring the process's TLS provider.
+///
+/// reqwest without a built-in provider panics if none was installed, so whoever builds a client
+/// comes by here first. Doing it twice is harmless.
+fn install_tls() {
+    static ONCE: LazyLock<()> = LazyLock::new(|| {
+        // An error means that one is installed already, and then that one serves.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    LazyLock::force(&ONCE);
+}
+
+/// A client that trusts the system's certificate authorities and the bundled ones, so that it works
+/// in an image without any, follows no redirects and gives up after [`REQUEST_TIMEOUT`].
+///
+/// # Errors
+///
+/// If the TLS configuration cannot be built.
+pub fn client() -> reqwest::Result<reqwest::Client> {
+    install_tls();
+    static ROOTS: LazyLock<Arc<Vec<reqwest::Certificate>>> = LazyLock::new(|| {
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        Arc::new(bundled.filter_map(|der| reqwest::Certificate::from_der(der).ok()).collect())
+    });
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_merge(ROOTS.iter().cloned())
+        .build()
+}

@@ -1,0 +1,3 @@
+//! The `goavail` binary.
+
+fn main() {}
