@@ -4,6 +4,11 @@
 //! nothing: which records go is worked out by [`crate::engine::plan`], and retrying is the
 //! worker's.
 
+mod backoff;
+pub mod dry_run;
+pub mod memory;
+pub mod worker;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
@@ -212,4 +217,15 @@ pub trait DnsProvider: Send + Sync + 'static {
         listing: &Listing,
         changes: &Changes,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line.replace(['\n', '\r'], " ")
 }

@@ -1,3 +1,229 @@
 //! The decisions: pure, std only, time is a parameter.
+//!
+//! [`Engine::handle`] is told what happened and when, and answers with what is to be done. It reads
+//! no clock, opens no socket and writes no log, so everything that goavail decides can be played
+//! through in a test. One file a concept:
+//!
+//! - [`watch`]: when to probe an endpoint and what became of each probe; [`rtt`]: when a reply is
+//!   overdue
+//! - [`target`]: replies and losses in a row, and the health that they flip
+//! - [`guard`]: whether this agent may trust what it sees
+//! - [`plan`]: which records to change, and the floor
+//! - `roster`, `probing`, `service`: the engine's own parts: who is watched, from probes to health,
+//!   from health to what the record sets should serve; `view`: what it shows of itself
+//! - [`event`]: what it is told and what it asks for
 
+mod agenda;
+pub mod event;
+pub mod guard;
 pub mod plan;
+mod probing;
+mod roster;
+pub mod rtt;
+mod service;
+pub mod target;
+#[cfg(test)]
+mod tests;
+mod view;
+pub mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use agenda::{Agenda, Item};
+use event::{Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
+use guard::Canary;
+use plan::{Observed, Wish};
+use target::Streaks;
+use watch::Watch;
+
+pub use view::TargetView;
+
+/// A moment on the agent's own clock: the time since it started.
+pub type Moment = Duration;
+
+/// The least lateness that counts as a stall of this process, see [`Fact::Stalled`].
+const LEAST_STALL: Duration = Duration::from_millis(100);
+
+/// Everything the agent knows and decides.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    /// Watched endpoints; a place is empty after its endpoint was removed by a reload.
+    subjects: Vec<Option<Subject>>,
+    targets: BTreeMap<IpAddr, Slot>,
+    canaries: Vec<Slot>,
+    agenda: Agenda,
+    next_seq: u64,
+    /// Probes that have not been answered.
+    in_flight: u32,
+    /// Endpoints whose due probe waits for room.
+    waiting: VecDeque<Slot>,
+    /// How many targets are suspect.
+    suspects: usize,
+    isolated_since: Option<Moment>,
+    /// The zone when it was last read.
+    observed: Observed,
+    /// When the zone was last asked for in advance.
+    prepared: Option<Moment>,
+    /// The wishes that the DNS worker has and has not reported as done.
+    ordered: BTreeMap<IpAddr, Wish>,
+    /// Something changed that may call for another order.
+    unplaced: bool,
+    /// The next order must not rest on an earlier reading.
+    read_again: bool,
+    /// Whether the last thing heard of the provider was a failure.
+    failing: bool,
+    /// Orders to drain that wait for the zone to be read.
+    asked: Vec<DrainOrder>,
+    rehearsal: Option<Rehearsal>,
+}
+
+/// A watched endpoint.
+#[derive(Debug)]
+struct Subject {
+    watch: Watch,
+    /// The earliest moment for which it stands on the agenda.
+    armed: Option<Moment>,
+    /// Why this machine cannot ask it, while that is so.
+    fault: Option<String>,
+    /// Its due probe waits for room.
+    waits: bool,
+    role: Role,
+}
+
+/// Why it is watched.
+#[derive(Debug)]
+enum Role {
+    /// It proves that this agent's own network works.
+    Canary(Canary),
+    /// Its records are managed.
+    Target(Box<Target>),
+}
+
+/// A target: its health, and what was settled about it.
+#[derive(Debug)]
+struct Target {
+    address: IpAddr,
+    streaks: Streaks,
+    /// The verdict.
+    in_service: bool,
+    /// When health or verdict last changed.
+    since: Moment,
+    /// The provider has confirmed the verdict, or nothing is to be done for it.
+    settled: bool,
+    /// Its first confirmation has not yet led to a comparison with DNS.
+    unconfirmed: bool,
+    /// When this agent may act on the verdict, after those before it in rank.
+    act_at: Moment,
+    /// The names at which the floor keeps it.
+    held: Vec<String>,
+    reason: Option<Reason>,
+    drain: Option<Drain>,
+}
+
+/// A target that is treated as dead for a while, on demand.
+#[derive(Debug)]
+struct Rehearsal {
+    target: IpAddr,
+    phase: Phase,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Dead,
+    Reviving,
+    Over,
+}
+
+impl Engine {
+    /// An agent that starts at `now`, with the drains that it remembers.
+    pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
+        let mut engine = Self {
+            settings,
+            subjects: Vec::new(),
+            targets: BTreeMap::new(),
+            canaries: Vec::new(),
+            agenda: Agenda::default(),
+            next_seq: 0,
+            in_flight: 0,
+            waiting: VecDeque::new(),
+            suspects: 0,
+            isolated_since: None,
+            observed: Observed::new(),
+            prepared: None,
+            ordered: BTreeMap::new(),
+            unplaced: false,
+            read_again: false,
+            failing: false,
+            asked: Vec::new(),
+            rehearsal: None,
+        };
+        engine.enroll(now);
+        for (address, drain) in drains {
+            engine.take_up_drain(address, drain, now);
+        }
+        if let Some(pace) = engine.settings.resync_interval {
+            engine.agenda.note(now + pace, Item::Resync);
+        }
+        engine
+    }
+
+    /// Treats `target` as dead from `begin` until it has flipped, then as it is.
+    #[must_use]
+    pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
+        self.rehearsal = Some(Rehearsal { target, phase: Phase::Waiting });
+        self.agenda.note(begin, Item::Rehearsal);
+        self
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// When it wants to be told that time has passed.
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.agenda.next()
+    }
+
+    /// Takes an event in; says what is to be done.
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        let mut out = Vec::new();
+        match event {
+            Event::Tick => {}
+            Event::Answered { slot, seq, answer } => {
+                self.answered(slot, seq, answer, now, &mut out);
+            }
+            Event::Dns(report) => self.dns_reported(report, now, &mut out),
+            Event::Vote { .. } | Event::Peer { .. } => {}
+            Event::Drain(order) => self.drain(order, now, &mut out),
+            Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
+            Event::Reloaded(settings) => self.reload(*settings, now, &mut out),
+        }
+        self.keep_agenda(now, &mut out);
+        self.place_order(now, &mut out);
+        out
+    }
+
+    /// Looks at everything whose moment has come.
+    fn keep_agenda(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let stall = (self.settings.pace.timeout / 2).max(LEAST_STALL);
+        let late = self.agenda.next().map(|due| now.saturating_sub(due)).unwrap_or_default();
+        let deaf = late > stall;
+        if deaf {
+            out.push(Action::Tell(Fact::Stalled { lasted: late }));
+        }
+        while let Some((moment, item)) = self.agenda.take_due(now) {
+            match item {
+                Item::Watch(slot) => self.watch_due(slot, moment, deaf, now, out),
+                Item::Verdict(slot) => self.review(slot, now, out),
+                Item::Held => self.retry_held(),
+                Item::Resync => self.resync(now, out),
+                Item::Rehearsal => self.begin_rehearsal(out),
+            }
+        }
+    }
+}

@@ -63,3 +63,269 @@ pub enum Wish {
     /// asked when it was given.
     WithdrawAnyway,
 }
+
+/// What to change, all sets together, and what has to wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Addresses to create, ascending.
+    pub create: Vec<(SetKey, IpAddr)>,
+    /// Addresses whose records are to be deleted, ascending, every duplicate of each.
+    pub delete: Vec<(SetKey, IpAddr)>,
+    /// Addresses that stay for now, since the floor would be broken.
+    pub held: Vec<(SetKey, IpAddr)>,
+}
+
+impl Plan {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.delete.is_empty()
+    }
+}
+
+/// Works out how to make the sets at `names` serve what is wished for.
+///
+/// Shape: `observed` holds every address at those names, foreign ones too; an address without a wish
+/// is left as it is. Where several addresses are to go and the floor lets only some, the lowest ones
+/// stay: any two agents that know the same then choose the same ones.
+///
+/// Units: `floor` counts distinct addresses that are left in a set, foreign ones included, A and
+/// AAAA apart. Addresses withdrawn by the operator's word do not ask for it.
+pub fn plan(
+    names: &[String],
+    observed: &Observed,
+    wishes: &BTreeMap<IpAddr, Wish>,
+    floor: usize,
+) -> Plan {
+    let none = BTreeSet::new();
+    let mut plan = Plan::default();
+    for name in names {
+        for family in [Family::A, Family::Aaaa] {
+            let key = SetKey { name: name.clone(), family };
+            let there = observed.get(&key).unwrap_or(&none);
+            let wishes = wishes.iter().filter(|(address, _)| Family::of(**address) == family);
+            plan_set(&key, there, wishes, floor, &mut plan);
+        }
+    }
+    plan
+}
+
+/// Plans one set.
+fn plan_set<'a>(
+    key: &SetKey,
+    there: &BTreeSet<IpAddr>,
+    wishes: impl DoubleEndedIterator<Item = (&'a IpAddr, &'a Wish)> + Clone,
+    floor: usize,
+    plan: &mut Plan,
+) {
+    let wished = |wanted: Wish, present: bool| {
+        let fits = move |(address, wish): &(&IpAddr, &Wish)| {
+            **wish == wanted && there.contains(*address) == present
+        };
+        wishes.clone().filter(fits).map(|(address, _)| (key.clone(), *address))
+    };
+    let mut left = there.len();
+    let create: Vec<_> = wished(Wish::Serve, false).collect();
+    left += create.len();
+    let mut delete: Vec<_> = wished(Wish::WithdrawAnyway, true).collect();
+    left -= delete.len();
+    let mut held = Vec::new();
+    for entry in wished(Wish::Withdraw, true).rev() {
+        if left > floor {
+            left -= 1;
+            delete.push(entry);
+        } else {
+            held.push(entry);
+        }
+    }
+    delete.sort();
+    held.sort();
+    plan.create.extend(create);
+    plan.delete.extend(delete);
+    plan.held.extend(held);
+}
+
+/// Which of the addresses that this agent just withdrew have to come back, because somebody else
+/// changed the set at the same moment and the floor is broken.
+///
+/// Shape: `observed` was read after the write; `withdrawn` is what the write took out without the
+/// operator's word. The lowest addresses come back, so that any two agents put back the same ones.
+pub fn repair(
+    observed: &Observed,
+    withdrawn: &[(SetKey, IpAddr)],
+    floor: usize,
+) -> Vec<(SetKey, IpAddr)> {
+    let mut missing: BTreeMap<&SetKey, usize> = BTreeMap::new();
+    for (key, _) in withdrawn {
+        let left = observed.get(key).map_or(0, BTreeSet::len);
+        missing.insert(key, floor.saturating_sub(left));
+    }
+    let gone = |(key, address): &&(SetKey, IpAddr)| {
+        !observed.get(key).is_some_and(|there| there.contains(address))
+    };
+    let mut candidates: Vec<_> = withdrawn.iter().filter(gone).collect();
+    candidates.sort();
+    candidates.dedup();
+    let mut back = Vec::new();
+    for (key, address) in candidates {
+        if let Some(wanted) = missing.get_mut(key).filter(|wanted| **wanted > 0) {
+            *wanted -= 1;
+            back.push((key.clone(), *address));
+        }
+    }
+    back
+}
+
+/// At which names the floor would be broken if `address` went now.
+pub fn floor_breaks(
+    names: &[String],
+    observed: &Observed,
+    address: IpAddr,
+    floor: usize,
+) -> Vec<String> {
+    let family = Family::of(address);
+    let breaks = |name: &&String| {
+        let key = SetKey { name: (*name).clone(), family };
+        let there = observed.get(&key);
+        there.is_some_and(|there| there.contains(&address) && there.len() <= floor)
+    };
+    names.iter().filter(breaks).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NAME: &str = "www.example.com";
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn key() -> SetKey {
+        SetKey { name: NAME.into(), family: Family::A }
+    }
+
+    fn set(last: &[u8]) -> Observed {
+        Observed::from([(key(), last.iter().map(|n| ip(*n)).collect())])
+    }
+
+    fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
+        let last = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => v4.octets()[3],
+            IpAddr::V6(v6) => v6.octets()[15],
+        };
+        entries.iter().map(|(_, address)| last(address)).collect()
+    }
+
+    /// `wishes`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+    fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
+        let wish = |word: &str| {
+            let (sign, last) = word.split_at(1);
+            let wish = match sign {
+                "+" => Wish::Serve,
+                "-" => Wish::Withdraw,
+                _ => Wish::WithdrawAnyway,
+            };
+            (ip(last.parse().unwrap()), wish)
+        };
+        words.split_whitespace().map(wish).collect()
+    }
+
+    #[test]
+    fn a_plan_changes_what_is_wished_for_and_nothing_else() {
+        // what is there, the wishes, the floor; then created, deleted, held
+        type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
+        let cases: [Row; 11] = [
+            ("a dead address goes", &[1, 2], "-1", 0, [&[], &[1], &[]]),
+            ("without a floor even the last one goes", &[1], "-1", 0, [&[], &[1], &[]]),
+            ("the floor keeps the last one", &[1], "-1", 1, [&[], &[], &[1]]),
+            ("a foreign address counts towards the floor", &[1, 9], "-1", 1, [&[], &[1], &[]]),
+            ("the lowest of two stays", &[1, 2], "-1 -2", 1, [&[], &[2], &[1]]),
+            ("one that comes back makes room", &[1], "-1 +2", 1, [&[2], &[1], &[]]),
+            ("what is there is not created again", &[1, 2], "+1 +2", 1, [&[], &[], &[]]),
+            ("what is gone is not deleted again", &[2], "-1", 1, [&[], &[], &[]]),
+            ("no wish, no change", &[1, 2, 9], "", 1, [&[], &[], &[]]),
+            ("the operator's word does not ask the floor", &[1], "!1", 1, [&[], &[1], &[]]),
+            ("but it leaves less for the others", &[1, 2, 3], "!3 -1 -2", 1, [&[], &[2, 3], &[1]]),
+        ];
+        for (name, there, words, floor, [create, delete, held]) in cases {
+            let plan = plan(&[NAME.into()], &set(there), &wishes(words), floor);
+            assert_eq!(lasts(&plan.create), create, "{name}: create");
+            assert_eq!(lasts(&plan.delete), delete, "{name}: delete");
+            assert_eq!(lasts(&plan.held), held, "{name}: held");
+        }
+    }
+
+    #[test]
+    fn the_families_are_planned_apart() {
+        let v6: IpAddr = "2001:db8::1".parse().unwrap();
+        let mut observed = set(&[1]);
+        observed.insert(SetKey { family: Family::Aaaa, ..key() }, BTreeSet::from([v6]));
+        let wishes = BTreeMap::from([(ip(1), Wish::Withdraw), (v6, Wish::Withdraw)]);
+        let plan = plan(&[NAME.into()], &observed, &wishes, 1);
+        assert_eq!((plan.delete.len(), plan.held.len()), (0, 2));
+    }
+
+    #[test]
+    fn two_agents_that_emptied_a_set_put_the_same_address_back() {
+        let both = [(key(), ip(2)), (key(), ip(1))];
+        assert_eq!(lasts(&repair(&set(&[]), &both, 1)), [1]);
+        assert_eq!(lasts(&repair(&set(&[]), &both[..1], 1)), [2], "it knows of its own only");
+        assert_eq!(lasts(&repair(&set(&[7]), &both, 1)), [0u8; 0], "the floor stands");
+        assert_eq!(lasts(&repair(&set(&[1]), &both, 2)), [2], "one is back already");
+    }
+
+    #[test]
+    fn a_drain_is_told_where_the_floor_would_break() {
+        let names = [NAME.to_owned(), "api.example.com".to_owned()];
+        assert_eq!(floor_breaks(&names, &set(&[1, 2]), ip(1), 2), [NAME.to_owned()]);
+        assert!(floor_breaks(&names, &set(&[1, 2]), ip(1), 1).is_empty());
+        assert!(floor_breaks(&names, &set(&[2]), ip(1), 1).is_empty(), "it is not there anyway");
+    }
+
+    fn apply(observed: &Observed, plan: &Plan) -> Observed {
+        let mut after = observed.clone();
+        for (key, address) in &plan.delete {
+            after.entry(key.clone()).or_default().remove(address);
+        }
+        for (key, address) in &plan.create {
+            after.entry(key.clone()).or_default().insert(*address);
+        }
+        after
+    }
+
+    proptest! {
+        #[test]
+        fn any_plan_is_safe_and_final(
+            there in proptest::collection::btree_set(0u8..12, 0..10),
+            wished in proptest::collection::btree_map(0u8..8, 0u8..3, 0..8),
+            floor in 0usize..5,
+        ) {
+            let kinds = [Wish::Serve, Wish::Withdraw, Wish::WithdrawAnyway];
+            let wishes: BTreeMap<_, _> =
+                wished.iter().map(|(last, kind)| (ip(*last), kinds[usize::from(*kind)])).collect();
+            let before = set(&there.iter().copied().collect::<Vec<_>>());
+            let names = [NAME.to_owned()];
+            let first = plan(&names, &before, &wishes, floor);
+            let after = apply(&before, &first);
+            let again = plan(&names, &after, &wishes, floor);
+            prop_assert!(again.is_empty(), "planning again: {again:?}");
+            let (was, is) = (&before[&key()], &after[&key()]);
+            for foreign in was.iter().filter(|address| !wishes.contains_key(address)) {
+                prop_assert!(is.contains(foreign), "{foreign} is foreign and was touched");
+            }
+            let anyway = |address: &&IpAddr| wishes.get(address) == Some(&Wish::WithdrawAnyway);
+            let forced = was.iter().filter(anyway).count();
+            let asked = first.delete.len() - forced;
+            prop_assert!(asked == 0 || is.len() >= floor, "the floor is broken: {is:?}");
+            for (address, wish) in &wishes {
+                let served = is.contains(address);
+                prop_assert!(*wish != Wish::Serve || served, "{address} is missing");
+                let held = first.held.contains(&(key(), *address));
+                prop_assert!(*wish != Wish::Withdraw || served == held, "{address}");
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! From probes to health: sending, judging, suspecting, and asking the canaries.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::event::{Act, Action, Answer, Fact, ProbeRequest, Reason, Slot};
+use super::guard::{self, Canary, Evidence};
+use super::target::Health;
+use super::watch::{Judged, Outcome};
+use super::{Engine, Item, Moment, Phase, Role, Subject, Target};
+
+/// The zone is read in advance no more often than this.
+const PREPARE_EVERY: Duration = Duration::from_secs(30);
+
+/// How much longer than the timeout the prober listens for a late reply, at most.
+const LATE_WINDOW: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Looks after one endpoint: overdue replies, probes whose time is up, the next probe.
+    pub(super) fn watch_due(
+        &mut self,
+        slot: Slot,
+        moment: Moment,
+        deaf: bool,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let pace = self.settings.pace;
+        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        if subject.armed != Some(moment) {
+            return;
+        }
+        subject.armed = None;
+        for judged in subject.watch.expire(now, pace, deaf) {
+            self.judged(slot, judged, None, now, out);
+        }
+        if !deaf && self.is_overdue(slot, now) {
+            self.suspect(slot, true, now);
+        }
+        self.send_if_due(slot, now, out);
+        self.arm(slot);
+    }
+
+    /// Puts an endpoint on the agenda for its next moment, unless it stands there already.
+    pub(super) fn arm(&mut self, slot: Slot) {
+        let pace = self.settings.pace;
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let wake = subject.watch.wake(pace);
+        if subject.armed.is_none_or(|armed| wake < armed) {
+            subject.armed = Some(wake);
+            self.agenda.note(wake, Item::Watch(slot));
+        }
+    }
+
+    /// Whether a target that is not down misses a reply by its own measure.
+    fn is_overdue(&self, slot: Slot, now: Moment) -> bool {
+        let Some(Subject { watch, role: Role::Target(target), .. }) = &self.subjects[slot] else {
+            return false;
+        };
+        target.streaks.health() != Health::Down && watch.is_overdue(now, self.settings.pace)
+    }
+
+    fn send_if_due(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        let pace = self.settings.pace;
+        let room = self.settings.most_in_flight.is_none_or(|most| self.in_flight < most.get());
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if !subject.watch.is_due(now) {
+            return;
+        }
+        if !room {
+            // An answer calls it sooner than that.
+            subject.watch.put_off(now + pace.interval);
+            if !std::mem::replace(&mut subject.waits, true) {
+                self.waiting.push_back(slot);
+            }
+            return;
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.in_flight += 1;
+        subject.watch.send(seq, now, pace);
+        out.push(Action::Probe(ProbeRequest {
+            slot,
+            seq,
+            endpoint: subject.watch.endpoint,
+            flow: subject.watch.flow(),
+            patience: pace.timeout + pace.timeout.min(LATE_WINDOW),
+        }));
+    }
+
+    /// Gives the room of an answered probe to whoever waits for it.
+    fn let_next_in(&mut self, now: Moment, out: &mut Vec<Action>) {
+        while let Some(slot) = self.waiting.pop_front() {
+            if let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut)
+                && std::mem::replace(&mut subject.waits, false)
+            {
+                subject.watch.put_off(now);
+                self.send_if_due(slot, now, out);
+                self.arm(slot);
+                return;
+            }
+        }
+    }
+
+    /// A probe came to its end.
+    pub(super) fn answered(
+        &mut self,
+        slot: Slot,
+        seq: u64,
+        answer: Answer,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if !self.waiting.is_empty() {
+            self.let_next_in(now, out);
+        }
+        if self.is_played_dead(slot) && !matches!(answer, Answer::Fault(_)) {
+            return;
+        }
+        let timeout = self.settings.pace.timeout;
+        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        match answer {
+            Answer::Reply(rtt) => match subject.watch.sent(seq) {
+                Some(sent) if rtt <= timeout => self.heard(slot, seq, sent, rtt, now, out),
+                _ => {
+                    let endpoint = subject.watch.endpoint;
+                    out.push(Action::Tell(Fact::Late { endpoint, rtt }));
+                    self.lost(slot, seq, now, out);
+                }
+            },
+            Answer::Unreachable(_) | Answer::Silence => self.lost(slot, seq, now, out),
+            Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
+        }
+        self.arm(slot);
+    }
+
+    /// A reply in time.
+    fn heard(
+        &mut self,
+        slot: Slot,
+        seq: u64,
+        sent: Moment,
+        rtt: Duration,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(judged) = subject.watch.judge(seq, Outcome::Reply) else { return };
+        subject.watch.rtt.measure(rtt);
+        subject.watch.last_rtt = Some(rtt);
+        if let Role::Target(target) = &mut subject.role {
+            // What the prober measured may be a little longer than the time that we know passed.
+            target.streaks.hear((sent + rtt).min(now));
+        }
+        self.asked_in_vain(slot, None, out);
+        self.suspect(slot, false, now);
+        self.judged(slot, judged, Some(rtt), now, out);
+    }
+
+    fn lost(&mut self, slot: Slot, seq: u64, now: Moment, out: &mut Vec<Action>) {
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
+            self.asked_in_vain(slot, None, out);
+            self.judged(slot, judged, None, now, out);
+        }
+    }
+
+    fn faulted(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
+        self.asked_in_vain(slot, Some(what), out);
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
+            self.judged(slot, judged, None, now, out);
+        }
+    }
+
+    /// Says once that this machine cannot ask, and once that it can again.
+    fn asked_in_vain(&mut self, slot: Slot, fault: Option<String>, out: &mut Vec<Action>) {
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if subject.fault == fault {
+            return;
+        }
+        let endpoint = subject.watch.endpoint;
+        subject.fault.clone_from(&fault);
+        out.push(Action::Tell(match fault {
+            Some(what) => Fact::Faulty { endpoint, what },
+            None => Fact::FaultOver { endpoint },
+        }));
+    }
+
+    /// Counts one probe that was judged.
+    fn judged(
+        &mut self,
+        slot: Slot,
+        judged: Judged,
+        rtt: Option<Duration>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        out.push(Action::Tell(Fact::Judged { slot, outcome: judged.outcome, rtt }));
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        match &mut subject.role {
+            Role::Canary(canary) => {
+                let newest = match judged.outcome {
+                    Outcome::Reply => &mut canary.answered,
+                    Outcome::Loss | Outcome::Fault => &mut canary.missed,
+                };
+                *newest = (*newest).max(Some(judged.sent));
+                while subject.watch.settle().is_some() {}
+                self.canary_judged(judged.outcome, now, out);
+            }
+            Role::Target(target) => {
+                let counts = judged.outcome == Outcome::Loss && target.streaks.lose(judged.sent);
+                let down = target.streaks.health() == Health::Down;
+                if counts && !down {
+                    self.suspect(slot, true, now);
+                    self.prepare(slot, now, out);
+                }
+                self.count_settled(slot, now, out);
+                self.weigh_losses(slot, now, out);
+            }
+        }
+    }
+
+    /// Counts towards recovery what is settled, in the order of sending.
+    fn count_settled(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        let thresholds = self.settings.thresholds;
+        loop {
+            let Some(Subject { watch, role: Role::Target(target), .. }) = &mut self.subjects[slot]
+            else {
+                return;
+            };
+            let Some(outcome) = watch.settle() else { return };
+            let from = target.streaks.health();
+            if outcome != Outcome::Fault
+                && target.streaks.count_in_order(outcome == Outcome::Reply, thresholds)
+            {
+                self.flipped(slot, from, now, out);
+            }
+        }
+    }
+
+    /// Flips a target down if its run of losses is complete and evidence.
+    pub(super) fn weigh_losses(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        let thresholds = self.settings.thresholds;
+        let Some(target) = self.target(slot) else { return };
+        if !target.streaks.is_missing(thresholds) {
+            return;
+        }
+        let began = target.streaks.run_began().unwrap_or(now);
+        match guard::weigh(self.canaries(), began) {
+            Evidence::Proven => {
+                let Some(target) = self.target_mut(slot) else { return };
+                let from = target.streaks.health();
+                target.streaks.flip_down();
+                self.suspect(slot, false, now);
+                self.flipped(slot, from, now, out);
+            }
+            Evidence::Pending => {}
+            Evidence::Absent if self.isolated_since.is_none() => self.begin_isolation(now, out),
+            Evidence::Absent if target.reason != Some(Reason::Isolated) => {
+                self.review(slot, now, out);
+            }
+            Evidence::Absent => {}
+        }
+    }
+
+    fn canaries(&self) -> impl Iterator<Item = Canary> {
+        let subjects = self.canaries.iter().filter_map(|slot| self.subjects[*slot].as_ref());
+        subjects.filter_map(|subject| match subject.role {
+            Role::Canary(canary) => Some(canary),
+            Role::Target(_) => None,
+        })
+    }
+
+    /// A canary answered or did not: complete runs of losses may be evidence now, or not.
+    fn canary_judged(&mut self, outcome: Outcome, now: Moment, out: &mut Vec<Action>) {
+        if outcome == Outcome::Reply {
+            self.end_isolation(now, out);
+        }
+        if self.suspects > 0 {
+            for slot in self.targets.values().copied().collect::<Vec<_>>() {
+                self.weigh_losses(slot, now, out);
+            }
+        }
+    }
+
+    fn begin_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.isolated_since = Some(now);
+        let thresholds = self.settings.thresholds;
+        let missing = self.targets.iter().filter(|(_, slot)| {
+            self.target(**slot).is_some_and(|target| target.streaks.is_missing(thresholds))
+        });
+        let missing = missing.map(|(address, _)| *address).collect();
+        out.push(Action::Tell(Fact::Isolated { missing }));
+        self.review_all(now, out);
+    }
+
+    /// Ends isolation, if there is any: every run of losses starts from zero.
+    pub(super) fn end_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let Some(since) = self.isolated_since.take() else { return };
+        for subject in self.subjects.iter_mut().flatten() {
+            if let Role::Target(target) = &mut subject.role {
+                target.streaks.start_losses_over(now);
+            }
+        }
+        out.push(Action::Tell(Fact::IsolationOver { lasted: now.saturating_sub(since) }));
+        self.review_all(now, out);
+    }
+
+    /// Makes a target suspect or clears it; the canaries keep step.
+    fn suspect(&mut self, slot: Slot, suspect: bool, now: Moment) {
+        let pace = self.settings.pace;
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if !matches!(subject.role, Role::Target(_))
+            || !subject.watch.set_suspect(suspect, now, pace)
+        {
+            return;
+        }
+        if suspect {
+            self.suspects += 1;
+        } else {
+            self.suspects = self.suspects.saturating_sub(1);
+        }
+        self.arm(slot);
+        self.pace_canaries(now);
+    }
+
+    /// Canaries are probed at the retry interval while any target is suspect.
+    pub(super) fn pace_canaries(&mut self, now: Moment) {
+        let pace = self.settings.pace;
+        let suspect = self.suspects > 0;
+        for slot in self.canaries.clone() {
+            if let Some(subject) = self.subjects[slot].as_mut()
+                && subject.watch.set_suspect(suspect, now, pace)
+            {
+                self.arm(slot);
+            }
+        }
+    }
+
+    /// Has the zone read before it is needed.
+    fn prepare(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        let in_service = self.target(slot).is_some_and(|target| target.in_service);
+        let recent = self.prepared.is_some_and(|at| now < at + PREPARE_EVERY);
+        if in_service && !recent {
+            self.prepared = Some(now);
+            out.push(Action::Prepare);
+        }
+    }
+
+    /// A target's health changed.
+    fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
+        let Some(target) = self.target_mut(slot) else { return };
+        target.since = now;
+        let (target, to, streaks) = (target.address, target.streaks.health(), &target.streaks);
+        let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
+        let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
+        out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for }));
+        self.review(slot, now, out);
+        self.play_on(target, to, out);
+    }
+
+    pub(super) fn target(&self, slot: Slot) -> Option<&Target> {
+        match &self.subjects.get(slot)?.as_ref()?.role {
+            Role::Target(target) => Some(target),
+            Role::Canary(_) => None,
+        }
+    }
+
+    pub(super) fn target_mut(&mut self, slot: Slot) -> Option<&mut Target> {
+        match &mut self.subjects.get_mut(slot)?.as_mut()?.role {
+            Role::Target(target) => Some(target),
+            Role::Canary(_) => None,
+        }
+    }
+
+    /// Begins to treat the rehearsed target as dead.
+    pub(super) fn begin_rehearsal(&mut self, out: &mut Vec<Action>) {
+        if let Some(rehearsal) = &mut self.rehearsal
+            && rehearsal.phase == Phase::Waiting
+        {
+            rehearsal.phase = Phase::Dead;
+            let target = rehearsal.target;
+            out.push(Action::Tell(Fact::Rehearsal { target, act: Act::Dead }));
+        }
+    }
+
+    fn is_played_dead(&self, slot: Slot) -> bool {
+        self.rehearsal.as_ref().is_some_and(|rehearsal| {
+            rehearsal.phase == Phase::Dead && self.targets.get(&rehearsal.target) == Some(&slot)
+        })
+    }
+
+    /// The rehearsed target flipped: on to the next act.
+    fn play_on(&mut self, target: IpAddr, to: Health, out: &mut Vec<Action>) {
+        let Some(rehearsal) = self.rehearsal.as_mut().filter(|play| play.target == target) else {
+            return;
+        };
+        let act = match (&rehearsal.phase, to) {
+            (Phase::Dead, Health::Down) => {
+                rehearsal.phase = Phase::Reviving;
+                Act::Alive
+            }
+            (Phase::Reviving, Health::Up) => {
+                rehearsal.phase = Phase::Over;
+                Act::Over
+            }
+            _ => return,
+        };
+        out.push(Action::Tell(Fact::Rehearsal { target, act }));
+    }
+}

@@ -1,0 +1,157 @@
+//! Who is watched: enrolled at the start and at every reload.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::event::{Action, Settings, Slot};
+use super::guard::Canary;
+use super::target::Streaks;
+use super::watch::{Endpoint, Watch};
+use super::{Engine, Item, Moment, Role, Subject, Target};
+
+impl Target {
+    fn new(address: IpAddr, now: Moment) -> Self {
+        Self {
+            address,
+            streaks: Streaks::default(),
+            in_service: true,
+            since: now,
+            settled: true,
+            unconfirmed: true,
+            act_at: now,
+            held: Vec::new(),
+            reason: None,
+            drain: None,
+        }
+    }
+}
+
+/// The place of the `index`th of `count` schedules within the interval, so that they do not fire
+/// at once. `shift` moves all of them by a part of the gap between two.
+fn spread(interval: Duration, index: usize, count: usize, shift: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    interval.mul_f64((index as f64 + shift) / count.max(1) as f64)
+}
+
+impl Engine {
+    /// Watches exactly what the settings name. Whatever stays keeps its counters and its state;
+    /// the records of what goes are left as they are.
+    pub(super) fn enroll(&mut self, now: Moment) {
+        let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
+        for slot in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
+            self.subjects[slot.1] = None;
+        }
+        let (port, interval) = (self.settings.port, self.settings.pace.interval);
+        let count = keep.len();
+        for (index, address) in self.settings.targets.clone().into_iter().enumerate() {
+            let first = now + spread(interval, index, count, 0.0);
+            let endpoint = Endpoint { address, port };
+            if let Some(slot) = self.targets.get(&address).copied() {
+                self.move_watch(slot, endpoint, first, now);
+            } else {
+                let role = Role::Target(Box::new(Target::new(address, now)));
+                let slot = self.watch(endpoint, first, role);
+                self.targets.insert(address, slot);
+            }
+        }
+        self.enroll_canaries(now);
+        self.suspects = self.count_suspects();
+    }
+
+    fn enroll_canaries(&mut self, now: Moment) {
+        let wanted = self.settings.canaries.clone();
+        let before = std::mem::take(&mut self.canaries);
+        let (interval, count) = (self.settings.pace.interval, wanted.len());
+        let is_at = |engine: &Self, slot: Slot, endpoint: Endpoint| {
+            engine.subjects[slot].as_ref().is_some_and(|subject| subject.watch.endpoint == endpoint)
+        };
+        for (index, endpoint) in wanted.into_iter().enumerate() {
+            let first = now + spread(interval, index, count, 0.5);
+            let slot = before.iter().copied().find(|slot| is_at(self, *slot, endpoint));
+            let slot = match slot {
+                Some(slot) => {
+                    self.move_watch(slot, endpoint, first, now);
+                    slot
+                }
+                None => self.watch(endpoint, first, Role::Canary(Canary::default())),
+            };
+            self.canaries.push(slot);
+        }
+        for slot in before {
+            if !self.canaries.contains(&slot) {
+                self.subjects[slot] = None;
+            }
+        }
+    }
+
+    /// Begins to watch `endpoint`.
+    fn watch(&mut self, endpoint: Endpoint, first: Moment, role: Role) -> Slot {
+        let watch = Watch::new(endpoint, first);
+        let subject = Subject { watch, armed: Some(first), fault: None, waits: false, role };
+        let free = self.subjects.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.subjects.len());
+        if slot == self.subjects.len() {
+            self.subjects.push(Some(subject));
+        } else {
+            self.subjects[slot] = Some(subject);
+        }
+        self.agenda.note(first, Item::Watch(slot));
+        slot
+    }
+
+    /// Goes on watching with another schedule or port.
+    fn move_watch(&mut self, slot: Slot, endpoint: Endpoint, first: Moment, now: Moment) {
+        let pace = self.settings.pace;
+        if let Some(subject) = &mut self.subjects[slot] {
+            subject.watch.endpoint = endpoint;
+            subject.watch.reschedule(first, now, pace);
+            subject.armed = None;
+        }
+        self.arm(slot);
+    }
+
+    fn count_suspects(&self) -> usize {
+        let slots = self.targets.values();
+        slots
+            .filter_map(|slot| self.subjects[*slot].as_ref())
+            .filter(|s| s.watch.is_suspect())
+            .count()
+    }
+
+    /// Works by other settings from now on.
+    pub(super) fn reload(&mut self, settings: Settings, now: Moment, out: &mut Vec<Action>) {
+        let resync = settings.resync_interval;
+        let begins = resync.is_some() && resync != self.settings.resync_interval;
+        let had_canaries = !self.canaries.is_empty();
+        self.settings = settings;
+        self.enroll(now);
+        if begins && let Some(pace) = resync {
+            self.agenda.note(now + pace, Item::Resync);
+        }
+        if had_canaries && self.canaries.is_empty() {
+            self.end_isolation(now, out);
+        }
+        let gone = |address: &IpAddr| !self.targets.contains_key(address);
+        self.ordered.retain(|address, _| !gone(address));
+        self.unplaced = true;
+        for slot in self.targets.values().copied().collect::<Vec<_>>() {
+            self.weigh_losses(slot, now, out);
+            self.review(slot, now, out);
+        }
+        self.pace_canaries(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_spread_over_the_interval_and_never_share_a_moment() {
+        let second = Duration::from_secs(1);
+        let starts: Vec<_> = (0..4).map(|n| spread(second, n, 4, 0.0).as_millis()).collect();
+        assert_eq!(starts, [0, 250, 500, 750]);
+        assert_eq!(spread(second, 0, 1, 0.5).as_millis(), 500, "a canary lies between");
+    }
+}

@@ -1,0 +1,73 @@
+//! When a reply is overdue by a target's own measure.
+
+use std::time::Duration;
+
+/// The least time after which a reply can be called overdue.
+pub const LEAST_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Smoothed round-trip time and its variation.
+///
+/// Source: RFC 6298, section 2: gains 1/8 and 1/4, patience SRTT + 4 × RTTVAR. The least value
+/// is ours ([`LEAST_PATIENCE`]), for an overdue reply here only quickens the next probe.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RoundTrip {
+    /// SRTT and RTTVAR in seconds, once anything was measured.
+    estimate: Option<(f64, f64)>,
+}
+
+impl RoundTrip {
+    /// Takes one measured round trip in.
+    pub fn measure(&mut self, rtt: Duration) {
+        let sample = rtt.as_secs_f64();
+        self.estimate = Some(match self.estimate {
+            None => (sample, sample / 2.0),
+            Some((smoothed, variation)) => (
+                smoothed + (sample - smoothed) / 8.0,
+                variation + ((smoothed - sample).abs() - variation) / 4.0,
+            ),
+        });
+    }
+
+    /// How long after sending a reply is overdue; `None` before the first measurement.
+    pub fn patience(&self) -> Option<Duration> {
+        let (smoothed, variation) = self.estimate?;
+        Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(LEAST_PATIENCE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(samples_ms: &[u64]) -> Option<Duration> {
+        let mut rtt = RoundTrip::default();
+        samples_ms.iter().for_each(|ms| rtt.measure(Duration::from_millis(*ms)));
+        rtt.patience()
+    }
+
+    #[test]
+    fn patience_follows_the_targets_own_measure() {
+        let ms = |n| Some(Duration::from_millis(n));
+        let cases = [
+            ("nothing measured, nothing overdue", &[][..], None),
+            ("the first sample counts three times", &[100][..], ms(300)),
+            ("a near target is given the least patience", &[1, 1, 1][..], ms(50)),
+            ("zero is no trap", &[0][..], ms(50)),
+        ];
+        for (name, samples, want) in cases {
+            assert_eq!(after(samples), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_steady_target_is_soon_given_little_more_than_its_round_trip() {
+        let patience = after(&[200; 60]).unwrap();
+        assert!(patience < Duration::from_millis(201), "{patience:?}");
+    }
+
+    #[test]
+    fn an_unsteady_target_is_given_room() {
+        let patience = after(&[100, 300].repeat(30)).unwrap();
+        assert!(patience > Duration::from_millis(500), "{patience:?}");
+    }
+}

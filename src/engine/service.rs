@@ -1,0 +1,383 @@
+//! From health to what the record sets should serve: verdicts, guards, drains, orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::event::{
+    Action, DnsReport, Drain, DrainOrder, DrainRefusal, Fact, Gone, Order, Reason, Settings, Slot,
+};
+use super::plan::{self, SetKey, Wish};
+use super::target::Health;
+use super::{Engine, Item, Moment, Target};
+
+/// How soon to ask again whether the floor still keeps an address in.
+const HELD_RETRY: Duration = Duration::from_secs(15);
+
+/// What is to be done about a target now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ruling {
+    /// Nothing; what was settled before stands.
+    Keep,
+    /// Nothing, though its health asks for something.
+    Refuse(Reason, String),
+    /// It belongs into DNS or out of it.
+    Settle { in_service: bool, agreeing: Vec<String>, after: Duration },
+}
+
+impl Engine {
+    /// Rules on one target by its health, the operator's word and the guards.
+    fn rule(&self, target: &Target) -> Ruling {
+        if target.drain.is_some() {
+            return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
+        }
+        let in_service = match target.streaks.health() {
+            Health::AssumedUp => return Ruling::Keep,
+            Health::Up => true,
+            Health::Down => false,
+        };
+        if !in_service && self.isolated_since.is_some() {
+            return Ruling::Refuse(Reason::Isolated, "no canary answers".into());
+        }
+        Ruling::Settle { in_service, agreeing: vec![], after: Duration::ZERO }
+    }
+
+    pub(super) fn review_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for slot in self.targets.values().copied().collect::<Vec<_>>() {
+            self.review(slot, now, out);
+        }
+    }
+
+    /// Settles what is to be done about one target, and says what changed.
+    pub(super) fn review(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        self.unplaced = true;
+        self.end_drain_in_time(slot, now, out);
+        let Some(target) = self.target(slot) else { return };
+        let ruling = self.rule(target);
+        let Some(target) = self.target_mut(slot) else { return };
+        if let Ruling::Settle { in_service, agreeing, after } = ruling.clone() {
+            if target.in_service != in_service {
+                target.in_service = in_service;
+                target.since = now;
+                target.settled = false;
+                target.act_at = now + after;
+                target.held.clear();
+                out.push(Action::Tell(Fact::Verdict {
+                    target: target.address,
+                    in_service,
+                    by_hand: target.drain.is_some(),
+                    agreeing,
+                    after,
+                }));
+            } else if in_service && target.unconfirmed && target.streaks.health() == Health::Up {
+                // An agent that was restarted after a withdrawal heals it here.
+                target.settled = false;
+                target.act_at = now + after;
+            }
+            if target.streaks.health() != Health::AssumedUp {
+                target.unconfirmed = false;
+            }
+            if target.act_at > now {
+                let act_at = target.act_at;
+                self.agenda.note(act_at, Item::Verdict(slot));
+            }
+        }
+        self.give_reason(slot, &ruling, out);
+    }
+
+    /// Says once when a refusal begins and once when it ends.
+    fn give_reason(&mut self, slot: Slot, ruling: &Ruling, out: &mut Vec<Action>) {
+        let dry_run = self.settings.dry_run;
+        let isolated = self.isolated_since.is_some();
+        let thresholds = self.settings.thresholds;
+        let Some(target) = self.target_mut(slot) else { return };
+        let (reason, detail) = match ruling {
+            _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
+            Ruling::Refuse(reason, detail) if target.in_service || !target.settled => {
+                (Some(*reason), detail.clone())
+            }
+            _ if isolated && target.streaks.is_missing(thresholds) => {
+                (Some(Reason::Isolated), "no canary answers".into())
+            }
+            _ if !target.held.is_empty() => {
+                (Some(Reason::Floor), format!("still in service at {}", target.held.join(", ")))
+            }
+            _ if !target.in_service && dry_run && target.settled => {
+                (Some(Reason::DryRun), "nothing is written in dry-run".into())
+            }
+            _ => (None, String::new()),
+        };
+        let before = std::mem::replace(&mut target.reason, reason);
+        let target = target.address;
+        if before == reason {
+            return;
+        }
+        if let Some(reason) = before {
+            out.push(Action::Tell(Fact::RefusalOver { target, reason }));
+        }
+        if let Some(reason) = reason {
+            out.push(Action::Tell(Fact::Refused { target, reason, detail }));
+        }
+    }
+
+    /// What is wished for one target now, whether or not it is already so.
+    fn wish(&self, target: &Target, now: Moment) -> Option<Wish> {
+        let Ruling::Settle { in_service, .. } = self.rule(target) else { return None };
+        if in_service != target.in_service || target.act_at > now {
+            return None;
+        }
+        Some(match (in_service, &target.drain) {
+            (true, _) => Wish::Serve,
+            (false, None) => Wish::Withdraw,
+            (false, Some(_)) => Wish::WithdrawAnyway,
+        })
+    }
+
+    fn wishes(&self, now: Moment, settled_too: bool) -> BTreeMap<IpAddr, Wish> {
+        let targets = self.targets.values().filter_map(|slot| self.target(*slot));
+        let open = targets.filter(|target| settled_too || !target.settled);
+        open.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
+    }
+
+    /// Orders what is not yet settled, if the worker does not have it in hand already.
+    pub(super) fn place_order(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if !std::mem::replace(&mut self.unplaced, false) {
+            return;
+        }
+        let open = self.wishes(now, false);
+        let new = open.iter().any(|(address, wish)| self.ordered.get(address) != Some(wish));
+        let void = |(address, wish): (&IpAddr, &Wish)| {
+            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
+            target.and_then(|target| self.wish(target, now)) != Some(*wish)
+        };
+        if new || self.ordered.iter().any(void) || (self.read_again && !open.is_empty()) {
+            self.order(open, out);
+        }
+        self.read_again = false;
+    }
+
+    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, out: &mut Vec<Action>) {
+        self.ordered.clone_from(&wishes);
+        let (floor, read_again) = (self.settings.floor, self.read_again);
+        out.push(Action::Reconcile(Order { wishes, floor, read_again }));
+    }
+
+    /// Compares and repairs all that was settled.
+    pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let Some(pace) = self.settings.resync_interval else { return };
+        self.agenda.note(now + pace, Item::Resync);
+        let mut wishes = self.wishes(now, true);
+        wishes.retain(|address, _| {
+            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
+            target.is_some_and(|target| target.drain.is_some() || !target.unconfirmed)
+        });
+        if !wishes.is_empty() {
+            self.read_again = true;
+            self.order(wishes, out);
+            self.read_again = false;
+        }
+    }
+
+    /// Asks again whether the floor still keeps anything in.
+    pub(super) fn retry_held(&mut self) {
+        let mut targets = self.targets.values().filter_map(|slot| self.target(*slot));
+        if targets.any(|target| !target.held.is_empty()) {
+            self.read_again = true;
+            self.unplaced = true;
+        }
+    }
+
+    /// The DNS worker reports.
+    pub(super) fn dns_reported(&mut self, report: DnsReport, now: Moment, out: &mut Vec<Action>) {
+        match report {
+            DnsReport::Listed(observed) => {
+                self.observed = observed;
+                let nothing_due = self.ordered.is_empty();
+                self.failing_over(nothing_due, out);
+                for order in std::mem::take(&mut self.asked) {
+                    self.drain_if_floor_allows(order, now, out);
+                }
+            }
+            DnsReport::Applied { withdrawn, restored, took } => {
+                self.failing_over(true, out);
+                self.applied(withdrawn, restored, took, now, out);
+            }
+            DnsReport::Settled { wishes, held } => {
+                self.failing_over(true, out);
+                self.settled(&wishes, &held, now, out);
+            }
+            DnsReport::Failing(problem) => {
+                self.failing = true;
+                for order in std::mem::take(&mut self.asked) {
+                    let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
+                    out.push(Action::DrainAnswered { ticket: order.ticket, answer });
+                }
+                out.push(Action::Tell(Fact::Failing(problem)));
+            }
+        }
+    }
+
+    /// Says once that the provider does as it is asked again.
+    fn failing_over(&mut self, over: bool, out: &mut Vec<Action>) {
+        if over && std::mem::replace(&mut self.failing, false) {
+            out.push(Action::Tell(Fact::FailingOver));
+        }
+    }
+
+    fn settled(
+        &mut self,
+        wishes: &BTreeMap<IpAddr, Wish>,
+        held: &BTreeMap<IpAddr, Vec<String>>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        for (address, wish) in wishes {
+            let Some(slot) = self.targets.get(address).copied() else { continue };
+            if self.target(slot).and_then(|target| self.wish(target, now)) != Some(*wish) {
+                continue;
+            }
+            let names = held.get(address).cloned().unwrap_or_default();
+            let Some(target) = self.target_mut(slot) else { continue };
+            target.settled = names.is_empty();
+            target.held = names;
+            if target.settled {
+                self.ordered.remove(address);
+            }
+            self.review(slot, now, out);
+        }
+        if !held.is_empty() {
+            self.agenda.note(now + HELD_RETRY, Item::Held);
+        }
+    }
+
+    fn applied(
+        &mut self,
+        withdrawn: Vec<(SetKey, IpAddr)>,
+        restored: Vec<(SetKey, IpAddr)>,
+        took: Duration,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let mut gone: BTreeMap<IpAddr, Gone> = BTreeMap::new();
+        for (key, address) in withdrawn {
+            let target = self.targets.get(&address).and_then(|slot| self.target(*slot));
+            gone.entry(address)
+                .or_insert_with(|| Gone {
+                    names: vec![],
+                    losses: target.map_or(0, |target| target.streaks.losses()),
+                    silent_for: target
+                        .and_then(|target| target.streaks.heard())
+                        .map(|heard| now.saturating_sub(heard)),
+                    by_hand: target.is_some_and(|target| target.drain.is_some()),
+                })
+                .names
+                .push(key.name);
+        }
+        let mut back: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+        for (key, address) in restored {
+            back.entry(address).or_default().push(key.name);
+        }
+        let dry_run = self.settings.dry_run;
+        let fact = Fact::Applied { withdrawn: gone, restored: back, took, dry_run };
+        out.push(Action::Tell(fact));
+    }
+
+    /// The operator takes a target out.
+    pub(super) fn drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
+        let ticket = order.ticket;
+        if !self.targets.contains_key(&order.target) {
+            let answer = Err(DrainRefusal::NotATarget);
+            out.push(Action::DrainAnswered { ticket, answer });
+        } else if order.force || self.settings.floor == 0 {
+            self.begin_drain(order, now, out);
+        } else {
+            // Answered when the zone has been read.
+            self.asked.push(order);
+            out.push(Action::Prepare);
+        }
+    }
+
+    fn drain_if_floor_allows(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
+        let Settings { names, floor, .. } = &self.settings;
+        // Those whose withdrawal is on its way will be gone too.
+        let mut left = self.observed.clone();
+        let leaving: BTreeSet<IpAddr> = self
+            .ordered
+            .iter()
+            .filter(|(_, wish)| **wish == Wish::WithdrawAnyway)
+            .map(|(address, _)| *address)
+            .collect();
+        left.values_mut().for_each(|there| there.retain(|address| !leaving.contains(address)));
+        let broken = plan::floor_breaks(names, &left, order.target, *floor);
+        if broken.is_empty() {
+            self.begin_drain(order, now, out);
+        } else {
+            let answer = Err(DrainRefusal::Floor(broken));
+            out.push(Action::DrainAnswered { ticket: order.ticket, answer });
+        }
+    }
+
+    fn begin_drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
+        let drain = Drain { until: order.lasts.map(|lasts| now + lasts), reason: order.reason };
+        self.take_up_drain(order.target, drain.clone(), now);
+        out.push(Action::Tell(Fact::Drained { target: order.target, drain }));
+        out.push(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
+        out.push(Action::Remember(self.drains()));
+        if let Some(slot) = self.targets.get(&order.target).copied() {
+            self.review(slot, now, out);
+        }
+    }
+
+    /// Holds a target out by the operator's word, said now or before a restart.
+    pub(super) fn take_up_drain(&mut self, target: IpAddr, drain: Drain, now: Moment) {
+        let Some(slot) = self.targets.get(&target).copied() else { return };
+        self.agenda.note(drain.until.unwrap_or(now), Item::Verdict(slot));
+        self.agenda.note(now, Item::Verdict(slot));
+        if let Some(target) = self.target_mut(slot) {
+            target.drain = Some(drain);
+            // Whoever was out by verdict before is out by hand now: another wish.
+            target.settled = false;
+            target.act_at = now;
+            target.held.clear();
+        }
+    }
+
+    /// The operator gives a target back.
+    pub(super) fn undrain(
+        &mut self,
+        ticket: u64,
+        target: IpAddr,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let slot = self.targets.get(&target).copied();
+        let answer = match slot.and_then(|slot| self.target_mut(slot)) {
+            None => Err(DrainRefusal::NotATarget),
+            Some(target) => target.drain.take().map(|_| ()).ok_or(DrainRefusal::NotDrained),
+        };
+        let done = answer.is_ok();
+        out.push(Action::DrainAnswered { ticket, answer });
+        if let (true, Some(slot)) = (done, slot) {
+            out.push(Action::Tell(Fact::Undrained { target, expired: false }));
+            out.push(Action::Remember(self.drains()));
+            self.review(slot, now, out);
+        }
+    }
+
+    fn end_drain_in_time(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+        let Some(target) = self.target_mut(slot) else { return };
+        let until = target.drain.as_ref().and_then(|drain| drain.until);
+        if until.is_some_and(|until| until <= now) {
+            target.drain = None;
+            let target = target.address;
+            out.push(Action::Tell(Fact::Undrained { target, expired: true }));
+            out.push(Action::Remember(self.drains()));
+        }
+    }
+
+    /// All drains in force.
+    pub fn drains(&self) -> BTreeMap<IpAddr, Drain> {
+        let targets = self.targets.values().filter_map(|slot| self.target(*slot));
+        targets.filter_map(|target| Some((target.address, target.drain.clone()?))).collect()
+    }
+}

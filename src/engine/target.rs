@@ -1,0 +1,224 @@
+//! Replies and losses of one target, and when they flip its health.
+
+use std::num::NonZeroU32;
+
+use super::Moment;
+
+/// A target as seen from this vantage point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Health {
+    /// Not yet confirmed: nothing is withdrawn before a full run of losses, nothing restored
+    /// before a full run of replies.
+    AssumedUp,
+    /// A full run of replies was heard since it was last anything else.
+    Up,
+    /// A full run of losses was counted.
+    Down,
+}
+
+/// How many outcomes in a row flip a target's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Losses in a row that flip it down.
+    pub failure: NonZeroU32,
+    /// Replies in a row that flip it up.
+    pub recovery: NonZeroU32,
+}
+
+/// The running counts of one target.
+///
+/// Replies reset the losses when they are heard. They are counted towards recovery in the order in
+/// which their probes were sent, once all earlier ones are judged: so a target that answers every
+/// other probe never makes a run, however long its timeout is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streaks {
+    health: Health,
+    losses: u32,
+    replies: u32,
+    /// When the first lost probe of the present run of losses was sent.
+    run_began: Option<Moment>,
+    /// Losses of probes sent up to then say nothing any more.
+    evidence_after: Option<Moment>,
+    /// When a reply in time was last heard.
+    heard: Option<Moment>,
+}
+
+impl Default for Streaks {
+    fn default() -> Self {
+        Self {
+            health: Health::AssumedUp,
+            losses: 0,
+            replies: 0,
+            run_began: None,
+            evidence_after: None,
+            heard: None,
+        }
+    }
+}
+
+impl Streaks {
+    /// The health now.
+    pub fn health(&self) -> Health {
+        self.health
+    }
+
+    /// Losses in a row, 0 after a reply.
+    pub fn losses(&self) -> u32 {
+        self.losses
+    }
+
+    /// Replies in a row, 0 after a loss.
+    pub fn replies(&self) -> u32 {
+        self.replies
+    }
+
+    /// When the first lost probe of the present run of losses was sent.
+    pub fn run_began(&self) -> Option<Moment> {
+        self.run_began
+    }
+
+    /// When a reply in time was last heard.
+    pub fn heard(&self) -> Option<Moment> {
+        self.heard
+    }
+
+    /// A reply in time was heard.
+    pub fn hear(&mut self, heard: Moment) {
+        self.heard = self.heard.max(Some(heard));
+        self.start_losses_over(heard);
+    }
+
+    /// Forgets the present run of losses; probes sent up to `after` no longer count.
+    pub fn start_losses_over(&mut self, after: Moment) {
+        self.evidence_after = self.evidence_after.max(Some(after));
+        self.losses = 0;
+        self.run_began = None;
+    }
+
+    /// Counts the loss of a probe sent at `sent`; returns whether it counted.
+    ///
+    /// It does only if it was sent after the newest reply in time was heard.
+    pub fn lose(&mut self, sent: Moment) -> bool {
+        if self.evidence_after.is_some_and(|after| sent <= after) {
+            return false;
+        }
+        self.losses = self.losses.saturating_add(1);
+        self.run_began = self.run_began.or(Some(sent));
+        true
+    }
+
+    /// Whether there are enough losses in a row to flip it down, and it is not down.
+    pub fn is_missing(&self, thresholds: Thresholds) -> bool {
+        self.health != Health::Down && self.losses >= thresholds.failure.get()
+    }
+
+    /// Flips it down. The caller has made sure that the run of losses is complete and evidence.
+    pub fn flip_down(&mut self) {
+        self.health = Health::Down;
+        self.replies = 0;
+    }
+
+    /// Counts one outcome towards recovery, in the order of sending; returns whether this one
+    /// flipped it up or confirmed the assumed up.
+    pub fn count_in_order(&mut self, replied: bool, thresholds: Thresholds) -> bool {
+        self.replies = if replied { self.replies.saturating_add(1) } else { 0 };
+        let flips = self.health != Health::Up && self.replies >= thresholds.recovery.get();
+        if flips {
+            self.health = Health::Up;
+        }
+        flips
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn thresholds(failure: u32, recovery: u32) -> Thresholds {
+        let non_zero = |n| NonZeroU32::new(n).unwrap();
+        Thresholds { failure: non_zero(failure), recovery: non_zero(recovery) }
+    }
+
+    /// Plays one probe a second, each judged before the next is sent. `r` reply, `x` loss. The
+    /// answer has `D` or `U` where a probe flips the target, `.` where it does not.
+    fn play(probes: &str, thresholds: Thresholds) -> String {
+        let mut streaks = Streaks::default();
+        let step = |(second, probe): (usize, char)| {
+            let sent = Duration::from_secs(second as u64);
+            if probe == 'r' {
+                streaks.hear(sent + Duration::from_millis(10));
+                return if streaks.count_in_order(true, thresholds) { 'U' } else { '.' };
+            }
+            streaks.lose(sent);
+            streaks.count_in_order(false, thresholds);
+            if !streaks.is_missing(thresholds) {
+                return '.';
+            }
+            streaks.flip_down();
+            'D'
+        };
+        probes.chars().enumerate().map(step).collect()
+    }
+
+    #[test]
+    fn exactly_so_many_in_a_row_flip_it() {
+        let cases = [
+            ("three losses take it down", (3, 3), "xxx", "..D"),
+            ("two losses do not", (3, 3), "xxrrr", "....U"),
+            ("a reply restarts the count", (3, 3), "xxrxxx", ".....D"),
+            ("three replies confirm the assumed up, once", (3, 3), "rrrrrr", "..U..."),
+            ("a loss delays the confirmation only", (3, 3), "rrxrrr", ".....U"),
+            ("three replies bring it back", (3, 3), "xxxrrr", "..D..U"),
+            ("a loss restarts the way back", (3, 2), "xxxrxrr", "..D...U"),
+            ("down stays down quietly", (3, 3), "xxxxxx", "..D..."),
+            ("one loss suffices where it was asked for", (1, 1), "xrx", "DUD"),
+            ("one lost probe changes nothing", (3, 3), "rrrxrrrr", "..U....."),
+        ];
+        for (name, (failure, recovery), probes, want) in cases {
+            assert_eq!(play(probes, thresholds(failure, recovery)), want, "{name}: {probes}");
+        }
+    }
+
+    #[test]
+    fn a_loss_counts_only_if_its_probe_was_sent_after_the_newest_reply_was_heard() {
+        let mut streaks = Streaks::default();
+        let second = Duration::from_secs;
+        streaks.hear(second(10));
+        assert!(!streaks.lose(second(9)), "sent before the reply was heard");
+        assert!(!streaks.lose(second(10)), "sent at the very moment");
+        assert!(streaks.lose(second(11)), "sent after it");
+        streaks.hear(second(5));
+        assert_eq!(streaks.heard(), Some(second(10)), "an older reply does not turn time back");
+    }
+
+    #[test]
+    fn starting_over_voids_probes_already_on_their_way() {
+        let mut streaks = Streaks::default();
+        let second = Duration::from_secs;
+        streaks.lose(second(1));
+        streaks.start_losses_over(second(3));
+        assert_eq!((streaks.losses(), streaks.run_began()), (0, None));
+        assert!(!streaks.lose(second(2)));
+        assert!(streaks.lose(second(4)));
+        assert_eq!(streaks.run_began(), Some(second(4)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_flip_without_a_full_run(
+            probes in "[rx]{0,60}", failure in 1u32..6, recovery in 1u32..6,
+        ) {
+            let flips = play(&probes, thresholds(failure, recovery));
+            for (at, flip) in flips.char_indices() {
+                let run = match flip { 'D' => "x".repeat(failure as usize), 'U' => "r".repeat(recovery as usize), _ => continue };
+                prop_assert!(probes[..=at].ends_with(&run), "{probes}\n{flips} at {at}");
+            }
+            let order: String = flips.chars().filter(|flip| *flip != '.').collect();
+            prop_assert!(!order.contains("DD") && !order.contains("UU"), "{probes}\n{flips}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the engine shows of itself.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::event::{Drain, Reason, Slot};
+use super::plan::Observed;
+use super::target::Health;
+use super::{Engine, Moment, Target};
+
+/// One target as the agent sees it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetView {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its health, as seen from here.
+    pub health: Health,
+    /// The verdict: whether it belongs into DNS.
+    pub in_service: bool,
+    /// Why nothing is done about it though its health asks for it.
+    pub reason: Option<Reason>,
+    /// Losses in a row; 0 after a reply.
+    pub losses: u32,
+    /// Replies in a row; 0 after a loss.
+    pub replies: u32,
+    /// The last round trip in time.
+    pub last_rtt: Option<Duration>,
+    /// When health or verdict last changed.
+    pub since: Moment,
+    /// The operator's word.
+    pub drain: Option<Drain>,
+}
+
+impl Engine {
+    /// Every target, in the order of addresses.
+    pub fn targets(&self) -> impl Iterator<Item = TargetView> {
+        self.targets.values().filter_map(|slot| {
+            let subject = self.subjects[*slot].as_ref()?;
+            let target = self.target(*slot)?;
+            Some(view(target, subject.watch.last_rtt))
+        })
+    }
+
+    /// The target that is watched in this place, if it is one.
+    pub fn target_in(&self, slot: Slot) -> Option<IpAddr> {
+        self.target(slot).map(|target| target.address)
+    }
+
+    /// The place of a target.
+    pub fn slot_of(&self, target: IpAddr) -> Option<Slot> {
+        self.targets.get(&target).copied()
+    }
+
+    /// Since when no canary answers, if that is so.
+    pub fn isolated_since(&self) -> Option<Moment> {
+        self.isolated_since
+    }
+
+    /// The zone when it was last read; empty before that.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+}
+
+fn view(target: &Target, last_rtt: Option<Duration>) -> TargetView {
+    TargetView {
+        address: target.address,
+        health: target.streaks.health(),
+        in_service: target.in_service,
+        reason: target.reason,
+        losses: target.streaks.losses(),
+        replies: target.streaks.replies(),
+        last_rtt,
+        since: target.since,
+        drain: target.drain.clone(),
+    }
+}

@@ -1,0 +1,345 @@
+//! When to probe one endpoint, and what became of each probe: reply, loss or fault.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Moment;
+use super::rtt::RoundTrip;
+
+/// What a probe is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Whom.
+    pub address: IpAddr,
+    /// The TCP port that is connected to; `None` means an echo request.
+    pub port: Option<u16>,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.address, self.port) {
+            (address, None) => write!(out, "{address}"),
+            (IpAddr::V4(address), Some(port)) => write!(out, "{address}:{port}"),
+            (IpAddr::V6(address), Some(port)) => write!(out, "[{address}]:{port}"),
+        }
+    }
+}
+
+/// How fast endpoints are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between probes of one endpoint.
+    pub interval: Duration,
+    /// After this long without a reply a probe is a loss.
+    pub timeout: Duration,
+    /// Between probes of an endpoint that is suspect.
+    pub retry_interval: Duration,
+}
+
+/// What one probe said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// An answer came within the timeout.
+    Reply,
+    /// None did.
+    Loss,
+    /// This machine could not ask, or was not there to hear. That is a fact about the vantage
+    /// point, not the target, so it moves no counter.
+    Fault,
+}
+
+/// One probe that is not yet settled.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    seq: u64,
+    sent: Moment,
+    /// What became of it, if that is known; it stays here until all earlier ones are settled too.
+    outcome: Option<Outcome>,
+}
+
+/// One probe that has been judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// When it was sent.
+    pub sent: Moment,
+    /// What it said.
+    pub outcome: Outcome,
+}
+
+/// The probes of one endpoint: when the next one is due, which ones are still out.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// Whom.
+    pub endpoint: Endpoint,
+    /// Its measured round trips.
+    pub rtt: RoundTrip,
+    /// The last round trip in time.
+    pub last_rtt: Option<Duration>,
+    /// When the next probe goes out.
+    due: Moment,
+    /// Any one moment of its schedule; the others lie whole intervals before and after it.
+    slot: Moment,
+    last_sent: Option<Moment>,
+    suspect: bool,
+    flow: u16,
+    flights: VecDeque<Flight>,
+}
+
+impl Watch {
+    /// A schedule whose first probe is due at `first`.
+    pub fn new(endpoint: Endpoint, first: Moment) -> Self {
+        Self {
+            endpoint,
+            rtt: RoundTrip::default(),
+            last_rtt: None,
+            due: first,
+            slot: first,
+            last_sent: None,
+            suspect: false,
+            flow: 0,
+            flights: VecDeque::new(),
+        }
+    }
+
+    /// Whether it is missing a reply and is probed at the retry interval.
+    pub fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    /// Which flow the next probe belongs to: another echo identifier each time it becomes suspect.
+    pub fn flow(&self) -> u16 {
+        self.flow
+    }
+
+    /// When the last probe was sent.
+    pub fn last_sent(&self) -> Option<Moment> {
+        self.last_sent
+    }
+
+    /// When a probe that is still unanswered was sent; the newest one.
+    pub fn newest_pending(&self) -> Option<Moment> {
+        self.flights.iter().rev().find(|flight| flight.outcome.is_none()).map(|flight| flight.sent)
+    }
+
+    /// When something is next to be done here without an answer coming in.
+    pub fn wake(&self, pace: Pace) -> Moment {
+        let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
+        let deadline = pending.map(|flight| flight.sent + pace.timeout);
+        let overdue = match (self.suspect, self.rtt.patience(), pending) {
+            (false, Some(patience), Some(flight)) if patience < pace.timeout => {
+                Some(flight.sent + patience)
+            }
+            _ => None,
+        };
+        [deadline, overdue].into_iter().flatten().fold(self.due, Duration::min)
+    }
+
+    /// Whether a probe is due.
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.due <= now
+    }
+
+    /// Puts the due probe off: there is no room for it yet. That is no loss.
+    pub fn put_off(&mut self, until: Moment) {
+        self.due = until;
+    }
+
+    /// Sends one probe numbered `seq`, and works out when the next one is due.
+    pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) {
+        self.flights.push_back(Flight { seq, sent: now, outcome: None });
+        self.last_sent = Some(now);
+        self.due =
+            if self.suspect { now + pace.retry_interval } else { self.slot_after(now, pace) };
+    }
+
+    /// The first moment of the schedule after `now`.
+    fn slot_after(&mut self, now: Moment, pace: Pace) -> Moment {
+        if self.slot <= now {
+            let behind = (now - self.slot).as_nanos() / pace.interval.as_nanos().max(1);
+            let whole = u32::try_from(behind + 1).unwrap_or(u32::MAX);
+            self.slot += pace.interval.saturating_mul(whole);
+        }
+        self.slot
+    }
+
+    /// Makes it suspect or clears it; returns whether that is news.
+    pub fn set_suspect(&mut self, suspect: bool, now: Moment, pace: Pace) -> bool {
+        if self.suspect == suspect {
+            return false;
+        }
+        self.suspect = suspect;
+        if suspect {
+            self.flow = self.flow.wrapping_add(1);
+            let retry = self.last_sent.map_or(now, |sent| sent + pace.retry_interval);
+            self.due = self.due.min(retry.max(now));
+        } else {
+            self.due = self.slot_after(now, pace);
+        }
+        true
+    }
+
+    /// Brings the next probe forward, to no sooner than the retry interval after the last one.
+    pub fn hasten(&mut self, now: Moment, pace: Pace) {
+        let retry = self.last_sent.map_or(now, |sent| sent + pace.retry_interval);
+        self.due = self.due.min(retry.max(now));
+    }
+
+    /// Moves it to another schedule, after a change of pace or of neighbours.
+    pub fn reschedule(&mut self, slot: Moment, now: Moment, pace: Pace) {
+        self.slot = slot;
+        let due = self.slot_after(now, pace);
+        if !self.suspect {
+            self.due = due;
+        }
+    }
+
+    /// Whether a reply is overdue by its own measure, or a probe's time is up.
+    pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
+        let patience = self.rtt.patience().unwrap_or(pace.timeout).min(pace.timeout);
+        self.flights.iter().any(|flight| flight.outcome.is_none() && flight.sent + patience <= now)
+    }
+
+    /// Judges the probes whose time is up: losses, or faults where the machine was not there to
+    /// hear. Returns them in the order of sending.
+    pub fn expire(&mut self, now: Moment, pace: Pace, deaf: bool) -> Vec<Judged> {
+        let outcome = if deaf { Outcome::Fault } else { Outcome::Loss };
+        let is_up =
+            |flight: &&mut Flight| flight.outcome.is_none() && flight.sent + pace.timeout <= now;
+        let judge = |flight: &mut Flight| {
+            flight.outcome = Some(outcome);
+            Judged { sent: flight.sent, outcome }
+        };
+        self.flights.iter_mut().filter(is_up).map(judge).collect()
+    }
+
+    /// Judges the probe numbered `seq`; `None` if it was judged before.
+    pub fn judge(&mut self, seq: u64, outcome: Outcome) -> Option<Judged> {
+        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
+        let flight = &mut self.flights[found];
+        if flight.outcome.is_some() {
+            return None;
+        }
+        flight.outcome = Some(outcome);
+        Some(Judged { sent: flight.sent, outcome })
+    }
+
+    /// When the probe numbered `seq` was sent, if it is not yet settled.
+    pub fn sent(&self, seq: u64) -> Option<Moment> {
+        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
+        Some(self.flights[found].sent)
+    }
+
+    /// Takes the oldest probe off if it has been judged: what is left to count in the order of
+    /// sending.
+    pub fn settle(&mut self) -> Option<Outcome> {
+        let outcome = self.flights.front()?.outcome?;
+        self.flights.pop_front();
+        Some(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        interval: Duration::from_millis(1000),
+        timeout: Duration::from_millis(500),
+        retry_interval: Duration::from_millis(200),
+    };
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn watch() -> Watch {
+        let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 10]), port: None };
+        Watch::new(endpoint, ms(300))
+    }
+
+    /// Sends whenever a probe is due until `end`; says when.
+    fn send_until(watch: &mut Watch, end: Moment, seq: &mut u64) -> Vec<u64> {
+        let mut sent = Vec::new();
+        while watch.due <= end {
+            let now = watch.due;
+            watch.send(*seq, now, PACE);
+            *seq += 1;
+            sent.push(u64::try_from(now.as_millis()).unwrap());
+        }
+        sent
+    }
+
+    #[test]
+    fn probes_keep_their_own_phase() {
+        let mut watch = watch();
+        assert_eq!(send_until(&mut watch, ms(3500), &mut 0), [300, 1300, 2300, 3300]);
+    }
+
+    #[test]
+    fn a_late_start_skips_the_missed_slots_and_keeps_the_phase() {
+        let mut watch = watch();
+        watch.send(0, ms(4900), PACE);
+        assert_eq!(watch.due, ms(5300));
+    }
+
+    #[test]
+    fn a_suspect_is_probed_at_the_retry_interval_and_a_cleared_one_returns_to_its_phase() {
+        let mut watch = watch();
+        let mut seq = 0;
+        send_until(&mut watch, ms(300), &mut seq);
+        assert!(watch.set_suspect(true, ms(350), PACE));
+        assert!(!watch.set_suspect(true, ms(360), PACE), "no news twice");
+        assert_eq!(send_until(&mut watch, ms(900), &mut seq), [500, 700, 900]);
+        watch.set_suspect(false, ms(950), PACE);
+        assert_eq!(send_until(&mut watch, ms(2400), &mut seq), [1300, 2300]);
+    }
+
+    #[test]
+    fn each_suspicion_opens_another_flow() {
+        let mut watch = watch();
+        let before = watch.flow();
+        watch.set_suspect(true, ms(0), PACE);
+        assert_ne!(watch.flow(), before);
+        let during = watch.flow();
+        watch.set_suspect(false, ms(0), PACE);
+        assert_eq!(watch.flow(), during);
+    }
+
+    #[test]
+    fn it_wakes_for_the_overdue_reply_before_the_timeout() {
+        let mut watch = watch();
+        watch.send(0, ms(300), PACE);
+        assert_eq!(watch.wake(PACE), ms(800), "nothing measured: the timeout");
+        watch.rtt.measure(ms(1));
+        assert_eq!(watch.wake(PACE), ms(350), "measured: the least patience");
+        assert!(!watch.is_overdue(ms(349), PACE));
+        assert!(watch.is_overdue(ms(350), PACE));
+        watch.set_suspect(true, ms(350), PACE);
+        assert_eq!(watch.wake(PACE), ms(500), "suspect: the retry");
+    }
+
+    #[test]
+    fn a_probe_is_judged_once_and_settled_in_order() {
+        let mut watch = watch();
+        watch.send(7, ms(0), PACE);
+        watch.send(8, ms(200), PACE);
+        assert!(watch.judge(8, Outcome::Reply).is_some());
+        assert_eq!(watch.judge(8, Outcome::Loss), None);
+        assert_eq!(watch.settle(), None, "the earlier one is still out");
+        let lost = watch.expire(ms(500), PACE, false);
+        assert_eq!(lost, [Judged { sent: ms(0), outcome: Outcome::Loss }]);
+        assert_eq!(watch.settle(), Some(Outcome::Loss));
+        assert_eq!(watch.settle(), Some(Outcome::Reply));
+        assert_eq!(watch.settle(), None);
+        assert_eq!(watch.judge(8, Outcome::Reply), None, "gone");
+    }
+
+    #[test]
+    fn what_a_deaf_machine_did_not_hear_is_a_fault() {
+        let mut watch = watch();
+        watch.send(0, ms(0), PACE);
+        let judged = watch.expire(ms(4000), PACE, true);
+        assert_eq!(judged, [Judged { sent: ms(0), outcome: Outcome::Fault }]);
+    }
+}
