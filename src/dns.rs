@@ -218,14 +218,3 @@ pub trait DnsProvider: Send + Sync + 'static {
         changes: &Changes,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 }
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line.replace(['\n', '\r'], " ")
-}

@@ -4,3 +4,15 @@ pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod probe;
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line.replace(['\n', '\r'], " ")
+}

@@ -73,7 +73,7 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
                 listing
             }
             Err(error) => {
-                let why = super::chain(&error);
+                let why = crate::chain(&error);
                 if state.unreadable.as_ref() != Some(&why) {
                     tracing::warn!(
                         provider = self.inner.name(),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::memory::Memory;
-use super::{Changes, DnsProvider, Listing, NewRecord, ProviderError, chain};
+use super::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use crate::engine::plan::{self, Plan, SetKey, Wish};
 
@@ -271,5 +271,5 @@ fn problem(error: &ProviderError, retry_in: Option<Duration>) -> DnsProblem {
         ProviderError::Unconfirmed { .. } => DnsProblemKind::Unconfirmed,
         ProviderError::Changed { .. } => DnsProblemKind::Changed,
     };
-    DnsProblem { kind, what: chain(error), retry_in }
+    DnsProblem { kind, what: crate::chain(error), retry_in }
 }

@@ -61,6 +61,8 @@ pub struct ProbeRequest {
     pub seq: u64,
     /// Whom to ask.
     pub endpoint: Endpoint,
+    /// How many probes went there before this one, modulo 2^16: for the sequence number.
+    pub nth: u16,
     /// Changes when the endpoint becomes suspect: another echo identifier, so that a device on the
     /// way that black-holes one flow does not decide.
     pub flow: u16,

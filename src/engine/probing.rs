@@ -78,13 +78,16 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.in_flight += 1;
-        subject.watch.send(seq, now, pace);
+        let nth = subject.watch.send(seq, now, pace);
+        // A connect holds a descriptor, so nobody listens for a late one.
+        let late = if self.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
         out.push(Action::Probe(ProbeRequest {
             slot,
             seq,
             endpoint: subject.watch.endpoint,
+            nth,
             flow: subject.watch.flow(),
-            patience: pace.timeout + pace.timeout.min(LATE_WINDOW),
+            patience: pace.timeout + pace.timeout.min(late),
         }));
     }
 

@@ -83,6 +83,7 @@ pub struct Watch {
     last_sent: Option<Moment>,
     suspect: bool,
     flow: u16,
+    nth: u16,
     flights: VecDeque<Flight>,
 }
 
@@ -98,6 +99,7 @@ impl Watch {
             last_sent: None,
             suspect: false,
             flow: 0,
+            nth: 0,
             flights: VecDeque::new(),
         }
     }
@@ -110,16 +112,6 @@ impl Watch {
     /// Which flow the next probe belongs to: another echo identifier each time it becomes suspect.
     pub fn flow(&self) -> u16 {
         self.flow
-    }
-
-    /// When the last probe was sent.
-    pub fn last_sent(&self) -> Option<Moment> {
-        self.last_sent
-    }
-
-    /// When a probe that is still unanswered was sent; the newest one.
-    pub fn newest_pending(&self) -> Option<Moment> {
-        self.flights.iter().rev().find(|flight| flight.outcome.is_none()).map(|flight| flight.sent)
     }
 
     /// When something is next to be done here without an answer coming in.
@@ -145,12 +137,16 @@ impl Watch {
         self.due = until;
     }
 
-    /// Sends one probe numbered `seq`, and works out when the next one is due.
-    pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) {
+    /// Sends one probe numbered `seq`, and works out when the next one is due. Returns how many
+    /// went before it, modulo 2^16.
+    pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) -> u16 {
         self.flights.push_back(Flight { seq, sent: now, outcome: None });
         self.last_sent = Some(now);
         self.due =
             if self.suspect { now + pace.retry_interval } else { self.slot_after(now, pace) };
+        let nth = self.nth;
+        self.nth = nth.wrapping_add(1);
+        nth
     }
 
     /// The first moment of the schedule after `now`.
@@ -177,12 +173,6 @@ impl Watch {
             self.due = self.slot_after(now, pace);
         }
         true
-    }
-
-    /// Brings the next probe forward, to no sooner than the retry interval after the last one.
-    pub fn hasten(&mut self, now: Moment, pace: Pace) {
-        let retry = self.last_sent.map_or(now, |sent| sent + pace.retry_interval);
-        self.due = self.due.min(retry.max(now));
     }
 
     /// Moves it to another schedule, after a change of pace or of neighbours.

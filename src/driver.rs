@@ -1,0 +1,171 @@
+//! Owns the engine: one queue, one clock, signals and reload.
+//!
+//! Time enters here and nowhere else. Whatever is slow runs beside the loop and reports back as an
+//! event; the loop awaits nothing but its inputs.
+
+pub mod journal;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::config::{Config, ConfigErrors};
+use crate::engine::event::{
+    Action, Answer, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
+};
+use crate::engine::{Engine, Moment};
+use crate::probe::Probe;
+
+/// How many inputs may wait for the engine before those who send them are made to wait.
+pub const QUEUE: usize = 4096;
+
+/// How many waiting inputs are taken at once.
+const BATCH: usize = 256;
+
+/// The agent's own clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
+    pub fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+}
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Input {
+    /// Something for the engine.
+    Event(Event),
+    /// Read the configuration again (SIGHUP).
+    Reload,
+    /// It was read again, or cannot be used.
+    Loaded(Box<Result<Config, ConfigErrors>>),
+    /// Come to an end (SIGTERM, SIGINT).
+    Stop,
+}
+
+/// What goes out, beside probes. Nothing here waits: what is slow is done elsewhere.
+pub trait Effects {
+    /// Something happened that somebody may want to know.
+    fn tell(&mut self, engine: &Engine, fact: &Fact, now: Moment);
+    /// Read the zone before it is needed.
+    fn prepare(&mut self);
+    /// Make the record sets serve this.
+    fn reconcile(&mut self, order: Order);
+    /// Tell the peers how this agent sees the targets; `true` is up.
+    fn announce(&mut self, votes: BTreeMap<IpAddr, bool>);
+    /// Answer the operator.
+    fn answer(&mut self, ticket: u64, answer: Result<(), DrainRefusal>);
+    /// Keep the drains across restarts.
+    fn remember(&mut self, drains: BTreeMap<IpAddr, Drain>, now: Moment);
+    /// Read the configuration again, and send it in as [`Input::Loaded`].
+    fn reload(&mut self);
+    /// Take a configuration over; returns what the engine is to work by from now on.
+    fn take_over(&mut self, loaded: Result<Config, ConfigErrors>) -> Option<Settings>;
+    /// A round of the loop is over.
+    fn turned(&mut self, engine: &Engine, now: Moment);
+}
+
+/// Everything that the driver works with; handed to it, so that a test can hand it something else.
+#[derive(Debug)]
+pub struct Driver<P, E> {
+    /// The decisions.
+    pub engine: Engine,
+    /// The time.
+    pub clock: Clock,
+    /// Who sends probes.
+    pub probe: Arc<P>,
+    /// All else that goes out.
+    pub effects: E,
+    /// The one queue.
+    pub inbox: mpsc::Receiver<Input>,
+    /// The other end of the queue, for the answers of probes.
+    pub outbox: mpsc::Sender<Input>,
+}
+
+impl<P: Probe, E: Effects> Driver<P, E> {
+    /// Runs until it is told to stop; then hands back what it was given.
+    pub async fn run(mut self) -> Self {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            // What has come in is taken before time is told to have passed: an answer that waited
+            // in the queue while this process did not run must not be found missing.
+            for input in batch.drain(..) {
+                if !self.take(input) {
+                    return self;
+                }
+            }
+            self.handle(Event::Tick);
+            self.effects.turned(&self.engine, self.clock.now());
+            self.inputs_or_wake(&mut batch).await;
+        }
+    }
+
+    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
+        let inputs = self.inbox.recv_many(batch, BATCH);
+        match self.engine.next_wake() {
+            None => {
+                inputs.await;
+            }
+            Some(wake) => {
+                // Running out of time is no failure: it is what the engine asked for.
+                let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
+            }
+        }
+    }
+
+    /// Takes one input in; `false` if it is the end.
+    fn take(&mut self, input: Input) -> bool {
+        match input {
+            Input::Event(event) => self.handle(event),
+            Input::Reload => self.effects.reload(),
+            Input::Loaded(loaded) => {
+                if let Some(settings) = self.effects.take_over(*loaded) {
+                    self.handle(Event::Reloaded(Box::new(settings)));
+                }
+            }
+            Input::Stop => return false,
+        }
+        true
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.clock.now();
+        for action in self.engine.handle(now, event) {
+            match action {
+                Action::Probe(request) => self.send(request),
+                Action::Prepare => self.effects.prepare(),
+                Action::Reconcile(order) => self.effects.reconcile(order),
+                Action::Announce(votes) => self.effects.announce(votes),
+                Action::DrainAnswered { ticket, answer } => self.effects.answer(ticket, answer),
+                Action::Remember(drains) => self.effects.remember(drains, now),
+                Action::Tell(fact) => self.effects.tell(&self.engine, &fact, now),
+            }
+        }
+    }
+
+    /// Sends a probe; its answer comes in through the queue.
+    fn send(&self, request: ProbeRequest) {
+        let (probe, outbox) = (Arc::clone(&self.probe), self.outbox.clone());
+        tokio::spawn(async move {
+            let answer: Answer = probe.probe(request).await;
+            let event = Event::Answered { slot: request.slot, seq: request.seq, answer };
+            // After the end nobody waits for answers.
+            let _ = outbox.send(Input::Event(event)).await;
+        });
+    }
+}

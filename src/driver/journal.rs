@@ -1,0 +1,145 @@
+//! What happened, as log lines: one event a line, the same field names everywhere.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tracing::{debug, info, trace, warn};
+
+use crate::engine::event::{Act, DnsProblem, DnsProblemKind, Fact, Gone, Reason};
+use crate::engine::target::Health;
+
+/// A health, as it is written everywhere.
+pub fn word(health: Health) -> &'static str {
+    match health {
+        Health::AssumedUp => "assumed_up",
+        Health::Up => "up",
+        Health::Down => "down",
+    }
+}
+
+/// A duration for people, to the millisecond.
+pub fn brief(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
+fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() { "none".into() } else { items.join(",") }
+}
+
+/// Writes one fact to the log. `place` names the endpoint of a slot.
+pub fn write(fact: &Fact, dry_run: bool) {
+    match fact {
+        Fact::Judged { slot, outcome, rtt } => trace!(slot, ?outcome, ?rtt, "probe judged"),
+        Fact::Late { endpoint, rtt } => {
+            debug!(target = %endpoint, rtt = brief(*rtt), "reply came after the timeout and stays a loss");
+        }
+        Fact::Faulty { endpoint, what } => {
+            warn!(target = %endpoint, cause = what, "this machine cannot probe; no evidence about the target");
+        }
+        Fact::FaultOver { endpoint } => info!(target = %endpoint, "this machine can probe again"),
+        Fact::Stalled { lasted } => warn!(
+            lasted = brief(*lasted),
+            "this process did not run; what it did not hear meanwhile is no evidence"
+        ),
+        Fact::Flipped { target, from, to, count, silent_for } => {
+            flipped(*target, *from, *to, *count, *silent_for);
+        }
+        Fact::Verdict { target, in_service, by_hand, agreeing, after } => info!(
+            %target,
+            verdict = if *in_service { "in service" } else { "out of service" },
+            by_hand,
+            agreeing = list(agreeing),
+            acts_after = brief(*after),
+            "verdict"
+        ),
+        Fact::Refused { target, reason, detail } => refused(*target, *reason, detail),
+        Fact::RefusalOver { target, reason: Reason::Drained | Reason::DryRun } => {
+            debug!(%target, "no longer out by hand or in rehearsal");
+        }
+        Fact::RefusalOver { target, reason } => {
+            info!(%target, reason = reason.as_str(), "no longer refused");
+        }
+        Fact::Isolated { missing } => warn!(
+            reason = Reason::Isolated.as_str(),
+            targets = list(missing),
+            "isolated: no canary answers, so nothing is withdrawn"
+        ),
+        Fact::IsolationOver { lasted } => info!(
+            lasted = brief(*lasted),
+            "no longer isolated: a canary answers; every run of losses starts from zero"
+        ),
+        Fact::Applied { withdrawn, restored, took, .. } => {
+            withdrawn.iter().for_each(|(target, gone)| withdrew(*target, gone, *took, dry_run));
+            restored.iter().for_each(|(target, names)| restore(*target, names, *took, dry_run));
+        }
+        Fact::Failing(problem) => failing(problem),
+        Fact::FailingOver => info!("the DNS provider does as it is asked again"),
+        Fact::Drained { target, drain } => info!(
+            %target,
+            why = drain.reason.as_deref().unwrap_or("no reason given"),
+            "drained by hand"
+        ),
+        Fact::Undrained { target, expired: true } => info!(%target, "drain is over: its time is up"),
+        Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
+        Fact::Peer { peer, alive: true } => info!(peer, "peer is alive"),
+        Fact::Peer { peer, .. } => warn!(peer, "peer is gone; it has no vote"),
+        Fact::Rehearsal { target, act } => rehearsal(*target, *act),
+    }
+}
+
+fn flipped(target: IpAddr, from: Health, to: Health, count: u32, silent_for: Option<Duration>) {
+    let silent = silent_for.map_or_else(|| "since the start".into(), brief);
+    match (from, to) {
+        (_, Health::Down) => warn!(%target, losses = count, silent_for = silent, "target down"),
+        (Health::AssumedUp, _) => info!(%target, replies = count, "target confirmed up"),
+        _ => info!(%target, replies = count, "target up"),
+    }
+}
+
+fn refused(target: IpAddr, reason: Reason, detail: &str) {
+    let reason = reason.as_str();
+    match reason {
+        // Said already by the line about the whole agent, the order or the change.
+        "isolated" | "drained" | "dry_run" => debug!(%target, reason, detail, "refused"),
+        _ => warn!(%target, reason, detail, "refused to act"),
+    }
+}
+
+fn withdrew(target: IpAddr, gone: &Gone, took: Duration, dry_run: bool) {
+    let names = list(&gone.names);
+    let silent = gone.silent_for.map_or_else(|| "since the start".into(), brief);
+    let (losses, by_hand, took) = (gone.losses, gone.by_hand, brief(took));
+    if dry_run {
+        info!(%target, names, losses, silent_for = silent, by_hand, reason = "dry_run", "would withdraw");
+    } else {
+        info!(%target, names, losses, silent_for = silent, by_hand, took, "withdrew");
+    }
+}
+
+fn restore(target: IpAddr, names: &[String], took: Duration, dry_run: bool) {
+    let (names, took) = (list(names), brief(took));
+    if dry_run {
+        info!(%target, names, reason = "dry_run", "would restore");
+    } else {
+        info!(%target, names, took, "restored");
+    }
+}
+
+fn failing(problem: &DnsProblem) {
+    let retry_in = problem.retry_in.map_or_else(|| "when it is needed".into(), brief);
+    let what = &problem.what;
+    match problem.kind {
+        DnsProblemKind::Refused => tracing::error!(retry_in, "{what}"),
+        _ => warn!(retry_in, "{what}"),
+    }
+}
+
+fn rehearsal(target: IpAddr, act: Act) {
+    match act {
+        Act::Dead => info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead"),
+        Act::Alive => info!(%target, "rehearsal: from now on its replies count again"),
+        Act::Over => info!(%target, "rehearsal: that was the whole story; the agent goes on watching"),
+    }
+}

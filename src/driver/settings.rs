@@ -1,0 +1,47 @@
+//! The configuration in the engine's terms.
+
+use std::num::NonZeroU32;
+
+use crate::config::{Config, ProviderConfig};
+use crate::engine::event::{ClusterSettings, Settings};
+use crate::engine::target::Thresholds;
+use crate::engine::watch::{Endpoint, Pace};
+
+/// What the engine is to work by. `room` is how many TCP connects may be in flight at once.
+pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
+    let probing = &config.probing;
+    let canaries = config.canaries.iter();
+    let cluster = config.cluster.as_ref().map(|cluster| ClusterSettings {
+        own: cluster.local_addr.to_string(),
+        peers: cluster.peers.iter().map(ToString::to_string).collect(),
+        min_peers_agree: cluster.min_peers_agree,
+    });
+    Settings {
+        targets: config.targets.clone(),
+        port: config.tcp_port,
+        canaries: canaries.map(|c| Endpoint { address: c.address, port: c.port }).collect(),
+        thresholds: Thresholds {
+            failure: probing.failure_threshold,
+            recovery: probing.recovery_threshold,
+        },
+        pace: Pace {
+            interval: probing.interval,
+            timeout: probing.timeout,
+            retry_interval: probing.retry_interval,
+        },
+        names: names(config).to_vec(),
+        floor: config.min_in_service,
+        resync_interval: config.resync_interval,
+        most_in_flight: config.tcp_port.map(|_| room),
+        cluster,
+        dry_run: config.dry_run,
+    }
+}
+
+/// The owner names at which the targets are published.
+pub fn names(config: &Config) -> &[String] {
+    match &config.provider {
+        ProviderConfig::Cloudflare(cloudflare) => &cloudflare.names,
+        ProviderConfig::Route53(route53) => &route53.names,
+    }
+}

@@ -1,0 +1,118 @@
+//! A connection that is opened and closed again, without a byte being sent.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::engine::event::Answer;
+
+/// Descriptors that are left to everything but connects.
+const SPARE_DESCRIPTORS: u64 = 256;
+
+/// The most connects that may be in flight at once, however many descriptors there are.
+const MOST_CONNECTS: u64 = 4096;
+
+/// Connects to `address` at `port`; gives up after `patience`.
+///
+/// Accepted is a reply. Refused, reset, timed out and "host unreachable" are about the target. What
+/// keeps this machine from asking at all is a fault: no route, no descriptor, no local port.
+pub async fn connect(address: IpAddr, port: u16, patience: Duration) -> Answer {
+    let began = now();
+    let attempt = TcpStream::connect(SocketAddr::new(address, port));
+    match tokio::time::timeout(patience, attempt).await {
+        // Dropping the stream closes it in order.
+        Ok(Ok(_stream)) => Answer::Reply(began.elapsed()),
+        Ok(Err(error)) if is_about_the_target(&error) => Answer::Unreachable(error.to_string()),
+        Ok(Err(error)) => Answer::Fault(error.to_string()),
+        Err(_) => Answer::Silence,
+    }
+}
+
+fn is_about_the_target(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(
+            Errno::CONNREFUSED
+                | Errno::CONNRESET
+                | Errno::CONNABORTED
+                | Errno::HOSTUNREACH
+                | Errno::HOSTDOWN
+                | Errno::TIMEDOUT
+        )
+    )
+}
+
+/// How many connects may be in flight at once, from the limit of open files, which is raised as far
+/// as it goes.
+pub fn room() -> std::num::NonZeroU32 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it cannot be raised, what is there has to do.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let room = open.saturating_sub(SPARE_DESCRIPTORS).clamp(16, MOST_CONNECTS);
+    u32::try_from(room)
+        .ok()
+        .and_then(std::num::NonZeroU32::new)
+        .unwrap_or(std::num::NonZeroU32::MIN)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a round trip is measured where it happens")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn accepted_is_a_reply_and_the_other_side_sees_an_orderly_end() {
+        use tokio::io::AsyncReadExt;
+        for host in ["127.0.0.1", "::1"] {
+            let address: IpAddr = host.parse().unwrap();
+            let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let answer = connect(address, port, PATIENCE).await;
+            assert!(matches!(answer, Answer::Reply(_)), "{host}: {answer:?}");
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut sent = Vec::new();
+            assert_eq!(stream.read_to_end(&mut sent).await.unwrap(), 0, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_is_about_the_target() {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let answer = connect(Ipv4Addr::LOCALHOST.into(), port, PATIENCE).await;
+        assert!(matches!(answer, Answer::Unreachable(_)), "{answer:?}");
+    }
+
+    #[test]
+    fn what_keeps_this_machine_from_asking_is_no_word_about_the_target() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        for errno in [Errno::NETUNREACH, Errno::MFILE, Errno::ADDRNOTAVAIL, Errno::ACCESS] {
+            assert!(!is_about_the_target(&error(errno)), "{errno:?}");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
+            assert!(is_about_the_target(&error(errno)), "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_always_room_for_some() {
+        assert!(room().get() >= 16);
+    }
+}
