@@ -44,7 +44,10 @@ pub use view::TargetView;
 pub type Moment = Duration;
 
 /// The least lateness that counts as a stall of this process, see [`Fact::Stalled`].
-const LEAST_STALL: Duration = Duration::from_millis(100);
+const LEAST_STALL: Duration = Duration::from_millis(25);
+
+/// Stalls are told no more often than this.
+const TELL_STALLS_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything the agent knows and decides.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct Engine {
     targets: BTreeMap<IpAddr, Slot>,
     canaries: Vec<Slot>,
     agenda: Agenda,
+    /// The moment of the event in hand.
+    now: Moment,
     next_seq: u64,
     /// Probes that have not been answered.
     in_flight: u32,
@@ -63,6 +68,8 @@ pub struct Engine {
     /// How many targets are suspect.
     suspects: usize,
     isolated_since: Option<Moment>,
+    /// When a stall of this process was last told.
+    told_stall: Option<Moment>,
     /// The zone when it was last read.
     observed: Observed,
     /// When the zone was last asked for in advance.
@@ -147,11 +154,13 @@ impl Engine {
             targets: BTreeMap::new(),
             canaries: Vec::new(),
             agenda: Agenda::default(),
+            now,
             next_seq: 0,
             in_flight: 0,
             waiting: VecDeque::new(),
             suspects: 0,
             isolated_since: None,
+            told_stall: None,
             observed: Observed::new(),
             prepared: None,
             ordered: BTreeMap::new(),
@@ -190,10 +199,14 @@ impl Engine {
     }
 
     /// Takes an event in; says what is to be done.
+    ///
+    /// What is due by time is looked at on [`Event::Tick`] only: answers that came in before it are
+    /// to be told first.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
+        self.now = now;
         match event {
-            Event::Tick => {}
+            Event::Tick => self.keep_agenda(now, &mut out),
             Event::Answered { slot, seq, answer } => {
                 self.answered(slot, seq, answer, now, &mut out);
             }
@@ -203,17 +216,17 @@ impl Engine {
             Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
             Event::Reloaded(settings) => self.reload(*settings, now, &mut out),
         }
-        self.keep_agenda(now, &mut out);
         self.place_order(now, &mut out);
         out
     }
 
     /// Looks at everything whose moment has come.
     fn keep_agenda(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let stall = (self.settings.pace.timeout / 2).max(LEAST_STALL);
+        let stall = (self.settings.pace.timeout / 4).max(LEAST_STALL);
         let late = self.agenda.next().map(|due| now.saturating_sub(due)).unwrap_or_default();
         let deaf = late > stall;
-        if deaf {
+        if deaf && self.told_stall.is_none_or(|told| now >= told + TELL_STALLS_EVERY) {
+            self.told_stall = Some(now);
             out.push(Action::Tell(Fact::Stalled { lasted: late }));
         }
         while let Some((moment, item)) = self.agenda.take_due(now) {

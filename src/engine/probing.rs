@@ -34,7 +34,7 @@ impl Engine {
         for judged in subject.watch.expire(now, pace, deaf) {
             self.judged(slot, judged, None, now, out);
         }
-        if !deaf && self.is_overdue(slot, now) {
+        if self.is_overdue(slot, now) {
             self.suspect(slot, true, now);
         }
         self.send_if_due(slot, now, out);
@@ -45,7 +45,12 @@ impl Engine {
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
         let Some(subject) = self.subjects[slot].as_mut() else { return };
-        let wake = subject.watch.wake(pace);
+        let watchful = match &subject.role {
+            Role::Target(target) => target.streaks.health() != Health::Down,
+            Role::Canary(_) => false,
+        };
+        // Nothing is noted for the past: being late for it would look like a stall.
+        let wake = subject.watch.wake(pace, watchful).max(self.now);
         if subject.armed.is_none_or(|armed| wake < armed) {
             subject.armed = Some(wake);
             self.agenda.note(wake, Item::Watch(slot));

@@ -114,12 +114,13 @@ impl Watch {
         self.flow
     }
 
-    /// When something is next to be done here without an answer coming in.
-    pub fn wake(&self, pace: Pace) -> Moment {
+    /// When something is next to be done here without an answer coming in. `watchful`: an overdue
+    /// reply is something to be done about.
+    pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
         let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
         let deadline = pending.map(|flight| flight.sent + pace.timeout);
-        let overdue = match (self.suspect, self.rtt.patience(), pending) {
-            (false, Some(patience), Some(flight)) if patience < pace.timeout => {
+        let overdue = match (watchful && !self.suspect, self.rtt.patience(), pending) {
+            (true, Some(patience), Some(flight)) if patience < pace.timeout => {
                 Some(flight.sent + patience)
             }
             _ => None,
@@ -300,13 +301,14 @@ mod tests {
     fn it_wakes_for_the_overdue_reply_before_the_timeout() {
         let mut watch = watch();
         watch.send(0, ms(300), PACE);
-        assert_eq!(watch.wake(PACE), ms(800), "nothing measured: the timeout");
+        assert_eq!(watch.wake(PACE, true), ms(800), "nothing measured: the timeout");
         watch.rtt.measure(ms(1));
-        assert_eq!(watch.wake(PACE), ms(350), "measured: the least patience");
+        assert_eq!(watch.wake(PACE, true), ms(350), "measured: the least patience");
+        assert_eq!(watch.wake(PACE, false), ms(800), "not watchful: the timeout");
         assert!(!watch.is_overdue(ms(349), PACE));
         assert!(watch.is_overdue(ms(350), PACE));
         watch.set_suspect(true, ms(350), PACE);
-        assert_eq!(watch.wake(PACE), ms(500), "suspect: the retry");
+        assert_eq!(watch.wake(PACE, true), ms(500), "suspect: the retry");
     }
 
     #[test]

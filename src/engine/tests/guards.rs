@@ -1,0 +1,141 @@
+//! The floor and the operator's word.
+
+use std::collections::BTreeMap;
+
+use super::world::*;
+use crate::engine::event::{Drain, DrainOrder, Event, Reason, Settings};
+
+fn order(ticket: u64, target: u8) -> DrainOrder {
+    DrainOrder { ticket, target: ip(target), lasts: None, reason: None, force: false }
+}
+
+#[test]
+fn the_floor_keeps_the_last_address_until_another_is_back() {
+    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.dies(2);
+    world.run_until(ms(30_000));
+    assert_eq!(world.in_zone().len(), 1, "{:?}", world.writes());
+    let kept = world.in_zone()[0];
+    assert_eq!(world.view(kept).reason, Some(Reason::Floor));
+    let refusals = world.story().iter().filter(|line| line.ends_with(" floor")).count();
+    assert_eq!(
+        refusals,
+        1 + usize::from(world.story().contains(&format!("{kept} no longer floor")))
+    );
+    let other = 3 - kept;
+    world.lives(other);
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [other]);
+    assert_eq!(world.view(kept).reason, None);
+}
+
+#[test]
+fn what_the_floor_held_back_goes_as_soon_as_a_foreign_record_makes_room() {
+    let mut world = World::new(Settings { floor: 1, ..settings(&[1]) });
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(20_000));
+    assert_eq!(world.in_zone(), [1]);
+    world.zone.values_mut().for_each(|there| {
+        there.insert(ip(99));
+    });
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [99]);
+}
+
+#[test]
+fn a_drained_target_is_out_whatever_its_health_and_comes_back_when_given_back() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(order(7, 1)));
+    world.run_until(ms(7000));
+    assert_eq!(world.answers, [(7, "Ok(())".into())]);
+    assert_eq!(world.in_zone(), [2]);
+    assert_eq!(world.view(1).reason, Some(Reason::Drained));
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [2], "its good health does not bring it back");
+    world.tell(Event::Undrain { ticket: 8, target: ip(1) });
+    world.run_until(ms(61_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+    assert_eq!(world.view(1).reason, None);
+}
+
+#[test]
+fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(order(7, 1)));
+    world.dies(1);
+    world.run_until(ms(20_000));
+    world.tell(Event::Undrain { ticket: 8, target: ip(1) });
+    world.run_until(ms(30_000));
+    assert_eq!(world.in_zone(), [2]);
+    world.lives(1);
+    world.run_until(ms(40_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+}
+
+#[test]
+fn a_drain_asks_the_floor_once_and_force_overrides_it() {
+    let mut world = World::new(Settings { floor: 2, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(order(7, 1)));
+    world.run_until(ms(7000));
+    assert_eq!(world.answers, [(7, "Err(Floor([\"www.example.com\"]))".into())]);
+    assert_eq!(world.in_zone(), [1, 2]);
+    world.tell(Event::Drain(DrainOrder { force: true, ..order(8, 1) }));
+    world.run_until(ms(8000));
+    assert_eq!(world.in_zone(), [2]);
+}
+
+#[test]
+fn a_drain_whose_floor_cannot_be_asked_is_refused() {
+    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.zone_works = false;
+    world.tell(Event::Drain(order(7, 1)));
+    world.run_until(ms(7000));
+    assert_eq!(world.answers, [(7, "Err(ZoneUnknown(\"no connection\"))".into())]);
+}
+
+#[test]
+fn orders_about_strangers_are_answered() {
+    let mut world = World::new(settings(&[1]));
+    world.tell(Event::Drain(order(7, 99)));
+    world.tell(Event::Undrain { ticket: 8, target: ip(99) });
+    world.tell(Event::Undrain { ticket: 9, target: ip(1) });
+    let answers: Vec<_> = world.answers.iter().map(|(_, answer)| answer.as_str()).collect();
+    assert_eq!(answers, ["Err(NotATarget)", "Err(NotATarget)", "Err(NotDrained)"]);
+}
+
+#[test]
+fn a_drain_ends_by_itself() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(DrainOrder { lasts: Some(ms(10_000)), ..order(7, 1) }));
+    world.run_until(ms(15_900));
+    assert_eq!(world.in_zone(), [2]);
+    world.run_until(ms(17_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+    assert_eq!(world.when("1 drain expired"), ms(16_000));
+}
+
+#[test]
+fn a_drain_that_is_remembered_holds_from_the_start() {
+    let drain = Drain { until: None, reason: Some("moving".into()) };
+    let mut world = World::with_drains(settings(&[1, 2]), BTreeMap::from([(ip(1), drain)]));
+    world.run_until(ms(20_000));
+    assert_eq!(world.in_zone(), [2]);
+    assert!(!world.writes().contains(&"+192.0.2.1"));
+}
+
+#[test]
+fn dry_run_gives_its_own_reason() {
+    let mut world = World::new(Settings { dry_run: true, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(10_000));
+    assert_eq!(world.view(1).reason, Some(Reason::DryRun));
+}

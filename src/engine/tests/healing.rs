@@ -1,0 +1,169 @@
+//! Restarts, retries, reloads, resync, rehearsal: DNS ends up right.
+
+use super::world::*;
+use crate::engine::event::{Event, Settings};
+use crate::engine::target::Health;
+
+#[test]
+fn a_dead_target_is_withdrawn_and_a_living_one_restored() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(10_000));
+    assert_eq!(world.in_zone(), [2]);
+    world.lives(1);
+    world.run_until(ms(15_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+    assert_eq!(world.writes(), ["-192.0.2.1", "+192.0.2.1"]);
+}
+
+#[test]
+fn an_agent_that_was_restarted_after_a_withdrawal_heals_it() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.zone.values_mut().for_each(|there| {
+        there.remove(&ip(1));
+    });
+    world.run_until(ms(10_000));
+    assert_eq!(world.writes(), ["+192.0.2.1"]);
+}
+
+#[test]
+fn an_agent_that_starts_while_a_target_is_dead_withdraws_it() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.dies(1);
+    world.run_until(ms(10_000));
+    assert_eq!(world.writes(), ["-192.0.2.1"]);
+}
+
+#[test]
+fn records_edited_by_hand_are_left_alone_until_the_next_flip() {
+    let mut world = World::new(settings(&[1, 2, 3]));
+    world.run_until(ms(6000));
+    world.zone.values_mut().for_each(|there| {
+        there.remove(&ip(1));
+    });
+    world.dies(2);
+    world.run_until(ms(20_000));
+    world.lives(2);
+    world.run_until(ms(40_000));
+    assert_eq!(world.in_zone(), [2, 3], "the flips of 2 do not touch 1");
+    world.dies(1);
+    world.run_until(ms(50_000));
+    world.lives(1);
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2, 3], "its own flips do");
+}
+
+#[test]
+fn resync_repairs_what_was_edited_by_hand() {
+    let resync_interval = Some(ms(30_000));
+    let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.zone.values_mut().for_each(|there| {
+        there.remove(&ip(1));
+    });
+    world.run_until(ms(29_000));
+    assert_eq!(world.in_zone(), [2]);
+    world.run_until(ms(31_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+    assert!(world.orders.last().unwrap().1.read_again);
+    world.run_until(ms(91_000));
+    assert_eq!(world.writes(), ["+192.0.2.1"], "nothing to repair, nothing written");
+}
+
+#[test]
+fn the_zone_is_read_in_advance_at_the_first_loss_and_not_again_for_half_a_minute() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(5990));
+    world.dies(1);
+    world.run_until(ms(6600));
+    assert_eq!(world.prepared, [ms(6500)]);
+    world.dies(2);
+    world.run_until(ms(30_000));
+    assert_eq!(world.prepared.len(), 1);
+}
+
+#[test]
+fn a_provider_that_fails_and_recovers_is_told_once_each() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.zone_works = false;
+    world.dies(1);
+    world.run_until(ms(12_000));
+    world.zone_works = true;
+    world.lives(1);
+    world.run_until(ms(20_000));
+    let story = world.story();
+    assert_eq!(story.iter().filter(|line| *line == "failing over").count(), 1, "{story:?}");
+}
+
+#[test]
+fn a_reload_keeps_counters_adds_and_removes_targets_and_touches_no_record() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(10_000));
+    assert_eq!(world.in_zone(), [2]);
+    world.tell(Event::Reloaded(Box::new(settings(&[1, 3]))));
+    let before = world.writes().len();
+    world.run_until(ms(20_000));
+    assert_eq!(world.view(1).health, Health::Down, "it is still known to be down");
+    assert_eq!(world.writes()[before..], ["+192.0.2.3"], "the new one is confirmed and put in");
+    assert_eq!(world.in_zone(), [2, 3], "the removed one is left as it is");
+    let later = world.sent(ip(2)).into_iter().filter(|at| *at > 10_000).count();
+    assert_eq!(later, 0, "and no longer probed");
+}
+
+#[test]
+fn a_reload_gives_no_target_a_false_miss() {
+    let mut world = World::new(settings(&[1, 2, 3]));
+    world.run_until(ms(6005));
+    for round in 0..200 {
+        let targets: &[u8] = if round % 2 == 0 { &[1, 2, 3, 4] } else { &[1, 2, 3] };
+        world.tell(Event::Reloaded(Box::new(settings(targets))));
+        world.run_for(ms(137));
+    }
+    let story = world.story();
+    assert!(!story.iter().any(|line| line.ends_with("Down")), "{story:?}");
+    assert!(world.writes().iter().all(|write| *write == "+192.0.2.4"), "{:?}", world.writes());
+}
+
+#[test]
+fn a_rehearsal_tells_the_whole_story() {
+    let mut world = World::new(Settings { dry_run: true, ..guarded(&[1, 2]) });
+    let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
+    world.engine = engine.rehearsing(ip(1), ms(5000));
+    world.run_until(ms(20_000));
+    let told: Vec<_> = world
+        .story()
+        .into_iter()
+        .filter(|line| line.starts_with("reh") || line.starts_with('1'))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "1 Up",
+            "rehearsal 1 Dead",
+            "1 Down",
+            "1 out",
+            "rehearsal 1 Alive",
+            "1 dry_run",
+            "1 Up",
+            "1 in",
+            "1 no longer dry_run",
+            "rehearsal 1 Over"
+        ]
+    );
+    assert_eq!(world.view(2).health, Health::Up);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_an_outage_of_everything_empties_nothing() {
+    let mut world = World::new(Settings { floor: 1, ..guarded(&[1, 2, 3]) });
+    for last in [1, 2, 3] {
+        world.dies(last);
+    }
+    world.set(canary(), Way::Silent);
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2, 3]);
+}

@@ -1,0 +1,152 @@
+//! When probes go out, and how fast a death is noticed.
+
+use std::num::NonZeroU32;
+
+use super::world::*;
+use crate::engine::event::{Answer, Event, Settings};
+
+#[test]
+fn targets_are_spread_over_the_interval_and_keep_their_phase() {
+    let mut world = World::new(settings(&[1, 2, 3, 4]));
+    world.run_until(ms(2900));
+    assert_eq!(world.sent(ip(1)), [0, 1000, 2000]);
+    assert_eq!(world.sent(ip(2)), [250, 1250, 2250]);
+    assert_eq!(world.sent(ip(4)), [750, 1750, 2750]);
+}
+
+#[test]
+fn a_missing_reply_quickens_the_probes_until_it_has_flipped() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(4500));
+    world.dies(1);
+    world.run_until(ms(8500));
+    let sent: Vec<_> = world.sent(ip(1)).into_iter().filter(|at| *at >= 5000).collect();
+    // Overdue at 5050; retries every 200 ms until the third loss at 5400 + 500.
+    assert_eq!(sent, [5000, 5200, 5400, 5600, 5800, 6000, 7000, 8000]);
+    assert_eq!(world.when("1 Down"), ms(5900));
+}
+
+#[test]
+fn a_death_is_noticed_within_the_formula_of_the_readme() {
+    // interval + (threshold - 1) * retry_interval + timeout at worst; less by the phase otherwise.
+    for phase in (0..1000).step_by(50) {
+        let mut world = World::new(settings(&[1]));
+        let death = ms(4010 + phase);
+        world.run_until(death);
+        world.dies(1);
+        world.run_for(ms(5000));
+        let after = world.when("1 Down") - death;
+        assert!(after <= ms(1000 + 2 * 200 + 500), "phase {phase}: {after:?}");
+        assert!(after >= ms(2 * 200 + 500), "phase {phase}: {after:?}");
+    }
+}
+
+#[test]
+fn one_lost_probe_changes_nothing_and_writes_nothing() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(5500));
+    world.dies(1);
+    world.run_until(ms(6100));
+    world.lives(1);
+    world.run_until(ms(20_000));
+    assert_eq!(world.story(), ["1 Up", "2 Up"]);
+    assert!(world.writes().is_empty());
+}
+
+#[test]
+fn each_suspicion_changes_the_flow() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(4500));
+    world.dies(1);
+    world.run_until(ms(5250));
+    let flows: Vec<_> = world.probes.iter().map(|(_, probe)| probe.flow).collect();
+    assert_eq!(flows, [0, 0, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_late_reply_is_a_loss_and_stays_one() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(4500));
+    world.set(ip(1), Way::Answers(ms(700)));
+    world.run_until(ms(7000));
+    assert!(world.story().contains(&"late 1".into()));
+    assert_eq!(world.when("1 Down"), ms(5900));
+}
+
+#[test]
+fn a_fault_moves_no_counter_and_is_told_once() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(4500));
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(60_000));
+    world.lives(1);
+    world.run_until(ms(70_000));
+    assert_eq!(world.story(), ["1 Up", "fault 1 no route", "fault over 1"]);
+}
+
+#[test]
+fn an_unreachable_answer_is_a_loss_at_once() {
+    let mut world = World::new(Settings {
+        thresholds: crate::engine::target::Thresholds {
+            failure: NonZeroU32::MIN,
+            recovery: NonZeroU32::MIN,
+        },
+        ..settings(&[1])
+    });
+    world.run_until(ms(100));
+    let (_, probe) = world.probes[0];
+    let answer = Answer::Unreachable("ICMP type 3 code 1".into());
+    world.tell(Event::Answered { slot: probe.slot, seq: probe.seq, answer: answer.clone() });
+    assert_eq!(world.story(), ["1 Up"], "that probe had been answered");
+    world.dies(1);
+    world.run_until(ms(1020));
+    let (_, probe) = world.probes[1];
+    world.tell(Event::Answered { slot: probe.slot, seq: probe.seq, answer });
+    assert_eq!(world.when("1 Down"), ms(1020));
+}
+
+#[test]
+fn answers_of_somebody_elses_probes_count_for_nothing() {
+    let mut world = World::new(settings(&[1]));
+    world.dies(1);
+    world.run_until(ms(100));
+    for (slot, seq) in [(0, 99), (7, 0), (usize::MAX, 0)] {
+        world.tell(Event::Answered { slot, seq, answer: Answer::Reply(ms(1)) });
+    }
+    assert_eq!(world.view(1).replies, 0);
+}
+
+#[test]
+fn a_probe_that_waits_for_room_is_no_loss() {
+    let most_in_flight = NonZeroU32::new(2);
+    let mut world = World::new(Settings { most_in_flight, ..settings(&[1, 2, 3, 4, 5, 6]) });
+    for last in 1..=6 {
+        world.set(ip(last), Way::Answers(ms(400)));
+    }
+    world.run_until(ms(30_000));
+    assert_eq!(world.story().iter().filter(|line| line.ends_with("Up")).count(), 6);
+    assert_eq!(world.story().len(), 6, "{:?}", world.story());
+    assert!(world.sent(ip(6)).len() > 15, "{}", world.sent(ip(6)).len());
+}
+
+#[test]
+fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
+    let mut world = World::new(guarded(&[1, 2, 3]));
+    world.run_until(ms(10_500));
+    for _ in 0..20 {
+        world.stall_for(ms(4000));
+        world.run_for(ms(50));
+    }
+    world.run_for(ms(5000));
+    let story = world.story();
+    assert!(story.contains(&"stalled".into()), "{story:?}");
+    assert!(!story.iter().any(|line| line.ends_with("Down")), "{story:?}");
+}
+
+#[test]
+fn ten_thousand_targets_keep_the_pace() {
+    let targets: Vec<_> = (0..10_000u32).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect();
+    let mut world = World::new(Settings { targets, ..settings(&[]) });
+    world.run_until(ms(3000));
+    assert_eq!(world.probes.len(), 30_001, "one a second each, and the first of the fourth second");
+}

@@ -1,0 +1,309 @@
+//! A world for one engine: who answers, the zone, the clock.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::engine::event::{
+    Action, Answer, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
+    Settings,
+};
+use crate::engine::plan::{self, Family, Observed, SetKey};
+use crate::engine::target::Thresholds;
+use crate::engine::watch::{Endpoint, Pace};
+use crate::engine::{Engine, Moment, TargetView};
+
+pub(super) const NAME: &str = "www.example.com";
+
+pub(super) fn ip(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+/// The canary's address.
+pub(super) fn canary() -> IpAddr {
+    IpAddr::from([198, 51, 100, 1])
+}
+
+pub(super) fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// One second, half a second, a fifth of a second; three losses, three replies; no guards.
+pub(super) fn settings(targets: &[u8]) -> Settings {
+    let three = NonZeroU32::new(3).unwrap();
+    Settings {
+        targets: targets.iter().map(|last| ip(*last)).collect(),
+        port: None,
+        canaries: vec![],
+        thresholds: Thresholds { failure: three, recovery: three },
+        pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
+        names: vec![NAME.into()],
+        floor: 0,
+        resync_interval: None,
+        most_in_flight: None,
+        cluster: None,
+        dry_run: false,
+    }
+}
+
+/// The same with a canary.
+pub(super) fn guarded(targets: &[u8]) -> Settings {
+    let canaries = vec![Endpoint { address: canary(), port: None }];
+    Settings { canaries, ..settings(targets) }
+}
+
+/// How an address behaves from some moment on.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// It answers after this long.
+    Answers(Duration),
+    /// Nothing is heard of it.
+    Silent,
+    /// This machine cannot ask.
+    Fault(&'static str),
+}
+
+/// An engine and everything around it.
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Moment,
+    ways: BTreeMap<IpAddr, Way>,
+    /// What is to come, by moment and by order of asking.
+    coming: BinaryHeap<Reverse<(Moment, u64)>>,
+    events: BTreeMap<u64, Event>,
+    count: u64,
+    pub(super) zone: Observed,
+    /// The zone can be asked.
+    pub(super) zone_works: bool,
+    pub(super) probes: Vec<(Moment, ProbeRequest)>,
+    pub(super) facts: Vec<(Moment, Fact)>,
+    pub(super) orders: Vec<(Moment, Order)>,
+    pub(super) writes: Vec<(Moment, String)>,
+    pub(super) prepared: Vec<Moment>,
+    pub(super) answers: Vec<(u64, String)>,
+}
+
+impl World {
+    /// All targets answer after 10 ms and are in the zone.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self::with_drains(settings, BTreeMap::new())
+    }
+
+    pub(super) fn with_drains(settings: Settings, drains: BTreeMap<IpAddr, Drain>) -> Self {
+        let mut zone = Observed::new();
+        for address in &settings.targets {
+            let key = SetKey { name: NAME.into(), family: Family::of(*address) };
+            zone.entry(key).or_default().insert(*address);
+        }
+        let engine = Engine::new(settings, drains, Duration::ZERO);
+        Self {
+            engine,
+            now: Duration::ZERO,
+            ways: BTreeMap::new(),
+            coming: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            count: 0,
+            zone,
+            zone_works: true,
+            probes: vec![],
+            facts: vec![],
+            orders: vec![],
+            writes: vec![],
+            prepared: vec![],
+            answers: vec![],
+        }
+    }
+
+    pub(super) fn set(&mut self, address: IpAddr, way: Way) {
+        self.ways.insert(address, way);
+    }
+
+    pub(super) fn dies(&mut self, last: u8) {
+        self.set(ip(last), Way::Silent);
+    }
+
+    pub(super) fn lives(&mut self, last: u8) {
+        self.set(ip(last), Way::Answers(ms(10)));
+    }
+
+    fn later(&mut self, after: Duration, event: Event) {
+        self.count += 1;
+        self.coming.push(Reverse((self.now + after, self.count)));
+        self.events.insert(self.count, event);
+    }
+
+    /// Tells the engine something now.
+    pub(super) fn tell(&mut self, event: Event) {
+        for action in self.engine.handle(self.now, event) {
+            self.act(action);
+        }
+    }
+
+    /// Lets time pass until `end`, everything in its order.
+    pub(super) fn run_until(&mut self, end: Moment) {
+        self.tell(Event::Tick);
+        let mut standing = 0;
+        loop {
+            let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
+            let wake = self.engine.next_wake();
+            let Some(next) = [coming, wake].into_iter().flatten().min() else { break };
+            if next > end {
+                break;
+            }
+            standing = if next > self.now { 0 } else { standing + 1 };
+            assert!(standing < 100_000, "time stands still at {:?}: {:?}", self.now, self.engine);
+            self.now = self.now.max(next);
+            if coming == Some(next) {
+                let Some(Reverse((_, number))) = self.coming.pop() else { break };
+                if let Some(event) = self.events.remove(&number) {
+                    self.tell(event);
+                }
+            } else {
+                self.tell(Event::Tick);
+            }
+        }
+        self.now = end;
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    /// The process does not run for `time`; what was to be heard meanwhile is heard afterwards.
+    pub(super) fn stall_for(&mut self, time: Duration) {
+        self.now += time;
+        self.tell(Event::Tick);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Probe(request) => self.probe(request),
+            Action::Prepare => {
+                self.prepared.push(self.now);
+                let report = self.listing();
+                self.later(ms(20), Event::Dns(report));
+            }
+            Action::Reconcile(order) => self.reconcile(order),
+            Action::Tell(fact) => self.facts.push((self.now, fact)),
+            Action::DrainAnswered { ticket, answer } => {
+                self.answers.push((ticket, format!("{answer:?}")));
+            }
+            Action::Announce(_) | Action::Remember(_) => {}
+        }
+    }
+
+    fn probe(&mut self, request: ProbeRequest) {
+        self.probes.push((self.now, request));
+        let (slot, seq) = (request.slot, request.seq);
+        let way = self.ways.get(&request.endpoint.address).cloned();
+        let (after, answer) = match way.unwrap_or(Way::Answers(ms(10))) {
+            Way::Answers(rtt) => (rtt, Answer::Reply(rtt)),
+            Way::Silent => (request.patience, Answer::Silence),
+            Way::Fault(why) => (Duration::ZERO, Answer::Fault(why.into())),
+        };
+        self.later(after, Event::Answered { slot, seq, answer });
+    }
+
+    fn listing(&self) -> DnsReport {
+        if self.zone_works {
+            return DnsReport::Listed(self.zone.clone());
+        }
+        let (kind, what) = (DnsProblemKind::Unavailable, "no connection".into());
+        DnsReport::Failing(DnsProblem { kind, what, retry_in: None })
+    }
+
+    /// What the worker does, in no time: list, plan, apply, report.
+    fn reconcile(&mut self, order: Order) {
+        self.orders.push((self.now, order.clone()));
+        let report = self.listing();
+        self.later(ms(30), Event::Dns(report));
+        if !self.zone_works {
+            return;
+        }
+        let names = [NAME.to_owned()];
+        let plan = plan::plan(&names, &self.zone, &order.wishes, order.floor);
+        for (key, address) in &plan.delete {
+            self.writes.push((self.now, format!("-{address}")));
+            self.zone.entry(key.clone()).or_default().remove(address);
+        }
+        for (key, address) in &plan.create {
+            self.writes.push((self.now, format!("+{address}")));
+            self.zone.entry(key.clone()).or_default().insert(*address);
+        }
+        if !plan.is_empty() {
+            let (withdrawn, restored, took) = (plan.delete, plan.create, ms(30));
+            self.later(took, Event::Dns(DnsReport::Applied { withdrawn, restored, took }));
+        }
+        let held = plan.held.into_iter().map(|(key, address)| (address, vec![key.name]));
+        let (wishes, held) = (order.wishes, held.collect());
+        self.later(ms(40), Event::Dns(DnsReport::Settled { wishes, held }));
+    }
+
+    /// The last bytes of the addresses in the zone.
+    pub(super) fn in_zone(&self) -> Vec<u8> {
+        let addresses: BTreeSet<IpAddr> = self.zone.values().flatten().copied().collect();
+        addresses.iter().map(last).collect()
+    }
+
+    pub(super) fn writes(&self) -> Vec<&str> {
+        self.writes.iter().map(|(_, write)| write.as_str()).collect()
+    }
+
+    pub(super) fn view(&self, number: u8) -> TargetView {
+        self.engine.targets().find(|view| view.address == ip(number)).unwrap()
+    }
+
+    /// When the probes of one address were sent, in milliseconds.
+    pub(super) fn sent(&self, address: IpAddr) -> Vec<u128> {
+        let its = self.probes.iter().filter(|(_, probe)| probe.endpoint.address == address);
+        its.map(|(moment, _)| moment.as_millis()).collect()
+    }
+
+    /// The facts that are worth a line, as words, but for single probes.
+    pub(super) fn story(&self) -> Vec<String> {
+        self.facts.iter().filter_map(|(_, fact)| tell(fact)).collect()
+    }
+
+    pub(super) fn when(&self, wanted: &str) -> Moment {
+        let found = self.facts.iter().find(|(_, fact)| tell(fact).as_deref() == Some(wanted));
+        found.unwrap_or_else(|| panic!("no {wanted:?} in {:#?}", self.story())).0
+    }
+}
+
+pub(super) fn last(address: &IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(v4) => v4.octets()[3],
+        IpAddr::V6(v6) => v6.octets()[15],
+    }
+}
+
+fn tell(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::Judged { .. } => return None,
+        Fact::Late { endpoint, .. } => format!("late {}", last(&endpoint.address)),
+        Fact::Faulty { endpoint, what } => format!("fault {} {what}", last(&endpoint.address)),
+        Fact::FaultOver { endpoint } => format!("fault over {}", last(&endpoint.address)),
+        Fact::Stalled { .. } => "stalled".into(),
+        Fact::Flipped { target, to, .. } => format!("{} {to:?}", last(target)),
+        Fact::Verdict { target, in_service, .. } => {
+            format!("{} {}", last(target), if *in_service { "in" } else { "out" })
+        }
+        Fact::Refused { target, reason, .. } => format!("{} {}", last(target), reason.as_str()),
+        Fact::RefusalOver { target, reason } => {
+            format!("{} no longer {}", last(target), reason.as_str())
+        }
+        Fact::Isolated { .. } => "isolated".into(),
+        Fact::IsolationOver { .. } => "isolation over".into(),
+        Fact::Applied { .. } => "applied".into(),
+        Fact::Failing(problem) => format!("failing {}", problem.what),
+        Fact::FailingOver => "failing over".into(),
+        Fact::Drained { target, .. } => format!("{} drained", last(target)),
+        Fact::Undrained { target, expired } => {
+            format!("{} {}", last(target), if *expired { "drain expired" } else { "undrained" })
+        }
+        Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
+        Fact::Rehearsal { target, act } => format!("rehearsal {} {act:?}", last(target)),
+    })
+}
