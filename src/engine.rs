@@ -27,7 +27,7 @@ mod tests;
 mod view;
 pub mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub struct Engine {
     subjects: Vec<Option<Subject>>,
     targets: BTreeMap<IpAddr, Slot>,
     canaries: Vec<Slot>,
+    /// Places in `subjects` that are empty.
+    free: Vec<Slot>,
     agenda: Agenda,
     /// The moment of the event in hand.
     now: Moment,
@@ -76,8 +78,12 @@ pub struct Engine {
     prepared: Option<Moment>,
     /// The wishes that the DNS worker has and has not reported as done.
     ordered: BTreeMap<IpAddr, Wish>,
-    /// Something changed that may call for another order.
-    unplaced: bool,
+    /// Targets whose verdict DNS is not known to follow.
+    unsettled: BTreeSet<IpAddr>,
+    /// Targets of which something changed that may call for another order.
+    touched: BTreeSet<IpAddr>,
+    /// When the last order was placed.
+    placed: Option<Moment>,
     /// The next order must not rest on an earlier reading.
     read_again: bool,
     /// Whether the last thing heard of the provider was a failure.
@@ -153,6 +159,7 @@ impl Engine {
             subjects: Vec::new(),
             targets: BTreeMap::new(),
             canaries: Vec::new(),
+            free: Vec::new(),
             agenda: Agenda::default(),
             now,
             next_seq: 0,
@@ -164,7 +171,9 @@ impl Engine {
             observed: Observed::new(),
             prepared: None,
             ordered: BTreeMap::new(),
-            unplaced: false,
+            unsettled: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            placed: None,
             read_again: false,
             failing: false,
             asked: Vec::new(),
@@ -234,6 +243,7 @@ impl Engine {
                 Item::Watch(slot) => self.watch_due(slot, moment, deaf, now, out),
                 Item::Verdict(slot) => self.review(slot, now, out),
                 Item::Held => self.retry_held(),
+                Item::Order => {}
                 Item::Resync => self.resync(now, out),
                 Item::Rehearsal => self.begin_rehearsal(out),
             }

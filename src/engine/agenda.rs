@@ -15,6 +15,8 @@ pub(super) enum Item {
     Verdict(Slot),
     /// What the floor held back.
     Held,
+    /// An order that was put off for a moment, so that more can go with it.
+    Order,
     /// All of DNS.
     Resync,
     /// The rehearsal.

@@ -39,8 +39,10 @@ impl Engine {
     /// the records of what goes are left as they are.
     pub(super) fn enroll(&mut self, now: Moment) {
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
-        for slot in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
-            self.subjects[slot.1] = None;
+        for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
+            self.subjects[slot] = None;
+            self.free.push(slot);
+            self.unsettled.remove(&address);
         }
         let (port, interval) = (self.settings.port, self.settings.pace.interval);
         let count = keep.len();
@@ -81,6 +83,7 @@ impl Engine {
         for slot in before {
             if !self.canaries.contains(&slot) {
                 self.subjects[slot] = None;
+                self.free.push(slot);
             }
         }
     }
@@ -89,13 +92,11 @@ impl Engine {
     fn watch(&mut self, endpoint: Endpoint, first: Moment, role: Role) -> Slot {
         let watch = Watch::new(endpoint, first);
         let subject = Subject { watch, armed: Some(first), fault: None, waits: false, role };
-        let free = self.subjects.iter().position(Option::is_none);
-        let slot = free.unwrap_or(self.subjects.len());
-        if slot == self.subjects.len() {
-            self.subjects.push(Some(subject));
-        } else {
-            self.subjects[slot] = Some(subject);
-        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.subjects.push(None);
+            self.subjects.len() - 1
+        });
+        self.subjects[slot] = Some(subject);
         self.agenda.note(first, Item::Watch(slot));
         slot
     }
@@ -124,6 +125,7 @@ impl Engine {
         let resync = settings.resync_interval;
         let begins = resync.is_some() && resync != self.settings.resync_interval;
         let had_canaries = !self.canaries.is_empty();
+        let renamed = settings.names != self.settings.names;
         self.settings = settings;
         self.enroll(now);
         if begins && let Some(pace) = resync {
@@ -132,9 +134,12 @@ impl Engine {
         if had_canaries && self.canaries.is_empty() {
             self.end_isolation(now, out);
         }
-        let gone = |address: &IpAddr| !self.targets.contains_key(address);
-        self.ordered.retain(|address, _| !gone(address));
-        self.unplaced = true;
+        // The worker begins anew as well: what it had in hand is ordered again.
+        self.ordered.clear();
+        self.touched.extend(self.targets.keys());
+        if renamed {
+            self.compare_all();
+        }
         for slot in self.targets.values().copied().collect::<Vec<_>>() {
             self.weigh_losses(slot, now, out);
             self.review(slot, now, out);

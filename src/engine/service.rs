@@ -14,6 +14,9 @@ use super::{Engine, Item, Moment, Target};
 /// How soon to ask again whether the floor still keeps an address in.
 const HELD_RETRY: Duration = Duration::from_secs(15);
 
+/// The least time between two orders.
+const ORDER_DISTANCE: Duration = Duration::from_millis(50);
+
 /// What is to be done about a target now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ruling {
@@ -23,6 +26,12 @@ enum Ruling {
     Refuse(Reason, String),
     /// It belongs into DNS or out of it.
     Settle { in_service: bool, agreeing: Vec<String>, after: Duration },
+}
+
+/// The next whole second. What is not urgent waits for it, so that thousands of targets that are
+/// confirmed at the start do not make thousands of orders.
+fn end_of_second(now: Moment) -> Moment {
+    Duration::from_secs(now.as_secs() + 1)
 }
 
 impl Engine {
@@ -50,10 +59,10 @@ impl Engine {
 
     /// Settles what is to be done about one target, and says what changed.
     pub(super) fn review(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
-        self.unplaced = true;
         self.end_drain_in_time(slot, now, out);
         let Some(target) = self.target(slot) else { return };
-        let ruling = self.rule(target);
+        let (address, ruling) = (target.address, self.rule(target));
+        self.touched.insert(address);
         let Some(target) = self.target_mut(slot) else { return };
         if let Ruling::Settle { in_service, agreeing, after } = ruling.clone() {
             if target.in_service != in_service {
@@ -72,13 +81,16 @@ impl Engine {
             } else if in_service && target.unconfirmed && target.streaks.health() == Health::Up {
                 // An agent that was restarted after a withdrawal heals it here.
                 target.settled = false;
-                target.act_at = now + after;
+                target.act_at = end_of_second(now) + after;
             }
             if target.streaks.health() != Health::AssumedUp {
                 target.unconfirmed = false;
             }
-            if target.act_at > now {
-                let act_at = target.act_at;
+            let (settled, act_at) = (target.settled, target.act_at);
+            if !settled {
+                self.unsettled.insert(address);
+            }
+            if act_at > now {
                 self.agenda.note(act_at, Item::Verdict(slot));
             }
         }
@@ -133,26 +145,43 @@ impl Engine {
         })
     }
 
-    fn wishes(&self, now: Moment, settled_too: bool) -> BTreeMap<IpAddr, Wish> {
-        let targets = self.targets.values().filter_map(|slot| self.target(*slot));
-        let open = targets.filter(|target| settled_too || !target.settled);
-        open.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
+    fn wish_for(&self, address: IpAddr, now: Moment) -> Option<Wish> {
+        self.wish(self.target(*self.targets.get(&address)?)?, now)
     }
 
-    /// Orders what is not yet settled, if the worker does not have it in hand already.
+    /// What is wished for and not known to be so.
+    fn open_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
+        let open = self.unsettled.iter();
+        open.filter_map(|address| Some((*address, self.wish_for(*address, now)?))).collect()
+    }
+
+    /// Orders what is not yet settled, if the worker does not have it in hand already. Orders keep
+    /// a little distance, so that what becomes due together goes out together.
     pub(super) fn place_order(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if !std::mem::replace(&mut self.unplaced, false) {
+        if self.touched.is_empty() && !self.read_again {
             return;
         }
-        let open = self.wishes(now, false);
-        let new = open.iter().any(|(address, wish)| self.ordered.get(address) != Some(wish));
-        let void = |(address, wish): (&IpAddr, &Wish)| {
-            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
-            target.and_then(|target| self.wish(target, now)) != Some(*wish)
+        let is_news = |address: &IpAddr| {
+            let wish = self.wish_for(*address, now);
+            let ordered = self.ordered.get(address);
+            let open = self.unsettled.contains(address) && wish.is_some();
+            (open || ordered.is_some()) && ordered != wish.as_ref()
         };
-        if new || self.ordered.iter().any(void) || (self.read_again && !open.is_empty()) {
-            self.order(open, out);
+        let news = self.touched.iter().any(is_news);
+        if !news && !self.read_again {
+            self.touched.clear();
+            return;
         }
+        if let Some(next) = self.placed.map(|placed| placed + ORDER_DISTANCE).filter(|n| *n > now) {
+            self.agenda.note(next, Item::Order);
+            return;
+        }
+        let wishes = self.open_wishes(now);
+        if news || !wishes.is_empty() {
+            self.placed = Some(now);
+            self.order(wishes, out);
+        }
+        self.touched.clear();
         self.read_again = false;
     }
 
@@ -166,11 +195,10 @@ impl Engine {
     pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
         let Some(pace) = self.settings.resync_interval else { return };
         self.agenda.note(now + pace, Item::Resync);
-        let mut wishes = self.wishes(now, true);
-        wishes.retain(|address, _| {
-            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
-            target.is_some_and(|target| target.drain.is_some() || !target.unconfirmed)
-        });
+        let decided = self.targets.values().filter_map(|slot| self.target(*slot));
+        let decided = decided.filter(|target| target.drain.is_some() || !target.unconfirmed);
+        let wishes: BTreeMap<_, _> =
+            decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect();
         if !wishes.is_empty() {
             self.read_again = true;
             self.order(wishes, out);
@@ -183,7 +211,18 @@ impl Engine {
         let mut targets = self.targets.values().filter_map(|slot| self.target(*slot));
         if targets.any(|target| !target.held.is_empty()) {
             self.read_again = true;
-            self.unplaced = true;
+        }
+    }
+
+    /// Compares everything that was decided with DNS once more: it is published elsewhere now.
+    pub(super) fn compare_all(&mut self) {
+        for (address, slot) in self.targets.clone() {
+            if let Some(target) = self.target_mut(slot)
+                && (target.drain.is_some() || !target.unconfirmed)
+            {
+                target.settled = false;
+                self.unsettled.insert(address);
+            }
         }
     }
 
@@ -242,6 +281,7 @@ impl Engine {
             target.held = names;
             if target.settled {
                 self.ordered.remove(address);
+                self.unsettled.remove(address);
             }
             self.review(slot, now, out);
         }
@@ -329,8 +369,8 @@ impl Engine {
     }
 
     /// Holds a target out by the operator's word, said now or before a restart.
-    pub(super) fn take_up_drain(&mut self, target: IpAddr, drain: Drain, now: Moment) {
-        let Some(slot) = self.targets.get(&target).copied() else { return };
+    pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain, now: Moment) {
+        let Some(slot) = self.targets.get(&address).copied() else { return };
         self.agenda.note(drain.until.unwrap_or(now), Item::Verdict(slot));
         self.agenda.note(now, Item::Verdict(slot));
         if let Some(target) = self.target_mut(slot) {
@@ -340,6 +380,7 @@ impl Engine {
             target.act_at = now;
             target.held.clear();
         }
+        self.unsettled.insert(address);
     }
 
     /// The operator gives a target back.
