@@ -1,6 +1,8 @@
 //! goavail watches public addresses from outside and takes the dead ones out of DNS.
 
+pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod log;
