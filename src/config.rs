@@ -1,11 +1,171 @@
 //! What the configuration file and the command line ask for, validated.
+//!
+//! Two stages: `raw` is what was written, each key judged alone; [`Config`] is what the agent does,
+//! keys weighed together. All that is wrong is told at once, and nothing is taken over from a
+//! configuration of which anything is wrong.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
+
+mod address;
+mod advice;
+mod build;
+mod describe;
+mod document;
+mod environment;
+mod field;
+mod keys;
+mod names;
+mod pace;
+mod problem;
+mod raw;
+mod rule;
+mod url;
+
+pub use pace::{Delay, seconds};
+pub use problem::{ConfigErrors, Problem};
+
+use keys::Section;
+use problem::Report;
+use raw::Raw;
+
+/// The largest file that is read, in bytes: room for a hundred thousand addresses.
+const LARGEST_FILE: u64 = 8 * 1024 * 1024;
+
+/// Looks an environment variable up. What is set but empty counts as not set.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// `--type tcp`: TCP connects instead of echo requests.
+    pub tcp: bool,
+    /// Whose section is used.
+    pub provider: Provider,
+    /// Nothing is to be written at the provider.
+    pub dry_run: bool,
+}
+
+/// Where records can be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Provider {
+    /// Cloudflare
+    Cloudflare,
+    /// Amazon Route 53
+    Route53,
+}
+
+impl Provider {
+    fn section(self) -> Section {
+        match self {
+            Self::Cloudflare => Section::Cloudflare,
+            Self::Route53 => Section::Route53,
+        }
+    }
+}
+
+/// Reads the configuration file at `path`; see [`parse`].
+///
+/// # Errors
+///
+/// If the file cannot be read, is no UTF-8 text, or is larger than 8 MiB, that alone; else what
+/// [`parse`] refuses.
+pub fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
+    parse(&text_of_file(path)?, path, asked, env)
+}
+
+/// Builds the configuration that `text` asks for. `path` is where it came from: problems name it,
+/// and the paths in it are seen from its folder.
+///
+/// Beside its arguments it reads the files that `…_FILE` variables name and, if the file gives the
+/// agent no name, the host's name.
+///
+/// # Errors
+///
+/// Everything that is wrong, at once. If lines of the text are no TOML, what could not be read may
+/// be missed for no other reason, so then missing keys and keys that contradict each other are not
+/// told of.
+pub fn parse(text: &str, path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
+    let file = path.display().to_string();
+    let mut report = Report::new(&file);
+    let document = document::read(text, &mut report);
+    let (whole, empty) = (document.whole, document.is_empty());
+    let raw = Raw::read(document, &mut report);
+    if !whole {
+        report.finish()?;
+        return Err(ConfigErrors::about_file(&file, "not valid TOML"));
+    }
+    if empty && report.is_clean() {
+        let what = "nothing is set in it; the goavail.toml that ships shows what can be";
+        return Err(ConfigErrors::about_file(&file, what));
+    }
+    let builder = build::Builder { raw: &raw, path, asked, env, report: &mut report };
+    let mut config = builder.build();
+    advice::advise(&raw, &config, &mut report);
+    config.guards_off = advice::guards_off(&config);
+    config.warnings = report.warnings();
+    report.finish()?;
+    Ok(config)
+}
+
+/// Reads `[Status]` alone, for commands that only ask the running agent: they work while the rest
+/// of the file is being edited, and for either provider.
+///
+/// # Errors
+///
+/// If the file cannot be read, is no TOML, or has something wrong in `[Status]`.
+pub fn load_status(path: &Path) -> Result<StatusConfig, ConfigErrors> {
+    let text = text_of_file(path)?;
+    let mut report = Report::new(&path.display().to_string());
+    let document = document::read(&text, &mut report);
+    let whole = document.whole;
+    let raw = Raw::read(document, &mut report);
+    let asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
+    let env: Env<'_> = &|_| None;
+    let mut builder = build::Builder { raw: &raw, path, asked: &asked, env, report: &mut report };
+    let status = builder.status();
+    if whole {
+        report.keep_only(Section::Status);
+    }
+    report.finish()?;
+    Ok(status)
+}
+
+/// The configuration file's text.
+fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
+    text_of(path, LARGEST_FILE)
+        .map_err(|why| ConfigErrors::about_file(&path.display().to_string(), why))
+}
+
+/// A file's text, or why there is none, without a word of what is in it.
+fn text_of(path: &Path, largest: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(length) if length as u64 > largest => Err(format!("larger than {largest} bytes")),
+        Ok(_) => String::from_utf8(bytes).map_err(|error| {
+            let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = good.filter(|byte| **byte == b'\n').count() + 1;
+            format!("not UTF-8 text, from line {line} on")
+        }),
+    }
+}
+
+/// What this machine calls itself, or `goavail` if it does not say.
+///
+/// Source: proc(5), `/proc/sys/kernel/hostname`.
+fn host_name() -> String {
+    let name = text_of(Path::new("/proc/sys/kernel/hostname"), 1024).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "goavail".to_owned() } else { name.to_owned() }
+}
 
 /// Everything the agent was asked to do, validated and complete.
 #[derive(Debug, Clone)]

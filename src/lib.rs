@@ -1,9 +1,12 @@
 //! goavail watches public addresses from outside and takes the dead ones out of DNS.
 
+pub mod cli;
 pub mod config;
 pub mod dns;
+pub mod driver;
 pub mod engine;
 pub mod http;
+pub mod log;
 pub mod probe;
 
 /// An error and its causes in one line.

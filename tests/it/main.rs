@@ -1,1 +1,4 @@
 //! The integration tests, one target.
+
+mod check;
+mod config;

@@ -1,0 +1,450 @@
+//! The command line.
+//!
+//! Options are accepted before and after the command. They are declared once and read at both
+//! places; what stands after the command was given later, so it wins.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
+
+use crate::config::{Asked, Provider};
+use crate::log;
+
+/// What was asked for on the command line, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// `--config-file`
+    pub config_file: PathBuf,
+    /// What the configuration is read for.
+    pub asked: Asked,
+    /// `--debug`
+    pub debug: bool,
+    /// `--log-format`
+    pub log_format: log::Format,
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// `--help` or `--version`: this is for stdout, and all is well.
+    Told(String),
+    /// No command: the help is for stderr, and the command line is refused.
+    NoCommand(String),
+    /// What is wrong with the command line, without the program's name in front.
+    Refused(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Watch the addresses and keep DNS in step
+    Monitor(Monitor),
+    /// Validate the configuration and say what the agent would do
+    Check,
+    /// Show what DNS holds, what it should hold, and the difference
+    Plan(Plan),
+    /// Show what the running agent sees
+    Status(Status),
+    /// Take an address out by hand
+    Drain(Drain),
+    /// Give a drained address back to the agent
+    Undrain(Undrain),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(Completions),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// `goavail monitor`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Monitor {
+    /// In dry-run, treat this target as dead a few seconds after the start, then as alive again
+    #[arg(long, value_name = "ADDRESS")]
+    pub rehearse: Option<IpAddr>,
+}
+
+/// `goavail plan`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Plan {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `goavail status`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Status {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Stay, and draw it again as it changes
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `goavail drain`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Drain {
+    /// The target to take out
+    pub address: IpAddr,
+    /// End by itself after this long, such as 2h or 90m
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasting: Option<Duration>,
+    /// Why, for those who will ask
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Do it even if the floor would break
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `goavail undrain`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Undrain {
+    /// The target to give back
+    pub address: IpAddr,
+}
+
+/// `goavail completions`
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// How targets are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Echo requests
+    Ip,
+    /// TCP connects to `port`
+    Tcp,
+}
+
+// The options that stand before or after the command; what is absent was not given there. This is no
+// doc comment, for clap would make it the description of each command.
+#[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags and their opposites, as clap reads them")]
+struct Options {
+    /// The configuration file [default: goavail.toml]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Write nothing at the DNS provider; this is the default, the last one given wins
+    #[arg(short = 'd', long, overrides_with = "no_dry_run")]
+    dry_run: bool,
+    /// Change records for real
+    #[arg(long, overrides_with = "dry_run")]
+    no_dry_run: bool,
+    #[arg(
+        short = 'b',
+        long,
+        overrides_with = "no_debug",
+        help = "Log more; RUST_LOG overrides it"
+    )]
+    debug: bool,
+    /// Do not; this is the default, the last one given wins
+    #[arg(long, overrides_with = "debug")]
+    no_debug: bool,
+    /// How targets are probed [default: ip]
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    kind: Option<Kind>,
+    /// Where the records are [default: cloudflare]
+    #[arg(short = 'p', long, value_name = "PROVIDER")]
+    dns_provider: Option<Provider>,
+    /// How log lines are written; coloured only on a terminal [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<log::Format>,
+}
+
+impl Options {
+    /// These options, with `later` ones winning.
+    fn then(self, later: Self) -> Self {
+        let (dry_run, no_dry_run) =
+            last((self.dry_run, self.no_dry_run), (later.dry_run, later.no_dry_run));
+        let (debug, no_debug) = last((self.debug, self.no_debug), (later.debug, later.no_debug));
+        Self {
+            config_file: later.config_file.or(self.config_file),
+            dry_run,
+            no_dry_run,
+            debug,
+            no_debug,
+            kind: later.kind.or(self.kind),
+            dns_provider: later.dns_provider.or(self.dns_provider),
+            log_format: later.log_format.or(self.log_format),
+        }
+    }
+
+    fn complete(self, command: Command) -> Invocation {
+        Invocation {
+            command,
+            config_file: self.config_file.unwrap_or_else(|| "goavail.toml".into()),
+            asked: Asked {
+                tcp: self.kind == Some(Kind::Tcp),
+                provider: self.dns_provider.unwrap_or(Provider::Cloudflare),
+                dry_run: !self.no_dry_run,
+            },
+            debug: self.debug,
+            log_format: self.log_format.unwrap_or_default(),
+        }
+    }
+}
+
+/// Of a flag and its opposite, the pair that was given last, if it was given at all.
+fn last(earlier: (bool, bool), later: (bool, bool)) -> (bool, bool) {
+    if later == (false, false) { earlier } else { later }
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+///
+/// If it asks for help or for the version, names no command, or cannot be understood.
+pub fn read<I>(arguments: I) -> Result<Invocation, Stop>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let matches = definition().try_get_matches_from(arguments).map_err(|error| stop(&error))?;
+    let options = Options::from_arg_matches(&matches).map_err(|error| stop(&error))?;
+    let Some((_, after)) = matches.subcommand() else {
+        return Err(Stop::NoCommand(definition().render_help().to_string()));
+    };
+    let later = Options::from_arg_matches(after).map_err(|error| stop(&error))?;
+    let command = Command::from_arg_matches(&matches).map_err(|error| stop(&error))?;
+    let invocation = options.then(later).complete(command);
+    match &invocation.command {
+        Command::Monitor(Monitor { rehearse: Some(_) }) if !invocation.asked.dry_run => Err(
+            Stop::Refused("--rehearse works in dry-run only; leave --no-dry-run out".to_owned()),
+        ),
+        _ => Ok(invocation),
+    }
+}
+
+/// Completions for `shell`, from the same definitions as `--help`.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut definition(), "goavail", &mut script);
+    script
+}
+
+/// The manual page in roff, from the same definitions as `--help`.
+///
+/// # Errors
+///
+/// None that a page written into memory can meet.
+pub fn manual() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(definition()).render(&mut page)?;
+    Ok(page)
+}
+
+/// The whole command line: the options stand before the command and, once more, after each.
+fn definition() -> clap::Command {
+    let line = clap::Command::new("goavail")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("goavail [OPTIONS] <COMMAND>")
+        .disable_help_subcommand(true)
+        .args_override_self(true);
+    Command::augment_subcommands(Options::augment_args(line))
+        .about("Watches public addresses from outside and takes the dead ones out of DNS")
+        .mut_subcommands(Options::augment_args)
+}
+
+/// What clap found, in the form in which everything else here is told.
+fn stop(error: &clap::Error) -> Stop {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Told(text),
+        _ => {
+            let bare = text.strip_prefix("error: ").unwrap_or(&text);
+            Stop::Refused(bare.trim_end().to_owned())
+        }
+    }
+}
+
+/// A time span on the command line: `2h`, `90m`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .or_else(|| humantime::parse_duration(text).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "a duration is written as 2h, 90m or 30s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(line: &str) -> Invocation {
+        read(line.split_whitespace()).unwrap_or_else(|stop| panic!("{line}: {stop:?}"))
+    }
+
+    fn refused(line: &str) -> String {
+        match read(line.split_whitespace()) {
+            Err(Stop::Refused(why)) => why,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn without_options_it_is_a_dry_run_of_echo_requests_at_cloudflare() {
+        let want = Invocation {
+            command: Command::Check,
+            config_file: "goavail.toml".into(),
+            asked: Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true },
+            debug: false,
+            log_format: log::Format::Text,
+        };
+        assert_eq!(given("goavail check"), want);
+    }
+
+    #[test]
+    fn options_mean_the_same_before_and_after_the_command() {
+        let options = "-f x.toml --no-dry-run -b -t tcp -p route53 --log-format json";
+        let want = Invocation {
+            command: Command::Check,
+            config_file: "x.toml".into(),
+            asked: Asked { tcp: true, provider: Provider::Route53, dry_run: false },
+            debug: true,
+            log_format: log::Format::Json,
+        };
+        assert_eq!(given(&format!("goavail {options} check")), want);
+        assert_eq!(given(&format!("goavail check {options}")), want);
+    }
+
+    #[test]
+    fn every_command_takes_every_option_at_both_places() {
+        let commands = ["monitor", "check", "plan", "status", "drain ::1", "undrain ::1", "man"];
+        for command in commands {
+            for option in ["--config-file=x", "--dry-run", "--no-debug", "--type=ip"] {
+                given(&format!("goavail {option} {command}"));
+                given(&format!("goavail {command} {option}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_one_of_a_flag_and_its_opposite_wins() {
+        let cases = [
+            ("check", true, false),
+            ("check --no-dry-run -b", false, true),
+            ("--no-dry-run --dry-run check", true, false),
+            ("-d --no-dry-run check", false, false),
+            ("--no-dry-run check -d", true, false),
+            ("-d check --no-dry-run", false, false),
+            ("--no-dry-run -d --no-dry-run check", false, false),
+            ("-b check --no-debug", true, false),
+            ("--no-debug check --debug", true, true),
+        ];
+        for (line, dry_run, debug) in cases {
+            let got = given(&format!("goavail {line}"));
+            assert_eq!((got.asked.dry_run, got.debug), (dry_run, debug), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_of_an_option_wins() {
+        let got = given("goavail -f a -f b -t tcp check -t ip");
+        assert_eq!((got.config_file, got.asked.tcp), ("b".into(), false));
+        assert_eq!(given("goavail -f a check -f b").config_file, PathBuf::from("b"));
+    }
+
+    #[test]
+    fn each_command_reads_what_is_its_own() {
+        let address = "192.0.2.10".parse().unwrap();
+        let drain = |lasting: Option<u64>, reason: Option<&str>, force| {
+            let lasting = lasting.map(Duration::from_secs);
+            Command::Drain(Drain { address, lasting, reason: reason.map(str::to_owned), force })
+        };
+        let cases = [
+            ("monitor", Command::Monitor(Monitor { rehearse: None })),
+            (
+                "monitor --rehearse 192.0.2.10",
+                Command::Monitor(Monitor { rehearse: Some(address) }),
+            ),
+            ("plan --json", Command::Plan(Plan { json: true })),
+            ("status --json --watch", Command::Status(Status { json: true, watch: true })),
+            ("drain 192.0.2.10", drain(None, None, false)),
+            (
+                "drain 192.0.2.10 --for 2h --reason disk --force",
+                drain(Some(7200), Some("disk"), true),
+            ),
+            ("drain --for 90 192.0.2.10", drain(Some(90), None, false)),
+            ("undrain 192.0.2.10", Command::Undrain(Undrain { address })),
+        ];
+        for (line, want) in cases {
+            assert_eq!(given(&format!("goavail {line}")).command, want, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let cases = [
+            ("monitor --rehearse 127.0.0.2 --no-dry-run", "--rehearse works in dry-run only"),
+            ("--no-dry-run monitor --rehearse 127.0.0.2", "--rehearse works in dry-run only"),
+            ("check --rehearse 127.0.0.2", "unexpected argument '--rehearse' found"),
+            ("--rehearse 127.0.0.2 monitor", "unexpected argument '--rehearse' found"),
+            ("monitor --rehearse web1", "invalid value 'web1' for '--rehearse <ADDRESS>'"),
+            ("check --type udp", "invalid value 'udp' for '--type <TYPE>'"),
+            ("check -p bind", "invalid value 'bind' for '--dns-provider <PROVIDER>'"),
+            ("check --dry-run=false", "unexpected value 'false' for '--dry-run' found"),
+            ("drain", "the following required arguments were not provided"),
+            (
+                "drain 192.0.2.10 --for 2x",
+                "invalid value '2x' for '--for <DURATION>': a duration is",
+            ),
+            ("drain 192.0.2.10 --for 0", "invalid value '0' for '--for <DURATION>': a duration is"),
+            (
+                "drain 192.0.2.10 --for NaN",
+                "invalid value 'NaN' for '--for <DURATION>': a duration",
+            ),
+            ("watch", "unrecognized subcommand 'watch'"),
+            ("check now", "unexpected argument 'now' found"),
+        ];
+        for (line, want) in cases {
+            let why = refused(&format!("goavail {line}"));
+            assert!(why.starts_with(want), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_told_and_no_command_is_refused_with_the_help() {
+        let stop = |line: &str| read(line.split_whitespace()).unwrap_err();
+        let version = Stop::Told(format!("goavail {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(stop("goavail --version"), version);
+        for line in ["goavail --help", "goavail -h", "goavail monitor --help"] {
+            assert!(matches!(stop(line), Stop::Told(_)), "{line}");
+        }
+        for line in ["goavail", "goavail -b"] {
+            let Stop::NoCommand(help) = stop(line) else { panic!("{line}") };
+            assert!(help.contains("Usage: goavail [OPTIONS] <COMMAND>"), "{help}");
+            assert!(help.contains("undrain  Give a drained address back to the agent"), "{help}");
+            assert!(help.starts_with("Watches public addresses from outside"), "{help}");
+            assert!(!help.contains("completions"), "hidden commands stay hidden: {help}");
+        }
+    }
+
+    #[test]
+    fn packaging_gets_completions_and_a_manual_page() {
+        for shell in clap_complete::Shell::value_variants() {
+            let script = String::from_utf8(completions(*shell)).unwrap();
+            assert!(script.contains("no-dry-run"), "{shell}");
+        }
+        let page = String::from_utf8(manual().unwrap()).unwrap();
+        assert!(page.contains(".SH OPTIONS") && page.contains("undrain"), "{page}");
+    }
+}

@@ -1,0 +1,97 @@
+//! What an address may be: one host's, as it is written in DNS.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::Endpoint;
+use super::document::Value;
+use super::rule::as_text;
+
+/// An address that is watched.
+pub(super) fn target(value: &Value) -> Result<IpAddr, String> {
+    let allowed = "an IP address, such as \"192.0.2.10\"";
+    let address = as_text(value).and_then(|text| text.parse().ok()).ok_or(allowed)?;
+    one_host(address)
+}
+
+/// What is probed to learn whether this agent's own network works.
+pub(super) fn canary(value: &Value) -> Result<Endpoint, String> {
+    let allowed = "an IP address, such as \"192.0.2.1\", or one with a TCP port, such as \
+                   \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
+    let text = as_text(value).ok_or(allowed)?;
+    if let Ok(address) = text.parse() {
+        return Ok(Endpoint { address: one_host(address)?, port: None });
+    }
+    let with_port: SocketAddr = text.parse().map_err(|_| allowed)?;
+    let address = one_host(with_port.ip())?;
+    Ok(Endpoint { address, port: Some(some_port(with_port)?) })
+}
+
+/// Where an agent of the cluster takes votes, as its peers know it.
+pub(super) fn agent(value: &Value) -> Result<SocketAddr, String> {
+    let address = host_port(value)?;
+    one_host(address.ip())?;
+    Ok(address)
+}
+
+/// Where this agent listens; also on all its addresses.
+pub(super) fn listen(value: &Value) -> Result<SocketAddr, String> {
+    let address = host_port(value)?;
+    if !address.ip().is_unspecified() {
+        one_host(address.ip())?;
+    }
+    Ok(address)
+}
+
+/// An address with a port. Names are not looked up: what they mean may change while the agent runs,
+/// or be unknown just when DNS is what is broken.
+fn host_port(value: &Value) -> Result<SocketAddr, String> {
+    let allowed = "an IP address and a port, such as \"192.0.2.1:8081\" or \
+                   \"[2001:db8::1]:8081\"; names are not looked up";
+    let address: SocketAddr = as_text(value).and_then(|text| text.parse().ok()).ok_or(allowed)?;
+    some_port(address)?;
+    Ok(address)
+}
+
+fn some_port(address: SocketAddr) -> Result<u16, String> {
+    match address.port() {
+        0 => Err("the port is from 1 to 65535".to_owned()),
+        port => Ok(port),
+    }
+}
+
+/// `address`, if it can be one host's.
+///
+/// An IPv4 address in IPv6 clothes (RFC 4291, 2.5.5.2) is refused and not rewritten: it would have
+/// to go into an A record while what was written asks for an AAAA record.
+pub(super) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return Err(format!("an IPv4 address is written as \"{v4}\""));
+    }
+    let kind = if address.is_unspecified() {
+        "the unspecified address"
+    } else if address.is_multicast() {
+        "a multicast address"
+    } else if address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        "the broadcast address"
+    } else {
+        return Ok(address);
+    };
+    Err(format!("{kind} is not one host's"))
+}
+
+/// Why nobody outside can reach an address, if that is so (RFC 1918, 6598, 3927, 4193, 4291).
+/// Loopback is not meant here: rehearsals use it.
+pub(super) fn private(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(v4) if v4.is_private() => Some("a private address"),
+        IpAddr::V4(v4) if v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64 => {
+            Some("an address for carriers' own use")
+        }
+        IpAddr::V4(v4) if v4.is_link_local() => Some("a link-local address"),
+        IpAddr::V6(v6) if v6.is_unique_local() => Some("a private address"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),
+        _ => None,
+    }
+}

@@ -1,0 +1,322 @@
+//! The file as it was written: known keys, each with its line and its value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::keys::{self, Section};
+use super::problem::{Report, Spot};
+
+/// How many characters of a value are shown.
+const SHOWN: usize = 60;
+
+/// A value with its place.
+pub(super) struct Written {
+    /// Where.
+    pub(super) spot: Spot,
+    /// As it was written, shortened, on one line; for a secret only what it is.
+    pub(super) shown: String,
+    /// What.
+    pub(super) value: Value,
+}
+
+/// A value. It has no `Debug`, for it may be a secret.
+pub(super) enum Value {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Truth(bool),
+    List(Vec<Written>),
+    /// A date, a table, or a number beyond what anything here takes.
+    Other,
+}
+
+/// The known keys of a file, by section and name.
+pub(super) struct Document {
+    keys: BTreeMap<(Section, &'static str), Written>,
+    /// The line of each section's header.
+    sections: BTreeMap<Section, usize>,
+    /// Whether every line is TOML. If not, what is absent may have been lost.
+    pub(super) whole: bool,
+}
+
+impl Document {
+    /// Takes a key out.
+    pub(super) fn take(&mut self, section: Section, key: &'static str) -> Option<Written> {
+        self.keys.remove(&(section, key))
+    }
+
+    /// The place of a key that is not there: its section's header, if that is.
+    pub(super) fn missing(&self, section: Section, key: &str) -> Spot {
+        let key = section.key(key);
+        match self.sections.get(&section) {
+            Some(line) => Spot::line(*line, &key),
+            None => Spot::missing(&key),
+        }
+    }
+
+    /// Whether there is such a section.
+    pub(super) fn has(&self, section: Section) -> bool {
+        self.sections.contains_key(&section)
+    }
+
+    /// Whether there is nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.sections.is_empty()
+    }
+}
+
+/// What the parser says of a key that is there already, spelt the same.
+const DUPLICATE: &str = "duplicate key";
+
+/// Reads a file; names and syntax are judged here, values are not.
+///
+/// Where a line is no TOML, what the parser made of it is left out, and unknown names are not told
+/// of, for they may be pieces of what was broken.
+pub(super) fn read(text: &str, report: &mut Report) -> Document {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let (twice, errors): (Vec<_>, Vec<_>) =
+        errors.iter().partition(|error| error.message() == DUPLICATE);
+    let lines = Lines::of(text);
+    let broken: BTreeSet<usize> = errors.iter().map(|error| lines.at(start(error))).collect();
+    let mut reading = Reading { lines, broken, report, document: Document::new(errors.is_empty()) };
+    let mut names = reading.flatten(table.get_ref());
+    names.sort_by_key(|name| name.offset);
+    reading.syntax(&errors, &names);
+    reading.twice(&twice, &names);
+    for name in names {
+        reading.name(name);
+    }
+    reading.document
+}
+
+/// Where an error begins.
+fn start(error: &toml::de::Error) -> usize {
+    error.span().map_or(0, |span| span.start)
+}
+
+impl Document {
+    fn new(whole: bool) -> Self {
+        Self { keys: BTreeMap::new(), sections: BTreeMap::new(), whole }
+    }
+}
+
+/// A key as it was written, with its value.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    section: Section,
+    /// As written; empty for what is wrong with a section as a whole.
+    key: &'a str,
+    offset: usize,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+/// A file that is being read.
+struct Reading<'a, 'r> {
+    lines: Lines<'a>,
+    /// Lines that are no TOML.
+    broken: BTreeSet<usize>,
+    report: &'r mut Report,
+    document: Document,
+}
+
+impl Reading<'_, '_> {
+    /// All keys, those of the sections and those above them; sections are judged on the way.
+    fn flatten<'t>(&mut self, table: &'t DeTable<'t>) -> Vec<Name<'t>> {
+        let mut names = Vec::new();
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            let (written, offset) = (key.get_ref().as_ref(), key.span().start);
+            let section = Section::named(&written.to_ascii_lowercase());
+            match (section, value.get_ref()) {
+                (Some(section), DeValue::Table(inner)) => {
+                    self.section(section, written, offset);
+                    names.extend(inner.iter().map(|(key, value)| Name {
+                        section,
+                        key: key.get_ref(),
+                        offset: key.span().start,
+                        value,
+                    }));
+                }
+                _ => names.push(Name { section: Section::Top, key: written, offset, value }),
+            }
+        }
+        names
+    }
+
+    /// Notes a section, which may be there once.
+    fn section(&mut self, section: Section, written: &str, offset: usize) {
+        let line = self.lines.at(offset);
+        if let Some(first) = self.document.sections.get(&section) {
+            let what = format!("given in line {first} already");
+            self.report.refuse(&Spot::line(line, &shown(written)), what);
+        } else {
+            self.document.sections.insert(section, line);
+        }
+    }
+
+    /// Tells of the lines that are no TOML, each once, with the key that was to be set there.
+    fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
+        let mut told = BTreeSet::new();
+        for error in errors {
+            let line = self.lines.at(start(error));
+            if told.insert(line) {
+                let here = |name: &&Name<'_>| self.lines.at(name.offset) == line;
+                let known = |name: &Name<'_>| {
+                    let key = keys::find(name.section, &name.key.to_ascii_lowercase())?;
+                    Some(name.section.key(key))
+                };
+                let key = names.iter().find(here).and_then(known);
+                self.report.syntax(line, key, error.message());
+            }
+        }
+    }
+
+    /// Tells of keys and sections that the parser found twice, spelt the same.
+    fn twice(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
+        for error in errors {
+            let offset = start(error);
+            let written = self.lines.text.get(error.span().unwrap_or_default()).unwrap_or_default();
+            let bare = written.trim_matches(['"', '\'']);
+            // The nearest one above is the one of the same section.
+            let above = names.iter().filter(|name| name.offset < offset && name.key == bare).last();
+            let line = self.lines.at(offset);
+            match above {
+                Some(name) => {
+                    let first = self.lines.at(name.offset);
+                    let spot = Spot::line(line, &name.section.key(&shown(bare)));
+                    self.report.refuse(&spot, format!("given in line {first} already"));
+                }
+                None => self.report.refuse(&Spot::line(line, &shown(bare)), "given twice"),
+            }
+        }
+    }
+
+    /// Notes one key, if it is known and not there yet.
+    fn name(&mut self, name: Name<'_>) {
+        let Name { section, key: written, offset, value } = name;
+        let line = self.lines.at(offset);
+        if self.is_broken(line, &value.span()) {
+            return;
+        }
+        let folded = written.to_ascii_lowercase();
+        let Some(key) = keys::find(section, &folded) else {
+            self.unknown(section, written, line, value);
+            return;
+        };
+        let spot = Spot::line(line, &section.key(key));
+        if let Some(first) = self.document.keys.get(&(section, key)) {
+            let first = first.spot.line.unwrap_or_default();
+            self.report.refuse(&spot, format!("given in line {first} already"));
+            return;
+        }
+        let written = self.written(spot, value, keys::is_secret(key));
+        self.document.keys.insert((section, key), written);
+    }
+
+    /// Whether any line of a key and its value is no TOML.
+    fn is_broken(&self, line: usize, value: &Range<usize>) -> bool {
+        let lines = line..=self.lines.at(value.end).max(line);
+        self.broken.range(lines).next().is_some()
+    }
+
+    /// Refuses a name that nobody knows, without its value, which may be a secret.
+    fn unknown(
+        &mut self,
+        section: Section,
+        written: &str,
+        line: usize,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        if !self.document.whole {
+            return;
+        }
+        let folded = written.to_ascii_lowercase();
+        let spot = Spot::line(line, &section.key(&shown(written)));
+        let is_table = value.get_ref().is_table();
+        let what = match Section::named(&folded) {
+            Some(wanted) if section == Section::Top => format!("not a key but a section, {wanted}"),
+            _ if is_table && section == Section::Top => keys::about_unknown_section(&folded),
+            _ => keys::about_unknown_key(section, &folded),
+        };
+        self.report.refuse(&spot, what);
+    }
+
+    /// A value of ours from one of the parser's.
+    fn written(&self, spot: Spot, value: &Spanned<DeValue<'_>>, secret: bool) -> Written {
+        let converted = match value.get_ref() {
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => integer(number).map_or(Value::Other, Value::Integer),
+            DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Float),
+            DeValue::Boolean(truth) => Value::Truth(*truth),
+            DeValue::Array(items) => {
+                let item = |item: &Spanned<DeValue<'_>>| {
+                    let spot = Spot::line(self.lines.at(item.span().start), &spot.key);
+                    self.written(spot, item, secret)
+                };
+                Value::List(items.iter().map(item).collect())
+            }
+            DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
+        };
+        let shown = match value.get_ref() {
+            DeValue::Table(_) => "a table".to_owned(),
+            DeValue::String(text) if secret || may_hold_password(text) => hidden(text),
+            _ if secret => format!("a value of type {}", value.get_ref().type_str()),
+            _ => shown(self.lines.text.get(value.span()).unwrap_or_default()),
+        };
+        Written { spot, shown, value: converted }
+    }
+}
+
+/// An integer, if it fits.
+fn integer(number: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// A secret, as it may be shown.
+pub(super) fn hidden(secret: &str) -> String {
+    format!("a value of {} bytes", secret.len())
+}
+
+/// Whether a text may be a URL with a password in it.
+pub(super) fn may_hold_password(text: &str) -> bool {
+    text.contains("://") && text.contains('@')
+}
+
+/// A piece of text, shortened and on one line.
+pub(super) fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    plain(&short)
+}
+
+/// Text that can do nothing to a terminal.
+fn plain(text: &str) -> String {
+    let escape = |letter: char| {
+        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+    };
+    text.chars().map(escape).collect()
+}
+
+/// Where each line of a text begins.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let after = text.match_indices('\n').map(|(offset, _)| offset + 1);
+        Self { text, starts: std::iter::once(0).chain(after).collect() }
+    }
+
+    /// The line, from 1, that the byte at `offset` is in.
+    fn at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+}

@@ -1,0 +1,88 @@
+//! Owner names: what may be one, and how a host name becomes one.
+//!
+//! Source: RFC 1035, sections 2.3.1 and 2.3.4, with the underscore that practice allows and the
+//! wildcard of RFC 1034, section 4.3.3.
+
+use super::document::Value;
+use super::rule::as_text;
+
+/// The longest name, in characters, without the final dot.
+const LONGEST: usize = 253;
+
+/// The longest label.
+const LONGEST_LABEL: usize = 63;
+
+/// A zone's name, in lower case, without the final dot.
+pub(super) fn domain(value: &Value) -> Result<String, String> {
+    let text = as_text(value).ok_or("a domain name, such as \"example.com\"")?;
+    let name = text.to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    check(name, name.split('.'))?;
+    Ok(name.to_owned())
+}
+
+/// A host name, in lower case; what it stands for depends on the domain.
+pub(super) fn hostname(value: &Value) -> Result<String, String> {
+    let text = as_text(value).ok_or(
+        "a host name, such as \"www\" or \"www.example.com\", or \"@\" for the domain itself",
+    )?;
+    let name = text.to_ascii_lowercase();
+    let bare = name.strip_suffix('.').unwrap_or(&name);
+    let wildcard = usize::from(bare == "*" || bare.starts_with("*."));
+    if name != "@" {
+        check(bare, bare.split('.').skip(wildcard))?;
+    }
+    Ok(name)
+}
+
+/// The owner name that `hostname` stands for in `domain`: one that ends in the domain stays as it
+/// is, `@` is the domain itself, any other gets the domain appended.
+///
+/// # Errors
+///
+/// What is allowed instead, if the name would be too long, or if a final dot says that the name is
+/// whole although it is in another domain.
+pub(super) fn qualify(hostname: &str, domain: &str) -> Result<String, String> {
+    let bare = hostname.strip_suffix('.').unwrap_or(hostname);
+    let within =
+        bare.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if hostname == "@" {
+        return Ok(domain.to_owned());
+    }
+    if within {
+        return Ok(bare.to_owned());
+    }
+    if bare != hostname {
+        return Err(format!("a final dot ends a whole name, and this one is not in {domain}"));
+    }
+    let name = format!("{bare}.{domain}");
+    if name.len() > LONGEST {
+        return Err(format!("with the domain a name has at most {LONGEST} characters"));
+    }
+    Ok(name)
+}
+
+/// Judges a whole name and the labels of it that are no wildcard.
+fn check<'a>(name: &str, mut labels: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    if name.len() > LONGEST {
+        return Err(format!("a name has at most {LONGEST} characters"));
+    }
+    labels.try_for_each(check_label)
+}
+
+fn check_label(label: &str) -> Result<(), String> {
+    let known = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if !label.is_ascii() {
+        return Err("an international name is written in its ASCII form, xn--…".to_owned());
+    }
+    if let Some(letter) = label.chars().find(|letter| !known(*letter)) {
+        return Err(format!("a name has letters, digits, hyphens and underscores, not {letter:?}"));
+    }
+    if !(1..=LONGEST_LABEL).contains(&label.len()) {
+        return Err(format!("each label of a name has 1 to {LONGEST_LABEL} characters"));
+    }
+    if label.starts_with('-') || label.ends_with('-') {
+        return Err("no label of a name begins or ends with a hyphen".to_owned());
+    }
+    Ok(())
+}

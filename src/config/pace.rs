@@ -1,0 +1,100 @@
+//! How fast a death and a recovery are noticed, worked out from the pace of probing.
+
+use std::time::Duration;
+
+use super::Probing;
+
+/// How long something takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// If all falls well.
+    pub best: Duration,
+    /// If all falls badly.
+    pub worst: Duration,
+}
+
+impl Probing {
+    /// From the last moment at which a target could have answered to the moment it is seen down.
+    ///
+    /// With `N = failure_threshold`: the first probe that is lost starts at once at best, an
+    /// interval later at worst; the other `N - 1` follow it every `retry_interval`; the last of
+    /// them is a loss when its timeout is over.
+    ///
+    /// ```text
+    /// best  =            (N - 1) × retry_interval + timeout
+    /// worst = interval + (N - 1) × retry_interval + timeout
+    /// ```
+    pub fn detection(&self) -> Delay {
+        let best = self.retry_interval * (self.failure_threshold.get() - 1) + self.timeout;
+        Delay { best, worst: self.interval + best }
+    }
+
+    /// From the moment a target that is down answers again to the moment it is seen up.
+    ///
+    /// With `M = recovery_threshold`, probes a whole `interval` apart, and each way one round trip
+    /// more, which is not counted here:
+    ///
+    /// ```text
+    /// best  = (M - 1) × interval
+    /// worst =  M      × interval
+    /// ```
+    pub fn recovery(&self) -> Delay {
+        let best = self.interval * (self.recovery_threshold.get() - 1);
+        Delay { best, worst: self.interval + best }
+    }
+}
+
+/// A duration as people read it: `0.25 s`, `2 s`; down to the millisecond.
+pub fn seconds(duration: Duration) -> String {
+    let text = format!("{:.3}", duration.as_secs_f64());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    /// `pace` is interval, timeout, retry interval in milliseconds and the two thresholds.
+    fn probing(pace: (u64, u64, u64, u32, u32)) -> Probing {
+        let (interval, timeout, retry, failures, replies) = pace;
+        Probing {
+            failure_threshold: NonZeroU32::new(failures).unwrap(),
+            recovery_threshold: NonZeroU32::new(replies).unwrap(),
+            interval: Duration::from_millis(interval),
+            timeout: Duration::from_millis(timeout),
+            retry_interval: Duration::from_millis(retry),
+        }
+    }
+
+    #[test]
+    fn detection_and_recovery_follow_their_formulas() {
+        let cases = [
+            ("the design's figures", (1000, 500, 200, 3, 3), [900, 1900, 2000, 3000]),
+            ("the defaults", (2000, 2000, 2000, 3, 3), [6000, 8000, 4000, 6000]),
+            ("one loss decides", (1000, 100, 200, 1, 1), [100, 1100, 0, 1000]),
+            ("slow back, fast away", (1000, 1000, 50, 2, 10), [1050, 2050, 9000, 10_000]),
+        ];
+        for (name, pace, want) in cases {
+            let probing = probing(pace);
+            let (down, up) = (probing.detection(), probing.recovery());
+            let got = [down.best, down.worst, up.best, up.worst].map(|delay| delay.as_millis());
+            assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn seconds_read_without_needless_zeros() {
+        let cases = [
+            (250, "0.25 s"),
+            (2000, "2 s"),
+            (1900, "1.9 s"),
+            (1, "0.001 s"),
+            (3_600_000, "3600 s"),
+        ];
+        for (millis, want) in cases {
+            assert_eq!(seconds(Duration::from_millis(millis)), want);
+        }
+    }
+}

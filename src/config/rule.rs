@@ -1,0 +1,124 @@
+//! What each kind of value may be: numbers, durations, texts, paths.
+//!
+//! A rule reads a value, or says what is allowed in its place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::document::Value;
+
+/// An integer from `least` to `most`.
+pub(super) fn integer<T: TryFrom<i64>>(
+    least: i64,
+    most: i64,
+) -> impl Fn(&Value) -> Result<T, String> {
+    move |value| {
+        let number = match value {
+            Value::Integer(number) if (least..=most).contains(number) => T::try_from(*number).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| format!("an integer from {least} to {most}"))
+    }
+}
+
+/// A port that something can listen on.
+pub(super) fn port(value: &Value) -> Result<u16, String> {
+    integer(1, i64::from(u16::MAX))(value)
+}
+
+/// `true` or `false`.
+pub(super) fn truth(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Truth(truth) => Ok(*truth),
+        _ => Err("true or false".to_owned()),
+    }
+}
+
+/// A duration from `least` to `most`: a number of seconds, or a text such as `250ms`.
+pub(super) fn duration(
+    least: Duration,
+    most: Duration,
+) -> impl Fn(&Value) -> Result<Duration, String> {
+    move |value| {
+        let read = match value {
+            Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+            Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
+            Value::Text(text) => humantime::parse_duration(text).ok(),
+            Value::Truth(_) | Value::List(_) | Value::Other => None,
+        };
+        read.filter(|duration| (least..=most).contains(duration)).ok_or_else(|| {
+            let (least, most) = (super::seconds(least), super::seconds(most));
+            format!("from {least} to {most}, as a number of seconds or a text such as \"250ms\"")
+        })
+    }
+}
+
+/// A text for which `read` finds a meaning; what else it gets, `allowed` says.
+pub(super) fn text<T>(
+    allowed: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> impl Fn(&Value) -> Result<T, String> {
+    move |value| as_text(value).and_then(&read).ok_or_else(|| allowed.to_owned())
+}
+
+/// The text that a value is.
+pub(super) fn as_text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// What people call this agent.
+pub(super) fn name(value: &Value) -> Result<String, String> {
+    text("a name of 1 to 255 characters without control characters", |name| {
+        let fits = (1..=255).contains(&name.chars().count());
+        let plain = !name.contains(char::is_control) && !name.trim().is_empty();
+        (fits && plain).then(|| name.to_owned())
+    })(value)
+}
+
+/// A path; whether there is a file is not asked.
+pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
+    text("the path of a file, in quotes", |path| {
+        let fits = !path.is_empty() && !path.contains('\0');
+        fits.then(|| PathBuf::from(path))
+    })(value)
+}
+
+/// A key for AES.
+pub(super) fn crypto_key(value: &Value) -> Result<String, String> {
+    text("a text of 16, 24 or 32 bytes", |key| fits_aes(key).then(|| key.to_owned()))(value)
+}
+
+/// Whether a key has one of the lengths of AES: 16, 24 or 32 bytes.
+pub(super) fn fits_aes(key: &str) -> bool {
+    [16, 24, 32].contains(&key.len())
+}
+
+/// A hosted zone's id, with or without the `/hostedzone/` that AWS's own tools put in front.
+pub(super) fn zone_id(value: &Value) -> Result<String, String> {
+    text("a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"", |id| {
+        let id = id.strip_prefix("/hostedzone/").unwrap_or(id);
+        let fits =
+            (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        fits.then(|| id.to_owned())
+    })(value)
+}
+
+/// A region of AWS.
+pub(super) fn region(value: &Value) -> Result<String, String> {
+    text("a region, such as \"us-east-1\"", |region| {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fits = (1..=32).contains(&region.len()) && region.bytes().all(letter);
+        fits.then(|| region.to_owned())
+    })(value)
+}
+
+/// The TTL that Cloudflare takes: 1 is automatic.
+pub(super) fn cloudflare_ttl(value: &Value) -> Result<u32, String> {
+    let seconds = integer(1, 86_400)(value).ok();
+    seconds.filter(|seconds| *seconds == 1 || *seconds >= 30).ok_or_else(|| {
+        "1, which is automatic, or an integer of seconds from 30 to 86400".to_owned()
+    })
+}

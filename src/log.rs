@@ -1,0 +1,205 @@
+//! The log: one event a line on stderr, as text or as JSON.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How an event is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// What this log is asked to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// How an event is written.
+    pub format: Format,
+    /// `--debug`: this program's own events from DEBUG on.
+    pub debug: bool,
+    /// Whether text may be coloured.
+    pub colour: bool,
+}
+
+/// Libraries whose INFO, or whose every packet, nobody wants to read.
+///
+/// surge-ping tells each packet that it did not wait for; rustls and hyper each connection.
+const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,\
+                     foca=warn,aws_config=warn,aws_smithy_runtime=warn,aws_sdk_route53=warn";
+
+/// `RUST_LOG` holds something that is no filter.
+#[derive(Debug, thiserror::Error)]
+#[error("RUST_LOG is no filter such as \"info,goavail=debug\"")]
+pub struct BadFilter {
+    #[from]
+    source: tracing_subscriber::filter::ParseError,
+}
+
+/// Starts the log of this process, on stderr. `rust_log` is the variable's value, which stands for
+/// everything that would be chosen otherwise, unless it is empty.
+///
+/// # Errors
+///
+/// If `rust_log` is no filter; nothing is started then. If there is a log already, it stays.
+pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+    let filter = filter(options.debug, rust_log)?;
+    // An error means that a log was started before, and that one serves.
+    let _ = subscriber(options, filter, io::stderr).try_init();
+    Ok(())
+}
+
+/// Whether stderr may be coloured: it is a terminal and `NO_COLOR` is not set (no-color.org: to
+/// nothing counts as not set).
+pub fn may_colour(no_color: Option<&str>) -> bool {
+    colours(io::stderr().is_terminal(), no_color)
+}
+
+fn colours(terminal: bool, no_color: Option<&str>) -> bool {
+    terminal && no_color.is_none_or(str::is_empty)
+}
+
+/// Which events are written.
+fn filter(debug: bool, rust_log: Option<&str>) -> Result<EnvFilter, BadFilter> {
+    let chosen = rust_log.filter(|text| !text.trim().is_empty());
+    let own = if debug { "goavail=debug," } else { "" };
+    let default = format!("info,{own}{QUIET}");
+    Ok(EnvFilter::try_new(chosen.unwrap_or(&default))?)
+}
+
+/// A log that writes to `writer`.
+fn subscriber<W>(options: Options, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = match options.format {
+        Format::Text => layer.with_ansi(options.colour).with_target(false).boxed(),
+        Format::Json => layer.json().flatten_event(true).with_ansi(false).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(layer)
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `events` write with these options.
+    fn log(options: Options, rust_log: Option<&str>, events: fn()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let filter = filter(options.debug, rust_log).unwrap();
+        let subscriber = subscriber(options, filter, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, events);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    /// The levels of one's own events that come through, by their first letters.
+    fn own() {
+        tracing::debug!(target: "goavail::driver", "own debug");
+        tracing::info!(target: "goavail::driver", "own info");
+        tracing::debug!(target: "surge_ping::client", "packet");
+        tracing::info!(target: "rustls::client", "connection");
+        tracing::warn!(target: "surge_ping::client", "trouble");
+    }
+
+    #[test]
+    fn the_filter_keeps_libraries_quiet_unless_rust_log_says_otherwise() {
+        let debug = Options { debug: true, ..Options::default() };
+        let cases = [
+            ("by default", Options::default(), None, vec!["own info", "trouble"]),
+            ("RUST_LOG set to nothing", Options::default(), Some(""), vec!["own info", "trouble"]),
+            ("--debug", debug, None, vec!["own debug", "own info", "trouble"]),
+            ("RUST_LOG stands for --debug", debug, Some("warn"), vec!["trouble"]),
+            ("RUST_LOG", Options::default(), Some("surge_ping=debug"), vec!["packet", "trouble"]),
+        ];
+        for (name, options, rust_log, want) in cases {
+            let written = log(options, rust_log, own);
+            let got: Vec<&str> =
+                written.lines().filter_map(|line| line.split("  ").last()).collect();
+            let got: Vec<&str> = got.iter().map(|line| line.trim()).collect();
+            assert_eq!(got.len(), want.len(), "{name}: {written}");
+            for (line, words) in written.lines().zip(&want) {
+                assert!(line.ends_with(words), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_line_carries_the_fields_and_no_colour() {
+        let written = log(Options::default(), None, || tracing::info!(losses = 3, "target down"));
+        assert!(written.ends_with(" INFO target down losses=3\n"), "{written:?}");
+        assert!(!written.contains('\u{1b}'), "{written:?}");
+    }
+
+    #[test]
+    fn colour_is_used_where_it_is_allowed() {
+        let options = Options { colour: true, ..Options::default() };
+        assert!(log(options, None, || tracing::info!("target down")).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_the_fields_at_its_top() {
+        let options = Options { format: Format::Json, colour: true, ..Options::default() };
+        let written = log(options, None, || tracing::info!(losses = 3, "target down"));
+        let object: serde_json::Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(object["message"], "target down");
+        assert_eq!(object["losses"], 3);
+        assert_eq!(object["level"], "INFO");
+        assert_eq!(written.lines().count(), 1);
+    }
+
+    #[test]
+    fn colour_needs_a_terminal_and_nobody_against_it() {
+        let cases = [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (false, None, false),
+        ];
+        for (terminal, no_color, want) in cases {
+            assert_eq!(colours(terminal, no_color), want, "{terminal} {no_color:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        let error = filter(false, Some("goavail=loud=very")).unwrap_err();
+        assert_eq!(error.to_string(), "RUST_LOG is no filter such as \"info,goavail=debug\"");
+    }
+}

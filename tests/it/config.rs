@@ -1,0 +1,85 @@
+//! The configuration: what a file means, and what each kind of bad file gets, word for word.
+//!
+//! Tests feed text to `config::parse`; what only a real file or a real process can show is in
+//! `check`.
+
+use std::path::Path;
+
+use goavail::config::{Asked, CloudflareConfig, Config, Provider, ProviderConfig, parse};
+
+mod any_text;
+mod environment;
+mod keys;
+mod old_files;
+mod shipped;
+mod syntax;
+mod together;
+mod values;
+mod warnings;
+
+/// The smallest complete section.
+const CLOUDFLARE: &str = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+                          ip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
+
+/// The same for the other provider.
+const ROUTE53: &str = "[Route53]\naws_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+                       ip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
+
+/// What the command line asks for by default.
+const ASKED: Asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
+
+const ON_ROUTE53: Asked = Asked { provider: Provider::Route53, ..ASKED };
+
+/// What `text` comes to in an environment of these variables; errors a line each.
+fn read_with(text: &str, asked: Asked, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let env =
+        |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    parse(text, Path::new("goavail.toml"), &asked, &env)
+        .map_err(|errors| errors.problems().iter().map(ToString::to_string).collect())
+}
+
+fn read(text: &str) -> Result<Config, Vec<String>> {
+    read_with(text, ASKED, &[])
+}
+
+#[track_caller]
+fn good(text: &str) -> Config {
+    read(text).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"))
+}
+
+#[track_caller]
+fn refused(text: &str) -> Vec<String> {
+    match read(text) {
+        Err(problems) => problems,
+        Ok(config) => panic!("{text}\n{config:#?}"),
+    }
+}
+
+fn cloudflare(config: &Config) -> &CloudflareConfig {
+    match &config.provider {
+        ProviderConfig::Cloudflare(cloudflare) => cloudflare,
+        ProviderConfig::Route53(_) => panic!("Route 53: {config:?}"),
+    }
+}
+
+/// A file whose only unusual line is `key = value` in `section`, and that line's number.
+fn with_key(section: &str, key: &str, value: &str) -> (String, usize) {
+    let line = format!("{key} = {value}\n");
+    if section.is_empty() {
+        return (format!("{line}{CLOUDFLARE}"), 1);
+    }
+    let others: String = if section == "Cloudflare" {
+        let rest = CLOUDFLARE.lines().skip(1);
+        rest.filter(|other| !other.starts_with(&format!("{key} ")))
+            .map(|l| format!("{l}\n"))
+            .collect()
+    } else {
+        CLOUDFLARE.to_owned()
+    };
+    (format!("[{section}]\n{line}{others}"), 2)
+}
+
+/// A key as problems name it.
+fn whole_key(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}

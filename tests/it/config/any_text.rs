@@ -1,0 +1,84 @@
+//! Whatever is in the file, there is an answer.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{ASKED, CLOUDFLARE, ON_ROUTE53, read_with};
+
+/// A piece of a configuration file, more or less.
+fn piece() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        "failure_threshold|interval|timeout|canaries|slack_addr|port|ports|name|min_in_service",
+        "dns_domain|hostnames|ip_addresses|ttl|api_url|peers|local_addr|crypto_key|listen|socket",
+        "[a-zA-Z_.\"' ]{0,12}",
+    ];
+    let value = prop_oneof![
+        any::<i128>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| format!("{number:?}")),
+        "0x[0-9a-f]{1,20}|0b[01]{1,70}|[+-]?inf|nan|true|false|1979-05-27",
+        "\"[ -~]{0,40}\"",
+        "\"(192\\.0\\.2\\.[0-9]{1,3}|[0-9a-f:]{2,20})(:[0-9]{1,6})?\"",
+        "\"([0-9]{1,25}|[0-9.e-]{1,9})(ns|ms|s|m|h|y|µs| )?\"",
+        "\"https?://[a-z0-9\\[\\]:@./?#%-]{0,30}\"",
+        "\\[[\"a-z0-9., \n]{0,30}\\]?",
+        "\\{[\"a-z0-9=., \n]{0,30}\\}?",
+        "\\PC{0,20}",
+    ];
+    prop_oneof![
+        6 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
+        2 => "\\[{1,2}(Cloudflare|route53|MEMBERS|Status|[a-z.]{0,6})\\]{0,2}\n",
+        1 => "\\PC{0,30}\n?",
+        1 => Just(CLOUDFLARE.to_owned()),
+    ]
+}
+
+/// Every problem has its place within the text, and stays on one line.
+fn check(text: &str) -> Result<(), TestCaseError> {
+    let env = [("CF_API_TOKEN", text)];
+    for asked in [ASKED, ON_ROUTE53] {
+        match read_with(text, asked, &env) {
+            Ok(config) => prop_assert!(config.in_words().contains("is sound")),
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                for problem in &problems {
+                    prop_assert_eq!(problem.lines().count(), 1, "{:?}", problem);
+                    prop_assert!(!problem.contains(char::is_control), "{:?}", problem);
+                }
+            }
+        }
+    }
+    let path = Path::new("goavail.toml");
+    if let Err(errors) = goavail::config::parse(text, path, &ASKED, &|_| None) {
+        for problem in errors.problems() {
+            let lines = text.lines().count().max(1) + 1;
+            prop_assert!(
+                problem.line.is_none_or(|line| (1..=lines).contains(&line)),
+                "{}",
+                problem
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn pieces_of_configuration_in_any_order_never_panic(pieces in prop::collection::vec(piece(), 0..12)) {
+        check(&pieces.concat())?;
+    }
+
+    #[test]
+    fn any_text_never_panics(text in "\\PC{0,200}|[\\x00-\\x7f]{0,200}") {
+        check(&text)?;
+    }
+}
+
+#[test]
+fn deep_nesting_never_overflows_the_stack() {
+    for text in ["[".repeat(100_000), format!("a={}", "[".repeat(100_000)), "a.".repeat(100_000)] {
+        read_with(&text, ASKED, &[]).unwrap_err();
+    }
+}

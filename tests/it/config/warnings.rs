@@ -1,0 +1,225 @@
+//! What is allowed and warned about, and which guards are named as off.
+
+use goavail::config::Asked;
+
+use super::{ASKED, CLOUDFLARE, good, read_with};
+
+/// Three agents that agree, signed and encrypted.
+const MEMBERS: &str = "[Members]\nlocal_addr = \"192.0.2.20:8081\"\n\
+                       peers = [\"192.0.2.21:8081\", \"192.0.2.22:8081\"]\n\
+                       crypto_key = \"1234567891012345\"\nrequire_signed = true\n\
+                       min_peers_agree = 1\n";
+
+#[test]
+fn an_ordinary_file_gets_no_warning() {
+    let text = format!("min_in_service = 1\ncanaries = [\"192.0.2.1\"]\n{CLOUDFLARE}{MEMBERS}");
+    let config = good(&text);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);
+}
+
+/// Each row: what is unusual, the file, the warnings.
+#[test]
+fn what_may_hurt_is_warned_about() {
+    let section = |addresses: &str| {
+        format!(
+            "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+                 ip_addresses = [{addresses}]\n"
+        )
+    };
+    let rows = [
+        (
+            "slow",
+            format!("interval = 11\n{CLOUDFLARE}"),
+            vec![
+                "goavail.toml:1: interval: 11 s between probes and failure_threshold 3: a death is \
+                  noticed after 44 s at worst",
+            ],
+        ),
+        ("just fast enough", format!("interval = 10\n{CLOUDFLARE}"), vec![]),
+        (
+            "slow by its threshold",
+            format!("failure_threshold = 16\n{CLOUDFLARE}"),
+            vec![
+                "goavail.toml:1: failure_threshold: 2 s between probes and failure_threshold 16: a \
+                  death is noticed after 34 s at worst",
+            ],
+        ),
+        (
+            "slower when it matters",
+            format!("retry_interval = \"3s\"\n{CLOUDFLARE}"),
+            vec![
+                "goavail.toml:1: retry_interval: \"3s\" is longer than interval, 2 s: a missing \
+                  target is asked less often, not more",
+            ],
+        ),
+        (
+            "an address twice",
+            section("\"2001:db8::a\", \"192.0.2.10\", \"2001:DB8:0::A\""),
+            vec!["goavail.toml:4: Cloudflare.ip_addresses: \"2001:DB8:0::A\" is listed twice"],
+        ),
+        (
+            "private addresses",
+            section(
+                "\"10.0.0.1\", \"172.16.0.1\", \"192.168.1.1\", \"100.64.0.1\", \"169.254.1.1\", \
+                 \"fd00::1\", \"fe80::1\", \"100.128.0.1\", \"172.32.0.1\"",
+            ),
+            vec![
+                "goavail.toml:4: Cloudflare.ip_addresses: \"10.0.0.1\" is a private address; nobody \
+                 outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"172.16.0.1\" is a private address; nobody \
+                 outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"192.168.1.1\" is a private address; nobody \
+                 outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"100.64.0.1\" is an address for carriers' \
+                 own use; nobody outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"169.254.1.1\" is a link-local address; \
+                 nobody outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"fd00::1\" is a private address; nobody \
+                 outside reaches it",
+                "goavail.toml:4: Cloudflare.ip_addresses: \"fe80::1\" is a link-local address; nobody \
+                 outside reaches it",
+            ],
+        ),
+        (
+            "a floor that keeps all",
+            format!(
+                "min_in_service = 2\n{}",
+                section("\"192.0.2.10\", \"192.0.2.11\", \"2001:db8::a\"")
+            ),
+            vec![
+                "goavail.toml:1: min_in_service: 2 keeps every A record where it is, for 2 are \
+                 listed: none is ever withdrawn unless the record sets hold others too",
+                "goavail.toml:1: min_in_service: 2 keeps every AAAA record where it is, for 1 is \
+                 listed: none is ever withdrawn unless the record sets hold others too",
+            ],
+        ),
+        (
+            "a canary that is a target",
+            format!("canaries = [\"192.0.2.1\", \"192.0.2.10:53\"]\n{CLOUDFLARE}"),
+            vec![
+                "goavail.toml:1: canaries: \"192.0.2.10:53\" is a target too: when it dies, this \
+                  agent may take itself for isolated and withdraw nothing",
+            ],
+        ),
+        (
+            "a host name twice",
+            CLOUDFLARE.replace("\"www\"", "\"www\", \"www.example.com\""),
+            vec!["goavail.toml:3: Cloudflare.hostnames: \"www.example.com\" is listed twice"],
+        ),
+        (
+            "notices in clear",
+            format!("webhook_url = \"http://192.0.2.9/hook\"\n{CLOUDFLARE}"),
+            vec![
+                "goavail.toml:1: webhook_url: plain http: notices can be read and forged on the way",
+            ],
+        ),
+        (
+            "notices within",
+            format!("webhook_url = \"http://127.0.0.1/hook\"\n{CLOUDFLARE}"),
+            vec![],
+        ),
+    ];
+    for (name, text, want) in rows {
+        assert_eq!(good(&text).warnings, want, "{name}");
+    }
+}
+
+#[test]
+fn a_cluster_is_warned_of_what_its_numbers_mean() {
+    let with =
+        |old: &str, new: &str| good(&format!("{CLOUDFLARE}{}", MEMBERS.replace(old, new))).warnings;
+    let none: [&str; 0] = [];
+    assert_eq!(with("", ""), none);
+    assert_eq!(
+        with("min_peers_agree = 1", "min_peers_agree = 0"),
+        [
+            "goavail.toml:10: Members.min_peers_agree: 0 lets 1 of 3 agents decide, so that two groups \
+          cut off from each other can both do so; at least 1 prevents it"
+        ]
+    );
+    assert_eq!(
+        with("min_peers_agree = 1\n", ""),
+        [
+            "goavail.toml:5: Members.min_peers_agree: 0 lets 1 of 3 agents decide, so that two groups \
+          cut off from each other can both do so; at least 1 prevents it"
+        ]
+    );
+    assert_eq!(
+        with(".22:8081\"]", ".22:8081\", \"192.0.2.23:8081\"]"),
+        [
+            "goavail.toml:10: Members.min_peers_agree: 1 lets 2 of 4 agents decide, so that two groups \
+          cut off from each other can both do so; at least 2 prevents it"
+        ]
+    );
+    assert_eq!(
+        with("192.0.2.22:8081", "192.0.2.20:8082"),
+        [
+            "goavail.toml:7: Members.peers: \"192.0.2.20:8082\" is on the host of 192.0.2.20:8081, where \
+          one agent only can have the gossip port 7946"
+        ]
+    );
+    assert_eq!(
+        with("192.0.2.22:8081", "192.0.2.21:8081"),
+        ["goavail.toml:7: Members.peers: \"192.0.2.21:8081\" is listed twice"]
+    );
+}
+
+#[test]
+fn half_a_cluster_is_warned_about_and_is_none() {
+    let rows = [
+        (
+            "peers = [\"192.0.2.21:8081\"]",
+            "goavail.toml:6: Members.peers: not used without local_addr: this agent decides alone",
+        ),
+        (
+            "local_addr = \"192.0.2.21:8081\"\npeers = []",
+            "goavail.toml:6: Members.local_addr: not used without peers: this agent decides alone",
+        ),
+    ];
+    for (members, want) in rows {
+        let config = good(&format!("{CLOUDFLARE}[Members]\n{members}\n"));
+        assert!(config.cluster.is_none());
+        assert_eq!(config.warnings, [want]);
+    }
+}
+
+#[test]
+fn a_loopback_address_is_for_rehearsals_only() {
+    let text = CLOUDFLARE.replace("192.0.2.10", "127.0.0.2");
+    assert!(good(&text).warnings.is_empty());
+    let for_real = Asked { dry_run: false, ..ASKED };
+    let config = read_with(&text, for_real, &[("CF_API_TOKEN", "t")]).unwrap();
+    let want = "goavail.toml:4: Cloudflare.ip_addresses: \"127.0.0.2\" is a loopback address; nobody \
+                outside reaches it";
+    assert_eq!(config.warnings, [want]);
+}
+
+#[test]
+fn guards_that_are_off_are_named_by_their_keys() {
+    let rows: [(&str, String, &[&str]); 5] = [
+        ("alone", CLOUDFLARE.to_owned(), &["canaries", "min_in_service"]),
+        (
+            "set to off",
+            format!("canaries = []\nmin_in_service = 0\n{CLOUDFLARE}"),
+            &["canaries", "min_in_service"],
+        ),
+        ("with a floor", format!("min_in_service = 1\n{CLOUDFLARE}"), &["canaries"]),
+        (
+            "a bare cluster",
+            format!(
+                "canaries = [\"192.0.2.1\"]\nmin_in_service = 1\n{CLOUDFLARE}[Members]\n\
+                 local_addr = \"192.0.2.20:8081\"\npeers = [\"192.0.2.21:8081\"]\n"
+            ),
+            &["crypto_key", "require_signed", "min_peers_agree"],
+        ),
+        (
+            "a cluster of the Go program's kind",
+            format!("{CLOUDFLARE}{}", MEMBERS.replace("require_signed = true\n", "")),
+            &["canaries", "min_in_service", "require_signed"],
+        ),
+    ];
+    for (name, text, want) in rows {
+        assert_eq!(good(&text).guards_off, want, "{name}");
+    }
+}
