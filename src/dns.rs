@@ -4,6 +4,8 @@
 //! nothing: which records go is worked out by [`crate::engine::plan`], and retrying is the
 //! worker's.
 
+pub mod cloudflare;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
