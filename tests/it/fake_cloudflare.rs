@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 mod api;
+mod faithful;
 mod fault;
 mod log;
 mod serve;
@@ -162,6 +163,11 @@ impl FakeCloudflare {
         change: impl FnOnce(&mut Zone) + Send + 'static,
     ) -> Met {
         self.script(1, which, Fault::Meddle(Box::new(change)))
+    }
+
+    /// Makes nothing go wrong any more.
+    pub(crate) fn forget_scripts(&self) {
+        self.shared.lock().faults = fault::Script::default();
     }
 
     /// The requests so far, in the order of their arrival.

@@ -1,5 +1,9 @@
 //! Cloudflare, on the fake.
 
+mod cost;
+mod refusals;
+mod singly;
+
 use std::net::IpAddr;
 
 use goavail::config::{CloudflareConfig, CloudflareCredentials};
@@ -104,3 +108,9 @@ impl ProviderUnderTest for OnTheFake {
 }
 
 super::contract_suite!(OnTheFake);
+
+/// An error as it is printed: with all its causes, on one line.
+fn printed(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
