@@ -6,7 +6,7 @@ use goavail::dns::{DnsProvider, ProviderError};
 use super::super::{addresses, converge, set_of, withdrawal};
 use super::printed;
 use crate::contract::ZONE;
-use crate::fake_cloudflare::{Entry, FakeCloudflare, Setup};
+use crate::fake_cloudflare::{Entry, FakeCloudflare, Fault, Setup, Zone};
 
 const DEAD: &str = "192.0.2.10";
 const ALIVE: &str = "192.0.2.11";
@@ -70,18 +70,12 @@ async fn more_than_one_batch_holds_goes_in_several_and_tells_how_far_it_got() {
     let (fake, provider) = serving(Setup::default(), &hosts(450));
     let listing = provider.list().await.unwrap();
     let changes = withdrawal(&listing, DEAD);
-    let mut batches = 0;
-    let third = move |entry: &Entry| {
-        let deletes = entry.body["deletes"].as_array().map_or(0, Vec::len);
-        assert!(deletes <= 200, "{deletes} operations in one batch");
-        entry.is_batch() && deletes == 50
-    };
-    let refused = crate::fake_cloudflare::Fault::Throttled("1".to_owned());
-    let met = fake.script(1, third, refused);
+    let size = |entry: &Entry| entry.body["deletes"].as_array().map_or(0, Vec::len);
+    fake.script(1, move |entry| size(entry) == 50, Fault::Throttled("1".to_owned()));
     let error = provider.apply(&listing, &changes).await.unwrap_err();
-    met.wait().await;
-    batches += fake.count(Entry::is_batch);
-    assert_eq!(batches, 3);
+    let log = fake.log();
+    let sizes: Vec<_> = log.iter().filter(|entry| entry.is_batch()).map(size).collect();
+    assert_eq!(sizes, [200, 200, 50]);
     assert!(matches!(error, ProviderError::Unconfirmed { .. }), "{error:?}");
     assert!(printed(&error).contains("400 of 450 changes are in force"), "{}", printed(&error));
     assert_eq!(fake.zone(|zone| zone.records.len()), 500);
@@ -136,7 +130,7 @@ async fn the_zones_id_is_looked_up_again_once_it_leads_nowhere() {
     let listing = provider.list().await.unwrap();
     // The zone is deleted and made anew, with another id.
     fake.zones(|zones| {
-        let mut anew = crate::fake_cloudflare::Zone::new(2, ZONE);
+        let mut anew = Zone::new(2, ZONE);
         anew.seed("A", &hosts(1)[0], DEAD);
         zones[0] = anew;
     });
@@ -147,7 +141,7 @@ async fn the_zones_id_is_looked_up_again_once_it_leads_nowhere() {
     assert_eq!(fake.zone(|zone| zone.records.len()), 0);
     assert_eq!(fake.count(|entry| entry.path.starts_with("/zones?")), 2);
 
-    fake.zones(|zones| zones[0] = crate::fake_cloudflare::Zone::new(3, ZONE));
+    fake.zones(|zones| zones[0] = Zone::new(3, ZONE));
     let error = provider.list().await.unwrap_err();
     assert!(matches!(error, ProviderError::Unavailable { .. }), "{error:?}");
     provider.list().await.unwrap();

@@ -122,7 +122,8 @@ async fn an_unknown_or_doubtful_zone_is_refused_by_name() {
 #[tokio::test]
 async fn what_the_api_says_decides_what_may_be_done_next() {
     let unsuccessful = r#"{"success":false,"errors":[{"code":1,"message":"no"}],"result":null}"#;
-    let huge = " ".repeat(33 * 1024 * 1024);
+    let nothing = r#"{"success":true,"result":[],"result_info":{"page":1,"total_count":0}}"#;
+    let huge = nothing.to_owned() + &" ".repeat(33 * 1024 * 1024);
     let cases = [
         ("success:false with 200", 200, unsuccessful, "unavailable", "unavailable"),
         ("success:false with 400", 400, unsuccessful, "unavailable", "refused"),
@@ -147,6 +148,18 @@ async fn what_the_api_says_decides_what_may_be_done_next() {
         fake.forget_scripts();
     }
     assert_eq!(fake.zone(|zone| zone.contents("A", NAMES[0])), [DEAD], "nothing was done");
+}
+
+#[tokio::test]
+async fn a_write_that_never_left_changed_nothing() {
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let listing = provider.list().await.unwrap();
+    drop(fake);
+    // The first one may still be sent into the old connection, and then nobody knows.
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    assert_eq!(word(&error), "unavailable", "{}", printed(&error));
 }
 
 #[tokio::test]
