@@ -8,6 +8,7 @@ mod backoff;
 pub mod dry_run;
 pub mod memory;
 pub mod worker;
+pub mod cloudflare;
 
 use std::collections::BTreeMap;
 use std::future::Future;
