@@ -1,0 +1,272 @@
+//! What every DNS provider must do, asked of each of them: one suite, and a harness for each.
+//!
+//! A case is a generic function in [`cases`] or [`faults`]; it knows the zone only through
+//! [`ProviderUnderTest`], so nothing in it may depend on who the provider is. A harness seeds a
+//! zone, looks into it by other means than the provider under test, and makes the provider's next
+//! request go wrong. [`contract_suite!`] turns every case into a test of one harness.
+
+#![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
+
+pub(crate) mod cases;
+pub(crate) mod faults;
+pub(crate) mod in_memory;
+mod property;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use goavail::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
+use goavail::engine::plan::{Family, SetKey};
+use tokio::sync::oneshot;
+
+/// The zone that every harness serves.
+pub(crate) const ZONE: &str = "example.com";
+
+/// The managed names that every harness configures its provider with.
+pub(crate) const NAMES: [&str; 3] = ["www.example.com", "api.example.com", "example.com"];
+
+/// The TTL that a harness configures for records that are created anew, in seconds.
+pub(crate) const CONFIGURED_TTL: u32 = 300;
+
+/// A record as the zone holds it, told by other means than the provider under test.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// The owner name, without the final dot.
+    pub(crate) name: String,
+    /// The type: `A`, `AAAA`, `TXT` ...
+    pub(crate) kind: String,
+    /// One value.
+    pub(crate) value: String,
+    /// In seconds. The same for all records of one set, as RFC 2181 wants it.
+    pub(crate) ttl: u32,
+    /// Everything else that the provider keeps with a record, in words of its own; seeding ignores
+    /// it and gives the record none.
+    pub(crate) extras: String,
+}
+
+/// An address record to seed, with a TTL of 120 s.
+pub(crate) fn address_entry(name: &str, address: &str) -> Entry {
+    let parsed: IpAddr = address.parse().unwrap();
+    entry(name, &Family::of(parsed).to_string(), address)
+}
+
+/// A record of any type to seed, with a TTL of 120 s.
+pub(crate) fn entry(name: &str, kind: &str, value: &str) -> Entry {
+    let (name, kind, value) = (name.to_owned(), kind.to_owned(), value.to_owned());
+    Entry { name, kind, value, ttl: 120, extras: String::new() }
+}
+
+/// Which of the provider's requests is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// The next one that reads, whatever it reads.
+    Read,
+    /// The next one that writes.
+    Write,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The provider's way of saying "too many requests", with the time to wait where it can say
+    /// so. Nothing is done.
+    Throttled(Duration),
+    /// HTTP 503. Nothing is done.
+    ServerError,
+    /// HTTP 200 and an HTML page. Nothing is done.
+    Html,
+    /// HTTP 200 and half of the true answer, then the connection ends. A write is done.
+    HalfABody,
+    /// No answer, ever; the connection stays open. Nothing is done.
+    Hang,
+    /// The connection ends once the request has arrived. Nothing is done.
+    CutBefore,
+    /// The request is carried out, then the connection ends without an answer.
+    CutAfter,
+}
+
+/// Tells when a fault has met its request.
+pub(crate) struct Met(oneshot::Receiver<()>);
+
+impl Met {
+    /// The two ends: whoever plays the fault sends, the case waits.
+    pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Waits until the request has arrived.
+    pub(crate) async fn wait(self) {
+        self.0.await.expect("the harness was dropped before the fault met its request");
+    }
+}
+
+/// One provider in front of a zone of its own that a case may disturb.
+///
+/// The zone is [`ZONE`], empty at the start but for what it cannot be without (NS, SOA: not told by
+/// [`ProviderUnderTest::holds`]). Every provider that it builds manages [`NAMES`].
+pub(crate) trait ProviderUnderTest: Sized {
+    /// What is being tested.
+    type Provider: DnsProvider;
+
+    /// Whether this provider can say how long it wants to be left alone.
+    const SAYS_WHEN_TO_RETRY: bool;
+
+    /// Serves an empty zone.
+    async fn start() -> Self;
+
+    /// A provider as an agent would build it at its start: nothing cached, good credentials.
+    async fn provider(&self) -> Self::Provider;
+
+    /// The same with credentials that are well formed and wrong.
+    async fn with_wrong_credentials(&self) -> Self::Provider;
+
+    /// The same for a zone that the account does not have.
+    async fn of_unknown_zone(&self) -> Self::Provider;
+
+    /// The same at an address where nobody listens.
+    async fn out_of_reach(&self) -> Self::Provider;
+
+    /// Puts records into the zone. Seeding one twice makes a duplicate where the provider's zones
+    /// can hold one, and is the same as once where they cannot.
+    async fn seed(&self, entries: &[Entry]);
+
+    /// Gives an address record, which is there, everything that this provider can keep with one.
+    async fn adorn(&self, name: &str, address: IpAddr);
+
+    /// Takes all records of an address at one name out of the zone.
+    async fn remove(&self, name: &str, address: IpAddr);
+
+    /// Everything in the zone, sorted.
+    async fn holds(&self) -> Vec<Entry>;
+
+    /// Makes the provider's next request of this kind go wrong, once.
+    async fn inject(&self, on: Call, fault: Fault) -> Met;
+}
+
+/// What the zone holds, without its extras, for cases that compare with what they seeded.
+pub(crate) async fn plainly<P: ProviderUnderTest>(zone: &P) -> Vec<Entry> {
+    let mut entries = zone.holds().await;
+    for entry in &mut entries {
+        entry.extras.clear();
+    }
+    entries.sort();
+    entries
+}
+
+/// `entries`, sorted as [`plainly`] sorts.
+pub(crate) fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort();
+    entries
+}
+
+/// The set that `address` belongs to at `name`.
+pub(crate) fn set_of(name: &str, address: IpAddr) -> SetKey {
+    SetKey { name: name.to_owned(), family: Family::of(address) }
+}
+
+/// Everything that takes `address` out of every set of `listing`, duplicates included.
+pub(crate) fn withdrawal(listing: &Listing, address: &str) -> Changes {
+    let address: IpAddr = address.parse().unwrap();
+    let mut changes = Changes::default();
+    for (set, records) in &listing.sets {
+        let doomed = records.iter().filter(|record| record.address == address);
+        changes.delete.extend(doomed.map(|record| (set.clone(), record.clone())));
+    }
+    changes
+}
+
+/// Everything that puts `address` back at those of `names` where `listing` does not have it, with
+/// no memory of how it was.
+pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> Changes {
+    let address: IpAddr = address.parse().unwrap();
+    let mut changes = Changes::default();
+    for set in names.iter().map(|name| set_of(name, address)) {
+        if !addresses(listing, &set).contains(&address) {
+            changes.create.push(NewRecord { set, address, attributes: None });
+        }
+    }
+    changes
+}
+
+/// The distinct addresses that `listing` has in `set`.
+pub(crate) fn addresses(listing: &Listing, set: &SetKey) -> BTreeSet<IpAddr> {
+    listing.observed().remove(set).unwrap_or_default()
+}
+
+/// Lists, plans with `plan` and applies until there is nothing left to do, as the worker does.
+///
+/// Bounded, so that a provider that never gets there fails; only "the zone had changed" may come
+/// in between.
+pub(crate) async fn converge<D: DnsProvider>(provider: &D, plan: impl Fn(&Listing) -> Changes) {
+    for _ in 0..4 {
+        let listing = provider.list().await.unwrap();
+        let changes = plan(&listing);
+        if changes.is_empty() {
+            return;
+        }
+        match provider.apply(&listing, &changes).await {
+            Ok(()) | Err(ProviderError::Changed { .. }) => {}
+            Err(error) => panic!("unexpected while converging: {error:?}"),
+        }
+    }
+    panic!("still not as planned after four rounds");
+}
+
+/// Makes a test of every case for one harness: `contract_suite!(Harness);` in a module named after
+/// the provider.
+macro_rules! contract_suite {
+    ($harness:ty) => {
+        $crate::contract::contract_suite! { @async $harness, cases:
+            lists_managed_and_foreign_addresses
+            lists_nothing_where_there_is_nothing
+            lists_a_and_aaaa_apart
+            lists_what_lies_beyond_the_first_page
+            withdraw_removes_only_the_address
+            withdraw_removes_every_duplicate
+            withdraw_leaves_the_address_at_other_names
+            withdraw_leaves_other_types
+            withdraw_of_the_last_address_empties_the_set
+            withdraw_reaches_several_names_in_one_call
+            withdraw_and_restore_go_together_in_one_call
+            restore_creates_with_the_configured_settings
+            restore_brings_back_all_that_was_remembered
+            applying_twice_is_the_same_as_once
+            two_agents_may_make_the_same_change
+            an_address_that_is_already_there_is_not_doubled
+            an_address_that_is_already_gone_stays_gone
+            a_set_that_changed_meanwhile_keeps_the_stranger
+        }
+        $crate::contract::contract_suite! { @async $harness, faults:
+            a_throttled_read_changes_nothing_and_works_later
+            a_throttled_write_changes_nothing_and_works_later
+            a_server_error_on_reading_is_no_empty_zone
+            a_server_error_on_writing_is_no_success
+            a_page_of_html_is_no_empty_zone
+            half_a_body_is_no_shorter_zone
+            half_an_answer_to_a_write_is_not_confirmed
+            reading_gives_up_on_a_provider_that_hangs
+            writing_to_a_provider_that_hangs_is_not_confirmed
+            a_read_that_was_cut_off_is_no_empty_zone
+            a_write_that_was_cut_off_before_it_was_done_is_done_later
+            a_write_whose_answer_was_lost_is_in_force_and_not_confirmed
+            wrong_credentials_are_refused
+            an_unknown_zone_is_refused
+            a_provider_out_of_reach_is_unavailable
+        }
+        #[test]
+        fn foreign_records_survive_any_change() {
+            $crate::contract::property::foreign_records_survive_any_change::<$harness>();
+        }
+    };
+    (@async $harness:ty, $file:ident: $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                $crate::contract::$file::$case::<$harness>().await;
+            }
+        )*
+    };
+}
+pub(crate) use contract_suite;
