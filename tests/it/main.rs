@@ -1,3 +1,6 @@
 //! The integration tests, one target.
 
 mod contract;
+mod moto;
+mod proxy;
+mod route53;

@@ -1,6 +1,6 @@
 """Runs moto's Route 53 on a free port of loopback until standard input is closed.
 
-Prints the port once it accepts connections. What moto takes more lightly than Route 53 does is put
+Prints its port, and an access key with its secret, once it accepts connections. What moto takes more lightly than Route 53 does is put
 right here, by what the Route 53 API reference says, because it is what goavail rests on:
 
 * A DELETE must match the set as it is now. moto compares it with everything that was ever written,
@@ -14,6 +14,8 @@ right here, by what the Route 53 API reference says, because it is what goavail 
   identifier; StartRecordIdentifier counts; what is not a letter, digit, `-`, `_` or `.` is escaped.
 * ListHostedZonesByName begins at the name and goes on with the names after it.
 * A change is PENDING at first, and every change has its own id.
+* Every request is checked to be signed by the key that is printed. moto looks only if it is told
+  to, and then finds no request without a body signed rightly.
 
 With `--plain`, moto is left as it is.
 """
@@ -23,8 +25,11 @@ import re
 import sys
 import threading
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.iam.access_control import IAMRequest
+from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.route53 import exceptions, models, responses
 from werkzeug.serving import make_server
@@ -57,7 +62,7 @@ def escaped(name):
 
 
 def kind(record_set):
-    return [name for name in KINDS if getattr(record_set, name)]
+    return [name for name in KINDS if getattr(record_set, name) not in (None, False)]
 
 
 def same(one, other):
@@ -176,6 +181,24 @@ def list_hosted_zones_by_name(self):
     return ActionResult(result)
 
 
+def authenticate(self, resource="*"):
+    IAMRequest(
+        account_id=self.current_account,
+        method=self.method,
+        path="/" + self.uri.split("/", 3)[3],
+        data=b"",
+        body=self.raw_body,
+        headers=self.headers,
+        action="",
+    ).check_signature()
+
+
+def access_key():
+    backend = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    backend.create_user(region_name="us-east-1", user_name="agent")
+    return backend.create_access_key("agent")
+
+
 def put_right():
     def replace(owner, name, by):
         assert callable(getattr(owner, name, None)), f"this moto has no {owner.__name__}.{name}"
@@ -186,14 +209,16 @@ def put_right():
     replace(responses.Route53, "get_change", get_change)
     replace(responses.Route53, "list_resource_record_sets", list_resource_record_sets)
     replace(responses.Route53, "list_hosted_zones_by_name", list_hosted_zones_by_name)
+    replace(responses.Route53, "_authenticate_and_authorize_normal_action", authenticate)
 
 
 def main():
     if "--plain" not in sys.argv:
         put_right()
     server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    key = access_key()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.port, flush=True)
+    print(server.port, key.access_key_id, key.secret_access_key, flush=True)
     # Whoever started us may have died without a word; then this ends, and with it the server.
     sys.stdin.read()
 
