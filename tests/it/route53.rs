@@ -14,12 +14,20 @@ use std::net::IpAddr;
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
 use goavail::config::Route53Config;
 use goavail::dns::route53::Route53;
+use goavail::dns::{Changes, Listing, NewRecord};
 
 use crate::contract::{
     CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE, contract_suite,
 };
 use crate::moto::{self, Moto, Zone, moto, set};
 use crate::proxy::{Proxy, Request, Spoil};
+
+/// A managed address.
+const DEAD: &str = "192.0.2.10";
+/// Another one.
+const ALIVE: &str = "192.0.2.11";
+/// One that is not managed.
+const FOREIGN: &str = "198.51.100.7";
 
 /// A zone on moto behind a proxy, and providers for it.
 pub(crate) struct OnMoto {
@@ -93,6 +101,19 @@ impl OnMoto {
         sets.retain(|set| plain(set.name()) == name && set.r#type().as_str() == kind);
         sets
     }
+}
+
+/// What puts `address` back into every set where `before` has it, as it was remembered.
+fn recollection(before: &Listing, address: &str) -> Changes {
+    let address: IpAddr = address.parse().unwrap();
+    let mut changes = Changes::default();
+    for (set, records) in &before.sets {
+        if let Some(record) = records.iter().find(|record| record.address == address) {
+            let attributes = Some(record.attributes.clone());
+            changes.create.push(NewRecord { set: set.clone(), address, attributes });
+        }
+    }
+    changes
 }
 
 fn plain(name: &str) -> String {

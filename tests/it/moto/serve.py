@@ -15,7 +15,7 @@ right here, by what the Route 53 API reference says, because it is what goavail 
 * ListHostedZonesByName begins at the name and goes on with the names after it.
 * A change is PENDING at first, and every change has its own id.
 * Every request is checked to be signed by the key that is printed. moto looks only if it is told
-  to, and then finds no request without a body signed rightly.
+  to, and then takes no request for rightly signed that has no body, or a `*` in its query.
 
 With `--plain`, moto is left as it is.
 """
@@ -24,6 +24,7 @@ import copy
 import re
 import sys
 import threading
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
@@ -62,7 +63,9 @@ def escaped(name):
 
 
 def kind(record_set):
-    return [name for name in KINDS if getattr(record_set, name) not in (None, False)]
+    # Not by truth: a weight of 0 is one.
+    values = [(name, getattr(record_set, name)) for name in KINDS]
+    return [name for name, value in values if value is not None and value is not False]
 
 
 def same(one, other):
@@ -182,10 +185,11 @@ def list_hosted_zones_by_name(self):
 
 
 def authenticate(self, resource="*"):
+    url = urlsplit(self.uri)
     IAMRequest(
         account_id=self.current_account,
         method=self.method,
-        path="/" + self.uri.split("/", 3)[3],
+        path=url.path + "?" + urlencode(parse_qsl(url.query), quote_via=quote),
         data=b"",
         body=self.raw_body,
         headers=self.headers,
