@@ -24,7 +24,6 @@ mod sets;
 mod zone;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -108,7 +107,7 @@ impl Route53 {
             return Ok(id);
         }
         let id = zone::find(&self.client, &self.config.zone).await?;
-        tracing::info!(zone = self.config.zone, id, "hosted zone found");
+        tracing::info!(zone = %self.config.zone, %id, "hosted zone found");
         Ok(lock(&self.found).insert(id).clone())
     }
 
@@ -154,9 +153,9 @@ impl Route53 {
             }
             let page = self.page(zone, start).await?;
             let read = findings.read(&page, &self.config.names);
-            let names = read.map_err(|why| refused(self.listing(), why))?;
+            read.map_err(|why| refused(self.listing(), why))?;
             let next = next_page(&page).map_err(|why| garbled(self.listing(), &why))?;
-            scan.read(&names, next).map_err(|why| garbled(self.listing(), &why))?;
+            scan.read(next).map_err(|why| garbled(self.listing(), &why))?;
         }
         Err(garbled(self.listing(), &HalfAnswer))
     }
@@ -207,7 +206,7 @@ impl DnsProvider for Route53 {
             return Ok(());
         }
         let zone = self.zone_id().await?;
-        for (nth, batch) in edit::batches(edits).iter().enumerate() {
+        for (nth, batch) in edit::batches(&edits).iter().enumerate() {
             if let Err(error) = self.change(&zone, batch).await {
                 self.doubt_zone(&error);
                 return Err(if nth == 0 { error } else { half_done(error) });
@@ -217,7 +216,7 @@ impl DnsProvider for Route53 {
     }
 }
 
-/// The sets that were found so far, each once.
+/// The sets that were found so far.
 #[derive(Default)]
 struct Findings {
     /// In Route 53's order for each name and type.
@@ -226,13 +225,12 @@ struct Findings {
 }
 
 impl Findings {
-    /// Takes the sets at `managed` names from a page; says which names are on it, in order.
+    /// Takes the sets at `managed` names from a page.
     fn read(
         &mut self,
         page: &ListResourceRecordSetsOutput,
         managed: &[String],
-    ) -> Result<Vec<String>, Unfit> {
-        let mut names = Vec::new();
+    ) -> Result<(), Unfit> {
         for set in page.resource_record_sets() {
             let name = sets::plain_name(set.name());
             // The exact owner name: a page goes on with whatever comes after it.
@@ -240,25 +238,10 @@ impl Findings {
                 && let Some(key) = sets::key_of(set)
             {
                 let read = sets::read(key.clone(), set, &mut self.spellings)?;
-                self.keep(key, read);
-            }
-            names.push(name);
-        }
-        Ok(names)
-    }
-
-    fn keep(&mut self, key: SetKey, read: RecordSet) {
-        match self.sets.entry(key) {
-            Entry::Vacant(place) => {
-                place.insert(vec![read]);
-            }
-            Entry::Occupied(mut place) => {
-                let sets = place.get_mut();
-                // A name may be read twice where the order was not what it should be.
-                sets.retain(|earlier| earlier.id() != read.id());
-                sets.push(read);
+                self.sets.entry(key).or_default().push(read);
             }
         }
+        Ok(())
     }
 
     fn listing(&self) -> Listing {
@@ -307,7 +290,7 @@ fn describe(batch: &[Edit]) -> String {
     let mut sets: Vec<String> = batch.iter().filter_map(Edit::key).map(SetKey::to_string).collect();
     sets.dedup();
     match &sets[..] {
-        [few @ ..] if few.len() <= 3 => format!("change {}", few.join(", ")),
+        few if few.len() <= 3 => format!("change {}", few.join(", ")),
         many => format!("change {} and {} more sets", many[..3].join(", "), many.len() - 3),
     }
 }

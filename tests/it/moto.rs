@@ -29,10 +29,12 @@ pub(crate) struct Moto {
     child: Child,
     /// Where it listens, with the host as an address.
     pub(crate) host: String,
-    /// The one access key that it knows.
+    /// A user's access key.
     pub(crate) key: String,
     /// The key's secret.
     pub(crate) secret: String,
+    /// What was issued to a role: key, secret and session token.
+    pub(crate) issued: [String; 3],
 }
 
 impl Drop for Moto {
@@ -84,11 +86,12 @@ fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
     match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [port, key, secret] => Ok(Moto {
+        [port, key, secret, role_key, role_secret, session] => Ok(Moto {
             child,
             host: format!("127.0.0.1:{port}"),
             key: key.to_owned(),
             secret: secret.to_owned(),
+            issued: [role_key, role_secret, session].map(str::to_owned),
         }),
         _ => {
             let _ = child.wait();
@@ -128,10 +131,7 @@ fn run(program: &Path, options: &[&str]) -> Result<(), String> {
 impl Moto {
     /// What an environment with this moto's access key in it makes of the credential chain.
     pub(crate) fn loader(&self) -> ConfigLoader {
-        loader(&[
-            ("AWS_ACCESS_KEY_ID", &self.key),
-            ("AWS_SECRET_ACCESS_KEY", &self.secret),
-        ])
+        loader(&[("AWS_ACCESS_KEY_ID", &self.key), ("AWS_SECRET_ACCESS_KEY", &self.secret)])
     }
 
     /// A client of the test's own, for looking behind the provider's back.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A request that arrived.
@@ -51,7 +51,6 @@ struct State {
     server: String,
     plans: Mutex<Vec<Plan>>,
     seen: Mutex<Vec<Request>>,
-    news: Notify,
 }
 
 struct Plan {
@@ -75,7 +74,6 @@ impl Proxy {
             server: server.to_owned(),
             plans: Mutex::default(),
             seen: Mutex::default(),
-            news: Notify::new(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self { url, state, task }
@@ -95,17 +93,6 @@ impl Proxy {
     pub(crate) fn seen(&self, which: Which) -> Vec<Request> {
         self.state.seen.lock().unwrap().iter().filter(|r| which(r)).cloned().collect()
     }
-
-    /// Waits until `count` requests that are meant were seen.
-    pub(crate) async fn wait_for(&self, which: Which, count: usize) {
-        loop {
-            let news = self.state.news.notified();
-            if self.seen(which).len() >= count {
-                return;
-            }
-            news.await;
-        }
-    }
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -122,7 +109,6 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let Some((request, raw)) = read(&mut stream).await else { return };
     let plan = state.take_plan(&request);
     state.seen.lock().unwrap().push(request);
-    state.news.notify_waiters();
     let (spoil, met) = plan.map(|plan| (plan.spoil, plan.met)).unzip();
     if let Some(met) = met {
         let _ = met.send(()); // A test may have no wish to know.

@@ -148,8 +148,7 @@ impl ProviderUnderTest for OnMoto {
     }
 
     async fn of_unknown_zone(&self) -> Route53 {
-        let config =
-            Route53Config { zone_id: Some("Z0UNKNOWN".to_owned()), ..self.config(&NAMES) };
+        let config = Route53Config { zone_id: Some("Z0UNKNOWN".to_owned()), ..self.config(&NAMES) };
         Route53::with(&config, self.moto.loader()).await
     }
 

@@ -6,7 +6,7 @@ use aws_config::ConfigLoader;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_route53::Client;
-use aws_sdk_route53::config::{Region, SharedHttpClient};
+use aws_sdk_route53::config::{Region, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -44,7 +44,7 @@ fn http_client(elsewhere: bool) -> SharedHttpClient {
             .tls_context(TLS.clone())
             .proxy_config(proxy);
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(runtime.and_then(|runtime| runtime.sleep_impl()));
+        connector.set_sleep_impl(runtime.and_then(RuntimeComponents::sleep_impl));
         connector.build()
     })
 }
@@ -65,7 +65,8 @@ static TLS: LazyLock<TlsContext> = LazyLock::new(|| {
 /// A certificate as text, which is the only form that the library takes (RFC 7468).
 fn pem(der: &[u8]) -> String {
     let body = aws_smithy_types::base64::encode(der);
-    let lines: Vec<&str> = (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
+    let lines: Vec<&str> =
+        (0..body.len()).step_by(64).map(|at| &body[at..body.len().min(at + 64)]).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 

@@ -59,10 +59,7 @@ struct Size {
 
 impl Size {
     fn plus(self, other: Self) -> Self {
-        Self {
-            values: self.values + other.values,
-            characters: self.characters + other.characters,
-        }
+        Self { values: self.values + other.values, characters: self.characters + other.characters }
     }
 
     fn fits(self) -> bool {
@@ -89,11 +86,7 @@ pub(super) struct Homeless {
 /// # Errors
 ///
 /// [`Homeless`] if an address has several sets to go to and carries no memory of the right one.
-pub(super) fn edits(
-    listing: &Listing,
-    changes: &Changes,
-    ttl: u32,
-) -> Result<Vec<Edit>, Homeless> {
+pub(super) fn edits(listing: &Listing, changes: &Changes, ttl: u32) -> Result<Vec<Edit>, Homeless> {
     let mut groups: BTreeMap<&SetKey, Group> = BTreeMap::new();
     let listed = |key| Group::new(key, listing.sets.get(key).map_or(&[][..], Vec::as_slice));
     for (key, record) in &changes.delete {
@@ -187,7 +180,8 @@ impl Group {
             [first, ..] if multi(first) => {
                 let (ttl, identifier) = (first.now.ttl, Some(address.to_string()));
                 let routing = Routing::MultiValue;
-                let new = Route53Set { set_identifier: identifier, routing, ..Route53Set::default() };
+                let new =
+                    Route53Set { set_identifier: identifier, routing, ..Route53Set::default() };
                 return self.restore_to(address, ttl, new);
             }
             _ => return Err(self.homeless(address)),
@@ -198,7 +192,8 @@ impl Group {
     /// Whether a set of this kind may stand beside those that are there: a simple one stands alone,
     /// and the others only among their like.
     fn takes(&self, routing: &Routing) -> bool {
-        let like = |draft: &Draft| discriminant(&draft.now.settings.routing) == discriminant(routing);
+        let like =
+            |draft: &Draft| discriminant(&draft.now.settings.routing) == discriminant(routing);
         self.drafts.is_empty() || (*routing != Routing::Simple && self.drafts.iter().all(like))
     }
 
@@ -254,7 +249,7 @@ fn homes(attributes: &Attributes) -> Vec<(u32, Route53Set)> {
 /// Spreads edits over as few requests as the limits allow, all sets of one name in one of them.
 ///
 /// A name that is too big by itself gets a request of its own, which Route 53 will refuse.
-pub(super) fn batches(edits: Vec<Edit>) -> Vec<Vec<Edit>> {
+pub(super) fn batches(edits: &[Edit]) -> Vec<Vec<Edit>> {
     let mut batches: Vec<(Size, Vec<Edit>)> = Vec::new();
     for name in edits.chunk_by(|a, b| a.key().map(|k| &k.name) == b.key().map(|k| &k.name)) {
         let size = name.iter().map(Edit::size).fold(Size::default(), Size::plus);

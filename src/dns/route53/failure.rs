@@ -117,7 +117,11 @@ pub(super) fn garbled(what: String, why: &dyn Error) -> ProviderError {
 }
 
 /// The caller's view of `error`, which came of asking Route 53 `what`.
-pub(super) fn judge<E>(error: &SdkError<E, HttpResponse>, asked: Asked, what: String) -> ProviderError
+pub(super) fn judge<E>(
+    error: &SdkError<E, HttpResponse>,
+    asked: Asked,
+    what: String,
+) -> ProviderError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -192,11 +196,30 @@ fn answered(code: Option<&str>, message: Option<&str>, status: u16) -> Said {
 
 /// Whether no connection came up, or the request was not even put together.
 fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| {
-        cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect)
-    })
+    causes(error)
+        .any(|cause| cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect))
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_becomes_one_printable_line() {
+        let long = "x".repeat(LONGEST + 1);
+        let cases = [
+            ("the first line only", "denied\nthe canonical string was: token", "denied"),
+            ("empty lines are none", "\n \n denied ", "denied"),
+            ("no control characters", "a\u{7}b\tc", "a b c"),
+            ("no reason is said", "", "no reason"),
+            ("cut to size", &long, &long[..LONGEST]),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(Said::new(text).to_string(), want, "{name}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ impl Followers {
         if tasks.len() < MOST_FOLLOWED {
             tasks.spawn(follow(client.clone(), change.clone(), self.every));
         } else {
-            tracing::debug!(change = change.id(), "change not followed: enough others are");
+            tracing::debug!(change = %change.id(), "change not followed: enough others are");
         }
     }
 }
@@ -55,7 +55,7 @@ async fn follow(client: Client, change: ChangeInfo, every: Duration) {
     for _ in 0..MOST_POLLS {
         if in_force {
             let seconds = made.elapsed().as_secs_f64();
-            tracing::info!(change = id, seconds, "change is in force on all servers of Route 53");
+            tracing::info!(change = %id, seconds, "change is in force on all servers of Route 53");
             return;
         }
         tokio::time::sleep(every).await;
@@ -63,5 +63,5 @@ async fn follow(client: Client, change: ChangeInfo, every: Duration) {
         let status = answer.as_ref().ok().and_then(|a| a.change_info()).map(ChangeInfo::status);
         in_force = status == Some(&ChangeStatus::Insync);
     }
-    tracing::warn!(change = id, "change is still not in force on all servers of Route 53");
+    tracing::warn!(change = %id, "change is still not in force on all servers of Route 53");
 }

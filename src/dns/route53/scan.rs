@@ -6,8 +6,8 @@
 //! the page passed over is settled, there or not; go on from the next name that is still open,
 //! wherever that is. That is never more requests than either of the two, and one for most zones.
 //!
-//! Passing over rests on the order, so the order is checked on every page. Where it is not what the
-//! documentation says, and for names with characters that are escaped, each name is asked for alone.
+//! Passing over rests on the order that is documented. Names with characters that are listed escaped
+//! are asked for one by one, for where those stand in the order is not said.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -58,57 +58,32 @@ impl Scan {
         Some(self.at.clone().unwrap_or_else(first))
     }
 
-    /// Takes note of the page that was asked for: the names on it, in order, and where the next
-    /// page would begin.
-    pub(super) fn read(&mut self, names: &[String], next: Option<Start>) -> Result<(), Stuck> {
+    /// Takes note of where the next page would begin, after the one that was asked for.
+    pub(super) fn read(&mut self, next: Option<Start>) -> Result<(), Stuck> {
         let Some(start) = self.wants() else { return Ok(()) };
-        let Some(next) = next else {
-            self.end_walk();
-            return Ok(());
-        };
-        if next == start {
+        if next.as_ref() == Some(&start) {
             return Err(Stuck(start.name));
         }
-        let (from, to) = (plain_name(&start.name), plain_name(&next.name));
         let Some(walk) = self.walks.front_mut() else { return Ok(()) };
-        if walk.len() == 1 {
-            walk.retain(|name| *name == to);
-        } else if in_order([&from].into_iter().chain(names).chain([&to])) {
-            walk.retain(|name| order(name, &to) != Ordering::Less);
-        } else {
-            self.go_alone();
-            return Ok(());
+        let to = next.as_ref().map(|next| plain_name(&next.name));
+        match &to {
+            None => walk.clear(),
+            Some(to) if walk.len() == 1 => walk.retain(|name| name == to),
+            Some(to) => walk.retain(|name| order(name, to) != Ordering::Less),
         }
-        self.at = Some(next).filter(|_| walk.front() == Some(&to));
+        // In the middle of a name the next page goes on; else it begins at the next open name.
+        self.at = next.filter(|_| to.is_some() && to.as_ref() == walk.front());
         if walk.is_empty() {
-            self.end_walk();
+            self.walks.pop_front();
         }
         Ok(())
     }
-
-    fn end_walk(&mut self) {
-        self.walks.pop_front();
-        self.at = None;
-    }
-
-    /// Reads every name of the walk in hand by itself instead.
-    fn go_alone(&mut self) {
-        self.at = None;
-        let names = self.walks.pop_front().unwrap_or_default();
-        for name in names.into_iter().rev() {
-            self.walks.push_front(VecDeque::from([name]));
-        }
-    }
 }
 
-/// Whether a name has only characters whose place in the order is beyond doubt.
+/// Whether a name has only characters whose place in the order is beyond doubt, also beside those that
+/// are listed escaped: `_` is not among them, for it comes after the backslash and before `{`.
 fn is_plain(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
-}
-
-fn in_order<'a>(names: impl Iterator<Item = &'a String>) -> bool {
-    let plain: Vec<_> = names.filter(|name| is_plain(name)).collect();
-    plain.is_sorted_by(|a, b| order(a, b) != Ordering::Greater)
+    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
 }
 
 /// Route 53's order: labels from right to left with a dot after each, as ASCII.

@@ -62,16 +62,9 @@ pub(super) fn plain_name(listed: &str) -> String {
         name.push_str(&rest[..at]);
         let code = rest.get(at + 1..at + 4).and_then(|octal| u8::from_str_radix(octal, 8).ok());
         // What is not printable stays escaped: no managed name has it.
-        let taken = match code.filter(u8::is_ascii_graphic) {
-            Some(byte) => {
-                name.push(byte.into());
-                4
-            }
-            None => {
-                name.push('\\');
-                1
-            }
-        };
+        let printable = code.filter(u8::is_ascii_graphic);
+        name.push(printable.map_or('\\', char::from));
+        let taken = if printable.is_some() { 4 } else { 1 };
         rest = &rest[at + taken..];
     }
     name.push_str(rest);
@@ -195,7 +188,8 @@ pub(super) fn records(sets: &[&RecordSet]) -> Vec<Record> {
     for set in sets {
         for address in &set.addresses {
             let mut settings = set.settings.clone();
-            let others = sets.iter().filter(|o| o.id() != set.id() && o.addresses.contains(address));
+            let others =
+                sets.iter().filter(|o| o.id() != set.id() && o.addresses.contains(address));
             settings.also_in = others.map(|other| other.attributes()).collect();
             records.push(Record {
                 address: *address,

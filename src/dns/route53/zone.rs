@@ -1,7 +1,7 @@
 //! Finding the hosted zone by its name.
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::types::HostedZone;
+use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 
 use super::failure::{Asked, garbled, judge, refused};
 use super::sets::plain_name;
@@ -34,7 +34,7 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<String, Provider
     let mut zones: Vec<HostedZone> = Vec::new();
     let (mut next_name, mut next_id) = (name.to_owned(), None);
     for _ in 0..MOST_PAGES {
-        let request = client.list_hosted_zones_by_name().dns_name(next_name);
+        let request = client.list_hosted_zones_by_name().dns_name(&next_name);
         let answer = request.set_hosted_zone_id(next_id).send().await;
         let page = answer.map_err(|error| judge(&error, Asked::ToRead, what()))?;
         if page.max_items() < 1 {
@@ -44,7 +44,7 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<String, Provider
         zones.extend(page.hosted_zones().iter().filter(|z| plain_name(z.name()) == name).cloned());
         match (page.is_truncated(), page.next_dns_name()) {
             (true, Some(next)) if plain_name(next) == name => {
-                next_name = next.to_owned();
+                next.clone_into(&mut next_name);
                 next_id = page.next_hosted_zone_id().map(str::to_owned);
             }
             _ => break,
@@ -60,9 +60,8 @@ pub(super) struct HalfAnswer;
 
 fn choose(zones: &[HostedZone]) -> Result<String, NoZone> {
     let (private, public): (Vec<_>, Vec<_>) =
-        zones.iter().partition(|zone| zone.config().is_some_and(|c| c.private_zone()));
-    let (kind, best) =
-        if public.is_empty() { ("private", private) } else { ("public", public) };
+        zones.iter().partition(|zone| zone.config().is_some_and(HostedZoneConfig::private_zone));
+    let (kind, best) = if public.is_empty() { ("private", private) } else { ("public", public) };
     match &best[..] {
         [] => Err(NoZone::None),
         [one] => Ok(bare_id(one.id()).to_owned()),

@@ -1,6 +1,6 @@
 """Runs moto's Route 53 on a free port of loopback until standard input is closed.
 
-Prints its port, and an access key with its secret, once it accepts connections. What moto takes more lightly than Route 53 does is put
+Prints its port, a user's key and secret, and a role's key, secret and session token, once it accepts connections. What moto takes more lightly than Route 53 does is put
 right here, by what the Route 53 API reference says, because it is what goavail rests on:
 
 * A DELETE must match the set as it is now. moto compares it with everything that was ever written,
@@ -14,7 +14,7 @@ right here, by what the Route 53 API reference says, because it is what goavail 
   identifier; StartRecordIdentifier counts; what is not a letter, digit, `-`, `_` or `.` is escaped.
 * ListHostedZonesByName begins at the name and goes on with the names after it.
 * A change is PENDING at first, and every change has its own id.
-* Every request is checked to be signed by the key that is printed. moto looks only if it is told
+* Every request is checked to be signed by one of the keys that are printed. moto looks only if it is told
   to, and then takes no request for rightly signed that has no body, or a `*` in its query.
 
 With `--plain`, moto is left as it is.
@@ -33,6 +33,7 @@ from moto.iam.access_control import IAMRequest
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.route53 import exceptions, models, responses
+from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 
 # How often GetChange says PENDING before it says INSYNC.
@@ -197,10 +198,20 @@ def authenticate(self, resource="*"):
     ).check_signature()
 
 
-def access_key():
-    backend = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
-    backend.create_user(region_name="us-east-1", user_name="agent")
-    return backend.create_access_key("agent")
+def credentials():
+    """A user's key and secret, and a role's key, secret and session token."""
+    users = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    users.create_user(region_name="us-east-1", user_name="agent")
+    user = users.create_access_key("agent")
+    role = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(
+        region_name="us-east-1",
+        role_session_name="agent",
+        role_arn=f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/agent",
+        policy=None,
+        duration=3600,
+        external_id=None,
+    )
+    return [user.access_key_id, user.secret_access_key, role.access_key_id, role.secret_access_key, role.session_token]
 
 
 def put_right():
@@ -220,9 +231,9 @@ def main():
     if "--plain" not in sys.argv:
         put_right()
     server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
-    key = access_key()
+    keys = credentials()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.port, key.access_key_id, key.secret_access_key, flush=True)
+    print(server.port, *keys, flush=True)
     # Whoever started us may have died without a word; then this ends, and with it the server.
     sys.stdin.read()
 

@@ -38,7 +38,8 @@ async fn a_name_that_is_not_there_is_not_mistaken_for_the_next_one() {
 /// Defect 34 of the Go agent: it kept the first label of a name only.
 #[tokio::test]
 async fn every_label_of_a_name_counts() {
-    let sets = ["a.b.example.com", "a.example.com", "b.example.com"].map(|n| simple(n, &[DEAD, ALIVE]));
+    let sets =
+        ["a.b.example.com", "a.example.com", "b.example.com"].map(|n| simple(n, &[DEAD, ALIVE]));
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&["a.b.example.com"]).await;
     let listing = provider.list().await.unwrap();
@@ -93,7 +94,9 @@ async fn an_alias_at_a_managed_name_is_refused_by_name() {
         .unwrap();
     let alias = ResourceRecordSet::builder().name("www.example.com").r#type("A".into());
     let alias = alias.alias_target(target).build().unwrap();
-    let Some(zone) = OnMoto::with([alias, simple("api.example.com", &[DEAD])]).await else { return };
+    let Some(zone) = OnMoto::with([alias, simple("api.example.com", &[DEAD])]).await else {
+        return;
+    };
     let error = zone.managing(&["www.example.com"]).await.list().await.unwrap_err();
     let ProviderError::Refused { source, .. } = error else { panic!("{error:?}") };
     let want = "www.example.com A is an alias of lb-1.example.net: only sets that hold addresses \
