@@ -9,6 +9,7 @@ pub mod dry_run;
 pub mod memory;
 pub mod worker;
 pub mod cloudflare;
+pub mod route53;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -58,6 +59,10 @@ pub struct Route53Set {
     pub routing: Routing,
     /// The health check that the set is tied to.
     pub health_check_id: Option<String>,
+    /// The other sets of this name and type that hold the same address (a geolocation's own set and
+    /// the default one, say), so that whichever of them is remembered brings all of them back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<Attributes>,
 }
 
 /// How Route 53 chooses between the sets of one name and type.

@@ -4,3 +4,6 @@ mod check;
 mod config;
 mod contract;
 mod fake_cloudflare;
+mod moto;
+mod proxy;
+mod route53;

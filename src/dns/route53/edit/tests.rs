@@ -1,0 +1,139 @@
+//! Which sets are replaced, row by row; `tests/it/route53` does the same over the wire.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::dns::NewRecord;
+use crate::engine::plan::Family;
+
+fn key(name: &str) -> SetKey {
+    SetKey { name: name.to_owned(), family: Family::A }
+}
+
+fn ip(last: u8) -> IpAddr {
+    [192, 0, 2, last].into()
+}
+
+fn set(name: &str, id: Option<&str>, routing: Routing, addresses: &[u8]) -> RecordSet {
+    RecordSet {
+        key: key(name),
+        ttl: 60,
+        settings: Route53Set {
+            set_identifier: id.map(str::to_owned),
+            routing,
+            ..Route53Set::default()
+        },
+        addresses: addresses.iter().map(|last| ip(*last)).collect(),
+    }
+}
+
+fn listing(sets: &[RecordSet]) -> Listing {
+    let mut by_key: BTreeMap<SetKey, Vec<&RecordSet>> = BTreeMap::new();
+    for set in sets {
+        by_key.entry(set.key.clone()).or_default().push(set);
+    }
+    let records =
+        |(key, sets): (SetKey, Vec<&RecordSet>)| (key, super::super::sets::records(&sets));
+    Listing { sets: by_key.into_iter().map(records).collect() }
+}
+
+/// The deletion of `last` from every set of `listing`.
+fn without(listing: &Listing, last: u8) -> Changes {
+    let all = listing.sets.iter().flat_map(|(key, records)| records.iter().map(move |r| (key, r)));
+    let doomed = all.filter(|(_, record)| record.address == ip(last));
+    Changes { delete: doomed.map(|(k, r)| (k.clone(), r.clone())).collect(), ..Changes::default() }
+}
+
+fn create(name: &str, last: u8, attributes: Option<Attributes>) -> Changes {
+    let create = vec![NewRecord { set: key(name), address: ip(last), attributes }];
+    Changes { create, ..Changes::default() }
+}
+
+#[test]
+fn a_deletion_replaces_only_the_sets_that_hold_the_address() {
+    let (a, b) = (
+        set("www.x.org", Some("a"), Routing::Weighted(1), &[1, 2]),
+        set("www.x.org", Some("b"), Routing::Weighted(2), &[3]),
+    );
+    let listing = listing(&[a.clone(), b]);
+    let after = RecordSet { addresses: vec![ip(2)], ..a.clone() };
+    let want = [Edit { before: Some(a), after: Some(after) }];
+    assert_eq!(edits(&listing, &without(&listing, 1), 60).unwrap(), want);
+}
+
+#[test]
+fn a_restored_set_of_a_weighted_group_takes_the_time_to_live_of_the_group() {
+    let sibling = RecordSet { ttl: 30, ..set("www.x.org", Some("b"), Routing::Weighted(2), &[3]) };
+    let remembered = set("www.x.org", Some("a"), Routing::Weighted(1), &[1]);
+    let changes = create("www.x.org", 1, Some(remembered.attributes()));
+    let after = RecordSet { ttl: 30, ..remembered };
+    let want = [Edit { before: None, after: Some(after) }];
+    assert_eq!(edits(&listing(&[sibling]), &changes, 60).unwrap(), want);
+}
+
+#[test]
+fn an_address_whose_set_is_of_another_kind_by_now_goes_into_the_one_that_is_there() {
+    let simple = set("www.x.org", None, Routing::Simple, &[2]);
+    let remembered = set("www.x.org", Some("a"), Routing::Weighted(1), &[1]);
+    let changes = create("www.x.org", 1, Some(remembered.attributes()));
+    let after = RecordSet { addresses: vec![ip(2), ip(1)], ..simple.clone() };
+    let want = [Edit { before: Some(simple.clone()), after: Some(after) }];
+    assert_eq!(edits(&listing(&[simple]), &changes, 60).unwrap(), want);
+}
+
+#[test]
+fn a_simple_address_is_refused_where_there_are_several_sets_by_now() {
+    let group = [
+        set("www.x.org", Some("a"), Routing::Weighted(1), &[2]),
+        set("www.x.org", Some("b"), Routing::Weighted(1), &[3]),
+    ];
+    let remembered = set("www.x.org", None, Routing::Simple, &[1]);
+    let changes = create("www.x.org", 1, Some(remembered.attributes()));
+    let want = Homeless { address: ip(1), key: key("www.x.org"), sets: 2 };
+    assert_eq!(edits(&listing(&group), &changes, 60), Err(want));
+}
+
+#[test]
+fn an_address_that_changes_places_with_the_only_other_keeps_the_set() {
+    let weighted = set("www.x.org", Some("a"), Routing::Weighted(1), &[1]);
+    let listing = listing(std::slice::from_ref(&weighted));
+    let mut changes = create("www.x.org", 2, None);
+    changes.delete = without(&listing, 1).delete;
+    let after = RecordSet { addresses: vec![ip(2)], ..weighted.clone() };
+    let want = [Edit { before: Some(weighted), after: Some(after) }];
+    assert_eq!(edits(&listing, &changes, 60).unwrap(), want);
+}
+
+fn many(name: &str, values: usize) -> Edit {
+    let mut big = set(name, None, Routing::Simple, &[]);
+    big.addresses =
+        (0..values).map(|n| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes())).collect();
+    Edit { before: Some(big), after: None }
+}
+
+proptest! {
+    #[test]
+    fn batches_keep_every_edit_in_order_and_every_name_whole_and_within_the_limits(
+        sizes in prop::collection::vec((0_usize..9, 1_usize..400), 0..30),
+    ) {
+        let mut sizes = sizes;
+        sizes.sort_unstable();
+        let edits: Vec<Edit> =
+            sizes.iter().map(|(name, values)| many(&format!("n{name}.x.org"), *values)).collect();
+        let batches = batches(&edits);
+        prop_assert_eq!(batches.concat(), edits);
+        let names = |batch: &Vec<Edit>| -> Vec<String> {
+            let mut names: Vec<_> = batch.iter().map(|e| e.key().unwrap().name.clone()).collect();
+            names.dedup();
+            names
+        };
+        for batch in &batches {
+            let size = batch.iter().map(Edit::size).fold(Size::default(), Size::plus);
+            prop_assert!(size.fits() || names(batch).len() == 1, "{:?}", size);
+        }
+        for pair in batches.windows(2) {
+            let (end, start) = (names(&pair[0]), names(&pair[1]));
+            prop_assert_ne!(end.last(), start.first());
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! moto, a Route 53 that nobody here wrote, as a server on loopback.
+//!
+//! It is taken from the machine's Python if that has it, else installed into a virtual environment
+//! under `target/`, once. Without either, tests that need it say SKIPPED and pass, except where
+//! `CI=true`: there they fail. `moto/serve.py` says in what it differs from moto as it comes.
+
+#![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_sdk_route53::Client;
+use aws_sdk_route53::config::Region;
+use aws_sdk_route53::types::{
+    Change, ChangeAction, ChangeBatch, HostedZoneConfig, ResourceRecord, ResourceRecordSet, RrType,
+};
+use aws_types::os_shim_internal::{Env, Fs};
+
+/// What is installed where the machine has no moto.
+const PACKAGE: &str = "moto[server]==5.2.5";
+
+/// A running moto. It ends when this is dropped, and when the test's process ends in whatever way,
+/// for its standard input ends then.
+pub(crate) struct Moto {
+    child: Child,
+    /// Where it listens, with the host as an address.
+    pub(crate) host: String,
+    /// A user's access key.
+    pub(crate) key: String,
+    /// The key's secret.
+    pub(crate) secret: String,
+    /// What was issued to a role: key, secret and session token.
+    pub(crate) issued: [String; 3],
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The moto of this process, with Route 53's rules. `None` is a loud skip.
+pub(crate) fn moto() -> Option<&'static Moto> {
+    static MOTO: LazyLock<Option<Moto>> = LazyLock::new(|| start(&[]));
+    MOTO.as_ref()
+}
+
+/// A moto that is left as it comes.
+pub(crate) fn plain_moto() -> Option<Moto> {
+    start(&["--plain"])
+}
+
+fn start(options: &[&str]) -> Option<Moto> {
+    // The machine's own Python first: it answers in less than a second, or not at all.
+    let started = serve(Path::new("python3"), options)
+        .or_else(|_| installed().and_then(|python| serve(&python, options)));
+    match started {
+        Ok(moto) => Some(moto),
+        Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+            panic!("there is no moto, and in CI there has to be: {why}")
+        }
+        Err(why) => {
+            eprintln!("SKIPPED: there is no moto to test Route 53 against: {why}");
+            None
+        }
+    }
+}
+
+/// Starts the server and waits for the line that says that it listens.
+fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
+    let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    let mut child = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/moto/serve.py"))
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(complaints.reopen().map_err(|e| e.to_string())?)
+        .spawn()
+        .map_err(|e| format!("{}: {e}", python.display()))?;
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
+    match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [port, key, secret, role_key, role_secret, session] => Ok(Moto {
+            child,
+            host: format!("127.0.0.1:{port}"),
+            key: key.to_owned(),
+            secret: secret.to_owned(),
+            issued: [role_key, role_secret, session].map(str::to_owned),
+        }),
+        _ => {
+            let _ = child.wait();
+            let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
+            Err(format!("{}: {}", python.display(), said.lines().last().unwrap_or("no word")))
+        }
+    }
+}
+
+/// The Python of a virtual environment that has moto, made now if it is not there.
+fn installed() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto-5.2.5");
+    let done = folder.join("complete");
+    // Tests in other processes want it at the same moment: one makes it, the others wait.
+    let lock = File::create(folder.with_extension("lock")).map_err(|e| e.to_string())?;
+    lock.lock().map_err(|e| e.to_string())?;
+    if !done.exists() {
+        let environment = folder.to_string_lossy().into_owned();
+        run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
+        let options = ["-m", "pip", "install", "--quiet", "--retries=1", "--timeout=20", PACKAGE];
+        run(&folder.join("bin/python3"), &options)?;
+        File::create(&done).map_err(|e| e.to_string())?;
+    }
+    Ok(folder.join("bin/python3"))
+}
+
+fn run(program: &Path, options: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(options).output();
+    let output = output.map_err(|e| format!("{}: {e}", program.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("{options:?}: {}", said.lines().last().unwrap_or("no word")))
+}
+
+impl Moto {
+    /// What an environment with this moto's access key in it makes of the credential chain.
+    pub(crate) fn loader(&self) -> ConfigLoader {
+        loader(&[("AWS_ACCESS_KEY_ID", &self.key), ("AWS_SECRET_ACCESS_KEY", &self.secret)])
+    }
+
+    /// A client of the test's own, for looking behind the provider's back.
+    pub(crate) async fn client(&self) -> Client {
+        let config = self
+            .loader()
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url(format!("http://{}", self.host))
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        Client::new(&config.load().await)
+    }
+
+    /// Makes an empty zone and returns its id.
+    pub(crate) async fn zone(&self, name: &str, private: bool) -> Zone {
+        static NTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let nth = NTH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let client = self.client().await;
+        let made = client
+            .create_hosted_zone()
+            .name(name)
+            .caller_reference(nth.to_string())
+            .hosted_zone_config(HostedZoneConfig::builder().private_zone(private).build())
+            .send();
+        let id = made.await.unwrap().hosted_zone.unwrap().id;
+        Zone { client, id: id.rsplit('/').next().unwrap().to_owned() }
+    }
+}
+
+/// A credential chain in which nothing is found but `variables`. It looks at no file, and never for
+/// instance metadata.
+pub(crate) fn loader(variables: &[(&str, &str)]) -> ConfigLoader {
+    loader_with_files(variables, &[])
+}
+
+/// As [`loader`], with these files, by path.
+pub(crate) fn loader_with_files(
+    variables: &[(&str, &str)],
+    files: &[(&str, &str)],
+) -> ConfigLoader {
+    let no_metadata = ("AWS_EC2_METADATA_DISABLED", "true");
+    let set = variables.iter().any(|(name, _)| name.starts_with("AWS_EC2_METADATA_"));
+    let mut variables = variables.to_vec();
+    variables.extend(Some(no_metadata).filter(|_| !set));
+    aws_config::defaults(BehaviorVersion::latest())
+        .env(Env::from_slice(&variables))
+        .fs(Fs::from_slice(files))
+}
+
+/// A zone, seen past the provider under test.
+pub(crate) struct Zone {
+    client: Client,
+    pub(crate) id: String,
+}
+
+impl Zone {
+    /// Carries out changes in one batch.
+    pub(crate) async fn change(&self, changes: Vec<(ChangeAction, ResourceRecordSet)>) {
+        self.try_change(changes).await.unwrap();
+    }
+
+    /// As [`Zone::change`]; says why not.
+    pub(crate) async fn try_change(
+        &self,
+        changes: Vec<(ChangeAction, ResourceRecordSet)>,
+    ) -> Result<(), String> {
+        let changes = changes.into_iter().map(|(action, set)| {
+            Change::builder().action(action).resource_record_set(set).build().unwrap()
+        });
+        let batch = ChangeBatch::builder().set_changes(Some(changes.collect())).build().unwrap();
+        let request = self.client.change_resource_record_sets().hosted_zone_id(&self.id);
+        let answer = request.change_batch(batch).send().await;
+        answer.map(|_| ()).map_err(|error| format!("{:?}", error.into_service_error()))
+    }
+
+    /// Puts sets as they are.
+    pub(crate) async fn put(&self, sets: impl IntoIterator<Item = ResourceRecordSet>) {
+        self.change(sets.into_iter().map(|set| (ChangeAction::Upsert, set)).collect()).await;
+    }
+
+    /// Every set of the zone but SOA and NS.
+    pub(crate) async fn sets(&self) -> Vec<ResourceRecordSet> {
+        let request = self.client.list_resource_record_sets().hosted_zone_id(&self.id);
+        let mut pages = Vec::new();
+        let mut from = (None, None, None);
+        loop {
+            let page = request
+                .clone()
+                .set_start_record_name(from.0)
+                .set_start_record_type(from.1)
+                .set_start_record_identifier(from.2);
+            let page = page.send().await.unwrap();
+            pages.extend(page.resource_record_sets);
+            if !page.is_truncated {
+                break;
+            }
+            from = (page.next_record_name, page.next_record_type, page.next_record_identifier);
+        }
+        pages.retain(|set| !matches!(set.r#type(), RrType::Soa | RrType::Ns));
+        pages
+    }
+
+    /// Deletes the zone itself.
+    pub(crate) async fn delete(self) {
+        self.client.delete_hosted_zone().id(&self.id).send().await.unwrap();
+    }
+}
+
+/// The beginnings of a set with these values and a TTL of 120 s.
+pub(crate) fn set(
+    name: &str,
+    kind: &str,
+    values: &[&str],
+) -> aws_sdk_route53::types::builders::ResourceRecordSetBuilder {
+    let values = values.iter().map(|v| ResourceRecord::builder().value(*v).build().unwrap());
+    ResourceRecordSet::builder()
+        .name(name)
+        .r#type(kind.into())
+        .ttl(120)
+        .set_resource_records(Some(values.collect()))
+}

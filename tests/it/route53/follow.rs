@@ -1,0 +1,92 @@
+//! A change is followed until it is in force everywhere, without anybody waiting for it.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use goavail::dns::DnsProvider;
+use tokio::sync::Notify;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::{ALIVE, DEAD, OnMoto};
+use crate::contract::{NAMES, withdrawal};
+use crate::moto::set;
+use crate::proxy::Request;
+
+fn asks_about_a_change(request: &Request) -> bool {
+    request.method == "GET" && request.target.contains("/change/")
+}
+
+/// What was logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<(Mutex<String>, Notify)>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+        self.0.1.notify_waiters();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    /// Waits for a line that contains `text`.
+    async fn line(&self, text: &str) -> String {
+        loop {
+            let news = self.0.1.notified();
+            let found =
+                self.0.0.lock().unwrap().lines().find(|l| l.contains(text)).map(str::to_owned);
+            match found {
+                Some(line) => return line,
+                None => news.await,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_followed_until_it_is_in_force_and_the_time_is_logged() {
+    let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let provider = zone.managing(&NAMES).await.follow_every(Duration::from_millis(20));
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    assert_eq!(zone.proxy.seen(asks_about_a_change), [], "nobody waits for it");
+
+    let line = log.line("in force on all servers").await;
+    assert!(line.contains("change=C") && line.contains("seconds=0."), "{line}");
+    // moto says PENDING twice, then INSYNC; after that there is nothing to ask.
+    let polls = zone.proxy.seen(asks_about_a_change);
+    assert_eq!(polls.len(), 3, "{polls:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_followed_once_the_provider_is_gone() {
+    let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let provider = zone.managing(&NAMES).await;
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    drop(provider);
+    // An hour passes; a follower that lived on would ask 60 times.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_hours(1)).await;
+    tokio::time::resume();
+    zone.managing(&NAMES).await.list().await.unwrap();
+    assert_eq!(zone.proxy.seen(asks_about_a_change), []);
+}

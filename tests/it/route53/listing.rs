@@ -1,0 +1,161 @@
+//! What a listing finds, what it leaves alone, and how many requests it takes.
+
+use aws_sdk_route53::types::{AliasTarget, ResourceRecordSet};
+use goavail::dns::{DnsProvider, ProviderError};
+use goavail::engine::plan::SetKey;
+
+use super::{ALIVE, DEAD, OnMoto, plain, reads, values};
+use crate::contract::{restoration, withdrawal};
+use crate::moto::set;
+
+fn simple(name: &str, addresses: &[&str]) -> ResourceRecordSet {
+    set(name, "A", addresses).build().unwrap()
+}
+
+/// Every set of the zone in words.
+async fn told(zone: &OnMoto) -> Vec<String> {
+    let told = |set: &ResourceRecordSet| format!("{} {}", plain(set.name()), values(set).join(" "));
+    zone.zone.sets().await.iter().map(told).collect()
+}
+
+/// Defect 33 of the Go agent: it took the first set that was listed for its own.
+#[tokio::test]
+async fn a_name_that_is_not_there_is_not_mistaken_for_the_next_one() {
+    let others = ["a.m.example.com", "n.example.com", "mm.example.com", "m-1.example.com"];
+    let Some(zone) = OnMoto::with(others.map(|name| simple(name, &[ALIVE]))).await else { return };
+    let provider = zone.managing(&["m.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    assert!(listing.observed().values().all(|set| set.is_empty()), "{listing:?}");
+    provider.apply(&listing, &restoration(&listing, DEAD, &["m.example.com"])).await.unwrap();
+    let mut want = others.map(|name| format!("{name} {ALIVE}")).to_vec();
+    want.push(format!("m.example.com {DEAD}"));
+    want.sort();
+    let mut got = told(&zone).await;
+    got.sort();
+    assert_eq!(got, want);
+}
+
+/// Defect 34 of the Go agent: it kept the first label of a name only.
+#[tokio::test]
+async fn every_label_of_a_name_counts() {
+    let sets =
+        ["a.b.example.com", "a.example.com", "b.example.com"].map(|n| simple(n, &[DEAD, ALIVE]));
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let provider = zone.managing(&["a.b.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    let want = [
+        format!("a.example.com {DEAD} {ALIVE}"),
+        format!("b.example.com {DEAD} {ALIVE}"),
+        format!("a.b.example.com {ALIVE}"),
+    ];
+    assert_eq!(told(&zone).await, want);
+}
+
+/// Defect 32 of the Go agent: a page without any set ended it.
+#[tokio::test]
+async fn a_page_without_any_set_is_an_empty_listing() {
+    let Some(zone) = OnMoto::with([]).await else { return };
+    let provider = zone.managing(&["zzz.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    assert!(listing.sets.is_empty(), "{listing:?}");
+    provider.apply(&listing, &restoration(&listing, DEAD, &["zzz.example.com"])).await.unwrap();
+    assert_eq!(told(&zone).await, [format!("zzz.example.com {DEAD}")]);
+}
+
+#[tokio::test]
+async fn a_wildcard_is_a_name_like_any_other() {
+    let sets = ["*.example.com", "www.example.com"].map(|name| simple(name, &[DEAD, ALIVE]));
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let provider = zone.managing(&["*.example.com", "other.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    let want = [format!("*.example.com {ALIVE}"), format!("www.example.com {DEAD} {ALIVE}")];
+    assert_eq!(told(&zone).await, want);
+}
+
+#[tokio::test]
+async fn an_address_is_written_back_as_it_was_spelt() {
+    let odd = set("www.example.com", "AAAA", &["2001:DB8:0::1", "2001:db8::2"]).build().unwrap();
+    let Some(zone) = OnMoto::with([odd]).await else { return };
+    let provider = zone.managing(&["www.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, "2001:db8::2")).await.unwrap();
+    assert_eq!(told(&zone).await, ["www.example.com 2001:DB8:0::1"]);
+}
+
+#[tokio::test]
+async fn an_alias_at_a_managed_name_is_refused_by_name() {
+    let target = AliasTarget::builder()
+        .hosted_zone_id("Z35SXDOTRQ7X7K")
+        .dns_name("lb-1.example.net")
+        .evaluate_target_health(false)
+        .build()
+        .unwrap();
+    let alias = ResourceRecordSet::builder().name("www.example.com").r#type("A".into());
+    let alias = alias.alias_target(target).build().unwrap();
+    let Some(zone) = OnMoto::with([alias, simple("api.example.com", &[DEAD])]).await else {
+        return;
+    };
+    let error = zone.managing(&["www.example.com"]).await.list().await.unwrap_err();
+    let ProviderError::Refused { source, .. } = error else { panic!("{error:?}") };
+    let want = "www.example.com A is an alias of lb-1.example.net: only sets that hold addresses \
+                can be managed";
+    assert_eq!(source.to_string(), want);
+
+    let elsewhere = zone.managing(&["api.example.com"]).await.list().await.unwrap();
+    assert_eq!(elsewhere.sets.len(), 1, "an alias at another name is nobody's business");
+}
+
+#[tokio::test]
+async fn many_sets_of_one_name_are_read_to_the_last() {
+    let Some(zone) = OnMoto::with([]).await else { return };
+    let weighted = |n: u32| {
+        let address = format!("10.0.{}.{}", n / 256, n % 256);
+        let set = set("www.example.com", "A", &[&address]).set_identifier(format!("id {n:03}"));
+        set.weight(1).build().unwrap()
+    };
+    zone.zone.put((0..650).map(weighted)).await;
+    let provider = zone.managing(&["www.example.com"]).await;
+    let listing = provider.list().await.unwrap();
+    let found: Vec<_> = listing.sets.values().flatten().collect();
+    assert_eq!(found.len(), 650);
+    provider.apply(&listing, &withdrawal(&listing, "10.0.2.137")).await.unwrap();
+    let left = told(&zone).await;
+    assert_eq!(left.len(), 649);
+    assert!(!left.contains(&"www.example.com 10.0.2.137".to_owned()));
+}
+
+/// 700 other sets in three pages, and names far apart in them.
+#[tokio::test]
+async fn a_listing_takes_no_more_requests_than_names_or_pages() {
+    let hosts: Vec<String> = (0..700).map(|n| format!("host{n:03}.example.com")).collect();
+    let Some(zone) = OnMoto::with([]).await else { return };
+    zone.zone.put(hosts.iter().map(|name| simple(name, &[DEAD]))).await;
+    let odd: Vec<&str> = hosts.iter().step_by(7).map(String::as_str).collect();
+    let absent: Vec<String> = (0..700).map(|n| format!("host{n:03}x.example.com")).collect();
+    let absent: Vec<&str> = absent.iter().map(String::as_str).collect();
+    let cases = [
+        ("one name", vec!["host650.example.com"], 1, 1),
+        ("two names, 600 sets apart", vec!["host005.example.com", "host650.example.com"], 2, 2),
+        ("a hundred names all over", odd, 100, 3),
+        ("names that are not there", absent, 0, 3),
+        ("a name after everything", vec!["zzz.example.com"], 0, 1),
+        ("a name, and a wildcard by itself", vec!["*.example.com", "host001.example.com"], 1, 2),
+    ];
+    for (name, managed, found, requests) in cases {
+        let before = zone.proxy.seen(reads).len();
+        let listing = zone.managing(&managed).await.list().await.unwrap();
+        assert_eq!(listing.sets.len(), found, "{name}");
+        assert_eq!(zone.proxy.seen(reads).len() - before, requests, "{name}: requests");
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_the_managed_names_is_listed() {
+    let sets = ["example.com", "www.example.com", "api.example.com"].map(|n| simple(n, &[DEAD]));
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let listing = zone.managing(&["www.example.com"]).await.list().await.unwrap();
+    let listed: Vec<String> = listing.sets.keys().map(SetKey::to_string).collect();
+    assert_eq!(listed, ["www.example.com A"]);
+}
