@@ -8,7 +8,7 @@
 //!  agent 2 ──eth0══port2──┘
 //! ```
 //!
-//! Agents reach each other and the world over one switch (10.255.0.0/24 and fd00:ff::/64), and any
+//! Agents reach each other and the world over one switch (`10.255.0.0/24` and `fd00:ff::/64`), and any
 //! other address through the world. An address that the world does not hold is silence: it forwards
 //! nothing and sends no ICMP error. Nothing has a name outside the namespaces, and all of it goes
 //! when the [`Lab`] is dropped or the test's process dies in whatever way.
@@ -62,7 +62,7 @@ pub(crate) fn v4(n: u32) -> IpAddr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + n).into()
 }
 
-/// The `n`-th IPv6 address for targets: fd00:: + n.
+/// The `n`-th IPv6 address for targets: `fd00::` + n.
 pub(crate) fn v6(n: u32) -> IpAddr {
     Ipv6Addr::from_bits(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0).to_bits() + u128::from(n)).into()
 }

@@ -1,3 +1,4 @@
 //! The integration tests, one target.
 
+mod agent;
 mod lab;

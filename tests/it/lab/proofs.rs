@@ -80,7 +80,9 @@ fn a_link_that_is_down_is_a_fault_and_can_be_plugged_in_again() {
             assert_eq!(error.kind(), std::io::ErrorKind::NetworkUnreachable, "{address}");
         }
         lab.plug(0);
-        addresses.iter().for_each(|address| replies(&lab, 0, *address));
+        for address in addresses {
+            replies(&lab, 0, address);
+        }
     });
 }
 
