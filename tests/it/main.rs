@@ -7,3 +7,5 @@ mod fake_cloudflare;
 mod moto;
 mod proxy;
 mod route53;
+mod agent;
+mod lab;

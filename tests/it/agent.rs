@@ -1,0 +1,389 @@
+//! The real binary, run as an operator would run it: in a scratch folder, with an environment that
+//! the test chose, watched over its standard error. Belongs here: the harness and the proof that it
+//! tells the truth. What is proved of the binary lives in the files of its subject.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::lab::Namespace;
+
+/// Generous: a bound that is met says that something is broken, not that the machine was busy.
+pub(crate) const PATIENT: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_goavail");
+
+/// Where the agent runs, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Within<'a> {
+    /// Here, as whoever runs the tests.
+    Here,
+    /// In a namespace of the lab, with all of its capabilities.
+    Lab(&'a Namespace),
+    /// In a namespace of the lab, without any capability.
+    Powerless(&'a Namespace),
+}
+
+/// An agent that is about to be started.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    scratch: TempDir,
+    config: String,
+    command: Command,
+}
+
+impl Setup {
+    /// `goavail` with this configuration as `goavail.toml` in a folder of its own, which is also
+    /// its working directory and `HOME`. Nothing of the tests' environment but `PATH` is passed on.
+    pub(crate) fn new(config: &str, within: Within<'_>) -> Self {
+        Self::of(BINARY, config, within)
+    }
+
+    fn of(program: &str, config: &str, within: Within<'_>) -> Self {
+        let scratch = tempfile::tempdir().expect("a scratch folder");
+        let mut command = match within {
+            Within::Here => Command::new(program),
+            Within::Lab(namespace) => namespace.command(program),
+            Within::Powerless(namespace) => namespace.powerless(program),
+        };
+        command.current_dir(scratch.path()).env_clear().env("HOME", scratch.path());
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        let setup = Self { scratch, config: config.to_owned(), command };
+        setup.write("goavail.toml", config);
+        setup
+    }
+
+    /// Adds arguments, such as `["--no-dry-run", "monitor"]`.
+    pub(crate) fn args<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Adds a variable to the environment.
+    pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// The scratch folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Writes another file into the scratch folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder().join(name), text).expect("the scratch folder is writable");
+    }
+
+    /// Starts it and reads its output from then on.
+    pub(crate) fn start(mut self) -> Agent {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the agent starts");
+        let (sender, output) = channel();
+        read(child.stdout.take().expect("piped"), Stream::Out, sender.clone());
+        read(child.stderr.take().expect("piped"), Stream::Err, sender);
+        let (seen, next) = (Vec::new(), 0);
+        Agent {
+            child,
+            output,
+            seen,
+            next,
+            config: self.config,
+            command: self.command,
+            scratch: self.scratch,
+        }
+    }
+}
+
+/// Which of a process's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Out,
+    Err,
+}
+
+/// One line that the agent wrote, and when it was read here.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// The line, without its end.
+    pub(crate) text: String,
+    /// When it was read here: never before it was written, and hardly later.
+    pub(crate) at: Instant,
+}
+
+impl Line {
+    /// Whether the line holds all of `words`.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        words.iter().all(|word| self.text.contains(word))
+    }
+
+    /// The line as an object, with `--log-format json`.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&self.text).ok()
+    }
+}
+
+/// Sends each line of `source` until it ends.
+#[expect(clippy::disallowed_methods, reason = "tests measure when a line came")]
+fn read(source: impl Read + Send + 'static, stream: Stream, sender: Sender<(Stream, Line)>) {
+    thread::spawn(move || {
+        let mut reader = BufReader::new(source);
+        let mut bytes = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut bytes), Ok(1..)) {
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
+            if sender.send((stream, Line { text, at: Instant::now() })).is_err() {
+                return;
+            }
+            bytes.clear();
+        }
+    });
+}
+
+/// A running agent. It is killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    child: Child,
+    output: Receiver<(Stream, Line)>,
+    seen: Vec<(Stream, Line)>,
+    /// How many lines of `seen` earlier waits have gone past.
+    next: usize,
+    config: String,
+    command: Command,
+    scratch: TempDir,
+}
+
+/// What is left of an agent that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// All of its standard output.
+    pub(crate) stdout: String,
+    /// All of its standard error.
+    pub(crate) stderr: String,
+}
+
+impl Agent {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The scratch folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.scratch.path().to_owned()
+    }
+
+    /// The next line on standard error that satisfies `wanted`, which is asked about each line
+    /// once: a later wait goes on after the line that this one returned.
+    ///
+    /// # Panics
+    ///
+    /// If none comes within `bound` or before the agent ends, with all that is known of the agent.
+    pub(crate) fn wait_for(
+        &mut self,
+        mut wanted: impl FnMut(&Line) -> bool,
+        bound: Duration,
+    ) -> Line {
+        let deadline = now() + bound;
+        loop {
+            while let Some((stream, line)) = self.seen.get(self.next) {
+                self.next += 1;
+                if *stream == Stream::Err && wanted(line) {
+                    return line.clone();
+                }
+            }
+            match self.output.recv_timeout(deadline.saturating_duration_since(now())) {
+                Ok(line) => self.seen.push(line),
+                Err(why) => {
+                    self.fail(&format!("the awaited line did not come in {bound:?}: {why}"))
+                }
+            }
+        }
+    }
+
+    /// As [`Self::wait_for`], for a line that holds all of `words`.
+    pub(crate) fn wait_for_words(&mut self, words: &[&str]) -> Line {
+        self.wait_for(|line| line.has(words), PATIENT)
+    }
+
+    /// Every line on standard error so far that holds all of `words`, whoever waited for it.
+    pub(crate) fn lines_with(&mut self, words: &[&str]) -> Vec<Line> {
+        self.seen.extend(self.output.try_iter());
+        let said =
+            self.seen.iter().filter(|(stream, line)| *stream == Stream::Err && line.has(words));
+        said.map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Replaces the configuration file; follow it with a SIGHUP.
+    pub(crate) fn rewrite(&mut self, config: &str) {
+        config.clone_into(&mut self.config);
+        std::fs::write(self.scratch.path().join("goavail.toml"), config).expect("writable");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, signal).expect("a process that was not waited for can be signalled");
+    }
+
+    /// Waits until it has ended of itself or by a signal.
+    ///
+    /// # Panics
+    ///
+    /// If it has not within `bound`, with all that is known of the agent.
+    pub(crate) fn wait_end(mut self, bound: Duration) -> Ended {
+        let deadline = now() + bound;
+        // Both outputs are closed when it ends, and that is an event; its exit follows at once.
+        loop {
+            match self.output.recv_timeout(deadline.saturating_duration_since(now())) {
+                Ok(line) => self.seen.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(why) => self.fail(&format!("it did not end in {bound:?}: {why}")),
+            }
+        }
+        let status = self.child.wait().expect("our own child can be waited for");
+        Ended { status, stdout: self.text(Stream::Out), stderr: self.text(Stream::Err) }
+    }
+
+    /// Ends it as a crash would (SIGKILL), and waits for that.
+    pub(crate) fn kill(self) -> Ended {
+        self.signal(Signal::KILL);
+        self.wait_end(PATIENT)
+    }
+
+    fn text(&self, wanted: Stream) -> String {
+        let lines = self.seen.iter().filter(|(stream, _)| *stream == wanted);
+        lines.fold(String::new(), |mut text, (_, line)| {
+            let _ = writeln!(text, "{}", line.text);
+            text
+        })
+    }
+
+    fn fail(&mut self, why: &str) -> ! {
+        self.seen.extend(self.output.try_iter());
+        let status = self.child.try_wait();
+        panic!(
+            "{why}\n-- command: {:?}\n-- status: {status:?}\n-- goavail.toml:\n{}\n-- stdout:\n{}-- stderr:\n{}",
+            self.command,
+            self.config,
+            self.text(Stream::Out),
+            self.text(Stream::Err)
+        );
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody to tell.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounds are real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod proofs {
+    //! The harness tells the truth, shown with a shell in the agent's place.
+
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::{Agent, Duration, PATIENT, Path, Setup, Signal, Within};
+    use crate::lab::{self, Lab};
+
+    fn shell(script: &str, within: Within<'_>) -> Agent {
+        Setup::of("sh", "interval = 1", within).env("GIVEN", "yes").args(["-c", script]).start()
+    }
+
+    #[test]
+    fn the_binary_runs_with_the_given_file_and_nothing_of_our_environment() {
+        let agent = shell("env; cat goavail.toml", Within::Here);
+        let folder = agent.folder();
+        let ended = agent.wait_end(PATIENT);
+        let home = format!("HOME={}", folder.display());
+        let mut lines: Vec<&str> = ended.stdout.lines().collect();
+        assert_eq!(lines.pop(), Some("interval = 1"));
+        lines.retain(|line| {
+            !["PATH=", "PWD=", "SHLVL=", "_=", "OLDPWD="].iter().any(|own| line.starts_with(own))
+        });
+        lines.sort_unstable();
+        assert_eq!(lines, ["GIVEN=yes", home.as_str()]);
+        assert!(!folder.exists(), "the scratch folder goes with the agent");
+        let real = Setup::new("", Within::Here).args(["--version"]).start().wait_end(PATIENT);
+        assert!(real.status.code().is_some(), "{real:?}");
+    }
+
+    #[test]
+    fn a_signal_arrives_each_line_is_seen_once_and_the_exit_code_is_told() {
+        let script = "trap 'cat goavail.toml >&2; echo >&2' HUP; trap 'exit 3' TERM; echo '{\"n\":1}' >&2; \
+                      echo up >&2; while :; do read line < fifo; done";
+        let setup = Setup::of("sh", "", Within::Here).args(["-c", script]);
+        let fifo = setup.folder().join("fifo");
+        make_fifo(&fifo);
+        let mut agent = setup.start();
+        let first = agent.wait_for(|line| line.json().is_some(), PATIENT);
+        assert_eq!(first.json().unwrap()["n"], 1);
+        agent.wait_for_words(&["up"]);
+        for (count, text) in [(1, "reloaded once"), (2, "reloaded again")] {
+            agent.rewrite(text);
+            agent.signal(Signal::HUP);
+            let line = agent.wait_for_words(&[text]);
+            assert!(line.at > first.at, "{line:?} came after {first:?}");
+            assert_eq!(agent.lines_with(&["reloaded"]).len(), count);
+        }
+        agent.signal(Signal::TERM);
+        let ended = agent.wait_end(PATIENT);
+        assert_eq!(ended.status.code(), Some(3));
+        assert_eq!(ended.stderr, "{\"n\":1}\nup\nreloaded once\nreloaded again\n");
+    }
+
+    fn make_fifo(path: &Path) {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkfifo {}", path.display());
+    }
+
+    #[test]
+    fn what_does_not_come_fails_with_all_that_is_known() {
+        let mut agent = shell("echo to out; echo to err >&2; exec sleep 1000", Within::Here);
+        agent.wait_for_words(&["to err"]);
+        let waiting = AssertUnwindSafe(|| {
+            agent.wait_for(|_| false, Duration::from_millis(50));
+        });
+        let panic = catch_unwind(waiting).unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        for part in ["sh", "exec sleep 1000", "interval = 1", "to out", "to err", "did not come"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+        let pid = agent.pid();
+        drop(agent);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "dropped is dead");
+    }
+
+    #[test]
+    fn an_agent_in_a_namespace_sees_its_links_and_dies_by_kill() {
+        lab::run(|| {
+            let lab = Lab::new();
+            for within in [Within::Lab(lab.agent(0)), Within::Powerless(lab.agent(0))] {
+                let mut agent = shell("ip -brief link >&2; exec sleep 1000", within);
+                agent.wait_for_words(&["eth0@", "UP"]);
+                let pid = agent.pid();
+                let ended = agent.kill();
+                assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
+                assert!(!Path::new(&format!("/proc/{pid}")).exists());
+            }
+        });
+    }
+}
