@@ -5,11 +5,12 @@
 //! worker's.
 
 mod backoff;
+pub mod chosen;
+pub mod cloudflare;
 pub mod dry_run;
 pub mod memory;
-pub mod worker;
-pub mod cloudflare;
 pub mod route53;
+pub mod worker;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod engine;
 pub mod http;
 pub mod log;
+pub mod monitor;
 pub mod probe;
 
 /// An error and its causes in one line.

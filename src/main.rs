@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use goavail::cli::{self, Command, Invocation, Stop};
 use goavail::config::{self, Config, ConfigErrors};
 use goavail::log;
+use goavail::monitor::{self, Ended};
 
 /// The command line or the configuration is refused.
 const REFUSED: u8 = 2;
@@ -66,7 +66,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
             start_log(invocation)?;
             let config = configuration(invocation)?;
             rehearsable(&config, monitor.rehearse)?;
-            Ok(watch(config, monitor.rehearse)?)
+            watch(invocation, config, monitor.rehearse)
         }
         Command::Plan(_) | Command::Status(_) | Command::Drain(_) | Command::Undrain(_) => {
             Err(anyhow::anyhow!("this command is not wired").into())
@@ -77,8 +77,13 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 /// Watches until it is told to stop.
-fn watch(_config: Config, _rehearse: Option<IpAddr>) -> anyhow::Result<()> {
-    bail!("monitor is not wired")
+fn watch(invocation: &Invocation, config: Config, rehearse: Option<IpAddr>) -> Result<(), Failure> {
+    let (file, asked) = (invocation.config_file.clone(), invocation.asked);
+    let load = move || config::load(&file, &asked, &variable);
+    monitor::run(config, rehearse, load).map_err(|ended| match ended {
+        Ended::Refused(error) => Failure::Refused(goavail::chain(&error)),
+        Ended::Stopped(error) => Failure::Stopped(error),
+    })
 }
 
 /// The validated configuration.

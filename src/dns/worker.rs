@@ -251,8 +251,9 @@ where
     }
 }
 
+/// The time, for how old a reading is.
 #[expect(clippy::disallowed_methods, reason = "how old a reading is concerns the worker alone")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 

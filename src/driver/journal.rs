@@ -81,7 +81,9 @@ pub fn write(fact: &Fact, dry_run: bool) {
             why = drain.reason.as_deref().unwrap_or("no reason given"),
             "drained by hand"
         ),
-        Fact::Undrained { target, expired: true } => info!(%target, "drain is over: its time is up"),
+        Fact::Undrained { target, expired: true } => {
+            info!(%target, "drain is over: its time is up")
+        }
         Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
         Fact::Peer { peer, alive: true } => info!(peer, "peer is alive"),
         Fact::Peer { peer, .. } => warn!(peer, "peer is gone; it has no vote"),
@@ -138,8 +140,12 @@ fn failing(problem: &DnsProblem) {
 
 fn rehearsal(target: IpAddr, act: Act) {
     match act {
-        Act::Dead => info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead"),
+        Act::Dead => {
+            info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead")
+        }
         Act::Alive => info!(%target, "rehearsal: from now on its replies count again"),
-        Act::Over => info!(%target, "rehearsal: that was the whole story; the agent goes on watching"),
+        Act::Over => {
+            info!(%target, "rehearsal: that was the whole story; the agent goes on watching")
+        }
     }
 }

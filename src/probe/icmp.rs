@@ -91,9 +91,13 @@ fn open(family: ICMP) -> Result<Client, IcmpError> {
     })?;
     let socket = client.get_socket();
     let buffer = widen(&socket);
-    let kind = if socket.get_type() == Type::RAW { "raw" } else { "datagram" };
+    let kind = kind(&client);
     tracing::debug!(family = name(family), kind, buffer, "opened an ICMP socket");
     Ok(client)
+}
+
+fn kind(client: &Client) -> &'static str {
+    if client.get_socket().get_type() == Type::RAW { "raw" } else { "datagram" }
 }
 
 fn unavailable(family: ICMP, source: io::Error) -> IcmpError {
@@ -143,6 +147,12 @@ impl Icmp {
             self.sockets(address).client(0)?;
         }
         Ok(())
+    }
+
+    /// Which kind of socket is open, `raw` or `datagram`, if any is.
+    pub fn kind(&self) -> Option<&'static str> {
+        let open = self.v4.clients[0].get().or_else(|| self.v6.clients[0].get())?;
+        Some(kind(open))
     }
 
     fn sockets(&self, address: IpAddr) -> &Sockets {

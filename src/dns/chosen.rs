@@ -1,0 +1,76 @@
+//! The provider that the configuration names, and whether it may be written to.
+
+use super::cloudflare::Cloudflare;
+use super::dry_run::DryRun;
+use super::route53::Route53;
+use super::{Changes, DnsProvider, Listing, ProviderError};
+use crate::config::{Config, ProviderConfig};
+
+/// Whichever provider was chosen, for real or in dry-run.
+#[derive(Debug)]
+pub enum Chosen {
+    /// Cloudflare.
+    Cloudflare(Cloudflare),
+    /// Cloudflare, never written to.
+    CloudflareDryRun(DryRun<Cloudflare>),
+    /// Route 53.
+    Route53(Route53),
+    /// Route 53, never written to.
+    Route53DryRun(DryRun<Route53>),
+}
+
+impl Chosen {
+    /// Builds what `config` names. Nothing is asked over the network yet.
+    ///
+    /// # Errors
+    ///
+    /// If its HTTP client cannot be built.
+    pub async fn build(config: &Config) -> Result<Self, super::cloudflare::BuildError> {
+        Ok(match &config.provider {
+            ProviderConfig::Cloudflare(settings) => {
+                let provider = Cloudflare::new(settings)?;
+                if config.dry_run {
+                    let dry = DryRun::new(provider, &settings.names, &config.targets);
+                    Self::CloudflareDryRun(dry)
+                } else {
+                    Self::Cloudflare(provider)
+                }
+            }
+            ProviderConfig::Route53(settings) => {
+                let provider = Route53::new(settings).await;
+                if config.dry_run {
+                    let dry = DryRun::new(provider, &settings.names, &config.targets);
+                    Self::Route53DryRun(dry)
+                } else {
+                    Self::Route53(provider)
+                }
+            }
+        })
+    }
+}
+
+/// Asks whichever provider it is.
+macro_rules! ask {
+    ($chosen:expr, $provider:ident => $call:expr) => {
+        match $chosen {
+            Self::Cloudflare($provider) => $call,
+            Self::CloudflareDryRun($provider) => $call,
+            Self::Route53($provider) => $call,
+            Self::Route53DryRun($provider) => $call,
+        }
+    };
+}
+
+impl DnsProvider for Chosen {
+    fn name(&self) -> &'static str {
+        ask!(self, provider => provider.name())
+    }
+
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        ask!(self, provider => provider.list().await)
+    }
+
+    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+        ask!(self, provider => provider.apply(listing, changes).await)
+    }
+}
