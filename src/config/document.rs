@@ -182,7 +182,7 @@ impl Reading<'_, '_> {
             let written = self.lines.text.get(error.span().unwrap_or_default()).unwrap_or_default();
             let bare = written.trim_matches(['"', '\'']);
             // The nearest one above is the one of the same section.
-            let above = names.iter().filter(|name| name.offset < offset && name.key == bare).last();
+            let above = names.iter().rfind(|name| name.offset < offset && name.key == bare);
             let line = self.lines.at(offset);
             match above {
                 Some(name) => {
