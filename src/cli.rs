@@ -10,10 +10,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Subcommand};
 
-use crate::config::{Asked, Provider};
+use crate::config::Asked;
 use crate::log;
+
+mod options;
+
+use options::Options;
+
+/// The longest time span that can be asked for: a year.
+const YEAR: Duration = Duration::from_hours(366 * 24);
 
 /// What was asked for on the command line, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,88 +128,6 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-/// How targets are probed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// Echo requests
-    Ip,
-    /// TCP connects to `port`
-    Tcp,
-}
-
-// The options that stand before or after the command; what is absent was not given there. This is no
-// doc comment, for clap would make it the description of each command.
-#[derive(Debug, Default, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags and their opposites, as clap reads them")]
-struct Options {
-    /// The configuration file [default: goavail.toml]
-    #[arg(short = 'f', long, value_name = "FILE")]
-    config_file: Option<PathBuf>,
-    /// Write nothing at the DNS provider; this is the default, the last one given wins
-    #[arg(short = 'd', long, overrides_with = "no_dry_run")]
-    dry_run: bool,
-    /// Change records for real
-    #[arg(long, overrides_with = "dry_run")]
-    no_dry_run: bool,
-    #[arg(
-        short = 'b',
-        long,
-        overrides_with = "no_debug",
-        help = "Log more; RUST_LOG overrides it"
-    )]
-    debug: bool,
-    /// Do not; this is the default, the last one given wins
-    #[arg(long, overrides_with = "debug")]
-    no_debug: bool,
-    /// How targets are probed [default: ip]
-    #[arg(short = 't', long = "type", value_name = "TYPE")]
-    kind: Option<Kind>,
-    /// Where the records are [default: cloudflare]
-    #[arg(short = 'p', long, value_name = "PROVIDER")]
-    dns_provider: Option<Provider>,
-    /// How log lines are written; coloured only on a terminal [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<log::Format>,
-}
-
-impl Options {
-    /// These options, with `later` ones winning.
-    fn then(self, later: Self) -> Self {
-        let (dry_run, no_dry_run) =
-            last((self.dry_run, self.no_dry_run), (later.dry_run, later.no_dry_run));
-        let (debug, no_debug) = last((self.debug, self.no_debug), (later.debug, later.no_debug));
-        Self {
-            config_file: later.config_file.or(self.config_file),
-            dry_run,
-            no_dry_run,
-            debug,
-            no_debug,
-            kind: later.kind.or(self.kind),
-            dns_provider: later.dns_provider.or(self.dns_provider),
-            log_format: later.log_format.or(self.log_format),
-        }
-    }
-
-    fn complete(self, command: Command) -> Invocation {
-        Invocation {
-            command,
-            config_file: self.config_file.unwrap_or_else(|| "goavail.toml".into()),
-            asked: Asked {
-                tcp: self.kind == Some(Kind::Tcp),
-                provider: self.dns_provider.unwrap_or(Provider::Cloudflare),
-                dry_run: !self.no_dry_run,
-            },
-            debug: self.debug,
-            log_format: self.log_format.unwrap_or_default(),
-        }
-    }
-}
-
-/// Of a flag and its opposite, the pair that was given last, if it was given at all.
-fn last(earlier: (bool, bool), later: (bool, bool)) -> (bool, bool) {
-    if later == (false, false) { earlier } else { later }
-}
-
 /// Reads a command line, the program's name first.
 ///
 /// # Errors
@@ -252,7 +177,6 @@ fn definition() -> clap::Command {
     let line = clap::Command::new("goavail")
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage("goavail [OPTIONS] <COMMAND>")
-        .disable_help_subcommand(true)
         .args_override_self(true);
     Command::augment_subcommands(Options::augment_args(line))
         .about("Watches public addresses from outside and takes the dead ones out of DNS")
@@ -276,13 +200,16 @@ fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds
         .or_else(|| humantime::parse_duration(text).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "a duration is written as 2h, 90m or 30s".to_owned())
+        .filter(|duration| !duration.is_zero() && *duration <= YEAR)
+        .ok_or_else(|| "a duration is written as 2h, 90m or 30s, and is a year at most".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
+    use crate::config::Provider;
 
     fn given(line: &str) -> Invocation {
         read(line.split_whitespace()).unwrap_or_else(|stop| panic!("{line}: {stop:?}"))
@@ -426,7 +353,7 @@ mod tests {
         let stop = |line: &str| read(line.split_whitespace()).unwrap_err();
         let version = Stop::Told(format!("goavail {}\n", env!("CARGO_PKG_VERSION")));
         assert_eq!(stop("goavail --version"), version);
-        for line in ["goavail --help", "goavail -h", "goavail monitor --help"] {
+        for line in ["goavail --help", "goavail -h", "goavail help", "goavail monitor --help"] {
             assert!(matches!(stop(line), Stop::Told(_)), "{line}");
         }
         for line in ["goavail", "goavail -b"] {

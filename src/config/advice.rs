@@ -108,7 +108,15 @@ fn floor(raw: &Raw, config: &Config, report: &mut Report) {
 
 fn canaries(raw: &Raw, config: &Config, report: &mut Report) {
     let targets: HashSet<IpAddr> = config.targets.iter().copied().collect();
+    let rehearsal = targets.iter().all(IpAddr::is_loopback);
     for item in raw.canaries.items() {
+        if item.value.address.is_loopback() && !rehearsal {
+            let what = format!(
+                "{} is this machine itself, which answers also when its network is cut off",
+                item.shown,
+            );
+            report.warn(&item.spot, what);
+        }
         if targets.contains(&item.value.address) {
             let what = format!(
                 "{} is a target too: when it dies, this agent may take itself for isolated and \

@@ -107,7 +107,7 @@ impl Document {
 #[derive(Clone, Copy)]
 struct Name<'a> {
     section: Section,
-    /// As written; empty for what is wrong with a section as a whole.
+    /// As written.
     key: &'a str,
     offset: usize,
     value: &'a Spanned<DeValue<'a>>,
@@ -160,17 +160,16 @@ impl Reading<'_, '_> {
 
     /// Tells of the lines that are no TOML, each once, with the key that was to be set there.
     fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
+        let known = |name: &Name<'_>| {
+            let key = keys::find(name.section, &name.key.to_ascii_lowercase())?;
+            Some((self.lines.at(name.offset), name.section.key(key)))
+        };
+        let keys: BTreeMap<usize, String> = names.iter().filter_map(known).collect();
         let mut told = BTreeSet::new();
         for error in errors {
             let line = self.lines.at(start(error));
             if told.insert(line) {
-                let here = |name: &&Name<'_>| self.lines.at(name.offset) == line;
-                let known = |name: &Name<'_>| {
-                    let key = keys::find(name.section, &name.key.to_ascii_lowercase())?;
-                    Some(name.section.key(key))
-                };
-                let key = names.iter().find(here).and_then(known);
-                self.report.syntax(line, key, error.message());
+                self.report.syntax(line, keys.get(&line).cloned(), error.message());
             }
         }
     }
@@ -182,7 +181,7 @@ impl Reading<'_, '_> {
             let written = self.lines.text.get(error.span().unwrap_or_default()).unwrap_or_default();
             let bare = written.trim_matches(['"', '\'']);
             // The nearest one above is the one of the same section.
-            let above = names.iter().filter(|name| name.offset < offset && name.key == bare).last();
+            let above = names.iter().rfind(|name| name.offset < offset && name.key == bare);
             let line = self.lines.at(offset);
             match above {
                 Some(name) => {
@@ -261,13 +260,21 @@ impl Reading<'_, '_> {
             }
             DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
         };
-        let shown = match value.get_ref() {
+        let shown = self.shown(value, secret);
+        Written { spot, shown, value: converted }
+    }
+
+    /// A value as it may be shown.
+    fn shown(&self, value: &Spanned<DeValue<'_>>, secret: bool) -> String {
+        let source = self.lines.text.get(value.span()).unwrap_or_default();
+        match value.get_ref() {
             DeValue::Table(_) => "a table".to_owned(),
             DeValue::String(text) if secret || may_hold_password(text) => hidden(text),
-            _ if secret => format!("a value of type {}", value.get_ref().type_str()),
-            _ => shown(self.lines.text.get(value.span()).unwrap_or_default()),
-        };
-        Written { spot, shown, value: converted }
+            other if secret || may_hold_password(source) => {
+                format!("a value of type {}", other.type_str())
+            }
+            _ => shown(source),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the environment says: secrets, and where the API is.
 //!
-//! A variable that is set to nothing counts as not set, as shells and container tools leave it.
+//! A variable that is set to nothing counts as not set, as shells and container tools leave it. A
+//! relative path in a `…_FILE` variable is relative to where the agent was started.
 
 use std::path::Path;
 

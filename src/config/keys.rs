@@ -170,3 +170,45 @@ fn nearest<'a>(folded: &str, candidates: impl Iterator<Item = &'a str>) -> Optio
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_shows_every_key_in_its_section() {
+        let shipped = include_str!("../../goavail.toml");
+        let mut section = Top;
+        let mut shown = Vec::new();
+        for line in shipped.lines() {
+            let line = line.trim_start_matches('#');
+            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = Section::named(&header.to_ascii_lowercase()).unwrap();
+            } else if let Some((key, _)) = line.split_once(" = ")
+                && let Some(key) = find(section, key)
+            {
+                shown.push((section, key));
+            }
+        }
+        for key in KEYS {
+            assert!(shown.contains(&key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_spelt_alike_is_suggested() {
+        let keys = || KEYS.iter().map(|(_, key)| *key);
+        let cases = [
+            ("intervall", Some("interval")),
+            ("faliure_threshold", Some("failure_threshold")),
+            ("min_members_agree", Some("min_peers_agree")),
+            ("tt", Some("ttl")),
+            ("colour", None),
+            ("", None),
+        ];
+        for (written, want) in cases {
+            assert_eq!(nearest(written, keys()), want, "{written}");
+        }
+        assert_eq!(nearest(&"interval".repeat(10_000), keys()), None);
+    }
+}

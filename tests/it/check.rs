@@ -1,1 +1,252 @@
-//! x
+//! The real binary as far as it needs no network: `check`, refused files and command lines, exit
+//! codes, what goes to stdout and what to stderr.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SHIPPED: &str = include_str!("../../goavail.toml");
+
+/// Runs the binary in `folder` with nothing in its environment but `env`.
+fn goavail(folder: &Path, arguments: &str, env: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_goavail"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .env_clear()
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// Exit code, stdout, stderr.
+fn run(folder: &Path, arguments: &str) -> (i32, String, String) {
+    ended(&goavail(folder, arguments, &[]))
+}
+
+fn ended(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A folder with this `goavail.toml`.
+fn with_file(content: impl AsRef<[u8]>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("goavail.toml"), content).unwrap();
+    folder
+}
+
+#[test]
+fn check_says_what_the_shipped_file_makes_the_agent_do() {
+    let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
+    let want = "\
+goavail.toml: the configuration is sound
+  agent       probe-1, in dry-run: nothing is changed at Cloudflare
+  watches     3 addresses by echo requests: 127.0.0.2, 127.0.0.3, 127.0.0.4
+  pace        a probe every 1 s, every 0.2 s while a reply is missing; none within 0.5 s is a loss
+  death       3 losses in a row, noticed after 0.9 s at best, 1.9 s at worst
+  return      3 replies in a row, noticed a round trip after 2 s at best, 3 s at worst
+  records     A at www.example.com, api.example.com in zone example.com at Cloudflare; new ones: automatic TTL, not proxied
+  access      no credentials in the environment: the zone cannot be read
+  repair      DNS is changed when a target flips, and else left alone
+  floor       1 address stays in every record set
+  canaries    127.0.0.1; while none answers, this agent withdraws nothing
+  cluster     none: this agent decides alone
+  memory      in the process only: drains and withdrawn records' settings are lost with it
+  notices     none but the log
+  status      cannot be asked
+  guards off  none
+";
+    assert_eq!(run(folder.path(), "check"), (0, want.to_owned(), String::new()));
+}
+
+#[test]
+fn check_says_what_a_full_file_makes_the_agent_do() {
+    let folder = with_file(
+        r#"
+name = "eu-1"
+failure_threshold = 1
+recovery_threshold = 10
+interval = 5
+timeout = "1s"
+retry_interval = "250ms"
+port = 443
+min_in_service = 2
+canaries = ["192.0.2.1", "[2001:db8::1]:53"]
+resync_interval = "5m"
+state_file = "/var/lib/goavail/state.json"
+slack_addr = "T0/B0/hunter2"
+webhook_url = "https://hooks.example.com/hunter2"
+[Route53]
+aws_domain = "example.com"
+hostnames = ["@"]
+ip_addresses = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "2001:db8::a"]
+[Members]
+peers = ["192.0.2.21:8081", "192.0.2.22:8081"]
+local_addr = "192.0.2.20:8081"
+min_peers_agree = 1
+crypto_key = "hunter2_hunter2_"
+[Status]
+listen = "127.0.0.1:9105"
+socket = "/run/goavail.sock"
+"#,
+    );
+    let want = "\
+goavail.toml: the configuration is sound
+  agent       eu-1, changing records at Route 53
+  watches     4 addresses by TCP connects to port 443: 198.51.100.1, 198.51.100.2, 198.51.100.3, 2001:db8::a
+  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss
+  death       1 loss, noticed after 1 s at best, 6 s at worst
+  return      10 replies in a row, noticed a round trip after 45 s at best, 50 s at worst
+  records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s
+  access      by AWS's own chain of credentials
+  repair      DNS is compared and repaired every 300 s
+  floor       2 addresses stay in every record set
+  canaries    192.0.2.1, [2001:db8::1]:53; while none answers, this agent withdraws nothing
+  cluster     192.0.2.20:8081 with 2 peers: 192.0.2.21:8081, 192.0.2.22:8081; 1 peer must agree; gossip on port 7946; encrypted, unsigned votes taken too
+  memory      kept in /var/lib/goavail/state.json
+  notices     to Slack and to a webhook
+  status      read on 127.0.0.1:9105, socket /run/goavail.sock
+  guards off  require_signed
+warning: goavail.toml:9: min_in_service: 2 keeps every AAAA record where it is, for 1 is listed: none is ever withdrawn unless the record sets hold others too
+";
+    let options = "-p route53 --type tcp --no-dry-run check";
+    assert_eq!(run(folder.path(), options), (0, want.to_owned(), String::new()));
+}
+
+#[test]
+fn check_names_the_guards_that_are_off_and_cuts_long_lists_short() {
+    let addresses: Vec<String> = (1..=30).map(|last| format!("\"192.0.2.{last}\"")).collect();
+    let folder = with_file(format!(
+        "ip_addresses = [{}]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n",
+        addresses.join(", ")
+    ));
+    let env = [("CF_API_KEY", "hunter2"), ("CF_API_EMAIL", "ops@example.com")];
+    let (code, said, _) = ended(&goavail(folder.path(), "check", &env));
+    assert_eq!(code, 0);
+    for line in [
+        "  guards off  canaries, min_in_service\n",
+        "  access      by the global key of ops@example.com\n",
+        "  floor       none: the last address of a record set may be withdrawn\n",
+        "  canaries    none: a fault of this agent's own network looks like a death\n",
+        ", 192.0.2.20 and 10 more\n",
+    ] {
+        assert!(said.contains(line), "{line}{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_gets_one_clear_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("folder")).unwrap();
+    fs::write(path.join("empty"), "").unwrap();
+    fs::write(path.join("latin1"), b"interval = 1\nname = \"\xfcber\"\n").unwrap();
+    File::create(path.join("huge")).unwrap().set_len(8 * 1024 * 1024 + 1).unwrap();
+    let rows = [
+        ("missing", "cannot be read: No such file or directory (os error 2)"),
+        ("folder", "cannot be read: Is a directory (os error 21)"),
+        ("empty/below", "cannot be read: Not a directory (os error 20)"),
+        ("empty", "nothing is set in it; the goavail.toml that ships shows what can be"),
+        ("latin1", "not UTF-8 text, from line 2 on"),
+        ("huge", "larger than 8388608 bytes"),
+    ];
+    for (file, why) in rows {
+        for command in ["check", "monitor"] {
+            let want = (2, String::new(), format!("goavail: {file}: {why}\n"));
+            assert_eq!(run(path, &format!("{command} -f {file}")), want);
+        }
+    }
+    let (code, _, complaint) = run(path, "check");
+    let want = "goavail: goavail.toml: cannot be read: No such file or directory (os error 2)\n";
+    assert_eq!((code, complaint.as_str()), (2, want), "the default");
+}
+
+#[test]
+fn a_bad_file_gets_a_line_for_each_problem_and_exit_code_2() {
+    let folder = with_file("failure_threshold = 0\nintervall = 2\n[Cloudflare]\nttl = 5\n");
+    let want = "\
+goavail: goavail.toml:1: failure_threshold: 0 is not allowed; an integer from 1 to 1000
+goavail: goavail.toml:2: intervall: not a known key; did you mean interval?
+goavail: goavail.toml:3: Cloudflare.dns_domain: missing; the zone's name, such as \"example.com\"
+goavail: goavail.toml:3: Cloudflare.hostnames: missing; a list with at least a host name, such as \"www\"
+goavail: goavail.toml:3: Cloudflare.ip_addresses: missing; a list with at least an address to watch
+goavail: goavail.toml:4: Cloudflare.ttl: 5 is not allowed; 1, which is automatic, or an integer of seconds from 30 to 86400
+";
+    assert_eq!(run(folder.path(), "check"), (2, String::new(), want.to_owned()));
+}
+
+#[test]
+fn a_file_that_is_something_else_does_not_flood_the_terminal() {
+    let folder = with_file("what is this?\n".repeat(5000));
+    let (code, _, complaint) = run(folder.path(), "check");
+    assert_eq!(code, 2);
+    assert_eq!(complaint.lines().count(), 101);
+    assert_eq!(complaint.lines().last(), Some("goavail: and 4900 more problems"));
+}
+
+#[test]
+fn a_bad_command_line_is_refused_once_with_exit_code_2() {
+    let folder = with_file(SHIPPED);
+    let rows = [
+        ("watch", "goavail: unrecognized subcommand 'watch'\n"),
+        ("check --colour", "goavail: unexpected argument '--colour' found\n"),
+        ("check -t udp", "goavail: invalid value 'udp' for '--type <TYPE>'\n"),
+        ("monitor --rehearse x", "goavail: invalid value 'x' for '--rehearse <ADDRESS>': invalid"),
+        (
+            "drain 192.0.2.1 --for 2x",
+            "goavail: invalid value '2x' for '--for <DURATION>': a duration",
+        ),
+    ];
+    for (line, want) in rows {
+        let (code, said, complaint) = run(folder.path(), line);
+        assert_eq!((code, said.as_str()), (2, ""), "{line}");
+        assert!(complaint.starts_with(want), "{line}: {complaint}");
+        assert_eq!(complaint.matches("goavail: ").count(), 1, "{complaint}");
+    }
+    let want = "goavail: --rehearse works in dry-run only; leave --no-dry-run out\n";
+    let got = run(folder.path(), "monitor --rehearse 127.0.0.2 --no-dry-run");
+    assert_eq!(got, (2, String::new(), want.to_owned()));
+    let want = "goavail: --rehearse: 127.0.0.9 is not among the addresses in goavail.toml\n";
+    let got = run(folder.path(), "monitor --rehearse 127.0.0.9");
+    assert_eq!(got, (2, String::new(), want.to_owned()));
+}
+
+#[test]
+fn without_a_command_the_help_goes_to_stderr_with_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in ["", "--debug"] {
+        let (code, said, complaint) = run(folder.path(), line);
+        assert_eq!((code, said.as_str()), (2, ""));
+        assert!(complaint.starts_with("goavail: no command given\n"), "{complaint}");
+        assert!(complaint.contains("Usage: goavail [OPTIONS] <COMMAND>"), "{complaint}");
+    }
+}
+
+#[test]
+fn help_version_completions_and_manual_go_to_stdout_with_exit_code_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [
+        ("--version", concat!("goavail ", env!("CARGO_PKG_VERSION"), "\n")),
+        ("--help", "Usage: goavail [OPTIONS] <COMMAND>"),
+        ("completions bash", "_goavail()"),
+        ("man", ".TH goavail 1"),
+    ];
+    for (line, want) in rows {
+        let (code, said, complaint) = run(folder.path(), line);
+        assert_eq!((code, complaint.as_str()), (0, ""), "{line}");
+        assert!(said.contains(want), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    let folder = with_file(SHIPPED);
+    let output = goavail(folder.path(), "monitor", &[("RUST_LOG", "goavail=loud=very")]);
+    let (code, _, complaint) = ended(&output);
+    assert_eq!(code, 2);
+    let want = "goavail: RUST_LOG is no filter such as \"info,goavail=debug\": ";
+    assert!(complaint.starts_with(want), "{complaint}");
+}

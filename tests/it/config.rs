@@ -12,6 +12,7 @@ mod environment;
 mod keys;
 mod old_files;
 mod shipped;
+mod status_alone;
 mod syntax;
 mod together;
 mod values;
@@ -68,11 +69,10 @@ fn with_key(section: &str, key: &str, value: &str) -> (String, usize) {
     if section.is_empty() {
         return (format!("{line}{CLOUDFLARE}"), 1);
     }
-    let others: String = if section == "Cloudflare" {
-        let rest = CLOUDFLARE.lines().skip(1);
-        rest.filter(|other| !other.starts_with(&format!("{key} ")))
-            .map(|l| format!("{l}\n"))
-            .collect()
+    let others = if section == "Cloudflare" {
+        let own = format!("{key} ");
+        let rest = CLOUDFLARE.split_inclusive('\n').skip(1);
+        rest.filter(|other| !other.starts_with(&own)).collect()
     } else {
         CLOUDFLARE.to_owned()
     };

@@ -12,7 +12,10 @@ const FOR_REAL: Asked = Asked { dry_run: false, ..ASKED };
 const MEMBERS: &str =
     "[Members]\npeers = [\"192.0.2.21:8081\"]\nlocal_addr = \"192.0.2.22:8081\"\n";
 
-fn with(env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+/// Variables and their values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn with(env: Variables<'_>) -> Result<Config, Vec<String>> {
     read_with(CLOUDFLARE, FOR_REAL, env)
 }
 
@@ -29,7 +32,7 @@ fn credentials(config: &Config) -> String {
 
 #[test]
 fn credentials_are_a_token_or_a_key_with_its_address() {
-    let rows: [(&str, &[(&str, &str)], &str); 6] = [
+    let rows: [(&str, Variables<'_>, &str); 6] = [
         ("a token", &[("CF_API_TOKEN", "t0ken")], "token t0ken"),
         ("its other name", &[("CLOUDFLARE_API_TOKEN", "t0ken")], "token t0ken"),
         ("both names", &[("CF_API_TOKEN", "t"), ("CLOUDFLARE_API_TOKEN", "t")], "token t"),
@@ -58,7 +61,7 @@ fn credentials_are_a_token_or_a_key_with_its_address() {
 fn credentials_that_are_not_whole_are_refused() {
     let none = "environment: CF_API_TOKEN: missing; --no-dry-run needs it, or CF_API_KEY and \
                 CF_API_EMAIL";
-    let rows: [(&str, &[(&str, &str)], &str); 6] = [
+    let rows: [(&str, Variables<'_>, &str); 6] = [
         ("none", &[], none),
         (
             "a key alone",
@@ -134,7 +137,7 @@ fn a_secret_may_be_in_a_file() {
         ),
         (file("empty", b"\n\n"), " is empty"),
         (file("binary", b"secret\n\xff\xfe"), ": not UTF-8 text, from line 2 on"),
-        (file("huge", &[b'x'; 64 * 1024 + 1]), ": larger than 65536 bytes"),
+        (file("huge", "x".repeat(64 * 1024 + 1).as_bytes()), ": larger than 65536 bytes"),
     ];
     for (path, why) in rows {
         // Longer paths are shortened; the temporary one is short enough.

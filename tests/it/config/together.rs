@@ -240,9 +240,10 @@ fn no_secret_is_in_an_error_or_in_debug() {
     ];
     let bad = "slack_addr = \"hunter2\"\nwebhook_url = \"hunter2\"\ncrypto_kee = \"hunter2\"\n\
                [Cloudflare]\napi_url = \"https://user:hunter2@example.com\"\n\
+               [Route53]\napi_url = [\"https://user:hunter2@example.com\"]\n\
                [Members]\ncrypto_key = \"hunter2\"\n";
     let problems = read_with(bad, ASKED, &env).unwrap_err();
-    assert_eq!(problems.len(), 10, "{problems:#?}");
+    assert_eq!(problems.len(), 11, "{problems:#?}");
     assert!(!problems.concat().contains("hunter2"), "{problems:#?}");
     let broken =
         read_with("crypto_key = hunter2\nslack_addr = \"hunter2\n", ASKED, &[]).unwrap_err();

@@ -19,75 +19,98 @@ fn an_ordinary_file_gets_no_warning() {
 }
 
 /// Each row: what is unusual, the file, the warnings.
+#[track_caller]
+fn check(rows: &[(&str, String, &[&str])]) {
+    for (name, text, want) in rows {
+        assert_eq!(good(text).warnings, *want, "{name}");
+    }
+}
+
+/// A file with these addresses in line 4.
+fn watching(addresses: &str) -> String {
+    format!(
+        "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+         ip_addresses = [{addresses}]\n"
+    )
+}
+
 #[test]
-fn what_may_hurt_is_warned_about() {
-    let section = |addresses: &str| {
-        format!(
-            "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
-                 ip_addresses = [{addresses}]\n"
-        )
-    };
-    let rows = [
+fn a_slow_pace_is_warned_about() {
+    check(&[
         (
             "slow",
             format!("interval = 11\n{CLOUDFLARE}"),
-            vec![
-                "goavail.toml:1: interval: 11 s between probes and failure_threshold 3: a death is \
-                  noticed after 44 s at worst",
-            ],
+            &["goavail.toml:1: interval: 11 s between probes and failure_threshold 3: a death is \
+               noticed after 44 s at worst"],
         ),
-        ("just fast enough", format!("interval = 10\n{CLOUDFLARE}"), vec![]),
+        ("just fast enough", format!("interval = 10\n{CLOUDFLARE}"), &[]),
         (
             "slow by its threshold",
             format!("failure_threshold = 16\n{CLOUDFLARE}"),
-            vec![
-                "goavail.toml:1: failure_threshold: 2 s between probes and failure_threshold 16: a \
-                  death is noticed after 34 s at worst",
-            ],
+            &["goavail.toml:1: failure_threshold: 2 s between probes and failure_threshold 16: a \
+               death is noticed after 34 s at worst"],
         ),
         (
             "slower when it matters",
             format!("retry_interval = \"3s\"\n{CLOUDFLARE}"),
-            vec![
-                "goavail.toml:1: retry_interval: \"3s\" is longer than interval, 2 s: a missing \
-                  target is asked less often, not more",
-            ],
+            &["goavail.toml:1: retry_interval: \"3s\" is longer than interval, 2 s: a missing \
+               target is asked less often, not more"],
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_listed_twice_is_warned_about_and_counts_once() {
+    let addresses = watching("\"2001:db8::a\", \"192.0.2.10\", \"2001:DB8:0::A\"");
+    check(&[
+        (
+            "an address in another spelling",
+            addresses.clone(),
+            &["goavail.toml:4: Cloudflare.ip_addresses: \"2001:DB8:0::A\" is listed twice"],
         ),
         (
-            "an address twice",
-            section("\"2001:db8::a\", \"192.0.2.10\", \"2001:DB8:0::A\""),
-            vec!["goavail.toml:4: Cloudflare.ip_addresses: \"2001:DB8:0::A\" is listed twice"],
+            "a host name in another spelling",
+            CLOUDFLARE.replace("\"www\"", "\"www\", \"www.example.com\""),
+            &["goavail.toml:3: Cloudflare.hostnames: \"www.example.com\" is listed twice"],
         ),
-        (
-            "private addresses",
-            section(
-                "\"10.0.0.1\", \"172.16.0.1\", \"192.168.1.1\", \"100.64.0.1\", \"169.254.1.1\", \
-                 \"fd00::1\", \"fe80::1\", \"100.128.0.1\", \"172.32.0.1\"",
-            ),
-            vec![
-                "goavail.toml:4: Cloudflare.ip_addresses: \"10.0.0.1\" is a private address; nobody \
-                 outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"172.16.0.1\" is a private address; nobody \
-                 outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"192.168.1.1\" is a private address; nobody \
-                 outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"100.64.0.1\" is an address for carriers' \
-                 own use; nobody outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"169.254.1.1\" is a link-local address; \
-                 nobody outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"fd00::1\" is a private address; nobody \
-                 outside reaches it",
-                "goavail.toml:4: Cloudflare.ip_addresses: \"fe80::1\" is a link-local address; nobody \
-                 outside reaches it",
-            ],
-        ),
+    ]);
+    assert_eq!(good(&addresses).targets.len(), 2);
+}
+
+#[test]
+fn addresses_that_nobody_outside_reaches_are_warned_about() {
+    let rows = [
+        ("10.0.0.1", Some("a private address")),
+        ("172.16.0.1", Some("a private address")),
+        ("192.168.1.1", Some("a private address")),
+        ("100.64.0.1", Some("an address for carriers' own use")),
+        ("169.254.1.1", Some("a link-local address")),
+        ("fd00::1", Some("a private address")),
+        ("fe80::1", Some("a link-local address")),
+        ("100.128.0.1", None),
+        ("172.32.0.1", None),
+        ("2001:db8::1", None),
+    ];
+    for (address, kind) in rows {
+        let told = |kind| {
+            format!(
+                "goavail.toml:4: Cloudflare.ip_addresses: \"{address}\" is {kind}; nobody outside \
+                 reaches it"
+            )
+        };
+        let want: Vec<String> = kind.map(told).into_iter().collect();
+        assert_eq!(good(&watching(&format!("\"{address}\""))).warnings, want);
+    }
+}
+
+#[test]
+fn a_guard_that_guards_nothing_or_too_much_is_warned_about() {
+    let three = watching("\"192.0.2.10\", \"192.0.2.11\", \"2001:db8::a\"");
+    check(&[
         (
             "a floor that keeps all",
-            format!(
-                "min_in_service = 2\n{}",
-                section("\"192.0.2.10\", \"192.0.2.11\", \"2001:db8::a\"")
-            ),
-            vec![
+            format!("min_in_service = 2\n{three}"),
+            &[
                 "goavail.toml:1: min_in_service: 2 keeps every A record where it is, for 2 are \
                  listed: none is ever withdrawn unless the record sets hold others too",
                 "goavail.toml:1: min_in_service: 2 keeps every AAAA record where it is, for 1 is \
@@ -97,32 +120,30 @@ fn what_may_hurt_is_warned_about() {
         (
             "a canary that is a target",
             format!("canaries = [\"192.0.2.1\", \"192.0.2.10:53\"]\n{CLOUDFLARE}"),
-            vec![
-                "goavail.toml:1: canaries: \"192.0.2.10:53\" is a target too: when it dies, this \
-                  agent may take itself for isolated and withdraw nothing",
+            &["goavail.toml:1: canaries: \"192.0.2.10:53\" is a target too: when it dies, this \
+               agent may take itself for isolated and withdraw nothing"],
+        ),
+        (
+            "a canary that always sings",
+            format!("canaries = [\"127.0.0.1\"]\n{CLOUDFLARE}"),
+            &[
+                "goavail.toml:1: canaries: \"127.0.0.1\" is this machine itself, which answers also \
+               when its network is cut off",
             ],
         ),
+    ]);
+}
+
+#[test]
+fn notices_in_clear_are_warned_about() {
+    check(&[
         (
-            "a host name twice",
-            CLOUDFLARE.replace("\"www\"", "\"www\", \"www.example.com\""),
-            vec!["goavail.toml:3: Cloudflare.hostnames: \"www.example.com\" is listed twice"],
-        ),
-        (
-            "notices in clear",
+            "to another machine",
             format!("webhook_url = \"http://192.0.2.9/hook\"\n{CLOUDFLARE}"),
-            vec![
-                "goavail.toml:1: webhook_url: plain http: notices can be read and forged on the way",
-            ],
+            &["goavail.toml:1: webhook_url: plain http: notices can be read and forged on the way"],
         ),
-        (
-            "notices within",
-            format!("webhook_url = \"http://127.0.0.1/hook\"\n{CLOUDFLARE}"),
-            vec![],
-        ),
-    ];
-    for (name, text, want) in rows {
-        assert_eq!(good(&text).warnings, want, "{name}");
-    }
+        ("on this machine", format!("webhook_url = \"http://127.0.0.1/hook\"\n{CLOUDFLARE}"), &[]),
+    ]);
 }
 
 #[test]
