@@ -1,9 +1,9 @@
 //! Cloudflare, by its API v4.
 //!
-//! [`call`] makes one request and says what became of it, [`refusal`] knows the API's error codes,
-//! [`listing`] reads all pages or none, [`changes`] splits what is to be done into batches,
-//! [`apply`] carries them out. Here they are put together and their failures are told in the words
-//! of [`ProviderError`].
+//! `call` makes one request and says what became of it, `refusal` knows the API's error codes,
+//! `listing` reads all pages or none, `changes` splits what is to be done into batches, `apply`
+//! carries them out. Here they are put together and their failures are told in the words of
+//! [`ProviderError`].
 //!
 //! Reading asks for all A and then all AAAA records of the zone, whatever the number of managed
 //! names, so that a failover costs the same number of requests for one name and for fifty.
@@ -66,6 +66,8 @@ pub struct Cloudflare {
 enum ReadError {
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error("the answer holds no list of zones")]
+    NoList,
     #[error("no zone named {0} is visible with these credentials")]
     UnknownZone(String),
     #[error("{count} zones named {zone} are visible with these credentials; use a token for one")]
@@ -105,7 +107,7 @@ impl Cloudflare {
         let zone = canonical(&self.zone);
         let query = [("name", zone.as_str()), ("per_page", "50")];
         let answer = self.api.ask::<Vec<Zone>>(Ask::get(&["zones"], &query)).await?;
-        let id = self.pick(&zone, answer.result.unwrap_or_default())?;
+        let id = self.pick(&zone, answer.result.ok_or(ReadError::NoList)?)?;
         *self.zone_id.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
         Ok(id)
     }
@@ -159,7 +161,7 @@ impl Cloudflare {
         let (refused, retry_after) = match &error {
             ReadError::Call(call) => self.weigh(call),
             ReadError::UnknownZone(_) | ReadError::AmbiguousZone { .. } => (true, None),
-            ReadError::Incomplete(_) => (false, None),
+            ReadError::NoList | ReadError::Incomplete(_) => (false, None),
         };
         if refused {
             ProviderError::Refused { provider: NAME, what, source: error.into() }

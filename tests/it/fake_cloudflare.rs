@@ -91,8 +91,8 @@ impl FakeCloudflare {
         Self::start_with(zone, Setup::default(), || {})
     }
 
-    /// The same, set up otherwise. `first` runs on the service's own thread before it binds: that is
-    /// the place to enter a network namespace.
+    /// The same, set up otherwise. `first` runs on the service's own thread before it binds: that
+    /// is the place to enter a network namespace.
     pub(crate) fn start_with(
         zone: &str,
         setup: Setup,

@@ -86,7 +86,7 @@ impl Cloudflare {
             // "No zone" is also what a service without batches may say, for it takes the word
             // "batch" for the id of a record. If it is the zone, the next request tells.
             Kind::Unsupported | Kind::NoZone | Kind::Rejected => {
-                tracing::info!(refusal = %refusal, "Cloudflare refused a batch; trying its changes one by one");
+                tracing::info!(%refusal, "Cloudflare refused a batch; its changes go one by one");
                 self.one_by_one(zone, batch, progress).await?;
                 let missing = matches!(refusal.kind, Kind::Unsupported | Kind::NoZone);
                 self.without_batch.fetch_or(missing, Ordering::Relaxed);

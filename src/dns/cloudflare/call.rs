@@ -131,7 +131,8 @@ impl Api {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let body = whole_body(response).await?;
-        tracing::debug!(%method, path = ask.path.join("/"), status = status.as_u16(), "asked Cloudflare");
+        let path = ask.path.join("/");
+        tracing::debug!(%method, path, status = status.as_u16(), "asked Cloudflare");
         self.understand(status, retry_after, &body)
     }
 
@@ -160,7 +161,7 @@ impl Api {
         let said = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
         let errors = said.as_ref().and_then(|said| said.errors.as_deref());
         let text = || match errors {
-            Some(errors) => self.redacted(&refusal::words(errors)),
+            Some(errors) => self.line(&refusal::words(errors)),
             None => self.excerpt(body),
         };
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
@@ -178,15 +179,16 @@ impl Api {
         if body.is_empty() {
             return "an empty body".to_owned();
         }
-        // Redacted before it is shortened, or the cut could leave half of a secret.
-        let head = &body[..body.len().min(16 * 1024)];
-        refusal::printable(&self.redacted(&String::from_utf8_lossy(head)))
+        self.line(&String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]))
     }
 
-    fn redacted(&self, text: &str) -> String {
+    /// `text` as one line without our secret, which goes first: the cut could leave half of it.
+    fn line(&self, text: &str) -> String {
         match self.secret.as_ref().map(ExposeSecret::expose_secret) {
-            Some(secret) if !secret.is_empty() => text.replace(secret, "[redacted]"),
-            _ => text.to_owned(),
+            Some(secret) if !secret.is_empty() => {
+                refusal::printable(&text.replace(secret, "[redacted]"))
+            }
+            _ => refusal::printable(text),
         }
     }
 }
@@ -324,6 +326,10 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("s3cret") && shown.contains("[redacted]"), "{shown}");
         }
+        let cut =
+            format!(r#"{{"success":false,"errors":[{{"message":"{}s3cret"}}]}}"#, "x".repeat(297));
+        let error = understand(400, &cut).unwrap_err().to_string();
+        assert!(error.ends_with("x[re ..."), "redacted before it is cut: {error}");
         assert!(!format!("{:?}", api("s3cret")).contains("s3cret"));
     }
 

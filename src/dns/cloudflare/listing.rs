@@ -162,9 +162,11 @@ mod tests {
     const TWO: [&str; 2] = ["a", "b"];
 
     fn page(number: u64, total: u64, ids: &[&str]) -> Value {
-        let record = |id: &&str| json!({"id": id, "type": "A", "name": "www.example.com", "content": "192.0.2.1"});
+        let (name, content) = ("www.example.com", "192.0.2.1");
+        let record = |id| json!({"id": id, "type": "A", "name": name, "content": content});
         let records: Vec<_> = ids.iter().map(record).collect();
-        json!({"success": true, "result": records, "result_info": {"page": number, "total_count": total}})
+        let info = json!({"page": number, "total_count": total});
+        json!({"success": true, "result": records, "result_info": info})
     }
 
     /// Reads `pages` until they end or fail; how many records were listed.
@@ -248,8 +250,9 @@ mod tests {
 
     #[test]
     fn a_record_keeps_all_that_it_carries() {
-        let given = json!({"id": "x", "content": "2001:DB8:0::1", "ttl": 120, "proxied": true, "comment": "c", "tags": ["a:b"]});
-        let got = record(serde_json::from_value(given).unwrap(), Family::Aaaa).unwrap();
+        let given = r#"{"id": "x", "content": "2001:DB8:0::1", "ttl": 120, "proxied": true,
+            "comment": "c", "tags": ["a:b"]}"#;
+        let got = record(serde_json::from_str(given).unwrap(), Family::Aaaa).unwrap();
         let extra = Extra::Cloudflare {
             proxied: true,
             comment: Some("c".to_owned()),

@@ -99,11 +99,11 @@ fn gather(errors: &[ApiError], codes: &mut Vec<i64>) {
     }
 }
 
-/// What the API said, all of it, in one printable line.
+/// What the API said, all of it, as it said it; [`printable`] makes a line of that.
 pub(super) fn words(errors: &[ApiError]) -> String {
     let mut said = Vec::new();
     say(errors, &mut said);
-    if said.is_empty() { "no reason given".to_owned() } else { printable(&said.join("; ")) }
+    if said.is_empty() { "no reason given".to_owned() } else { said.join("; ") }
 }
 
 fn say(errors: &[ApiError], said: &mut Vec<String>) {
@@ -145,7 +145,7 @@ mod tests {
             (
                 "a token that is no token",
                 400,
-                r#"[{"code":6003,"message":"Invalid request headers","error_chain":[{"code":6111}]}]"#,
+                r#"[{"code":6003,"message":"Invalid headers","error_chain":[{"code":6111}]}]"#,
                 Kind::Denied,
             ),
             (
@@ -190,7 +190,7 @@ mod tests {
             ("no line breaks or escapes", r#"[{"message":"a\n\u001b[31m\tb"}]"#, "a [31m b"),
         ];
         for (name, json, want) in cases {
-            assert_eq!(words(&errors(json)), want, "{name}");
+            assert_eq!(printable(&words(&errors(json))), want, "{name}");
         }
         let long = printable(&"ä".repeat(5_000_000));
         assert_eq!(long.chars().count(), LONGEST + " ...".len());

@@ -14,7 +14,7 @@ const ALIVE: &str = "192.0.2.11";
 /// Longer than any call may take: 10 s for each request, and a listing may need a few.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(45);
 
-/// A zone with [`DEAD`] and [`ALIVE`] at the first name, a provider, and the withdrawal of [`DEAD`].
+/// A zone with [`DEAD`] and [`ALIVE`] at the first name, a provider, and what withdraws [`DEAD`].
 struct Scene<P: ProviderUnderTest> {
     zone: P,
     provider: P::Provider,

@@ -109,6 +109,11 @@ async fn an_unknown_or_doubtful_zone_is_refused_by_name() {
     assert_eq!(word(&error), "refused");
     assert!(printed(&error).contains("2 zones named example.com"), "{}", printed(&error));
 
+    let unlisted = r#"{"success":true,"result":null}"#;
+    fake.script(1, |_| true, Fault::Answer(200, unlisted.to_owned()));
+    let error = provider().list().await.unwrap_err();
+    assert_eq!(word(&error), "unavailable", "no list is not an empty list");
+
     let mut config = fake.config(&NAMES);
     config.zone = "example.net".to_owned();
     let error = Cloudflare::new(&config).unwrap().list().await.unwrap_err();
