@@ -31,11 +31,11 @@ fn install_tls() {
 ///
 /// If the TLS configuration cannot be built.
 pub fn client() -> reqwest::Result<reqwest::Client> {
-    install_tls();
     static ROOTS: LazyLock<Arc<Vec<reqwest::Certificate>>> = LazyLock::new(|| {
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         Arc::new(bundled.filter_map(|der| reqwest::Certificate::from_der(der).ok()).collect())
     });
+    install_tls();
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
