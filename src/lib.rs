@@ -1,5 +1,6 @@
 //! goavail watches public addresses from outside and takes the dead ones out of DNS.
 
+pub mod cluster;
 pub mod config;
 pub mod dns;
 pub mod engine;
