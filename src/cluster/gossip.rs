@@ -417,3 +417,6 @@ fn profile(agents: usize) -> foca::Config {
         ..foca::Config::new_wan(agents)
     }
 }
+
+#[cfg(test)]
+mod tests;
