@@ -30,18 +30,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use self::admission::Admission;
 use self::clock::Clock;
-use self::courier::{Courier, Office, Standings};
+use self::courier::{Courier, Office};
 use self::gossip::Gossip;
 use self::membership::{Membership, Order};
 use self::outbox::Votes;
 use self::seal::Seal;
-use self::votes::{Desk, Tally};
+use self::votes::Desk;
 use crate::config::ClusterConfig;
 use crate::serve::serve;
 
@@ -114,7 +115,6 @@ pub struct Cluster {
     orders: mpsc::Sender<Order>,
     /// Dropped to end the listener.
     listening: Option<oneshot::Sender<()>>,
-    tally: Arc<Tally>,
 }
 
 impl Cluster {
@@ -129,75 +129,43 @@ impl Cluster {
         let local = config.local_addr;
         let listener = bind::votes(local).await?;
         let socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
-        let (clock, tally) = (Arc::new(Clock::start()), Arc::new(Tally::default()));
-        let peers: BTreeSet<_> = config.peers.iter().copied().collect();
-        let (votes, votes_seen) = watch::channel(Arc::new(Votes::new()));
-        let (standings, standings_seen) = watch::channel(Arc::new(Standings::new()));
-        let (orders, orders_given) = mpsc::channel(8);
-        let (voted, voted_seen) = mpsc::unbounded_channel();
-        let (listening, stop_listening) = oneshot::channel::<()>();
-
-        let gossip = Gossip::new(
-            local,
-            config.members_port,
-            peers.iter().copied(),
-            seal.clone(),
-            clock::unix_millis(),
-            rand::random(),
-        );
-        let membership = Membership::new(
-            gossip,
-            peers.iter().copied(),
-            socket,
-            Arc::clone(&clock),
-            events.clone(),
-            standings,
-        );
-        let admission =
-            Admission::new(seal.clone(), config.require_signed, peers.iter().copied(), targets);
-        let names_unsigned = seal.is_some();
-        let desk = Arc::new(Desk::new(
-            admission,
-            names_unsigned,
-            Arc::clone(&clock),
-            events,
-            voted,
-            Arc::clone(&tally),
-        ));
-
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            membership.run(orders_given, voted_seen).await;
-            "membership"
-        });
-        let router = votes::router(Arc::clone(&desk));
-        tasks.spawn(async move {
-            let stop = async {
-                // Told to end, or dropped: both end it.
-                let _ = stop_listening.await;
-            };
-            serve(listener, router, votes::LIMITS, stop).await;
-            "vote listener"
-        });
+        let clock = Arc::new(Clock::start());
+        let (votes, announced) = watch::channel(Arc::default());
+        let (standings, known) = watch::channel(Arc::default());
+        let (orders, ordered) = mpsc::channel(8);
+        let (turned, turns) = mpsc::unbounded_channel();
+        let (listening, told_to_end) = oneshot::channel();
         let office = Office {
             local,
-            seal,
-            clock,
-            tally: Arc::clone(&tally),
-            votes: votes_seen,
-            standings: standings_seen,
+            seal: seal.clone(),
+            clock: Arc::clone(&clock),
+            tally: Arc::default(),
+            votes: announced,
+            standings: known,
         };
-        let mut cluster = Self {
-            tasks,
-            couriers: BTreeMap::new(),
-            office,
-            desk,
-            votes,
-            orders,
-            listening: Some(listening),
-            tally,
-        };
-        cluster.employ(&peers);
+
+        let mut tasks = JoinSet::new();
+        let (start, seed) = (clock::unix_millis(), rand::random());
+        let peers = || config.peers.iter().copied();
+        let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
+        let clock_there = Arc::clone(&clock);
+        let membership =
+            Membership::new(gossip, peers(), socket, clock_there, events.clone(), standings);
+        tasks.spawn(named("membership", membership.run(ordered, turns)));
+
+        let names_unsigned = seal.is_some();
+        let admission = Admission::new(seal, config.require_signed, peers(), targets);
+        let tally = Arc::clone(&office.tally);
+        let desk = Arc::new(Desk::new(admission, names_unsigned, clock, events, turned, tally));
+        let router = votes::router(Arc::clone(&desk));
+        // Told to end, or dropped: both end it.
+        let end = told_to_end.map(|_: Result<(), _>| ());
+        tasks.spawn(named("vote listener", serve(listener, router, votes::LIMITS, end)));
+
+        let couriers = BTreeMap::new();
+        let mut cluster =
+            Self { tasks, couriers, office, desk, votes, orders, listening: Some(listening) };
+        cluster.employ(&peers().collect());
         Ok(cluster)
     }
 
@@ -239,11 +207,7 @@ impl Cluster {
         for &peer in peers {
             let (tasks, office) = (&mut self.tasks, &self.office);
             self.couriers.entry(peer).or_insert_with(|| {
-                let courier = Courier::new(peer, office.clone());
-                tasks.spawn(async move {
-                    courier.run().await;
-                    "courier"
-                })
+                tasks.spawn(named("courier", Courier::new(peer, office.clone()).run()))
             });
         }
     }
@@ -251,7 +215,7 @@ impl Cluster {
     /// How often what happened to the votes of and to each peer: `accepted`, `refused`, and, of
     /// ours, `delivered`, `declined`, `postponed`, `unanswered`, `failed`.
     pub fn counts(&self) -> Counts {
-        self.tally.counts()
+        self.office.tally.counts()
     }
 
     /// Waits until a part of the cluster ends that should not: for ever, if there is no bug.
@@ -281,4 +245,10 @@ impl Cluster {
         let _ = timeout(LEAVE_WITHIN, leaving).await;
         self.tasks.shutdown().await;
     }
+}
+
+/// `part`, which says its name when it ends.
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
 }

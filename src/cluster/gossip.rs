@@ -38,7 +38,7 @@ const SWIM: u8 = 0;
 const FAREWELL: u8 = 1;
 
 /// Renewals closer to each other than this are one struggle for a place in the cluster.
-const STRUGGLE: Duration = Duration::from_secs(60);
+const STRUGGLE: Duration = Duration::from_mins(1);
 
 /// An agent, as gossip knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -73,7 +73,7 @@ impl Membership {
             tries: JoinSet::new(),
             next_try: Duration::ZERO,
             woke: false,
-            hushed: Seldom::new(),
+            hushed: Seldom::default(),
         }
     }
 

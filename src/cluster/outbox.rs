@@ -251,7 +251,7 @@ mod tests {
             assert!(outbox.next(now).is_some());
             outbox.failed(now, 1.0);
             assert_eq!(outbox.wake(), Some(now + s(wait)));
-            assert_eq!(outbox.next(now + s(wait) - Duration::from_millis(1)), None);
+            assert_eq!(outbox.next(now + Duration::from_millis(1000 * wait - 1)), None);
             now += s(wait);
         }
         for _ in 0..100 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long nothing is said about a matter that was mentioned.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// How many matters are remembered; strangers choose their addresses, so this must have a bound.
 const MATTERS: usize = 256;
@@ -15,12 +15,14 @@ pub struct Seldom<Matter> {
     said: BTreeMap<Matter, (Duration, u64)>,
 }
 
-impl<Matter: Ord> Seldom<Matter> {
+impl<Matter> Default for Seldom<Matter> {
     /// Nothing was said yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { said: BTreeMap::new() }
     }
+}
 
+impl<Matter: Ord> Seldom<Matter> {
     /// Whether `matter` should be mentioned at `now`: if so, how often it happened without being
     /// mentioned since the last time.
     ///
@@ -52,17 +54,17 @@ mod tests {
 
     #[test]
     fn each_matter_is_mentioned_once_a_minute_with_what_was_left_out() {
-        let mut seldom = Seldom::new();
+        let mut seldom = Seldom::default();
         let cases = [(0, 'a', Some(0)), (1, 'a', None), (59, 'a', None), (59, 'b', Some(0))];
         for (at, matter, want) in cases {
             assert_eq!(seldom.mention(Duration::from_secs(at), matter), want, "{matter} {at} s");
         }
-        assert_eq!(seldom.mention(Duration::from_secs(60), 'a'), Some(2));
+        assert_eq!(seldom.mention(QUIET, 'a'), Some(2));
     }
 
     #[test]
     fn strangers_cannot_fill_the_memory() {
-        let mut seldom = Seldom::new();
+        let mut seldom = Seldom::default();
         let mentioned = (0..100_000).filter(|&n| seldom.mention(Duration::ZERO, n).is_some());
         assert_eq!(mentioned.count(), MATTERS);
         assert!(seldom.mention(QUIET, 100_000).is_some(), "old matters make room");

@@ -93,7 +93,7 @@ impl Desk {
             events,
             voted,
             tally,
-            hushed: Mutex::new(Seldom::new()),
+            hushed: Mutex::new(Seldom::default()),
             names_unsigned,
         }
     }

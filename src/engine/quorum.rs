@@ -217,7 +217,7 @@ pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
 ///
 /// FNV-1a (64 bits; offset basis `cbf29ce484222325`, prime `100000001b3`) over the target's address
 /// as 16 bytes (IPv4 as `::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), the agent's address likewise
-/// and its port, big endian; then the finaliser of MurmurHash3, since FNV alone hardly mixes its
+/// and its port, big endian; then the finaliser of `MurmurHash3`, since FNV alone hardly mixes its
 /// last bytes into the high ones, and agents often differ in the last byte only.
 pub fn weight(target: IpAddr, agent: SocketAddr) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;

@@ -34,8 +34,8 @@ fn router() -> Router {
 
 /// A service that runs until the test ends, and its address.
 async fn service(router: Router, limits: Limits) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
     tokio::spawn(serve(listener, router, limits, std::future::pending()));
     address
 }
@@ -46,7 +46,7 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
 
 /// Sends `request` as it is and returns all that comes back until the other side closes.
 async fn exchange(address: SocketAddr, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
     // The other side may have closed before it read everything.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
