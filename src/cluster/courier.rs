@@ -105,8 +105,8 @@ impl Courier {
 
     /// Runs until the votes or the standings come no more.
     pub async fn run(mut self) {
+        self.take_orders();
         loop {
-            self.take_orders();
             self.send_due().await;
             let clock = Arc::clone(&self.office.clock);
             let wake = self.wake();
@@ -122,11 +122,22 @@ impl Courier {
                     None => pending().await,
                 }
             };
-            tokio::select! {
-                changed = self.office.votes.changed() => if changed.is_err() { return },
-                changed = self.office.standings.changed() => if changed.is_err() { return },
-                answer = answer => self.answered(answer),
-                () = alarm => self.expire(),
+            let changed = tokio::select! {
+                changed = self.office.votes.changed() => Some(changed),
+                changed = self.office.standings.changed() => Some(changed),
+                answer = answer => {
+                    self.answered(answer);
+                    None
+                }
+                () = alarm => {
+                    self.expire();
+                    None
+                }
+            };
+            match changed {
+                Some(Ok(())) => self.take_orders(),
+                Some(Err(_)) => return,
+                None => {}
             }
         }
     }

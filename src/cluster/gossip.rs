@@ -3,30 +3,30 @@
 //! The protocol is `foca`'s. Around it: the envelope (sealed with the cluster's key, if there is
 //! one), joining for ever, a farewell that is believed at once, and a way around one bug of it.
 
+mod identity;
+mod profile;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::net::SocketAddr;
-use std::num::{NonZeroU8, NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use foca::{
-    AccumulatingRuntime, Codec, Foca, Identity, Member, NoCustomBroadcast, OwnedNotification,
-    PostcardCodec, Timer,
+    AccumulatingRuntime, Codec, Foca, Member, NoCustomBroadcast, OwnedNotification, PostcardCodec,
+    Timer,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use serde::{Deserialize, Serialize};
 use tracing::{debug, trace};
 
-use super::seal::{GOSSIP_OVERHEAD, Seal};
+pub use self::identity::Id;
+use self::profile::profile;
+use super::seal::Seal;
 
 /// How often peers that are not alive are asked to let us join, give or take a fifth.
 pub const JOIN_EVERY: Duration = Duration::from_secs(5);
-
-/// The longest datagram, in bytes: what passes any network unfragmented.
-const DATAGRAM: usize = 1400;
 
 /// The first byte of gossip that is not sealed. Sealed gossip begins with another.
 const PLAIN: u8 = 0;
@@ -39,37 +39,6 @@ const FAREWELL: u8 = 1;
 
 /// Renewals closer to each other than this are one struggle for a place in the cluster.
 const STRUGGLE: Duration = Duration::from_mins(1);
-
-/// An agent, as gossip knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Id {
-    /// Where its gossip goes to; what identifies it.
-    pub gossip: SocketAddr,
-    /// Its `local_addr`, which is its name everywhere else.
-    pub vote: SocketAddr,
-    /// When its process started, in milliseconds of Unix time.
-    pub start: u64,
-    /// Grows with each life: the start at first, more after each time it was declared dead. Of two
-    /// identities with one address the greater is the newer.
-    pub life: u64,
-}
-
-impl Identity for Id {
-    type Addr = SocketAddr;
-
-    /// Not left to foca: see [`Gossip`]'s `renew`.
-    fn renew(&self) -> Option<Self> {
-        None
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.gossip
-    }
-
-    fn win_addr_conflict(&self, adversary: &Self) -> bool {
-        self.life > adversary.life
-    }
-}
 
 /// What is to be done or known after an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -397,24 +366,6 @@ impl Gossip {
 fn note(done: Result<(), foca::Error>) {
     if let Err(cause) = done {
         trace!(%cause, "gossip");
-    }
-}
-
-/// How the protocol is set for `agents` agents across a WAN.
-///
-/// foca's own WAN profile takes 39 s to notice a death and spreads news twice only. This one takes
-/// about 10 s, and lost no healthy agent of three in 120 s with 30 % of all datagrams lost.
-fn profile(agents: usize) -> foca::Config {
-    let agents = u32::try_from(agents).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    foca::Config {
-        probe_period: Duration::from_secs(2),
-        probe_rtt: Duration::from_millis(700),
-        suspect_to_down_after: Duration::from_secs(6),
-        max_transmissions: const { NonZeroU8::new(15).unwrap() },
-        max_packet_size: const { NonZeroUsize::new(DATAGRAM - GOSSIP_OVERHEAD - 1).unwrap() },
-        // Joining is tried for ever by us, with those that were never alive as well.
-        periodic_announce_to_down_members: None,
-        ..foca::Config::new_wan(agents)
     }
 }
 

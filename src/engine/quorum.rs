@@ -122,6 +122,14 @@ impl Ballots {
         before != Some(up)
     }
 
+    /// Forgets every vote that ages. For an agent that stood still (stopped, suspended): what it
+    /// heard before is young by its clock only, and peers say again what still holds.
+    pub fn forget(&mut self) {
+        for voter in self.voters.values_mut().filter(|voter| !voter.go) {
+            voter.votes.clear();
+        }
+    }
+
     /// Notes whether `peer` is alive, and whether it is a Go agent, whose votes stand until they
     /// change. The votes of a peer that ceases to be alive are forgotten: when it is back, it says
     /// again what it sees.

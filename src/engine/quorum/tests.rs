@@ -150,6 +150,16 @@ fn a_peer_that_died_must_say_it_again() {
 }
 
 #[test]
+fn an_agent_that_stood_still_forgets_all_but_what_go_agents_said() {
+    for (go, want) in [(false, "no_quorum"), (true, "agreed")] {
+        let mut ballots = ballots("d");
+        ballots.set_alive(agent(1), true, go);
+        ballots.forget();
+        assert_eq!(down(&ballots, 1, seconds(1)), want, "go {go}");
+    }
+}
+
+#[test]
 fn only_a_changed_word_is_news() {
     let mut ballots = ballots("d");
     assert!(!ballots.record(seconds(1), agent(1), TARGET, false), "said again");
