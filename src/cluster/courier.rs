@@ -19,7 +19,7 @@ use super::votes::Tally;
 use super::wire;
 
 /// How many votes are sent ahead of their answers to a peer that takes them.
-const WINDOW: usize = 32;
+const WINDOW: usize = 128;
 
 /// How long a connection is kept with nothing to say; well under the 5 s after which a listener of
 /// ours hangs up, so that no vote is sent into a connection that is just being closed.

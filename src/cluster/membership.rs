@@ -24,6 +24,9 @@ use super::votes::Voted;
 /// How often the vote port of a Go agent is tried.
 pub const TRY_EVERY: Duration = Duration::from_secs(10);
 
+/// How many datagrams are taken in a row.
+const DRAIN: usize = 256;
+
 /// What membership is told by the rest of the program.
 #[derive(Debug)]
 pub enum Order {
@@ -83,22 +86,19 @@ impl Membership {
         mut orders: mpsc::Receiver<Order>,
         mut voted: mpsc::UnboundedReceiver<Voted>,
     ) {
-        // A datagram that is longer than any of ours is cut, and then cannot be opened.
-        let mut buffer = vec![0; 2048];
         loop {
+            self.beat();
+            // What was received comes before what is due: an agent that was stopped would else find
+            // that nobody answered it in time.
+            self.drain();
             self.gossip.wake(self.clock.now());
             self.flush().await;
+            self.try_go_agents();
             let next = self.gossip.next_wake().min(self.clock.now() + BEAT);
             let alarm = self.clock.instant(next);
-            // What was received comes before what is due: an agent that was stopped would else
-            // find that nobody answered it in time.
             let order = tokio::select! {
-                biased;
-                received = self.socket.recv_from(&mut buffer) => {
-                    self.beat();
-                    self.received(received, &buffer);
-                    None
-                }
+                // Read by `drain`; an error shows there as well.
+                _ = self.socket.readable() => None,
                 Some(voted) = voted.recv() => {
                     self.voted(voted);
                     None
@@ -129,8 +129,6 @@ impl Membership {
                 }
                 None => {}
             }
-            self.beat();
-            self.try_go_agents();
         }
     }
 
@@ -151,17 +149,24 @@ impl Membership {
         }
     }
 
-    fn received(&mut self, received: io::Result<(usize, SocketAddr)>, buffer: &[u8]) {
-        let now = self.clock.now();
-        let (length, from) = match received {
-            Ok(received) => received,
-            // Such as an ICMP answer to what was sent before; it says nothing about the socket.
-            Err(cause) => {
-                debug!(%cause, "gossip socket");
-                return;
+    /// Takes the datagrams that are there, though no more than a few hundred, so that a flood of
+    /// them does not keep the rest waiting.
+    fn drain(&mut self) {
+        // One that is longer than any of ours is cut, and then cannot be opened.
+        let mut buffer = [0; 2048];
+        for _ in 0..DRAIN {
+            match self.socket.try_recv_from(&mut buffer) {
+                Ok((length, from)) => self.received(&buffer[..length], from),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return,
+                // Such as an ICMP answer to what was sent before; it says nothing about the socket.
+                Err(cause) => debug!(%cause, "gossip socket"),
             }
-        };
-        let Err(reason) = self.gossip.receive(now, &buffer[..length]) else { return };
+        }
+    }
+
+    fn received(&mut self, datagram: &[u8], from: SocketAddr) {
+        let now = self.clock.now();
+        let Err(reason) = self.gossip.receive(now, datagram) else { return };
         if let Some(hushed) = self.hushed.mention(now, (from.ip(), reason)) {
             warn!(%from, %reason, hushed, "dropped gossip");
         }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use goavail::cluster::seal::Seal;
 use goavail::cluster::{Cluster, ClusterEvent, wire};
 use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -21,7 +21,7 @@ fn votes(count: u8, up: bool) -> Vec<(IpAddr, bool)> {
 }
 
 /// Reads one request from `stream`: its head and its body; `None` at the end.
-async fn request(stream: &mut TcpStream) -> Option<(String, String)> {
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -102,11 +102,7 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
         (words.peer, words.target, words.up),
         (net.agent(0).to_string(), "203.0.113.2".to_owned(), true)
     );
-    let header = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
-    });
-    let at = seal.verify(header.unwrap(), body.as_bytes()).unwrap();
+    let at = signed_at(&seal, &head, &body);
     assert!(goavail::cluster::clock::unix_millis().abs_diff(at) < 10_000);
 }
 
@@ -217,6 +213,60 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     assert!(counts.keys().all(|(_, outcome)| *outcome != "refused"), "{counts:?}");
     let at_once = one.cluster.counts();
     assert_eq!(at_once.get(&(Some(net.agent(1)), "failed")), None, "{at_once:?}");
+}
+
+/// The signature of a vote, as its time.
+fn signed_at(seal: &Seal, head: &str, body: &str) -> u64 {
+    let header = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
+    });
+    seal.verify(header.expect("a signature"), body.as_bytes()).expect("ours")
+}
+
+/// Waiting for each answer, a thousand votes would take 200 s to get there.
+#[tokio::test]
+async fn a_thousand_votes_reach_a_peer_200_ms_away_within_ten_seconds() {
+    let net = Net::new();
+    let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+    let all: Vec<IpAddr> =
+        (0..1000_u32).map(|n| IpAddr::from((0xC612_0000 + n).to_be_bytes())).collect();
+    let (sender, _events) = mpsc::channel(64);
+    let config = net.config(0, 2, Some(KEY));
+    let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
+    // A signature makes it known as one of our kind.
+    let body = wire::encode(Some(&seal), net.agent(1), all[0], true).unwrap();
+    let signature = seal.sign(goavail::cluster::clock::unix_millis(), &body);
+    let vote = post(&body, &format!("Goavail-Signature: {signature}\r\n"));
+    assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
+
+    let listener = TcpListener::bind(net.agent(1)).await.unwrap();
+    cluster.announce(all.iter().map(|&target| (target, false)));
+    let (mut reader, mut writer) = in_time(listener.accept()).await.unwrap().0.into_split();
+    let (arrived, mut on_their_way) = mpsc::unbounded_channel();
+    let answers = tokio::spawn(async move {
+        while let Some(at) = on_their_way.recv().await {
+            tokio::time::sleep_until(at).await;
+            writer.write_all(OURS.as_bytes()).await.unwrap();
+        }
+    });
+    let mut arrivals = BTreeSet::new();
+    let mut last = 0;
+    let everything = async {
+        let mut reader = BufReader::new(&mut reader);
+        while arrivals.len() < all.len() {
+            let (head, body) = request(&mut reader).await.expect("one connection does it all");
+            let at = signed_at(&seal, &head, &body);
+            assert!(at > last, "signed later than the one before");
+            last = at;
+            arrivals.insert(wire::decode(Some(&seal), body.as_bytes()).unwrap().target);
+            #[expect(clippy::disallowed_methods, reason = "the test plays the network's delay")]
+            let answer_at = tokio::time::Instant::now() + Duration::from_millis(200);
+            arrived.send(answer_at).unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), everything).await.expect("within 10 s");
+    answers.abort();
 }
 
 /// What a Go agent's peers see of it: one vote, no gossip; then its port closes.

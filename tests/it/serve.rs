@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use goavail::serve::{Limits, serve};
+use goavail::serve::{Accept, Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
@@ -126,6 +126,40 @@ async fn a_request_in_its_handler_is_not_closed_for_a_newcomer() {
 async fn a_handler_that_panics_ends_its_own_connection_only() {
     let address = service(router(), limits()).await;
     assert_eq!(exchange(address, b"GET /panic HTTP/1.1\r\n\r\n").await, "");
+    let answer = exchange(address, b"GET /none HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+/// A listener whose first attempts to accept fail.
+struct Failing {
+    errors: Vec<std::io::ErrorKind>,
+    listener: TcpListener,
+}
+
+impl Accept for Failing {
+    type Io = TcpStream;
+    type From = SocketAddr;
+
+    async fn accept(&mut self) -> std::io::Result<(TcpStream, SocketAddr)> {
+        match self.errors.pop() {
+            Some(error) => Err(error.into()),
+            None => self.listener.accept().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_accept_does_not_end_the_service() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // As when there are no descriptors or no memory, or a client was gone too soon.
+    let errors = vec![
+        std::io::ErrorKind::Other,
+        std::io::ErrorKind::ConnectionAborted,
+        std::io::ErrorKind::OutOfMemory,
+    ];
+    let failing = Failing { errors, listener };
+    tokio::spawn(serve(failing, router(), limits(), std::future::pending()));
     let answer = exchange(address, b"GET /none HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
