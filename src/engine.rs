@@ -8,16 +8,20 @@
 //!   overdue
 //! - [`target`]: replies and losses in a row, and the health that they flip
 //! - [`guard`]: whether this agent may trust what it sees
+//! - [`quorum`]: whether enough agents say the same
 //! - [`plan`]: which records to change, and the floor
-//! - `roster`, `probing`, `service`: the engine's own parts: who is watched, from probes to health,
-//!   from health to what the record sets should serve; `view`: what it shows of itself
+//! - `roster`, `probing`, `service`, `cluster`: the engine's own parts: who is watched, from probes
+//!   to health, from health to what the record sets should serve, what the peers have to do with it;
+//!   `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
 mod agenda;
+mod cluster;
 pub mod event;
 pub mod guard;
 pub mod plan;
 mod probing;
+pub mod quorum;
 mod roster;
 pub mod rtt;
 mod service;
@@ -35,6 +39,7 @@ use agenda::{Agenda, Item};
 use event::{Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
 use guard::Canary;
 use plan::{Observed, Wish};
+use quorum::Ballots;
 use target::Streaks;
 use watch::Watch;
 
@@ -45,6 +50,9 @@ pub type Moment = Duration;
 
 /// The least lateness that counts as a stall of this process, see [`Fact::Stalled`].
 const LEAST_STALL: Duration = Duration::from_millis(25);
+
+/// After a stall as long as this what the peers said before is forgotten; they say it again.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
 
 /// Stalls are told no more often than this.
 const TELL_STALLS_EVERY: Duration = Duration::from_secs(10);
@@ -90,6 +98,10 @@ pub struct Engine {
     failing: bool,
     /// Orders to drain that wait for the zone to be read.
     asked: Vec<DrainOrder>,
+    /// What the peers say.
+    ballots: Ballots,
+    /// This agent's own votes changed since they were last announced.
+    unannounced: bool,
     rehearsal: Option<Rehearsal>,
 }
 
@@ -128,8 +140,12 @@ struct Target {
     settled: bool,
     /// Its first confirmation has not yet led to a comparison with DNS.
     unconfirmed: bool,
+    /// When the verdict was reached.
+    settled_on: Moment,
     /// When this agent may act on the verdict, after those before it in rank.
     act_at: Moment,
+    /// Others come before it: what they did is to be read before it acts.
+    others_first: bool,
     /// The names at which the floor keeps it.
     held: Vec<String>,
     reason: Option<Reason>,
@@ -177,6 +193,8 @@ impl Engine {
             read_again: false,
             failing: false,
             asked: Vec::new(),
+            ballots: Ballots::default(),
+            unannounced: false,
             rehearsal: None,
         };
         engine.enroll(now);
@@ -220,12 +238,14 @@ impl Engine {
                 self.answered(slot, seq, answer, now, &mut out);
             }
             Event::Dns(report) => self.dns_reported(report, now, &mut out),
-            Event::Vote { .. } | Event::Peer { .. } => {}
+            Event::Vote { peer, target, up } => self.voted(peer, target, up, &mut out),
+            Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go, &mut out),
             Event::Drain(order) => self.drain(order, now, &mut out),
             Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
             Event::Reloaded(settings) => self.reload(*settings, now, &mut out),
         }
         self.place_order(now, &mut out);
+        self.announce(&mut out);
         out
     }
 
@@ -234,6 +254,9 @@ impl Engine {
         let stall = (self.settings.pace.timeout / 4).max(LEAST_STALL);
         let late = self.agenda.next().map(|due| now.saturating_sub(due)).unwrap_or_default();
         let deaf = late > stall;
+        if late > FORGET_AFTER {
+            self.ballots.forget();
+        }
         if deaf && self.told_stall.is_none_or(|told| now >= told + TELL_STALLS_EVERY) {
             self.told_stall = Some(now);
             out.push(Action::Tell(Fact::Stalled { lasted: late }));

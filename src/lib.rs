@@ -1,6 +1,7 @@
 //! goavail watches public addresses from outside and takes the dead ones out of DNS.
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod dns;
 pub mod driver;
@@ -9,6 +10,7 @@ pub mod http;
 pub mod log;
 pub mod monitor;
 pub mod probe;
+pub mod serve;
 
 /// An error and its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

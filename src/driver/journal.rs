@@ -85,8 +85,8 @@ pub fn write(fact: &Fact, dry_run: bool) {
             info!(%target, "drain is over: its time is up")
         }
         Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
-        Fact::Peer { peer, alive: true } => info!(peer, "peer is alive"),
-        Fact::Peer { peer, .. } => warn!(peer, "peer is gone; it has no vote"),
+        Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
+        Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
         Fact::Rehearsal { target, act } => rehearsal(*target, *act),
     }
 }

@@ -12,8 +12,8 @@ pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     let probing = &config.probing;
     let canaries = config.canaries.iter();
     let cluster = config.cluster.as_ref().map(|cluster| ClusterSettings {
-        own: cluster.local_addr.to_string(),
-        peers: cluster.peers.iter().map(ToString::to_string).collect(),
+        own: cluster.local_addr,
+        peers: cluster.peers.iter().copied().collect(),
         min_peers_agree: cluster.min_peers_agree,
     });
     Settings {

@@ -1,7 +1,7 @@
 //! What the engine is told, and what it asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -37,13 +37,13 @@ pub struct Settings {
     pub dry_run: bool,
 }
 
-/// The cluster as the engine knows it. Agents are named by their vote address, `host:port`.
+/// The cluster as the engine knows it. Agents are named by their vote address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterSettings {
     /// This agent.
-    pub own: String,
+    pub own: SocketAddr,
     /// The other agents.
-    pub peers: BTreeSet<String>,
+    pub peers: BTreeSet<SocketAddr>,
     /// How many peers must agree.
     pub min_peers_agree: usize,
 }
@@ -103,20 +103,20 @@ pub enum Event {
     /// A peer says how it sees a target.
     Vote {
         /// Who, by its vote address.
-        peer: String,
+        peer: SocketAddr,
         /// About whom.
         target: IpAddr,
         /// Whether it sees the target up.
         up: bool,
-        /// Whether it came from an agent that does not repeat its votes.
-        lasting: bool,
     },
     /// A peer came to life or is gone.
     Peer {
         /// Who, by its vote address.
-        peer: String,
+        peer: SocketAddr,
         /// Whether it is alive.
         alive: bool,
+        /// Whether it is a Go agent, whose last vote stands until it changes.
+        go: bool,
     },
     /// The operator takes a target out by hand. Answered by [`Action::DrainAnswered`].
     Drain(DrainOrder),
@@ -342,7 +342,7 @@ pub enum Fact {
         /// The operator's word, not its health.
         by_hand: bool,
         /// The peers that hold the same vote.
-        agreeing: Vec<String>,
+        agreeing: Vec<SocketAddr>,
         /// How long this agent leaves it to those before it in rank.
         after: Duration,
     },
@@ -404,7 +404,7 @@ pub enum Fact {
     /// A peer came to life or is gone.
     Peer {
         /// Who.
-        peer: String,
+        peer: SocketAddr,
         /// Whether it is alive.
         alive: bool,
     },

@@ -359,6 +359,7 @@ impl Engine {
 
     /// A target's health changed.
     fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
+        self.unannounced = true;
         let Some(target) = self.target_mut(slot) else { return };
         target.since = now;
         let (target, to, streaks) = (target.address, target.streaks.health(), &target.streaks);

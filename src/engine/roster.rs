@@ -19,7 +19,9 @@ impl Target {
             since: now,
             settled: true,
             unconfirmed: true,
+            settled_on: now,
             act_at: now,
+            others_first: false,
             held: Vec::new(),
             reason: None,
             drain: None,
@@ -58,6 +60,7 @@ impl Engine {
             }
         }
         self.enroll_canaries(now);
+        self.enroll_peers();
         self.suspects = self.count_suspects();
     }
 

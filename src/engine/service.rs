@@ -1,7 +1,7 @@
 //! From health to what the record sets should serve: verdicts, guards, drains, orders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::event::{
@@ -19,19 +19,30 @@ const ORDER_DISTANCE: Duration = Duration::from_millis(50);
 
 /// What is to be done about a target now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Ruling {
+pub(super) enum Ruling {
     /// Nothing; what was settled before stands.
     Keep,
     /// Nothing, though its health asks for something.
     Refuse(Reason, String),
     /// It belongs into DNS or out of it.
-    Settle { in_service: bool, agreeing: Vec<String>, after: Duration },
+    Settle { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
 }
 
 /// The next whole second. What is not urgent waits for it, so that thousands of targets that are
 /// confirmed at the start do not make thousands of orders.
 fn end_of_second(now: Moment) -> Moment {
     Duration::from_secs(now.as_secs() + 1)
+}
+
+impl Target {
+    /// Whether its health asks for another verdict than the one that stands.
+    fn differs(&self) -> bool {
+        match self.streaks.health() {
+            Health::AssumedUp => false,
+            Health::Up => !self.in_service,
+            Health::Down => self.in_service,
+        }
+    }
 }
 
 impl Engine {
@@ -48,7 +59,7 @@ impl Engine {
         if !in_service && self.isolated_since.is_some() {
             return Ruling::Refuse(Reason::Isolated, "no canary answers".into());
         }
-        Ruling::Settle { in_service, agreeing: vec![], after: Duration::ZERO }
+        self.ask_peers(target, in_service)
     }
 
     pub(super) fn review_all(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -63,38 +74,71 @@ impl Engine {
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
         self.touched.insert(address);
-        let Some(target) = self.target_mut(slot) else { return };
-        if let Ruling::Settle { in_service, agreeing, after } = ruling.clone() {
-            if target.in_service != in_service {
-                target.in_service = in_service;
-                target.since = now;
-                target.settled = false;
-                target.act_at = now + after;
-                target.held.clear();
-                out.push(Action::Tell(Fact::Verdict {
-                    target: target.address,
-                    in_service,
-                    by_hand: target.drain.is_some(),
-                    agreeing,
-                    after,
-                }));
-            } else if in_service && target.unconfirmed && target.streaks.health() == Health::Up {
-                // An agent that was restarted after a withdrawal heals it here.
-                target.settled = false;
-                target.act_at = end_of_second(now) + after;
-            }
-            if target.streaks.health() != Health::AssumedUp {
-                target.unconfirmed = false;
-            }
-            let (settled, act_at) = (target.settled, target.act_at);
-            if !settled {
-                self.unsettled.insert(address);
-            }
-            if act_at > now {
-                self.agenda.note(act_at, Item::Verdict(slot));
-            }
+        if let Ruling::Settle { in_service, agreeing, after } = &ruling {
+            self.settle_on(slot, *in_service, agreeing, *after, out);
         }
+        self.note_next_review(slot);
         self.give_reason(slot, &ruling, out);
+    }
+
+    /// Takes a ruling over.
+    fn settle_on(
+        &mut self,
+        slot: Slot,
+        in_service: bool,
+        agreeing: &[SocketAddr],
+        after: Duration,
+        out: &mut Vec<Action>,
+    ) {
+        let now = self.now;
+        let Some(target) = self.target_mut(slot) else { return };
+        let confirms = target.unconfirmed && target.streaks.health() == Health::Up;
+        if target.in_service != in_service {
+            target.in_service = in_service;
+            target.since = now;
+            target.settled = false;
+            target.settled_on = now;
+            target.act_at = now + after;
+            target.held.clear();
+            out.push(Action::Tell(Fact::Verdict {
+                target: target.address,
+                in_service,
+                by_hand: target.drain.is_some(),
+                agreeing: agreeing.to_vec(),
+                after,
+            }));
+        } else if in_service && confirms {
+            // An agent that was restarted after a withdrawal heals it here.
+            target.settled = false;
+            target.settled_on = end_of_second(now);
+            target.act_at = target.settled_on + after;
+        } else if !target.settled {
+            // Those before it in rank may have fallen away.
+            target.act_at = target.act_at.min(target.settled_on + after);
+        }
+        target.others_first = !after.is_zero();
+        if target.streaks.health() != Health::AssumedUp {
+            target.unconfirmed = false;
+        }
+        if !target.settled {
+            let address = target.address;
+            self.unsettled.insert(address);
+        }
+    }
+
+    /// Has it looked at again when it may act, and when what the peers said will have aged.
+    fn note_next_review(&mut self, slot: Slot) {
+        let Some(target) = self.target(slot) else { return };
+        let mut moments = vec![];
+        if target.act_at > self.now {
+            moments.push(target.act_at);
+        }
+        if !target.settled || target.reason.is_some() || target.differs() {
+            moments.extend(self.agreement_lapses(target));
+        }
+        for moment in moments {
+            self.agenda.note(moment, Item::Verdict(slot));
+        }
     }
 
     /// Says once when a refusal begins and once when it ends.
@@ -105,7 +149,7 @@ impl Engine {
         let Some(target) = self.target_mut(slot) else { return };
         let (reason, detail) = match ruling {
             _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
-            Ruling::Refuse(reason, detail) if target.in_service || !target.settled => {
+            Ruling::Refuse(reason, detail) if target.differs() || !target.settled => {
                 (Some(*reason), detail.clone())
             }
             _ if isolated && target.streaks.is_missing(thresholds) => {
@@ -187,7 +231,11 @@ impl Engine {
 
     fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, out: &mut Vec<Action>) {
         self.ordered.clone_from(&wishes);
-        let (floor, read_again) = (self.settings.floor, self.read_again);
+        let others_first = wishes.keys().any(|address| {
+            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
+            target.is_some_and(|target| target.others_first)
+        });
+        let (floor, read_again) = (self.settings.floor, self.read_again || others_first);
         out.push(Action::Reconcile(Order { wishes, floor, read_again }));
     }
 
@@ -377,6 +425,7 @@ impl Engine {
             target.drain = Some(drain);
             // Whoever was out by verdict before is out by hand now: another wish.
             target.settled = false;
+            target.settled_on = now;
             target.act_at = now;
             target.held.clear();
         }

@@ -2,6 +2,10 @@
 
 mod agent;
 mod check;
+mod cluster_listener;
+mod cluster_membership;
+mod cluster_net;
+mod cluster_sender;
 mod config;
 mod contract;
 mod fake_cloudflare;
@@ -9,3 +13,4 @@ mod lab;
 mod moto;
 mod proxy;
 mod route53;
+mod serve;

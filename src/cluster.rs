@@ -1,0 +1,254 @@
+//! The other agents: their votes, who of them is alive, and ours to them.
+//!
+//! ```text
+//! peers --HTTP--> votes -> admission --Vote--> engine --announce--> couriers --HTTP--> peers
+//! peers --UDP---> membership -> gossip, roster --Peer--> engine        ^
+//!                            \----- who is ours, who is back ---------/
+//! ```
+//!
+//! Nothing is decided here: a [`ClusterEvent`] says what was heard, and what it amounts to is worked
+//! out by [`crate::engine::quorum`]. What is heard is bounded, judged and put in order first, so
+//! that whatever is sent to these two ports, the agent lives on and keeps its pace.
+
+pub mod admission;
+pub mod bind;
+pub mod clock;
+pub mod courier;
+pub mod gossip;
+pub mod line;
+pub mod membership;
+pub mod outbox;
+pub mod roster;
+pub mod seal;
+pub mod seldom;
+pub mod votes;
+pub mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use self::admission::Admission;
+use self::clock::Clock;
+use self::courier::{Courier, Office};
+use self::gossip::Gossip;
+use self::membership::{Membership, Order};
+use self::outbox::Votes;
+use self::seal::Seal;
+use self::votes::Desk;
+use crate::config::ClusterConfig;
+use crate::serve::serve;
+
+pub use self::votes::Counts;
+
+/// How long leaving may take.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What was heard from or about a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterEvent {
+    /// A peer said what it sees. Its identity and the target are known, its signature holds if it
+    /// has one; whether the vote counts is the engine's to say.
+    Vote {
+        /// Who votes, as listed in `peers`.
+        peer: SocketAddr,
+        /// On what; one of the targets.
+        target: IpAddr,
+        /// What it sees: `true` is up.
+        up: bool,
+        /// Whether it was signed.
+        signed: bool,
+    },
+    /// A peer came to life, ceased to be alive, or turned out to be another kind of agent. Peers
+    /// are not alive until this says so.
+    Peer {
+        /// Who, as listed in `peers`.
+        peer: SocketAddr,
+        /// Whether it has a vote from now on.
+        alive: bool,
+        /// Whether it is a Go agent, whose last vote stands until it changes.
+        go: bool,
+    },
+}
+
+/// Why the cluster part could not start, or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The address or port cannot be had; most often another process holds it. Nothing was started.
+    #[error("cannot listen for {what} on {address}")]
+    Bind {
+        /// What for.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The key is of no length that AES knows. Nothing was started.
+    #[error(transparent)]
+    Key(#[from] seal::KeyLength),
+    /// A part that runs for ever has ended, which is a bug; the rest of the cluster still runs.
+    #[error("the cluster's {0} has ended, which is a bug in goavail")]
+    Ended(&'static str),
+    /// A part that runs for ever has panicked, which is a bug; the rest of the cluster still runs.
+    #[error("a part of the cluster has panicked, which is a bug in goavail")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+/// The cluster, as the driver holds it. Dropping it ends everything at once and says no farewell.
+#[derive(Debug)]
+pub struct Cluster {
+    tasks: JoinSet<&'static str>,
+    couriers: BTreeMap<SocketAddr, AbortHandle>,
+    /// What new couriers are given.
+    office: Office,
+    desk: Arc<Desk>,
+    votes: watch::Sender<Arc<Votes>>,
+    orders: mpsc::Sender<Order>,
+    /// Dropped to end the listener.
+    listening: Option<oneshot::Sender<()>>,
+}
+
+impl Cluster {
+    /// Opens both ports and starts to join. From then on, what is heard goes into `events`, and the
+    /// vote listener takes votes only as fast as these are received.
+    pub async fn start(
+        config: &ClusterConfig,
+        targets: impl IntoIterator<Item = IpAddr>,
+        events: mpsc::Sender<ClusterEvent>,
+    ) -> Result<Self, ClusterError> {
+        let seal = config.crypto_key.as_ref().map(Seal::new).transpose()?.map(Arc::new);
+        let local = config.local_addr;
+        let listener = bind::votes(local).await?;
+        let socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
+        let clock = Arc::new(Clock::start());
+        let (votes, announced) = watch::channel(Arc::default());
+        let (standings, known) = watch::channel(Arc::default());
+        let (orders, ordered) = mpsc::channel(8);
+        let (turned, turns) = mpsc::unbounded_channel();
+        let (listening, told_to_end) = oneshot::channel();
+        let office = Office {
+            local,
+            seal: seal.clone(),
+            clock: Arc::clone(&clock),
+            tally: Arc::default(),
+            votes: announced,
+            standings: known,
+        };
+
+        let mut tasks = JoinSet::new();
+        let (start, seed) = (clock::unix_millis(), rand::random());
+        let peers = || config.peers.iter().copied();
+        let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
+        let clock_there = Arc::clone(&clock);
+        let membership =
+            Membership::new(gossip, peers(), socket, clock_there, events.clone(), standings);
+        tasks.spawn(named("membership", membership.run(ordered, turns)));
+
+        let names_unsigned = seal.is_some();
+        let admission = Admission::new(seal, config.require_signed, peers(), targets);
+        let tally = Arc::clone(&office.tally);
+        let desk = Arc::new(Desk::new(admission, names_unsigned, clock, events, turned, tally));
+        let router = votes::router(Arc::clone(&desk));
+        // Told to end, or dropped: both end it.
+        let end = told_to_end.map(|_: Result<(), _>| ());
+        tasks.spawn(named("vote listener", serve(listener, router, votes::LIMITS, end)));
+
+        let couriers = BTreeMap::new();
+        let mut cluster =
+            Self { tasks, couriers, office, desk, votes, orders, listening: Some(listening) };
+        cluster.employ(&peers().collect());
+        Ok(cluster)
+    }
+
+    /// Tells every peer what this agent sees: the whole of its votes, `true` being up. What is not
+    /// in it any more is not said any more. It is repeated here for as long as it stands, so this
+    /// is for changes.
+    pub fn announce(&self, votes: impl IntoIterator<Item = (IpAddr, bool)>) {
+        let votes = Arc::new(votes.into_iter().collect());
+        self.votes.send_if_modified(|before| {
+            let changed = *before != votes;
+            *before = votes;
+            changed
+        });
+    }
+
+    /// Takes other peers and targets. What is known of those that stay is kept. This agent's own
+    /// addresses and key cannot change.
+    pub async fn reload(
+        &mut self,
+        peers: impl IntoIterator<Item = SocketAddr>,
+        targets: impl IntoIterator<Item = IpAddr>,
+    ) {
+        let peers: BTreeSet<_> = peers.into_iter().collect();
+        self.desk.reload(peers.iter().copied(), targets);
+        self.employ(&peers);
+        // If membership has ended, `failed` says so.
+        let _ = self.orders.send(Order::Peers(peers)).await;
+    }
+
+    /// Has one courier for each of `peers` and no other.
+    fn employ(&mut self, peers: &BTreeSet<SocketAddr>) {
+        self.couriers.retain(|peer, courier| {
+            let stays = peers.contains(peer);
+            if !stays {
+                courier.abort();
+            }
+            stays
+        });
+        for &peer in peers {
+            let (tasks, office) = (&mut self.tasks, &self.office);
+            self.couriers.entry(peer).or_insert_with(|| {
+                tasks.spawn(named("courier", Courier::new(peer, office.clone()).run()))
+            });
+        }
+    }
+
+    /// How often what happened to the votes of and to each peer: `accepted`, `refused`, and, of
+    /// ours, `delivered`, `declined`, `postponed`, `unanswered`, `failed`.
+    pub fn counts(&self) -> Counts {
+        self.office.tally.counts()
+    }
+
+    /// Waits until a part of the cluster ends that should not: for ever, if there is no bug.
+    /// Dropping the future loses nothing.
+    pub async fn failed(&mut self) -> ClusterError {
+        loop {
+            match self.tasks.join_next().await {
+                // A courier that was let go.
+                Some(Err(ended)) if ended.is_cancelled() => {}
+                Some(Err(panicked)) => return ClusterError::Panicked(panicked),
+                Some(Ok(part)) => return ClusterError::Ended(part),
+                None => return ClusterError::Ended("last part"),
+            }
+        }
+    }
+
+    /// Says farewell to the peers and ends everything, within [`LEAVE_WITHIN`].
+    pub async fn leave(mut self) {
+        let (done, left) = oneshot::channel();
+        let leaving = async {
+            if self.orders.send(Order::Leave(done)).await.is_ok() {
+                let _ = left.await;
+            }
+            self.listening.take();
+        };
+        // Whatever does not end in time ends with the tasks.
+        let _ = timeout(LEAVE_WITHIN, leaving).await;
+        self.tasks.shutdown().await;
+    }
+}
+
+/// `part`, which says its name when it ends.
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
+}

@@ -1,0 +1,145 @@
+//! The time at this border, and whether this process has just stood still.
+//!
+//! A process that is stopped (SIGSTOP, a paused virtual machine, a machine in swap) wakes with its
+//! sockets full of what was said meanwhile, some of it long untrue, and all of it looking new. So
+//! for [`SETTLING`] after a standstill of more than [`STANDSTILL`] what peers are heard to say is
+//! not believed.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// How often whoever watches calls [`Clock::beat`].
+pub const BEAT: Duration = Duration::from_millis(500);
+
+/// The longest time between two beats that is only a busy machine.
+const STANDSTILL: Duration = Duration::from_secs(3);
+
+/// How long after a standstill what was said meanwhile may still be coming out of the sockets.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// The time since the cluster part started, and the wall clock's.
+///
+/// Invariant: beats are at least [`STANDSTILL`] apart only if this process stood still, as one task
+/// beats every [`BEAT`] and does nothing slow.
+#[derive(Debug)]
+pub struct Clock {
+    start: Instant,
+    pulse: Mutex<Pulse>,
+}
+
+impl Clock {
+    /// Starts at 0.
+    pub fn start() -> Self {
+        Self { start: instant(), pulse: Mutex::new(Pulse::new(unix_millis())) }
+    }
+
+    /// Monotonic time since the start.
+    pub fn now(&self) -> Duration {
+        instant().saturating_duration_since(self.start)
+    }
+
+    /// The instant that [`now`](Self::now) calls `at`, for timers.
+    pub fn instant(&self, at: Duration) -> Instant {
+        self.start + at
+    }
+
+    /// Notes that the process runs. If it stood still before, says for how long.
+    pub fn beat(&self) -> Option<Duration> {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.beat(self.now(), unix_millis())
+    }
+
+    /// Whether what is heard now was also said now. Asks for itself whether the process stood
+    /// still, as others may run before the one who beats.
+    pub fn is_settled(&self) -> bool {
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.is_settled(self.now(), unix_millis())
+    }
+}
+
+/// The wall clock, in milliseconds of Unix time; 0 before 1970.
+pub fn unix_millis() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a signature carries the wall clock's time")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this border has timers of its own")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// When the process was last seen running, by both clocks: a monotonic clock does not run while a
+/// virtual machine is suspended.
+#[derive(Debug)]
+struct Pulse {
+    last: Duration,
+    last_millis: u64,
+    woke: Option<Duration>,
+}
+
+impl Pulse {
+    fn new(millis: u64) -> Self {
+        Self { last: Duration::ZERO, last_millis: millis, woke: None }
+    }
+
+    fn gap(&self, now: Duration, millis: u64) -> Duration {
+        let by_wall = Duration::from_millis(millis.saturating_sub(self.last_millis));
+        now.saturating_sub(self.last).max(by_wall)
+    }
+
+    fn beat(&mut self, now: Duration, millis: u64) -> Option<Duration> {
+        let gap = self.gap(now, millis);
+        (self.last, self.last_millis) = (now, millis);
+        if gap <= STANDSTILL {
+            return None;
+        }
+        self.woke = Some(now);
+        Some(gap)
+    }
+
+    fn is_settled(&self, now: Duration, millis: u64) -> bool {
+        let settling = self.woke.is_some_and(|woke| now.saturating_sub(woke) < SETTLING);
+        self.gap(now, millis) <= STANDSTILL && !settling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_standstill_is_noticed_by_either_clock_and_takes_a_second_to_settle() {
+        let cases = [
+            ("a busy machine", 3000, 3000, None),
+            ("stopped, both clocks run on", 20_000, 20_000, Some(20_000)),
+            ("suspended, the monotonic clock stood still too", 500, 20_500, Some(20_500)),
+            ("the wall clock was set back", 500, 0, None),
+        ];
+        for (name, monotonic, wall, want) in cases {
+            let mut pulse = Pulse::new(1_000_000);
+            let (now, millis) = (ms(monotonic), 1_000_000 + wall);
+            assert_eq!(pulse.is_settled(now, millis), want.is_none(), "{name}, before the beat");
+            assert_eq!(pulse.beat(now, millis), want.map(ms), "{name}");
+            assert_eq!(pulse.is_settled(now + ms(999), millis + 999), want.is_none(), "{name}");
+            assert!(pulse.is_settled(now + ms(1000), millis + 1000), "{name}, a second later");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_counts_from_its_start() {
+        let clock = Clock::start();
+        tokio::time::advance(ms(1500)).await;
+        assert_eq!(clock.now(), ms(1500));
+        assert_eq!(clock.beat(), None);
+        tokio::time::advance(ms(9000)).await;
+        assert!(!clock.is_settled());
+        assert_eq!(clock.beat(), Some(ms(9000)));
+    }
+}

@@ -1,0 +1,325 @@
+//! Telling one peer this agent's votes, for as long as they stand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
+
+use super::clock::{Clock, unix_millis};
+use super::line::{ANSWER_WITHIN, Answer, Line};
+use super::outbox::{Outbox, Votes};
+use super::seal::Seal;
+use super::votes::Tally;
+use super::wire;
+
+/// How many votes are sent ahead of their answers to a peer that takes them.
+const WINDOW: usize = 128;
+
+/// How long a connection is kept with nothing to say; well under the 5 s after which a listener of
+/// ours hangs up, so that no vote is sent into a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// How far the time in a signature may run ahead of the wall clock, in milliseconds. It runs ahead
+/// by a millisecond for each vote that is signed within the same one; further than this means that
+/// the wall clock was set back.
+const AHEAD: u64 = 10_000;
+
+/// What membership knows about a peer that its courier must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Whether it is known to run this program, rather than perhaps to be a Go agent.
+    pub ours: bool,
+    /// How often it has (re)joined.
+    pub joins: u64,
+}
+
+/// The standing of each peer.
+pub type Standings = BTreeMap<SocketAddr, Standing>;
+
+/// What all couriers have in common.
+#[derive(Debug, Clone)]
+pub struct Office {
+    /// This agent's name in its votes.
+    pub local: SocketAddr,
+    /// The key, if there is one.
+    pub seal: Option<Arc<Seal>>,
+    /// The time.
+    pub clock: Arc<Clock>,
+    /// Where it is counted what happens.
+    pub tally: Arc<Tally>,
+    /// This agent's votes as they are now.
+    pub votes: watch::Receiver<Arc<Votes>>,
+    /// What is known of the peers.
+    pub standings: watch::Receiver<Arc<Standings>>,
+}
+
+/// A vote that was sent and is not answered yet.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    target: IpAddr,
+    up: bool,
+    answer_by: Duration,
+}
+
+/// Tells one peer.
+#[derive(Debug)]
+pub struct Courier {
+    peer: SocketAddr,
+    office: Office,
+    standing: Standing,
+    outbox: Outbox,
+    line: Option<Line>,
+    /// Sent on `line`, in this order.
+    flights: VecDeque<Flight>,
+    /// How many may be in flight: 1 to a peer not known to take more.
+    window: usize,
+    /// When the line was last used.
+    used: Duration,
+    last_signed: u64,
+    /// The status with which the last vote was declined, if it was.
+    declined: Option<u16>,
+}
+
+impl Courier {
+    /// A courier to `peer`, which is assumed to know nothing.
+    pub fn new(peer: SocketAddr, office: Office) -> Self {
+        Self {
+            peer,
+            office,
+            standing: Standing::default(),
+            outbox: Outbox::default(),
+            line: None,
+            flights: VecDeque::new(),
+            window: 1,
+            used: Duration::ZERO,
+            last_signed: 0,
+            declined: None,
+        }
+    }
+
+    /// Runs until the votes or the standings come no more.
+    pub async fn run(mut self) {
+        self.take_orders();
+        loop {
+            self.send_due().await;
+            let clock = Arc::clone(&self.office.clock);
+            let wake = self.wake();
+            let alarm = async {
+                match wake {
+                    Some(at) => sleep_until(clock.instant(at)).await,
+                    None => pending().await,
+                }
+            };
+            let answer = async {
+                match &mut self.line {
+                    Some(line) => line.answer().await,
+                    None => pending().await,
+                }
+            };
+            let changed = tokio::select! {
+                changed = self.office.votes.changed() => Some(changed),
+                changed = self.office.standings.changed() => Some(changed),
+                answer = answer => {
+                    self.answered(answer);
+                    None
+                }
+                () = alarm => {
+                    self.expire();
+                    None
+                }
+            };
+            match changed {
+                Some(Ok(())) => self.take_orders(),
+                Some(Err(_)) => return,
+                None => {}
+            }
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let now = self.office.clock.now();
+        let votes = Arc::clone(&self.office.votes.borrow_and_update());
+        self.outbox.announce(now, &votes);
+        let standings = Arc::clone(&self.office.standings.borrow_and_update());
+        let standing = standings.get(&self.peer).copied().unwrap_or_default();
+        if standing.ours != self.standing.ours {
+            self.outbox.set_repeats(now, standing.ours);
+        }
+        if standing.joins != self.standing.joins {
+            self.outbox.rejoined(now);
+        }
+        self.standing = standing;
+    }
+
+    /// How many votes may be in flight now. A Go agent answers only once its own DNS calls are over.
+    fn room(&self) -> usize {
+        if self.standing.ours { self.window } else { 1 }
+    }
+
+    /// When something is to be done though nothing was heard.
+    fn wake(&self) -> Option<Duration> {
+        let due = self.outbox.wake().filter(|_| self.flights.len() < self.room());
+        let silent = self.flights.front().map(|flight| flight.answer_by);
+        let idle = self.line.as_ref().map(|_| self.used + IDLE);
+        [due, silent.or(idle)].into_iter().flatten().min()
+    }
+
+    async fn send_due(&mut self) {
+        while self.flights.len() < self.room() {
+            let Some((target, up)) = self.outbox.next(self.office.clock.now()) else { return };
+            if let Err(cause) = self.post(target, up).await {
+                self.fail(&cause);
+                return;
+            }
+        }
+    }
+
+    async fn post(&mut self, target: IpAddr, up: bool) -> io::Result<()> {
+        if self.line.is_none() {
+            self.line = Some(Line::open(self.peer).await?);
+        }
+        let Some(line) = &mut self.line else { return Err(io::ErrorKind::NotConnected.into()) };
+        let seal = self.office.seal.as_deref();
+        let body = wire::encode(seal, self.office.local, target, up)?;
+        self.last_signed = next_time(self.last_signed, unix_millis());
+        let signature = seal.map(|seal| seal.sign(self.last_signed, &body));
+        line.post(&body, signature.as_deref()).await?;
+        self.used = self.office.clock.now();
+        self.flights.push_back(Flight { target, up, answer_by: self.used + ANSWER_WITHIN });
+        Ok(())
+    }
+
+    fn answered(&mut self, answer: io::Result<Answer>) {
+        let flight = self.flights.pop_front();
+        match (answer, flight) {
+            // Nothing was asked: it hung up, or speaks out of turn.
+            (_, None) => self.line = None,
+            (Err(cause), Some(flight)) => {
+                self.flights.push_front(flight);
+                self.fail(&cause);
+            }
+            (Ok(answer), Some(flight)) => {
+                self.land(flight, answer.status);
+                if answer.stays_open {
+                    self.window = (self.window * 2).min(WINDOW);
+                } else if self.flights.is_empty() {
+                    self.hang_up();
+                } else {
+                    self.fail(&io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+    }
+
+    fn land(&mut self, flight: Flight, status: u16) {
+        let (now, peer) = (self.office.clock.now(), self.peer);
+        let Flight { target, up, .. } = flight;
+        if self.outbox.is_failing() {
+            info!(%peer, "this peer takes votes again");
+        }
+        let outcome = match status {
+            200..300 => {
+                self.outbox.delivered(now, target, up);
+                "delivered"
+            }
+            500.. => {
+                self.outbox.postponed(now, target, up);
+                "postponed"
+            }
+            _ => {
+                self.outbox.declined(now, target, up);
+                "declined"
+            }
+        };
+        self.office.tally.add(Some(peer), outcome);
+        let declined = (outcome == "declined").then_some(status);
+        if declined.is_some() && declined != self.declined {
+            warn!(%peer, %target, status, reason = meaning(status), "this peer does not take our vote");
+        }
+        self.declined = declined;
+        debug!(%peer, %target, up, status, "vote answered");
+    }
+
+    /// Nothing was heard for as long as [`wake`](Self::wake) said.
+    fn expire(&mut self) {
+        let now = self.office.clock.now();
+        let Some(&flight) = self.flights.front() else {
+            if now >= self.used + IDLE {
+                self.line = None;
+            }
+            return;
+        };
+        if now < flight.answer_by {
+            return;
+        }
+        if self.standing.ours {
+            self.fail(&io::ErrorKind::TimedOut.into());
+        } else {
+            // It may be a Go agent that took the vote and is busy with its DNS calls; to send it
+            // again would make it call again.
+            self.office.tally.add(Some(self.peer), "unanswered");
+            self.outbox.delivered(now, flight.target, flight.up);
+            self.hang_up();
+        }
+    }
+
+    fn fail(&mut self, cause: &io::Error) {
+        self.office.tally.add(Some(self.peer), "failed");
+        let peer = self.peer;
+        if self.outbox.is_failing() {
+            debug!(%peer, %cause, "cannot tell this peer our votes");
+        } else {
+            warn!(%peer, %cause, "cannot tell this peer our votes, trying again until it works");
+        }
+        self.outbox.failed(self.office.clock.now(), rand::random_range(0.5..1.5));
+        self.hang_up();
+    }
+
+    fn hang_up(&mut self) {
+        self.line = None;
+        self.flights.clear();
+        self.window = 1;
+    }
+}
+
+/// The time to sign the next vote with: now, but later than the last.
+fn next_time(last: u64, now: u64) -> u64 {
+    if last.saturating_sub(now) > AHEAD { now } else { now.max(last + 1) }
+}
+
+/// What an operator can make of a peer's refusal.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        401 => {
+            "its crypto_key is another, the clocks are more than 30 s apart, or it wants votes signed"
+        }
+        403 => "our local_addr is not in its peers",
+        404 => "it does not watch this address",
+        _ => "it does not speak our protocol; is this the port of another program?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_vote_is_signed_later_than_the_one_before() {
+        let cases = [
+            ("the first", 0, 5000, 5000),
+            ("time went on", 5000, 6000, 6000),
+            ("within the same millisecond", 5000, 5000, 5001),
+            ("the clock was set back a little", 5000, 4000, 5001),
+            ("the clock was wrong by an hour", 3_605_000, 5000, 5000),
+        ];
+        for (name, last, now, want) in cases {
+            assert_eq!(next_time(last, now), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! SWIM membership without sockets: datagrams and times in, datagrams and changes out.
+//!
+//! The protocol is `foca`'s. Around it: the envelope (sealed with the cluster's key, if there is
+//! one), joining for ever, a farewell that is believed at once, and a way around one bug of it.
+
+mod identity;
+mod profile;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foca::{
+    AccumulatingRuntime, Codec, Foca, Member, NoCustomBroadcast, OwnedNotification, PostcardCodec,
+    Timer,
+};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tracing::{debug, trace};
+
+pub use self::identity::Id;
+use self::profile::profile;
+use super::seal::Seal;
+
+/// How often peers that are not alive are asked to let us join, give or take a fifth.
+pub const JOIN_EVERY: Duration = Duration::from_secs(5);
+
+/// The first byte of gossip that is not sealed. Sealed gossip begins with another.
+const PLAIN: u8 = 0;
+
+/// The first byte inside the envelope: what follows is foca's.
+const SWIM: u8 = 0;
+
+/// The first byte inside the envelope: what follows is the identity of one that leaves.
+const FAREWELL: u8 = 1;
+
+/// Renewals closer to each other than this are one struggle for a place in the cluster.
+const STRUGGLE: Duration = Duration::from_mins(1);
+
+/// What is to be done or known after an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this datagram there.
+    Send(SocketAddr, Vec<u8>),
+    /// This peer was heard, by itself.
+    Heard(SocketAddr),
+    /// This peer is alive now.
+    Up(SocketAddr),
+    /// This peer is not alive any more.
+    Down(SocketAddr),
+    /// This peer is another process than before, and was not missed in between.
+    Restarted(SocketAddr),
+    /// This peer says that it leaves.
+    Left(SocketAddr),
+}
+
+/// Why a datagram was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Dropped {
+    /// Not sealed though we have a key, sealed though we have none, or sealed with another key.
+    #[error("it is not sealed with our crypto_key")]
+    NotOurs,
+    /// No gossip of this program.
+    #[error("it is not our gossip; is this the port of another program?")]
+    Malformed,
+    /// Its sender is not in `peers`, or not at the `members_port` that we think.
+    #[error("its sender is not in peers, or its members_port is another than ours")]
+    Stranger,
+}
+
+/// A wake-up that foca asked for. Ordered by time, then by foca's own order, then by age.
+type Alarm = Reverse<(Duration, Timer<Id>, u64)>;
+
+/// Membership, as one agent sees it.
+pub struct Gossip {
+    foca: Foca<Id, PostcardCodec, SmallRng, NoCustomBroadcast>,
+    runtime: AccumulatingRuntime<Id>,
+    alarms: BinaryHeap<Alarm>,
+    /// Breaks ties between alarms.
+    counter: u64,
+    rng: SmallRng,
+    seal: Option<Arc<Seal>>,
+    members_port: u16,
+    /// By their vote address.
+    peers: BTreeSet<SocketAddr>,
+    /// The peers that are alive, each with the start of its process.
+    alive: BTreeMap<SocketAddr, u64>,
+    next_join: Duration,
+    /// When our identity was renewed last, and how often in this struggle.
+    renewed: (Duration, u32),
+    leaving: bool,
+    outputs: Vec<Output>,
+}
+
+impl std::fmt::Debug for Gossip {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Gossip").field("alive", &self.alive).finish_non_exhaustive()
+    }
+}
+
+impl Gossip {
+    /// The agent that votes as `local`, whose process started at `start`, in milliseconds of Unix
+    /// time. It knows nobody yet and joins at the first [`wake`](Self::wake).
+    pub fn new(
+        local: SocketAddr,
+        members_port: u16,
+        peers: impl IntoIterator<Item = SocketAddr>,
+        seal: Option<Arc<Seal>>,
+        start: u64,
+        seed: u64,
+    ) -> Self {
+        let gossip = SocketAddr::new(local.ip(), members_port);
+        let id = Id { gossip, vote: local, start, life: start };
+        let peers: BTreeSet<_> = peers.into_iter().collect();
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let protocol = SmallRng::from_rng(&mut rng);
+        Self {
+            foca: Foca::new(id, profile(peers.len() + 1), protocol, PostcardCodec),
+            runtime: AccumulatingRuntime::new(),
+            alarms: BinaryHeap::new(),
+            counter: 0,
+            rng,
+            seal,
+            members_port,
+            peers,
+            alive: BTreeMap::new(),
+            next_join: Duration::ZERO,
+            renewed: (Duration::ZERO, 0),
+            leaving: false,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Takes other peers. Those that go are ignored from now on; new ones are joined at once.
+    pub fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
+        self.peers = peers.into_iter().collect();
+        self.next_join = now;
+        self.settle(now);
+    }
+
+    /// When [`wake`](Self::wake) is to be called next.
+    pub fn next_wake(&self) -> Duration {
+        let alarm = self.alarms.peek().map(|Reverse((at, ..))| *at);
+        alarm.map_or(self.next_join, |at| at.min(self.next_join))
+    }
+
+    /// What has come of the inputs since this was asked last.
+    pub fn outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Does what is due at `now`.
+    pub fn wake(&mut self, now: Duration) {
+        while self.alarms.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+            let Some(Reverse((_, timer, _))) = self.alarms.pop() else { break };
+            self.ring(timer);
+            self.settle(now);
+        }
+        if now >= self.next_join {
+            self.join(now);
+        }
+    }
+
+    /// Asks every peer that is not alive to let us join.
+    pub fn join(&mut self, now: Duration) {
+        let missing = self.peers.iter().filter(|peer| !self.alive.contains_key(peer));
+        for peer in missing.copied().collect::<Vec<_>>() {
+            self.announce(peer);
+        }
+        self.next_join = now + JOIN_EVERY.mul_f64(self.rng.random_range(0.8..1.2));
+        self.settle(now);
+    }
+
+    /// Asks every peer for an answer.
+    pub fn join_all(&mut self, now: Duration) {
+        for peer in self.peers.clone() {
+            self.announce(peer);
+        }
+        self.settle(now);
+    }
+
+    fn announce(&mut self, peer: SocketAddr) {
+        // A peer takes this for its own whatever its process's start is.
+        let gossip = SocketAddr::new(peer.ip(), self.members_port);
+        let id = Id { gossip, vote: peer, start: 0, life: 0 };
+        note(self.foca.announce(id, &mut self.runtime));
+    }
+
+    /// Hands one alarm back to foca.
+    ///
+    /// foca 2.0.0 tells a suspect at the end of its respite that it is dead even if it refuted the
+    /// suspicion in time, whereupon it gives up its identity and joins anew, and is reported dead on
+    /// the way. So if it lives after all, what this alarm made foca send is dropped; what else the
+    /// alarm does in that case is nothing.
+    fn ring(&mut self, timer: Timer<Id>) {
+        let suspect = match &timer {
+            Timer::ChangeSuspectToDown { member_id, .. } => Some(member_id.clone()),
+            _ => None,
+        };
+        note(self.foca.handle_timer(timer, &mut self.runtime));
+        let Some(suspect) = suspect else { return };
+        if self.foca.iter_members().any(|member| *member.id() == suspect) {
+            while self.runtime.to_send().is_some() {}
+        }
+    }
+
+    /// Takes a datagram as it came from the network.
+    pub fn receive(&mut self, now: Duration, datagram: &[u8]) -> Result<(), Dropped> {
+        let plain = self.open(datagram)?;
+        let (&kind, data) = plain.split_first().ok_or(Dropped::Malformed)?;
+        match kind {
+            SWIM => self.receive_swim(now, data),
+            FAREWELL => self.receive_farewell(now, data),
+            _ => Err(Dropped::Malformed),
+        }
+    }
+
+    fn receive_swim(&mut self, now: Duration, data: &[u8]) -> Result<(), Dropped> {
+        let header = Codec::<Id>::decode_header(&mut PostcardCodec, data);
+        let src = header.map_err(|_| Dropped::Malformed)?.src;
+        self.expect(&src)?;
+        let handled = self.foca.handle_data(data, &mut self.runtime);
+        self.outputs.push(Output::Heard(src.vote));
+        note(handled);
+        self.settle(now);
+        Ok(())
+    }
+
+    fn receive_farewell(&mut self, now: Duration, data: &[u8]) -> Result<(), Dropped> {
+        let member = Codec::<Id>::decode_member(&mut PostcardCodec, data);
+        let id = member.map_err(|_| Dropped::Malformed)?.id().clone();
+        self.expect(&id)?;
+        // One that was sent by an earlier process of this peer comes too late.
+        let known =
+            self.foca.iter_membership_state().find(|member| member.id().gossip == id.gossip);
+        if known.is_some_and(|known| known.id().life <= id.life) {
+            let vote = id.vote;
+            let down = std::iter::once(Member::down(id));
+            note(self.foca.apply_many(down, true, &mut self.runtime));
+            self.outputs.push(Output::Left(vote));
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    fn expect(&self, id: &Id) -> Result<(), Dropped> {
+        let expected = SocketAddr::new(id.vote.ip(), self.members_port);
+        if self.peers.contains(&id.vote) && id.gossip == expected {
+            Ok(())
+        } else {
+            Err(Dropped::Stranger)
+        }
+    }
+
+    /// Says that we leave, to everybody. Nothing works afterwards.
+    pub fn leave(&mut self, now: Duration) {
+        self.leaving = true;
+        note(self.foca.leave_cluster(&mut self.runtime));
+        self.settle(now);
+        let mut farewell = vec![FAREWELL];
+        let id = self.foca.identity().clone();
+        if PostcardCodec.encode_member(&Member::down(id), &mut farewell).is_err() {
+            return;
+        }
+        for peer in self.peers.clone() {
+            // Twice, as datagrams get lost.
+            for _ in 0..2 {
+                self.send(SocketAddr::new(peer.ip(), self.members_port), &farewell);
+            }
+        }
+    }
+
+    /// Carries over what foca accumulated, and works out who has come and gone.
+    fn settle(&mut self, now: Duration) {
+        let mut defunct = false;
+        while let Some(event) = self.runtime.to_notify() {
+            trace!(?event, "gossip");
+            defunct |= matches!(event, OwnedNotification::Defunct);
+        }
+        if defunct && !self.leaving {
+            self.renew(now);
+        }
+        while let Some((to, data)) = self.runtime.to_send() {
+            let payload = [&[SWIM][..], &data].concat();
+            self.send(to.gossip, &payload);
+        }
+        while let Some((after, timer)) = self.runtime.to_schedule() {
+            self.counter += 1;
+            self.alarms.push(Reverse((now + after, timer, self.counter)));
+        }
+        self.compare();
+    }
+
+    /// Takes up a new life, as the cluster has declared this one dead.
+    ///
+    /// The new identity must win over the one that the others know. If that is from a process whose
+    /// clock was ahead of ours, it takes several renewals; each goes twice as far as the one before,
+    /// so they bridge any difference in a few exchanges. Beyond that two agents share an address,
+    /// and are left to try at the pace of joining.
+    fn renew(&mut self, now: Duration) {
+        let (last, count) = self.renewed;
+        let count = if count > 0 && now.saturating_sub(last) < STRUGGLE { count + 1 } else { 1 };
+        self.renewed = (now, count);
+        let mut id = self.foca.identity().clone();
+        id.life = id.life.saturating_add(1000 << count.min(40));
+        debug!(life = id.life, count, "declared dead by the others, joining anew");
+        note(self.foca.change_identity(id, &mut self.runtime));
+        if count <= 40 {
+            for peer in self.peers.clone() {
+                self.announce(peer);
+            }
+        }
+    }
+
+    /// Puts out who has come and gone since the last time.
+    fn compare(&mut self) {
+        let members = self.foca.iter_members().map(Member::id);
+        let alive: BTreeMap<_, _> = members
+            .filter(|id| self.peers.contains(&id.vote))
+            .map(|id| (id.vote, id.start))
+            .collect();
+        for (&peer, start) in &alive {
+            match self.alive.get(&peer) {
+                None => self.outputs.push(Output::Up(peer)),
+                Some(before) if before != start => self.outputs.push(Output::Restarted(peer)),
+                Some(_) => {}
+            }
+        }
+        let gone = self.alive.keys().filter(|peer| !alive.contains_key(peer));
+        self.outputs.extend(gone.map(|&peer| Output::Down(peer)));
+        self.alive = alive;
+    }
+
+    fn send(&mut self, to: SocketAddr, payload: &[u8]) {
+        match self.close(payload) {
+            Ok(datagram) => self.outputs.push(Output::Send(to, datagram)),
+            Err(cause) => debug!(%cause, "cannot seal gossip"),
+        }
+    }
+
+    /// Puts the envelope around.
+    fn close(&self, payload: &[u8]) -> io::Result<Vec<u8>> {
+        match &self.seal {
+            Some(seal) => seal.seal_gossip(payload),
+            None => Ok([&[PLAIN][..], payload].concat()),
+        }
+    }
+
+    /// Takes the envelope off.
+    fn open(&self, datagram: &[u8]) -> Result<Vec<u8>, Dropped> {
+        match &self.seal {
+            Some(seal) => seal.open_gossip(datagram).map_err(|_| Dropped::NotOurs),
+            None => match datagram.split_first() {
+                Some((&PLAIN, payload)) => Ok(payload.to_vec()),
+                _ => Err(Dropped::NotOurs),
+            },
+        }
+    }
+}
+
+/// foca's errors are about one datagram or timer and leave it as it was; a peer that is stopped and
+/// woken causes some.
+fn note(done: Result<(), foca::Error>) {
+    if let Err(cause) = done {
+        trace!(%cause, "gossip");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! A cluster in virtual time.
+
+use super::*;
+
+/// A cluster of agents 0, 1, … in virtual time. The seed decides on delays and losses.
+pub(super) struct World {
+    pub(super) now: Duration,
+    pub(super) seed: u64,
+    pub(super) rng: SmallRng,
+    pub(super) agents: Vec<Option<Gossip>>,
+    /// On their way: `(arrival, order, from, to, datagram)`.
+    pub(super) flying: BTreeSet<(Duration, u64, usize, SocketAddr, Vec<u8>)>,
+    pub(super) sent: u64,
+    /// The share of datagrams that are lost.
+    pub(super) loss: f64,
+    /// The links that are cut, each way for itself.
+    pub(super) cut: BTreeSet<(usize, usize)>,
+    /// `(when, who sees it, what)`, without datagrams and mere signs of life.
+    pub(super) log: Vec<(Duration, usize, Output)>,
+}
+
+impl World {
+    pub(super) fn new(agents: usize, seed: u64) -> Self {
+        let mut world = Self {
+            now: Duration::ZERO,
+            seed,
+            rng: SmallRng::seed_from_u64(seed),
+            agents: (0..agents).map(|_| None).collect(),
+            flying: BTreeSet::new(),
+            sent: 0,
+            loss: 0.0,
+            cut: BTreeSet::new(),
+            log: Vec::new(),
+        };
+        for number in 0..agents {
+            world.start(number, 1_000_000);
+        }
+        world
+    }
+
+    /// Starts an agent whose clock says that its process starts at `start`.
+    pub(super) fn start(&mut self, number: usize, start: u64) {
+        self.start_with(number, start, "1234567891012345");
+    }
+
+    pub(super) fn start_with(&mut self, number: usize, start: u64, key: &str) {
+        let peers = (0..self.agents.len()).filter(|&other| other != number).map(vote);
+        let seed = self.rng.random();
+        let mut gossip = Gossip::new(vote(number), PORT, peers, Some(seal(key)), start, seed);
+        gossip.next_join = self.now;
+        self.agents[number] = Some(gossip);
+    }
+
+    /// Ends an agent without a word.
+    pub(super) fn kill(&mut self, number: usize) {
+        self.agents[number] = None;
+    }
+
+    pub(super) fn cut(&mut self, one: usize, other: usize) {
+        self.cut.extend([(one, other), (other, one)]);
+    }
+
+    /// Lets `span` go by.
+    pub(super) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            for number in 0..self.agents.len() {
+                self.collect(number);
+            }
+            let wakes = self.agents.iter().flatten().map(Gossip::next_wake).min();
+            let arrival = self.flying.first().map(|flying| flying.0);
+            // Agents whose alarm is due in the past are woken now.
+            let next = wakes.into_iter().chain(arrival).min().unwrap_or(end).max(self.now);
+            if next >= end {
+                self.now = end;
+                return;
+            }
+            self.now = next;
+            self.deliver();
+            for agent in self.agents.iter_mut().flatten() {
+                if agent.next_wake() <= next {
+                    agent.wake(next);
+                }
+            }
+        }
+    }
+
+    pub(super) fn deliver(&mut self) {
+        while self.flying.first().is_some_and(|flying| flying.0 <= self.now) {
+            let (_, _, _, to, datagram) = self.flying.pop_first().unwrap();
+            let number = (0..self.agents.len()).find(|&number| vote(number).ip() == to.ip());
+            if let Some(agent) = self.agents[number.unwrap()].as_mut() {
+                let _ = agent.receive(self.now, &datagram);
+            }
+        }
+    }
+
+    pub(super) fn collect(&mut self, number: usize) {
+        let Some(agent) = self.agents[number].as_mut() else { return };
+        for output in agent.outputs() {
+            match output {
+                Output::Send(to, datagram) => {
+                    let other = (0..self.agents.len()).find(|&n| vote(n).ip() == to.ip()).unwrap();
+                    let lost =
+                        self.rng.random_bool(self.loss) || self.cut.contains(&(number, other));
+                    if !lost {
+                        let arrival = self.now + ms(self.rng.random_range(20..150));
+                        self.sent += 1;
+                        self.flying.insert((arrival, self.sent, number, to, datagram));
+                    }
+                }
+                Output::Heard(_) => {}
+                other => self.log.push((self.now, number, other)),
+            }
+        }
+    }
+
+    /// Which agents each agent sees alive, by number; its own left out.
+    pub(super) fn views(&self) -> Vec<Option<Vec<usize>>> {
+        let view = |agent: &Gossip| {
+            (0..self.agents.len()).filter(|&n| agent.alive.contains_key(&vote(n))).collect()
+        };
+        self.agents.iter().map(|agent| agent.as_ref().map(view)).collect()
+    }
+
+    pub(super) fn everybody_sees_everybody(&self) -> bool {
+        let running: Vec<_> =
+            (0..self.agents.len()).filter(|&n| self.agents[n].is_some()).collect();
+        let others = |me| running.iter().copied().filter(|&n| n != me).collect::<Vec<_>>();
+        self.views()
+            .iter()
+            .enumerate()
+            .all(|(me, view)| view.as_ref().is_none_or(|view| *view == others(me)))
+    }
+
+    /// When agent `who` said `what`, since `since`.
+    pub(super) fn when(&self, who: usize, what: &Output, since: Duration) -> Option<Duration> {
+        let found =
+            self.log.iter().find(|(at, by, said)| *at >= since && *by == who && said == what);
+        found.map(|(at, ..)| at.saturating_sub(since))
+    }
+}

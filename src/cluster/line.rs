@@ -1,0 +1,174 @@
+//! A connection to one peer's vote port, on which requests are sent ahead of their answers.
+//!
+//! Signed votes must arrive in the order they were signed in, as a peer takes none that is older
+//! than the last; so all go down one connection. Waiting for each answer, a peer 100 ms away would
+//! be told ten votes a second, too few for a thousand targets that are repeated every 10 s. HTTP/1.1
+//! allows to send on meanwhile (RFC 9112, section 9.3.2), which reqwest cannot, hence this little
+//! client. It reads no more of an answer than its status and where it ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::seal::SIGNATURE_HEADER;
+use crate::http::USER_AGENT;
+
+/// How long a connection may take to come up, and a vote to be answered.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// The longest answer that is read, with its head; ours are under 200 bytes.
+const ANSWER_BYTES: usize = 16 * 1024;
+
+/// An answer: its status, and whether the connection can be used after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether another answer can follow.
+    pub stays_open: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Line {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// What was read and belongs to answers not yet returned.
+    unread: Vec<u8>,
+}
+
+impl Line {
+    /// Connects within [`ANSWER_WITHIN`].
+    pub async fn open(peer: SocketAddr) -> io::Result<Self> {
+        let stream = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await??;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, peer, unread: Vec::new() })
+    }
+
+    /// Sends a vote, within [`ANSWER_WITHIN`].
+    pub async fn post(&mut self, body: &[u8], signature: Option<&str>) -> io::Result<()> {
+        let mut request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n",
+            self.peer,
+            body.len()
+        );
+        if let Some(signature) = signature {
+            request.extend([SIGNATURE_HEADER, ": ", signature, "\r\n"]);
+        }
+        request.push_str("\r\n");
+        let mut request = request.into_bytes();
+        request.extend_from_slice(body);
+        timeout(ANSWER_WITHIN, self.stream.write_all(&request)).await?
+    }
+
+    /// The next answer. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the peer closes the connection, or says what is no answer.
+    pub async fn answer(&mut self) -> io::Result<Answer> {
+        loop {
+            if let Some((answer, length)) = parse(&self.unread)? {
+                self.unread.drain(..length.min(self.unread.len()));
+                // 1xx announces the answer and is none.
+                if answer.status >= 200 {
+                    return Ok(answer);
+                }
+                continue;
+            }
+            if self.unread.len() > ANSWER_BYTES {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
+            }
+            if self.stream.read_buf(&mut self.unread).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+/// The answer that `bytes` begin with and its length in bytes, if all of it is there.
+///
+/// An answer that is not delimited by `Content-Length` ends with its head here, as the connection
+/// is not used any more.
+fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not an answer in HTTP/1");
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid())?;
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next().unwrap_or_default().split(' ');
+    let version = first.next().filter(|version| version.starts_with("HTTP/1."));
+    let status = first.next().filter(|status| status.len() == 3).and_then(|s| s.parse().ok());
+    let (Some(version), Some(status)) = (version, status) else { return Err(invalid()) };
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    let mut length = if status < 200 || status == 204 || status == 304 { Some(0) } else { None };
+    let mut closes = version == "HTTP/1.0";
+    for (name, value) in fields {
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("content-length") && length.is_none() {
+            length = Some(value.parse::<usize>().map_err(|_| invalid())?);
+        } else if name.eq_ignore_ascii_case("connection") {
+            closes |= value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            closes = true;
+        }
+    }
+    let answer = Answer { status, stays_open: !closes && length.is_some() };
+    let whole =
+        if answer.stays_open { end + 4 + length.unwrap_or(0).min(ANSWER_BYTES) } else { end + 4 };
+    Ok((bytes.len() >= whole).then_some((answer, whole)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(bytes: &str) -> Result<Option<(u16, bool, usize)>, io::ErrorKind> {
+        let found = parse(bytes.as_bytes()).map_err(|cause| cause.kind())?;
+        Ok(found.map(|(answer, length)| (answer.status, answer.stays_open, length)))
+    }
+
+    #[test]
+    fn an_answer_ends_where_its_length_says() {
+        let go = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let ours = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let long = "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n";
+        let cases = [
+            ("a Go agent's", go.to_owned(), Ok(Some((200, false, go.len())))),
+            ("ours", ours.to_owned(), Ok(Some((200, true, ours.len())))),
+            ("two of ours", ours.repeat(2), Ok(Some((200, true, ours.len())))),
+            ("half of one", ours[..30].to_owned(), Ok(None)),
+            ("its body is missing", format!("{long}ab"), Ok(None)),
+            ("with its body", format!("{long}abc"), Ok(Some((404, true, long.len() + 3)))),
+            ("an old server's", "HTTP/1.0 501 x\r\n\r\n".into(), Ok(Some((501, false, 18)))),
+            (
+                "in chunks",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
+                Ok(Some((200, false, 47))),
+            ),
+            ("only announced", "HTTP/1.1 100 Continue\r\n\r\n".into(), Ok(Some((100, true, 25)))),
+            ("no HTTP", "SSH-2.0-OpenSSH\r\n\r\n".into(), Err(io::ErrorKind::InvalidData)),
+            ("no status", "HTTP/1.1 OK\r\n\r\n".into(), Err(io::ErrorKind::InvalidData)),
+        ];
+        for (name, bytes, want) in cases {
+            assert_eq!(read(&bytes), want, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(bytes in any::<Vec<u8>>(), text in "\\PC{0,40}") {
+            let _ = parse(&bytes);
+            let _ = parse(format!("HTTP/1.1 200 {text}\r\nContent-Length: {text}\r\n\r\n").as_bytes());
+            let huge = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n";
+            prop_assert_eq!(parse(huge.as_bytes()).unwrap(), None);
+        }
+    }
+}

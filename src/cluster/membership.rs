@@ -1,0 +1,247 @@
+//! Who of the peers is alive: gossip on a socket, and the vote ports of Go agents.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout};
+use tracing::{debug, info, warn};
+
+use super::ClusterEvent;
+use super::clock::{BEAT, Clock};
+use super::courier::Standings;
+use super::gossip::{Dropped, Gossip, Output};
+use super::line::ANSWER_WITHIN;
+use super::roster::{Life, Roster};
+use super::seldom::Seldom;
+use super::votes::Voted;
+
+/// How often the vote port of a Go agent is tried.
+pub const TRY_EVERY: Duration = Duration::from_secs(10);
+
+/// How many datagrams are taken in a row.
+const DRAIN: usize = 256;
+
+/// What membership is told by the rest of the program.
+#[derive(Debug)]
+pub enum Order {
+    /// These are the peers from now on.
+    Peers(BTreeSet<SocketAddr>),
+    /// Say farewell, tell when that is done, and end.
+    Leave(oneshot::Sender<()>),
+}
+
+/// Keeps track of the peers. Owns the gossip socket.
+#[derive(Debug)]
+pub struct Membership {
+    gossip: Gossip,
+    roster: Roster,
+    socket: UdpSocket,
+    clock: Arc<Clock>,
+    events: mpsc::Sender<ClusterEvent>,
+    standings: watch::Sender<Arc<Standings>>,
+    /// Vote ports that are being tried.
+    tries: JoinSet<(SocketAddr, bool)>,
+    next_try: Duration,
+    /// When this process stood still and has not asked all peers for an answer since.
+    woke: bool,
+    /// By where a datagram came from and why it was dropped.
+    hushed: Seldom<(IpAddr, Dropped)>,
+}
+
+impl Membership {
+    /// `gossip` on `socket`, with `peers`.
+    pub fn new(
+        gossip: Gossip,
+        peers: impl IntoIterator<Item = SocketAddr>,
+        socket: UdpSocket,
+        clock: Arc<Clock>,
+        events: mpsc::Sender<ClusterEvent>,
+        standings: watch::Sender<Arc<Standings>>,
+    ) -> Self {
+        let mut roster = Roster::default();
+        roster.set_peers(peers);
+        Self {
+            gossip,
+            roster,
+            socket,
+            clock,
+            events,
+            standings,
+            tries: JoinSet::new(),
+            next_try: Duration::ZERO,
+            woke: false,
+            hushed: Seldom::default(),
+        }
+    }
+
+    /// Runs until told to leave, or until those who give orders are gone.
+    pub async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut voted: mpsc::UnboundedReceiver<Voted>,
+    ) {
+        loop {
+            self.beat();
+            // What was received comes before what is due: an agent that was stopped would else find
+            // that nobody answered it in time.
+            self.drain();
+            self.gossip.wake(self.clock.now());
+            self.flush().await;
+            self.try_go_agents();
+            let next = self.gossip.next_wake().min(self.clock.now() + BEAT);
+            let alarm = self.clock.instant(next);
+            let order = tokio::select! {
+                // Read by `drain`; an error shows there as well.
+                _ = self.socket.readable() => None,
+                Some(voted) = voted.recv() => {
+                    self.voted(voted);
+                    None
+                }
+                Some(tried) = self.tries.join_next() => {
+                    if let Ok((peer, open)) = tried {
+                        self.roster.tried(peer, open);
+                    }
+                    None
+                }
+                order = orders.recv() => match order {
+                    None => return,
+                    order => order,
+                },
+                () = sleep_until(alarm) => None,
+            };
+            match order {
+                Some(Order::Peers(peers)) => {
+                    self.gossip.set_peers(self.clock.now(), peers.iter().copied());
+                    self.roster.set_peers(peers);
+                }
+                Some(Order::Leave(done)) => {
+                    self.gossip.leave(self.clock.now());
+                    self.flush().await;
+                    // Who asked may have waited long enough.
+                    let _ = done.send(());
+                    return;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Notices that this process stood still, and when that is over.
+    fn beat(&mut self) {
+        if let Some(gap) = self.clock.beat() {
+            warn!(
+                seconds = gap.as_secs(),
+                "this agent stood still; its peers' votes count again \
+                once each of them is heard again"
+            );
+            self.roster.woke();
+            self.woke = true;
+        }
+        if self.woke && self.clock.is_settled() {
+            self.woke = false;
+            self.gossip.join_all(self.clock.now());
+        }
+    }
+
+    /// Takes the datagrams that are there, though no more than a few hundred, so that a flood of
+    /// them does not keep the rest waiting.
+    fn drain(&mut self) {
+        // One that is longer than any of ours is cut, and then cannot be opened.
+        let mut buffer = [0; 2048];
+        for _ in 0..DRAIN {
+            match self.socket.try_recv_from(&mut buffer) {
+                Ok((length, from)) => self.received(&buffer[..length], from),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return,
+                // Such as an ICMP answer to what was sent before; it says nothing about the socket.
+                Err(cause) => debug!(%cause, "gossip socket"),
+            }
+        }
+    }
+
+    fn received(&mut self, datagram: &[u8], from: SocketAddr) {
+        let now = self.clock.now();
+        let Err(reason) = self.gossip.receive(now, datagram) else { return };
+        if let Some(hushed) = self.hushed.mention(now, (from.ip(), reason)) {
+            warn!(%from, %reason, hushed, "dropped gossip");
+        }
+    }
+
+    fn voted(&mut self, Voted { peer, signed }: Voted) {
+        self.roster.voted(peer, signed);
+        if self.roster.go_agents().contains(&peer) {
+            info!(%peer, "this peer votes like a Go agent, and counts as alive while its vote port \
+                takes connections");
+            self.next_try = self.clock.now();
+        }
+    }
+
+    /// Tries the vote ports of Go agents when that is due.
+    fn try_go_agents(&mut self) {
+        let now = self.clock.now();
+        if now < self.next_try {
+            return;
+        }
+        self.next_try = now + TRY_EVERY;
+        for peer in self.roster.go_agents() {
+            self.tries.spawn(async move {
+                let connected = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await;
+                (peer, matches!(connected, Ok(Ok(_))))
+            });
+        }
+    }
+
+    /// Sends what gossip has to say, and tells the engine and the couriers what is new.
+    async fn flush(&mut self) {
+        let now = self.clock.now();
+        for output in self.gossip.outputs() {
+            match output {
+                Output::Send(to, datagram) => {
+                    // What does not get out is as good as lost on the way, and SWIM expects that.
+                    if let Err(cause) = self.socket.send_to(&datagram, to).await {
+                        debug!(%to, %cause, "gossip not sent");
+                    }
+                }
+                Output::Heard(peer) => {
+                    if self.clock.is_settled() {
+                        self.roster.heard(peer);
+                    }
+                }
+                Output::Up(peer) => self.roster.gossiped(now, peer, true),
+                Output::Down(peer) => self.roster.gossiped(now, peer, false),
+                Output::Restarted(peer) => self.roster.restarted(peer),
+                Output::Left(peer) => self.roster.left(peer),
+            }
+        }
+        self.tell(now);
+    }
+
+    /// Does not wait for the engine: what it has no room for is told at the next beat.
+    fn tell(&mut self, now: Duration) {
+        while let Some((peer, life)) = self.roster.news(now) {
+            let Life { alive, go } = life;
+            if self.events.try_send(ClusterEvent::Peer { peer, alive, go }).is_err() {
+                break;
+            }
+            if alive {
+                info!(%peer, go, "peer is alive");
+            } else {
+                warn!(%peer, go, "peer is not alive, so it has no vote");
+            }
+            self.roster.told(peer, life);
+        }
+        let standings = self.roster.standings();
+        self.standings.send_if_modified(|known| {
+            let changed = **known != standings;
+            if changed {
+                *known = Arc::new(standings);
+            }
+            changed
+        });
+    }
+}

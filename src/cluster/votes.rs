@@ -1,0 +1,166 @@
+//! The vote listener: where peers POST what they see.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::ClusterEvent;
+use super::admission::{Admission, Admitted, Refusal};
+use super::clock::{Clock, unix_millis};
+use super::seal::SIGNATURE_HEADER;
+use super::seldom::Seldom;
+use crate::serve::Limits;
+
+/// What a peer may ask for: votes are small, come in bursts, and are answered at once.
+pub const LIMITS: Limits = Limits {
+    connections: 256,
+    head_within: Duration::from_secs(5),
+    body_within: Duration::from_secs(5),
+    body_bytes: 4 * 1024,
+    drain_within: Duration::from_millis(500),
+};
+
+/// That a peer voted with or without a signature, when it did otherwise before or never voted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voted {
+    /// Who.
+    pub peer: SocketAddr,
+    /// Whether its vote was signed.
+    pub signed: bool,
+}
+
+/// How often what happened to the votes of and to each peer; `None` stands for senders that are
+/// not known.
+pub type Counts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
+
+/// Counts what happens to votes.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<Counts>);
+
+impl Tally {
+    /// Counts one.
+    pub fn add(&self, peer: Option<SocketAddr>, outcome: &'static str) {
+        *lock(&self.0).entry((peer, outcome)).or_default() += 1;
+    }
+
+    /// All that was counted so far.
+    pub fn counts(&self) -> Counts {
+        lock(&self.0).clone()
+    }
+}
+
+/// A panic elsewhere leaves these maps whole, so it does not spread.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the listener needs at each request.
+#[derive(Debug)]
+pub struct Desk {
+    admission: Mutex<Admission>,
+    clock: Arc<Clock>,
+    events: mpsc::Sender<ClusterEvent>,
+    voted: mpsc::UnboundedSender<Voted>,
+    tally: Arc<Tally>,
+    /// By where a request came from and why it was refused.
+    hushed: Mutex<Seldom<(IpAddr, Refusal)>>,
+    /// With a key, each peer that does not sign is named once.
+    names_unsigned: bool,
+}
+
+impl Desk {
+    /// `voted` gets at most two messages for each peer and reload, so it needs no bound.
+    pub fn new(
+        admission: Admission,
+        names_unsigned: bool,
+        clock: Arc<Clock>,
+        events: mpsc::Sender<ClusterEvent>,
+        voted: mpsc::UnboundedSender<Voted>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self {
+            admission: Mutex::new(admission),
+            clock,
+            events,
+            voted,
+            tally,
+            hushed: Mutex::new(Seldom::default()),
+            names_unsigned,
+        }
+    }
+
+    /// Takes other peers and targets from the next request on.
+    pub fn reload(
+        &self,
+        peers: impl IntoIterator<Item = SocketAddr>,
+        targets: impl IntoIterator<Item = IpAddr>,
+    ) {
+        lock(&self.admission).reload(peers, targets);
+    }
+
+    fn refuse(&self, from: IpAddr, refusal: Refusal, peer: Option<SocketAddr>) -> StatusCode {
+        self.tally.add(peer, "refused");
+        if let Some(hushed) = lock(&self.hushed).mention(self.clock.now(), (from, refusal)) {
+            let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+            warn!(%from, peer = name, reason = %refusal, hushed, "refused a vote");
+        }
+        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST)
+    }
+
+    async fn accept(&self, vote: Admitted) -> StatusCode {
+        let Admitted { peer, target, up, signed, turned } = vote;
+        // A vote that waited while this process stood still may be untrue by now; who sent it
+        // sends it again. A Go agent does not, but never has more than one waiting.
+        if signed && !self.clock.is_settled() {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        self.tally.add(Some(peer), "accepted");
+        if turned {
+            if !signed && self.names_unsigned {
+                warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
+                    copy its votes can vote in its name");
+            }
+            // The other end is gone only when everything ends.
+            let _ = self.voted.send(Voted { peer, signed });
+        }
+        debug!(%peer, %target, up, signed, "vote heard");
+        match self.events.send(ClusterEvent::Vote { peer, target, up, signed }).await {
+            Ok(()) => StatusCode::OK,
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// `POST /` and nothing else.
+pub fn router(desk: Arc<Desk>) -> Router {
+    Router::new().route("/", post(receive)).with_state(desk)
+}
+
+async fn receive(
+    State(desk): State<Arc<Desk>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
+    // A header that is not text, or is there twice, is no signature of ours and no lack of one.
+    let signature = match (signatures.next(), signatures.next()) {
+        (None, _) => None,
+        (Some(one), None) => Some(one.to_str().unwrap_or_default()),
+        (Some(_), Some(_)) => Some(""),
+    };
+    let judged = lock(&desk.admission).admit(unix_millis(), &body, signature);
+    match judged {
+        Ok(vote) => desk.accept(vote).await,
+        Err((refusal, peer)) => desk.refuse(from.ip(), refusal, peer),
+    }
+}

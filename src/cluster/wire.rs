@@ -1,0 +1,183 @@
+//! One vote, as it goes over the wire: `{"Peer":"…","IPAddress":"…","Live":true|false}`.
+//!
+//! The form is the Go agents' and fixed: with a key, `Peer` and `IPAddress` are encrypted each for
+//! itself, and `Live` is not. The signature, in a header of its own, covers the body as it is sent.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::seal::Seal;
+
+/// A vote's words, before anybody looked whether they name a peer and a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Who says that it is speaking.
+    pub peer: String,
+    /// What it speaks of.
+    pub target: String,
+    /// What it sees: `true` is up.
+    pub up: bool,
+}
+
+/// Why a body has no words for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON, or not a vote.
+    #[error("not a vote in JSON")]
+    Malformed,
+    /// Plain text though we have a key, or encrypted with another one.
+    #[error("not encrypted with this cluster's key")]
+    NotOurs,
+}
+
+/// The body that tells a peer what `local` sees of `target`.
+///
+/// # Errors
+///
+/// If it is to be encrypted and the system has no random bytes.
+pub fn encode(
+    seal: Option<&Seal>,
+    local: SocketAddr,
+    target: IpAddr,
+    up: bool,
+) -> io::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Body {
+        peer: String,
+        #[serde(rename = "IPAddress")]
+        ip_address: String,
+        live: bool,
+    }
+    let hide = |text: String| match seal {
+        Some(seal) => seal.encrypt(&text),
+        None => Ok(text),
+    };
+    let (peer, ip_address) = (hide(local.to_string())?, hide(target.to_string())?);
+    serde_json::to_vec(&Body { peer, ip_address, live: up }).map_err(io::Error::from)
+}
+
+/// Reads a body. As in the Go agents, keys are matched without regard to case and others are
+/// ignored; unlike there, each of the three must be there once, and nothing may follow.
+pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
+    let field = |name: &str| {
+        let mut found = value.as_object()?.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let (_, value) = found.next()?;
+        found.next().is_none().then_some(value)
+    };
+    let text = |name| field(name).and_then(Value::as_str).ok_or(Unreadable::Malformed);
+    let (peer, target) = (text("Peer")?, text("IPAddress")?);
+    let up = field("Live").and_then(Value::as_bool).ok_or(Unreadable::Malformed)?;
+    let show = |text: &str| match seal {
+        // Under another key the text is arbitrary bytes; those that happen to be UTF-8 are hardly
+        // ever all printable, and no address has any other character.
+        Some(seal) => match seal.decrypt(text) {
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
+            _ => Err(Unreadable::NotOurs),
+        },
+        None => Ok(text.to_owned()),
+    };
+    Ok(Words { peer: show(peer)?, target: show(target)?, up })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use secrecy::SecretString;
+
+    fn seal() -> Seal {
+        Seal::new(&SecretString::from("1234567891012345")).unwrap()
+    }
+
+    #[test]
+    fn the_body_is_a_go_agents_to_the_byte() {
+        let local = "10.99.0.1:8081".parse().unwrap();
+        let target = "10.99.0.2".parse().unwrap();
+        let plain = encode(None, local, target, false).unwrap();
+        let want = r#"{"Peer":"10.99.0.1:8081","IPAddress":"10.99.0.2","Live":false}"#;
+        assert_eq!(String::from_utf8(plain).unwrap(), want);
+        // With a key each word has an IV of its own, so compared by shape and length.
+        let hidden =
+            String::from_utf8(encode(Some(&seal()), local, target, true).unwrap()).unwrap();
+        let theirs = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":true}"#;
+        assert_eq!(hidden.len(), theirs.len(), "{hidden}");
+        assert!(hidden.starts_with(r#"{"Peer":""#) && hidden.ends_with(r#","Live":true}"#));
+        let words = decode(Some(&seal()), hidden.as_bytes()).unwrap();
+        assert_eq!((words.peer.as_str(), words.target.as_str()), ("10.99.0.1:8081", "10.99.0.2"));
+    }
+
+    #[test]
+    fn what_a_go_agent_sent_is_read() {
+        let sent = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":false}"#;
+        let want = Words { peer: "10.99.0.1:8081".into(), target: "10.99.0.2".into(), up: false };
+        assert_eq!(decode(Some(&seal()), sent.as_bytes()), Ok(want));
+    }
+
+    #[test]
+    fn only_three_words_of_the_right_kind_are_a_vote() {
+        let good = r#"{"Peer":"p","IPAddress":"t","Live":true}"#;
+        let cases = [
+            ("as it is made", good, true),
+            ("keys in lower case", r#"{"peer":"p","ipaddress":"t","live":true}"#, true),
+            ("another key", r#"{"Peer":"p","IPAddress":"t","Live":true,"More":[1]}"#, true),
+            ("space around", " {\n\"Peer\":\"p\",\"IPAddress\":\"t\",\"Live\":true}\n", true),
+            ("nothing", "", false),
+            ("half of it", &good[..20], false),
+            ("junk behind", r#"{"Peer":"p","IPAddress":"t","Live":true}x"#, false),
+            ("two votes", &[good, good].concat(), false),
+            ("a text for the truth", r#"{"Peer":"p","IPAddress":"t","Live":"false"}"#, false),
+            ("a number for a name", r#"{"Peer":1,"IPAddress":"t","Live":true}"#, false),
+            ("no word on whether it lives", r#"{"Peer":"p","IPAddress":"t"}"#, false),
+            ("null for it", r#"{"Peer":"p","IPAddress":"t","Live":null}"#, false),
+            ("one key twice", r#"{"Peer":"p","peer":"q","IPAddress":"t","Live":true}"#, false),
+            ("an empty object", "{}", false),
+            ("an array", "[]", false),
+            ("null", "null", false),
+            ("a form", "Peer=p&IPAddress=t&Live=true", false),
+            ("gzip", "\u{1f}\u{8b}\u{8}\0\0\0\0\0", false),
+        ];
+        for (name, body, want) in cases {
+            assert_eq!(decode(None, body.as_bytes()).is_ok(), want, "{name}: {body}");
+        }
+    }
+
+    #[test]
+    fn what_was_made_with_another_key_or_none_is_not_ours() {
+        let other = Seal::new(&SecretString::from("another key here")).unwrap();
+        let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        for theirs in [None, Some(&other)] {
+            let body = encode(theirs, local, target, true).unwrap();
+            assert_eq!(decode(Some(&seal()), &body), Err(Unreadable::NotOurs));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(bytes in any::<Vec<u8>>(), text in any::<String>()) {
+            for seal in [None, Some(&seal())] {
+                let _ = decode(seal, &bytes);
+                let quoted = serde_json::to_string(&text).unwrap();
+                let body = format!(r#"{{"Peer":{quoted},"IPAddress":{quoted},"Live":true}}"#);
+                let _ = decode(seal, body.as_bytes());
+                let _ = decode(seal, &body.as_bytes()[..body.len() / 2]);
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_comes_back(
+            local in any::<SocketAddr>(), target in any::<IpAddr>(), up in any::<bool>(),
+        ) {
+            for seal in [None, Some(&seal())] {
+                let words = decode(seal, &encode(seal, local, target, up).unwrap()).unwrap();
+                prop_assert_eq!(words.peer, local.to_string());
+                prop_assert_eq!(words.target, target.to_string());
+                prop_assert_eq!(words.up, up);
+            }
+        }
+    }
+}

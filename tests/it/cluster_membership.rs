@@ -1,0 +1,140 @@
+//! Who is alive, with real sockets on loopback. The schedules of deaths, cuts and losses are in
+//! virtual time, beside the code in `src/cluster/gossip`; here it is proved that the sockets, the
+//! timers and the couriers around it do their part.
+
+use std::time::Duration;
+
+use goavail::cluster::{Cluster, ClusterError, ClusterEvent};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::cluster_net::{Agent, KEY, Net, in_time, target, targets};
+
+async fn start(net: Net, number: u8, key: Option<&str>) -> Agent {
+    Agent::start(&net.config(number, 3, key)).await
+}
+
+#[tokio::test]
+async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
+    for key in [None, Some(KEY)] {
+        let net = Net::new();
+        let (mut one, mut two) = tokio::join!(start(net, 0, key), start(net, 1, key));
+        assert!(!one.wait_alive(net.agent(1), true).await, "not as a Go agent");
+        let mut three = start(net, 2, key).await;
+        for agent in [&mut one, &mut two] {
+            agent.wait_alive(net.agent(2), true).await;
+        }
+        three.wait_alive(net.agent(0), true).await;
+        in_time(three.cluster.leave()).await;
+        for agent in [&mut one, &mut two] {
+            let noticed = agent.wait_alive(net.agent(2), false);
+            // A death is believed after 20 s or so.
+            assert!(timeout(Duration::from_secs(3), noticed).await.is_ok(), "key {key:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_restarted_is_told_at_once_what_stands() {
+    let net = Net::new();
+    let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
+    one.wait_alive(net.agent(1), true).await;
+    one.cluster.announce([(target(1), false)]);
+    two.wait_vote(net.agent(0)).await;
+    two.kill(net.agent(1)).await;
+    let mut two = start(net, 1, Some(KEY)).await;
+    let told = async {
+        assert_eq!(two.wait_vote(net.agent(0)).await, (target(1), false, true));
+    };
+    // It is repeated every 10 s anyway; within half of that it was the return that did it.
+    timeout(Duration::from_secs(5), told).await.expect("within 5 s");
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_is_noticed_and_its_return_too() {
+    let net = Net::new();
+    let (mut one, two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
+    one.wait_alive(net.agent(1), true).await;
+    two.kill(net.agent(1)).await;
+    let noticed = one.wait_alive(net.agent(1), false);
+    timeout(Duration::from_secs(40), noticed).await.expect("within 40 s");
+    let _two = start(net, 1, Some(KEY)).await;
+    let back = one.wait_alive(net.agent(1), true);
+    timeout(Duration::from_secs(10), back).await.expect("within 10 s");
+}
+
+#[tokio::test]
+async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
+    let net = Net::new();
+    let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
+    let odd = start(net, 2, Some("another key here")).await;
+    odd.cluster.announce([(target(1), false)]);
+    one.wait_alive(net.agent(1), true).await;
+    two.wait_alive(net.agent(0), true).await;
+    let refused = |agent: &Agent| agent.cluster.counts().get(&(None, "refused")).copied();
+    in_time(async {
+        while refused(&one).is_none() || refused(&two).is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    one.cluster.announce([(target(2), true)]);
+    assert_eq!(two.wait_vote(net.agent(0)).await, (target(2), true, true));
+    let odd_seen = async {
+        one.wait(|event| match event {
+            ClusterEvent::Peer { peer, .. } | ClusterEvent::Vote { peer, .. } => {
+                (peer == net.agent(2)).then_some(())
+            }
+        })
+        .await;
+    };
+    assert!(timeout(Duration::from_secs(3), odd_seen).await.is_err(), "it is never heard");
+}
+
+#[tokio::test]
+async fn garbage_on_the_gossip_port_is_dropped() {
+    let net = Net::new();
+    let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let gossip = std::net::SocketAddr::new(net.agent(0).ip(), 7946);
+    for number in 0..20_000_u32 {
+        let bytes = number.to_be_bytes().repeat(1 + number as usize % 300);
+        let _ = socket.send_to(&bytes, gossip).await;
+    }
+    one.wait_alive(net.agent(1), true).await;
+    two.wait_alive(net.agent(0), true).await;
+    let ended = timeout(Duration::from_millis(100), one.cluster.failed()).await;
+    assert!(ended.is_err(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_another_process_holds_is_one_clear_error() {
+    let net = Net::new();
+    let (sender, _events) = mpsc::channel(1);
+    let config = net.config(0, 2, None);
+    let udp = std::net::SocketAddr::new(net.agent(0).ip(), 7946);
+    let held = TcpListener::bind(net.agent(0)).await.unwrap();
+    let refused = Cluster::start(&config, targets(), sender.clone()).await.unwrap_err();
+    assert_eq!(refused.to_string(), format!("cannot listen for votes on {}", net.agent(0)));
+    drop(held);
+    let held = UdpSocket::bind(udp).await.unwrap();
+    let refused = Cluster::start(&config, targets(), sender.clone()).await.unwrap_err();
+    assert_eq!(refused.to_string(), format!("cannot listen for gossip on {udp}"));
+    assert!(matches!(refused, ClusterError::Bind { .. }));
+    drop(held);
+    assert!(Cluster::start(&config, targets(), sender).await.is_ok(), "nothing was left behind");
+}
+
+/// What the sockets hold after a standstill was said long ago. Virtual time, so that it stands still
+/// on demand.
+#[tokio::test(start_paused = true)]
+async fn after_a_standstill_peers_count_again_once_they_are_heard_again() {
+    let net = Net::new();
+    let (mut one, _two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
+    one.wait_alive(net.agent(1), true).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    one.wait_alive(net.agent(1), false).await;
+    let back = one.wait_alive(net.agent(1), true);
+    timeout(Duration::from_secs(10), back).await.expect("within 10 s");
+}

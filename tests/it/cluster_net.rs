@@ -1,0 +1,152 @@
+//! Agents' cluster parts on loopback, for the tests of votes and membership: each test has
+//! addresses of its own, as all agents of a cluster gossip on one port.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use goavail::cluster::{Cluster, ClusterEvent};
+use goavail::config::ClusterConfig;
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Generous: no test waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The key of most tests.
+pub(crate) const KEY: &str = "1234567891012345";
+
+/// The addresses of one test's agents, at most 8.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Net {
+    octets: [u8; 3],
+}
+
+impl Net {
+    /// Addresses in 127.0.0.0/8 that no other test uses, in this process or another.
+    pub(crate) fn new() -> Self {
+        static TESTS: AtomicU8 = AtomicU8::new(0);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        Self { octets: [high, low, TESTS.fetch_add(8, Ordering::Relaxed)] }
+    }
+
+    /// Where agent `number` takes votes.
+    pub(crate) fn agent(self, number: u8) -> SocketAddr {
+        let [high, low, test] = self.octets;
+        SocketAddr::from(([127, high, low, test + number], 8081))
+    }
+
+    /// The configuration of agent `number` among agents 0 to `agents - 1`.
+    pub(crate) fn config(self, number: u8, agents: u8, key: Option<&str>) -> ClusterConfig {
+        ClusterConfig {
+            local_addr: self.agent(number),
+            peers: (0..agents).filter(|&n| n != number).map(|n| self.agent(n)).collect(),
+            members_port: 7946,
+            min_peers_agree: 1,
+            crypto_key: key.map(SecretString::from),
+            require_signed: false,
+        }
+    }
+}
+
+/// A target of every agent here if `number` is under 100.
+pub(crate) fn target(number: u8) -> IpAddr {
+    IpAddr::from([203, 0, 113, number])
+}
+
+pub(crate) fn targets() -> impl Iterator<Item = IpAddr> {
+    (0..100).map(target)
+}
+
+/// A running cluster part and what it has to say.
+pub(crate) struct Agent {
+    pub(crate) cluster: Cluster,
+    pub(crate) events: mpsc::Receiver<ClusterEvent>,
+}
+
+impl Agent {
+    pub(crate) async fn start(config: &ClusterConfig) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let cluster = Cluster::start(config, targets(), sender).await.expect("it starts");
+        Self { cluster, events }
+    }
+
+    /// Ends it without a farewell, as `kill -9` does, and waits until its ports are free.
+    pub(crate) async fn kill(self, address: SocketAddr) {
+        drop(self);
+        let gossip = SocketAddr::new(address.ip(), 7946);
+        let free = async {
+            while TcpListener::bind(address).await.is_err()
+                || UdpSocket::bind(gossip).await.is_err()
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        in_time(free).await;
+    }
+
+    /// Waits for an event that `wanted` picks; the others are passed over.
+    pub(crate) async fn wait<T>(&mut self, wanted: impl Fn(ClusterEvent) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("the cluster ended");
+                if let Some(found) = wanted(event) {
+                    return found;
+                }
+            }
+        };
+        in_time(found).await
+    }
+
+    /// Waits until `peer` is alive or not; says whether as a Go agent.
+    pub(crate) async fn wait_alive(&mut self, peer: SocketAddr, want: bool) -> bool {
+        self.wait(|event| match event {
+            ClusterEvent::Peer { peer: p, alive, go } => (p == peer && alive == want).then_some(go),
+            ClusterEvent::Vote { .. } => None,
+        })
+        .await
+    }
+
+    /// Waits for a vote of `peer`: on what, whether up, whether signed.
+    pub(crate) async fn wait_vote(&mut self, peer: SocketAddr) -> (IpAddr, bool, bool) {
+        self.wait(|event| match event {
+            ClusterEvent::Vote { peer: p, target, up, signed } => {
+                (p == peer).then_some((target, up, signed))
+            }
+            ClusterEvent::Peer { .. } => None,
+        })
+        .await
+    }
+}
+
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("did not happen in time")
+}
+
+/// Sends `request` as it is and returns all that comes back until the other side closes.
+pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    // The other side may have closed before it read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = in_time(stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A POST of `body` to `/`, after which the connection is closed.
+pub(crate) fn post(body: &[u8], more: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// The status of an answer; 0 if there is none.
+pub(crate) fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}

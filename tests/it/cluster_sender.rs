@@ -1,0 +1,317 @@
+//! How this agent's votes reach its peers: what goes over the wire, how often, and what a peer that
+//! is slow, absent or a Go agent does to that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use goavail::cluster::seal::Seal;
+use goavail::cluster::{Cluster, ClusterEvent, wire};
+use secrecy::SecretString;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::cluster_net::{Agent, KEY, Net, exchange, in_time, post, status, target};
+
+/// Votes on the first `count` targets, all `up` or down.
+fn votes(count: u8, up: bool) -> Vec<(IpAddr, bool)> {
+    (0..count).map(|number| (target(number), up)).collect()
+}
+
+/// Reads one request from `stream`: its head and its body; `None` at the end.
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if body.len() >= length?.parse().ok()? {
+                return Some((head.to_owned(), body.to_owned()));
+            }
+        }
+        // Byte by byte, as the next request may follow at once.
+        let byte = stream.read_u8().await.ok()?;
+        bytes.push(byte);
+    }
+}
+
+/// A peer that answers each vote with `answer`, after `pause`, and passes it on.
+fn peer(
+    listener: TcpListener,
+    answer: &'static str,
+    pause: Duration,
+) -> mpsc::UnboundedReceiver<(String, String)> {
+    let (sender, seen) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                while let Some(vote) = request(&mut stream).await {
+                    let _ = sender.send(vote);
+                    sleep(pause).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    if answer.contains("close") {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    seen
+}
+
+const OURS: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const GO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Section 4.1 of the study of the Go agent.
+#[tokio::test]
+async fn a_vote_has_the_bytes_of_a_go_agents() {
+    let net = Net::new();
+    let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
+    let agent = Agent::start(&net.config(0, 2, None)).await;
+    agent.cluster.announce([(target(2), false)]);
+    let (head, body) = in_time(seen.recv()).await.unwrap();
+    let (local, remote) = (net.agent(0), net.agent(1));
+    let want = format!(r#"{{"Peer":"{local}","IPAddress":"203.0.113.2","Live":false}}"#);
+    assert_eq!(body, want);
+    let lines: Vec<_> = head.lines().collect();
+    assert_eq!(lines[0], "POST / HTTP/1.1");
+    for line in [
+        format!("Host: {remote}"),
+        "Content-Type: application/json".to_owned(),
+        format!("Content-Length: {}", want.len()),
+    ] {
+        assert!(lines.contains(&line.as_str()), "{line} in {head}");
+    }
+    assert!(!head.contains("oavail-"), "no signature without a key: {head}");
+}
+
+#[tokio::test]
+async fn with_a_key_a_vote_is_hidden_and_signed() {
+    let net = Net::new();
+    let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
+    let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
+    agent.cluster.announce([(target(2), true)]);
+    let (head, body) = in_time(seen.recv()).await.unwrap();
+    let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+    let words = wire::decode(Some(&seal), body.as_bytes()).unwrap();
+    assert_eq!(
+        (words.peer, words.target, words.up),
+        (net.agent(0).to_string(), "203.0.113.2".to_owned(), true)
+    );
+    let at = signed_at(&seal, &head, &body);
+    assert!(goavail::cluster::clock::unix_millis().abs_diff(at) < 10_000);
+}
+
+/// The Go agent stops telling at the first peer that is unreachable, and waits for ever for one
+/// that does not answer.
+#[tokio::test]
+async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
+    let net = Net::new();
+    let silent = TcpListener::bind(net.agent(2)).await.unwrap();
+    let mut seen = peer(TcpListener::bind(net.agent(3)).await.unwrap(), OURS, Duration::ZERO);
+    let agent = Agent::start(&net.config(0, 4, None)).await;
+    agent.cluster.announce(votes(3, false));
+    let told = async {
+        for _ in 0..3 {
+            seen.recv().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(1), told).await.expect("within a second");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_peer_that_comes_later_is_told_what_stands_by_then() {
+    let net = Net::new();
+    let agent = Agent::start(&net.config(0, 2, None)).await;
+    agent.cluster.announce(votes(2, false));
+    // Refused at least once.
+    let failed =
+        |agent: &Agent| agent.cluster.counts().contains_key(&(Some(net.agent(1)), "failed"));
+    in_time(async {
+        while !failed(&agent) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    agent.cluster.announce([(target(1), true)]);
+    let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
+    let (_, body) = in_time(seen.recv()).await.unwrap();
+    assert!(body.contains(r#""203.0.113.1","Live":true"#), "only what stands: {body}");
+}
+
+#[tokio::test]
+async fn a_peer_that_may_be_a_go_agent_is_told_once_even_if_its_answer_takes_long() {
+    let net = Net::new();
+    // A Go agent answers when its DNS calls are over.
+    let slow = Duration::from_secs(3);
+    let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, slow);
+    let agent = Agent::start(&net.config(0, 2, None)).await;
+    agent.cluster.announce(votes(2, false));
+    let mut bodies = Vec::new();
+    // Longer than the repetition to a peer of our kind.
+    let listen = async {
+        while let Some((_, body)) = seen.recv().await {
+            bodies.push(body);
+        }
+    };
+    assert!(timeout(Duration::from_secs(13), listen).await.is_err());
+    bodies.sort();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    let counts = agent.cluster.counts();
+    assert_eq!(counts.get(&(Some(net.agent(1)), "unanswered")), Some(&2), "{counts:?}");
+}
+
+#[tokio::test]
+async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
+    let net = Net::new();
+    let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
+    one.cluster.announce([(target(1), false)]);
+    assert_eq!(other.wait_vote(net.agent(0)).await, (target(1), false, true));
+    // Being known as one of ours, which happens meanwhile, may make it be told once more.
+    other.wait_alive(net.agent(0), true).await;
+    while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
+    for round in 0..2 {
+        let again = timeout(Duration::from_secs(12), other.wait_vote(net.agent(0))).await;
+        assert_eq!(again, Ok((target(1), false, true)), "round {round}");
+    }
+}
+
+async fn start(net: Net, number: u8, agents: u8, key: Option<&str>) -> Agent {
+    Agent::start(&net.config(number, agents, key)).await
+}
+
+/// Signed votes must arrive in order; a thousand of them are no flood.
+#[tokio::test]
+async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
+    let net = Net::new();
+    let all: Vec<IpAddr> =
+        (0..1000_u32).map(|n| IpAddr::from((0xC612_0000 + n).to_be_bytes())).collect();
+    let begin = async |number| {
+        let (sender, events) = mpsc::channel(64);
+        let config = net.config(number, 2, Some(KEY));
+        let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
+        Agent { cluster, events }
+    };
+    let one = begin(0).await;
+    let mut other = begin(1).await;
+    other.wait_alive(net.agent(0), true).await;
+    one.cluster.announce(all.iter().map(|&target| (target, false)));
+    let mut heard = BTreeSet::new();
+    let everything = async {
+        while heard.len() < all.len() {
+            heard.insert(other.wait_vote(net.agent(0)).await.0);
+        }
+    };
+    timeout(Duration::from_secs(10), everything).await.expect("within 10 s");
+    let counts: BTreeMap<_, _> = other.cluster.counts();
+    assert!(counts.keys().all(|(_, outcome)| *outcome != "refused"), "{counts:?}");
+    let at_once = one.cluster.counts();
+    assert_eq!(at_once.get(&(Some(net.agent(1)), "failed")), None, "{at_once:?}");
+}
+
+/// The signature of a vote, as its time.
+fn signed_at(seal: &Seal, head: &str, body: &str) -> u64 {
+    let header = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
+    });
+    seal.verify(header.expect("a signature"), body.as_bytes()).expect("ours")
+}
+
+/// Waiting for each answer, a thousand votes would take 200 s to get there.
+#[tokio::test]
+async fn a_thousand_votes_reach_a_peer_200_ms_away_within_ten_seconds() {
+    let net = Net::new();
+    let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+    let all: Vec<IpAddr> =
+        (0..1000_u32).map(|n| IpAddr::from((0xC612_0000 + n).to_be_bytes())).collect();
+    let (sender, _events) = mpsc::channel(64);
+    let config = net.config(0, 2, Some(KEY));
+    let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
+    // A signature makes it known as one of our kind.
+    let body = wire::encode(Some(&seal), net.agent(1), all[0], true).unwrap();
+    let signature = seal.sign(goavail::cluster::clock::unix_millis(), &body);
+    let vote = post(&body, &format!("Goavail-Signature: {signature}\r\n"));
+    assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
+
+    let listener = TcpListener::bind(net.agent(1)).await.unwrap();
+    cluster.announce(all.iter().map(|&target| (target, false)));
+    let (mut reader, mut writer) = in_time(listener.accept()).await.unwrap().0.into_split();
+    let (arrived, mut on_their_way) = mpsc::unbounded_channel();
+    let answers = tokio::spawn(async move {
+        while let Some(at) = on_their_way.recv().await {
+            tokio::time::sleep_until(at).await;
+            writer.write_all(OURS.as_bytes()).await.unwrap();
+        }
+    });
+    let mut arrivals = BTreeSet::new();
+    let mut last = 0;
+    let everything = async {
+        let mut reader = BufReader::new(&mut reader);
+        while arrivals.len() < all.len() {
+            let (head, body) = request(&mut reader).await.expect("one connection does it all");
+            let at = signed_at(&seal, &head, &body);
+            assert!(at > last, "signed later than the one before");
+            last = at;
+            arrivals.insert(wire::decode(Some(&seal), body.as_bytes()).unwrap().target);
+            #[expect(clippy::disallowed_methods, reason = "the test plays the network's delay")]
+            let answer_at = tokio::time::Instant::now() + Duration::from_millis(200);
+            arrived.send(answer_at).unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), everything).await.expect("within 10 s");
+    answers.abort();
+}
+
+/// What a Go agent's peers see of it: one vote, no gossip; then its port closes.
+#[tokio::test]
+async fn a_go_agent_counts_while_its_port_is_open() {
+    let net = Net::new();
+    let mut agent = start(net, 0, 2, None).await;
+    let go = net.agent(1);
+    let listener = TcpListener::bind(go).await.unwrap();
+    let body = format!(r#"{{"Peer":"{go}","IPAddress":"203.0.113.1","Live":false}}"#);
+    assert_eq!(status(&exchange(net.agent(0), &post(body.as_bytes(), "")).await), 200);
+    assert_eq!(agent.wait_vote(go).await, (target(1), false, false));
+    assert!(agent.wait_alive(go, true).await, "as a Go agent");
+    drop(listener);
+    assert!(agent.wait_alive(go, false).await, "as a Go agent");
+}
+
+#[tokio::test]
+async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
+    let net = Net::new();
+    let mut seen = peer(TcpListener::bind(net.agent(2)).await.unwrap(), GO, Duration::ZERO);
+    let mut agent = start(net, 0, 2, None).await;
+    agent.cluster.announce([(target(1), false)]);
+    let from = |peer: SocketAddr, target: &str| {
+        format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":false}}"#).into_bytes()
+    };
+    let ask = async |body: Vec<u8>| status(&exchange(net.agent(0), &post(&body, "")).await);
+    assert_eq!(ask(from(net.agent(1), "203.0.113.1")).await, 200);
+    let new = "198.51.100.7".parse().unwrap();
+    agent.cluster.reload([net.agent(2)], [new]).await;
+    let (_, told) = in_time(seen.recv()).await.unwrap();
+    assert!(told.contains("203.0.113.1"), "a new peer is told what stands: {told}");
+    let cases = [
+        ("a peer that was let go", net.agent(1), "198.51.100.7", 403),
+        ("a target that was let go", net.agent(2), "203.0.113.1", 404),
+        ("new ones", net.agent(2), "198.51.100.7", 200),
+    ];
+    for (name, peer, target, want) in cases {
+        assert_eq!(ask(from(peer, target)).await, want, "{name}");
+    }
+    let heard = agent.wait(|event| match event {
+        ClusterEvent::Vote { peer, target, .. } => (peer == net.agent(2)).then_some(target),
+        ClusterEvent::Peer { .. } => None,
+    });
+    assert_eq!(heard.await, new);
+    let ended = timeout(Duration::from_millis(300), agent.cluster.failed()).await;
+    assert!(ended.is_err(), "a courier that was let go is no failure: {ended:?}");
+}
