@@ -4,3 +4,4 @@ pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod notify;
