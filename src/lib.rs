@@ -9,6 +9,7 @@ pub mod engine;
 pub mod http;
 pub mod log;
 pub mod monitor;
+pub mod notify;
 pub mod probe;
 pub mod serve;
 

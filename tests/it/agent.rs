@@ -328,8 +328,9 @@ mod proofs {
 
     #[test]
     fn a_signal_arrives_each_line_is_seen_once_and_the_exit_code_is_told() {
-        let script = "trap 'cat goavail.toml >&2; echo >&2' HUP; trap 'exit 3' TERM; echo '{\"n\":1}' >&2; \
-                      echo up >&2; while :; do read line < fifo; done";
+        let script = "trap 'cat goavail.toml >&2; echo >&2' HUP; trap 'exit 3' TERM; \
+                      exec 3<>fifo; echo '{\"n\":1}' >&2; echo up >&2; \
+                      while :; do read line <&3; done";
         let setup = Setup::of("sh", "", Within::Here).args(["-c", script]);
         let fifo = setup.folder().join("fifo");
         make_fifo(&fifo);

@@ -14,3 +14,4 @@ mod moto;
 mod proxy;
 mod route53;
 mod serve;
+mod notify;

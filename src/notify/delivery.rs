@@ -1,0 +1,311 @@
+//! Getting notices to one channel: gathered for a moment, sent in order, tried again, dropped.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::Notice;
+use super::grouping::Waiting;
+
+/// How long a channel may ask to be left alone. What would have to wait longer is dropped, for it
+/// would be old news by then.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// How notices are gathered and how often they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// From the first notice of a message to its being sent: others may join it meanwhile.
+    pub window: Duration,
+    /// How often a message is tried in all; at least once.
+    pub tries: u32,
+    /// Before the second try. Each further wait is twice as long, and every one is jittered by
+    /// ± 50 %, so that agents do not knock in step.
+    pub first_wait: Duration,
+}
+
+impl Default for Pace {
+    /// One second, five tries, about 1 + 2 + 4 + 8 s between them.
+    fn default() -> Self {
+        let second = Duration::from_secs(1);
+        Self { window: second, tries: 5, first_wait: second }
+    }
+}
+
+/// Why a channel did not take a notice. Nothing in it holds the channel's URL.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PostError {
+    /// It said no, and would again.
+    #[error("{0}")]
+    Refused(String),
+    /// It may take it later.
+    #[error("{why}")]
+    Later {
+        /// What went wrong.
+        why: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Something that takes notices, one at a time.
+pub(super) trait Channel: Send + Sync + 'static {
+    /// What it is called in log lines.
+    fn name(&self) -> &'static str;
+
+    /// Makes one attempt, which ends by itself.
+    fn post(&self, notice: &Notice) -> impl Future<Output = Result<(), PostError>> + Send;
+}
+
+/// Delivers what comes into `inbox` until that is closed and empty, or until told to give up.
+pub(super) async fn work(
+    channel: impl Channel,
+    mut inbox: mpsc::Receiver<Notice>,
+    mut give_up: watch::Receiver<bool>,
+    pace: Pace,
+) {
+    let mut waiting = Waiting::new(pace.window);
+    let mut unsent = VecDeque::new();
+    tokio::select! {
+        biased;
+        // An error means that nobody is left to tell us, so there is nothing to wait for.
+        Ok(_) = give_up.wait_for(|told| *told) => {}
+        () = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace) => {}
+    }
+    while let Ok(notice) = inbox.try_recv() {
+        admit(&channel, &mut waiting, notice);
+    }
+    for notice in unsent.into_iter().chain(waiting.take()) {
+        log_dropped(channel.name(), &notice, "the agent is ending");
+    }
+}
+
+/// The loop of [`work`]; what it leaves behind when it is dropped is in `unsent` and `waiting`.
+async fn deliver(
+    channel: &impl Channel,
+    inbox: &mut mpsc::Receiver<Notice>,
+    waiting: &mut Waiting,
+    unsent: &mut VecDeque<Notice>,
+    pace: Pace,
+) {
+    loop {
+        if waiting.is_empty() {
+            let Some(notice) = inbox.recv().await else { return };
+            admit(channel, waiting, notice);
+        }
+        // While the inbox is open this is the whole window; once it is closed nobody can join.
+        let joining = async {
+            while let Some(notice) = inbox.recv().await {
+                admit(channel, waiting, notice);
+            }
+        };
+        let _ = tokio::time::timeout(pace.window, joining).await;
+        *unsent = waiting.take();
+        while let Some(notice) = unsent.front() {
+            let sending = send(channel, notice, pace);
+            beside(sending, inbox, |late| admit(channel, waiting, late)).await;
+            unsent.pop_front();
+        }
+    }
+}
+
+/// Runs `work` to its end and meanwhile hands on what comes, so that the queue does not fill up.
+async fn beside<T>(
+    work: impl Future<Output = T>,
+    inbox: &mut mpsc::Receiver<Notice>,
+    mut take: impl FnMut(Notice),
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            notice = inbox.recv(), if open => match notice {
+                Some(notice) => take(notice),
+                None => open = false,
+            },
+        }
+    }
+}
+
+fn admit(channel: &impl Channel, waiting: &mut Waiting, notice: Notice) {
+    if let Some(gone) = waiting.add(notice) {
+        log_dropped(channel.name(), &gone, "too many wait to be sent");
+    }
+}
+
+/// Tries until the channel has taken the notice or there is no point in trying on.
+async fn send(channel: &impl Channel, notice: &Notice, pace: Pace) {
+    let mut backoff = pace.first_wait;
+    let mut tries_left = pace.tries;
+    loop {
+        tries_left = tries_left.saturating_sub(1);
+        let (why, retry_after) = match channel.post(notice).await {
+            Ok(()) => return tracing::debug!(channel = channel.name(), "notice sent"),
+            Err(PostError::Refused(why)) => return log_dropped(channel.name(), notice, &why),
+            Err(PostError::Later { why, retry_after }) => (why, retry_after),
+        };
+        let wait =
+            backoff.mul_f64(rand::random_range(0.5..=1.5)).max(retry_after.unwrap_or_default());
+        if tries_left == 0 || wait > LONGEST_WAIT {
+            return log_dropped(channel.name(), notice, &why);
+        }
+        tracing::info!(channel = channel.name(), why, ?wait, "notice not sent yet");
+        tokio::time::sleep(wait).await;
+        backoff *= 2;
+    }
+}
+
+/// Says that a notice is lost, and which.
+pub(super) fn log_dropped(channel: &str, notice: &Notice, why: &str) {
+    tracing::warn!(channel, why, notice = notice.text(), "notice dropped");
+}
+
+#[cfg(test)]
+mod tests {
+    //! All in virtual time: the clock is paused and jumps to the next timer.
+
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::notify::NoticeKind::{self, Isolated, Restored, Withdrawn};
+    use crate::notify::tests::notice;
+
+    /// A channel that answers as its script says and remembers who came when.
+    #[derive(Clone)]
+    struct Scripted {
+        answers: Arc<Mutex<VecDeque<Answer>>>,
+        posts: Arc<Mutex<Vec<(Duration, NoticeKind, usize)>>>,
+        started: Instant,
+    }
+
+    enum Answer {
+        Fail(Option<u64>),
+        Refuse,
+        Hang,
+    }
+
+    impl Channel for Scripted {
+        fn name(&self) -> &'static str {
+            "scripted"
+        }
+
+        async fn post(&self, notice: &Notice) -> Result<(), PostError> {
+            let post = (self.started.elapsed(), notice.kind, notice.targets.len());
+            self.posts.lock().unwrap().push(post);
+            let answer = self.answers.lock().unwrap().pop_front();
+            match answer {
+                None => Ok(()),
+                Some(Answer::Refuse) => Err(PostError::Refused("no".into())),
+                Some(Answer::Hang) => std::future::pending().await,
+                Some(Answer::Fail(seconds)) => {
+                    let retry_after = seconds.map(Duration::from_secs);
+                    Err(PostError::Later { why: "down".into(), retry_after })
+                }
+            }
+        }
+    }
+
+    struct Bench {
+        queue: mpsc::Sender<Notice>,
+        give_up: watch::Sender<bool>,
+        scripted: Scripted,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the paused clock")]
+    fn bench(answers: impl IntoIterator<Item = Answer>) -> Bench {
+        let scripted = Scripted {
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            posts: Arc::default(),
+            started: Instant::now(),
+        };
+        let (queue, inbox) = mpsc::channel(1_000);
+        let give_up = watch::Sender::new(false);
+        let worker = work(scripted.clone(), inbox, give_up.subscribe(), Pace::default());
+        Bench { queue, give_up, scripted, task: tokio::spawn(worker) }
+    }
+
+    impl Bench {
+        /// Closes the queue, lets the worker finish and returns what was posted.
+        async fn posts(self) -> Vec<(Duration, NoticeKind, usize)> {
+            drop(self.queue);
+            self.task.await.unwrap();
+            self.scripted.posts.lock().unwrap().clone()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_within_a_second_is_one_message_and_order_is_kept() {
+        let bench = bench([]);
+        for n in 0..100 {
+            bench.queue.send(notice(Withdrawn, &[n])).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(9)).await;
+        }
+        bench.queue.send(notice(Restored, &[7])).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let posts = bench.posts().await;
+        let second = Duration::from_secs(1);
+        assert_eq!(posts, [(second, Withdrawn, 100), (second, Restored, 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_queue_is_sent_at_once() {
+        let bench = bench([]);
+        bench.queue.send(notice(Isolated, &[])).await.unwrap();
+        assert_eq!(bench.posts().await, [(Duration::ZERO, Isolated, 0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_channel_is_tried_five_times_with_growing_waits_and_then_the_next_one_goes() {
+        let bench = bench((0..5).map(|_| Answer::Fail(None)));
+        bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+        bench.queue.send(notice(Restored, &[2])).await.unwrap();
+        let posts = bench.posts().await;
+        let kinds: Vec<NoticeKind> = posts.iter().map(|post| post.1).collect();
+        assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Withdrawn, Withdrawn, Restored]);
+        for (step, expected) in [1.0, 2.0, 4.0, 8.0].into_iter().enumerate() {
+            let wait = posts[step + 1].0.checked_sub(posts[step].0).unwrap().as_secs_f64();
+            assert!((expected * 0.49..=expected * 1.51).contains(&wait), "wait {step}: {wait} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_is_obeyed_up_to_five_minutes() {
+        for (seconds, tries) in [(30, 2), (300, 2), (301, 1)] {
+            let bench = bench([Answer::Fail(Some(seconds))]);
+            bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+            let posts = bench.posts().await;
+            assert_eq!(posts.len(), tries, "Retry-After: {seconds}");
+            let last = posts[tries - 1].0;
+            let due = if tries == 2 { Duration::from_secs(seconds) } else { Duration::ZERO };
+            assert!(last >= due && last < due + Duration::from_secs(1), "{seconds}: {last:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_not_tried_again() {
+        let bench = bench([Answer::Refuse]);
+        bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+        assert_eq!(bench.posts().await.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_channel_hangs_its_queue_is_emptied_and_giving_up_ends_it() {
+        let bench = bench([Answer::Hang]);
+        bench.queue.send(notice(Isolated, &[])).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for n in 1..5_000 {
+            let mut next = notice(Isolated, &[]);
+            next.at += Duration::from_secs(n * 10);
+            bench.queue.send(next).await.unwrap(); // would wait for ever if nobody received
+        }
+        bench.give_up.send_replace(true);
+        bench.task.await.unwrap();
+        assert_eq!(bench.scripted.posts.lock().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! What waits to be sent, with the notices of one kind about several addresses made into one.
+
+use std::collections::{HashSet, VecDeque};
+use std::mem;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Evidence, Notice};
+
+/// How many messages may wait. When a channel is that far behind, its oldest news is dropped.
+pub(super) const LONGEST: usize = 100;
+
+/// The messages that wait, oldest first.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Notices whose times lie no further apart than this are made one.
+    window: Duration,
+    groups: VecDeque<Group>,
+}
+
+/// A notice that may have been made of several.
+#[derive(Debug)]
+struct Group {
+    notice: Notice,
+    /// The addresses in `notice.targets`.
+    members: HashSet<IpAddr>,
+}
+
+impl Waiting {
+    /// Nothing waits yet.
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, groups: VecDeque::new() }
+    }
+
+    /// Takes a notice in; returns the notice that had to go for it, if any.
+    ///
+    /// It joins a waiting one if no reader is misled by that: one of the same kind about other
+    /// addresses, with nothing between the two that is about the same addresses or the agent.
+    #[must_use]
+    pub(super) fn add(&mut self, notice: Notice) -> Option<Notice> {
+        let window = self.window;
+        for group in self.groups.iter_mut().rev() {
+            if group.is_alike(&notice, window) {
+                group.join(notice);
+                return None;
+            }
+            if group.members.is_empty() || !group.is_disjoint(&notice) {
+                break;
+            }
+        }
+        let members = notice.targets.iter().copied().collect();
+        self.groups.push_back(Group { notice, members });
+        let too_many = self.groups.len() > LONGEST;
+        if too_many { self.groups.pop_front().map(|group| group.notice) } else { None }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// All that waits, oldest first; from then on nothing does.
+    pub(super) fn take(&mut self) -> VecDeque<Notice> {
+        mem::take(&mut self.groups).into_iter().map(|group| group.notice).collect()
+    }
+}
+
+impl Group {
+    fn is_disjoint(&self, notice: &Notice) -> bool {
+        !notice.targets.iter().any(|target| self.members.contains(target))
+    }
+
+    fn is_alike(&self, notice: &Notice, window: Duration) -> bool {
+        let word = |notice: &Notice| {
+            (notice.kind, notice.dry_run, notice.agent.clone(), notice.reason.clone())
+        };
+        let apart = notice.at.duration_since(self.notice.at).unwrap_or_else(|e| e.duration());
+        !self.members.is_empty()
+            && !notice.targets.is_empty()
+            && apart <= window
+            && word(&self.notice) == word(notice)
+            && self.is_disjoint(notice)
+    }
+
+    /// Makes `other` part of this; the time stays that of the first.
+    fn join(&mut self, other: Notice) {
+        let own = &mut self.notice;
+        for target in other.targets {
+            if self.members.insert(target) {
+                own.targets.push(target);
+            }
+        }
+        for name in other.names {
+            if !own.names.contains(&name) {
+                own.names.push(name);
+            }
+        }
+        if let (Some(detail), Some(other)) = (&mut own.detail, other.detail) {
+            let more = " (and others)";
+            if *detail != other && !detail.ends_with(more) {
+                detail.push_str(more);
+            }
+        }
+        own.evidence = mem::take(&mut own.evidence).and(&other.evidence);
+    }
+}
+
+impl Evidence {
+    /// What both show.
+    fn and(self, other: &Self) -> Self {
+        Self {
+            losses: self.losses.zip(other.losses).map(|(one, two)| one.min(two)),
+            replies: self.replies.zip(other.replies).map(|(one, two)| one.min(two)),
+            votes: self.votes.into_iter().filter(|vote| other.votes.contains(vote)).collect(),
+            since_last_reply: self
+                .since_last_reply
+                .zip(other.since_last_reply)
+                .map(|(one, two)| one.min(two)),
+            took: self.took.zip(other.took).map(|(one, two)| one.max(two)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::NoticeKind::{Isolated, Refused, Restored, Withdrawn};
+    use crate::notify::tests::notice;
+
+    const WINDOW: Duration = Duration::from_secs(1);
+
+    /// The kinds and addresses that would be sent, in order.
+    fn sent(notices: impl IntoIterator<Item = Notice>) -> Vec<String> {
+        let mut waiting = Waiting::new(WINDOW);
+        for notice in notices {
+            assert_eq!(waiting.add(notice), None);
+        }
+        let line = |notice: Notice| {
+            let last = |target: &IpAddr| target.to_string().rsplit('.').next().unwrap().to_owned();
+            let targets: Vec<_> = notice.targets.iter().map(last).collect();
+            format!("{} {}", notice.kind.word(), targets.join(" "))
+        };
+        waiting.take().into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn notices_of_one_kind_about_different_addresses_become_one() {
+        let hundred = (0..100).map(|n| notice(Withdrawn, &[n]));
+        assert_eq!(sent(hundred).len(), 1);
+        let cases = [
+            ("kinds stay apart", sent([notice(Withdrawn, &[1]), notice(Restored, &[2])]), 2),
+            ("the agent's own do too", sent([notice(Isolated, &[]), notice(Isolated, &[])]), 2),
+        ];
+        for (name, sent, count) in cases {
+            assert_eq!(sent.len(), count, "{name}: {sent:?}");
+        }
+        let mut other = notice(Refused, &[2]);
+        other.reason = Some("floor".into());
+        assert_eq!(sent([notice(Refused, &[1]), other]).len(), 2, "reasons stay apart");
+        let mut late = notice(Withdrawn, &[2]);
+        late.at += WINDOW + Duration::from_millis(1);
+        assert_eq!(sent([notice(Withdrawn, &[1]), late]).len(), 2, "so do different seconds");
+    }
+
+    #[test]
+    fn the_last_message_about_an_address_tells_the_last_that_happened_to_it() {
+        let cases: [(&str, Vec<Notice>, &[&str]); 4] = [
+            (
+                "out, back, out again are three messages",
+                vec![notice(Withdrawn, &[1]), notice(Restored, &[1]), notice(Withdrawn, &[1])],
+                &["withdrawn 1", "restored 1", "withdrawn 1"],
+            ),
+            (
+                "a withdrawal does not slip in before the address's restoration",
+                vec![notice(Withdrawn, &[2]), notice(Restored, &[1]), notice(Withdrawn, &[1])],
+                &["withdrawn 2", "restored 1", "withdrawn 1"],
+            ),
+            (
+                "what is about others in between does no harm",
+                vec![notice(Withdrawn, &[1]), notice(Restored, &[3]), notice(Withdrawn, &[2])],
+                &["withdrawn 1 2", "restored 3"],
+            ),
+            (
+                "nothing slips past a word about the agent",
+                vec![notice(Withdrawn, &[1]), notice(Isolated, &[]), notice(Withdrawn, &[2])],
+                &["withdrawn 1", "isolated ", "withdrawn 2"],
+            ),
+        ];
+        for (name, notices, want) in cases {
+            assert_eq!(sent(notices), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn joined_evidence_holds_for_each_address() {
+        let evidence = |losses, votes: &[&str], seconds| Evidence {
+            losses: Some(losses),
+            replies: None,
+            votes: votes.iter().map(ToString::to_string).collect(),
+            since_last_reply: Some(Duration::from_secs(seconds)),
+            took: Some(Duration::from_secs(seconds)),
+        };
+        let mut one = notice(Withdrawn, &[1]);
+        one.evidence = evidence(5, &["eu-1", "us-1"], 4);
+        one.detail = Some("a".into());
+        let mut two = notice(Withdrawn, &[2]);
+        two.evidence = evidence(3, &["us-1"], 9);
+        two.detail = Some("b".into());
+        two.names.push("b.example.com".into());
+        let mut waiting = Waiting::new(WINDOW);
+        for notice in [one, two] {
+            assert_eq!(waiting.add(notice), None);
+        }
+        let both = waiting.take().pop_front().unwrap();
+        let took = Some(Duration::from_secs(9));
+        assert_eq!(both.evidence, Evidence { took, ..evidence(3, &["us-1"], 4) });
+        assert_eq!(both.detail.as_deref(), Some("a (and others)"));
+        assert_eq!(both.names, ["www.example.com", "b.example.com"]);
+    }
+
+    #[test]
+    fn the_oldest_goes_when_too_many_wait() {
+        let mut waiting = Waiting::new(WINDOW);
+        let first = notice(Isolated, &[]);
+        for count in 0..=LONGEST {
+            let mut next = notice(Isolated, &[]);
+            next.at += Duration::from_secs(count as u64);
+            let gone = waiting.add(next);
+            assert_eq!(gone, (count == LONGEST).then(|| first.clone()), "notice {count}");
+        }
+        assert_eq!(waiting.take().len(), LONGEST);
+        assert!(waiting.is_empty());
+    }
+}
