@@ -25,12 +25,12 @@ pub mod votes;
 pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -113,8 +113,6 @@ pub struct Cluster {
     desk: Arc<Desk>,
     votes: watch::Sender<Arc<Votes>>,
     orders: mpsc::Sender<Order>,
-    /// Dropped to end the listener.
-    listening: Option<oneshot::Sender<()>>,
 }
 
 impl Cluster {
@@ -134,7 +132,6 @@ impl Cluster {
         let (standings, known) = watch::channel(Arc::default());
         let (orders, ordered) = mpsc::channel(8);
         let (turned, turns) = mpsc::unbounded_channel();
-        let (listening, told_to_end) = oneshot::channel();
         let office = Office {
             local,
             seal: seal.clone(),
@@ -158,13 +155,12 @@ impl Cluster {
         let tally = Arc::clone(&office.tally);
         let desk = Arc::new(Desk::new(admission, names_unsigned, clock, events, turned, tally));
         let router = votes::router(Arc::clone(&desk));
-        // Told to end, or dropped: both end it.
-        let end = told_to_end.map(|_: Result<(), _>| ());
-        tasks.spawn(named("vote listener", serve(listener, router, votes::LIMITS, end)));
+        // It ends with its task: a vote that is cut off is sent again, to others.
+        let listening = serve(listener, router, votes::LIMITS, pending());
+        tasks.spawn(named("vote listener", listening));
 
         let couriers = BTreeMap::new();
-        let mut cluster =
-            Self { tasks, couriers, office, desk, votes, orders, listening: Some(listening) };
+        let mut cluster = Self { tasks, couriers, office, desk, votes, orders };
         cluster.employ(&peers().collect());
         Ok(cluster)
     }
@@ -189,10 +185,14 @@ impl Cluster {
         targets: impl IntoIterator<Item = IpAddr>,
     ) {
         let peers: BTreeSet<_> = peers.into_iter().collect();
-        self.desk.reload(peers.iter().copied(), targets);
         self.employ(&peers);
-        // If membership has ended, `failed` says so.
-        let _ = self.orders.send(Order::Peers(peers)).await;
+        // Membership first, as it is told of a new peer's first vote once only. If it has ended,
+        // `failed` says so.
+        let (done, known) = oneshot::channel();
+        if self.orders.send(Order::Peers(peers.clone(), done)).await.is_ok() {
+            let _ = known.await;
+        }
+        self.desk.reload(peers, targets);
     }
 
     /// Has one courier for each of `peers` and no other.
@@ -239,7 +239,6 @@ impl Cluster {
             if self.orders.send(Order::Leave(done)).await.is_ok() {
                 let _ = left.await;
             }
-            self.listening.take();
         };
         // Whatever does not end in time ends with the tasks.
         let _ = timeout(LEAVE_WITHIN, leaving).await;

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 pub const BEAT: Duration = Duration::from_millis(500);
 
 /// The longest time between two beats that is only a busy machine.
-const STANDSTILL: Duration = Duration::from_secs(3);
+pub const STANDSTILL: Duration = Duration::from_secs(3);
 
 /// How long after a standstill what was said meanwhile may still be coming out of the sockets.
-const SETTLING: Duration = Duration::from_secs(1);
+pub const SETTLING: Duration = Duration::from_secs(1);
 
 /// The time since the cluster part started, and the wall clock's.
 ///

@@ -30,8 +30,8 @@ const DRAIN: usize = 256;
 /// What membership is told by the rest of the program.
 #[derive(Debug)]
 pub enum Order {
-    /// These are the peers from now on.
-    Peers(BTreeSet<SocketAddr>),
+    /// These are the peers from now on; tell when that is known.
+    Peers(BTreeSet<SocketAddr>, oneshot::Sender<()>),
     /// Say farewell, tell when that is done, and end.
     Leave(oneshot::Sender<()>),
 }
@@ -48,7 +48,7 @@ pub struct Membership {
     /// Vote ports that are being tried.
     tries: JoinSet<(SocketAddr, bool)>,
     next_try: Duration,
-    /// When this process stood still and has not asked all peers for an answer since.
+    /// Whether this process stood still and has not asked all peers for an answer since.
     woke: bool,
     /// By where a datagram came from and why it was dropped.
     hushed: Seldom<(IpAddr, Dropped)>,
@@ -116,9 +116,10 @@ impl Membership {
                 () = sleep_until(alarm) => None,
             };
             match order {
-                Some(Order::Peers(peers)) => {
+                Some(Order::Peers(peers, done)) => {
                     self.gossip.set_peers(self.clock.now(), peers.iter().copied());
                     self.roster.set_peers(peers);
+                    let _ = done.send(());
                 }
                 Some(Order::Leave(done)) => {
                     self.gossip.leave(self.clock.now());

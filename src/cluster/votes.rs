@@ -118,12 +118,6 @@ impl Desk {
 
     async fn accept(&self, vote: Admitted) -> StatusCode {
         let Admitted { peer, target, up, signed, turned } = vote;
-        // A vote that waited while this process stood still may be untrue by now; who sent it
-        // sends it again. A Go agent does not, but never has more than one waiting.
-        if signed && !self.clock.is_settled() {
-            return StatusCode::SERVICE_UNAVAILABLE;
-        }
-        self.tally.add(Some(peer), "accepted");
         if turned {
             if !signed && self.names_unsigned {
                 warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
@@ -132,6 +126,12 @@ impl Desk {
             // The other end is gone only when everything ends.
             let _ = self.voted.send(Voted { peer, signed });
         }
+        // A vote that waited while this process stood still may be untrue by now; who sent it
+        // sends it again. A Go agent does not, but never has more than one waiting.
+        if signed && !self.clock.is_settled() {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        self.tally.add(Some(peer), "accepted");
         debug!(%peer, %target, up, signed, "vote heard");
         match self.events.send(ClusterEvent::Vote { peer, target, up, signed }).await {
             Ok(()) => StatusCode::OK,
