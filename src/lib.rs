@@ -4,3 +4,6 @@ pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod state;
+pub mod status;
+pub mod systemd;
