@@ -1,1 +1,3 @@
 //! The integration tests, one target.
+
+mod serve;

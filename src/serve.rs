@@ -1,0 +1,297 @@
+//! Serving HTTP to whoever connects, with bounds that hold whatever is sent.
+//!
+//! `axum::serve` knows no limit on headers that trickle in, on bodies that never end or on the
+//! number of connections; what listens here faces the open network, so all three are bounded:
+//!
+//! - A connection that has not sent the whole head of its next request within
+//!   [`Limits::head_within`] is closed. That is also how long an idle connection is kept.
+//! - A body is read whole before the router sees the request: 413 over [`Limits::body_bytes`], 408
+//!   if it is not there within [`Limits::body_within`].
+//! - At most [`Limits::connections`] are open. One more closes the oldest that is not in a handler
+//!   at that moment, so whoever only holds connections open keeps nobody else out; if all of them
+//!   are in a handler, the new one is closed.
+//!
+//! An error of `accept`, such as too many open files, closes the oldest idle connection and is
+//! followed by a pause; it never ends the service.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+use tracing::{debug, error, warn};
+
+/// How long nothing is accepted after `accept` failed: long enough not to spin, short enough that
+/// a waiting peer's own timeout of 2 s is not used up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest head of a request, in bytes. hyper allows no less than 8,192.
+const HEAD_BYTES: usize = 8 * 1024;
+
+/// What a client may ask for in bytes, time and connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections open at once. At least 1.
+    pub connections: usize,
+    /// From the first moment a request could begin until its head is complete; so also how long a
+    /// connection may be idle.
+    pub head_within: Duration,
+    /// From the end of the head until the body is complete.
+    pub body_within: Duration,
+    /// The longest body that is read.
+    pub body_bytes: usize,
+    /// How long requests in hand may take once the service is told to end.
+    pub drain_within: Duration,
+}
+
+impl Default for Limits {
+    /// What suits a small API: 256 connections, 5 s for head and body each, 4 KiB of body, 1 s to
+    /// end.
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            head_within: Duration::from_secs(5),
+            body_within: Duration::from_secs(5),
+            body_bytes: 4 * 1024,
+            drain_within: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Something that connections come from.
+pub trait Accept: Send + 'static {
+    /// One connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// Where it comes from. A handler finds it in the request's [`ConnectInfo`].
+    type From: Clone + Send + Sync + 'static;
+
+    /// Waits for the next connection. Dropping the future loses none.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Self::From)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Io = TcpStream;
+    type From = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> io::Result<(Self::Io, Self::From)> {
+        let (io, from) = TcpListener::accept(self).await?;
+        // Answers are small, and a pipelining client waits for each.
+        let _ = io.set_nodelay(true);
+        Ok((io, from))
+    }
+}
+
+impl Accept for UnixListener {
+    type Io = UnixStream;
+    type From = tokio::net::unix::SocketAddr;
+
+    async fn accept(&mut self) -> io::Result<(Self::Io, Self::From)> {
+        UnixListener::accept(self).await
+    }
+}
+
+/// Serves `router` to every connection of `listener` until `shutdown` completes; then accepts no
+/// more, lets requests in hand finish within [`Limits::drain_within`] and closes everything.
+///
+/// Dropping the future closes everything at once.
+pub async fn serve<L: Accept>(
+    mut listener: L,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let mut shutdown = pin!(shutdown);
+    let mut open = Connections::default();
+    let graceful = GracefulShutdown::new();
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            Some(ended) = open.tasks.join_next() => {
+                report(ended);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((io, from)) => {
+                failing = false;
+                if open.make_room(limits.connections).await {
+                    open.add(|busy| {
+                        connection(io, from, router.clone(), limits, busy, graceful.watcher())
+                    });
+                }
+            }
+            Err(cause) if is_the_clients(&cause) => {}
+            Err(cause) => {
+                if !failing {
+                    warn!(%cause, "cannot accept connections, trying again until it works");
+                }
+                failing = true;
+                open.close_oldest_idle().await;
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(limits.drain_within, graceful.shutdown()).await.is_err() {
+        debug!("closing connections whose requests are not finished");
+    }
+}
+
+/// Whether `accept` failed because of the one connection that it would have returned.
+fn is_the_clients(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// The connections that are open, each in a task of its own.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// In the order they came, those that ended meanwhile included. The flag is set while a
+    /// handler is at work for the connection.
+    order: VecDeque<(AbortHandle, Arc<AtomicBool>)>,
+}
+
+impl Connections {
+    fn add<F>(&mut self, task: impl FnOnce(Arc<AtomicBool>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let busy = Arc::new(AtomicBool::new(false));
+        let handle = self.tasks.spawn(task(Arc::clone(&busy)));
+        self.order.push_back((handle, busy));
+    }
+
+    /// Sees to it that fewer than `limit` connections are open; `false` if that cannot be.
+    async fn make_room(&mut self, limit: usize) -> bool {
+        while let Some(ended) = self.tasks.try_join_next() {
+            report(ended);
+        }
+        if self.order.len() >= limit.saturating_mul(2) {
+            self.order.retain(|(task, _)| !task.is_finished());
+        }
+        self.tasks.len() < limit || self.close_oldest_idle().await
+    }
+
+    /// Closes the connection that is open longest of those that are in no handler; `false` if
+    /// there is none.
+    async fn close_oldest_idle(&mut self) -> bool {
+        self.order.retain(|(task, _)| !task.is_finished());
+        let idle = self.order.iter().position(|(_, busy)| !busy.load(Ordering::Acquire));
+        let Some((task, _)) = idle.and_then(|at| self.order.remove(at)) else { return false };
+        task.abort();
+        // Its descriptor is free once the task is gone, so that is waited for.
+        if let Some(ended) = self.tasks.join_next().await {
+            report(ended);
+        }
+        true
+    }
+}
+
+/// A handler that panics ends its own connection only, but not in silence.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(cause) = ended
+        && cause.is_panic()
+    {
+        error!(%cause, "a request handler panicked; its connection was closed");
+    }
+}
+
+/// Serves one connection until either side closes it or a limit is broken.
+async fn connection<Io, From>(
+    io: Io,
+    from: From,
+    router: Router,
+    limits: Limits,
+    busy: Arc<AtomicBool>,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    From: Clone + Send + Sync + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(from.clone()));
+        answer(request, router.clone(), limits, Arc::clone(&busy))
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(io), service);
+    if let Err(cause) = watcher.watch(served).await {
+        debug!(%cause, "connection closed");
+    }
+}
+
+/// Reads the body within its limits and hands the request on.
+async fn answer(
+    request: Request<Incoming>,
+    router: Router,
+    limits: Limits,
+    busy: Arc<AtomicBool>,
+) -> Result<Response<Body>, Infallible> {
+    let (head, body) = request.into_parts();
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let body = Limited::new(body, limits.body_bytes).collect();
+    let body = match timeout(limits.body_within, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(cause)) if cause.is::<LengthLimitError>() => {
+            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        Ok(Err(_)) => return Ok(refusal(StatusCode::BAD_REQUEST)),
+        Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
+    };
+    let _busy = Busy::new(busy);
+    router.oneshot(Request::from_parts(head, Body::from(body))).await
+}
+
+/// An empty answer after which the connection is closed, as what is left of the request is unread.
+fn refusal(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// Marks a connection as being in a handler for as long as it lives.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn new(flag: Arc<AtomicBool>) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
