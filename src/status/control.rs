@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_drain_is_read_from_json_and_written_back() {
         let drain = Drain {
-            lasting: Some(Duration::from_secs(5_400)),
+            lasting: Some(Duration::from_mins(90)),
             reason: Some("disk swap".into()),
             force: true,
         };

@@ -225,19 +225,20 @@ mod tests {
 
     #[test]
     fn the_window_forgets_after_a_minute() {
-        // Seconds at which probes were lost and answered, when it is asked, and what it says.
-        let cases: [(&str, &[u64], &[u64], u64, f64); 6] = [
-            ("nothing yet", &[], &[], 0, 0.0),
-            ("all lost", &[1, 2], &[], 3, 1.0),
-            ("one in four", &[1], &[2, 3, 4], 10, 0.25),
-            ("still there after 55 s", &[1], &[2], 55, 0.5),
-            ("gone after a minute", &[1], &[2], 60, 0.0),
-            ("long silence", &[1], &[2], 100_000, 0.0),
+        // A probe a second, `x` where it was lost; when it is asked, and what it says.
+        let cases = [
+            ("nothing yet", "", 0, 0.0),
+            ("all lost", "xx", 3, 1.0),
+            ("one in four", "x...", 10, 0.25),
+            ("still there after 55 s", "x.", 55, 0.5),
+            ("gone after a minute", "x.", 60, 0.0),
+            ("long silence", "x.", 100_000, 0.0),
         ];
-        for (name, lost, answered, asked, want) in cases {
+        for (name, probes, asked, want) in cases {
             let mut window = Window::default();
-            lost.iter().for_each(|second| window.add(*second, true));
-            answered.iter().for_each(|second| window.add(*second, false));
+            for (second, probe) in (1..).zip(probes.chars()) {
+                window.add(second, probe == 'x');
+            }
             let got = window.loss(asked);
             assert!((got - want).abs() < 1e-9, "{name}: {got}");
         }

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_frame_never_scrolls_the_screen() {
-        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        let text = (0..100).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         for rows in [1, 2, 3, 24, 100, 101, 500] {
             let drawn = frame(&text, Some(rows));
             let lines = drawn.matches('\n').count();

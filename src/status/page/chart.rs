@@ -76,7 +76,7 @@ fn line(out: &mut String, hour: &[Minute], step: usize, slowest: u32) {
         broken = false;
     }
     if !path.is_empty() {
-        let _ = write!(out, "<path class=\"rtt\" d=\"{path}\"/>");
+        let _ = write!(out, "<path class=\"line\" d=\"{path}\"/>");
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
         hour[31] = Minute::default();
         let mut out = String::new();
         draw(&mut out, &hour);
-        let (bars, line) = out.split_once("class=\"rtt\"").unwrap();
+        let (bars, line) = out.split_once("class=\"line\"").unwrap();
         assert_eq!(line.matches('M').count(), 2, "two strokes: {line}");
         assert_eq!(bars.matches("M120 36v-36h3v36z").count(), 1, "one full bar: {bars}");
     }

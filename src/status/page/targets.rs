@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::super::history::Minute;
-use super::super::model::{Drained, Reason, Status, Target, Time};
+use super::super::model::{Drained, Health, Reason, RecordPresence, Status, Target, Time, Vote};
 use super::chart;
 use super::html::{age, text, time};
 
@@ -63,10 +63,12 @@ fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
     let _ = writeln!(
         out,
         "<tr class=\"target\" data-address=\"{address}\">\
-         <th scope=\"row\"><span class=\"state {mood}\">{}</span> <b>{address}</b>{}</th>\
+         <th scope=\"row\"><span class=\"state {mood}\">{}</span> <b>{}</b>{}</th>\
          <td class=\"service\" data-label=\"In service\"><data value=\"{}\">{}</data>{}</td>\
          <td class=\"since\" data-label=\"Since\">{} <small>{}</small></td>",
         health(target.health),
+        // A long address may be broken where it has a colon, and only there.
+        address.to_string().replace(':', ":<wbr>"),
         records(target),
         target.in_service,
         service(target),
@@ -96,30 +98,30 @@ fn figures(out: &mut String, target: &Target) {
     );
 }
 
-/// Each name, struck out where it does not hold the record.
+/// The names that hold the target's record, those that do not, and those not read yet.
 fn records(target: &Target) -> String {
-    let record = |at: &super::super::model::RecordPresence| {
-        let name = text(&at.name);
-        match at.present {
-            Some(true) => name,
-            Some(false) => format!("<del title=\"not in DNS\">{name}</del>"),
-            None => format!("{name} <span title=\"not read yet\">(?)</span>"),
-        }
+    let at = |present: Option<bool>, before: &str| {
+        let records = target.records.iter().filter(|record| record.present == present);
+        let names: Vec<String> =
+            records.map(|record: &RecordPresence| text(&record.name)).collect();
+        let names = names.join(", ");
+        if names.is_empty() { names } else { format!("<small>{before}{names}</small>") }
     };
-    let names: Vec<String> = target.records.iter().map(record).collect();
-    if names.is_empty() { String::new() } else { format!("<small>{}</small>", names.join(", ")) }
+    at(Some(true), "") + &at(Some(false), "<i>not at</i> ") + &at(None, "<i>not read yet:</i> ")
 }
 
+/// Who says what, where there is more to it than that everybody sees it up.
 fn ballots(target: &Target) -> String {
-    let ballot = |vote: &super::super::model::Vote| {
-        format!("{} {} ({} s ago)", text(&vote.peer), health(vote.health), vote.age_s)
-    };
-    let ballots: Vec<String> = target.votes.iter().map(ballot).collect();
-    if ballots.is_empty() {
-        String::new()
-    } else {
-        format!("<small>{}</small>", ballots.join(", "))
+    if Concern::of(target) == Concern::Fine
+        && target.votes.iter().all(|vote| vote.health != Health::Down)
+    {
+        return String::new();
     }
+    let ballot = |vote: &Vote| {
+        let (peer, health) = (text(&vote.peer), health(vote.health));
+        format!("<small>{peer} {health} {:.0}s ago</small>", vote.age_s)
+    };
+    target.votes.iter().map(ballot).collect()
 }
 
 /// Why what its health asks for is not done, in a sentence.
