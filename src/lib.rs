@@ -5,6 +5,7 @@ pub mod config;
 pub mod dns;
 pub mod engine;
 pub mod http;
+pub mod privilege;
 pub mod serve;
 pub mod state;
 pub mod status;

@@ -84,8 +84,8 @@ impl Place {
         }
     }
 
-    /// Asks how the agent is. It answers also while its loop hangs; then [`Status::at`] is old,
-    /// and [`Place::healthy`] is false.
+    /// Asks how the agent is. It answers also while its loop hangs; then [`Status::is_stale`], and
+    /// [`Place::healthy`] is false.
     pub async fn status(&self) -> Result<Status, ClientError> {
         let (status, body) = self.ask(Method::GET, "/status", None, STATUS_WITHIN).await?;
         self.expect(status, &body)?;

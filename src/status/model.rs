@@ -13,8 +13,12 @@ pub use super::time::Time;
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// When this was put together. At most about a second old when it is read.
+    /// When this was written down. At most about a second old, as long as the loop turns.
     pub at: Time,
+    /// Seconds since the agent's loop last turned, when it was asked. A loop that turns does so
+    /// every second.
+    #[serde(default)]
+    pub silence_s: f64,
     /// The agent as a whole.
     pub agent: Agent,
     /// One for each address that is watched, in the configuration's order.
@@ -107,6 +111,13 @@ pub struct Target {
     pub records: Vec<RecordPresence>,
     /// What each vantage point says, this agent not among them.
     pub votes: Vec<Vote>,
+}
+
+impl Status {
+    /// Whether the agent's loop does not turn, so that all of this is old.
+    pub fn is_stale(&self) -> bool {
+        self.silence_s >= super::MAX_SILENCE.as_secs_f64()
+    }
 }
 
 impl Target {

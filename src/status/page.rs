@@ -8,6 +8,7 @@ mod html;
 mod targets;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::concern::Concern;
 use super::history::Minute;
@@ -17,9 +18,6 @@ use html::{age, text, time};
 /// Targets that are shown unless all are asked for. The worst come first, so what is left out is
 /// fine.
 pub(super) const ROWS_SHOWN: usize = 300;
-
-/// A status older than this was not made by a loop that turns.
-const STALE_S: u64 = 10;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/refresh.js");
@@ -34,14 +32,8 @@ pub(super) fn policy(nonce: &str) -> String {
 }
 
 /// The document. `hours` are in the order of the status's targets; at most `shown` of them get a
-/// row; `now` tells whether the status is old.
-pub(super) fn render(
-    status: &Status,
-    hours: &[Vec<Minute>],
-    shown: usize,
-    now: Time,
-    nonce: &str,
-) -> String {
+/// row.
+pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize, nonce: &str) -> String {
     let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
     let (title, mood) = headline(status);
     let name = text(&status.agent.name);
@@ -57,7 +49,7 @@ pub(super) fn render(
          <div id=\"view\">\n"
     );
     masthead(&mut out, status, &title, mood);
-    banners(&mut out, status, now);
+    banners(&mut out, status);
     targets::section(&mut out, status, hours, shown);
     peers(&mut out, &status.peers, status.at);
     changes(&mut out, &status.changes);
@@ -105,13 +97,12 @@ fn masthead(out: &mut String, status: &Status, title: &str, mood: &str) {
     );
 }
 
-fn banners(out: &mut String, status: &Status, now: Time) {
+fn banners(out: &mut String, status: &Status) {
     let mut banner = |kind: &str, words: String| {
         let _ = writeln!(out, "<p class=\"banner {kind}\">{words}</p>");
     };
-    let old = status.at.until(now);
-    if old.as_secs() > STALE_S {
-        let old = age(old);
+    if status.is_stale() {
+        let old = age(Duration::try_from_secs_f64(status.silence_s).unwrap_or_default());
         banner(
             "bad",
             format!(
@@ -212,7 +203,7 @@ mod tests {
 
     fn rendered(status: &Status) -> String {
         let hours = vec![vec![Minute::default(); 60]; status.targets.len()];
-        render(status, &hours, ROWS_SHOWN, status.at, "abc123")
+        render(status, &hours, ROWS_SHOWN, "abc123")
     }
 
     #[test]
@@ -295,9 +286,9 @@ mod tests {
 
     #[test]
     fn an_old_status_is_called_stale() {
-        let status = sample::status();
-        let at = |seconds: u64| render(&status, &[], 9, sample::time(3_600 + seconds), "n");
-        assert!(!at(9).contains("<b>Stale.</b>"));
-        assert!(at(75).contains("has not turned for 1m 15s"));
+        let mut status = sample::status();
+        assert!(!rendered(&status).contains("<b>Stale.</b>"));
+        status.silence_s = 75.0;
+        assert!(rendered(&status).contains("has not turned for 1m 15s"));
     }
 }

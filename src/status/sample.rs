@@ -84,6 +84,7 @@ pub(crate) fn status() -> Status {
     };
     Status {
         at: time(3_600),
+        silence_s: 0.5,
         agent: agent(),
         targets: vec![target("192.0.2.10"), down, drained],
         peers: vec![Peer {

@@ -15,11 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::control::{Answer, Command, Drain, Order, Refused};
 use super::metrics::{Format, encode};
-use super::model::{Health, Target};
+use super::model::{Health, Status, Target};
 use super::page;
 use super::reader::Reader;
 use super::snapshot::Snapshot;
-use super::time::Time;
 
 /// The driver's loop turns at least once a second; after this long without, something is wrong.
 pub const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -67,8 +66,10 @@ fn now() -> Instant {
 }
 
 async fn status(State(reader): State<Reader>) -> Response {
-    render(&reader, "application/json", |snapshot| {
-        serde_json::to_vec(&snapshot.status()).expect("a status has string keys only")
+    let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
+    render(&reader, "application/json", move |snapshot| {
+        let status = Status { silence_s, ..snapshot.status() };
+        serde_json::to_vec(&status).expect("a status has string keys only")
     })
     .await
 }
@@ -108,11 +109,10 @@ async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> R
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = page::policy(&nonce);
     let shown = if query.all.is_some() { usize::MAX } else { page::ROWS_SHOWN };
-    let silence = reader.silence(now());
+    let silence = reader.silence(now()).as_secs_f64();
     let mut response = render(&reader, "text/html; charset=utf-8", move |snapshot| {
-        let status = snapshot.status();
-        let now = Time::new(status.at.wall() + silence);
-        page::render(&status, &snapshot.hours(), shown, now, &nonce).into_bytes()
+        let status = Status { silence_s: silence, ..snapshot.status() };
+        page::render(&status, &snapshot.hours(), shown, &nonce).into_bytes()
     })
     .await;
     let headers = response.headers_mut();

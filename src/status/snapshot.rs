@@ -63,11 +63,12 @@ impl Snapshot {
         }
     }
 
-    /// The object behind `/status`.
+    /// The object behind `/status`, as if the loop had turned just now.
     pub fn status(&self) -> Status {
         let changes = self.recent.changes();
         Status {
             at: Time::new(self.moment.wall),
+            silence_s: 0.0,
             agent: Agent::clone(&self.agent),
             targets: self.rows.iter().map(|row| self.target(row)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),

@@ -9,19 +9,19 @@ pub const WIDTH: usize = 100;
 /// Drained targets that are named above the table.
 const DRAINS_NAMED: usize = 5;
 
-/// The whole of it, ready to be printed. `now` is when it is read: it tells a status that is old.
-pub fn table(status: &Status, now: Time, colour: bool) -> String {
+/// The whole of it, ready to be printed.
+pub fn table(status: &Status, colour: bool) -> String {
     let paint = Paint(colour);
-    let mut lines = header(status, now, paint);
+    let mut lines = header(status, paint);
     lines.push(String::new());
     lines.extend(rows(status, paint));
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn header(status: &Status, now: Time, paint: Paint) -> Vec<String> {
+fn header(status: &Status, paint: Paint) -> Vec<String> {
     let agent = &status.agent;
-    let mode = serde_word(agent.mode);
+    let mode = mode(agent.mode);
     let mut lines = vec![
         clip(&format!(
             "{}  goavail {}  {mode}  {}  {} {}",
@@ -34,11 +34,10 @@ fn header(status: &Status, now: Time, paint: Paint) -> Vec<String> {
             agent.config_loaded_at.to_the_second()
         )),
     ];
-    let old = status.at.until(now).as_secs();
-    if old > STALE_S {
-        lines.push(
-            paint.red(&format!("STALE: this is {old} s old; the agent's loop does not turn")),
-        );
+    if status.is_stale() {
+        let silence = status.silence_s;
+        let words = format!("STALE: the agent's loop has not turned for {silence:.0} s");
+        lines.push(paint.red(&words));
     }
     if agent.isolated {
         lines.push(paint.red("ISOLATED: no canary answers, so nothing is withdrawn"));
@@ -65,11 +64,7 @@ fn header(status: &Status, now: Time, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// A status that is older than this was not made by a loop that turns. It would be a second old at
-/// most, but clocks of two machines differ.
-const STALE_S: u64 = 10;
-
-fn serde_word(mode: super::model::Mode) -> &'static str {
+fn mode(mode: super::model::Mode) -> &'static str {
     match mode {
         super::model::Mode::Single => "single",
         super::model::Mode::Cluster => "cluster",
@@ -244,7 +239,7 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
 2001:db8:1234:5678:9abc:def0:1234:5678  up      03:00:05  no: drained  12.3 ms    0%  up 1
 192.0.2.10                              up      03:00:05  yes          12.3 ms    0%  up 1
 ";
-        let got = table(&status, status.at, false);
+        let got = table(&status, false);
         assert_eq!(got, want, "\n{got}");
     }
 
@@ -270,7 +265,7 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
         let peer = Peer { alive: false, ..status.peers[0].clone() };
         status.peers = vec![peer; 20];
         status.failing[0].error = "x".repeat(500);
-        let text = table(&status, status.at, false);
+        let text = table(&status, false);
         let longest = text.lines().map(|line| line.chars().count()).max();
         assert_eq!(longest, Some(WIDTH), "{text}");
         assert!(text.lines().count() > 1_000);
@@ -285,7 +280,7 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
         status.targets[2].drained.as_mut().unwrap().reason =
             Some("\u{1b}[2J\r\nall is well".into());
         status.last_error.as_mut().unwrap().error = "\u{9b}31m\u{7}".into();
-        let text = table(&status, status.at, false);
+        let text = table(&status, false);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert!(text.contains("?[2J??all is well"), "{text}");
     }
@@ -293,20 +288,23 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
     #[test]
     fn colour_is_only_added_where_it_was_asked_for() {
         let status = sample::status();
-        let painted = table(&status, status.at, true);
+        let painted = table(&status, true);
         assert!(painted.contains("\u{1b}[31m192.0.2.11 "), "{painted:?}");
         let mut plain = painted;
         for code in ["31", "33", "1", "0"] {
             plain = plain.replace(&format!("\u{1b}[{code}m"), "");
         }
-        assert_eq!(plain, table(&status, status.at, false));
+        assert_eq!(plain, table(&status, false));
     }
 
     #[test]
     fn an_old_status_is_called_stale() {
-        let status = sample::status();
-        let at = |seconds: u64| table(&status, sample::time(3_600 + seconds), false);
-        assert!(!at(10).contains("STALE"));
-        assert!(at(75).contains("STALE: this is 75 s old"), "{}", at(75));
+        let mut status = sample::status();
+        let mut after = |seconds| {
+            status.silence_s = seconds;
+            table(&status, false)
+        };
+        assert!(!after(9.9).contains("STALE"));
+        assert!(after(75.2).contains("STALE: the agent's loop has not turned for 75 s"));
     }
 }

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::client::{ClientError, Place};
 use super::model::Status;
 use super::table::table;
-use super::time::Time;
 
 /// How often the agent is asked; it has nothing newer to say.
 const EVERY: Duration = Duration::from_secs(1);
@@ -52,14 +51,9 @@ fn text(known: &mut Option<Status>, asked: Result<Status, ClientError>, colour: 
     let mut text =
         trouble.as_ref().map(|error| format!("{}\n\n", chain(error))).unwrap_or_default();
     if let Some(status) = known {
-        text.push_str(&table(status, now(), colour));
+        text.push_str(&table(status, colour));
     }
     text
-}
-
-#[expect(clippy::disallowed_methods, reason = "how old a status is is measured where it is read")]
-fn now() -> Time {
-    Time::new(SystemTime::now())
 }
 
 /// An error and its causes on one line.

@@ -7,3 +7,4 @@ mod status_metrics;
 mod status_page;
 mod status_scene;
 mod status_service;
+mod status_systemd;

@@ -21,6 +21,9 @@ fn a_new_board_assumes_the_best_and_knows_nothing() {
     assert_eq!((status.last_change, status.last_error), (None, None));
 }
 
+/// What it shows, when, what the driver writes down then, and whether it is published.
+type Step<'a> = (&'a str, Duration, &'a dyn Fn(&mut Board, Instant), bool);
+
 #[test]
 fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
     let beginning = beginning();
@@ -36,7 +39,6 @@ fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
     let ms = Duration::from_millis;
     let reply = |board: &mut Board, at: Instant| board.reply(target, at, ms(3));
     let flip = |board: &mut Board, at: Instant| board.decided(target, at, &down(None, false));
-    type Step<'a> = (&'a str, Duration, &'a dyn Fn(&mut Board, Instant), bool);
     let steps: [Step<'_>; 6] = [
         ("a reply can wait", ms(500), &reply, false),
         ("but not longer than a second", PUBLISH_EVERY, &reply, true),

@@ -7,25 +7,25 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use goavail::config::StatusConfig;
 use goavail::serve::{Limits, serve};
 use goavail::status::model::Reason;
 use goavail::status::{
     ANSWER_WITHIN, Board, ClientError, Command, Done, Drain, ListenError, MAX_SILENCE, Moment,
-    Order, Place, Refused, SocketFile, control, listen, open_control, read_only,
+    Order, Place, Refused, SocketFile, control, listen, open_control, read_only, watch,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::status_scene::{beginning, ip, scene, setup, targets};
 
 /// An agent that can be asked, until the test ends.
 struct Asked {
     board: Board,
-    end: Moment,
     commands: mpsc::Receiver<Command>,
     directory: tempfile::TempDir,
     listener: SocketAddr,
@@ -33,7 +33,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn new((board, end): (Board, Moment)) -> Self {
+    fn new((board, _): (Board, Moment)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (orders, commands) = mpsc::channel(1);
         let (socket, file) = open_control(&directory.path().join("control.sock")).unwrap();
@@ -42,7 +42,7 @@ impl Asked {
         let never = std::future::pending;
         tokio::spawn(serve(socket, control(board.reader(), orders), Limits::default(), never()));
         tokio::spawn(serve(tcp, read_only(board.reader()), Limits::default(), never()));
-        Self { board, end, commands, directory, listener, _file: file }
+        Self { board, commands, directory, listener, _file: file }
     }
 
     fn socket(&self) -> PathBuf {
@@ -68,6 +68,7 @@ async fn ask(listener: SocketAddr, line: &str) -> (u16, String) {
 async fn status_is_the_same_on_the_socket_and_on_the_listener() {
     let agent = Asked::new(scene());
     let published = agent.board.reader().snapshot().status();
+    assert!(!published.is_stale());
     for place in [agent.place(), Place::Listener(agent.listener)] {
         assert_eq!(place.status().await.unwrap(), published, "{place}");
         assert!(place.healthy().await.unwrap(), "{place}");
@@ -389,6 +390,40 @@ async fn what_stands_in_the_way_is_named() {
     assert_eq!(fs::read_to_string(&plain).unwrap(), "precious");
 }
 
+/// A screen that tells when a picture is complete.
+struct Screen {
+    shown: Vec<u8>,
+    drawn: Arc<Notify>,
+}
+
+impl std::io::Write for Screen {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.shown.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.drawn.notify_one();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn watching_draws_the_table_and_gives_the_terminal_back() {
+    let agent = Asked::new(scene());
+    let gone = Place::Socket(agent.directory.path().join("gone.sock"));
+    for (name, place, part) in
+        [("an agent", agent.place(), "\n198.51.100.15  "), ("none", gone, "no agent answers on ")]
+    {
+        let drawn = Arc::new(Notify::new());
+        let mut screen = Screen { shown: Vec::new(), drawn: Arc::clone(&drawn) };
+        watch(&place, &mut screen, false, || Some(40), drawn.notified()).await.unwrap();
+        let shown = String::from_utf8(screen.shown).unwrap();
+        assert!(shown.contains(part), "{name}: {shown}");
+        assert!(shown.starts_with("\u{1b}[?25l") && shown.ends_with("\u{1b}[?25h"), "{name}");
+    }
+}
+
 /// What it costs to be looked at: `/status`, `/metrics` and the page of a thousand targets.
 #[tokio::test]
 async fn a_thousand_targets_are_shown_whole() {
@@ -402,9 +437,20 @@ async fn a_thousand_targets_are_shown_whole() {
     let agent = Asked::new((board, now));
     let status = agent.place().status().await.unwrap();
     assert_eq!(status.targets.len(), 1_000);
-    let (_, metrics) = ask(agent.listener, "GET /metrics").await;
-    assert_eq!(metrics.matches("\ngoavail_target_up{").count(), 1_000);
-    let (_, page) = ask(agent.listener, "GET /?all").await;
-    assert_eq!(page.matches("<tr class=\"target").count(), 1_000);
-    assert_eq!(agent.end.clock, now.clock);
+    for (line, part) in [
+        ("GET /status", "{\"address\":"),
+        ("GET /metrics", "\ngoavail_target_up{"),
+        ("GET /?all", "<tr class=\"target"),
+    ] {
+        let began = clock();
+        let (_, answer) = ask(agent.listener, line).await;
+        let (took, length) = (began.elapsed(), answer.len() / 1_024);
+        println!("{line} of 1,000 targets: {length} KiB in {took:?}");
+        assert_eq!(answer.matches(part).count(), 1_000, "{line}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+fn clock() -> Instant {
+    Instant::now()
 }
