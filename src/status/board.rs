@@ -67,7 +67,7 @@ pub struct Board {
     agent: Arc<Agent>,
     names: Arc<[String]>,
     rows: Vec<Row>,
-    places: HashMap<IpAddr, usize>,
+    places: Arc<HashMap<IpAddr, usize>>,
     peers: Arc<[PeerSeen]>,
     recent: Recent,
     ledger: Ledger,
@@ -86,7 +86,7 @@ impl Board {
             agent: Arc::new(setup.agent.clone()),
             names: setup.names.clone().into(),
             rows: Vec::new(),
-            places: HashMap::new(),
+            places: Arc::default(),
             peers: Arc::new([]),
             recent: Recent::default(),
             ledger: Ledger::default(),
@@ -130,7 +130,7 @@ impl Board {
         };
         self.rows = self.setup.targets.iter().map(row).collect();
         let place = |(place, row): (usize, &Row)| (row.view.address, place);
-        self.places = self.rows.iter().enumerate().map(place).collect();
+        self.places = Arc::new(self.rows.iter().enumerate().map(place).collect());
     }
 
     fn row(&mut self, target: IpAddr) -> Option<&mut Row> {
@@ -264,6 +264,7 @@ impl Board {
             minute: second / 60,
             agent: Arc::clone(&self.agent),
             names: Arc::clone(&self.names),
+            places: Arc::clone(&self.places),
             rows: self.rows.iter_mut().map(|row| row.view_at(second)).collect(),
             peers: Arc::clone(&self.peers),
             recent: self.recent.clone(),

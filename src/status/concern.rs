@@ -24,10 +24,11 @@ impl Concern {
     pub(super) fn of(target: &Target) -> Self {
         let (present, missing) = presence(target);
         let losing = target.streak.outcome == Outcome::Loss && target.streak.count > 0;
+        // While the zone has not been read, what was decided has to stand for what is there.
+        let unread = present + missing == 0;
+        let out = target.drained.is_some() || !target.in_service && target.reason.is_none();
         match target.health {
-            Health::Down if target.in_service || target.reason.is_some() || present > 0 => {
-                Self::DownInDns
-            }
+            Health::Down if present > 0 || unread && !out => Self::DownInDns,
             Health::Down => Self::Down,
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
             _ if losing => Self::Losing,
@@ -113,7 +114,7 @@ pub(super) fn health(health: Health) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::model::Reason;
+    use crate::status::model::{Drained, Reason};
     use crate::status::sample;
 
     #[test]
@@ -138,6 +139,16 @@ mod tests {
                     ..down()
                 },
                 Concern::DownInDns,
+            ),
+            (
+                "down and drained, zone not read",
+                Target {
+                    reason: Some(Reason::Drained),
+                    drained: Some(Drained { until: None, reason: None }),
+                    records: Vec::new(),
+                    ..down()
+                },
+                Concern::Down,
             ),
             ("down and out", Target { records: missing().records, ..down() }, Concern::Down),
             ("up, but a record is missing", missing(), Concern::HeldOut),

@@ -63,17 +63,24 @@ fn headline(status: &Status) -> (String, &'static str) {
     let count = |wanted: Concern| {
         status.targets.iter().filter(|target| Concern::of(target) == wanted).count()
     };
-    let in_dns = count(Concern::DownInDns);
     let down = status.targets.iter().filter(|target| target.health == Health::Down).count();
-    let (held, losing, all) =
-        (count(Concern::HeldOut), count(Concern::Losing), status.targets.len());
-    match (down, in_dns, held, losing) {
-        (1.., 1.., ..) => (format!("{down} of {all} down, {in_dns} still in DNS"), "bad"),
-        (1.., ..) => (format!("{down} of {all} down, out of DNS"), "bad"),
-        (_, _, 1.., _) => (format!("{held} of {all} alive but held back"), "warn"),
-        (.., 1..) => (format!("{losing} of {all} losing probes"), "warn"),
-        _ if status.agent.isolated => ("This agent is isolated".to_owned(), "bad"),
-        _ => (format!("All {all} in service"), "good"),
+    let (in_dns, held) = (count(Concern::DownInDns), count(Concern::HeldOut));
+    let (losing, assumed) = (count(Concern::Losing), count(Concern::Assumed));
+    let all = status.targets.len();
+    if down > 0 && in_dns > 0 {
+        (format!("{down} of {all} down, {in_dns} still in DNS"), "bad")
+    } else if down > 0 {
+        (format!("{down} of {all} down, out of DNS"), "bad")
+    } else if status.agent.isolated {
+        ("This agent is isolated".to_owned(), "bad")
+    } else if held > 0 {
+        (format!("{held} of {all} alive but held back"), "warn")
+    } else if losing > 0 {
+        (format!("{losing} of {all} losing probes"), "warn")
+    } else if assumed > 0 {
+        (format!("{assumed} of {all} not yet confirmed"), "dull")
+    } else {
+        (format!("All {all} in service"), "good")
     }
 }
 
@@ -103,15 +110,12 @@ fn banners(out: &mut String, status: &Status) {
     };
     if status.is_stale() {
         let old = age(Duration::try_from_secs_f64(status.silence_s).unwrap_or_default());
-        banner(
-            "bad",
-            format!(
-                "<b>Stale.</b> The agent's loop has not turned for {old}; what is below is that old."
-            ),
-        );
+        let words = format!("has not turned for {old}; what is below is that old.");
+        banner("bad", format!("<b>Stale.</b> The agent's loop {words}"));
     }
     if status.agent.isolated {
-        banner("bad", "<b>Isolated.</b> No canary answers, so losses are no evidence and nothing is withdrawn.".into());
+        let why = "No canary answers, so losses are no evidence and nothing is withdrawn.";
+        banner("bad", format!("<b>Isolated.</b> {why}"));
     }
     if status.agent.dry_run {
         banner("warn", "<b>Dry run.</b> Nothing is written at the provider.".into());
@@ -244,13 +248,19 @@ mod tests {
     #[test]
     fn the_headline_says_the_worst() {
         type Change = fn(&mut Target);
-        let cases: [(&str, Change, &str, &str); 3] = [
+        let cases: [(&str, Change, &str, &str); 4] = [
             ("nothing is wrong", |_| {}, "All 1 in service", "good"),
             (
                 "down and still in DNS",
                 |target| target.health = Health::Down,
                 "1 of 1 down, 1 still in DNS",
                 "bad",
+            ),
+            (
+                "nothing is known yet",
+                |target| target.health = Health::AssumedUp,
+                "1 of 1 not yet confirmed",
+                "dull",
             ),
             (
                 "alive and not in DNS",

@@ -25,12 +25,6 @@ impl Reader {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// Completes when something newer than the last [`Reader::snapshot`] of this reader's life is
-    /// there; `false` if nothing newer will come.
-    pub async fn changed(&mut self) -> bool {
-        self.snapshots.changed().await.is_ok()
-    }
-
     /// How long ago the driver's loop last turned.
     pub fn silence(&self, now: Instant) -> Duration {
         self.heart.silence(now)

@@ -1,5 +1,7 @@
 //! What was published at one moment, and the object that is made of it for those who ask.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub(super) agent: Arc<Agent>,
     pub(super) names: Arc<[String]>,
     pub(super) rows: Vec<View>,
+    /// Where in `rows` each address is: `/verdict` is asked often.
+    pub(super) places: Arc<HashMap<IpAddr, usize>>,
     pub(super) peers: Arc<[PeerSeen]>,
     pub(super) recent: Recent,
     pub(super) ledger: Ledger,
@@ -57,6 +61,7 @@ impl Snapshot {
             agent: Arc::new(setup.agent.clone()),
             names: Arc::new([]),
             rows: Vec::new(),
+            places: Arc::default(),
             peers: Arc::new([]),
             recent: Recent::default(),
             ledger: Ledger::default(),
@@ -85,8 +90,9 @@ impl Snapshot {
     }
 
     /// One target alone, so that `/verdict` does not cost as much as `/status`.
-    pub fn find(&self, address: std::net::IpAddr) -> Option<Target> {
-        self.rows.iter().find(|row| row.address == address).map(|row| self.target(row))
+    pub fn find(&self, address: IpAddr) -> Option<Target> {
+        let place = self.places.get(&address)?;
+        self.rows.get(*place).map(|row| self.target(row))
     }
 
     fn target(&self, row: &View) -> Target {

@@ -1,7 +1,9 @@
 //! A status as `goavail status` prints it: at most 100 columns, what is wrong first.
 
+use std::net::IpAddr;
+
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
-use super::model::{Change, Failure, Status, Target, Time};
+use super::model::{Change, Drained, Failure, Mode, Status, Target, Time};
 
 /// No line is longer.
 pub const WIDTH: usize = 100;
@@ -50,29 +52,24 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     }
     lines.extend(peers(status, paint));
     lines.extend(drains(status, paint));
-    lines.push(clip(&format!(
-        "last change: {}",
-        status.last_change.as_ref().map_or_else(none, done)
-    )));
-    lines.push(clip(&format!(
-        "last error:  {}",
-        status.last_error.as_ref().map_or_else(none, wrong)
-    )));
-    lines.extend(
-        status.failing.iter().map(|now| paint.red(&clip(&format!("failing now: {}", wrong(now))))),
-    );
+    lines.extend(events(status, paint));
     lines
 }
 
-fn mode(mode: super::model::Mode) -> &'static str {
-    match mode {
-        super::model::Mode::Single => "single",
-        super::model::Mode::Cluster => "cluster",
-    }
+fn events(status: &Status, paint: Paint) -> Vec<String> {
+    let none = || "none".to_owned();
+    let change = status.last_change.as_ref().map_or_else(none, done);
+    let error = status.last_error.as_ref().map_or_else(none, wrong);
+    let last = [clip(&format!("last change: {change}")), clip(&format!("last error:  {error}"))];
+    let failing = status.failing.iter().map(|failure| format!("failing now: {}", wrong(failure)));
+    last.into_iter().chain(failing.map(|line| paint.red(&clip(&line)))).collect()
 }
 
-fn none() -> String {
-    "none".to_owned()
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Single => "single",
+        Mode::Cluster => "cluster",
+    }
 }
 
 fn done(change: &Change) -> String {
@@ -100,7 +97,7 @@ fn peers(status: &Status, paint: Paint) -> Option<String> {
 fn drains(status: &Status, paint: Paint) -> Vec<String> {
     let drained =
         || status.targets.iter().filter_map(|at| Some((at.address, at.drained.as_ref()?)));
-    let line = |(address, drained): (std::net::IpAddr, &super::model::Drained)| {
+    let line = |(address, drained): (IpAddr, &Drained)| {
         let until = drained.until.map(|until| format!(" until {}", until.to_the_second()));
         let reason = drained.reason.as_ref().map(|reason| format!(": {reason}"));
         let text = format!(

@@ -18,9 +18,8 @@ pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], 
          <small>1 min</small></th><th scope=\"col\">Votes</th><th scope=\"col\">Last hour</th>\
          </tr></thead>\n",
     );
-    let shown_targets = targets.iter().take(shown);
-    let groups = shown_targets.collect::<Vec<_>>();
-    for group in groups.chunk_by(|one, next| title(one.1) == title(next.1)) {
+    let shown_targets = &targets[..shown.min(targets.len())];
+    for group in shown_targets.chunk_by(|one, next| title(one.1) == title(next.1)) {
         let heading = title(group[0].1);
         let all = targets.iter().filter(|(_, target)| title(target) == heading).count();
         let _ = writeln!(
