@@ -10,8 +10,12 @@ pub mod http;
 pub mod log;
 pub mod monitor;
 pub mod notify;
+pub mod privilege;
 pub mod probe;
 pub mod serve;
+pub mod state;
+pub mod status;
+pub mod systemd;
 
 /// An error and its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -1,0 +1,275 @@
+//! Where the driver writes down what it knows, and what readers see of it.
+//!
+//! The driver owns the [`Board`] and writes without a lock; about once a second, and soon after
+//! something of consequence, it publishes a [`Snapshot`]. Readers take the newest snapshot and
+//! never wait for the driver, nor it for them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::ledger::{Ledger, Recent};
+use super::model::{Agent, Change, Drained, Failure, Health, Reason, Streak};
+use super::reader::{Heart, Reader};
+use super::row::Row;
+use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
+use super::time::{Moment, Time};
+use crate::engine::plan::Observed;
+
+/// How long readers see the old snapshot while only round-trip times and streaks change.
+pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long they see it after something of consequence: many targets that flip together make one
+/// snapshot, not one each.
+pub const PUBLISH_SOON: Duration = Duration::from_millis(50);
+
+/// What is watched, and by whom: what a start or a reload settles.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The agent as a whole. `isolated` is taken over; later it is [`Board::set_isolated`]'s.
+    pub agent: Agent,
+    /// The addresses that are watched, distinct, in the configuration's order.
+    pub targets: Vec<IpAddr>,
+    /// The owner names that each of them may have a record at.
+    pub names: Vec<String>,
+}
+
+/// What was decided about one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// As seen from here.
+    pub health: Health,
+    /// Whether its records belong in the zone. False for a target that is down by the verdict or
+    /// drained, also while the floor or dry-run keeps its records.
+    pub in_service: bool,
+    /// What stands in the way of what its health asks for.
+    pub reason: Option<Reason>,
+    /// The newest outcomes, as far as they are alike.
+    pub streak: Streak,
+    /// The operator's word.
+    pub drained: Option<Drained>,
+}
+
+/// What the driver knows, as others may see it.
+///
+/// Every method is a few stores, so that the driver calls it in passing; an address that is not
+/// watched (any more) is ignored. Nothing is seen by readers before [`Board::tick`].
+#[derive(Debug)]
+pub struct Board {
+    made: Instant,
+    /// The newest reading of both clocks; what tells wall-clock times.
+    moment: Moment,
+    setup: Setup,
+    /// Shared with the snapshots, so that publishing copies no names.
+    agent: Arc<Agent>,
+    names: Arc<[String]>,
+    rows: Vec<Row>,
+    places: Arc<HashMap<IpAddr, usize>>,
+    peers: Arc<[PeerSeen]>,
+    recent: Recent,
+    ledger: Ledger,
+    heart: Arc<Heart>,
+    published: Instant,
+    urgent: bool,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Board {
+    /// A board on which every target is assumed up and nothing else is known.
+    pub fn new(setup: Setup, now: Moment) -> Self {
+        let mut board = Self {
+            made: now.clock,
+            moment: now,
+            agent: Arc::new(setup.agent.clone()),
+            names: setup.names.clone().into(),
+            rows: Vec::new(),
+            places: Arc::default(),
+            peers: Arc::new([]),
+            recent: Recent::default(),
+            ledger: Ledger::default(),
+            heart: Arc::new(Heart::new(now.clock)),
+            published: now.clock,
+            urgent: false,
+            snapshots: watch::Sender::new(Arc::new(Snapshot::empty(&setup, now))),
+            setup,
+        };
+        board.seat();
+        board.publish(now);
+        board
+    }
+
+    /// Another reader.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.snapshots.subscribe(), Arc::clone(&self.heart))
+    }
+
+    /// A reload: targets that stay keep all that is known of them, the others' traces are gone.
+    pub fn reload(&mut self, setup: Setup) {
+        self.agent = Arc::new(setup.agent.clone());
+        let renamed = setup.names != self.setup.names;
+        if renamed {
+            let old = std::mem::replace(&mut self.names, setup.names.clone().into());
+            self.rows.iter_mut().for_each(|row| row.rename(&old, &self.names));
+        }
+        self.setup = setup;
+        self.seat();
+        self.urgent = true;
+    }
+
+    /// Gives each target its row, an old one where there is one.
+    fn seat(&mut self) {
+        let mut old: HashMap<IpAddr, Row> =
+            self.rows.drain(..).map(|row| (row.view.address, row)).collect();
+        let since = Time::new(self.moment.wall);
+        let names = self.names.len();
+        let row = |address: &IpAddr| {
+            old.remove(address).unwrap_or_else(|| Row::new(*address, names, since))
+        };
+        self.rows = self.setup.targets.iter().map(row).collect();
+        let place = |(place, row): (usize, &Row)| (row.view.address, place);
+        self.places = Arc::new(self.rows.iter().enumerate().map(place).collect());
+    }
+
+    fn row(&mut self, target: IpAddr) -> Option<&mut Row> {
+        let place = self.places.get(&target)?;
+        self.rows.get_mut(*place)
+    }
+
+    fn seconds(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.made).as_secs()
+    }
+
+    /// A probe was answered in time.
+    pub fn reply(&mut self, target: IpAddr, at: Instant, rtt: Duration) {
+        let second = self.seconds(at);
+        if let Some(row) = self.row(target) {
+            row.reply(second, at, rtt);
+            self.ledger.rtt.observe(rtt);
+        }
+    }
+
+    /// A probe was not answered within its timeout, or was answered with "unreachable".
+    pub fn loss(&mut self, target: IpAddr, at: Instant) {
+        let second = self.seconds(at);
+        if let Some(row) = self.row(target) {
+            row.loss(second);
+        }
+    }
+
+    /// A probe could not be sent: no evidence about its target.
+    pub fn fault(&mut self, target: IpAddr) {
+        if let Some(row) = self.row(target) {
+            row.view.counts.faults += 1;
+        }
+    }
+
+    /// An answer to a probe that was counted as lost came after all.
+    pub fn late(&mut self, target: IpAddr) {
+        if let Some(row) = self.row(target) {
+            row.view.counts.late += 1;
+        }
+    }
+
+    /// What holds for a target since `at`. Flips, verdicts and refusals are counted from what
+    /// differs from before, so that saying the same thing twice is harmless.
+    pub fn decided(&mut self, target: IpAddr, at: Instant, facts: &Facts) {
+        let since = self.moment.wall_at(at);
+        let Some(row) = self.row(target) else { return };
+        let turn = row.decided(since, facts);
+        if let Some(reason) = turn.refused {
+            self.ledger.refused(reason);
+        }
+        self.urgent |= turn.of_consequence;
+    }
+
+    /// Every vote on one target that still counts.
+    pub fn set_votes(&mut self, target: IpAddr, votes: Vec<VoteHeard>) {
+        if let Some(row) = self.row(target) {
+            row.view.votes = votes.into();
+        }
+    }
+
+    /// What the provider listed; `None` when that is no longer known.
+    pub fn set_observed(&mut self, observed: Option<&Observed>) {
+        let names = Arc::clone(&self.names);
+        self.rows.iter_mut().for_each(|row| row.observed(&names, observed));
+        self.urgent = true;
+    }
+
+    /// Every peer that the configuration lists. The votes of others are forgotten in the metrics.
+    pub fn set_peers(&mut self, peers: Vec<PeerSeen>) {
+        self.ledger.keep_peers(|peer| peers.iter().any(|seen| seen.address == peer));
+        self.peers = peers.into();
+        self.urgent = true;
+    }
+
+    /// Whether any canary answers.
+    pub fn set_isolated(&mut self, isolated: bool) {
+        if self.setup.agent.isolated != isolated {
+            self.setup.agent.isolated = isolated;
+            self.agent = Arc::new(self.setup.agent.clone());
+            self.urgent = true;
+        }
+    }
+
+    /// Something was done to the zone, or would have been in dry-run: `withdrew 192.0.2.10 from
+    /// www.example.com`, on this evidence.
+    pub fn changed(&mut self, at: Instant, what: &str, evidence: &str, target: Option<IpAddr>) {
+        let at = self.moment.wall_at(at);
+        let (what, evidence) = (what.to_owned(), evidence.to_owned());
+        self.recent.changed(Change { at, what, evidence, target });
+        self.urgent = true;
+    }
+
+    /// `what` did not work and is being tried again, until [`Board::recovered`] or the next time.
+    pub fn failed(&mut self, at: Instant, what: &str, error: &str) {
+        let at = self.moment.wall_at(at);
+        self.recent.failed(Failure { at, what: what.to_owned(), error: error.to_owned() });
+        self.urgent = true;
+    }
+
+    /// `what` works, or is no longer wanted. Also harmless if it never failed.
+    pub fn recovered(&mut self, what: &str) {
+        self.urgent |= self.recent.recovered(what);
+    }
+
+    /// The counters that belong to no target.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// To be called on every turn of the driver's loop, and at least once a second: stamps the
+    /// heart beat behind `/healthz` and publishes what is due. Returns whether it published.
+    pub fn tick(&mut self, now: Moment) -> bool {
+        self.heart.beat(now.clock);
+        let waited = now.clock.saturating_duration_since(self.published);
+        let due = waited >= PUBLISH_EVERY || self.urgent && waited >= PUBLISH_SOON;
+        if due {
+            self.publish(now);
+        }
+        due
+    }
+
+    /// Publishes now, whatever is due: for the last word before the end.
+    pub fn publish(&mut self, now: Moment) {
+        self.moment = now;
+        self.published = now.clock;
+        self.urgent = false;
+        let second = self.seconds(now.clock);
+        let snapshot = Snapshot {
+            moment: now,
+            minute: second / 60,
+            agent: Arc::clone(&self.agent),
+            names: Arc::clone(&self.names),
+            places: Arc::clone(&self.places),
+            rows: self.rows.iter_mut().map(|row| row.view_at(second)).collect(),
+            peers: Arc::clone(&self.peers),
+            recent: self.recent.clone(),
+            ledger: self.ledger.clone(),
+        };
+        self.snapshots.send_replace(Arc::new(snapshot));
+    }
+}

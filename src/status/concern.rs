@@ -1,0 +1,205 @@
+//! How much a target wants to be looked at, and what is said of its place in DNS: the same in the
+//! table and on the page.
+
+use super::model::{Health, Outcome, Status, Target};
+
+/// The first is the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Concern {
+    /// Down, and still in DNS.
+    DownInDns,
+    /// Down, and out as it should be.
+    Down,
+    /// Alive, and yet not in DNS as it could be: drained, held back or a record is missing.
+    HeldOut,
+    /// Losing probes now.
+    Losing,
+    /// Nothing is known yet.
+    Assumed,
+    /// As it should be.
+    Fine,
+}
+
+impl Concern {
+    pub(super) fn of(target: &Target) -> Self {
+        let (present, missing) = presence(target);
+        let losing = target.streak.outcome == Outcome::Loss && target.streak.count > 0;
+        // While the zone has not been read, what was decided has to stand for what is there.
+        let unread = present + missing == 0;
+        let out = target.drained.is_some() || !target.in_service && target.reason.is_none();
+        match target.health {
+            Health::Down if present > 0 || unread && !out => Self::DownInDns,
+            Health::Down => Self::Down,
+            _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
+            _ if losing => Self::Losing,
+            Health::AssumedUp => Self::Assumed,
+            Health::Up => Self::Fine,
+        }
+    }
+}
+
+/// Names that are known to hold the target's record, and names that are known not to.
+fn presence(target: &Target) -> (usize, usize) {
+    let count = |there| target.records.iter().filter(|at| at.present == Some(there)).count();
+    (count(true), count(false))
+}
+
+/// Each target with its place in [`Status::targets`], the worst first.
+pub(super) fn by_concern(status: &Status) -> Vec<(usize, &Target)> {
+    let mut targets: Vec<_> = status.targets.iter().enumerate().collect();
+    targets.sort_by_key(|(_, target)| Concern::of(target));
+    targets
+}
+
+/// Whether the target is in service, or why not, in at most 15 characters.
+pub(super) fn service(target: &Target) -> String {
+    let (present, missing) = presence(target);
+    match (target.in_service, target.reason) {
+        _ if target.drained.is_some() => "no: drained".to_owned(),
+        (false, Some(reason)) if present > 0 => format!("kept: {reason}"),
+        (false, Some(reason)) => format!("no: {reason}"),
+        (false, None) if present > 0 => "no: pending".to_owned(),
+        (false, None) => "no".to_owned(),
+        (true, Some(reason)) => format!("yes: {reason}"),
+        (true, None) if missing > 0 => format!("in {present} of {}", present + missing),
+        (true, None) => "yes".to_owned(),
+    }
+}
+
+/// How many vantage points say what: `up 2 down 1`.
+pub(super) fn votes(target: &Target) -> String {
+    let count =
+        |down| target.votes.iter().filter(|vote| (vote.health == Health::Down) == down).count();
+    match (count(false), count(true)) {
+        (0, 0) => "-".to_owned(),
+        (up, 0) => format!("up {up}"),
+        (0, down) => format!("down {down}"),
+        (up, down) => format!("up {up} down {down}"),
+    }
+}
+
+/// A round-trip time in at most 7 characters.
+pub(super) fn rtt(milliseconds: Option<f64>) -> String {
+    match milliseconds {
+        None => "-".to_owned(),
+        Some(ms) if ms < 9.995 => format!("{ms:.2} ms"),
+        Some(ms) if ms < 99.95 => format!("{ms:.1} ms"),
+        Some(ms) if ms < 9_999.5 => format!("{ms:.0} ms"),
+        Some(ms) => format!("{:.0} s", ms / 1_000.0),
+    }
+}
+
+/// A part of 1 as a percentage in at most 5 characters. Only no loss at all is `0%`, and only
+/// nothing but loss is `100%`.
+pub(super) fn loss(part: f64) -> String {
+    let percent = part * 100.0;
+    match percent {
+        _ if percent <= 0.0 => "0%".to_owned(),
+        _ if percent < 0.1 => "<0.1%".to_owned(),
+        _ if percent < 9.95 => format!("{percent:.1}%"),
+        _ if percent >= 100.0 => "100%".to_owned(),
+        _ => format!("{:.0}%", percent.min(99.0)),
+    }
+}
+
+/// The word for a health, as people read it.
+pub(super) fn health(health: Health) -> &'static str {
+    match health {
+        Health::Up => "up",
+        Health::Down => "down",
+        Health::AssumedUp => "assumed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::model::{Drained, Reason};
+    use crate::status::sample;
+
+    #[test]
+    fn a_dead_target_in_dns_comes_first_and_a_healthy_one_last() {
+        let base = || sample::target("192.0.2.10");
+        let missing = || {
+            let mut target = base();
+            target.records[0].present = Some(false);
+            target
+        };
+        let down = || Target { health: Health::Down, in_service: false, ..base() };
+        let mut losing = base();
+        (losing.streak.outcome, losing.streak.count) = (Outcome::Loss, 1);
+        let cases = [
+            ("down, record still there", down(), Concern::DownInDns),
+            (
+                "down, peers do not agree, zone not read",
+                Target {
+                    in_service: true,
+                    reason: Some(Reason::NoQuorum),
+                    records: Vec::new(),
+                    ..down()
+                },
+                Concern::DownInDns,
+            ),
+            (
+                "down and drained, zone not read",
+                Target {
+                    reason: Some(Reason::Drained),
+                    drained: Some(Drained { until: None, reason: None }),
+                    records: Vec::new(),
+                    ..down()
+                },
+                Concern::Down,
+            ),
+            ("down and out", Target { records: missing().records, ..down() }, Concern::Down),
+            ("up, but a record is missing", missing(), Concern::HeldOut),
+            ("losing", losing, Concern::Losing),
+            ("assumed", Target { health: Health::AssumedUp, ..base() }, Concern::Assumed),
+            ("fine", base(), Concern::Fine),
+        ];
+        for (name, target, want) in &cases {
+            assert_eq!(Concern::of(target), *want, "{name}");
+        }
+        assert!(cases.is_sorted_by_key(|(_, _, concern)| *concern));
+    }
+
+    #[test]
+    fn figures_keep_to_their_columns_and_never_round_to_a_lie() {
+        let rtts = [
+            (None, "-"),
+            (Some(0.0), "0.00 ms"),
+            (Some(9.994), "9.99 ms"),
+            (Some(9.996), "10.0 ms"),
+            (Some(99.96), "100 ms"),
+            (Some(9_999.6), "10 s"),
+        ];
+        for (milliseconds, want) in rtts {
+            assert_eq!(rtt(milliseconds), want, "{milliseconds:?}");
+        }
+        let losses = [
+            (0.0, "0%"),
+            (0.0004, "<0.1%"),
+            (0.0167, "1.7%"),
+            (0.5, "50%"),
+            (0.999, "99%"),
+            (1.0, "100%"),
+        ];
+        for (part, want) in losses {
+            assert_eq!(loss(part), want, "{part}");
+        }
+    }
+
+    #[test]
+    fn service_says_why_not_in_fifteen_characters() {
+        let mut target = sample::target("192.0.2.10");
+        assert_eq!(service(&target), "yes");
+        for reason in Reason::ALL {
+            for (in_service, present) in [(true, true), (false, true), (false, false)] {
+                target.reason = Some(reason);
+                target.in_service = in_service;
+                target.records[0].present = Some(present);
+                let text = service(&target);
+                assert!(text.len() <= 15 && text.contains(reason.as_str()), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What happened, counted and remembered beside the targets.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::CHANGES_KEPT;
+use super::model::{Change, Failure, Reason};
+
+/// Counters that belong to no target.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pub(super) rtt: Spread,
+    pub(super) failover: Spread,
+    pub(super) refusals: BTreeMap<&'static str, u64>,
+    pub(super) dns_changes: BTreeMap<[&'static str; 3], u64>,
+    pub(super) dns_requests: BTreeMap<[&'static str; 2], u64>,
+    pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
+    pub(super) reloads: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            rtt: Spread::new(&RTT_BOUNDS),
+            failover: Spread::new(&FAILOVER_BOUNDS),
+            refusals: Reason::ALL.map(|reason| (reason.as_str(), 0)).into(),
+            dns_changes: BTreeMap::new(),
+            dns_requests: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            reloads: BTreeMap::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// A change that was asked of the provider came to an end: `action` is `withdraw` or
+    /// `restore`, `outcome` `done`, `failed`, `unconfirmed` or `dry_run`. One for each record.
+    pub fn dns_change(
+        &mut self,
+        provider: &'static str,
+        action: &'static str,
+        outcome: &'static str,
+    ) {
+        *self.dns_changes.entry([provider, action, outcome]).or_default() += 1;
+    }
+
+    /// A call to the provider came to an end: `ok`, `refused`, `unavailable`, `unconfirmed` or
+    /// `changed`.
+    pub fn dns_request(&mut self, provider: &'static str, outcome: &'static str) {
+        *self.dns_requests.entry([provider, outcome]).or_default() += 1;
+    }
+
+    /// From the last reply heard until the provider confirmed that the target is out.
+    pub fn failover(&mut self, took: Duration) {
+        self.failover.observe(took);
+    }
+
+    /// A vote came from `peer`, or went there: `accepted`, `refused`, `delivered`, `undelivered`
+    /// or the like. `peer` is a listed one, never whatever a stranger claims to be.
+    pub fn vote(&mut self, peer: &str, outcome: &'static str) {
+        *self.votes.entry((peer.into(), outcome)).or_default() += 1;
+    }
+
+    /// A new configuration was taken over (`ok`) or refused (`refused`).
+    pub fn reload(&mut self, outcome: &'static str) {
+        *self.reloads.entry(outcome).or_default() += 1;
+    }
+
+    pub(super) fn refused(&mut self, reason: Reason) {
+        *self.refusals.entry(reason.as_str()).or_default() += 1;
+    }
+
+    pub(super) fn keep_peers(&mut self, keep: impl Fn(&str) -> bool) {
+        self.votes.retain(|(peer, _), _| keep(peer));
+    }
+}
+
+/// How durations are spread: a histogram without a lock.
+#[derive(Debug, Clone)]
+pub(super) struct Spread {
+    /// Upper bounds in seconds, ascending; what is above the last goes into one more bucket.
+    bounds: &'static [f64],
+    counts: Vec<u64>,
+    sum: f64,
+}
+
+/// From a neighbour in the same hall to a probe that was nearly given up.
+const RTT_BOUNDS: [f64; 12] =
+    [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// From the quickest failover there can be to one that waited for a provider's outage to end.
+const FAILOVER_BOUNDS: [f64; 12] =
+    [0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 600.0];
+
+impl Spread {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
+    }
+
+    pub(super) fn observe(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.sum += seconds;
+        let bucket = self.bounds.iter().position(|bound| seconds <= *bound);
+        self.counts[bucket.unwrap_or(self.bounds.len())] += 1;
+    }
+
+    /// Sum, count, and each bucket's own count by its upper bound, the last of which is infinite.
+    pub(super) fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let buckets = bounds.zip(self.counts.iter().copied()).collect();
+        (self.sum, self.counts.iter().sum(), buckets)
+    }
+}
+
+/// The newest changes and failures.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recent {
+    /// The newest first.
+    changes: VecDeque<Arc<Change>>,
+    pub(super) last_error: Option<Arc<Failure>>,
+    /// By `what`, in the order in which they began.
+    failing: Vec<Arc<Failure>>,
+}
+
+/// Different things that fail at once; more of them are one outage, and memory is fixed.
+const FAILING_KEPT: usize = 20;
+
+impl Recent {
+    pub(super) fn changed(&mut self, change: Change) {
+        self.changes.truncate(CHANGES_KEPT - 1);
+        self.changes.push_front(Arc::new(change));
+    }
+
+    pub(super) fn failed(&mut self, failure: Failure) {
+        let failure = Arc::new(failure);
+        self.last_error = Some(Arc::clone(&failure));
+        let known = self.failing.iter().position(|known| known.what == failure.what);
+        match known {
+            Some(known) => self.failing[known] = failure,
+            None if self.failing.len() < FAILING_KEPT => self.failing.push(failure),
+            None => {}
+        }
+    }
+
+    /// Returns whether it had failed.
+    pub(super) fn recovered(&mut self, what: &str) -> bool {
+        let before = self.failing.len();
+        self.failing.retain(|failure| failure.what != what);
+        self.failing.len() != before
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change> {
+        self.changes.iter().map(|change| Change::clone(change)).collect()
+    }
+
+    pub(super) fn failing(&self) -> Vec<Failure> {
+        self.failing.iter().map(|failure| Failure::clone(failure)).collect()
+    }
+}

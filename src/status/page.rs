@@ -1,0 +1,304 @@
+//! The page to look at: one self-contained document, what is wrong first.
+//!
+//! It is complete without scripts; with them it fetches itself again and takes over what changed.
+//! Everything that is not ours goes through [`html::text`].
+
+mod chart;
+mod html;
+mod targets;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::concern::Concern;
+use super::history::Minute;
+use super::model::{Change, Failure, Health, Mode, Peer, Status, Time};
+use html::{age, text, time};
+
+/// Targets that are shown unless all are asked for. The worst come first, so what is left out is
+/// fine.
+pub(super) const ROWS_SHOWN: usize = 300;
+
+const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/refresh.js");
+
+/// What the browser may do with the page: run and show what carries `nonce`, fetch the page
+/// itself again, and nothing else.
+pub(super) fn policy(nonce: &str) -> String {
+    format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The document. `hours` are in the order of the status's targets; at most `shown` of them get a
+/// row.
+pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize, nonce: &str) -> String {
+    let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
+    let (title, mood) = headline(status);
+    let name = text(&status.agent.name);
+    out.extend([
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+        "<meta name=\"color-scheme\" content=\"light dark\">\n",
+    ]);
+    let _ = write!(
+        out,
+        "<title>{title} · {name}</title>\n<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n\
+         <body>\n<p id=\"offline\" class=\"banner bad\" role=\"alert\" hidden></p>\n\
+         <div id=\"view\">\n"
+    );
+    masthead(&mut out, status, &title, mood);
+    banners(&mut out, status);
+    targets::section(&mut out, status, hours, shown);
+    peers(&mut out, &status.peers, status.at);
+    changes(&mut out, &status.changes);
+    footer(&mut out, status);
+    let _ = write!(out, "</div>\n<script nonce=\"{nonce}\">{SCRIPT}</script>\n</body>\n</html>\n");
+    out
+}
+
+/// The state of things in a few words, and the colour that goes with it.
+fn headline(status: &Status) -> (String, &'static str) {
+    let count = |wanted: Concern| {
+        status.targets.iter().filter(|target| Concern::of(target) == wanted).count()
+    };
+    let down = status.targets.iter().filter(|target| target.health == Health::Down).count();
+    let (in_dns, held) = (count(Concern::DownInDns), count(Concern::HeldOut));
+    let (losing, assumed) = (count(Concern::Losing), count(Concern::Assumed));
+    let all = status.targets.len();
+    if down > 0 && in_dns > 0 {
+        (format!("{down} of {all} down, {in_dns} still in DNS"), "bad")
+    } else if down > 0 {
+        (format!("{down} of {all} down, out of DNS"), "bad")
+    } else if status.agent.isolated {
+        ("This agent is isolated".to_owned(), "bad")
+    } else if held > 0 {
+        (format!("{held} of {all} alive but held back"), "warn")
+    } else if losing > 0 {
+        (format!("{losing} of {all} losing probes"), "warn")
+    } else if assumed > 0 {
+        (format!("{assumed} of {all} not yet confirmed"), "dull")
+    } else {
+        (format!("All {all} in service"), "good")
+    }
+}
+
+fn masthead(out: &mut String, status: &Status, title: &str, mood: &str) {
+    let agent = &status.agent;
+    let mode = match agent.mode {
+        Mode::Single => "alone",
+        Mode::Cluster => "in a cluster",
+    };
+    let _ = write!(
+        out,
+        "<header class=\"{mood}\">\n<p class=\"agent\">{} <span>goavail {} · {mode} · {} · {} \
+         {}</span></p>\n<h1>{title}</h1>\n<p class=\"asof\">as of {} UTC<span id=\"pulse\"></span>\
+         <noscript>. Load the page again for newer figures</noscript></p>\n</header>\n",
+        text(&agent.name),
+        text(&agent.version),
+        text(&agent.r#type),
+        text(&agent.provider),
+        text(&agent.zone),
+        time(status.at, status.at),
+    );
+}
+
+fn banners(out: &mut String, status: &Status) {
+    let mut banner = |kind: &str, words: String| {
+        let _ = writeln!(out, "<p class=\"banner {kind}\">{words}</p>");
+    };
+    if status.is_stale() {
+        let old = age(Duration::try_from_secs_f64(status.silence_s).unwrap_or_default());
+        let words = format!("has not turned for {old}; what is below is that old.");
+        banner("bad", format!("<b>Stale.</b> The agent's loop {words}"));
+    }
+    if status.agent.isolated {
+        let why = "No canary answers, so losses are no evidence and nothing is withdrawn.";
+        banner("bad", format!("<b>Isolated.</b> {why}"));
+    }
+    if status.agent.dry_run {
+        banner("warn", "<b>Dry run.</b> Nothing is written at the provider.".into());
+    }
+    for failure in &status.failing {
+        banner("bad", format!("<b>Failing now.</b> {}", failed(failure, status.at)));
+    }
+}
+
+fn failed(failure: &Failure, now: Time) -> String {
+    let colon = if failure.error.is_empty() { "" } else { ": " };
+    let at = time(failure.at, now);
+    format!("{}{colon}{} <small>{at}</small>", text(&failure.what), text(&failure.error))
+}
+
+fn peers(out: &mut String, peers: &[Peer], now: Time) {
+    if peers.is_empty() {
+        return;
+    }
+    let alive = peers.iter().filter(|peer| peer.alive).count();
+    let _ = write!(
+        out,
+        "<section id=\"peers\">\n<h2>Peers <small><data value=\"{alive}\">{alive}</data> of {} \
+         alive</small></h2>\n<ul>\n",
+        peers.len()
+    );
+    for peer in peers {
+        let (mood, word) = if peer.alive { ("good", "alive") } else { ("bad", "not alive") };
+        let signed = if peer.signed { "signed" } else { "unsigned" };
+        let heard = peer
+            .last_heard
+            .map_or("never heard".into(), |at| format!("heard {} ago", age(at.until(now))));
+        let _ = writeln!(
+            out,
+            "<li><span class=\"state {mood}\">{word}</span> <b>{}</b> <small>{signed}, \
+             {heard}</small></li>",
+            text(&peer.address)
+        );
+    }
+    out.push_str("</ul>\n</section>\n");
+}
+
+fn changes(out: &mut String, changes: &[Change]) {
+    out.push_str("<section id=\"changes\">\n<h2>Recent changes</h2>\n");
+    if changes.is_empty() {
+        out.push_str("<p class=\"none\">None since the agent started.</p>\n</section>\n");
+        return;
+    }
+    out.push_str("<ol>\n");
+    for change in changes {
+        let _ = writeln!(
+            out,
+            "<li><time datetime=\"{}\">{}</time><div>{}<small>{}</small></div></li>",
+            change.at,
+            change.at.to_the_second(),
+            text(&change.what),
+            text(&change.evidence)
+        );
+    }
+    out.push_str("</ol>\n</section>\n");
+}
+
+fn footer(out: &mut String, status: &Status) {
+    let agent = &status.agent;
+    out.push_str("<footer>\n");
+    if !agent.guards_off.is_empty() {
+        let guards: Vec<String> = agent.guards_off.iter().map(|guard| text(guard)).collect();
+        let _ = writeln!(out, "<p><b>Guards off:</b> {}</p>", guards.join(", "));
+    }
+    let last_error = match &status.last_error {
+        Some(failure) => failed(failure, status.at),
+        None => "none".into(),
+    };
+    let _ = write!(
+        out,
+        "<p><b>Last error:</b> {last_error}</p>\n<p><b>Running since</b> {}, configuration of {}. \
+         All times are UTC. <a href=\"/status\">/status</a> <a href=\"/metrics\">/metrics</a></p>\n\
+         </footer>\n",
+        agent.started_at.to_the_second(),
+        agent.config_loaded_at.to_the_second(),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::model::Target;
+    use crate::status::sample;
+
+    fn rendered(status: &Status) -> String {
+        let hours = vec![vec![Minute::default(); 60]; status.targets.len()];
+        render(status, &hours, ROWS_SHOWN, "abc123")
+    }
+
+    #[test]
+    fn nothing_that_comes_from_elsewhere_becomes_markup() {
+        let mut status = sample::status();
+        let nasty = "<script>alert(1)</script><img src=x onerror='a'>&\"";
+        status.agent.name = nasty.into();
+        status.agent.zone = nasty.into();
+        status.agent.guards_off = vec![nasty.into()];
+        status.peers[0].address = nasty.into();
+        status.changes[0].what = nasty.into();
+        status.changes[0].evidence = nasty.into();
+        status.failing[0].error = nasty.into();
+        status.last_error.as_mut().unwrap().what = nasty.into();
+        status.targets[0].records[0].name = nasty.into();
+        status.targets[0].votes[0].peer = nasty.into();
+        status.targets[2].drained.as_mut().unwrap().reason = Some(nasty.into());
+        let page = rendered(&status);
+        assert_eq!(page.matches("<script").count(), 1, "only our own");
+        assert!(!page.contains("<img"), "{page}");
+        assert!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 11);
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_from_elsewhere() {
+        let page = rendered(&sample::status());
+        for outside in ["http:", "https:", "//", "@import", "url(", " src=", " style=", "onclick"] {
+            let found =
+                page.find(outside).map(|at| page[at..].chars().take(60).collect::<String>());
+            assert_eq!(found, None, "{outside}");
+        }
+        assert!(
+            page.contains("<script nonce=\"abc123\">") && page.contains("<style nonce=\"abc123\">")
+        );
+        assert!(policy("abc123").contains("script-src 'nonce-abc123';"));
+    }
+
+    #[test]
+    fn the_headline_says_the_worst() {
+        type Change = fn(&mut Target);
+        let cases: [(&str, Change, &str, &str); 4] = [
+            ("nothing is wrong", |_| {}, "All 1 in service", "good"),
+            (
+                "down and still in DNS",
+                |target| target.health = Health::Down,
+                "1 of 1 down, 1 still in DNS",
+                "bad",
+            ),
+            (
+                "nothing is known yet",
+                |target| target.health = Health::AssumedUp,
+                "1 of 1 not yet confirmed",
+                "dull",
+            ),
+            (
+                "alive and not in DNS",
+                |target| target.records[0].present = Some(false),
+                "1 of 1 alive but held back",
+                "warn",
+            ),
+        ];
+        let mut status = sample::status();
+        for (name, change, title, mood) in cases {
+            status.targets = vec![sample::target("192.0.2.10")];
+            change(&mut status.targets[0]);
+            assert_eq!(headline(&status), (title.to_owned(), mood), "{name}");
+        }
+        status.targets = vec![sample::target("192.0.2.10")];
+        status.agent.isolated = true;
+        assert_eq!(headline(&status).0, "This agent is isolated", "while all seems well");
+    }
+
+    #[test]
+    fn of_very_many_targets_the_worst_are_shown_and_the_rest_are_counted() {
+        let mut status = sample::status();
+        let dead = status.targets[1].clone();
+        status.targets = (0..1_000)
+            .map(|n| sample::target(&format!("198.18.{}.{}", n / 250, n % 250)))
+            .chain([dead])
+            .collect();
+        let page = rendered(&status);
+        assert_eq!(page.matches("<tr class=\"target").count(), ROWS_SHOWN);
+        assert!(page.contains("192.0.2.11"), "the dead one is last in the list, first on the page");
+        assert!(page.contains("<a href=\"?all\">701 more"), "{}", &page[page.len() - 4_000..]);
+    }
+
+    #[test]
+    fn an_old_status_is_called_stale() {
+        let mut status = sample::status();
+        assert!(!rendered(&status).contains("<b>Stale.</b>"));
+        status.silence_s = 75.0;
+        assert!(rendered(&status).contains("has not turned for 1m 15s"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The targets on the page, in groups: what is wrong, and then the rest.
+
+use std::fmt::Write as _;
+
+use super::super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
+use super::super::history::Minute;
+use super::super::model::{Drained, Health, Reason, RecordPresence, Status, Target, Time, Vote};
+use super::chart;
+use super::html::{age, text, time};
+
+/// Writes the section.
+pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], shown: usize) {
+    let targets = by_concern(status);
+    out.push_str(
+        "<section id=\"targets\">\n<h2 class=\"away\">Targets</h2>\n<table>\n<thead><tr>\
+         <th scope=\"col\">Target</th><th scope=\"col\">In service</th><th scope=\"col\">Since</th>\
+         <th scope=\"col\" class=\"figure\">RTT</th><th scope=\"col\" class=\"figure\">Lost \
+         <small>1 min</small></th><th scope=\"col\">Votes</th><th scope=\"col\">Last hour</th>\
+         </tr></thead>\n",
+    );
+    let shown_targets = &targets[..shown.min(targets.len())];
+    for group in shown_targets.chunk_by(|one, next| title(one.1) == title(next.1)) {
+        let heading = title(group[0].1);
+        let all = targets.iter().filter(|(_, target)| title(target) == heading).count();
+        let _ = writeln!(
+            out,
+            "<tbody>\n<tr class=\"group\"><th colspan=\"7\" scope=\"rowgroup\">{heading} \
+             <small>{all}</small></th></tr>"
+        );
+        for (place, target) in group {
+            row(out, target, hours.get(*place).map_or(&[], Vec::as_slice), status.at);
+        }
+        out.push_str("</tbody>\n");
+    }
+    out.push_str("</table>\n");
+    let hidden = targets.len().saturating_sub(shown);
+    if hidden > 0 {
+        let _ = writeln!(out, "<p class=\"none\"><a href=\"?all\">{hidden} more, show all</a></p>");
+    }
+    out.push_str("</section>\n");
+}
+
+fn title(target: &Target) -> &'static str {
+    match Concern::of(target) {
+        Concern::DownInDns => "Down, and still in DNS",
+        Concern::Down => "Down, out of DNS",
+        Concern::HeldOut => "Alive, but held back",
+        Concern::Losing => "Losing probes",
+        Concern::Assumed => "Not yet confirmed",
+        Concern::Fine => "In service",
+    }
+}
+
+fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
+    let mood = match Concern::of(target) {
+        Concern::DownInDns | Concern::Down => "bad",
+        Concern::HeldOut | Concern::Losing => "warn",
+        Concern::Assumed => "dull",
+        Concern::Fine => "good",
+    };
+    let address = target.address;
+    let _ = writeln!(
+        out,
+        "<tr class=\"target\" data-address=\"{address}\">\
+         <th scope=\"row\"><span class=\"state {mood}\">{}</span> <b>{}</b>{}</th>\
+         <td class=\"service\" data-label=\"In service\"><data value=\"{}\">{}</data>{}</td>\
+         <td class=\"since\" data-label=\"Since\">{} <small>{}</small></td>",
+        health(target.health),
+        // A long address may be broken where it has a colon, and only there.
+        address.to_string().replace(':', ":<wbr>"),
+        records(target),
+        target.in_service,
+        service(target),
+        because(target, now),
+        time(target.since, now),
+        age(target.since.until(now)),
+    );
+    figures(out, target);
+    let _ = write!(out, "<td class=\"hour\" data-label=\"Last hour\">");
+    chart::draw(out, hour);
+    let _ = writeln!(out, "<small>{}</small></td></tr>", slowest(hour));
+}
+
+fn figures(out: &mut String, target: &Target) {
+    let milliseconds = target.last_rtt_ms.map(|ms| ms.to_string()).unwrap_or_default();
+    let lossy = if target.loss_1m > 0.0 { " lossy" } else { "" };
+    let _ = writeln!(
+        out,
+        "<td class=\"figure rtt\" data-label=\"RTT\"><data value=\"{milliseconds}\">{}</data></td>\
+         <td class=\"figure loss{lossy}\" data-label=\"Lost, 1 min\"><data \
+         value=\"{}\">{}</data></td><td class=\"votes\" data-label=\"Votes\">{}{}</td>",
+        rtt(target.last_rtt_ms),
+        target.loss_1m,
+        loss(target.loss_1m),
+        votes(target),
+        ballots(target),
+    );
+}
+
+/// The names that hold the target's record, those that do not, and those not read yet.
+fn records(target: &Target) -> String {
+    let at = |present: Option<bool>, before: &str| {
+        let records = target.records.iter().filter(|record| record.present == present);
+        let names: Vec<String> =
+            records.map(|record: &RecordPresence| text(&record.name)).collect();
+        let names = names.join(", ");
+        if names.is_empty() { names } else { format!("<small>{before}{names}</small>") }
+    };
+    at(Some(true), "") + &at(Some(false), "<i>not at</i> ") + &at(None, "<i>not read yet:</i> ")
+}
+
+/// Who says what, where there is more to it than that everybody sees it up.
+fn ballots(target: &Target) -> String {
+    if Concern::of(target) == Concern::Fine
+        && target.votes.iter().all(|vote| vote.health != Health::Down)
+    {
+        return String::new();
+    }
+    let ballot = |vote: &Vote| {
+        let (peer, health) = (text(&vote.peer), health(vote.health));
+        format!("<small>{peer} {health} {:.0}s ago</small>", vote.age_s)
+    };
+    target.votes.iter().map(ballot).collect()
+}
+
+/// Why what its health asks for is not done, in a sentence.
+fn because(target: &Target, now: Time) -> String {
+    let words = match (&target.drained, target.reason) {
+        (Some(drained), _) => drain(drained, now),
+        (None, Some(reason)) => sentence(reason).to_owned(),
+        (None, None) => return String::new(),
+    };
+    format!("<small>{words}</small>")
+}
+
+fn drain(drained: &Drained, now: Time) -> String {
+    let until = drained.until.map_or("until it is undrained".to_owned(), |until| {
+        format!("for another {}", age(now.until(until)))
+    });
+    match &drained.reason {
+        Some(reason) => format!("{}, {until}", text(reason)),
+        None => until,
+    }
+}
+
+fn sentence(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Isolated => "this agent's own network may be the cause",
+        Reason::NoQuorum => "not enough peers agree",
+        Reason::Contested => "enough peers say the opposite",
+        Reason::Floor => "too few addresses would be left",
+        Reason::Drained => "taken out by hand",
+        Reason::DryRun => "dry run writes nothing",
+    }
+}
+
+/// What the top of the chart stands for.
+fn slowest(hour: &[Minute]) -> String {
+    let slowest = hour.iter().map(|minute| minute.mean_rtt_us).max().filter(|micros| *micros > 0);
+    let lost: u32 = hour.iter().map(|minute| u32::from(minute.losses)).sum();
+    let peak = slowest.map(|micros| format!("peak {}", rtt(Some(f64::from(micros) / 1e3))));
+    let lost = Some(format!("{lost} lost")).filter(|_| lost > 0);
+    [peak, lost].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

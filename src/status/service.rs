@@ -1,0 +1,236 @@
+//! Who may ask what: the routes of the status listener and of the control socket.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::control::{Answer, Command, Drain, Order, Refused};
+use super::metrics::{Format, encode};
+use super::model::{Health, Status, Target};
+use super::page;
+use super::reader::Reader;
+use super::snapshot::Snapshot;
+
+/// The driver's loop turns at least once a second; after this long without, something is wrong.
+pub const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// How long an order may take: a read of the zone, and some.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// The routes that change nothing: what `[Status] listen` serves.
+pub fn read_only(reader: Reader) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(healthz))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/verdict/{address}", get(verdict))
+        .with_state(reader)
+}
+
+/// The same and the orders: what the control socket serves. Orders arrive at the other end of
+/// `orders`; that the channel is bounded is what keeps the driver from being flooded.
+pub fn control(reader: Reader, orders: mpsc::Sender<Command>) -> Router {
+    let ordering = Router::new()
+        .route("/drain/{address}", post(drain))
+        .route("/undrain/{address}", post(undrain))
+        .with_state(orders);
+    read_only(reader).merge(ordering)
+}
+
+async fn healthz(State(reader): State<Reader>) -> (StatusCode, String) {
+    let silence = reader.silence(now());
+    if silence < MAX_SILENCE {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    let seconds = silence.as_secs();
+    let body = format!("the agent's loop has not turned for {seconds} s\n");
+    (StatusCode::SERVICE_UNAVAILABLE, body)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long the driver has been silent is measured here"
+)]
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std() // tokio's, so that a paused test moves it
+}
+
+async fn status(State(reader): State<Reader>) -> Response {
+    let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
+    render(&reader, "application/json", move |snapshot| {
+        let status = Status { silence_s, ..snapshot.status() };
+        serde_json::to_vec(&status).expect("a status has string keys only")
+    })
+    .await
+}
+
+async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::wanted(accept.unwrap_or_default());
+    render(&reader, format.content_type(), move |snapshot| encode(snapshot, format).into_bytes())
+        .await
+}
+
+/// Makes a body of the newest snapshot, beside the runtime's own threads: ten thousand targets
+/// take milliseconds, in which the driver could not turn.
+async fn render(
+    reader: &Reader,
+    content_type: &'static str,
+    make: impl FnOnce(&Arc<Snapshot>) -> Vec<u8> + Send + 'static,
+) -> Response {
+    let snapshot = reader.snapshot();
+    match tokio::task::spawn_blocking(move || make(&snapshot)).await {
+        Ok(body) => {
+            let kind = (header::CONTENT_TYPE, content_type);
+            ([kind, (header::CACHE_CONTROL, "no-store")], body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// What the page's address may ask for.
+#[derive(Debug, Deserialize)]
+struct PageQuery {
+    /// Every target, however many there are.
+    all: Option<String>,
+}
+
+async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> Response {
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let policy = page::policy(&nonce);
+    let shown = if query.all.is_some() { usize::MAX } else { page::ROWS_SHOWN };
+    let silence = reader.silence(now()).as_secs_f64();
+    let mut response = render(&reader, "text/html; charset=utf-8", move |snapshot| {
+        let status = Status { silence_s: silence, ..snapshot.status() };
+        page::render(&status, &snapshot.hours(), shown, &nonce).into_bytes()
+    })
+    .await;
+    let headers = response.headers_mut();
+    if let Ok(policy) = policy.parse() {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn verdict(
+    State(reader): State<Reader>,
+    Path(address): Path<String>,
+) -> (StatusCode, String) {
+    let target = parse(&address).and_then(|address| reader.snapshot().find(address));
+    let Some(target) = target else {
+        return (StatusCode::NOT_FOUND, "unknown not a target of this agent\n".to_owned());
+    };
+    let status = if target.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, judgement(&target))
+}
+
+/// One word and the reason: `down floor`.
+fn judgement(target: &Target) -> String {
+    let word = match (target.serves(), target.health) {
+        (false, _) if target.drained.is_some() => "drained",
+        (false, _) => "down",
+        (true, Health::AssumedUp) => "assumed_up",
+        (true, _) => "up",
+    };
+    let because = match (target.reason, target.health) {
+        (Some(reason), _) if reason.as_str() != word => reason.as_str(),
+        (_, Health::Down) if target.serves() => "verdict pending",
+        _ => "",
+    };
+    format!("{word} {because}").trim_end().to_owned() + "\n"
+}
+
+/// An address as a path has it; brackets around IPv6 do no harm.
+fn parse(address: &str) -> Option<IpAddr> {
+    address.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+async fn drain(
+    State(orders): State<mpsc::Sender<Command>>,
+    Path(address): Path<String>,
+    query: Result<Query<Drain>, axum::extract::rejection::QueryRejection>,
+    body: Bytes,
+) -> Response {
+    let read = if body.is_empty() {
+        query.map(|Query(drain)| drain).map_err(|bad| bad.body_text())
+    } else {
+        serde_json::from_slice(&body).map_err(|bad| bad.to_string())
+    };
+    match read {
+        Ok(drain) => order(&orders, &address, Order::Drain(drain)).await,
+        Err(message) => problem(StatusCode::BAD_REQUEST, "bad_request", message),
+    }
+}
+
+async fn undrain(
+    State(orders): State<mpsc::Sender<Command>>,
+    Path(address): Path<String>,
+) -> Response {
+    order(&orders, &address, Order::Undrain).await
+}
+
+/// Hands an order to the driver and waits for what becomes of it.
+async fn order(orders: &mpsc::Sender<Command>, address: &str, order: Order) -> Response {
+    let Some(target) = parse(address) else {
+        let message = format!("`{address}` is not an address");
+        return problem(StatusCode::NOT_FOUND, "not_a_target", message);
+    };
+    let (reply, answer) = oneshot::channel();
+    let command = Command { target, order, reply };
+    let until = tokio::time::Instant::from_std(now()) + ANSWER_WITHIN;
+    match tokio::time::timeout_at(until, orders.send(command)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
+        Err(_) => return problem(StatusCode::SERVICE_UNAVAILABLE, "timeout", NOT_TAKEN),
+    }
+    match tokio::time::timeout_at(until, answer).await {
+        Ok(Ok(answer)) => answered(answer),
+        Ok(Err(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
+        Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", NOT_CONFIRMED),
+    }
+}
+
+const STOPPING: &str = "the agent is stopping";
+const NOT_TAKEN: &str = "the agent is too busy to take the order; nothing was done";
+const NOT_CONFIRMED: &str =
+    "the agent took the order but could not confirm it in time; ask `goavail status`";
+
+fn answered(answer: Answer) -> Response {
+    match answer {
+        Ok(done) => axum::Json(done).into_response(),
+        Err(refused) => {
+            let (status, error) = match &refused {
+                Refused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
+                Refused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_str()),
+                Refused::Unknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
+            };
+            problem(status, error, refused.to_string())
+        }
+    }
+}
+
+/// What an order that was not carried out is answered with.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Problem {
+    /// One word, for machines: a reason's, or `not_a_target`, `bad_request`, `timeout` …
+    pub(super) error: String,
+    /// For people.
+    pub(super) message: String,
+}
+
+fn problem(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
+    let problem = Problem { error: error.to_owned(), message: message.into() };
+    (status, axum::Json(problem)).into_response()
+}

@@ -1,0 +1,146 @@
+//! What was published at one moment, and the object that is made of it for those who ask.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::board::Setup;
+use super::history::Minute;
+use super::ledger::{Ledger, Recent};
+use super::model::{Agent, Health, Peer, RecordPresence, Status, Target, Vote};
+use super::row::View;
+use super::time::{Moment, Time};
+use crate::engine::plan::Family;
+
+/// Another agent, as the driver knows it.
+#[derive(Debug, Clone)]
+pub struct PeerSeen {
+    /// Its `host:port` for votes, as the configuration lists it.
+    pub address: String,
+    /// Whether its votes count.
+    pub alive: bool,
+    /// Whether it signs its votes.
+    pub signed: bool,
+    /// When anything was last heard from it.
+    pub last_heard: Option<Instant>,
+}
+
+/// A vote, as the driver knows it.
+#[derive(Debug, Clone)]
+pub struct VoteHeard {
+    /// Whose.
+    pub peer: Arc<str>,
+    /// What it says.
+    pub health: Health,
+    /// When it was last heard.
+    pub heard: Instant,
+}
+
+/// Everything on the board at one moment. Making the object that is served is left to the reader.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) moment: Moment,
+    /// Whole minutes since the board was made.
+    pub(super) minute: u64,
+    pub(super) agent: Arc<Agent>,
+    pub(super) names: Arc<[String]>,
+    pub(super) rows: Vec<View>,
+    /// Where in `rows` each address is: `/verdict` is asked often.
+    pub(super) places: Arc<HashMap<IpAddr, usize>>,
+    pub(super) peers: Arc<[PeerSeen]>,
+    pub(super) recent: Recent,
+    pub(super) ledger: Ledger,
+}
+
+impl Snapshot {
+    pub(super) fn empty(setup: &Setup, now: Moment) -> Self {
+        Self {
+            moment: now,
+            minute: 0,
+            agent: Arc::new(setup.agent.clone()),
+            names: Arc::new([]),
+            rows: Vec::new(),
+            places: Arc::default(),
+            peers: Arc::new([]),
+            recent: Recent::default(),
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// The object behind `/status`, as if the loop had turned just now.
+    pub fn status(&self) -> Status {
+        let changes = self.recent.changes();
+        Status {
+            at: Time::new(self.moment.wall),
+            silence_s: 0.0,
+            agent: Agent::clone(&self.agent),
+            targets: self.rows.iter().map(|row| self.target(row)).collect(),
+            peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
+            last_change: changes.first().cloned(),
+            last_error: self.recent.last_error.as_deref().cloned(),
+            failing: self.recent.failing(),
+            changes,
+        }
+    }
+
+    /// The hour of each target, in the order of [`Status::targets`].
+    pub fn hours(&self) -> Vec<Vec<Minute>> {
+        self.rows.iter().map(|row| row.history.hour(self.minute)).collect()
+    }
+
+    /// One target alone, so that `/verdict` does not cost as much as `/status`.
+    pub fn find(&self, address: IpAddr) -> Option<Target> {
+        let place = self.places.get(&address)?;
+        self.rows.get(*place).map(|row| self.target(row))
+    }
+
+    fn target(&self, row: &View) -> Target {
+        Target {
+            address: row.address,
+            health: row.health,
+            in_service: row.in_service,
+            reason: row.reason,
+            streak: row.streak,
+            last_rtt_ms: row.last_rtt.map(milliseconds),
+            loss_1m: (row.loss_1m * 10_000.0).round() / 10_000.0,
+            since: row.since,
+            in_service_since: Some(row.in_service_since),
+            last_reply_at: row.last_reply.map(|at| self.moment.wall_at(at)),
+            late: row.counts.late,
+            drained: row.drained.as_deref().cloned(),
+            records: self.records(row),
+            votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),
+        }
+    }
+
+    fn records(&self, row: &View) -> Vec<RecordPresence> {
+        let family = Family::of(row.address).to_string();
+        let record = |(name, present): (&String, &Option<bool>)| RecordPresence {
+            name: name.clone(),
+            r#type: family.clone(),
+            present: *present,
+        };
+        self.names.iter().zip(row.present.iter()).map(record).collect()
+    }
+
+    fn vote(&self, vote: &VoteHeard) -> Vote {
+        let age = self.moment.clock.saturating_duration_since(vote.heard);
+        let age_s = (age.as_secs_f64() * 10.0).round() / 10.0;
+        Vote { peer: vote.peer.to_string(), health: vote.health, age_s }
+    }
+
+    fn peer(&self, peer: &PeerSeen) -> Peer {
+        Peer {
+            address: peer.address.clone(),
+            alive: peer.alive,
+            signed: peer.signed,
+            last_heard: peer.last_heard.map(|at| self.moment.wall_at(at)),
+        }
+    }
+}
+
+/// To the microsecond.
+fn milliseconds(rtt: Duration) -> f64 {
+    (rtt.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,307 @@
+//! A status as `goavail status` prints it: at most 100 columns, what is wrong first.
+
+use std::net::IpAddr;
+
+use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
+use super::model::{Change, Drained, Failure, Mode, Status, Target, Time};
+
+/// No line is longer.
+pub const WIDTH: usize = 100;
+
+/// Drained targets that are named above the table.
+const DRAINS_NAMED: usize = 5;
+
+/// The whole of it, ready to be printed.
+pub fn table(status: &Status, colour: bool) -> String {
+    let paint = Paint(colour);
+    let mut lines = header(status, paint);
+    lines.push(String::new());
+    lines.extend(rows(status, paint));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn header(status: &Status, paint: Paint) -> Vec<String> {
+    let agent = &status.agent;
+    let mode = mode(agent.mode);
+    let mut lines = vec![
+        clip(&format!(
+            "{}  goavail {}  {mode}  {}  {} {}",
+            agent.name, agent.version, agent.r#type, agent.provider, agent.zone
+        )),
+        clip(&format!(
+            "at {} UTC  running since {}  configuration of {}",
+            status.at.to_the_second(),
+            agent.started_at.to_the_second(),
+            agent.config_loaded_at.to_the_second()
+        )),
+    ];
+    if status.is_stale() {
+        let silence = status.silence_s;
+        let words = format!("STALE: the agent's loop has not turned for {silence:.0} s");
+        lines.push(paint.red(&words));
+    }
+    if agent.isolated {
+        lines.push(paint.red("ISOLATED: no canary answers, so nothing is withdrawn"));
+    }
+    if agent.dry_run {
+        lines.push(paint.yellow("DRY RUN: nothing is written at the provider"));
+    }
+    if !agent.guards_off.is_empty() {
+        lines.push(clip(&format!("guards off: {}", agent.guards_off.join(", "))));
+    }
+    lines.extend(peers(status, paint));
+    lines.extend(drains(status, paint));
+    lines.extend(events(status, paint));
+    lines
+}
+
+fn events(status: &Status, paint: Paint) -> Vec<String> {
+    let none = || "none".to_owned();
+    let change = status.last_change.as_ref().map_or_else(none, done);
+    let error = status.last_error.as_ref().map_or_else(none, wrong);
+    let last = [clip(&format!("last change: {change}")), clip(&format!("last error:  {error}"))];
+    let failing = status.failing.iter().map(|failure| format!("failing now: {}", wrong(failure)));
+    last.into_iter().chain(failing.map(|line| paint.red(&clip(&line)))).collect()
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Single => "single",
+        Mode::Cluster => "cluster",
+    }
+}
+
+fn done(change: &Change) -> String {
+    format!("{}  {}", change.at.to_the_second(), change.what)
+}
+
+fn wrong(failure: &Failure) -> String {
+    format!("{}  {}: {}", failure.at.to_the_second(), failure.what, failure.error)
+}
+
+fn peers(status: &Status, paint: Paint) -> Option<String> {
+    if status.peers.is_empty() {
+        return None;
+    }
+    let missing: Vec<&str> =
+        status.peers.iter().filter(|peer| !peer.alive).map(|peer| peer.address.as_str()).collect();
+    let (all, alive) = (status.peers.len(), status.peers.len() - missing.len());
+    Some(if missing.is_empty() {
+        format!("peers: {alive} of {all} alive")
+    } else {
+        paint.yellow(&clip(&format!("peers: {alive} of {all} alive; not {}", missing.join(", "))))
+    })
+}
+
+fn drains(status: &Status, paint: Paint) -> Vec<String> {
+    let drained =
+        || status.targets.iter().filter_map(|at| Some((at.address, at.drained.as_ref()?)));
+    let line = |(address, drained): (IpAddr, &Drained)| {
+        let until = drained.until.map(|until| format!(" until {}", until.to_the_second()));
+        let reason = drained.reason.as_ref().map(|reason| format!(": {reason}"));
+        let text = format!(
+            "drained: {address}{}{}",
+            until.unwrap_or_default(),
+            reason.unwrap_or_default()
+        );
+        paint.yellow(&clip(&text))
+    };
+    let mut lines: Vec<String> = drained().take(DRAINS_NAMED).map(line).collect();
+    let more = drained().count().saturating_sub(DRAINS_NAMED);
+    if more > 0 {
+        lines.push(format!("drained: {more} more"));
+    }
+    lines
+}
+
+const TITLES: [&str; 7] = ["ADDRESS", "HEALTH", "SINCE", "IN SERVICE", "RTT", "LOSS", "VOTES"];
+
+/// Figures stand to the right.
+const RIGHT: [bool; 7] = [false, false, false, false, true, true, false];
+
+fn rows(status: &Status, paint: Paint) -> Vec<String> {
+    let targets = by_concern(status);
+    let cells: Vec<[String; 7]> =
+        targets.iter().map(|(_, target)| cells(target, status.at)).collect();
+    let width = |column: usize| {
+        let cells = cells.iter().map(|row| row[column].chars().count());
+        cells.chain([TITLES[column].len()]).max().unwrap_or_default()
+    };
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let spacious = widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH;
+    let gap = if spacious { "  " } else { " " };
+    let titles = TITLES.map(str::to_owned);
+    let mut lines = vec![paint.bold(&line(&titles, widths, gap))];
+    lines.extend(cells.iter().zip(targets).map(|(row, (_, target))| {
+        let text = line(row, widths, gap);
+        match Concern::of(target) {
+            Concern::DownInDns | Concern::Down => paint.red(&text),
+            Concern::HeldOut | Concern::Losing => paint.yellow(&text),
+            Concern::Assumed | Concern::Fine => text,
+        }
+    }));
+    lines
+}
+
+fn cells(target: &Target, at: Time) -> [String; 7] {
+    [
+        target.address.to_string(),
+        health(target.health).to_owned(),
+        since(target.since, at),
+        service(target),
+        rtt(target.last_rtt_ms),
+        loss(target.loss_1m),
+        votes(target),
+    ]
+}
+
+/// The time of the day, or the date if it is a day ago: 10 characters at most.
+fn since(since: Time, at: Time) -> String {
+    let text = since.to_the_second();
+    let (date, time) = text.split_once(' ').unwrap_or((&text, ""));
+    let today = since.until(at) < std::time::Duration::from_hours(24);
+    if today { time.to_owned() } else { date.to_owned() }
+}
+
+fn line(cells: &[String; 7], widths: [usize; 7], gap: &str) -> String {
+    let padded: Vec<String> = (0..cells.len())
+        .map(|column| {
+            let (cell, width) = (&cells[column], widths[column]);
+            if RIGHT[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        })
+        .collect();
+    clip(padded.join(gap).trim_end())
+}
+
+/// On one line of [`WIDTH`] columns, and without what a terminal would obey: reasons and errors
+/// come from elsewhere.
+fn clip(text: &str) -> String {
+    let mut clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    if let Some((end, _)) = clean.char_indices().nth(WIDTH) {
+        clean.truncate(end);
+        clean.pop();
+        clean.push('…');
+    }
+    clean
+}
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn red(self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.with("1", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::model::{Health, Peer, Reason, Vote};
+    use crate::status::sample;
+
+    #[test]
+    fn the_table_reads_like_this() {
+        let mut status = sample::status();
+        status.agent.isolated = true;
+        status.agent.dry_run = true;
+        let want = "\
+eu-1  goavail 0.1.0  cluster  ip  Cloudflare example.com
+at 2026-11-22 04:00:00 UTC  running since 2026-11-22 03:00:00  configuration of 2026-11-22 03:00:00
+ISOLATED: no canary answers, so nothing is withdrawn
+DRY RUN: nothing is written at the provider
+guards off: canaries
+peers: 1 of 1 alive
+drained: 2001:db8:1234:5678:9abc:def0:1234:5678 until 2026-11-22 05:00:00: <script>alert(1)</script>
+last change: 2026-11-22 03:58:22  withdrew 192.0.2.12 from www.example.com
+last error:  2026-11-22 03:56:40  list the records of example.com: connection reset by peer
+failing now: 2026-11-22 03:56:40  list the records of example.com: connection reset by peer
+
+ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  LOSS  VOTES
+192.0.2.11                              down    03:58:20  kept: floor  12.3 ms  100%  up 1
+2001:db8:1234:5678:9abc:def0:1234:5678  up      03:00:05  no: drained  12.3 ms    0%  up 1
+192.0.2.10                              up      03:00:05  yes          12.3 ms    0%  up 1
+";
+        let got = table(&status, false);
+        assert_eq!(got, want, "\n{got}");
+    }
+
+    #[test]
+    fn a_thousand_targets_with_the_longest_of_everything_fit_a_hundred_columns() {
+        let mut status = sample::status();
+        let vote = |health| Vote { peer: "p".into(), health, age_s: 0.0 };
+        status.targets = (0..1_000_u32)
+            .map(|n| {
+                let mut target =
+                    sample::target(&format!("2001:db8:1234:5678:9abc:def0:1234:{:x}", 0x1000 + n));
+                target.health = [Health::Up, Health::Down, Health::AssumedUp][n as usize % 3];
+                target.reason = Some(Reason::ALL[n as usize % 6]);
+                target.in_service = n % 2 == 0;
+                target.since = sample::time(0);
+                target.loss_1m = 0.0004;
+                target.votes = vec![vote(Health::Up); 10];
+                target.votes.extend(vec![vote(Health::Down); 10]);
+                target
+            })
+            .collect();
+        status.at = sample::time(1_000_000);
+        let peer = Peer { alive: false, ..status.peers[0].clone() };
+        status.peers = vec![peer; 20];
+        status.failing[0].error = "x".repeat(500);
+        let text = table(&status, false);
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert_eq!(longest, Some(WIDTH), "{text}");
+        assert!(text.lines().count() > 1_000);
+        for target in &status.targets {
+            assert!(text.contains(&target.address.to_string()), "{} is missing", target.address);
+        }
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_cannot_steer_the_terminal() {
+        let mut status = sample::status();
+        status.targets[2].drained.as_mut().unwrap().reason =
+            Some("\u{1b}[2J\r\nall is well".into());
+        status.last_error.as_mut().unwrap().error = "\u{9b}31m\u{7}".into();
+        let text = table(&status, false);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(text.contains("?[2J??all is well"), "{text}");
+    }
+
+    #[test]
+    fn colour_is_only_added_where_it_was_asked_for() {
+        let status = sample::status();
+        let painted = table(&status, true);
+        assert!(painted.contains("\u{1b}[31m192.0.2.11 "), "{painted:?}");
+        let mut plain = painted;
+        for code in ["31", "33", "1", "0"] {
+            plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(plain, table(&status, false));
+    }
+
+    #[test]
+    fn an_old_status_is_called_stale() {
+        let mut status = sample::status();
+        let mut after = |seconds| {
+            status.silence_s = seconds;
+            table(&status, false)
+        };
+        assert!(!after(9.9).contains("STALE"));
+        assert!(after(75.2).contains("STALE: the agent's loop has not turned for 75 s"));
+    }
+}

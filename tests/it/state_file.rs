@@ -1,0 +1,210 @@
+//! The memory file on a real file system: what is read back, what is refused, and what a kill -9
+//! or a full disk leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use goavail::state::{Drain, LoadError, Memory, StateFile, Withdrawn};
+use serde_json::json;
+
+const NOW: u64 = 1_795_316_400;
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
+}
+
+/// What can be told apart from every other `n`, and from half of itself.
+fn memory(n: u64) -> Memory {
+    let record = |place: u64| Withdrawn {
+        name: format!("name-{place}.example.com"),
+        r#type: "A".into(),
+        address: "192.0.2.10".parse().unwrap(),
+        at: n,
+        attributes: json!({"ttl": 300, "extra": {"cloudflare": {"comment": "x".repeat(100)}}}),
+    };
+    let drain = Drain {
+        address: "2001:db8::1".parse().unwrap(),
+        since: n,
+        until: Some(n + 7_200),
+        reason: Some("disk swap".into()),
+    };
+    Memory { drains: vec![drain], withdrawn: (0..n % 97).map(record).collect() }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_saved_is_loaded_and_only_its_owner_can_read_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("state.json"));
+    for n in [0, 96, 3] {
+        file.save(&memory(n)).unwrap();
+        let loaded = file.load(now());
+        assert!(loaded.trouble.is_none(), "{:?}", loaded.trouble);
+        assert_eq!(loaded.memory, memory(n));
+    }
+    let mode = fs::metadata(file.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(names(directory.path()), ["state.json"], "nothing else is left");
+}
+
+#[test]
+fn no_file_is_an_empty_memory_and_no_trouble() {
+    let directory = tempfile::tempdir().unwrap();
+    let loaded = StateFile::new(directory.path().join("state.json")).load(now());
+    assert_eq!(loaded.memory, Memory::default());
+    assert!(loaded.trouble.is_none());
+}
+
+#[test]
+fn what_is_no_state_file_is_set_aside_whole_and_the_agent_goes_on() {
+    let good = serde_json::to_vec(&json!({"version": 1, "drains": [], "withdrawn": []})).unwrap();
+    let half = &good[..good.len() / 2];
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("empty", b"", "damaged"),
+        ("cut off", half, "damaged"),
+        ("not JSON", b"\x00\xff\x17drains", "damaged"),
+        ("no version", b"{}", "damaged"),
+        ("something else", b"[1, 2]", "damaged"),
+        ("a drain that is none", br#"{"version": 1, "drains": [7]}"#, "damaged"),
+        ("of a newer program", br#"{"version": 2, "drains": {"a": 1}}"#, "newer"),
+    ];
+    for (name, text, label) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::new(directory.path().join("state.json"));
+        for round in ["", "-2"] {
+            fs::write(file.path(), text).unwrap();
+            let loaded = file.load(now());
+            assert_eq!(loaded.memory, Memory::default(), "{name}");
+            let trouble = loaded.trouble.expect(name);
+            assert!(!trouble.in_place(), "{name}: {trouble}");
+            let aside = format!("state.json.{label}-{NOW}{round}");
+            assert!(trouble.to_string().contains(&aside), "{name}: {trouble}");
+            assert_eq!(fs::read(directory.path().join(aside)).unwrap(), text, "{name}");
+        }
+        file.save(&memory(5)).unwrap();
+        assert_eq!(file.load(now()).memory, memory(5), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path()); // a directory is no file
+    let trouble = file.load(now()).trouble.unwrap();
+    assert!(matches!(trouble, LoadError::Unreadable { .. }) && trouble.in_place(), "{trouble}");
+    assert!(directory.path().is_dir());
+}
+
+#[test]
+fn what_a_killed_agent_left_beside_is_used_up_and_not_written_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("state.json"));
+    let precious = directory.path().join("precious");
+    fs::write(&precious, "keep").unwrap();
+    std::os::unix::fs::symlink(&precious, directory.path().join("state.json.new")).unwrap();
+    file.save(&memory(7)).unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "keep");
+    assert_eq!(names(directory.path()), ["precious", "state.json"]);
+}
+
+#[test]
+fn where_nothing_can_be_written_saving_says_so_and_harms_nothing() {
+    for place in ["/proc/goavail-state.json", "/nonexistent/goavail/state.json"] {
+        let error = StateFile::new(place).save(&memory(1)).unwrap_err();
+        assert!(error.to_string().contains(place), "{error}");
+    }
+}
+
+/// Names the file that [`the_child`] writes, and how.
+const CHILD_FILE: &str = "GOAVAIL_TEST_STATE_FILE";
+
+/// The program that the tests below start, kill and starve: this very test binary, asked for this
+/// one test. In an ordinary run there is nothing for it to do.
+#[test]
+fn the_child() {
+    let Some(path) = std::env::var_os(CHILD_FILE) else { return };
+    let file = StateFile::new(PathBuf::from(path));
+    let first = file.load(now()).memory.drains.first().map_or(0, |drain| drain.since);
+    for n in first + 1.. {
+        match file.save(&memory(n)) {
+            Ok(()) if n == first + 1 => println!("\nsaved"),
+            Ok(()) => {}
+            Err(error) => {
+                println!("\nfailed: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// Starts the child under `shell`, in which `"$@"` stands for it.
+fn child(shell: &str, file: &StateFile) -> Child {
+    Command::new("sh")
+        .args(["-c", shell, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "state_file::the_child", "--nocapture"])
+        .env(CHILD_FILE, file.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Reads what the child says until it says that it saved or failed.
+fn word(child: &mut Child) -> String {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut words = lines.filter(|line| line == "saved" || line.starts_with("failed"));
+    words.next().expect("the child ended without a word")
+}
+
+#[test]
+fn kill_9_at_any_moment_leaves_the_old_file_or_the_new_one_whole() {
+    const KILLS: u64 = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("state.json"));
+    let (mut last, mut halves) = (0, 0);
+    for _ in 0..KILLS {
+        let mut child = child("exec \"$@\"", &file);
+        assert_eq!(word(&mut child), "saved");
+        // Not to wait for anything: the moment of the kill is meant to be any.
+        std::thread::sleep(Duration::from_micros(rand::random_range(0..15_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        halves += usize::from(names(directory.path()).len() > 1);
+        let loaded = file.load(now());
+        assert!(loaded.trouble.is_none(), "after save {last}: {:?}", loaded.trouble);
+        let n = loaded.memory.drains[0].since;
+        assert!(n > last, "{n} after {last}: what was on the disk is gone");
+        assert_eq!(loaded.memory, memory(n));
+        last = n;
+    }
+    println!("{KILLS} kills in {last} saves, {halves} of them before the new file had its place");
+}
+
+/// A limit on the size of files, at which a write fails as it does on a full disk.
+#[test]
+fn a_full_disk_leaves_the_last_file_whole_and_the_agent_alive() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("state.json"));
+    let child = child("trap '' XFSZ; ulimit -f 16; \"$@\"", &file);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "the child lived on: {said}");
+    assert!(said.contains("cannot write a new file beside it"), "{said}");
+    let loaded = file.load(now());
+    let n = loaded.memory.drains[0].since;
+    assert!(n > 1 && loaded.memory == memory(n), "{n}");
+    assert_eq!(names(directory.path()), ["state.json"], "nothing half written is left");
+}

@@ -1,0 +1,456 @@
+//! The routes, over real sockets, asked as `goavail status` and `drain` ask: what is answered, and
+//! what garbage, silence and other agents get.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use goavail::config::StatusConfig;
+use goavail::serve::{Limits, serve};
+use goavail::status::model::Reason;
+use goavail::status::{
+    ANSWER_WITHIN, Board, ClientError, Command, Done, Drain, ListenError, MAX_SILENCE, Moment,
+    Order, Place, Refused, SocketFile, control, listen, open_control, read_only, watch,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{Notify, mpsc};
+
+use crate::status_scene::{beginning, ip, scene, setup, targets};
+
+/// An agent that can be asked, until the test ends.
+struct Asked {
+    board: Board,
+    commands: mpsc::Receiver<Command>,
+    directory: tempfile::TempDir,
+    listener: SocketAddr,
+    _file: SocketFile,
+}
+
+impl Asked {
+    fn new((board, _): (Board, Moment)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (orders, commands) = mpsc::channel(1);
+        let (socket, file) = open_control(&directory.path().join("control.sock")).unwrap();
+        let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = tcp.local_addr().unwrap();
+        let never = std::future::pending;
+        tokio::spawn(serve(socket, control(board.reader(), orders), Limits::default(), never()));
+        tokio::spawn(serve(tcp, read_only(board.reader()), Limits::default(), never()));
+        Self { board, commands, directory, listener, _file: file }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("control.sock")
+    }
+
+    fn place(&self) -> Place {
+        Place::Socket(self.socket())
+    }
+}
+
+/// Sends one request with an empty body and returns status and answer, head and all.
+async fn ask(listener: SocketAddr, line: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(listener).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[tokio::test]
+async fn status_is_the_same_on_the_socket_and_on_the_listener() {
+    let agent = Asked::new(scene());
+    let published = agent.board.reader().snapshot().status();
+    assert!(!published.is_stale());
+    for place in [agent.place(), Place::Listener(agent.listener)] {
+        assert_eq!(place.status().await.unwrap(), published, "{place}");
+        assert!(place.healthy().await.unwrap(), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_is_one_word_and_the_reason() {
+    let agent = Asked::new(scene());
+    let cases = [
+        ("up", "198.51.100.10", 200, "up\n"),
+        ("not confirmed", "2001:db8:51:100:aaaa:bbbb:cccc:dddd", 200, "assumed_up\n"),
+        ("in brackets", "[2001:db8:51:100::15]", 200, "up\n"),
+        ("written another way", "2001:DB8:51:100:0:0:0:15", 200, "up\n"),
+        ("down and out", "198.51.100.13", 503, "down\n"),
+        ("down, kept by the floor", "198.51.100.17", 503, "down floor\n"),
+        ("down here, contested", "198.51.100.15", 200, "up contested\n"),
+        ("drained", "198.51.100.11", 503, "drained\n"),
+        ("no target", "198.51.100.99", 404, "unknown not a target of this agent\n"),
+        ("no address", "example", 404, "unknown not a target of this agent\n"),
+    ];
+    for (name, address, status, body) in cases {
+        let (got, answer) = ask(agent.listener, &format!("GET /verdict/{address}")).await;
+        assert_eq!((got, answer.split("\r\n\r\n").nth(1)), (status, Some(body)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
+    let agent = Asked::new(scene());
+    let cases = [
+        ("POST /drain/198.51.100.10", 404),
+        ("POST /undrain/198.51.100.10", 404),
+        ("GET /drain/198.51.100.10", 404),
+        ("POST /status", 405),
+        ("DELETE /", 405),
+        ("GET /../etc/passwd", 404),
+        ("GET /verdict/", 404),
+        ("HEAD /status", 200),
+    ];
+    for (line, status) in cases {
+        assert_eq!(ask(agent.listener, line).await.0, status, "{line}");
+    }
+    let place = Place::Listener(agent.listener);
+    let refused = place.drain(ip("198.51.100.10"), &Drain::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::ReadOnly { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn metrics_and_page_say_what_they_are() {
+    let agent = Asked::new(scene());
+    let (status, metrics) = ask(agent.listener, "GET /metrics").await;
+    assert_eq!(status, 200);
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert!(metrics.contains("\r\n\r\n# HELP goavail_build_info "), "{}", &metrics[..400]);
+    let (status, page) = ask(agent.listener, "GET /").await;
+    assert_eq!(status, 200);
+    for header in [
+        "content-type: text/html; charset=utf-8\r\n",
+        "content-security-policy: default-src 'none'; ",
+        "x-content-type-options: nosniff\r\n",
+        "cache-control: no-store\r\n",
+    ] {
+        assert!(page.contains(header), "{header} is missing");
+    }
+    let nonces: Vec<&str> = page.split("nonce-").skip(1).map(|rest| &rest[..32]).collect();
+    let (_, other) = ask(agent.listener, "GET /").await;
+    assert!(!nonces.is_empty() && !other.contains(nonces[0]), "each page has its own nonce");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_fails_when_the_loop_no_longer_turns() {
+    let now = beginning();
+    let mut board = Board::new(setup(&targets()), now);
+    board.tick(now);
+    let router = read_only(board.reader());
+    let ask = || {
+        let request = axum::http::Request::get("/healthz").body(axum::body::Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request)
+    };
+    assert_eq!(ask().await.unwrap().status(), 200);
+    // A real moment passes between the two clocks, hence the second more.
+    tokio::time::advance(MAX_SILENCE + Duration::from_secs(2)).await;
+    let answer = ask().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
+    assert!(body.starts_with(b"the agent's loop has not turned for 11 s"), "{body:?}");
+    board.tick(Moment { clock: now.clock + MAX_SILENCE + Duration::from_secs(2), ..now });
+    assert_eq!(ask().await.unwrap().status(), 200, "it turns again");
+}
+
+#[tokio::test]
+async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
+    let mut agent = Asked::new(scene());
+    let place = agent.place();
+    let drain = Drain {
+        lasting: Some(Duration::from_hours(2)),
+        reason: Some("disk <swap> & more".into()),
+        force: true,
+    };
+    let target = ip("2001:db8:51:100::15");
+    let floor = Refused::Guard {
+        reason: Reason::Floor,
+        message: "only 1 address would be left at www.example.com AAAA, at least 2 must be".into(),
+    };
+    let done = Done { message: "drained".into(), until: None, warnings: vec!["careful".into()] };
+    let cases = [
+        ("done", Ok(done.clone()), Ok(done)),
+        ("refused by the floor", Err(floor), Err(("floor", "only 1 address would be left"))),
+        ("no target", Err(Refused::NotATarget(target)), Err(("not_a_target", "is not a target"))),
+        (
+            "zone unreadable",
+            Err(Refused::Unknown { message: "the zone cannot be read".into() }),
+            Err(("unknown", "the zone cannot be read")),
+        ),
+    ];
+    for (name, answer, want) in cases {
+        let driver = async {
+            let command = agent.commands.recv().await.unwrap();
+            assert_eq!((command.target, &command.order), (target, &Order::Drain(drain.clone())));
+            command.reply.send(answer).unwrap();
+        };
+        let (got, ()) = tokio::join!(place.drain(target, &drain), driver);
+        match (got, want) {
+            (Ok(got), Ok(want)) => assert_eq!(got, want, "{name}"),
+            (Err(ClientError::Refused { error, message }), Err((word, part))) => {
+                assert_eq!(error, word, "{name}");
+                assert!(message.contains(part), "{name}: {message}");
+            }
+            (got, want) => panic!("{name}: {got:?}, not {want:?}"),
+        }
+    }
+    let driver = async {
+        let command = agent.commands.recv().await.unwrap();
+        assert_eq!(command.order, Order::Undrain);
+        drop(command); // the driver is stopping
+    };
+    let (got, ()) = tokio::join!(place.undrain(target), driver);
+    assert_eq!(got.unwrap_err().to_string(), "the agent is stopping");
+}
+
+/// Sends `request` to the control socket as it is.
+async fn raw(socket: &Path, request: &str) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
+    let mut agent = Asked::new(scene());
+    let cases = [
+        (
+            "a bad duration",
+            "/drain/198.51.100.10?for=2x",
+            "",
+            400,
+            "`2x` is not a number and a unit",
+        ),
+        ("a key that is none", "/drain/198.51.100.10?fro=2h", "", 400, "unknown field `fro`"),
+        ("not JSON", "/drain/198.51.100.10", "{", 400, "EOF"),
+        ("a bad duration in JSON", "/drain/198.51.100.10", r#"{"for":"1"}"#, 400, "`1` is not"),
+        ("no address", "/drain/example", "", 404, "`example` is not an address"),
+        ("nothing at all", "/drain/", "", 404, ""),
+    ];
+    for (name, path, body, status, part) in cases {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = raw(&agent.socket(), &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+        assert!(answer.contains(part), "{name}: {answer}");
+    }
+    assert!(agent.commands.try_recv().is_err(), "nothing reached the driver");
+    // And what is well said in a query does.
+    let request = "POST /drain/198.51.100.10?for=2h&reason=disk%20swap&force=true HTTP/1.1\r\n\
+                   Host: x\r\nConnection: close\r\n\r\n";
+    let socket = agent.socket();
+    let driver = async {
+        let command = agent.commands.recv().await.unwrap();
+        let Order::Drain(drain) = command.order else { panic!("{:?}", command.order) };
+        assert_eq!(drain.lasting, Some(Duration::from_hours(2)));
+        assert_eq!((drain.reason.as_deref(), drain.force), (Some("disk swap"), true));
+    };
+    tokio::join!(raw(&socket, request), driver);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_nobody_answers_ends_with_what_is_known() {
+    let (board, _) = scene();
+    let (orders, mut commands) = mpsc::channel(1);
+    let router = control(board.reader(), orders);
+    let order = || {
+        let request = axum::http::Request::post("/undrain/198.51.100.10");
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(router.clone(), request)
+    };
+    // The first is taken by a driver that then hangs; the queue of one has room for the second.
+    let (first, second, third) = tokio::join!(order(), order(), order());
+    let status = |answer: Result<axum::response::Response, _>| answer.unwrap().status().as_u16();
+    assert_eq!([status(first), status(second), status(third)], [504, 503, 503]);
+    assert!(commands.try_recv().is_ok());
+    assert!(ANSWER_WITHIN > Duration::from_secs(10), "reading the zone may take 10 s");
+}
+
+#[tokio::test]
+async fn no_agent_is_said_in_one_line_with_its_cause() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("control.sock");
+    let place = Place::of(&StatusConfig { listen: None, socket: Some(socket.clone()) }).unwrap();
+    let line = |error: ClientError| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        format!("{error}: {}", cause.unwrap_or_default())
+    };
+    let missing = line(place.status().await.unwrap_err());
+    let begin = format!("no agent answers on {}: ", socket.display());
+    assert!(missing.starts_with(&begin) && missing.contains("No such file"), "{missing}");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let dead = line(place.status().await.unwrap_err());
+    assert!(dead.starts_with(&begin) && dead.contains("refused"), "{dead}");
+    let nowhere = Place::of(&StatusConfig::default()).unwrap_err();
+    assert!(nowhere.to_string().contains("neither Status.socket nor Status.listen is set"));
+    let any = StatusConfig { listen: Some("0.0.0.0:9".parse().unwrap()), socket: None };
+    assert_eq!(Place::of(&any).unwrap().to_string(), "127.0.0.1:9", "asked on loopback");
+}
+
+#[tokio::test]
+async fn what_answers_otherwise_is_called_no_agent() {
+    for (name, answer) in [
+        ("another protocol", "220 smtp.example.com ESMTP\r\n"),
+        ("another service", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+        ("not found", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        ("nothing", ""),
+    ] {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let place = Place::Listener(listener.local_addr().unwrap());
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1_024];
+            let _ = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let (got, ()) = tokio::join!(place.status(), answering);
+        let error = got.unwrap_err();
+        assert!(matches!(error, ClientError::NotAnAgent { .. }), "{name}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_control_socket_is_for_its_owner_and_goes_with_the_agent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let (listener, file) = open_control(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    drop((listener, file));
+    assert!(!path.exists());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing else is left");
+}
+
+#[tokio::test]
+async fn a_dead_agents_socket_is_replaced_and_a_living_ones_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // as after a kill -9
+    let (listener, file) = open_control(&path).unwrap();
+    let error = open_control(&path).unwrap_err();
+    assert!(matches!(error, ListenError::Living(_)), "{error}");
+    let connecting = UnixStream::connect(&path).await;
+    assert!(connecting.is_ok(), "the first one still listens");
+    // One whose queue is full, for it hangs, is alive as well, and nobody waits for it.
+    let mut waiting = vec![connecting];
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(100), UnixStream::connect(&path)).await
+    {
+        waiting.push(Ok(stream));
+    }
+    let error = open_control(&path).unwrap_err();
+    assert!(matches!(error, ListenError::Living(_)), "{error}");
+    drop((listener, file));
+}
+
+#[tokio::test]
+async fn the_entry_of_a_successor_is_not_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    let (listener, file) = open_control(&path).unwrap();
+    drop(listener);
+    let (_successor, _its_file) = open_control(&path).unwrap();
+    drop(file);
+    assert!(UnixStream::connect(&path).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("file");
+    fs::write(&plain, "precious").unwrap();
+    let taken = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = |error: ListenError| error.to_string();
+    let cases = [
+        (error(open_control(&plain).unwrap_err()), "something that is not a socket"),
+        (
+            error(open_control(&directory.path().join("no/such/control.sock")).unwrap_err()),
+            "its directory cannot be used; create it",
+        ),
+        (
+            error(open_control(&directory.path().join("x".repeat(120))).unwrap_err()),
+            "cannot listen there",
+        ),
+        (error(listen(address).unwrap_err()), "does another agent run?"),
+    ];
+    for (message, part) in cases {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(fs::read_to_string(&plain).unwrap(), "precious");
+}
+
+/// A screen that tells when a picture is complete.
+struct Screen {
+    shown: Vec<u8>,
+    drawn: Arc<Notify>,
+}
+
+impl std::io::Write for Screen {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        self.shown.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.drawn.notify_one();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn watching_draws_the_table_and_gives_the_terminal_back() {
+    let agent = Asked::new(scene());
+    let gone = Place::Socket(agent.directory.path().join("gone.sock"));
+    for (name, place, part) in
+        [("an agent", agent.place(), "\n198.51.100.15  "), ("none", gone, "no agent answers on ")]
+    {
+        let drawn = Arc::new(Notify::new());
+        let mut screen = Screen { shown: Vec::new(), drawn: Arc::clone(&drawn) };
+        watch(&place, &mut screen, false, || Some(40), drawn.notified()).await.unwrap();
+        let shown = String::from_utf8(screen.shown).unwrap();
+        assert!(shown.contains(part), "{name}: {shown}");
+        assert!(shown.starts_with("\u{1b}[?25l") && shown.ends_with("\u{1b}[?25h"), "{name}");
+    }
+}
+
+/// What it costs to be looked at: `/status`, `/metrics` and the page of a thousand targets.
+#[tokio::test]
+async fn a_thousand_targets_are_shown_whole() {
+    let now = beginning();
+    let many: Vec<_> = (0..1_000).map(|n| ip(&format!("10.0.{}.{}", n / 250, n % 250))).collect();
+    let mut board = Board::new(setup(&many), now);
+    for target in &many {
+        board.reply(*target, now.clock, Duration::from_millis(20));
+    }
+    board.publish(now);
+    let agent = Asked::new((board, now));
+    let status = agent.place().status().await.unwrap();
+    assert_eq!(status.targets.len(), 1_000);
+    for (line, part) in [
+        ("GET /status", "{\"address\":"),
+        ("GET /metrics", "\ngoavail_target_up{"),
+        ("GET /?all", "<tr class=\"target"),
+    ] {
+        let began = clock();
+        let (_, answer) = ask(agent.listener, line).await;
+        let (took, length) = (began.elapsed(), answer.len() / 1_024);
+        println!("{line} of 1,000 targets: {length} KiB in {took:?}");
+        assert_eq!(answer.matches(part).count(), 1_000, "{line}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+fn clock() -> Instant {
+    Instant::now()
+}
