@@ -9,6 +9,7 @@ pub mod chosen;
 pub mod cloudflare;
 pub mod dry_run;
 pub mod memory;
+pub mod metered;
 pub mod route53;
 pub mod worker;
 

@@ -9,16 +9,22 @@ pub mod settings;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
+use crate::dns::chosen::Chosen;
 use crate::engine::event::{
-    Action, Answer, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
+    Action, Answer, DnsReport, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
 };
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
+use crate::status::Command;
+
+pub use journal::brief;
 
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;
@@ -39,6 +45,11 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
+    /// When it started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The time since the start.
     pub fn now(&self) -> Moment {
         self.started.elapsed()
@@ -53,9 +64,24 @@ pub enum Input {
     /// Read the configuration again (SIGHUP).
     Reload,
     /// It was read again, or cannot be used.
-    Loaded(Box<Result<Config, ConfigErrors>>),
+    Loaded(Box<Loaded>),
+    /// Something was heard from or about a peer.
+    Cluster(ClusterEvent),
+    /// The operator orders something.
+    Command(Command),
     /// Come to an end (SIGTERM, SIGINT).
     Stop,
+    /// A part without which the agent is not whole has ended, and why.
+    Failed(anyhow::Error),
+}
+
+/// A configuration that was read again, and the provider that it names; or why not.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Result<Config, ConfigErrors>,
+    /// The provider; none if the configuration is bad.
+    pub provider: Result<Option<Chosen>, anyhow::Error>,
 }
 
 /// What goes out, beside probes. Nothing here waits: what is slow is done elsewhere.
@@ -75,7 +101,13 @@ pub trait Effects {
     /// Read the configuration again, and send it in as [`Input::Loaded`].
     fn reload(&mut self);
     /// Take a configuration over; returns what the engine is to work by from now on.
-    fn take_over(&mut self, loaded: Result<Config, ConfigErrors>) -> Option<Settings>;
+    fn take_over(&mut self, loaded: Loaded) -> Option<Settings>;
+    /// The zone was read; the engine knows.
+    fn observed(&mut self, engine: &Engine);
+    /// Something was heard from or about a peer; the engine is told next.
+    fn heard(&mut self, event: &ClusterEvent, now: Moment);
+    /// The operator orders something; returns what to tell the engine. It will be answered.
+    fn ordered(&mut self, command: Command) -> Event;
     /// A round of the loop is over.
     fn turned(&mut self, engine: &Engine, now: Moment);
 }
@@ -97,16 +129,20 @@ pub struct Driver<P, E> {
     pub outbox: mpsc::Sender<Input>,
 }
 
+/// How long the loop rests at most, so that its heart is heard to beat.
+const BEAT: Duration = Duration::from_secs(1);
+
 impl<P: Probe, E: Effects> Driver<P, E> {
-    /// Runs until it is told to stop; then hands back what it was given.
-    pub async fn run(mut self) -> Self {
+    /// Runs until it is told to stop; then hands back what it was given, and what failed if that is
+    /// why.
+    pub async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             // What has come in is taken before time is told to have passed: an answer that waited
             // in the queue while this process did not run must not be found missing.
             for input in batch.drain(..) {
-                if !self.take(input) {
-                    return self;
+                if let Some(ended) = self.take(input) {
+                    return (self, ended);
                 }
             }
             self.handle(Event::Tick);
@@ -116,31 +152,44 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     }
 
     async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
+        let beat = self.clock.now() + BEAT;
+        let wake = self.engine.next_wake().map_or(beat, |wake| wake.min(beat));
         let inputs = self.inbox.recv_many(batch, BATCH);
-        match self.engine.next_wake() {
-            None => {
-                inputs.await;
-            }
-            Some(wake) => {
-                // Running out of time is no failure: it is what the engine asked for.
-                let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
-            }
-        }
+        // Running out of time is no failure: it is what the engine asked for.
+        let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
     }
 
-    /// Takes one input in; `false` if it is the end.
-    fn take(&mut self, input: Input) -> bool {
+    /// Takes one input in; says whether that was the end.
+    fn take(&mut self, input: Input) -> Option<Result<(), anyhow::Error>> {
         match input {
-            Input::Event(event) => self.handle(event),
+            Input::Event(event) => {
+                let listed = matches!(event, Event::Dns(DnsReport::Listed(_)));
+                self.handle(event);
+                if listed {
+                    self.effects.observed(&self.engine);
+                }
+            }
             Input::Reload => self.effects.reload(),
             Input::Loaded(loaded) => {
                 if let Some(settings) = self.effects.take_over(*loaded) {
                     self.handle(Event::Reloaded(Box::new(settings)));
                 }
             }
-            Input::Stop => return false,
+            Input::Cluster(event) => {
+                self.effects.heard(&event, self.clock.now());
+                self.handle(match event {
+                    ClusterEvent::Vote { peer, target, up, .. } => Event::Vote { peer, target, up },
+                    ClusterEvent::Peer { peer, alive, go } => Event::Peer { peer, alive, go },
+                });
+            }
+            Input::Command(command) => {
+                let event = self.effects.ordered(command);
+                self.handle(event);
+            }
+            Input::Stop => return Some(Ok(())),
+            Input::Failed(error) => return Some(Err(error)),
         }
-        true
+        None
     }
 
     fn handle(&mut self, event: Event) {

@@ -32,7 +32,7 @@ mod view;
 pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agenda::{Agenda, Item};
@@ -140,6 +140,8 @@ struct Target {
     settled: bool,
     /// Its first confirmation has not yet led to a comparison with DNS.
     unconfirmed: bool,
+    /// The peers that agreed to the verdict.
+    agreeing: Vec<SocketAddr>,
     /// When the verdict was reached.
     settled_on: Moment,
     /// When this agent may act on the verdict, after those before it in rank.

@@ -4,6 +4,13 @@
 //! a TLS handshake never holds up an echo reply; the other talks to providers and people.
 
 mod effects;
+mod fixed;
+mod keeper;
+mod operator;
+mod peers;
+mod reconciler;
+mod showing;
+mod telling;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +20,7 @@ use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
@@ -21,7 +28,14 @@ use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::driver::{Clock, Driver, Input, QUEUE, settings};
 use crate::engine::Engine;
 use crate::probe::{Prober, icmp::Icmp, tcp};
-use effects::{Monitor, Outside};
+use crate::systemd;
+use effects::{Monitor, Watchdog};
+use keeper::Keeper;
+use operator::Operator;
+use peers::Peers;
+use reconciler::Reconciler;
+use showing::Showing;
+use telling::Teller;
 
 /// How long after the start a rehearsal begins.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
@@ -75,40 +89,86 @@ async fn watch(
     say_what_is_off(&config);
     let icmp = Icmp::new();
     icmp.open_for(pinged(&config))?;
-    let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
-
     let (outbox, inbox) = mpsc::channel(QUEUE);
+    let (stops, mut stopped) = watch::channel(0);
+    tokio::spawn(forward(signals, outbox.clone(), stops));
     let clock = Clock::start();
     let settings = settings::settings(&config, tcp::room());
-    let outside = Outside { outbox: outbox.clone(), talk: talk.handle().clone(), load };
-    let effects = Monitor::start(&config, outside, provider, listing);
-    let mut engine = Engine::new(settings, effects.drains(), clock.now());
-    if let Some(target) = rehearse {
-        engine = engine.rehearsing(target, REHEARSE_AFTER);
+    let effects = tokio::select! {
+        started = start(config, load, clock, talk, &outbox) => started?,
+        () = times(&mut stopped, 1) => return Ok(()),
+    };
+    let drains = effects.keeper.drains();
+    for (target, drain) in &drains {
+        let why = drain.reason.as_deref().unwrap_or("no reason given");
+        tracing::warn!(%target, why, "still drained by hand, as before the restart");
     }
-    say_hello(&config, &icmp);
-    let signals = tokio::spawn(forward(signals, outbox.clone()));
+    let mut engine = Engine::new(settings, drains, clock.now());
+    if let Some(target) = rehearse {
+        engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
+    }
+    say_hello(&effects.config, &icmp);
+    systemd::ready();
     let probe = Arc::new(Prober::new(icmp));
     let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-    let Driver { effects, mut inbox, .. } = driver.run().await;
+    let (Driver { effects, .. }, ended) = driver.run().await;
 
-    tracing::info!("stopping; records stay as they are");
-    tokio::select! {
-        () = effects.finish(LAST_CHANGE) => {}
-        () = asked_again(&mut inbox) => tracing::warn!("stopped at once"),
+    match &ended {
+        Ok(()) => tracing::info!("stopping; records stay as they are"),
+        Err(error) => tracing::error!("stopping, for a part has failed: {error:#}"),
     }
-    signals.abort();
-    Ok(())
+    let failure = ended.as_ref().err().map(|error| format!("{error:#}"));
+    tokio::select! {
+        () = effects.finish(LAST_CHANGE, failure) => {}
+        () = times(&mut stopped, 2) => tracing::warn!("stopped at once"),
+    }
+    Ok(ended?)
 }
 
-/// A second signal to stop.
-async fn asked_again(inbox: &mut mpsc::Receiver<Input>) {
-    while let Some(input) = inbox.recv().await {
-        if matches!(input, Input::Stop) {
-            return;
-        }
+/// Opens everything, reads the zone once, and starts what runs beside the loop.
+async fn start(
+    config: Config,
+    load: effects::Load,
+    clock: Clock,
+    talk: &Runtime,
+    outbox: &mpsc::Sender<Input>,
+) -> Result<Monitor, Ended> {
+    let handle = talk.handle().clone();
+    let keeper = Arc::new(Keeper::open(config.state_file.as_deref()));
+    let showing = Showing::start(&config, clock, &handle, outbox)?;
+    let peers = Peers::start(&config, &handle, outbox.clone()).await?;
+    let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
+    let reconciler = Reconciler::start(
+        &config,
+        handle.clone(),
+        outbox.clone(),
+        Arc::clone(&keeper),
+        provider,
+        listing,
+    );
+    let _inside = talk.enter();
+    Ok(Monitor {
+        teller: Teller::start(&config),
+        started: keeper::wall() - clock.now(),
+        talk: handle,
+        outbox: outbox.clone(),
+        load,
+        reconciler,
+        peers,
+        showing,
+        keeper,
+        operator: Operator::default(),
+        watchdog: Watchdog::new(),
+        write_again: Duration::ZERO,
+        config,
+    })
+}
+
+/// Waits until it was asked to stop so many times.
+async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
+    if stopped.wait_for(|stops| *stops >= count).await.is_err() {
+        std::future::pending().await
     }
-    std::future::pending().await
 }
 
 /// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
@@ -155,9 +215,12 @@ fn say_hello(config: &Config, icmp: &Icmp) {
 }
 
 /// Passes signals on.
-async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>) {
+async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>, stops: watch::Sender<u32>) {
     while let Some(signal) = signals.next().await {
         let input = if signal == SIGHUP { Input::Reload } else { Input::Stop };
+        if signal != SIGHUP {
+            stops.send_modify(|stops| *stops += 1);
+        }
         if outbox.send(input).await.is_err() {
             return;
         }

@@ -428,6 +428,8 @@ pub struct Gone {
     pub silent_for: Option<Duration>,
     /// By the operator's word.
     pub by_hand: bool,
+    /// The peers that had seen the same.
+    pub agreeing: Vec<SocketAddr>,
 }
 
 /// How far a rehearsal is.

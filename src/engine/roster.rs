@@ -19,6 +19,7 @@ impl Target {
             since: now,
             settled: true,
             unconfirmed: true,
+            agreeing: Vec::new(),
             settled_on: now,
             act_at: now,
             others_first: false,

@@ -97,6 +97,7 @@ impl Engine {
             target.in_service = in_service;
             target.since = now;
             target.settled = false;
+            target.agreeing = agreeing.to_vec();
             target.settled_on = now;
             target.act_at = now + after;
             target.held.clear();
@@ -357,6 +358,7 @@ impl Engine {
                         .and_then(|target| target.streaks.heard())
                         .map(|heard| now.saturating_sub(heard)),
                     by_hand: target.is_some_and(|target| target.drain.is_some()),
+                    agreeing: target.map(|target| target.agreeing.clone()).unwrap_or_default(),
                 })
                 .names
                 .push(key.name);

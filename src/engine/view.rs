@@ -41,6 +41,13 @@ impl Engine {
         })
     }
 
+    /// One target.
+    pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
+        let slot = *self.targets.get(&address)?;
+        let subject = self.subjects[slot].as_ref()?;
+        Some(view(self.target(slot)?, subject.watch.last_rtt))
+    }
+
     /// The target that is watched in this place, if it is one.
     pub fn target_in(&self, slot: Slot) -> Option<IpAddr> {
         self.target(slot).map(|target| target.address)

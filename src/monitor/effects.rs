@@ -3,176 +3,221 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
+use super::keeper::{Keeper, wall};
+use super::operator::Operator;
+use super::peers::Peers;
+use super::reconciler::Reconciler;
+use super::showing::Showing;
+use super::telling::Teller;
+use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
-use crate::dns::Listing;
 use crate::dns::chosen::Chosen;
-use crate::dns::memory::Memory;
-use crate::dns::worker::{Desk, Worker};
-use crate::driver::{Effects, Input, journal, settings};
+use crate::driver::{Effects, Input, Loaded, journal, settings};
 use crate::engine::event::{Drain, DrainRefusal, Event, Fact, Order, Settings};
 use crate::engine::{Engine, Moment};
 use crate::probe::tcp;
+use crate::status::Command;
+use crate::systemd;
 
 /// Reads the configuration again.
 pub(super) type Load = Arc<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
-/// How many reports of the DNS worker may wait.
-const REPORTS: usize = 64;
+/// How long notices may take to be sent at the end.
+const LAST_NOTICES: Duration = Duration::from_secs(2);
 
-/// What every effect needs of the program around it.
-pub(super) struct Outside {
-    /// The driver's queue.
-    pub(super) outbox: mpsc::Sender<Input>,
-    /// Where what talks to others runs.
-    pub(super) talk: Handle,
-    /// Reads the configuration again.
-    pub(super) load: Load,
-}
+/// How often a state file that could not be written is tried again.
+const WRITE_AGAIN: Duration = Duration::from_secs(60);
 
 /// The real effects.
 pub(super) struct Monitor {
-    outside: Outside,
-    config: Config,
-    desk: watch::Sender<Desk>,
-    worker: JoinHandle<Memory>,
+    pub(super) config: Config,
+    pub(super) talk: Handle,
+    pub(super) outbox: mpsc::Sender<Input>,
+    pub(super) load: Load,
+    /// The wall clock when the driver's began.
+    pub(super) started: SystemTime,
+    pub(super) reconciler: Reconciler,
+    pub(super) peers: Option<Peers>,
+    pub(super) teller: Teller,
+    pub(super) showing: Option<Showing>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) operator: Operator,
+    pub(super) watchdog: Watchdog,
+    /// When the state file is written again after it could not be.
+    pub(super) write_again: Moment,
+}
+
+/// Feeds systemd's watchdog from the loop itself.
+pub(super) struct Watchdog {
+    every: Option<Duration>,
+    fed: Moment,
+}
+
+impl Watchdog {
+    pub(super) fn new() -> Self {
+        Self { every: systemd::watchdog_every(), fed: Moment::ZERO }
+    }
+
+    fn turned(&mut self, now: Moment) {
+        if self.every.is_some_and(|every| now >= self.fed + every) {
+            self.fed = now;
+            systemd::alive();
+        }
+    }
 }
 
 impl Monitor {
-    pub(super) fn start(
-        config: &Config,
-        outside: Outside,
-        provider: Chosen,
-        listing: Option<Listing>,
-    ) -> Self {
-        let (desk, orders) = watch::channel(Desk::default());
-        let reading = listing.map(|listing| (crate::dns::worker::now(), listing));
-        let memory = Memory::default();
-        let worker = Worker {
-            provider,
-            names: settings::names(config).to_vec(),
-            desk: orders,
-            reports: reports(&outside),
-            memory,
-            remember: |_: &Memory| {},
-            reading,
-        };
-        let worker = outside.talk.spawn(worker.run());
-        Self { outside, config: config.clone(), desk, worker }
-    }
-
-    /// The drains that are remembered.
-    pub(super) fn drains(&self) -> BTreeMap<IpAddr, Drain> {
-        BTreeMap::new()
-    }
-
-    /// Ends in order: the change in hand may finish.
-    pub(super) async fn finish(self, patience: Duration) {
-        self.desk.send_modify(|desk| desk.stop = true);
-        if tokio::time::timeout(patience, self.worker).await.is_err() {
-            tracing::warn!("the change in hand did not finish in time; it may be in force or not");
+    /// Ends in order: the change in hand may finish, the peers hear a farewell, notices go out.
+    pub(super) async fn finish(self, last_change: Duration, failure: Option<String>) {
+        systemd::stopping();
+        if let Some(why) = &failure {
+            self.teller.stopped(why);
         }
-    }
-
-    /// Another worker takes over, with another provider, once the change in hand is finished.
-    fn replace_worker(&mut self, config: &Config) {
-        let (desk, orders) = watch::channel(Desk::default());
-        let before = std::mem::replace(&mut self.desk, desk);
-        before.send_modify(|desk| desk.stop = true);
-        let reports = reports(&self.outside);
-        let config = config.clone();
-        let start = async move |memory: Memory| {
-            let provider = match Chosen::build(&config).await {
-                Ok(provider) => provider,
-                Err(error) => panic!("{}", crate::chain(&error)),
-            };
-            let names = settings::names(&config).to_vec();
-            let remember = |_: &Memory| {};
-            Worker { provider, names, desk: orders, reports, memory, remember, reading: None }
-                .run()
-                .await
-        };
-        // A placeholder until the line below puts the new one in.
-        let last = std::mem::replace(
-            &mut self.worker,
-            self.outside.talk.spawn(async { Memory::default() }),
-        );
-        self.worker = self.outside.talk.spawn(async move {
-            let memory = last.await.unwrap_or_default();
-            start(memory).await
-        });
-    }
-}
-
-/// Where a worker's reports go: into the driver's queue.
-fn reports(outside: &Outside) -> mpsc::Sender<crate::engine::event::DnsReport> {
-    let (reports, mut reported) = mpsc::channel(REPORTS);
-    let outbox = outside.outbox.clone();
-    outside.talk.spawn(async move {
-        while let Some(report) = reported.recv().await {
-            if outbox.send(Input::Event(Event::Dns(report))).await.is_err() {
-                return;
+        let leave = async {
+            if let Some(peers) = self.peers {
+                peers.leave().await;
             }
+        };
+        tokio::join!(self.reconciler.finish(last_change), leave);
+        self.teller.close(LAST_NOTICES).await;
+        self.keeper.write();
+    }
+
+    /// Writes the state file beside the loop.
+    fn write_state(&self) {
+        let keeper = Arc::clone(&self.keeper);
+        self.talk.spawn_blocking(move || keeper.write());
+    }
+
+    fn refuse(&mut self, why: &str) {
+        self.teller.reload_refused(why);
+        if let Some(showing) = &mut self.showing {
+            showing.reload_refused(why);
         }
-    });
-    reports
+        systemd::ready();
+    }
 }
 
 impl Effects for Monitor {
-    fn tell(&mut self, _: &Engine, fact: &Fact, _: Moment) {
+    fn tell(&mut self, engine: &Engine, fact: &Fact, _: Moment) {
         journal::write(fact, self.config.dry_run);
+        self.teller.tell(fact);
+        if let Some(showing) = &mut self.showing {
+            showing.tell(engine, fact);
+        }
+    }
+
+    fn observed(&mut self, engine: &Engine) {
+        if let Some(showing) = &mut self.showing {
+            showing.observed(engine);
+        }
     }
 
     fn prepare(&mut self) {
-        self.desk.send_modify(|desk| desk.readings += 1);
+        self.reconciler.prepare();
     }
 
     fn reconcile(&mut self, order: Order) {
-        self.desk.send_modify(|desk| {
-            desk.order = order;
-            desk.number += 1;
-        });
+        self.reconciler.order(order);
     }
 
-    fn announce(&mut self, _: BTreeMap<IpAddr, bool>) {}
+    fn announce(&mut self, votes: BTreeMap<IpAddr, bool>) {
+        if let Some(peers) = &self.peers {
+            peers.announce(votes);
+        }
+    }
 
-    fn answer(&mut self, _: u64, _: Result<(), DrainRefusal>) {}
+    fn answer(&mut self, ticket: u64, answer: Result<(), DrainRefusal>) {
+        let lasts = self.keeper.lasts();
+        self.operator.answer(ticket, answer, lasts, self.config.dry_run);
+    }
 
-    fn remember(&mut self, _: BTreeMap<IpAddr, Drain>, _: Moment) {}
+    fn remember(&mut self, drains: BTreeMap<IpAddr, Drain>, _: Moment) {
+        self.keeper.note_drains(&drains, self.started);
+        self.write_state();
+    }
 
     fn reload(&mut self) {
+        systemd::reloading();
         tracing::info!(file = %self.config.path.display(), "reading the configuration again");
-        let (load, outbox) = (Arc::clone(&self.outside.load), self.outside.outbox.clone());
-        self.outside.talk.spawn_blocking(move || {
-            let loaded = Input::Loaded(Box::new(load()));
+        let (load, outbox) = (Arc::clone(&self.load), self.outbox.clone());
+        let talk = self.talk.clone();
+        self.talk.spawn(async move {
+            let loaded = talk.spawn_blocking(move || load()).await;
+            let Ok(loaded) = loaded else { return };
+            let provider = match &loaded {
+                Ok(config) => Chosen::build(config).await.map_err(anyhow::Error::from).map(Some),
+                Err(_) => Ok(None),
+            };
             // After the end nobody waits for it.
-            let _ = outbox.blocking_send(loaded);
+            let _ = outbox.send(Input::Loaded(Box::new(Loaded { config: loaded, provider }))).await;
         });
     }
 
-    fn take_over(&mut self, loaded: Result<Config, ConfigErrors>) -> Option<Settings> {
-        let config = match loaded {
-            Ok(config) => config,
-            Err(errors) => {
-                for line in errors.to_string().lines() {
-                    tracing::error!("configuration refused: {line}");
-                }
+    fn take_over(&mut self, loaded: Loaded) -> Option<Settings> {
+        let (config, provider) = match (loaded.config, loaded.provider) {
+            (Ok(config), Ok(Some(provider))) => (config, provider),
+            (Err(errors), _) => {
+                let why = errors.to_string();
+                why.lines().for_each(|line| tracing::error!("configuration refused: {line}"));
                 tracing::error!("all of the old configuration stays in force");
+                self.refuse(why.lines().next().unwrap_or_default());
                 return None;
             }
+            (Ok(_), Err(error)) => {
+                let why = format!("{error:#}");
+                tracing::error!("configuration refused: {why}");
+                self.refuse(&why);
+                return None;
+            }
+            (Ok(_), Ok(None)) => return None,
         };
+        let config = super::fixed::keep(&self.config, config);
         super::say_what_is_off(&config);
-        self.replace_worker(&config);
+        self.reconciler.hand_over(&config, provider);
+        let _inside = self.talk.enter();
+        let before = std::mem::replace(&mut self.teller, Teller::start(&config));
+        self.talk.spawn(before.close(LAST_NOTICES));
+        if let Some(peers) = &self.peers {
+            peers.reload(&config);
+        }
+        if let Some(showing) = &mut self.showing {
+            showing.reload(&config);
+        }
         tracing::info!(targets = config.targets.len(), "configuration in force");
         let settings = settings::settings(&config, tcp::room());
         self.config = config;
+        systemd::ready();
         Some(settings)
     }
 
-    fn turned(&mut self, _: &Engine, _: Moment) {}
+    fn heard(&mut self, event: &ClusterEvent, _: Moment) {
+        if let Some(showing) = &mut self.showing {
+            showing.heard(event);
+        }
+    }
+
+    fn ordered(&mut self, command: Command) -> Event {
+        self.operator.take(command, wall())
+    }
+
+    fn turned(&mut self, engine: &Engine, now: Moment) {
+        self.watchdog.turned(now);
+        if now >= self.write_again {
+            self.write_again = now + WRITE_AGAIN;
+            if self.keeper.is_behind() {
+                self.write_state();
+            }
+        }
+        if let Some(showing) = &mut self.showing {
+            let peers = self.peers.as_ref();
+            let votes = || peers.map(Peers::counts).unwrap_or_default();
+            showing.turned(engine, &self.reconciler.tally, votes);
+        }
+    }
 }

@@ -62,6 +62,16 @@ impl Ledger {
         *self.votes.entry((peer.into(), outcome)).or_default() += 1;
     }
 
+    /// How often that happened in all, as somebody else has counted it.
+    pub fn votes_in_all(&mut self, peer: &str, outcome: &'static str, total: u64) {
+        self.votes.insert((peer.into(), outcome), total);
+    }
+
+    /// How many requests to `provider` had this outcome in all, as somebody else has counted it.
+    pub fn dns_requests_in_all(&mut self, provider: &'static str, outcome: &'static str, n: u64) {
+        self.dns_requests.insert([provider, outcome], n);
+    }
+
     /// A new configuration was taken over (`ok`) or refused (`refused`).
     pub fn reload(&mut self, outcome: &'static str) {
         *self.reloads.entry(outcome).or_default() += 1;

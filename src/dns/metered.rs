@@ -1,0 +1,56 @@
+//! Counts what became of each call to a provider.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Changes, DnsProvider, Listing, ProviderError};
+
+/// How often calls to a provider came to which end: `ok`, `refused`, `unavailable`, `unconfirmed`
+/// or `changed`.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Tally {
+    fn count<T>(&self, result: &Result<T, ProviderError>) {
+        let outcome = match result {
+            Ok(_) => "ok",
+            Err(ProviderError::Refused { .. }) => "refused",
+            Err(ProviderError::Unavailable { .. }) => "unavailable",
+            Err(ProviderError::Unconfirmed { .. }) => "unconfirmed",
+            Err(ProviderError::Changed { .. }) => "changed",
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+    }
+
+    /// All counts so far.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A provider whose calls are counted.
+#[derive(Debug)]
+pub struct Metered<P> {
+    /// Who is asked.
+    pub inner: P,
+    /// Where it is counted.
+    pub tally: Tally,
+}
+
+impl<P: DnsProvider> DnsProvider for Metered<P> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn list(&self) -> Result<Listing, ProviderError> {
+        let result = self.inner.list().await;
+        self.tally.count(&result);
+        result
+    }
+
+    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+        let result = self.inner.apply(listing, changes).await;
+        self.tally.count(&result);
+        result
+    }
+}

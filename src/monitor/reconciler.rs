@@ -1,0 +1,131 @@
+//! The DNS worker's life: started, handed over at a reload, ended in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::keeper::Keeper;
+use crate::config::Config;
+use crate::dns::Listing;
+use crate::dns::chosen::Chosen;
+use crate::dns::memory::Memory;
+use crate::dns::metered::{Metered, Tally};
+use crate::dns::worker::{Desk, Worker, now};
+use crate::driver::{Input, settings};
+use crate::engine::event::{DnsReport, Event, Order};
+
+/// How many reports may wait.
+const REPORTS: usize = 64;
+
+/// The DNS worker as the driver holds it.
+pub(super) struct Reconciler {
+    talk: Handle,
+    outbox: mpsc::Sender<Input>,
+    keeper: Arc<Keeper>,
+    desk: watch::Sender<Desk>,
+    worker: Option<JoinHandle<Memory>>,
+    /// What became of the calls to the provider.
+    pub(super) tally: Tally,
+}
+
+impl Reconciler {
+    /// Starts a worker that has just read the zone, or could not.
+    pub(super) fn start(
+        config: &Config,
+        talk: Handle,
+        outbox: mpsc::Sender<Input>,
+        keeper: Arc<Keeper>,
+        provider: Chosen,
+        listing: Option<Listing>,
+    ) -> Self {
+        let (desk, orders) = watch::channel(Desk::default());
+        let memory = keeper.records();
+        let mut reconciler =
+            Self { talk, outbox, keeper, desk, worker: None, tally: Tally::default() };
+        let reports = reconciler.reports();
+        if let Some(listing) = &listing {
+            // There is room: nobody has written to it yet.
+            let _ = reports.try_send(DnsReport::Listed(listing.observed()));
+        }
+        let worker = Worker {
+            provider: Metered { inner: provider, tally: reconciler.tally.clone() },
+            names: settings::names(config).to_vec(),
+            desk: orders,
+            reports,
+            memory,
+            remember: reconciler.remember(config),
+            reading: listing.map(|listing| (now(), listing)),
+        };
+        reconciler.worker = Some(reconciler.talk.spawn(worker.run()));
+        reconciler
+    }
+
+    /// Keeps what withdrawn records carried across restarts. In dry-run nothing was withdrawn.
+    fn remember(&self, config: &Config) -> impl FnMut(&Memory) + Send + use<> {
+        let (keeper, dry_run) = (Arc::clone(&self.keeper), config.dry_run);
+        move |memory: &Memory| {
+            if !dry_run {
+                keeper.keep_records(memory);
+            }
+        }
+    }
+
+    /// Where a worker's reports go: into the driver's queue.
+    fn reports(&self) -> mpsc::Sender<DnsReport> {
+        let (reports, mut reported) = mpsc::channel(REPORTS);
+        let outbox = self.outbox.clone();
+        self.talk.spawn(async move {
+            while let Some(report) = reported.recv().await {
+                if outbox.send(Input::Event(Event::Dns(report))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        reports
+    }
+
+    /// Has the zone read before it is needed.
+    pub(super) fn prepare(&self) {
+        self.desk.send_modify(|desk| desk.readings += 1);
+    }
+
+    /// Has the record sets made to serve this.
+    pub(super) fn order(&self, order: Order) {
+        self.desk.send_modify(|desk| {
+            desk.order = order;
+            desk.number += 1;
+        });
+    }
+
+    /// Another worker takes over, with `provider`, once the change in hand is finished.
+    pub(super) fn hand_over(&mut self, config: &Config, provider: Chosen) {
+        let (desk, orders) = watch::channel(Desk::default());
+        std::mem::replace(&mut self.desk, desk).send_modify(|desk| desk.stop = true);
+        let before = self.worker.take();
+        let names = settings::names(config).to_vec();
+        let (reports, remember) = (self.reports(), self.remember(config));
+        let provider = Metered { inner: provider, tally: self.tally.clone() };
+        self.worker = Some(self.talk.spawn(async move {
+            let memory = match before {
+                Some(worker) => worker.await.unwrap_or_default(),
+                None => Memory::default(),
+            };
+            let reading = None;
+            let worker =
+                Worker { provider, names, desk: orders, reports, memory, remember, reading };
+            worker.run().await
+        }));
+    }
+
+    /// Ends the worker; the change in hand may take `patience` to finish.
+    pub(super) async fn finish(self, patience: Duration) {
+        self.desk.send_modify(|desk| desk.stop = true);
+        let Some(worker) = self.worker else { return };
+        if tokio::time::timeout(patience, worker).await.is_err() {
+            tracing::warn!("the change in hand did not finish in time; it may be in force or not");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What others may see: the board behind the status service, kept from facts and views.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::keeper::wall;
+use crate::cluster::{ClusterEvent, Counts};
+use crate::config::{Config, ProviderConfig};
+use crate::dns::metered::Tally;
+use crate::driver::{Clock, Input, brief, settings};
+use crate::engine::event::{Fact, Gone, Reason};
+use crate::engine::target::Health;
+use crate::engine::watch::Outcome;
+use crate::engine::{Engine, TargetView};
+use crate::serve::{Limits, serve};
+use crate::status::{
+    self, Board, Command, Facts, ListenError, Moment, PeerSeen, Setup, SocketFile, Time, VoteHeard,
+    model,
+};
+
+/// How often what the board shows of every target is taken over from the engine.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+
+/// How many orders may wait for the driver.
+const ORDERS: usize = 16;
+
+/// What the provider failed to do, as long as it does.
+const PROVIDER: &str = "keep DNS in step";
+
+/// The board and its services.
+pub(super) struct Showing {
+    board: Board,
+    clock: Clock,
+    started_at: Time,
+    refreshed: Instant,
+    peers: BTreeMap<SocketAddr, PeerSeen>,
+    names: BTreeMap<SocketAddr, Arc<str>>,
+    provider: &'static str,
+    /// Removes the control socket at the end.
+    _socket: Option<SocketFile>,
+}
+
+/// Both clocks, now.
+fn moment(clock: &Clock) -> Moment {
+    Moment { clock: clock.started().into_std() + clock.now(), wall: wall() }
+}
+
+impl Showing {
+    /// Opens what the configuration names; `None` if it names nothing.
+    pub(super) fn start(
+        config: &Config,
+        clock: Clock,
+        talk: &Handle,
+        outbox: &mpsc::Sender<Input>,
+    ) -> Result<Option<Self>, ListenError> {
+        if config.status.listen.is_none() && config.status.socket.is_none() {
+            return Ok(None);
+        }
+        let now = moment(&clock);
+        let started_at = Time::new(now.wall);
+        let board = Board::new(setup(config, started_at, started_at), now);
+        // Listeners belong to the runtime in which they are served.
+        let _inside = talk.enter();
+        if let Some(address) = config.status.listen {
+            let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
+            talk.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+        }
+        let mut socket = None;
+        if let Some(path) = &config.status.socket {
+            let (listener, file) = status::open_control(path)?;
+            let (orders, mut ordered) = mpsc::channel::<Command>(ORDERS);
+            let router = status::control(board.reader(), orders);
+            talk.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+            let outbox = outbox.clone();
+            talk.spawn(async move {
+                while let Some(command) = ordered.recv().await {
+                    if outbox.send(Input::Command(command)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            socket = Some(file);
+        }
+        let mut showing = Self {
+            board,
+            clock,
+            started_at,
+            refreshed: now.clock,
+            peers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            provider: config.provider.name(),
+            _socket: socket,
+        };
+        showing.list_peers(config);
+        Ok(Some(showing))
+    }
+
+    fn at(&self) -> Instant {
+        self.clock.started().into_std() + self.clock.now()
+    }
+
+    /// Shows the peers that the configuration lists.
+    fn list_peers(&mut self, config: &Config) {
+        let listed = config.cluster.iter().flat_map(|cluster| cluster.peers.iter());
+        let mut before = std::mem::take(&mut self.peers);
+        for peer in listed {
+            let unknown = PeerSeen {
+                address: peer.to_string(),
+                alive: false,
+                signed: false,
+                last_heard: None,
+            };
+            self.peers.insert(*peer, before.remove(peer).unwrap_or(unknown));
+            self.names.entry(*peer).or_insert_with(|| peer.to_string().into());
+        }
+        self.board.set_peers(self.peers.values().cloned().collect());
+    }
+
+    /// A new configuration is in force.
+    pub(super) fn reload(&mut self, config: &Config) {
+        self.provider = config.provider.name();
+        let loaded_at = Time::new(wall());
+        self.board.reload(setup(config, self.started_at, loaded_at));
+        self.list_peers(config);
+        self.board.ledger().reload("ok");
+    }
+
+    /// A new configuration was refused.
+    pub(super) fn reload_refused(&mut self, why: &str) {
+        let at = self.at();
+        self.board.ledger().reload("refused");
+        self.board.failed(at, "read the configuration again", why);
+        self.board.recovered("read the configuration again");
+    }
+
+    /// Something was heard from or about a peer.
+    pub(super) fn heard(&mut self, event: &ClusterEvent) {
+        let at = self.at();
+        let (ClusterEvent::Vote { peer, .. } | ClusterEvent::Peer { peer, .. }) = *event;
+        let Some(seen) = self.peers.get_mut(&peer) else { return };
+        match event {
+            ClusterEvent::Vote { signed, .. } => {
+                seen.signed = *signed;
+                seen.last_heard = Some(at);
+            }
+            ClusterEvent::Peer { alive, .. } => seen.alive = *alive,
+        }
+    }
+
+    /// Something happened.
+    pub(super) fn tell(&mut self, engine: &Engine, fact: &Fact) {
+        let at = self.at();
+        match fact {
+            Fact::Judged { slot, outcome, rtt } => {
+                let Some(target) = engine.target_in(*slot) else { return };
+                match (outcome, rtt) {
+                    (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, *rtt),
+                    (Outcome::Fault, _) => self.board.fault(target),
+                    _ => self.board.loss(target, at),
+                }
+            }
+            Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
+            Fact::Flipped { target, .. }
+            | Fact::Verdict { target, .. }
+            | Fact::Refused { target, .. }
+            | Fact::RefusalOver { target, .. }
+            | Fact::Drained { target, .. }
+            | Fact::Undrained { target, .. } => self.show(engine, *target),
+            Fact::Isolated { .. } => self.board.set_isolated(true),
+            Fact::IsolationOver { .. } => self.board.set_isolated(false),
+            Fact::Applied { withdrawn, restored, took, dry_run } => {
+                for (target, gone) in withdrawn {
+                    self.withdrew(at, *target, gone, *took, *dry_run);
+                }
+                for (target, names) in restored {
+                    self.restored(at, *target, names, *took, *dry_run);
+                }
+            }
+            Fact::Failing(problem) => self.board.failed(at, PROVIDER, &problem.what),
+            Fact::FailingOver => self.board.recovered(PROVIDER),
+            _ => {}
+        }
+    }
+
+    fn withdrew(&mut self, at: Instant, target: IpAddr, gone: &Gone, took: Duration, dry: bool) {
+        let verb = if dry { "would withdraw" } else { "withdrew" };
+        let outcome = if dry { "dry_run" } else { "ok" };
+        let what = format!("{verb} {target} from {}", gone.names.join(", "));
+        let mut evidence = if gone.by_hand {
+            vec!["drained by hand".to_owned()]
+        } else {
+            vec![format!("{} losses in a row", gone.losses)]
+        };
+        if let Some(silent) = gone.silent_for.filter(|_| !gone.by_hand) {
+            evidence.push(format!("last reply {} before", brief(silent)));
+            if !dry {
+                self.board.ledger().failover(silent);
+            }
+        }
+        if !gone.agreeing.is_empty() {
+            let peers: Vec<_> = gone.agreeing.iter().map(ToString::to_string).collect();
+            evidence.push(format!("agreed by {}", peers.join(", ")));
+        }
+        evidence.push(format!("took {}", brief(took)));
+        self.board.changed(at, &what, &evidence.join("; "), Some(target));
+        for _ in &gone.names {
+            self.board.ledger().dns_change(self.provider, "withdraw", outcome);
+        }
+    }
+
+    fn restored(
+        &mut self,
+        at: Instant,
+        target: IpAddr,
+        names: &[String],
+        took: Duration,
+        dry: bool,
+    ) {
+        let verb = if dry { "would restore" } else { "restored" };
+        let outcome = if dry { "dry_run" } else { "ok" };
+        let what = format!("{verb} {target} to {}", names.join(", "));
+        self.board.changed(at, &what, &format!("took {}", brief(took)), Some(target));
+        for _ in names {
+            self.board.ledger().dns_change(self.provider, "restore", outcome);
+        }
+    }
+
+    fn show(&mut self, engine: &Engine, target: IpAddr) {
+        if let Some(view) = engine.target_view(target) {
+            let at = self.at();
+            self.board.decided(target, at, &facts(&view, moment(&self.clock), &self.clock));
+        }
+    }
+
+    /// A round of the driver's loop is over.
+    pub(super) fn turned(
+        &mut self,
+        engine: &Engine,
+        requests: &Tally,
+        votes: impl FnOnce() -> Counts,
+    ) {
+        let now = moment(&self.clock);
+        if now.clock.saturating_duration_since(self.refreshed) >= REFRESH_EVERY {
+            self.refreshed = now.clock;
+            self.refresh(engine, now);
+            for (outcome, total) in requests.counts() {
+                self.board.ledger().dns_requests_in_all(self.provider, outcome, total);
+            }
+            for ((peer, outcome), total) in votes() {
+                if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
+                    self.board.ledger().votes_in_all(peer, outcome, total);
+                }
+            }
+        }
+        self.board.tick(now);
+    }
+
+    /// Takes over what changes with every probe.
+    fn refresh(&mut self, engine: &Engine, now: Moment) {
+        let alone = self.peers.is_empty();
+        for view in engine.targets() {
+            self.board.decided(view.address, now.clock, &facts(&view, now, &self.clock));
+            if !alone {
+                let votes = engine.votes_on(view.address).filter_map(|ballot| {
+                    let health = if ballot.up { model::Health::Up } else { model::Health::Down };
+                    let heard = now.clock.checked_sub(ballot.age)?;
+                    Some(VoteHeard {
+                        peer: Arc::clone(self.names.get(&ballot.peer)?),
+                        health,
+                        heard,
+                    })
+                });
+                let votes = votes.collect();
+                self.board.set_votes(view.address, votes);
+            }
+        }
+        if !alone {
+            self.board.set_peers(self.peers.values().cloned().collect());
+        }
+    }
+
+    /// The zone was read, or may be other than it was read.
+    pub(super) fn observed(&mut self, engine: &Engine) {
+        self.board.set_observed(Some(engine.observed()));
+    }
+}
+
+fn setup(config: &Config, started_at: Time, config_loaded_at: Time) -> Setup {
+    let zone = match &config.provider {
+        ProviderConfig::Cloudflare(cloudflare) => cloudflare.zone.clone(),
+        ProviderConfig::Route53(route53) => route53.zone.clone(),
+    };
+    let single = config.cluster.is_none();
+    Setup {
+        agent: model::Agent {
+            name: config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started_at,
+            dry_run: config.dry_run,
+            mode: if single { model::Mode::Single } else { model::Mode::Cluster },
+            r#type: if config.tcp_port.is_some() { "tcp" } else { "ip" }.into(),
+            provider: config.provider.name().into(),
+            zone,
+            isolated: false,
+            config_loaded_at,
+            guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
+        },
+        targets: config.targets.clone(),
+        names: settings::names(config).to_vec(),
+    }
+}
+
+fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
+    let lost = view.losses > 0;
+    let drained = view.drain.as_ref().map(|drain| model::Drained {
+        until: drain.until.map(|until| now.wall_at(clock.started().into_std() + until)),
+        reason: drain.reason.clone(),
+    });
+    Facts {
+        health: match view.health {
+            Health::AssumedUp => model::Health::AssumedUp,
+            Health::Up => model::Health::Up,
+            Health::Down => model::Health::Down,
+        },
+        in_service: view.in_service,
+        reason: view.reason.map(|reason| match reason {
+            Reason::Isolated => model::Reason::Isolated,
+            Reason::NoQuorum => model::Reason::NoQuorum,
+            Reason::Contested => model::Reason::Contested,
+            Reason::Floor => model::Reason::Floor,
+            Reason::Drained => model::Reason::Drained,
+            Reason::DryRun => model::Reason::DryRun,
+        }),
+        streak: model::Streak {
+            outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
+            count: u64::from(if lost { view.losses } else { view.replies }),
+        },
+        drained,
+    }
+}
