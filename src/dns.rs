@@ -4,6 +4,7 @@
 //! nothing: which records go is worked out by [`crate::engine::plan`], and retrying is the
 //! worker's.
 
+pub mod cloudflare;
 pub mod route53;
 
 use std::collections::BTreeMap;

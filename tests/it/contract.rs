@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 pub(crate) mod cases;
+mod cloudflare;
 pub(crate) mod faults;
 pub(crate) mod in_memory;
 pub(crate) mod property;

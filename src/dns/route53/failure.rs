@@ -144,8 +144,11 @@ where
 }
 
 /// As [`judge`], for a batch that Route 53 examined and refused, with its reasons.
+///
+/// "Tried to delete" and "Tried to create" say that a set is not as it was listed; every other reason,
+/// such as a CNAME of the same name, will be one the next time as well.
 pub(super) fn judge_batch(reasons: &[String], what: String) -> ProviderError {
-    let conflict = |reason: &String| reason.contains("Tried to ") || reason.contains("exist");
+    let conflict = |reason: &String| reason.contains("Tried to ");
     let next = if reasons.is_empty() || reasons.iter().any(conflict) {
         Next::PlanAgain
     } else {

@@ -1,0 +1,358 @@
+//! One request to the API and what became of it.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::BuildError;
+use super::refusal::{self, ApiError, LONGEST_WAIT, Refusal};
+use crate::config::{CloudflareConfig, CloudflareCredentials};
+
+/// The longest answer that is read. A page of 5,000 records is about 3 MiB.
+const LONGEST_BODY: usize = 32 * 1024 * 1024;
+
+/// Why a request did not bring what it was to bring; split by what is known of its effect.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    /// There was nobody to ask as. Nothing left this machine.
+    #[error(
+        "there are no credentials; set CF_API_TOKEN, or CF_API_KEY and CF_API_EMAIL, \
+         or the same names with _FILE"
+    )]
+    NoCredentials,
+    /// The connection did not come up. Nothing left this machine.
+    #[error("the request could not be sent")]
+    NotSent(#[source] reqwest::Error),
+    /// The request left and no whole answer came back.
+    #[error("the answer was lost")]
+    Lost(#[source] reqwest::Error),
+    /// A whole answer came back, and it is not the API's.
+    #[error("HTTP {status} with an answer that is not the API's: {excerpt}")]
+    Garbage { status: u16, excerpt: String },
+    /// The service failed, and may have done so before or after it did what was asked.
+    #[error("HTTP {status}: {text}")]
+    ServerError { status: u16, text: String, retry_after: Option<Duration> },
+    /// The API said no, and nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What the API wraps every answer in.
+#[derive(Debug, Deserialize)]
+pub(super) struct Envelope<T> {
+    success: bool,
+    errors: Option<Vec<ApiError>>,
+    /// What was asked for.
+    pub(super) result: Option<T>,
+    /// Where in a longer listing this is.
+    pub(super) result_info: Option<ResultInfo>,
+}
+
+/// Where in a longer listing a page is.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct ResultInfo {
+    /// Which page this is, from 1.
+    pub(super) page: u64,
+    /// How many entries there are on all pages.
+    pub(super) total_count: u64,
+}
+
+/// What to ask: a method, the path below the API's address, a query, a body.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a [&'a str],
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) body: Option<serde_json::Value>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request that reads.
+    pub(super) fn get(path: &'a [&'a str], query: &'a [(&'a str, &'a str)]) -> Self {
+        Self { method: Method::GET, path, query, body: None }
+    }
+
+    /// A request that writes.
+    pub(super) fn write(
+        method: Method,
+        path: &'a [&'a str],
+        body: Option<serde_json::Value>,
+    ) -> Self {
+        Self { method, path, query: &[], body }
+    }
+}
+
+/// The API at one address, asked with one set of credentials.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: Url,
+    /// The headers that say who asks; `None` without credentials. Marked sensitive.
+    headers: Option<HeaderMap>,
+    /// What must not be in any text that leaves here, even if the service echoes it.
+    secret: Option<secrecy::SecretString>,
+}
+
+impl Api {
+    pub(super) fn new(config: &CloudflareConfig) -> Result<Self, BuildError> {
+        let base = Url::parse(&config.api_url).ok().filter(|url| !url.cannot_be_a_base());
+        let secret = match &config.credentials {
+            None => None,
+            Some(CloudflareCredentials::Token(secret)) => Some(secret.clone()),
+            Some(CloudflareCredentials::GlobalKey { key, .. }) => Some(key.clone()),
+        };
+        Ok(Self {
+            http: crate::http::client().map_err(BuildError::Http)?,
+            base: base.ok_or(BuildError::Url)?,
+            headers: config.credentials.as_ref().map(headers).transpose()?,
+            secret,
+        })
+    }
+
+    /// Asks once, and gives back the API's whole answer if that is a success.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        ask: Ask<'_>,
+    ) -> Result<Envelope<T>, CallError> {
+        let headers = self.headers.clone().ok_or(CallError::NoCredentials)?;
+        let (method, mut url) = (ask.method.clone(), self.url(ask.path));
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(ask.query);
+        }
+        let mut request = self.http.request(ask.method, url).headers(headers);
+        if let Some(body) = &ask.body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(sending_failed)?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let body = whole_body(response).await?;
+        tracing::debug!(%method, path = ask.path.join("/"), status = status.as_u16(), "asked Cloudflare");
+        self.understand(status, retry_after, &body)
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// Makes sense of an answer that came back whole.
+    fn understand<T: DeserializeOwned>(
+        &self,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        body: &[u8],
+    ) -> Result<Envelope<T>, CallError> {
+        let code = status.as_u16();
+        if status.is_success()
+            && let Ok(envelope) = serde_json::from_slice::<Envelope<T>>(body)
+            && envelope.success
+        {
+            return Ok(envelope);
+        }
+        let said = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
+        let errors = said.as_ref().and_then(|said| said.errors.as_deref());
+        let text = || match errors {
+            Some(errors) => self.redacted(&refusal::words(errors)),
+            None => self.excerpt(body),
+        };
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+            return Err(CallError::ServerError { status: code, text: text(), retry_after });
+        }
+        let plain = matches!(code, 401 | 403 | 404 | 405 | 429 | 501);
+        if plain || said.as_ref().is_some_and(|said| !said.success) {
+            let kind = refusal::classify(code, errors.unwrap_or_default());
+            return Err(Refusal { kind, status: code, retry_after, text: text() }.into());
+        }
+        Err(CallError::Garbage { status: code, excerpt: self.excerpt(body) })
+    }
+
+    fn excerpt(&self, body: &[u8]) -> String {
+        if body.is_empty() {
+            return "an empty body".to_owned();
+        }
+        // Redacted before it is shortened, or the cut could leave half of a secret.
+        let head = &body[..body.len().min(16 * 1024)];
+        refusal::printable(&self.redacted(&String::from_utf8_lossy(head)))
+    }
+
+    fn redacted(&self, text: &str) -> String {
+        match self.secret.as_ref().map(ExposeSecret::expose_secret) {
+            Some(secret) if !secret.is_empty() => text.replace(secret, "[redacted]"),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+fn headers(credentials: &CloudflareCredentials) -> Result<HeaderMap, BuildError> {
+    let sensitive = |text: &str| {
+        let mut value = HeaderValue::from_str(text).map_err(|_| BuildError::Credentials)?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    let mut headers = HeaderMap::new();
+    match credentials {
+        CloudflareCredentials::Token(token) => {
+            let bearer = sensitive(&format!("Bearer {}", token.expose_secret()))?;
+            headers.insert(header::AUTHORIZATION, bearer);
+        }
+        CloudflareCredentials::GlobalKey { key, email } => {
+            headers.insert("x-auth-key", sensitive(key.expose_secret())?);
+            headers.insert("x-auth-email", sensitive(email)?);
+        }
+    }
+    Ok(headers)
+}
+
+/// Sorts out whether a request that failed can have reached the service.
+fn sending_failed(error: reqwest::Error) -> CallError {
+    // The address may hold a password, and the operator knows it anyway.
+    let error = error.without_url();
+    if error.is_connect() || error.is_builder() {
+        CallError::NotSent(error)
+    } else {
+        CallError::Lost(error)
+    }
+}
+
+/// The body, if it is all there and not longer than [`LONGEST_BODY`].
+async fn whole_body(mut response: Response) -> Result<Vec<u8>, CallError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| CallError::Lost(error.without_url()))?
+    {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            let excerpt = format!("longer than {} MiB", LONGEST_BODY / 1024 / 1024);
+            return Err(CallError::Garbage { status, excerpt });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// How long the service wants to be left alone: seconds or a date (RFC 9110, section 10.2.3). A
+/// date is held against the service's own clock, if it tells it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let wanted = text(header::RETRY_AFTER)?;
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let seconds = wanted.parse().map(Duration::from_secs);
+    let wait = seconds.ok().or_else(|| {
+        let theirs = text(header::DATE).and_then(date).unwrap_or_else(our_clock);
+        Some(date(wanted)?.duration_since(theirs).unwrap_or_default())
+    })?;
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[expect(clippy::disallowed_methods, reason = "an HTTP date can only be held against a wall clock")]
+fn our_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(token: &str) -> Api {
+        Api::new(&CloudflareConfig {
+            zone: "example.com".to_owned(),
+            names: Vec::new(),
+            proxied: false,
+            ttl: 1,
+            api_url: "http://127.0.0.1:9/client/v4".to_owned(),
+            credentials: Some(CloudflareCredentials::Token(token.into())),
+        })
+        .unwrap()
+    }
+
+    fn understand(status: u16, body: &str) -> Result<Envelope<Vec<u8>>, CallError> {
+        api("s3cret").understand(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
+    }
+
+    #[test]
+    fn an_answer_is_understood_or_named_for_what_it_is() {
+        let cases = [
+            ("success", 200, r#"{"success":true,"errors":[],"result":[1]}"#, "ok"),
+            ("no errors key", 200, r#"{"success":true,"result":[1]}"#, "ok"),
+            ("success:false with 200", 200, r#"{"success":false,"errors":[]}"#, "refused"),
+            ("no success key", 200, r#"{"result":[1]}"#, "garbage"),
+            ("a result of another shape", 200, r#"{"success":true,"result":{"a":1}}"#, "garbage"),
+            ("an empty body", 200, "", "garbage"),
+            ("HTML", 200, "<html>hello</html>", "garbage"),
+            ("success:true beside an error status", 400, r#"{"success":true}"#, "garbage"),
+            ("a redirect", 302, "", "garbage"),
+            ("401 without a body", 401, "", "refused"),
+            ("405 in HTML", 405, "<html>", "refused"),
+            ("501", 501, "", "refused"),
+            ("502 in HTML", 502, "<html>", "server error"),
+            (
+                "500 in the API's words",
+                500,
+                r#"{"success":false,"errors":[{"code":1}]}"#,
+                "server error",
+            ),
+        ];
+        for (name, status, body, want) in cases {
+            let got = match understand(status, body) {
+                Ok(_) => "ok",
+                Err(CallError::Refused(_)) => "refused",
+                Err(CallError::Garbage { .. }) => "garbage",
+                Err(CallError::ServerError { .. }) => "server error",
+                Err(_) => "other",
+            };
+            assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_text_repeats_the_secret_even_if_the_service_does() {
+        let bodies = [
+            (200, "<html>Authorization: Bearer s3cret</html>"),
+            (502, "<html>s3cret</html>"),
+            (403, r#"{"success":false,"errors":[{"code":1,"message":"bad token s3cret"}]}"#),
+        ];
+        for (status, body) in bodies {
+            let error = understand(status, body).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("s3cret") && shown.contains("[redacted]"), "{shown}");
+        }
+        assert!(!format!("{:?}", api("s3cret")).contains("s3cret"));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let later = "Sun, 06 Nov 1994 08:50:07 GMT";
+        let cases = [
+            ("seconds", Some("17"), date, Some(17)),
+            ("a date, by the service's clock", Some(later), date, Some(30)),
+            ("a date that has passed", Some(date), later, Some(0)),
+            ("more than anyone may mean", Some("99999999999"), date, Some(3600)),
+            ("nonsense", Some("soon"), date, None),
+            ("negative", Some("-1"), date, None),
+            ("nothing", None, date, None),
+        ];
+        for (name, wanted, date, want) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::DATE, date.parse().unwrap());
+            headers.extend(wanted.map(|text| (header::RETRY_AFTER, text.parse().unwrap())));
+            assert_eq!(retry_after(&headers), want.map(Duration::from_secs), "{name}");
+        }
+        let past: HeaderMap = [(header::RETRY_AFTER, date.parse().unwrap())].into_iter().collect();
+        assert_eq!(retry_after(&past), Some(Duration::ZERO), "by our own clock");
+    }
+
+    #[test]
+    fn credentials_that_no_header_can_hold_are_refused_without_being_shown() {
+        let error = headers(&CloudflareCredentials::Token("two\nlines".into())).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("lines"));
+    }
+}

@@ -1,0 +1,306 @@
+//! Changes as the API takes them: operations, and batches of them that do least harm if the run
+//! breaks off between two.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::name::canonical;
+use crate::dns::{Attributes, Changes, Extra, NewRecord};
+use crate::engine::plan::SetKey;
+
+/// The most operations in one batch: what the smallest plan allows. Source: "Batch record changes"
+/// in Cloudflare's DNS documentation.
+pub(super) const LARGEST_BATCH: usize = 200;
+
+/// What a record gets that is created without a memory of what it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// Whether Cloudflare answers with its own addresses and forwards.
+    pub(super) proxied: bool,
+    /// In seconds; 1 is automatic.
+    pub(super) ttl: u32,
+}
+
+/// One thing to do at one record set.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Operation {
+    pub(super) set: SetKey,
+    pub(super) act: Act,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Act {
+    /// Create the record that this body describes.
+    Create(Value),
+    /// Delete the record with this id.
+    Delete(String),
+}
+
+/// Everything in `changes`, in batches of at most `largest`, in the order to send them.
+///
+/// What is to be done at one set stays in one batch where it fits, so no set is ever emptier than
+/// planned; where it does not, creating comes first. Sets that gain a record come first, for a
+/// missing address does more harm than one too many; the rest goes by address, so that a run that
+/// breaks off leaves few addresses half withdrawn.
+pub(super) fn batches(
+    changes: &Changes,
+    settings: Settings,
+    largest: usize,
+) -> Vec<Vec<Operation>> {
+    let mut batches: Vec<Vec<Operation>> = Vec::new();
+    for operations in by_set(changes, settings) {
+        for piece in operations.chunks(largest.max(1)) {
+            match batches.last_mut() {
+                Some(batch) if batch.len() + piece.len() <= largest => {
+                    batch.extend_from_slice(piece);
+                }
+                _ => batches.push(piece.to_vec()),
+            }
+        }
+    }
+    batches
+}
+
+/// The operations of each set, creating before deleting, and the sets in their order.
+fn by_set(changes: &Changes, settings: Settings) -> Vec<Vec<Operation>> {
+    let mut sets: BTreeMap<&SetKey, (Vec<Operation>, Option<IpAddr>)> = BTreeMap::new();
+    for new in &changes.create {
+        let operation = Operation { set: new.set.clone(), act: Act::Create(body(new, settings)) };
+        sets.entry(&new.set).or_default().0.push(operation);
+    }
+    let gaining: BTreeSet<&SetKey> = sets.keys().copied().collect();
+    let mut doomed = HashSet::new();
+    for (set, record) in &changes.delete {
+        if doomed.insert(&record.id) {
+            let act = Act::Delete(record.id.clone());
+            let (operations, first) = sets.entry(set).or_default();
+            operations.push(Operation { set: set.clone(), act });
+            first.get_or_insert(record.address);
+        }
+    }
+    let mut ordered: Vec<_> = sets.into_iter().collect();
+    ordered.sort_by_key(|(set, (_, first))| (!gaining.contains(set), *first));
+    ordered.into_iter().map(|(_, (operations, _))| operations).collect()
+}
+
+/// The record to create, as the API takes it.
+fn body(new: &NewRecord, settings: Settings) -> Value {
+    let mut body = json!({
+        "type": new.set.family.to_string(),
+        "name": canonical(&new.set.name),
+        "content": new.address.to_string(),
+        "ttl": settings.ttl,
+        "proxied": settings.proxied,
+    });
+    match &new.attributes {
+        Some(Attributes { ttl, extra: Extra::Cloudflare { proxied, comment, tags } }) => {
+            body["ttl"] = json!(ttl);
+            body["proxied"] = json!(proxied);
+            if let Some(comment) = comment {
+                body["comment"] = json!(comment);
+            }
+            if !tags.is_empty() {
+                body["tags"] = json!(tags);
+            }
+        }
+        Some(Attributes { ttl, extra: Extra::None }) => body["ttl"] = json!(ttl),
+        // What another provider kept, such as a TTL of 0, may not be allowed here.
+        Some(Attributes { extra: Extra::Route53(_), .. }) | None => {}
+    }
+    if body["proxied"] == json!(true) {
+        body["ttl"] = json!(1); // The only TTL that a proxied record can have.
+    }
+    body
+}
+
+/// One batch as the API takes it.
+pub(super) fn batch_body(operations: &[Operation]) -> Value {
+    let (mut deletes, mut posts) = (Vec::new(), Vec::new());
+    for operation in operations {
+        match &operation.act {
+            Act::Create(body) => posts.push(body.clone()),
+            Act::Delete(id) => deletes.push(json!({ "id": id })),
+        }
+    }
+    json!({ "deletes": deletes, "posts": posts })
+}
+
+/// `changes` in words, as a verb and its object: `withdraw 192.0.2.10 from www.example.com`.
+pub(super) fn describe(changes: &Changes) -> String {
+    let gone = changes.delete.iter().map(|(set, record)| (record.address, set.name.as_str()));
+    let back = changes.create.iter().map(|new| (new.address, new.set.name.as_str()));
+    let parts = [phrase("withdraw", "from", gone), phrase("restore", "to", back)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+fn phrase<'a>(
+    verb: &str,
+    preposition: &str,
+    records: impl Iterator<Item = (IpAddr, &'a str)>,
+) -> Option<String> {
+    let (addresses, names): (BTreeSet<_>, BTreeSet<_>) = records.unzip();
+    let address = match addresses.len() {
+        0 => return None,
+        1 => addresses.first()?.to_string(),
+        several => format!("{several} addresses"),
+    };
+    let name = match names.len() {
+        1 => (*names.first()?).to_owned(),
+        several => format!("{several} names"),
+    };
+    Some(format!("{verb} {address} {preposition} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::{Record, Route53Set};
+    use crate::engine::plan::Family;
+
+    const SETTINGS: Settings = Settings { proxied: false, ttl: 300 };
+
+    fn set(name: &str) -> SetKey {
+        SetKey { name: name.to_owned(), family: Family::A }
+    }
+
+    fn new(name: &str, address: &str, attributes: Option<Attributes>) -> NewRecord {
+        NewRecord { set: set(name), address: address.parse().unwrap(), attributes }
+    }
+
+    fn old(name: &str, address: &str, id: &str) -> (SetKey, Record) {
+        let attributes = Attributes { ttl: 1, extra: Extra::None };
+        let record = Record { address: address.parse().unwrap(), id: id.to_owned(), attributes };
+        (set(name), record)
+    }
+
+    /// One letter an operation, creations as `+name`, deletions as `-id`.
+    fn shown(changes: &Changes, largest: usize) -> Vec<String> {
+        let one = |operation: &Operation| match &operation.act {
+            Act::Create(_) => format!("+{}", operation.set.name),
+            Act::Delete(id) => format!("-{id}"),
+        };
+        let batches = batches(changes, SETTINGS, largest);
+        batches.iter().map(|b| b.iter().map(one).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn batches_leave_no_set_emptier_than_planned() {
+        let cases = [
+            ("nothing", vec![], vec![], 2, vec![]),
+            (
+                "all that fits goes together",
+                vec![new("a", "192.0.2.2", None)],
+                vec![old("a", "192.0.2.1", "1"), old("b", "192.0.2.1", "2")],
+                3,
+                vec!["+a -1 -2"],
+            ),
+            (
+                "a set is not torn apart",
+                vec![new("b", "192.0.2.2", None)],
+                vec![old("a", "192.0.2.1", "1"), old("b", "192.0.2.1", "2")],
+                2,
+                vec!["+b -2", "-1"],
+            ),
+            (
+                "a set that is too large is filled before it is emptied",
+                vec![new("a", "192.0.2.2", None)],
+                vec![old("a", "192.0.2.1", "1"), old("a", "192.0.2.1", "2")],
+                2,
+                vec!["+a -1", "-2"],
+            ),
+            (
+                "withdrawals go address by address",
+                vec![],
+                vec![
+                    old("a", "192.0.2.2", "1"),
+                    old("b", "192.0.2.1", "2"),
+                    old("c", "192.0.2.2", "3"),
+                ],
+                2,
+                vec!["-2 -1", "-3"],
+            ),
+            (
+                "a record is deleted once",
+                vec![],
+                vec![old("a", "192.0.2.1", "1"), old("a", "192.0.2.1", "1")],
+                2,
+                vec!["-1"],
+            ),
+        ];
+        for (name, create, delete, largest, want) in cases {
+            assert_eq!(shown(&Changes { create, delete }, largest), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_with_what_it_had() {
+        let cloudflare = |proxied, ttl| Attributes {
+            ttl,
+            extra: Extra::Cloudflare {
+                proxied,
+                comment: Some("c".to_owned()),
+                tags: vec!["a:b".to_owned()],
+            },
+        };
+        let route53 = Attributes { ttl: 0, extra: Extra::Route53(Route53Set::default()) };
+        let cases = [
+            ("nothing remembered", None, json!({"ttl": 300, "proxied": false})),
+            (
+                "all of it",
+                Some(cloudflare(false, 120)),
+                json!({"ttl": 120, "proxied": false, "comment": "c", "tags": ["a:b"]}),
+            ),
+            (
+                "a proxied record has no TTL of its own",
+                Some(cloudflare(true, 120)),
+                json!({"ttl": 1, "proxied": true, "comment": "c", "tags": ["a:b"]}),
+            ),
+            (
+                "a TTL alone",
+                Some(Attributes { ttl: 60, extra: Extra::None }),
+                json!({"ttl": 60, "proxied": false}),
+            ),
+            ("another provider's memory", Some(route53), json!({"ttl": 300, "proxied": false})),
+        ];
+        for (name, attributes, mut want) in cases {
+            want["type"] = json!("A");
+            want["name"] = json!("www.xn--bcher-kva.example");
+            want["content"] = json!("192.0.2.1");
+            let new = new("www.bücher.example", "192.0.2.1", attributes);
+            assert_eq!(body(&new, SETTINGS), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn changes_are_told_in_words() {
+        let cases = [
+            ("one", vec![], vec![("a", "192.0.2.1")], "withdraw 192.0.2.1 from a"),
+            (
+                "duplicates count once",
+                vec![],
+                vec![("a", "192.0.2.1"), ("a", "192.0.2.1")],
+                "withdraw 192.0.2.1 from a",
+            ),
+            (
+                "several names and both ways",
+                vec![("a", "192.0.2.2")],
+                vec![("a", "192.0.2.1"), ("b", "192.0.2.1")],
+                "withdraw 192.0.2.1 from 2 names and restore 192.0.2.2 to a",
+            ),
+            (
+                "several addresses",
+                vec![("a", "192.0.2.2"), ("b", "192.0.2.3")],
+                vec![],
+                "restore 2 addresses to 2 names",
+            ),
+        ];
+        for (name, create, delete, want) in cases {
+            let create = create.iter().map(|(name, ip)| new(name, ip, None)).collect();
+            let delete = delete.iter().map(|(name, ip)| old(name, ip, "1")).collect();
+            assert_eq!(describe(&Changes { create, delete }), want, "{name}");
+        }
+    }
+}

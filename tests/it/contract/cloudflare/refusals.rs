@@ -1,0 +1,172 @@
+//! What Cloudflare's own words turn into.
+
+use goavail::config::CloudflareCredentials;
+use goavail::dns::cloudflare::Cloudflare;
+use goavail::dns::{DnsProvider, Listing, ProviderError};
+
+use super::super::{NAMES, ZONE, restoration, withdrawal};
+use super::printed;
+use crate::fake_cloudflare::{EMAIL, Entry, FakeCloudflare, Fault, KEY, TOKEN, Zone};
+
+const DEAD: &str = "192.0.2.10";
+
+fn serving() -> FakeCloudflare {
+    let fake = FakeCloudflare::start(ZONE);
+    fake.zone(|zone| {
+        zone.seed("A", NAMES[0], DEAD);
+    });
+    fake
+}
+
+fn asking_as(fake: &FakeCloudflare, credentials: Option<CloudflareCredentials>) -> Cloudflare {
+    let mut config = fake.config(&NAMES);
+    config.credentials = credentials;
+    Cloudflare::new(&config).unwrap()
+}
+
+fn global_key(key: &str) -> CloudflareCredentials {
+    CloudflareCredentials::GlobalKey { key: key.into(), email: EMAIL.to_owned() }
+}
+
+fn word(error: &ProviderError) -> &'static str {
+    match error {
+        ProviderError::Refused { .. } => "refused",
+        ProviderError::Unavailable { .. } => "unavailable",
+        ProviderError::Unconfirmed { .. } => "unconfirmed",
+        ProviderError::Changed { .. } => "changed",
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_not_good_are_refused_in_cloudflares_words() {
+    let token = |text: &str| Some(CloudflareCredentials::Token(text.into()));
+    let wrong = TOKEN.replace("fake", "ekaf");
+    let cases = [
+        ("an unknown token", token(&wrong), "Invalid access token (code 9109)"),
+        ("no token at all", token("short"), "Invalid format for Authorization header (code 6111)"),
+        (
+            "an unknown key",
+            Some(global_key("wrong")),
+            "Unknown X-Auth-Key or X-Auth-Email (code 9103)",
+        ),
+    ];
+    let fake = serving();
+    for (name, credentials, words) in cases {
+        let provider = asking_as(&fake, credentials);
+        let error = provider.list().await.unwrap_err();
+        assert_eq!(word(&error), "refused", "{name}");
+        assert!(printed(&error).contains(words), "{name}: {}", printed(&error));
+        assert!(!format!("{error:?}").contains(&wrong), "{name}: a secret in {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_global_key_with_its_email_is_as_good_as_a_token() {
+    let fake = serving();
+    let provider = asking_as(&fake, Some(global_key(KEY)));
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    assert!(fake.zone(|zone| zone.records.is_empty()));
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_asked_and_the_way_out_is_named() {
+    let fake = serving();
+    let provider = asking_as(&fake, None);
+    let changes = restoration(&Listing::default(), DEAD, &NAMES);
+    let read = provider.list().await.unwrap_err();
+    let write = provider.apply(&Listing::default(), &changes).await.unwrap_err();
+    for error in [read, write] {
+        assert_eq!(word(&error), "refused");
+        for variable in ["CF_API_TOKEN", "CF_API_KEY", "CF_API_EMAIL"] {
+            assert!(printed(&error).contains(variable), "{}", printed(&error));
+        }
+    }
+    assert_eq!(fake.log().len(), 0);
+}
+
+#[tokio::test]
+async fn a_token_is_never_asked_about_itself() {
+    let fake = serving();
+    let provider = asking_as(&fake, fake.config(&NAMES).credentials);
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    let strange = fake.count(|entry| !entry.path.starts_with("/zones"));
+    assert_eq!(strange, 0, "{:?}", fake.log());
+}
+
+#[tokio::test]
+async fn an_unknown_or_doubtful_zone_is_refused_by_name() {
+    let fake = serving();
+    let provider = || Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let mut pending = Zone::new(2, ZONE);
+    pending.status = "pending".to_owned();
+    fake.zones(|zones| zones.insert(1, pending));
+    provider().list().await.expect("of several zones the one that is active");
+
+    fake.zones(|zones| zones.insert(1, Zone::new(3, ZONE)));
+    let error = provider().list().await.unwrap_err();
+    assert_eq!(word(&error), "refused");
+    assert!(printed(&error).contains("2 zones named example.com"), "{}", printed(&error));
+
+    let mut config = fake.config(&NAMES);
+    config.zone = "example.net".to_owned();
+    let error = Cloudflare::new(&config).unwrap().list().await.unwrap_err();
+    assert_eq!(
+        printed(&error),
+        "Cloudflare refused to list the records of example.net: \
+         no zone named example.net is visible with these credentials"
+    );
+}
+
+#[tokio::test]
+async fn what_the_api_says_decides_what_may_be_done_next() {
+    let unsuccessful = r#"{"success":false,"errors":[{"code":1,"message":"no"}],"result":null}"#;
+    let huge = " ".repeat(33 * 1024 * 1024);
+    let cases = [
+        ("success:false with 200", 200, unsuccessful, "unavailable", "unavailable"),
+        ("success:false with 400", 400, unsuccessful, "unavailable", "refused"),
+        ("garbage", 200, "{\"succ", "unavailable", "unconfirmed"),
+        ("an empty body", 200, "", "unavailable", "unconfirmed"),
+        ("a server error in HTML", 502, "<html>", "unavailable", "unconfirmed"),
+        ("a body without end", 200, huge.as_str(), "unavailable", "unconfirmed"),
+        ("no permission", 403, unsuccessful, "refused", "refused"),
+    ];
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let listing = provider.list().await.unwrap();
+    let changes = withdrawal(&listing, DEAD);
+    for (name, status, body, read, write) in cases {
+        let answer = || Fault::Answer(status, body.to_owned());
+        fake.script(1, Entry::lists, answer());
+        assert_eq!(word(&provider.list().await.unwrap_err()), read, "{name}, reading");
+        fake.script(2, Entry::writes, answer());
+        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        assert_eq!(word(&error), write, "{name}, writing: {}", printed(&error));
+        assert!(!printed(&error).contains('\n') && printed(&error).len() < 600, "{name}");
+        fake.forget_scripts();
+    }
+    assert_eq!(fake.zone(|zone| zone.contents("A", NAMES[0])), [DEAD], "nothing was done");
+}
+
+#[tokio::test]
+async fn a_batch_that_meets_another_zone_than_was_listed_is_planned_again() {
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let listing = provider.list().await.unwrap();
+    let mut changes = restoration(&listing, "192.0.2.11", &NAMES);
+    changes.delete = withdrawal(&listing, DEAD).delete;
+
+    let there = fake.meddle(Entry::is_batch, |zone| {
+        zone.seed("A", NAMES[1], "192.0.2.11");
+    });
+    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    there.wait().await;
+    assert_eq!(word(&error), "changed", "already there: {}", printed(&error));
+    assert_eq!(fake.zone(|zone| zone.records.len()), 2, "all or nothing");
+
+    fake.zone(|zone| zone.records.clear());
+    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    assert_eq!(word(&error), "changed", "already gone: {}", printed(&error));
+    assert_eq!(fake.zone(|zone| zone.records.len()), 0, "all or nothing");
+}

@@ -1,0 +1,145 @@
+//! Where batches will not do: one request for each change.
+
+use goavail::dns::cloudflare::Cloudflare;
+use goavail::dns::{Changes, DnsProvider, Listing, ProviderError};
+
+use super::super::{NAMES, ZONE, converge, restoration, withdrawal};
+use super::printed;
+use crate::fake_cloudflare::{Entry, FakeCloudflare, Fault, Setup};
+
+const DEAD: &str = "192.0.2.10";
+const ALIVE: &str = "192.0.2.11";
+
+/// A zone with the dead address at every name, a provider, and what puts the living one in its
+/// place.
+async fn scene(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing, Changes) {
+    let fake = FakeCloudflare::start_with(ZONE, setup, || {});
+    fake.zone(|zone| {
+        for name in NAMES {
+            zone.seed("A", name, DEAD);
+        }
+    });
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let listing = provider.list().await.unwrap();
+    let mut changes = restoration(&listing, ALIVE, &NAMES);
+    changes.delete = withdrawal(&listing, DEAD).delete;
+    (fake, provider, listing, changes)
+}
+
+fn without_batches() -> Setup {
+    Setup { batches: false, ..Setup::default() }
+}
+
+fn written(fake: &FakeCloudflare) -> Vec<String> {
+    let log = fake.log();
+    let writing = log.iter().filter(|entry| entry.writes());
+    let word = |e: &Entry| if e.is_batch() { "BATCH".to_owned() } else { e.method.clone() };
+    writing.map(word).collect()
+}
+
+#[tokio::test]
+async fn a_service_without_batches_gets_single_changes_that_create_first() {
+    let (fake, provider, listing, changes) = scene(without_batches()).await;
+    provider.apply(&listing, &changes).await.unwrap();
+    for name in NAMES {
+        assert_eq!(fake.zone(|zone| zone.contents("A", name)), [ALIVE], "{name}");
+    }
+    let each = ["POST", "DELETE"].repeat(NAMES.len());
+    assert_eq!(written(&fake), [vec!["BATCH"], each.clone()].concat());
+
+    // Again, and with everything there and gone already: no batch is tried, and that is success.
+    provider.apply(&listing, &changes).await.unwrap();
+    assert_eq!(written(&fake)[1 + each.len()..], each);
+    assert_eq!(fake.zone(|zone| zone.records.len()), NAMES.len());
+}
+
+#[tokio::test]
+async fn a_service_may_say_in_several_ways_that_it_has_no_batches() {
+    let no_route = r#"{"success":false,"errors":[{"code":7003,"message":"Could not route"}]}"#;
+    let no_method = r#"{"success":false,"errors":[{"code":7001,"message":"not available"}]}"#;
+    let ways = [
+        ("a 404 in HTML", 404, "<html>"),
+        ("batch taken for a record's id", 404, no_route),
+        ("method not available", 400, no_method),
+        ("not implemented", 501, ""),
+    ];
+    for (name, status, body) in ways {
+        let (fake, provider, listing, changes) = scene(Setup::default()).await;
+        fake.script(2, Entry::is_batch, Fault::Answer(status, body.to_owned()));
+        provider.apply(&listing, &changes).await.unwrap();
+        provider.apply(&listing, &changes).await.unwrap();
+        assert_eq!(fake.count(Entry::is_batch), 1, "{name}: remembered");
+        for set in NAMES {
+            assert_eq!(fake.zone(|zone| zone.contents("A", set)), [ALIVE], "{name}: {set}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_the_plan_is_made_one_by_one() {
+    let (fake, provider, listing, changes) =
+        scene(Setup { largest_batch: 5, ..Setup::default() }).await;
+    provider.apply(&listing, &changes).await.unwrap();
+    assert_eq!(written(&fake).len(), 1 + changes.create.len() + changes.delete.len());
+    let held = NAMES.map(|name| fake.zone(|zone| zone.contents("A", name)));
+    assert_eq!(held, [[ALIVE], [ALIVE], [ALIVE]]);
+}
+
+#[tokio::test]
+async fn single_changes_that_break_off_tell_how_far_they_got_and_leave_no_set_emptier() {
+    let faults = [
+        ("throttled", Fault::Throttled("1".to_owned())),
+        ("the answer lost", Fault::CutAfter),
+        ("cut off", Fault::CutBefore),
+        ("a server error", Fault::Answer(500, String::new())),
+    ];
+    for (name, fault) in faults {
+        let (fake, provider, listing, changes) = scene(without_batches()).await;
+        fake.script(1, |entry| entry.method == "DELETE", fault);
+        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unconfirmed { .. }), "{name}: {error:?}");
+        let told = printed(&error);
+        assert!(told.contains("1 of 6 changes are in force"), "{name}: {told}");
+        for set in NAMES {
+            assert!(!fake.zone(|zone| zone.contents("A", set)).is_empty(), "{name}: {set}");
+        }
+        converge(&provider, |listing| {
+            let mut changes = restoration(listing, ALIVE, &NAMES);
+            changes.delete = withdrawal(listing, DEAD).delete;
+            changes
+        })
+        .await;
+        assert_eq!(fake.zone(|zone| zone.records.len()), NAMES.len(), "{name}");
+    }
+}
+
+/// A CNAME that somebody put beside the addresses of one name; the real API would not let it in,
+/// but a quota or a rule of the account refuses a single record in the same way.
+#[tokio::test]
+async fn a_record_that_may_not_be_created_keeps_no_dead_address_in_service_elsewhere() {
+    let (fake, provider, listing, changes) = scene(Setup::default()).await;
+    fake.zone(|zone| {
+        zone.seed("CNAME", NAMES[0], "elsewhere.example.org");
+    });
+    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let told = printed(&error);
+    assert!(matches!(error, ProviderError::Unconfirmed { .. }), "{told}");
+    assert!(told.contains("4 of 6 changes are in force"), "{told}");
+    assert!(told.contains("A CNAME record with that host already exists"), "{told}");
+    let held = NAMES.map(|name| fake.zone(|zone| zone.contents("A", name)));
+    assert_eq!(held, [[DEAD], [ALIVE], [ALIVE]], "no set may be emptied");
+
+    // What is left is the refused record alone, and now the error says just that.
+    let listing = provider.list().await.unwrap();
+    let mut left = restoration(&listing, ALIVE, &NAMES);
+    left.delete = withdrawal(&listing, DEAD).delete;
+    let error = provider.apply(&listing, &left).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Refused { .. }), "{}", printed(&error));
+    let held = NAMES.map(|name| fake.zone(|zone| zone.contents("A", name)));
+    assert_eq!(held, [[DEAD], [ALIVE], [ALIVE]]);
+
+    // Batches are still tried: it was not they that were refused.
+    fake.zone(|zone| zone.records.retain(|record| record.kind != "CNAME"));
+    provider.apply(&listing, &left).await.unwrap();
+    assert_eq!(written(&fake).last().map(String::as_str), Some("BATCH"));
+}
