@@ -105,16 +105,17 @@ fn last_line(text: &str) -> &str {
 
 /// The Python of a virtual environment that has moto, made now if it is not there.
 fn installed() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto-5.2.5");
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = temporary.join("moto-5.2.5");
     let done = folder.join("complete");
     // Tests in other processes want it at the same moment: one makes it, the others wait.
-    let lock = File::create(folder.with_extension("lock")).map_err(|e| e.to_string())?;
+    let lock = File::create(temporary.join("moto.lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
     if done.exists() {
         return Ok(folder.join("bin/python3"));
     }
     // A hundred tests need not wait for the same time-out one after the other.
-    let failed = folder.with_extension("failed");
+    let failed = temporary.join("moto.failed");
     let age = failed.metadata().ok().and_then(|m| m.modified().ok()?.elapsed().ok());
     if age.is_some_and(|age| age < TRIES_AGAIN_AFTER) {
         return Err(std::fs::read_to_string(&failed).unwrap_or_default());

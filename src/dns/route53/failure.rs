@@ -171,12 +171,12 @@ fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
 /// What follows from an answer that is a refusal of some kind.
 fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: Asked) -> Next {
     let status = answer.status().as_u16();
-    if code.is_some_and(|code| LATER.contains(&code)) || [408, 429, 503].contains(&status) {
+    if code.is_some_and(|code| LATER.contains(&code)) || [408, 429].contains(&status) {
         return Next::Later(retry_after(answer));
     }
     match status {
         400..=499 => Next::Mend,
-        // Inner failures and gateways that gave up: the change may have got through.
+        // Inner failures, and gateways between that gave up: the change may have got through.
         500..=599 => match Next::unanswered(asked) {
             Next::Later(_) => Next::Later(retry_after(answer)),
             doubt => doubt,

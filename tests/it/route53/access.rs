@@ -170,6 +170,7 @@ async fn each_answer_is_judged_by_what_may_be_done_next() {
         ("out of service", failed(503, "ServiceUnavailable"), "unavailable", "unavailable"),
         ("inner failure", failed(500, "InternalFailure"), "unavailable", "unconfirmed"),
         ("a gateway gave up", html(504), "unavailable", "unconfirmed"),
+        ("a gateway's own trouble", html(503), "unavailable", "unconfirmed"),
         ("elsewhere", html(302), "unavailable", "unconfirmed"),
         ("a login page", html(200), "unavailable", "unconfirmed"),
         ("nothing", Spoil::CutBefore, "unavailable", "unconfirmed"),
