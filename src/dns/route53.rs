@@ -2,18 +2,18 @@
 //!
 //! A listing reads whole record sets and hands out their values as records; a change replaces whole
 //! sets, each by deleting exactly what was listed and creating what should be there, in one
-//! transaction ([`edit`]). So two agents may change one set at the same moment: one of them is told
+//! transaction. So two agents may change one set at the same moment: one of them is told
 //! [`ProviderError::Changed`], lists, and plans again.
 //!
 //! | part | what it knows |
 //! |---|---|
-//! | [`client`] | the SDK's client: TLS, timeouts, credentials |
-//! | [`zone`] | finding the zone by its name |
-//! | [`scan`] | which pages to ask for |
-//! | [`sets`] | a set, as Route 53 writes it and as records |
-//! | [`edit`] | from records to sets that go and come, within the limits of a request |
-//! | [`failure`] | what an error means to the caller |
-//! | [`follow`] | when a change is in force everywhere |
+//! | `client` | the SDK's client: TLS, timeouts, credentials |
+//! | `zone` | finding the zone by its name |
+//! | `scan` | which pages to ask for |
+//! | `sets` | a set, as Route 53 writes it and as records |
+//! | `edit` | from records to sets that go and come, within the limits of a request |
+//! | `failure` | what an error means to the caller |
+//! | `follow` | when a change is in force everywhere |
 
 mod client;
 mod edit;

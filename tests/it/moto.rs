@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_route53::Client;
@@ -22,6 +23,9 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 /// What is installed where the machine has no moto.
 const PACKAGE: &str = "moto[server]==5.2.5";
+
+/// How long a failed installation is not tried again.
+const TRIES_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// A running moto. It ends when this is dropped, and when the test's process ends in whatever way,
 /// for its standard input ends then.
@@ -55,6 +59,7 @@ pub(crate) fn plain_moto() -> Option<Moto> {
     start(&["--plain"])
 }
 
+#[expect(clippy::print_stderr, reason = "a skip has to be seen")]
 fn start(options: &[&str]) -> Option<Moto> {
     // The machine's own Python first: it answers in less than a second, or not at all.
     let started = serve(Path::new("python3"), options)
@@ -85,37 +90,46 @@ fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
     let mut line = String::new();
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
-    match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [port, key, secret, role_key, role_secret, session] => Ok(Moto {
-            child,
-            host: format!("127.0.0.1:{port}"),
-            key: key.to_owned(),
-            secret: secret.to_owned(),
-            issued: [role_key, role_secret, session].map(str::to_owned),
-        }),
-        _ => {
-            let _ = child.wait();
-            let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
-            Err(format!("{}: {}", python.display(), said.lines().last().unwrap_or("no word")))
-        }
-    }
+    let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+    let Ok([port, key, secret, issued @ ..]) = <[String; 6]>::try_from(words) else {
+        let _ = child.wait();
+        let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
+        return Err(format!("{}: {}", python.display(), last_line(&said)));
+    };
+    Ok(Moto { child, host: format!("127.0.0.1:{port}"), key, secret, issued })
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap_or("no word")
 }
 
 /// The Python of a virtual environment that has moto, made now if it is not there.
 fn installed() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto-5.2.5");
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = temporary.join("moto-5.2.5");
     let done = folder.join("complete");
     // Tests in other processes want it at the same moment: one makes it, the others wait.
-    let lock = File::create(folder.with_extension("lock")).map_err(|e| e.to_string())?;
+    let lock = File::create(temporary.join("moto.lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
-    if !done.exists() {
-        let environment = folder.to_string_lossy().into_owned();
-        run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
-        let options = ["-m", "pip", "install", "--quiet", "--retries=1", "--timeout=20", PACKAGE];
-        run(&folder.join("bin/python3"), &options)?;
-        File::create(&done).map_err(|e| e.to_string())?;
+    if done.exists() {
+        return Ok(folder.join("bin/python3"));
     }
+    // A hundred tests need not wait for the same time-out one after the other.
+    let failed = temporary.join("moto.failed");
+    let age = failed.metadata().ok().and_then(|m| m.modified().ok()?.elapsed().ok());
+    if age.is_some_and(|age| age < TRIES_AGAIN_AFTER) {
+        return Err(std::fs::read_to_string(&failed).unwrap_or_default());
+    }
+    install(&folder).inspect_err(|why| drop(std::fs::write(&failed, why)))?;
+    File::create(&done).map_err(|e| e.to_string())?;
     Ok(folder.join("bin/python3"))
+}
+
+fn install(folder: &Path) -> Result<(), String> {
+    let environment = folder.to_string_lossy();
+    run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
+    let options = ["-m", "pip", "install", "--quiet", "--retries=1", "--timeout=20", PACKAGE];
+    run(&folder.join("bin/python3"), &options)
 }
 
 fn run(program: &Path, options: &[&str]) -> Result<(), String> {
@@ -124,8 +138,7 @@ fn run(program: &Path, options: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(format!("{options:?}: {}", said.lines().last().unwrap_or("no word")))
+    Err(format!("{options:?}: {}", last_line(&String::from_utf8_lossy(&output.stderr))))
 }
 
 impl Moto {

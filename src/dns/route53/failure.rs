@@ -144,8 +144,11 @@ where
 }
 
 /// As [`judge`], for a batch that Route 53 examined and refused, with its reasons.
+///
+/// "Tried to delete" and "Tried to create" say that a set is not as it was listed; every other reason,
+/// such as a CNAME of the same name, will be one the next time as well.
 pub(super) fn judge_batch(reasons: &[String], what: String) -> ProviderError {
-    let conflict = |reason: &String| reason.contains("Tried to ") || reason.contains("exist");
+    let conflict = |reason: &String| reason.contains("Tried to ");
     let next = if reasons.is_empty() || reasons.iter().any(conflict) {
         Next::PlanAgain
     } else {
@@ -168,12 +171,12 @@ fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
 /// What follows from an answer that is a refusal of some kind.
 fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: Asked) -> Next {
     let status = answer.status().as_u16();
-    if code.is_some_and(|code| LATER.contains(&code)) || [408, 429, 503].contains(&status) {
+    if code.is_some_and(|code| LATER.contains(&code)) || [408, 429].contains(&status) {
         return Next::Later(retry_after(answer));
     }
     match status {
         400..=499 => Next::Mend,
-        // Inner failures and gateways that gave up: the change may have got through.
+        // Inner failures, and gateways between that gave up: the change may have got through.
         500..=599 => match Next::unanswered(asked) {
             Next::Later(_) => Next::Later(retry_after(answer)),
             doubt => doubt,

@@ -77,9 +77,9 @@ async fn credentials_are_found_in_every_usual_place() {
     let json = || response(200, "application/json", &issued);
     zone.proxy.spoil_next(container, json());
     let Spoil::Answer(answer) = response(200, "text/plain", "token") else { unreachable!() };
-    let lasting =
+    let session_token =
         answer.replace("\r\n\r\n", "\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\n\r\n");
-    zone.proxy.spoil_next(token, Spoil::Answer(lasting));
+    zone.proxy.spoil_next(token, Spoil::Answer(session_token));
     zone.proxy.spoil_next(role_name, response(200, "text/plain", "agent"));
     zone.proxy.spoil_next(role, json());
 
@@ -170,11 +170,17 @@ async fn each_answer_is_judged_by_what_may_be_done_next() {
         ("out of service", failed(503, "ServiceUnavailable"), "unavailable", "unavailable"),
         ("inner failure", failed(500, "InternalFailure"), "unavailable", "unconfirmed"),
         ("a gateway gave up", html(504), "unavailable", "unconfirmed"),
+        ("a gateway's own trouble", html(503), "unavailable", "unconfirmed"),
         ("elsewhere", html(302), "unavailable", "unconfirmed"),
         ("a login page", html(200), "unavailable", "unconfirmed"),
         ("nothing", Spoil::CutBefore, "unavailable", "unconfirmed"),
         ("half", Spoil::HalfABody, "unavailable", "unconfirmed"),
-        ("a rule broken", batch("RRSet of type A conflicts with CNAME"), "refused", "refused"),
+        (
+            "a rule broken",
+            batch("RRSet of type A is not permitted because a CNAME already exists"),
+            "refused",
+            "refused",
+        ),
         ("gone meanwhile", batch("[Tried to delete x but it was not found]"), "refused", "changed"),
     ];
     for (name, spoil, reading, writing) in cases {

@@ -87,7 +87,7 @@ async fn the_only_value_of_a_set_goes_with_the_set_and_comes_back_in_kind() {
         let provider = zone.managing(&NAMES).await;
         let before = provider.list().await.unwrap();
         provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
-        assert_eq!(now(&zone).await, [sibling.clone()], "{name}: withdrawn");
+        assert_eq!(now(&zone).await, std::slice::from_ref(&sibling), "{name}: withdrawn");
 
         let after = provider.list().await.unwrap();
         provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
