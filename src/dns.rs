@@ -12,8 +12,6 @@ pub mod memory;
 pub mod metered;
 pub mod route53;
 pub mod worker;
-pub mod cloudflare;
-pub mod route53;
 
 use std::collections::BTreeMap;
 use std::future::Future;

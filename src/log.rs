@@ -38,7 +38,7 @@ const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rus
 
 /// `RUST_LOG` holds something that is no filter.
 #[derive(Debug, thiserror::Error)]
-#[error("RUST_LOG is no filter such as \"info,goavail=debug\"")]
+#[error("RUST_LOG is no filter such as \"info,aws_config=warn,goavail=debug\"")]
 pub struct BadFilter {
     #[from]
     source: tracing_subscriber::filter::ParseError,
@@ -71,7 +71,7 @@ fn colours(terminal: bool, no_color: Option<&str>) -> bool {
 fn filter(debug: bool, rust_log: Option<&str>) -> Result<EnvFilter, BadFilter> {
     let chosen = rust_log.filter(|text| !text.trim().is_empty());
     let own = if debug { "goavail=debug," } else { "" };
-    let default = format!("info,{own}{QUIET}");
+    let default = format!("info,aws_config=warn,{own}{QUIET}");
     Ok(EnvFilter::try_new(chosen.unwrap_or(&default))?)
 }
 
@@ -200,6 +200,9 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused() {
         let error = filter(false, Some("goavail=loud=very")).unwrap_err();
-        assert_eq!(error.to_string(), "RUST_LOG is no filter such as \"info,goavail=debug\"");
+        assert_eq!(
+            error.to_string(),
+            "RUST_LOG is no filter such as \"info,aws_config=warn,goavail=debug\""
+        );
     }
 }
