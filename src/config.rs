@@ -28,6 +28,7 @@ mod raw;
 mod rule;
 mod url;
 
+pub use crate::engine::watch::Endpoint;
 pub use pace::{Delay, seconds};
 pub use problem::{ConfigErrors, Problem};
 
@@ -217,15 +218,6 @@ pub struct Probing {
     pub timeout: Duration,
     /// Between probes of a target that is suspect.
     pub retry_interval: Duration,
-}
-
-/// What a probe is sent to: an echo request to the address, or a TCP connect to its port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// Whom.
-    pub address: IpAddr,
-    /// The TCP port; `None` means an echo request.
-    pub port: Option<u16>,
 }
 
 /// Where the records are.

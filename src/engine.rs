@@ -146,8 +146,6 @@ struct Target {
     settled_on: Moment,
     /// When this agent may act on the verdict, after those before it in rank.
     act_at: Moment,
-    /// Others come before it: what they did is to be read before it acts.
-    others_first: bool,
     /// The names at which the floor keeps it.
     held: Vec<String>,
     reason: Option<Reason>,

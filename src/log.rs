@@ -38,7 +38,7 @@ const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rus
 
 /// `RUST_LOG` holds something that is no filter.
 #[derive(Debug, thiserror::Error)]
-#[error("RUST_LOG is no filter such as \"info,aws_config=warn,goavail=debug\"")]
+#[error("RUST_LOG is no filter such as \"info,goavail=debug\"")]
 pub struct BadFilter {
     #[from]
     source: tracing_subscriber::filter::ParseError,
@@ -202,7 +202,7 @@ mod tests {
         let error = filter(false, Some("goavail=loud=very")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "RUST_LOG is no filter such as \"info,aws_config=warn,goavail=debug\""
+            "RUST_LOG is no filter such as \"info,goavail=debug\""
         );
     }
 }

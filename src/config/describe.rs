@@ -1,11 +1,8 @@
 //! What the agent would do, in words: what `goavail check` prints.
 
 use std::fmt::Display;
-use std::net::IpAddr;
 
-use super::{
-    CloudflareCredentials, ClusterConfig, Config, Endpoint, ProviderConfig, StatusConfig, seconds,
-};
+use super::{CloudflareCredentials, ClusterConfig, Config, ProviderConfig, StatusConfig, seconds};
 use crate::engine::plan::Family;
 
 /// How many items of a list are printed.
@@ -208,17 +205,6 @@ impl StatusConfig {
             (Some(listen), Some(socket)) => {
                 format!("read on {listen}, socket {}", socket.display())
             }
-        }
-    }
-}
-
-/// An address, or an address and a port, as it is written in the file.
-impl Display for Endpoint {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.address, self.port) {
-            (address, None) => write!(out, "{address}"),
-            (IpAddr::V4(v4), Some(port)) => write!(out, "{v4}:{port}"),
-            (IpAddr::V6(v6), Some(port)) => write!(out, "[{v6}]:{port}"),
         }
     }
 }

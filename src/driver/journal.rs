@@ -71,8 +71,12 @@ pub fn write(fact: &Fact, dry_run: bool) {
             "no longer isolated: a canary answers; every run of losses starts from zero"
         ),
         Fact::Applied { withdrawn, restored, took, .. } => {
-            withdrawn.iter().for_each(|(target, gone)| withdrew(*target, gone, *took, dry_run));
-            restored.iter().for_each(|(target, names)| restore(*target, names, *took, dry_run));
+            for (target, gone) in withdrawn {
+                withdrew(*target, gone, *took, dry_run);
+            }
+            for (target, names) in restored {
+                restore(*target, names, *took, dry_run);
+            }
         }
         Fact::Failing(problem) => failing(problem),
         Fact::FailingOver => info!("the DNS provider does as it is asked again"),
@@ -82,7 +86,7 @@ pub fn write(fact: &Fact, dry_run: bool) {
             "drained by hand"
         ),
         Fact::Undrained { target, expired: true } => {
-            info!(%target, "drain is over: its time is up")
+            info!(%target, "drain is over: its time is up");
         }
         Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
         Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
@@ -132,20 +136,21 @@ fn restore(target: IpAddr, names: &[String], took: Duration, dry_run: bool) {
 fn failing(problem: &DnsProblem) {
     let retry_in = problem.retry_in.map_or_else(|| "when it is needed".into(), brief);
     let what = &problem.what;
-    match problem.kind {
-        DnsProblemKind::Refused => tracing::error!(retry_in, "{what}"),
-        _ => warn!(retry_in, "{what}"),
+    if problem.kind == DnsProblemKind::Refused {
+        tracing::error!(retry_in, "{what}");
+    } else {
+        warn!(retry_in, "{what}");
     }
 }
 
 fn rehearsal(target: IpAddr, act: Act) {
     match act {
         Act::Dead => {
-            info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead")
+            info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead");
         }
         Act::Alive => info!(%target, "rehearsal: from now on its replies count again"),
         Act::Over => {
-            info!(%target, "rehearsal: that was the whole story; the agent goes on watching")
+            info!(%target, "rehearsal: that was the whole story; the agent goes on watching");
         }
     }
 }

@@ -5,12 +5,11 @@ use std::num::NonZeroU32;
 use crate::config::{Config, ProviderConfig};
 use crate::engine::event::{ClusterSettings, Settings};
 use crate::engine::target::Thresholds;
-use crate::engine::watch::{Endpoint, Pace};
+use crate::engine::watch::Pace;
 
 /// What the engine is to work by. `room` is how many TCP connects may be in flight at once.
 pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     let probing = &config.probing;
-    let canaries = config.canaries.iter();
     let cluster = config.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,
         peers: cluster.peers.iter().copied().collect(),
@@ -19,7 +18,7 @@ pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     Settings {
         targets: config.targets.clone(),
         port: config.tcp_port,
-        canaries: canaries.map(|c| Endpoint { address: c.address, port: c.port }).collect(),
+        canaries: config.canaries.clone(),
         thresholds: Thresholds {
             failure: probing.failure_threshold,
             recovery: probing.recovery_threshold,

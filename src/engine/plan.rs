@@ -103,33 +103,33 @@ pub fn plan(
             let key = SetKey { name: name.clone(), family };
             let there = observed.get(&key).unwrap_or(&none);
             let wishes = wishes.iter().filter(|(address, _)| Family::of(**address) == family);
-            plan_set(&key, there, wishes, floor, &mut plan);
+            plan_set(&key, there, &wishes.collect::<Vec<_>>(), floor, &mut plan);
         }
     }
     plan
 }
 
 /// Plans one set.
-fn plan_set<'a>(
+fn plan_set(
     key: &SetKey,
     there: &BTreeSet<IpAddr>,
-    wishes: impl DoubleEndedIterator<Item = (&'a IpAddr, &'a Wish)> + Clone,
+    wishes: &[(&IpAddr, &Wish)],
     floor: usize,
     plan: &mut Plan,
 ) {
-    let wished = |wanted: Wish, present: bool| {
-        let fits = move |(address, wish): &(&IpAddr, &Wish)| {
+    let entries = |wanted: Wish, present: bool| {
+        let fits = move |(address, wish): &&(&IpAddr, &Wish)| {
             **wish == wanted && there.contains(*address) == present
         };
-        wishes.clone().filter(fits).map(|(address, _)| (key.clone(), *address))
+        wishes.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
     };
     let mut left = there.len();
-    let create: Vec<_> = wished(Wish::Serve, false).collect();
+    let create: Vec<_> = entries(Wish::Serve, false).collect();
     left += create.len();
-    let mut delete: Vec<_> = wished(Wish::WithdrawAnyway, true).collect();
+    let mut delete: Vec<_> = entries(Wish::WithdrawAnyway, true).collect();
     left -= delete.len();
     let mut held = Vec::new();
-    for entry in wished(Wish::Withdraw, true).rev() {
+    for entry in entries(Wish::Withdraw, true).rev() {
         if left > floor {
             left -= 1;
             delete.push(entry);

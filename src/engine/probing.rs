@@ -264,12 +264,11 @@ impl Engine {
                 self.suspect(slot, false, now);
                 self.flipped(slot, from, now, out);
             }
-            Evidence::Pending => {}
             Evidence::Absent if self.isolated_since.is_none() => self.begin_isolation(now, out),
             Evidence::Absent if target.reason != Some(Reason::Isolated) => {
                 self.review(slot, now, out);
             }
-            Evidence::Absent => {}
+            Evidence::Absent | Evidence::Pending => {}
         }
     }
 
@@ -367,7 +366,7 @@ impl Engine {
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
         out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for }));
         self.review(slot, now, out);
-        self.play_on(target, to, out);
+        self.play_on(target, out);
     }
 
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {
@@ -401,22 +400,23 @@ impl Engine {
         })
     }
 
-    /// The rehearsed target flipped: on to the next act.
-    fn play_on(&mut self, target: IpAddr, to: Health, out: &mut Vec<Action>) {
+    /// The rehearsed target flipped or DNS followed: on to the next act.
+    pub(super) fn play_on(&mut self, target: IpAddr, out: &mut Vec<Action>) {
+        let slot = self.targets.get(&target).copied();
+        let Some((health, settled)) =
+            slot.and_then(|slot| self.target(slot)).map(|t| (t.streaks.health(), t.settled))
+        else {
+            return;
+        };
         let Some(rehearsal) = self.rehearsal.as_mut().filter(|play| play.target == target) else {
             return;
         };
-        let act = match (&rehearsal.phase, to) {
-            (Phase::Dead, Health::Down) => {
-                rehearsal.phase = Phase::Reviving;
-                Act::Alive
-            }
-            (Phase::Reviving, Health::Up) => {
-                rehearsal.phase = Phase::Over;
-                Act::Over
-            }
+        let (phase, act) = match (&rehearsal.phase, health, settled) {
+            (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),
+            (Phase::Reviving, Health::Up, true) => (Phase::Over, Act::Over),
             _ => return,
         };
+        rehearsal.phase = phase;
         out.push(Action::Tell(Fact::Rehearsal { target, act }));
     }
 }

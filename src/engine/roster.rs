@@ -22,7 +22,6 @@ impl Target {
             agreeing: Vec::new(),
             settled_on: now,
             act_at: now,
-            others_first: false,
             held: Vec::new(),
             reason: None,
             drain: None,

@@ -41,7 +41,9 @@ mod tests {
 
     fn after(samples_ms: &[u64]) -> Option<Duration> {
         let mut rtt = RoundTrip::default();
-        samples_ms.iter().for_each(|ms| rtt.measure(Duration::from_millis(*ms)));
+        for ms in samples_ms {
+            rtt.measure(Duration::from_millis(*ms));
+        }
         rtt.patience()
     }
 

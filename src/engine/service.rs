@@ -35,6 +35,11 @@ fn end_of_second(now: Moment) -> Moment {
 }
 
 impl Target {
+    /// Whether others come before this agent in rank: what they did is to be read before it acts.
+    fn leaves_it_to_others(&self) -> bool {
+        self.act_at > self.settled_on
+    }
+
     /// Whether its health asks for another verdict than the one that stands.
     fn differs(&self) -> bool {
         match self.streaks.health() {
@@ -117,7 +122,6 @@ impl Engine {
             // Those before it in rank may have fallen away.
             target.act_at = target.act_at.min(target.settled_on + after);
         }
-        target.others_first = !after.is_zero();
         if target.streaks.health() != Health::AssumedUp {
             target.unconfirmed = false;
         }
@@ -234,7 +238,7 @@ impl Engine {
         self.ordered.clone_from(&wishes);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
-            target.is_some_and(|target| target.others_first)
+            target.is_some_and(Target::leaves_it_to_others)
         });
         let (floor, read_again) = (self.settings.floor, self.read_again || others_first);
         out.push(Action::Reconcile(Order { wishes, floor, read_again }));
@@ -333,6 +337,7 @@ impl Engine {
                 self.unsettled.remove(address);
             }
             self.review(slot, now, out);
+            self.play_on(*address, out);
         }
         if !held.is_empty() {
             self.agenda.note(now + HELD_RETRY, Item::Held);
@@ -397,7 +402,9 @@ impl Engine {
             .filter(|(_, wish)| **wish == Wish::WithdrawAnyway)
             .map(|(address, _)| *address)
             .collect();
-        left.values_mut().for_each(|there| there.retain(|address| !leaving.contains(address)));
+        for there in left.values_mut() {
+            there.retain(|address| !leaving.contains(address));
+        }
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
         if broken.is_empty() {
             self.begin_drain(order, now, out);

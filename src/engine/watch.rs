@@ -153,7 +153,7 @@ impl Watch {
     /// The first moment of the schedule after `now`.
     fn slot_after(&mut self, now: Moment, pace: Pace) -> Moment {
         if self.slot <= now {
-            let behind = (now - self.slot).as_nanos() / pace.interval.as_nanos().max(1);
+            let behind = now.saturating_sub(self.slot).as_nanos() / pace.interval.as_nanos().max(1);
             let whole = u32::try_from(behind + 1).unwrap_or(u32::MAX);
             self.slot += pace.interval.saturating_mul(whole);
         }
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     const PACE: Pace = Pace {
-        interval: Duration::from_millis(1000),
+        interval: Duration::from_secs(1),
         timeout: Duration::from_millis(500),
         retry_interval: Duration::from_millis(200),
     };

@@ -31,7 +31,7 @@ pub(super) type Load = Arc<dyn Fn() -> Result<Config, ConfigErrors> + Send + Syn
 const LAST_NOTICES: Duration = Duration::from_secs(2);
 
 /// How often a state file that could not be written is tried again.
-const WRITE_AGAIN: Duration = Duration::from_secs(60);
+const WRITE_AGAIN: Duration = Duration::from_mins(1);
 
 /// The real effects.
 pub(super) struct Monitor {

@@ -55,7 +55,9 @@ impl Teller {
     pub(super) fn tell(&mut self, fact: &Fact) {
         match fact {
             Fact::Applied { withdrawn, restored, took, .. } => {
-                withdrawn.iter().for_each(|(target, gone)| self.withdrew(*target, gone, *took));
+                for (target, gone) in withdrawn {
+                    self.withdrew(*target, gone, *took);
+                }
                 for (target, names) in restored {
                     let evidence = Evidence { took: Some(*took), ..Evidence::default() };
                     let notice = self.notice(NoticeKind::Restored, vec![*target]);

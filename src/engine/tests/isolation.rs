@@ -68,7 +68,7 @@ fn the_canary_does_not_slow_a_withdrawal_down() {
         world.run_until(death);
         world.dies(1);
         world.run_for(ms(5000));
-        let after = world.when("1 Down") - death;
+        let after = world.when("1 Down").saturating_sub(death);
         assert!(after <= ms(1000 + 2 * 200 + 500), "phase {phase}: {after:?}");
     }
 }

@@ -35,7 +35,7 @@ fn a_death_is_noticed_within_the_formula_of_the_readme() {
         world.run_until(death);
         world.dies(1);
         world.run_for(ms(5000));
-        let after = world.when("1 Down") - death;
+        let after = world.when("1 Down").saturating_sub(death);
         assert!(after <= ms(1000 + 2 * 200 + 500), "phase {phase}: {after:?}");
         assert!(after >= ms(2 * 200 + 500), "phase {phase}: {after:?}");
     }
