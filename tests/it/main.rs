@@ -9,3 +9,4 @@ mod lab;
 mod moto;
 mod proxy;
 mod route53;
+mod worker;

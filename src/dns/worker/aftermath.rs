@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use crate::engine::plan::{self, Observed, Plan, SetKey, Wish};
 
 /// For how long an address that came back for the floor's sake stays in, in seconds. Drawn anew
-/// each time, so that two agents that got into each other's way do not do so again.
-const STAYS_FOR: Range<f64> = 5.0..45.0;
+/// each time, and over several of the driver's retries, so that two agents that got into each
+/// other's way do not do so again and again.
+const STAYS_FOR: Range<f64> = 5.0..65.0;
 
 /// An address at its place.
 type Entry = (SetKey, IpAddr);
