@@ -16,17 +16,43 @@ pub(super) struct Backoff {
     failures: u32,
 }
 
+/// How long the provider is left alone after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// Before the same thing is tried again.
+    pub(super) wait: Duration,
+    /// Before anything is tried, however urgent: what the provider asked for, else a second at
+    /// most. Never longer than `wait`.
+    pub(super) least: Duration,
+}
+
 impl Backoff {
-    /// The wait after one more failure: what the provider asked for, or 60 s after a refusal, else
-    /// 1 s doubled up to 60 s and jittered by ± 50 %, so that several agents do not return in step.
-    pub(super) fn next(&mut self, error: &ProviderError) -> Duration {
+    /// The rest after one more failure: 1 s doubled up to 60 s and jittered by ± 50 %, so that
+    /// several agents do not return in step; 60 s after a refusal; never less than the provider
+    /// asked for.
+    pub(super) fn next(&mut self, error: &ProviderError) -> Rest {
         let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+        let jittered = doubled.mul_f64(rand::random_range(0.5..1.5));
         self.failures = self.failures.saturating_add(1);
-        match error {
+        let wait = match error {
             ProviderError::Refused { .. } => LONGEST,
-            ProviderError::Unavailable { retry_after: Some(asked), .. } => *asked,
-            _ => doubled.mul_f64(rand::random_range(0.5..1.5)),
-        }
+            // It may well ask for no time at all, and that again and again.
+            _ => jittered.max(asked_for(error)),
+        };
+        Rest { wait, least: asked_for(error).max(FIRST).min(wait) }
+    }
+
+    /// What was asked for is done: the next failure is the first one again.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// For how long the provider wants to be left alone.
+pub(super) fn asked_for(error: &ProviderError) -> Duration {
+    match error {
+        ProviderError::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
     }
 }
 
@@ -43,16 +69,21 @@ mod tests {
     fn waits_double_up_to_a_minute_within_their_jitter() {
         let mut backoff = Backoff::default();
         for doubled in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
-            let wait = backoff.next(&unavailable(None)).as_secs_f64();
+            let wait = backoff.next(&unavailable(None)).wait.as_secs_f64();
             let doubled = f64::from(doubled);
             assert!(wait >= doubled * 0.5 && wait <= doubled * 1.5, "{wait} for {doubled}");
         }
+        backoff.reset();
+        assert!(
+            backoff.next(&unavailable(None)).wait <= FIRST.mul_f64(1.5),
+            "from the first again"
+        );
     }
 
     #[test]
     fn many_failures_do_not_overflow() {
         let mut backoff = Backoff { failures: u32::MAX };
-        assert!(backoff.next(&unavailable(None)) <= LONGEST * 2);
+        assert!(backoff.next(&unavailable(None)).wait <= LONGEST * 2);
     }
 
     #[test]
@@ -63,10 +94,19 @@ mod tests {
 
     #[test]
     fn the_provider_may_say_how_long() {
-        let asked = Some(Duration::from_secs(17));
-        assert_eq!(Backoff::default().next(&unavailable(asked)), Duration::from_secs(17));
+        let asked = Duration::from_secs(17);
+        let rest = Backoff::default().next(&unavailable(Some(asked)));
+        assert_eq!(rest, Rest { wait: asked, least: asked });
         let what = "list the records of example.com".into();
         let refused = ProviderError::Refused { provider: "P", what, source: "no".into() };
-        assert_eq!(Backoff::default().next(&refused), LONGEST);
+        assert_eq!(Backoff::default().next(&refused), Rest { wait: LONGEST, least: FIRST });
+    }
+
+    #[test]
+    fn asking_for_no_time_at_all_does_not_make_a_loop_without_rest() {
+        let mut backoff = Backoff { failures: 3 };
+        let rest = backoff.next(&unavailable(Some(Duration::ZERO)));
+        assert!(rest.wait >= FIRST * 4, "{rest:?}");
+        assert!(rest.least >= FIRST / 2, "{rest:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! Dry-run as a type: reads for real, writes nothing, remembers what it would have written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,8 +10,9 @@ use crate::engine::plan::{Family, SetKey};
 /// A provider that is only read. What it would have written is kept here and shown in its listings,
 /// so that the rest of the program takes the very same path.
 ///
-/// A zone that cannot be read is made up from the configuration: every managed address at every
-/// name, with a warning each time that the reason changes.
+/// A zone that could never be read is made up from the configuration: every managed address at
+/// every name, with a warning each time that the reason changes. Once it was read, a reading that
+/// fails is a failure, as it would be without dry-run.
 #[derive(Debug)]
 pub struct DryRun<P> {
     inner: P,
@@ -20,8 +22,19 @@ pub struct DryRun<P> {
 
 #[derive(Debug, Default)]
 struct State {
-    imagined: Changes,
+    imagined: Imagined,
+    /// The zone was read at least once.
+    was_read: bool,
+    /// Why it was made up the last time.
     unreadable: Option<String>,
+}
+
+/// What would have been written and is not so. Once it is so, by whomever, the zone speaks for
+/// itself again.
+#[derive(Debug, Default)]
+struct Imagined {
+    gone: BTreeSet<(SetKey, IpAddr)>,
+    there: BTreeMap<(SetKey, IpAddr), Option<Attributes>>,
 }
 
 impl<P> DryRun<P> {
@@ -44,17 +57,42 @@ fn imagined(address: IpAddr, attributes: Option<Attributes>) -> Record {
     Record { address, id: String::new(), attributes }
 }
 
-/// The zone as it would be after `changes`.
-fn overlay(listing: &mut Listing, changes: &Changes) {
-    for (key, record) in &changes.delete {
-        if let Some(records) = listing.sets.get_mut(key) {
-            records.retain(|there| there.address != record.address);
+impl Imagined {
+    /// Takes `changes` for done.
+    fn take(&mut self, changes: &Changes) {
+        for (set, record) in &changes.delete {
+            let place = (set.clone(), record.address);
+            self.there.remove(&place);
+            self.gone.insert(place);
+        }
+        for new in &changes.create {
+            let place = (new.set.clone(), new.address);
+            self.gone.remove(&place);
+            self.there.insert(place, new.attributes.clone());
         }
     }
-    for new in &changes.create {
-        let records = listing.sets.entry(new.set.clone()).or_default();
-        if records.iter().all(|there| there.address != new.address) {
-            records.push(imagined(new.address, new.attributes.clone()));
+
+    /// Lets go of what the zone really shows.
+    fn give_way_to(&mut self, real: &Listing) {
+        let real = real.observed();
+        let is_there =
+            |(set, address): &(SetKey, IpAddr)| real.get(set).is_some_and(|s| s.contains(address));
+        self.gone.retain(is_there);
+        self.there.retain(|place, _| !is_there(place));
+    }
+
+    /// The zone as it would be.
+    fn show_in(&self, listing: &mut Listing) {
+        for (set, address) in &self.gone {
+            if let Some(records) = listing.sets.get_mut(set) {
+                records.retain(|record| record.address != *address);
+            }
+        }
+        for ((set, address), attributes) in &self.there {
+            let records = listing.sets.entry(set.clone()).or_default();
+            if records.iter().all(|record| record.address != *address) {
+                records.push(imagined(*address, attributes.clone()));
+            }
         }
     }
 }
@@ -69,9 +107,11 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut listing = match read {
             Ok(listing) => {
-                state.unreadable = None;
+                state.was_read = true;
+                state.imagined.give_way_to(&listing);
                 listing
             }
+            Err(error) if state.was_read => return Err(error),
             Err(error) => {
                 let why = crate::chain(&error);
                 if state.unreadable.as_ref() != Some(&why) {
@@ -84,23 +124,13 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
                 self.made_up.clone()
             }
         };
-        overlay(&mut listing, &state.imagined);
+        state.imagined.show_in(&mut listing);
         Ok(listing)
     }
 
     async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let imagined = &mut state.imagined;
-        for (key, record) in &changes.delete {
-            imagined.create.retain(|new| (&new.set, new.address) != (key, record.address));
-            imagined.delete.push((key.clone(), record.clone()));
-        }
-        for new in &changes.create {
-            let same =
-                |(key, record): &(SetKey, Record)| (key, record.address) == (&new.set, new.address);
-            imagined.delete.retain(|gone| !same(gone));
-            imagined.create.push(new.clone());
-        }
+        state.imagined.take(changes);
         Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! What withdrawn records carried, so that restoring brings all of it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Attributes, Changes};
+use super::{Attributes, Changes, Listing};
 use crate::engine::plan::SetKey;
 
 /// The attributes of withdrawn records, by where they were.
+///
+/// An entry is made before the record is deleted, and stays until a listing shows the address at
+/// its place again: what a provider merely confirmed may still have to be asked for once more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     records: BTreeMap<(SetKey, IpAddr), Attributes>,
@@ -19,21 +22,29 @@ impl Memory {
     }
 
     /// Remembers what is about to be deleted. Of identical duplicates the first one is kept.
-    pub(super) fn remember(&mut self, changes: &Changes) {
-        let mut kept = std::collections::BTreeSet::new();
+    /// Returns whether that is news.
+    pub(super) fn remember(&mut self, changes: &Changes) -> bool {
+        let mut kept = BTreeSet::new();
+        let mut news = false;
         for (set, record) in &changes.delete {
             let place = (set.clone(), record.address);
             if kept.insert(place.clone()) {
-                self.records.insert(place, record.attributes.clone());
+                let before = self.records.insert(place, record.attributes.clone());
+                news |= before.as_ref() != Some(&record.attributes);
             }
         }
+        news
     }
 
-    /// Forgets what is back.
-    pub(super) fn forget(&mut self, changes: &Changes) {
-        for new in &changes.create {
-            self.records.remove(&(new.set.clone(), new.address));
-        }
+    /// Forgets what is in the zone, whoever put it back: from now on it counts as it is there.
+    /// Returns whether that is news.
+    pub(super) fn found(&mut self, listing: &Listing) -> bool {
+        let before = self.records.len();
+        self.records.retain(|(set, address), _| {
+            let there = listing.sets.get(set).into_iter().flatten();
+            there.into_iter().all(|record| record.address != *address)
+        });
+        self.records.len() != before
     }
 
     /// Everything that is remembered.

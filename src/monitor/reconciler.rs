@@ -94,10 +94,7 @@ impl Reconciler {
 
     /// Has the record sets made to serve this.
     pub(super) fn order(&self, order: Order) {
-        self.desk.send_modify(|desk| {
-            desk.order = order;
-            desk.number += 1;
-        });
+        self.desk.send_modify(|desk| desk.place(order));
     }
 
     /// Another worker takes over, with `provider`, once the change in hand is finished.

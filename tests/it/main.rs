@@ -22,3 +22,4 @@ mod status_page;
 mod status_scene;
 mod status_service;
 mod status_systemd;
+mod worker;

@@ -1,0 +1,236 @@
+//! One time list, plan, apply.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::aftermath::Done;
+use super::now;
+use super::shift::{Halt, Shift};
+use crate::dns::memory::Memory;
+use crate::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
+use crate::engine::event::DnsReport;
+use crate::engine::plan::{self, Plan, SetKey, Wish};
+
+/// For how long a reading of the zone may serve for planning.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// No call to a provider takes longer than this: each request gives up by itself after 10 s, but a
+/// call may be many requests, and nothing that somebody else's code does may silence the worker.
+const LONGEST_CALL: Duration = Duration::from_secs(300);
+
+/// Where one round ended.
+#[derive(Debug)]
+pub(super) enum Round {
+    /// Nothing is left to change.
+    Settled,
+    /// A change was confirmed; it remains to be seen whether that was all.
+    Applied,
+}
+
+impl<P, R> Shift<P, R>
+where
+    P: DnsProvider,
+    R: FnMut(&Memory) + Send,
+{
+    /// One round: list, plan, apply. Whether the order still stands is asked before each request.
+    pub(super) async fn round(&mut self) -> Result<Round, Halt> {
+        self.stands()?;
+        let listing = self.known().await?;
+        self.look_back(&listing).await?;
+        let plan = self.plan(&listing);
+        if plan.is_empty() {
+            self.settle(&plan).await?;
+            return Ok(Round::Settled);
+        }
+        if self.aftermath.is_unshown(&plan) {
+            return Err(self.unshown().into());
+        }
+        self.stands()?;
+        self.write(&plan, &listing).await?;
+        Ok(Round::Applied)
+    }
+
+    /// Reads the zone. The end breaks it off.
+    pub(super) async fn read(&mut self) -> Result<Listing, Halt> {
+        self.given.reading = None;
+        // What it shows is at least as new as this.
+        let asked = now();
+        let readings = self.given.desk.borrow().readings;
+        let mut desk = self.given.desk.clone();
+        let listing = tokio::select! {
+            listing = in_time(self.given.provider.list()) => listing,
+            _ = desk.wait_for(|desk| desk.stop) => return Err(Halt::Ended),
+        };
+        // Whether it worked or not: either is reported.
+        self.answered = readings;
+        let listing = listing.unwrap_or_else(|late| Err(self.unread(late)))?;
+        self.given.reading = Some((asked, listing.clone()));
+        self.report(DnsReport::Listed(listing.observed())).await?;
+        Ok(listing)
+    }
+
+    /// The zone as it was read a moment ago, else read now.
+    async fn known(&mut self) -> Result<Listing, Halt> {
+        match &self.given.reading {
+            Some((at, listing)) if at.elapsed() < FRESH_FOR => Ok(listing.clone()),
+            _ => self.read().await,
+        }
+    }
+
+    /// Sees to what earlier writes left open, as far as a reading can tell.
+    async fn look_back(&mut self, listing: &Listing) -> Result<(), Halt> {
+        if self.given.memory.found(listing) {
+            self.tell_memory();
+        }
+        let done = self.aftermath.seen(&listing.observed());
+        self.report_done(done).await
+    }
+
+    async fn settle(&mut self, plan: &Plan) -> Result<(), Halt> {
+        self.aftermath.settled(now());
+        self.wished.settled();
+        let (wishes, held) = (self.order.wishes.clone(), by_address(&plan.held));
+        self.report(DnsReport::Settled { wishes, held }).await
+    }
+
+    /// What to change now, with what another agent's simultaneous write makes necessary.
+    fn plan(&mut self, listing: &Listing) -> Plan {
+        let (observed, now) = (listing.observed(), now());
+        let wishes = &self.order.wishes;
+        let mut plan = plan::plan(&self.given.names, &observed, wishes, self.order.floor);
+        let stays = plan.delete.extract_if(.., |entry| {
+            wishes.get(&entry.1) == Some(&Wish::Withdraw) && self.aftermath.stays_in(entry, now)
+        });
+        plan.held.extend(stays);
+        let back = self.aftermath.repair(&observed, &plan, wishes, self.order.floor);
+        if !back.is_empty() {
+            say_what_comes_back(&back);
+            self.aftermath.came_back(&back, now);
+            plan.create.extend(back);
+        }
+        plan
+    }
+
+    /// Makes the changes of `plan`. Remembers first what is about to go.
+    async fn write(&mut self, plan: &Plan, listing: &Listing) -> Result<(), Halt> {
+        let changes = self.changes(plan, listing);
+        if self.given.memory.remember(&changes) {
+            self.tell_memory();
+        }
+        let began = now();
+        let applied = in_time(self.given.provider.apply(listing, &changes)).await;
+        self.given.reading = None;
+        let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));
+        if matches!(applied, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
+            self.owe(plan);
+            let wished = &self.wished;
+            let since = |address| wished.since(address).unwrap_or(began);
+            let done = self.aftermath.wrote(plan, applied.is_ok(), since);
+            self.report_done(done).await?;
+        }
+        Ok(applied?)
+    }
+
+    /// Answers for what was taken out without the operator's word.
+    fn owe(&mut self, plan: &Plan) {
+        if self.order.floor > 0 {
+            let wishes = &self.order.wishes;
+            let asked =
+                |(_, address): &&(SetKey, IpAddr)| wishes.get(address) == Some(&Wish::Withdraw);
+            self.aftermath.owe(plan.delete.iter().filter(asked).cloned());
+        }
+    }
+
+    /// The plan in terms of records.
+    fn changes(&self, plan: &Plan, listing: &Listing) -> Changes {
+        let create = plan.create.iter().map(|(set, address)| NewRecord {
+            set: set.clone(),
+            address: *address,
+            attributes: self.given.memory.recall(set, *address).cloned(),
+        });
+        let delete = plan.delete.iter().flat_map(|(set, address)| {
+            let records = listing.sets.get(set).into_iter().flatten();
+            let same = records.filter(move |record| record.address == *address);
+            same.map(move |record| (set.clone(), record.clone()))
+        });
+        Changes { create: create.collect(), delete: delete.collect() }
+    }
+
+    /// The end: what the last write left open is looked at once, and a broken floor repaired.
+    pub(super) async fn leave(&mut self) {
+        if !self.aftermath.is_open() || self.is_shut_out() {
+            return;
+        }
+        let Ok(Ok(listing)) = in_time(self.given.provider.list()).await else { return };
+        // If the driver is gone too, nobody needs to be told.
+        let _ = self.look_back(&listing).await;
+        // Nothing more is begun; what the operator took out stays out.
+        self.order.wishes.retain(|_, wish| *wish == Wish::WithdrawAnyway);
+        let (wishes, floor) = (&self.order.wishes, self.order.floor);
+        let create = self.aftermath.repair(&listing.observed(), &Plan::default(), wishes, floor);
+        if !create.is_empty() {
+            say_what_comes_back(&create);
+            let _ = self.write(&Plan { create, ..Plan::default() }, &listing).await;
+        }
+    }
+
+    async fn report_done(&self, done: Done) -> Result<(), Halt> {
+        let Done { withdrawn, restored, since: Some(since) } = done else { return Ok(()) };
+        let took = since.elapsed();
+        self.report(DnsReport::Applied { withdrawn, restored, took }).await
+    }
+
+    fn tell_memory(&mut self) {
+        let given = &mut self.given;
+        (given.remember)(&given.memory);
+    }
+
+    /// A reading that was dropped did no harm.
+    fn unread(&self, late: Late) -> ProviderError {
+        ProviderError::Unavailable {
+            provider: self.given.provider.name(),
+            what: "list the records".into(),
+            retry_after: None,
+            source: late.into(),
+        }
+    }
+
+    /// A write that was dropped may be in force or not.
+    fn unfinished(&self, late: Late) -> ProviderError {
+        ProviderError::Unconfirmed {
+            provider: self.given.provider.name(),
+            what: "change the records".into(),
+            source: late.into(),
+        }
+    }
+}
+
+/// A call did not come to an end.
+#[derive(Debug, thiserror::Error)]
+#[error("it did not come to an end within {} s", LONGEST_CALL.as_secs())]
+struct Late;
+
+/// Awaits a call for as long as any may take.
+async fn in_time<T>(call: impl Future<Output = T>) -> Result<T, Late> {
+    tokio::time::timeout(LONGEST_CALL, call).await.map_err(|_| Late)
+}
+
+fn say_what_comes_back(entries: &[(SetKey, IpAddr)]) {
+    for (target, names) in by_address(entries) {
+        let names = names.join(",");
+        tracing::warn!(
+            %target,
+            names,
+            "others changed the set meanwhile and it fell below the floor: what was withdrawn comes back"
+        );
+    }
+}
+
+fn by_address(entries: &[(SetKey, IpAddr)]) -> BTreeMap<IpAddr, Vec<String>> {
+    let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+    for (key, address) in entries {
+        names.entry(*address).or_default().push(key.name.clone());
+    }
+    names
+}

@@ -1,0 +1,247 @@
+//! What to do next, and when to leave the provider alone.
+
+use tokio::time::Instant;
+
+use super::aftermath::Aftermath;
+use super::round::Round;
+use super::wished::Wished;
+use super::{Desk, Worker, now};
+use crate::dns::backoff::{Backoff, Rest, asked_for};
+use crate::dns::memory::Memory;
+use crate::dns::{DnsProvider, ProviderError};
+use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
+
+/// How often in a row the zone may turn out to be other than expected before it is left alone for
+/// a while.
+const MOST_ROUNDS: u32 = 5;
+
+/// The worker at work: what it was given, and what it keeps in mind from one order to the next.
+#[derive(Debug)]
+pub(super) struct Shift<P, R> {
+    pub(super) given: Worker<P, R>,
+    /// What it works on.
+    pub(super) order: Order,
+    /// The order's number.
+    pub(super) number: u64,
+    pub(super) wished: Wished,
+    pub(super) aftermath: Aftermath,
+    /// The newest request for a reading that was answered.
+    pub(super) answered: u64,
+    backoff: Backoff,
+    trouble: Option<Trouble>,
+}
+
+/// The last failure.
+#[derive(Debug)]
+struct Trouble {
+    kind: DnsProblemKind,
+    what: String,
+    /// The provider itself asked to be left alone.
+    imposed: bool,
+    /// Nothing is asked of the provider before that.
+    least: Instant,
+    /// The same is not tried again before that.
+    until: Instant,
+}
+
+/// Why work did not go on.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// A newer order came in.
+    Replaced,
+    /// The worker was told to stop, or the driver is gone.
+    Ended,
+    /// The provider did not do as it was asked.
+    Failed(ProviderError),
+}
+
+impl From<ProviderError> for Halt {
+    fn from(error: ProviderError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<P, R> Shift<P, R>
+where
+    P: DnsProvider,
+    R: FnMut(&Memory) + Send,
+{
+    pub(super) fn new(given: Worker<P, R>) -> Self {
+        Self {
+            given,
+            order: Order::default(),
+            number: 0,
+            wished: Wished::default(),
+            aftermath: Aftermath::default(),
+            answered: 0,
+            backoff: Backoff::default(),
+            trouble: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Memory {
+        loop {
+            let desk = self.given.desk.borrow_and_update().clone();
+            let step = if desk.stop {
+                Err(Halt::Ended)
+            } else if desk.number != self.number {
+                self.carry_out(desk).await
+            } else if desk.readings > self.answered {
+                self.read_in_advance(desk.readings).await
+            } else {
+                self.given.desk.changed().await.map_err(|_| Halt::Ended)
+            };
+            if let Err(Halt::Ended) = step {
+                self.leave().await;
+                return self.given.memory;
+            }
+        }
+    }
+
+    /// Reads the zone before it is needed. A failure is reported and not retried: nothing is due.
+    async fn read_in_advance(&mut self, readings: u64) -> Result<(), Halt> {
+        if self.must_rest() {
+            return self.answer_with_trouble(readings).await;
+        }
+        match self.read().await {
+            Err(Halt::Failed(error)) => {
+                let wait = asked_for(&error);
+                let problem = self.keep_trouble(&error, Rest { wait, least: wait });
+                self.report(DnsReport::Failing(DnsProblem { retry_in: None, ..problem })).await
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Works on one order until DNS is as it wants it, or until it is replaced.
+    async fn carry_out(&mut self, desk: Desk) -> Result<(), Halt> {
+        (self.order, self.number) = (desk.order, desk.number);
+        if self.order.read_again {
+            self.given.reading = None;
+        }
+        self.wished.take_up(&self.order.wishes, desk.placed.unwrap_or_else(now));
+        if self.order.wishes.is_empty() && !self.aftermath.is_open() {
+            return Ok(());
+        }
+        if let Some(least) = self.trouble.as_ref().map(|trouble| trouble.least) {
+            self.wait(least).await?;
+        }
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            let error = match self.round().await {
+                Ok(Round::Settled) => {
+                    self.backoff.reset();
+                    return Ok(());
+                }
+                Ok(Round::Applied) | Err(Halt::Failed(ProviderError::Changed { .. }))
+                    if rounds < MOST_ROUNDS =>
+                {
+                    continue;
+                }
+                Ok(Round::Applied) => self.unshown(),
+                Err(Halt::Failed(error)) => error,
+                Err(halt) => return Err(halt),
+            };
+            rounds = 0;
+            self.given.reading = None;
+            let until = self.fail(&error).await?;
+            self.wait(until).await?;
+        }
+    }
+
+    /// Reports a failure; says until when to wait.
+    async fn fail(&mut self, error: &ProviderError) -> Result<Instant, Halt> {
+        // It answers whoever waits for a reading, too.
+        self.answered = self.given.desk.borrow().readings;
+        let rest = self.backoff.next(error);
+        let problem = self.keep_trouble(error, rest);
+        self.report(DnsReport::Failing(problem)).await?;
+        Ok(now() + rest.wait)
+    }
+
+    fn keep_trouble(&mut self, error: &ProviderError, rest: Rest) -> DnsProblem {
+        let (kind, what) = (kind(error), crate::chain(error));
+        self.trouble = Some(Trouble {
+            kind,
+            what: what.clone(),
+            imposed: !asked_for(error).is_zero(),
+            least: now() + rest.least,
+            until: now() + rest.wait,
+        });
+        DnsProblem { kind, what, retry_in: Some(rest.wait) }
+    }
+
+    /// Waits before trying again. The end breaks it off, and so does a newer order; a request to
+    /// read the zone makes it try at once, unless the provider must be left alone.
+    async fn wait(&mut self, until: Instant) -> Result<(), Halt> {
+        while now() < until {
+            let (number, answered) = (self.number, self.answered);
+            let news = self
+                .given
+                .desk
+                .wait_for(|desk| desk.stop || desk.number != number || desk.readings > answered);
+            let Ok(news) = tokio::time::timeout_at(until, news).await else { break };
+            let readings = news.map_err(|_| Halt::Ended)?.readings;
+            self.stands()?;
+            if !self.must_rest() {
+                break;
+            }
+            self.answer_with_trouble(readings).await?;
+        }
+        Ok(())
+    }
+
+    fn must_rest(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| now() < trouble.least)
+    }
+
+    /// Whether the provider itself asked to be left alone for now.
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.imposed && now() < trouble.least)
+    }
+
+    /// Answers a request to read the zone while the provider must be left alone.
+    async fn answer_with_trouble(&mut self, readings: u64) -> Result<(), Halt> {
+        self.answered = readings;
+        let Some(Trouble { kind, what, until, .. }) = &self.trouble else { return Ok(()) };
+        let retry_in = Some(until.saturating_duration_since(now())).filter(|wait| !wait.is_zero());
+        let problem = DnsProblem { kind: *kind, what: what.clone(), retry_in };
+        self.report(DnsReport::Failing(problem)).await
+    }
+
+    /// Whether the order in hand still stands and is to be worked on.
+    pub(super) fn stands(&self) -> Result<(), Halt> {
+        let gone = self.given.desk.has_changed().is_err();
+        let desk = self.given.desk.borrow();
+        if desk.stop || gone {
+            Err(Halt::Ended)
+        } else if desk.number != self.number {
+            Err(Halt::Replaced)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) async fn report(&self, report: DnsReport) -> Result<(), Halt> {
+        self.given.reports.send(report).await.map_err(|_| Halt::Ended)
+    }
+
+    /// The provider confirms changes that its listing does not show.
+    pub(super) fn unshown(&self) -> ProviderError {
+        ProviderError::Unconfirmed {
+            provider: self.given.provider.name(),
+            what: "what it confirmed".into(),
+            source: "its listing does not show the change".into(),
+        }
+    }
+}
+
+fn kind(error: &ProviderError) -> DnsProblemKind {
+    match error {
+        ProviderError::Refused { .. } => DnsProblemKind::Refused,
+        ProviderError::Unavailable { .. } => DnsProblemKind::Unavailable,
+        ProviderError::Unconfirmed { .. } => DnsProblemKind::Unconfirmed,
+        ProviderError::Changed { .. } => DnsProblemKind::Changed,
+    }
+}

@@ -1,0 +1,203 @@
+//! A worker, its desk and its reports.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use goavail::dns::memory::Memory;
+use goavail::dns::worker::{Desk, Worker};
+use goavail::dns::{DnsProvider, Listing};
+use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
+use goavail::engine::plan::SetKey;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{WWW, s, short, wishes};
+
+/// The (virtual) time.
+#[expect(clippy::disallowed_methods, reason = "tests look at the paused clock")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A worker that runs, and all that the driver has of it.
+pub(super) struct Office {
+    pub(super) desk: watch::Sender<Desk>,
+    reports: mpsc::Receiver<DnsReport>,
+    worker: JoinHandle<Memory>,
+    /// What it asked to have remembered, in its order.
+    pub(super) told: Arc<Mutex<Vec<Memory>>>,
+}
+
+/// How a worker starts.
+pub(super) struct Start {
+    pub(super) names: Vec<String>,
+    pub(super) memory: Memory,
+    pub(super) reading: Option<(Instant, Listing)>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { names: vec![WWW.to_owned()], memory: Memory::default(), reading: None }
+    }
+}
+
+impl Office {
+    /// A worker for `www` that knows nothing.
+    pub(super) fn open(provider: impl DnsProvider) -> Self {
+        Self::start(provider, Start::default())
+    }
+
+    /// A worker for these names that knows nothing.
+    pub(super) fn at(provider: impl DnsProvider, names: &[&str]) -> Self {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Self::start(provider, Start { names, ..Start::default() })
+    }
+
+    pub(super) fn start(provider: impl DnsProvider, start: Start) -> Self {
+        let (desk, orders) = watch::channel(Desk::default());
+        let (outbox, reports) = mpsc::channel(64);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let memories = Arc::clone(&told);
+        let worker = Worker {
+            provider,
+            names: start.names,
+            desk: orders,
+            reports: outbox,
+            memory: start.memory,
+            remember: move |memory: &Memory| memories.lock().unwrap().push(memory.clone()),
+            reading: start.reading,
+        };
+        Self { desk, reports, worker: tokio::spawn(worker.run()), told }
+    }
+
+    /// Places an order, in the words of [`wishes`].
+    pub(super) fn order(&self, words: &str, floor: usize) {
+        self.place(Order { wishes: wishes(words), floor, read_again: false });
+    }
+
+    /// The same, and the zone must be read anew for it.
+    pub(super) fn order_anew(&self, words: &str, floor: usize) {
+        self.place(Order { wishes: wishes(words), floor, read_again: true });
+    }
+
+    fn place(&self, order: Order) {
+        self.desk.send_modify(|desk| desk.place(order));
+    }
+
+    /// Asks for the zone to be read.
+    pub(super) fn read_in_advance(&self) {
+        self.desk.send_modify(|desk| desk.readings += 1);
+    }
+
+    /// Tells it to stop.
+    pub(super) fn stop(&self) {
+        self.desk.send_modify(|desk| desk.stop = true);
+    }
+
+    /// What it remembers at its end, which it must come to by itself.
+    pub(super) async fn ended(self) -> Memory {
+        // The driver goes on taking reports until the end.
+        let mut reports = self.reports;
+        tokio::spawn(async move { while reports.recv().await.is_some() {} });
+        tokio::time::timeout(s(3600), self.worker).await.expect("it goes on").unwrap()
+    }
+
+    /// Its next report.
+    pub(super) async fn report(&mut self) -> DnsReport {
+        let report = tokio::time::timeout(s(3600), self.reports.recv()).await;
+        report.expect("an hour without a word").expect("the worker is gone")
+    }
+
+    /// Its next report in words, readings that worked left out.
+    pub(super) async fn says(&mut self) -> String {
+        loop {
+            let report = self.report().await;
+            if !matches!(report, DnsReport::Listed(_)) {
+                return in_words(&report);
+            }
+        }
+    }
+
+    /// All it says until it is done, readings that worked left out.
+    pub(super) async fn says_until_settled(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        while !said.last().is_some_and(|last: &String| last.starts_with("settled")) {
+            said.push(self.says().await);
+        }
+        said
+    }
+
+    /// Its next failure, whatever else it says before.
+    pub(super) async fn failure(&mut self) -> DnsProblem {
+        loop {
+            if let DnsReport::Failing(problem) = self.report().await {
+                return problem;
+            }
+        }
+    }
+
+    /// Waits for a report of which `is_it` is true; a failure before it fails the test.
+    pub(super) async fn failure_free(&mut self, is_it: impl Fn(DnsReport) -> bool) {
+        loop {
+            let report = self.report().await;
+            assert!(!matches!(report, DnsReport::Failing(_)), "{report:?}");
+            if is_it(report) {
+                return;
+            }
+        }
+    }
+
+    /// What has been said and not been heard yet, without waiting.
+    pub(super) fn said(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            said.push(in_words(&report));
+        }
+        said
+    }
+
+    /// Whether it still runs.
+    pub(super) fn is_at_work(&self) -> bool {
+        !self.worker.is_finished()
+    }
+}
+
+fn entries(entries: &[(SetKey, IpAddr)]) -> String {
+    let mut words: Vec<_> = entries.iter().map(|(set, ip)| short(&set.name, *ip)).collect();
+    words.sort();
+    words.join(" ")
+}
+
+/// `withdrew 10@www`, `restored …`, `settled`, `settled but for 10@www`, `failing: unavailable`,
+/// `read`.
+pub(super) fn in_words(report: &DnsReport) -> String {
+    match report {
+        DnsReport::Listed(_) => "read".to_owned(),
+        DnsReport::Applied { withdrawn, restored, .. } if restored.is_empty() => {
+            format!("withdrew {}", entries(withdrawn))
+        }
+        DnsReport::Applied { withdrawn, restored, .. } if withdrawn.is_empty() => {
+            format!("restored {}", entries(restored))
+        }
+        DnsReport::Applied { withdrawn, restored, .. } => {
+            format!("withdrew {}, restored {}", entries(withdrawn), entries(restored))
+        }
+        DnsReport::Settled { held, .. } if held.is_empty() => "settled".to_owned(),
+        DnsReport::Settled { held, .. } => {
+            let at = held.iter().flat_map(|(ip, names)| names.iter().map(|name| short(name, *ip)));
+            let mut at: Vec<_> = at.collect();
+            at.sort();
+            format!("settled but for {}", at.join(" "))
+        }
+        DnsReport::Failing(DnsProblem { kind, .. }) => {
+            let kind = match kind {
+                DnsProblemKind::Refused => "refused",
+                DnsProblemKind::Unavailable => "unavailable",
+                DnsProblemKind::Unconfirmed => "unconfirmed",
+                DnsProblemKind::Changed => "changed",
+            };
+            format!("failing: {kind}")
+        }
+    }
+}
