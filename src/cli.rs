@@ -15,9 +15,13 @@ use clap::{Args, FromArgMatches, Subcommand};
 use crate::config::Asked;
 use crate::log;
 
+mod exits;
 mod options;
 
 use options::Options;
+
+/// The shortest time span that can be asked for.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The longest time span that can be asked for: a year.
 const YEAR: Duration = Duration::from_hours(366 * 24);
@@ -52,16 +56,22 @@ pub enum Stop {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Watch the addresses and keep DNS in step
+    #[command(after_help = exits::MONITOR)]
     Monitor(Monitor),
     /// Validate the configuration and say what the agent would do
+    #[command(after_help = exits::CHECK)]
     Check,
-    /// Show what DNS holds, what it should hold, and the difference
+    /// Show what DNS holds, what it should hold, and the difference; change nothing
+    #[command(after_help = exits::PLAN)]
     Plan(Plan),
     /// Show what the running agent sees
+    #[command(after_help = exits::STATUS)]
     Status(Status),
     /// Take an address out by hand
+    #[command(after_help = exits::ORDER)]
     Drain(Drain),
     /// Give a drained address back to the agent
+    #[command(after_help = exits::ORDER)]
     Undrain(Undrain),
     /// Print completions for a shell
     #[command(hide = true)]
@@ -93,8 +103,8 @@ pub struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Stay, and draw it again as it changes
-    #[arg(long)]
+    /// Stay, and draw it again every second, until interrupted
+    #[arg(long, conflicts_with = "json")]
     pub watch: bool,
 }
 
@@ -180,6 +190,7 @@ fn definition() -> clap::Command {
         .args_override_self(true);
     Command::augment_subcommands(Options::augment_args(line))
         .about("Watches public addresses from outside and takes the dead ones out of DNS")
+        .after_help(exits::ALL)
         .mut_subcommands(Options::augment_args)
 }
 
@@ -200,8 +211,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds
         .or_else(|| humantime::parse_duration(text).ok())
-        .filter(|duration| !duration.is_zero() && *duration <= YEAR)
-        .ok_or_else(|| "a duration is written as 2h, 90m or 30s, and is a year at most".to_owned())
+        .filter(|duration| (SECOND..=YEAR).contains(duration))
+        .ok_or_else(|| "a duration is written as 2h, 90m or 30s, from 1s to a year".to_owned())
 }
 
 #[cfg(test)]
@@ -304,7 +315,8 @@ mod tests {
                 Command::Monitor(Monitor { rehearse: Some(address) }),
             ),
             ("plan --json", Command::Plan(Plan { json: true })),
-            ("status --json --watch", Command::Status(Status { json: true, watch: true })),
+            ("status --json", Command::Status(Status { json: true, watch: false })),
+            ("status --watch", Command::Status(Status { json: false, watch: true })),
             ("drain 192.0.2.10", drain(None, None, false)),
             (
                 "drain 192.0.2.10 --for 2h --reason disk --force",
@@ -335,6 +347,8 @@ mod tests {
                 "invalid value '2x' for '--for <DURATION>': a duration is",
             ),
             ("drain 192.0.2.10 --for 0", "invalid value '0' for '--for <DURATION>': a duration is"),
+            ("drain ::1 --for 0.9", "invalid value '0.9' for '--for <DURATION>': a duration is"),
+            ("status --json --watch", "the argument '--json' cannot be used with '--watch'"),
             (
                 "drain 192.0.2.10 --for NaN",
                 "invalid value 'NaN' for '--for <DURATION>': a duration",
@@ -362,6 +376,25 @@ mod tests {
             assert!(help.contains("undrain  Give a drained address back to the agent"), "{help}");
             assert!(help.starts_with("Watches public addresses from outside"), "{help}");
             assert!(!help.contains("completions"), "hidden commands stay hidden: {help}");
+            assert!(help.contains("3  there is a difference (plan only)"), "{help}");
+        }
+    }
+
+    #[test]
+    fn each_commands_help_tells_its_exit_codes() {
+        let commands = [
+            ("monitor", "1  stopped by a failure while running"),
+            ("check", "0  it is sound"),
+            ("plan", "3  a difference"),
+            ("status", "its loop does not turn"),
+            ("drain", "1  no agent answers, or it refused"),
+            ("undrain", "1  no agent answers, or it refused"),
+        ];
+        for (command, want) in commands {
+            let Err(Stop::Told(help)) = read(["goavail", command, "--help"]) else {
+                panic!("{command}");
+            };
+            assert!(help.contains("Exit codes:\n") && help.contains(want), "{command}: {help}");
         }
     }
 

@@ -6,15 +6,20 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use goavail::cli::{self, Command, Invocation, Stop};
-use goavail::config::{self, Config, ConfigErrors};
-use goavail::log;
+use goavail::commands::{self, CommandError, Ending, Order, Said};
+use goavail::config::{self, Config, ConfigErrors, StatusConfig};
 use goavail::monitor::{self, Ended};
+use goavail::status::Drain;
+use goavail::{log, privilege};
 
 /// The command line or the configuration is refused.
 const REFUSED: u8 = 2;
 
 /// Stopped by a failure while running.
 const STOPPED: u8 = 1;
+
+/// There is a difference; from `plan` alone.
+const DIFFERENT: u8 = 3;
 
 /// Why the program ends without having done what it was asked.
 enum Failure {
@@ -24,11 +29,22 @@ enum Failure {
     Configuration(ConfigErrors),
     /// Exit code 1.
     Stopped(anyhow::Error),
+    /// Exit code 3: nothing went wrong, and all was said.
+    Different,
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Stopped(error)
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::LongReason(_) => Self::Refused(goavail::chain(&error)),
+            error => Self::Stopped(error.into()),
+        }
     }
 }
 
@@ -53,9 +69,10 @@ fn main() -> ExitCode {
             ExitCode::from(REFUSED)
         }
         Err(Failure::Stopped(error)) => {
-            complain(&format!("{error:#}"));
+            complain(&goavail::chain(error.as_ref()));
             ExitCode::from(STOPPED)
         }
+        Err(Failure::Different) => ExitCode::from(DIFFERENT),
     }
 }
 
@@ -63,13 +80,35 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.command {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
         Command::Monitor(monitor) => {
+            // First of all, while there is but one thread to give privileges up for.
+            let settled = privilege::settle();
             start_log(invocation)?;
+            if let Err(error) = settled {
+                tracing::warn!(
+                    "goes on with all of its privileges, for giving up what is not needed failed: {error}"
+                );
+            }
             let config = configuration(invocation)?;
             rehearsable(&config, monitor.rehearse)?;
             watch(invocation, config, monitor.rehearse)
         }
-        Command::Plan(_) | Command::Status(_) | Command::Drain(_) | Command::Undrain(_) => {
-            Err(anyhow::anyhow!("this command is not wired").into())
+        Command::Plan(asked) => {
+            start_log(invocation)?;
+            tell(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
+        }
+        Command::Status(asked) if asked.watch => {
+            Ok(commands::watch(&status_places(invocation)?, may_colour())?)
+        }
+        Command::Status(asked) => {
+            tell(commands::status(&status_places(invocation)?, asked.json, may_colour())?)
+        }
+        Command::Drain(asked) => {
+            let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
+            let order = Order::drain(Drain { lasting, reason, force })?;
+            tell(commands::order(&status_places(invocation)?, asked.address, &order)?)
+        }
+        Command::Undrain(asked) => {
+            tell(commands::order(&status_places(invocation)?, asked.address, &Order::Undrain)?)
         }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
@@ -90,6 +129,26 @@ fn watch(invocation: &Invocation, config: Config, rehearse: Option<IpAddr>) -> R
 fn configuration(invocation: &Invocation) -> Result<Config, Failure> {
     config::load(&invocation.config_file, &invocation.asked, &variable)
         .map_err(Failure::Configuration)
+}
+
+/// Where the running agent can be asked.
+fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
+    config::load_status(&invocation.config_file).map_err(Failure::Configuration)
+}
+
+/// Prints what a command found, and ends as it does.
+fn tell(said: Said) -> Result<(), Failure> {
+    print(said.text.as_bytes())?;
+    match said.ending {
+        Ending::Fine => Ok(()),
+        Ending::Different => Err(Failure::Different),
+        Ending::Failed(error) => Err(error.into()),
+    }
+}
+
+/// Whether stdout may be coloured.
+fn may_colour() -> bool {
+    commands::may_colour(variable("NO_COLOR").as_deref())
 }
 
 /// Only what is watched can be rehearsed.

@@ -1,0 +1,55 @@
+//! What `--help` says of exit codes: a contract with whoever calls goavail from a script.
+
+/// Of all commands.
+pub(super) const ALL: &str = "\
+Exit codes:
+  0  ended as asked
+  1  stopped by a failure while running
+  2  the command line or the configuration is refused
+  3  there is a difference (plan only)";
+
+/// Of `goavail monitor`.
+pub(super) const MONITOR: &str = "\
+Exit codes:
+  0  stopped by SIGTERM or SIGINT; records stay as they are
+  1  stopped by a failure while running
+  2  the command line or the configuration is refused, or the provider refuses credentials or zone";
+
+/// Of `goavail check`.
+pub(super) const CHECK: &str = "\
+Exit codes:
+  0  it is sound
+  2  the command line or the configuration is refused";
+
+/// Of `goavail plan`.
+pub(super) const PLAN: &str = "\
+What should be there is worked out twice: if all targets were healthy and none were drained, and,
+where an agent answers ([Status] in the same file), by its verdicts. Lines that begin with + would
+be created, with - deleted; with ! they stay for the sake of min_in_service, which is no difference.
+
+The agent's verdicts decide the exit code; without an agent, all targets count as healthy. Nothing
+is written, with --no-dry-run neither.
+
+Exit codes:
+  0  no difference
+  1  the zone could not be read
+  2  the command line or the configuration is refused
+  3  a difference";
+
+/// Of `goavail status`.
+pub(super) const STATUS: &str = "\
+The agent is asked on its control socket or its listener, whichever [Status] sets.
+
+Exit codes:
+  0  the agent answered
+  1  no agent answers, or its loop does not turn
+  2  the command line or [Status] is refused";
+
+/// Of `goavail drain` and `goavail undrain`.
+pub(super) const ORDER: &str = "\
+The agent is asked on its control socket, which [Status] sets.
+
+Exit codes:
+  0  done
+  1  no agent answers, or it refused
+  2  the command line or [Status] is refused";

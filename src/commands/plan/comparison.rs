@@ -1,0 +1,324 @@
+//! The zone as it is against the zone as it should be: one value, printed as text or as JSON.
+//!
+//! Its names are a contract with whoever reads `goavail plan --json`: fields are added, never
+//! renamed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::verdicts::{Agent, Asked, Verdicts, Why};
+use crate::dns::{Attributes, Extra, Listing, Routing};
+use crate::engine::plan::{self, Family, Plan, SetKey, Wish};
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// The zone's name.
+    pub zone: String,
+    /// Who serves it, as the operator names it: `Cloudflare`.
+    pub provider: &'static str,
+    /// `min_in_service`: the fewest addresses that stay in a record set; 0 is off.
+    pub floor: usize,
+    /// Who was asked for verdicts.
+    pub agent: Agent,
+    /// Which of the two differences decides the exit code.
+    pub decided_by: Basis,
+    /// What the exit code says: whether that difference is one.
+    pub difference: bool,
+    /// Every record set at the managed names that holds something or should, by the
+    /// configuration's order of names, A before AAAA.
+    pub sets: Vec<Set>,
+    /// What to change if all targets were healthy and none were drained.
+    pub all_healthy: Changes,
+    /// What to change by the agent's verdicts; null if there are none.
+    pub by_agent: Option<Changes>,
+}
+
+/// By what it is judged what should be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// All targets count as healthy.
+    AllHealthy,
+    /// The agent's verdicts.
+    Agent,
+}
+
+/// One record set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Set {
+    /// The owner name.
+    pub name: String,
+    /// `A` or `AAAA`.
+    pub r#type: String,
+    /// What is there or may be, ascending.
+    pub addresses: Vec<Row>,
+}
+
+/// One address at one record set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether the configuration lists it; what it does not list is foreign and never touched.
+    pub managed: bool,
+    /// The records that hold it now: none if it is not there, several if there are duplicates.
+    pub records: Vec<Record>,
+    /// Whether it should be there if all targets were healthy.
+    pub all_healthy: bool,
+    /// What should be by the agent's verdicts; null if there are none.
+    pub by_agent: Option<Future>,
+}
+
+/// What should be, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Future {
+    /// Whether the address should be there.
+    pub present: bool,
+    /// Why.
+    pub why: Why,
+}
+
+/// One record that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Time to live in seconds; at Cloudflare 1 means automatic.
+    pub ttl: u32,
+    /// Whether Cloudflare answers with its own addresses; null elsewhere.
+    pub proxied: Option<bool>,
+    /// Which of several Route 53 sets of one name and type it is in; null elsewhere.
+    pub set_identifier: Option<String>,
+    /// How Route 53 chooses between those sets, as the Route 53 API calls it; null elsewhere and on
+    /// a simple set.
+    pub routing: Option<&'static str>,
+}
+
+/// The difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// What would be created, ascending.
+    pub create: Vec<Change>,
+    /// What would be deleted, every duplicate of each, ascending.
+    pub delete: Vec<Change>,
+    /// What should go and stays, since the floor would be broken. It is no difference.
+    pub held: Vec<Change>,
+}
+
+/// One line of the difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The owner name.
+    pub name: String,
+    /// `A` or `AAAA`.
+    pub r#type: String,
+    /// The address.
+    pub address: IpAddr,
+    /// How many records hold it now.
+    pub records: usize,
+    /// The agent's reason; null where all targets count as healthy.
+    pub why: Option<Why>,
+}
+
+/// What is compared.
+#[derive(Debug)]
+pub(super) struct Zone<'a> {
+    pub(super) zone: String,
+    pub(super) provider: &'static str,
+    pub(super) names: &'a [String],
+    pub(super) targets: &'a [IpAddr],
+    pub(super) floor: usize,
+    pub(super) listing: &'a Listing,
+}
+
+impl Comparison {
+    /// Works out what should be there, and what is to be changed for it.
+    pub(super) fn new(zone: &Zone<'_>, asked: Asked) -> Self {
+        let Asked { mut agent, verdicts } = asked;
+        let verdicts = verdicts.map(|verdicts| zone.verdicts(&verdicts));
+        if let Some(verdicts) = &verdicts {
+            agent.note = strangers(verdicts);
+        }
+        let all_healthy =
+            zone.plan(&zone.targets.iter().map(|target| (*target, Wish::Serve)).collect());
+        let by_agent = verdicts.as_ref().map(|verdicts| {
+            let wish = |(address, why): (&IpAddr, &Why)| Some((*address, why.wish()?));
+            zone.plan(&verdicts.iter().filter_map(wish).collect())
+        });
+        let verdicts = verdicts.unwrap_or_default();
+        let there = there(zone.listing);
+        let why = |address| verdicts.get(&address).copied();
+        Self {
+            zone: zone.zone.clone(),
+            provider: zone.provider,
+            floor: zone.floor,
+            agent,
+            decided_by: if by_agent.is_some() { Basis::Agent } else { Basis::AllHealthy },
+            difference: !by_agent.as_ref().unwrap_or(&all_healthy).is_empty(),
+            sets: zone.sets(&there, &all_healthy, by_agent.as_ref(), &verdicts),
+            all_healthy: Changes::of(&all_healthy, &there, |_| None),
+            by_agent: by_agent.map(|plan| Changes::of(&plan, &there, why)),
+        }
+    }
+
+    /// As one JSON object.
+    pub(super) fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(self);
+        text.expect("a comparison has string keys only") + "\n"
+    }
+
+    /// The difference that decides the exit code.
+    pub(super) fn deciding(&self) -> &Changes {
+        self.by_agent.as_ref().unwrap_or(&self.all_healthy)
+    }
+}
+
+/// What is to be known of an agent that does not watch all of the targets.
+fn strangers(verdicts: &Verdicts) -> Option<String> {
+    let count = verdicts.values().filter(|why| **why == Why::NotWatched).count();
+    (count > 0).then(|| {
+        format!("it runs with another configuration and does not watch {count} of these addresses")
+    })
+}
+
+/// The records of each set, by address.
+type There = BTreeMap<SetKey, BTreeMap<IpAddr, Vec<Record>>>;
+
+fn there(listing: &Listing) -> There {
+    let mut there = There::new();
+    for (key, records) in &listing.sets {
+        let set = there.entry(key.clone()).or_default();
+        for record in records {
+            let records = set.entry(record.address).or_default();
+            records.extend(Record::all_of(&record.attributes));
+        }
+    }
+    there
+}
+
+/// What a plan does, ready to be asked about each address.
+struct Effect<'a> {
+    created: BTreeSet<&'a (SetKey, IpAddr)>,
+    deleted: BTreeSet<&'a (SetKey, IpAddr)>,
+    held: BTreeSet<&'a (SetKey, IpAddr)>,
+}
+
+impl<'a> Effect<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self {
+            created: plan.create.iter().collect(),
+            deleted: plan.delete.iter().collect(),
+            held: plan.held.iter().collect(),
+        }
+    }
+
+    fn leaves(&self, place: &(SetKey, IpAddr), there: bool) -> bool {
+        self.created.contains(place) || there && !self.deleted.contains(place)
+    }
+
+    fn future(&self, place: &(SetKey, IpAddr), there: bool, verdicts: &Verdicts) -> Future {
+        let verdict = verdicts.get(&place.1).copied().unwrap_or(Why::Foreign);
+        let why = if self.held.contains(place) { Why::Floor } else { verdict };
+        Future { present: self.leaves(place, there), why }
+    }
+}
+
+impl Zone<'_> {
+    fn plan(&self, wishes: &BTreeMap<IpAddr, Wish>) -> Plan {
+        plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
+    }
+
+    /// The verdicts on the configuration's targets; what else the agent watches is foreign here.
+    fn verdicts(&self, all: &Verdicts) -> Verdicts {
+        let verdict = |target: &IpAddr| all.get(target).copied().unwrap_or(Why::NotWatched);
+        self.targets.iter().map(|target| (*target, verdict(target))).collect()
+    }
+
+    fn sets(
+        &self,
+        there: &There,
+        all_healthy: &Plan,
+        by_agent: Option<&Plan>,
+        verdicts: &Verdicts,
+    ) -> Vec<Set> {
+        let (healthy, by_agent) = (Effect::of(all_healthy), by_agent.map(Effect::of));
+        let targets: BTreeSet<IpAddr> = self.targets.iter().copied().collect();
+        let row = |key: &SetKey, (address, records): (IpAddr, Vec<Record>)| {
+            let (place, there) = ((key.clone(), address), !records.is_empty());
+            let future = |effect: &Effect<'_>| effect.future(&place, there, verdicts);
+            Row {
+                address,
+                managed: targets.contains(&address),
+                all_healthy: healthy.leaves(&place, there),
+                by_agent: by_agent.as_ref().map(future),
+                records,
+            }
+        };
+        let set = |key: SetKey| {
+            let mut addresses = there.get(&key).cloned().unwrap_or_default();
+            for target in targets.iter().filter(|target| Family::of(**target) == key.family) {
+                addresses.entry(*target).or_default();
+            }
+            let addresses = addresses.into_iter().map(|entry| row(&key, entry)).collect();
+            Set { name: key.name, r#type: key.family.to_string(), addresses }
+        };
+        let keys = self.names.iter().flat_map(|name| {
+            [Family::A, Family::Aaaa].map(|family| SetKey { name: name.clone(), family })
+        });
+        keys.map(set).filter(|set| !set.addresses.is_empty()).collect()
+    }
+}
+
+impl Changes {
+    fn of(plan: &Plan, there: &There, why: impl Fn(IpAddr) -> Option<Why>) -> Self {
+        let change = |(key, address): &(SetKey, IpAddr)| {
+            let records = there.get(key).and_then(|set| set.get(address));
+            Change {
+                name: key.name.clone(),
+                r#type: key.family.to_string(),
+                address: *address,
+                records: records.map_or(0, Vec::len),
+                why: why(*address),
+            }
+        };
+        let changes = |entries: &[(SetKey, IpAddr)]| entries.iter().map(change).collect();
+        Self {
+            create: changes(&plan.create),
+            delete: changes(&plan.delete),
+            held: changes(&plan.held),
+        }
+    }
+}
+
+impl Record {
+    /// A listed record; where it stands for the same address in several Route 53 sets, each.
+    fn all_of(attributes: &Attributes) -> Vec<Self> {
+        let mut record =
+            Self { ttl: attributes.ttl, proxied: None, set_identifier: None, routing: None };
+        let mut others = Vec::new();
+        match &attributes.extra {
+            Extra::None => {}
+            Extra::Cloudflare { proxied, .. } => record.proxied = Some(*proxied),
+            Extra::Route53(set) => {
+                record.set_identifier.clone_from(&set.set_identifier);
+                record.routing = routing(&set.routing);
+                others.extend(set.also_in.iter().flat_map(Self::all_of));
+            }
+        }
+        others.insert(0, record);
+        others
+    }
+}
+
+/// A routing policy by the name of its member in Route 53's `ResourceRecordSet`.
+fn routing(routing: &Routing) -> Option<&'static str> {
+    match routing {
+        Routing::Simple => None,
+        Routing::MultiValue => Some("MultiValueAnswer"),
+        Routing::Weighted(_) => Some("Weight"),
+        Routing::Latency(_) => Some("Region"),
+        Routing::Failover(_) => Some("Failover"),
+        Routing::Geo { .. } => Some("GeoLocation"),
+    }
+}

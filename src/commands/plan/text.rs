@@ -1,0 +1,169 @@
+//! A comparison as `goavail plan` prints it.
+
+use std::fmt::Write as _;
+
+use super::comparison::{Change, Changes, Comparison, Record, Row, Set};
+use crate::commands::printable;
+
+const TITLES: [&str; 5] = ["ADDRESS", "WHOSE", "THERE", "IF HEALTHY", "BY THE AGENT"];
+
+const GREEN: &str = "32";
+const RED: &str = "31";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+
+/// All of it, ready to be printed.
+pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
+    let paint = |code: &str, text: &str| {
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    };
+    let mut out = head(comparison);
+    tables(&comparison.sets, &paint, &mut out);
+    let healthy = "if all targets were healthy";
+    difference(healthy, &comparison.all_healthy, comparison.floor, &paint, &mut out);
+    if let Some(by_agent) = &comparison.by_agent {
+        difference("by the agent's verdicts", by_agent, comparison.floor, &paint, &mut out);
+    }
+    let _ = writeln!(out, "\n{}", paint(BOLD, &summary(comparison)));
+    out
+}
+
+/// Puts a text in a colour, or leaves it.
+type Paint<'a> = &'a dyn Fn(&str, &str) -> String;
+
+fn head(comparison: &Comparison) -> String {
+    let Comparison { zone, provider, floor, agent, .. } = comparison;
+    let floor = match floor {
+        0 => "none".to_owned(),
+        1 => "1 address stays in every record set".to_owned(),
+        floor => format!("{floor} addresses stay in every record set"),
+    };
+    let who = match (&agent.name, &agent.place) {
+        (Some(name), Some(place)) => format!("{name} on {place}"),
+        _ => "none".to_owned(),
+    };
+    let use_of = if comparison.by_agent.is_some() {
+        "its verdicts decide the exit code"
+    } else {
+        "the exit code takes all targets for healthy"
+    };
+    let note = agent.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    let agent = printable(&format!("{who}{note}; {use_of}"));
+    format!("zone   {zone} at {provider}\nfloor  {floor}\nagent  {agent}\n")
+}
+
+/// The sets, in columns that are as wide as the widest cell of all of them.
+fn tables(sets: &[Set], paint: Paint<'_>, out: &mut String) {
+    let with_agent = sets.iter().flat_map(|set| &set.addresses).any(|row| row.by_agent.is_some());
+    let columns = if with_agent { TITLES.len() } else { TITLES.len() - 1 };
+    let cells: Vec<Vec<[String; 5]>> =
+        sets.iter().map(|set| set.addresses.iter().map(cells).collect()).collect();
+    let width = |column: usize| {
+        let cells = cells.iter().flatten().map(|row| row[column].chars().count());
+        cells.chain([TITLES[column].len()]).max().unwrap_or_default()
+    };
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let line = |row: &[String; 5]| {
+        let padded = row.iter().zip(widths).take(columns);
+        let padded: Vec<String> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("  {}", padded.join("  ")).trim_end().to_owned()
+    };
+    for (set, rows) in sets.iter().zip(&cells) {
+        let title = format!("{} {}", set.name, set.r#type);
+        let _ = writeln!(out, "\n{}\n{}", paint(BOLD, &title), line(&TITLES.map(str::to_owned)));
+        for row in rows {
+            let _ = writeln!(out, "{}", line(row));
+        }
+    }
+}
+
+fn cells(row: &Row) -> [String; 5] {
+    let inside = |present| if present { "in" } else { "out" };
+    let by_agent =
+        row.by_agent.map(|future| format!("{}: {}", inside(future.present), future.why.as_str()));
+    [
+        row.address.to_string(),
+        if row.managed { "managed" } else { "foreign" }.to_owned(),
+        there(&row.records),
+        inside(row.all_healthy).to_owned(),
+        by_agent.unwrap_or_default(),
+    ]
+}
+
+/// The records that hold an address now.
+fn there(records: &[Record]) -> String {
+    let each: Vec<String> = records.iter().map(record).collect();
+    match each.as_slice() {
+        [] => "no".to_owned(),
+        [one] => one.clone(),
+        several => format!("{} records: {}", several.len(), several.join("; ")),
+    }
+}
+
+fn record(record: &Record) -> String {
+    let Record { ttl, proxied, set_identifier, routing } = record;
+    let mut words = match (ttl, proxied) {
+        (1, Some(_)) => "automatic TTL".to_owned(),
+        _ => format!("TTL {ttl} s"),
+    };
+    if *proxied == Some(true) {
+        words.push_str(", proxied");
+    }
+    if let Some(routing) = routing {
+        let _ = write!(words, ", by {routing}");
+    }
+    if let Some(identifier) = set_identifier {
+        let _ = write!(words, ", in set {}", printable(identifier));
+    }
+    words
+}
+
+fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, out: &mut String) {
+    let Changes { create, delete, held } = changes;
+    if create.is_empty() && delete.is_empty() && held.is_empty() {
+        let _ = writeln!(out, "\n{basis}: no difference");
+        return;
+    }
+    let _ = writeln!(out, "\n{basis}:");
+    let mut say = |sign: char, code: &str, changes: &[Change], more: &dyn Fn(&Change) -> String| {
+        for change in changes {
+            let Change { name, r#type, address, .. } = change;
+            let line = format!("{sign} {name} {type} {address}{}", more(change));
+            let _ = writeln!(out, "{}", paint(code, &line));
+        }
+    };
+    say('+', GREEN, create, &|change| because(change, None));
+    say('-', RED, delete, &|change| because(change, duplicates(change)));
+    say('!', YELLOW, held, &|change| {
+        because(change, Some(format!("stays: min_in_service is {floor}")))
+    });
+}
+
+/// The agent's reason, and what else is to be said.
+fn because(change: &Change, more: Option<String>) -> String {
+    let words: Vec<String> =
+        change.why.map(|why| why.as_str().to_owned()).into_iter().chain(more).collect();
+    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
+}
+
+fn duplicates(change: &Change) -> Option<String> {
+    (change.records > 1).then(|| format!("{} records", change.records))
+}
+
+fn summary(comparison: &Comparison) -> String {
+    let basis = if comparison.by_agent.is_some() {
+        "by the agent's verdicts"
+    } else {
+        "if all targets were healthy"
+    };
+    let Changes { create, delete, held } = comparison.deciding();
+    let held = match held.len() {
+        0 => String::new(),
+        held => format!(", {held} held by the floor"),
+    };
+    if comparison.difference {
+        format!("difference {basis}: {} to create, {} to delete{held}", create.len(), delete.len())
+    } else {
+        format!("no difference {basis}{held}")
+    }
+}

@@ -1,0 +1,211 @@
+//! What a running agent's verdicts mean for planning.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::engine::plan::Wish;
+use crate::status::ClientError;
+use crate::status::model::{Health, Reason, Status, Target};
+
+/// Whether an agent was asked, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Agent {
+    /// Where it was asked: its socket or its listener. Null if `[Status]` names none.
+    pub place: Option<String>,
+    /// What it is called. Null if none answered.
+    pub name: Option<String>,
+    /// Why its verdicts are not used, or what is to be known about them. Null if all is well.
+    pub note: Option<String>,
+}
+
+/// Why an address should be at a name or not, by the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Its verdict.
+    Up,
+    /// Its verdict.
+    Down,
+    /// The operator took it out by hand.
+    Drained,
+    /// It should go, but too few addresses would be left.
+    Floor,
+    /// Left as it is: no canary answers.
+    Isolated,
+    /// Left as it is: not enough peers agree.
+    NoQuorum,
+    /// Left as it is: enough peers say the opposite.
+    Contested,
+    /// Left as it is: not confirmed since the agent's start.
+    AssumedUp,
+    /// Left as it is: its health has changed and the verdict has not followed yet.
+    Pending,
+    /// Left as it is: the agent runs with another file and does not watch it.
+    NotWatched,
+    /// Left as it is: the configuration does not list it.
+    Foreign,
+}
+
+impl Why {
+    /// The word, the same in the text and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Drained => "drained",
+            Self::Floor => "floor",
+            Self::Isolated => "isolated",
+            Self::NoQuorum => "no_quorum",
+            Self::Contested => "contested",
+            Self::AssumedUp => "assumed_up",
+            Self::Pending => "pending",
+            Self::NotWatched => "not_watched",
+            Self::Foreign => "foreign",
+        }
+    }
+
+    /// What the agent would ask of the zone; `None` leaves the address as it is.
+    pub(super) fn wish(self) -> Option<Wish> {
+        match self {
+            Self::Up => Some(Wish::Serve),
+            Self::Down => Some(Wish::Withdraw),
+            // For which the floor was asked when it was ordered.
+            Self::Drained => Some(Wish::WithdrawAnyway),
+            _ => None,
+        }
+    }
+
+    /// What stands behind the agent's verdict on `target`, weighed as the engine weighs it: a
+    /// verdict counts while nothing that the agent itself would heed speaks against it.
+    fn of(target: &Target) -> Self {
+        match (target.reason, target.health, target.in_service) {
+            _ if target.drained.is_some() => Self::Drained,
+            (Some(Reason::Isolated), ..) => Self::Isolated,
+            (Some(Reason::NoQuorum), ..) => Self::NoQuorum,
+            (Some(Reason::Contested), ..) => Self::Contested,
+            (_, Health::Up, true) => Self::Up,
+            (_, Health::Down, false) => Self::Down,
+            (_, Health::AssumedUp, _) => Self::AssumedUp,
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// The verdict of an agent on each of its targets.
+pub(super) type Verdicts = BTreeMap<IpAddr, Why>;
+
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) agent: Agent,
+    /// `None` if there are none to go by.
+    pub(super) verdicts: Option<Verdicts>,
+}
+
+impl Asked {
+    /// Nobody could be asked at `place`.
+    pub(super) fn nobody(place: Option<String>, why: &ClientError) -> Self {
+        let note = Some(crate::chain(why));
+        Self { agent: Agent { place, name: None, note }, verdicts: None }
+    }
+
+    /// The agent at `place` answered. What it says counts if it looks after `zone` and is alive.
+    pub(super) fn answered(place: String, zone: &str, status: Status) -> Self {
+        let note = if status.is_stale() {
+            let silence = status.silence_s;
+            Some(format!("its loop has not turned for {silence:.0} s, so its verdicts are old"))
+        } else if status.agent.zone.eq_ignore_ascii_case(zone) {
+            None
+        } else {
+            Some(format!("it looks after another zone, {}", status.agent.zone))
+        };
+        let verdicts = status.targets.iter().map(|target| (target.address, Why::of(target)));
+        let verdicts = note.is_none().then(|| verdicts.collect());
+        Self { agent: Agent { place: Some(place), name: Some(status.agent.name), note }, verdicts }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A status with one target for each row: address, health, in service, reason, drained.
+    pub(crate) fn status(rows: &[(&str, &str, bool, Option<&str>, bool)]) -> Status {
+        let at = "2026-11-22T03:00:00Z";
+        let target = |row: &(&str, &str, bool, Option<&str>, bool)| {
+            json!({
+                "address": row.0, "health": row.1, "in_service": row.2, "reason": row.3,
+                "streak": { "outcome": "reply", "count": 3 }, "last_rtt_ms": null, "loss_1m": 0.0,
+                "since": at, "drained": row.4.then(|| json!({ "until": null, "reason": null })),
+                "records": [], "votes": [],
+            })
+        };
+        let targets: Vec<_> = rows.iter().map(target).collect();
+        serde_json::from_value(json!({
+            "at": at,
+            "agent": {
+                "name": "eu-1", "version": "0.1.0", "started_at": at, "dry_run": false,
+                "mode": "single", "type": "ip", "provider": "Cloudflare", "zone": "example.com",
+                "isolated": false, "config_loaded_at": at,
+            },
+            "targets": targets, "peers": [], "last_change": null, "last_error": null,
+        }))
+        .unwrap()
+    }
+
+    fn answered(zone: &str, status: Status) -> Asked {
+        Asked::answered("/run/goavail.sock".into(), zone, status)
+    }
+
+    #[test]
+    fn a_verdict_is_a_wish_unless_the_agent_itself_would_leave_the_address_alone() {
+        use Wish::{Serve, Withdraw, WithdrawAnyway};
+        let cases = [
+            ("up and in", ("up", true, None, false), "up", Some(Serve)),
+            ("down and out", ("down", false, None, false), "down", Some(Withdraw)),
+            (
+                "down, kept by the floor",
+                ("down", false, Some("floor"), false),
+                "down",
+                Some(Withdraw),
+            ),
+            ("down in dry-run", ("down", false, Some("dry_run"), false), "down", Some(Withdraw)),
+            (
+                "drained and up",
+                ("up", false, Some("drained"), true),
+                "drained",
+                Some(WithdrawAnyway),
+            ),
+            ("not confirmed", ("assumed_up", true, None, false), "assumed_up", None),
+            ("down, no quorum", ("down", true, Some("no_quorum"), false), "no_quorum", None),
+            ("back, but contested", ("up", false, Some("contested"), false), "contested", None),
+            ("out, then isolated", ("down", false, Some("isolated"), false), "isolated", None),
+            ("down, verdict to come", ("down", true, None, false), "pending", None),
+        ];
+        for (name, (health, in_service, reason, drained), word, wish) in cases {
+            let status = status(&[("192.0.2.10", health, in_service, reason, drained)]);
+            let why = Why::of(&status.targets[0]);
+            assert_eq!((why.as_str(), why.wish()), (word, wish), "{name}");
+            assert_eq!(serde_json::to_value(why).unwrap(), word, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_hangs_or_looks_after_another_zone_has_no_say() {
+        let up = || status(&[("192.0.2.10", "up", true, None, false)]);
+        let verdicts = Some(Verdicts::from([("192.0.2.10".parse().unwrap(), Why::Up)]));
+        let fine = answered("example.com", up());
+        assert_eq!((fine.verdicts, fine.agent.note), (verdicts, None));
+        let stale = answered("example.com", Status { silence_s: 75.2, ..up() });
+        let note = "its loop has not turned for 75 s, so its verdicts are old";
+        assert_eq!((stale.verdicts, stale.agent.note.as_deref()), (None, Some(note)));
+        let other = answered("example.net", up());
+        let note = "it looks after another zone, example.com";
+        assert_eq!((other.verdicts, other.agent.note.as_deref()), (None, Some(note)));
+        assert_eq!(other.agent.name.as_deref(), Some("eu-1"));
+    }
+}
