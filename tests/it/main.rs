@@ -4,6 +4,7 @@ mod agent;
 mod check;
 mod config;
 mod contract;
+mod e2e;
 mod fake_cloudflare;
 mod lab;
 mod moto;
