@@ -138,7 +138,7 @@ fn pinged(config: &Config) -> Vec<IpAddr> {
 fn say_what_is_off(config: &Config) {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(line) = config.guards_off_in_words() {
-        tracing::warn!("{line}");
+        tracing::warn!("guards off: {line}");
     }
 }
 
