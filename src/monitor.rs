@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
@@ -75,9 +75,14 @@ async fn watch(
     say_what_is_off(&config);
     let icmp = Icmp::new();
     icmp.open_for(pinged(&config))?;
-    let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
-
     let (outbox, inbox) = mpsc::channel(QUEUE);
+    let (stops, mut stopped) = watch::channel(0);
+    tokio::spawn(forward(signals, outbox.clone(), stops));
+    let (provider, listing) = tokio::select! {
+        read = talk.spawn(first_reading(config.clone())) => read??,
+        () = times(&mut stopped, 1) => return Ok(()),
+    };
+
     let clock = Clock::start();
     let settings = settings::settings(&config, tcp::room());
     let outside = Outside { outbox: outbox.clone(), talk: talk.handle().clone(), load };
@@ -87,28 +92,23 @@ async fn watch(
         engine = engine.rehearsing(target, REHEARSE_AFTER);
     }
     say_hello(&config, &icmp);
-    let signals = tokio::spawn(forward(signals, outbox.clone()));
     let probe = Arc::new(Prober::new(icmp));
     let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-    let Driver { effects, mut inbox, .. } = driver.run().await;
+    let Driver { effects, .. } = driver.run().await;
 
     tracing::info!("stopping; records stay as they are");
     tokio::select! {
         () = effects.finish(LAST_CHANGE) => {}
-        () = asked_again(&mut inbox) => tracing::warn!("stopped at once"),
+        () = times(&mut stopped, 2) => tracing::warn!("stopped at once"),
     }
-    signals.abort();
     Ok(())
 }
 
-/// A second signal to stop.
-async fn asked_again(inbox: &mut mpsc::Receiver<Input>) {
-    while let Some(input) = inbox.recv().await {
-        if matches!(input, Input::Stop) {
-            return;
-        }
+/// Waits until it was asked to stop so many times.
+async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
+    if stopped.wait_for(|stops| *stops >= count).await.is_err() {
+        std::future::pending().await
     }
-    std::future::pending().await
 }
 
 /// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
@@ -155,9 +155,12 @@ fn say_hello(config: &Config, icmp: &Icmp) {
 }
 
 /// Passes signals on.
-async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>) {
+async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>, stops: watch::Sender<u32>) {
     while let Some(signal) = signals.next().await {
         let input = if signal == SIGHUP { Input::Reload } else { Input::Stop };
+        if signal != SIGHUP {
+            stops.send_modify(|stops| *stops += 1);
+        }
         if outbox.send(input).await.is_err() {
             return;
         }
