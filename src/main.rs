@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use goavail::cli::{self, Command, Invocation, Stop};
 use goavail::config::{self, Config, ConfigErrors};
@@ -62,11 +63,12 @@ fn main() -> ExitCode {
 fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.command {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
-        Command::Monitor(monitor) => {
+        Command::Monitor(command) => {
+            let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
             start_log(invocation)?;
             let config = configuration(invocation)?;
-            rehearsable(&config, monitor.rehearse)?;
-            watch(invocation, config, monitor.rehearse)
+            rehearsable(&config, command.rehearse)?;
+            watch(invocation, config, command.rehearse, &sighup)
         }
         Command::Plan(_) | Command::Status(_) | Command::Drain(_) | Command::Undrain(_) => {
             Err(anyhow::anyhow!("this command is not wired").into())
@@ -77,10 +79,15 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 /// Watches until it is told to stop.
-fn watch(invocation: &Invocation, config: Config, rehearse: Option<IpAddr>) -> Result<(), Failure> {
+fn watch(
+    invocation: &Invocation,
+    config: Config,
+    rehearse: Option<IpAddr>,
+    sighup: &AtomicBool,
+) -> Result<(), Failure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
     let load = move || config::load(&file, &asked, &variable);
-    monitor::run(config, rehearse, load).map_err(|ended| match ended {
+    monitor::run(config, rehearse, load, sighup).map_err(|ended| match ended {
         Ended::Refused(error) => Failure::Refused(goavail::chain(&error)),
         Ended::Stopped(error) => Failure::Stopped(error),
     })
