@@ -97,15 +97,25 @@ pub struct Driver<P, E> {
     pub outbox: mpsc::Sender<Input>,
 }
 
+/// Whether the configuration is being read. One reading at a time: of two, the later one must
+/// count, however long the earlier one takes.
+#[derive(Debug, Default)]
+struct Reading {
+    under_way: bool,
+    /// It was asked for meanwhile; the file may have changed since it was read.
+    once_more: bool,
+}
+
 impl<P: Probe, E: Effects> Driver<P, E> {
     /// Runs until it is told to stop; then hands back what it was given.
     pub async fn run(mut self) -> Self {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut reading = Reading::default();
         loop {
             // What has come in is taken before time is told to have passed: an answer that waited
             // in the queue while this process did not run must not be found missing.
             for input in batch.drain(..) {
-                if !self.take(input) {
+                if !self.take(input, &mut reading) {
                     return self;
                 }
             }
@@ -129,18 +139,31 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     }
 
     /// Takes one input in; `false` if it is the end.
-    fn take(&mut self, input: Input) -> bool {
+    fn take(&mut self, input: Input, reading: &mut Reading) -> bool {
         match input {
             Input::Event(event) => self.handle(event),
-            Input::Reload => self.effects.reload(),
+            Input::Reload => self.reload(reading),
             Input::Loaded(loaded) => {
+                reading.under_way = false;
                 if let Some(settings) = self.effects.take_over(*loaded) {
                     self.handle(Event::Reloaded(Box::new(settings)));
+                }
+                if std::mem::take(&mut reading.once_more) {
+                    self.reload(reading);
                 }
             }
             Input::Stop => return false,
         }
         true
+    }
+
+    fn reload(&mut self, reading: &mut Reading) {
+        if reading.under_way {
+            reading.once_more = true;
+        } else {
+            reading.under_way = true;
+            self.effects.reload();
+        }
     }
 
     fn handle(&mut self, event: Event) {
