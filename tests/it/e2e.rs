@@ -12,8 +12,8 @@ mod ending;
 mod failover;
 mod guards;
 mod in_a_row;
-mod reload;
 mod rehearsal;
+mod reload;
 mod responder;
 mod scale;
 mod sockets;
@@ -129,12 +129,7 @@ fn publish(cloudflare: &FakeCloudflare, names: &[&str], addresses: &[IpAddr]) {
 }
 
 /// A configuration file; `top` holds what comes before the section.
-fn config(
-    top: &str,
-    names: &[&str],
-    addresses: &[IpAddr],
-    cloudflare: &FakeCloudflare,
-) -> String {
+fn config(top: &str, names: &[&str], addresses: &[IpAddr], cloudflare: &FakeCloudflare) -> String {
     config_at(top, names, addresses, &cloudflare.url())
 }
 

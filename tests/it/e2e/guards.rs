@@ -13,7 +13,8 @@ fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
 
         let (here, world) = (Place::Agent(0), Place::World);
         scene.lab.cut(here, world);
-        let line = first(&mut agent, &["WARN", "isolated: no canary answers", "reason=\"isolated\""]);
+        let line =
+            first(&mut agent, &["WARN", "isolated: no canary answers", "reason=\"isolated\""]);
         assert!(line.has(&[&v4(1).to_string()]) || line.has(&[&v4(2).to_string()]), "{line:?}");
         // Three losses in a row of each, and as many again, change nothing.
         for slot in 0..3 {

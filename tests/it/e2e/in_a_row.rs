@@ -82,9 +82,8 @@ fn one_lost_packet_makes_no_writing_request_and_restores_nothing() {
         let lose = Arc::new(AtomicBool::new(false));
         let losing = Arc::clone(&lose);
         let once = move || losing.swap(false, Ordering::SeqCst);
-        let _one = Responder::start(&scene.lab, v4(1), move |_| {
-            if once() { &[] } else { &[Echo::Reply] }
-        });
+        let _one =
+            Responder::start(&scene.lab, v4(1), move |_| if once() { &[] } else { &[Echo::Reply] });
         let _other = Responder::start(&scene.lab, v4(2), |_| &[Echo::Reply]);
         let mut agent = scene.confirmed(&scene.config("", &[v4(1), v4(2)]), 2);
         // An operator takes the record out by hand; that is no business of one lost packet.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Scene, WWW, config, count, first, target, writes, QUICK};
+use super::{QUICK, Scene, WWW, config, count, first, target, writes};
 use crate::agent::{Agent, Setup, Within};
 use crate::fake_cloudflare::Entry;
 use crate::lab::{Lab, run, v4};

@@ -57,8 +57,7 @@ fn furnish(cloudflare: &FakeCloudflare, [dead, alive, dead6, alive6]: [IpAddr; 4
 #[test]
 fn a_death_takes_its_own_records_out_of_every_name_and_the_return_brings_all_of_them_back() {
     run(|| {
-        let scene =
-            Scene::with(fake_cloudflare::Setup { largest_page: 50, ..Default::default() });
+        let scene = Scene::with(fake_cloudflare::Setup { largest_page: 50, ..Default::default() });
         let [dead, alive, dead6, alive6] = [v4(1), v4(2), v6(1), v6(2)];
         let addresses = [dead, alive, dead6, alive6];
         scene.lab.add(&addresses);
@@ -114,7 +113,8 @@ fn life(lab: &Lab, cloudflare: &FakeCloudflare, names: &[&str], address: IpAddr)
     let absolute: Vec<_> = absolute.iter().map(String::as_str).collect();
     publish(cloudflare, &absolute, &[address]);
     let text = config(QUICK, names, &[address], cloudflare);
-    let mut agent = setup(&text, Within::Lab(lab.agent(0))).args(["--no-dry-run", "monitor"]).start();
+    let mut agent =
+        setup(&text, Within::Lab(lab.agent(0))).args(["--no-dry-run", "monitor"]).start();
     first(&mut agent, &["target confirmed up"]);
     lab.remove(&[address]);
     first(&mut agent, &["withdrew"]);
