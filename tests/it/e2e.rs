@@ -3,6 +3,56 @@
 //! binary from outside; what one part does by itself is tested beside that part.
 //!
 //! Nothing here asserts how fast something is, but that it happens, and what does not.
+//!
+//! # What went wrong in the Go agent, and what would catch it here
+//!
+//! By the number of the defect. A test that lives elsewhere is named with its program: `it` is this
+//! one, `lib` the unit tests.
+//!
+//! | | defect | tests |
+//! |---|---|---|
+//! | 1 | an API error loses the change | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
+//! | | | `reload::a_reload_while_a_withdrawal_is_being_retried_loses_it_not` |
+//! | 2 | a hung API call stops monitoring | `trouble::while_the_api_hangs_all_are_watched_at_full_pace` |
+//! | 3 | no floor, and its own fault is everybody's death | `guards::an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals` |
+//! | | | `guards::the_floor_keeps_the_last_address_until_another_is_back` |
+//! | | | `lib engine::plan::tests::any_plan_is_safe_and_final` |
+//! | 7 | SIGHUP in tcp mode | `tcp::a_reload_in_tcp_mode_goes_on_watching` |
+//! | 8 | SIGTERM ends the monitoring and not the process | `ending::sigterm_and_sigint_end_it_with_exit_code_0_and_leave_the_records` |
+//! | | | `ending::sigterm_ends_it_while_a_change_hangs` |
+//! | | | `ending::sigterm_ends_it_while_the_first_reading_hangs` |
+//! | 9 | socket errors that nobody reads | `sockets::without_any_privilege_one_line_names_three_ways_out` |
+//! | | | `guards::a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing` |
+//! | 10 | a restart forgets what was withdrawn | `crash::what_a_killed_agent_withdrew_the_next_one_brings_back` |
+//! | 14 | false deaths from 260 addresses on | `scale::a_thousand_addresses_at_one_second_have_no_false_loss` |
+//! | 15 | anybody's echo reply counts | `strays::an_unrelated_ping_to_a_dead_address_does_not_keep_it_alive` |
+//! | | | `strays::replies_to_other_requests_do_not_keep_a_dead_address_alive` |
+//! | 16 | an echo request counts as a reply | `strays::replies_to_other_requests_do_not_keep_a_dead_address_alive` |
+//! | | | `strays::an_address_that_sends_requests_of_its_own_beside_its_replies_stays_alive` |
+//! | 17 | one lost ping leads to a DNS add | `in_a_row::one_lost_packet_makes_no_writing_request` |
+//! | 18 | SIGHUP is a false miss for everybody | `reload::hundreds_of_reloads_cost_no_reply_and_no_request` |
+//! | | | `lib engine::tests::healing::a_reload_gives_no_target_a_false_miss` |
+//! | 19 | a reload races with monitoring | `reload::hundreds_of_reloads_cost_no_reply_and_no_request` |
+//! | | | `reload::of_two_reloads_the_later_file_counts` |
+//! | 22 | stops at the first name, deletes one of several | `story::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
+//! | | | `story::duplicates_go_together_and_one_of_them_comes_back` |
+//! | | | `it contract::cloudflare::withdraw_removes_every_duplicate` |
+//! | 23 | `success:false` is taken for done | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
+//! | | | `lib dns::cloudflare::call::tests::an_answer_is_understood_or_named_for_what_it_is` |
+//! | 24 | a restored record loses its settings | `story::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
+//! | | | `it contract::cloudflare::restore_brings_back_all_that_was_remembered` |
+//! | 25 | invalid addresses are declared dead | `it config::values::an_address_that_is_not_one_hosts_is_refused` |
+//! | | | `it config::values::every_bad_item_of_a_list_is_told_of_at_its_own_line` |
+//! | 30 | a typing error and SIGHUP end it | `reload::a_broken_file_keeps_all_of_the_old_and_says_why` |
+//! | 35 | 10 s to notice a black hole, no IPv6 in tcp mode | `tcp::a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set` |
+//! | 36 | unknown `--type` and `--dns-provider` pass | `it check::a_bad_command_line_is_refused_once_with_exit_code_2` |
+//! | | | `lib cli::tests::what_cannot_be_meant_is_refused` |
+//! | 37 | acts at one miss more than documented | `in_a_row::exactly_three_losses_flip_it_down_and_exactly_three_replies_up` |
+//! | | | `lib engine::target::tests::exactly_so_many_in_a_row_flip_it` |
+//! | 38 | dry-run calls the API and needs credentials | `rehearsal::a_dry_run_tells_what_it_would_do_and_writes_nothing` |
+//! | | | `rehearsal::the_shipped_file_rehearses_the_whole_story_within_half_a_minute` |
+//! | 39 | an interval of 0 panics, nothing is validated | `it config::values::a_value_out_of_range_is_refused_with_what_is_allowed` |
+//! | | | `it check::a_bad_file_gets_a_line_for_each_problem_and_exit_code_2` |
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
@@ -23,7 +73,7 @@ mod tcp;
 mod trouble;
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -110,12 +160,6 @@ fn cloudflare_in(place: &Namespace, setup: fake_cloudflare::Setup) -> FakeCloudf
         let network = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(door.as_fd(), network).expect("may enter the namespace");
     })
-}
-
-/// A port of the agent's loopback, for a service that is to be there later or again.
-fn at_port(port: u16) -> fake_cloudflare::Setup {
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    fake_cloudflare::Setup { listen, ..Default::default() }
 }
 
 /// Puts `addresses` into the zone at each of `names`.

@@ -5,7 +5,7 @@ use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
 #[test]
-fn an_agent_killed_after_a_withdrawal_leaves_a_record_that_the_next_one_brings_back() {
+fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let scene = Scene::serving(&addresses);
@@ -24,7 +24,7 @@ fn an_agent_killed_after_a_withdrawal_leaves_a_record_that_the_next_one_brings_b
 }
 
 #[test]
-fn an_agent_restarted_while_the_address_is_dead_leaves_it_out_and_nothing_flaps() {
+fn restarted_during_an_outage_nothing_flaps() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let scene = Scene::serving(&addresses);
@@ -70,11 +70,11 @@ fn killed_in_the_middle(fault: Fault, next_writes: usize) {
 }
 
 #[test]
-fn an_agent_killed_in_the_middle_of_a_change_that_was_not_made_is_followed_by_one_that_makes_it() {
+fn a_change_that_a_killed_agent_did_not_get_made_is_made_by_the_next() {
     run(|| killed_in_the_middle(Fault::Hang, 1));
 }
 
 #[test]
-fn an_agent_killed_before_it_heard_that_its_change_was_made_is_followed_by_one_that_lets_it_be() {
+fn a_change_that_a_killed_agent_did_not_hear_of_is_left_as_it_is() {
     run(|| killed_in_the_middle(Fault::CutAfter, 0));
 }

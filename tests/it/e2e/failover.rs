@@ -47,7 +47,7 @@ fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
 }
 
 #[test]
-fn every_death_is_followed_by_one_writing_request_and_the_time_is_told() {
+fn every_death_makes_one_writing_request_and_the_time_is_told() {
     run(|| {
         let lab = Lab::new();
         let mut times: Vec<Duration> = std::thread::scope(|scope| {

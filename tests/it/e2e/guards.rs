@@ -1,5 +1,9 @@
 //! When it refuses: its own network fails, this machine cannot ask, the name would be emptied.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use super::{QUICK, Scene, config, count, first, nth, publish, target, writes};
 use crate::lab::{Place, link_v4, run, v4, v6};
 
@@ -104,5 +108,29 @@ fn without_guards_an_agent_that_is_cut_off_empties_the_name() {
         scene.lab.cut(Place::Agent(0), Place::World);
         nth(&mut agent, 2, &["withdrew"]);
         assert!(scene.in_service().is_empty(), "that is what the two guards are for");
+    });
+}
+
+#[test]
+fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
+    run(|| {
+        let addresses: Vec<_> = (1..=20).map(v4).collect();
+        let scene = Scene::serving(&addresses);
+        // One loss would do.
+        let text = scene.config("recovery_threshold = 2\n", &addresses);
+        let text = text.replace("failure_threshold = 3", "failure_threshold = 1");
+        let mut agent = scene.confirmed(&text, 20);
+        for pause in [700, 1500] {
+            agent.signal(Signal::STOP);
+            std::thread::sleep(Duration::from_millis(pause)); // Longer than any timeout in it.
+            agent.signal(Signal::CONT);
+            agent.wait_for_words(&["outcome=Fault"]);
+            for _ in 0..100 {
+                agent.wait_for_words(&["outcome=Reply"]);
+            }
+        }
+        first(&mut agent, &["WARN", "this process did not run"]);
+        assert_eq!(count(&mut agent, &["target down"]), 0);
+        assert_eq!(writes(&scene.cloudflare), 0);
     });
 }

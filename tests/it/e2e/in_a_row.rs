@@ -76,7 +76,7 @@ fn thresholds_of_one_and_two_mean_one_and_two() {
 }
 
 #[test]
-fn one_lost_packet_makes_no_writing_request_and_restores_nothing() {
+fn one_lost_packet_makes_no_writing_request() {
     run(|| {
         let scene = Scene::serving(&[v4(1), v4(2)]);
         let lose = Arc::new(AtomicBool::new(false));

@@ -64,7 +64,7 @@ fn story(agent: &mut Agent) {
 /// As a newcomer runs it: the shipped file, no credentials, no network but loopback; as root, and
 /// as an ordinary user of a desktop.
 #[test]
-fn the_shipped_file_rehearses_the_whole_story_within_half_a_minute_offline_without_credentials() {
+fn the_shipped_file_rehearses_the_whole_story_within_half_a_minute() {
     run(|| {
         let lab = Lab::with_agents(2);
         lab.unplug(0);

@@ -64,7 +64,7 @@ fn a_broken_file_keeps_all_of_the_old_and_says_why() {
 }
 
 #[test]
-fn a_good_file_adds_and_removes_targets_and_changes_thresholds_and_the_rest_keeps_its_state() {
+fn a_good_file_is_taken_over_whole_and_what_stays_keeps_its_state() {
     run(|| {
         let [removed, stays, added] = [v4(1), v4(2), v4(3)];
         let scene = Scene::serving(&[removed, stays, added]);
@@ -126,7 +126,7 @@ fn a_reload_while_a_withdrawal_is_being_retried_loses_it_not() {
 }
 
 #[test]
-fn hundreds_of_reloads_in_a_row_cost_no_target_a_reply_and_dns_no_request() {
+fn hundreds_of_reloads_cost_no_reply_and_no_request() {
     run(|| {
         let addresses: Vec<_> = (1..=300).map(v4).collect();
         let scene = Scene::serving(&addresses);
@@ -157,7 +157,7 @@ fn hundreds_of_reloads_in_a_row_cost_no_target_a_reply_and_dns_no_request() {
 }
 
 #[test]
-fn of_two_reloads_the_later_one_counts_however_long_the_earlier_one_takes() {
+fn of_two_reloads_the_later_file_counts() {
     run(|| {
         let scene = Scene::serving(&[v4(1), v4(2), v4(3)]);
         let mut agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);

@@ -55,7 +55,7 @@ fn furnish(cloudflare: &FakeCloudflare, [dead, alive, dead6, alive6]: [IpAddr; 4
 }
 
 #[test]
-fn a_death_takes_its_own_records_out_of_every_name_and_the_return_brings_all_of_them_back() {
+fn a_death_takes_out_its_own_records_and_the_return_brings_all_back() {
     run(|| {
         let scene = Scene::with(fake_cloudflare::Setup { largest_page: 50, ..Default::default() });
         let [dead, alive, dead6, alive6] = [v4(1), v4(2), v6(1), v6(2)];

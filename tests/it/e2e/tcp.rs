@@ -61,7 +61,7 @@ fn start(scene: &Scene, addresses: &[IpAddr]) -> (Agent, String) {
 }
 
 #[test]
-fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set_in_either_family() {
+fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set() {
     run(|| {
         let addresses = [v4(1), v4(2), v6(1)];
         let scene = Scene::serving(&addresses);

@@ -1,11 +1,11 @@
 //! Cloudflare in trouble, at the start and at the very moment of a withdrawal.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    PATIENT, QUICK, Scene, WWW, cloudflare_in, config, count, first, nth, publish, setup, target,
-    until_written, writes,
+    PATIENT, QUICK, Scene, WWW, cloudflare_in, config, config_at, count, first, nth, publish,
+    setup, target, until_written, writes,
 };
 use crate::agent::{Agent, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, Fault};
@@ -64,7 +64,7 @@ fn troubles() -> Vec<Trouble> {
 }
 
 #[test]
-fn whatever_the_api_does_at_the_moment_of_a_flip_it_is_told_and_in_the_end_dns_is_right() {
+fn whatever_the_api_does_at_a_flip_dns_is_right_in_the_end() {
     run(|| {
         let lab = Lab::new();
         let mut all = Vec::new();
@@ -109,7 +109,7 @@ fn retry_after_is_waited_for() {
 }
 
 #[test]
-fn while_the_api_hangs_every_address_is_watched_at_full_pace_and_the_next_death_is_seen() {
+fn while_the_api_hangs_all_are_watched_at_full_pace() {
     run(|| {
         let addresses: Vec<_> = (1..=20).map(v4).collect();
         let scene = Scene::serving(&addresses);
@@ -138,7 +138,7 @@ fn while_the_api_hangs_every_address_is_watched_at_full_pace_and_the_next_death_
 }
 
 #[test]
-fn refused_credentials_and_an_unknown_zone_end_it_at_the_start_with_exit_code_2() {
+fn refused_credentials_and_an_unknown_zone_end_the_start_with_exit_code_2() {
     run(|| {
         let scene = Scene::serving(&[v4(1)]);
         let text = scene.config("", &[v4(1)]);
@@ -159,5 +159,28 @@ fn refused_credentials_and_an_unknown_zone_end_it_at_the_start_with_exit_code_2(
             assert!(!ended.stderr.contains(&wrong), "no secret is told");
         }
         assert_eq!(writes(&scene.cloudflare), 0);
+    });
+}
+
+#[test]
+fn an_api_out_of_reach_at_the_start_ends_nothing_and_is_used_once_it_is_there() {
+    run(|| {
+        let lab = Lab::new();
+        lab.add(&[v4(1)]);
+        let port = 8054;
+        let nobody = format!("http://127.0.0.1:{port}/client/v4");
+        let text = config_at(QUICK, &["www"], &[v4(1)], &nobody);
+        let agent = setup(&text, Within::Lab(lab.agent(0)));
+        let mut agent = agent.args(["--no-dry-run", "monitor"]).start();
+        first(&mut agent, &["WARN", "goes on without having read the zone"]);
+        first(&mut agent, &["watching"]);
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let late = fake_cloudflare::Setup { listen, ..Default::default() };
+        let late = cloudflare_in(lab.agent(0), late);
+        publish(&late, &[WWW], &[v4(1)]);
+        first(&mut agent, &["target confirmed up"]);
+        lab.remove(&[v4(1)]);
+        first(&mut agent, &["withdrew"]);
+        assert!(late.zone(|zone| zone.records.is_empty()));
     });
 }
