@@ -126,7 +126,7 @@ async fn watch(
 /// Waits until it was asked to stop so many times.
 async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
     if stopped.wait_for(|stops| *stops >= count).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -28,8 +28,8 @@ fn is_unit_test(name: &str) -> bool {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let holds = |modules: &str| {
         let file = root.join(format!("{}.rs", modules.replace("::", "/")));
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        text.contains(&format!("fn {test}("))
+        let source = std::fs::read_to_string(file).unwrap_or_default();
+        source.contains(&format!("fn {test}("))
     };
     holds(modules) || modules.strip_suffix("::tests").is_some_and(holds)
 }

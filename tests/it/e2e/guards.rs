@@ -1,9 +1,13 @@
 //! When it refuses: its own network fails, this machine cannot ask, the name would be emptied.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::responder::{Echo, Responder};
 use super::{QUICK, Scene, config, count, first, nth, publish, target, writes};
 use crate::lab::{Place, link_v4, run, v4, v6};
 
@@ -114,22 +118,35 @@ fn without_guards_an_agent_that_is_cut_off_empties_the_name() {
 #[test]
 fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
     run(|| {
-        let addresses: Vec<_> = (1..=20).map(v4).collect();
-        let scene = Scene::serving(&addresses);
+        let scene = Scene::serving(&[v4(1)]);
+        let hold = Arc::new(AtomicBool::new(false));
+        let (asked, is_asked) = channel();
+        let (let_go, may_go) = channel();
+        let holds = Arc::clone(&hold);
+        let _responder = Responder::start(&scene.lab, v4(1), move |_| {
+            if holds.swap(false, Ordering::SeqCst) {
+                asked.send(()).unwrap();
+                may_go.recv().unwrap();
+            }
+            &[Echo::Reply]
+        });
         // One loss would do.
-        let text = scene.config("recovery_threshold = 2\n", &addresses);
+        let text = scene.config("recovery_threshold = 2\n", &[v4(1)]);
         let text = text.replace("failure_threshold = 3", "failure_threshold = 1");
-        let mut agent = scene.confirmed(&text, 20);
+        let mut agent = scene.confirmed(&text, 1);
+        // Longer than the timeout; longer than it listens for a late reply.
         for pause in [700, 1500] {
+            hold.store(true, Ordering::SeqCst);
+            is_asked.recv().unwrap();
             agent.signal(Signal::STOP);
-            std::thread::sleep(Duration::from_millis(pause)); // Longer than any timeout in it.
+            let_go.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(pause));
             agent.signal(Signal::CONT);
             agent.wait_for_words(&["outcome=Fault"]);
-            for _ in 0..100 {
+            for _ in 0..5 {
                 agent.wait_for_words(&["outcome=Reply"]);
             }
         }
-        first(&mut agent, &["WARN", "this process did not run"]);
         assert_eq!(count(&mut agent, &["target down"]), 0);
         assert_eq!(writes(&scene.cloudflare), 0);
     });
