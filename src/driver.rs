@@ -132,16 +132,26 @@ pub struct Driver<P, E> {
 /// How long the loop rests at most, so that its heart is heard to beat.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// Whether the configuration is being read. One reading at a time: of two, the later one must
+/// count, however long the earlier one takes.
+#[derive(Debug, Default)]
+struct Reading {
+    under_way: bool,
+    /// It was asked for meanwhile; the file may have changed since it was read.
+    once_more: bool,
+}
+
 impl<P: Probe, E: Effects> Driver<P, E> {
     /// Runs until it is told to stop; then hands back what it was given, and what failed if that is
     /// why.
     pub async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut reading = Reading::default();
         loop {
             // What has come in is taken before time is told to have passed: an answer that waited
             // in the queue while this process did not run must not be found missing.
             for input in batch.drain(..) {
-                if let Some(ended) = self.take(input) {
+                if let Some(ended) = self.take(input, &mut reading) {
                     return (self, ended);
                 }
             }
@@ -160,7 +170,7 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     }
 
     /// Takes one input in; says whether that was the end.
-    fn take(&mut self, input: Input) -> Option<Result<(), anyhow::Error>> {
+    fn take(&mut self, input: Input, reading: &mut Reading) -> Option<Result<(), anyhow::Error>> {
         match input {
             Input::Event(event) => {
                 let listed = matches!(event, Event::Dns(DnsReport::Listed(_)));
@@ -169,10 +179,14 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                     self.effects.observed(&self.engine);
                 }
             }
-            Input::Reload => self.effects.reload(),
+            Input::Reload => self.reload(reading),
             Input::Loaded(loaded) => {
+                reading.under_way = false;
                 if let Some(settings) = self.effects.take_over(*loaded) {
                     self.handle(Event::Reloaded(Box::new(settings)));
+                }
+                if std::mem::take(&mut reading.once_more) {
+                    self.reload(reading);
                 }
             }
             Input::Cluster(event) => {
@@ -190,6 +204,15 @@ impl<P: Probe, E: Effects> Driver<P, E> {
             Input::Failed(error) => return Some(Err(error)),
         }
         None
+    }
+
+    fn reload(&mut self, reading: &mut Reading) {
+        if reading.under_way {
+            reading.once_more = true;
+        } else {
+            reading.under_way = true;
+            self.effects.reload();
+        }
     }
 
     fn handle(&mut self, event: Event) {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use goavail::cli::{self, Command, Invocation, Stop};
 use goavail::commands::{self, CommandError, Ending, Order, Said};
@@ -79,9 +80,10 @@ fn main() -> ExitCode {
 fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.command {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
-        Command::Monitor(monitor) => {
+        Command::Monitor(command) => {
             // First of all, while there is but one thread to give privileges up for.
             let settled = privilege::settle();
+            let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
             start_log(invocation)?;
             if let Err(error) = settled {
                 tracing::warn!(
@@ -89,8 +91,8 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
                 );
             }
             let config = configuration(invocation)?;
-            rehearsable(&config, monitor.rehearse)?;
-            watch(invocation, config, monitor.rehearse)
+            rehearsable(&config, command.rehearse)?;
+            watch(invocation, config, command.rehearse, &sighup)
         }
         Command::Plan(asked) => {
             start_log(invocation)?;
@@ -116,10 +118,15 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 /// Watches until it is told to stop.
-fn watch(invocation: &Invocation, config: Config, rehearse: Option<IpAddr>) -> Result<(), Failure> {
+fn watch(
+    invocation: &Invocation,
+    config: Config,
+    rehearse: Option<IpAddr>,
+    sighup: &AtomicBool,
+) -> Result<(), Failure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
     let load = move || config::load(&file, &asked, &variable);
-    monitor::run(config, rehearse, load).map_err(|ended| match ended {
+    monitor::run(config, rehearse, load, sighup).map_err(|ended| match ended {
         Ended::Refused(error) => Failure::Refused(goavail::chain(&error)),
         Ended::Stopped(error) => Failure::Stopped(error),
     })

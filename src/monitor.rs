@@ -14,6 +14,7 @@ mod telling;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -58,7 +59,20 @@ impl<E: Into<anyhow::Error>> From<E> for Ended {
     }
 }
 
-/// Watches until SIGTERM or SIGINT. `load` reads the configuration again.
+/// Keeps SIGHUP from ending the process from now on. To be called before the configuration is read
+/// for the first time; what comes back tells [`run`] whether to read it again.
+///
+/// # Errors
+///
+/// If the signal cannot be registered for.
+pub fn hold_sighup() -> std::io::Result<Arc<AtomicBool>> {
+    let came = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&came))?;
+    Ok(came)
+}
+
+/// Watches until SIGTERM or SIGINT. `load` reads the configuration again, which is done at once if
+/// `sighup` came before.
 ///
 /// # Errors
 ///
@@ -68,10 +82,11 @@ pub fn run(
     config: Config,
     rehearse: Option<IpAddr>,
     load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
+    sighup: &AtomicBool,
 ) -> Result<(), Ended> {
     let main = Builder::new_current_thread().enable_all().build()?;
     let talk = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let ended = main.block_on(watch(config, rehearse, Arc::new(load), &talk));
+    let ended = main.block_on(watch(config, rehearse, Arc::new(load), &talk, sighup));
     // Whatever still waits for somebody has had its time.
     talk.shutdown_background();
     ended
@@ -82,6 +97,7 @@ async fn watch(
     rehearse: Option<IpAddr>,
     load: effects::Load,
     talk: &Runtime,
+    sighup: &AtomicBool,
 ) -> Result<(), Ended> {
     // First of all: a signal that nobody has registered for would end the process.
     let signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
@@ -91,6 +107,9 @@ async fn watch(
     icmp.open_for(pinged(&config))?;
     let (outbox, inbox) = mpsc::channel(QUEUE);
     let (stops, mut stopped) = watch::channel(0);
+    if sighup.load(Ordering::SeqCst) {
+        outbox.send(Input::Reload).await?;
+    }
     tokio::spawn(forward(signals, outbox.clone(), stops));
     let clock = Clock::start();
     let settings = settings::settings(&config, tcp::room());
@@ -198,7 +217,7 @@ fn pinged(config: &Config) -> Vec<IpAddr> {
 fn say_what_is_off(config: &Config) {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(line) = config.guards_off_in_words() {
-        tracing::warn!("{line}");
+        tracing::warn!("guards off: {line}");
     }
 }
 

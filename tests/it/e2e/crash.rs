@@ -1,0 +1,80 @@
+//! An agent that is killed, and the one that follows it.
+
+use super::{Scene, count, first, target, until_written, writes};
+use crate::fake_cloudflare::{Entry, Fault};
+use crate::lab::{run, v4};
+
+#[test]
+fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
+    run(|| {
+        let addresses = [v4(1), v4(2)];
+        let scene = Scene::serving(&addresses);
+        let config = scene.config("", &addresses);
+        let mut agent = scene.confirmed(&config, 2);
+        scene.lab.remove(&[v4(1)]);
+        first(&mut agent, &["withdrew"]);
+        agent.kill();
+        scene.lab.add(&[v4(1)]);
+
+        let mut next = scene.start(&config);
+        first(&mut next, &["restored", &target(v4(1))]);
+        assert_eq!(scene.in_service(), addresses.map(|address| address.to_string()));
+        assert_eq!(count(&mut next, &["target down"]), 0);
+    });
+}
+
+#[test]
+fn restarted_during_an_outage_nothing_flaps() {
+    run(|| {
+        let addresses = [v4(1), v4(2)];
+        let scene = Scene::serving(&addresses);
+        let config = scene.config("", &addresses);
+        let mut agent = scene.confirmed(&config, 2);
+        scene.lab.remove(&[v4(1)]);
+        first(&mut agent, &["withdrew"]);
+        agent.kill();
+        let before = writes(&scene.cloudflare);
+
+        let mut next = scene.start(&config);
+        first(&mut next, &["target down", &target(v4(1))]);
+        first(&mut next, &["target confirmed up", &target(v4(2))]);
+        scene.lab.add(&[v4(1)]);
+        first(&mut next, &["restored", &target(v4(1))]);
+        assert_eq!(writes(&scene.cloudflare) - before, 1, "the return, and nothing before it");
+        assert_eq!(count(&mut next, &["withdrew"]), 0);
+    });
+}
+
+/// Kills an agent whose withdrawal meets `fault`; what the next one makes of it.
+fn killed_in_the_middle(fault: Fault, next_writes: usize) {
+    let addresses = [v4(1), v4(2)];
+    let scene = Scene::serving(&addresses);
+    let config = scene.config("", &addresses);
+    let agent = scene.confirmed(&config, 2);
+    scene.cloudflare.script(1, Entry::writes, fault);
+    scene.lab.remove(&[v4(1)]);
+    until_written(&scene.cloudflare, 1);
+    agent.kill();
+    scene.cloudflare.forget_scripts();
+
+    let mut next = scene.start(&config);
+    first(&mut next, &["target down", &target(v4(1))]);
+    if next_writes > 0 {
+        first(&mut next, &["withdrew", &target(v4(1))]);
+    }
+    assert_eq!(scene.in_service(), [v4(2).to_string()]);
+    scene.lab.add(&[v4(1)]);
+    first(&mut next, &["restored", &target(v4(1))]);
+    assert_eq!(scene.in_service(), addresses.map(|address| address.to_string()));
+    assert_eq!(writes(&scene.cloudflare), 1 + next_writes + 1);
+}
+
+#[test]
+fn a_change_that_a_killed_agent_did_not_get_made_is_made_by_the_next() {
+    run(|| killed_in_the_middle(Fault::Hang, 1));
+}
+
+#[test]
+fn a_change_that_a_killed_agent_did_not_hear_of_is_left_as_it_is() {
+    run(|| killed_in_the_middle(Fault::CutAfter, 0));
+}

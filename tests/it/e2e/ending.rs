@@ -1,0 +1,96 @@
+//! SIGTERM and SIGINT: exit 0, soon, whatever hangs.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{PATIENT, Scene, first, until, until_written, writes};
+use crate::agent::{Agent, Ended};
+use crate::fake_cloudflare::{Entry, Fault};
+use crate::lab::{run, v4};
+
+/// Less than the 10 s after which a request gives up by itself, more than the 5 s that a change in
+/// hand is given.
+const BEFORE_A_REQUEST_GIVES_UP: Duration = Duration::from_secs(9);
+
+fn ended_well(ended: &Ended) {
+    assert_eq!((ended.status.code(), ended.status.signal()), (Some(0), None), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("stopping; records stay as they are").count(), 1);
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_with_exit_code_0_and_leave_the_records() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1)]);
+        for signal in [Signal::TERM, Signal::INT] {
+            let agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
+            agent.signal(signal);
+            ended_well(&agent.wait_end(PATIENT));
+            assert_eq!(writes(&scene.cloudflare), 0);
+        }
+    });
+}
+
+/// An agent whose withdrawal hangs at Cloudflare.
+fn hanging(scene: &Scene) -> Agent {
+    let agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
+    scene.cloudflare.script(usize::MAX, Entry::writes, Fault::Hang);
+    scene.lab.remove(&[v4(1)]);
+    until_written(&scene.cloudflare, 1);
+    agent
+}
+
+#[test]
+fn sigterm_ends_it_while_a_change_hangs() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1)]);
+        let agent = hanging(&scene);
+        agent.signal(Signal::TERM);
+        let ended = agent.wait_end(BEFORE_A_REQUEST_GIVES_UP);
+        ended_well(&ended);
+        assert!(ended.stderr.contains("the change in hand did not finish in time"));
+    });
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1)]);
+        let mut agent = hanging(&scene);
+        agent.signal(Signal::TERM);
+        first(&mut agent, &["stopping"]);
+        agent.signal(Signal::INT);
+        first(&mut agent, &["stopped at once"]);
+        let ended = agent.wait_end(BEFORE_A_REQUEST_GIVES_UP);
+        ended_well(&ended);
+        assert!(!ended.stderr.contains("did not finish in time"), "{}", ended.stderr);
+    });
+}
+
+#[test]
+fn a_change_that_finishes_in_time_is_finished_first() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1), v4(2)]);
+        let agent = scene.confirmed(&scene.config("", &[v4(1), v4(2)]), 2);
+        scene.cloudflare.script(1, Entry::writes, Fault::Slow(Duration::from_secs(1)));
+        scene.lab.remove(&[v4(1)]);
+        until_written(&scene.cloudflare, 1);
+        agent.signal(Signal::TERM);
+        ended_well(&agent.wait_end(PATIENT));
+        assert_eq!(scene.in_service(), [v4(2).to_string()]);
+    });
+}
+
+#[test]
+fn sigterm_ends_it_while_the_first_reading_hangs() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1)]);
+        scene.cloudflare.script(usize::MAX, |_| true, Fault::Hang);
+        let agent = scene.start(&scene.config("", &[v4(1)]));
+        until(&scene.cloudflare, |log| !log.is_empty());
+        agent.signal(Signal::TERM);
+        let ended = agent.wait_end(BEFORE_A_REQUEST_GIVES_UP);
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    });
+}

@@ -1,0 +1,83 @@
+//! Dry-run: the same path, and not one writing request.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{QUICK, Scene, WWW, config, count, first, target, writes};
+use crate::agent::{Agent, Setup, Within};
+use crate::fake_cloudflare::Entry;
+use crate::lab::{Lab, run, v4};
+
+const SHIPPED: &str = include_str!("../../../goavail.toml");
+
+/// What README promises for the whole story.
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_dry_run_tells_what_it_would_do_and_writes_nothing() {
+    run(|| {
+        let addresses = [v4(1), v4(2)];
+        let scene = Scene::serving(&addresses);
+        scene.cloudflare.zone(|zone| _ = zone.seed("A", "api.example.com", &v4(1).to_string()));
+        let text = config(QUICK, &["www", "api"], &addresses, &scene.cloudflare);
+        let before = scene.cloudflare.zone(|zone| zone.records.clone());
+        for options in [&["monitor"][..], &["--no-dry-run", "--dry-run", "monitor"]] {
+            let mut agent = scene.setup(&text).args(options.iter().copied()).start();
+            first(&mut agent, &["watching", "dry_run=true"]);
+            first(&mut agent, &["target confirmed up", &target(v4(1))]);
+            scene.lab.remove(&[v4(1)]);
+            first(&mut agent, &["would withdraw", &target(v4(1)), WWW, "api.example.com"]);
+            scene.lab.add(&[v4(1)]);
+            first(&mut agent, &["would restore", &target(v4(1))]);
+            assert_eq!(count(&mut agent, &["withdrew"]) + count(&mut agent, &["restored"]), 0);
+        }
+        assert_eq!(writes(&scene.cloudflare), 0);
+        assert!(scene.cloudflare.count(Entry::lists) > 0, "it was read");
+        assert_eq!(scene.cloudflare.zone(|zone| zone.records.clone()), before);
+    });
+}
+
+/// The story of `goavail monitor --rehearse 127.0.0.2`, in its order.
+fn story(agent: &mut Agent) {
+    let second = target(IpAddr::from([127, 0, 0, 2]));
+    let started = agent.wait_for(|line| line.has(&["watching"]), HALF_A_MINUTE);
+    let acts = [
+        &["rehearsal: from now on its replies are ignored"][..],
+        &["target down", &second, "losses=3"],
+        &["would withdraw", &second, "www.example.com", "api.example.com"],
+        &["target up", &second, "replies=3"],
+        &["would restore", &second, "www.example.com", "api.example.com"],
+    ];
+    let mut last = started.at;
+    for words in acts {
+        last = agent.wait_for(|line| line.has(words), HALF_A_MINUTE).at;
+    }
+    super::nth(agent, 1, &["rehearsal: that was the whole story"]);
+    let took = last - started.at;
+    eprintln!("the rehearsal took {took:?}");
+    assert!(took < HALF_A_MINUTE, "{took:?}");
+    assert_eq!(count(agent, &["target down"]), 1, "nobody else");
+    assert_eq!(count(agent, &["isolated"]), 0);
+    assert_eq!(count(agent, &["ERROR"]), 0);
+}
+
+/// As a newcomer runs it: the shipped file, no credentials, no network but loopback; as root, and
+/// as an ordinary user of a desktop.
+#[test]
+fn the_shipped_file_rehearses_the_whole_story_within_half_a_minute() {
+    run(|| {
+        let lab = Lab::with_agents(2);
+        lab.unplug(0);
+        lab.unplug(1);
+        lab.agent(1).sysctl("net/ipv4/ping_group_range", "0 2147483647");
+        let start = |within| {
+            Setup::new(SHIPPED, within).args(["monitor", "--rehearse", "127.0.0.2"]).start()
+        };
+        let mut as_root = start(Within::Lab(lab.agent(0)));
+        let mut as_user = start(Within::Powerless(lab.agent(1)));
+        for agent in [&mut as_root, &mut as_user] {
+            story(agent);
+            first(agent, &["dry-run could not read the zone and plans from the configuration"]);
+        }
+    });
+}

@@ -1,0 +1,65 @@
+//! Which socket it asks with, and what it says if it may have none.
+
+use super::{PATIENT, Scene, WWW, first, nth, setup, writes};
+use crate::agent::Within;
+use crate::lab::{run, v4, v6};
+
+/// Everybody's group.
+const ALL: &str = "0 2147483647";
+
+#[test]
+fn without_any_privilege_one_line_names_three_ways_out() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1)]);
+        let text = scene.config("", &[v4(1)]);
+        let nobody = setup(&text, Within::Powerless(scene.lab.agent(0)));
+        let ended = nobody.args(["--no-dry-run", "monitor"]).start().wait_end(PATIENT);
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        let complaints: Vec<_> =
+            ended.stderr.lines().filter(|line| line.contains("ICMP socket")).collect();
+        assert_eq!(
+            complaints,
+            ["goavail: cannot open an ICMP socket; run as root, give the binary CAP_NET_RAW, or \
+              widen net.ipv4.ping_group_range: Operation not permitted (os error 1)"]
+        );
+        assert_eq!(ended.stdout, "");
+        assert_eq!(scene.cloudflare.log().len(), 0, "it says so before it asks anybody");
+    });
+}
+
+#[test]
+fn either_kind_of_socket_sees_death_and_return_of_either_family() {
+    run(|| {
+        for (kind, powerless) in [("raw", false), ("datagram", true)] {
+            let addresses = [v4(1), v6(1)];
+            let scene = Scene::serving(&addresses);
+            let place = scene.lab.agent(0);
+            place.sysctl("net/ipv4/ping_group_range", ALL);
+            let within = if powerless { Within::Powerless(place) } else { Within::Lab(place) };
+            let agent = setup(&scene.config("", &addresses), within);
+            let mut agent = agent.args(["monitor", "--no-dry-run"]).start();
+            first(&mut agent, &["watching", &format!("socket=\"{kind}\"")]);
+            nth(&mut agent, 2, &["target confirmed up"]);
+            scene.lab.remove(&addresses);
+            nth(&mut agent, 2, &["withdrew"]);
+            assert!(scene.cloudflare.zone(|zone| zone.records.is_empty()), "{kind}");
+            scene.lab.add(&addresses);
+            nth(&mut agent, 2, &["restored"]);
+            let both = scene.cloudflare.zone(|z| [z.contents("A", WWW), z.contents("AAAA", WWW)]);
+            assert_eq!(both, addresses.map(|address| vec![address.to_string()]), "{kind}");
+        }
+    });
+}
+
+#[test]
+fn an_icmp_error_about_the_target_is_a_loss() {
+    run(|| {
+        let scene = Scene::serving(&[v4(1), v6(1)]);
+        let mut agent = scene.confirmed(&scene.config("", &[v4(1), v6(1)]), 2);
+        scene.lab.remove(&[v4(1), v6(1)]);
+        scene.lab.refuse(&[v4(1), v6(1)]);
+        nth(&mut agent, 2, &["withdrew"]);
+        assert_eq!(super::count(&mut agent, &["outcome=Fault"]), 0);
+        assert!(writes(&scene.cloudflare) <= 2);
+    });
+}
