@@ -23,8 +23,6 @@ use crate::probe::Probe;
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;
 
-/// How many waiting inputs are taken at once.
-const BATCH: usize = 256;
 
 /// The agent's own clock.
 #[derive(Debug, Clone, Copy)]
@@ -100,10 +98,10 @@ pub struct Driver<P, E> {
 impl<P: Probe, E: Effects> Driver<P, E> {
     /// Runs until it is told to stop; then hands back what it was given.
     pub async fn run(mut self) -> Self {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         loop {
-            // What has come in is taken before time is told to have passed: an answer that waited
-            // in the queue while this process did not run must not be found missing.
+            // All that has come in is taken before time is told to have passed: an answer that
+            // waited in the queue while this process did not run must not be found missing.
             for input in batch.drain(..) {
                 if !self.take(input) {
                     return self;
@@ -116,7 +114,7 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     }
 
     async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
-        let inputs = self.inbox.recv_many(batch, BATCH);
+        let inputs = self.inbox.recv_many(batch, QUEUE);
         match self.engine.next_wake() {
             None => {
                 inputs.await;

@@ -4,6 +4,7 @@ mod agent;
 mod check;
 mod config;
 mod contract;
+mod driver;
 mod fake_cloudflare;
 mod lab;
 mod moto;
