@@ -23,7 +23,6 @@ use crate::probe::Probe;
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;
 
-
 /// The agent's own clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
