@@ -29,9 +29,6 @@ pub use journal::brief;
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;
 
-/// How many waiting inputs are taken at once.
-const BATCH: usize = 256;
-
 /// The agent's own clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -145,11 +142,11 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     /// Runs until it is told to stop; then hands back what it was given, and what failed if that is
     /// why.
     pub async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         let mut reading = Reading::default();
         loop {
-            // What has come in is taken before time is told to have passed: an answer that waited
-            // in the queue while this process did not run must not be found missing.
+            // All that has come in is taken before time is told to have passed: an answer that
+            // waited in the queue while this process did not run must not be found missing.
             for input in batch.drain(..) {
                 if let Some(ended) = self.take(input, &mut reading) {
                     return (self, ended);
@@ -164,7 +161,7 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
         let beat = self.clock.now() + BEAT;
         let wake = self.engine.next_wake().map_or(beat, |wake| wake.min(beat));
-        let inputs = self.inbox.recv_many(batch, BATCH);
+        let inputs = self.inbox.recv_many(batch, QUEUE);
         // Running out of time is no failure: it is what the engine asked for.
         let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
     }

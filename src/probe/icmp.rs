@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use socket2::Type;
+use socket2::{SockFilter, SockRef, Type};
 use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence, SurgeError};
 
 use crate::engine::event::{Answer, ProbeRequest};
@@ -92,6 +93,11 @@ fn open(family: ICMP) -> Result<Client, IcmpError> {
     let socket = client.get_socket();
     let buffer = widen(&socket);
     let kind = kind(&client);
+    if socket.get_type() == Type::RAW
+        && let Err(error) = listen_for_answers_only(&borrow(&socket), family)
+    {
+        tracing::debug!(family = name(family), %error, "cannot filter what an ICMP socket hears");
+    }
     tracing::debug!(family = name(family), kind, buffer, "opened an ICMP socket");
     Ok(client)
 }
@@ -111,13 +117,54 @@ fn name(family: ICMP) -> &'static str {
     }
 }
 
+fn borrow(socket: &surge_ping::AsyncSocket) -> BorrowedFd<'_> {
+    #[expect(unsafe_code, reason = "surge-ping lends its socket as a bare number only")]
+    // SAFETY: `socket` holds the descriptor open for as long as it is borrowed here.
+    unsafe {
+        BorrowedFd::borrow_raw(socket.get_native_sock())
+    }
+}
+
+/// Which ICMP messages end the wait for a reply: the reply itself, and what says that the request
+/// did not get there (unreachable, time exceeded, parameter problem).
+///
+/// Source: IANA's registries of ICMP and ICMPv6 types.
+fn answers(family: ICMP) -> [u8; 4] {
+    match family {
+        ICMP::V4 => [0, 3, 11, 12],
+        ICMP::V6 => [129, 1, 3, 4],
+    }
+}
+
+/// Keeps all other messages from a raw socket, own requests too. It matters most for a redirect: it
+/// quotes a request that was passed on and will be answered, and surge-ping would take it for the
+/// answer.
+fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
+    // Classic BPF, as in the kernel's Documentation/networking/filter.rst: load the type, jump to
+    // the last line if it is one of these, else drop.
+    const HEADER_LENGTH_TO_X: u16 = 0xb1;
+    const BYTE_AT_X: u16 = 0x50;
+    const BYTE_AT: u16 = 0x30;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let load = match family {
+        // With the IP header in front.
+        ICMP::V4 => [(HEADER_LENGTH_TO_X, 0), (BYTE_AT_X, 0)].as_slice(),
+        ICMP::V6 => &[(BYTE_AT, 0)],
+    };
+    let load = load.iter().map(|(code, k)| SockFilter::new(*code, 0, 0, *k));
+    let jumps = answers(family).into_iter().zip((1..=4).rev());
+    let jumps = jumps.map(|(kind, ahead)| SockFilter::new(JUMP_IF_EQUAL, ahead, 0, kind.into()));
+    let ends = [SockFilter::new(RETURN, 0, 0, 0), SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    let program: Vec<_> = load.chain(jumps).chain(ends).collect();
+    SockRef::from(socket).attach_filter(&program)
+}
+
 /// Makes room for replies: with `CAP_NET_ADMIN` as much as is wanted, else as much as
 /// `net.core.rmem_max` allows. Returns the bytes that the kernel granted.
 fn widen(socket: &surge_ping::AsyncSocket) -> usize {
     use rustix::net::sockopt;
-    #[expect(unsafe_code, reason = "surge-ping lends its socket as a bare number only")]
-    // SAFETY: `socket` holds the descriptor open for as long as this function runs.
-    let fd = unsafe { BorrowedFd::borrow_raw(socket.get_native_sock()) };
+    let fd = borrow(socket);
     if sockopt::set_socket_recv_buffer_size_force(fd, RECEIVE_BUFFER).is_err() {
         // What cannot be had is not missed by a few hundred targets.
         let _ = sockopt::set_socket_recv_buffer_size(fd, RECEIVE_BUFFER);
@@ -173,8 +220,7 @@ impl Icmp {
         // Sending may wait for room in the socket; that wait has an end too.
         let all = request.patience * 2;
         match tokio::time::timeout(all, pinger.ping(sequence, &PAYLOAD)).await {
-            Ok(Ok((packet, rtt))) if is_echo_reply(&packet) => Answer::Reply(rtt),
-            Ok(Ok((packet, _))) => Answer::Unreachable(describe(&packet)),
+            Ok(Ok((packet, rtt))) => understand(&packet, rtt),
             Ok(Err(SurgeError::Timeout { .. })) => Answer::Silence,
             Ok(Err(error)) => Answer::Fault(error.to_string()),
             Err(_) => Answer::Fault("the socket takes no more packets".into()),
@@ -188,17 +234,56 @@ impl Default for Icmp {
     }
 }
 
-fn is_echo_reply(packet: &IcmpPacket) -> bool {
-    match packet {
-        IcmpPacket::V4(packet) => packet.get_icmp_type().0 == 0,
-        IcmpPacket::V6(packet) => packet.get_icmpv6_type().0 == 129,
+/// What a message that quotes or answers a request says.
+fn understand(packet: &IcmpPacket, rtt: Duration) -> Answer {
+    let (family, kind, code) = match packet {
+        IcmpPacket::V4(packet) => (ICMP::V4, packet.get_icmp_type().0, packet.get_icmp_code().0),
+        IcmpPacket::V6(packet) => {
+            (ICMP::V6, packet.get_icmpv6_type().0, packet.get_icmpv6_code().0)
+        }
+    };
+    let said = format!("ICMP type {kind} code {code}");
+    match answers(family) {
+        [reply, ..] if kind == reply => Answer::Reply(rtt),
+        known if known.contains(&kind) => Answer::Unreachable(said),
+        // Where it could not be kept out: the reply may well have come after it.
+        _ => Answer::Fault(format!("{said} took the place of an answer")),
     }
 }
 
-fn describe(packet: &IcmpPacket) -> String {
-    let (kind, code) = match packet {
-        IcmpPacket::V4(packet) => (packet.get_icmp_type().0, packet.get_icmp_code().0),
-        IcmpPacket::V6(packet) => (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0),
-    };
-    format!("ICMP type {kind} code {code}")
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// An ICMP message as a raw socket gets it.
+    fn message(family: ICMP, kind: u8) -> Vec<u8> {
+        let options = if kind.is_multiple_of(2) { 4 } else { 0 };
+        let mut bytes = match family {
+            ICMP::V4 => vec![0; 20 + options],
+            ICMP::V6 => vec![],
+        };
+        if let Some(first) = bytes.first_mut() {
+            *first = if options == 0 { 0x45 } else { 0x46 };
+        }
+        bytes.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
+        bytes
+    }
+
+    /// A pair of datagram sockets goes through the same filter as a raw one.
+    #[test]
+    fn a_raw_socket_hears_answers_and_nothing_else() {
+        for (family, wanted) in [(ICMP::V4, [0, 3, 11, 12]), (ICMP::V6, [1, 3, 4, 129])] {
+            let (near, far) = UnixDatagram::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            listen_for_answers_only(&near, family).unwrap();
+            let heard = (0..=u8::MAX).filter(|kind| {
+                // What the filter drops is refused or lost, as the kernel pleases.
+                let _ = far.send(&message(family, *kind));
+                near.recv(&mut [0; 64]).is_ok()
+            });
+            assert_eq!(heard.collect::<Vec<_>>(), wanted, "{}", name(family));
+        }
+    }
 }

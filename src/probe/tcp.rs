@@ -1,7 +1,7 @@
 //! A connection that is opened and closed again, without a byte being sent.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -18,15 +18,18 @@ const MOST_CONNECTS: u64 = 4096;
 
 /// Connects to `address` at `port`; gives up after `patience`.
 ///
-/// Accepted is a reply. Refused, reset, timed out and "host unreachable" are about the target. What
-/// keeps this machine from asking at all is a fault: no route, no descriptor, no local port.
+/// Accepted is a reply. Refused, reset, timed out and what a router on the way calls unreachable are
+/// about the target. What keeps this machine from asking at all is a fault: no route, no
+/// descriptor, no local port.
 pub async fn connect(address: IpAddr, port: u16, patience: Duration) -> Answer {
     let began = now();
     let attempt = TcpStream::connect(SocketAddr::new(address, port));
     match tokio::time::timeout(patience, attempt).await {
         // Dropping the stream closes it in order.
         Ok(Ok(_stream)) => Answer::Reply(began.elapsed()),
-        Ok(Err(error)) if is_about_the_target(&error) => Answer::Unreachable(error.to_string()),
+        Ok(Err(error)) if is_about_the_target(&error) || is_from_afar(&error, address) => {
+            Answer::Unreachable(error.to_string())
+        }
         Ok(Err(error)) => Answer::Fault(error.to_string()),
         Err(_) => Answer::Silence,
     }
@@ -45,6 +48,18 @@ fn is_about_the_target(error: &io::Error) -> bool {
                 | Errno::TIMEDOUT
         )
     )
+}
+
+/// Whether "network unreachable" was said by a router on the way: this machine has a route.
+fn is_from_afar(error: &io::Error, address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Connecting a datagram socket sends nothing; it looks for a route, no more.
+    let has_route =
+        || UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 9))).is_ok();
+    error.raw_os_error() == Some(Errno::NETUNREACH.raw_os_error()) && has_route()
 }
 
 /// How many connects may be in flight at once, from the limit of open files, which is raised as far
@@ -70,8 +85,6 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -109,6 +122,14 @@ mod tests {
         for errno in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
             assert!(is_about_the_target(&error(errno)), "{errno:?}");
         }
+    }
+
+    #[test]
+    fn network_unreachable_is_about_the_target_where_there_is_a_route() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        let here = Ipv4Addr::LOCALHOST.into();
+        assert!(is_from_afar(&error(Errno::NETUNREACH), here));
+        assert!(!is_from_afar(&error(Errno::MFILE), here));
     }
 
     #[test]

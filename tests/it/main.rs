@@ -8,6 +8,7 @@ mod cluster_net;
 mod cluster_sender;
 mod config;
 mod contract;
+mod driver;
 mod e2e;
 mod fake_cloudflare;
 mod lab;
