@@ -7,6 +7,7 @@ use tracing::{debug, info, trace, warn};
 
 use crate::engine::event::{Act, DnsProblem, DnsProblemKind, Fact, Gone, Reason};
 use crate::engine::target::Health;
+use crate::engine::watch::Outcome;
 
 /// A health, as it is written everywhere.
 pub fn word(health: Health) -> &'static str {
@@ -31,7 +32,9 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
 /// Writes one fact to the log. `place` names the endpoint of a slot.
 pub fn write(fact: &Fact, dry_run: bool) {
     match fact {
-        Fact::Judged { slot, outcome, rtt } => trace!(slot, ?outcome, ?rtt, "probe judged"),
+        Fact::Judged { slot, outcome: Outcome::Reply, rtt } => trace!(slot, ?rtt, "probe answered"),
+        Fact::Judged { slot, outcome: Outcome::Loss, .. } => debug!(slot, "probe lost"),
+        Fact::Judged { slot, outcome: Outcome::Fault, .. } => debug!(slot, "probe in vain"),
         Fact::Late { endpoint, rtt } => {
             debug!(target = %endpoint, rtt = brief(*rtt), "reply came after the timeout and stays a loss");
         }

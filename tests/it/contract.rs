@@ -11,6 +11,7 @@ pub(crate) mod cases;
 mod cloudflare;
 pub(crate) mod faults;
 pub(crate) mod in_memory;
+mod met;
 pub(crate) mod property;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 use goavail::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
 use goavail::engine::plan::{Family, SetKey};
-use tokio::sync::oneshot;
+
+pub(crate) use met::Met;
 
 /// The zone that every harness serves.
 pub(crate) const ZONE: &str = "example.com";
@@ -85,22 +87,6 @@ pub(crate) enum Fault {
     CutBefore,
     /// The request is carried out, then the connection ends without an answer.
     CutAfter,
-}
-
-/// Tells when a fault has met its request.
-pub(crate) struct Met(oneshot::Receiver<()>);
-
-impl Met {
-    /// The two ends: whoever plays the fault sends, the case waits.
-    pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
-        let (sender, receiver) = oneshot::channel();
-        (sender, Self(receiver))
-    }
-
-    /// Waits until the request has arrived.
-    pub(crate) async fn wait(self) {
-        self.0.await.expect("the harness was dropped before the fault met its request");
-    }
 }
 
 /// One provider in front of a zone of its own that a case may disturb.

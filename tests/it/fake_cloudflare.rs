@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 mod api;
+#[cfg(test)]
 mod faithful;
 mod fault;
 mod log;

@@ -18,6 +18,7 @@
 mod namespace;
 mod ping;
 mod privilege;
+#[cfg(test)]
 mod proofs;
 
 use std::fmt::Write as _;

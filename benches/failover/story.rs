@@ -1,0 +1,117 @@
+//! What one agent did about one death, put together from packets, log lines and requests.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::agent::Line;
+use crate::fake_cloudflare::Entry;
+use crate::kit::capture::Seen;
+use crate::kit::configuration::PACE;
+use crate::lab::CutOff;
+
+/// All times count from the last reply that the address which was given up first can have sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Story {
+    /// The least that the settings allow.
+    pub(super) floor: Duration,
+    /// The health flipped, by the log's own time.
+    pub(super) flip: Duration,
+    /// The first writing request was with the provider.
+    pub(super) write: Duration,
+    /// It was answered.
+    pub(super) answered: Duration,
+    /// The last writing request was answered.
+    pub(super) all_out: Duration,
+    /// Requests from the cut to the flip: reading in advance.
+    pub(super) ahead: usize,
+    /// Requests from the flip to the first write, which is the last of them.
+    pub(super) verdict: usize,
+    /// Writing requests.
+    pub(super) writes: usize,
+}
+
+/// Everything that is known of one cut.
+pub(super) struct Witness<'a> {
+    pub(super) cut: CutOff,
+    /// Every echo request and reply in the world.
+    pub(super) seen: &'a [Seen],
+    /// What one agent asked its provider.
+    pub(super) log: &'a [Entry],
+    /// Its lines about flips.
+    pub(super) down: &'a [Line],
+}
+
+impl Witness<'_> {
+    /// The story of the agent at `agent` and the addresses that died.
+    pub(super) fn tell(&self, agent: IpAddr, doomed: &[IpAddr]) -> Story {
+        let since_cut = |at: Instant| at.checked_duration_since(self.cut.before);
+        let (first, flip) = self
+            .down
+            .iter()
+            .filter_map(flip)
+            .filter(|(_, at)| *at > self.began())
+            .min_by_key(|(_, at)| *at)
+            .expect("it flipped");
+        assert!(doomed.contains(&first), "{first} is alive");
+        let last = self.last_reply(agent, first);
+        let asked = |entry: &&Entry| since_cut(entry.arrived).is_some();
+        let (writes, reads): (Vec<_>, Vec<_>) =
+            self.log.iter().filter(asked).partition(|entry| entry.writes());
+        let write = writes.first().expect("it wrote");
+        // What is counted from just before the cut counts from the last reply instead.
+        let from_last = |at: Instant| {
+            since_cut(at).unwrap_or_default().saturating_sub(last.saturating_sub(self.began()))
+        };
+        let answered = |entry: &Entry| entry.answered.map_or(entry.arrived, |(at, _)| at);
+        let flip = flip.saturating_sub(last);
+        let ahead = reads.iter().filter(|entry| from_last(entry.arrived) < flip).count();
+        Story {
+            floor: self.floor(agent, first, last),
+            flip,
+            write: from_last(write.arrived),
+            answered: from_last(answered(write)),
+            all_out: writes
+                .iter()
+                .map(|entry| from_last(answered(entry)))
+                .max()
+                .unwrap_or_default(),
+            ahead,
+            verdict: reads.iter().filter(|entry| entry.arrived < write.arrived).count() - ahead + 1,
+            writes: writes.len(),
+        }
+    }
+
+    /// Just before the cut was ordered, since 1970.
+    fn began(&self) -> Duration {
+        let after = self.cut.after_wall.duration_since(UNIX_EPOCH).expect("after 1970");
+        after.saturating_sub(self.cut.after - self.cut.before)
+    }
+
+    /// The last moment at which the target can have replied: the order to cut it off, or a reply
+    /// that left while that was carried out.
+    fn last_reply(&self, agent: IpAddr, target: IpAddr) -> Duration {
+        let replies = self.about(agent, target).filter(|seen| seen.reply).map(|seen| seen.at);
+        replies.max().unwrap_or_default().max(self.began())
+    }
+
+    /// From the last reply to the next request, and from there two retries and the timeout.
+    fn floor(&self, agent: IpAddr, target: IpAddr, last: Duration) -> Duration {
+        let mut requests = self.about(agent, target).filter(|seen| !seen.reply && seen.at > last);
+        let next = requests.next().expect("it was probed").at;
+        let retries = f64::from(PACE.threshold - 1) * PACE.retry;
+        next.saturating_sub(last) + Duration::from_secs_f64(retries + PACE.timeout)
+    }
+
+    fn about(&self, agent: IpAddr, target: IpAddr) -> impl Iterator<Item = &Seen> {
+        self.seen
+            .iter()
+            .filter(move |seen| (agent, target) == (seen.agent.into(), seen.target.into()))
+    }
+}
+
+/// Who flipped, and when by the line's own time stamp.
+fn flip(line: &Line) -> Option<(IpAddr, Duration)> {
+    let at: SystemTime = humantime::parse_rfc3339(line.text.split(' ').next()?).ok()?;
+    let target = line.text.split_once(" target=")?.1.split(' ').next()?;
+    Some((target.parse().ok()?, at.duration_since(UNIX_EPOCH).ok()?))
+}

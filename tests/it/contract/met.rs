@@ -1,0 +1,19 @@
+//! The moment at which a scripted fault meets its request.
+
+use tokio::sync::oneshot;
+
+/// Tells when a fault has met its request.
+pub(crate) struct Met(oneshot::Receiver<()>);
+
+impl Met {
+    /// The two ends: whoever plays the fault sends, the case waits.
+    pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Waits until the request has arrived.
+    pub(crate) async fn wait(self) {
+        self.0.await.expect("the harness was dropped before the fault met its request");
+    }
+}
