@@ -6,9 +6,11 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
 };
 
-/// What an agent may need as long as it lives: raw sockets, a port below 1024 after a reload, and,
-/// as root, configuration, secrets and a state file that belong to somebody else.
+/// What an agent may need as long as it lives: raw sockets and the large receive buffer that a
+/// reload may open anew, a port below 1024, and, as root, configuration, secrets and a state file
+/// that belong to somebody else.
 const KEPT: CapabilitySet = CapabilitySet::NET_RAW
+    .union(CapabilitySet::NET_ADMIN)
     .union(CapabilitySet::NET_BIND_SERVICE)
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use goavail::config::{Asked, Provider};
-use goavail::driver::Input;
+use goavail::driver::{Input, Loaded};
 use goavail::engine::event::{Answer, Event, Fact, Settings};
 use goavail::engine::plan::Wish;
 use goavail::engine::target::Health;
@@ -22,7 +22,7 @@ use stage::{Stage, Way, ip, ms, settings};
 fn loaded() -> Input {
     let asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
     let config = goavail::config::parse("", Path::new("goavail.toml"), &asked, &|_| None);
-    Input::Loaded(Box::new(config))
+    Input::Loaded(Box::new(Loaded { config, provider: Ok(None) }))
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,13 +6,16 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use goavail::config::{Config, ConfigErrors};
-use goavail::driver::{Clock, Driver, Effects, Input, QUEUE};
-use goavail::engine::event::{Answer, Drain, DrainRefusal, Fact, Order, ProbeRequest, Settings};
+use goavail::cluster::ClusterEvent;
+use goavail::driver::{Clock, Driver, Effects, Input, Loaded, QUEUE};
+use goavail::engine::event::{
+    Answer, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
+};
 use goavail::engine::target::{Health, Thresholds};
 use goavail::engine::watch::Pace;
 use goavail::engine::{Engine, Moment};
 use goavail::probe::Probe;
+use goavail::status::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -122,7 +125,15 @@ impl Effects for Recorder {
         self.book.lock().unwrap().reloads += 1;
     }
 
-    fn take_over(&mut self, _: Result<Config, ConfigErrors>) -> Option<Settings> {
+    fn observed(&mut self, _: &Engine) {}
+
+    fn heard(&mut self, _: &ClusterEvent, _: Moment) {}
+
+    fn ordered(&mut self, _: Command) -> Event {
+        unreachable!("nobody orders anything on this stage")
+    }
+
+    fn take_over(&mut self, _: Loaded) -> Option<Settings> {
         self.book.lock().unwrap().next.take()
     }
 
@@ -166,7 +177,7 @@ impl Stage {
         let engine = Engine::new(self.settings, BTreeMap::new(), clock.now());
         let (probe, sender) = (Arc::clone(&self.script), outbox.clone());
         let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-        let driver = tokio::spawn(async move { (driver.run().await.engine, clock.now()) });
+        let driver = tokio::spawn(async move { (driver.run().await.0.engine, clock.now()) });
         Run { driver, sender, book, clock, told }
     }
 }
