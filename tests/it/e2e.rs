@@ -2,7 +2,7 @@
 //! Cloudflare on that namespace's loopback. Belongs here: what an operator would see, told of the
 //! binary from outside; what one part does by itself is tested beside that part.
 //!
-//! Nothing here asserts how fast something is, but that it happens, and what does not.
+//! Nothing here asserts how fast a failover is, but that it happens, and what does not.
 //!
 //! # What went wrong in the Go agent, and what would catch it here
 //!
