@@ -30,6 +30,8 @@ pub(super) enum Input {
         votes: BTreeMap<IpAddr, bool>,
     },
     Worker(Heard),
+    /// SIGHUP, and what the file says.
+    Reload(Box<Settings>),
 }
 
 /// What one agent was told by another, kept apart from the engine so that it can be held to it.

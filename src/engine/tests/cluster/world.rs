@@ -209,6 +209,7 @@ impl World {
                 let doing = self.agents[agent].worker.heard(self.now, heard, &mut self.chance);
                 self.work(agent, doing);
             }
+            Input::Reload(settings) => self.reload(agent, *settings),
         }
     }
 
@@ -349,8 +350,12 @@ impl World {
 
     /// Takes other settings (SIGHUP).
     pub(super) fn reload(&mut self, agent: usize, settings: Settings) {
-        if !self.agents[agent].runs() {
+        if self.agents[agent].engine.is_none() {
             self.agents[agent].settings = settings;
+            return;
+        }
+        if let Some(waiting) = &mut self.agents[agent].frozen {
+            waiting.push(Input::Reload(Box::new(settings)));
             return;
         }
         self.agents[agent].note_settings(settings.clone());
