@@ -51,9 +51,6 @@ pub type Moment = Duration;
 /// The least lateness that counts as a stall of this process, see [`Fact::Stalled`].
 const LEAST_STALL: Duration = Duration::from_millis(25);
 
-/// After a stall as long as this what the peers said before is forgotten; they say it again.
-const FORGET_AFTER: Duration = Duration::from_secs(5);
-
 /// Stalls are told no more often than this.
 const TELL_STALLS_EVERY: Duration = Duration::from_secs(10);
 
@@ -80,6 +77,10 @@ pub struct Engine {
     isolated_since: Option<Moment>,
     /// When a stall of this process was last told.
     told_stall: Option<Moment>,
+    /// When it was last told that time has passed.
+    ticked: Moment,
+    /// Until then what peers are heard to say may be what they said while this process stood still.
+    deaf_until: Moment,
     /// The zone when it was last read.
     observed: Observed,
     /// When the zone was last asked for in advance.
@@ -184,6 +185,8 @@ impl Engine {
             suspects: 0,
             isolated_since: None,
             told_stall: None,
+            ticked: now,
+            deaf_until: Moment::ZERO,
             observed: Observed::new(),
             prepared: None,
             ordered: BTreeMap::new(),
@@ -228,10 +231,12 @@ impl Engine {
     /// Takes an event in; says what is to be done.
     ///
     /// What is due by time is looked at on [`Event::Tick`] only: answers that came in before it are
-    /// to be told first.
+    /// to be told first. A tick is to be told at least once a second: without one for a while, this
+    /// process counts as having stood still.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
         self.now = now;
+        self.forget_if_stood_still();
         match event {
             Event::Tick => self.keep_agenda(now, &mut out),
             Event::Answered { slot, seq, answer } => {
@@ -254,9 +259,7 @@ impl Engine {
         let stall = (self.settings.pace.timeout / 4).max(LEAST_STALL);
         let late = self.agenda.next().map(|due| now.saturating_sub(due)).unwrap_or_default();
         let deaf = late > stall;
-        if late > FORGET_AFTER {
-            self.ballots.forget();
-        }
+        self.ticked = now;
         if deaf && self.told_stall.is_none_or(|told| now >= told + TELL_STALLS_EVERY) {
             self.told_stall = Some(now);
             out.push(Action::Tell(Fact::Stalled { lasted: late }));

@@ -10,7 +10,23 @@ use super::service::Ruling;
 use super::target::Health;
 use super::{Engine, Target};
 
+/// Without a tick for longer than this, this process stood still, and what the peers said before is
+/// forgotten; they say it again.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
+
+/// How long after that what was said meanwhile may still be waiting in the queue.
+const SETTLING: Duration = Duration::from_secs(1);
+
 impl Engine {
+    /// Whatever the event: what is in the queue is told before the tick, and the first of it must
+    /// not be acted on with votes that are young by this agent's clock only.
+    pub(super) fn forget_if_stood_still(&mut self) {
+        if self.now > self.ticked + FORGET_AFTER {
+            self.ballots.forget();
+            self.deaf_until = self.now + SETTLING;
+        }
+    }
+
     /// Counts the votes of the peers that the settings name.
     pub(super) fn enroll_peers(&mut self) {
         let targets: BTreeSet<IpAddr> = self.targets.keys().copied().collect();
@@ -29,6 +45,9 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
+        if self.now < self.deaf_until && !self.ballots.is_go(peer) {
+            return;
+        }
         let news = self.ballots.record(self.now, peer, target, up);
         if news || self.target(slot).is_some_and(|target| !target.settled) {
             self.review(slot, self.now, out);

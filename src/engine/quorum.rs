@@ -147,6 +147,11 @@ impl Ballots {
         self.voters.get(&peer).is_some_and(|voter| voter.alive)
     }
 
+    /// Whether `peer` is a Go agent, who says nothing twice.
+    pub fn is_go(&self, peer: SocketAddr) -> bool {
+        self.voters.get(&peer).is_some_and(|voter| voter.go)
+    }
+
     /// How many peers are alive.
     pub fn alive(&self) -> usize {
         self.voters.values().filter(|voter| voter.alive).count()

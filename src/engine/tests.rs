@@ -1,5 +1,6 @@
 //! Scenarios in virtual time: one engine, a world that answers or not, a zone.
 
+mod cluster;
 mod guards;
 mod healing;
 mod isolation;

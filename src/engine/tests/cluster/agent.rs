@@ -1,0 +1,187 @@
+//! One agent: a process that runs, is dead, or stands still.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::worker::{Heard, Worker};
+use crate::engine::event::{Event, Fact, Order, Settings};
+use crate::engine::plan::Wish;
+use crate::engine::quorum::VOTE_TTL;
+use crate::engine::{Engine, Moment, TargetView};
+
+/// How far a vote may be older than its term when it is acted on: it was on its way for a while,
+/// and this process may have been slow for a while.
+const SLACK: Duration = Duration::from_secs(7);
+
+/// The vote address of the agent with this number.
+pub(super) fn address(number: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap()], 8081))
+}
+
+/// What comes in at a process.
+#[derive(Debug)]
+pub(super) enum Input {
+    Event(Event),
+    /// The votes of another agent, as they were when it sent them.
+    Votes {
+        from: usize,
+        said: Moment,
+        votes: BTreeMap<IpAddr, bool>,
+    },
+    Worker(Heard),
+    /// SIGHUP, and what the file says.
+    Reload(Box<Settings>),
+}
+
+/// What one agent was told by another, kept apart from the engine so that it can be held to it.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    up: bool,
+    said: Moment,
+    heard: Moment,
+}
+
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) address: SocketAddr,
+    pub(super) settings: Settings,
+    /// None while it is dead.
+    pub(super) engine: Option<Engine>,
+    /// Grows with each start: what was on its way to the process before is not for this one.
+    pub(super) life: u32,
+    /// While it stands still: what it has not taken in.
+    pub(super) frozen: Option<Vec<Input>>,
+    /// When it was started, or went on after standing still.
+    pub(super) began: Moment,
+    pub(super) ticked: Moment,
+    pub(super) worker: Worker,
+    /// What it tells the others.
+    pub(super) votes: BTreeMap<IpAddr, bool>,
+    pub(super) facts: Vec<(Moment, Fact)>,
+    pub(super) orders: Vec<(Moment, Order)>,
+    /// What it wished for last and was not told to be so.
+    pub(super) standing: BTreeMap<IpAddr, Wish>,
+    words: BTreeMap<(SocketAddr, IpAddr), Word>,
+    alive: BTreeMap<SocketAddr, bool>,
+}
+
+impl Agent {
+    pub(super) fn new(number: usize, settings: Settings) -> Self {
+        Self {
+            address: address(number),
+            settings,
+            engine: None,
+            life: 0,
+            frozen: None,
+            began: Moment::ZERO,
+            ticked: Moment::ZERO,
+            worker: Worker::default(),
+            votes: BTreeMap::new(),
+            facts: vec![],
+            orders: vec![],
+            standing: BTreeMap::new(),
+            words: BTreeMap::new(),
+            alive: BTreeMap::new(),
+        }
+    }
+
+    /// A new process, which knows nothing.
+    pub(super) fn start(&mut self, now: Moment) {
+        self.die();
+        self.life += 1;
+        (self.began, self.ticked) = (now, now);
+        self.engine = Some(Engine::new(self.settings.clone(), BTreeMap::new(), now));
+    }
+
+    pub(super) fn die(&mut self) {
+        self.engine = None;
+        self.frozen = None;
+        self.worker = Worker::default();
+        self.votes.clear();
+        self.standing.clear();
+        self.words.clear();
+        self.alive.clear();
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.engine.is_some() && self.frozen.is_none()
+    }
+
+    /// When it does something by itself: the driver's loop turns once a second at least.
+    pub(super) fn next_wake(&self) -> Option<Moment> {
+        let engine = self.engine.as_ref().filter(|_| self.frozen.is_none())?;
+        let beat = self.ticked + Duration::from_secs(1);
+        Some(engine.next_wake().map_or(beat, |wake| wake.min(beat)))
+    }
+
+    pub(super) fn view(&self, target: IpAddr) -> Option<TargetView> {
+        self.engine.as_ref()?.target_view(target)
+    }
+
+    pub(super) fn needed(&self) -> usize {
+        self.settings.cluster.as_ref().map_or(0, |cluster| cluster.min_peers_agree)
+    }
+
+    pub(super) fn has_peer(&self, peer: SocketAddr) -> bool {
+        self.settings.cluster.as_ref().is_some_and(|cluster| cluster.peers.contains(&peer))
+    }
+
+    /// Takes down what it is told.
+    pub(super) fn note_peer(&mut self, peer: SocketAddr, alive: bool) {
+        self.alive.insert(peer, alive);
+        if !alive {
+            self.words.retain(|(of, _), _| *of != peer);
+        }
+    }
+
+    pub(super) fn note_vote(
+        &mut self,
+        peer: SocketAddr,
+        target: IpAddr,
+        word: (bool, Moment, Moment),
+    ) {
+        let (up, said, heard) = word;
+        self.words.insert((peer, target), Word { up, said, heard });
+    }
+
+    pub(super) fn note_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        let peers = self.settings.cluster.as_ref().map(|cluster| cluster.peers.clone());
+        let peers = peers.unwrap_or_default();
+        let targets = &self.settings.targets;
+        self.words.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
+        self.alive.retain(|peer, _| peers.contains(peer));
+    }
+
+    fn counts(&self, target: IpAddr, up: bool) -> impl Iterator<Item = &Word> {
+        self.words.iter().filter_map(move |((peer, of), word)| {
+            let alive = self.alive.get(peer).copied().unwrap_or_default();
+            (*of == target && word.up == up && alive && self.has_peer(*peer)).then_some(word)
+        })
+    }
+
+    /// What is wrong with acting in this direction now; nothing if it is as it should be.
+    pub(super) fn objection(&self, target: IpAddr, up: bool, now: Moment) -> Option<String> {
+        let Some(view) = self.view(target) else { return Some("it is no target".into()) };
+        if (view.health == crate::engine::target::Health::Down) == up {
+            return Some(format!("this agent itself sees it {:?}", view.health));
+        }
+        let needed = self.needed();
+        let agree =
+            self.counts(target, up).filter(|word| now < word.said + VOTE_TTL + SLACK).count();
+        if agree < needed {
+            return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
+        }
+        // A vote heard just after standing still may have been forgotten, and rightly.
+        let surely = |word: &&Word| {
+            now + Duration::from_secs(1) < word.heard + VOTE_TTL
+                && word.heard > self.began + Duration::from_secs(2)
+        };
+        let contrary = self.counts(target, !up).filter(surely).count();
+        if needed > 0 && contrary > needed {
+            return Some(format!("{contrary} fresh votes to the contrary, {needed} needed"));
+        }
+        None
+    }
+}

@@ -1,0 +1,110 @@
+//! What must hold whatever happens.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::world::World;
+use crate::engine::event::Order;
+use crate::engine::plan::Wish;
+use crate::engine::target::Health;
+
+/// For so long after an agent changed its mind votes of before may still count somewhere: a vote's
+/// term, and the time that it was on its way.
+const MINDS_DIFFER_FOR: Duration = Duration::from_secs(40);
+
+impl World {
+    pub(super) fn breaks(&mut self, claim: String) {
+        self.note(|| format!("BROKEN: {claim}"));
+        self.broken.push(format!("at {:.3} s: {claim}", self.now.as_secs_f64()));
+    }
+
+    /// An order rests on what its agent sees and was told; and no two stand against each other.
+    pub(super) fn check_order(&mut self, agent: usize, order: &Order) {
+        for (address, wish) in &order.wishes {
+            let up = *wish == Wish::Serve;
+            if let Some(why) = self.agents[agent].objection(*address, up, self.now) {
+                self.breaks(format!("{agent} orders {wish:?} {address}, but {why}"));
+            }
+            self.check_opposite(agent, *address, up);
+        }
+    }
+
+    fn check_opposite(&mut self, agent: usize, address: IpAddr, up: bool) {
+        let agents = self.agents.len();
+        let needed = self.agents.iter().map(|agent| agent.needed()).min().unwrap_or_default();
+        let settled = self.now > self.mind_changed + MINDS_DIFFER_FOR;
+        if 2 * (needed + 1) <= agents || !settled {
+            return;
+        }
+        let opposite = if up { Wish::Withdraw } else { Wish::Serve };
+        for other in (0..agents).filter(|other| *other != agent) {
+            let other_one = &self.agents[other];
+            if other_one.runs() && other_one.standing.get(&address) == Some(&opposite) {
+                self.breaks(format!("{agent} and {other} want both directions of {address}"));
+            }
+        }
+    }
+
+    /// A request to change something leaves: what it rests on must hold at that moment.
+    pub(super) fn check_write(&mut self, agent: usize, create: &[IpAddr], delete: &[IpAddr]) {
+        for address in delete {
+            if self.wish(agent, *address) != Some(Wish::Withdraw) {
+                self.breaks(format!(
+                    "{agent} withdraws {address} on an order that was called back"
+                ));
+            }
+            if let Some(why) = self.agents[agent].objection(*address, false, self.now) {
+                self.breaks(format!("{agent} withdraws {address}, but {why}"));
+            }
+        }
+        // What comes back for the floor's sake asks nobody.
+        for address in create {
+            if self.wish(agent, *address) != Some(Wish::Serve) {
+                continue;
+            }
+            if let Some(why) = self.agents[agent].objection(*address, true, self.now) {
+                self.breaks(format!("{agent} restores {address}, but {why}"));
+            }
+        }
+    }
+
+    /// Whatever is not done although its health asks for it has a reason, in every status.
+    pub(super) fn check_reasons(&mut self) {
+        let mut silent = vec![];
+        for (number, agent) in self.agents.iter().enumerate().filter(|(_, agent)| agent.runs()) {
+            for view in agent.engine.iter().flat_map(|engine| engine.targets()) {
+                let asks = match view.health {
+                    Health::AssumedUp => view.in_service,
+                    Health::Up => true,
+                    Health::Down => false,
+                };
+                if asks != view.in_service && view.reason.is_none() {
+                    silent.push(format!("{number} does not say why nothing is done: {view:?}"));
+                }
+            }
+        }
+        silent.into_iter().for_each(|claim| self.breaks(claim));
+    }
+
+    /// Which targets are not where they belong, now that nothing is cut: dead ones out unless the
+    /// floor holds them, living ones in.
+    pub(super) fn wrong(&self) -> Vec<String> {
+        let floor = self.agents.iter().map(|agent| agent.settings.floor).max().unwrap_or_default();
+        let targets = self.agents.iter().flat_map(|agent| agent.settings.targets.iter().copied());
+        let targets: std::collections::BTreeSet<IpAddr> = targets.collect();
+        let mut wrong = vec![];
+        for target in &targets {
+            match (self.net.dead.contains(target), self.zone.holds(*target)) {
+                (true, true) if self.zone.len() > floor => {
+                    wrong.push(format!("{target} is dead and in"))
+                }
+                (false, false) => wrong.push(format!("{target} lives and is out")),
+                _ => {}
+            }
+        }
+        if self.zone.len() < floor.min(targets.len()) {
+            wrong.push(format!("{} left, the floor is {floor}", self.zone.len()));
+        }
+        wrong
+    }
+}

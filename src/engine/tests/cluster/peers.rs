@@ -1,0 +1,177 @@
+//! What agents tell each other, and whom each believes to be alive.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::agent::{Input, address};
+use super::world::{Happening, World};
+use crate::engine::Moment;
+use crate::engine::event::Event;
+use crate::engine::tests::world::ms;
+
+/// How long after it was taken a vote is said again.
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// One agent's courier to one peer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Courier {
+    /// The turn that counts.
+    pub(super) token: u64,
+    failures: u32,
+    /// Votes do not overtake each other.
+    newest: Moment,
+}
+
+/// Whether one agent believes another to be alive.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sight {
+    /// What its engine was told.
+    told: bool,
+    /// What gossip found out last.
+    found: bool,
+    token: u64,
+}
+
+impl World {
+    pub(super) fn announce(&mut self, agent: usize, votes: BTreeMap<IpAddr, bool>) {
+        if self.agents[agent].votes == votes {
+            return;
+        }
+        self.note(|| format!("{agent}: votes {votes:?}"));
+        self.mind_changed = self.now;
+        self.agents[agent].votes = votes;
+        for to in 0..self.agents.len() {
+            if self.couriers[agent][to].failures == 0 {
+                self.post(agent, to);
+            }
+        }
+    }
+
+    /// Tells every peer everything now.
+    pub(super) fn post_all(&mut self, agent: usize) {
+        for to in 0..self.agents.len() {
+            self.post(agent, to);
+        }
+    }
+
+    /// Tells one peer all votes; they are said again later, sooner if they were not taken.
+    pub(super) fn post(&mut self, from: usize, to: usize) {
+        let sender = &self.agents[from];
+        if !sender.runs() || !sender.has_peer(address(to)) {
+            return;
+        }
+        let votes = sender.votes.clone();
+        let lost = self.chance.percent(self.net.loss);
+        let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
+        let answered = arrives && self.net.reaches(to, from) && self.agents[to].frozen.is_none();
+        let slow = self.chance.percent(3);
+        let delay = self.chance.between(1, if slow { 1_500 } else { 60 });
+        let jitter = self.chance.between(500, 1_500);
+        self.count += 1;
+        let (token, said) = (self.count, self.now);
+        let courier = &mut self.couriers[from][to];
+        courier.token = token;
+        courier.failures = if answered { 0 } else { courier.failures + 1 };
+        let backoff = jitter.saturating_mul(1 << (courier.failures.min(5)) >> 1);
+        let again = if answered { REPEAT } else { backoff.min(REPEAT) };
+        courier.newest = courier.newest.max(said + delay);
+        let at = courier.newest;
+        if arrives && !votes.is_empty() {
+            self.send_in(at, to, Input::Votes { from, said, votes });
+        }
+        self.later(said + again, Happening::Post { from, to, token });
+    }
+
+    /// Who can be reached has changed: gossip will find out. A death is believed late, a return soon.
+    pub(super) fn look_around(&mut self) {
+        for agent in 0..self.agents.len() {
+            for peer in 0..self.agents.len() {
+                if !self.agents[agent].has_peer(address(peer)) {
+                    self.sights[agent][peer] = Sight::default();
+                    continue;
+                }
+                let reached = self.gossips(agent, peer);
+                if !self.agents[agent].runs() || self.sights[agent][peer].found == reached {
+                    continue;
+                }
+                let after = if reached {
+                    self.chance.between(100, 3_000)
+                } else {
+                    self.chance.between(12_000, 17_000)
+                };
+                self.count += 1;
+                let (at, token) = (self.now + after, self.count);
+                self.sights[agent][peer] =
+                    Sight { found: reached, token, ..self.sights[agent][peer] };
+                self.later(at, Happening::Gossip { agent, peer, token });
+            }
+        }
+    }
+
+    /// Whether gossip gets from one to the other and back, over a third one if need be.
+    fn gossips(&self, one: usize, other: usize) -> bool {
+        let runs = |agent: usize| self.agents[agent].runs();
+        let direct = |a, b| runs(a) && runs(b) && self.net.both_ways(a, b);
+        let others = 0..self.agents.len();
+        direct(one, other) || others.into_iter().any(|via| direct(one, via) && direct(via, other))
+    }
+
+    /// Gossip has made up its mind about a peer.
+    pub(super) fn gossip(&mut self, agent: usize, peer: usize, token: u64) {
+        let Sight { told, found, token: newest } = self.sights[agent][peer];
+        if token != newest || told == found || !self.agents[agent].runs() {
+            return;
+        }
+        self.sights[agent][peer].told = found;
+        self.tell(agent, Event::Peer { peer: address(peer), alive: found, go: false });
+        if found {
+            self.post(agent, peer);
+        }
+    }
+
+    /// An agent starts: it has seen nobody, and those that did not miss it learn that it is new.
+    pub(super) fn start(&mut self, agent: usize) {
+        self.note(|| format!("{agent}: starts"));
+        let now = self.now;
+        self.agents[agent].start(now);
+        self.mind_changed = now;
+        for other in 0..self.agents.len() {
+            self.count += 1;
+            self.couriers[agent][other] = Courier { token: self.count, ..Courier::default() };
+            self.sights[agent][other] = Sight::default();
+            self.count += 1;
+            let (from, to, token) = (other, agent, self.count);
+            self.couriers[from][to].token = token;
+            let after = self.chance.between(500, 2_000);
+            self.later(now + after, Happening::Post { from, to, token });
+        }
+        self.look_around();
+    }
+
+    pub(super) fn kill(&mut self, agent: usize) {
+        self.note(|| format!("{agent}: dies"));
+        self.agents[agent].die();
+        self.look_around();
+    }
+
+    /// Cuts or opens a link, one way.
+    pub(super) fn link(&mut self, from: usize, to: usize, open: bool) {
+        if open {
+            self.net.cut.remove(&(from, to));
+        } else {
+            self.net.cut.insert((from, to));
+        }
+        self.look_around();
+    }
+
+    pub(super) fn cut_both(&mut self, one: usize, other: usize) {
+        self.link(one, other, false);
+        self.link(other, one, false);
+    }
+
+    /// A whole quiet while: long enough that everybody has confirmed everything and all is said.
+    pub(super) fn settle_down(&mut self) {
+        self.run_for(ms(30_000));
+    }
+}

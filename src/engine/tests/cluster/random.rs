@@ -1,0 +1,81 @@
+//! Thousands of random schedules. One that breaks a claim is printed with its seed and its story;
+//! `GOAVAIL_SEED=<seed>` plays it alone, `GOAVAIL_SCHEDULES=<number>` plays more or fewer.
+
+use super::schedule::Schedule;
+use super::world::World;
+use crate::engine::tests::world::ms;
+
+/// How many schedules each of the tests plays.
+const SCHEDULES: u64 = 700;
+
+/// How long after everything is well again DNS may take to be right: votes have aged, deaths are
+/// believed, the longest wait for the provider and for the floor are over.
+const PATIENCE: u64 = 240_000;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Says which seed it was if an engine panics.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("play it again with GOAVAIL_SEED={}", self.0);
+        }
+    }
+}
+
+fn play(schedule: &Schedule, told: bool) -> World {
+    let mut world = schedule.world();
+    world.story = told.then(Vec::new);
+    for (at, step) in &schedule.steps {
+        world.run_until(*at);
+        world.check_reasons();
+        schedule.take(step, &mut world);
+    }
+    world.run_until(schedule.healed);
+    schedule.heal(&mut world);
+    let living = world.agents.iter().filter(|agent| agent.engine.is_some()).count();
+    let end = schedule.healed + ms(PATIENCE);
+    let mut calm = 0;
+    while world.now < end && calm < 3 {
+        world.run_for(ms(5_000));
+        world.check_reasons();
+        calm = if world.wrong().is_empty() { calm + 1 } else { 0 };
+    }
+    if living > schedule.needed {
+        let wrong = world.wrong();
+        wrong.into_iter().for_each(|wrong| world.breaks(wrong));
+    }
+    world
+}
+
+/// Plays every `of`th seed from `first` on.
+fn play_all(first: u64, of: u64) {
+    if let Some(seed) = variable("GOAVAIL_SEED") {
+        return play_one(seed);
+    }
+    let schedules = variable("GOAVAIL_SCHEDULES").unwrap_or(SCHEDULES);
+    for number in 0..schedules {
+        play_one(number * of + first);
+    }
+}
+
+fn play_one(seed: u64) {
+    let schedule = Schedule::of(seed);
+    let mark = Seed(seed);
+    let told = variable("GOAVAIL_SEED").is_some();
+    let world = play(&schedule, told);
+    if told || !world.broken.is_empty() {
+        let story = play(&schedule, true).story.unwrap_or_default().join("\n");
+        eprintln!("{schedule}\n{story}");
+    }
+    assert!(world.broken.is_empty(), "seed {}: {:#?}", mark.0, world.broken);
+}
+
+#[test]
+fn whatever_happens_dns_ends_up_right_and_nothing_is_done_without_its_quorum() {
+    play_all(0, 4);
+}

@@ -1,0 +1,228 @@
+//! Random schedules: what is set up, what goes wrong and when, all from one seed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroU32;
+
+use super::agent::address;
+use super::chance::Chance;
+use super::world::{World, member};
+use super::zone::Kind;
+use crate::engine::Moment;
+use crate::engine::event::Settings;
+use crate::engine::target::Thresholds;
+use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::watch::Pace;
+
+/// What can go wrong, or right again. Agents and targets by number.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Dies(u8),
+    Lives(u8),
+    /// An agent's way to a target.
+    Unseen(usize, u8),
+    Seen(usize, u8),
+    /// One way between two agents.
+    Cut(usize, usize),
+    Open(usize, usize),
+    /// Agents below this number and the others do not reach each other.
+    Halves(usize),
+    /// An agent's way to the provider.
+    Barred(usize),
+    Unbarred(usize),
+    ProviderDown,
+    ProviderUp,
+    Kill(usize),
+    Start(usize),
+    /// A process stands still for so many seconds.
+    Freeze(usize, u64),
+    /// SIGHUP: how many peers must agree, which peer and which target are left out.
+    Reload {
+        agent: usize,
+        needed: usize,
+        without: Option<usize>,
+        unwatched: Option<u8>,
+    },
+}
+
+/// One schedule.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    pub(super) seed: u64,
+    pub(super) agents: usize,
+    pub(super) targets: u8,
+    pub(super) needed: usize,
+    pub(super) floor: usize,
+    pub(super) kind: Kind,
+    pub(super) loss: usize,
+    pub(super) lost_answers: usize,
+    pub(super) steps: Vec<(Moment, Step)>,
+    /// When everything is well again.
+    pub(super) healed: Moment,
+    /// Agents that are dead then and stay so.
+    pub(super) gone: BTreeSet<usize>,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "seed {}: {} agents, {} peers must agree, {} targets, floor {}, {:?}, {} % of votes and \
+             {} % of answers lost",
+            self.seed,
+            self.agents,
+            self.needed,
+            self.targets,
+            self.floor,
+            self.kind,
+            self.loss,
+            self.lost_answers,
+        )?;
+        for (at, step) in &self.steps {
+            writeln!(out, "{:9.3}  {step:?}", at.as_secs_f64())?;
+        }
+        write!(out, "{:9.3}  healed, but for {:?}", self.healed.as_secs_f64(), self.gone)
+    }
+}
+
+/// A calm pace, so that a schedule is cheap: what is tried here is not the probing.
+pub(super) fn calm(targets: u8, floor: usize) -> Settings {
+    let two = NonZeroU32::new(2).unwrap();
+    let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
+    let targets: Vec<u8> = (1..=targets).collect();
+    let thresholds = Thresholds { failure: two, recovery: two };
+    Settings { thresholds, pace, floor, ..settings(&targets) }
+}
+
+impl Schedule {
+    /// The schedule that this seed stands for.
+    pub(super) fn of(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let agents = chance.pick(&[2, 3, 3, 3, 4, 5]);
+        let mut schedule = Self {
+            seed,
+            agents,
+            targets: chance.pick(&[1, 2, 2, 3]),
+            needed: chance.below(agents.min(4)),
+            floor: chance.pick(&[0, 0, 1, 1, 2]),
+            kind: chance.pick(&[Kind::ByRecord, Kind::WholeSet]),
+            loss: chance.pick(&[0, 0, 10, 40]),
+            lost_answers: chance.pick(&[0, 0, 20]),
+            steps: vec![],
+            healed: ms(25_000) + chance.between(20_000, 70_000),
+            gone: BTreeSet::new(),
+        };
+        let window = u64::try_from(schedule.healed.as_millis()).unwrap();
+        for _ in 0..1 + chance.below(9) {
+            let at = chance.between(14_000, window);
+            let step = schedule.any_step(&mut chance);
+            schedule.steps.push((at, step));
+        }
+        schedule.steps.sort_by_key(|(at, _)| *at);
+        if chance.percent(25) {
+            schedule.gone.insert(chance.below(agents));
+        }
+        schedule
+    }
+
+    fn any_step(&self, chance: &mut Chance) -> Step {
+        let agent = chance.below(self.agents);
+        let other = (agent + 1 + chance.below(self.agents - 1)) % self.agents;
+        let target = 1 + u8::try_from(chance.below(self.targets.into())).unwrap();
+        match chance.below(22) {
+            0..=4 => Step::Dies(target),
+            5..=6 => Step::Lives(target),
+            7..=8 => Step::Unseen(agent, target),
+            9 => Step::Seen(agent, target),
+            10 => Step::Cut(agent, other),
+            11 => Step::Open(agent, other),
+            12 => Step::Halves(1 + chance.below(self.agents - 1)),
+            13 => Step::Barred(agent),
+            14 => Step::Unbarred(agent),
+            15 => Step::ProviderDown,
+            16 => Step::ProviderUp,
+            17 => Step::Kill(agent),
+            18 => Step::Start(agent),
+            19 => Step::Freeze(agent, chance.pick(&[3, 8, 20, 40, 70])),
+            _ => {
+                let without = chance.percent(30).then_some(other);
+                let most = self.agents - 1 - usize::from(without.is_some());
+                let needed =
+                    if self.is_majority() { self.needed.min(most) } else { chance.below(most + 1) };
+                let unwatched = chance.percent(30).then_some(target);
+                Step::Reload { agent, needed, without, unwatched }
+            }
+        }
+    }
+
+    /// Whether no two groups can both have their quorum.
+    pub(super) fn is_majority(&self) -> bool {
+        2 * (self.needed + 1) > self.agents
+    }
+
+    fn alike(&self) -> Settings {
+        calm(self.targets, self.floor)
+    }
+
+    pub(super) fn world(&self) -> World {
+        let mut world =
+            World::new(self.agents, self.needed, &self.alike(), self.kind, self.seed ^ 0xa5a5);
+        world.net.loss = self.loss;
+        world.net.lost_answers = self.lost_answers;
+        world
+    }
+
+    pub(super) fn take(&self, step: &Step, world: &mut World) {
+        world.note(|| format!("*** {step:?}"));
+        match *step {
+            Step::Dies(target) => _ = world.net.dead.insert(ip(target)),
+            Step::Lives(target) => _ = world.net.dead.remove(&ip(target)),
+            Step::Unseen(agent, target) => _ = world.net.unseen.insert((agent, ip(target))),
+            Step::Seen(agent, target) => _ = world.net.unseen.remove(&(agent, ip(target))),
+            Step::Cut(from, to) => world.link(from, to, false),
+            Step::Open(from, to) => world.link(from, to, true),
+            Step::Halves(first) => {
+                for (one, other) in
+                    (0..first).flat_map(|a| (first..self.agents).map(move |b| (a, b)))
+                {
+                    world.cut_both(one, other);
+                }
+            }
+            Step::Barred(agent) => _ = world.net.barred.insert(agent),
+            Step::Unbarred(agent) => _ = world.net.barred.remove(&agent),
+            Step::ProviderDown => world.net.provider_down = true,
+            Step::ProviderUp => world.net.provider_down = false,
+            Step::Kill(agent) => world.kill(agent),
+            Step::Start(agent) => world.start(agent),
+            Step::Freeze(agent, seconds) => world.freeze(agent, ms(seconds * 1_000)),
+            Step::Reload { agent, needed, without, unwatched } => {
+                let mut settings = member(agent, self.agents, needed, &self.alike());
+                if let Some(cluster) = &mut settings.cluster {
+                    cluster.peers.retain(|peer| Some(*peer) != without.map(address));
+                }
+                settings.targets.retain(|target| Some(*target) != unwatched.map(ip));
+                world.reload(agent, settings);
+            }
+        }
+    }
+
+    /// Everything is well again; agents that are dead are started, but for those that are gone.
+    pub(super) fn heal(&self, world: &mut World) {
+        world.note(|| "*** healed".into());
+        let net = &mut world.net;
+        (net.loss, net.lost_answers, net.provider_down) = (0, 0, false);
+        net.cut.clear();
+        net.unseen.clear();
+        net.barred.clear();
+        for agent in 0..self.agents {
+            let settings = member(agent, self.agents, self.needed, &self.alike());
+            if world.agents[agent].engine.is_none() && !self.gone.contains(&agent) {
+                world.agents[agent].settings = settings;
+                world.start(agent);
+            } else if world.agents[agent].settings != settings {
+                world.reload(agent, settings);
+            }
+        }
+        world.look_around();
+    }
+}

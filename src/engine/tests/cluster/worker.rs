@@ -1,0 +1,266 @@
+//! The DNS worker as `dns::worker` is meant to be: list, plan, apply, list again, until it is so.
+//! Whether the order still stands is asked before each request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::chance::Chance;
+use super::zone::{Reading, key};
+use crate::engine::Moment;
+use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
+use crate::engine::plan::{self, Plan, Wish};
+use crate::engine::tests::world::{NAME, ms};
+
+const FRESH_FOR: Duration = Duration::from_secs(30);
+const MOST_ROUNDS: u32 = 5;
+
+/// What it is told.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The answer to [`Doing::List`].
+    Listed(Option<Reading>),
+    /// The answer to [`Doing::Write`].
+    Written(Fate),
+    /// The time of [`Doing::Rest`] is up.
+    Rested(u64),
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Done,
+    /// The zone was not as it was read.
+    Changed,
+    /// It did not get there.
+    Failed,
+    /// Its answer was lost.
+    Unconfirmed,
+}
+
+/// What it does.
+#[derive(Debug)]
+pub(super) enum Doing {
+    List,
+    Write { reading: Reading, create: Vec<IpAddr>, delete: Vec<IpAddr> },
+    Rest(Duration, u64),
+    Report(DnsReport),
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    /// For an order, or in advance.
+    Listing {
+        asked: Moment,
+        in_advance: bool,
+    },
+    Writing(Plan),
+    Resting,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Worker {
+    /// The newest order, and how many there were.
+    desk: (Order, u64),
+    /// The one that is worked on.
+    order: Order,
+    number: u64,
+    phase: Phase,
+    reading: Option<(Moment, Reading)>,
+    rounds: u32,
+    failures: u32,
+    rests: u64,
+    /// Taken out without the operator's word, and not looked at since.
+    owed: BTreeSet<IpAddr>,
+    /// Came back for the floor's sake, and stays in until then.
+    back: BTreeMap<IpAddr, Moment>,
+}
+
+impl Worker {
+    pub(super) fn order(&mut self, now: Moment, order: Order, chance: &mut Chance) -> Vec<Doing> {
+        self.desk = (order, self.desk.1 + 1);
+        let mut out = vec![];
+        if matches!(self.phase, Phase::Idle | Phase::Resting) {
+            self.take_up(now, chance, &mut out);
+        }
+        out
+    }
+
+    pub(super) fn prepare(&mut self, now: Moment) -> Vec<Doing> {
+        if !matches!(self.phase, Phase::Idle) {
+            return vec![];
+        }
+        self.phase = Phase::Listing { asked: now, in_advance: true };
+        vec![Doing::List]
+    }
+
+    /// Another worker takes over once the call in hand is finished.
+    pub(super) fn replaced(&mut self) {
+        self.desk = (Order::default(), self.desk.1 + 1);
+        self.order = Order::default();
+        self.reading = None;
+        self.failures = 0;
+        if matches!(self.phase, Phase::Resting) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// What the newest order wants of `address`.
+    pub(super) fn wish(&self, address: IpAddr) -> Option<Wish> {
+        self.desk.0.wishes.get(&address).copied()
+    }
+
+    pub(super) fn heard(&mut self, now: Moment, heard: Heard, chance: &mut Chance) -> Vec<Doing> {
+        let mut out = vec![];
+        match (std::mem::take(&mut self.phase), heard) {
+            (Phase::Listing { asked, in_advance }, Heard::Listed(Some(reading))) => {
+                out.push(Doing::Report(DnsReport::Listed(reading.observed())));
+                self.reading = Some((asked, reading));
+                if in_advance || !self.stands() {
+                    self.take_up(now, chance, &mut out);
+                } else {
+                    self.go_on(now, chance, &mut out);
+                }
+            }
+            (Phase::Listing { in_advance: true, .. }, Heard::Listed(None)) => {
+                let (kind, what) = (DnsProblemKind::Unavailable, "no connection".into());
+                let problem = DnsProblem { kind, what, retry_in: None };
+                out.push(Doing::Report(DnsReport::Failing(problem)));
+                self.take_up(now, chance, &mut out);
+            }
+            (Phase::Listing { .. }, Heard::Listed(None)) => {
+                self.fail(DnsProblemKind::Unavailable, now, chance, &mut out);
+            }
+            (Phase::Writing(plan), Heard::Written(fate)) => {
+                self.written(plan, fate, now, chance, &mut out);
+            }
+            (Phase::Resting, Heard::Rested(rest)) if rest == self.rests => {
+                self.rounds = 0;
+                self.round(now, chance, &mut out);
+            }
+            (phase, _) => self.phase = phase,
+        }
+        out
+    }
+
+    fn stands(&self) -> bool {
+        self.number == self.desk.1
+    }
+
+    /// Takes up the newest order, if that is not done.
+    fn take_up(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+        self.phase = Phase::Idle;
+        if self.stands() {
+            return;
+        }
+        (self.order, self.number) = self.desk.clone();
+        if self.order.read_again {
+            self.reading = None;
+        }
+        self.rounds = 0;
+        if !self.order.wishes.is_empty() || !self.owed.is_empty() {
+            self.round(now, chance, out);
+        }
+    }
+
+    fn round(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+        self.rounds += 1;
+        if !self.stands() {
+            self.take_up(now, chance, out);
+        } else if self.reading.as_ref().is_some_and(|(at, _)| now < *at + FRESH_FOR) {
+            self.go_on(now, chance, out);
+        } else {
+            self.phase = Phase::Listing { asked: now, in_advance: false };
+            out.push(Doing::List);
+        }
+    }
+
+    /// The zone is known: plan and write, or be done.
+    fn go_on(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+        let Some((_, reading)) = self.reading.clone() else { return };
+        let plan = self.plan(&reading, now, chance);
+        if plan.is_empty() {
+            self.owed.clear();
+            self.failures = 0;
+            let wishes = self.order.wishes.clone();
+            let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
+            out.push(Doing::Report(DnsReport::Settled { wishes, held: held.collect() }));
+            self.take_up(now, chance, out);
+            return;
+        }
+        let addresses = |entries: &[_]| entries.iter().map(|(_, address)| *address).collect();
+        let (create, delete) = (addresses(&plan.create), addresses(&plan.delete));
+        self.phase = Phase::Writing(plan);
+        out.push(Doing::Write { reading, create, delete });
+    }
+
+    fn plan(&mut self, reading: &Reading, now: Moment, chance: &mut Chance) -> Plan {
+        let (wishes, floor) = (&self.order.wishes, self.order.floor);
+        let mut after = reading.observed();
+        let mut plan = plan::plan(&[NAME.into()], &after, wishes, floor);
+        let stays = plan.delete.extract_if(.., |(_, address)| {
+            self.back.get(address).is_some_and(|until| *until > now)
+        });
+        plan.held.extend(stays);
+        after.entry(key()).or_default().extend(plan.create.iter().map(|(_, address)| *address));
+        let owed: Vec<_> = self.owed.iter().map(|address| (key(), *address)).collect();
+        let back = plan::repair(&after, &owed, floor);
+        let stay = chance.between(5_000, 65_000);
+        self.back.extend(back.iter().map(|(_, address)| (*address, now + stay)));
+        plan.create.extend(back);
+        plan
+    }
+
+    fn written(
+        &mut self,
+        plan: Plan,
+        fate: Fate,
+        now: Moment,
+        chance: &mut Chance,
+        out: &mut Vec<Doing>,
+    ) {
+        self.reading = None;
+        if matches!(fate, Fate::Done | Fate::Unconfirmed) && self.order.floor > 0 {
+            self.owed.extend(plan.delete.iter().map(|(_, address)| *address));
+        }
+        match fate {
+            Fate::Done => {
+                let (withdrawn, restored) = (plan.delete, plan.create);
+                let report = DnsReport::Applied { withdrawn, restored, took: ms(1) };
+                out.push(Doing::Report(report));
+            }
+            Fate::Changed => {}
+            Fate::Failed => return self.fail(DnsProblemKind::Unavailable, now, chance, out),
+            Fate::Unconfirmed => return self.fail(DnsProblemKind::Unconfirmed, now, chance, out),
+        }
+        if self.rounds < MOST_ROUNDS {
+            self.round(now, chance, out);
+        } else {
+            self.fail(DnsProblemKind::Unconfirmed, now, chance, out);
+        }
+    }
+
+    fn fail(
+        &mut self,
+        kind: DnsProblemKind,
+        now: Moment,
+        chance: &mut Chance,
+        out: &mut Vec<Doing>,
+    ) {
+        self.reading = None;
+        let doubled = 1_000 * 2_u64.pow(self.failures.min(6)).min(60);
+        let wait = chance.between(doubled / 2, doubled + doubled / 2);
+        self.failures += 1;
+        self.rests += 1;
+        let problem = DnsProblem { kind, what: "no connection".into(), retry_in: Some(wait) };
+        out.push(Doing::Report(DnsReport::Failing(problem)));
+        if self.stands() {
+            self.phase = Phase::Resting;
+            out.push(Doing::Rest(wait, self.rests));
+        } else {
+            self.take_up(now, chance, out);
+        }
+    }
+}

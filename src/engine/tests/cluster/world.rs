@@ -1,0 +1,385 @@
+//! A world of several engines that share a zone: one clock, one queue of what is to come.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::IpAddr;
+
+use super::agent::{Agent, Input, address};
+use super::chance::Chance;
+use super::net::Net;
+use super::peers::{Courier, Sight};
+use super::worker::{Doing, Fate, Heard};
+use super::zone::{Kind, Reading, Zone};
+use crate::engine::Moment;
+use crate::engine::event::{
+    Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Settings,
+};
+use crate::engine::plan::Wish;
+use crate::engine::tests::world::{ip, ms};
+
+pub(super) struct World {
+    pub(super) now: Moment,
+    pub(super) agents: Vec<Agent>,
+    pub(super) zone: Zone,
+    pub(super) net: Net,
+    pub(super) chance: Chance,
+    pub(super) couriers: Vec<Vec<Courier>>,
+    pub(super) sights: Vec<Vec<Sight>>,
+    coming: BinaryHeap<Reverse<Coming>>,
+    pub(super) count: u64,
+    /// When any agent last said something else about a target than before.
+    pub(super) mind_changed: Moment,
+    /// Claims that did not hold.
+    pub(super) broken: Vec<String>,
+    /// What happened, if somebody wants to know.
+    pub(super) story: Option<Vec<String>>,
+}
+
+/// Something that is to happen.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// Something comes in at a process, if that is still the same.
+    In { agent: usize, life: u32, input: Input },
+    /// A courier's turn, unless it had a later one.
+    Post { from: usize, to: usize, token: u64 },
+    /// Membership believes it, unless it changed its mind.
+    Gossip { agent: usize, peer: usize, token: u64 },
+    /// A request arrives at the provider.
+    Asked { agent: usize, life: u32, ask: Ask },
+    /// A process that stands still goes on.
+    Thaw { agent: usize, life: u32 },
+}
+
+#[derive(Debug)]
+pub(super) enum Ask {
+    List,
+    Write { reading: Reading, create: Vec<IpAddr>, delete: Vec<IpAddr> },
+}
+
+#[derive(Debug)]
+struct Coming {
+    at: Moment,
+    nth: u64,
+    what: Happening,
+}
+
+impl Ord for Coming {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.nth).cmp(&(other.at, other.nth))
+    }
+}
+
+impl PartialOrd for Coming {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Coming {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Coming {}
+
+/// The settings of one of `agents`, of which the others are peers.
+pub(super) fn member(number: usize, agents: usize, needed: usize, alike: &Settings) -> Settings {
+    let peers: BTreeSet<_> = (0..agents).filter(|other| *other != number).map(address).collect();
+    let own = address(number);
+    let cluster = Some(ClusterSettings { own, peers, min_peers_agree: needed });
+    Settings { cluster, ..alike.clone() }
+}
+
+impl World {
+    /// `agents` that are about to start; all targets live and are in the zone.
+    pub(super) fn new(
+        agents: usize,
+        needed: usize,
+        alike: &Settings,
+        kind: Kind,
+        seed: u64,
+    ) -> Self {
+        let settings = |number| member(number, agents, needed, alike);
+        let mut world = Self {
+            now: Moment::ZERO,
+            agents: (0..agents).map(|number| Agent::new(number, settings(number))).collect(),
+            zone: Zone::new(kind, alike.targets.iter().copied()),
+            net: Net::default(),
+            chance: Chance::new(seed),
+            couriers: vec![],
+            sights: vec![],
+            coming: BinaryHeap::new(),
+            count: 0,
+            mind_changed: Moment::ZERO,
+            broken: vec![],
+            story: None,
+        };
+        let each = |_| (0..agents).map(|_| Courier::default()).collect();
+        world.couriers = (0..agents).map(each).collect();
+        world.sights = (0..agents).map(|_| vec![Sight::default(); agents]).collect();
+        for number in 0..agents {
+            world.start(number);
+        }
+        world
+    }
+
+    /// Notes what happened, for whoever wants to read it.
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        let now = self.now.as_secs_f64();
+        if let Some(story) = &mut self.story {
+            story.push(format!("{now:9.3}  {}", line()));
+        }
+    }
+
+    pub(super) fn later(&mut self, at: Moment, what: Happening) {
+        self.count += 1;
+        self.coming.push(Reverse(Coming { at, nth: self.count, what }));
+    }
+
+    pub(super) fn send_in(&mut self, at: Moment, agent: usize, input: Input) {
+        let life = self.agents[agent].life;
+        self.later(at, Happening::In { agent, life, input });
+    }
+
+    /// Lets time pass until `end`, everything in its order.
+    pub(super) fn run_until(&mut self, end: Moment) {
+        let mut standing = 0;
+        loop {
+            let coming = self.coming.peek().map(|Reverse(coming)| coming.at);
+            let wakes = self.agents.iter().enumerate();
+            let wake = wakes.filter_map(|(number, agent)| Some((agent.next_wake()?, number))).min();
+            let next = [coming, wake.map(|(at, _)| at)].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            standing = if next > self.now { 0 } else { standing + 1 };
+            assert!(standing < 20_000, "time stands still at {:?}", self.now);
+            self.now = self.now.max(next);
+            match (coming == Some(next), wake) {
+                (false, Some((_, agent))) => self.tick(agent),
+                _ => {
+                    if let Some(Reverse(coming)) = self.coming.pop() {
+                        self.happen(coming.what);
+                    }
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    pub(super) fn run_for(&mut self, time: Moment) {
+        self.run_until(self.now + time);
+    }
+
+    fn tick(&mut self, agent: usize) {
+        self.agents[agent].ticked = self.now;
+        self.tell(agent, Event::Tick);
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::In { agent, life, input } if self.agents[agent].life == life => {
+                match &mut self.agents[agent].frozen {
+                    Some(waiting) => waiting.push(input),
+                    None => self.take_in(agent, input),
+                }
+            }
+            Happening::Post { from, to, token } => {
+                if self.couriers[from][to].token == token {
+                    self.post(from, to);
+                }
+            }
+            Happening::Gossip { agent, peer, token } => self.gossip(agent, peer, token),
+            Happening::Asked { agent, life, ask } => self.asked(agent, life, ask),
+            Happening::Thaw { agent, life } if self.agents[agent].life == life => self.thaw(agent),
+            Happening::In { .. } | Happening::Thaw { .. } => {}
+        }
+    }
+
+    fn take_in(&mut self, agent: usize, input: Input) {
+        match input {
+            Input::Event(event) => self.tell(agent, event),
+            Input::Votes { from, said, votes } => {
+                for (target, up) in votes {
+                    let (peer, now) = (address(from), self.now);
+                    self.agents[agent].note_vote(peer, target, (up, said, now));
+                    self.tell(agent, Event::Vote { peer, target, up });
+                }
+            }
+            Input::Worker(heard) => {
+                let doing = self.agents[agent].worker.heard(self.now, heard, &mut self.chance);
+                self.work(agent, doing);
+            }
+            Input::Reload(settings) => self.reload(agent, *settings),
+        }
+    }
+
+    /// Tells an engine something, and does what it asks for.
+    pub(super) fn tell(&mut self, agent: usize, event: Event) {
+        let now = self.now;
+        let whom = &mut self.agents[agent];
+        match &event {
+            Event::Peer { peer, alive, .. } => whom.note_peer(*peer, *alive),
+            Event::Dns(DnsReport::Settled { wishes, .. }) => {
+                whom.standing.retain(|address, wish| wishes.get(address) != Some(wish));
+            }
+            _ => {}
+        }
+        let Some(engine) = &mut whom.engine else { return };
+        for action in engine.handle(now, event) {
+            self.act(agent, action);
+        }
+    }
+
+    fn act(&mut self, agent: usize, action: Action) {
+        match action {
+            Action::Probe(request) => self.probe(agent, request),
+            Action::Prepare => {
+                let doing = self.agents[agent].worker.prepare(self.now);
+                self.work(agent, doing);
+            }
+            Action::Reconcile(order) => self.order(agent, order),
+            Action::Announce(votes) => self.announce(agent, votes),
+            Action::Tell(Fact::Judged { .. })
+            | Action::DrainAnswered { .. }
+            | Action::Remember(_) => {}
+            Action::Tell(fact) => {
+                self.note(|| format!("{agent}: {fact:?}"));
+                self.agents[agent].facts.push((self.now, fact));
+            }
+        }
+    }
+
+    fn probe(&mut self, agent: usize, request: ProbeRequest) {
+        let (slot, seq) = (request.slot, request.seq);
+        let rtt = ms(10 + u64::try_from(agent).unwrap());
+        let (after, answer) = if self.net.answers(request.endpoint.address, agent) {
+            (rtt, Answer::Reply(rtt))
+        } else {
+            (request.patience, Answer::Silence)
+        };
+        let event = Event::Answered { slot, seq, answer };
+        self.send_in(self.now + after, agent, Input::Event(event));
+    }
+
+    fn order(&mut self, agent: usize, order: Order) {
+        self.note(|| format!("{agent}: orders {:?} read_again {}", order.wishes, order.read_again));
+        self.check_order(agent, &order);
+        let whom = &mut self.agents[agent];
+        whom.orders.push((self.now, order.clone()));
+        whom.standing.clone_from(&order.wishes);
+        let doing = whom.worker.order(self.now, order, &mut self.chance);
+        self.work(agent, doing);
+    }
+
+    pub(super) fn work(&mut self, agent: usize, doing: Vec<Doing>) {
+        for doing in doing {
+            match doing {
+                Doing::Report(report) => {
+                    self.send_in(self.now, agent, Input::Event(Event::Dns(report)));
+                }
+                Doing::Rest(wait, rest) => {
+                    let input = Input::Worker(Heard::Rested(rest));
+                    self.send_in(self.now + wait, agent, input);
+                }
+                Doing::List => self.ask(agent, Ask::List),
+                Doing::Write { reading, create, delete } => {
+                    self.check_write(agent, &create, &delete);
+                    self.ask(agent, Ask::Write { reading, create, delete });
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, agent: usize, ask: Ask) {
+        let life = self.agents[agent].life;
+        let after = self.chance.between(5, 60);
+        self.later(self.now + after, Happening::Asked { agent, life, ask });
+    }
+
+    /// A request is where the provider is, or gets lost on the way there.
+    fn asked(&mut self, agent: usize, life: u32, ask: Ask) {
+        let open = self.net.provider_open(agent);
+        let patience = self.chance.between(200, 5_000);
+        let back = self.chance.between(5, 200);
+        let (after, heard) = match ask {
+            Ask::List if open => (back, Heard::Listed(Some(self.zone.read()))),
+            Ask::List => (patience, Heard::Listed(None)),
+            Ask::Write { .. } if !open => (patience, Heard::Written(Fate::Failed)),
+            Ask::Write { reading, create, delete } => {
+                let done = self.zone.apply((self.now, agent), &reading, &create, &delete);
+                self.note(|| format!("{agent}: +{create:?} -{delete:?}: {done}"));
+                if self.chance.percent(self.net.lost_answers) {
+                    (patience, Heard::Written(Fate::Unconfirmed))
+                } else {
+                    (back, Heard::Written(if done { Fate::Done } else { Fate::Changed }))
+                }
+            }
+        };
+        let input = Input::Worker(heard);
+        self.later(self.now + after, Happening::In { agent, life, input });
+    }
+
+    /// A process stands still for `time`.
+    pub(super) fn freeze(&mut self, agent: usize, time: Moment) {
+        if !self.agents[agent].runs() {
+            return;
+        }
+        self.agents[agent].frozen = Some(vec![]);
+        let life = self.agents[agent].life;
+        self.later(self.now + time, Happening::Thaw { agent, life });
+        self.look_around();
+    }
+
+    /// It goes on. As in the driver, what has come in is taken before time is told to have passed.
+    fn thaw(&mut self, agent: usize) {
+        let waiting = self.agents[agent].frozen.take().unwrap_or_default();
+        self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
+        self.agents[agent].began = self.now;
+        let is_work = |input: &Input| matches!(input, Input::Worker(_));
+        let (work, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_work);
+        for input in rest {
+            self.take_in(agent, input);
+        }
+        self.tick(agent);
+        for input in work {
+            self.take_in(agent, input);
+        }
+        self.post_all(agent);
+        self.look_around();
+    }
+
+    /// Takes other settings (SIGHUP).
+    pub(super) fn reload(&mut self, agent: usize, settings: Settings) {
+        if self.agents[agent].engine.is_none() {
+            self.agents[agent].settings = settings;
+            return;
+        }
+        if let Some(waiting) = &mut self.agents[agent].frozen {
+            waiting.push(Input::Reload(Box::new(settings)));
+            return;
+        }
+        self.agents[agent].note_settings(settings.clone());
+        self.agents[agent].worker.replaced();
+        self.agents[agent].standing.clear();
+        self.look_around();
+        self.tell(agent, Event::Reloaded(Box::new(settings)));
+        self.post_all(agent);
+    }
+
+    /// The last bytes of the addresses in the zone.
+    pub(super) fn in_zone(&self) -> Vec<u8> {
+        (0..=255).filter(|last| self.zone.holds(ip(*last))).collect()
+    }
+
+    /// What took effect: who, `-` or `+`, the last byte.
+    pub(super) fn writes(&self) -> Vec<String> {
+        let sign = |came| if came { '+' } else { '-' };
+        let last = |address: IpAddr| crate::engine::tests::world::last(&address);
+        let writes = self.zone.writes.iter();
+        writes.map(|w| format!("{}{}{}", w.by, sign(w.came), last(w.address))).collect()
+    }
+
+    pub(super) fn wish(&self, agent: usize, target: IpAddr) -> Option<Wish> {
+        self.agents[agent].worker.wish(target)
+    }
+}
