@@ -46,7 +46,7 @@ fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_go_on() {
         scene.holds(&[v4(1), v4(CALM)], 1);
 
         for way in ways {
-            scene.lab.mend(Place::Agent(0), way);
+            scene.mend(Place::Agent(0), way);
         }
         for index in [1, 2] {
             back(&mut agents[index], 0);
@@ -80,7 +80,7 @@ fn one_way(cut: impl Fn(&Lab, Place)) {
     scene.holds(&[v4(CALM)], 1);
 
     for index in [1, 2] {
-        scene.lab.mend(Place::Agent(0), Place::Agent(index));
+        scene.mend(Place::Agent(0), Place::Agent(index));
     }
     for index in [1, 2] {
         back(&mut agents[index], 0);
@@ -140,7 +140,7 @@ fn of_two_halves_neither_acts_and_once_healed_it_is_done_once() {
             }
         }
         scene.holds(&[target, v4(CALM)], 0);
-        between(&[0, 1], &[2, 3], |one, other| scene.lab.mend(one, other));
+        between(&[0, 1], &[2, 3], |one, other| scene.mend(one, other));
         for index in 0..4 {
             scene.until_settled(index, target, false);
         }
@@ -161,7 +161,7 @@ fn of_two_unequal_parts_the_larger_acts_and_the_smaller_does_not() {
         agents[3..].iter_mut().for_each(|agent| refused(agent, target));
         scene.until_settled(0, target, false);
         assert_eq!(withdrawn_by(&mut agents, target), [0], "the first of those that agree");
-        between(&[0, 1, 2], &[3, 4], |one, other| scene.lab.mend(one, other));
+        between(&[0, 1, 2], &[3, 4], |one, other| scene.mend(one, other));
         for index in [3, 4] {
             scene.until_settled(index, target, false);
         }
@@ -184,7 +184,7 @@ fn with_all_links_cut_nobody_acts_and_once_healed_it_is_done_once() {
             next(agent, &["WARN", "peer is gone", &super::scene::name(other).to_string()]);
         }
         scene.holds(&[target, v4(CALM)], 0);
-        between(&[0, 1], &[1, 2], |one, other| scene.lab.mend(one, other));
+        between(&[0, 1], &[1, 2], |one, other| scene.mend(one, other));
         for index in 0..3 {
             scene.until_settled(index, target, false);
         }

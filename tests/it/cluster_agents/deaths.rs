@@ -25,7 +25,10 @@ fn one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone() {
         // Its last word was that the target is up, and that counts for half a minute; still the
         // first of the others does not wait for anybody.
         let verdict = first(&mut agents[0], &["verdict=\"out of service\""]);
-        assert!(verdict.has(&["acts_after=0s", &format!("agreeing={}", name(2))]), "{verdict:?}");
+        assert!(
+            verdict.has(&["acts_after=\"0s\"", &format!("agreeing=\"{}\"", name(2))]),
+            "{verdict:?}"
+        );
         for (agent, place) in agents.iter_mut().zip([1, 2]) {
             gone(agent, 0);
             let status = scene.until_status(place, |status| !peer(status, 0).alive);

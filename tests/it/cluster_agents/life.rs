@@ -94,6 +94,6 @@ fn behind_an_address_of_another_machine_an_agent_listens_on_all_of_its_own() {
         }
         scene.holds(&[v4(CALM)], 1);
         let agreed = first(&mut other, &["verdict=\"out of service\""]);
-        assert!(agreed.has(&[&format!("agreeing={outside}")]), "{agreed:?}");
+        assert!(agreed.has(&[&format!("agreeing=\"{outside}\"")]), "{agreed:?}");
     });
 }

@@ -18,7 +18,7 @@ fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_r
         scene.shut_gate(0);
         scene.lab.remove(&[target]);
         first(&mut agents[0], &["WARN", "retry_in"]);
-        let verdict = first(&mut agents[1], &["verdict=\"out of service\"", "acts_after=5s"]);
+        let verdict = first(&mut agents[1], &["verdict=\"out of service\"", "acts_after=\"5s\""]);
         let written = scene.until_written(1).arrived;
         let after = written - verdict.at;
         eprintln!("the next rank wrote {after:?} after its verdict");
@@ -35,6 +35,7 @@ fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_r
             scene.until_settled(index, target, false);
         }
         scene.holds(&[v4(CALM)], 1);
+        assert_eq!(scene.writes().len(), 1, "nobody else even tried");
         assert_eq!(withdrawn_by(&mut agents, target), [1]);
     });
 }

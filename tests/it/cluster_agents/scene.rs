@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use goavail::engine::quorum;
-use goavail::status::model::{self, Status};
+use goavail::status::model::{self, Health, Status};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -271,12 +271,32 @@ impl Scene {
         self.cloudflare.zone(|zone| zone.contents("A", WWW))
     }
 
-    /// Asserts that the zone holds exactly `targets`, after exactly so many requests to write.
-    pub(crate) fn holds(&self, targets: &[IpAddr], writes: usize) {
+    /// Asserts that the zone holds exactly `targets`, after exactly so many changes.
+    ///
+    /// A request that Cloudflare refused as a whole, because another agent had made the same change
+    /// a moment before, is no change.
+    pub(crate) fn holds(&self, targets: &[IpAddr], changes: usize) {
         let mut wanted: Vec<_> = targets.iter().map(ToString::to_string).collect();
         wanted.sort();
         assert_eq!(self.in_service(), wanted);
-        assert_eq!(self.writes().len(), writes, "{:#?}", self.writes());
+        let carried_out = |entry: &&Entry| entry.answered.is_some_and(|(_, status)| status == 200);
+        let writes = self.writes();
+        assert_eq!(writes.iter().filter(carried_out).count(), changes, "{writes:#?}");
+    }
+
+    /// Waits until agent `index` shows that `voter` sees `target` so.
+    pub(crate) fn until_vote(&self, index: usize, voter: usize, target: IpAddr, up: bool) {
+        let (voter, seen) = (name(voter).to_string(), if up { Health::Up } else { Health::Down });
+        self.until_status(index, |status| {
+            let votes = &shown(status, target).votes;
+            votes.iter().any(|vote| vote.peer == voter && vote.health == seen)
+        });
+    }
+
+    /// Undoes [`Lab::cut`] and also [`Lab::cut_one_way`].
+    pub(crate) fn mend(&self, one: Place, other: Place) {
+        self.lab.cut(one, other);
+        self.lab.mend(one, other);
     }
 }
 
