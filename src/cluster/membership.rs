@@ -229,11 +229,8 @@ impl Membership {
             if self.events.try_send(ClusterEvent::Peer { peer, alive, go }).is_err() {
                 break;
             }
-            if alive {
-                info!(%peer, go, "peer is alive");
-            } else {
-                warn!(%peer, go, "peer is not alive, so it has no vote");
-            }
+            // Whoever is told by the event says so in the log.
+            debug!(%peer, alive, go, "told of a peer's life");
             self.roster.told(peer, life);
         }
         let standings = self.roster.standings();

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod cluster_agents;
 mod cluster_listener;
 mod cluster_membership;
 mod cluster_net;

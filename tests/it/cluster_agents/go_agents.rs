@@ -1,0 +1,161 @@
+//! A Go agent in the cluster, played by hand: it votes at its own transitions only, to the byte as
+//! the real one does, speaks no gossip of ours, and hangs up after each answer.
+
+use std::net::IpAddr;
+use std::sync::mpsc::Receiver;
+
+use goavail::cluster::seal::Seal;
+use goavail::cluster::wire;
+use secrecy::SecretString;
+
+use super::post::{answering, post, vote};
+use super::scene::{
+    KEY, Members, Scene, about, alive, count, first, gone, name, next, peer, ranked_one,
+};
+use crate::agent::Agent;
+use crate::lab::{run, v4};
+
+/// A target that nothing happens to.
+const CALM: u32 = 9_999;
+
+/// As a Go agent answers.
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Thu, 07 Dec 2017 12:00:00 GMT\r\n\
+                      Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// The place of the Go agent.
+const GO: usize = 2;
+
+struct Play {
+    scene: Scene,
+    agents: Vec<Agent>,
+    seal: Option<Seal>,
+    target: IpAddr,
+    told: Receiver<String>,
+}
+
+impl Play {
+    /// The Go agent tells both agents what it sees.
+    fn says(&self, up: bool) {
+        let words = |text: String| match &self.seal {
+            Some(seal) => seal.encrypt(&text).unwrap(),
+            None => text,
+        };
+        let (peer, target) = (words(name(GO).to_string()), words(self.target.to_string()));
+        let body = format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":{up}}}"#);
+        for to in [name(0), name(1)] {
+            assert_eq!(post(&self.scene, GO, to, &vote(to, body.as_bytes(), "")), 200);
+        }
+    }
+
+    /// What the Go agent was told of the target: who said what, in order for each.
+    fn heard(&self) -> Vec<(usize, bool)> {
+        let mut all: Vec<_> = self
+            .told
+            .try_iter()
+            .map(|body| wire::decode(self.seal.as_ref(), body.as_bytes()).unwrap())
+            .filter(|words| words.target == self.target.to_string())
+            .map(|words| (usize::from(words.peer == name(1).to_string()), words.up))
+            .collect();
+        all.sort_by_key(|(agent, _)| *agent);
+        all
+    }
+}
+
+fn play(key: Option<&'static str>) -> Play {
+    let target = ranked_one(&[0, 1, GO], 3);
+    let scene = Scene::new(3, &[target, v4(CALM)]);
+    let told = answering(&scene, scene.listen(GO, name(GO)), ANSWER);
+    let members = Members { min: 2, key, ..Members::new(3, &[target, v4(CALM)]) };
+    let start = |index: usize| {
+        let config = members.config(name(index)).replace("require_signed = true", "");
+        let setup = scene.setup(index, &config);
+        setup.env("RUST_LOG", "info,goavail::cluster::votes=debug").start()
+    };
+    let mut agents = vec![start(0), start(1)];
+    for (index, agent) in agents.iter_mut().enumerate() {
+        alive(agent, 1 - index);
+        first(agent, &["target confirmed up", &about(target)]);
+    }
+    let seal = key.map(|key| Seal::new(&SecretString::from(key)).unwrap());
+    Play { scene, agents, seal, target, told }
+}
+
+/// Three must agree, so nothing happens without the Go agent.
+fn a_whole_story(key: Option<&'static str>) {
+    let mut play = play(key);
+    let target = play.target;
+    play.scene.lab.remove(&[target]);
+    for (index, agent) in play.agents.iter_mut().enumerate() {
+        next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
+        play.scene.until_vote(index, 1 - index, target, false);
+    }
+    play.says(false);
+    for agent in &mut play.agents {
+        first(agent, &["votes like a Go agent", &name(GO).to_string()]);
+        let unsigned = count(agent, &["does not sign its votes", &name(GO).to_string()]);
+        assert_eq!(unsigned, usize::from(key.is_some()), "named once, if there is a key");
+    }
+    for index in [0, 1] {
+        play.scene.until_settled(index, target, false);
+    }
+    play.scene.holds(&[v4(CALM)], 1);
+    assert!(peer(&play.scene.status(0), GO).alive);
+
+    play.scene.lab.add(&[target]);
+    for (index, agent) in play.agents.iter_mut().enumerate() {
+        next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
+        play.scene.until_vote(index, 1 - index, target, true);
+    }
+    play.scene.holds(&[v4(CALM)], 1);
+    play.says(true);
+    for index in [0, 1] {
+        play.scene.until_settled(index, target, true);
+    }
+    play.scene.holds(&[target, v4(CALM)], 2);
+
+    // Agents of our kind tell each other what stands again and again, and a Go agent once.
+    for _ in 0..2 {
+        let said = name(0).to_string();
+        next(&mut play.agents[1], &["vote heard", &said, &about(target), "up=true"]);
+    }
+    let once = [true, false, true];
+    let each = [0, 1].iter().flat_map(|&agent| once.map(|up| (agent, up)));
+    assert_eq!(play.heard(), each.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_go_agent_in_clear_has_its_vote_and_is_told_of_changes_only() {
+    run(|| a_whole_story(None));
+}
+
+#[test]
+fn a_go_agent_with_the_key_has_its_vote_is_named_and_is_told_of_changes_only() {
+    run(|| a_whole_story(Some(KEY)));
+}
+
+#[test]
+fn a_go_agent_whose_port_is_shut_has_no_vote_any_more() {
+    run(|| {
+        let target = ranked_one(&[0, 1, GO], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let members = Members { min: 2, key: None, ..Members::new(3, &[target, v4(CALM)]) };
+        let listener = scene.listen(GO, name(GO));
+        let taking = scene.runtime().spawn(async move { while listener.accept().await.is_ok() {} });
+        let mut agents = scene.start_all(&[0, 1], &members);
+        let body = format!(r#"{{"Peer":"{}","IPAddress":"{target}","Live":false}}"#, name(GO));
+        for (index, agent) in agents.iter_mut().enumerate() {
+            assert_eq!(post(&scene, GO, name(index), &vote(name(index), body.as_bytes(), "")), 200);
+            alive(agent, GO);
+        }
+        taking.abort();
+        for agent in &mut agents {
+            gone(agent, GO);
+        }
+        scene.lab.remove(&[target]);
+        for (index, agent) in agents.iter_mut().enumerate() {
+            first(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
+            scene.until_vote(index, 1 - index, target, false);
+        }
+        scene.holds(&[target, v4(CALM)], 0);
+    });
+}

@@ -1,0 +1,70 @@
+//! Agents that cannot reach Cloudflare while everything else works.
+
+use std::time::Duration;
+
+use super::scene::{Members, Scene, about, first, ranked_one, withdrawn_by};
+use crate::lab::{run, v4};
+
+/// A target that nothing happens to.
+const CALM: u32 = 9_999;
+
+#[test]
+fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_read() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let members = Members { min: 2, ..Members::new(3, &[target, v4(CALM)]) };
+        let mut agents = scene.start_all(&[0, 1, 2], &members);
+        scene.shut_gate(0);
+        scene.lab.remove(&[target]);
+        first(&mut agents[0], &["WARN", "retry_in"]);
+        let verdict = first(&mut agents[1], &["verdict=\"out of service\"", "acts_after=\"5s\""]);
+        let written = scene.until_written(1).arrived;
+        let after = written - verdict.at;
+        eprintln!("the next rank wrote {after:?} after its verdict");
+        let (soonest, latest) = (Duration::from_millis(4_500), Duration::from_secs(8));
+        assert!((soonest..latest).contains(&after), "{after:?}");
+        let log = scene.cloudflare.log();
+        let reads = log.iter().filter(|entry| entry.lists());
+        let before = reads.filter(|entry| entry.arrived < written).map(|entry| entry.arrived);
+        let read = before.max().unwrap();
+        assert!(read > verdict.at + soonest, "it read what the others had done");
+
+        scene.open_gate(0);
+        for index in 0..3 {
+            scene.until_settled(index, target, false);
+        }
+        scene.holds(&[v4(CALM)], 1);
+        assert_eq!(scene.writes().len(), 1, "nobody else even tried");
+        assert_eq!(withdrawn_by(&mut agents, target), [1]);
+    });
+}
+
+#[test]
+fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
+        for index in 0..3 {
+            scene.shut_gate(index);
+        }
+        scene.lab.remove(&[target]);
+        for (index, agent) in agents.iter_mut().enumerate() {
+            first(agent, &["verdict=\"out of service\"", &about(target)]);
+            first(agent, &["WARN", "retry_in"]);
+            let status = scene.until_status(index, |status| !status.failing.is_empty());
+            assert!(status.last_error.is_some(), "{status:#?}");
+        }
+        scene.holds(&[target, v4(CALM)], 0);
+        for index in 0..3 {
+            scene.open_gate(index);
+        }
+        for index in 0..3 {
+            scene.until_settled(index, target, false);
+        }
+        agents.iter_mut().for_each(|agent| _ = first(agent, &["does as it is asked again"]));
+        assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
+        assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "once in effect");
+    });
+}

@@ -1,0 +1,409 @@
+//! A cluster of real agents in a lab, each with a way to one Cloudflare of their own.
+//!
+//! Plain http is for loopback only, so each agent finds Cloudflare on its own loopback, behind a
+//! gate that passes everything on to the one service, which sits on the world's loopback. A gate
+//! can be shut without touching any other way.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use goavail::engine::quorum;
+use goavail::status::model::{self, Health, Status};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::agent::{Agent, Line, Setup, Within};
+use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
+use crate::lab::{Lab, Namespace, Place, link_v4, v4};
+
+/// Generous, also for what takes a cluster half a minute: a bound that is met says that something
+/// is broken, not that the machine was busy.
+pub(crate) const PATIENT: Duration = Duration::from_secs(90);
+
+/// The zone.
+pub(crate) const ZONE: &str = "example.com";
+
+/// The managed name.
+pub(crate) const WWW: &str = "www.example.com";
+
+/// The key of most clusters here.
+pub(crate) const KEY: &str = "1234567891012345";
+
+/// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
+pub(crate) const QUICK: &str =
+    "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
+
+/// Where each agent finds Cloudflare.
+const CLOUDFLARE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8053);
+
+/// Where each agent tells its status.
+const STATUS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Where agent `index` takes votes, and so its name.
+pub(crate) fn name(index: usize) -> SocketAddr {
+    SocketAddr::new(link_v4(Place::Agent(index)), 8081)
+}
+
+/// `count` targets for which agents of a cluster of `agents` rank as `order` says, the first being
+/// the one that acts at once. `order` may leave the last ones open.
+pub(crate) fn ranked(order: &[usize], agents: usize, count: usize) -> Vec<IpAddr> {
+    let fits = |target: &IpAddr| {
+        order.iter().enumerate().all(|(rank, &agent)| {
+            let others: Vec<_> = (0..agents).filter(|&n| n != agent).map(name).collect();
+            quorum::rank(*target, name(agent), &others) == rank
+        })
+    };
+    (1..10_000).map(v4).filter(fits).take(count).collect()
+}
+
+/// One target that is ranked so.
+pub(crate) fn ranked_one(order: &[usize], agents: usize) -> IpAddr {
+    ranked(order, agents, 1)[0]
+}
+
+/// What the configuration of an agent says.
+#[derive(Debug, Clone)]
+pub(crate) struct Members {
+    /// All agents of the cluster, this one included.
+    pub(crate) names: Vec<SocketAddr>,
+    /// `min_peers_agree`
+    pub(crate) min: usize,
+    /// `crypto_key`; with it `require_signed` is on.
+    pub(crate) key: Option<&'static str>,
+    /// Further lines of `[Members]`.
+    pub(crate) more: &'static str,
+    /// Lines before the first section.
+    pub(crate) top: String,
+    /// `ip_addresses`
+    pub(crate) targets: Vec<IpAddr>,
+}
+
+impl Members {
+    /// A cluster of `agents` agents with a key, of which two must agree.
+    pub(crate) fn new(agents: usize, targets: &[IpAddr]) -> Self {
+        Self {
+            names: (0..agents).map(name).collect(),
+            min: 1,
+            key: Some(KEY),
+            more: "",
+            top: QUICK.to_owned(),
+            targets: targets.to_vec(),
+        }
+    }
+
+    /// The configuration of the agent that votes as `local`.
+    pub(crate) fn config(&self, local: SocketAddr) -> String {
+        let text = |name: &SocketAddr| name.to_string();
+        let peers: Vec<_> = self.names.iter().filter(|&name| *name != local).map(text).collect();
+        let signed = "require_signed = true\n";
+        let key = self.key.map(|key| format!("crypto_key = \"{key}\"\n{signed}"));
+        format!(
+            "{}\n{}[Status]\nlisten = \"{STATUS}\"\n[Members]\nlocal_addr = \"{local}\"\n\
+             peers = {peers:?}\nmin_peers_agree = {}\n{}{}",
+            self.top,
+            cloudflare_section(&self.targets),
+            self.min,
+            key.unwrap_or_default(),
+            self.more,
+        )
+    }
+}
+
+/// The section about Cloudflare.
+pub(crate) fn cloudflare_section(targets: &[IpAddr]) -> String {
+    let targets: Vec<_> = targets.iter().map(ToString::to_string).collect();
+    format!(
+        "[Cloudflare]\ndns_domain = \"{ZONE}\"\nhostnames = [\"www\"]\n\
+         ip_addresses = {targets:?}\napi_url = \"http://{CLOUDFLARE}/client/v4\"\n"
+    )
+}
+
+/// A lab, a Cloudflare, and a gate between that and each agent's place.
+///
+/// Field order is drop order.
+pub(crate) struct Scene {
+    runtime: Option<Runtime>,
+    gates: Vec<watch::Sender<bool>>,
+    pub(crate) cloudflare: FakeCloudflare,
+    pub(crate) lab: Lab,
+}
+
+impl Scene {
+    /// With places for `agents` agents, and `targets` alive and in the zone.
+    pub(crate) fn new(agents: usize, targets: &[IpAddr]) -> Self {
+        let lab = Lab::with_agents(agents);
+        let setup = fake_cloudflare::Setup::default();
+        let cloudflare = FakeCloudflare::start_with(ZONE, setup, door(lab.world()));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .on_thread_start(door(lab.world()))
+            .build()
+            .expect("a runtime");
+        let mut scene = Self { runtime: Some(runtime), gates: Vec::new(), cloudflare, lab };
+        scene.gates = (0..agents).map(|index| scene.gate(index)).collect();
+        scene.publish(targets);
+        scene
+    }
+
+    /// Lets `targets` answer, and puts them into the zone.
+    pub(crate) fn publish(&self, targets: &[IpAddr]) {
+        self.lab.add(targets);
+        for target in targets {
+            self.cloudflare.zone(|zone| _ = zone.seed("A", WWW, &target.to_string()));
+        }
+    }
+
+    /// What runs beside the test, in the world's namespace.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is there until the end")
+    }
+
+    /// A listener in the place of agent `index`, to be served by [`Self::runtime`].
+    pub(crate) fn listen(&self, index: usize, address: SocketAddr) -> TcpListener {
+        let bound = self.lab.agent(index).run(|| StdListener::bind(address)).expect("it is free");
+        bound.set_nonblocking(true).expect("a socket can be non-blocking");
+        let _inside = self.runtime().enter();
+        TcpListener::from_std(bound).expect("the runtime is there")
+    }
+
+    fn gate(&self, index: usize) -> watch::Sender<bool> {
+        let (gate, open) = watch::channel(true);
+        let (listener, to) = (self.listen(index, CLOUDFLARE), self.cloudflare.address());
+        self.runtime().spawn(pass(listener, to, open));
+        gate
+    }
+
+    /// Cuts agent `index` off from Cloudflare: what is under way ends, what comes is hung up on.
+    pub(crate) fn shut_gate(&self, index: usize) {
+        self.gates[index].send_replace(false);
+    }
+
+    /// Undoes [`Self::shut_gate`].
+    pub(crate) fn open_gate(&self, index: usize) {
+        self.gates[index].send_replace(true);
+    }
+
+    /// An agent that is about to be started in place `index`.
+    pub(crate) fn setup(&self, index: usize, config: &str) -> Setup {
+        let setup = Setup::new(config, Within::Lab(self.lab.agent(index)));
+        setup.env("CF_API_TOKEN", TOKEN).args(["--no-dry-run", "monitor"])
+    }
+
+    /// Starts agent `index`.
+    pub(crate) fn start(&self, index: usize, members: &Members) -> Agent {
+        self.setup(index, &members.config(name(index))).start()
+    }
+
+    /// Starts the agents `indices` and waits until each has confirmed all targets, and each of them
+    /// is alive to each other.
+    pub(crate) fn start_all(&self, indices: &[usize], members: &Members) -> Vec<Agent> {
+        let mut agents: Vec<_> = indices.iter().map(|&n| self.start(n, members)).collect();
+        for (agent, &index) in agents.iter_mut().zip(indices) {
+            for target in &members.targets {
+                first(agent, &["target confirmed up", &about(*target)]);
+            }
+            for &peer in indices.iter().filter(|&&peer| peer != index) {
+                alive(agent, peer);
+            }
+        }
+        agents
+    }
+
+    /// What agent `index` tells about itself.
+    pub(crate) fn status(&self, index: usize) -> Status {
+        let asking = goavail::status::Place::Listener(STATUS);
+        self.lab.agent(index).run(|| {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(asking.status()).unwrap_or_else(|error| panic!("{error:?}"))
+        })
+    }
+
+    /// Waits until agent `index` tells of itself what is wanted.
+    pub(crate) fn until_status(&self, index: usize, wanted: impl Fn(&Status) -> bool) -> Status {
+        let begun = now();
+        loop {
+            let status = self.status(index);
+            if wanted(&status) {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENT, "agent {index} never told so: {status:#?}");
+            // A status is taken over once a second; there is nothing to wait for but the next.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until agent `index` has read that `target` is in DNS or not, and wishes it so.
+    pub(crate) fn until_settled(&self, index: usize, target: IpAddr, in_service: bool) {
+        self.until_status(index, |status| {
+            let target = shown(status, target);
+            let read = target.records.iter().all(|record| record.present == Some(in_service));
+            target.in_service == in_service && read
+        });
+    }
+
+    /// Waits until Cloudflare's log is as `enough` wants it.
+    pub(crate) fn until(&self, enough: impl Fn(&[Entry]) -> bool) {
+        let waiting = async { timeout(PATIENT, self.cloudflare.wait(enough)).await };
+        let came = self.runtime().block_on(waiting).is_ok();
+        assert!(came, "what was awaited did not come: {:#?}", self.cloudflare.log());
+    }
+
+    /// Waits until `times` requests to write have come in; returns the last of them.
+    pub(crate) fn until_written(&self, times: usize) -> Entry {
+        self.until(|log| log.iter().filter(|entry| entry.writes()).count() >= times);
+        self.writes().swap_remove(times - 1)
+    }
+
+    /// The requests to write so far.
+    pub(crate) fn writes(&self) -> Vec<Entry> {
+        self.cloudflare.log().into_iter().filter(Entry::writes).collect()
+    }
+
+    /// What the zone holds at [`WWW`], sorted.
+    pub(crate) fn in_service(&self) -> Vec<String> {
+        self.cloudflare.zone(|zone| zone.contents("A", WWW))
+    }
+
+    /// Asserts that the zone holds exactly `targets`, after exactly so many changes.
+    ///
+    /// A request that Cloudflare refused as a whole, because another agent had made the same change
+    /// a moment before, is no change.
+    pub(crate) fn holds(&self, targets: &[IpAddr], changes: usize) {
+        let mut wanted: Vec<_> = targets.iter().map(ToString::to_string).collect();
+        wanted.sort();
+        assert_eq!(self.in_service(), wanted);
+        let carried_out = |entry: &&Entry| entry.answered.is_some_and(|(_, status)| status == 200);
+        let writes = self.writes();
+        assert_eq!(writes.iter().filter(carried_out).count(), changes, "{writes:#?}");
+    }
+
+    /// Waits until agent `index` shows that `voter` sees `target` so.
+    pub(crate) fn until_vote(&self, index: usize, voter: usize, target: IpAddr, up: bool) {
+        let (voter, seen) = (name(voter).to_string(), if up { Health::Up } else { Health::Down });
+        self.until_status(index, |status| {
+            let votes = &shown(status, target).votes;
+            votes.iter().any(|vote| vote.peer == voter && vote.health == seen)
+        });
+    }
+
+    /// Undoes [`Lab::cut`] and also [`Lab::cut_one_way`].
+    pub(crate) fn mend(&self, one: Place, other: Place) {
+        self.lab.cut(one, other);
+        self.lab.mend(one, other);
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What makes the thread that calls it enter `place`.
+pub(crate) fn door(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
+    let net = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
+    move || {
+        let network = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(net.as_fd(), network).expect("may enter the namespace");
+    }
+}
+
+/// Passes what comes to `listener` on to `to` while the gate is open.
+pub(crate) async fn pass(listener: TcpListener, to: SocketAddr, open: watch::Receiver<bool>) {
+    while let Ok((mut from, _)) = listener.accept().await {
+        let mut open = open.clone();
+        tokio::spawn(async move {
+            let both = async {
+                let Ok(mut service) = TcpStream::connect(to).await else { return };
+                // However it ends, both sides are told by its end.
+                let _ = copy_bidirectional(&mut from, &mut service).await;
+            };
+            tokio::select! {
+                biased;
+                _ = open.wait_for(|open| !open) => {}
+                () = both => {}
+            }
+        });
+    }
+}
+
+/// `target` in a status.
+pub(crate) fn shown(status: &Status, target: IpAddr) -> &model::Target {
+    status.targets.iter().find(|shown| shown.address == target).expect("it is watched")
+}
+
+/// Agent `peer` in a status.
+pub(crate) fn peer(status: &Status, peer: usize) -> &model::Peer {
+    let name = name(peer).to_string();
+    status.peers.iter().find(|shown| shown.address == name).expect("it is listed")
+}
+
+/// `target=address`, so that one address is not taken for a longer one.
+pub(crate) fn about(target: IpAddr) -> String {
+    format!("target={target} ")
+}
+
+/// `peer=name`, as log lines end with it or go on.
+fn of_peer(line: &Line, peer: usize) -> bool {
+    let words = format!("peer={}", name(peer));
+    line.text.split(' ').any(|word| word == words)
+}
+
+/// The first line on standard error that holds all of `words`, waited for if need be, whatever
+/// came in between.
+pub(crate) fn first(agent: &mut Agent, words: &[&str]) -> Line {
+    if let Some(line) = agent.lines_with(words).first() {
+        return line.clone();
+    }
+    agent.wait_for(|line| line.has(words), PATIENT)
+}
+
+/// The next line that holds all of `words`, after those that were waited for before.
+pub(crate) fn next(agent: &mut Agent, words: &[&str]) -> Line {
+    agent.wait_for(|line| line.has(words), PATIENT)
+}
+
+/// How many lines hold all of `words`.
+pub(crate) fn count(agent: &mut Agent, words: &[&str]) -> usize {
+    agent.lines_with(words).len()
+}
+
+/// Waits until `agent` has said at least once that `peer` is alive.
+pub(crate) fn alive(agent: &mut Agent, peer: usize) {
+    let said = |line: &Line| line.has(&["peer is alive"]) && of_peer(line, peer);
+    if !agent.lines_with(&["peer is alive"]).iter().any(said) {
+        agent.wait_for(said, PATIENT);
+    }
+}
+
+/// Waits until `agent` says that `peer` is gone, from now on.
+pub(crate) fn gone(agent: &mut Agent, peer: usize) -> Line {
+    agent.wait_for(|line| line.has(&["peer is gone"]) && of_peer(line, peer), PATIENT)
+}
+
+/// Waits until `agent` says that `peer` is alive, from now on.
+pub(crate) fn back(agent: &mut Agent, peer: usize) -> Line {
+    agent.wait_for(|line| line.has(&["peer is alive"]) && of_peer(line, peer), PATIENT)
+}
+
+/// What has just happened, told in real time.
+#[expect(clippy::disallowed_methods, reason = "bounds are real time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Which of `agents` say that they withdrew `target`: the place of each, once for each time.
+pub(crate) fn withdrawn_by(agents: &mut [Agent], target: IpAddr) -> Vec<usize> {
+    let did = |agent: &mut Agent| count(agent, &["withdrew", &about(target)]);
+    let each = agents.iter_mut().enumerate();
+    each.flat_map(|(index, agent)| std::iter::repeat_n(index, did(agent))).collect()
+}

@@ -1,0 +1,149 @@
+//! Peers that are none: another key, another time, no answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use goavail::cluster::clock::unix_millis;
+use goavail::cluster::seal::Seal;
+use goavail::cluster::wire;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::post::{answering, post, vote};
+use super::scene::{KEY, Members, Scene, about, count, first, name, peer, ranked_one};
+use crate::lab::{run, v4};
+
+/// A target that nothing happens to.
+const CALM: u32 = 9_999;
+
+#[test]
+fn an_agent_with_another_key_is_no_peer_is_named_and_harms_nobody() {
+    run(|| {
+        let target = ranked_one(&[2, 0, 1], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let members = Members::new(3, &[target, v4(CALM)]);
+        let odd = Members { key: Some("another key here"), ..members.clone() };
+        let mut odd = scene.start(2, &odd);
+        let mut agents = scene.start_all(&[0, 1], &members);
+        scene.lab.remove(&[target]);
+        first(&mut odd, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
+        for index in [0, 1] {
+            scene.until_settled(index, target, false);
+        }
+        for agent in &mut agents {
+            let from = link(2);
+            first(agent, &["WARN", "refused a vote", &from, "not encrypted with our crypto_key"]);
+            first(agent, &["WARN", "dropped gossip", &from, "not sealed with our crypto_key"]);
+        }
+        first(&mut odd, &["WARN", "this peer does not take our vote", "status=401"]);
+        assert!([0, 1].iter().all(|&index| !peer(&scene.status(index), 2).alive));
+        scene.holds(&[v4(CALM)], 1);
+        assert_eq!(count(&mut odd, &["withdrew"]), 0);
+    });
+}
+
+/// Where agent `index` sends from, as a log line names it.
+fn link(index: usize) -> String {
+    format!("from={}", name(index).ip())
+}
+
+/// An agent with the right key whose clock is 40 s off either way, played by hand: a process cannot
+/// be given another wall clock.
+#[test]
+fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
+    run(|| {
+        let target = ranked_one(&[0, 1], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let apart = scene.listen(2, name(2));
+        let refusing = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+        let _told = answering(&scene, apart, refusing);
+        let mut agents = scene.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
+        let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+        let body = wire::encode(Some(&seal), name(2), target, false).unwrap();
+        let now = unix_millis();
+        let cases = [("slow", now - 40_000, 401), ("fast", now + 40_000, 401), ("right", now, 200)];
+        for (what, at, want) in cases {
+            let signature = format!("Goavail-Signature: {}\r\n", seal.sign(at, &body));
+            for index in [0, 1] {
+                let status = post(&scene, 2, name(index), &vote(name(index), &body, &signature));
+                assert_eq!(status, want, "{what}, to agent {index}");
+            }
+        }
+        for agent in &mut agents {
+            let why = "it was signed more than 30 s from now by our clock";
+            first(agent, &["WARN", "refused a vote", &name(2).to_string(), why]);
+            let why = "the clocks are more than 30 s apart";
+            first(agent, &["WARN", "this peer does not take our vote", "status=401", why]);
+        }
+        scene.lab.remove(&[target]);
+        for index in [0, 1] {
+            scene.until_settled(index, target, false);
+        }
+        scene.holds(&[v4(CALM)], 1);
+    });
+}
+
+#[test]
+fn a_peer_that_accepts_and_never_answers_holds_up_nothing() {
+    run(|| {
+        let target = ranked_one(&[0, 1], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let silent = scene.listen(2, name(2));
+        scene.runtime().spawn(hold(silent));
+        let mut agents = scene.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
+        let cut = scene.lab.remove(&[target]);
+        let took = scene.until_written(1).arrived - cut.before;
+        eprintln!("withdrawn {took:?} after the death, beside a peer that never answers");
+        for index in [0, 1] {
+            scene.until_settled(index, target, false);
+        }
+        for (index, agent) in agents.iter_mut().enumerate() {
+            assert!(!peer(&scene.status(index), 2).alive);
+            assert_eq!(count(agent, &["this process did not run"]), 0, "it keeps its pace");
+        }
+        scene.lab.add(&[target]);
+        for index in [0, 1] {
+            scene.until_settled(index, target, true);
+        }
+        scene.holds(&[target, v4(CALM)], 2);
+    });
+}
+
+/// Takes connections and leaves them be.
+async fn hold(listener: TcpListener) {
+    let mut held = Vec::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        held.push(Arc::new(stream));
+    }
+}
+
+/// Without a key, whoever reaches the port can speak in a peer's name; under a stranger's name
+/// nobody can, and with `require_signed` nobody without the key.
+#[test]
+fn votes_of_nobody_make_no_quorum() {
+    run(|| {
+        let target = v4(1);
+        let scene = Scene::new(2, &[target, v4(CALM)]);
+        let mut agents = scene.start_all(&[0], &Members::new(2, &[target, v4(CALM)]));
+        scene.lab.remove(&[target]);
+        first(&mut agents[0], &["refused to act", "reason=\"no_quorum\"", &about(target)]);
+        let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+        let stranger = SocketAddr::from(([10, 255, 0, 77], 8081));
+        let now = unix_millis();
+        for (what, sender, signed, want) in [
+            ("a peer's name and no signature", name(1), false, 401),
+            ("a stranger's name, signed", stranger, true, 403),
+        ] {
+            let body = wire::encode(Some(&seal), sender, target, false).unwrap();
+            let signature = format!("Goavail-Signature: {}\r\n", seal.sign(now, &body));
+            let header = if signed { signature.as_str() } else { "" };
+            let status = post(&scene, 1, name(0), &vote(name(0), &body, header));
+            assert_eq!(status, want, "{what}");
+        }
+        let clear = format!(r#"{{"Peer":"{}","IPAddress":"{target}","Live":false}}"#, name(1));
+        assert_eq!(post(&scene, 1, name(0), &vote(name(0), clear.as_bytes(), "")), 401);
+        let status = scene.until_status(0, |status| status.silence_s < 1.0);
+        assert!(super::scene::shown(&status, target).votes.is_empty(), "{status:#?}");
+        scene.holds(&[target, v4(CALM)], 0);
+    });
+}
