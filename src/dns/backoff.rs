@@ -8,7 +8,7 @@ use super::ProviderError;
 const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait, and the wait after a refusal.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Failures in a row, and the waits that follow from them.
 #[derive(Debug, Default)]

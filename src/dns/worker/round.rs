@@ -17,7 +17,7 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// No call to a provider takes longer than this: each request gives up by itself after 10 s, but a
 /// call may be many requests, and nothing that somebody else's code does may silence the worker.
-const LONGEST_CALL: Duration = Duration::from_secs(300);
+const LONGEST_CALL: Duration = Duration::from_mins(5);
 
 /// Where one round ended.
 #[derive(Debug)]
