@@ -232,7 +232,7 @@ fn run(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(Duration
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_gets_there_and_never_breaks_the_floor(
