@@ -137,7 +137,7 @@ fn answers(family: ICMP) -> [u8; 4] {
 }
 
 /// Keeps all other messages from a raw socket, own requests too. It matters most for a redirect: it
-/// quotes a request that was passed on and will be answered, and surge-ping would take it for the
+/// quotes a request that was passed on and will be answered, and `surge-ping` would take it for the
 /// answer.
 fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
     // Classic BPF, as in the kernel's Documentation/networking/filter.rst: load the type, jump to

@@ -139,7 +139,7 @@ impl Effects for Recorder {
 
     fn turned(&mut self, _: &Engine, now: Moment) {
         let mut book = self.book.lock().unwrap();
-        let pause = now - book.last_turn;
+        let pause = now.saturating_sub(book.last_turn);
         book.longest_pause = book.longest_pause.max(pause);
         book.last_turn = now;
     }

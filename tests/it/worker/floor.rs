@@ -101,7 +101,9 @@ fn two_agents_that_withdraw_the_last_two_addresses_at_once_leave_one() {
 async fn answers_that_were_lost_do_not_leave_the_floor_broken() {
     let zone = Remote::new(&[WWW], &[10, 11]);
     let agents = [zone.apart(), zone.apart()];
-    agents.iter().for_each(|agent| agent.writes([Fate::LostAfter]));
+    for agent in &agents {
+        agent.writes([Fate::LostAfter]);
+    }
     let [mut one, mut two] = agents.map(Office::open);
     one.order("-10", 1);
     two.order("-11", 1);

@@ -83,7 +83,7 @@ fn in_words(wishes: &[Option<char>]) -> String {
 struct Scene {
     remote: Remote,
     foreign: BTreeSet<(usize, u8)>,
-    /// Sets that somebody else took something out of after the worker last wrote to them.
+    /// Sets that somebody else took something out of after the worker last did.
     robbed: BTreeSet<usize>,
     /// What the worker took out and nobody put back.
     out: BTreeSet<(usize, IpAddr)>,
@@ -128,11 +128,11 @@ impl Scene {
             for (name, owner) in NAMES.iter().enumerate() {
                 let set = set_of(owner, ip(10));
                 let (was, is) = (write.before.get(&set), write.after.get(&set));
-                if was != is {
-                    self.robbed.remove(&name);
-                }
                 let all = |set: Option<&BTreeSet<IpAddr>>| set.cloned().unwrap_or_default();
                 let (was, is) = (all(was), all(is));
+                if !was.is_subset(&is) {
+                    self.robbed.remove(&name);
+                }
                 self.out.extend(was.difference(&is).map(|address| (name, *address)));
                 self.out.retain(|(at, address)| *at != name || !is.contains(address));
                 let (was, is) = (was.len(), is.len());
@@ -232,7 +232,7 @@ fn run(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(Duration
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_gets_there_and_never_breaks_the_floor(

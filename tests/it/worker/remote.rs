@@ -83,7 +83,9 @@ impl Remote {
     pub(super) fn new(names: &[&str], lasts: &[u8]) -> Self {
         let zone = InMemory::new(names);
         for name in names {
-            lasts.iter().for_each(|last| zone.put(name, ip(*last), TTL));
+            for last in lasts {
+                zone.put(name, ip(*last), TTL);
+            }
         }
         Self { zone, script: Arc::default() }
     }
@@ -102,8 +104,7 @@ impl Remote {
 
     /// Another agent's view of the same zone, which meets its own fates.
     pub(super) fn apart(&self) -> Self {
-        let (swaps, dice) = (self.script().swaps, None);
-        let script = Script { swaps, dice, ..Script::default() };
+        let script = Script { swaps: self.script().swaps, ..Script::default() };
         Self { zone: self.zone.clone(), script: Arc::new(Mutex::new(script)) }
     }
 
