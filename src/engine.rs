@@ -10,13 +10,14 @@
 //! - [`guard`]: whether this agent may trust what it sees
 //! - [`quorum`]: whether enough agents say the same
 //! - [`plan`]: which records to change, and the floor
-//! - `roster`, `probing`, `service`, `cluster`: the engine's own parts: who is watched, from probes
-//!   to health, from health to what the record sets should serve, what the peers have to do with it;
-//!   `view`: what it shows of itself
+//! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
+//!   probes to health, from health to what the record sets should serve, the operator's word, what the
+//!   peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
 mod agenda;
 mod cluster;
+mod drains;
 pub mod event;
 pub mod guard;
 pub mod plan;
