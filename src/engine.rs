@@ -96,6 +96,8 @@ pub struct Engine {
     placed: Option<Moment>,
     /// The next order must not rest on an earlier reading.
     read_again: bool,
+    /// When it is asked again whether the floor still holds anything.
+    held_retry: Moment,
     /// Whether the last thing heard of the provider was a failure.
     failing: bool,
     /// Orders to drain that wait for the zone to be read.
@@ -197,6 +199,7 @@ impl Engine {
             touched: BTreeSet::new(),
             placed: None,
             read_again: false,
+            held_retry: Moment::ZERO,
             failing: false,
             asked: Vec::new(),
             ballots: Ballots::default(),

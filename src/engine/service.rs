@@ -332,8 +332,10 @@ impl Engine {
             }
             self.review(slot, now, out);
         }
-        if !held.is_empty() {
-            self.agenda.note(now + HELD_RETRY, Item::Held);
+        // One question at a time: each would lead to the next one for ever.
+        if !held.is_empty() && self.held_retry <= now {
+            self.held_retry = now + HELD_RETRY;
+            self.agenda.note(self.held_retry, Item::Held);
         }
     }
 
