@@ -148,7 +148,10 @@ impl Engine {
         let Some(target) = self.target_mut(slot) else { return };
         let (reason, detail) = match ruling {
             _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
-            Ruling::Refuse(reason, detail) if target.differs() || !target.settled => {
+            // Contested is said by all, since what DNS holds is against one side or the other.
+            Ruling::Refuse(reason, detail)
+                if target.differs() || !target.settled || *reason == Reason::Contested =>
+            {
                 (Some(*reason), detail.clone())
             }
             _ if isolated && target.streaks.is_missing(thresholds) => {
