@@ -71,7 +71,13 @@ impl Engine {
         self.end_drain_in_time(slot, now, out);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
+        let opposed = self.is_opposed(target);
         self.touched.insert(address);
+        if let Some(target) = self.target_mut(slot) {
+            // Others may withdraw it on this agent's word, or act on their own, and then be gone.
+            let down_and_in = target.streaks.health() == Health::Down && target.in_service;
+            target.unconfirmed |= opposed || down_and_in;
+        }
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
             self.settle_on(slot, *in_service, agreeing, *after, out);
         }
@@ -89,8 +95,11 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let now = self.now;
+        let Some(target) = self.target(slot) else { return };
+        // While others hold against it, comparing would be taking turns with them.
+        let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
         let Some(target) = self.target_mut(slot) else { return };
-        let confirms = target.unconfirmed && target.streaks.health() == Health::Up;
+        let confirms = target.unconfirmed && judged && target.drain.is_none();
         if target.in_service != in_service {
             target.in_service = in_service;
             target.since = now;
@@ -106,7 +115,7 @@ impl Engine {
                 agreeing: agreeing.to_vec(),
                 after,
             }));
-        } else if in_service && confirms {
+        } else if confirms {
             // An agent that was restarted after a withdrawal heals it here.
             target.settled = false;
             target.settled_on = end_of_second(now);
@@ -116,9 +125,7 @@ impl Engine {
             target.act_at = target.act_at.min(target.settled_on + after);
         }
         target.others_first = !after.is_zero();
-        if target.streaks.health() != Health::AssumedUp {
-            target.unconfirmed = false;
-        }
+        target.unconfirmed &= !judged;
         if !target.settled {
             let address = target.address;
             self.unsettled.insert(address);
@@ -132,7 +139,7 @@ impl Engine {
         if target.act_at > self.now {
             moments.push(target.act_at);
         }
-        if !target.settled || target.reason.is_some() || target.differs() {
+        if !target.settled || target.reason.is_some() || target.differs() || target.unconfirmed {
             moments.extend(self.agreement_lapses(target));
         }
         for moment in moments {
