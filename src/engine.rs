@@ -155,6 +155,8 @@ struct Target {
     others_first: bool,
     /// The names at which the floor keeps it.
     held: Vec<String>,
+    /// Since when the peers stand against what its health asks for.
+    refused_since: Option<Moment>,
     reason: Option<Reason>,
     drain: Option<Drain>,
 }

@@ -24,6 +24,7 @@ impl Target {
             act_at: now,
             others_first: false,
             held: Vec::new(),
+            refused_since: None,
             reason: None,
             drain: None,
         }

@@ -12,6 +12,10 @@ use super::{Engine, Item, Moment, Target};
 /// How soon to ask again whether the floor still keeps an address in.
 const HELD_RETRY: Duration = Duration::from_secs(15);
 
+/// For so long it is no refusal yet that the peers have not seen it too: each agent but the last
+/// sees a death before enough others do, and nobody should be woken by that.
+const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
+
 /// The least time between two orders.
 const ORDER_DISTANCE: Duration = Duration::from_millis(50);
 
@@ -81,8 +85,8 @@ impl Engine {
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
             self.settle_on(slot, *in_service, agreeing, *after, out);
         }
-        self.note_next_review(slot);
         self.give_reason(slot, &ruling, out);
+        self.note_next_review(slot);
     }
 
     /// Takes a ruling over.
@@ -136,9 +140,8 @@ impl Engine {
     fn note_next_review(&mut self, slot: Slot) {
         let Some(target) = self.target(slot) else { return };
         let mut moments = vec![];
-        if target.act_at > self.now {
-            moments.push(target.act_at);
-        }
+        let said = target.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.now));
         if !target.settled || target.reason.is_some() || target.differs() || target.unconfirmed {
             moments.extend(self.agreement_lapses(target));
         }
@@ -152,12 +155,17 @@ impl Engine {
         let dry_run = self.settings.dry_run;
         let isolated = self.isolated_since.is_some();
         let thresholds = self.settings.thresholds;
+        let now = self.now;
         let Some(target) = self.target_mut(slot) else { return };
+        let by_peers = matches!(ruling, Ruling::Refuse(Reason::NoQuorum | Reason::Contested, _));
+        target.refused_since = by_peers.then(|| target.refused_since.unwrap_or(now));
+        let early = target.refused_since.is_some_and(|since| now < since + PEERS_MAY_TAKE);
         let (reason, detail) = match ruling {
             _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
             // Contested is said by all, since what DNS holds is against one side or the other.
             Ruling::Refuse(reason, detail)
-                if target.differs() || !target.settled || *reason == Reason::Contested =>
+                if !early
+                    && (target.differs() || !target.settled || *reason == Reason::Contested) =>
             {
                 (Some(*reason), detail.clone())
             }
