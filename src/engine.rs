@@ -10,13 +10,14 @@
 //! - [`guard`]: whether this agent may trust what it sees
 //! - [`quorum`]: whether enough agents say the same
 //! - [`plan`]: which records to change, and the floor
-//! - `roster`, `probing`, `service`, `cluster`: the engine's own parts: who is watched, from probes
-//!   to health, from health to what the record sets should serve, what the peers have to do with it;
-//!   `view`: what it shows of itself
+//! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
+//!   probes to health, from health to what the record sets should serve, the operator's word, what the
+//!   peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
 mod agenda;
 mod cluster;
+mod drains;
 pub mod event;
 pub mod guard;
 pub mod plan;
@@ -95,6 +96,8 @@ pub struct Engine {
     placed: Option<Moment>,
     /// The next order must not rest on an earlier reading.
     read_again: bool,
+    /// When it is asked again whether the floor still holds anything.
+    held_retry: Moment,
     /// Whether the last thing heard of the provider was a failure.
     failing: bool,
     /// Orders to drain that wait for the zone to be read.
@@ -139,7 +142,8 @@ struct Target {
     since: Moment,
     /// The provider has confirmed the verdict, or nothing is to be done for it.
     settled: bool,
-    /// Its first confirmation has not yet led to a comparison with DNS.
+    /// DNS may hold something else than the verdict that stands: nothing was compared since this
+    /// agent started, or since it or a quorum of others saw the contrary and may have had it done.
     unconfirmed: bool,
     /// The peers that agreed to the verdict.
     agreeing: Vec<SocketAddr>,
@@ -149,6 +153,8 @@ struct Target {
     act_at: Moment,
     /// The names at which the floor keeps it.
     held: Vec<String>,
+    /// Since when the peers stand against what its health asks for.
+    refused_since: Option<Moment>,
     reason: Option<Reason>,
     drain: Option<Drain>,
 }
@@ -194,6 +200,7 @@ impl Engine {
             touched: BTreeSet::new(),
             placed: None,
             read_again: false,
+            held_retry: Moment::ZERO,
             failing: false,
             asked: Vec::new(),
             ballots: Ballots::default(),

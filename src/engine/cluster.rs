@@ -105,6 +105,15 @@ impl Engine {
         }
     }
 
+    /// Whether enough others see the contrary that they may act on it.
+    pub(super) fn is_opposed(&self, target: &Target) -> bool {
+        let (Some(cluster), Some(own)) = (&self.settings.cluster, own_vote(target)) else {
+            return false;
+        };
+        let contrary = self.ballots.on(target.address, self.now).filter(|ballot| ballot.up != own);
+        contrary.count() > cluster.min_peers_agree
+    }
+
     /// When the agreement about a target may change without anything being heard.
     pub(super) fn agreement_lapses(&self, target: &Target) -> Option<Duration> {
         self.settings.cluster.as_ref()?;

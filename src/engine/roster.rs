@@ -23,6 +23,7 @@ impl Target {
             settled_on: now,
             act_at: now,
             held: Vec::new(),
+            refused_since: None,
             reason: None,
             drain: None,
         }

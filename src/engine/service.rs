@@ -1,18 +1,20 @@
-//! From health to what the record sets should serve: verdicts, guards, drains, orders.
+//! From health to what the record sets should serve: verdicts, guards, orders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::event::{
-    Action, DnsReport, Drain, DrainOrder, DrainRefusal, Fact, Gone, Order, Reason, Settings, Slot,
-};
-use super::plan::{self, SetKey, Wish};
+use super::event::{Action, DnsReport, DrainRefusal, Fact, Gone, Order, Reason, Slot};
+use super::plan::{SetKey, Wish};
 use super::target::Health;
 use super::{Engine, Item, Moment, Target};
 
 /// How soon to ask again whether the floor still keeps an address in.
 const HELD_RETRY: Duration = Duration::from_secs(15);
+
+/// For so long it is no refusal yet that the peers have not seen it too: each agent but the last
+/// sees a death before enough others do, and nobody should be woken by that.
+const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
 
 /// The least time between two orders.
 const ORDER_DISTANCE: Duration = Duration::from_millis(50);
@@ -78,12 +80,18 @@ impl Engine {
         self.end_drain_in_time(slot, now, out);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
+        let opposed = self.is_opposed(target);
         self.touched.insert(address);
+        if let Some(target) = self.target_mut(slot) {
+            // Others may withdraw it on this agent's word, or act on their own, and then be gone.
+            let down_and_in = target.streaks.health() == Health::Down && target.in_service;
+            target.unconfirmed |= opposed || down_and_in;
+        }
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
             self.settle_on(slot, *in_service, agreeing, *after, out);
         }
-        self.note_next_review(slot);
         self.give_reason(slot, &ruling, out);
+        self.note_next_review(slot);
     }
 
     /// Takes a ruling over.
@@ -96,8 +104,11 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let now = self.now;
+        let Some(target) = self.target(slot) else { return };
+        // While others hold against it, comparing would be taking turns with them.
+        let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
         let Some(target) = self.target_mut(slot) else { return };
-        let confirms = target.unconfirmed && target.streaks.health() == Health::Up;
+        let confirms = target.unconfirmed && judged && target.drain.is_none();
         if target.in_service != in_service {
             target.in_service = in_service;
             target.since = now;
@@ -113,7 +124,7 @@ impl Engine {
                 agreeing: agreeing.to_vec(),
                 after,
             }));
-        } else if in_service && confirms {
+        } else if confirms {
             // An agent that was restarted after a withdrawal heals it here.
             target.settled = false;
             target.settled_on = end_of_second(now);
@@ -122,9 +133,7 @@ impl Engine {
             // Those before it in rank may have fallen away.
             target.act_at = target.act_at.min(target.settled_on + after);
         }
-        if target.streaks.health() != Health::AssumedUp {
-            target.unconfirmed = false;
-        }
+        target.unconfirmed &= !judged;
         if !target.settled {
             let address = target.address;
             self.unsettled.insert(address);
@@ -135,10 +144,9 @@ impl Engine {
     fn note_next_review(&mut self, slot: Slot) {
         let Some(target) = self.target(slot) else { return };
         let mut moments = vec![];
-        if target.act_at > self.now {
-            moments.push(target.act_at);
-        }
-        if !target.settled || target.reason.is_some() || target.differs() {
+        let said = target.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.now));
+        if !target.settled || target.reason.is_some() || target.differs() || target.unconfirmed {
             moments.extend(self.agreement_lapses(target));
         }
         for moment in moments {
@@ -151,10 +159,18 @@ impl Engine {
         let dry_run = self.settings.dry_run;
         let isolated = self.isolated_since.is_some();
         let thresholds = self.settings.thresholds;
+        let now = self.now;
         let Some(target) = self.target_mut(slot) else { return };
+        let by_peers = matches!(ruling, Ruling::Refuse(Reason::NoQuorum | Reason::Contested, _));
+        target.refused_since = by_peers.then(|| target.refused_since.unwrap_or(now));
+        let early = target.refused_since.is_some_and(|since| now < since + PEERS_MAY_TAKE);
         let (reason, detail) = match ruling {
             _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
-            Ruling::Refuse(reason, detail) if target.differs() || !target.settled => {
+            // Contested is said by all, since what DNS holds is against one side or the other.
+            Ruling::Refuse(reason, detail)
+                if !early
+                    && (target.differs() || !target.settled || *reason == Reason::Contested) =>
+            {
                 (Some(*reason), detail.clone())
             }
             _ if isolated && target.streaks.is_missing(thresholds) => {
@@ -339,8 +355,10 @@ impl Engine {
             self.review(slot, now, out);
             self.play_on(*address, out);
         }
-        if !held.is_empty() {
-            self.agenda.note(now + HELD_RETRY, Item::Held);
+        // One question at a time: each would lead to the next one for ever.
+        if !held.is_empty() && self.held_retry <= now {
+            self.held_retry = now + HELD_RETRY;
+            self.agenda.note(self.held_retry, Item::Held);
         }
     }
 
@@ -375,108 +393,5 @@ impl Engine {
         let dry_run = self.settings.dry_run;
         let fact = Fact::Applied { withdrawn: gone, restored: back, took, dry_run };
         out.push(Action::Tell(fact));
-    }
-
-    /// The operator takes a target out.
-    pub(super) fn drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
-        let ticket = order.ticket;
-        if !self.targets.contains_key(&order.target) {
-            let answer = Err(DrainRefusal::NotATarget);
-            out.push(Action::DrainAnswered { ticket, answer });
-        } else if order.force || self.settings.floor == 0 {
-            self.begin_drain(order, now, out);
-        } else {
-            // Answered when the zone has been read.
-            self.asked.push(order);
-            out.push(Action::Prepare);
-        }
-    }
-
-    fn drain_if_floor_allows(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
-        let Settings { names, floor, .. } = &self.settings;
-        // Those whose withdrawal is on its way will be gone too.
-        let mut left = self.observed.clone();
-        let leaving: BTreeSet<IpAddr> = self
-            .ordered
-            .iter()
-            .filter(|(_, wish)| **wish == Wish::WithdrawAnyway)
-            .map(|(address, _)| *address)
-            .collect();
-        for there in left.values_mut() {
-            there.retain(|address| !leaving.contains(address));
-        }
-        let broken = plan::floor_breaks(names, &left, order.target, *floor);
-        if broken.is_empty() {
-            self.begin_drain(order, now, out);
-        } else {
-            let answer = Err(DrainRefusal::Floor(broken));
-            out.push(Action::DrainAnswered { ticket: order.ticket, answer });
-        }
-    }
-
-    fn begin_drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
-        let drain = Drain { until: order.lasts.map(|lasts| now + lasts), reason: order.reason };
-        self.take_up_drain(order.target, drain.clone(), now);
-        out.push(Action::Tell(Fact::Drained { target: order.target, drain }));
-        out.push(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
-        out.push(Action::Remember(self.drains()));
-        if let Some(slot) = self.targets.get(&order.target).copied() {
-            self.review(slot, now, out);
-        }
-    }
-
-    /// Holds a target out by the operator's word, said now or before a restart.
-    pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain, now: Moment) {
-        let Some(slot) = self.targets.get(&address).copied() else { return };
-        self.agenda.note(drain.until.unwrap_or(now), Item::Verdict(slot));
-        self.agenda.note(now, Item::Verdict(slot));
-        if let Some(target) = self.target_mut(slot) {
-            target.drain = Some(drain);
-            // Whoever was out by verdict before is out by hand now: another wish.
-            target.settled = false;
-            target.settled_on = now;
-            target.act_at = now;
-            target.held.clear();
-        }
-        self.unsettled.insert(address);
-    }
-
-    /// The operator gives a target back.
-    pub(super) fn undrain(
-        &mut self,
-        ticket: u64,
-        target: IpAddr,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let slot = self.targets.get(&target).copied();
-        let answer = match slot.and_then(|slot| self.target_mut(slot)) {
-            None => Err(DrainRefusal::NotATarget),
-            Some(target) => target.drain.take().map(|_| ()).ok_or(DrainRefusal::NotDrained),
-        };
-        let done = answer.is_ok();
-        out.push(Action::DrainAnswered { ticket, answer });
-        if let (true, Some(slot)) = (done, slot) {
-            out.push(Action::Tell(Fact::Undrained { target, expired: false }));
-            out.push(Action::Remember(self.drains()));
-            self.review(slot, now, out);
-        }
-    }
-
-    fn end_drain_in_time(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
-        let Some(target) = self.target_mut(slot) else { return };
-        let until = target.drain.as_ref().and_then(|drain| drain.until);
-        if until.is_some_and(|until| until <= now) {
-            target.drain = None;
-            let target = target.address;
-            out.push(Action::Tell(Fact::Undrained { target, expired: true }));
-            out.push(Action::Remember(self.drains()));
-        }
-    }
-
-    /// All drains in force.
-    pub fn drains(&self) -> BTreeMap<IpAddr, Drain> {
-        let targets = self.targets.values().filter_map(|slot| self.target(*slot));
-        targets.filter_map(|target| Some((target.address, target.drain.clone()?))).collect()
     }
 }

@@ -44,7 +44,6 @@ struct Word {
 
 #[derive(Debug)]
 pub(super) struct Agent {
-    pub(super) address: SocketAddr,
     pub(super) settings: Settings,
     /// None while it is dead.
     pub(super) engine: Option<Engine>,
@@ -67,9 +66,8 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(number: usize, settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         Self {
-            address: address(number),
             settings,
             engine: None,
             life: 0,

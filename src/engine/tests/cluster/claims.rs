@@ -12,6 +12,9 @@ use crate::engine::target::Health;
 /// term, and the time that it was on its way.
 const MINDS_DIFFER_FOR: Duration = Duration::from_secs(40);
 
+/// For so long it is no refusal yet that the peers have not seen it too.
+const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
+
 impl World {
     pub(super) fn breaks(&mut self, claim: String) {
         self.note(|| format!("BROKEN: {claim}"));
@@ -78,7 +81,8 @@ impl World {
                     Health::Up => true,
                     Health::Down => false,
                 };
-                if asks != view.in_service && view.reason.is_none() {
+                let long = self.now > view.since + PEERS_MAY_TAKE;
+                if asks != view.in_service && view.reason.is_none() && long {
                     silent.push(format!("{number} does not say why nothing is done: {view:?}"));
                 }
             }

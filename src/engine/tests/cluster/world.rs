@@ -12,9 +12,11 @@ use super::worker::{Doing, Fate, Heard};
 use super::zone::{Kind, Reading, Zone};
 use crate::engine::Moment;
 use crate::engine::event::{
-    Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Settings,
+    Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Reason, Settings,
 };
 use crate::engine::plan::Wish;
+use crate::engine::quorum;
+use crate::engine::target::Health;
 use crate::engine::tests::world::{ip, ms};
 
 pub(super) struct World {
@@ -103,7 +105,7 @@ impl World {
         let settings = |number| member(number, agents, needed, alike);
         let mut world = Self {
             now: Moment::ZERO,
-            agents: (0..agents).map(|number| Agent::new(number, settings(number))).collect(),
+            agents: (0..agents).map(|number| Agent::new(settings(number))).collect(),
             zone: Zone::new(kind, alike.targets.iter().copied()),
             net: Net::default(),
             chance: Chance::new(seed),
@@ -364,6 +366,31 @@ impl World {
         self.look_around();
         self.tell(agent, Event::Reloaded(Box::new(settings)));
         self.post_all(agent);
+    }
+
+    /// The agents, the one that acts on `target` first if all of them agree at the front.
+    pub(super) fn ranked(&self, target: IpAddr) -> Vec<usize> {
+        let mut agents: Vec<usize> = (0..self.agents.len()).collect();
+        agents.sort_by_key(|agent| Reverse(quorum::weight(target, address(*agent))));
+        agents
+    }
+
+    /// Lets time pass until `done`, in small steps; says when that was.
+    pub(super) fn run_until_it_is(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Moment {
+        let patience = self.now + ms(60_000);
+        while !done(self) {
+            assert!(self.now < patience, "not within a minute: {what}");
+            self.run_for(ms(10));
+        }
+        self.now
+    }
+
+    pub(super) fn reason(&self, agent: usize, last: u8) -> Option<Reason> {
+        self.agents[agent].view(ip(last)).and_then(|view| view.reason)
+    }
+
+    pub(super) fn health(&self, agent: usize, last: u8) -> Option<Health> {
+        self.agents[agent].view(ip(last)).map(|view| view.health)
     }
 
     /// The last bytes of the addresses in the zone.

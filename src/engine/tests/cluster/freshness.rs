@@ -1,0 +1,94 @@
+//! Votes that age, and agents that stand still, while a withdrawal waits.
+
+use super::world::World;
+use super::zone::Kind;
+use crate::engine::event::Reason;
+use crate::engine::plan::Wish;
+use crate::engine::tests::world::{ip, ms, settings};
+
+fn world(agents: usize, needed: usize) -> World {
+    let mut world = World::new(agents, needed, &settings(&[1, 2]), Kind::ByRecord, 9);
+    world.settle_down();
+    world
+}
+
+fn wants_it_out(world: &World, agent: usize) -> bool {
+    world.wish(agent, ip(1)) == Some(Wish::Withdraw)
+}
+
+#[test]
+fn votes_that_age_while_a_withdrawal_waits_for_its_rank_take_it_back() {
+    let mut world = world(3, 1);
+    let ranked = world.ranked(ip(1));
+    let waiting = ranked[1];
+    // The others see it down, cannot do anything about it, and are heard no more: gossip goes on.
+    for other in [ranked[0], ranked[2]] {
+        world.net.unseen.insert((other, ip(1)));
+        world.net.barred.insert(other);
+    }
+    world.run_for(ms(5_000));
+    world.net.loss = 100;
+    world.run_for(ms(23_000));
+    world.net.unseen.insert((waiting, ip(1)));
+    world.run_until_it_is("a verdict", |world| {
+        world.agents[waiting].view(ip(1)).is_some_and(|view| !view.in_service)
+    });
+    assert!(!wants_it_out(&world, waiting), "it waits");
+    world.run_for(ms(60_000));
+    let asked = |(_, order): &(_, crate::engine::event::Order)| order.wishes.contains_key(&ip(1));
+    let ordered = world.agents[waiting].orders.iter().skip_while(|(at, _)| *at < ms(35_000));
+    assert_eq!(ordered.filter(|order| asked(order)).count(), 0, "it never asked");
+    assert_eq!(world.reason(waiting, 1), Some(Reason::NoQuorum));
+    world.net.loss = 0;
+    world.run_for(ms(20_000));
+    assert_eq!(world.in_zone(), [2], "they are heard again");
+}
+
+#[test]
+fn votes_that_age_while_the_provider_fails_take_the_order_back() {
+    let mut world = world(3, 1);
+    world.net.provider_down = true;
+    world.net.dead.insert(ip(1));
+    world.run_for(ms(20_000));
+    assert!((0..3).all(|agent| wants_it_out(&world, agent)), "all of them try");
+    world.net.loss = 100;
+    world.run_for(ms(45_000));
+    assert!(!(0..3).any(|agent| wants_it_out(&world, agent)), "nobody does any more");
+    assert!((0..3).all(|agent| world.reason(agent, 1) == Some(Reason::NoQuorum)));
+    world.net.provider_down = false;
+    world.run_for(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2], "nothing was left to be done by mistake");
+    world.net.loss = 0;
+    world.run_for(ms(20_000));
+    assert_eq!((world.in_zone(), world.zone.writes.len()), (vec![2], 1));
+}
+
+/// Stopped while its turn was coming; its queue is full of what was said before and meanwhile.
+#[test]
+fn an_agent_that_stood_still_does_not_act_on_what_was_said_before() {
+    for stood_still in [8, 20, 60, 600] {
+        let mut world = world(3, 1);
+        let (stopped, _) = world.have_one_wait_for_its_rank(1);
+        world.freeze(stopped, ms(stood_still * 1_000));
+        world.run_for(ms(500));
+        // It is back before anybody could do anything.
+        world.net.dead.clear();
+        world.net.unseen.clear();
+        world.run_for(ms(stood_still * 1_000 + 60_000));
+        assert_eq!(world.writes(), [""; 0], "{stood_still} s");
+        assert_eq!(world.broken, [""; 0], "{stood_still} s");
+    }
+}
+
+#[test]
+fn an_agent_that_stood_still_acts_again_once_its_peers_are_heard() {
+    let mut world = world(3, 1);
+    let ranked = world.ranked(ip(1));
+    world.net.barred.extend([ranked[0], ranked[2]]);
+    world.net.dead.insert(ip(1));
+    world.freeze(ranked[1], ms(60_000));
+    world.run_for(ms(59_000));
+    assert_eq!(world.in_zone(), [1, 2]);
+    world.run_for(ms(25_000));
+    assert_eq!(world.writes(), [format!("{}-1", ranked[1])]);
+}

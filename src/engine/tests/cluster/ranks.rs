@@ -1,0 +1,143 @@
+//! Who acts: the first in rank at once, each other one later and only if it is still needed.
+
+use super::world::World;
+use super::zone::Kind;
+use crate::engine::Moment;
+use crate::engine::event::Fact;
+use crate::engine::target::Health;
+use crate::engine::tests::world::{ip, ms, settings};
+
+/// Agents that have confirmed everything and heard each other.
+fn world(agents: usize, needed: usize, kind: Kind, seed: u64) -> World {
+    let mut world = World::new(agents, needed, &settings(&[1, 2]), kind, seed);
+    world.settle_down();
+    world
+}
+
+/// When an agent came to the verdict that the target goes.
+fn verdict(world: &World, agent: usize) -> Moment {
+    let is_it = |fact: &Fact| matches!(fact, Fact::Verdict { in_service: false, .. });
+    world.agents[agent].facts.iter().find(|(_, fact)| is_it(fact)).expect("no verdict").0
+}
+
+impl World {
+    /// The target dies; the first in rank has seen it first and cannot act, the second has come to
+    /// its verdict and waits, the others cannot act either. Says who waits, and since when.
+    pub(super) fn have_one_wait_for_its_rank(&mut self, target: u8) -> (usize, Moment) {
+        let target = ip(target);
+        let ranked = self.ranked(target);
+        self.net.barred.extend(ranked.iter().filter(|agent| **agent != ranked[1]));
+        self.net.unseen.insert((ranked[0], target));
+        self.run_for(ms(5_000));
+        self.net.dead.insert(target);
+        let decided = self.run_until_it_is("a verdict", |world| {
+            world.agents[ranked[1]].view(target).is_some_and(|view| !view.in_service)
+        });
+        self.run_for(ms(1_000));
+        assert!(self.zone.holds(target), "it waits for its turn");
+        (ranked[1], decided)
+    }
+}
+
+#[test]
+fn whatever_the_number_of_agents_a_record_goes_once_and_comes_back_once() {
+    for agents in 2..=7 {
+        for (kind, seed) in [(Kind::ByRecord, 1), (Kind::WholeSet, 2), (Kind::ByRecord, 3)] {
+            let mut world = world(agents, agents / 2, kind, seed);
+            world.net.dead.insert(ip(1));
+            world.run_for(ms(60_000));
+            assert_eq!(
+                world.zone.writes.len(),
+                1,
+                "{agents} {kind:?} {seed}: {:?}",
+                world.writes()
+            );
+            world.net.dead.clear();
+            world.run_for(ms(60_000));
+            assert_eq!(
+                world.zone.writes.len(),
+                2,
+                "{agents} {kind:?} {seed}: {:?}",
+                world.writes()
+            );
+            assert_eq!((world.in_zone(), &world.broken), (vec![1, 2], &vec![]));
+        }
+    }
+}
+
+#[test]
+fn a_cluster_acts_as_soon_as_enough_have_seen_it() {
+    for agents in [3, 7] {
+        let needed = agents / 2;
+        let mut world = world(agents, needed, Kind::ByRecord, 4);
+        world.net.dead.insert(ip(1));
+        let down = |world: &World| {
+            (0..agents).filter(|agent| world.health(*agent, 1) == Some(Health::Down)).count()
+        };
+        let seen = world.run_until_it_is("seen", |world| down(world) > needed);
+        let gone = world.run_until_it_is("gone", |world| !world.zone.holds(ip(1)));
+        assert!(gone - seen < ms(200), "{agents} agents: {:?}", gone - seen);
+    }
+}
+
+#[test]
+fn if_the_first_is_cut_off_from_the_provider_the_next_acts_within_five_seconds_and_a_read() {
+    for (barred, dies) in [(1, false), (1, true), (2, false), (2, true)] {
+        let mut world = world(4, 1, Kind::WholeSet, 5);
+        let ranked = world.ranked(ip(1));
+        world.net.barred.extend(&ranked[..barred]);
+        world.net.dead.insert(ip(1));
+        let all_said = |world: &World| {
+            world.agents.iter().all(|agent| agent.votes.get(&ip(1)) == Some(&false))
+        };
+        world.run_until_it_is("all see it", all_said);
+        world.run_for(ms(2_000));
+        if dies {
+            ranked[..barred].iter().for_each(|agent| world.kill(*agent));
+        }
+        let next = ranked[barred];
+        let gone = world.run_until_it_is("gone", |world| !world.zone.holds(ip(1)));
+        let waited = gone - verdict(&world, next);
+        let most = ms(5_000 * u64::try_from(barred).unwrap() + 400);
+        assert!(waited <= most, "{barred} barred, dead {dies}: {waited:?}");
+        world.net.barred.clear();
+        world.run_for(ms(120_000));
+        assert_eq!(
+            world.zone.writes.len(),
+            1,
+            "{barred} barred, dead {dies}: {:?}",
+            world.writes()
+        );
+    }
+}
+
+#[test]
+fn whoever_comes_later_reads_before_it_acts() {
+    let mut world = world(3, 2, Kind::ByRecord, 6);
+    world.net.dead.insert(ip(1));
+    world.run_for(ms(30_000));
+    let ranked = world.ranked(ip(1));
+    let last_order = |agent: usize| world.agents[agent].orders.last().unwrap().clone();
+    let [first, second, third] = [0, 1, 2].map(|rank| last_order(ranked[rank]));
+    assert!(second.1.read_again && third.1.read_again, "{second:?} {third:?}");
+    assert!(second.0 >= first.0 + ms(4_900) && third.0 >= first.0 + ms(9_900));
+    assert_eq!(world.writes(), [format!("{}-1", ranked[0])]);
+}
+
+#[test]
+fn agents_that_act_at_the_same_instant_change_each_record_once() {
+    for (seed, kind) in (0..10).flat_map(|seed| [(seed, Kind::ByRecord), (seed, Kind::WholeSet)]) {
+        let mut world = world(3, 0, kind, seed);
+        // Nobody hears of anybody, so everybody comes first.
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            world.cut_both(one, other);
+        }
+        world.run_for(ms(60_000));
+        world.net.dead.insert(ip(1));
+        world.run_for(ms(30_000));
+        world.net.dead.clear();
+        world.run_for(ms(30_000));
+        let signs: Vec<_> = world.writes().iter().map(|write| write[1..].to_owned()).collect();
+        assert_eq!(signs, ["-1", "+1"], "seed {seed} {kind:?}: {:?}", world.writes());
+    }
+}
