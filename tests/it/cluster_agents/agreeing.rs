@@ -22,10 +22,14 @@ fn once_out_and_once_back(order: &[usize], agents: usize, min: usize, looked_at:
 
     scene.lab.remove(&[target]);
     // Each looks at its turn whether there is anything left to do.
-    looked_at.iter().for_each(|&index| scene.until_settled(index, target, false));
+    for &index in looked_at {
+        scene.until_settled(index, target, false);
+    }
     scene.holds(&[v4(CALM)], 1);
     scene.lab.add(&[target]);
-    looked_at.iter().for_each(|&index| scene.until_settled(index, target, true));
+    for &index in looked_at {
+        scene.until_settled(index, target, true);
+    }
     scene.holds(&targets, 2);
     for words in ["withdrew", "restored"] {
         let said: usize = agents.iter_mut().map(|agent| count(agent, &[words])).sum();
@@ -108,7 +112,9 @@ fn a_target_on_which_two_groups_of_agents_differ_is_contested_and_stays() {
         for agent in blind {
             scene.mend(agent, Place::World);
         }
-        agents[..2].iter_mut().for_each(|agent| _ = first(agent, &["target up"]));
+        for agent in &mut agents[..2] {
+            first(agent, &["target up"]);
+        }
         scene.holds(&[v4(1)], 0);
     });
 }

@@ -63,7 +63,9 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
         for index in 0..3 {
             scene.until_settled(index, target, false);
         }
-        agents.iter_mut().for_each(|agent| _ = first(agent, &["does as it is asked again"]));
+        for agent in &mut agents {
+            first(agent, &["does as it is asked again"]);
+        }
         assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "once in effect");
     });
