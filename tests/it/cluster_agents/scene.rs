@@ -281,6 +281,7 @@ impl Scene {
         assert_eq!(self.in_service(), wanted);
         let writes = self.writes();
         let made = writes.iter().filter(|entry| changed(entry)).count();
+        eprintln!("{made} changes, {} requests refused as made before", writes.len() - made);
         assert_eq!(made, changes, "{writes:#?}");
     }
 
