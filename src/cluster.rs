@@ -145,15 +145,11 @@ impl Cluster {
         let (start, seed) = (clock::unix_millis(), rand::random());
         let peers = || config.peers.iter().copied();
         let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
-        let clock_there = Arc::clone(&clock);
-        let membership =
-            Membership::new(gossip, peers(), socket, clock_there, events.clone(), standings);
+        let membership = Membership::new(gossip, peers(), socket, clock, events.clone(), standings);
         tasks.spawn(named("membership", membership.run(ordered, turns)));
 
-        let names_unsigned = seal.is_some();
         let admission = Admission::new(seal, config.require_signed, peers(), targets);
-        let tally = Arc::clone(&office.tally);
-        let desk = Arc::new(Desk::new(admission, names_unsigned, clock, events, turned, tally));
+        let desk = Arc::new(Desk::new(admission, office.clone(), events, turned));
         let router = votes::router(Arc::clone(&desk));
         // It ends with its task: a vote that is cut off is sent again, to others.
         let listening = serve(listener, router, votes::LIMITS, pending());

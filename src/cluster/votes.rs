@@ -15,7 +15,8 @@ use tracing::{debug, warn};
 
 use super::ClusterEvent;
 use super::admission::{Admission, Admitted, Refusal};
-use super::clock::{Clock, unix_millis};
+use super::clock::unix_millis;
+use super::courier::Office;
 use super::seal::SIGNATURE_HEADER;
 use super::seldom::Seldom;
 use crate::serve::Limits;
@@ -67,35 +68,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub struct Desk {
     admission: Mutex<Admission>,
-    clock: Arc<Clock>,
+    office: Office,
     events: mpsc::Sender<ClusterEvent>,
     voted: mpsc::UnboundedSender<Voted>,
-    tally: Arc<Tally>,
     /// By where a request came from and why it was refused.
     hushed: Mutex<Seldom<(IpAddr, Refusal)>>,
-    /// With a key, each peer that does not sign is named once.
-    names_unsigned: bool,
 }
 
 impl Desk {
     /// `voted` gets at most two messages for each peer and reload, so it needs no bound.
     pub fn new(
         admission: Admission,
-        names_unsigned: bool,
-        clock: Arc<Clock>,
+        office: Office,
         events: mpsc::Sender<ClusterEvent>,
         voted: mpsc::UnboundedSender<Voted>,
-        tally: Arc<Tally>,
     ) -> Self {
-        Self {
-            admission: Mutex::new(admission),
-            clock,
-            events,
-            voted,
-            tally,
-            hushed: Mutex::new(Seldom::default()),
-            names_unsigned,
-        }
+        let (admission, hushed) = (Mutex::new(admission), Mutex::new(Seldom::default()));
+        Self { admission, office, events, voted, hushed }
     }
 
     /// Takes other peers and targets from the next request on.
@@ -108,8 +97,8 @@ impl Desk {
     }
 
     fn refuse(&self, from: IpAddr, refusal: Refusal, peer: Option<SocketAddr>) -> StatusCode {
-        self.tally.add(peer, "refused");
-        if let Some(hushed) = lock(&self.hushed).mention(self.clock.now(), (from, refusal)) {
+        self.office.tally.add(peer, "refused");
+        if let Some(hushed) = lock(&self.hushed).mention(self.office.clock.now(), (from, refusal)) {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
             warn!(%from, peer = name, reason = %refusal, hushed, "refused a vote");
         }
@@ -119,7 +108,8 @@ impl Desk {
     async fn accept(&self, vote: Admitted) -> StatusCode {
         let Admitted { peer, target, up, signed, turned } = vote;
         if turned {
-            if !signed && self.names_unsigned {
+            // With a key, each peer that does not sign is named once.
+            if !signed && self.office.seal.is_some() {
                 warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
                     copy its votes can vote in its name");
             }
@@ -128,15 +118,21 @@ impl Desk {
         }
         // A vote that waited while this process stood still may be untrue by now; who sent it
         // sends it again. A Go agent does not, but never has more than one waiting.
-        if signed && !self.clock.is_settled() {
+        let again = signed || self.is_ours(peer);
+        if again && !self.office.clock.is_settled() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        self.tally.add(Some(peer), "accepted");
+        self.office.tally.add(Some(peer), "accepted");
         debug!(%peer, %target, up, signed, "vote heard");
         match self.events.send(ClusterEvent::Vote { peer, target, up, signed }).await {
             Ok(()) => StatusCode::OK,
             Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
+    }
+
+    /// Whether a peer is known to run this program, which without a key does not show in its votes.
+    fn is_ours(&self, peer: SocketAddr) -> bool {
+        self.office.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
     }
 }
 
@@ -162,5 +158,53 @@ async fn receive(
     match judged {
         Ok(vote) => desk.accept(vote).await,
         Err((refusal, peer)) => desk.refuse(from.ip(), refusal, peer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::sync::watch;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::cluster::clock::Clock;
+    use crate::cluster::courier::Standing;
+
+    fn agent(number: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, number], 8081))
+    }
+
+    /// What a vote gets that waited in the socket of an agent that stood still.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_standstill_whoever_says_it_again_is_put_off() {
+        let cases = [
+            ("signed", true, true, StatusCode::SERVICE_UNAVAILABLE),
+            ("one of ours without a key", false, true, StatusCode::SERVICE_UNAVAILABLE),
+            ("a Go agent", false, false, StatusCode::OK),
+        ];
+        for (name, signed, ours, want) in cases {
+            let standing = Standing { ours, joins: 1 };
+            let (_standings, known) =
+                watch::channel(Arc::new(BTreeMap::from([(agent(1), standing)])));
+            let (_votes, announced) = watch::channel(Arc::default());
+            let office = Office {
+                local: agent(0),
+                seal: None,
+                clock: Arc::new(Clock::start()),
+                tally: Arc::default(),
+                votes: announced,
+                standings: known,
+            };
+            let (events, _heard) = mpsc::channel(8);
+            let (turned, _turns) = mpsc::unbounded_channel();
+            let desk = Desk::new(Admission::new(None, false, [], []), office, events, turned);
+            let target = IpAddr::from([203, 0, 113, 1]);
+            let vote = Admitted { peer: agent(1), target, up: false, signed, turned: false };
+            assert_eq!(desk.accept(vote).await, StatusCode::OK, "{name}, before");
+            advance(Duration::from_secs(20)).await;
+            assert_eq!(desk.accept(vote).await, want, "{name}");
+        }
     }
 }

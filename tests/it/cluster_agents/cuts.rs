@@ -129,7 +129,9 @@ fn of_two_halves_neither_acts_and_once_healed_it_is_done_once() {
         let mut agents = scene.start_all(&[0, 1, 2, 3], &members);
         between(&[0, 1], &[2, 3], |one, other| _ = scene.lab.cut(one, other));
         scene.lab.remove(&[target]);
-        agents.iter_mut().for_each(|agent| refused(agent, target));
+        for agent in &mut agents {
+            refused(agent, target);
+        }
         // Until each half takes the other for dead.
         for (agent, others) in agents.iter_mut().zip([[2, 3], [2, 3], [0, 1], [0, 1]]) {
             let mut missing =
@@ -158,7 +160,9 @@ fn of_two_unequal_parts_the_larger_acts_and_the_smaller_does_not() {
         between(&[0, 1, 2], &[3, 4], |one, other| _ = scene.lab.cut(one, other));
         scene.lab.remove(&[target]);
         scene.until_written(1);
-        agents[3..].iter_mut().for_each(|agent| refused(agent, target));
+        for agent in &mut agents[3..] {
+            refused(agent, target);
+        }
         scene.until_settled(0, target, false);
         assert_eq!(withdrawn_by(&mut agents, target), [0], "the first of those that agree");
         between(&[0, 1, 2], &[3, 4], |one, other| scene.mend(one, other));

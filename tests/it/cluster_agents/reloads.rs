@@ -60,9 +60,11 @@ fn a_third_agent_is_let_in_and_counts() {
             reload(agent, &three.config(name(index)));
         }
         agents.push(scene.start(2, &three));
-        for index in 0..3 {
-            first(&mut agents[index], &["target confirmed up", &about(target)]);
-            (0..3).filter(|&peer| peer != index).for_each(|peer| alive(&mut agents[index], peer));
+        for (index, agent) in agents.iter_mut().enumerate() {
+            first(agent, &["target confirmed up", &about(target)]);
+            for peer in (0..3).filter(|&peer| peer != index) {
+                alive(agent, peer);
+            }
         }
         scene.lab.remove(&[target]);
         for index in 0..3 {
