@@ -11,6 +11,11 @@
 #   state_file = "/var/lib/goavail/state.json"
 #   [Status]
 #   socket = "/run/goavail/control.sock"
+# The health check asks there; without [Status] in /etc/goavail/goavail.toml it fails.
+#
+# The binary is static and runs elsewhere too; this puts it into the present folder:
+#   docker create --name goavail-copy goavail && docker cp goavail-copy:/usr/local/bin/goavail . && \
+#     docker rm goavail-copy
 #
 # Three ways to send echo requests, any one of them is enough:
 # - the ordinary user of this image, with NET_RAW among the container's capabilities (as above; it is
