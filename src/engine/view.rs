@@ -58,6 +58,11 @@ impl Engine {
         self.targets.get(&target).copied()
     }
 
+    /// The targets whose verdict DNS is not known to follow.
+    pub fn unsettled(&self) -> impl Iterator<Item = IpAddr> {
+        self.unsettled.iter().copied()
+    }
+
     /// Since when no canary answers, if that is so.
     pub fn isolated_since(&self) -> Option<Moment> {
         self.isolated_since
