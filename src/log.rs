@@ -200,9 +200,6 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused() {
         let error = filter(false, Some("goavail=loud=very")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "RUST_LOG is no filter such as \"info,goavail=debug\""
-        );
+        assert_eq!(error.to_string(), "RUST_LOG is no filter such as \"info,goavail=debug\"");
     }
 }

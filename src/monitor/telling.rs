@@ -99,7 +99,7 @@ impl Teller {
                 let detail = format!("it lasted {}", brief(*lasted));
                 self.send(NoticeKind::IsolationOver, vec![], Some(detail));
             }
-            Fact::Failing(problem) => self.failing(problem, engine.unsettled().collect()),
+            Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns().collect()),
             Fact::FailingOver if self.failing.take().is_some() => {
                 self.send(NoticeKind::ProviderBack, vec![], None);
             }
@@ -136,7 +136,7 @@ impl Teller {
     }
 
     /// A provider that goes on failing in the same way is told once. `waiting` are the targets that
-    /// it keeps waiting.
+    /// wait for it.
     fn failing(&mut self, problem: &DnsProblem, waiting: Vec<IpAddr>) {
         if self.failing.replace(problem.kind) == Some(problem.kind) {
             return;
