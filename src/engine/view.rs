@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::event::{Drain, Reason, Slot};
-use super::plan::Observed;
+use super::plan::{Family, Observed, SetKey};
 use super::target::Health;
 use super::{Engine, Moment, Target};
 
@@ -56,6 +56,25 @@ impl Engine {
     /// The place of a target.
     pub fn slot_of(&self, target: IpAddr) -> Option<Slot> {
         self.targets.get(&target).copied()
+    }
+
+    /// The targets that DNS keeps waiting: what was settled about them is to be carried out, and when
+    /// the zone was last read it was not so.
+    pub fn waiting_for_dns(&self) -> impl Iterator<Item = IpAddr> {
+        self.unsettled.iter().copied().filter(|address| {
+            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
+            target.is_some_and(|target| target.held.is_empty() && !self.follows(target))
+        })
+    }
+
+    /// Whether a target was in every one of its sets when the zone was last read, or in none,
+    /// whichever was settled.
+    fn follows(&self, target: &Target) -> bool {
+        let family = Family::of(target.address);
+        self.settings.names.iter().all(|name| {
+            let set = self.observed.get(&SetKey { name: name.clone(), family });
+            set.is_some_and(|set| set.contains(&target.address)) == target.in_service
+        })
     }
 
     /// Since when no canary answers, if that is so.

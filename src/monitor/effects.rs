@@ -106,7 +106,7 @@ impl Monitor {
 impl Effects for Monitor {
     fn tell(&mut self, engine: &Engine, fact: &Fact, _: Moment) {
         journal::write(fact, self.config.dry_run);
-        self.teller.tell(fact);
+        self.teller.tell(engine, fact);
         if let Some(showing) = &mut self.showing {
             showing.tell(engine, fact);
         }
@@ -181,8 +181,9 @@ impl Effects for Monitor {
         super::say_what_is_off(&config);
         self.reconciler.hand_over(&config, provider);
         let _inside = self.talk.enter();
-        let before = std::mem::replace(&mut self.teller, Teller::start(&config));
-        self.talk.spawn(before.close(LAST_NOTICES));
+        if let Some(before) = self.teller.take_over(&config) {
+            self.talk.spawn(before.close(LAST_NOTICES));
+        }
         if let Some(peers) = &self.peers {
             peers.reload(&config);
         }

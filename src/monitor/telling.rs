@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
+use secrecy::ExposeSecret as _;
+
 use super::keeper::wall;
-use crate::config::Config;
+use crate::config::{Config, NotifyConfig};
 use crate::driver::brief;
+use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Gone, Reason};
 use crate::notify::{Evidence, Notice, NoticeKind, Notifier};
 
@@ -12,6 +15,7 @@ use crate::notify::{Evidence, Notice, NoticeKind, Notifier};
 pub(super) struct Teller {
     agent: String,
     dry_run: bool,
+    channels: NotifyConfig,
     notifier: Notifier,
     /// What people were last told of the provider's failing.
     failing: Option<DnsProblemKind>,
@@ -23,9 +27,24 @@ impl Teller {
         Self {
             agent: config.name.clone(),
             dry_run: config.dry_run,
+            channels: config.notify.clone(),
             notifier: Notifier::start(&config.notify),
             failing: None,
         }
+    }
+
+    /// Goes on by another configuration; returns what is left of channels that are no more. What
+    /// was told stays told, and what waits in a channel that stays is still sent. Must be called
+    /// where [`Self::start`] must.
+    #[must_use]
+    pub(super) fn take_over(&mut self, config: &Config) -> Option<Notifier> {
+        self.agent.clone_from(&config.name);
+        self.dry_run = config.dry_run;
+        if urls(&self.channels) == urls(&config.notify) {
+            return None;
+        }
+        self.channels = config.notify.clone();
+        Some(std::mem::replace(&mut self.notifier, Notifier::start(&config.notify)))
     }
 
     /// Sends what is left, for as long as `patience`.
@@ -52,14 +71,16 @@ impl Teller {
     }
 
     /// Tells people, if it is a thing they want to know.
-    pub(super) fn tell(&mut self, fact: &Fact) {
+    pub(super) fn tell(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
             Fact::Applied { withdrawn, restored, took, .. } => {
                 for (target, gone) in withdrawn {
                     self.withdrew(*target, gone, *took);
                 }
                 for (target, names) in restored {
-                    let evidence = Evidence { took: Some(*took), ..Evidence::default() };
+                    let seen = engine.target_view(*target);
+                    let replies = seen.map(|seen| seen.replies).filter(|replies| *replies > 0);
+                    let evidence = Evidence { replies, took: Some(*took), ..Evidence::default() };
                     let notice = self.notice(NoticeKind::Restored, vec![*target]);
                     self.notifier.send(&Notice { names: names.clone(), evidence, ..notice });
                 }
@@ -78,7 +99,7 @@ impl Teller {
                 let detail = format!("it lasted {}", brief(*lasted));
                 self.send(NoticeKind::IsolationOver, vec![], Some(detail));
             }
-            Fact::Failing(problem) => self.failing(problem),
+            Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns().collect()),
             Fact::FailingOver if self.failing.take().is_some() => {
                 self.send(NoticeKind::ProviderBack, vec![], None);
             }
@@ -114,8 +135,9 @@ impl Teller {
         }
     }
 
-    /// A provider that goes on failing in the same way is told once.
-    fn failing(&mut self, problem: &DnsProblem) {
+    /// A provider that goes on failing in the same way is told once. `waiting` are the targets that
+    /// wait for it.
+    fn failing(&mut self, problem: &DnsProblem, waiting: Vec<IpAddr>) {
         if self.failing.replace(problem.kind) == Some(problem.kind) {
             return;
         }
@@ -124,7 +146,8 @@ impl Teller {
             DnsProblemKind::Unconfirmed => NoticeKind::Unconfirmed,
             DnsProblemKind::Unavailable | DnsProblemKind::Changed => NoticeKind::Failing,
         };
-        self.send(kind, vec![], Some(problem.what.clone()));
+        let targets = if kind == NoticeKind::ProviderRefused { vec![] } else { waiting };
+        self.send(kind, targets, Some(problem.what.clone()));
     }
 
     /// A new configuration was bad.
@@ -136,6 +159,12 @@ impl Teller {
     pub(super) fn stopped(&self, why: &str) {
         self.send(NoticeKind::Stopped, vec![], Some(why.to_owned()));
     }
+}
+
+/// Where notices go, to be compared.
+fn urls(channels: &NotifyConfig) -> [Option<&str>; 2] {
+    let NotifyConfig { slack, webhook } = channels;
+    [slack, webhook].map(|url| url.as_ref().map(|url| url.expose_secret()))
 }
 
 /// Isolation is told of the whole agent, drains and dry-run by the orders and changes themselves.

@@ -63,6 +63,12 @@ impl Notice {
             (NoticeKind::RefusalOver, _) => {
                 format!("no longer refuses to change DNS for {who}{}", at("at"))
             }
+            (NoticeKind::Unconfirmed, _) if self.targets.is_empty() => {
+                "could not confirm a change of DNS; it may be in force or not".to_owned()
+            }
+            (NoticeKind::Failing, _) if self.targets.is_empty() => {
+                "the DNS provider cannot be asked and is tried again".to_owned()
+            }
             (NoticeKind::Unconfirmed, _) => {
                 format!(
                     "could not confirm a change of {who}{}; it may be in force or not",
@@ -70,7 +76,7 @@ impl Notice {
                 )
             }
             (NoticeKind::Failing, _) => {
-                format!("could not change DNS for {who}{} and is trying again", at("at"))
+                format!("could not keep DNS in step for {who}{} and is trying again", at("at"))
             }
             (NoticeKind::Isolated, _) => {
                 "isolated: no canary answers, so nothing is withdrawn".to_owned()

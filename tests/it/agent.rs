@@ -19,7 +19,7 @@ use crate::lab::Namespace;
 pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 
 /// The binary under test.
-const BINARY: &str = env!("CARGO_BIN_EXE_goavail");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_goavail");
 
 /// Where the agent runs, and as whom.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,8 @@ impl Setup {
         Self::of(BINARY, config, within)
     }
 
-    fn of(program: &str, config: &str, within: Within<'_>) -> Self {
+    /// As [`Self::new`], for a program that may become `goavail`, such as `prlimit`.
+    pub(crate) fn of(program: &str, config: &str, within: Within<'_>) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
         let mut command = match within {
             Within::Here => Command::new(program),
@@ -213,6 +214,17 @@ impl Agent {
     /// As [`Self::wait_for`], for a line that holds all of `words`.
     pub(crate) fn wait_for_words(&mut self, words: &[&str]) -> Line {
         self.wait_for(|line| line.has(words), PATIENT)
+    }
+
+    /// The `count`-th line on standard error that holds all of `words`, waited for if need be,
+    /// whatever came in between.
+    pub(crate) fn nth(&mut self, count: usize, words: &[&str]) -> Line {
+        loop {
+            if let Some(line) = self.lines_with(words).get(count - 1) {
+                return line.clone();
+            }
+            self.wait_for_words(words);
+        }
     }
 
     /// Every line on standard error so far that holds all of `words`, whoever waited for it.

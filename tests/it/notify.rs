@@ -18,7 +18,7 @@ use tracing::subscriber::DefaultGuard;
 const PATIENT: Duration = Duration::from_secs(30);
 
 /// The part of the URLs that nobody may ever read in a log.
-const SECRET: &str = "T0SECRET/B0SECRET/x0secretx";
+pub(crate) const SECRET: &str = "T0SECRET/B0SECRET/x0secretx";
 
 /// The pace of the real thing, a hundred times as fast.
 const QUICK: Pace =
@@ -39,14 +39,14 @@ fn notice(kind: NoticeKind, last: u8) -> Notice {
 }
 
 /// A server that gives out its answers in turn, then 200 for ever, and reports each request's body.
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     bodies: mpsc::UnboundedReceiver<Value>,
 }
 
 /// One answer of a [`Server`].
 #[derive(Clone, Copy)]
-enum Answer {
+pub(crate) enum Answer {
     Status(&'static str),
     /// Take the request and say nothing, for ever.
     Hang,
@@ -55,7 +55,7 @@ enum Answer {
 }
 
 impl Server {
-    async fn start(answers: &'static [Answer]) -> Self {
+    pub(crate) async fn start(answers: &'static [Answer]) -> Self {
         let listener = loopback().await;
         let url = format!("http://{}/services/{SECRET}", address(&listener));
         let (sender, bodies) = mpsc::unbounded_channel();
@@ -83,12 +83,12 @@ impl Server {
         Self { url, bodies }
     }
 
-    async fn body(&mut self) -> Value {
+    pub(crate) async fn body(&mut self) -> Value {
         let body = tokio::time::timeout(PATIENT, self.bodies.recv()).await;
         body.expect("a request comes").expect("the server runs")
     }
 
-    async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         self.body().await["text"].as_str().expect("a text").to_owned()
     }
 }

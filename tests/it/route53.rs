@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 mod access;
-mod follow;
+pub(crate) mod follow;
 mod kinds;
 mod listing;
 mod swap;
@@ -39,17 +39,17 @@ pub(crate) struct OnMoto {
 contract_suite!(OnMoto);
 
 /// Whether a request reads the zone; asking about a change is beside the point.
-fn reads(request: &Request) -> bool {
+pub(crate) fn reads(request: &Request) -> bool {
     request.method == "GET" && !request.target.contains("/change/")
 }
 
 /// Whether a request changes the zone.
-fn writes(request: &Request) -> bool {
+pub(crate) fn writes(request: &Request) -> bool {
     request.method == "POST" && request.target.contains("/rrset")
 }
 
 /// A whole response with an error as Route 53 words it.
-fn aws_error(status: u16, code: &str, message: &str) -> Spoil {
+pub(crate) fn aws_error(status: u16, code: &str, message: &str) -> Spoil {
     let body = format!(
         "<?xml version=\"1.0\"?>\n\
          <ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Error>\
@@ -59,7 +59,7 @@ fn aws_error(status: u16, code: &str, message: &str) -> Spoil {
     response(status, "text/xml", &body)
 }
 
-fn response(status: u16, kind: &str, body: &str) -> Spoil {
+pub(crate) fn response(status: u16, kind: &str, body: &str) -> Spoil {
     let length = body.len();
     Spoil::Answer(format!(
         "HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
@@ -116,11 +116,11 @@ fn recollection(before: &Listing, address: &str) -> Changes {
     changes
 }
 
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.trim_end_matches('.').replace("\\052", "*")
 }
 
-fn values(set: &ResourceRecordSet) -> Vec<String> {
+pub(crate) fn values(set: &ResourceRecordSet) -> Vec<String> {
     set.resource_records().iter().map(|record| record.value().to_owned()).collect()
 }
 

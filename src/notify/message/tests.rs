@@ -21,7 +21,10 @@ fn each_kind_says_what_happened_to_whom_and_why() {
             "could not confirm a change of 192.0.2.1 at www.example.com; \
              it may be in force or not",
         ),
-        (Failing, "could not change DNS for 192.0.2.1 at www.example.com and is trying again"),
+        (
+            Failing,
+            "could not keep DNS in step for 192.0.2.1 at www.example.com and is trying again",
+        ),
         (Isolated, "isolated: no canary answers, so nothing is withdrawn"),
         (IsolationOver, "no longer isolated: a canary answers, and losses are counted anew"),
         (ReloadRefused, "refused the new configuration and keeps the old one"),
@@ -38,6 +41,20 @@ fn each_kind_says_what_happened_to_whom_and_why() {
         notice.detail = Some("min_in_service is 1".into());
         let why = format!("sfo-1: {what}; floor; min_in_service is 1; {when}");
         assert_eq!(notice.text(), why);
+    }
+}
+
+#[test]
+fn trouble_with_the_provider_that_keeps_no_target_waiting_names_none() {
+    use NoticeKind::{Failing, Unconfirmed};
+    let cases = [
+        (Unconfirmed, "could not confirm a change of DNS; it may be in force or not"),
+        (Failing, "the DNS provider cannot be asked and is tried again"),
+    ];
+    for (kind, what) in cases {
+        let mut notice = notice(kind, &[]);
+        notice.names.clear();
+        assert_eq!(notice.text(), format!("sfo-1: {what}; 2001-09-09T01:46:40Z"));
     }
 }
 

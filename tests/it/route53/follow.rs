@@ -13,7 +13,7 @@ use crate::contract::{NAMES, withdrawal};
 use crate::moto::set;
 use crate::proxy::Request;
 
-fn asks_about_a_change(request: &Request) -> bool {
+pub(crate) fn asks_about_a_change(request: &Request) -> bool {
     request.method == "GET" && request.target.contains("/change/")
 }
 

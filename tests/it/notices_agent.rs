@@ -1,0 +1,115 @@
+//! The whole agent and the people it tells: the real binary, `--type tcp` on loopback, the stateful
+//! Cloudflare, and servers in the place of Slack and of a webhook. Belongs here: which events are
+//! told and with what in them; what a channel does on the wire is tested in `notify`.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
+
+mod events;
+mod provider;
+mod slack;
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::agent::{Agent, Setup, Within};
+use crate::doors::{Door, neighbours};
+use crate::fake_cloudflare::{FakeCloudflare, TOKEN};
+use crate::notify::Server;
+
+/// The only managed name.
+const WWW: &str = "www.example.com";
+
+/// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
+const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\n";
+
+/// A zone with three targets whose doors are open at first, and whoever is told.
+struct Scene {
+    cloudflare: FakeCloudflare,
+    webhook: Server,
+    slack: Server,
+    targets: Vec<IpAddr>,
+    port: u16,
+    doors: Vec<Option<Door>>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        Self::with(Server::start(&[]).await).await
+    }
+
+    async fn with(slack: Server) -> Self {
+        let cloudflare = FakeCloudflare::start("example.com");
+        let (targets, port) = neighbours(3);
+        for target in &targets {
+            cloudflare.zone(|zone| _ = zone.seed("A", WWW, &target.to_string()));
+        }
+        let doors = targets.iter().map(|target| Some(Door::open((*target, port).into())));
+        let doors = doors.collect();
+        Self { cloudflare, webhook: Server::start(&[]).await, slack, targets, port, doors }
+    }
+
+    /// The `nth` target answers from now on.
+    fn open(&mut self, nth: usize) {
+        self.doors[nth] = Some(Door::open((self.targets[nth], self.port).into()));
+    }
+
+    /// The `nth` target is dead from now on.
+    fn close(&mut self, nth: usize) {
+        self.doors[nth] = None;
+    }
+
+    /// These targets as a notice lists them.
+    fn named(&self, numbers: &[usize]) -> Vec<String> {
+        numbers.iter().map(|nth| self.targets[*nth].to_string()).collect()
+    }
+
+    /// The configuration; `top` goes before the section.
+    fn config(&self, top: &str) -> String {
+        let (slack, webhook) = (&self.slack.url, &self.webhook.url);
+        format!(
+            "name = \"probe-1\"\nport = {}\nslack_addr = \"{slack}\"\nwebhook_url = \"{webhook}\"\n\
+             {QUICK}{top}\n[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+             ip_addresses = {:?}\napi_url = \"{}\"\n",
+            self.port,
+            self.named(&[0, 1, 2]),
+            self.cloudflare.url()
+        )
+    }
+
+    fn setup(&self, config: &str) -> Setup {
+        Setup::new(config, Within::Here).env("CF_API_TOKEN", TOKEN).args(["--type", "tcp"])
+    }
+
+    /// An agent that writes and has confirmed every target.
+    fn confirmed(&self, config: &str) -> Agent {
+        let mut agent = self.setup(config).args(["--no-dry-run", "monitor"]).start();
+        agent.nth(3, &["target confirmed up"]);
+        agent
+    }
+
+    /// The next notice, which Slack must have been told as well.
+    async fn told(&mut self) -> Value {
+        let notice = self.webhook.body().await;
+        let escaped = notice["text"].as_str().unwrap().replace('<', "&lt;").replace('>', "&gt;");
+        assert_eq!(self.slack.text().await, escaped);
+        assert_eq!((&notice["version"], &notice["agent"]), (&1.into(), &"probe-1".into()));
+        notice
+    }
+
+    /// The next notice must be of this kind and about these targets.
+    async fn tells(&mut self, kind: &str, targets: &[usize]) -> Value {
+        let notice = self.told().await;
+        assert_eq!(notice["kind"], kind, "{notice:#}");
+        assert_eq!(about(&notice), self.named(targets), "{notice:#}");
+        notice
+    }
+}
+
+/// Whom a notice is about, sorted.
+fn about(notice: &Value) -> Vec<String> {
+    let targets = notice["targets"].as_array().unwrap().iter();
+    let mut targets: Vec<_> = targets.map(|target| target.as_str().unwrap().to_owned()).collect();
+    targets.sort();
+    targets
+}

@@ -1,0 +1,88 @@
+//! What happens to targets and to the agent, as people are told of it.
+
+use serde_json::Value;
+
+use rustix::process::Signal;
+
+use super::{Scene, WWW, about};
+use crate::doors::{Door, neighbours};
+use crate::notify::SECRET;
+
+/// What speaks for a notice.
+fn evidence(notice: &Value, key: &str) -> f64 {
+    notice["evidence"][key].as_f64().unwrap_or_else(|| panic!("no {key} in {notice:#}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
+    let mut scene = Scene::new().await;
+    let agent = scene.confirmed(&scene.config("min_in_service = 1\n"));
+    scene.close(0);
+    scene.close(1);
+    let gone = scene.tells("withdrawn", &[0, 1]).await;
+    assert_eq!((&gone["dry_run"], &gone["names"]), (&false.into(), &[WWW].into()));
+    assert!(evidence(&gone, "losses") >= 3.0, "{gone:#}");
+    assert!(evidence(&gone, "since_last_reply_s") > 0.0, "{gone:#}");
+    assert!(evidence(&gone, "took_s") > 0.0, "{gone:#}");
+    let text = gone["text"].as_str().unwrap();
+    for part in ["probe-1: withdrew 127.", " and 127.", "from www.example.com", "losses in a row"] {
+        assert!(text.contains(part), "{text} does not say {part}");
+    }
+
+    scene.close(2);
+    let refused = scene.tells("refused", &[2]).await;
+    assert_eq!(refused["reason"], "floor");
+    assert_eq!(refused["detail"], "still in service at www.example.com");
+
+    scene.open(0);
+    scene.open(1);
+    let mut notices = vec![scene.told().await, scene.told().await, scene.told().await];
+    notices.sort_by_key(|notice| notice["kind"].as_str().unwrap().to_owned());
+    let kinds: Vec<_> = notices.iter().map(|notice| &notice["kind"]).collect();
+    assert_eq!(kinds, ["refusal_over", "restored", "withdrawn"]);
+    let whom: Vec<_> = notices.iter().map(about).collect();
+    assert_eq!(whom, [scene.named(&[2]), scene.named(&[0, 1]), scene.named(&[2])]);
+    assert!(evidence(&notices[1], "replies") >= 3.0, "{:#}", notices[1]);
+    assert!(evidence(&notices[1], "took_s") > 0.0, "{:#}", notices[1]);
+    drop(agent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
+    let mut scene = Scene::new().await;
+    let (addresses, port) = neighbours(1);
+    let canary = (addresses[0], port).into();
+    let door = Door::open(canary);
+    let text = scene.config(&format!("canaries = [\"{canary}\"]\n"));
+    let mut agent = scene.confirmed(&text);
+    drop(door);
+    (0..3).for_each(|nth| scene.close(nth));
+    let isolated = scene.tells("isolated", &[]).await;
+    assert!(isolated["detail"].as_str().unwrap().starts_with("missing: "), "{isolated:#}");
+    let _door = Door::open(canary);
+    (0..3).for_each(|nth| scene.open(nth));
+    let over = scene.tells("isolation_over", &[]).await;
+    assert!(over["detail"].as_str().unwrap().starts_with("it lasted "), "{over:#}");
+
+    agent.rewrite(&text.replace("port = ", "prot = "));
+    agent.signal(Signal::HUP);
+    let refused = scene.tells("reload_refused", &[]).await;
+    assert!(refused["detail"].as_str().unwrap().contains("goavail.toml:2: prot"), "{refused:#}");
+    assert_eq!(agent.lines_with(&[SECRET]).len(), 0);
+    assert_eq!(agent.lines_with(&["withdrew"]).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_dry_run_says_that_it_is_one() {
+    let mut scene = Scene::new().await;
+    let mut agent = scene.setup(&scene.config("")).args(["monitor"]).start();
+    agent.nth(3, &["target confirmed up"]);
+    scene.close(1);
+    let gone = scene.tells("withdrawn", &[1]).await;
+    assert_eq!(gone["dry_run"], true);
+    let text = gone["text"].as_str().unwrap();
+    assert!(text.starts_with("probe-1 (dry-run): would withdraw 127."), "{text}");
+    scene.open(1);
+    let back = scene.tells("restored", &[1]).await;
+    assert!(back["text"].as_str().unwrap().contains("would restore 127."), "{back:#}");
+}

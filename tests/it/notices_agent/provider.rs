@@ -1,0 +1,53 @@
+//! Trouble with the provider, as people are told of it.
+
+use rustix::process::Signal;
+
+use super::{Scene, about};
+use crate::fake_cloudflare::{Entry, Fault};
+
+fn answer(status: u16, code: u32, message: &str) -> Fault {
+    let error = format!("{{\"code\":{code},\"message\":\"{message}\"}}");
+    Fault::Answer(status, format!("{{\"success\":false,\"errors\":[{error}],\"result\":null}}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn refused_credentials_are_told_once_and_so_is_their_end_even_by_a_reload() {
+    let mut scene = Scene::new().await;
+    let mut agent = scene.confirmed(&scene.config(""));
+    scene.cloudflare.script(1, Entry::writes, answer(403, 10000, "Authentication error"));
+    scene.close(0);
+    let refused = scene.tells("provider_refused", &[]).await;
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Cloudflare refused to "), "{detail}");
+    assert!(detail.contains("Authentication error"), "{detail}");
+    // The way in which new credentials come into force.
+    agent.signal(Signal::HUP);
+    agent.nth(1, &["withdrew"]);
+    let mut kinds = vec![scene.told().await["kind"].clone(), scene.told().await["kind"].clone()];
+    kinds.sort_by_key(ToString::to_string);
+    assert_eq!(kinds, ["provider_back", "withdrawn"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_change_that_fails_or_is_in_doubt_is_told_with_its_targets() {
+    let mut scene = Scene::new().await;
+    let _agent = scene.confirmed(&scene.config(""));
+    let rows = [
+        ("failing", Fault::Throttled("1".into()), "could not keep DNS in step for 127."),
+        ("unconfirmed", Fault::CutAfter, "could not confirm a change of 127."),
+    ];
+    for (nth, (kind, fault, words)) in rows.into_iter().enumerate() {
+        scene.cloudflare.script(1, Entry::writes, fault);
+        scene.close(nth);
+        // What came of the row before may still be told first.
+        let mut notice = scene.told().await;
+        while notice["kind"] != kind {
+            assert_eq!(notice["kind"], "withdrawn", "{notice:#}");
+            notice = scene.told().await;
+        }
+        assert_eq!(about(&notice), scene.named(&[nth]), "{notice:#}");
+        let text = notice["text"].as_str().unwrap();
+        assert!(text.contains(words), "{text}");
+        while scene.told().await["kind"] != "provider_back" {}
+    }
+}

@@ -1,0 +1,102 @@
+//! Whatever Slack does, the agent goes on. Defect 20 of the Go agent: it ended when Slack could not be
+//! reached, waited for ever when Slack hung, and printed the webhook.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::Scene;
+use crate::agent::{PATIENT, Setup, Within};
+use crate::notify::{Answer, SECRET, Server};
+
+const HANGS: &[Answer] = &[Answer::Hang; 20];
+const FAILS: &[Answer] = &[Answer::Status("500 Oops\r\n\r\nno /services/T0SECRET"); 20];
+const REFUSES: &[Answer] = &[Answer::Status("403 Forbidden\r\n\r\ninvalid_token"); 20];
+
+/// What the log may never hold.
+fn keeps_the_secret(name: &str, text: &str) {
+    for part in SECRET.split('/') {
+        assert!(!text.contains(part), "{name}: the URL is in the log:\n{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing() {
+    let rows = [
+        ("hangs", HANGS, "the agent is ending"),
+        ("fails", FAILS, "the agent is ending"),
+        ("refuses", REFUSES, "403 Forbidden: invalid_token"),
+        ("is gone", &[], "the agent is ending"),
+    ];
+    let mut running = Vec::new();
+    for (name, answers, why) in rows {
+        let mut scene = Scene::with(Server::start(answers).await).await;
+        if name == "is gone" {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let free = listener.local_addr().unwrap(); // and free again at once
+            scene.slack.url = format!("http://{free}/services/{SECRET}");
+        }
+        // Everything that anything in the process has to say.
+        let setup = scene.setup(&scene.config("")).env("RUST_LOG", "trace");
+        let agent = setup.args(["--debug", "--no-dry-run", "monitor"]).start();
+        running.push((name, why, scene, agent));
+    }
+    for (_, _, scene, agent) in &mut running {
+        agent.nth(3, &["target confirmed up"]);
+        scene.close(0);
+        scene.close(1);
+    }
+    for (name, _, scene, agent) in &mut running {
+        agent.nth(2, &["withdrew"]);
+        let told = scene.webhook.body().await;
+        assert_eq!(told["kind"], "withdrawn", "{name}");
+        assert_eq!(super::about(&told), scene.named(&[0, 1]), "{name}");
+        scene.open(0);
+    }
+    for (name, _, scene, agent) in &mut running {
+        agent.nth(1, &["restored"]);
+        let told = scene.webhook.body().await;
+        assert_eq!(told["kind"], "restored", "{name}: {told:#}");
+        agent.signal(Signal::TERM);
+    }
+    let ending = now();
+    for (name, why, _scene, agent) in running {
+        let ended = agent.wait_end(PATIENT);
+        assert_eq!(ended.status.code(), Some(0), "{name}: {}", ended.stderr);
+        let dropped = ended.stderr.lines().filter(|line| line.contains("notice dropped"));
+        let dropped: Vec<_> = dropped.collect();
+        assert!(!dropped.is_empty(), "{name}: {}", ended.stderr);
+        for line in dropped {
+            assert!(line.contains("channel=\"slack\"") && line.contains(why), "{name}: {line}");
+            assert!(line.contains("probe-1: "), "{name}: it says what is lost: {line}");
+        }
+        keeps_the_secret(name, &ended.stderr);
+    }
+    let took = ending.elapsed();
+    assert!(
+        took < Duration::from_secs(10),
+        "a request to Slack may take 10 s, and ending {took:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_slack_address_that_is_none_is_refused_without_being_shown() {
+    let scene = Scene::new().await;
+    for bad in
+        [format!("hooks.slack.com/services/{SECRET}"), format!("http://example.com/{SECRET}")]
+    {
+        let text = scene.config("").replace(&scene.slack.url, &bad);
+        let setup = Setup::new(&text, Within::Here).args(["--debug", "--type", "tcp", "monitor"]);
+        let ended = setup.start().wait_end(PATIENT);
+        assert_eq!(ended.status.code(), Some(2), "{bad}: {}", ended.stderr);
+        let said = &ended.stderr;
+        assert!(said.starts_with("goavail: goavail.toml:3: slack_addr: a value of "), "{said}");
+        assert!(said.contains("the path of a Slack webhook, T…/B…/X…, or its whole URL"), "{said}");
+        keeps_the_secret(&bad, said);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests measure")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,97 @@
+//! What Route 53 refuses at the start ends it, with one line that says why.
+
+use aws_sdk_route53::types::AliasTarget;
+
+use super::{QUICK, Scene, ZONE, anonymous, signed};
+use crate::agent::{Ended, PATIENT, Setup};
+use crate::moto::set;
+use crate::route53::{aws_error, reads};
+
+/// A secret that opens nothing.
+const WRONG: &str = "wrong/secret/with/forty/characters/of/it";
+
+/// Runs an agent to its end; its one line of complaint.
+fn complaint(name: &str, setup: Setup) -> String {
+    let Ended { status, stderr, .. } =
+        setup.args(["--no-dry-run", "monitor"]).start().wait_end(PATIENT);
+    assert_eq!(status.code(), Some(2), "{name}: {stderr}");
+    assert!(!stderr.contains(WRONG), "{name}: {stderr}");
+    let lines: Vec<_> = stderr.lines().filter_map(|line| line.strip_prefix("goavail: ")).collect();
+    let [line] = lines[..] else { panic!("{name}: {stderr}") };
+    assert!(stderr.trim_end().ends_with(line), "{name}: it is the last word: {stderr}");
+    line.to_owned()
+}
+
+async fn seeded() -> Option<Scene> {
+    let scene = Scene::new().await?;
+    let alias = AliasTarget::builder().hosted_zone_id("Z2").dns_name("lb.example.net.");
+    let alias = alias.evaluate_target_health(false).build().unwrap();
+    let mut aliased = set("alias.example.com", "A", &[]).alias_target(alias).build().unwrap();
+    (aliased.ttl, aliased.resource_records) = (None, None);
+    let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
+    scene.zone.put([aliased, www]).await;
+    Some(scene)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_refused_at_the_start_ends_it_with_one_clear_line() {
+    let Some(scene) = seeded().await else { return };
+    let good = scene.config("", &["www"]);
+    let of_zone = |id: &str| good.replace(&format!("aws_zoneid = \"{}\"\n", scene.zone.id), id);
+    let with = |key: &str, secret: &str, config: &str| {
+        anonymous(config).env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret)
+    };
+    let signed = |config: &str| signed(anonymous(config), scene.moto);
+    let listing = "Route 53 refused to list the records of example.com: ";
+    let finding = "Route 53 refused to find the hosted zone of ";
+    let rows = [
+        (
+            "an alias",
+            signed(&scene.config("", &["www", "alias"])),
+            listing,
+            "alias.example.com A is an alias of lb.example.net: only sets that hold addresses",
+        ),
+        ("a wrong secret", with(&scene.moto.key, WRONG, &good), listing, "HTTP status 403"),
+        ("an unknown key", with("AKIAWRONG", WRONG, &good), listing, "HTTP status 403"),
+        ("a wrong zone id", signed(&of_zone("aws_zoneid = \"Z0\"\n")), listing, "NoSuchHostedZone"),
+        (
+            "an unknown zone",
+            signed(&of_zone("").replace(ZONE, "nowhere.test")),
+            finding,
+            "nowhere.test: there is no hosted zone of that name in this account",
+        ),
+        ("no credentials", anonymous(&good), listing, "no AWS credentials: tried the environment"),
+    ];
+    for (name, setup, refused, why) in rows {
+        let line = complaint(name, setup);
+        assert!(line.starts_with(refused) && line.contains(why), "{name}: {line}");
+    }
+    // moto refuses a signature in fewer words than AWS does.
+    let message = "The security token included in the request is invalid";
+    scene.proxy.spoil_next(reads, aws_error(403, "InvalidClientTokenId", message));
+    let line = complaint("in AWS's words", with("AKIAWRONG", WRONG, &good));
+    assert_eq!(line, format!("{listing}InvalidClientTokenId: {message}"));
+    assert_eq!(scene.written(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn of_several_zones_of_one_name_none_is_guessed() {
+    let Some(scene) = seeded().await else { return };
+    let name = "twice.test";
+    let ids = [scene.moto.zone(name, false).await.id, scene.moto.zone(name, false).await.id];
+    let text = scene.config("", &["www"]).replace(ZONE, name);
+    let text = text.replace(&format!("aws_zoneid = \"{}\"\n", scene.zone.id), "");
+    let line = complaint(name, signed(anonymous(&text), scene.moto));
+    assert!(line.contains("2 public zones have that name: set aws_zoneid to one of"), "{line}");
+    assert!(ids.iter().all(|id| line.contains(id)), "{line} does not list {ids:?}");
+}
+
+#[test]
+fn what_is_missing_in_the_section_is_told_without_asking_anybody() {
+    let text = format!("port = 1\n{QUICK}[Route53]\nhostnames = [\"www\"]\nip_addresses = []\n");
+    let ended = anonymous(&text).args(["monitor"]).start().wait_end(PATIENT);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+    for key in ["Route53.aws_domain: missing", "Route53.ip_addresses: "] {
+        assert!(ended.stderr.contains(key), "{key} is not told in {}", ended.stderr);
+    }
+}
