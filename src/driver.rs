@@ -9,6 +9,7 @@ pub mod settings;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -25,6 +26,13 @@ pub const QUEUE: usize = 4096;
 
 /// How many waiting inputs are taken at once.
 const BATCH: usize = 256;
+
+/// From so many targets on, what is due within [`GRAIN`] is done at once.
+const CROWD: usize = 100;
+
+/// How long something due may wait in a crowd for what is due next. Waking up costs several times
+/// what a probe does, and a few milliseconds more or less are nothing to a probe.
+const GRAIN: Duration = Duration::from_millis(5);
 
 /// The agent's own clock.
 #[derive(Debug, Clone, Copy)]
@@ -116,8 +124,9 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     }
 
     async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
+        let wake = self.engine.next_wake().map(|wake| self.coalesced(wake));
         let inputs = self.inbox.recv_many(batch, BATCH);
-        match self.engine.next_wake() {
+        match wake {
             None => {
                 inputs.await;
             }
@@ -126,6 +135,16 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                 let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
             }
         }
+    }
+
+    /// When to wake up for what is due at `wake`: in a crowd at the next whole grain.
+    fn coalesced(&self, wake: Moment) -> Moment {
+        if self.engine.settings().targets.len() < CROWD {
+            return wake;
+        }
+        let grain = GRAIN.as_nanos();
+        let wake = wake.as_nanos().div_ceil(grain) * grain;
+        Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX))
     }
 
     /// Takes one input in; `false` if it is the end.

@@ -41,6 +41,15 @@ impl Agenda {
         self.queue.peek().map(|Reverse((when, _))| *when)
     }
 
+    /// Drops what comes next for as long as it `is_stale`: nobody needs to wake up for it.
+    pub(super) fn forget(&mut self, is_stale: impl Fn(Moment, Item) -> bool) {
+        while let Some(Reverse((when, item))) = self.queue.peek()
+            && is_stale(*when, *item)
+        {
+            self.queue.pop();
+        }
+    }
+
     /// Takes the next entry off if its moment has come.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<(Moment, Item)> {
         if self.next()? > now {
