@@ -3,6 +3,7 @@
 //! Time enters here and nowhere else. Whatever is slow runs beside the loop and reports back as an
 //! event; the loop awaits nothing but its inputs.
 
+mod alarm;
 pub mod journal;
 pub mod settings;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+use alarm::Alarm;
 
 use crate::config::{Config, ConfigErrors};
 use crate::engine::event::{
@@ -38,13 +41,20 @@ const GRAIN: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
+    /// Whether the kernel may be asked to wake the loop up: it knows real time only.
+    real: bool,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// A clock that starts now, on Tokio's time: a test may pause it.
     #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), real: false }
+    }
+
+    /// A clock that starts now and never pauses: for less than half the wake-ups.
+    pub fn start_real() -> Self {
+        Self { real: true, ..Self::start() }
     }
 
     /// The time since the start.
@@ -109,6 +119,8 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     /// Runs until it is told to stop; then hands back what it was given.
     pub async fn run(mut self) -> Self {
         let mut batch = Vec::with_capacity(BATCH);
+        // Without a descriptor to spare, Tokio's own timer does as well.
+        let alarm = self.clock.real.then(Alarm::new).and_then(Result::ok);
         loop {
             // What has come in is taken before time is told to have passed: an answer that waited
             // in the queue while this process did not run must not be found missing.
@@ -119,11 +131,11 @@ impl<P: Probe, E: Effects> Driver<P, E> {
             }
             self.handle(Event::Tick);
             self.effects.turned(&self.engine, self.clock.now());
-            self.inputs_or_wake(&mut batch).await;
+            self.inputs_or_wake(&mut batch, alarm.as_ref()).await;
         }
     }
 
-    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
+    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>, alarm: Option<&Alarm>) {
         let wake = self.engine.next_wake().map(|wake| self.coalesced(wake));
         let inputs = self.inbox.recv_many(batch, BATCH);
         match wake {
@@ -131,8 +143,19 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                 inputs.await;
             }
             Some(wake) => {
-                // Running out of time is no failure: it is what the engine asked for.
-                let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
+                let time_is_up = async {
+                    match alarm {
+                        Some(alarm) => {
+                            alarm.ring(wake, wake.saturating_sub(self.clock.now())).await;
+                        }
+                        None => tokio::time::sleep_until(self.clock.started + wake).await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = inputs => {}
+                    () = time_is_up => {}
+                }
             }
         }
     }

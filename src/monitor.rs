@@ -78,7 +78,7 @@ async fn watch(
     let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
 
     let (outbox, inbox) = mpsc::channel(QUEUE);
-    let clock = Clock::start();
+    let clock = Clock::start_real();
     let settings = settings::settings(&config, tcp::room());
     let outside = Outside { outbox: outbox.clone(), talk: talk.handle().clone(), load };
     let effects = Monitor::start(&config, outside, provider, listing);
