@@ -3,6 +3,7 @@
 //! Time enters here and nowhere else. Whatever is slow runs beside the loop and reports back as an
 //! event; the loop awaits nothing but its inputs.
 
+mod alarm;
 pub mod journal;
 pub mod settings;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+
+use alarm::Alarm;
 
 use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
@@ -29,17 +32,31 @@ pub use journal::brief;
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;
 
+/// From so many targets on, what is due within [`GRAIN`] is done at once.
+const CROWD: usize = 100;
+
+/// How long something due may wait in a crowd for what is due next. Waking up costs several times
+/// what a probe does, and a few milliseconds more or less are nothing to a probe.
+const GRAIN: Duration = Duration::from_millis(5);
+
 /// The agent's own clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
+    /// Whether the kernel may be asked to wake the loop up: it knows real time only.
+    real: bool,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// A clock that starts now, on Tokio's time: a test may pause it.
     #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), real: false }
+    }
+
+    /// A clock that starts now and never pauses: for less than half the wake-ups.
+    pub fn start_real() -> Self {
+        Self { real: true, ..Self::start() }
     }
 
     /// When it started.
@@ -144,6 +161,8 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     pub async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
         let mut batch = Vec::new();
         let mut reading = Reading::default();
+        // Without a descriptor to spare, Tokio's own timer does as well.
+        let mut alarm = self.clock.real.then(Alarm::new).and_then(Result::ok);
         loop {
             // All that has come in is taken before time is told to have passed: an answer that
             // waited in the queue while this process did not run must not be found missing.
@@ -154,16 +173,35 @@ impl<P: Probe, E: Effects> Driver<P, E> {
             }
             self.handle(Event::Tick);
             self.effects.turned(&self.engine, self.clock.now());
-            self.inputs_or_wake(&mut batch).await;
+            self.inputs_or_wake(&mut batch, alarm.as_mut()).await;
         }
     }
 
-    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>) {
+    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>, alarm: Option<&mut Alarm>) {
         let beat = self.clock.now() + BEAT;
-        let wake = self.engine.next_wake().map_or(beat, |wake| wake.min(beat));
+        let wake = self.engine.next_wake().map_or(beat, |wake| self.coalesced(wake).min(beat));
         let inputs = self.inbox.recv_many(batch, QUEUE);
-        // Running out of time is no failure: it is what the engine asked for.
-        let _ = tokio::time::timeout_at(self.clock.started + wake, inputs).await;
+        let time_is_up = async {
+            match alarm {
+                Some(alarm) => alarm.ring(wake, wake.saturating_sub(self.clock.now())).await,
+                None => tokio::time::sleep_until(self.clock.started + wake).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = inputs => {}
+            () = time_is_up => {}
+        }
+    }
+
+    /// When to wake up for what is due at `wake`: in a crowd at the next whole grain.
+    fn coalesced(&self, wake: Moment) -> Moment {
+        if self.engine.settings().targets.len() < CROWD {
+            return wake;
+        }
+        let grain = GRAIN.as_nanos();
+        let wake = wake.as_nanos().div_ceil(grain) * grain;
+        Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX))
     }
 
     /// Takes one input in; says whether that was the end.

@@ -113,7 +113,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Subject {
     watch: Watch,
-    /// The earliest moment for which it stands on the agenda.
+    /// The moment at which it is looked at next; its other entries on the agenda are stale.
     armed: Option<Moment>,
     /// Why this machine cannot ask it, while that is so.
     fault: Option<String>,
@@ -258,7 +258,20 @@ impl Engine {
         }
         self.place_order(now, &mut out);
         self.announce(&mut out);
+        self.forget_stale();
         out
+    }
+
+    /// Takes off the head of the agenda what an answer has made needless.
+    fn forget_stale(&mut self) {
+        let subjects = &self.subjects;
+        self.agenda.forget(|when, item| match item {
+            Item::Watch(slot) => {
+                let subject = subjects.get(slot).and_then(Option::as_ref);
+                subject.is_none_or(|subject| subject.armed != Some(when))
+            }
+            _ => false,
+        });
     }
 
     /// Looks at everything whose moment has come.

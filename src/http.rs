@@ -9,6 +9,14 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take in all.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection is kept for the next request: longer than the time between two readings of
+/// a zone in advance, shorter than routers that translate addresses remember a connection.
+pub const KEEP_CONNECTION: Duration = Duration::from_secs(40);
+
+/// An idle connection is tried this often, and given up when nothing came back for
+/// [`CONNECT_TIMEOUT`]: one that died in silence must not cost a request its whole time.
+pub const TRY_CONNECTION: Duration = Duration::from_secs(10);
+
 /// What we call ourselves.
 pub const USER_AGENT: &str = concat!("goavail/", env!("CARGO_PKG_VERSION"));
 
@@ -40,6 +48,10 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(KEEP_CONNECTION)
+        .tcp_keepalive(TRY_CONNECTION)
+        .tcp_keepalive_interval(TRY_CONNECTION / 5)
+        .tcp_user_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(ROOTS.iter().cloned())
         .build()

@@ -111,7 +111,7 @@ async fn watch(
         outbox.send(Input::Reload).await?;
     }
     tokio::spawn(forward(signals, outbox.clone(), stops));
-    let clock = Clock::start();
+    let clock = Clock::start_real();
     let settings = settings::settings(&config, tcp::room());
     let effects = tokio::select! {
         started = start(config, load, clock, talk, &outbox) => started?,

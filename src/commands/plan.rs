@@ -12,7 +12,7 @@ use crate::dns::chosen::Chosen;
 use crate::dns::{DnsProvider, Listing};
 use crate::driver::settings;
 use crate::status::Place;
-use comparison::Zone;
+use comparison::Compared;
 use verdicts::Asked;
 
 pub use comparison::{Basis, Change, Changes, Comparison, Future, Record, Row, Set};
@@ -29,7 +29,7 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Said, CommandEr
         let (listing, asked) = tokio::join!(read(config), ask(config));
         Ok((listing?, asked))
     })?;
-    let zone = Zone {
+    let zone = Compared {
         zone: zone(config).to_owned(),
         provider: config.provider.name(),
         names: settings::names(config),

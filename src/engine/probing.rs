@@ -41,7 +41,8 @@ impl Engine {
         self.arm(slot);
     }
 
-    /// Puts an endpoint on the agenda for its next moment, unless it stands there already.
+    /// Puts an endpoint on the agenda for its next moment, unless it stands there already. An entry
+    /// for an earlier moment is stale from then on.
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
         let Some(subject) = self.subjects[slot].as_mut() else { return };
@@ -51,7 +52,7 @@ impl Engine {
         };
         // Nothing is noted for the past: being late for it would look like a stall.
         let wake = subject.watch.wake(pace, watchful).max(self.now);
-        if subject.armed.is_none_or(|armed| wake < armed) {
+        if subject.armed != Some(wake) {
             subject.armed = Some(wake);
             self.agenda.note(wake, Item::Watch(slot));
         }

@@ -128,7 +128,7 @@ fn borrow(socket: &surge_ping::AsyncSocket) -> BorrowedFd<'_> {
 /// Which ICMP messages end the wait for a reply: the reply itself, and what says that the request
 /// did not get there (unreachable, time exceeded, parameter problem).
 ///
-/// Source: IANA's registries of ICMP and ICMPv6 types.
+/// Source: IANA's registries of ICMP and `ICMPv6` types.
 fn answers(family: ICMP) -> [u8; 4] {
     match family {
         ICMP::V4 => [0, 3, 11, 12],

@@ -123,7 +123,7 @@ pub struct Change {
 
 /// What is compared.
 #[derive(Debug)]
-pub(super) struct Zone<'a> {
+pub(super) struct Compared<'a> {
     pub(super) zone: String,
     pub(super) provider: &'static str,
     pub(super) names: &'a [String],
@@ -134,7 +134,7 @@ pub(super) struct Zone<'a> {
 
 impl Comparison {
     /// Works out what should be there, and what is to be changed for it.
-    pub(super) fn new(zone: &Zone<'_>, asked: Asked) -> Self {
+    pub(super) fn new(zone: &Compared<'_>, asked: Asked) -> Self {
         let Asked { mut agent, verdicts } = asked;
         let verdicts = verdicts.map(|verdicts| zone.verdicts(&verdicts));
         if let Some(verdicts) = &verdicts {
@@ -224,7 +224,7 @@ impl<'a> Effect<'a> {
     }
 }
 
-impl Zone<'_> {
+impl Compared<'_> {
     fn plan(&self, wishes: &BTreeMap<IpAddr, Wish>) -> Plan {
         plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::comparison::{Basis, Comparison, Zone};
+use super::comparison::{Basis, Compared, Comparison};
 use super::text::render;
 use super::verdicts::{Asked, tests::status};
 use crate::dns::{Attributes, Extra, Listing, Record, Route53Set, Routing};
@@ -50,7 +50,10 @@ fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
     let targets = ["192.0.2.11", "192.0.2.10", "192.0.2.12"].map(ip);
     let zone = "example.com".to_owned();
     let (names, targets) = (&names[..], &targets[..]);
-    Comparison::new(&Zone { zone, provider: "Cloudflare", names, targets, floor, listing }, asked)
+    Comparison::new(
+        &Compared { zone, provider: "Cloudflare", names, targets, floor, listing },
+        asked,
+    )
 }
 
 fn nobody() -> Asked {
