@@ -10,6 +10,10 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait, and the wait after a refusal.
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// The longest time that a provider is left alone because it asks for it: whoever asks for more can
+/// hardly mean it, and a dead address must not stay in for longer.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
+
 /// Failures in a row, and the waits that follow from them.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
@@ -48,10 +52,12 @@ impl Backoff {
     }
 }
 
-/// For how long the provider wants to be left alone.
+/// For how long the provider wants to be left alone, within reason.
 pub(super) fn asked_for(error: &ProviderError) -> Duration {
     match error {
-        ProviderError::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
+        ProviderError::Unavailable { retry_after, .. } => {
+            retry_after.unwrap_or_default().min(LONGEST_ASKED)
+        }
         _ => Duration::ZERO,
     }
 }
@@ -100,6 +106,12 @@ mod tests {
         let what = "list the records of example.com".into();
         let refused = ProviderError::Refused { provider: "P", what, source: "no".into() };
         assert_eq!(Backoff::default().next(&refused), Rest { wait: LONGEST, least: FIRST });
+    }
+
+    #[test]
+    fn asking_for_ever_does_not_silence_the_worker() {
+        let rest = Backoff::default().next(&unavailable(Some(Duration::MAX)));
+        assert_eq!(rest, Rest { wait: LONGEST_ASKED, least: LONGEST_ASKED });
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn answers(family: ICMP) -> [u8; 4] {
 /// quotes a request that was passed on and will be answered, and `surge-ping` would take it for the
 /// answer.
 fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
-    // Classic BPF, as in the kernel's Documentation/networking/filter.rst: load the type, jump to
+    // Classic BPF, see the kernel's description of socket filters: load the type, jump to
     // the last line if it is one of these, else drop.
     const HEADER_LENGTH_TO_X: u16 = 0xb1;
     const BYTE_AT_X: u16 = 0x50;
