@@ -142,8 +142,8 @@ struct Target {
     since: Moment,
     /// The provider has confirmed the verdict, or nothing is to be done for it.
     settled: bool,
-    /// DNS may hold something else than the verdict that stands: nothing was compared since this
-    /// agent started, or since it or a quorum of others saw the contrary and may have had it done.
+    /// It may be out of DNS though the verdict is in: nothing was compared since this agent started,
+    /// or since it or a quorum of others saw it down.
     unconfirmed: bool,
     /// The peers that agreed to the verdict.
     agreeing: Vec<SocketAddr>,

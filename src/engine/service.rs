@@ -80,12 +80,15 @@ impl Engine {
         self.end_drain_in_time(slot, now, out);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
-        let opposed = self.is_opposed(target);
+        // Others may have it withdrawn, on this agent's word or against it, and then be gone.
+        let doubtful = match target.streaks.health() {
+            Health::AssumedUp => false,
+            Health::Up => self.is_opposed(target),
+            Health::Down => target.in_service,
+        };
         self.touched.insert(address);
         if let Some(target) = self.target_mut(slot) {
-            // Others may withdraw it on this agent's word, or act on their own, and then be gone.
-            let down_and_in = target.streaks.health() == Health::Down && target.in_service;
-            target.unconfirmed |= opposed || down_and_in;
+            target.unconfirmed |= doubtful;
         }
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
             self.settle_on(slot, *in_service, agreeing, *after, out);
@@ -105,10 +108,10 @@ impl Engine {
     ) {
         let now = self.now;
         let Some(target) = self.target(slot) else { return };
-        // While others hold against it, comparing would be taking turns with them.
+        // While others hold against it, to restore it would be to take turns with them.
         let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
         let Some(target) = self.target_mut(slot) else { return };
-        let confirms = target.unconfirmed && judged && target.drain.is_none();
+        let confirms = target.unconfirmed && judged && target.streaks.health() == Health::Up;
         if target.in_service != in_service {
             target.in_service = in_service;
             target.since = now;
@@ -124,7 +127,7 @@ impl Engine {
                 agreeing: agreeing.to_vec(),
                 after,
             }));
-        } else if confirms {
+        } else if in_service && confirms {
             // An agent that was restarted after a withdrawal heals it here.
             target.settled = false;
             target.settled_on = end_of_second(now);

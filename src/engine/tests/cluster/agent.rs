@@ -165,6 +165,9 @@ impl Agent {
         if (view.health == crate::engine::target::Health::Down) == up {
             return Some(format!("this agent itself sees it {:?}", view.health));
         }
+        if !up && self.engine.as_ref().is_some_and(|engine| engine.isolated_since().is_some()) {
+            return Some("no canary answers this agent".into());
+        }
         let needed = self.needed();
         let agree =
             self.counts(target, up).filter(|word| now < word.said + VOTE_TTL + SLACK).count();

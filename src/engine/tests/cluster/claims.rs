@@ -1,10 +1,12 @@
 //! What must hold whatever happens.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::world::World;
-use crate::engine::event::Order;
+use crate::engine::Moment;
+use crate::engine::event::{Fact, Order};
 use crate::engine::plan::Wish;
 use crate::engine::target::Health;
 
@@ -81,7 +83,13 @@ impl World {
                     Health::Up => true,
                     Health::Down => false,
                 };
-                let long = self.now > view.since + PEERS_MAY_TAKE;
+                let over = |(at, fact): &(Moment, Fact)| {
+                    let its =
+                        matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address);
+                    its.then_some(*at)
+                };
+                let since = agent.facts.iter().rev().find_map(over).max(Some(view.since));
+                let long = since.is_some_and(|since| self.now > since + PEERS_MAY_TAKE);
                 if asks != view.in_service && view.reason.is_none() && long {
                     silent.push(format!("{number} does not say why nothing is done: {view:?}"));
                 }
@@ -90,12 +98,30 @@ impl World {
         silent.into_iter().for_each(|claim| self.breaks(claim));
     }
 
+    /// Nobody changes a record back and forth: each change is somebody's change of mind.
+    pub(super) fn check_writes(&mut self) {
+        let mut changes: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for write in &self.zone.writes {
+            *changes.entry(write.address).or_default() += 1;
+        }
+        for (address, changes) in changes {
+            let facts = self.agents.iter().flat_map(|agent| &agent.facts);
+            let minds = facts.filter(
+                |(_, fact)| matches!(fact, Fact::Flipped { target, .. } if *target == address),
+            );
+            let minds = minds.count();
+            if changes > minds {
+                self.breaks(format!("{changes} changes of {address}, {minds} changes of mind"));
+            }
+        }
+    }
+
     /// Which targets are not where they belong, now that nothing is cut: dead ones out unless the
     /// floor holds them, living ones in.
     pub(super) fn wrong(&self) -> Vec<String> {
         let floor = self.agents.iter().map(|agent| agent.settings.floor).max().unwrap_or_default();
         let targets = self.agents.iter().flat_map(|agent| agent.settings.targets.iter().copied());
-        let targets: std::collections::BTreeSet<IpAddr> = targets.collect();
+        let targets: BTreeSet<IpAddr> = targets.collect();
         let mut wrong = vec![];
         for target in &targets {
             match (self.net.dead.contains(target), self.zone.holds(*target)) {

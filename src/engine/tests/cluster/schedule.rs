@@ -11,8 +11,8 @@ use super::zone::Kind;
 use crate::engine::Moment;
 use crate::engine::event::Settings;
 use crate::engine::target::Thresholds;
-use crate::engine::tests::world::{ip, ms, settings};
-use crate::engine::watch::Pace;
+use crate::engine::tests::world::{canary, ip, ms, settings};
+use crate::engine::watch::{Endpoint, Pace};
 
 /// What can go wrong, or right again. Agents and targets by number.
 #[derive(Debug, Clone)]
@@ -32,6 +32,9 @@ pub(super) enum Step {
     Unbarred(usize),
     ProviderDown,
     ProviderUp,
+    /// An agent's own network fails, and works again.
+    Island(usize),
+    Mainland(usize),
     Kill(usize),
     Start(usize),
     /// A process stands still for so many seconds.
@@ -45,10 +48,24 @@ pub(super) enum Step {
     },
 }
 
+/// What a schedule is mostly about; the seed says which, modulo four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// So many must agree that no two groups can both have their quorum.
+    Majority,
+    /// Fewer: groups that are cut off from each other may act apart.
+    Minority,
+    /// There is a floor.
+    Floor,
+    /// Agents are killed, started, stopped and reloaded, and have canaries.
+    Processes,
+}
+
 /// One schedule.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     pub(super) seed: u64,
+    pub(super) about: About,
     pub(super) agents: usize,
     pub(super) targets: u8,
     pub(super) needed: usize,
@@ -67,9 +84,10 @@ impl fmt::Display for Schedule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "seed {}: {} agents, {} peers must agree, {} targets, floor {}, {:?}, {} % of votes and \
-             {} % of answers lost",
+            "seed {}, {:?}: {} agents, {} peers must agree, {} targets, floor {}, {:?}, {} % of votes \
+             and {} % of answers lost",
             self.seed,
+            self.about,
             self.agents,
             self.needed,
             self.targets,
@@ -97,14 +115,24 @@ pub(super) fn calm(targets: u8, floor: usize) -> Settings {
 impl Schedule {
     /// The schedule that this seed stands for.
     pub(super) fn of(seed: u64) -> Self {
+        let about = [About::Majority, About::Minority, About::Floor, About::Processes];
+        let about = about[usize::try_from(seed % 4).unwrap()];
         let mut chance = Chance::new(seed);
         let agents = chance.pick(&[2, 3, 3, 3, 4, 5]);
+        let majority = agents / 2;
+        let needed = match about {
+            About::Majority => majority + chance.below(agents - majority).min(1),
+            About::Minority => chance.below(majority),
+            About::Floor | About::Processes => chance.below(agents.min(4)),
+        };
+        let floor = if about == About::Floor { 1 + chance.below(2) } else { 0 };
         let mut schedule = Self {
             seed,
+            about,
             agents,
-            targets: chance.pick(&[1, 2, 2, 3]),
-            needed: chance.below(agents.min(4)),
-            floor: chance.pick(&[0, 0, 1, 1, 2]),
+            targets: chance.pick(if floor > 0 { &[2, 2, 3] } else { &[1, 2, 2, 3] }),
+            needed,
+            floor,
             kind: chance.pick(&[Kind::ByRecord, Kind::WholeSet]),
             loss: chance.pick(&[0, 0, 10, 40]),
             lost_answers: chance.pick(&[0, 0, 20]),
@@ -129,30 +157,35 @@ impl Schedule {
         let agent = chance.below(self.agents);
         let other = (agent + 1 + chance.below(self.agents - 1)) % self.agents;
         let target = 1 + u8::try_from(chance.below(self.targets.into())).unwrap();
-        match chance.below(22) {
+        let kinds = if self.about == About::Processes { 34 } else { 26 };
+        match chance.below(kinds) {
             0..=4 => Step::Dies(target),
             5..=6 => Step::Lives(target),
-            7..=8 => Step::Unseen(agent, target),
-            9 => Step::Seen(agent, target),
-            10 => Step::Cut(agent, other),
-            11 => Step::Open(agent, other),
-            12 => Step::Halves(1 + chance.below(self.agents - 1)),
-            13 => Step::Barred(agent),
-            14 => Step::Unbarred(agent),
-            15 => Step::ProviderDown,
-            16 => Step::ProviderUp,
-            17 => Step::Kill(agent),
-            18 => Step::Start(agent),
-            19 => Step::Freeze(agent, chance.pick(&[3, 8, 20, 40, 70])),
-            _ => {
-                let without = chance.percent(30).then_some(other);
-                let most = self.agents - 1 - usize::from(without.is_some());
-                let needed =
-                    if self.is_majority() { self.needed.min(most) } else { chance.below(most + 1) };
-                let unwatched = chance.percent(30).then_some(target);
-                Step::Reload { agent, needed, without, unwatched }
-            }
+            7..=9 => Step::Unseen(agent, target),
+            10 => Step::Seen(agent, target),
+            11..=12 => Step::Cut(agent, other),
+            13 => Step::Open(agent, other),
+            14 => Step::Halves(1 + chance.below(self.agents - 1)),
+            15 => Step::Barred(agent),
+            16 => Step::Unbarred(agent),
+            17 => Step::ProviderDown,
+            18 => Step::ProviderUp,
+            19 => Step::Island(agent),
+            20 => Step::Mainland(agent),
+            21 | 26 => Step::Kill(agent),
+            22 | 27 => Step::Start(agent),
+            23 | 28..=30 => Step::Freeze(agent, chance.pick(&[3, 8, 20, 40, 70])),
+            _ => self.any_reload(agent, other, target, chance),
         }
+    }
+
+    fn any_reload(&self, agent: usize, other: usize, target: u8, chance: &mut Chance) -> Step {
+        let without = chance.percent(30).then_some(other);
+        let most = self.agents - 1 - usize::from(without.is_some());
+        let needed =
+            if self.is_majority() { self.needed.min(most) } else { chance.below(most + 1) };
+        let unwatched = chance.percent(30).then_some(target);
+        Step::Reload { agent, needed, without, unwatched }
     }
 
     /// Whether no two groups can both have their quorum.
@@ -161,7 +194,31 @@ impl Schedule {
     }
 
     fn alike(&self) -> Settings {
-        calm(self.targets, self.floor)
+        let mut settings = calm(self.targets, self.floor);
+        if self.about == About::Processes {
+            settings.canaries.push(Endpoint { address: canary(), port: None });
+        }
+        // What one that is gone for good did unheard, nothing else can find out.
+        if !self.gone.is_empty() && !self.is_majority() {
+            settings.resync_interval = Some(ms(60_000));
+        }
+        settings
+    }
+
+    /// What an agent sees and reaches when its own network fails or works again.
+    fn island(&self, agent: usize, is: bool, world: &mut World) {
+        let seen = (1..=self.targets).map(ip).chain([canary()]).map(|address| (agent, address));
+        if is {
+            world.net.unseen.extend(seen);
+            world.net.barred.insert(agent);
+        } else {
+            seen.for_each(|way| _ = world.net.unseen.remove(&way));
+            world.net.barred.remove(&agent);
+        }
+        for other in (0..self.agents).filter(|other| *other != agent) {
+            world.link(agent, other, !is);
+            world.link(other, agent, !is);
+        }
     }
 
     pub(super) fn world(&self) -> World {
@@ -192,6 +249,8 @@ impl Schedule {
             Step::Unbarred(agent) => _ = world.net.barred.remove(&agent),
             Step::ProviderDown => world.net.provider_down = true,
             Step::ProviderUp => world.net.provider_down = false,
+            Step::Island(agent) => self.island(agent, true, world),
+            Step::Mainland(agent) => self.island(agent, false, world),
             Step::Kill(agent) => world.kill(agent),
             Step::Start(agent) => world.start(agent),
             Step::Freeze(agent, seconds) => world.freeze(agent, ms(seconds * 1_000)),
@@ -219,7 +278,7 @@ impl Schedule {
             if world.agents[agent].engine.is_none() && !self.gone.contains(&agent) {
                 world.agents[agent].settings = settings;
                 world.start(agent);
-            } else if world.agents[agent].settings != settings {
+            } else {
                 world.reload(agent, settings);
             }
         }
