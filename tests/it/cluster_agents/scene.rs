@@ -281,7 +281,12 @@ impl Scene {
         assert_eq!(self.in_service(), wanted);
         let writes = self.writes();
         let made = writes.iter().filter(|entry| changed(entry)).count();
-        eprintln!("{made} changes, {} requests refused as made before", writes.len() - made);
+        for late in writes.iter().filter(|entry| !changed(entry)) {
+            let before =
+                writes.iter().filter(|entry| changed(entry) && entry.arrived <= late.arrived);
+            let after = before.last().map(|entry| late.arrived - entry.arrived);
+            eprintln!("a request was refused, {after:?} after the same change by another agent");
+        }
         assert_eq!(made, changes, "{writes:#?}");
     }
 
