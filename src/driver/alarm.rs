@@ -35,7 +35,10 @@ impl Alarm {
     pub(super) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        #[expect(deprecated, reason = "its replacement is unsafe for types that lend what they own")]
+        #[expect(
+            deprecated,
+            reason = "its replacement is unsafe for types that lend what they own"
+        )]
         let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
         Ok(Self { timer, set_for: Cell::new(None) })
     }
