@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Duration;
 
 use super::Moment;
 use super::event::Slot;
@@ -24,71 +23,74 @@ pub(super) enum Item {
     Rehearsal,
 }
 
-/// One ordered queue of moments. An entry that is stale by the time it comes up does no harm: what
-/// is looked at is judged by the state it is in then.
+/// A queue of moments. An entry that is stale by the time it comes up does no harm: what is looked at
+/// is judged by the state it is in then.
+///
+/// Only the next few milliseconds are kept in order; what is due later lies unsorted in buckets, one
+/// for each tick, until its tick comes. Each probe makes two entries, and most of them are stale when
+/// they come up: sorting all of them cost more than anything else that is decided about a probe.
+///
+/// Invariant: `soon` is empty only if all of it is.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    queue: BinaryHeap<Reverse<Entry>>,
+    /// What is due before the tick `horizon`, in order.
+    soon: BinaryHeap<Reverse<Entry>>,
+    /// What is due within [`BUCKETS`] ticks from there; the bucket of a tick is its remainder.
+    later: Vec<Vec<Entry>>,
+    /// How many entries are in `later`.
+    in_later: usize,
+    /// What was due after that when it was noted, in order.
+    far: BinaryHeap<Reverse<Entry>>,
+    horizon: u128,
 }
 
-/// A moment in nanoseconds in the upper half, an item in the lower one, so that entries are ordered
-/// by moment, then item. One number and not a pair, because comparing them is what each probe's two
-/// entries cost most: without branches it takes a third of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry(u128);
+/// How many ticks ahead there are buckets: a little over four seconds.
+const BUCKETS: usize = 1024;
 
-/// Below an item's kind there is room for a slot.
-const SLOT_BITS: u32 = 56;
+/// A tick has 2^22 nanoseconds, which is a little over four milliseconds.
+const TICK_BITS: u32 = 22;
 
-impl Entry {
-    fn new(when: Moment, item: Item) -> Self {
-        let (kind, slot) = match item {
-            Item::Watch(slot) => (0, slot),
-            Item::Verdict(slot) => (1, slot),
-            Item::Held => (2, 0),
-            Item::Order => (3, 0),
-            Item::Resync => (4, 0),
-            Item::Rehearsal => (5, 0),
-        };
-        Self(when.as_nanos() << 64 | kind << SLOT_BITS | slot as u128)
-    }
+type Entry = (Moment, Item);
 
-    fn when(self) -> Moment {
-        #[expect(clippy::cast_possible_truncation, reason = "a shift leaves 64 bits")]
-        Duration::from_nanos((self.0 >> 64) as u64)
-    }
+fn tick((when, _): &Entry) -> u128 {
+    when.as_nanos() >> TICK_BITS
+}
 
-    fn item(self) -> Item {
-        #[expect(clippy::cast_possible_truncation, reason = "it was a slot when it was put in")]
-        let slot = (self.0 & ((1 << SLOT_BITS) - 1)) as Slot;
-        match (self.0 & u128::from(u64::MAX)) >> SLOT_BITS {
-            0 => Item::Watch(slot),
-            1 => Item::Verdict(slot),
-            2 => Item::Held,
-            3 => Item::Order,
-            4 => Item::Resync,
-            _ => Item::Rehearsal,
-        }
-    }
+/// The place of a tick's bucket.
+fn place(tick: u128) -> usize {
+    usize::try_from(tick % BUCKETS as u128).unwrap_or_default()
 }
 
 impl Agenda {
     /// Notes that `item` is to be looked at at `when`.
     pub(super) fn note(&mut self, when: Moment, item: Item) {
-        self.queue.push(Reverse(Entry::new(when, item)));
+        let entry = (when, item);
+        let tick = tick(&entry);
+        if tick < self.horizon {
+            self.soon.push(Reverse(entry));
+        } else if tick < self.horizon + BUCKETS as u128 {
+            // The first finds no buckets yet.
+            self.later.resize(BUCKETS, Vec::new());
+            self.later[place(tick)].push(entry);
+            self.in_later += 1;
+        } else {
+            self.far.push(Reverse(entry));
+        }
+        self.sort_next();
     }
 
     /// The next entry's moment.
     pub(super) fn next(&self) -> Option<Moment> {
-        self.queue.peek().map(|Reverse(entry)| entry.when())
+        self.soon.peek().map(|Reverse((when, _))| *when)
     }
 
     /// Drops what comes next for as long as it `is_stale`: nobody needs to wake up for it.
     pub(super) fn forget(&mut self, is_stale: impl Fn(Moment, Item) -> bool) {
-        while let Some(Reverse(entry)) = self.queue.peek()
-            && is_stale(entry.when(), entry.item())
+        while let Some(Reverse((when, item))) = self.soon.peek()
+            && is_stale(*when, *item)
         {
-            self.queue.pop();
+            self.soon.pop();
+            self.sort_next();
         }
     }
 
@@ -97,12 +99,41 @@ impl Agenda {
         if self.next()? > now {
             return None;
         }
-        self.queue.pop().map(|Reverse(entry)| (entry.when(), entry.item()))
+        let Reverse(entry) = self.soon.pop()?;
+        self.sort_next();
+        Some(entry)
+    }
+
+    /// Moves the horizon on until something is due before it, or nothing is left.
+    fn sort_next(&mut self) {
+        while self.soon.is_empty() {
+            if self.in_later > 0 {
+                let bucket = &mut self.later[place(self.horizon)];
+                self.in_later -= bucket.len();
+                self.soon.extend(bucket.drain(..).map(Reverse));
+            } else {
+                let Some(Reverse(entry)) = self.far.peek() else { return };
+                // Nothing lies between: no need to go there tick by tick.
+                self.horizon = self.horizon.max(tick(entry));
+            }
+            self.horizon += 1;
+            while let Some(Reverse(entry)) = self.far.peek()
+                && tick(entry) < self.horizon
+            {
+                self.soon.extend(self.far.pop());
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -120,7 +151,9 @@ mod tests {
             (far, Item::Resync),
         ];
         let mut agenda = Agenda::default();
-        sorted.iter().rev().for_each(|(when, item)| agenda.note(*when, *item));
+        for (when, item) in sorted.iter().rev() {
+            agenda.note(*when, *item);
+        }
         assert_eq!(agenda.take_due(Duration::ZERO), None, "nothing is due");
         let taken: Vec<_> = std::iter::from_fn(|| agenda.take_due(far)).collect();
         assert_eq!(taken, sorted);
@@ -133,7 +166,35 @@ mod tests {
             agenda.note(Duration::from_secs(second), Item::Watch(slot));
         }
         agenda.forget(|_, item| item == Item::Watch(7));
-        assert_eq!(agenda.next(), Some(Duration::from_secs(3)));
-        assert_eq!(agenda.queue.len(), 2);
+        let all = |agenda: &mut Agenda| -> Vec<_> {
+            std::iter::from_fn(|| agenda.take_due(Duration::MAX)).map(|(_, item)| item).collect()
+        };
+        assert_eq!(all(&mut agenda), [Item::Watch(8), Item::Watch(7)]);
+        assert_eq!((agenda.next(), agenda.in_later), (None, 0));
+    }
+
+    proptest! {
+        /// Whatever is noted for whenever, before or after others were taken: it comes up in the
+        /// order that one sorted list would have.
+        #[test]
+        fn it_is_one_sorted_list(
+            steps in vec((0_u64..20_000, 0_u64..10, 0_usize..4, any::<bool>()), 1..200),
+        ) {
+            let (mut agenda, mut sorted) = (Agenda::default(), BTreeSet::new());
+            let mut now = Duration::ZERO;
+            for (millis, far, slot, taken) in steps {
+                // Some are due within the tick, some in the buckets, some beyond them.
+                let ahead = Duration::from_millis(millis) / 10_u32.pow(u32::try_from(far % 4)?);
+                if taken {
+                    now += ahead;
+                    let due = sorted.first().copied().filter(|(when, _)| *when <= now);
+                    sorted.retain(|entry| Some(*entry) != due);
+                    prop_assert_eq!(agenda.take_due(now), due);
+                } else if sorted.insert((now + ahead, Item::Watch(slot))) {
+                    agenda.note(now + ahead, Item::Watch(slot));
+                }
+                prop_assert_eq!(agenda.next(), sorted.first().map(|(when, _)| *when));
+            }
+        }
     }
 }
