@@ -38,7 +38,9 @@ impl Engine {
             .filter(|(_, wish)| **wish == Wish::WithdrawAnyway)
             .map(|(address, _)| *address)
             .collect();
-        left.values_mut().for_each(|there| there.retain(|address| !leaving.contains(address)));
+        for there in left.values_mut() {
+            there.retain(|address| !leaving.contains(address));
+        }
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
         if broken.is_empty() {
             self.begin_drain(order, now, out);
