@@ -2,8 +2,9 @@
 //! die, return and stand still.
 //!
 //! - `world`: the clock, what is to come, and each agent's way to targets and provider; `agent`: one
-//!   process; `net`: who reaches whom; `peers`: votes and gossip between agents; `worker`, `zone`:
-//!   the DNS worker and the provider; `chance`: dice that can be thrown again
+//!   process; `net`: who reaches whom; `peers`: votes and gossip between agents; `processes`: what
+//!   happens to a process; `worker`, `zone`: the DNS worker and the provider; `chance`: dice that can
+//!   be thrown again
 //! - `agreement`: rows for one engine: what it is told, what it does
 //! - `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with its claim
 //! - `runs`: what the Go agents did wrong in the same situations
@@ -19,6 +20,7 @@ mod freshness;
 mod halves;
 mod net;
 mod peers;
+mod processes;
 mod random;
 mod ranks;
 mod reloads;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::agent::Agent;
 use super::world::World;
-use crate::engine::Moment;
 use crate::engine::event::{Fact, Order};
 use crate::engine::plan::Wish;
 use crate::engine::target::Health;
+use crate::engine::{Engine, Moment};
 
 /// For so long after an agent changed its mind votes of before may still count somewhere: a vote's
 /// term, and the time that it was on its way.
@@ -18,7 +19,7 @@ const MINDS_DIFFER_FOR: Duration = Duration::from_secs(40);
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
 
 impl World {
-    pub(super) fn breaks(&mut self, claim: String) {
+    pub(super) fn breaks(&mut self, claim: &str) {
         self.note(|| format!("BROKEN: {claim}"));
         self.broken.push(format!("at {:.3} s: {claim}", self.now.as_secs_f64()));
     }
@@ -28,7 +29,7 @@ impl World {
         for (address, wish) in &order.wishes {
             let up = *wish == Wish::Serve;
             if let Some(why) = self.agents[agent].objection(*address, up, self.now) {
-                self.breaks(format!("{agent} orders {wish:?} {address}, but {why}"));
+                self.breaks(&format!("{agent} orders {wish:?} {address}, but {why}"));
             }
             self.check_opposite(agent, *address, up);
         }
@@ -36,7 +37,7 @@ impl World {
 
     fn check_opposite(&mut self, agent: usize, address: IpAddr, up: bool) {
         let agents = self.agents.len();
-        let needed = self.agents.iter().map(|agent| agent.needed()).min().unwrap_or_default();
+        let needed = self.agents.iter().map(Agent::needed).min().unwrap_or_default();
         let settled = self.now > self.mind_changed + MINDS_DIFFER_FOR;
         if 2 * (needed + 1) <= agents || !settled {
             return;
@@ -45,7 +46,7 @@ impl World {
         for other in (0..agents).filter(|other| *other != agent) {
             let other_one = &self.agents[other];
             if other_one.runs() && other_one.standing.get(&address) == Some(&opposite) {
-                self.breaks(format!("{agent} and {other} want both directions of {address}"));
+                self.breaks(&format!("{agent} and {other} want both directions of {address}"));
             }
         }
     }
@@ -54,12 +55,12 @@ impl World {
     pub(super) fn check_write(&mut self, agent: usize, create: &[IpAddr], delete: &[IpAddr]) {
         for address in delete {
             if self.wish(agent, *address) != Some(Wish::Withdraw) {
-                self.breaks(format!(
+                self.breaks(&format!(
                     "{agent} withdraws {address} on an order that was called back"
                 ));
             }
             if let Some(why) = self.agents[agent].objection(*address, false, self.now) {
-                self.breaks(format!("{agent} withdraws {address}, but {why}"));
+                self.breaks(&format!("{agent} withdraws {address}, but {why}"));
             }
         }
         // What comes back for the floor's sake asks nobody.
@@ -68,7 +69,7 @@ impl World {
                 continue;
             }
             if let Some(why) = self.agents[agent].objection(*address, true, self.now) {
-                self.breaks(format!("{agent} restores {address}, but {why}"));
+                self.breaks(&format!("{agent} restores {address}, but {why}"));
             }
         }
     }
@@ -77,7 +78,7 @@ impl World {
     pub(super) fn check_reasons(&mut self) {
         let mut silent = vec![];
         for (number, agent) in self.agents.iter().enumerate().filter(|(_, agent)| agent.runs()) {
-            for view in agent.engine.iter().flat_map(|engine| engine.targets()) {
+            for view in agent.engine.iter().flat_map(Engine::targets) {
                 let asks = match view.health {
                     Health::AssumedUp => view.in_service,
                     Health::Up => true,
@@ -95,7 +96,9 @@ impl World {
                 }
             }
         }
-        silent.into_iter().for_each(|claim| self.breaks(claim));
+        for claim in silent {
+            self.breaks(&claim);
+        }
     }
 
     /// Nobody changes a record back and forth: each change is somebody's change of mind.
@@ -111,7 +114,7 @@ impl World {
             );
             let minds = minds.count();
             if changes > minds {
-                self.breaks(format!("{changes} changes of {address}, {minds} changes of mind"));
+                self.breaks(&format!("{changes} changes of {address}, {minds} changes of mind"));
             }
         }
     }
@@ -126,7 +129,7 @@ impl World {
         for target in &targets {
             match (self.net.dead.contains(target), self.zone.holds(*target)) {
                 (true, true) if self.zone.len() > floor => {
-                    wrong.push(format!("{target} is dead and in"))
+                    wrong.push(format!("{target} is dead and in"));
                 }
                 (false, false) => wrong.push(format!("{target} lives and is out")),
                 _ => {}

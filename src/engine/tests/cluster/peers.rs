@@ -23,6 +23,13 @@ pub(super) struct Courier {
     newest: Moment,
 }
 
+impl Courier {
+    /// Nothing was sent, and no turn before this one counts.
+    pub(super) fn new(token: u64) -> Self {
+        Self { token, ..Self::default() }
+    }
+}
+
 /// Whether one agent believes another to be alive.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
@@ -128,31 +135,6 @@ impl World {
         if found {
             self.post(agent, peer);
         }
-    }
-
-    /// An agent starts: it has seen nobody, and those that did not miss it learn that it is new.
-    pub(super) fn start(&mut self, agent: usize) {
-        self.note(|| format!("{agent}: starts"));
-        let now = self.now;
-        self.agents[agent].start(now);
-        self.mind_changed = now;
-        for other in 0..self.agents.len() {
-            self.count += 1;
-            self.couriers[agent][other] = Courier { token: self.count, ..Courier::default() };
-            self.sights[agent][other] = Sight::default();
-            self.count += 1;
-            let (from, to, token) = (other, agent, self.count);
-            self.couriers[from][to].token = token;
-            let after = self.chance.between(500, 2_000);
-            self.later(now + after, Happening::Post { from, to, token });
-        }
-        self.look_around();
-    }
-
-    pub(super) fn kill(&mut self, agent: usize) {
-        self.note(|| format!("{agent}: dies"));
-        self.agents[agent].die();
-        self.look_around();
     }
 
     /// Cuts or opens a link, one way.

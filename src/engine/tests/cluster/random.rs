@@ -46,8 +46,9 @@ fn play(schedule: &Schedule, told: bool) -> World {
         calm = if world.wrong().is_empty() { calm + 1 } else { 0 };
     }
     if living > schedule.needed {
-        let wrong = world.wrong();
-        wrong.into_iter().for_each(|wrong| world.breaks(wrong));
+        for wrong in world.wrong() {
+            world.breaks(&wrong);
+        }
     }
     let resyncs = world.agents[0].settings.resync_interval.is_some();
     if schedule.floor == 0 && !resyncs {

@@ -141,7 +141,7 @@ impl Schedule {
             gone: BTreeSet::new(),
         };
         let window = u64::try_from(schedule.healed.as_millis()).unwrap();
-        for _ in 0..1 + chance.below(9) {
+        for _ in 0..=chance.below(9) {
             let at = chance.between(14_000, window);
             let step = schedule.any_step(&mut chance);
             schedule.steps.push((at, step));

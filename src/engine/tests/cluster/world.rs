@@ -172,7 +172,7 @@ impl World {
         self.run_until(self.now + time);
     }
 
-    fn tick(&mut self, agent: usize) {
+    pub(super) fn tick(&mut self, agent: usize) {
         self.agents[agent].ticked = self.now;
         self.tell(agent, Event::Tick);
     }
@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    fn take_in(&mut self, agent: usize, input: Input) {
+    pub(super) fn take_in(&mut self, agent: usize, input: Input) {
         match input {
             Input::Event(event) => self.tell(agent, event),
             Input::Votes { from, said, votes } => {
@@ -319,53 +319,6 @@ impl World {
         };
         let input = Input::Worker(heard);
         self.later(self.now + after, Happening::In { agent, life, input });
-    }
-
-    /// A process stands still for `time`.
-    pub(super) fn freeze(&mut self, agent: usize, time: Moment) {
-        if !self.agents[agent].runs() {
-            return;
-        }
-        self.agents[agent].frozen = Some(vec![]);
-        let life = self.agents[agent].life;
-        self.later(self.now + time, Happening::Thaw { agent, life });
-        self.look_around();
-    }
-
-    /// It goes on. As in the driver, what has come in is taken before time is told to have passed.
-    fn thaw(&mut self, agent: usize) {
-        let waiting = self.agents[agent].frozen.take().unwrap_or_default();
-        self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
-        self.agents[agent].began = self.now;
-        let is_work = |input: &Input| matches!(input, Input::Worker(_));
-        let (work, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_work);
-        for input in rest {
-            self.take_in(agent, input);
-        }
-        self.tick(agent);
-        for input in work {
-            self.take_in(agent, input);
-        }
-        self.post_all(agent);
-        self.look_around();
-    }
-
-    /// Takes other settings (SIGHUP).
-    pub(super) fn reload(&mut self, agent: usize, settings: Settings) {
-        if self.agents[agent].engine.is_none() {
-            self.agents[agent].settings = settings;
-            return;
-        }
-        if let Some(waiting) = &mut self.agents[agent].frozen {
-            waiting.push(Input::Reload(Box::new(settings)));
-            return;
-        }
-        self.agents[agent].note_settings(settings.clone());
-        self.agents[agent].worker.replaced();
-        self.agents[agent].standing.clear();
-        self.look_around();
-        self.tell(agent, Event::Reloaded(Box::new(settings)));
-        self.post_all(agent);
     }
 
     /// The agents, the one that acts on `target` first if all of them agree at the front.

@@ -1,0 +1,81 @@
+//! What happens to a process: it starts, dies, stands still, goes on, is told to read its file again.
+
+use super::agent::Input;
+use super::peers::{Courier, Sight};
+use super::world::{Happening, World};
+use crate::engine::Moment;
+use crate::engine::event::{Event, Settings};
+
+impl World {
+    /// An agent starts: it has seen nobody, and those that did not miss it learn that it is new.
+    pub(super) fn start(&mut self, agent: usize) {
+        self.note(|| format!("{agent}: starts"));
+        let now = self.now;
+        self.agents[agent].start(now);
+        self.mind_changed = now;
+        for other in 0..self.agents.len() {
+            self.count += 1;
+            self.couriers[agent][other] = Courier::new(self.count);
+            self.sights[agent][other] = Sight::default();
+            self.count += 1;
+            let (from, to, token) = (other, agent, self.count);
+            self.couriers[from][to].token = token;
+            let after = self.chance.between(500, 2_000);
+            self.later(now + after, Happening::Post { from, to, token });
+        }
+        self.look_around();
+    }
+
+    pub(super) fn kill(&mut self, agent: usize) {
+        self.note(|| format!("{agent}: dies"));
+        self.agents[agent].die();
+        self.look_around();
+    }
+
+    /// A process stands still for `time`.
+    pub(super) fn freeze(&mut self, agent: usize, time: Moment) {
+        if !self.agents[agent].runs() {
+            return;
+        }
+        self.agents[agent].frozen = Some(vec![]);
+        let life = self.agents[agent].life;
+        self.later(self.now + time, Happening::Thaw { agent, life });
+        self.look_around();
+    }
+
+    /// It goes on. As in the driver, what has come in is taken before time is told to have passed.
+    pub(super) fn thaw(&mut self, agent: usize) {
+        let waiting = self.agents[agent].frozen.take().unwrap_or_default();
+        self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
+        self.agents[agent].began = self.now;
+        let is_work = |input: &Input| matches!(input, Input::Worker(_));
+        let (work, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_work);
+        for input in rest {
+            self.take_in(agent, input);
+        }
+        self.tick(agent);
+        for input in work {
+            self.take_in(agent, input);
+        }
+        self.post_all(agent);
+        self.look_around();
+    }
+
+    /// Takes other settings (SIGHUP).
+    pub(super) fn reload(&mut self, agent: usize, settings: Settings) {
+        if self.agents[agent].engine.is_none() {
+            self.agents[agent].settings = settings;
+            return;
+        }
+        if let Some(waiting) = &mut self.agents[agent].frozen {
+            waiting.push(Input::Reload(Box::new(settings)));
+            return;
+        }
+        self.agents[agent].note_settings(settings.clone());
+        self.agents[agent].worker.replaced();
+        self.agents[agent].standing.clear();
+        self.look_around();
+        self.tell(agent, Event::Reloaded(Box::new(settings)));
+        self.post_all(agent);
+    }
+}
