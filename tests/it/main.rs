@@ -14,6 +14,7 @@ mod lab;
 mod moto;
 mod notices_agent;
 mod notify;
+mod ported;
 mod proxy;
 mod route53;
 mod route53_agent;
