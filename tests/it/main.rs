@@ -19,6 +19,7 @@ mod moto;
 mod notices_agent;
 mod notify;
 mod plan;
+mod ported;
 mod proxy;
 mod route53;
 mod route53_agent;

@@ -77,13 +77,9 @@ impl Scene {
         )
     }
 
-    fn setup(&self, config: &str) -> Setup {
-        Setup::new(config, Within::Here).env("CF_API_TOKEN", TOKEN).args(["--type", "tcp"])
-    }
-
     /// An agent that writes and has confirmed every target.
-    fn confirmed(&self, config: &str) -> Agent {
-        let mut agent = self.setup(config).args(["--no-dry-run", "monitor"]).start();
+    fn confirmed(&self, top: &str) -> Agent {
+        let mut agent = setup(&self.config(top)).args(["--no-dry-run", "monitor"]).start();
         agent.nth(3, &["target confirmed up"]);
         agent
     }
@@ -104,6 +100,11 @@ impl Scene {
         assert_eq!(about(&notice), self.named(targets), "{notice:#}");
         notice
     }
+}
+
+/// An agent with credentials.
+fn setup(config: &str) -> Setup {
+    Setup::new(config, Within::Here).env("CF_API_TOKEN", TOKEN).args(["--type", "tcp"])
 }
 
 /// Whom a notice is about, sorted.

@@ -11,11 +11,11 @@ mod trouble;
 
 use std::net::IpAddr;
 
-use aws_sdk_route53::types::ResourceRecordSet;
+use aws_sdk_route53::types::{AliasTarget, ResourceRecordSet};
 
 use crate::agent::{Agent, Setup, Within};
 use crate::doors::{Door, neighbours};
-use crate::moto::{Moto, Zone, moto};
+use crate::moto::{Moto, Zone, moto, set};
 use crate::proxy::Proxy;
 use crate::route53::{plain, values, writes};
 
@@ -120,6 +120,15 @@ fn anonymous(config: &str) -> Setup {
 /// With a user's credentials.
 fn signed(setup: Setup, moto: &Moto) -> Setup {
     setup.env("AWS_ACCESS_KEY_ID", &moto.key).env("AWS_SECRET_ACCESS_KEY", &moto.secret)
+}
+
+/// A set at `name` that is an alias.
+fn alias(name: &str) -> ResourceRecordSet {
+    let elsewhere = AliasTarget::builder().hosted_zone_id("Z2").dns_name("lb.example.net.");
+    let elsewhere = elsewhere.evaluate_target_health(false).build().unwrap();
+    let mut set = set(name, "A", &[]).alias_target(elsewhere).build().unwrap();
+    (set.ttl, set.resource_records) = (None, None);
+    set
 }
 
 fn sorted(mut sets: Vec<ResourceRecordSet>) -> Vec<ResourceRecordSet> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use rustix::process::Signal;
 
-use super::{Scene, WWW, about};
+use super::{Scene, WWW, about, setup};
 use crate::doors::{Door, neighbours};
 use crate::notify::SECRET;
 
@@ -16,7 +16,7 @@ fn evidence(notice: &Value, key: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
     let mut scene = Scene::new().await;
-    let agent = scene.confirmed(&scene.config("min_in_service = 1\n"));
+    let agent = scene.confirmed("min_in_service = 1\n");
     scene.close(0);
     scene.close(1);
     let gone = scene.tells("withdrawn", &[0, 1]).await;
@@ -36,7 +36,7 @@ async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
 
     scene.open(0);
     scene.open(1);
-    let mut notices = vec![scene.told().await, scene.told().await, scene.told().await];
+    let mut notices = [scene.told().await, scene.told().await, scene.told().await];
     notices.sort_by_key(|notice| notice["kind"].as_str().unwrap().to_owned());
     let kinds: Vec<_> = notices.iter().map(|notice| &notice["kind"]).collect();
     assert_eq!(kinds, ["refusal_over", "restored", "withdrawn"]);
@@ -53,8 +53,8 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
     let (addresses, port) = neighbours(1);
     let canary = (addresses[0], port).into();
     let door = Door::open(canary);
-    let text = scene.config(&format!("canaries = [\"{canary}\"]\n"));
-    let mut agent = scene.confirmed(&text);
+    let canaries = format!("canaries = [\"{canary}\"]\n");
+    let mut agent = scene.confirmed(&canaries);
     drop(door);
     (0..3).for_each(|nth| scene.close(nth));
     let isolated = scene.tells("isolated", &[]).await;
@@ -64,7 +64,7 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
     let over = scene.tells("isolation_over", &[]).await;
     assert!(over["detail"].as_str().unwrap().starts_with("it lasted "), "{over:#}");
 
-    agent.rewrite(&text.replace("port = ", "prot = "));
+    agent.rewrite(&scene.config(&canaries).replace("port = ", "prot = "));
     agent.signal(Signal::HUP);
     let refused = scene.tells("reload_refused", &[]).await;
     assert!(refused["detail"].as_str().unwrap().contains("goavail.toml:2: prot"), "{refused:#}");
@@ -75,7 +75,7 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_dry_run_says_that_it_is_one() {
     let mut scene = Scene::new().await;
-    let mut agent = scene.setup(&scene.config("")).args(["monitor"]).start();
+    let mut agent = setup(&scene.config("")).args(["monitor"]).start();
     agent.nth(3, &["target confirmed up"]);
     scene.close(1);
     let gone = scene.tells("withdrawn", &[1]).await;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::Scene;
+use super::{Scene, about, setup};
 use crate::agent::{PATIENT, Setup, Within};
 use crate::notify::{Answer, SECRET, Server};
 
 const HANGS: &[Answer] = &[Answer::Hang; 20];
 const FAILS: &[Answer] = &[Answer::Status("500 Oops\r\n\r\nno /services/T0SECRET"); 20];
+const BUSY: &[Answer] = &[Answer::Status("429 Slow\r\nRetry-After: 3\r\n\r\n")];
 const REFUSES: &[Answer] = &[Answer::Status("403 Forbidden\r\n\r\ninvalid_token"); 20];
 
 /// What the log may never hold.
@@ -37,8 +38,8 @@ async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing(
             scene.slack.url = format!("http://{free}/services/{SECRET}");
         }
         // Everything that anything in the process has to say.
-        let setup = scene.setup(&scene.config("")).env("RUST_LOG", "trace");
-        let agent = setup.args(["--debug", "--no-dry-run", "monitor"]).start();
+        let agent = setup(&scene.config("")).env("RUST_LOG", "trace");
+        let agent = agent.args(["--debug", "--no-dry-run", "monitor"]).start();
         running.push((name, why, scene, agent));
     }
     for (_, _, scene, agent) in &mut running {
@@ -50,7 +51,7 @@ async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing(
         agent.nth(2, &["withdrew"]);
         let told = scene.webhook.body().await;
         assert_eq!(told["kind"], "withdrawn", "{name}");
-        assert_eq!(super::about(&told), scene.named(&[0, 1]), "{name}");
+        assert_eq!(about(&told), scene.named(&[0, 1]), "{name}");
         scene.open(0);
     }
     for (name, _, scene, agent) in &mut running {
@@ -94,6 +95,19 @@ async fn a_slack_address_that_is_none_is_refused_without_being_shown() {
         assert!(said.contains("the path of a Slack webhook, T…/B…/X…, or its whole URL"), "{said}");
         keeps_the_secret(&bad, said);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_waits_for_slack_is_sent_after_a_reload_too() {
+    let mut scene = Scene::with(Server::start(BUSY).await).await;
+    let mut agent = scene.confirmed("");
+    scene.close(0);
+    let busy = scene.slack.text().await;
+    agent.nth(1, &["notice not sent yet", "429"]);
+    agent.signal(Signal::HUP);
+    agent.nth(1, &["configuration in force"]);
+    assert_eq!(scene.slack.text().await, busy);
+    assert_eq!(agent.lines_with(&["notice dropped"]).len(), 0);
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests measure")]

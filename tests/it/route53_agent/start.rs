@@ -1,8 +1,6 @@
 //! What Route 53 refuses at the start ends it, with one line that says why.
 
-use aws_sdk_route53::types::AliasTarget;
-
-use super::{QUICK, Scene, ZONE, anonymous, signed};
+use super::{QUICK, Scene, ZONE, alias, anonymous, signed};
 use crate::agent::{Ended, PATIENT, Setup};
 use crate::moto::set;
 use crate::route53::{aws_error, reads};
@@ -24,12 +22,8 @@ fn complaint(name: &str, setup: Setup) -> String {
 
 async fn seeded() -> Option<Scene> {
     let scene = Scene::new().await?;
-    let alias = AliasTarget::builder().hosted_zone_id("Z2").dns_name("lb.example.net.");
-    let alias = alias.evaluate_target_health(false).build().unwrap();
-    let mut aliased = set("alias.example.com", "A", &[]).alias_target(alias).build().unwrap();
-    (aliased.ttl, aliased.resource_records) = (None, None);
     let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([aliased, www]).await;
+    scene.zone.put([alias("alias.example.com"), www]).await;
     Some(scene)
 }
 

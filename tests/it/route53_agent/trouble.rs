@@ -1,8 +1,9 @@
 //! Route 53 in trouble at the very moment of a change: monitoring goes on, and DNS is right in the end.
 
+use aws_sdk_route53::types::ChangeAction;
 use rustix::process::Signal;
 
-use super::{Scene, anonymous, signed};
+use super::{Scene, alias, anonymous, signed};
 use crate::agent::PATIENT;
 use crate::moto::set;
 use crate::proxy::Spoil;
@@ -63,4 +64,21 @@ async fn credentials_that_expire_end_nothing_and_a_reload_uses_the_new_ones_at_o
     assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
     agent.signal(Signal::TERM);
     assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_set_that_becomes_an_alias_is_refused_by_name_and_the_watching_goes_on() {
+    let Some(mut scene) = serving().await else { return };
+    let mut agent = scene.confirmed(&scene.config("", &["www"]));
+    let before = scene.sets().await.remove(0);
+    let alias = alias("www.example.com");
+    scene.zone.change(vec![(ChangeAction::Delete, before), (ChangeAction::Create, alias)]).await;
+    scene.close(0);
+    let why = "www.example.com A is an alias of lb.example.net";
+    agent.nth(1, &["ERROR", "Route 53 refused to list", why, "retry_in=\"1m\""]);
+    scene.open(0);
+    agent.nth(1, &["target up", &scene.target(0)]);
+    scene.close(1);
+    agent.nth(1, &["target down", &scene.target(1)]);
+    assert_eq!(scene.sets().await.len(), 1, "it is left as it is");
 }
