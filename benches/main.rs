@@ -23,6 +23,7 @@ mod idle;
 mod kit;
 mod scale;
 mod tcp;
+mod votes;
 
 /// The tests' own tools.
 #[path = "../tests/it"]
@@ -49,8 +50,13 @@ use kit::privilege;
 type Bench = (&'static str, fn(Scope));
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 4] =
-    [("idle", idle::run), ("scale", scale::run), ("tcp", tcp::run), ("failover", failover::run)];
+const BENCHES: [Bench; 5] = [
+    ("idle", idle::run),
+    ("scale", scale::run),
+    ("tcp", tcp::run),
+    ("failover", failover::run),
+    ("votes", votes::run),
+];
 
 /// How much is to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
