@@ -79,7 +79,7 @@ mod tests {
     async fn it_rings_when_it_was_last_told_to() {
         let mut alarm = Alarm::new().unwrap();
         let began = std::time::Instant::now();
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let broken_off = tokio::time::timeout(Duration::from_millis(5), alarm.ring(hour, hour));
         assert!(broken_off.await.is_err());
         for (wake, wait) in [(1, 0), (2, 20), (3, 0), (4, 20)] {

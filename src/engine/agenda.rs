@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn entries_come_back_as_they_were_in_the_order_of_moments_then_items() {
         let ms = Duration::from_millis;
-        let far = Duration::from_secs(100 * 365 * 86_400);
+        let far = Duration::from_hours(100 * 365 * 24);
         let sorted = [
             (ms(1), Item::Watch(9_999_999)),
             (ms(1), Item::Rehearsal),

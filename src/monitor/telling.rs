@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret;
 
 use super::keeper::wall;
 use crate::config::{Config, NotifyConfig};
@@ -165,7 +165,6 @@ impl Teller {
 fn urls(channels: &NotifyConfig) -> [Option<&str>; 2] {
     let NotifyConfig { slack, webhook } = channels;
     [slack, webhook].map(|url| url.as_ref().map(ExposeSecret::expose_secret))
-    [slack, webhook].map(|url| url.as_ref().map(SecretString::expose_secret))
 }
 
 /// Isolation is told of the whole agent, drains and dry-run by the orders and changes themselves.

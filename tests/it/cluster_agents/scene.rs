@@ -284,7 +284,7 @@ impl Scene {
         for late in writes.iter().filter(|entry| !changed(entry)) {
             let before =
                 writes.iter().filter(|entry| changed(entry) && entry.arrived <= late.arrived);
-            let after = before.last().map(|entry| late.arrived - entry.arrived);
+            let after = before.next_back().map(|entry| late.arrived - entry.arrived);
             eprintln!("a request was refused, {after:?} after the same change by another agent");
         }
         assert_eq!(made, changes, "{writes:#?}");
