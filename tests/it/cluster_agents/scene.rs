@@ -282,7 +282,7 @@ impl Scene {
         let writes = self.writes();
         let made = writes.iter().filter(|entry| changed(entry)).count();
         for late in writes.iter().filter(|entry| !changed(entry)) {
-            let before =
+            let mut before =
                 writes.iter().filter(|entry| changed(entry) && entry.arrived <= late.arrived);
             let after = before.next_back().map(|entry| late.arrived - entry.arrived);
             eprintln!("a request was refused, {after:?} after the same change by another agent");
