@@ -83,7 +83,10 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = match options.format {
         Format::Text => layer.with_ansi(options.colour).with_target(false).boxed(),
-        Format::Json => layer.json().flatten_event(true).with_ansi(false).boxed(),
+        // Without tracing's own `target`, the module: ours, the address, has the same key.
+        Format::Json => {
+            layer.json().flatten_event(true).with_ansi(false).with_target(false).boxed()
+        }
     };
     tracing_subscriber::registry().with(filter).with(layer)
 }

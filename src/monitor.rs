@@ -26,8 +26,9 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
 use crate::dns::{DnsProvider, Listing, ProviderError};
-use crate::driver::{Clock, Driver, Input, QUEUE, settings};
+use crate::driver::{Clock, Driver, Input, QUEUE, journal, settings};
 use crate::engine::Engine;
+use crate::engine::event::{Action, Event};
 use crate::probe::{Prober, icmp::Icmp, tcp};
 use crate::systemd;
 use effects::{Monitor, Watchdog};
@@ -40,6 +41,9 @@ use telling::Teller;
 
 /// How long after the start a rehearsal begins.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
+
+/// How long the last reports may take on their way here.
+const LAST_REPORTS: Duration = Duration::from_millis(50);
 
 /// How long the change in hand may take to finish at the end.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
@@ -130,18 +134,41 @@ async fn watch(
     systemd::ready();
     let probe = Arc::new(Prober::new(icmp));
     let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-    let (Driver { effects, .. }, ended) = driver.run().await;
+    let (Driver { mut engine, effects, mut inbox, .. }, ended) = driver.run().await;
 
     match &ended {
         Ok(()) => tracing::info!("stopping; records stay as they are"),
         Err(error) => tracing::error!("stopping, for a part has failed: {error:#}"),
     }
     let failure = ended.as_ref().err().map(|error| format!("{error:#}"));
+    let dry_run = effects.config.dry_run;
     tokio::select! {
         () = effects.finish(LAST_CHANGE, failure) => {}
         () = times(&mut stopped, 2) => tracing::warn!("stopped at once"),
+        () = tell_the_rest(&mut engine, &mut inbox, clock, dry_run) => {}
     }
+    // What was reported last may still be on its way here.
+    let rest = tell_the_rest(&mut engine, &mut inbox, clock, dry_run);
+    let _ = tokio::time::timeout(LAST_REPORTS, rest).await;
     Ok(ended?)
+}
+
+/// Writes down what the DNS worker still reports while the agent ends; nothing new is begun.
+async fn tell_the_rest(
+    engine: &mut Engine,
+    inbox: &mut mpsc::Receiver<Input>,
+    clock: Clock,
+    dry_run: bool,
+) {
+    while let Some(input) = inbox.recv().await {
+        let Input::Event(event @ Event::Dns(_)) = input else { continue };
+        for action in engine.handle(clock.now(), event) {
+            if let Action::Tell(fact) = action {
+                journal::write(&fact, dry_run);
+            }
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Opens everything, reads the zone once, and starts what runs beside the loop.

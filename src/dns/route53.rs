@@ -200,10 +200,11 @@ impl DnsProvider for Route53 {
     }
 
     async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-        let edits = edit::edits(listing, changes, self.config.ttl)
-            .map_err(|why| refused(format!("change the records of {}", self.config.zone), why))?;
+        let (edits, homeless) = edit::edits(listing, changes, self.config.ttl);
+        let left_out =
+            homeless.map(|why| refused(format!("change the records of {}", self.config.zone), why));
         if edits.is_empty() {
-            return Ok(());
+            return left_out.map_or(Ok(()), Err);
         }
         let zone = self.zone_id().await?;
         for (nth, batch) in edit::batches(&edits).iter().enumerate() {
@@ -212,7 +213,7 @@ impl DnsProvider for Route53 {
                 return Err(if nth == 0 { error } else { half_done(error) });
             }
         }
-        Ok(())
+        left_out.map_or(Ok(()), |error| Err(half_done(error)))
     }
 }
 

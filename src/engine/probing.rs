@@ -138,7 +138,9 @@ impl Engine {
                     self.lost(slot, seq, now, out);
                 }
             },
-            Answer::Unreachable(_) | Answer::Silence => self.lost(slot, seq, now, out),
+            Answer::Unreachable(_) => self.lost(slot, seq, now, out),
+            // Its time was up before; the tick that says so knows whether this process ran.
+            Answer::Silence => self.asked_in_vain(slot, None, out),
             Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
         }
         self.arm(slot);

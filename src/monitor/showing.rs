@@ -181,7 +181,13 @@ impl Showing {
                     self.restored(at, *target, names, *took, *dry_run);
                 }
             }
-            Fact::Failing(problem) => self.board.failed(at, PROVIDER, &problem.what),
+            Fact::Failing(problem) => {
+                self.board.failed(at, PROVIDER, &problem.what);
+                if problem.retry_in.is_none() {
+                    // Nothing is due: it is not tried again, so nothing goes on failing.
+                    self.board.recovered(PROVIDER);
+                }
+            }
             Fact::FailingOver => self.board.recovered(PROVIDER),
             _ => {}
         }

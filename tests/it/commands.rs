@@ -136,7 +136,8 @@ async fn status_asks_the_listener_where_there_is_no_socket_and_orders_need_the_s
 #[tokio::test]
 async fn an_agent_whose_loop_does_not_turn_is_shown_and_is_a_failure() {
     let now = beginning();
-    let past = |at: Moment| Moment { clock: at.clock - Duration::from_secs(20), ..at };
+    let past =
+        |at: Moment| Moment { clock: at.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..at };
     let place = Place::new("");
     let _agent = place.serve(Board::new(setup(&targets()), past(now)));
     for arguments in ["status", "status --json"] {

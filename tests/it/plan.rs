@@ -11,7 +11,7 @@ use goavail::status::{Board, Facts, Moment};
 use serde_json::Value;
 
 use crate::commands::{Ended, Place, now};
-use crate::fake_cloudflare::{FakeCloudflare, Fault, TOKEN};
+use crate::fake_cloudflare::{Entry, FakeCloudflare, Fault, TOKEN};
 use crate::status_scene::{down, fine, ip, setup};
 
 const NAME: &str = "www.example.com";
@@ -42,7 +42,7 @@ impl Scene {
 
     async fn plan(&self, arguments: &str) -> Ended {
         let ended = self.place.run(&format!("{arguments} plan"), &[("CF_API_TOKEN", TOKEN)]).await;
-        assert_eq!(self.cloudflare.count(|entry| entry.writes()), 0, "plan wrote: {ended:?}");
+        assert_eq!(self.cloudflare.count(Entry::writes), 0, "plan wrote: {ended:?}");
         ended
     }
 }
@@ -126,7 +126,7 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
     assert_eq!((code, changes(&text)), (3, vec!["- www.example.com A 192.0.2.10  (drained)"]));
     drop(agent);
     let now = now();
-    let past = Moment { clock: now.clock - Duration::from_secs(20), ..now };
+    let past = Moment { clock: now.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..now };
     let targets = ["192.0.2.10", "192.0.2.11"].map(ip);
     let _agent = scene.place.serve(board_at(past, &targets, &decided));
     let (code, text, _) = scene.plan("").await;
@@ -209,5 +209,5 @@ async fn the_json_says_the_same_with_the_same_exit_code() {
     assert_eq!(with_agent["decided_by"], "agent");
     let foreign = &with_agent["sets"][0]["addresses"][2];
     assert_eq!((&foreign["address"], &foreign["managed"]), (&"198.51.100.9".into(), &false.into()));
-    assert_eq!(scene.cloudflare.count(|entry| entry.writes()), 0);
+    assert_eq!(scene.cloudflare.count(Entry::writes), 0);
 }

@@ -83,10 +83,14 @@ pub(super) struct Homeless {
 ///
 /// What is already so asks for nothing. `ttl` (seconds) is for a set of which nothing is known.
 ///
-/// # Errors
-///
-/// [`Homeless`] if an address has several sets to go to and carries no memory of the right one.
-pub(super) fn edits(listing: &Listing, changes: &Changes, ttl: u32) -> Result<Vec<Edit>, Homeless> {
+/// An address that has several sets to go to and carries no memory of the right one is left out and
+/// told; it keeps no dead address in service elsewhere. Of several such the last one is told.
+pub(super) fn edits(
+    listing: &Listing,
+    changes: &Changes,
+    ttl: u32,
+) -> (Vec<Edit>, Option<Homeless>) {
+    let mut homeless = None;
     let mut groups: BTreeMap<&SetKey, Group> = BTreeMap::new();
     let listed = |key| Group::new(key, listing.sets.get(key).map_or(&[][..], Vec::as_slice));
     for (key, record) in &changes.delete {
@@ -94,9 +98,11 @@ pub(super) fn edits(listing: &Listing, changes: &Changes, ttl: u32) -> Result<Ve
     }
     for new in &changes.create {
         let group = groups.entry(&new.set).or_insert_with(|| listed(&new.set));
-        group.restore(new.address, new.attributes.as_ref(), ttl)?;
+        if let Err(left_out) = group.restore(new.address, new.attributes.as_ref(), ttl) {
+            homeless = Some(left_out);
+        }
     }
-    Ok(groups.into_values().flat_map(Group::edits).collect())
+    (groups.into_values().flat_map(Group::edits).collect(), homeless)
 }
 
 /// All sets of one name and type while they are being changed.

@@ -144,6 +144,24 @@ fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
 }
 
 #[test]
+fn a_silence_that_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
+    let one = NonZeroU32::MIN;
+    let thresholds = crate::engine::target::Thresholds { failure: one, recovery: one };
+    let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
+    world.run_until(ms(10_000));
+    let (_, probe) = *world.probes.last().unwrap();
+    world.dies(1);
+    world.run_until(ms(11_100));
+    let (_, pending) = *world.probes.last().unwrap();
+    assert_ne!(probe.seq, pending.seq);
+    world.now += ms(4000);
+    let (slot, seq) = (pending.slot, pending.seq);
+    world.tell(Event::Answered { slot, seq, answer: Answer::Silence });
+    world.tell(Event::Tick);
+    assert_eq!(world.story(), ["1 Up", "stalled"]);
+}
+
+#[test]
 fn ten_thousand_targets_keep_the_pace() {
     let targets: Vec<_> = (0..10_000u32).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect();
     let mut world = World::new(Settings { targets, ..settings(&[]) });

@@ -5,6 +5,7 @@
 //! can be shut without touching any other way.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
@@ -285,7 +286,10 @@ impl Scene {
             let mut before =
                 writes.iter().filter(|entry| changed(entry) && entry.arrived <= late.arrived);
             let after = before.next_back().map(|entry| late.arrived - entry.arrived);
-            eprintln!("a request was refused, {after:?} after the same change by another agent");
+            let _ = writeln!(
+                std::io::stderr(),
+                "a request was refused, {after:?} after the same change by another agent"
+            );
         }
         assert_eq!(made, changes, "{writes:#?}");
     }
