@@ -1,7 +1,6 @@
 //! `goavail plan`, the real binary, against the fake Cloudflare: what it finds, how it ends, and that
 //! it never writes.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
 use std::net::IpAddr;
 use std::time::Duration;
