@@ -32,9 +32,15 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
 /// Writes one fact to the log. `place` names the endpoint of a slot.
 pub fn write(fact: &Fact, dry_run: bool) {
     match fact {
-        Fact::Judged { slot, outcome: Outcome::Reply, rtt } => trace!(slot, ?rtt, "probe answered"),
-        Fact::Judged { slot, outcome: Outcome::Loss, .. } => debug!(slot, "probe lost"),
-        Fact::Judged { slot, outcome: Outcome::Fault, .. } => debug!(slot, "probe in vain"),
+        Fact::Judged { slot, outcome: outcome @ Outcome::Reply, rtt } => {
+            trace!(slot, ?outcome, ?rtt, "probe answered");
+        }
+        Fact::Judged { slot, outcome: outcome @ Outcome::Loss, .. } => {
+            debug!(slot, ?outcome, "probe lost");
+        }
+        Fact::Judged { slot, outcome: outcome @ Outcome::Fault, .. } => {
+            debug!(slot, ?outcome, "probe in vain");
+        }
         Fact::Late { endpoint, rtt } => {
             debug!(target = %endpoint, rtt = brief(*rtt), "reply came after the timeout and stays a loss");
         }
