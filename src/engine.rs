@@ -84,6 +84,8 @@ pub struct Engine {
     deaf_until: Moment,
     /// The zone when it was last read.
     observed: Observed,
+    /// When that was.
+    listed_at: Option<Moment>,
     /// When the zone was last asked for in advance.
     prepared: Option<Moment>,
     /// The wishes that the DNS worker has and has not reported as done.
@@ -194,6 +196,7 @@ impl Engine {
             ticked: now,
             deaf_until: Moment::ZERO,
             observed: Observed::new(),
+            listed_at: None,
             prepared: None,
             ordered: BTreeMap::new(),
             unsettled: BTreeSet::new(),

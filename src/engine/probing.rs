@@ -46,6 +46,10 @@ impl Engine {
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
         let Some(subject) = self.subjects[slot].as_mut() else { return };
+        if subject.armed.is_some_and(|armed| armed <= self.now) {
+            // The next tick looks at it, and by its moment sees whether this process ran.
+            return;
+        }
         let watchful = match &subject.role {
             Role::Target(target) => target.streaks.health() != Health::Down,
             Role::Canary(_) => false,

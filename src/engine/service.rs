@@ -16,6 +16,9 @@ const HELD_RETRY: Duration = Duration::from_secs(15);
 /// sees a death before enough others do, and nobody should be woken by that.
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
 
+/// For how long a reading of the zone may serve where other agents may change it meanwhile.
+const SHARED_ZONE_FRESH_FOR: Duration = Duration::from_secs(5);
+
 /// The least time between two orders.
 const ORDER_DISTANCE: Duration = Duration::from_millis(50);
 
@@ -259,7 +262,9 @@ impl Engine {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
             target.is_some_and(Target::leaves_it_to_others)
         });
-        let (floor, read_again) = (self.settings.floor, self.read_again || others_first);
+        let stale = self.settings.cluster.is_some()
+            && self.listed_at.is_none_or(|at| self.now > at + SHARED_ZONE_FRESH_FOR);
+        let (floor, read_again) = (self.settings.floor, self.read_again || others_first || stale);
         out.push(Action::Reconcile(Order { wishes, floor, read_again }));
     }
 
@@ -303,6 +308,7 @@ impl Engine {
         match report {
             DnsReport::Listed(observed) => {
                 self.observed = observed;
+                self.listed_at = Some(now);
                 let nothing_due = self.ordered.is_empty();
                 self.failing_over(nothing_due, out);
                 for order in std::mem::take(&mut self.asked) {

@@ -1,7 +1,6 @@
 //! `goavail plan`, the real binary, against the fake Cloudflare: what it finds, how it ends, and that
 //! it never writes.
 
-
 use std::net::IpAddr;
 use std::time::Duration;
 
