@@ -16,6 +16,7 @@ mod fake_cloudflare;
 mod lab;
 mod moto;
 mod notify;
+mod operator_agent;
 mod plan;
 mod proxy;
 mod route53;
