@@ -121,7 +121,7 @@ async fn watch(
         started = start(config, load, clock, talk, &outbox) => started?,
         () = times(&mut stopped, 1) => return Ok(()),
     };
-    let drains = effects.keeper.drains();
+    let drains = effects.keeper.drains(clock.now());
     for (target, drain) in &drains {
         let why = drain.reason.as_deref().unwrap_or("no reason given");
         tracing::warn!(%target, why, "still drained by hand, as before the restart");
@@ -204,6 +204,9 @@ async fn start(
         showing,
         keeper,
         operator: Operator::default(),
+        settled: vec![],
+        // Shows at the start, and not when it is needed, whether the state file can be written.
+        unwritten: true,
         watchdog: Watchdog::new(),
         write_again: Duration::ZERO,
         config,

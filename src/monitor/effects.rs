@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::keeper::{Keeper, wall};
-use super::operator::Operator;
+use super::keeper::{Keeper, Lasting, wall};
+use super::operator::{Operator, Settled};
 use super::peers::Peers;
 use super::reconciler::Reconciler;
 use super::showing::Showing;
@@ -47,7 +47,11 @@ pub(super) struct Monitor {
     pub(super) showing: Option<Showing>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) operator: Operator,
+    /// Orders that were carried out, and are on the disk before their givers are told so.
+    pub(super) settled: Vec<Settled>,
     pub(super) watchdog: Watchdog,
+    /// What is to be remembered has changed in this round of the loop.
+    pub(super) unwritten: bool,
     /// When the state file is written again after it could not be.
     pub(super) write_again: Moment,
 }
@@ -88,10 +92,17 @@ impl Monitor {
         self.keeper.write();
     }
 
-    /// Writes the state file beside the loop.
-    fn write_state(&self) {
-        let keeper = Arc::clone(&self.keeper);
-        self.talk.spawn_blocking(move || keeper.write());
+    /// Writes the state file beside the loop, and then tells those who wait for that.
+    pub(super) fn write_state(&mut self) {
+        let (keeper, settled) = (Arc::clone(&self.keeper), std::mem::take(&mut self.settled));
+        let dry_run = self.config.dry_run;
+        self.talk.spawn_blocking(move || {
+            keeper.write();
+            let lasting = keeper.lasting();
+            for order in settled {
+                order.tell(lasting, dry_run);
+            }
+        });
     }
 
     fn refuse(&mut self, why: &str) {
@@ -133,13 +144,19 @@ impl Effects for Monitor {
     }
 
     fn answer(&mut self, ticket: u64, answer: Result<(), DrainRefusal>) {
-        let lasts = self.keeper.lasts();
-        self.operator.answer(ticket, answer, lasts, self.config.dry_run);
+        let Some(settled) = self.operator.settle(ticket, answer) else { return };
+        if settled.is_done() {
+            // Told when this round of the loop has brought what is to be remembered.
+            self.settled.push(settled);
+        } else {
+            settled.tell(Lasting::Kept, self.config.dry_run);
+        }
     }
 
     fn remember(&mut self, drains: BTreeMap<IpAddr, Drain>, _: Moment) {
         self.keeper.note_drains(&drains, self.started);
-        self.write_state();
+        // Written at the end of this round, once for all that changes in it.
+        self.unwritten = true;
     }
 
     fn reload(&mut self) {
@@ -209,11 +226,12 @@ impl Effects for Monitor {
 
     fn turned(&mut self, engine: &Engine, now: Moment) {
         self.watchdog.turned(now);
-        if now >= self.write_again {
+        let again = now >= self.write_again && {
             self.write_again = now + WRITE_AGAIN;
-            if self.keeper.is_behind() {
-                self.write_state();
-            }
+            self.keeper.is_behind()
+        };
+        if std::mem::take(&mut self.unwritten) || !self.settled.is_empty() || again {
+            self.write_state();
         }
         if let Some(showing) = &mut self.showing {
             let peers = self.peers.as_ref();

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::dns::Attributes;
 use crate::dns::memory::Memory as Records;
+use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::plan::{Family, SetKey};
 use crate::state::{self, Memory, StateFile, Withdrawn};
@@ -14,16 +16,39 @@ use crate::state::{self, Memory, StateFile, Withdrawn};
 /// The state file and what is in it, or would be.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    file: Option<StateFile>,
+    place: Place,
     memory: Mutex<Memory>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<Written>,
 }
 
+/// Where things are kept.
+#[derive(Debug)]
+enum Place {
+    /// The configuration names no file.
+    Nowhere,
+    /// In this file.
+    File(StateFile),
+    /// There is something that could not be read, and that nobody writes over.
+    LeftAlone(PathBuf),
+}
+
+/// Whether what is remembered survives a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasting {
+    /// It is on the disk.
+    Kept,
+    /// There is no state file.
+    NoFile,
+    /// There is one, and it cannot be written.
+    Unwritten,
+}
+
 #[derive(Debug, Default)]
 struct Written {
-    /// What the file holds.
-    memory: Memory,
+    /// What the file holds; unknown before it was written for the first time, which shows at the
+    /// start whether it can be.
+    memory: Option<Memory>,
     /// It could not be written the last time.
     failed: bool,
 }
@@ -44,40 +69,36 @@ pub(super) fn wall() -> SystemTime {
 
 impl Keeper {
     /// Reads the file, if there is one. Whatever is wrong with it is told, and never stops the agent.
-    pub(super) fn open(path: Option<&std::path::Path>) -> Self {
-        let mut file = path.map(StateFile::new);
-        let mut memory = Memory::default();
-        if let Some(there) = &file {
-            let loaded = there.load(wall());
-            memory = loaded.memory;
-            if let Some(trouble) = loaded.trouble {
-                tracing::error!("{}", crate::chain(&trouble));
-                if trouble.in_place() {
-                    file = None;
-                }
-            }
+    pub(super) fn open(path: Option<&Path>) -> Self {
+        let (place, memory) = path.map_or((Place::Nowhere, Memory::default()), read);
+        Self { place, memory: Mutex::new(memory), writing: Mutex::default() }
+    }
+
+    /// Whether what was written last survives a restart.
+    pub(super) fn lasting(&self) -> Lasting {
+        match &self.place {
+            Place::Nowhere => Lasting::NoFile,
+            Place::File(_) if !self.written().failed => Lasting::Kept,
+            Place::File(_) | Place::LeftAlone(_) => Lasting::Unwritten,
         }
-        let written = Written { memory: memory.clone(), failed: false };
-        Self { file, memory: Mutex::new(memory), writing: Mutex::new(written) }
     }
 
-    /// Whether anything survives a restart.
-    pub(super) fn lasts(&self) -> bool {
-        self.file.is_some()
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The drains that are still in force, as the engine wants them at its start.
-    pub(super) fn drains(&self) -> BTreeMap<IpAddr, Drain> {
+    /// The drains that are still in force, as the engine wants them when it starts at `start`.
+    pub(super) fn drains(&self, start: Moment) -> BTreeMap<IpAddr, Drain> {
         let now = unix(wall());
         let memory = self.memory();
         let open = memory.drains.iter().filter(|drain| drain.until.is_none_or(|until| until > now));
         open.map(|drain| {
-            let left = drain.until.map(|until| Duration::from_secs(until - now));
-            (drain.address, Drain { until: left, reason: drain.reason.clone() })
+            let until = drain.until.map(|until| start + Duration::from_secs(until - now));
+            (drain.address, Drain { until, reason: drain.reason.clone() })
         })
         .collect()
     }
@@ -133,10 +154,18 @@ impl Keeper {
     /// Writes what is not yet written. A disk that is full or read-only is told each time, and
     /// stops nothing.
     pub(super) fn write(&self) {
-        let Some(file) = &self.file else { return };
-        let mut written = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &self.place {
+            Place::Nowhere => return,
+            Place::File(file) => file,
+            Place::LeftAlone(path) => {
+                let path = path.display();
+                tracing::warn!("state file {path} is left alone since the start; nothing is kept");
+                return;
+            }
+        };
+        let mut written = self.written();
         let memory = self.memory().clone();
-        if memory == written.memory && !written.failed {
+        if written.memory.as_ref() == Some(&memory) && !written.failed {
             return;
         }
         match file.save(&memory) {
@@ -144,7 +173,7 @@ impl Keeper {
                 if std::mem::replace(&mut written.failed, false) {
                     tracing::info!("state file {} is written again", file.path().display());
                 }
-                written.memory = memory;
+                written.memory = Some(memory);
             }
             Err(error) => {
                 written.failed = true;
@@ -153,10 +182,26 @@ impl Keeper {
         }
     }
 
-    /// Whether the last writing failed.
+    /// Whether something is not written that should be.
     pub(super) fn is_behind(&self) -> bool {
-        self.writing.try_lock().is_ok_and(|written| written.failed)
+        match &self.place {
+            Place::Nowhere => false,
+            Place::File(_) => self.writing.try_lock().is_ok_and(|written| written.failed),
+            Place::LeftAlone(_) => true,
+        }
     }
+}
+
+/// Reads the file at `path`, and says what is wrong with it.
+fn read(path: &Path) -> (Place, Memory) {
+    let file = StateFile::new(path);
+    let loaded = file.load(wall());
+    let left_alone = loaded.trouble.as_ref().is_some_and(state::LoadError::in_place);
+    if let Some(trouble) = &loaded.trouble {
+        tracing::error!("{}", crate::chain(trouble));
+    }
+    let place = if left_alone { Place::LeftAlone(path.to_owned()) } else { Place::File(file) };
+    (place, loaded.memory)
 }
 
 fn record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Attributes)> {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
+use super::keeper::Lasting;
 use crate::engine::event::{DrainOrder, DrainRefusal, Event};
 use crate::status::{self, Answer, Command, Done, Refused, Time, model};
 
@@ -44,27 +45,47 @@ impl Operator {
         event
     }
 
-    /// Tells the one who waits. `lasts`: drains survive a restart.
-    pub(super) fn answer(
+    /// What became of an order, for the one who waits; `None` if nobody does.
+    pub(super) fn settle(
         &mut self,
         ticket: u64,
-        answer: Result<(), DrainRefusal>,
-        lasts: bool,
-        dry_run: bool,
-    ) {
-        let Some(waiting) = self.waiting.remove(&ticket) else { return };
+        outcome: Result<(), DrainRefusal>,
+    ) -> Option<Settled> {
+        self.waiting.remove(&ticket).map(|waiting| Settled { waiting, outcome })
+    }
+}
+
+/// An order of which the outcome is known, and its giver not told yet.
+#[derive(Debug)]
+pub(super) struct Settled {
+    waiting: Waiting,
+    outcome: Result<(), DrainRefusal>,
+}
+
+impl Settled {
+    /// Whether it was carried out, and so may have to be remembered.
+    pub(super) fn is_done(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// Tells the one who waits.
+    pub(super) fn tell(self, lasting: Lasting, dry_run: bool) {
+        let Self { waiting, outcome } = self;
         let target = waiting.target;
-        let done = |message: String, warnings: Vec<String>| {
-            Ok(Done { message, until: waiting.until, warnings })
-        };
-        let answer = match answer {
+        let answer = match outcome {
             Ok(()) if waiting.drains => {
                 let until = waiting.until.map(Time::to_the_second);
                 let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
-                done(format!("drained {target}{until}"), warnings(lasts, dry_run))
+                let message = format!("drained {target}{until}");
+                Ok(done(message, waiting.until, drained(lasting, dry_run)))
             }
-            Ok(()) => done(format!("gave {target} back to the agent"), vec![]),
-            Err(DrainRefusal::NotDrained) => done(format!("{target} was not drained"), vec![]),
+            Ok(()) => {
+                let forgets = (lasting == Lasting::Unwritten).then(|| UNWRITTEN_UNDRAIN.to_owned());
+                Ok(done(format!("gave {target} back to the agent"), None, Vec::from_iter(forgets)))
+            }
+            Err(DrainRefusal::NotDrained) => {
+                Ok(done(format!("{target} was not drained"), None, vec![]))
+            }
             Err(DrainRefusal::NotATarget) => Err(Refused::NotATarget(target)),
             Err(DrainRefusal::Floor(names)) => Err(Refused::Guard {
                 reason: model::Reason::Floor,
@@ -86,13 +107,26 @@ impl Operator {
     }
 }
 
-fn warnings(lasts: bool, dry_run: bool) -> Vec<String> {
-    let mut warnings = vec![];
-    if !lasts {
-        warnings.push("it will not survive a restart of the agent; set state_file for that".into());
-    }
-    if dry_run {
-        warnings.push("the agent runs in dry-run: nothing is written at the provider".into());
-    }
-    warnings
+const UNWRITTEN_UNDRAIN: &str =
+    "the state file cannot be written, so a restart of the agent may drain it again; see its log";
+
+fn done(message: String, until: Option<Time>, warnings: Vec<String>) -> Done {
+    Done { message, until, warnings }
+}
+
+/// What is to be known about a drain.
+fn drained(lasting: Lasting, dry_run: bool) -> Vec<String> {
+    let forgotten = match lasting {
+        Lasting::Kept => None,
+        Lasting::NoFile => {
+            Some("it will not survive a restart of the agent; set state_file for that")
+        }
+        Lasting::Unwritten => Some(
+            "it will not survive a restart of the agent, for the state file cannot be written; see \
+             its log",
+        ),
+    };
+    let nothing =
+        dry_run.then_some("the agent runs in dry-run: nothing is written at the provider");
+    forgotten.into_iter().chain(nothing).map(str::to_owned).collect()
 }

@@ -18,6 +18,7 @@ mod lab;
 mod moto;
 mod notices_agent;
 mod notify;
+mod operator_agent;
 mod plan;
 mod ported;
 mod proxy;
