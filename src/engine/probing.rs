@@ -138,8 +138,8 @@ impl Engine {
                 Some(sent) if rtt <= timeout => self.heard(slot, seq, sent, rtt, now, out),
                 _ => {
                     let endpoint = subject.watch.endpoint;
+                    // Its time was up before; the tick that says so knows whether this process ran.
                     out.push(Action::Tell(Fact::Late { endpoint, rtt }));
-                    self.lost(slot, seq, now, out);
                 }
             },
             Answer::Unreachable(_) => self.lost(slot, seq, now, out),

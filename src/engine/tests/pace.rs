@@ -144,7 +144,7 @@ fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
 }
 
 #[test]
-fn a_silence_that_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
+fn what_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
     let one = NonZeroU32::MIN;
     let thresholds = crate::engine::target::Thresholds { failure: one, recovery: one };
     let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
@@ -156,9 +156,11 @@ fn a_silence_that_was_waiting_while_this_process_did_not_run_is_no_evidence_eith
     assert_ne!(probe.seq, pending.seq);
     world.now += ms(4000);
     let (slot, seq) = (pending.slot, pending.seq);
-    world.tell(Event::Answered { slot, seq, answer: Answer::Silence });
+    for answer in [Answer::Silence, Answer::Reply(ms(4050))] {
+        world.tell(Event::Answered { slot, seq, answer });
+    }
     world.tell(Event::Tick);
-    assert_eq!(world.story(), ["1 Up", "stalled"]);
+    assert_eq!(world.story(), ["1 Up", "late 1", "stalled"]);
 }
 
 #[test]
