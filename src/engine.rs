@@ -94,6 +94,12 @@ pub struct Engine {
     unsettled: BTreeSet<IpAddr>,
     /// Targets of which something changed that may call for another order.
     touched: BTreeSet<IpAddr>,
+    /// How many orders there were; the last one's number.
+    orders: u64,
+    /// Up to that number, what is reported of an order is about names that are managed no more.
+    outdated: u64,
+    /// The order that compares all that was decided with DNS, while that is not done.
+    resyncing: Option<u64>,
     /// When the last order was placed.
     placed: Option<Moment>,
     /// The next order must not rest on an earlier reading.
@@ -201,6 +207,9 @@ impl Engine {
             ordered: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             touched: BTreeSet::new(),
+            orders: 0,
+            outdated: 0,
+            resyncing: None,
             placed: None,
             read_again: false,
             held_retry: Moment::ZERO,

@@ -184,6 +184,8 @@ pub enum DnsReport {
     },
     /// The sets are as these wishes want them, but for what the floor holds back.
     Settled {
+        /// The number of the order that they were in.
+        number: u64,
         /// The wishes that were carried out.
         wishes: BTreeMap<IpAddr, Wish>,
         /// What stays in for the floor's sake, and at which names.
@@ -276,6 +278,8 @@ pub enum Action {
 /// What the record sets should serve.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Order {
+    /// Grows with each order, so that a report tells which one it is about.
+    pub number: u64,
     /// By address; an address without a wish is left as it is.
     pub wishes: BTreeMap<IpAddr, Wish>,
     /// The fewest addresses that stay in a set.

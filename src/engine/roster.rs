@@ -140,8 +140,11 @@ impl Engine {
         }
         // The worker begins anew as well: what it had in hand is ordered again.
         self.ordered.clear();
+        self.read_again |= self.resyncing.is_some();
         self.touched.extend(self.targets.keys());
         if renamed {
+            // What the worker before it may still report is about other names.
+            self.outdated = self.orders;
             self.compare_all();
         }
         for slot in self.targets.values().copied().collect::<Vec<_>>() {

@@ -247,16 +247,22 @@ impl Engine {
             self.agenda.note(next, Item::Order);
             return;
         }
-        let wishes = self.open_wishes(now);
+        let mut wishes = self.open_wishes(now);
+        let resyncs = self.resyncing.is_some();
+        if resyncs {
+            // It replaces the resync's order, and has its work to do as well.
+            wishes.extend(self.decided_wishes(now));
+        }
         if news || !wishes.is_empty() {
             self.placed = Some(now);
-            self.order(wishes, out);
+            self.order(wishes, self.read_again || resyncs, out);
+            self.resyncing = resyncs.then_some(self.orders);
         }
         self.touched.clear();
         self.read_again = false;
     }
 
-    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, out: &mut Vec<Action>) {
+    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, out: &mut Vec<Action>) {
         self.ordered.clone_from(&wishes);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
@@ -264,22 +270,27 @@ impl Engine {
         });
         let stale = self.settings.cluster.is_some()
             && self.listed_at.is_none_or(|at| self.now > at + SHARED_ZONE_FRESH_FOR);
-        let (floor, read_again) = (self.settings.floor, self.read_again || others_first || stale);
-        out.push(Action::Reconcile(Order { wishes, floor, read_again }));
+        self.orders += 1;
+        let (number, floor) = (self.orders, self.settings.floor);
+        let read_again = read_again || others_first || stale;
+        out.push(Action::Reconcile(Order { number, wishes, floor, read_again }));
+    }
+
+    /// What is wished for every target that was decided on, whether or not it is known to be so.
+    fn decided_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
+        let decided = self.targets.values().filter_map(|slot| self.target(*slot));
+        let decided = decided.filter(|target| target.drain.is_some() || !target.unconfirmed);
+        decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
     }
 
     /// Compares and repairs all that was settled.
     pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
         let Some(pace) = self.settings.resync_interval else { return };
         self.agenda.note(now + pace, Item::Resync);
-        let decided = self.targets.values().filter_map(|slot| self.target(*slot));
-        let decided = decided.filter(|target| target.drain.is_some() || !target.unconfirmed);
-        let wishes: BTreeMap<_, _> =
-            decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect();
+        let wishes = self.decided_wishes(now);
         if !wishes.is_empty() {
-            self.read_again = true;
-            self.order(wishes, out);
-            self.read_again = false;
+            self.order(wishes, true, out);
+            self.resyncing = Some(self.orders);
         }
     }
 
@@ -319,8 +330,12 @@ impl Engine {
                 self.failing_over(true, out);
                 self.applied(withdrawn, restored, took, now, out);
             }
-            DnsReport::Settled { wishes, held } => {
+            DnsReport::Settled { number, wishes, held } => {
                 self.failing_over(true, out);
+                if number <= self.outdated {
+                    return;
+                }
+                self.resyncing = self.resyncing.filter(|resync| number < *resync);
                 self.settled(&wishes, &held, now, out);
             }
             DnsReport::Failing(problem) => {

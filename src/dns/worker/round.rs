@@ -9,7 +9,7 @@ use super::now;
 use super::shift::{Halt, Shift};
 use crate::dns::memory::Memory;
 use crate::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
-use crate::engine::event::DnsReport;
+use crate::engine::event::{DnsReport, Order};
 use crate::engine::plan::{self, Plan, SetKey, Wish};
 
 /// For how long a reading of the zone may serve for planning.
@@ -90,8 +90,9 @@ where
     async fn settle(&mut self, plan: &Plan) -> Result<(), Halt> {
         self.aftermath.settled(now());
         self.wished.settled();
-        let (wishes, held) = (self.order.wishes.clone(), by_address(&plan.held));
-        self.report(DnsReport::Settled { wishes, held }).await
+        let Order { number, ref wishes, .. } = self.order;
+        let (wishes, held) = (wishes.clone(), by_address(&plan.held));
+        self.report(DnsReport::Settled { number, wishes, held }).await
     }
 
     /// What to change now, with what another agent's simultaneous write makes necessary.

@@ -1,7 +1,10 @@
 //! Restarts, retries, reloads, resync, rehearsal: DNS ends up right.
 
+use std::collections::BTreeMap;
+
 use super::world::*;
-use crate::engine::event::{Event, Settings};
+use crate::engine::event::{DnsReport, Event, Settings};
+use crate::engine::plan::Wish;
 use crate::engine::target::Health;
 
 #[test]
@@ -69,6 +72,66 @@ fn resync_repairs_what_was_edited_by_hand() {
     assert!(world.orders.last().unwrap().1.read_again);
     world.run_until(ms(91_000));
     assert_eq!(world.writes(), ["+192.0.2.1"], "nothing to repair, nothing written");
+}
+
+/// What was edited by hand is not forgotten because something dies at the same moment.
+#[test]
+fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
+    let resync_interval = Some(ms(30_000));
+    let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2, 3]) });
+    world.run_until(ms(6000));
+    world.zone.values_mut().for_each(|there| {
+        there.remove(&ip(1));
+    });
+    world.run_until(ms(29_000));
+    world.worker_is_slow = true;
+    world.run_until(ms(30_001));
+    world.dies(2);
+    world.run_until(ms(40_000));
+    assert_eq!(world.in_zone(), [2, 3], "nothing was done yet");
+    world.worker_is_slow = false;
+    world.take_up_order();
+    world.run_until(ms(41_000));
+    assert_eq!(world.in_zone(), [1, 3], "both");
+}
+
+/// The same where a reload makes the worker begin anew.
+#[test]
+fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
+    let resync_interval = Some(ms(30_000));
+    let with = |targets: &[u8]| Settings { resync_interval, ..settings(targets) };
+    let mut world = World::new(with(&[1, 2, 3]));
+    world.run_until(ms(29_000));
+    world.zone.values_mut().for_each(|there| {
+        there.remove(&ip(1));
+    });
+    world.worker_is_slow = true;
+    world.run_until(ms(30_001));
+    world.worker_is_slow = false;
+    world.tell(Event::Reloaded(Box::new(with(&[1, 2, 3]))));
+    world.run_until(ms(32_000));
+    assert_eq!(world.in_zone(), [1, 2, 3]);
+}
+
+/// The worker of before a reload may have done its last order under the names of before.
+#[test]
+fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {
+    let mut world = World::new(settings(&[1, 2, 3]));
+    world.run_until(ms(6000));
+    world.worker_is_slow = true;
+    world.dies(1);
+    world.run_until(ms(10_000));
+    let before = world.orders.last().unwrap().1.clone();
+    assert_eq!(before.wishes, [(ip(1), Wish::Withdraw)].into());
+    let names = vec!["other.example.com".to_owned()];
+    world.tell(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
+    let (number, wishes, held) = (before.number, before.wishes, BTreeMap::new());
+    world.tell(Event::Dns(DnsReport::Settled { number, wishes, held }));
+    world.dies(2);
+    world.run_until(ms(20_000));
+    let after = &world.orders.last().unwrap().1.wishes;
+    let gone = [ip(1), ip(2)].map(|address| after.get(&address).copied());
+    assert_eq!(gone, [Some(Wish::Withdraw); 2], "1 is still to be withdrawn there");
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub(super) struct World {
     pub(super) zone: Observed,
     /// The zone can be asked.
     pub(super) zone_works: bool,
+    /// Orders stay on its desk until [`World::take_up_order`].
+    pub(super) worker_is_slow: bool,
     pub(super) probes: Vec<(Moment, ProbeRequest)>,
     pub(super) facts: Vec<(Moment, Fact)>,
     pub(super) orders: Vec<(Moment, Order)>,
@@ -107,6 +109,7 @@ impl World {
             count: 0,
             zone,
             zone_works: true,
+            worker_is_slow: false,
             probes: vec![],
             facts: vec![],
             orders: vec![],
@@ -217,6 +220,14 @@ impl World {
     /// What the worker does, in no time: list, plan, apply, report.
     fn reconcile(&mut self, order: Order) {
         self.orders.push((self.now, order.clone()));
+        if !self.worker_is_slow {
+            self.take_up_order();
+        }
+    }
+
+    /// The worker takes up what lies on its desk: the newest order.
+    pub(super) fn take_up_order(&mut self) {
+        let Some((_, order)) = self.orders.last().cloned() else { return };
         let report = self.listing();
         self.later(ms(30), Event::Dns(report));
         if !self.zone_works {
@@ -237,8 +248,8 @@ impl World {
             self.later(took, Event::Dns(DnsReport::Applied { withdrawn, restored, took }));
         }
         let held = plan.held.into_iter().map(|(key, address)| (address, vec![key.name]));
-        let (wishes, held) = (order.wishes, held.collect());
-        self.later(ms(40), Event::Dns(DnsReport::Settled { wishes, held }));
+        let (number, wishes, held) = (order.number, order.wishes, held.collect());
+        self.later(ms(40), Event::Dns(DnsReport::Settled { number, wishes, held }));
     }
 
     /// The last bytes of the addresses in the zone.

@@ -73,12 +73,12 @@ impl Office {
 
     /// Places an order, in the words of [`wishes`].
     pub(super) fn order(&self, words: &str, floor: usize) {
-        self.place(Order { wishes: wishes(words), floor, read_again: false });
+        self.place(Order { wishes: wishes(words), floor, ..Order::default() });
     }
 
     /// The same, and the zone must be read anew for it.
     pub(super) fn order_anew(&self, words: &str, floor: usize) {
-        self.place(Order { wishes: wishes(words), floor, read_again: true });
+        self.place(Order { wishes: wishes(words), floor, read_again: true, ..Order::default() });
     }
 
     fn place(&self, order: Order) {

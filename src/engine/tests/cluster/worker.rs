@@ -184,9 +184,10 @@ impl Worker {
         if plan.is_empty() {
             self.owed.clear();
             self.failures = 0;
-            let wishes = self.order.wishes.clone();
+            let (number, wishes) = (self.order.number, self.order.wishes.clone());
             let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
-            out.push(Doing::Report(DnsReport::Settled { wishes, held: held.collect() }));
+            let held = held.collect();
+            out.push(Doing::Report(DnsReport::Settled { number, wishes, held }));
             self.take_up(now, chance, out);
             return;
         }
