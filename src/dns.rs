@@ -226,3 +226,11 @@ pub trait DnsProvider: Send + Sync + 'static {
         changes: &Changes,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 }
+
+/// A provider that comes after another one, as at a reload.
+pub trait Successor: Sized {
+    /// Takes over what `before` had learnt of the zone, as far as that holds for this one too.
+    /// Returns whether it speaks of the same zone in the same way, so that what was read through
+    /// `before` a moment ago needs not be read again.
+    fn succeed(&mut self, before: Self) -> bool;
+}

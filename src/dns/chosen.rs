@@ -3,7 +3,7 @@
 use super::cloudflare::Cloudflare;
 use super::dry_run::DryRun;
 use super::route53::Route53;
-use super::{Changes, DnsProvider, Listing, ProviderError};
+use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 use crate::config::{Config, ProviderConfig};
 
 /// Whichever provider was chosen, for real or in dry-run.
@@ -72,5 +72,18 @@ impl DnsProvider for Chosen {
 
     async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
         ask!(self, provider => provider.apply(listing, changes).await)
+    }
+}
+
+impl Successor for Chosen {
+    fn succeed(&mut self, before: Self) -> bool {
+        match (self, before) {
+            (Self::Cloudflare(this), Self::Cloudflare(before)) => this.succeed(before),
+            (Self::CloudflareDryRun(this), Self::CloudflareDryRun(before)) => this.succeed(before),
+            (Self::Route53(this), Self::Route53(before)) => this.succeed(before),
+            (Self::Route53DryRun(this), Self::Route53DryRun(before)) => this.succeed(before),
+            // Among these, from dry-run to writing: what was imagined is not so.
+            _ => false,
+        }
     }
 }

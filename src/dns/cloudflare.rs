@@ -27,7 +27,7 @@ use self::changes::Settings;
 use self::listing::{Incomplete, Names, Pages};
 use self::name::canonical;
 use self::refusal::Kind;
-use super::{Changes, DnsProvider, Listing, ProviderError};
+use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 use crate::config::CloudflareConfig;
 use crate::engine::plan::Family;
 
@@ -255,5 +255,18 @@ impl DnsProvider for Cloudflare {
         };
         let run = self.carry_out(&zone, changes).await;
         run.map_err(|stopped| self.write_failed(what, stopped))
+    }
+}
+
+impl Successor for Cloudflare {
+    /// The same zone, asked at the same place as the same user: its id and the open connections
+    /// stay of use.
+    fn succeed(&mut self, before: Self) -> bool {
+        let same = self.zone == before.zone && self.api.is_like(&before.api);
+        if same {
+            (self.api, self.zone_id) = (before.api, before.zone_id);
+            self.without_batch = before.without_batch;
+        }
+        same
     }
 }

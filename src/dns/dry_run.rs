@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Attributes, Changes, DnsProvider, Extra, Listing, ProviderError, Record};
+use super::{Attributes, Changes, DnsProvider, Extra, Listing, ProviderError, Record, Successor};
 use crate::engine::plan::{Family, SetKey};
 
 /// A provider that is only read. What it would have written is kept here and shown in its listings,
@@ -72,6 +72,12 @@ impl Imagined {
         }
     }
 
+    /// Lets go of all that is not at `names`.
+    fn keep_to(&mut self, names: &BTreeSet<&str>) {
+        self.gone.retain(|(set, _)| names.contains(set.name.as_str()));
+        self.there.retain(|(set, _), _| names.contains(set.name.as_str()));
+    }
+
     /// Lets go of what the zone really shows.
     fn give_way_to(&mut self, real: &Listing) {
         let real = real.observed();
@@ -132,5 +138,22 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.imagined.take(changes);
         Ok(())
+    }
+}
+
+impl<P: Successor> Successor for DryRun<P> {
+    /// What was imagined stays so, as what was written would.
+    fn succeed(&mut self, before: Self) -> bool {
+        let same = self.inner.succeed(before.inner);
+        let before = before.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let names = self.made_up.sets.keys().map(|set| set.name.as_str()).collect();
+        state.imagined = before.imagined;
+        state.imagined.keep_to(&names);
+        if same {
+            (state.was_read, state.unreadable) = (before.was_read, before.unreadable);
+        }
+        // A zone that was made up was made up of the settings before.
+        same && state.was_read
     }
 }

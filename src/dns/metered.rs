@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Changes, DnsProvider, Listing, ProviderError};
+use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 
 /// How often calls to a provider came to which end: `ok`, `refused`, `unavailable`, `unconfirmed`
 /// or `changed`.
@@ -52,5 +52,11 @@ impl<P: DnsProvider> DnsProvider for Metered<P> {
         let result = self.inner.apply(listing, changes).await;
         self.tally.count(&result);
         result
+    }
+}
+
+impl<P: Successor> Successor for Metered<P> {
+    fn succeed(&mut self, before: Self) -> bool {
+        self.inner.succeed(before.inner)
     }
 }

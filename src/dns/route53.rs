@@ -41,7 +41,7 @@ use self::scan::{Scan, Start};
 use self::sets::{RecordSet, Spellings, Unfit};
 use self::zone::HalfAnswer;
 use crate::config::Route53Config;
-use crate::dns::{Changes, DnsProvider, Listing, ProviderError};
+use crate::dns::{Changes, DnsProvider, Listing, ProviderError, Successor};
 use crate::engine::plan::SetKey;
 
 /// The provider as the operator names it.
@@ -214,6 +214,22 @@ impl DnsProvider for Route53 {
             }
         }
         left_out.map_or(Ok(()), |error| Err(half_done(error)))
+    }
+}
+
+impl Successor for Route53 {
+    /// The same zone at the same place. Credentials are always looked for anew; if they are now of
+    /// another account, a zone that was found in the old one is refused, and looked up again then.
+    fn succeed(&mut self, before: Self) -> bool {
+        let place = |of: &Route53Config| {
+            (of.zone.clone(), of.zone_id.clone(), of.region.clone(), of.api_url.clone())
+        };
+        let same = place(&self.config) == place(&before.config);
+        if same {
+            (self.found, self.spellings) = (before.found, before.spellings);
+            self.followers = before.followers;
+        }
+        same
     }
 }
 

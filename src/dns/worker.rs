@@ -18,9 +18,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::memory::Memory;
-use super::{DnsProvider, Listing};
+use super::{DnsProvider, Listing, Successor};
 use crate::engine::event::{DnsReport, Order};
-use shift::Shift;
+use shift::{Shift, Trouble};
 
 /// What the worker is asked for. The newest counts.
 #[derive(Debug, Clone, Default)]
@@ -63,8 +63,51 @@ pub struct Worker<P, R> {
     /// Told the whole memory whenever it changes: before records are deleted, and when they are
     /// found back in the zone. In dry-run none of that has happened, so it must not be kept.
     pub remember: R,
+    /// What is known of the zone already.
+    pub known: Known,
+}
+
+/// What a worker knows of the zone and its provider.
+#[derive(Debug, Default)]
+pub struct Known {
     /// The zone when it was last read, and when that was.
     pub reading: Option<(Instant, Listing)>,
+    /// The last failure; the provider may have asked to be left alone for a while.
+    pub(super) trouble: Option<Trouble>,
+}
+
+impl Known {
+    /// The zone, read just now.
+    pub fn just_read(listing: Listing) -> Self {
+        Self { reading: Some((now(), listing)), trouble: None }
+    }
+}
+
+/// What a worker leaves to the one that comes after it.
+#[derive(Debug)]
+pub struct Estate<P> {
+    /// Whom it asked.
+    pub provider: P,
+    /// At which names.
+    pub names: Vec<String>,
+    /// What withdrawn records carried.
+    pub memory: Memory,
+    /// What it knew of the zone.
+    pub known: Known,
+}
+
+impl<P: Successor> Estate<P> {
+    /// Hands it over to a worker that asks `provider` at `names`: the memory whole, and of what is
+    /// known what holds there too.
+    pub fn divide(self, provider: &mut P, names: &[String]) -> (Memory, Known) {
+        let mut known = self.known;
+        if !provider.succeed(self.provider) {
+            known = Known::default();
+        } else if self.names != names {
+            known.reading = None;
+        }
+        (self.memory, known)
+    }
 }
 
 impl<P, R> Worker<P, R>
@@ -72,11 +115,11 @@ where
     P: DnsProvider,
     R: FnMut(&Memory) + Send,
 {
-    /// Works until it is told to stop or the driver is gone; hands its memory on.
+    /// Works until it is told to stop or the driver is gone; hands on what it has.
     ///
     /// Told to stop, it drops a reading, finishes a write, looks once at what a write left open,
     /// and begins nothing else.
-    pub async fn run(self) -> Memory {
+    pub async fn run(self) -> Estate<P> {
         Shift::new(self).run().await
     }
 }

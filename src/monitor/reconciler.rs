@@ -13,7 +13,7 @@ use crate::dns::Listing;
 use crate::dns::chosen::Chosen;
 use crate::dns::memory::Memory;
 use crate::dns::metered::{Metered, Tally};
-use crate::dns::worker::{Desk, Worker, now};
+use crate::dns::worker::{Desk, Estate, Known, Worker};
 use crate::driver::{Input, settings};
 use crate::engine::event::{DnsReport, Event, Order};
 
@@ -26,7 +26,7 @@ pub(super) struct Reconciler {
     outbox: mpsc::Sender<Input>,
     keeper: Arc<Keeper>,
     desk: watch::Sender<Desk>,
-    worker: Option<JoinHandle<Memory>>,
+    worker: Option<JoinHandle<Estate<Metered<Chosen>>>>,
     /// What became of the calls to the provider.
     pub(super) tally: Tally,
 }
@@ -57,7 +57,7 @@ impl Reconciler {
             reports,
             memory,
             remember: reconciler.remember(config),
-            reading: listing.map(|listing| (now(), listing)),
+            known: listing.map(Known::just_read).unwrap_or_default(),
         };
         reconciler.worker = Some(reconciler.talk.spawn(worker.run()));
         reconciler
@@ -104,15 +104,16 @@ impl Reconciler {
         let before = self.worker.take();
         let names = settings::names(config).to_vec();
         let (reports, remember) = (self.reports(), self.remember(config));
-        let provider = Metered { inner: provider, tally: self.tally.clone() };
+        let mut provider = Metered { inner: provider, tally: self.tally.clone() };
         self.worker = Some(self.talk.spawn(async move {
-            let memory = match before {
-                Some(worker) => worker.await.unwrap_or_default(),
-                None => Memory::default(),
+            let estate = match before {
+                Some(worker) => worker.await.ok(),
+                None => None,
             };
-            let reading = None;
-            let worker =
-                Worker { provider, names, desk: orders, reports, memory, remember, reading };
+            let (memory, known) =
+                estate.map(|estate| estate.divide(&mut provider, &names)).unwrap_or_default();
+            let desk = orders;
+            let worker = Worker { provider, names, desk, reports, memory, remember, known };
             worker.run().await
         }));
     }

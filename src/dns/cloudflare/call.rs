@@ -113,6 +113,11 @@ impl Api {
         })
     }
 
+    /// Whether the same service is asked as the same user.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.base == other.base && self.headers == other.headers
+    }
+
     /// Asks once, and gives back the API's whole answer if that is a success.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,

@@ -53,7 +53,7 @@ where
 
     /// Reads the zone. The end breaks it off.
     pub(super) async fn read(&mut self) -> Result<Listing, Halt> {
-        self.given.reading = None;
+        self.given.known.reading = None;
         // What it shows is at least as new as this.
         let asked = now();
         let readings = self.given.desk.borrow().readings;
@@ -65,14 +65,14 @@ where
         // Whether it worked or not: either is reported.
         self.answered = readings;
         let listing = listing.unwrap_or_else(|late| Err(self.unread(late)))?;
-        self.given.reading = Some((asked, listing.clone()));
+        self.given.known.reading = Some((asked, listing.clone()));
         self.report(DnsReport::Listed(listing.observed())).await?;
         Ok(listing)
     }
 
     /// The zone as it was read a moment ago, else read now.
     async fn known(&mut self) -> Result<Listing, Halt> {
-        match &self.given.reading {
+        match &self.given.known.reading {
             Some((at, listing)) if at.elapsed() < FRESH_FOR => Ok(listing.clone()),
             _ => self.read().await,
         }
@@ -121,7 +121,7 @@ where
         }
         let began = now();
         let applied = in_time(self.given.provider.apply(listing, &changes)).await;
-        self.given.reading = None;
+        self.given.known.reading = None;
         let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));
         if matches!(applied, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
             self.owe(plan);

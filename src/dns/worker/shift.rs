@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::aftermath::Aftermath;
 use super::round::Round;
 use super::wished::Wished;
-use super::{Desk, Worker, now};
+use super::{Desk, Estate, Known, Worker, now};
 use crate::dns::backoff::{Backoff, Rest, asked_for};
 use crate::dns::memory::Memory;
 use crate::dns::{DnsProvider, ProviderError};
@@ -28,12 +28,11 @@ pub(super) struct Shift<P, R> {
     /// The newest request for a reading that was answered.
     pub(super) answered: u64,
     backoff: Backoff,
-    trouble: Option<Trouble>,
 }
 
 /// The last failure.
 #[derive(Debug)]
-struct Trouble {
+pub(in crate::dns) struct Trouble {
     kind: DnsProblemKind,
     what: String,
     /// The provider itself asked to be left alone.
@@ -75,11 +74,10 @@ where
             aftermath: Aftermath::default(),
             answered: 0,
             backoff: Backoff::default(),
-            trouble: None,
         }
     }
 
-    pub(super) async fn run(mut self) -> Memory {
+    pub(super) async fn run(mut self) -> Estate<P> {
         loop {
             let desk = self.given.desk.borrow_and_update().clone();
             let step = if desk.stop {
@@ -93,9 +91,17 @@ where
             };
             if let Err(Halt::Ended) = step {
                 self.leave().await;
-                return self.given.memory;
+                return self.hand_on();
             }
         }
+    }
+
+    /// What the next one may go on with: of a failure only that the provider is to be left alone,
+    /// since whatever else was wrong may have been mended by the reload.
+    fn hand_on(self) -> Estate<P> {
+        let Worker { provider, names, memory, known, .. } = self.given;
+        let trouble = known.trouble.filter(|trouble| trouble.imposed);
+        Estate { provider, names, memory, known: Known { trouble, ..known } }
     }
 
     /// Reads the zone before it is needed. A failure is reported and not retried: nothing is due.
@@ -117,13 +123,13 @@ where
     async fn carry_out(&mut self, desk: Desk) -> Result<(), Halt> {
         (self.order, self.number) = (desk.order, desk.number);
         if self.order.read_again {
-            self.given.reading = None;
+            self.given.known.reading = None;
         }
         self.wished.take_up(&self.order.wishes, desk.placed.unwrap_or_else(now));
         if self.order.wishes.is_empty() && !self.aftermath.is_open() {
             return Ok(());
         }
-        if let Some(least) = self.trouble.as_ref().map(|trouble| trouble.least) {
+        if let Some(least) = self.given.known.trouble.as_ref().map(|trouble| trouble.least) {
             self.wait(least).await?;
         }
         let mut rounds = 0;
@@ -144,7 +150,7 @@ where
                 Err(halt) => return Err(halt),
             };
             rounds = 0;
-            self.given.reading = None;
+            self.given.known.reading = None;
             let until = self.fail(&error).await?;
             self.wait(until).await?;
         }
@@ -162,7 +168,7 @@ where
 
     fn keep_trouble(&mut self, error: &ProviderError, rest: Rest) -> DnsProblem {
         let (kind, what) = (kind(error), crate::chain(error));
-        self.trouble = Some(Trouble {
+        self.given.known.trouble = Some(Trouble {
             kind,
             what: what.clone(),
             imposed: !asked_for(error).is_zero(),
@@ -193,18 +199,24 @@ where
     }
 
     fn must_rest(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| now() < trouble.least)
+        self.given.known.trouble.as_ref().is_some_and(|trouble| now() < trouble.least)
     }
 
     /// Whether the provider itself asked to be left alone for now.
     pub(super) fn is_shut_out(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.imposed && now() < trouble.least)
+        self.given
+            .known
+            .trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.imposed && now() < trouble.least)
     }
 
     /// Answers a request to read the zone while the provider must be left alone.
     async fn answer_with_trouble(&mut self, readings: u64) -> Result<(), Halt> {
         self.answered = readings;
-        let Some(Trouble { kind, what, until, .. }) = &self.trouble else { return Ok(()) };
+        let Some(Trouble { kind, what, until, .. }) = &self.given.known.trouble else {
+            return Ok(());
+        };
         let retry_in = Some(until.saturating_duration_since(now())).filter(|wait| !wait.is_zero());
         let problem = DnsProblem { kind: *kind, what: what.clone(), retry_in };
         self.report(DnsReport::Failing(problem)).await

@@ -3,16 +3,16 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use goavail::dns::DnsProvider;
 use goavail::dns::memory::Memory;
-use goavail::dns::worker::{Desk, Worker};
-use goavail::dns::{DnsProvider, Listing};
+use goavail::dns::worker::{Desk, Estate, Known, Worker};
 use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use goavail::engine::plan::SetKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{WWW, s, short, wishes};
+use super::{Remote, WWW, s, short, wishes};
 
 /// The (virtual) time.
 #[expect(clippy::disallowed_methods, reason = "tests look at the paused clock")]
@@ -21,10 +21,10 @@ pub(super) fn now() -> Instant {
 }
 
 /// A worker that runs, and all that the driver has of it.
-pub(super) struct Office {
+pub(super) struct Office<P = Remote> {
     pub(super) desk: watch::Sender<Desk>,
     reports: mpsc::Receiver<DnsReport>,
-    worker: JoinHandle<Memory>,
+    worker: JoinHandle<Estate<P>>,
     /// What it asked to have remembered, in its order.
     pub(super) told: Arc<Mutex<Vec<Memory>>>,
 }
@@ -33,28 +33,28 @@ pub(super) struct Office {
 pub(super) struct Start {
     pub(super) names: Vec<String>,
     pub(super) memory: Memory,
-    pub(super) reading: Option<(Instant, Listing)>,
+    pub(super) known: Known,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { names: vec![WWW.to_owned()], memory: Memory::default(), reading: None }
+        Self { names: vec![WWW.to_owned()], memory: Memory::default(), known: Known::default() }
     }
 }
 
-impl Office {
+impl<P: DnsProvider> Office<P> {
     /// A worker for `www` that knows nothing.
-    pub(super) fn open(provider: impl DnsProvider) -> Self {
+    pub(super) fn open(provider: P) -> Self {
         Self::start(provider, Start::default())
     }
 
     /// A worker for these names that knows nothing.
-    pub(super) fn at(provider: impl DnsProvider, names: &[&str]) -> Self {
+    pub(super) fn at(provider: P, names: &[&str]) -> Self {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         Self::start(provider, Start { names, ..Start::default() })
     }
 
-    pub(super) fn start(provider: impl DnsProvider, start: Start) -> Self {
+    pub(super) fn start(provider: P, start: Start) -> Self {
         let (desk, orders) = watch::channel(Desk::default());
         let (outbox, reports) = mpsc::channel(64);
         let told = Arc::new(Mutex::new(Vec::new()));
@@ -66,7 +66,7 @@ impl Office {
             reports: outbox,
             memory: start.memory,
             remember: move |memory: &Memory| memories.lock().unwrap().push(memory.clone()),
-            reading: start.reading,
+            known: start.known,
         };
         Self { desk, reports, worker: tokio::spawn(worker.run()), told }
     }
@@ -97,6 +97,11 @@ impl Office {
 
     /// What it remembers at its end, which it must come to by itself.
     pub(super) async fn ended(self) -> Memory {
+        self.estate().await.memory
+    }
+
+    /// All that it hands on at its end.
+    pub(super) async fn estate(self) -> Estate<P> {
         // The driver goes on taking reports until the end.
         let mut reports = self.reports;
         tokio::spawn(async move { while reports.recv().await.is_some() {} });

@@ -5,6 +5,7 @@ use tokio::time::sleep;
 use super::office::{Start, now};
 use super::{API, Fate, Office, Remote, Request, WWW, ip, ms, s};
 use goavail::dns::DnsProvider;
+use goavail::dns::worker::Known;
 
 fn write(words: &[&str]) -> Request {
     Request::Write(words.iter().map(|&word| word.to_owned()).collect())
@@ -28,9 +29,9 @@ async fn a_reading_made_in_advance_leaves_one_request_for_the_verdict() {
 #[tokio::test(start_paused = true)]
 async fn the_reading_of_the_start_serves_too() {
     let remote = Remote::new(&[WWW], &[10, 11]);
-    let reading = Some((now(), remote.list().await.unwrap()));
+    let known = Known::just_read(remote.list().await.unwrap());
     remote.requests();
-    let mut office = Office::start(remote.clone(), Start { reading, ..Start::default() });
+    let mut office = Office::start(remote.clone(), Start { known, ..Start::default() });
     office.order("-10", 0);
     office.says().await;
     assert_eq!(remote.requests(), [write(&["-10@www"])]);

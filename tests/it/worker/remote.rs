@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use goavail::dns::{Changes, DnsProvider, Listing, ProviderError};
+use goavail::dns::{Changes, DnsProvider, Listing, ProviderError, Successor};
 use goavail::engine::plan::Observed;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -212,6 +212,12 @@ fn words(changes: &Changes) -> Vec<String> {
     let mut words: Vec<_> = gone.chain(new).collect();
     words.sort();
     words
+}
+
+impl Successor for Remote {
+    fn succeed(&mut self, before: Self) -> bool {
+        Arc::ptr_eq(&self.script, &before.script)
+    }
 }
 
 impl DnsProvider for Remote {
