@@ -60,11 +60,19 @@ pub struct Worker<P, R> {
     pub reports: mpsc::Sender<DnsReport>,
     /// What withdrawn records carried.
     pub memory: Memory,
-    /// Told the whole memory whenever it changes: before records are deleted, and when they are
-    /// found back in the zone. In dry-run none of that has happened, so it must not be kept.
+    /// Where the memory outlives this process.
     pub remember: R,
     /// What is known of the zone already.
     pub known: Known,
+}
+
+/// Keeps the memory where it outlives this process.
+pub trait Remember: Send {
+    /// Told the whole memory whenever it changes: before records are deleted, and when they are
+    /// found back in the zone. In dry-run none of that has happened, so it must not be kept.
+    ///
+    /// The worker waits for it, and the withdrawal of a dead address with it: it must not take long.
+    fn remember(&mut self, memory: &Memory) -> impl Future<Output = ()> + Send;
 }
 
 /// What a worker knows of the zone and its provider.
@@ -113,7 +121,7 @@ impl<P: Successor> Estate<P> {
 impl<P, R> Worker<P, R>
 where
     P: DnsProvider,
-    R: FnMut(&Memory) + Send,
+    R: Remember,
 {
     /// Works until it is told to stop or the driver is gone; hands on what it has.
     ///

@@ -89,7 +89,8 @@ impl Monitor {
         };
         tokio::join!(self.reconciler.finish(last_change), leave);
         self.teller.close(LAST_NOTICES).await;
-        self.keeper.write();
+        // On the other runtime: this one's end would wait for a disk that hangs.
+        let _ = self.talk.spawn(self.keeper.write_in_time()).await;
     }
 
     /// Writes the state file beside the loop, and then tells those who wait for that.

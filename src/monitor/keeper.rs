@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::dns::Attributes;
-use crate::dns::memory::Memory as Records;
+use crate::dns::memory::Memory as WithdrawnRecords;
+use crate::dns::worker::Remember;
 use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::plan::{Family, SetKey};
@@ -104,7 +105,7 @@ impl Keeper {
     }
 
     /// What withdrawn records carried.
-    pub(super) fn records(&self) -> Records {
+    pub(super) fn records(&self) -> WithdrawnRecords {
         self.memory().withdrawn.iter().filter_map(record).collect()
     }
 
@@ -127,8 +128,8 @@ impl Keeper {
             .collect();
     }
 
-    /// Takes the withdrawn records over and writes them before anything else happens.
-    pub(super) fn keep_records(&self, records: &Records) {
+    /// Takes the withdrawn records over and writes them.
+    fn keep_records(&self, records: &WithdrawnRecords) {
         let now = unix(wall());
         {
             let mut memory = self.memory();
@@ -149,6 +150,11 @@ impl Keeper {
                 .collect();
         }
         self.write();
+    }
+
+    /// As [`Self::write`], waiting no longer than a disk may take.
+    pub(super) async fn write_in_time(self: Arc<Self>) {
+        in_time(move || self.write()).await;
     }
 
     /// Writes what is not yet written. A disk that is full or read-only is told each time, and
@@ -192,6 +198,36 @@ impl Keeper {
     }
 }
 
+/// For how long the disk is waited for. One that fails says so at once; one that hangs must not keep
+/// a dead address in DNS.
+const DISK_MAY_TAKE: Duration = Duration::from_secs(2);
+
+/// Does something to the file beside the runtime's own threads, and waits for it as long as a disk
+/// may take. It goes on after that.
+async fn in_time(work: impl FnOnce() + Send + 'static) {
+    let done = tokio::task::spawn_blocking(work);
+    if tokio::time::timeout(DISK_MAY_TAKE, done).await.is_err() {
+        let seconds = DISK_MAY_TAKE.as_secs();
+        tracing::warn!(
+            "the state file is not written after {seconds} s, the disk may hang; nothing waits for it"
+        );
+    }
+}
+
+/// The withdrawn records' way into the state file; without a keeper nothing is kept.
+#[derive(Debug)]
+pub(super) struct Records {
+    pub(super) keeper: Option<Arc<Keeper>>,
+}
+
+impl Remember for Records {
+    async fn remember(&mut self, memory: &WithdrawnRecords) {
+        let Some(keeper) = self.keeper.clone() else { return };
+        let memory = memory.clone();
+        in_time(move || keeper.keep_records(&memory)).await;
+    }
+}
+
 /// Reads the file at `path`, and says what is wrong with it.
 fn read(path: &Path) -> (Place, Memory) {
     let file = StateFile::new(path);
@@ -208,4 +244,51 @@ fn record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Attributes)> {
     let attributes = serde_json::from_value(withdrawn.attributes.clone()).ok()?;
     let family = Family::of(withdrawn.address);
     Some((SetKey { name: withdrawn.name.clone(), family }, withdrawn.address, attributes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lock that is held here stands for a disk that does not answer.
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_holds_nothing_up_for_long_and_gets_the_newest_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let keeper = Arc::new(Keeper::open(Some(&path)));
+        let mut records = Records { keeper: Some(Arc::clone(&keeper)) };
+        let memory = |ttl| -> WithdrawnRecords {
+            let set = SetKey { name: "www.example.com".into(), family: Family::A };
+            let attributes = Attributes { ttl, extra: crate::dns::Extra::None };
+            [(set, IpAddr::from([192, 0, 2, 1]), attributes)].into_iter().collect()
+        };
+        {
+            let (hangs, hung) = std::sync::mpsc::channel::<()>();
+            let disk = Arc::clone(&keeper);
+            let (ready, is_ready) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let _held = disk.written();
+                ready.send(()).unwrap();
+                let _ = hung.recv();
+            });
+            is_ready.recv().unwrap();
+            for ttl in [60, 120] {
+                let newest = memory(ttl);
+                let mut waiting = std::pin::pin!(records.remember(&newest));
+                tokio::select! {
+                    biased;
+                    () = &mut waiting => panic!("the disk hangs"),
+                    () = std::future::ready(()) => {}
+                }
+                tokio::time::advance(DISK_MAY_TAKE).await;
+                waiting.await;
+            }
+            assert!(!path.exists(), "nothing could be written yet");
+            drop(hangs);
+        }
+        // Whoever writes now comes after those who waited.
+        tokio::task::spawn_blocking(move || keeper.write()).await.unwrap();
+        let kept = Keeper::open(Some(&path)).records();
+        assert_eq!(kept, memory(120));
+    }
 }

@@ -7,11 +7,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Records};
 use crate::config::Config;
 use crate::dns::Listing;
 use crate::dns::chosen::Chosen;
-use crate::dns::memory::Memory;
 use crate::dns::metered::{Metered, Tally};
 use crate::dns::worker::{Desk, Estate, Known, Worker};
 use crate::driver::{Input, settings};
@@ -64,13 +63,8 @@ impl Reconciler {
     }
 
     /// Keeps what withdrawn records carried across restarts. In dry-run nothing was withdrawn.
-    fn remember(&self, config: &Config) -> impl FnMut(&Memory) + Send + use<> {
-        let (keeper, dry_run) = (Arc::clone(&self.keeper), config.dry_run);
-        move |memory: &Memory| {
-            if !dry_run {
-                keeper.keep_records(memory);
-            }
-        }
+    fn remember(&self, config: &Config) -> Records {
+        Records { keeper: (!config.dry_run).then(|| Arc::clone(&self.keeper)) }
     }
 
     /// Where a worker's reports go: into the driver's queue.

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::aftermath::Done;
-use super::now;
 use super::shift::{Halt, Shift};
-use crate::dns::memory::Memory;
+use super::{Remember, now};
 use crate::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
 use crate::engine::event::{DnsReport, Order};
 use crate::engine::plan::{self, Plan, SetKey, Wish};
@@ -31,7 +30,7 @@ pub(super) enum Round {
 impl<P, R> Shift<P, R>
 where
     P: DnsProvider,
-    R: FnMut(&Memory) + Send,
+    R: Remember,
 {
     /// One round: list, plan, apply. Whether the order still stands is asked before each request.
     pub(super) async fn round(&mut self) -> Result<Round, Halt> {
@@ -81,7 +80,7 @@ where
     /// Sees to what earlier writes left open, as far as a reading can tell.
     async fn look_back(&mut self, listing: &Listing) -> Result<(), Halt> {
         if self.given.memory.found(listing) {
-            self.tell_memory();
+            self.tell_memory().await;
         }
         let done = self.aftermath.seen(&listing.observed());
         self.report_done(done).await
@@ -117,7 +116,7 @@ where
     async fn write(&mut self, plan: &Plan, listing: &Listing) -> Result<(), Halt> {
         let changes = self.changes(plan, listing);
         if self.given.memory.remember(&changes) {
-            self.tell_memory();
+            self.tell_memory().await;
         }
         let began = now();
         let applied = in_time(self.given.provider.apply(listing, &changes)).await;
@@ -182,9 +181,9 @@ where
         self.report(DnsReport::Applied { withdrawn, restored, took }).await
     }
 
-    fn tell_memory(&mut self) {
+    async fn tell_memory(&mut self) {
         let given = &mut self.given;
-        (given.remember)(&given.memory);
+        given.remember.remember(&given.memory).await;
     }
 
     /// A reading that was dropped did no harm.

@@ -5,9 +5,8 @@ use tokio::time::Instant;
 use super::aftermath::Aftermath;
 use super::round::Round;
 use super::wished::Wished;
-use super::{Desk, Estate, Known, Worker, now};
+use super::{Desk, Estate, Known, Remember, Worker, now};
 use crate::dns::backoff::{Backoff, Rest, asked_for};
-use crate::dns::memory::Memory;
 use crate::dns::{DnsProvider, ProviderError};
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 
@@ -63,7 +62,7 @@ impl From<ProviderError> for Halt {
 impl<P, R> Shift<P, R>
 where
     P: DnsProvider,
-    R: FnMut(&Memory) + Send,
+    R: Remember,
 {
     pub(super) fn new(given: Worker<P, R>) -> Self {
         Self {

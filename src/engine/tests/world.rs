@@ -219,7 +219,7 @@ impl World {
 
     /// What the worker does, in no time: list, plan, apply, report.
     fn reconcile(&mut self, order: Order) {
-        self.orders.push((self.now, order.clone()));
+        self.orders.push((self.now, order));
         if !self.worker_is_slow {
             self.take_up_order();
         }

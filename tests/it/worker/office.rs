@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use goavail::dns::DnsProvider;
 use goavail::dns::memory::Memory;
-use goavail::dns::worker::{Desk, Estate, Known, Worker};
+use goavail::dns::worker::{Desk, Estate, Known, Remember, Worker};
 use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use goavail::engine::plan::SetKey;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +27,15 @@ pub(super) struct Office<P = Remote> {
     worker: JoinHandle<Estate<P>>,
     /// What it asked to have remembered, in its order.
     pub(super) told: Arc<Mutex<Vec<Memory>>>,
+}
+
+/// Where the worker's memory goes.
+struct Told(Arc<Mutex<Vec<Memory>>>);
+
+impl Remember for Told {
+    async fn remember(&mut self, memory: &Memory) {
+        self.0.lock().unwrap().push(memory.clone());
+    }
 }
 
 /// How a worker starts.
@@ -65,7 +74,7 @@ impl<P: DnsProvider> Office<P> {
             desk: orders,
             reports: outbox,
             memory: start.memory,
-            remember: move |memory: &Memory| memories.lock().unwrap().push(memory.clone()),
+            remember: Told(memories),
             known: start.known,
         };
         Self { desk, reports, worker: tokio::spawn(worker.run()), told }
