@@ -134,7 +134,9 @@ async fn watch(
     systemd::ready();
     let probe = Arc::new(Prober::new(icmp));
     let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-    let (Driver { mut engine, effects, mut inbox, .. }, ended) = driver.run().await;
+    // A task of its own: each waking of the future that a runtime blocks on is a system call.
+    let (driver, ended) = tokio::spawn(driver.run()).await?;
+    let Driver { mut engine, effects, mut inbox, .. } = driver;
 
     match &ended {
         Ok(()) => tracing::info!("stopping; records stay as they are"),

@@ -242,12 +242,12 @@ fn understand(packet: &IcmpPacket, rtt: Duration) -> Answer {
             (ICMP::V6, packet.get_icmpv6_type().0, packet.get_icmpv6_code().0)
         }
     };
-    let said = format!("ICMP type {kind} code {code}");
+    let said = || format!("ICMP type {kind} code {code}");
     match answers(family) {
         [reply, ..] if kind == reply => Answer::Reply(rtt),
-        known if known.contains(&kind) => Answer::Unreachable(said),
+        known if known.contains(&kind) => Answer::Unreachable(said()),
         // Where it could not be kept out: the reply may well have come after it.
-        _ => Answer::Fault(format!("{said} took the place of an answer")),
+        _ => Answer::Fault(format!("{} took the place of an answer", said())),
     }
 }
 
