@@ -1,6 +1,7 @@
 //! What one peer is still to be told, and when. No sockets and no clock in it.
 //!
-//! A vote is *due* from the moment it changes. Once a peer has taken it, it is due again after
+//! A vote is *due* from the moment it changes, and goes before all that is merely told for the first
+//! time or again: those may be tens of thousands. Once a peer has taken it, it is due again after
 //! [`REPEAT`] if that peer is known to run this program, and not at all if it may be a Go agent, as
 //! each vote makes one of those call its DNS provider. A newer vote on a target replaces the older.
 
@@ -58,8 +59,10 @@ impl Outbox {
             self.letters.remove(&target);
         }
         for (&target, &up) in votes {
-            if self.letters.get(&target).is_none_or(|letter| letter.up != up) {
-                self.put(target, up, Stage::Due { at: now, news: true });
+            let before = self.letters.get(&target).map(|letter| letter.up);
+            if before != Some(up) {
+                let news = before.is_some() || !up;
+                self.put(target, up, Stage::Due { at: now, news });
             }
         }
     }
@@ -80,18 +83,20 @@ impl Outbox {
     pub fn rejoined(&mut self, now: Duration) {
         self.reopen();
         for (target, letter) in self.letters.clone() {
-            self.put(target, letter.up, Stage::Due { at: now, news: true });
+            self.put(target, letter.up, Stage::Due { at: now, news: !letter.up });
         }
     }
 
-    /// The next vote to send at `now`, which is in flight from then on.
-    pub fn next(&mut self, now: Duration) -> Option<(IpAddr, bool)> {
+    /// The next vote to send at `now`, which is in flight from then on; while the others are `held`
+    /// back, news only.
+    pub fn next(&mut self, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
         if now < self.closed_until {
             return None;
         }
         let class = |old| self.queue.range((old, Duration::ZERO, LEAST)..).next();
-        let due = [class(false), class(true)];
-        let &(_, _, target) = due.into_iter().flatten().find(|(_, at, _)| *at <= now)?;
+        let first = [class(false), class(true)];
+        let may_go = |(old, at, _): &&(bool, _, _)| *at <= now && !(*old && held);
+        let &(_, _, target) = first.into_iter().flatten().find(may_go)?;
         let up = self.letters.get(&target)?.up;
         self.put(target, up, Stage::Flying);
         Some((target, up))
@@ -199,7 +204,7 @@ mod tests {
 
     /// Sends all that is due and has it taken.
     fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
-        let sent: Vec<_> = std::iter::from_fn(|| outbox.next(now)).collect();
+        let sent: Vec<_> = std::iter::from_fn(|| outbox.next(now, false)).collect();
         for &(target, up) in &sent {
             outbox.delivered(now, target, up);
         }
@@ -215,6 +220,22 @@ mod tests {
             assert_eq!(deliver(&mut outbox, now + s(9)), []);
             assert_eq!(outbox.wake(), Some(now + s(10)));
         }
+    }
+
+    #[test]
+    fn news_goes_before_what_is_told_for_the_first_time_or_again_and_alone_while_those_are_held() {
+        let mut outbox = outbox(&[(1, true), (2, true), (3, false)]);
+        assert_eq!(outbox.next(s(0), true), Some((target(3), false)), "a first no is news");
+        assert_eq!(outbox.next(s(0), true), None);
+        assert_eq!(outbox.next(s(0), false), Some((target(1), true)));
+        outbox.delivered(s(0), target(1), true);
+        outbox.announce(s(1), &votes(&[(1, false), (2, true), (3, false)]));
+        assert_eq!(outbox.next(s(1), true), Some((target(1), false)), "it changed");
+        outbox.rejoined(s(2));
+        assert_eq!(outbox.next(s(2), true), Some((target(1), false)));
+        assert_eq!(outbox.next(s(2), true), Some((target(3), false)));
+        assert_eq!(outbox.next(s(2), true), None);
+        assert_eq!(outbox.next(s(2), false), Some((target(2), true)));
     }
 
     #[test]
@@ -248,10 +269,10 @@ mod tests {
         let mut outbox = outbox(&[(1, false)]);
         let mut now = s(0);
         for wait in [1, 2, 4, 8, 10, 10] {
-            assert!(outbox.next(now).is_some());
+            assert!(outbox.next(now, false).is_some());
             outbox.failed(now, 1.0);
             assert_eq!(outbox.wake(), Some(now + s(wait)));
-            assert_eq!(outbox.next(now + Duration::from_millis(1000 * wait - 1)), None);
+            assert_eq!(outbox.next(now + Duration::from_millis(1000 * wait - 1), false), None);
             now += s(wait);
         }
         for _ in 0..100 {
@@ -271,10 +292,14 @@ mod tests {
         assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
         // Changed while the older word is on its way.
         outbox.announce(s(21), &votes(&[(1, true)]));
-        assert_eq!(outbox.next(s(21)), Some((target(1), true)));
+        assert_eq!(outbox.next(s(21), false), Some((target(1), true)));
         outbox.announce(s(21), &votes(&[(1, false)]));
         outbox.delivered(s(22), target(1), true);
-        assert_eq!(outbox.next(s(22)), Some((target(1), false)), "the newer word is still due");
+        assert_eq!(
+            outbox.next(s(22), false),
+            Some((target(1), false)),
+            "the newer word is still due"
+        );
         assert_eq!(outbox.wake(), None, "what is no vote any more is not told");
     }
 
@@ -283,7 +308,7 @@ mod tests {
         let mut outbox = outbox(&[(1, false)]);
         outbox.set_repeats(s(0), false);
         for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {
-            assert!(outbox.next(s(at)).is_some(), "{name}");
+            assert!(outbox.next(s(at), false).is_some(), "{name}");
             match name {
                 "declined" => outbox.declined(s(at), target(1), false),
                 _ => outbox.postponed(s(at), target(1), false),
