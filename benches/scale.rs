@@ -15,8 +15,23 @@ use crate::kit::provider::Provider;
 use crate::kit::{configuration, table};
 use crate::lab::{self, Lab, Place};
 
-/// How many addresses; `fping` stands beside those that it can do.
-const SIZES: [(u32, bool); 4] = [(100, false), (1000, true), (5000, true), (10_000, false)];
+/// How many addresses, and how `fping` is asked to do the same, where it can: above about 5,000 it
+/// runs out of sequence numbers.
+const SIZES: [(u32, &[Manner]); 4] = [
+    (100, &[Manner::Spread]),
+    (1000, &[Manner::Spread, Manner::Burst]),
+    (5000, &[Manner::Burst]),
+    (10_000, &[]),
+];
+
+/// When `fping` sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// All at once, which is what costs it least: it wakes up once a second.
+    Burst,
+    /// Evenly over the interval, as goavail does.
+    Spread,
+}
 
 /// Between probes of one address.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -44,17 +59,17 @@ pub(crate) fn run(scope: Scope) {
     let all: Vec<_> = (1..=most).map(lab::v4).collect();
     lab.add(&all);
     let mut rows = Vec::new();
-    for (count, beside) in SIZES {
+    for (count, manners) in SIZES {
         let targets = &all[..count as usize];
-        let peer = beside.then(|| fping(&lab, targets, scope)).flatten();
         let ours = goavail(&lab, targets, scope);
-        rows.push(in_words(&ours, peer.as_ref()));
-        rows.extend(peer.map(|peer| in_words(&peer, None)));
+        rows.push(in_words(&ours, None));
+        let peers = manners.iter().filter_map(|manner| fping(&lab, targets, *manner, scope));
+        rows.extend(peers.map(|peer| in_words(&peer, Some(&ours))));
     }
     let columns = [
         "",
         "CPU a probe",
-        "of fping's",
+        "goavail to it",
         "of a core",
         "wake-ups/s",
         "peak memory",
@@ -72,9 +87,9 @@ pub(crate) fn run(scope: Scope) {
     );
 }
 
-fn in_words(row: &Row, peer: Option<&Row>) -> Vec<String> {
+fn in_words(row: &Row, ours: Option<&Row>) -> Vec<String> {
     let each = |row: &Row| row.used.micros_each(row.used.sent);
-    let ratio = peer.map_or_else(String::new, |peer| format!("{:.2}", each(row) / each(peer)));
+    let ratio = ours.map_or_else(String::new, |ours| format!("{:.2}", each(ours) / each(row)));
     let late = |pick: fn(&Lateness) -> Duration| {
         row.late.as_ref().map_or_else(String::new, |late| table::ms(pick(late)))
     };
@@ -147,7 +162,7 @@ fn lateness(targets: &[IpAddr], seen: &[Seen]) -> Lateness {
 }
 
 /// The same addresses at the same pace with `fping`, if it is here.
-fn fping(lab: &Lab, targets: &[IpAddr], scope: Scope) -> Option<Row> {
+fn fping(lab: &Lab, targets: &[IpAddr], manner: Manner, scope: Scope) -> Option<Row> {
     if Command::new("fping").arg("--version").stdout(Stdio::null()).status().is_err() {
         eprintln!("SKIPPED: fping is not installed, so nothing stands beside goavail");
         return None;
@@ -158,11 +173,15 @@ fn fping(lab: &Lab, targets: &[IpAddr], scope: Scope) -> Option<Row> {
         text
     });
     std::fs::write(addresses.path(), lines).expect("the scratch file is writable");
+    // Milliseconds between one address and the next.
+    let gap = match manner {
+        Manner::Burst => 0,
+        Manner::Spread => INTERVAL.as_millis() / targets.len() as u128,
+    };
     let mut child = lab
         .agent(0)
         .command("fping")
-        // Sending without a pause between two addresses is what costs it least.
-        .args(["-l", "-q", "-p", "1000", "-i", "0", "-f"])
+        .args(["-l", "-q", "-p", "1000", "-i", &gap.to_string(), "-f"])
         .arg(addresses.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -175,5 +194,7 @@ fn fping(lab: &Lab, targets: &[IpAddr], scope: Scope) -> Option<Row> {
     let _ = child.kill();
     let _ = child.wait();
     let lost = used.sent.saturating_sub(used.heard);
-    Some(Row { what: format!("fping   {}", targets.len()), used, peak, lost, late: None })
+    let manner = if manner == Manner::Burst { "in one burst" } else { "spread" };
+    let what = format!("  fping {} {manner}", targets.len());
+    Some(Row { what, used, peak, lost, late: None })
 }
