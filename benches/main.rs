@@ -5,6 +5,7 @@
 //! cargo bench                      # all of it, a few minutes
 //! cargo bench -- failover idle     # some of it
 //! cargo bench -- --long            # more kills and longer windows, for figures to be quoted
+//! cargo bench -- huge              # as many addresses as one file holds; not run unless named
 //! ```
 //!
 //! Nothing is asserted but that the figures are what they say they are: whether a figure is good is
@@ -19,6 +20,7 @@
 #![expect(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
 mod failover;
+mod huge;
 mod idle;
 mod kit;
 mod scale;
@@ -49,7 +51,7 @@ use kit::privilege;
 /// A bench: its name and what runs it.
 type Bench = (&'static str, fn(Scope));
 
-/// All of them, in the order in which they run.
+/// All that run unless some are named, in this order.
 const BENCHES: [Bench; 5] = [
     ("idle", idle::run),
     ("scale", scale::run),
@@ -57,6 +59,9 @@ const BENCHES: [Bench; 5] = [
     ("failover", failover::run),
     ("votes", votes::run),
 ];
+
+/// What runs only if it is named.
+const ON_DEMAND: [Bench; 1] = [("huge", huge::run)];
 
 /// How much is to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +86,9 @@ fn main() -> ExitCode {
     // `--bench` is cargo's own word.
     let words: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let (options, names): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('-'));
-    let chosen = |(name, _): &&Bench| names.is_empty() || names.iter().any(|word| word == name);
-    let unknown = names.iter().find(|word| BENCHES.iter().all(|(name, _)| name != *word));
+    let wanted = |name: &str| names.iter().any(|word| *word == name);
+    let all = || BENCHES.iter().chain(&ON_DEMAND);
+    let unknown = names.iter().find(|word| all().all(|(name, _)| name != *word));
     let scope = match options.as_slice() {
         [] => Scope::Short,
         [word] if *word == "--long" => Scope::Long,
@@ -94,12 +100,20 @@ fn main() -> ExitCode {
         return usage();
     }
     privilege::obtain();
-    BENCHES.iter().filter(chosen).for_each(|(_, run)| run(scope));
+    let chosen: Vec<_> = if names.is_empty() {
+        BENCHES.iter().collect()
+    } else {
+        all().filter(|(name, _)| wanted(name)).collect()
+    };
+    for (_, run) in chosen {
+        run(scope);
+    }
     ExitCode::SUCCESS
 }
 
 fn usage() -> ExitCode {
-    let names = BENCHES.map(|(name, _)| name).join("|");
+    let names: Vec<_> = BENCHES.iter().chain(&ON_DEMAND).map(|(name, _)| *name).collect();
+    let names = names.join("|");
     eprintln!("usage: cargo bench -- [{names}]... [--long]");
     ExitCode::from(2)
 }

@@ -14,16 +14,27 @@ pub(crate) struct Pace {
     pub(crate) timeout: f64,
     /// `retry_interval`, in seconds.
     pub(crate) retry: f64,
-    /// `failure_threshold` and `recovery_threshold`.
+    /// `failure_threshold`; `recovery_threshold` follows it.
     pub(crate) threshold: u32,
 }
 
 /// The settings for which the time of a failover is promised.
 pub(crate) const PACE: Pace = Pace { interval: 1.0, timeout: 0.5, retry: 0.2, threshold: 3 };
 
-/// A `goavail.toml` for Cloudflare. `more` are further lines at the top.
+/// A `goavail.toml` for Cloudflare at [`PACE`]. `more` are further lines at the top.
 pub(crate) fn toml(targets: &[IpAddr], names: &[String], api_url: &str, more: &str) -> String {
-    let Pace { interval, timeout, retry, threshold } = PACE;
+    toml_at(PACE, targets, names, api_url, more)
+}
+
+/// The same at another pace.
+pub(crate) fn toml_at(
+    pace: Pace,
+    targets: &[IpAddr],
+    names: &[String],
+    api_url: &str,
+    more: &str,
+) -> String {
+    let Pace { interval, timeout, retry, threshold } = pace;
     let quoted = |items: Vec<String>| format!("{items:?}");
     let targets = quoted(targets.iter().map(ToString::to_string).collect());
     let names = quoted(names.to_vec());
