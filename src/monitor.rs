@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
+use crate::dns::metered::Metered;
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::driver::{Clock, Driver, Input, QUEUE, journal, settings};
 use crate::engine::Engine;
@@ -224,8 +225,8 @@ async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
 
 /// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
 /// be reached is not.
-async fn first_reading(config: Config) -> Result<(Chosen, Option<Listing>), Ended> {
-    let provider = Chosen::build(&config).await?;
+async fn first_reading(config: Config) -> Result<(Metered<Chosen>, Option<Listing>), Ended> {
+    let provider = Metered::new(Chosen::build(&config).await?);
     match provider.list().await {
         Ok(listing) => Ok((provider, Some(listing))),
         Err(error @ ProviderError::Refused { .. }) => Err(Ended::Refused(error)),

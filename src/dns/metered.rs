@@ -37,6 +37,13 @@ pub struct Metered<P> {
     pub tally: Tally,
 }
 
+impl<P> Metered<P> {
+    /// Counts from nothing on.
+    pub fn new(inner: P) -> Self {
+        Self { inner, tally: Tally::default() }
+    }
+}
+
 impl<P: DnsProvider> DnsProvider for Metered<P> {
     fn name(&self) -> &'static str {
         self.inner.name()

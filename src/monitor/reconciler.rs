@@ -37,20 +37,20 @@ impl Reconciler {
         talk: Handle,
         outbox: mpsc::Sender<Input>,
         keeper: Arc<Keeper>,
-        provider: Chosen,
+        provider: Metered<Chosen>,
         listing: Option<Listing>,
     ) -> Self {
         let (desk, orders) = watch::channel(Desk::default());
         let memory = keeper.records();
         let mut reconciler =
-            Self { talk, outbox, keeper, desk, worker: None, tally: Tally::default() };
+            Self { talk, outbox, keeper, desk, worker: None, tally: provider.tally.clone() };
         let reports = reconciler.reports();
         if let Some(listing) = &listing {
             // There is room: nobody has written to it yet.
             let _ = reports.try_send(DnsReport::Listed(listing.observed()));
         }
         let worker = Worker {
-            provider: Metered { inner: provider, tally: reconciler.tally.clone() },
+            provider,
             names: settings::names(config).to_vec(),
             desk: orders,
             reports,

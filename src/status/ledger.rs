@@ -35,7 +35,7 @@ impl Default for Ledger {
 
 impl Ledger {
     /// A change that was asked of the provider came to an end: `action` is `withdraw` or
-    /// `restore`, `outcome` `done`, `failed`, `unconfirmed` or `dry_run`. One for each record.
+    /// `restore`, `outcome` `ok` or `dry_run`. One for each record.
     pub fn dns_change(
         &mut self,
         provider: &'static str,

@@ -134,6 +134,21 @@ fn eventful(desk: &Desk) -> Agent {
 }
 
 #[test]
+fn the_reading_of_the_start_is_counted_as_a_request() {
+    run(|| {
+        let desk = Desk::new("");
+        let mut agent = desk.confirmed();
+        let counted = "goavail_dns_requests_total{provider=\"Cloudflare\",outcome=\"ok\"} 1\n";
+        // Requests are taken over once a second: within some hundred probes at the most.
+        let shown = (0..300).any(|_| {
+            agent.wait_for_words(&["outcome=Reply"]);
+            desk.get("/metrics").1.contains(counted)
+        });
+        assert!(shown, "{}", desk.get("/metrics").1);
+    });
+}
+
+#[test]
 fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
     run(|| {
         let desk = Desk::new("");
