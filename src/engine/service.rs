@@ -45,6 +45,12 @@ impl Target {
         self.act_at > self.settled_on
     }
 
+    /// Whether the peers were enough without this agent, so that one of them may have acted already,
+    /// with itself as the first in rank.
+    fn comes_late(&self, needed: Option<usize>) -> bool {
+        needed.is_some_and(|needed| self.agreeing.len() > needed)
+    }
+
     /// Whether its health asks for another verdict than the one that stands.
     fn differs(&self) -> bool {
         match self.streaks.health() {
@@ -264,9 +270,10 @@ impl Engine {
 
     fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, out: &mut Vec<Action>) {
         self.ordered.clone_from(&wishes);
+        let needed = self.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
-            target.is_some_and(Target::leaves_it_to_others)
+            target.is_some_and(|target| target.leaves_it_to_others() || target.comes_late(needed))
         });
         let stale = self.settings.cluster.is_some()
             && self.listed_at.is_none_or(|at| self.now > at + SHARED_ZONE_FRESH_FOR);

@@ -80,6 +80,25 @@ fn a_cluster_acts_as_soon_as_enough_have_seen_it() {
     }
 }
 
+/// It would come first of all, had the others not been enough without it: they have chosen one of
+/// themselves by then, and what it read at its first loss is older than that one's write.
+#[test]
+fn whoever_sees_it_when_others_were_enough_reads_again_before_it_acts() {
+    for (seed, later) in (0..8).flat_map(|seed| [100, 200, 300, 400].map(|later| (seed, later))) {
+        let mut world = world(3, 1, Kind::ByRecord, seed);
+        let first = world.ranked(ip(1))[0];
+        // So that it probes at another phase than the others.
+        world.kill(first);
+        world.run_for(ms(20_000 + later));
+        world.start(first);
+        world.run_for(ms(20_000));
+        world.net.dead.insert(ip(1));
+        world.run_for(ms(30_000));
+        assert!(!world.zone.holds(ip(1)));
+        assert_eq!((world.zone.writes.len(), world.zone.refused), (1, 0), "{seed} {later}");
+    }
+}
+
 #[test]
 fn if_the_first_is_cut_off_from_the_provider_the_next_acts_within_five_seconds_and_a_read() {
     for (barred, dies) in [(1, false), (1, true), (2, false), (2, true)] {

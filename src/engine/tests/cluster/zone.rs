@@ -53,12 +53,14 @@ pub(super) struct Zone {
     pub(super) writes: Vec<Write>,
     /// How often it was read.
     pub(super) readings: usize,
+    /// How many changes were refused since it was not as they took it to be.
+    pub(super) refused: usize,
 }
 
 impl Zone {
     pub(super) fn new(kind: Kind, records: impl IntoIterator<Item = IpAddr>) -> Self {
         let records = records.into_iter().zip(1..).collect();
-        Self { kind, records, version: 1_000, writes: vec![], readings: 0 }
+        Self { kind, records, version: 1_000, writes: vec![], readings: 0, refused: 0 }
     }
 
     pub(super) fn read(&mut self) -> Reading {
@@ -91,6 +93,7 @@ impl Zone {
             }
         };
         if !as_it_was {
+            self.refused += 1;
             return false;
         }
         for (address, came) in
