@@ -96,7 +96,7 @@ pub struct Engine {
     touched: BTreeSet<IpAddr>,
     /// How many orders there were; the last one's number.
     orders: u64,
-    /// Up to that number, what is reported of an order is about names that are managed no more.
+    /// Up to that number, what is reported of an order is about names or a zone of before.
     outdated: u64,
     /// The order that compares all that was decided with DNS, while that is not done.
     resyncing: Option<u64>,
@@ -110,6 +110,10 @@ pub struct Engine {
     failing: bool,
     /// Orders to drain that wait for the zone to be read.
     asked: Vec<DrainOrder>,
+    /// The drains of addresses that are not watched for now: a reload may name them again.
+    laid_by: BTreeMap<IpAddr, Drain>,
+    /// When everything is compared with DNS next, if ever.
+    next_resync: Option<Moment>,
     /// What the peers say.
     ballots: Ballots,
     /// This agent's own votes changed since they were last announced.
@@ -215,6 +219,8 @@ impl Engine {
             held_retry: Moment::ZERO,
             failing: false,
             asked: Vec::new(),
+            laid_by: BTreeMap::new(),
+            next_resync: None,
             ballots: Ballots::default(),
             unannounced: false,
             rehearsal: None,
@@ -223,9 +229,7 @@ impl Engine {
         for (address, drain) in drains {
             engine.take_up_drain(address, drain, now);
         }
-        if let Some(pace) = engine.settings.resync_interval {
-            engine.agenda.note(now + pace, Item::Resync);
-        }
+        engine.note_resync(now);
         engine
     }
 

@@ -218,18 +218,17 @@ impl DnsProvider for Route53 {
 }
 
 impl Successor for Route53 {
-    /// The same zone at the same place. Credentials are always looked for anew; if they are now of
-    /// another account, a zone that was found in the old one is refused, and looked up again then.
+    /// The same zone at the same place. Credentials are looked for anew, and may be of another
+    /// account now: what was found by name in the old one is looked up again.
     fn succeed(&mut self, before: Self) -> bool {
         let place = |of: &Route53Config| {
             (of.zone.clone(), of.zone_id.clone(), of.region.clone(), of.api_url.clone())
         };
         let same = place(&self.config) == place(&before.config);
         if same {
-            (self.found, self.spellings) = (before.found, before.spellings);
-            self.followers = before.followers;
+            (self.spellings, self.followers) = (before.spellings, before.followers);
         }
-        same
+        same && self.config.zone_id.is_some()
     }
 }
 

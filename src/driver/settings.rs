@@ -28,12 +28,27 @@ pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
             timeout: probing.timeout,
             retry_interval: probing.retry_interval,
         },
+        zone: zone(config),
         names: names(config).to_vec(),
         floor: config.min_in_service,
         resync_interval: config.resync_interval,
         most_in_flight: config.tcp_port.map(|_| room),
         cluster,
         dry_run: config.dry_run,
+    }
+}
+
+/// Which zone it is, and where.
+fn zone(config: &Config) -> String {
+    match &config.provider {
+        ProviderConfig::Cloudflare(cloudflare) => {
+            format!("Cloudflare {} at {}", cloudflare.zone, cloudflare.api_url)
+        }
+        ProviderConfig::Route53(route53) => {
+            let id = route53.zone_id.as_deref().unwrap_or("by name");
+            let place = route53.api_url.as_deref().unwrap_or(&route53.region);
+            format!("Route 53 {}, {id}, at {place}", route53.zone)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The operator's word: targets taken out by hand, and given back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::event::{Action, Drain, DrainOrder, DrainRefusal, Fact, Settings, Slot};
-use super::plan::{self, Wish};
+use super::plan;
 use super::{Engine, Item, Moment};
 
 impl Engine {
@@ -30,16 +30,11 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let Settings { names, floor, .. } = &self.settings;
-        // Those whose withdrawal is on its way will be gone too.
+        // Those whose withdrawal is on its way, or ordered a moment ago, will be gone too.
         let mut left = self.observed.clone();
-        let leaving: BTreeSet<IpAddr> = self
-            .ordered
-            .iter()
-            .filter(|(_, wish)| **wish == Wish::WithdrawAnyway)
-            .map(|(address, _)| *address)
-            .collect();
+        let leaving = self.drains();
         for there in left.values_mut() {
-            there.retain(|address| !leaving.contains(address));
+            there.retain(|address| !leaving.contains_key(address));
         }
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
         if broken.is_empty() {
@@ -63,7 +58,10 @@ impl Engine {
 
     /// Holds a target out by the operator's word, said now or before a restart.
     pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain, now: Moment) {
-        let Some(slot) = self.targets.get(&address).copied() else { return };
+        let Some(slot) = self.targets.get(&address).copied() else {
+            self.laid_by.insert(address, drain);
+            return;
+        };
         self.agenda.note(drain.until.unwrap_or(now), Item::Verdict(slot));
         self.agenda.note(now, Item::Verdict(slot));
         if let Some(target) = self.target_mut(slot) {
@@ -86,15 +84,18 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let slot = self.targets.get(&target).copied();
-        let answer = match slot.and_then(|slot| self.target_mut(slot)) {
-            None => Err(DrainRefusal::NotATarget),
-            Some(target) => target.drain.take().map(|_| ()).ok_or(DrainRefusal::NotDrained),
+        let drain = match slot.and_then(|slot| self.target_mut(slot)) {
+            Some(target) => Ok(target.drain.take()),
+            None => self.laid_by.remove(&target).map(Some).ok_or(DrainRefusal::NotATarget),
         };
+        let answer = drain.and_then(|drain| drain.map(drop).ok_or(DrainRefusal::NotDrained));
         let done = answer.is_ok();
         out.push(Action::DrainAnswered { ticket, answer });
-        if let (true, Some(slot)) = (done, slot) {
+        if done {
             out.push(Action::Tell(Fact::Undrained { target, expired: false }));
             out.push(Action::Remember(self.drains()));
+        }
+        if let (true, Some(slot)) = (done, slot) {
             self.review(slot, now, out);
         }
     }
@@ -110,9 +111,35 @@ impl Engine {
         }
     }
 
-    /// All drains in force.
+    /// Holds those out again that the settings name again.
+    pub(super) fn take_up_what_was_laid_by(&mut self, now: Moment) {
+        self.laid_by.retain(|_, drain| drain.until.is_none_or(|until| until > now));
+        let back: Vec<_> = {
+            let targets = &self.targets;
+            self.laid_by.extract_if(.., |address, _| targets.contains_key(address)).collect()
+        };
+        for (address, drain) in back {
+            self.take_up_drain(address, drain, now);
+        }
+    }
+
+    /// Drops the orders that wait for the zone to be read and are about nobody who is watched any
+    /// more, and has it read for the others: whoever was reading it was stopped by the reload.
+    pub(super) fn ask_again(&mut self, out: &mut Vec<Action>) {
+        let targets = &self.targets;
+        for order in self.asked.extract_if(.., |order| !targets.contains_key(&order.target)) {
+            let answer = Err(DrainRefusal::NotATarget);
+            out.push(Action::DrainAnswered { ticket: order.ticket, answer });
+        }
+        if !self.asked.is_empty() {
+            out.push(Action::Prepare);
+        }
+    }
+
+    /// All drains: those in force, and those of addresses that are not watched for now.
     pub fn drains(&self) -> BTreeMap<IpAddr, Drain> {
         let targets = self.targets.values().filter_map(|slot| self.target(*slot));
-        targets.filter_map(|target| Some((target.address, target.drain.clone()?))).collect()
+        let drained = targets.filter_map(|target| Some((target.address, target.drain.clone()?)));
+        drained.chain(self.laid_by.clone()).collect()
     }
 }

@@ -23,7 +23,9 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// How fast it is probed.
     pub pace: Pace,
-    /// The owner names at which targets are published.
+    /// Where targets are published: provider and zone, in words that differ if those do.
+    pub zone: String,
+    /// The owner names there.
     pub names: Vec<String>,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,

@@ -43,7 +43,11 @@ impl Engine {
     pub(super) fn enroll(&mut self, now: Moment) {
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
         for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
-            self.subjects[slot] = None;
+            if let Some(Role::Target(target)) = self.subjects[slot].take().map(|gone| gone.role)
+                && let Some(drain) = target.drain
+            {
+                self.laid_by.insert(address, drain);
+            }
             self.free.push(slot);
             self.unsettled.remove(&address);
         }
@@ -60,6 +64,7 @@ impl Engine {
                 self.targets.insert(address, slot);
             }
         }
+        self.take_up_what_was_laid_by(now);
         self.enroll_canaries(now);
         self.enroll_peers();
         self.suspects = self.count_suspects();
@@ -126,14 +131,14 @@ impl Engine {
 
     /// Works by other settings from now on.
     pub(super) fn reload(&mut self, settings: Settings, now: Moment, out: &mut Vec<Action>) {
-        let resync = settings.resync_interval;
-        let begins = resync.is_some() && resync != self.settings.resync_interval;
+        let other_resync = settings.resync_interval != self.settings.resync_interval;
         let had_canaries = !self.canaries.is_empty();
-        let renamed = settings.names != self.settings.names;
+        let moved =
+            (&settings.zone, &settings.names) != (&self.settings.zone, &self.settings.names);
         self.settings = settings;
         self.enroll(now);
-        if begins && let Some(pace) = resync {
-            self.agenda.note(now + pace, Item::Resync);
+        if other_resync {
+            self.note_resync(now);
         }
         if had_canaries && self.canaries.is_empty() {
             self.end_isolation(now, out);
@@ -142,11 +147,13 @@ impl Engine {
         self.ordered.clear();
         self.read_again |= self.resyncing.is_some();
         self.touched.extend(self.targets.keys());
-        if renamed {
+        if moved {
             // What the worker before it may still report is about other names.
             self.outdated = self.orders;
+            self.observed.clear();
             self.compare_all();
         }
+        self.ask_again(out);
         for slot in self.targets.values().copied().collect::<Vec<_>>() {
             self.weigh_losses(slot, now, out);
             self.review(slot, now, out);

@@ -290,11 +290,22 @@ impl Engine {
         decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
     }
 
+    /// Sets the time of the next [`Self::resync`]; whatever was set before is off.
+    pub(super) fn note_resync(&mut self, now: Moment) {
+        self.next_resync = self.settings.resync_interval.map(|pace| now + pace);
+        if let Some(next) = self.next_resync {
+            self.agenda.note(next, Item::Resync);
+        }
+    }
+
     /// Compares and repairs all that was settled.
     pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(pace) = self.settings.resync_interval else { return };
-        self.agenda.note(now + pace, Item::Resync);
-        let wishes = self.decided_wishes(now);
+        if self.next_resync.is_none_or(|next| now < next) {
+            return;
+        }
+        self.note_resync(now);
+        let mut wishes = self.open_wishes(now);
+        wishes.extend(self.decided_wishes(now));
         if !wishes.is_empty() {
             self.order(wishes, true, out);
             self.resyncing = Some(self.orders);

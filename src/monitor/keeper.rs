@@ -122,7 +122,7 @@ impl Keeper {
                     .iter()
                     .find(|old| old.address == *address)
                     .map_or(now, |old| old.since),
-                until: drain.until.map(|until| unix(started + until)),
+                until: drain.until.map(|until| started.checked_add(until).map_or(u64::MAX, unix)),
                 reason: drain.reason.clone(),
             })
             .collect();
@@ -249,6 +249,20 @@ fn record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Attributes)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Somebody's way to write "for ever" into the file.
+    #[test]
+    fn a_drain_until_beyond_all_time_is_kept_and_breaks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let keeper = Keeper::open(Some(&path));
+        let far = Drain { until: Some(Duration::MAX), reason: None };
+        keeper.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), wall());
+        keeper.write();
+        let drains = Keeper::open(Some(&path)).drains(Duration::ZERO);
+        keeper.note_drains(&drains, wall());
+        assert_eq!(drains.len(), 1);
+    }
 
     /// The lock that is held here stands for a disk that does not answer.
     #[tokio::test(start_paused = true)]

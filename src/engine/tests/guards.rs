@@ -100,6 +100,60 @@ fn a_drain_whose_floor_cannot_be_asked_is_refused() {
     assert_eq!(world.answers, [(7, "Err(ZoneUnknown(\"no connection\"))".into())]);
 }
 
+/// Both are answered by one reading of the zone; the second must see the first.
+#[test]
+fn two_drains_at_once_do_not_empty_a_name_together() {
+    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(order(7, 1)));
+    world.tell(Event::Drain(order(8, 2)));
+    world.run_until(ms(9000));
+    let refused = "Err(Floor([\"www.example.com\"]))";
+    assert_eq!(world.answers, [(7, "Ok(())".into()), (8, refused.into())]);
+    assert_eq!(world.in_zone(), [2]);
+}
+
+/// The reload stops whoever was reading the zone.
+#[test]
+fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
+    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2, 3]) });
+    world.run_until(ms(6000));
+    world.worker_is_slow = true;
+    for (ticket, target) in [(7, 1), (8, 3)] {
+        world.tell(Event::Drain(order(ticket, target)));
+    }
+    world.worker_is_slow = false;
+    world.tell(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
+    world.run_until(ms(7000));
+    world.answers.sort();
+    assert_eq!(world.answers, [(7, "Ok(())".into()), (8, "Err(NotATarget)".into())]);
+    assert_eq!(world.in_zone(), [2, 3], "the record of what is no longer watched stays");
+}
+
+#[test]
+fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.tell(Event::Drain(order(7, 1)));
+    world.tell(Event::Drain(DrainOrder { lasts: Some(ms(1_000)), ..order(8, 2) }));
+    world.run_until(ms(6500));
+    world.tell(Event::Reloaded(Box::new(settings(&[3]))));
+    assert_eq!(world.engine.drains().len(), 2, "they are still to be remembered");
+    world.run_until(ms(20_000));
+    world.tell(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
+    world.run_until(ms(40_000));
+    assert!(world.view(1).drain.is_some());
+    assert_eq!(world.view(2).drain, None, "that one has ended meanwhile");
+    assert_eq!(world.in_zone(), [2, 3]);
+
+    world.tell(Event::Reloaded(Box::new(settings(&[2, 3]))));
+    world.tell(Event::Undrain { ticket: 9, target: ip(1) });
+    world.tell(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2, 3]);
+    assert_eq!(world.answers.last(), Some(&(9, "Ok(())".into())));
+}
+
 #[test]
 fn orders_about_strangers_are_answered() {
     let mut world = World::new(settings(&[1]));

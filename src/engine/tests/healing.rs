@@ -113,6 +113,36 @@ fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
     assert_eq!(world.in_zone(), [1, 2, 3]);
 }
 
+#[test]
+fn what_is_published_in_another_zone_is_compared_with_that() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(10_000));
+    assert_eq!(world.in_zone(), [2]);
+    world.zone.values_mut().for_each(|there| {
+        there.insert(ip(1));
+    });
+    let zone = "another zone".to_owned();
+    world.tell(Event::Reloaded(Box::new(Settings { zone, ..settings(&[1, 2]) })));
+    world.run_until(ms(12_000));
+    assert_eq!(world.in_zone(), [2], "it is taken out there too");
+}
+
+#[test]
+fn another_pace_of_the_resync_stands_for_the_one_before() {
+    let every = |pace| Settings { resync_interval: Some(ms(pace)), ..settings(&[1, 2]) };
+    let mut world = World::new(every(30_000));
+    world.run_until(ms(10_000));
+    for pace in [20_000, 30_000, 20_000, 30_000] {
+        world.tell(Event::Reloaded(Box::new(every(pace))));
+    }
+    let before = world.orders.len();
+    world.run_until(ms(310_000));
+    let resyncs = world.orders[before..].iter().filter(|(_, order)| order.read_again).count();
+    assert_eq!(resyncs, 10);
+}
+
 /// The worker of before a reload may have done its last order under the names of before.
 #[test]
 fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {

@@ -38,6 +38,7 @@ pub(super) fn settings(count: usize) -> Settings {
         canaries: vec![],
         thresholds: Thresholds { failure: three, recovery: three },
         pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
+        zone: "example.com".to_owned(),
         names: vec!["www.example.com".to_owned()],
         floor: 0,
         resync_interval: None,
