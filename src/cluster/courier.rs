@@ -180,11 +180,8 @@ impl Courier {
 
     /// When something is to be done though nothing was heard.
     fn wake(&self) -> Option<Duration> {
-        let due = self.outbox.wake().filter(|_| self.flights.len() < self.room());
-        let due = due.map(|due| match self.lead() {
-            ..LEAD => due,
-            lead => self.office.clock.now() + Duration::from_millis(lead - LEAD) + BREATH,
-        });
+        let due = paced(self.office.clock.now(), self.lead(), self.outbox.wake());
+        let due = due.filter(|_| self.flights.len() < self.room());
         let silent = self.flights.front().map(|flight| flight.answer_by);
         let idle = self.line.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
@@ -313,6 +310,17 @@ impl Courier {
     }
 }
 
+/// When the next vote may be sent, by when news and the others are `due` and by how far signatures
+/// are ahead of the clock.
+fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duration> {
+    let held = |due: Option<Duration>, most: u64| match lead.checked_sub(most) {
+        None => due,
+        Some(over) => due.map(|due| due.max(now + Duration::from_millis(over) + BREATH)),
+    };
+    let [news, others] = due;
+    [held(news, LEAD_OF_NEWS), held(others, LEAD)].into_iter().flatten().min()
+}
+
 /// How far ahead of `now` the `last` signature is; not at all if the clock was set back.
 fn lead(last: u64, now: u64) -> u64 {
     Some(last.saturating_sub(now)).filter(|lead| *lead <= AHEAD).unwrap_or_default()
@@ -350,6 +358,27 @@ mod tests {
         ];
         for (name, last, now, want) in cases {
             assert_eq!(next_time(last, now), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn while_signatures_run_ahead_news_waits_less_than_the_rest() {
+        let ms = Duration::from_millis;
+        let now = ms(1_000_000);
+        let (at_once, in_a_second) = (Some(now), Some(now + ms(1_000)));
+        let cases = [
+            ("nothing is due", 9_000, [None, None], None),
+            ("signatures keep up", 0, [None, at_once], Some(0)),
+            ("a little ahead", 3_999, [None, at_once], Some(0)),
+            ("at the limit", 4_000, [None, at_once], Some(100)),
+            ("beyond it, as news took them", 7_900, [None, at_once], Some(4_000)),
+            ("news goes all the same", 7_900, [at_once, at_once], Some(0)),
+            ("news that is not yet due", 7_900, [in_a_second, at_once], Some(1_000)),
+            ("too much news", 8_000, [at_once, at_once], Some(100)),
+            ("the clock was set back", 9_900, [at_once, None], Some(2_000)),
+        ];
+        for (name, lead, due, want) in cases {
+            assert_eq!(paced(now, lead, due), want.map(|want| now + ms(want)), "{name}");
         }
     }
 

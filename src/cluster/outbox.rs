@@ -102,11 +102,13 @@ impl Outbox {
         Some((target, up))
     }
 
-    /// When there may be something to send again; `None` if nothing is due ever.
-    pub fn wake(&self) -> Option<Duration> {
-        let first = |old| self.queue.range((old, Duration::ZERO, LEAST)..).next();
-        let at = [first(false), first(true)].into_iter().flatten().map(|(_, at, _)| *at).min()?;
-        Some(at.max(self.closed_until))
+    /// When there may be something to send again: news, and what is told for the first time or
+    /// again. `None` if no such thing is due ever.
+    pub fn wake(&self) -> [Option<Duration>; 2] {
+        [false, true].map(|old| {
+            let (class, at, _) = self.queue.range((old, Duration::ZERO, LEAST)..).next()?;
+            (*class == old).then(|| (*at).max(self.closed_until))
+        })
     }
 
     /// The peer took the vote.
@@ -202,6 +204,11 @@ mod tests {
         outbox
     }
 
+    /// When there may be something to send again.
+    fn soonest(outbox: &Outbox) -> Option<Duration> {
+        outbox.wake().into_iter().flatten().min()
+    }
+
     /// Sends all that is due and has it taken.
     fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
         let sent: Vec<_> = std::iter::from_fn(|| outbox.next(now, false)).collect();
@@ -218,7 +225,7 @@ mod tests {
             let now = s(10 * round);
             assert_eq!(deliver(&mut outbox, now), [(target(1), false), (target(2), true)]);
             assert_eq!(deliver(&mut outbox, now + s(9)), []);
-            assert_eq!(outbox.wake(), Some(now + s(10)));
+            assert_eq!(soonest(&outbox), Some(now + s(10)));
         }
     }
 
@@ -243,13 +250,13 @@ mod tests {
         let mut outbox = outbox(&[(1, false)]);
         outbox.set_repeats(s(0), false);
         assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
-        assert_eq!(outbox.wake(), None);
+        assert_eq!(soonest(&outbox), None);
         outbox.announce(s(100), &votes(&[(1, false)]));
         assert_eq!(deliver(&mut outbox, s(100)), [], "announced again, nothing new");
         outbox.announce(s(101), &votes(&[(1, true)]));
         assert_eq!(deliver(&mut outbox, s(101)), [(target(1), true)]);
         outbox.set_repeats(s(200), true);
-        assert_eq!(outbox.wake(), Some(s(210)), "it turned out to be one of ours");
+        assert_eq!(soonest(&outbox), Some(s(210)), "it turned out to be one of ours");
     }
 
     #[test]
@@ -271,14 +278,14 @@ mod tests {
         for wait in [1, 2, 4, 8, 10, 10] {
             assert!(outbox.next(now, false).is_some());
             outbox.failed(now, 1.0);
-            assert_eq!(outbox.wake(), Some(now + s(wait)));
+            assert_eq!(soonest(&outbox), Some(now + s(wait)));
             assert_eq!(outbox.next(now + Duration::from_millis(1000 * wait - 1), false), None);
             now += s(wait);
         }
         for _ in 0..100 {
             outbox.failed(now, 1.5);
         }
-        assert_eq!(outbox.wake(), Some(now + s(15)), "jittered, and never without end");
+        assert_eq!(soonest(&outbox), Some(now + s(15)), "jittered, and never without end");
         assert_eq!(deliver(&mut outbox, now + s(15)).len(), 1);
         assert!(!outbox.is_failing());
     }
@@ -300,7 +307,7 @@ mod tests {
             Some((target(1), false)),
             "the newer word is still due"
         );
-        assert_eq!(outbox.wake(), None, "what is no vote any more is not told");
+        assert_eq!(soonest(&outbox), None, "what is no vote any more is not told");
     }
 
     #[test]
@@ -313,7 +320,7 @@ mod tests {
                 "declined" => outbox.declined(s(at), target(1), false),
                 _ => outbox.postponed(s(at), target(1), false),
             }
-            assert_eq!(outbox.wake(), Some(s(due)), "{name}");
+            assert_eq!(soonest(&outbox), Some(s(due)), "{name}");
         }
     }
 

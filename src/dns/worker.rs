@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::memory::Memory;
 use super::{DnsProvider, Listing, Successor};
 use crate::engine::event::{DnsReport, Order};
+use aftermath::Aftermath;
 use shift::{Shift, Trouble};
 
 /// What the worker is asked for. The newest counts.
@@ -82,12 +83,14 @@ pub struct Known {
     pub reading: Option<(Instant, Listing)>,
     /// The last failure; the provider may have asked to be left alone for a while.
     pub(super) trouble: Option<Trouble>,
+    /// What earlier writes left to be seen to.
+    pub(super) aftermath: Aftermath,
 }
 
 impl Known {
     /// The zone, read just now.
     pub fn just_read(listing: Listing) -> Self {
-        Self { reading: Some((now(), listing)), trouble: None }
+        Self { reading: Some((now(), listing)), ..Self::default() }
     }
 }
 
@@ -112,7 +115,7 @@ impl<P: Successor> Estate<P> {
         if !provider.succeed(self.provider) {
             known = Known::default();
         } else if self.names != names {
-            known.reading = None;
+            known = Known { trouble: known.trouble, ..Known::default() };
         }
         (self.memory, known)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,8 @@ pub(super) struct Keeper {
     memory: Mutex<Memory>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<Written>,
+    /// How many are at it, or wait for that.
+    writers: AtomicUsize,
 }
 
 /// Where things are kept.
@@ -72,7 +75,12 @@ impl Keeper {
     /// Reads the file, if there is one. Whatever is wrong with it is told, and never stops the agent.
     pub(super) fn open(path: Option<&Path>) -> Self {
         let (place, memory) = path.map_or((Place::Nowhere, Memory::default()), read);
-        Self { place, memory: Mutex::new(memory), writing: Mutex::default() }
+        Self {
+            place,
+            memory: Mutex::new(memory),
+            writing: Mutex::default(),
+            writers: AtomicUsize::new(0),
+        }
     }
 
     /// Whether what was written last survives a restart.
@@ -128,33 +136,44 @@ impl Keeper {
             .collect();
     }
 
-    /// Takes the withdrawn records over and writes them.
-    fn keep_records(&self, records: &WithdrawnRecords) {
+    /// Takes the withdrawn records over.
+    fn note_records(&self, records: &WithdrawnRecords) {
         let now = unix(wall());
-        {
-            let mut memory = self.memory();
-            let before = std::mem::take(&mut memory.withdrawn);
-            let since = |set: &SetKey, address: IpAddr| {
-                let same = |old: &&Withdrawn| old.name == set.name && old.address == address;
-                before.iter().find(same).map_or(now, |old| old.at)
-            };
-            memory.withdrawn = records
-                .records()
-                .map(|(set, address, attributes)| Withdrawn {
-                    name: set.name.clone(),
-                    r#type: set.family.to_string(),
-                    address,
-                    at: since(set, address),
-                    attributes: serde_json::to_value(attributes).unwrap_or_default(),
-                })
-                .collect();
-        }
-        self.write();
+        let mut memory = self.memory();
+        let before = std::mem::take(&mut memory.withdrawn);
+        let since = |set: &SetKey, address: IpAddr| {
+            let same = |old: &&Withdrawn| old.name == set.name && old.address == address;
+            before.iter().find(same).map_or(now, |old| old.at)
+        };
+        memory.withdrawn = records
+            .records()
+            .map(|(set, address, attributes)| Withdrawn {
+                name: set.name.clone(),
+                r#type: set.family.to_string(),
+                address,
+                at: since(set, address),
+                attributes: serde_json::to_value(attributes).unwrap_or_default(),
+            })
+            .collect();
     }
 
-    /// As [`Self::write`], waiting no longer than a disk may take.
+    /// As [`Self::write`], beside the runtime's own threads and waiting no longer than a disk may
+    /// take. It goes on after that.
     pub(super) async fn write_in_time(self: Arc<Self>) {
-        in_time(move || self.write()).await;
+        if self.writers.fetch_add(1, Ordering::SeqCst) >= MOST_WRITERS {
+            self.writers.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        let done = tokio::task::spawn_blocking(move || {
+            self.write();
+            self.writers.fetch_sub(1, Ordering::SeqCst);
+        });
+        if tokio::time::timeout(DISK_MAY_TAKE, done).await.is_err() {
+            tracing::warn!(
+                "the state file is not written after {} s, the disk may hang; nothing waits for it",
+                DISK_MAY_TAKE.as_secs()
+            );
+        }
     }
 
     /// Writes what is not yet written. A disk that is full or read-only is told each time, and
@@ -202,17 +221,9 @@ impl Keeper {
 /// a dead address in DNS.
 const DISK_MAY_TAKE: Duration = Duration::from_secs(2);
 
-/// Does something to the file beside the runtime's own threads, and waits for it as long as a disk
-/// may take. It goes on after that.
-async fn in_time(work: impl FnOnce() + Send + 'static) {
-    let done = tokio::task::spawn_blocking(work);
-    if tokio::time::timeout(DISK_MAY_TAKE, done).await.is_err() {
-        let seconds = DISK_MAY_TAKE.as_secs();
-        tracing::warn!(
-            "the state file is not written after {seconds} s, the disk may hang; nothing waits for it"
-        );
-    }
-}
+/// How many may be at it at once: one writes, and whoever waits for that writes what is newest then.
+/// More would only hold threads that others need, for as long as the disk hangs.
+const MOST_WRITERS: usize = 4;
 
 /// The withdrawn records' way into the state file; without a keeper nothing is kept.
 #[derive(Debug)]
@@ -223,8 +234,8 @@ pub(super) struct Records {
 impl Remember for Records {
     async fn remember(&mut self, memory: &WithdrawnRecords) {
         let Some(keeper) = self.keeper.clone() else { return };
-        let memory = memory.clone();
-        in_time(move || keeper.keep_records(&memory)).await;
+        keeper.note_records(memory);
+        keeper.write_in_time().await;
     }
 }
 
@@ -286,7 +297,7 @@ mod tests {
                 let _ = hung.recv();
             });
             is_ready.recv().unwrap();
-            for ttl in [60, 120] {
+            for ttl in (1..).take(MOST_WRITERS) {
                 let newest = memory(ttl);
                 let mut waiting = std::pin::pin!(records.remember(&newest));
                 tokio::select! {
@@ -298,6 +309,8 @@ mod tests {
                 waiting.await;
             }
             assert!(!path.exists(), "nothing could be written yet");
+            // From now on nobody waits, and no further thread does.
+            records.remember(&memory(120)).await;
             drop(hangs);
         }
         // Whoever writes now comes after those who waited.

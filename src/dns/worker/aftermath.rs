@@ -47,7 +47,7 @@ impl Done {
 
 /// What earlier writes left open.
 #[derive(Debug, Default)]
-pub(super) struct Aftermath {
+pub(in crate::dns) struct Aftermath {
     asked: BTreeMap<Entry, Asked>,
     /// A write was confirmed, and the zone has not been looked at since.
     unseen: bool,

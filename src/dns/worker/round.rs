@@ -42,7 +42,7 @@ where
             self.settle(&plan).await?;
             return Ok(Round::Settled);
         }
-        if self.aftermath.is_unshown(&plan) {
+        if self.given.known.aftermath.is_unshown(&plan) {
             return Err(self.unshown().into());
         }
         self.stands()?;
@@ -82,12 +82,13 @@ where
         if self.given.memory.found(listing) {
             self.tell_memory().await;
         }
-        let done = self.aftermath.seen(&listing.observed());
+        let done = self.given.known.aftermath.seen(&listing.observed());
         self.report_done(done).await
     }
 
     async fn settle(&mut self, plan: &Plan) -> Result<(), Halt> {
-        self.aftermath.settled(now());
+        self.given.known.aftermath.settled(now());
+        self.unserved = None;
         self.wished.settled();
         let Order { number, ref wishes, .. } = self.order;
         let (wishes, held) = (wishes.clone(), by_address(&plan.held));
@@ -100,13 +101,14 @@ where
         let wishes = &self.order.wishes;
         let mut plan = plan::plan(&self.given.names, &observed, wishes, self.order.floor);
         let stays = plan.delete.extract_if(.., |entry| {
-            wishes.get(&entry.1) == Some(&Wish::Withdraw) && self.aftermath.stays_in(entry, now)
+            wishes.get(&entry.1) == Some(&Wish::Withdraw)
+                && self.given.known.aftermath.stays_in(entry, now)
         });
         plan.held.extend(stays);
-        let back = self.aftermath.repair(&observed, &plan, wishes, self.order.floor);
+        let back = self.given.known.aftermath.repair(&observed, &plan, wishes, self.order.floor);
         if !back.is_empty() {
             say_what_comes_back(&back);
-            self.aftermath.came_back(&back, now);
+            self.given.known.aftermath.came_back(&back, now);
             plan.create.extend(back);
         }
         plan
@@ -121,12 +123,13 @@ where
         let began = now();
         let applied = in_time(self.given.provider.apply(listing, &changes)).await;
         self.given.known.reading = None;
+        self.unserved = None;
         let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));
         if matches!(applied, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
             self.owe(plan);
             let wished = &self.wished;
             let since = |address| wished.since(address).unwrap_or(began);
-            let done = self.aftermath.wrote(plan, applied.is_ok(), since);
+            let done = self.given.known.aftermath.wrote(plan, applied.is_ok(), since);
             self.report_done(done).await?;
         }
         Ok(applied?)
@@ -138,7 +141,7 @@ where
             let wishes = &self.order.wishes;
             let asked =
                 |(_, address): &&(SetKey, IpAddr)| wishes.get(address) == Some(&Wish::Withdraw);
-            self.aftermath.owe(plan.delete.iter().filter(asked).cloned());
+            self.given.known.aftermath.owe(plan.delete.iter().filter(asked).cloned());
         }
     }
 
@@ -159,7 +162,7 @@ where
 
     /// The end: what the last write left open is looked at once, and a broken floor repaired.
     pub(super) async fn leave(&mut self) {
-        if !self.aftermath.is_open() || self.is_shut_out() {
+        if !self.given.known.aftermath.is_open() || self.is_shut_out() {
             return;
         }
         let Ok(Ok(listing)) = in_time(self.given.provider.list()).await else { return };
@@ -168,7 +171,8 @@ where
         // Nothing more is begun; what the operator took out stays out.
         self.order.wishes.retain(|_, wish| *wish == Wish::WithdrawAnyway);
         let (wishes, floor) = (&self.order.wishes, self.order.floor);
-        let create = self.aftermath.repair(&listing.observed(), &Plan::default(), wishes, floor);
+        let create =
+            self.given.known.aftermath.repair(&listing.observed(), &Plan::default(), wishes, floor);
         if !create.is_empty() {
             say_what_comes_back(&create);
             let _ = self.write(&Plan { create, ..Plan::default() }, &listing).await;

@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::aftermath::Aftermath;
 use super::round::Round;
 use super::wished::Wished;
 use super::{Desk, Estate, Known, Remember, Worker, now};
@@ -23,7 +22,8 @@ pub(super) struct Shift<P, R> {
     /// The order's number.
     pub(super) number: u64,
     pub(super) wished: Wished,
-    pub(super) aftermath: Aftermath,
+    /// When the oldest order came that wants the zone read anew and that no such reading has served.
+    pub(super) unserved: Option<Instant>,
     /// The newest request for a reading that was answered.
     pub(super) answered: u64,
     backoff: Backoff,
@@ -70,7 +70,7 @@ where
             order: Order::default(),
             number: 0,
             wished: Wished::default(),
-            aftermath: Aftermath::default(),
+            unserved: None,
             answered: 0,
             backoff: Backoff::default(),
         }
@@ -121,11 +121,16 @@ where
     /// Works on one order until DNS is as it wants it, or until it is replaced.
     async fn carry_out(&mut self, desk: Desk) -> Result<(), Halt> {
         (self.order, self.number) = (desk.order, desk.number);
+        let placed = desk.placed.unwrap_or_else(now);
         if self.order.read_again {
-            self.given.known.reading = None;
+            self.unserved.get_or_insert(placed);
         }
-        self.wished.take_up(&self.order.wishes, desk.placed.unwrap_or_else(now));
-        if self.order.wishes.is_empty() && !self.aftermath.is_open() {
+        // What was read for an order that this one replaced serves this one: were it read again
+        // each time, orders that come faster than a reading would have nothing done at all.
+        let is_older = |(asked, _): &mut (Instant, _)| self.unserved.is_some_and(|at| *asked < at);
+        self.given.known.reading.take_if(is_older);
+        self.wished.take_up(&self.order.wishes, placed);
+        if self.order.wishes.is_empty() && !self.given.known.aftermath.is_open() {
             return Ok(());
         }
         if let Some(least) = self.given.known.trouble.as_ref().map(|trouble| trouble.least) {

@@ -153,8 +153,8 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
     run(|| {
         let desk = Desk::new("");
         let mut agent = eventful(&desk);
-        // Requests are taken over once a second.
-        while !desk.get("/metrics").1.contains("goavail_dns_requests_total{") {
+        // What is shown is taken over once a second, and the refused reload came last.
+        while !desk.get("/metrics").1.contains("goavail_reloads_total{outcome=\"refused\"} 1") {
             agent.wait_for_words(&["outcome="]);
         }
         let figure = |line: &str| {

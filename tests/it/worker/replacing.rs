@@ -88,15 +88,22 @@ async fn an_order_that_asks_for_nothing_asks_nothing_of_the_provider() {
 /// Orders 50 ms apart, for as long as it takes: the worker must not do nothing but read.
 #[tokio::test(start_paused = true)]
 async fn orders_that_keep_coming_do_not_keep_it_from_acting() {
-    let remote = Remote::new(&[WWW], &[10, 11, 12]);
-    let mut office = Office::open(remote.clone());
-    let began = now();
-    let mut nth = 0;
-    while remote.holds().await.contains(&"10@www".to_owned()) {
-        assert!(began.elapsed() < s(5), "nothing was done while orders kept coming");
-        office.order(["-10", "-10 -11"][nth % 2], 0);
-        nth += 1;
-        sleep(ms(50)).await;
-        office.said();
+    for anew in [false, true] {
+        let remote = Remote::new(&[WWW], &[10, 11, 12]);
+        let mut office = Office::open(remote.clone());
+        let began = now();
+        let mut nth = 0;
+        while remote.holds().await.contains(&"10@www".to_owned()) {
+            assert!(began.elapsed() < s(5), "nothing was done while orders kept coming: {anew}");
+            let words = ["-10", "-10 -11"][nth % 2];
+            if anew {
+                office.order_anew(words, 0);
+            } else {
+                office.order(words, 0);
+            }
+            nth += 1;
+            sleep(ms(50)).await;
+            office.said();
+        }
     }
 }

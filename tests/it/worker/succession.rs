@@ -97,6 +97,38 @@ async fn a_provider_that_failed_is_asked_again_at_once() {
     assert!(asked.elapsed() < ms(1000), "{:?}", asked.elapsed());
 }
 
+/// The answer to its last write was lost, and it could not look any more.
+#[tokio::test(start_paused = true)]
+async fn what_a_write_left_open_is_seen_to_and_told() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Fate::LostAfter]);
+    remote.reads([Fate::Works].into_iter().chain([Fate::Unavailable(None); 9]));
+    let mut office = Office::open(remote.clone());
+    office.order("-10", 1);
+    office.failure().await;
+    let mut office = after(office, &remote, &[WWW]).await;
+    remote.heals();
+    office.order("-10", 1);
+    assert_eq!(office.says_until_settled().await, ["withdrew 10@www", "settled"]);
+}
+
+/// Another agent took out the other one at the same moment, and nobody could look.
+#[tokio::test(start_paused = true)]
+async fn a_floor_that_nobody_could_look_at_is_repaired_by_the_next_one() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Fate::Takes(s(2))]);
+    remote.reads([Fate::Works].into_iter().chain([Fate::Unavailable(None); 9]));
+    let office = Office::open(remote.clone());
+    office.order("-10", 1);
+    sleep(s(1)).await;
+    remote.take(WWW, 11).await;
+    let mut office = after(office, &remote, &[WWW]).await;
+    remote.heals();
+    office.order("-10", 1);
+    office.says_until_settled().await;
+    assert_eq!(remote.holds().await, ["10@www"]);
+}
+
 fn dry(remote: &Remote, names: &[&str]) -> DryRun<Remote> {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
     DryRun::new(remote.clone(), &names, &[ip(10), ip(11)])
