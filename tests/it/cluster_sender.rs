@@ -120,7 +120,8 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
             seen.recv().await.unwrap();
         }
     };
-    timeout(Duration::from_secs(1), told).await.expect("within a second");
+    // One after the other, behind the silent one, it would be six seconds.
+    timeout(Duration::from_secs(5), told).await.expect("within 5 s");
     drop(silent);
 }
 
@@ -177,8 +178,8 @@ async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
     other.wait_alive(net.agent(0), true).await;
     while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
     for round in 0..2 {
-        let again = timeout(Duration::from_secs(12), other.wait_vote(net.agent(0))).await;
-        assert_eq!(again, Ok((target(1), false, true)), "round {round}");
+        let again = in_time(other.wait_vote(net.agent(0))).await;
+        assert_eq!(again, (target(1), false, true), "round {round}");
     }
 }
 
@@ -208,7 +209,7 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
             heard.insert(other.wait_vote(net.agent(0)).await.0);
         }
     };
-    timeout(Duration::from_secs(10), everything).await.expect("within 10 s");
+    in_time(everything).await;
     let counts: BTreeMap<_, _> = other.cluster.counts();
     assert!(counts.keys().all(|(_, outcome)| *outcome != "refused"), "{counts:?}");
     let at_once = one.cluster.counts();
@@ -226,7 +227,7 @@ fn signed_at(seal: &Seal, head: &str, body: &str) -> u64 {
 
 /// Waiting for each answer, a thousand votes would take 200 s to get there.
 #[tokio::test]
-async fn a_thousand_votes_reach_a_peer_200_ms_away_within_ten_seconds() {
+async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answer() {
     let net = Net::new();
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let all: Vec<IpAddr> =
@@ -265,7 +266,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_within_ten_seconds() {
             arrived.send(answer_at).unwrap();
         }
     };
-    timeout(Duration::from_secs(10), everything).await.expect("within 10 s");
+    in_time(everything).await;
     answers.abort();
 }
 

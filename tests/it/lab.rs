@@ -159,10 +159,11 @@ impl Lab {
     /// Loses in silence whatever `from` sends to `to` or, if that is the world, through it.
     pub(crate) fn cut_one_way(&self, from: Place, to: Place) -> CutOff {
         let device = device(from);
+        // Both families in one go: `ip` tells them apart by the address.
         timed(|| {
             self.namespace(from).ip(&format!(
                 "neigh replace {} lladdr {NOBODY} dev {device} nud permanent\n\
-                 -6 neigh replace {} lladdr {NOBODY} dev {device} nud permanent\n",
+                 neigh replace {} lladdr {NOBODY} dev {device} nud permanent\n",
                 link_v4(to),
                 link_v6(to)
             ));
@@ -180,7 +181,7 @@ impl Lab {
         for (from, to) in [(one, other), (other, one)] {
             let device = device(from);
             self.namespace(from).ip(&format!(
-                "neigh del {} dev {device}\n-6 neigh del {} dev {device}\n",
+                "neigh del {} dev {device}\nneigh del {} dev {device}\n",
                 link_v4(to),
                 link_v6(to)
             ));

@@ -128,7 +128,10 @@ fn installed() -> Result<PathBuf, String> {
 fn install(folder: &Path) -> Result<(), String> {
     let environment = folder.to_string_lossy();
     run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
-    let options = ["-m", "pip", "install", "--quiet", "--retries=1", "--timeout=20", PACKAGE];
+    // In CI nothing stands for a package that did not come at the first try.
+    let patient = std::env::var("CI").as_deref() == Ok("true");
+    let retries = if patient { "--retries=5" } else { "--retries=1" };
+    let options = ["-m", "pip", "install", "--quiet", retries, "--timeout=20", PACKAGE];
     run(&folder.join("bin/python3"), &options)
 }
 

@@ -83,8 +83,7 @@ fn a_target_that_one_agent_alone_does_not_reach_stays() {
             let line = first(&mut agents[0], &refused);
             assert!(line.has(&["0 of 1 peers agree: none"]), "{line:?}");
         }
-        let status = scene.status(0);
-        assert_eq!(shown(&status, v4(1)).reason, Some(Reason::NoQuorum), "{status:#?}");
+        scene.until_status(0, |status| shown(status, v4(1)).reason == Some(Reason::NoQuorum));
         scene.mend(Place::Agent(0), Place::World);
         for target in targets {
             first(&mut agents[0], &["no longer refused", &about(target)]);

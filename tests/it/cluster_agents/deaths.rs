@@ -81,7 +81,7 @@ fn an_agent_restarted_under_the_same_name_is_back_within_seconds() {
         alive(&mut again, 0);
         alive(&mut again, 2);
         let joined = again.lines_with(&["peer is alive"])[1].at - began;
-        assert!(joined < Duration::from_secs(10), "{joined:?}");
+        assert!(joined < Duration::from_secs(15), "{joined:?}");
         scene.lab.remove(&[v4(1)]);
         let took = scene.until_written(1).arrived - began;
         eprintln!("joined {joined:?} and had its part in a withdrawal {took:?} after its start");
@@ -104,7 +104,7 @@ fn a_farewell_is_believed_at_once() {
         for agent in &mut agents {
             let noticed = gone(agent, 2).at - asked;
             // A death is believed after 16 s at the soonest.
-            assert!(noticed < Duration::from_secs(8), "{noticed:?}");
+            assert!(noticed < Duration::from_secs(15), "{noticed:?}");
         }
         assert_eq!(leaving.wait_end(super::scene::PATIENT).status.code(), Some(0));
         scene.holds(&targets, 0);

@@ -59,8 +59,9 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
     (0..3).for_each(|nth| scene.close(nth));
     let isolated = scene.tells("isolated", &[]).await;
     assert!(isolated["detail"].as_str().unwrap().starts_with("missing: "), "{isolated:#}");
-    let _door = Door::open(canary);
+    // The targets first: whoever sees the canary and not them would hold them for dead.
     (0..3).for_each(|nth| scene.open(nth));
+    let _door = Door::open(canary);
     let over = scene.tells("isolation_over", &[]).await;
     assert!(over["detail"].as_str().unwrap().starts_with("it lasted "), "{over:#}");
 
