@@ -219,7 +219,8 @@ impl DnsProvider for Route53 {
 
 impl Successor for Route53 {
     /// The same zone at the same place. Credentials are looked for anew, and may be of another
-    /// account now: what was found by name in the old one is looked up again.
+    /// account now: what was found by name in the old one is looked up again, and a reading of it
+    /// does no harm, since no change is made but to sets that are as they were read.
     fn succeed(&mut self, before: Self) -> bool {
         let place = |of: &Route53Config| {
             (of.zone.clone(), of.zone_id.clone(), of.region.clone(), of.api_url.clone())
@@ -228,7 +229,7 @@ impl Successor for Route53 {
         if same {
             (self.spellings, self.followers) = (before.spellings, before.followers);
         }
-        same && self.config.zone_id.is_some()
+        same
     }
 }
 

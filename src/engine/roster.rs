@@ -148,7 +148,7 @@ impl Engine {
         self.read_again |= self.resyncing.is_some();
         self.touched.extend(self.targets.keys());
         if moved {
-            // What the worker before it may still report is about other names.
+            // What the worker before it may still report is about other names, or another zone.
             self.outdated = self.orders;
             self.observed.clear();
             self.compare_all();
