@@ -1,9 +1,12 @@
 //! What the engine is told, and what it asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Moment;
 use super::plan::{Observed, SetKey, Wish};
@@ -223,7 +226,8 @@ pub enum DnsProblemKind {
 
 /// Why nothing is done about a target though its health asks for it: the same word in the log, the
 /// metrics, the status and the notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No canary answers: the losses may be this agent's own.
     Isolated,
@@ -240,6 +244,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every one of them.
+    pub const ALL: [Self; 6] =
+        [Self::Isolated, Self::NoQuorum, Self::Contested, Self::Floor, Self::Drained, Self::DryRun];
+
     /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -250,6 +258,12 @@ impl Reason {
             Self::Drained => "drained",
             Self::DryRun => "dry_run",
         }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cluster::{ClusterEvent, Counts};
 use crate::config::{Config, ProviderConfig};
 use crate::dns::metered::Tally;
 use crate::driver::{Clock, Input, brief, settings};
-use crate::engine::event::{Fact, Gone, Reason};
+use crate::engine::event::{Fact, Gone};
 use crate::engine::target::Health;
 use crate::engine::watch::Outcome;
 use crate::engine::{Engine, TargetView};
@@ -334,14 +334,7 @@ fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
             Health::Down => model::Health::Down,
         },
         in_service: view.in_service,
-        reason: view.reason.map(|reason| match reason {
-            Reason::Isolated => model::Reason::Isolated,
-            Reason::NoQuorum => model::Reason::NoQuorum,
-            Reason::Contested => model::Reason::Contested,
-            Reason::Floor => model::Reason::Floor,
-            Reason::Drained => model::Reason::Drained,
-            Reason::DryRun => model::Reason::DryRun,
-        }),
+        reason: view.reason,
         streak: model::Streak {
             outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
             count: u64::from(if lost { view.losses } else { view.replies }),

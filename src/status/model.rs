@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use super::time::Time;
+pub use crate::engine::event::Reason;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,48 +160,6 @@ impl Health {
 }
 
 impl fmt::Display for Health {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.as_str())
-    }
-}
-
-/// Why what health asks for is not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// No canary answers.
-    Isolated,
-    /// Not enough peers agree.
-    NoQuorum,
-    /// Enough vantage points for a quorum say the opposite.
-    Contested,
-    /// Too few addresses would be left at a name.
-    Floor,
-    /// The operator took it out by hand.
-    Drained,
-    /// Nothing is written in dry-run.
-    DryRun,
-}
-
-impl Reason {
-    /// Every one of them.
-    pub const ALL: [Self; 6] =
-        [Self::Isolated, Self::NoQuorum, Self::Contested, Self::Floor, Self::Drained, Self::DryRun];
-
-    /// The word for it, the same in log, metrics, status and notices.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Isolated => "isolated",
-            Self::NoQuorum => "no_quorum",
-            Self::Contested => "contested",
-            Self::Floor => "floor",
-            Self::Drained => "drained",
-            Self::DryRun => "dry_run",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.as_str())
     }

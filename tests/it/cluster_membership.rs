@@ -74,6 +74,7 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
     two.wait_alive(net.agent(0), true).await;
     let refused = |agent: &Agent| agent.cluster.counts().get(&(None, "refused")).copied();
     in_time(async {
+        // Nobody is told when a count changes, so there is nothing to wait for but the next look.
         while refused(&one).is_none() || refused(&two).is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -31,7 +31,7 @@ const KEYS: [Key; 34] = [
     ),
     Key("", "retry_interval", "0.2", PAUSE),
     Key("", "port", "443", PORT),
-    Key("", "slack_addr", "\"T0/B0/XXX\"", SLACK),
+    Key("", "slack_addr", "\"T0/B0/secret\"", SLACK),
     Key(
         "",
         "webhook_url",

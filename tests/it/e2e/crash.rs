@@ -4,21 +4,27 @@ use super::{Scene, count, first, target, until_written, writes};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
+/// Two addresses, of which 1 has died; whoever withdrew it was killed. Also the configuration.
+fn killed_after_a_withdrawal() -> (Scene, String) {
+    let addresses = [v4(1), v4(2)];
+    let scene = Scene::serving(&addresses);
+    let config = scene.config("", &addresses);
+    let mut agent = scene.confirmed(&config, 2);
+    scene.lab.remove(&[v4(1)]);
+    first(&mut agent, &["withdrew"]);
+    agent.kill();
+    (scene, config)
+}
+
 #[test]
 fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
     run(|| {
-        let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&config, 2);
-        scene.lab.remove(&[v4(1)]);
-        first(&mut agent, &["withdrew"]);
-        agent.kill();
+        let (scene, config) = killed_after_a_withdrawal();
         scene.lab.add(&[v4(1)]);
 
         let mut next = scene.start(&config);
         first(&mut next, &["restored", &target(v4(1))]);
-        assert_eq!(scene.in_service(), addresses.map(|address| address.to_string()));
+        assert_eq!(scene.in_service(), [v4(1), v4(2)].map(|address| address.to_string()));
         assert_eq!(count(&mut next, &["target down"]), 0);
     });
 }
@@ -26,13 +32,7 @@ fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
 #[test]
 fn restarted_during_an_outage_nothing_flaps() {
     run(|| {
-        let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&config, 2);
-        scene.lab.remove(&[v4(1)]);
-        first(&mut agent, &["withdrew"]);
-        agent.kill();
+        let (scene, config) = killed_after_a_withdrawal();
         let before = writes(&scene.cloudflare);
 
         let mut next = scene.start(&config);
