@@ -159,18 +159,11 @@ fn flips_verdicts_and_refusals_are_counted_once_each() {
 }
 
 #[test]
-fn ten_thousand_targets_cost_ten_times_as_much_as_a_thousand() {
-    let [few, many] = [1_000, 10_000].map(write_down_and_publish);
-    println!("probes written down and published: 1,000 in {few:?}, 10,000 in {many:?}");
-    // Whatever the machine does besides: were the cost quadratic, it would be a hundred times as much.
-    assert!(many < few * 40, "{few:?} {many:?}");
-}
-
-/// The least that it takes to write down a probe of each of so many targets and to publish them.
-fn write_down_and_publish(count: usize) -> Duration {
+fn ten_thousand_targets_are_published_in_passing() {
     let beginning = beginning();
-    let targets: Vec<_> =
-        (0..count).map(|n| ip(&format!("10.{}.{}.{}", n / 2_500, n / 250 % 10, n % 250))).collect();
+    let targets: Vec<_> = (0..10_000)
+        .map(|n| ip(&format!("10.{}.{}.{}", n / 2_500, n / 250 % 10, n % 250)))
+        .collect();
     let mut board = Board::new(setup(&targets), beginning);
     let rounds = (1..=10).map(|second| {
         let at = after(beginning, second);
@@ -181,7 +174,10 @@ fn write_down_and_publish(count: usize) -> Duration {
             board.publish(at);
         })
     });
-    rounds.min().unwrap_or_default()
+    let least = rounds.min().unwrap_or_default();
+    println!("10,000 probes written down and published in {least:?}");
+    // It is some 0.03 s, unoptimized; were each probe to look at every target, it would be seconds.
+    assert!(least < Duration::from_secs(1), "{least:?}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
