@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -218,6 +218,8 @@ pub struct Probing {
     pub timeout: Duration,
     /// Between probes of a target that is suspect.
     pub retry_interval: Duration,
+    /// How many targets may be probed at the same moment.
+    pub burst: NonZeroUsize,
 }
 
 /// Where the records are.

@@ -44,6 +44,7 @@ use quorum::Ballots;
 use target::Streaks;
 use watch::Watch;
 
+pub use roster::phase;
 pub use view::TargetView;
 
 /// A moment on the agent's own clock: the time since it started.

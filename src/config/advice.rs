@@ -70,6 +70,16 @@ fn pace(raw: &Raw, config: &Config, report: &mut Report) {
         );
         report.warn(&at.spot, what);
     }
+    if pace.burst.get() > 1
+        && let Some(at) = raw.burst.given()
+    {
+        let what = format!(
+            "up to {} addresses are probed at once: a firewall that limits echo requests or \
+             connects may swallow some, and addresses that are alive would be taken out",
+            at.shown,
+        );
+        report.warn(&at.spot, what);
+    }
 }
 
 fn addresses(raw: &Raw, config: &Config, report: &mut Report) {

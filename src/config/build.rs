@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -288,5 +288,6 @@ fn probing(raw: &Raw) -> Probing {
         interval,
         timeout: raw.timeout.or(interval),
         retry_interval: raw.retry_interval.or(interval),
+        burst: NonZeroUsize::new(raw.burst.or(1)).unwrap_or(NonZeroUsize::MIN),
     }
 }

@@ -62,8 +62,12 @@ impl Config {
 
     fn pace(&self) -> String {
         let pace = &self.probing;
+        let burst = match pace.burst.get() {
+            1 => String::new(),
+            several => format!("; up to {several} addresses at once"),
+        };
         format!(
-            "a probe every {}, every {} while a reply is missing; none within {} is a loss",
+            "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}",
             seconds(pace.interval),
             seconds(pace.retry_interval),
             seconds(pace.timeout),

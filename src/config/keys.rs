@@ -23,12 +23,13 @@ use Section::{Cloudflare, Members, Route53, Status, Top};
 const SECTIONS: [Section; 4] = [Cloudflare, Route53, Members, Status];
 
 /// Every key and the section it belongs to.
-pub(super) const KEYS: [(Section, &str); 34] = [
+pub(super) const KEYS: [(Section, &str); 35] = [
     (Top, "failure_threshold"),
     (Top, "recovery_threshold"),
     (Top, "interval"),
     (Top, "timeout"),
     (Top, "retry_interval"),
+    (Top, "burst"),
     (Top, "port"),
     (Top, "slack_addr"),
     (Top, "webhook_url"),

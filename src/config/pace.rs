@@ -52,7 +52,7 @@ pub fn seconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use std::num::{NonZeroU32, NonZeroUsize};
 
     use super::*;
 
@@ -65,6 +65,7 @@ mod tests {
             interval: Duration::from_millis(interval),
             timeout: Duration::from_millis(timeout),
             retry_interval: Duration::from_millis(retry),
+            burst: NonZeroUsize::MIN,
         }
     }
 

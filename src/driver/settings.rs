@@ -18,6 +18,7 @@ pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     Settings {
         targets: config.targets.clone(),
         port: config.tcp_port,
+        burst: probing.burst,
         canaries: config.canaries.clone(),
         thresholds: Thresholds {
             failure: probing.failure_threshold,

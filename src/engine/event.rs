@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// How fast it is probed.
     pub pace: Pace,
+    /// How many targets may be probed at the same moment.
+    pub burst: NonZeroUsize,
     /// Where targets are published: provider and zone, in words that differ if those do.
     pub zone: String,
     /// The owner names there.

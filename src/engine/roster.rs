@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::event::{Action, Settings, Slot};
@@ -30,6 +31,24 @@ impl Target {
     }
 }
 
+/// When in the interval the `index`th of `count` targets is probed: at a moment of its own, or
+/// together with no more than make up a `burst`. Those moments are spread evenly.
+pub fn phase(interval: Duration, burst: NonZeroUsize, index: usize, count: usize) -> Duration {
+    let groups = count.div_ceil(burst.get()).max(1);
+    // Neighbours in the list are often neighbours in the network: they go apart.
+    spread(interval, index % groups, groups, 0.0)
+}
+
+/// The same for the `index`th of `count` canaries: between those, or along with a burst. There it
+/// wakes nobody up, and whatever swallows bursts silences it too.
+fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
+    let (interval, burst) = (settings.pace.interval, settings.burst);
+    match burst.get() {
+        1 => spread(interval, index, count, 0.5),
+        _ => phase(interval, burst, index, settings.targets.len()),
+    }
+}
+
 /// The place of the `index`th of `count` schedules within the interval, so that they do not fire
 /// at once. `shift` moves all of them by a part of the gap between two.
 fn spread(interval: Duration, index: usize, count: usize, shift: f64) -> Duration {
@@ -52,9 +71,10 @@ impl Engine {
             self.unsettled.remove(&address);
         }
         let (port, interval) = (self.settings.port, self.settings.pace.interval);
+        let burst = self.settings.burst;
         let count = keep.len();
         for (index, address) in self.settings.targets.clone().into_iter().enumerate() {
-            let first = now + spread(interval, index, count, 0.0);
+            let first = now + phase(interval, burst, index, count);
             let endpoint = Endpoint { address, port };
             if let Some(slot) = self.targets.get(&address).copied() {
                 self.move_watch(slot, endpoint, first, now);
@@ -73,12 +93,12 @@ impl Engine {
     fn enroll_canaries(&mut self, now: Moment) {
         let wanted = self.settings.canaries.clone();
         let before = std::mem::take(&mut self.canaries);
-        let (interval, count) = (self.settings.pace.interval, wanted.len());
+        let count = wanted.len();
         let is_at = |engine: &Self, slot: Slot, endpoint: Endpoint| {
             engine.subjects[slot].as_ref().is_some_and(|subject| subject.watch.endpoint == endpoint)
         };
         for (index, endpoint) in wanted.into_iter().enumerate() {
-            let first = now + spread(interval, index, count, 0.5);
+            let first = now + canary_phase(&self.settings, index, count);
             let slot = before.iter().copied().find(|slot| is_at(self, *slot, endpoint));
             let slot = match slot {
                 Some(slot) => {
@@ -164,13 +184,44 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    fn phases(interval: Duration, burst: usize, count: usize) -> Vec<Duration> {
+        let burst = NonZeroUsize::new(burst).unwrap();
+        (0..count).map(|index| phase(interval, burst, index, count)).collect()
+    }
 
     #[test]
     fn schedules_are_spread_over_the_interval_and_never_share_a_moment() {
         let second = Duration::from_secs(1);
-        let starts: Vec<_> = (0..4).map(|n| spread(second, n, 4, 0.0).as_millis()).collect();
-        assert_eq!(starts, [0, 250, 500, 750]);
+        assert_eq!(phases(second, 1, 4), [0, 250, 500, 750].map(Duration::from_millis));
+        let many: BTreeSet<_> = phases(second, 1, 10_000).into_iter().collect();
+        assert_eq!(many.len(), 10_000);
         assert_eq!(spread(second, 0, 1, 0.5).as_millis(), 500, "a canary lies between");
+    }
+
+    #[test]
+    fn bursts_are_no_larger_than_allowed_and_spread_over_the_interval() {
+        let interval = Duration::from_secs(3);
+        for (burst, count, groups, sizes) in [
+            (50, 20, 1, 20..=20),
+            (50, 100, 2, 50..=50),
+            (50, 101, 3, 33..=34),
+            (3, 10, 4, 2..=3),
+            (1000, 10_000, 10, 1000..=1000),
+        ] {
+            let all = phases(interval, burst, count);
+            let apart = all.windows(2).all(|two| two[0] != two[1]);
+            assert!(apart || groups == 1, "{burst} of {count}: neighbours leave together");
+            let mut members = BTreeMap::<Duration, usize>::new();
+            for phase in all {
+                *members.entry(phase).or_default() += 1;
+            }
+            let moments: Vec<_> = (0..groups).map(|n| spread(interval, n, groups, 0.0)).collect();
+            assert_eq!(members.keys().copied().collect::<Vec<_>>(), moments, "{burst} of {count}");
+            assert!(members.values().all(|size| sizes.contains(size)), "{members:?}");
+        }
     }
 }

@@ -71,6 +71,7 @@ recovery_threshold = 10
 interval = 5
 timeout = "1s"
 retry_interval = "250ms"
+burst = 2
 port = 443
 min_in_service = 2
 canaries = ["192.0.2.1", "[2001:db8::1]:53"]
@@ -96,7 +97,7 @@ socket = "/run/goavail.sock"
 goavail.toml: the configuration is sound
   agent       eu-1, changing records at Route 53
   watches     4 addresses by TCP connects to port 443: 198.51.100.1, 198.51.100.2, 198.51.100.3, 2001:db8::a
-  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss
+  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once
   death       1 loss, noticed after 1 s at best, 6 s at worst
   return      10 replies in a row, noticed a round trip after 45 s at best, 50 s at worst
   records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s
@@ -109,7 +110,8 @@ goavail.toml: the configuration is sound
   notices     to Slack and to a webhook
   status      read on 127.0.0.1:9105, socket /run/goavail.sock
   guards off  require_signed
-warning: goavail.toml:9: min_in_service: 2 keeps every AAAA record where it is, for 1 is listed: none is ever withdrawn unless the record sets hold others too
+warning: goavail.toml:8: burst: up to 2 addresses are probed at once: a firewall that limits echo requests or connects may swallow some, and addresses that are alive would be taken out
+warning: goavail.toml:10: min_in_service: 2 keeps every AAAA record where it is, for 1 is listed: none is ever withdrawn unless the record sets hold others too
 ";
     let options = "-p route53 --type tcp --no-dry-run check";
     assert_eq!(run(folder.path(), options), (0, want.to_owned(), String::new()));

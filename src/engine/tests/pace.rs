@@ -1,9 +1,11 @@
 //! When probes go out, and how fast a death is noticed.
 
-use std::num::NonZeroU32;
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::world::*;
 use crate::engine::event::{Answer, Event, Settings};
+use crate::engine::watch::Endpoint;
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
@@ -169,4 +171,50 @@ fn ten_thousand_targets_keep_the_pace() {
     let mut world = World::new(Settings { targets, ..settings(&[]) });
     world.run_until(ms(3000));
     assert_eq!(world.probes.len(), 30_001, "one a second each, and the first of the fourth second");
+}
+
+#[test]
+fn in_a_burst_whoever_falls_silent_is_retried_and_noticed_as_ever() {
+    let burst = NonZeroUsize::new(50).unwrap();
+    let targets = (1..=150).collect::<Vec<_>>();
+    let mut world = World::new(Settings { burst, ..settings(&targets) });
+    world.run_until(ms(4500));
+    world.dies(2);
+    world.run_until(ms(7500));
+    let moments = world.probes.iter().map(|(moment, _)| moment.as_millis());
+    let all: BTreeSet<_> = moments.filter(|at| *at < 4000).collect();
+    assert_eq!(all.len(), 4 * 3, "three bursts a second: {all:?}");
+    let sent: Vec<_> = world.sent(ip(2)).into_iter().filter(|at| *at >= 4500).collect();
+    // Overdue by its own measure, retried until the third loss, and back in its burst.
+    assert_eq!(sent, [5333, 5533, 5733, 5933, 6133, 6333, 7333]);
+    assert_eq!(world.sent(ip(5))[5..], [5333, 6333, 7333], "its neighbour in the burst");
+    assert_eq!(world.when("2 Down").as_millis(), 6233);
+}
+
+#[test]
+fn a_canary_lies_between_the_targets_or_goes_with_a_burst() {
+    let canaries = [201, 202].map(|last| Endpoint { address: ip(last), port: None });
+    for (burst, want) in [(1, [250, 750]), (2, [0, 500]), (4, [0, 0])] {
+        let burst = NonZeroUsize::new(burst).unwrap();
+        let canaries = canaries.to_vec();
+        let mut world = World::new(Settings { canaries, burst, ..settings(&[1, 2, 3, 4]) });
+        world.run_until(ms(900));
+        assert_eq!([201, 202].map(|last| world.sent(ip(last))), want.map(|at| [at]), "{burst}");
+    }
+}
+
+#[test]
+fn behind_a_firewall_that_lets_few_requests_pass_at_once_nobody_is_lost() {
+    for (targets, every, at_once) in [(100, 1, 1), (100, 3, 5), (250, 1, 1), (250, 3, 5)] {
+        let mut world = World::new(settings(&(1..=targets).collect::<Vec<_>>()));
+        world.run_until(ms(5000));
+        world.limit = Some(Limit::new(ms(every), at_once));
+        world.run_until(ms(35_000));
+        let half_a_minute = ms(5000)..ms(35_000);
+        let probes =
+            world.probes.iter().filter(|(moment, _)| half_a_minute.contains(moment)).count();
+        let told = format!("{targets} targets, one in {every} ms, {at_once} at once");
+        assert_eq!(probes, 30 * usize::from(targets), "{told}: nothing is asked twice");
+        assert!(!world.story().iter().any(|line| line.contains("Down")), "{told}");
+    }
 }

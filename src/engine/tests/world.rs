@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::engine::event::{
@@ -43,6 +43,7 @@ pub(super) fn settings(targets: &[u8]) -> Settings {
         names: vec![NAME.into()],
         floor: 0,
         resync_interval: None,
+        burst: NonZeroUsize::MIN,
         most_in_flight: None,
         cluster: None,
         dry_run: false,
@@ -66,6 +67,31 @@ pub(super) enum Way {
     Fault(&'static str),
 }
 
+/// A firewall on the way that lets so many requests pass and no more; a bucket of tokens.
+pub(super) struct Limit {
+    /// One more may pass each time this has gone by.
+    pub(super) every: Duration,
+    /// So many may pass at once after a rest.
+    pub(super) burst: u32,
+    /// When it is full again.
+    full_at: Moment,
+}
+
+impl Limit {
+    pub(super) fn new(every: Duration, burst: u32) -> Self {
+        Self { every, burst, full_at: Duration::ZERO }
+    }
+
+    fn lets_pass(&mut self, now: Moment) -> bool {
+        let full_at = self.full_at.max(now) + self.every;
+        let passes = full_at <= now + self.every * self.burst;
+        if passes {
+            self.full_at = full_at;
+        }
+        passes
+    }
+}
+
 /// An engine and everything around it.
 pub(super) struct World {
     pub(super) engine: Engine,
@@ -76,6 +102,8 @@ pub(super) struct World {
     events: BTreeMap<u64, Event>,
     count: u64,
     pub(super) zone: Observed,
+    /// What is on the way to all of them.
+    pub(super) limit: Option<Limit>,
     /// The zone can be asked.
     pub(super) zone_works: bool,
     /// Orders stay on its desk until [`World::take_up_order`].
@@ -109,6 +137,7 @@ impl World {
             events: BTreeMap::new(),
             count: 0,
             zone,
+            limit: None,
             zone_works: true,
             worker_is_slow: false,
             probes: vec![],
@@ -204,6 +233,8 @@ impl World {
         self.probes.push((self.now, request));
         let (slot, seq) = (request.slot, request.seq);
         let way = self.ways.get(&request.endpoint.address).cloned();
+        let passes = self.limit.as_mut().is_none_or(|limit| limit.lets_pass(self.now));
+        let way = if passes { way } else { Some(Way::Silent) };
         let (after, answer) = match way.unwrap_or(Way::Answers(ms(10))) {
             Way::Answers(rtt) => (rtt, Answer::Reply(rtt)),
             Way::Silent => (request.patience, Answer::Silence),

@@ -19,7 +19,7 @@ const SLACK: &str = "the path of a Slack webhook, T…/B…/X…, or its whole U
 const PATH: &str = "the path of a file, in quotes";
 
 /// Every key of the contract.
-const KEYS: [Key; 34] = [
+const KEYS: [Key; 35] = [
     Key("", "failure_threshold", "5", COUNT),
     Key("", "recovery_threshold", "5", COUNT),
     Key("", "interval", "2", PAUSE),
@@ -30,6 +30,7 @@ const KEYS: [Key; 34] = [
         "from 0.001 s to 3600 s, as a number of seconds or a text such as \"250ms\"",
     ),
     Key("", "retry_interval", "0.2", PAUSE),
+    Key("", "burst", "50", COUNT),
     Key("", "port", "443", PORT),
     Key("", "slack_addr", "\"T0/B0/secret\"", SLACK),
     Key(

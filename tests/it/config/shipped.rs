@@ -77,7 +77,7 @@ fn every_example_in_it_is_good_by_itself() {
         assert_eq!(super::read(&text).is_err(), lonely, "{bare}: {:?}", super::read(&text));
         examples += 1;
     }
-    assert_eq!(examples, 23, "examples found");
+    assert_eq!(examples, 24, "examples found");
 }
 
 #[test]
@@ -96,7 +96,9 @@ fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
 #[test]
 fn what_its_comments_call_the_default_is_the_default() {
     let with = good(&with_examples(|_, bare| {
-        ["ttl = 1", "api_url = \"https://api.cloudflare"].iter().any(|key| bare.starts_with(key))
+        ["burst = 1", "ttl = 1", "api_url = \"https://api.cloudflare"]
+            .iter()
+            .any(|key| bare.starts_with(key))
     }));
     let (given, default) = (cloudflare(&with), good(SHIPPED));
     let default = cloudflare(&default);

@@ -21,6 +21,7 @@ fn what_is_absent_means_what_the_contract_says() {
     assert_eq!((pace.failure_threshold.get(), pace.recovery_threshold.get()), (3, 3));
     let two = Duration::from_secs(2);
     assert_eq!((pace.interval, pace.timeout, pace.retry_interval), (two, two, two));
+    assert_eq!(pace.burst.get(), 1, "each address at a moment of its own");
     assert_eq!((config.min_in_service, config.tcp_port, config.resync_interval), (0, None, None));
     assert!(config.canaries.is_empty() && config.cluster.is_none() && config.dry_run);
     assert!(config.state_file.is_none() && config.status.listen.is_none());

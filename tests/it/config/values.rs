@@ -35,6 +35,8 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
         ("", "timeout", "\"61m\"", timeout),
         ("", "retry_interval", "0.0", pause),
         ("", "retry_interval", "\"49ms\"", pause),
+        ("", "burst", "0", count),
+        ("", "burst", "1001", count),
         ("", "resync_interval", "0", resync),
         ("", "resync_interval", "\"25h\"", resync),
         ("", "port", "0", port),

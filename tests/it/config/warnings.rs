@@ -56,6 +56,16 @@ fn a_slow_pace_is_warned_about() {
             &["goavail.toml:1: retry_interval: \"3s\" is longer than interval, 2 s: a missing \
                target is asked less often, not more"],
         ),
+        (
+            "many at once",
+            format!("burst = 50\n{CLOUDFLARE}"),
+            &[
+                "goavail.toml:1: burst: up to 50 addresses are probed at once: a firewall that limits \
+               echo requests or connects may swallow some, and addresses that are alive would be \
+               taken out",
+            ],
+        ),
+        ("one at a time", format!("burst = 1\n{CLOUDFLARE}"), &[]),
     ]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub(super) fn settings(count: usize) -> Settings {
         names: vec!["www.example.com".to_owned()],
         floor: 0,
         resync_interval: None,
+        burst: NonZeroUsize::MIN,
         most_in_flight: None,
         cluster: None,
         dry_run: false,

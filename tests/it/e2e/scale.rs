@@ -38,3 +38,26 @@ fn a_thousand_addresses_at_one_second_have_no_false_loss() {
         assert_eq!(count(&mut agent, &["target down"]), 1);
     });
 }
+
+#[test]
+fn as_many_as_the_operator_allows_are_probed_at_the_same_moment() {
+    run(|| {
+        let addresses: Vec<_> = (1..=4).map(v4).collect();
+        let scene = Scene::serving(&addresses);
+        let in_twos = scene.config("burst = 2\n", &addresses).replace(QUICK, "interval = 1\n");
+        let mut agent = scene.start(&in_twos);
+        let mut order = Vec::new();
+        let three_rounds = |line: &crate::agent::Line| {
+            if line.has(&["outcome=Reply"]) {
+                order.extend((0..4).find(|slot| line.has(&[&format!("slot={slot} ")])));
+            }
+            order.len() == 12
+        };
+        agent.wait_for(three_rounds, PATIENT);
+        for two in order.chunks_mut(2) {
+            two.sort_unstable();
+        }
+        // Neighbours in the list go apart.
+        assert_eq!(order, [0, 2, 1, 3].repeat(3));
+    });
+}
