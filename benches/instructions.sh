@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Instructions and system calls for each probe, by the number of targets. Unlike times they hardly
-# depend on the machine, and not at all on what else it does:
+# Instructions and system calls for each probe, by the number of targets and `burst`. Unlike times they
+# hardly depend on the machine, and not at all on what else it does:
 #
 #     cargo build --release && benches/instructions.sh
 #     benches/instructions.sh path/to/another/goavail
@@ -32,15 +32,16 @@ ip link set lo up
 window=10
 
 configure() {
-    python3 - "$1" "$2" >goavail.toml <<'PYTHON'
+    python3 - "$1" "$2" "$3" >goavail.toml <<'PYTHON'
 import sys
 
-count, interval = int(sys.argv[1]), sys.argv[2]
+count, interval, burst = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 addresses = [f'"127.1.{n // 250}.{n % 250 + 1}"' for n in range(count)]
 print(f"""interval = {interval}
 timeout = 0.5
 retry_interval = 0.2
 failure_threshold = 3
+burst = {burst}
 [Cloudflare]
 dns_domain = "example.com"
 hostnames = ["www"]
@@ -75,8 +76,8 @@ end() {
 }
 
 row() {
-    local count=$1 interval=$2 before probes instructions calls
-    configure "$count" "$interval"
+    local count=$1 interval=$2 burst=$3 before probes instructions calls
+    configure "$count" "$interval" "$burst"
 
     start "$count" valgrind --tool=callgrind --instr-atstart=no --callgrind-out-file=counted
     before=$(sent)
@@ -89,7 +90,7 @@ row() {
     if grep -q "probe lost" log; then
         echo "$count targets: probes were lost under valgrind, so these figures are of something else" >&2
     fi
-    printf '%8d %8d %14d' "$count" "$probes" "$((instructions / probes))"
+    printf '%8d %8d %8d %14d' "$count" "$burst" "$probes" "$((instructions / probes))"
 
     start "$count"
     before=$(sent)
@@ -100,10 +101,12 @@ row() {
     awk -v calls="$calls" -v probes="$probes" 'BEGIN { printf "%14.1f\n", calls / probes }'
 }
 
-printf '%8s %8s %14s %14s\n' targets probes instructions 'system calls'
-printf '%8s %8s %14s %14s\n' '' '' 'a probe' 'a probe'
-row 10 1
-row 100 1
-row 1000 1
-# Under valgrind it is some fifty times slower, and must not come to its limit.
-row 10000 4
+printf '%8s %8s %8s %14s %14s\n' targets burst probes instructions 'system calls'
+printf '%8s %8s %8s %14s %14s\n' '' '' '' 'a probe' 'a probe'
+row 10 1 1
+for burst in 1 200; do
+    row 100 1 "$burst"
+    row 1000 1 "$burst"
+    # Under valgrind it is some fifty times slower, and must not come to its limit.
+    row 10000 4 "$burst"
+done
