@@ -9,21 +9,9 @@
 # loopback of a network namespace of this script's own. Needs nft and the right to make namespaces.
 set -euo pipefail
 
-if [[ ${GOAVAIL_INSIDE:-} != yes ]]; then
-    goavail=$(realpath "${1:-"$(dirname "${BASH_SOURCE[0]}")/../target/release/goavail"}")
-    for tool in nft ip unshare; do
-        command -v "$tool" >/dev/null || { echo "$0: $tool is not installed" >&2; exit 1; }
-    done
-    as_root=()
-    [[ $(id -u) == 0 ]] || as_root=(--user --map-root-user)
-    GOAVAIL_INSIDE=yes exec unshare "${as_root[@]}" --net "$0" "$goavail"
-fi
+source "$(dirname "${BASH_SOURCE[0]}")/kit/namespace.sh"
+enter "$0" "${1:-}" nft
 
-goavail=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
-ip link set lo up
 # Where they come in: what is dropped on the way out is told to the sender, and would be a fault.
 nft -f - <<'RULES'
 table inet firewall {

@@ -11,22 +11,8 @@
 # namespaces.
 set -euo pipefail
 
-if [[ ${GOAVAIL_INSIDE:-} != yes ]]; then
-    goavail=$(realpath "${1:-"$(dirname "${BASH_SOURCE[0]}")/../target/release/goavail"}")
-    for tool in valgrind callgrind_control strace python3 ip unshare; do
-        command -v "$tool" >/dev/null || { echo "$0: $tool is not installed" >&2; exit 1; }
-    done
-    as_root=()
-    [[ $(id -u) == 0 ]] || as_root=(--user --map-root-user)
-    GOAVAIL_INSIDE=yes exec unshare "${as_root[@]}" --net "$0" "$goavail"
-fi
-
-goavail=$1
-scratch=$(mktemp -d)
-running=
-trap '[[ -z $running ]] || kill "$running" 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
-cd "$scratch"
-ip link set lo up
+source "$(dirname "${BASH_SOURCE[0]}")/kit/namespace.sh"
+enter "$0" "${1:-}" valgrind callgrind_control strace python3
 
 # How many seconds are counted.
 window=10
