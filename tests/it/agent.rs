@@ -310,6 +310,8 @@ fn now() -> Instant {
 mod proofs {
     //! The harness tells the truth, shown with a shell in the agent's place.
 
+    use std::fs::File;
+    use std::io::Write as _;
     use std::os::unix::process::ExitStatusExt as _;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -346,6 +348,8 @@ mod proofs {
         let setup = Setup::of("sh", "", Within::Here).args(["-c", script]);
         let fifo = setup.folder().join("fifo");
         make_fifo(&fifo);
+        // Open both ways it never blocks, and outlives the shell.
+        let mut lines = File::options().read(true).write(true).open(&fifo).unwrap();
         let mut agent = setup.start();
         let first = agent.wait_for(|line| line.json().is_some(), PATIENT);
         assert_eq!(first.json().unwrap()["n"], 1);
@@ -353,11 +357,14 @@ mod proofs {
         for (count, text) in [(1, "reloaded once"), (2, "reloaded again")] {
             agent.rewrite(text);
             agent.signal(Signal::HUP);
+            // A shell that is on its way into `read` notices a signal after it only.
+            writeln!(lines).unwrap();
             let line = agent.wait_for_words(&[text]);
             assert!(line.at > first.at, "{line:?} came after {first:?}");
             assert_eq!(agent.lines_with(&["reloaded"]).len(), count);
         }
         agent.signal(Signal::TERM);
+        writeln!(lines).unwrap();
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(3));
         assert_eq!(ended.stderr, "{\"n\":1}\nup\nreloaded once\nreloaded again\n");
