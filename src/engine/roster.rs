@@ -39,8 +39,8 @@ pub fn phase(interval: Duration, burst: NonZeroUsize, index: usize, count: usize
     spread(interval, index % groups, groups, 0.0)
 }
 
-/// The same for the `index`th of `count` canaries: between those, or along with a burst. There it
-/// wakes nobody up, and whatever swallows bursts silences it too.
+/// The same for the `index`th of `count` canaries: between those, or along with a burst,
+/// where it wakes nobody up.
 fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
     let (interval, burst) = (settings.pace.interval, settings.burst);
     match burst.get() {
