@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::plan::{Observed, SetKey};
+use crate::engine::plan::{Family, Observed, SetKey};
 
 /// What a record carries beside its name, type and address: all that restoring must bring back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,18 +106,46 @@ pub struct Record {
 
 /// Every address record at the managed names, foreign ones and duplicates included.
 ///
-/// Complete or not there at all: a listing that broke off is an error, never a shorter listing.
+/// Complete or not there at all: a listing that broke off is an error, never a shorter listing. What
+/// is wrong with one record set alone (an alias, a CNAME in its place, a routing policy that cannot be
+/// edited, a value that is no address) is no error of the listing: that set is left out by
+/// [`Listing::leave_out`], and all others are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
     /// Records by set, in the provider's order. A set without records may be absent.
     pub sets: BTreeMap<SetKey, Vec<Record>>,
+    /// The sets that could not be listed, or cannot be edited, and why: a whole sentence for people
+    /// that names the set, without secrets. None of them has an entry in `sets`. Nothing is planned
+    /// there until a listing has it without such an entry.
+    pub unfit: BTreeMap<SetKey, String>,
 }
 
 impl Listing {
     /// The addresses alone, as planning wants them.
     pub fn observed(&self) -> Observed {
         let addresses = |records: &Vec<Record>| records.iter().map(|r| r.address).collect();
-        self.sets.iter().map(|(key, records)| (key.clone(), addresses(records))).collect()
+        let sets = self.sets.iter().map(|(key, records)| (key.clone(), addresses(records)));
+        Observed { sets: sets.collect(), unfit: self.unfit.clone() }
+    }
+
+    /// Leaves one set out, with all that was listed of it already. The first reason stands.
+    pub fn leave_out(&mut self, set: SetKey, why: impl std::fmt::Display) {
+        self.sets.remove(&set);
+        self.unfit.entry(set).or_insert_with(|| why.to_string());
+    }
+
+    /// Leaves both sets of an owner name out.
+    pub fn leave_out_name(&mut self, name: &str, why: impl std::fmt::Display) {
+        for family in [Family::A, Family::Aaaa] {
+            self.leave_out(SetKey { name: name.to_owned(), family }, &why);
+        }
+    }
+
+    /// Adds a record to a set, unless the set is left out.
+    pub fn add(&mut self, set: SetKey, record: Record) {
+        if !self.unfit.contains_key(&set) {
+            self.sets.entry(set).or_default().push(record);
+        }
     }
 }
 
@@ -157,8 +185,8 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// Split by what the caller may do next, not by status code. Nothing in it holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// The provider said no: credentials, permissions or a zone that is not there. Nothing
-    /// changed, and asking again soon gets the same answer.
+    /// The provider said no to whatever would be asked in this zone: credentials, permissions or a
+    /// zone that is not there. Nothing changed, and another change would get the same answer.
     #[error("{provider} refused to {what}")]
     Refused {
         /// Whom we asked, as the operator names it.
@@ -168,6 +196,33 @@ pub enum ProviderError {
         /// Why.
         #[source]
         source: Cause,
+    },
+    /// The provider will not make this very change, for what is in it: a record that may not be so,
+    /// a quota, a name that these credentials may not touch, a health check that is gone. Nothing
+    /// changed; another change may pass, and so may a part of this one. The caller tries the sets one
+    /// by one.
+    #[error("{provider} rejected: {what}")]
+    Rejected {
+        /// Whom we asked.
+        provider: &'static str,
+        /// What we asked.
+        what: String,
+        /// The sets that the provider named as the cause, if it did: the others are then tried
+        /// together first. Empty if it did not say.
+        culprits: Vec<SetKey>,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// A part of the change is in force and confirmed; the rest is not, for the reason within. What
+    /// that reason says about "nothing changed" is about the rest.
+    #[error("a part of the change is in force, the rest is not")]
+    Partly {
+        /// What is in force. Never all of the change, never nothing.
+        done: Changes,
+        /// What became of the rest; never another [`ProviderError::Partly`].
+        #[source]
+        rest: Box<ProviderError>,
     },
     /// Nothing changed, and asking later may work: no connection, a server error, a limit.
     #[error("{provider} could not {what}")]
@@ -220,6 +275,10 @@ pub trait DnsProvider: Send + Sync + 'static {
 
     /// Carries out `changes`, which were planned from `listing`, all or nothing where the
     /// provider can. Doing it twice is the same as once.
+    ///
+    /// Where it takes several requests, sets that gain a record and withdrawals are in no need of one
+    /// another: a part that is rejected does not stop the parts after it, unless those would leave the
+    /// same set emptier than planned. What is in force then is told by [`ProviderError::Partly`].
     fn apply(
         &self,
         listing: &Listing,

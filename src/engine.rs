@@ -206,7 +206,7 @@ impl Engine {
             told_stall: None,
             ticked: now,
             deaf_until: Moment::ZERO,
-            observed: Observed::new(),
+            observed: Observed::default(),
             listed_at: None,
             prepared: None,
             ordered: BTreeMap::new(),

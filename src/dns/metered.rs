@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 
-/// How often calls to a provider came to which end: `ok`, `refused`, `unavailable`, `unconfirmed`
-/// or `changed`.
+/// How often calls to a provider came to which end: `ok`, `refused`, `rejected`, `partly`,
+/// `unavailable`, `unconfirmed` or `changed`.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
@@ -15,6 +15,8 @@ impl Tally {
         let outcome = match result {
             Ok(_) => "ok",
             Err(ProviderError::Refused { .. }) => "refused",
+            Err(ProviderError::Rejected { .. }) => "rejected",
+            Err(ProviderError::Partly { .. }) => "partly",
             Err(ProviderError::Unavailable { .. }) => "unavailable",
             Err(ProviderError::Unconfirmed { .. }) => "unconfirmed",
             Err(ProviderError::Changed { .. }) => "changed",

@@ -263,7 +263,8 @@ impl Findings {
 
     fn listing(&self) -> Listing {
         let records = |sets: &Vec<RecordSet>| sets::records(&sets.iter().collect::<Vec<_>>());
-        Listing { sets: self.sets.iter().map(|(key, sets)| (key.clone(), records(sets))).collect() }
+        let sets = self.sets.iter().map(|(key, sets)| (key.clone(), records(sets)));
+        Listing { sets: sets.collect(), ..Listing::default() }
     }
 }
 
@@ -315,7 +316,9 @@ fn describe(batch: &[Edit]) -> String {
 /// An error after other batches of the same change went through: only part of it is in force.
 fn half_done(error: ProviderError) -> ProviderError {
     match error {
+        ProviderError::Partly { rest, .. } => half_done(*rest),
         ProviderError::Refused { provider, what, source }
+        | ProviderError::Rejected { provider, what, source, .. }
         | ProviderError::Unavailable { provider, what, source, .. }
         | ProviderError::Unconfirmed { provider, what, source }
         | ProviderError::Changed { provider, what, source } => {

@@ -47,10 +47,34 @@ impl fmt::Display for SetKey {
     }
 }
 
-/// The distinct addresses of each record set, foreign ones included.
-///
-/// A set that is not there is an empty entry or none at all; what could not be read is never here.
-pub type Observed = BTreeMap<SetKey, BTreeSet<IpAddr>>;
+/// The record sets at the managed names as they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// The distinct addresses of each set, foreign ones included. A set that is not there is an empty
+    /// entry or none at all; what could not be read is never here.
+    pub sets: BTreeMap<SetKey, BTreeSet<IpAddr>>,
+    /// Sets that could not be read or cannot be edited, and why. Nothing is planned there.
+    pub unfit: BTreeMap<SetKey, String>,
+}
+
+impl Observed {
+    /// The addresses of a set; `None` if it is not there, or not known.
+    pub fn get(&self, key: &SetKey) -> Option<&BTreeSet<IpAddr>> {
+        self.sets.get(key)
+    }
+
+    /// Whether `address` is in a set; `None` if that set could not be read.
+    pub fn holds(&self, key: &SetKey, address: IpAddr) -> Option<bool> {
+        let is_known = !self.unfit.contains_key(key);
+        is_known.then(|| self.get(key).is_some_and(|there| there.contains(&address)))
+    }
+}
+
+impl FromIterator<(SetKey, BTreeSet<IpAddr>)> for Observed {
+    fn from_iter<I: IntoIterator<Item = (SetKey, BTreeSet<IpAddr>)>>(sets: I) -> Self {
+        Self { sets: sets.into_iter().collect(), unfit: BTreeMap::new() }
+    }
+}
 
 /// What was decided about one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +109,7 @@ impl Plan {
 /// Works out how to make the sets at `names` serve what is wished for.
 ///
 /// Shape: `observed` holds every address at those names, foreign ones too; an address without a wish
-/// is left as it is. Where several addresses are to go and the floor lets only some, the lowest ones
+/// is left as it is, and so is a set that is unfit. Where several addresses are to go and the floor lets only some, the lowest ones
 /// stay: any two agents that know the same then choose the same ones.
 ///
 /// Units: `floor` counts distinct addresses that are left in a set, foreign ones included, A and
@@ -101,6 +125,9 @@ pub fn plan(
     for name in names {
         for family in [Family::A, Family::Aaaa] {
             let key = SetKey { name: name.clone(), family };
+            if observed.unfit.contains_key(&key) {
+                continue;
+            }
             let there = observed.get(&key).unwrap_or(&none);
             let wishes = wishes.iter().filter(|(address, _)| Family::of(**address) == family);
             plan_set(&key, there, &wishes.collect::<Vec<_>>(), floor, &mut plan);
@@ -208,7 +235,7 @@ mod tests {
     }
 
     fn set(last: &[u8]) -> Observed {
-        Observed::from([(key(), last.iter().map(|n| ip(*n)).collect())])
+        [(key(), last.iter().map(|n| ip(*n)).collect())].into_iter().collect()
     }
 
     fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
@@ -259,10 +286,20 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_is_unfit_is_left_alone_and_the_others_are_planned() {
+        let api = SetKey { name: "api.example.com".into(), ..key() };
+        let mut observed = set(&[1, 2]);
+        observed.unfit.insert(api.clone(), "it is an alias".into());
+        let plan = plan(&[NAME.into(), api.name.clone()], &observed, &wishes("-1 +3"), 1);
+        assert_eq!((plan.create, plan.delete), (vec![(key(), ip(3))], vec![(key(), ip(1))]));
+        assert_eq!(observed.holds(&api, ip(1)), None, "unknown, and not absent");
+    }
+
+    #[test]
     fn the_families_are_planned_apart() {
         let v6: IpAddr = "2001:db8::1".parse().unwrap();
         let mut observed = set(&[1]);
-        observed.insert(SetKey { family: Family::Aaaa, ..key() }, BTreeSet::from([v6]));
+        observed.sets.insert(SetKey { family: Family::Aaaa, ..key() }, BTreeSet::from([v6]));
         let wishes = BTreeMap::from([(ip(1), Wish::Withdraw), (v6, Wish::Withdraw)]);
         let plan = plan(&[NAME.into()], &observed, &wishes, 1);
         assert_eq!((plan.delete.len(), plan.held.len()), (0, 2));
@@ -288,10 +325,10 @@ mod tests {
     fn apply(observed: &Observed, plan: &Plan) -> Observed {
         let mut after = observed.clone();
         for (key, address) in &plan.delete {
-            after.entry(key.clone()).or_default().remove(address);
+            after.sets.entry(key.clone()).or_default().remove(address);
         }
         for (key, address) in &plan.create {
-            after.entry(key.clone()).or_default().insert(*address);
+            after.sets.entry(key.clone()).or_default().insert(*address);
         }
         after
     }
@@ -312,7 +349,7 @@ mod tests {
             let after = apply(&before, &first);
             let again = plan(&names, &after, &wishes, floor);
             prop_assert!(again.is_empty(), "planning again: {again:?}");
-            let (was, is) = (&before[&key()], &after[&key()]);
+            let (was, is) = (&before.sets[&key()], &after.sets[&key()]);
             for foreign in was.iter().filter(|address| !wishes.contains_key(address)) {
                 prop_assert!(is.contains(foreign), "{foreign} is foreign and was touched");
             }

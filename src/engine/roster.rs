@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::event::{Action, Settings, Slot};
 use super::guard::Canary;
+use super::plan::Observed;
 use super::target::Streaks;
 use super::watch::{Endpoint, Watch};
 use super::{Engine, Item, Moment, Role, Subject, Target};
@@ -170,7 +171,7 @@ impl Engine {
         if moved {
             // What the worker before it may still report is about other names, or another zone.
             self.outdated = self.orders;
-            self.observed.clear();
+            self.observed = Observed::default();
             self.compare_all();
         }
         self.ask_again(out);

@@ -68,12 +68,13 @@ impl Engine {
     }
 
     /// Whether a target was in every one of its sets when the zone was last read, or in none,
-    /// whichever was settled.
+    /// whichever was settled. Sets that are unfit do not count.
     fn follows(&self, target: &Target) -> bool {
         let family = Family::of(target.address);
         self.settings.names.iter().all(|name| {
-            let set = self.observed.get(&SetKey { name: name.clone(), family });
-            set.is_some_and(|set| set.contains(&target.address)) == target.in_service
+            let set = SetKey { name: name.clone(), family };
+            let there = self.observed.holds(&set, target.address);
+            there.is_none_or(|there| there == target.in_service)
         })
     }
 

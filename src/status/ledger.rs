@@ -45,8 +45,8 @@ impl Ledger {
         *self.dns_changes.entry([provider, action, outcome]).or_default() += 1;
     }
 
-    /// A call to the provider came to an end: `ok`, `refused`, `unavailable`, `unconfirmed` or
-    /// `changed`.
+    /// A call to the provider came to an end: `ok`, `refused`, `rejected`, `partly`,
+    /// `unavailable`, `unconfirmed` or `changed`.
     pub fn dns_request(&mut self, provider: &'static str, outcome: &'static str) {
         *self.dns_requests.entry([provider, outcome]).or_default() += 1;
     }

@@ -123,7 +123,7 @@ impl Row {
         let (address, family) = (self.view.address, Family::of(self.view.address));
         let at = |name: &String| {
             let set = SetKey { name: name.clone(), family };
-            observed.map(|sets| sets.get(&set).is_some_and(|set| set.contains(&address)))
+            observed.and_then(|observed| observed.holds(&set, address))
         };
         self.view.present = names.iter().map(at).collect();
     }

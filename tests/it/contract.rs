@@ -185,7 +185,7 @@ pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> C
 
 /// The distinct addresses that `listing` has in `set`.
 pub(crate) fn addresses(listing: &Listing, set: &SetKey) -> BTreeSet<IpAddr> {
-    listing.observed().remove(set).unwrap_or_default()
+    listing.observed().sets.remove(set).unwrap_or_default()
 }
 
 /// Lists, plans with `plan` and applies until there is nothing left to do, as the worker does.

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use goavail::engine::plan::{Family, SetKey};
+use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
 use goavail::status::{Board, Facts, Moment, PeerSeen, Setup, Time, VoteHeard};
 
@@ -153,7 +153,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
     let sets = ["www.example.com", "api.example.com"].into_iter().flat_map(|name| {
         [Family::A, Family::Aaaa].map(|family| (set(name, family), there(family)))
     });
-    board.set_observed(Some(&sets.collect::<BTreeMap<_, _>>()));
+    board.set_observed(Some(&sets.collect::<Observed>()));
     let peer = |address: &str, alive, heard| PeerSeen {
         address: address.into(),
         alive,

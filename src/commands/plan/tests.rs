@@ -42,6 +42,7 @@ fn listing() -> Listing {
             (key("www.example.com", Family::Aaaa), vec![cloudflare("2001:db8::9", 300, false)]),
             (key("api.example.com", Family::A), vec![cloudflare("192.0.2.11", 120, false)]),
         ]),
+        ..Listing::default()
     }
 }
 
@@ -252,7 +253,7 @@ fn a_zone_that_is_as_it_should_be_is_no_difference() {
     let full = || targets.map(|target| cloudflare(target, 1, false)).to_vec();
     let names = ["www.example.com", "api.example.com"];
     let sets = names.map(|name| (key(name, Family::A), full()));
-    let comparison = compare(&Listing { sets: sets.into() }, 1, nobody());
+    let comparison = compare(&Listing { sets: sets.into(), ..Listing::default() }, 1, nobody());
     assert!(!comparison.difference);
     let end = "\
 if all targets were healthy: no difference
@@ -279,7 +280,7 @@ fn a_route53_address_is_shown_with_every_set_that_holds_it() {
     let record = Record { address: ip("192.0.2.10"), id: String::new(), attributes };
     let sets = BTreeMap::from([(key("www.example.com", Family::A), vec![record])]);
     let down = agent(&[("192.0.2.10", "down", false, None, false)]);
-    let text = render(&compare(&Listing { sets }, 0, down), false);
+    let text = render(&compare(&Listing { sets, ..Listing::default() }, 0, down), false);
     let there =
         "2 records: TTL 60 s, by Weight, in set blue; TTL 60 s, by Weight, in set ?[2Jgreen";
     assert!(text.contains(there), "{text}");

@@ -127,7 +127,7 @@ impl Aftermath {
     ) -> Vec<Entry> {
         let mut after = observed.clone();
         for (key, address) in &plan.create {
-            after.entry(key.clone()).or_default().insert(*address);
+            after.sets.entry(key.clone()).or_default().insert(*address);
         }
         let by_hand = |address| wishes.get(address) == Some(&Wish::WithdrawAnyway);
         let owed = self.owed.iter().filter(|(_, address)| !by_hand(address));

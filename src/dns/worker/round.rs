@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::aftermath::Done;
 use super::shift::{Halt, Shift};
 use super::{Remember, now};
@@ -125,14 +127,27 @@ where
         self.given.known.reading = None;
         self.unserved = None;
         let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));
-        if matches!(applied, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
-            self.owe(plan);
-            let wished = &self.wished;
-            let since = |address| wished.since(address).unwrap_or(began);
-            let done = self.given.known.aftermath.wrote(plan, applied.is_ok(), since);
-            self.report_done(done).await?;
+        let (done, rest) = match applied {
+            Err(ProviderError::Partly { done, rest }) => (Some(part(plan, &done)), Err(*rest)),
+            other => (None, other),
+        };
+        if let Some(done) = &done {
+            self.wrote(done, true, began).await?;
         }
-        Ok(applied?)
+        if matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
+            let left = done.map_or_else(|| plan.clone(), |done| without(plan, &done));
+            self.wrote(&left, rest.is_ok(), began).await?;
+        }
+        Ok(rest?)
+    }
+
+    /// Notes and reports what a write did, or may have done.
+    async fn wrote(&mut self, plan: &Plan, confirmed: bool, began: Instant) -> Result<(), Halt> {
+        self.owe(plan);
+        let wished = &self.wished;
+        let since = |address| wished.since(address).unwrap_or(began);
+        let done = self.given.known.aftermath.wrote(plan, confirmed, since);
+        self.report_done(done).await
     }
 
     /// Answers for what was taken out without the operator's word.
@@ -208,6 +223,29 @@ where
             source: late.into(),
         }
     }
+}
+
+/// What of `plan` is among the changes that are in force.
+fn part(plan: &Plan, done: &Changes) -> Plan {
+    let created = |entry: &&(SetKey, IpAddr)| {
+        done.create.iter().any(|new| new.set == entry.0 && new.address == entry.1)
+    };
+    let deleted = |entry: &&(SetKey, IpAddr)| {
+        done.delete.iter().any(|(set, record)| *set == entry.0 && record.address == entry.1)
+    };
+    Plan {
+        create: plan.create.iter().filter(created).cloned().collect(),
+        delete: plan.delete.iter().filter(deleted).cloned().collect(),
+        held: vec![],
+    }
+}
+
+/// What of `plan` is not in `part`.
+fn without(plan: &Plan, part: &Plan) -> Plan {
+    let mut rest = plan.clone();
+    rest.create.retain(|entry| !part.create.contains(entry));
+    rest.delete.retain(|entry| !part.delete.contains(entry));
+    rest
 }
 
 /// A call did not come to an end.

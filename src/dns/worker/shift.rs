@@ -255,7 +255,8 @@ where
 
 fn kind(error: &ProviderError) -> DnsProblemKind {
     match error {
-        ProviderError::Refused { .. } => DnsProblemKind::Refused,
+        ProviderError::Refused { .. } | ProviderError::Rejected { .. } => DnsProblemKind::Refused,
+        ProviderError::Partly { rest, .. } => kind(rest),
         ProviderError::Unavailable { .. } => DnsProblemKind::Unavailable,
         ProviderError::Unconfirmed { .. } => DnsProblemKind::Unconfirmed,
         ProviderError::Changed { .. } => DnsProblemKind::Changed,

@@ -38,7 +38,7 @@ fn what_the_floor_held_back_goes_as_soon_as_a_foreign_record_makes_room() {
     world.dies(1);
     world.run_until(ms(20_000));
     assert_eq!(world.in_zone(), [1]);
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.insert(ip(99));
     });
     world.run_until(ms(60_000));

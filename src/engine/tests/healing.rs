@@ -23,7 +23,7 @@ fn a_dead_target_is_withdrawn_and_a_living_one_restored() {
 #[test]
 fn an_agent_that_was_restarted_after_a_withdrawal_heals_it() {
     let mut world = World::new(settings(&[1, 2]));
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
     });
     world.run_until(ms(10_000));
@@ -42,7 +42,7 @@ fn an_agent_that_starts_while_a_target_is_dead_withdraws_it() {
 fn records_edited_by_hand_are_left_alone_until_the_next_flip() {
     let mut world = World::new(settings(&[1, 2, 3]));
     world.run_until(ms(6000));
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
     });
     world.dies(2);
@@ -62,7 +62,7 @@ fn resync_repairs_what_was_edited_by_hand() {
     let resync_interval = Some(ms(30_000));
     let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
     });
     world.run_until(ms(29_000));
@@ -80,7 +80,7 @@ fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
     let resync_interval = Some(ms(30_000));
     let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2, 3]) });
     world.run_until(ms(6000));
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
     });
     world.run_until(ms(29_000));
@@ -102,7 +102,7 @@ fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
     let with = |targets: &[u8]| Settings { resync_interval, ..settings(targets) };
     let mut world = World::new(with(&[1, 2, 3]));
     world.run_until(ms(29_000));
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
     });
     world.worker_is_slow = true;
@@ -120,7 +120,7 @@ fn what_is_published_in_another_zone_is_compared_with_that() {
     world.dies(1);
     world.run_until(ms(10_000));
     assert_eq!(world.in_zone(), [2]);
-    world.zone.values_mut().for_each(|there| {
+    world.zone.sets.values_mut().for_each(|there| {
         there.insert(ip(1));
     });
     let zone = "another zone".to_owned();

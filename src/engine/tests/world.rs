@@ -123,10 +123,10 @@ impl World {
     }
 
     pub(super) fn with_drains(settings: Settings, drains: BTreeMap<IpAddr, Drain>) -> Self {
-        let mut zone = Observed::new();
+        let mut zone = Observed::default();
         for address in &settings.targets {
             let key = SetKey { name: NAME.into(), family: Family::of(*address) };
-            zone.entry(key).or_default().insert(*address);
+            zone.sets.entry(key).or_default().insert(*address);
         }
         let engine = Engine::new(settings, drains, Duration::ZERO);
         Self {
@@ -271,11 +271,11 @@ impl World {
         let plan = plan::plan(&names, &self.zone, &order.wishes, order.floor);
         for (key, address) in &plan.delete {
             self.writes.push((self.now, format!("-{address}")));
-            self.zone.entry(key.clone()).or_default().remove(address);
+            self.zone.sets.entry(key.clone()).or_default().remove(address);
         }
         for (key, address) in &plan.create {
             self.writes.push((self.now, format!("+{address}")));
-            self.zone.entry(key.clone()).or_default().insert(*address);
+            self.zone.sets.entry(key.clone()).or_default().insert(*address);
         }
         if !plan.is_empty() {
             let (withdrawn, restored, took) = (plan.delete, plan.create, ms(30));
@@ -288,7 +288,7 @@ impl World {
 
     /// The last bytes of the addresses in the zone.
     pub(super) fn in_zone(&self) -> Vec<u8> {
-        let addresses: BTreeSet<IpAddr> = self.zone.values().flatten().copied().collect();
+        let addresses: BTreeSet<IpAddr> = self.zone.sets.values().flatten().copied().collect();
         addresses.iter().map(last).collect()
     }
 

@@ -37,6 +37,12 @@ struct Zone {
     records: BTreeMap<SetKey, Vec<Record>>,
     /// Records of other types, which a provider never lists.
     others: Vec<Entry>,
+    /// Sets that a listing leaves out, and why.
+    unfit: BTreeMap<SetKey, String>,
+    /// Records that may not be created, whatever else is in the change: `None` is any at that set.
+    barred: Vec<(SetKey, Option<IpAddr>)>,
+    /// Whether it says which sets a rejection is about.
+    names_culprits: bool,
     next_id: u64,
     faults: Vec<(Call, Fault, oneshot::Sender<()>)>,
     calls: Vec<Call>,
@@ -54,6 +60,31 @@ impl InMemory {
         let attributes = Some(Attributes { ttl, extra: Extra::None });
         let record = NewRecord { set: set_of(name, address), address, attributes };
         self.lock().create(&record);
+    }
+
+    /// From now on a listing leaves a set out, for this reason; `None` ends it.
+    pub(crate) fn set_unfit(&self, set: SetKey, why: Option<&str>) {
+        let mut zone = self.lock();
+        match why {
+            Some(why) => zone.unfit.insert(set, why.to_owned()),
+            None => zone.unfit.remove(&set),
+        };
+    }
+
+    /// From now on a change that creates this record is rejected; without an address, any change at
+    /// that set is.
+    pub(crate) fn bar(&self, set: SetKey, address: Option<IpAddr>) {
+        self.lock().barred.push((set, address));
+    }
+
+    /// Nothing is barred any more.
+    pub(crate) fn unbar(&self) {
+        self.lock().barred.clear();
+    }
+
+    /// From now on a rejection names the sets that it is about.
+    pub(crate) fn name_culprits(&self) {
+        self.lock().names_culprits = true;
     }
 
     /// The calls that were made so far, in their order.
@@ -101,6 +132,23 @@ impl Zone {
         self.records.get(set).is_some_and(|set| set.iter().any(|r| r.address == address))
     }
 
+    /// The sets of `changes` at which something is barred.
+    fn culprits(&self, changes: &Changes) -> Vec<SetKey> {
+        let is_barred = |set: &SetKey, created: Option<IpAddr>| {
+            let fits = |(at, what): &(SetKey, Option<IpAddr>)| {
+                at == set && (what.is_none() || *what == created)
+            };
+            self.barred.iter().any(fits)
+        };
+        let new = changes.create.iter().map(|new| (&new.set, Some(new.address)));
+        let old = changes.delete.iter().map(|(set, _)| (set, None));
+        let barred = new.chain(old).filter(|(set, created)| is_barred(set, *created));
+        let mut sets: Vec<_> = barred.map(|(set, _)| set.clone()).collect();
+        sets.sort();
+        sets.dedup();
+        sets
+    }
+
     fn carry_out(&mut self, changes: &Changes) {
         for new in &changes.create {
             if !self.holds(&new.set, new.address) {
@@ -118,6 +166,11 @@ impl Zone {
 fn unavailable(what: &str, retry_after: Option<Duration>) -> ProviderError {
     let source = "out of order".into();
     ProviderError::Unavailable { provider: "Memory", what: what.to_owned(), retry_after, source }
+}
+
+fn rejected(what: &str, culprits: Vec<SetKey>) -> ProviderError {
+    let source = "a record may not be so".into();
+    ProviderError::Rejected { provider: "Memory", what: what.to_owned(), culprits, source }
 }
 
 fn unconfirmed(what: &str) -> ProviderError {
@@ -144,13 +197,26 @@ impl DnsProvider for InMemory {
         }
         let managed = |(set, _): &(&SetKey, _)| self.names.contains(&set.name);
         let clone = |(set, records): (&SetKey, &Vec<Record>)| (set.clone(), records.clone());
-        Ok(Listing { sets: self.lock().records.iter().filter(managed).map(clone).collect() })
+        let zone = self.lock();
+        let sets = zone.records.iter().filter(managed).map(clone).collect();
+        let mut listing = Listing { sets, ..Listing::default() };
+        for (set, why) in &zone.unfit {
+            listing.leave_out(set.clone(), why);
+        }
+        Ok(listing)
     }
 
     async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
         let what = "change the records";
         self.admit(what)?;
         let fault = self.called(Call::Write);
+        let (culprits, says) = {
+            let zone = self.lock();
+            (zone.culprits(changes), zone.names_culprits)
+        };
+        if fault.is_none() && !culprits.is_empty() {
+            return Err(rejected(what, if says { culprits } else { vec![] }));
+        }
         match fault {
             None | Some(Fault::ServerError | Fault::Html | Fault::CutBefore) => {}
             Some(Fault::Throttled(wait)) => return Err(unavailable(what, Some(wait))),
@@ -243,6 +309,38 @@ impl ProviderUnderTest for InMemory {
 }
 
 super::contract_suite!(InMemory);
+
+#[tokio::test]
+async fn a_set_that_is_unfit_is_left_out_and_the_others_are_listed() {
+    let provider = InMemory::new(&NAMES);
+    let [www, api] = [NAMES[0], NAMES[1]].map(|name| set_of(name, IpAddr::from([192, 0, 2, 1])));
+    for set in [&www, &api] {
+        provider.put(&set.name, IpAddr::from([192, 0, 2, 1]), 60);
+    }
+    provider.set_unfit(api.clone(), Some("api.example.com A is an alias"));
+    let listing = provider.list().await.unwrap();
+    assert_eq!(listing.sets.keys().collect::<Vec<_>>(), [&www]);
+    assert_eq!(listing.unfit.keys().collect::<Vec<_>>(), [&api]);
+}
+
+#[tokio::test]
+async fn what_is_rejected_changes_nothing_and_another_change_passes() {
+    let provider = InMemory::new(&NAMES);
+    let address = IpAddr::from([192, 0, 2, 1]);
+    let [www, api] = [NAMES[0], NAMES[1]].map(|name| set_of(name, address));
+    let new = |set: &SetKey| NewRecord { set: set.clone(), address, attributes: None };
+    let listing = provider.list().await.unwrap();
+    provider.bar(api.clone(), None);
+    provider.name_culprits();
+    let both = Changes { create: vec![new(&www), new(&api)], delete: vec![] };
+    let error = provider.apply(&listing, &both).await.unwrap_err();
+    assert!(matches!(&error, ProviderError::Rejected { culprits, .. } if *culprits == [api]));
+    assert!(ProviderUnderTest::holds(&provider).await.is_empty(), "{error}");
+    provider.apply(&listing, &Changes { create: vec![new(&www)], delete: vec![] }).await.unwrap();
+    provider.unbar();
+    provider.apply(&listing, &both).await.unwrap();
+    assert_eq!(ProviderUnderTest::holds(&provider).await.len(), 2);
+}
 
 #[tokio::test]
 async fn calls_are_counted_in_their_order() {

@@ -29,6 +29,8 @@ fn told(error: &ProviderError) -> String {
 fn kind(error: &ProviderError) -> &'static str {
     match error {
         ProviderError::Refused { .. } => "refused",
+        ProviderError::Rejected { .. } => "rejected",
+        ProviderError::Partly { .. } => "partly",
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
         ProviderError::Changed { .. } => "changed",

@@ -27,7 +27,7 @@ async fn a_name_that_is_not_there_is_not_mistaken_for_the_next_one() {
     let Some(zone) = OnMoto::with(others.map(|name| simple(name, &[ALIVE]))).await else { return };
     let provider = zone.managing(&["m.example.com"]).await;
     let listing = provider.list().await.unwrap();
-    assert!(listing.observed().values().all(BTreeSet::is_empty), "{listing:?}");
+    assert!(listing.observed().sets.values().all(BTreeSet::is_empty), "{listing:?}");
     provider.apply(&listing, &restoration(&listing, DEAD, &["m.example.com"])).await.unwrap();
     let mut want = others.map(|name| format!("{name} {ALIVE}")).to_vec();
     want.push(format!("m.example.com {DEAD}"));

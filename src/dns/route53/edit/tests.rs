@@ -34,7 +34,7 @@ fn listing(sets: &[RecordSet]) -> Listing {
     }
     let records =
         |(key, sets): (SetKey, Vec<&RecordSet>)| (key, super::super::sets::records(&sets));
-    Listing { sets: by_key.into_iter().map(records).collect() }
+    Listing { sets: by_key.into_iter().map(records).collect(), ..Listing::default() }
 }
 
 /// The deletion of `last` from every set of `listing`.

@@ -205,7 +205,11 @@ impl Worker {
             self.back.get(address).is_some_and(|until| *until > now)
         });
         plan.held.extend(stays);
-        after.entry(key()).or_default().extend(plan.create.iter().map(|(_, address)| *address));
+        after
+            .sets
+            .entry(key())
+            .or_default()
+            .extend(plan.create.iter().map(|(_, address)| *address));
         let owed: Vec<_> = self.owed.iter().map(|address| (key(), *address)).collect();
         let back = plan::repair(&after, &owed, floor);
         let stay = chance.between(5_000, 65_000);

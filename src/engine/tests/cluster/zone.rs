@@ -40,7 +40,7 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn observed(&self) -> Observed {
-        Observed::from([(key(), self.records.keys().copied().collect::<BTreeSet<_>>())])
+        [(key(), self.records.keys().copied().collect::<BTreeSet<_>>())].into_iter().collect()
     }
 }
 

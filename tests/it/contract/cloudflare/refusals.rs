@@ -31,6 +31,8 @@ fn global_key(key: &str) -> CloudflareCredentials {
 fn word(error: &ProviderError) -> &'static str {
     match error {
         ProviderError::Refused { .. } => "refused",
+        ProviderError::Rejected { .. } => "rejected",
+        ProviderError::Partly { .. } => "partly",
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
         ProviderError::Changed { .. } => "changed",
