@@ -15,6 +15,7 @@ mod api;
 mod faithful;
 mod fault;
 mod log;
+mod rules;
 mod serve;
 mod zone;
 
@@ -27,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::fault::Fault;
 pub(crate) use self::log::Entry;
+pub(crate) use self::rules::Limits;
 pub(crate) use self::zone::{Record, Zone};
 use crate::contract::Met;
 
@@ -63,6 +65,8 @@ struct State {
     zones: Vec<Zone>,
     log: Vec<Entry>,
     faults: fault::Script,
+    /// Requests that are still to be carried out, though whoever sent them may have given up.
+    late: Vec<(api::Caller, Entry)>,
 }
 
 /// The state, and the number of log entries that were written or completed so far.
@@ -164,6 +168,16 @@ impl FakeCloudflare {
         change: impl FnOnce(&mut Zone) + Send + 'static,
     ) -> Met {
         self.script(1, which, Fault::Meddle(Box::new(change)))
+    }
+
+    /// Carries out what [`Fault::Late`] kept back, in the order of its arrival, whether or not
+    /// anybody still waits for an answer. Returns the statuses that nobody hears of.
+    pub(crate) fn carry_out_late(&self) -> Vec<u16> {
+        let mut state = self.shared.lock();
+        let late = std::mem::take(&mut state.late);
+        let carry_out =
+            |(caller, entry)| api::answer(&mut state, &self.shared.setup, &caller, &entry).0;
+        late.into_iter().map(carry_out).collect()
     }
 
     /// Makes nothing go wrong any more.

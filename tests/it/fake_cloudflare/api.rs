@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::zone::{No, Record, Zone};
+use super::rules::No;
+use super::zone::{Record, Zone};
 use super::{EMAIL, Entry, KEY, Setup, State, TOKEN};
 
 /// Status and body of an answer.
 pub(super) type Answer = (u16, Value);
 
 /// Who asks, told by three headers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Caller {
     pub(super) authorization: Option<String>,
     pub(super) key: Option<String>,
@@ -60,6 +61,10 @@ pub(super) fn answer(state: &mut State, setup: &Setup, caller: &Caller, entry: &
     };
     let result = match (entry.method.as_str(), rest) {
         ("GET", []) => return records(zone, setup, &Query::parse(query)),
+        ("GET", [id]) => {
+            let found = zone.listed().iter().find(|record| record.id == *id);
+            found.map(Record::json).ok_or_else(No::gone)
+        }
         ("POST", []) => zone.create(&entry.body).map(|record| record.json()),
         ("POST", ["batch"]) if setup.batches => zone.batch(&entry.body, setup.largest_batch),
         ("DELETE", [id]) => zone.delete(id).map(|record| json!({ "id": record.id })),
@@ -67,7 +72,7 @@ pub(super) fn answer(state: &mut State, setup: &Setup, caller: &Caller, entry: &
     };
     match result {
         Ok(result) => (200, envelope(&result, &[])),
-        Err(No(status, code, message)) => refusal(status, code, message),
+        Err(no) => no_in_its_words(&no),
     }
 }
 
@@ -86,7 +91,7 @@ fn records(zone: &Zone, setup: &Setup, query: &Query) -> Answer {
             && is("name.exact", &r.name)
             && is("content", &r.content)
     };
-    let mut found: Vec<_> = zone.records.iter().filter(wanted).collect();
+    let mut found: Vec<_> = zone.listed().iter().filter(wanted).collect();
     if query.get("order").is_some_and(|order| order == "name") {
         found.sort_by(|a, b| a.name.cmp(&b.name));
     }
@@ -120,6 +125,15 @@ fn no_route(path: &str) -> Answer {
         json!({"code": 7000, "message": "No route for that URI"}),
     ];
     (404, envelope(&Value::Null, &errors))
+}
+
+fn no_in_its_words(no: &No) -> Answer {
+    if !no.chained {
+        return refusal(no.status, no.code, &no.message);
+    }
+    let chain = [json!({"code": no.code, "message": no.message})];
+    let error = json!({"code": 1004, "message": "DNS Validation Error", "error_chain": chain});
+    (no.status, envelope(&Value::Null, &[error]))
 }
 
 /// A "no" in the API's words.

@@ -17,6 +17,11 @@ pub(crate) enum Fault {
     HalfABody,
     /// No answer, ever; the connection stays open. Nothing is done.
     Hang,
+    /// This status and this HTML page from something on the way, which names itself in `Via`.
+    /// Nothing is done.
+    Filtered(u16, &'static str, &'static str),
+    /// No answer, ever. What was asked is carried out later, when the test says so.
+    Late,
     /// The connection ends without an answer. Nothing is done.
     CutBefore,
     /// The request is carried out, then the connection ends without an answer.
@@ -33,6 +38,8 @@ impl Fault {
         match self {
             Self::Throttled(wait) => Self::Throttled(wait.clone()),
             Self::Answer(status, body) => Self::Answer(*status, body.clone()),
+            Self::Filtered(status, page, via) => Self::Filtered(*status, page, via),
+            Self::Late => Self::Late,
             Self::HalfABody => Self::HalfABody,
             Self::Hang => Self::Hang,
             Self::CutBefore => Self::CutBefore,

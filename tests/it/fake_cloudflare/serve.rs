@@ -92,11 +92,19 @@ async fn respond(
         let answer = api::answer(&mut shared.lock(), &shared.setup, &caller, &entry);
         (answer.0, answer.1.to_string())
     };
-    let mut retry_after = None;
+    let mut header = None;
     let mut half = false;
     let (status, body) = match fault {
         None => true_answer(),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Late) => {
+            shared.lock().late.push((caller, entry));
+            std::future::pending().await
+        }
+        Some(Fault::Filtered(status, page, via)) => {
+            header = Some(("via", via.to_owned()));
+            (status, page.to_owned())
+        }
         Some(Fault::CutBefore) => return hang_up(&line).await,
         Some(Fault::CutAfter) => {
             true_answer();
@@ -104,7 +112,7 @@ async fn respond(
         }
         Some(Fault::Answer(status, body)) => (status, body),
         Some(Fault::Throttled(wait)) => {
-            retry_after = Some(wait);
+            header = Some(("retry-after", wait));
             let (status, body) =
                 api::refusal(429, 971, "Please wait and consider throttling your request speed");
             (status, body.to_string())
@@ -124,7 +132,7 @@ async fn respond(
     };
     shared.lock().log[number].answered = Some((now(), status));
     shared.turns.send_modify(|turns| *turns += 1);
-    Ok(response(status, body, retry_after, half))
+    Ok(response(status, body, header, half))
 }
 
 fn caller(headers: &HeaderMap) -> Caller {
@@ -163,13 +171,13 @@ async fn hang_up(line: &Line) -> Result<Response, Infallible> {
     std::future::pending().await
 }
 
-fn response(status: u16, body: String, retry_after: Option<String>, half: bool) -> Response {
+fn response(status: u16, body: String, header: Option<(&str, String)>, half: bool) -> Response {
     let json = body.starts_with(['{', '[']);
     let mut response = Response::builder()
         .status(status)
         .header("content-type", if json { "application/json" } else { "text/html" });
-    if let Some(wait) = retry_after {
-        response = response.header("retry-after", wait);
+    if let Some((name, value)) = header {
+        response = response.header(name, value);
     }
     if !half {
         return response.body(Body::from(body)).unwrap();

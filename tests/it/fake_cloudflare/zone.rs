@@ -1,8 +1,8 @@
-//! One zone and the rules for its records.
+//! One zone and its records.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use serde_json::{Map, Value, json};
 
-use serde_json::{Value, json};
+use super::rules::{self, Limits, No};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,39 +15,43 @@ pub(crate) struct Record {
     pub(crate) proxied: bool,
     pub(crate) comment: Option<String>,
     pub(crate) tags: Vec<String>,
+    /// `ipv4_only` and the like.
+    pub(crate) settings: Map<String, Value>,
+    /// Fields that the API has grown, as they are shown and taken; those of [`Zone::grown`].
+    pub(crate) more: Map<String, Value>,
 }
 
 impl Record {
     /// As the API shows it.
     pub(super) fn json(&self) -> Value {
-        json!({
+        let mut shown = json!({
             "id": self.id,
             "name": self.name,
             "type": self.kind,
             "content": self.content,
-            "proxiable": matches!(self.kind.as_str(), "A" | "AAAA" | "CNAME"),
+            "proxiable": rules::may_be_proxied(&self.kind, &self.content),
             "proxied": self.proxied,
             "ttl": self.ttl,
-            "settings": {},
+            "settings": self.settings,
             "meta": {},
             "comment": self.comment,
             "tags": self.tags,
             "created_on": "2026-01-01T05:20:00.12345Z",
             "modified_on": "2026-01-01T05:20:00.12345Z",
-        })
+        });
+        if self.comment.is_some() {
+            shown["comment_modified_on"] = json!("2026-01-01T05:20:00.12345Z");
+        }
+        for (field, value) in &self.more {
+            shown[field] = value.clone();
+        }
+        shown
     }
 
     fn is(&self, kind: &str, name: &str, content: &str) -> bool {
         self.kind == kind && self.name == name && self.content == content
     }
 }
-
-/// Why the API says no: HTTP status, code, message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct No(pub(super) u16, pub(super) i64, pub(super) &'static str);
-
-const GONE: No = No(404, 81_044, "Record does not exist.");
-const IDENTICAL: No = No(400, 81_058, "An identical record already exists.");
 
 /// A zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +63,12 @@ pub(crate) struct Zone {
     pub(crate) records: Vec<Record>,
     /// The most records that the account may have here.
     pub(crate) quota: usize,
+    /// What the zone's plan allows.
+    pub(crate) limits: Limits,
+    /// The fields that the API has grown and takes beside those that goavail knows.
+    pub(crate) grown: Vec<&'static str>,
+    /// What readers are shown instead of the records, while the listing is stale.
+    shown: Option<Vec<Record>>,
     next: u64,
 }
 
@@ -67,7 +77,17 @@ impl Zone {
     pub(crate) fn new(number: u64, name: &str) -> Self {
         let id = identifier(1 << 40 | number);
         let (name, status) = (name.to_owned(), "active".to_owned());
-        Self { id, name, status, records: Vec::new(), quota: 100_000, next: number << 20 }
+        Self {
+            id,
+            name,
+            status,
+            records: Vec::new(),
+            quota: 100_000,
+            limits: Limits::default(),
+            grown: vec!["private_routing"],
+            shown: None,
+            next: number << 20,
+        }
     }
 
     /// Puts a record in by other means, with a TTL of 120 s; no rule is asked, so that is how
@@ -83,8 +103,32 @@ impl Zone {
             proxied: false,
             comment: None,
             tags: Vec::new(),
+            settings: Map::new(),
+            more: Map::new(),
         });
         self.records.last_mut().unwrap()
+    }
+
+    /// The record of this type, name and content, for changes in place: its id stays.
+    pub(crate) fn record(&mut self, kind: &str, name: &str, content: &str) -> &mut Record {
+        let found = self.records.iter_mut().find(|record| record.is(kind, name, content));
+        found.expect("the zone holds no such record")
+    }
+
+    /// From now on readers are shown the zone as it is now, whatever is written: a listing that
+    /// lags behind.
+    pub(crate) fn freeze_listing(&mut self) {
+        self.shown = Some(self.records.clone());
+    }
+
+    /// Readers are shown the zone as it is again.
+    pub(crate) fn thaw_listing(&mut self) {
+        self.shown = None;
+    }
+
+    /// What readers are shown.
+    pub(super) fn listed(&self) -> &[Record] {
+        self.shown.as_ref().unwrap_or(&self.records)
     }
 
     /// The contents of all records of one type at one name, sorted.
@@ -97,10 +141,10 @@ impl Zone {
 
     /// Creates the record that `body` describes.
     pub(super) fn create(&mut self, body: &Value) -> Result<Record, No> {
-        let draft = self.draft(body)?;
+        let draft = rules::draft(self, body)?;
         self.admit(&draft)?;
         if self.records.len() >= self.quota {
-            return Err(No(400, 81_045, "Record quota exceeded."));
+            return Err(No::plain(400, 81_045, "Record quota exceeded."));
         }
         self.next += 1;
         let record = Record { id: identifier(self.next), ..draft };
@@ -110,19 +154,24 @@ impl Zone {
 
     /// Deletes the record.
     pub(super) fn delete(&mut self, id: &str) -> Result<Record, No> {
-        let position = self.records.iter().position(|record| record.id == id).ok_or(GONE)?;
+        let position =
+            self.records.iter().position(|record| record.id == id).ok_or_else(No::gone)?;
         Ok(self.records.remove(position))
     }
 
     /// Changes those settings of a record that `body` names.
     fn change(&mut self, body: &Value) -> Result<Record, No> {
         let id = body["id"].as_str().unwrap_or_default();
-        let position = self.records.iter().position(|record| record.id == id).ok_or(GONE)?;
+        let position =
+            self.records.iter().position(|record| record.id == id).ok_or_else(No::gone)?;
         let mut merged = self.records[position].json();
-        for (key, value) in body.as_object().into_iter().flatten() {
+        for key in rules::READ_ONLY {
+            merged.as_object_mut().unwrap().remove(key);
+        }
+        for (key, value) in body.as_object().into_iter().flatten().filter(|(key, _)| *key != "id") {
             merged[key] = value.clone();
         }
-        let record = Record { id: id.to_owned(), ..self.draft(&merged)? };
+        let record = Record { id: id.to_owned(), ..rules::draft(self, &merged)? };
         self.records[position] = record.clone();
         Ok(record)
     }
@@ -133,7 +182,8 @@ impl Zone {
         let parts = ["deletes", "patches", "puts", "posts"].map(part);
         let operations: usize = parts.iter().map(Vec::len).sum();
         if operations == 0 || operations > largest {
-            return Err(No(400, 9207, "The number of changes in this batch is not allowed."));
+            let message = "The number of changes in this batch is not allowed.";
+            return Err(No::plain(400, 9207, message));
         }
         let mut draft = self.clone();
         let [deletes, patches, puts, posts] = parts;
@@ -146,31 +196,8 @@ impl Zone {
         Ok(json!({ "deletes": deletes, "patches": patches, "puts": puts, "posts": posts }))
     }
 
-    /// What `body` describes, if it is a record that may be.
-    fn draft(&self, body: &Value) -> Result<Record, No> {
-        let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-        let (kind, content) = (text("type"), text("content"));
-        let content = match kind.as_str() {
-            "A" => content.parse::<Ipv4Addr>().map(|ip| ip.to_string()).ok(),
-            "AAAA" => content.parse::<Ipv6Addr>().map(|ip| ip.to_string()).ok(),
-            _ => Some(content),
-        };
-        let content = content.ok_or(No(400, 9005, "Content must be a valid address."))?;
-        let proxied = body["proxied"].as_bool().unwrap_or(false);
-        let ttl = match body["ttl"].as_u64().unwrap_or(1) {
-            _ if proxied => 1,
-            ttl @ (1 | 60..=86_400) => u32::try_from(ttl).unwrap(),
-            _ => return Err(No(400, 9021, "Invalid TTL. Must be 1 or between 60 and 86400.")),
-        };
-        let tags = body["tags"].as_array().into_iter().flatten();
-        let tags = tags.filter_map(Value::as_str).map(str::to_owned).collect();
-        let comment = body["comment"].as_str().map(str::to_owned);
-        let name = self.absolute(&text("name"));
-        Ok(Record { id: String::new(), kind, name, content, ttl, proxied, comment, tags })
-    }
-
     /// A name outside the zone is taken for one relative to it, as the API does.
-    fn absolute(&self, name: &str) -> String {
+    pub(super) fn absolute(&self, name: &str) -> String {
         let name = name.trim_end_matches('.').to_lowercase();
         let inside = name == self.name || name.ends_with(&format!(".{}", self.name));
         if inside { name } else { format!("{name}.{}", self.name) }
@@ -179,19 +206,17 @@ impl Zone {
     /// Whether `draft` can stand beside the records that are there.
     fn admit(&self, draft: &Record) -> Result<(), No> {
         if self.records.iter().any(|r| r.is(&draft.kind, &draft.name, &draft.content)) {
-            return Err(IDENTICAL);
+            return Err(No::plain(400, 81_058, "An identical record already exists."));
         }
         let beside =
             |kind: &str| self.records.iter().any(|r| r.name == draft.name && r.kind == kind);
         if draft.kind == "CNAME" && (beside("A") || beside("AAAA") || beside("CNAME")) {
-            return Err(No(
-                400,
-                81_053,
-                "An A, AAAA, or CNAME record with that host already exists.",
-            ));
+            let message = "An A, AAAA, or CNAME record with that host already exists.";
+            return Err(No::plain(400, 81_053, message));
         }
         if matches!(draft.kind.as_str(), "A" | "AAAA") && beside("CNAME") {
-            return Err(No(400, 81_054, "A CNAME record with that host already exists."));
+            let message = "A CNAME record with that host already exists.";
+            return Err(No::plain(400, 81_054, message));
         }
         Ok(())
     }
