@@ -222,9 +222,21 @@ impl Zone {
         answer.map(|_| ()).map_err(|error| format!("{:?}", error.into_service_error()))
     }
 
-    /// Puts sets as they are.
+    /// Puts sets as they are, in as many batches as it takes: with `UPSERT` each value counts twice.
     pub(crate) async fn put(&self, sets: impl IntoIterator<Item = ResourceRecordSet>) {
-        self.change(sets.into_iter().map(|set| (ChangeAction::Upsert, set)).collect()).await;
+        let mut batch: Vec<(ChangeAction, ResourceRecordSet)> = Vec::new();
+        let mut values = 0;
+        for set in sets {
+            values += 2 * set.resource_records().len();
+            if values > 1_000 && !batch.is_empty() {
+                values = 2 * set.resource_records().len();
+                self.change(std::mem::take(&mut batch)).await;
+            }
+            batch.push((ChangeAction::Upsert, set));
+        }
+        if !batch.is_empty() {
+            self.change(batch).await;
+        }
     }
 
     /// Every set of the zone but SOA and NS.

@@ -8,7 +8,7 @@ right here, by what the Route 53 API reference says, because it is what goavail 
   in the whole zone.
 * A CREATE is refused only if that set is there now. moto refuses one that was ever written before
   if any later name exists, so that nothing could be restored.
-* Simple sets stand alone, and the others only among their like.
+* Whatever `rules.py` says is refused; moto refuses next to nothing.
 * A batch is all or nothing.
 * Sets are listed in order of their labels from the right, each with a dot after it, then by type and
   identifier; StartRecordIdentifier counts; what is not a letter, digit, `-`, `_` or `.` is escaped.
@@ -36,19 +36,18 @@ from moto.route53 import exceptions, models, responses
 from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 
+import rules
+
 # How often GetChange says PENDING before it says INSYNC.
 PENDING_POLLS = 2
 # As many as Route 53 lists at a time.
 PAGE = 300
 
-KINDS = ["weight", "region", "failover", "geo_location", "multi_value_answer"]
+# Health checks that are there from the start; more can be created, and each deleted, by the API.
+HEALTH_CHECKS = ["hc-1", "hc-2", "0f3d7d1c-5c1e"]
+
 lock = threading.Lock()
 polls = {}
-
-
-class InvalidChangeBatch(exceptions.Route53ClientError):
-    def __init__(self, message):
-        super().__init__("InvalidChangeBatch", message)
 
 
 def order(name):
@@ -59,77 +58,74 @@ def place(record_set):
     return (order(record_set.name), record_set.type, record_set.set_identifier or "")
 
 
+def unescaped(name):
+    return re.sub(r"\\(\d{3})", lambda found: chr(int(found[1], 8)), name)
+
+
 def escaped(name):
     return re.sub(r"[^a-z0-9._-]", lambda found: f"\\{ord(found[0]):03o}", name)
 
 
-def kind(record_set):
-    # Not by truth: a weight of 0 is one.
-    values = [(name, getattr(record_set, name)) for name in KINDS]
-    return [name for name, value in values if value is not None and value is not False]
-
-
-def same(one, other):
-    fields = ["ttl", "health_check_id", "alias_target"] + KINDS
-    values = sorted(one.records) == sorted(other.records)
-    return values and all(getattr(one, f) == getattr(other, f) for f in fields)
-
-
-def said(record_set):
-    name = f"[name='{record_set.name}', type='{record_set.type}'"
-    if record_set.set_identifier:
-        name += f", set identifier='{record_set.set_identifier}'"
-    return name + "]"
-
-
 def wanted(change):
+    """As moto's, with the kinds of routing that moto forgets, and without a TTL if there is none."""
     fields = copy.deepcopy(change["ResourceRecordSet"])
-    fields["Name"] = fields["Name"].lower().rstrip(".") + "."
+    fields["Name"] = unescaped(fields["Name"]).lower().rstrip(".") + "."
     fields["ResourceRecords"] = [r["Value"] for r in fields.get("ResourceRecords") or []]
-    return models.RecordSet(fields)
+    new = models.RecordSet(fields)
+    new.ttl = fields.get("TTL")
+    new.cidr_routing_config = fields.get("CidrRoutingConfig")
+    new.geo_proximity_location = fields.get("GeoProximityLocation")
+    return new
 
 
 def apply(sets, action, new):
     there = next((old for old in sets if place(old) == place(new)), None)
     if action == "DELETE":
         if there is None:
-            raise InvalidChangeBatch(f"Tried to delete resource record set {said(new)} but it was not found")
-        if not same(there, new):
-            raise InvalidChangeBatch(
-                f"Tried to delete resource record set {said(new)} but the values provided do not match the current values"
+            return f"Tried to delete resource record set {rules.said(new)} but it was not found"
+        if not rules.same(there, new):
+            return (
+                f"Tried to delete resource record set {rules.said(new)} "
+                "but the values provided do not match the current values"
             )
         sets.remove(there)
-        return
+        return None
     if there is not None and action == "CREATE":
-        raise InvalidChangeBatch(f"Tried to create resource record set {said(new)} but it already exists")
+        return f"Tried to create resource record set {rules.said(new)} but it already exists"
     if there is not None:
         sets.remove(there)
-    for old in sets:
-        if place(old)[:2] == place(new)[:2] and (kind(old) != kind(new) or not kind(new)):
-            raise InvalidChangeBatch(
-                f"RRSet with DNS name {new.name}, type {new.type} cannot be created as other RRSets exist with the same name and type."
-            )
+    rules.check_among(new, sets)
     sets.append(new)
+    return None
 
 
 def change_resource_record_sets(self, zoneid, change_list):
+    changes = [(change["Action"], wanted(change)) for change in change_list]
+    for action, new in changes:
+        rules.check_set(action, new)
+    rules.check_order(changes, place)
     with lock:
         zone = self.get_hosted_zone(zoneid)
-        sets = list(zone.rrsets)
-        for change in change_list:
-            new = wanted(change)
-            if not new.name.endswith("." + zone.name) and new.name != zone.name:
-                raise exceptions.DnsNameInvalidForZone(name=new.name, zone_name=zone.name)
-            apply(sets, change["Action"], new)
+        sets, refused = list(zone.rrsets), []
+        for action, new in changes:
+            rules.check_name(new, zone)
+            # API: NoSuchHealthCheck. A set that has lost its health check can still be deleted.
+            if action != "DELETE" and new.health_check_id and new.health_check_id not in self.health_checks:
+                raise exceptions.NoSuchHealthCheck(new.health_check_id)
+            refused.append(apply(sets, action, new))
+        if any(refused):
+            raise rules.InvalidChangeBatch([why for why in refused if why])
+        for _, new in changes:
+            if new in sets:
+                rules.check_alias(new, zone, sets)
+        rules.check_left(zone, sets)
         zone.rrsets = sets
 
 
 def change_answer(self):
     zone = self._get_param("HostedZoneId")
     changes = self._get_param("ChangeBatch.Changes")
-    values = [r for c in changes for r in c["ResourceRecordSet"].get("ResourceRecords") or []]
-    if len(values) > 1000 or sum(len(r["Value"]) for r in values) > 32000:
-        raise InvalidChangeBatch("Number of records limit of 1000 exceeded.")
+    rules.check_request(changes)
     self.backend.change_resource_record_sets(zone, changes)
     with lock:
         change = f"C{len(polls):013}"
@@ -153,10 +149,10 @@ def list_resource_record_sets(self):
     zone = self.backend.get_hosted_zone(self._get_param("HostedZoneId"))
     name = self._get_param("StartRecordName")
     start = ("", "", "")
+    kind, identifier = self._get_param("StartRecordType"), self._get_param("StartRecordIdentifier")
+    rules.check_start(name, kind, identifier)
     if name:
-        kind, identifier = self._get_param("StartRecordType"), self._get_param("StartRecordIdentifier")
-        name = re.sub(r"\\(\d{3})", lambda found: chr(int(found[1], 8)), name)
-        start = (order(name), kind or "", identifier or "")
+        start = (order(unescaped(name)), kind or "", identifier or "")
     most = min(self._get_int_param("MaxItems", PAGE), PAGE)
     with lock:
         later = [copy.copy(s) for s in sorted(zone.rrsets, key=place) if place(s) >= start]
@@ -214,6 +210,12 @@ def credentials():
     return [user.access_key_id, user.secret_access_key, role.access_key_id, role.secret_access_key, role.session_token]
 
 
+def health_checks():
+    backend = models.route53_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    for name in HEALTH_CHECKS:
+        backend.health_checks[name] = models.HealthCheck(name, name, {"type": "TCP", "ip_address": "192.0.2.1"})
+
+
 def put_right():
     def replace(owner, name, by):
         assert callable(getattr(owner, name, None)), f"this moto has no {owner.__name__}.{name}"
@@ -230,6 +232,7 @@ def put_right():
 def main():
     if "--plain" not in sys.argv:
         put_right()
+        health_checks()
     server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
     keys = credentials()
     threading.Thread(target=server.serve_forever, daemon=True).start()
