@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::place::{Parts, Place};
 use crate::engine::plan::{Family, Observed, SetKey};
 
 /// What a record carries beside its name, type and address: all that restoring must bring back.
@@ -29,6 +30,20 @@ pub struct Attributes {
     pub ttl: u32,
     /// What only one provider knows.
     pub extra: Extra,
+}
+
+impl Attributes {
+    /// Whose askers get the record, if it depends on where they are.
+    fn place(&self) -> Option<Place> {
+        let Extra::Route53(Route53Set {
+            routing: Routing::Geo { continent, country, subdivision },
+            ..
+        }) = &self.extra
+        else {
+            return None;
+        };
+        Some(Place::new(continent.as_deref(), country.as_deref(), subdivision.as_deref()))
+    }
 }
 
 /// The part of [`Attributes`] that differs between providers.
@@ -125,7 +140,14 @@ impl Listing {
     pub fn observed(&self) -> Observed {
         let addresses = |records: &Vec<Record>| records.iter().map(|r| r.address).collect();
         let sets = self.sets.iter().map(|(key, records)| (key.clone(), addresses(records)));
-        Observed { sets: sets.collect(), unfit: self.unfit.clone() }
+        let mut parts: BTreeMap<SetKey, Parts> = BTreeMap::new();
+        for (key, record) in self.sets.iter().flat_map(|(k, all)| all.iter().map(move |r| (k, r))) {
+            if let Some(place) = record.attributes.place() {
+                let part = parts.entry(key.clone()).or_default().entry(place).or_default();
+                part.insert(record.address);
+            }
+        }
+        Observed { sets: sets.collect(), unfit: self.unfit.clone(), parts }
     }
 
     /// Leaves one set out, with all that was listed of it already. The first reason stands.

@@ -20,6 +20,7 @@ mod cluster;
 mod drains;
 pub mod event;
 pub mod guard;
+pub mod place;
 pub mod plan;
 mod probing;
 pub mod quorum;

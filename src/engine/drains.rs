@@ -33,9 +33,7 @@ impl Engine {
         // Those whose withdrawal is on its way, or ordered a moment ago, will be gone too.
         let mut left = self.observed.clone();
         let leaving = self.drains();
-        for there in left.sets.values_mut() {
-            there.retain(|address| !leaving.contains_key(address));
-        }
+        left.without(|address| leaving.contains_key(address));
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
         if broken.is_empty() {
             self.begin_drain(order, now, out);

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use super::place::{Parts, reach};
+
 /// The two kinds of address record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -55,9 +57,48 @@ pub struct Observed {
     pub sets: BTreeMap<SetKey, BTreeSet<IpAddr>>,
     /// Sets that could not be read or cannot be edited, and why. Nothing is planned there.
     pub unfit: BTreeMap<SetKey, String>,
+    /// Of each set from which an asker gets what is meant for his place: the addresses by place.
+    pub parts: BTreeMap<SetKey, Parts>,
 }
 
 impl Observed {
+    /// What one asker can get at a set: all of it, or, where it depends on where he is, what is there
+    /// for that place and for wider ones. A kind of asker for each item, at least one.
+    ///
+    /// Sets told apart in any other way (by weight, by latency, for failover) answer for one another
+    /// once one of them is gone, so that each asker can get all of them.
+    fn askers(&self, key: &SetKey) -> Vec<BTreeSet<IpAddr>> {
+        match self.parts.get(key) {
+            Some(parts) if !parts.is_empty() => {
+                parts.keys().map(|place| reach(parts, place)).collect()
+            }
+            _ => vec![self.get(key).cloned().unwrap_or_default()],
+        }
+    }
+
+    /// As [`Self::askers`], for the places of before a write as well: what each asker can get now, and
+    /// what he could get then; nothing, where that does not depend on his place.
+    fn askers_since(
+        &self,
+        key: &SetKey,
+        were: Option<&Parts>,
+    ) -> Vec<(BTreeSet<IpAddr>, BTreeSet<IpAddr>)> {
+        let Some(were) = were.filter(|were| !were.is_empty()) else {
+            return self.askers(key).into_iter().map(|now| (now, BTreeSet::new())).collect();
+        };
+        let none = Parts::new();
+        let now = self.parts.get(key).unwrap_or(&none);
+        were.keys().map(|place| (reach(now, place), reach(were, place))).collect()
+    }
+
+    /// Takes for gone whatever `is_leaving`.
+    pub fn without(&mut self, is_leaving: impl Fn(&IpAddr) -> bool) {
+        let parts = self.parts.values_mut().flat_map(BTreeMap::values_mut);
+        for there in self.sets.values_mut().chain(parts) {
+            there.retain(|address| !is_leaving(address));
+        }
+    }
+
     /// The addresses of a set; `None` if it is not there, or not known.
     pub fn get(&self, key: &SetKey) -> Option<&BTreeSet<IpAddr>> {
         self.sets.get(key)
@@ -72,7 +113,7 @@ impl Observed {
 
 impl FromIterator<(SetKey, BTreeSet<IpAddr>)> for Observed {
     fn from_iter<I: IntoIterator<Item = (SetKey, BTreeSet<IpAddr>)>>(sets: I) -> Self {
-        Self { sets: sets.into_iter().collect(), unfit: BTreeMap::new() }
+        Self { sets: sets.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -113,14 +154,14 @@ impl Plan {
 /// stay: any two agents that know the same then choose the same ones.
 ///
 /// Units: `floor` counts distinct addresses that are left in a set, foreign ones included, A and
-/// AAAA apart. Addresses withdrawn by the operator's word do not ask for it.
+/// AAAA apart; where it depends on his place what an asker gets, those that are left for each place.
+/// Addresses withdrawn by the operator's word do not ask for it.
 pub fn plan(
     names: &[String],
     observed: &Observed,
     wishes: &BTreeMap<IpAddr, Wish>,
     floor: usize,
 ) -> Plan {
-    let none = BTreeSet::new();
     let mut plan = Plan::default();
     for name in names {
         for family in [Family::A, Family::Aaaa] {
@@ -128,9 +169,8 @@ pub fn plan(
             if observed.unfit.contains_key(&key) {
                 continue;
             }
-            let there = observed.get(&key).unwrap_or(&none);
             let wishes = wishes.iter().filter(|(address, _)| Family::of(**address) == family);
-            plan_set(&key, there, &wishes.collect::<Vec<_>>(), floor, &mut plan);
+            plan_set(&key, observed, &wishes.collect::<Vec<_>>(), floor, &mut plan);
         }
     }
     plan
@@ -139,26 +179,37 @@ pub fn plan(
 /// Plans one set.
 fn plan_set(
     key: &SetKey,
-    there: &BTreeSet<IpAddr>,
+    observed: &Observed,
     wishes: &[(&IpAddr, &Wish)],
     floor: usize,
     plan: &mut Plan,
 ) {
+    let none = BTreeSet::new();
+    let there = observed.get(key).unwrap_or(&none);
     let entries = |wanted: Wish, present: bool| {
         let fits = move |(address, wish): &&(&IpAddr, &Wish)| {
             **wish == wanted && there.contains(*address) == present
         };
         wishes.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
     };
-    let mut left = there.len();
+    let mut askers = observed.askers(key);
     let create: Vec<_> = entries(Wish::Serve, false).collect();
-    left += create.len();
+    // For which place a record will be is not known here; the next reading shows it.
+    if let [everyone] = &mut askers[..]
+        && !observed.parts.contains_key(key)
+    {
+        everyone.extend(create.iter().map(|(_, address)| *address));
+    }
     let mut delete: Vec<_> = entries(Wish::WithdrawAnyway, true).collect();
-    left -= delete.len();
+    for asker in &mut askers {
+        asker.retain(|address| delete.iter().all(|(_, gone)| gone != address));
+    }
     let mut held = Vec::new();
     for entry in entries(Wish::Withdraw, true).rev() {
-        if left > floor {
-            left -= 1;
+        if floor_allows(&askers, entry.1, floor) {
+            for asker in &mut askers {
+                asker.remove(&entry.1);
+            }
             delete.push(entry);
         } else {
             held.push(entry);
@@ -171,32 +222,43 @@ fn plan_set(
     plan.held.extend(held);
 }
 
+/// Whether every asker who can get `address` can get more than the floor asks for.
+fn floor_allows(askers: &[BTreeSet<IpAddr>], address: IpAddr, floor: usize) -> bool {
+    askers.iter().filter(|asker| asker.contains(&address)).all(|asker| asker.len() > floor)
+}
+
 /// Which of the addresses that this agent just withdrew have to come back, because somebody else
 /// changed the set at the same moment and the floor is broken.
 ///
 /// Shape: `observed` was read after the write; `withdrawn` is what the write took out without the
-/// operator's word. The lowest addresses come back, so that any two agents put back the same ones.
+/// operator's word, and `were` for which places that was. The lowest addresses come back, so that any
+/// two agents put back the same ones.
 pub fn repair(
     observed: &Observed,
     withdrawn: &[(SetKey, IpAddr)],
+    were: &BTreeMap<SetKey, Parts>,
     floor: usize,
 ) -> Vec<(SetKey, IpAddr)> {
-    let mut missing: BTreeMap<&SetKey, usize> = BTreeMap::new();
-    for (key, _) in withdrawn {
-        let left = observed.get(key).map_or(0, BTreeSet::len);
-        missing.insert(key, floor.saturating_sub(left));
-    }
     let gone = |(key, address): &&(SetKey, IpAddr)| {
         !observed.get(key).is_some_and(|there| there.contains(address))
     };
-    let mut candidates: Vec<_> = withdrawn.iter().filter(gone).collect();
-    candidates.sort();
-    candidates.dedup();
+    let mut candidates: BTreeMap<&SetKey, BTreeSet<IpAddr>> = BTreeMap::new();
+    for (key, address) in withdrawn.iter().filter(gone) {
+        candidates.entry(key).or_default().insert(*address);
+    }
     let mut back = Vec::new();
-    for (key, address) in candidates {
-        if let Some(wanted) = missing.get_mut(key).filter(|wanted| **wanted > 0) {
-            *wanted -= 1;
-            back.push((key.clone(), *address));
+    for (key, candidates) in candidates {
+        let mut askers = observed.askers_since(key, were.get(key));
+        for address in candidates {
+            let helped = |asker: &&mut (BTreeSet<IpAddr>, BTreeSet<IpAddr>)| {
+                asker.1.is_empty() || asker.1.contains(&address)
+            };
+            if askers.iter_mut().filter(helped).any(|(now, _)| now.len() < floor) {
+                for (now, _) in askers.iter_mut().filter(helped) {
+                    now.insert(address);
+                }
+                back.push((key.clone(), address));
+            }
         }
     }
     back
@@ -212,8 +274,7 @@ pub fn floor_breaks(
     let family = Family::of(address);
     let breaks = |name: &&String| {
         let key = SetKey { name: (*name).clone(), family };
-        let there = observed.get(&key);
-        there.is_some_and(|there| there.contains(&address) && there.len() <= floor)
+        !floor_allows(&observed.askers(&key), address, floor)
     };
     names.iter().filter(breaks).cloned().collect()
 }
@@ -223,6 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::place::Place;
 
     const NAME: &str = "www.example.com";
 
@@ -307,11 +369,15 @@ mod tests {
 
     #[test]
     fn two_agents_that_emptied_a_set_put_the_same_address_back() {
-        let both = [(key(), ip(2)), (key(), ip(1))];
-        assert_eq!(lasts(&repair(&set(&[]), &both, 1)), [1]);
-        assert_eq!(lasts(&repair(&set(&[]), &both[..1], 1)), [2], "it knows of its own only");
-        assert_eq!(lasts(&repair(&set(&[7]), &both, 1)), [0u8; 0], "the floor stands");
-        assert_eq!(lasts(&repair(&set(&[1]), &both, 2)), [2], "one is back already");
+        let (both, none) = ([(key(), ip(2)), (key(), ip(1))], BTreeMap::new());
+        assert_eq!(lasts(&repair(&set(&[]), &both, &none, 1)), [1]);
+        assert_eq!(
+            lasts(&repair(&set(&[]), &both[..1], &none, 1)),
+            [2],
+            "it knows of its own only"
+        );
+        assert_eq!(lasts(&repair(&set(&[7]), &both, &none, 1)), [0u8; 0], "the floor stands");
+        assert_eq!(lasts(&repair(&set(&[1]), &both, &none, 2)), [2], "one is back already");
     }
 
     #[test]
@@ -320,6 +386,65 @@ mod tests {
         assert_eq!(floor_breaks(&names, &set(&[1, 2]), ip(1), 2), [NAME.to_owned()]);
         assert!(floor_breaks(&names, &set(&[1, 2]), ip(1), 1).is_empty());
         assert!(floor_breaks(&names, &set(&[2]), ip(1), 1).is_empty(), "it is not there anyway");
+    }
+
+    /// `"FR 1 2, * 3"`: the addresses for each place.
+    fn by_place(text: &str) -> Observed {
+        let mut observed = Observed::default();
+        for part in text.split(", ").filter(|part| !part.is_empty()) {
+            let mut words = part.split(' ');
+            let place = match words.next().unwrap() {
+                "EU" => Place::Continent("EU".into()),
+                country => Place::new(None, Some(country), None),
+            };
+            let addresses: BTreeSet<IpAddr> = words.map(|last| ip(last.parse().unwrap())).collect();
+            observed.sets.entry(key()).or_default().extend(&addresses);
+            observed.parts.entry(key()).or_default().insert(place, addresses);
+        }
+        observed
+    }
+
+    #[test]
+    fn the_floor_counts_what_an_asker_at_each_place_can_get() {
+        // what is there for which place, the wishes, the floor; then deleted, held
+        let cases = [
+            ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
+            ("without a floor it goes", "FR 1, DE 2", "-1", 0, [vec![1], vec![]]),
+            ("everywhere answers for a country", "FR 1, * 2", "-1", 1, [vec![1], vec![]]),
+            ("and so does its continent", "FR 1, EU 2", "-1", 1, [vec![1], vec![]]),
+            ("but not the other way round", "FR 1, EU 2", "-2", 1, [vec![], vec![2]]),
+            ("the last for everywhere stays", "FR 1, * 2", "-2", 1, [vec![], vec![2]]),
+            ("both dead: the wider one stays", "FR 1, * 2", "-1 -2", 1, [vec![1], vec![2]]),
+            ("one of two in a country", "FR 1 3, DE 2", "-1", 1, [vec![1], vec![]]),
+            ("a country has its own floor", "FR 1 3, DE 2 4", "-1", 2, [vec![], vec![1]]),
+            ("in two sets, one of them alone", "FR 1, DE 1 2", "-1", 1, [vec![], vec![1]]),
+            ("what comes back may be elsewhere", "FR 1, DE 2", "-1 +3", 1, [vec![], vec![1]]),
+            ("the operator's word", "FR 1, DE 2", "!1", 1, [vec![1], vec![]]),
+        ];
+        for (name, there, words, floor, want) in cases {
+            let plan = plan(&[NAME.into()], &by_place(there), &wishes(words), floor);
+            assert_eq!([lasts(&plan.delete), lasts(&plan.held)], want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_drain_is_told_where_one_country_would_get_nothing() {
+        let names = [NAME.to_owned()];
+        assert_eq!(floor_breaks(&names, &by_place("FR 1, DE 2"), ip(1), 1), names);
+        assert!(floor_breaks(&names, &by_place("FR 1, * 2"), ip(1), 1).is_empty());
+    }
+
+    #[test]
+    fn what_comes_back_is_for_the_place_that_lacks_it() {
+        let both = [(key(), ip(1)), (key(), ip(2))];
+        let repaired = |before: &str, now: &str| {
+            lasts(&repair(&by_place(now), &both, &by_place(before).parts, 1))
+        };
+        assert_eq!(repaired("FR 1 2, DE 3", "DE 3"), [1], "France has nothing");
+        assert_eq!(repaired("FR 1 2, DE 3", "FR 4, DE 3"), [0u8; 0], "it has");
+        assert_eq!(repaired("FR 1, DE 2", ""), [1, 2], "one cannot answer for the other");
+        assert_eq!(repaired("FR 1 2, * 3", "* 3"), [0u8; 0], "the wider one answers");
+        assert_eq!(repaired("FR 2, * 1 3", ""), [1], "what is everywhere helps France too");
     }
 
     fn apply(observed: &Observed, plan: &Plan) -> Observed {

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use tokio::time::Instant;
 
+use crate::engine::place::Parts;
 use crate::engine::plan::{self, Observed, Plan, SetKey, Wish};
 
 /// For how long an address that came back for the floor's sake stays in, in seconds. Drawn anew
@@ -53,6 +54,8 @@ pub(in crate::dns) struct Aftermath {
     unseen: bool,
     /// Taken out without the operator's word: comes back if the floor turns out to be broken.
     owed: BTreeSet<Entry>,
+    /// For which places that was, where sets are told apart by place.
+    were: BTreeMap<SetKey, Parts>,
     /// Came back for the floor's sake, and stays in until then.
     back: BTreeMap<Entry, Instant>,
 }
@@ -84,6 +87,16 @@ impl Aftermath {
             self.asked.insert(entry.clone(), asked);
         }
         done
+    }
+
+    /// Notes the places of what is about to be written.
+    pub(super) fn note_places(&mut self, observed: &Observed) {
+        for (key, parts) in &observed.parts {
+            let were = self.were.entry(key.clone()).or_default();
+            for (place, addresses) in parts {
+                were.entry(place.clone()).or_default().extend(addresses);
+            }
+        }
     }
 
     /// Answers for what was taken out without the operator's word.
@@ -131,7 +144,7 @@ impl Aftermath {
         }
         let by_hand = |address| wishes.get(address) == Some(&Wish::WithdrawAnyway);
         let owed = self.owed.iter().filter(|(_, address)| !by_hand(address));
-        plan::repair(&after, &owed.cloned().collect::<Vec<_>>(), floor)
+        plan::repair(&after, &owed.cloned().collect::<Vec<_>>(), &self.were, floor)
     }
 
     /// Keeps in for a while what comes back for the floor's sake.
@@ -149,6 +162,7 @@ impl Aftermath {
     pub(super) fn settled(&mut self, now: Instant) {
         self.asked.clear();
         self.owed.clear();
+        self.were.clear();
         self.unseen = false;
         self.back.retain(|_, until| *until > now);
     }

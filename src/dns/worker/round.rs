@@ -122,6 +122,7 @@ where
         if self.given.memory.remember(&changes) {
             self.tell_memory().await;
         }
+        self.given.known.aftermath.note_places(&listing.observed());
         let began = now();
         let applied = in_time(self.given.provider.apply(listing, &changes)).await;
         self.given.known.reading = None;

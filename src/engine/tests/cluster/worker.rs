@@ -211,7 +211,7 @@ impl Worker {
             .or_default()
             .extend(plan.create.iter().map(|(_, address)| *address));
         let owed: Vec<_> = self.owed.iter().map(|address| (key(), *address)).collect();
-        let back = plan::repair(&after, &owed, floor);
+        let back = plan::repair(&after, &owed, &BTreeMap::new(), floor);
         let stay = chance.between(5_000, 65_000);
         self.back.extend(back.iter().map(|(_, address)| (*address, now + stay)));
         plan.create.extend(back);
