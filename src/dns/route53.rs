@@ -152,8 +152,7 @@ impl Route53 {
                 tokio::time::sleep(PAUSE).await;
             }
             let page = self.page(zone, start).await?;
-            let read = findings.read(&page, &self.config.names);
-            read.map_err(|why| refused(self.listing(), why))?;
+            findings.read(&page, &self.config.names);
             let next = next_page(&page).map_err(|why| garbled(self.listing(), &why))?;
             scan.read(next).map_err(|why| garbled(self.listing(), &why))?;
         }
@@ -236,35 +235,47 @@ impl Successor for Route53 {
 /// The sets that were found so far.
 #[derive(Default)]
 struct Findings {
-    /// In Route 53's order for each name and type.
+    /// In Route 53's order for each name and type, each set once: several walks may come by the same
+    /// one, and the newest reading of it counts.
     sets: BTreeMap<SetKey, Vec<RecordSet>>,
+    unfit: Vec<Unfit>,
     spellings: Spellings,
 }
 
 impl Findings {
     /// Takes the sets at `managed` names from a page.
-    fn read(
-        &mut self,
-        page: &ListResourceRecordSetsOutput,
-        managed: &[String],
-    ) -> Result<(), Unfit> {
+    fn read(&mut self, page: &ListResourceRecordSetsOutput, managed: &[String]) {
         for set in page.resource_record_sets() {
-            let name = sets::plain_name(set.name());
             // The exact owner name: a page goes on with whatever comes after it.
-            if managed.contains(&name)
-                && let Some(key) = sets::key_of(set)
-            {
-                let read = sets::read(key.clone(), set, &mut self.spellings)?;
-                self.sets.entry(key).or_default().push(read);
+            if managed.contains(&sets::plain_name(set.name())) {
+                match sets::read(set, &mut self.spellings) {
+                    Ok(Some(read)) => self.take(read),
+                    Ok(None) => {}
+                    Err(unfit) => self.unfit.push(unfit),
+                }
             }
         }
-        Ok(())
+    }
+
+    fn take(&mut self, read: RecordSet) {
+        let sets = self.sets.entry(read.key.clone()).or_default();
+        match sets.iter_mut().find(|set| set.id() == read.id()) {
+            Some(before) => *before = read,
+            None => sets.push(read),
+        }
     }
 
     fn listing(&self) -> Listing {
         let records = |sets: &Vec<RecordSet>| sets::records(&sets.iter().collect::<Vec<_>>());
         let sets = self.sets.iter().map(|(key, sets)| (key.clone(), records(sets)));
-        Listing { sets: sets.collect(), ..Listing::default() }
+        let mut listing = Listing { sets: sets.collect(), ..Listing::default() };
+        for unfit in &self.unfit {
+            match unfit.set() {
+                Some(set) => listing.leave_out(set.clone(), unfit),
+                None => listing.leave_out_name(unfit.name(), unfit),
+            }
+        }
+        listing
     }
 }
 

@@ -42,8 +42,10 @@ pub(super) struct Scan {
 impl Scan {
     /// A walk by which every one of `names` is read.
     pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a String>) -> Self {
-        let (mut plain, odd): (Vec<_>, Vec<_>) =
+        let (mut plain, mut odd): (Vec<_>, Vec<_>) =
             names.into_iter().cloned().partition(|name| is_plain(name));
+        odd.sort_unstable();
+        odd.dedup();
         plain.sort_by(|a, b| order(a, b));
         plain.dedup();
         let together = Some(plain).filter(|names| !names.is_empty()).map(VecDeque::from);
@@ -68,7 +70,11 @@ impl Scan {
         let to = next.as_ref().map(|next| plain_name(&next.name));
         match &to {
             None => walk.clear(),
-            Some(to) if walk.len() == 1 => walk.retain(|name| name == to),
+            // Where a name with escapes stands among the others is not said: only the name that was
+            // asked for is settled, since all its sets stand together.
+            Some(to) if walk.len() == 1 || !is_plain(to) => {
+                walk.pop_front_if(|name| name != to);
+            }
             Some(to) => walk.retain(|name| order(name, to) != Ordering::Less),
         }
         // In the middle of a name the next page goes on; else it begins at the next open name.
@@ -90,8 +96,11 @@ fn is_plain(name: &str) -> bool {
 ///
 /// Source: "Sort order" of `ListResourceRecordSets` in the Route 53 API reference.
 fn order(a: &str, b: &str) -> Ordering {
-    let reversed = |name: &str| name.rsplit('.').fold(String::new(), |all, l| all + l + ".");
     reversed(a).cmp(&reversed(b))
+}
+
+fn reversed(name: &str) -> String {
+    name.rsplit('.').fold(String::new(), |all, label| all + label + ".")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use aws_sdk_route53::error::BuildError;
-use aws_sdk_route53::types::{GeoLocation, ResourceRecord, ResourceRecordSet, RrType};
+use aws_sdk_route53::types::{AliasTarget, GeoLocation, ResourceRecord, ResourceRecordSet, RrType};
 
 use crate::dns::{Attributes, Extra, Record, Route53Set, Routing};
 use crate::engine::plan::{Family, SetKey};
@@ -35,8 +35,8 @@ impl RecordSet {
 }
 
 /// How Route 53 spells an address, where that is not how Rust does (`2001:DB8::1`): a set is deleted
-/// only by its exact values.
-pub(super) type Spellings = HashMap<(SetKey, String, IpAddr), String>;
+/// only by its exact values. Several, where a set has one address in several spellings.
+pub(super) type Spellings = HashMap<(SetKey, String, IpAddr), Vec<String>>;
 
 /// Why a record set at a managed name cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,28 @@ pub(super) enum Unfit {
     Value(SetKey, String),
     #[error("{0} has no time to live from 0 to 2147483647 seconds")]
     Ttl(SetKey),
+    #[error("{0} is a CNAME of {1}: no address can be published beside it (RFC 1034)")]
+    Cname(String, String),
+}
+
+impl Unfit {
+    /// The set; `None` if it concerns both sets of the name.
+    pub(super) fn set(&self) -> Option<&SetKey> {
+        match self {
+            Self::Alias(set, _) | Self::Routing(set, _) | Self::Value(set, _) | Self::Ttl(set) => {
+                Some(set)
+            }
+            Self::Cname(..) => None,
+        }
+    }
+
+    /// The owner name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Cname(name, _) => name,
+            other => other.set().map_or("", |set| &set.name),
+        }
+    }
 }
 
 /// A name as it is written here: escapes undone, lower case, without the final dot.
@@ -73,7 +95,7 @@ pub(super) fn plain_name(listed: &str) -> String {
 }
 
 /// The name and type of a set that holds addresses; `None` for every other type.
-pub(super) fn key_of(set: &ResourceRecordSet) -> Option<SetKey> {
+fn key_of(set: &ResourceRecordSet) -> Option<SetKey> {
     let family = match set.r#type() {
         RrType::A => Family::A,
         RrType::Aaaa => Family::Aaaa,
@@ -82,12 +104,18 @@ pub(super) fn key_of(set: &ResourceRecordSet) -> Option<SetKey> {
     Some(SetKey { name: plain_name(set.name()), family })
 }
 
-/// Reads a set at `key`; spellings of its values that are not Rust's go into `spellings`.
+/// Reads a set, `None` if it is of no concern here; spellings of its values that are not Rust's go into
+/// `spellings`.
 pub(super) fn read(
-    key: SetKey,
     set: &ResourceRecordSet,
     spellings: &mut Spellings,
-) -> Result<RecordSet, Unfit> {
+) -> Result<Option<RecordSet>, Unfit> {
+    if *set.r#type() == RrType::Cname {
+        let target = set.resource_records().first().map(ResourceRecord::value);
+        let target = target.or_else(|| set.alias_target().map(AliasTarget::dns_name));
+        return Err(Unfit::Cname(plain_name(set.name()), plain_name(target.unwrap_or_default())));
+    }
+    let Some(key) = key_of(set) else { return Ok(None) };
     if let Some(alias) = set.alias_target() {
         return Err(Unfit::Alias(key, plain_name(alias.dns_name())));
     }
@@ -101,16 +129,20 @@ pub(super) fn read(
         also_in: Vec::new(),
     };
     let mut read = RecordSet { key, ttl, settings, addresses: Vec::new() };
+    // A set may be come by twice, and the newest reading counts.
+    spellings.retain(|(key, id, _), _| *key != read.key || id != read.id());
     for record in set.resource_records() {
         let text = record.value();
         let address = text.parse().ok().filter(|a| Family::of(*a) == read.key.family);
         let address = address.ok_or_else(|| Unfit::Value(read.key.clone(), text.to_owned()))?;
-        if address.to_string() != text {
-            spellings.insert((read.key.clone(), read.id().to_owned(), address), text.to_owned());
-        }
         read.addresses.push(address);
+        let place = (read.key.clone(), read.id().to_owned(), address);
+        spellings.entry(place).or_default().push(text.to_owned());
     }
-    Ok(read)
+    spellings.retain(|(_, _, address), texts| {
+        texts.len() > 1 || texts.iter().any(|text| *text != address.to_string())
+    });
+    Ok(Some(read))
 }
 
 /// The set's routing, or the name of the kind that cannot be kept.
@@ -174,12 +206,22 @@ pub(super) fn write(
                 .build(),
         ),
     };
-    for address in &set.addresses {
-        let place = (set.key.clone(), set.id().to_owned(), *address);
-        let text = spellings.get(&place).cloned().unwrap_or_else(|| address.to_string());
+    for text in texts(set, spellings) {
         writing = writing.resource_records(ResourceRecord::builder().value(text).build()?);
     }
     writing.build()
+}
+
+/// The values of a set, each address as it was spelt when it was listed.
+pub(super) fn texts(set: &RecordSet, spellings: &Spellings) -> Vec<String> {
+    let mut texts = Vec::with_capacity(set.addresses.len());
+    for (nth, address) in set.addresses.iter().enumerate() {
+        let place = (set.key.clone(), set.id().to_owned(), *address);
+        let before = set.addresses[..nth].iter().filter(|other| *other == address).count();
+        let spelling = spellings.get(&place).and_then(|spellings| spellings.get(before));
+        texts.push(spelling.cloned().unwrap_or_else(|| address.to_string()));
+    }
+    texts
 }
 
 /// The records of all sets of one name and type.
@@ -232,8 +274,7 @@ mod tests {
     }
 
     fn refusal(set: &ResourceRecordSet) -> String {
-        let key = key_of(set).unwrap();
-        read(key, set, &mut Spellings::new()).unwrap_err().to_string()
+        read(set, &mut Spellings::new()).unwrap_err().to_string()
     }
 
     #[test]
@@ -258,11 +299,15 @@ mod tests {
             (set(RrType::Aaaa).resource_records(value("192.0.2.1")), "holds `192.0.2.1`"),
             (set(RrType::A).resource_records(value("nonsense")), "holds `nonsense`"),
             (set(RrType::A).ttl(-1), "no time to live"),
+            (
+                set(RrType::Cname).resource_records(value("other.example.net.")),
+                "www.example.com is a CNAME of other.example.net",
+            ),
         ];
         for (set, want) in cases {
             let said = refusal(&set.build().unwrap());
             assert!(said.contains(want), "{said} does not say {want}");
-            assert!(said.starts_with("www.example.com A"), "{said} does not name the set");
+            assert!(said.starts_with("www.example.com "), "{said} does not name the set");
         }
     }
 
@@ -271,12 +316,13 @@ mod tests {
         let listed = set(RrType::Aaaa)
             .resource_records(value("2001:DB8:0::1"))
             .resource_records(value("2001:db8::2"))
+            .resource_records(value("2001:db8::1"))
             .build()
             .unwrap();
         let mut spellings = Spellings::new();
         let mut want = listed.clone();
         want.name = "www.example.com".to_owned();
-        let read = read(key_of(&listed).unwrap(), &listed, &mut spellings).unwrap();
+        let read = read(&listed, &mut spellings).unwrap().unwrap();
         assert_eq!(write(&read, &spellings).unwrap(), want);
     }
 

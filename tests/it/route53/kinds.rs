@@ -97,7 +97,8 @@ async fn the_only_value_of_a_set_goes_with_the_set_and_comes_back_in_kind() {
 
 #[tokio::test]
 async fn one_of_two_values_goes_and_comes_back_in_kind() {
-    for (name, one, two) in kinds() {
+    // A multivalue set has one value (the API reference, `MultiValueAnswer`).
+    for (name, one, two) in kinds().into_iter().filter(|kind| kind.0 != "multivalue answer") {
         let (dying, sibling) = (built(one, &[FOREIGN, DEAD]), built(two, &[ALIVE]));
         let Some(zone) = OnMoto::with([dying.clone(), sibling.clone()]).await else { return };
         let provider = zone.managing(&NAMES).await;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_route53::types::{AliasTarget, ResourceRecordSet};
-use goavail::dns::{DnsProvider, ProviderError};
+use aws_sdk_route53::types::{
+    AliasTarget, CidrRoutingConfig, GeoProximityLocation, ResourceRecordSet,
+};
+use goavail::dns::DnsProvider;
 use goavail::engine::plan::SetKey;
 
-use super::{ALIVE, DEAD, OnMoto, plain, reads, values};
+use super::{ALIVE, DEAD, FOREIGN, OnMoto, plain, reads, recollection, values};
 use crate::contract::{restoration, withdrawal};
 use crate::moto::set;
 
@@ -86,46 +88,100 @@ async fn an_address_is_written_back_as_it_was_spelt() {
     assert_eq!(told(&zone).await, ["www.example.com 2001:DB8:0::1"]);
 }
 
+/// Whoever asks for a name by itself gets those that come after it as well, read already or not.
 #[tokio::test]
-async fn an_alias_at_a_managed_name_is_refused_by_name() {
+async fn names_that_are_listed_escaped_beside_others_are_read_once_each_and_changed() {
+    let names = ["example.com", "*.example.com", "_x.y.example.com", "www.example.com"];
+    let Some(zone) = OnMoto::with(names.map(|name| simple(name, &[DEAD, ALIVE]))).await else {
+        return;
+    };
+    let provider = zone.managing(&names).await;
+    let listing = provider.list().await.unwrap();
+    let read: Vec<usize> = listing.sets.values().map(Vec::len).collect();
+    assert_eq!(read, [2, 2, 2, 2], "{listing:?}");
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    let again = provider.list().await.unwrap();
+    provider.apply(&again, &recollection(&listing, DEAD)).await.unwrap();
+    let mut want = names.map(|name| format!("{name} {ALIVE} {DEAD}"));
+    want.sort();
+    let mut got = told(&zone).await;
+    got.sort();
+    assert_eq!(got, want);
+}
+
+/// Sets that nothing can be withdrawn from, each at `www.example.com`.
+fn unfit() -> Vec<(&'static str, ResourceRecordSet, &'static str)> {
     let target = AliasTarget::builder()
         .hosted_zone_id("Z35SXDOTRQ7X7K")
         .dns_name("lb-1.example.net")
         .evaluate_target_health(false)
         .build()
         .unwrap();
-    let alias = ResourceRecordSet::builder().name("www.example.com").r#type("A".into());
-    let alias = alias.alias_target(target).build().unwrap();
-    let Some(zone) = OnMoto::with([alias, simple("api.example.com", &[DEAD])]).await else {
-        return;
-    };
-    let error = zone.managing(&["www.example.com"]).await.list().await.unwrap_err();
-    let ProviderError::Refused { source, .. } = error else { panic!("{error:?}") };
-    let want = "www.example.com A is an alias of lb-1.example.net: only sets that hold addresses \
-                can be managed";
-    assert_eq!(source.to_string(), want);
-
-    let elsewhere = zone.managing(&["api.example.com"]).await.list().await.unwrap();
-    assert_eq!(elsewhere.sets.len(), 1, "an alias at another name is nobody's business");
+    let www = || ResourceRecordSet::builder().name("www.example.com").r#type("A".into());
+    let routed = || set("www.example.com", "A", &[DEAD]).set_identifier("one");
+    let cidr = CidrRoutingConfig::builder().collection_id("c").location_name("l").build().unwrap();
+    let near = GeoProximityLocation::builder().aws_region("eu-west-3").build();
+    let policy = "which cannot be managed";
+    vec![
+        (
+            "an alias",
+            www().alias_target(target).build().unwrap(),
+            "www.example.com A is an alias of lb-1.example.net: only sets that hold addresses can \
+             be managed",
+        ),
+        ("IP-based routing", routed().cidr_routing_config(cidr).build().unwrap(), policy),
+        ("geoproximity", routed().geo_proximity_location(near).build().unwrap(), policy),
+        (
+            "a CNAME",
+            set("www.example.com", "CNAME", &["lb.example.net"]).build().unwrap(),
+            "www.example.com is a CNAME of lb.example.net",
+        ),
+    ]
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_be_managed_is_left_out_with_its_reason_and_the_others_are_listed() {
+    for (name, odd, why) in unfit() {
+        let is_cname = odd.r#type().as_str() == "CNAME";
+        let Some(zone) = OnMoto::with([odd, simple("api.example.com", &[DEAD])]).await else {
+            return;
+        };
+        let provider = zone.managing(&["www.example.com", "api.example.com"]).await;
+        let listing = provider.list().await.unwrap();
+        let listed: Vec<String> = listing.sets.keys().map(SetKey::to_string).collect();
+        assert_eq!(listed, ["api.example.com A"], "{name}");
+        let unfit: Vec<String> = listing.unfit.keys().map(SetKey::to_string).collect();
+        let both = ["www.example.com A", "www.example.com AAAA"];
+        assert_eq!(unfit, &both[..if is_cname { 2 } else { 1 }], "{name}");
+        assert!(listing.unfit.values().all(|said| said.contains(why)), "{name}: {listing:?}");
+        provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+        assert_eq!(zone.sets_at("api.example.com", "A").await, [], "{name}");
+
+        let elsewhere = zone.managing(&["api.example.com"]).await.list().await.unwrap();
+        assert_eq!(elsewhere.unfit.len(), 0, "{name}: at another name it is nobody's business");
+    }
+}
+
+/// Page after page ends within the sets of one name.
+#[tokio::test]
 async fn many_sets_of_one_name_are_read_to_the_last() {
-    let Some(zone) = OnMoto::with([]).await else { return };
-    let weighted = |n: u32| {
-        let address = format!("10.0.{}.{}", n / 256, n % 256);
-        let set = set("www.example.com", "A", &[&address]).set_identifier(format!("id {n:03}"));
+    let Some(zone) = OnMoto::with([simple("a.example.com", &[DEAD])]).await else { return };
+    let fillers = (0..240).map(|n| simple(&format!("host{n:03}.example.com"), &[FOREIGN]));
+    let routed = |n: u32, kind, address: String| {
+        let set = set("www.example.com", kind, &[&address]).set_identifier(format!("id {n:03}"));
         set.weight(1).build().unwrap()
     };
-    zone.zone.put((0..650).map(weighted)).await;
-    let provider = zone.managing(&["www.example.com"]).await;
+    let four = (0..100).map(|n| routed(n, "A", format!("10.0.0.{n}")));
+    let six = (0..100).map(|n| routed(n, "AAAA", format!("2001:db8::{n}")));
+    zone.zone.put(fillers.chain(four).chain(six)).await;
+    let provider = zone.managing(&["a.example.com", "www.example.com"]).await;
     let listing = provider.list().await.unwrap();
-    let found: Vec<_> = listing.sets.values().flatten().collect();
-    assert_eq!(found.len(), 650);
-    provider.apply(&listing, &withdrawal(&listing, "10.0.2.137")).await.unwrap();
-    let left = told(&zone).await;
-    assert_eq!(left.len(), 649);
-    assert!(!left.contains(&"www.example.com 10.0.2.137".to_owned()));
+    let read: Vec<usize> = listing.sets.values().map(Vec::len).collect();
+    assert_eq!(read, [1, 100, 100]);
+    provider.apply(&listing, &withdrawal(&listing, "10.0.0.77")).await.unwrap();
+    let left = zone.sets_at("www.example.com", "A").await;
+    assert_eq!(left.len(), 99);
+    assert!(left.iter().flat_map(values).all(|value| value != "10.0.0.77"));
 }
 
 /// 700 other sets in three pages, and names far apart in them.

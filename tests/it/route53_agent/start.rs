@@ -1,6 +1,6 @@
 //! What Route 53 refuses at the start ends it, with one line that says why.
 
-use super::{QUICK, Scene, ZONE, alias, anonymous, signed};
+use super::{QUICK, Scene, ZONE, anonymous, signed};
 use crate::agent::{Ended, PATIENT, Setup};
 use crate::moto::set;
 use crate::route53::{aws_error, reads};
@@ -23,7 +23,7 @@ fn complaint(name: &str, setup: Setup) -> String {
 async fn seeded() -> Option<Scene> {
     let scene = Scene::new().await?;
     let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([alias("alias.example.com"), www]).await;
+    scene.zone.put([www]).await;
     Some(scene)
 }
 
@@ -39,12 +39,6 @@ async fn what_is_refused_at_the_start_ends_it_with_one_clear_line() {
     let listing = "Route 53 refused to list the records of example.com: ";
     let finding = "Route 53 refused to find the hosted zone of ";
     let rows = [
-        (
-            "an alias",
-            signed(&scene.config("", &["www", "alias"])),
-            listing,
-            "alias.example.com A is an alias of lb.example.net: only sets that hold addresses",
-        ),
         ("a wrong secret", with(&scene.moto.key, WRONG, &good), listing, "HTTP status 403"),
         ("an unknown key", with("AKIAWRONG", WRONG, &good), listing, "HTTP status 403"),
         ("a wrong zone id", signed(&of_zone("aws_zoneid = \"Z0\"\n")), listing, "NoSuchHostedZone"),

@@ -7,7 +7,7 @@ use super::{Scene, alias, anonymous, signed};
 use crate::agent::PATIENT;
 use crate::moto::set;
 use crate::proxy::Spoil;
-use crate::route53::{aws_error, writes};
+use crate::route53::{aws_error, plain, writes};
 
 async fn serving() -> Option<Scene> {
     let scene = Scene::new().await?;
@@ -67,18 +67,22 @@ async fn credentials_that_expire_end_nothing_and_a_reload_uses_the_new_ones_at_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_set_that_becomes_an_alias_is_refused_by_name_and_the_watching_goes_on() {
+async fn a_name_that_becomes_an_alias_is_left_alone_and_the_other_names_are_served() {
     let Some(mut scene) = serving().await else { return };
-    let mut agent = scene.confirmed(&scene.config("", &["www"]));
-    let before = scene.sets().await.remove(0);
+    let api = set("api.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
+    scene.zone.put([api]).await;
+    let mut agent = scene.confirmed(&scene.config("", &["www", "api"]));
+    let before =
+        scene.zone.sets().await.into_iter().find(|set| plain(set.name()).starts_with("www"));
     let alias = alias("www.example.com");
-    scene.zone.change(vec![(ChangeAction::Delete, before), (ChangeAction::Create, alias)]).await;
+    scene
+        .zone
+        .change(vec![(ChangeAction::Delete, before.unwrap()), (ChangeAction::Create, alias)])
+        .await;
     scene.close(0);
-    let why = "www.example.com A is an alias of lb.example.net";
-    agent.nth(1, &["ERROR", "Route 53 refused to list", why, "retry_in=\"1m\""]);
+    agent.nth(1, &["withdrew", &scene.target(0), "names=\"api.example.com\""]);
+    let left = format!("api.example.com A: {}", scene.text(1));
+    assert_eq!(scene.served().await, [left, "www.example.com A: ".to_owned()]);
     scene.open(0);
-    agent.nth(1, &["target up", &scene.target(0)]);
-    scene.close(1);
-    agent.nth(1, &["target down", &scene.target(1)]);
-    assert_eq!(scene.sets().await.len(), 1, "it is left as it is");
+    agent.nth(1, &["restored", &scene.target(0), "names=\"api.example.com\""]);
 }
