@@ -106,6 +106,8 @@ pub trait Effects {
     fn prepare(&mut self);
     /// Make the record sets serve this.
     fn reconcile(&mut self, order: Order);
+    /// Do nothing about this target until the next order.
+    fn recall(&mut self, target: IpAddr);
     /// Tell the peers how this agent sees the targets; `true` is up.
     fn announce(&mut self, votes: BTreeMap<IpAddr, bool>);
     /// Answer the operator.
@@ -257,6 +259,7 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                 Action::Probe(request) => self.send(request),
                 Action::Prepare => self.effects.prepare(),
                 Action::Reconcile(order) => self.effects.reconcile(order),
+                Action::Recall(target) => self.effects.recall(target),
                 Action::Announce(votes) => self.effects.announce(votes),
                 Action::DrainAnswered { ticket, answer } => self.effects.answer(ticket, answer),
                 Action::Remember(drains) => self.effects.remember(drains, now),

@@ -92,6 +92,8 @@ pub struct Engine {
     prepared: Option<Moment>,
     /// The wishes that the DNS worker has and has not reported as done.
     ordered: BTreeMap<IpAddr, Wish>,
+    /// What of it was taken back; the next order is without it.
+    recalled: BTreeSet<IpAddr>,
     /// Targets whose verdict DNS is not known to follow.
     unsettled: BTreeSet<IpAddr>,
     /// Targets of which something changed that may call for another order.
@@ -211,6 +213,7 @@ impl Engine {
             listed_at: None,
             prepared: None,
             ordered: BTreeMap::new(),
+            recalled: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             touched: BTreeSet::new(),
             orders: 0,

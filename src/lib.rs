@@ -19,11 +19,12 @@
 //! | `driver` | owns the engine: one queue, one clock; also the log of what happened | `config`, `engine`; of the effects, what they send in |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | asks an endpoint once: echo request or TCP connect | `engine` |
-//! | `dns` | the providers, dry-run around them, the worker that makes DNS as it should be | `engine`, `config`, `http` |
-//! | `cluster` | the other agents: votes and membership | `config`, `http`, `serve` |
+//! | `dns` | the providers, dry-run around them, the worker that makes DNS as it should be | `engine`, `config`, `heart`, `http` |
+//! | `cluster` | the other agents: votes and membership | `config`, `heart`, `http`, `serve` |
 //! | `notify` | tells people, and never holds anything up | `config`, `http` |
-//! | `status` | what the agent shows of itself, and the operator's orders | `config`, `engine` |
+//! | `status` | what the agent shows of itself, and the operator's orders | `config`, `engine`, `heart` |
 //! | `state` | what is remembered across restarts | nothing |
+//! | `heart` | whether the driver's loop still turns | nothing |
 //! | `http` | the one place where HTTP clients are built | nothing |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
 //! | `log`, `privilege`, `systemd` | what the process is to its surroundings | nothing |
@@ -45,6 +46,7 @@ pub mod config;
 pub mod dns;
 pub mod driver;
 pub mod engine;
+pub mod heart;
 pub mod http;
 pub mod log;
 pub mod monitor;

@@ -14,12 +14,17 @@ mod round;
 mod shift;
 mod wished;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::memory::Memory;
 use super::{DnsProvider, Listing, Successor};
 use crate::engine::event::{DnsReport, Order};
+use crate::heart::Heart;
 use aftermath::Aftermath;
 use shift::{Shift, Trouble};
 
@@ -35,6 +40,11 @@ pub struct Desk {
     /// Grows with each request to read the zone in advance. Each is answered by a report that the
     /// zone was read, or could not be.
     pub readings: u64,
+    /// What the engine no longer stands by of that order: nothing is done about these addresses
+    /// until the next order, which is on its way.
+    pub recalled: BTreeSet<IpAddr>,
+    /// Whether the loop that places the orders still turns; not asked if this is not known.
+    pub heart: Option<Arc<Heart>>,
     /// Stop after the change in hand.
     pub stop: bool,
 }
@@ -45,6 +55,17 @@ impl Desk {
         self.order = order;
         self.number += 1;
         self.placed = Some(now());
+        self.recalled.clear();
+    }
+
+    /// Takes back what is wished for `address`.
+    pub fn recall(&mut self, address: IpAddr) {
+        self.recalled.insert(address);
+    }
+
+    /// Whether somebody still looks after the order.
+    fn is_looked_after(&self) -> bool {
+        self.heart.as_ref().is_none_or(|heart| heart.is_beating(now().into_std()))
     }
 }
 

@@ -278,6 +278,8 @@ pub enum Action {
     Prepare,
     /// Make the record sets serve this. It replaces any earlier order that is not yet done.
     Reconcile(Order),
+    /// What was ordered about this target stands no more; another order follows shortly.
+    Recall(IpAddr),
     /// This agent's votes changed: all of them, by target, `true` for up.
     Announce(BTreeMap<IpAddr, bool>),
     /// An order of the operator's was carried out or not.

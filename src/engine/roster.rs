@@ -166,6 +166,7 @@ impl Engine {
         }
         // The worker begins anew as well: what it had in hand is ordered again.
         self.ordered.clear();
+        self.recalled.clear();
         self.read_again |= self.resyncing.is_some();
         self.touched.extend(self.targets.keys());
         if moved {

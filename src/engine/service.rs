@@ -103,7 +103,17 @@ impl Engine {
             self.settle_on(slot, *in_service, agreeing, *after, out);
         }
         self.give_reason(slot, &ruling, out);
+        self.recall_if_untrue(address, out);
         self.note_next_review(slot);
+    }
+
+    /// Takes back at once what the worker was ordered and must not do any more: the order without it
+    /// keeps its distance to the last one.
+    fn recall_if_untrue(&mut self, address: IpAddr, out: &mut Vec<Action>) {
+        let Some(ordered) = self.ordered.get(&address) else { return };
+        if self.wish_for(address, self.now) != Some(*ordered) && self.recalled.insert(address) {
+            out.push(Action::Recall(address));
+        }
     }
 
     /// Takes a ruling over.
@@ -158,7 +168,9 @@ impl Engine {
         let mut moments = vec![];
         let said = target.refused_since.map(|since| since + PEERS_MAY_TAKE);
         moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.now));
-        if !target.settled || target.reason.is_some() || target.differs() || target.unconfirmed {
+        let ordered = self.ordered.contains_key(&target.address);
+        let open = !target.settled || target.differs() || target.unconfirmed;
+        if open || ordered || target.reason.is_some() {
             moments.extend(self.agreement_lapses(target));
         }
         for moment in moments {
@@ -235,7 +247,7 @@ impl Engine {
     /// Orders what is not yet settled, if the worker does not have it in hand already. Orders keep
     /// a little distance, so that what becomes due together goes out together.
     pub(super) fn place_order(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.touched.is_empty() && !self.read_again {
+        if self.touched.is_empty() && !self.read_again && self.recalled.is_empty() {
             return;
         }
         let is_news = |address: &IpAddr| {
@@ -244,7 +256,7 @@ impl Engine {
             let open = self.unsettled.contains(address) && wish.is_some();
             (open || ordered.is_some()) && ordered != wish.as_ref()
         };
-        let news = self.touched.iter().any(is_news);
+        let news = !self.recalled.is_empty() || self.touched.iter().any(is_news);
         if !news && !self.read_again {
             self.touched.clear();
             return;
@@ -270,6 +282,7 @@ impl Engine {
 
     fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, out: &mut Vec<Action>) {
         self.ordered.clone_from(&wishes);
+        self.recalled.clear();
         let needed = self.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
@@ -307,8 +320,12 @@ impl Engine {
         let mut wishes = self.open_wishes(now);
         wishes.extend(self.decided_wishes(now));
         if !wishes.is_empty() {
+            let slots: Vec<_> =
+                wishes.keys().filter_map(|address| self.targets.get(address).copied()).collect();
             self.order(wishes, true, out);
             self.resyncing = Some(self.orders);
+            // What the order rests on may age before it is carried out.
+            slots.into_iter().for_each(|slot| self.note_next_review(slot));
         }
     }
 

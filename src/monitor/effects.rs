@@ -138,6 +138,10 @@ impl Effects for Monitor {
         self.reconciler.order(order);
     }
 
+    fn recall(&mut self, target: IpAddr) {
+        self.reconciler.recall(target);
+    }
+
     fn announce(&mut self, votes: BTreeMap<IpAddr, bool>) {
         if let Some(peers) = &self.peers {
             peers.announce(votes);
@@ -227,6 +231,7 @@ impl Effects for Monitor {
 
     fn turned(&mut self, engine: &Engine, now: Moment) {
         self.watchdog.turned(now);
+        self.reconciler.turned();
         let again = now >= self.write_again && {
             self.write_again = now + WRITE_AGAIN;
             self.keeper.is_behind()

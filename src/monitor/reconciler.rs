@@ -1,5 +1,6 @@
 //! The DNS worker's life: started, handed over at a reload, ended in order.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use crate::config::Config;
 use crate::dns::Listing;
 use crate::dns::chosen::Chosen;
 use crate::dns::metered::{Metered, Tally};
-use crate::dns::worker::{Desk, Estate, Known, Worker};
+use crate::dns::worker::{Desk, Estate, Known, Worker, now};
 use crate::driver::{Input, settings};
 use crate::engine::event::{DnsReport, Event, Order};
+use crate::heart::Heart;
 
 /// How many reports may wait.
 const REPORTS: usize = 64;
@@ -25,6 +27,8 @@ pub(super) struct Reconciler {
     outbox: mpsc::Sender<Input>,
     keeper: Arc<Keeper>,
     desk: watch::Sender<Desk>,
+    /// Beats with the driver's loop.
+    heart: Arc<Heart>,
     worker: Option<JoinHandle<Estate<Metered<Chosen>>>>,
     /// What became of the calls to the provider.
     pub(super) tally: Tally,
@@ -40,10 +44,11 @@ impl Reconciler {
         provider: Metered<Chosen>,
         listing: Option<Listing>,
     ) -> Self {
-        let (desk, orders) = watch::channel(Desk::default());
+        let heart = Arc::new(Heart::new(now().into_std()));
+        let (desk, orders) = watch::channel(empty(&heart));
         let memory = keeper.records();
-        let mut reconciler =
-            Self { talk, outbox, keeper, desk, worker: None, tally: provider.tally.clone() };
+        let tally = provider.tally.clone();
+        let mut reconciler = Self { talk, outbox, keeper, desk, heart, worker: None, tally };
         let reports = reconciler.reports();
         if let Some(listing) = &listing {
             // There is room: nobody has written to it yet.
@@ -91,9 +96,19 @@ impl Reconciler {
         self.desk.send_modify(|desk| desk.place(order));
     }
 
+    /// Has nothing done about a target until the next order.
+    pub(super) fn recall(&self, target: IpAddr) {
+        self.desk.send_modify(|desk| desk.recall(target));
+    }
+
+    /// The driver's loop turned: its orders stand.
+    pub(super) fn turned(&self) {
+        self.heart.beat(now().into_std());
+    }
+
     /// Another worker takes over, with `provider`, once the change in hand is finished.
     pub(super) fn hand_over(&mut self, config: &Config, provider: Chosen) {
-        let (desk, orders) = watch::channel(Desk::default());
+        let (desk, orders) = watch::channel(empty(&self.heart));
         std::mem::replace(&mut self.desk, desk).send_modify(|desk| desk.stop = true);
         let before = self.worker.take();
         let names = settings::names(config).to_vec();
@@ -120,4 +135,9 @@ impl Reconciler {
             tracing::warn!("the change in hand did not finish in time; it may be in force or not");
         }
     }
+}
+
+/// A desk without an order.
+fn empty(heart: &Arc<Heart>) -> Desk {
+    Desk { heart: Some(Arc::clone(heart)), ..Desk::default() }
 }

@@ -13,11 +13,12 @@ use tokio::sync::watch;
 
 use super::ledger::{Ledger, Recent};
 use super::model::{Agent, Change, Drained, Failure, Health, Reason, Streak};
-use super::reader::{Heart, Reader};
+use super::reader::Reader;
 use super::row::Row;
 use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
 use super::time::{Moment, Time};
 use crate::engine::plan::Observed;
+use crate::heart::Heart;
 
 /// How long readers see the old snapshot while only round-trip times and streaks change.
 pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);

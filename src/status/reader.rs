@@ -1,12 +1,12 @@
 //! The readers' end of the board.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::snapshot::Snapshot;
+use crate::heart::Heart;
 
 /// Reads what was last published. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,31 +28,5 @@ impl Reader {
     /// How long ago the driver's loop last turned.
     pub fn silence(&self, now: Instant) -> Duration {
         self.heart.silence(now)
-    }
-}
-
-/// When the driver's loop last turned.
-#[derive(Debug)]
-pub(super) struct Heart {
-    made: Instant,
-    /// Milliseconds after `made`.
-    beat: AtomicU64,
-}
-
-impl Heart {
-    pub(super) fn new(made: Instant) -> Self {
-        Self { made, beat: AtomicU64::new(0) }
-    }
-
-    fn millis(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.made).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub(super) fn beat(&self, now: Instant) {
-        self.beat.store(self.millis(now), Ordering::Relaxed);
-    }
-
-    fn silence(&self, now: Instant) -> Duration {
-        Duration::from_millis(self.millis(now).saturating_sub(self.beat.load(Ordering::Relaxed)))
     }
 }

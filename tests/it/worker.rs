@@ -17,6 +17,7 @@ mod remote;
 mod replacing;
 mod reports;
 mod retrying;
+mod standing;
 mod succession;
 
 use std::collections::BTreeMap;

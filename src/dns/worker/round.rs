@@ -20,6 +20,9 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 /// call may be many requests, and nothing that somebody else's code does may silence the worker.
 const LONGEST_CALL: Duration = Duration::from_mins(5);
 
+/// How often it is asked whether a loop that stood still turns again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Where one round ended.
 #[derive(Debug)]
 pub(super) enum Round {
@@ -27,6 +30,8 @@ pub(super) enum Round {
     Settled,
     /// A change was confirmed; it remains to be seen whether that was all.
     Applied,
+    /// Too much time went by before the change could be made.
+    Again,
 }
 
 impl<P, R> Shift<P, R>
@@ -48,7 +53,12 @@ where
             return Err(self.unshown().into());
         }
         self.stands()?;
-        self.write(&plan, &listing).await?;
+        let changes = self.remembered(&plan, &listing).await;
+        if !self.is_backed(&plan).await? {
+            self.given.known.reading = None;
+            return Ok(Round::Again);
+        }
+        self.write(&plan, &listing, &changes).await?;
         Ok(Round::Applied)
     }
 
@@ -116,15 +126,49 @@ where
         plan
     }
 
-    /// Makes the changes of `plan`. Remembers first what is about to go.
-    async fn write(&mut self, plan: &Plan, listing: &Listing) -> Result<(), Halt> {
+    /// The changes of `plan`, once what is about to go is remembered.
+    async fn remembered(&mut self, plan: &Plan, listing: &Listing) -> Changes {
         let changes = self.changes(plan, listing);
         if self.given.memory.remember(&changes) {
             self.tell_memory().await;
         }
+        changes
+    }
+
+    /// Asks once more, right before a request that changes something, whether the order stands: the
+    /// loop that placed it still turns, and has taken nothing back that `plan` is about to do.
+    /// Returns false if it had to wait for the loop, so that the zone has to be read again.
+    async fn is_backed(&mut self, plan: &Plan) -> Result<bool, Halt> {
+        let mut waited = false;
+        while !self.given.desk.borrow().is_looked_after() {
+            if !std::mem::replace(&mut waited, true) {
+                tracing::warn!("the agent's loop does not turn; nothing is written until it does");
+            }
+            let number = self.number;
+            let replaced = self.given.desk.wait_for(|desk| desk.stop || desk.number != number);
+            // Whatever ended the wait: the next line knows.
+            let _ = tokio::time::timeout(LOOK_AGAIN, replaced).await;
+            self.stands()?;
+        }
+        self.stands()?;
+        let desk = self.given.desk.borrow();
+        let mut touched = plan.delete.iter().chain(&plan.create);
+        if touched.any(|(_, address)| desk.recalled.contains(address)) {
+            return Err(Halt::Replaced);
+        }
+        Ok(!waited)
+    }
+
+    /// Makes the changes of `plan`.
+    async fn write(
+        &mut self,
+        plan: &Plan,
+        listing: &Listing,
+        changes: &Changes,
+    ) -> Result<(), Halt> {
         self.given.known.aftermath.note_places(&listing.observed());
         let began = now();
-        let applied = in_time(self.given.provider.apply(listing, &changes)).await;
+        let applied = in_time(self.given.provider.apply(listing, changes)).await;
         self.given.known.reading = None;
         self.unserved = None;
         let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));
@@ -191,7 +235,9 @@ where
             self.given.known.aftermath.repair(&listing.observed(), &Plan::default(), wishes, floor);
         if !create.is_empty() {
             say_what_comes_back(&create);
-            let _ = self.write(&Plan { create, ..Plan::default() }, &listing).await;
+            let plan = Plan { create, ..Plan::default() };
+            let changes = self.remembered(&plan, &listing).await;
+            let _ = self.write(&plan, &listing, &changes).await;
         }
     }
 

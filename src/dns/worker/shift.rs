@@ -144,6 +144,7 @@ where
                     self.backoff.reset();
                     return Ok(());
                 }
+                Ok(Round::Again) => continue,
                 Ok(Round::Applied) | Err(Halt::Failed(ProviderError::Changed { .. }))
                     if rounds < MOST_ROUNDS =>
                 {

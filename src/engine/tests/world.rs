@@ -225,7 +225,7 @@ impl World {
             Action::DrainAnswered { ticket, answer } => {
                 self.answers.push((ticket, format!("{answer:?}")));
             }
-            Action::Announce(_) | Action::Remember(_) => {}
+            Action::Announce(_) | Action::Recall(_) | Action::Remember(_) => {}
         }
     }
 

@@ -117,6 +117,8 @@ impl Effects for Recorder {
         self.book.lock().unwrap().orders.push(order);
     }
 
+    fn recall(&mut self, _: IpAddr) {}
+
     fn announce(&mut self, _: BTreeMap<IpAddr, bool>) {}
 
     fn answer(&mut self, _: u64, _: Result<(), DrainRefusal>) {}

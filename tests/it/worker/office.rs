@@ -8,6 +8,7 @@ use goavail::dns::memory::Memory;
 use goavail::dns::worker::{Desk, Estate, Known, Remember, Worker};
 use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use goavail::engine::plan::SetKey;
+use goavail::heart::Heart;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -92,6 +93,16 @@ impl<P: DnsProvider> Office<P> {
 
     fn place(&self, order: Order) {
         self.desk.send_modify(|desk| desk.place(order));
+    }
+
+    /// Takes back what was ordered about `192.0.2.<last>`.
+    pub(super) fn recall(&self, last: u8) {
+        self.desk.send_modify(|desk| desk.recall(super::ip(last)));
+    }
+
+    /// Whoever orders is alive while this beats.
+    pub(super) fn beats_with(&self, heart: &Arc<Heart>) {
+        self.desk.send_modify(|desk| desk.heart = Some(Arc::clone(heart)));
     }
 
     /// Asks for the zone to be read.

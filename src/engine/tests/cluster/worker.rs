@@ -64,6 +64,8 @@ enum Phase {
 pub(super) struct Worker {
     /// The newest order, and how many there were.
     desk: (Order, u64),
+    /// What of it was taken back.
+    recalled: BTreeSet<IpAddr>,
     /// The one that is worked on.
     order: Order,
     number: u64,
@@ -81,11 +83,16 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn order(&mut self, now: Moment, order: Order, chance: &mut Chance) -> Vec<Doing> {
         self.desk = (order, self.desk.1 + 1);
+        self.recalled.clear();
         let mut out = vec![];
         if matches!(self.phase, Phase::Idle | Phase::Resting) {
             self.take_up(now, chance, &mut out);
         }
         out
+    }
+
+    pub(super) fn recall(&mut self, address: IpAddr) {
+        self.recalled.insert(address);
     }
 
     pub(super) fn prepare(&mut self, now: Moment) -> Vec<Doing> {
@@ -99,6 +106,7 @@ impl Worker {
     /// Another worker takes over once the call in hand is finished.
     pub(super) fn replaced(&mut self) {
         self.desk = (Order::default(), self.desk.1 + 1);
+        self.recalled.clear();
         self.order = Order::default();
         self.reading = None;
         self.failures = 0;
@@ -109,7 +117,7 @@ impl Worker {
 
     /// What the newest order wants of `address`.
     pub(super) fn wish(&self, address: IpAddr) -> Option<Wish> {
-        self.desk.0.wishes.get(&address).copied()
+        self.desk.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
 
     pub(super) fn heard(&mut self, now: Moment, heard: Heard, chance: &mut Chance) -> Vec<Doing> {
@@ -189,6 +197,11 @@ impl Worker {
             let held = held.collect();
             out.push(Doing::Report(DnsReport::Settled { number, wishes, held }));
             self.take_up(now, chance, out);
+            return;
+        }
+        if plan.delete.iter().chain(&plan.create).any(|(_, it)| self.recalled.contains(it)) {
+            // The order that comes next says what is left of it.
+            self.phase = Phase::Idle;
             return;
         }
         let addresses = |entries: &[_]| entries.iter().map(|(_, address)| *address).collect();

@@ -240,6 +240,7 @@ impl World {
                 self.work(agent, doing);
             }
             Action::Reconcile(order) => self.order(agent, order),
+            Action::Recall(address) => self.agents[agent].worker.recall(address),
             Action::Announce(votes) => self.announce(agent, votes),
             Action::Tell(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
