@@ -15,8 +15,10 @@ use secrecy::SecretString;
 
 mod address;
 mod advice;
+mod aws;
 mod build;
 mod describe;
+mod disclosure;
 mod document;
 mod environment;
 mod field;
@@ -29,8 +31,11 @@ mod rule;
 mod url;
 
 pub use crate::engine::watch::Endpoint;
+pub(crate) use aws::broken_profile;
+pub(crate) use disclosure::{name as name_as_shown, path as path_as_shown};
 pub use pace::{Delay, seconds};
 pub use problem::{ConfigErrors, Problem};
+pub(crate) use rule::fits_a_header;
 
 use keys::Section;
 use problem::Report;
@@ -145,7 +150,7 @@ fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
 }
 
 /// A file's text, or why there is none, without a word of what is in it.
-fn text_of(path: &Path, largest: u64) -> Result<String, String> {
+pub(crate) fn text_of(path: &Path, largest: u64) -> Result<String, String> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
     match read {

@@ -1,7 +1,12 @@
-//! The one place where HTTP clients are built: one TLS stack, the same limits for all.
+//! The one place where HTTP clients are built: one TLS stack, the same limits and proxies for all.
+
+pub mod proxy;
+pub(crate) mod roots;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use self::proxy::Proxies;
 
 /// How long a connection may take to come up.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +49,7 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         Arc::new(bundled.filter_map(|der| reqwest::Certificate::from_der(der).ok()).collect())
     });
     install_tls();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
@@ -54,5 +59,44 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         .tcp_user_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(ROOTS.iter().cloned())
-        .build()
+        // By our own reading of the environment, which is every client's.
+        .no_proxy();
+    let proxies = Proxies::of_process();
+    let exempt = || reqwest::NoProxy::from_string(proxies.exempt());
+    if let Some(url) = proxies.http_url() {
+        builder = builder.proxy(reqwest::Proxy::http(url)?.no_proxy(exempt()));
+    }
+    if let Some(url) = proxies.https_url() {
+        builder = builder.proxy(reqwest::Proxy::https(url)?.no_proxy(exempt()));
+    }
+    builder.build()
+}
+
+/// A request that failed on its way: who was asked, and through which proxy. It holds no URL, whose
+/// path may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer from {asked}")]
+pub struct SendError {
+    /// The host, and the proxy if there is one.
+    asked: String,
+    source: reqwest::Error,
+}
+
+impl SendError {
+    /// What became of a request to `url`.
+    pub fn new(url: &reqwest::Url, error: reqwest::Error) -> Self {
+        let host = url.host_str().unwrap_or("nobody");
+        let uri = url.as_str().parse().ok();
+        let via = uri.as_ref().and_then(|uri| Proxies::of_process().via(uri));
+        let asked = match via {
+            Some(proxy) => format!("{host} through {proxy}"),
+            None => host.to_owned(),
+        };
+        Self { asked, source: error.without_url() }
+    }
+
+    /// Whether nothing can have left this machine.
+    pub fn was_never_sent(&self) -> bool {
+        self.source.is_connect() || self.source.is_builder()
+    }
 }

@@ -108,6 +108,7 @@ impl Builder<'_> {
             }
             Provider::Route53 => {
                 let section = &raw.route53;
+                super::aws::check(self.env, self.report);
                 let (zone, names, targets) = self.zone(&section.zone, "aws_domain");
                 let route53 = Route53Config {
                     zone,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::disclosure;
 use super::keys::{self, Section};
 use super::problem::{Report, Spot};
 
@@ -152,7 +153,7 @@ impl Reading<'_, '_> {
         let line = self.lines.at(offset);
         if let Some(first) = self.document.sections.get(&section) {
             let what = format!("given in line {first} already");
-            self.report.refuse(&Spot::line(line, &shown(written)), what);
+            self.report.refuse(&Spot::line(line, &disclosure::name(written)), what);
         } else {
             self.document.sections.insert(section, line);
         }
@@ -183,13 +184,12 @@ impl Reading<'_, '_> {
             // The nearest one above is the one of the same section.
             let above = names.iter().rfind(|name| name.offset < offset && name.key == bare);
             let line = self.lines.at(offset);
-            match above {
-                Some(name) => {
-                    let first = self.lines.at(name.offset);
-                    let spot = Spot::line(line, &name.section.key(&shown(bare)));
-                    self.report.refuse(&spot, format!("given in line {first} already"));
-                }
-                None => self.report.refuse(&Spot::line(line, &shown(bare)), "given twice"),
+            if let Some(name) = above {
+                let first = self.lines.at(name.offset);
+                let spot = Spot::line(line, &name.section.key(&disclosure::name(bare)));
+                self.report.refuse(&spot, format!("given in line {first} already"));
+            } else {
+                self.report.refuse(&Spot::line(line, &disclosure::name(bare)), "given twice");
             }
         }
     }
@@ -234,7 +234,7 @@ impl Reading<'_, '_> {
             return;
         }
         let folded = written.to_ascii_lowercase();
-        let spot = Spot::line(line, &section.key(&shown(written)));
+        let spot = Spot::line(line, &section.key(&disclosure::name(written)));
         let is_table = value.get_ref().is_table();
         let what = match Section::named(&folded) {
             Some(wanted) if section == Section::Top => format!("not a key but a section, {wanted}"),
@@ -269,11 +269,12 @@ impl Reading<'_, '_> {
         let source = self.lines.text.get(value.span()).unwrap_or_default();
         match value.get_ref() {
             DeValue::Table(_) => "a table".to_owned(),
-            DeValue::String(text) if secret || may_hold_password(text) => hidden(text),
-            other if secret || may_hold_password(source) => {
-                format!("a value of type {}", other.type_str())
-            }
-            _ => shown(source),
+            DeValue::String(text) if secret => hidden(text),
+            other if secret => format!("a value of type {}", other.type_str()),
+            other => disclosure::value(source).unwrap_or_else(|| match other {
+                DeValue::String(text) => hidden(text),
+                other => format!("a value of type {}", other.type_str()),
+            }),
         }
     }
 }
@@ -286,11 +287,6 @@ fn integer(number: &DeInteger<'_>) -> Option<i64> {
 /// A secret, as it may be shown.
 pub(super) fn hidden(secret: &str) -> String {
     format!("a value of {} bytes", secret.len())
-}
-
-/// Whether a text may be a URL with a password in it.
-pub(super) fn may_hold_password(text: &str) -> bool {
-    text.contains("://") && text.contains('@')
 }
 
 /// A piece of text, shortened and on one line.

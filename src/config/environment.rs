@@ -7,10 +7,10 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::document::{hidden, may_hold_password, shown};
+use super::document::hidden;
 use super::field::not_allowed;
 use super::problem::{Report, Spot};
-use super::{CloudflareCredentials, Env, rule, text_of, url};
+use super::{CloudflareCredentials, Env, disclosure, rule, text_of, url};
 
 /// The longest secret that is read from a file, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -74,7 +74,8 @@ impl Environment<'_> {
         let variable = "CLOUDFLARE_BASE_URL";
         let text = (self.env)(variable).filter(|text| !text.is_empty())?;
         let refused = |allowed: String| {
-            let shown = if may_hold_password(&text) { hidden(&text) } else { quoted(&text) };
+            let shown = disclosure::value(&text);
+            let shown = shown.map_or_else(|| hidden(&text), |text| format!("\"{text}\""));
             not_allowed(&shown, &allowed)
         };
         match url::api_text(&text) {
@@ -102,17 +103,21 @@ impl Environment<'_> {
         }
     }
 
-    /// A secret that goes into an HTTP header: visible ASCII characters only.
+    /// A secret that goes into an HTTP header: visible ASCII characters only. A line end after it, as
+    /// `$(cat …)` in other tools leaves it, is no part of it.
     fn printable(&mut self, variable: &str) -> Found<String> {
-        let found = self.secret(variable);
-        if let Found::This(variable, secret) = &found
-            && !secret.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            let what = not_allowed(&hidden(secret), "visible ASCII characters without blanks");
-            self.report.refuse(&Spot::variable(variable), what);
+        let (variable, secret) = match self.secret(variable) {
+            Found::This(variable, secret) => {
+                (variable, secret.trim_matches(['\n', '\r']).to_owned())
+            }
+            other => return other,
+        };
+        if !rule::fits_a_header(&secret) {
+            let what = not_allowed(&hidden(&secret), rule::VISIBLE);
+            self.report.refuse(&Spot::variable(&variable), what);
             return Found::Refused;
         }
-        found
+        Found::This(variable, secret)
     }
 
     /// A secret from its variable, or from the file that `…_FILE` names.
@@ -140,9 +145,9 @@ impl Environment<'_> {
                 if !secret.is_empty() {
                     return Found::This(variable, secret.to_owned());
                 }
-                format!("{} is empty", shown(path))
+                format!("{} is empty", disclosure::path(path))
             }
-            Err(why) => format!("{}: {why}", shown(path)),
+            Err(why) => format!("{}: {why}", disclosure::path(path)),
         };
         self.report.refuse(&Spot::variable(&variable), what);
         Found::Refused
@@ -153,10 +158,6 @@ impl Environment<'_> {
         let what = format!("missing; {there} is set and needs it, or set CF_API_TOKEN alone");
         self.report.refuse(&Spot::variable(missing), what);
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", shown(text))
 }
 
 /// The key as the agent keeps it.

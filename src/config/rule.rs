@@ -96,6 +96,14 @@ pub(super) fn fits_aes(key: &str) -> bool {
     [16, 24, 32].contains(&key.len())
 }
 
+/// What can be sent in an HTTP header, in words.
+pub(super) const VISIBLE: &str = "visible ASCII characters without blanks";
+
+/// Whether a secret can be sent in an HTTP header: visible ASCII characters, and at least one.
+pub(crate) fn fits_a_header(secret: &str) -> bool {
+    !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// A hosted zone's id, with or without the `/hostedzone/` that AWS's own tools put in front.
 pub(super) fn zone_id(value: &Value) -> Result<String, String> {
     text("a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"", |id| {

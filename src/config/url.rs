@@ -66,7 +66,7 @@ fn https_only(example: &str) -> String {
 }
 
 /// `T…/B…/X…`: three words of letters and digits.
-fn is_slack_path(path: &str) -> bool {
+pub(super) fn is_slack_path(path: &str) -> bool {
     let words: Vec<&str> = path.split('/').collect();
     let plain =
         |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());

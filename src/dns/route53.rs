@@ -7,7 +7,9 @@
 //!
 //! | part | what it knows |
 //! |---|---|
-//! | `client` | the SDK's client: TLS, timeouts, credentials |
+//! | `client` | the SDK's client: TLS, timeouts, proxies |
+//! | `access` | as whom it asks, and credentials that end |
+//! | `credentials` | what AWS's chain hands out, checked |
 //! | `zone` | finding the zone by its name |
 //! | `scan` | which pages to ask for |
 //! | `sets` | a set, as Route 53 writes it and as records |
@@ -15,7 +17,9 @@
 //! | `failure` | what an error means to the caller |
 //! | `follow` | when a change is in force everywhere |
 
+mod access;
 mod client;
+mod credentials;
 mod edit;
 mod failure;
 mod follow;
@@ -24,16 +28,16 @@ mod sets;
 mod zone;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, ConfigLoader};
-use aws_sdk_route53::Client;
+use aws_config::ConfigLoader;
 use aws_sdk_route53::error::SdkError;
 use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, RrType};
 
+use self::access::{Access, Source};
 use self::edit::Edit;
 use self::failure::{Asked, garbled, judge, judge_batch, refused};
 use self::follow::Followers;
@@ -61,7 +65,7 @@ const MOST_PAGES: usize = 1_000;
 /// Each call makes one attempt at each request that it needs; nothing is retried here.
 #[derive(Debug)]
 pub struct Route53 {
-    client: Client,
+    access: Arc<Access>,
     config: Route53Config,
     /// The zone's id, once it was looked up by name.
     found: Mutex<Option<String>>,
@@ -75,14 +79,27 @@ impl Route53 {
     /// files, web identity, container, instance metadata. Asks nobody anything yet; it is async
     /// because the profile files are read.
     pub async fn new(config: &Route53Config) -> Self {
-        Self::with(config, aws_config::defaults(BehaviorVersion::latest())).await
+        Self::from_source(config, Source::Process).await
     }
 
-    /// As [`Route53::new`], with what `loader` was told already, such as other credentials. Region,
-    /// endpoint, timeouts, retries and the HTTP client are set here all the same.
+    /// As [`Route53::new`], with what `make` tells each loader, such as other credentials: once now,
+    /// and again whenever credentials are renewed. Region, endpoint, timeouts, retries and the HTTP
+    /// client are set here all the same.
+    pub async fn renewing(
+        config: &Route53Config,
+        make: impl Fn() -> ConfigLoader + Send + Sync + 'static,
+    ) -> Self {
+        Self::from_source(config, Source::Made(Box::new(make))).await
+    }
+
+    /// As [`Route53::renewing`], with credentials that are never renewed.
     pub async fn with(config: &Route53Config, loader: ConfigLoader) -> Self {
+        Self::from_source(config, Source::Once(Mutex::new(Some(Box::new(loader))))).await
+    }
+
+    async fn from_source(config: &Route53Config, source: Source) -> Self {
         Self {
-            client: client::client(config, loader).await,
+            access: Arc::new(Access::new(config, source).await),
             config: config.clone(),
             found: Mutex::default(),
             spellings: Mutex::default(),
@@ -106,7 +123,7 @@ impl Route53 {
         if let Some(id) = lock(&self.found).clone() {
             return Ok(id);
         }
-        let id = zone::find(&self.client, &self.config.zone).await?;
+        let id = zone::find(&self.access, &self.config.zone).await?;
         tracing::info!(zone = %self.config.zone, %id, "hosted zone found");
         Ok(lock(&self.found).insert(id).clone())
     }
@@ -123,14 +140,15 @@ impl Route53 {
         zone: &str,
         start: Start,
     ) -> Result<ListResourceRecordSetsOutput, ProviderError> {
-        let request = self
-            .client
-            .list_resource_record_sets()
-            .hosted_zone_id(zone)
-            .start_record_name(start.name)
-            .set_start_record_type(start.kind.as_deref().map(RrType::from))
-            .set_start_record_identifier(start.identifier);
-        let page = request.send().await.map_err(|e| judge(&e, Asked::ToRead, self.listing()))?;
+        let answer = self.access.ask(|client| {
+            let request = client.list_resource_record_sets().hosted_zone_id(zone);
+            request
+                .start_record_name(start.name.clone())
+                .set_start_record_type(start.kind.as_deref().map(RrType::from))
+                .set_start_record_identifier(start.identifier.clone())
+                .send()
+        });
+        let page = answer.await.map_err(|e| judge(&e, Asked::ToRead, self.listing()))?;
         // Every whole answer has it, and one that was cut short reads as an empty zone.
         if page.max_items() < 1 {
             return Err(garbled(self.listing(), &HalfAnswer));
@@ -169,11 +187,14 @@ impl Route53 {
             })
         };
         let wanted = wanted.map_err(|why| refused(what.clone(), why))?;
-        let request = self.client.change_resource_record_sets();
-        match request.hosted_zone_id(zone).change_batch(wanted).send().await {
+        let answer = self.access.ask(|client| {
+            let request = client.change_resource_record_sets();
+            request.hosted_zone_id(zone).change_batch(wanted.clone()).send()
+        });
+        match answer.await {
             Ok(done) => {
                 if let Some(change) = done.change_info() {
-                    self.followers.follow(&self.client, change);
+                    self.followers.follow(&self.access, change);
                 }
                 Ok(())
             }
@@ -227,6 +248,7 @@ impl Successor for Route53 {
         let same = place(&self.config) == place(&before.config);
         if same {
             (self.spellings, self.followers) = (before.spellings, before.followers);
+            self.followers.may_ask_again();
         }
         same
     }

@@ -1,14 +1,17 @@
 //! What an AWS error means to the caller: may it have changed something, and is asking again worth it?
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_types::error::ErrorMetadata;
 use hyper_util::client::legacy;
 
 use super::PROVIDER;
+use super::credentials::{TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
 
 /// Error codes that say "later", whatever their HTTP status. Nothing changed.
@@ -27,6 +30,29 @@ const LATER: [&str; 10] = [
     "ServiceUnavailable",
 ];
 
+/// Error codes that say no to the credentials themselves: ended, unknown, or not what it was signed
+/// with. Nothing changed.
+///
+/// Source: "Common Errors" in the API references of Route 53 and STS.
+const CREDENTIALS_REFUSED: [&str; 16] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+    "InvalidIdentityToken",
+];
+
 /// The longest text of somebody else's that is passed on.
 const LONGEST: usize = 400;
 
@@ -35,6 +61,11 @@ const NO_CREDENTIALS: &str = "no AWS credentials: tried the environment (AWS_ACC
     AWS_SECRET_ACCESS_KEY), the profile files (~/.aws), web identity (AWS_WEB_IDENTITY_TOKEN_FILE \
     and AWS_ROLE_ARN), the container's endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or \
     _FULL_URI) and the instance's metadata service";
+
+/// What a silent metadata service may mean.
+const HOP_LIMIT: &str = "in a container on EC2 raise the instance's hop limit (aws ec2 \
+    modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere give credentials \
+    in one of the other places, or set AWS_EC2_METADATA_DISABLED=true";
 
 /// One printable line about what went wrong, without secrets.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +83,88 @@ impl Said {
     /// An error and its causes, outermost first, none of them twice.
     fn chain(error: &(dyn Error + 'static)) -> Self {
         let mut said: Vec<String> = Vec::new();
-        for cause in causes(error) {
-            let text = cause.to_string();
+        for text in causes(error).filter_map(words) {
             if !said.iter().any(|earlier| earlier.contains(&text)) {
                 said.push(text);
             }
         }
-        Self::new(&said.join(": "))
+        // Some break the line in the middle of what they say.
+        Self::new(&said.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
     }
+}
+
+/// What layers of the SDK say that have only a cause.
+const EMPTY: [&str; 6] = [
+    "service error",
+    "dispatch failure",
+    "io error",
+    "failed to construct request",
+    "unhandled error",
+    "an error occurred while loading credentials",
+];
+
+/// What one cause says, if it says anything: the SDK's layers do not, and an error that it has no type
+/// for is put into words here.
+fn words(cause: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(meta) = cause.downcast_ref::<ErrorMetadata>() {
+        let parts: Vec<&str> = meta.code().into_iter().chain(meta.message()).collect();
+        return (!parts.is_empty()).then(|| parts.join(": "));
+    }
+    let text = cause.to_string();
+    let says_nothing = EMPTY.contains(&text.as_str()) || text.starts_with("unhandled error (");
+    // A value as the debugger shows it is no sentence; its causes say it.
+    let debugged = text.contains("Unhandled(") || text.contains("Error {");
+    (!says_nothing && !debugged).then_some(text)
+}
+
+/// How an answer puts the credentials in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It says that they are refused.
+    Certain,
+    /// It says no, and others might be allowed to.
+    Possible,
+}
+
+/// Whether a request was refused for its credentials.
+pub(super) fn doubt<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Doubt> {
+    let (code, answer) = match error {
+        SdkError::ServiceError(answer) => (answer.err().meta().code(), answer.raw()),
+        SdkError::ResponseError(answer) => (None, answer.raw()),
+        _ => return None,
+    };
+    if code.is_some_and(|code| CREDENTIALS_REFUSED.contains(&code)) {
+        return Some(Doubt::Certain);
+    }
+    let refused = [401, 403].contains(&answer.status().as_u16());
+    let later = code.is_some_and(|code| LATER.contains(&code));
+    (refused && !later).then_some(Doubt::Possible)
+}
+
+/// The word for an answer that refuses permission, and what it says.
+pub(super) fn not_allowed<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<String> {
+    let SdkError::ServiceError(answer) = error else { return None };
+    let (meta, status) = (answer.err().meta(), answer.raw().status().as_u16());
+    let denied = ["AccessDenied", "AccessDeniedException"];
+    let is_denied = meta.code().map_or(status == 403, |code| denied.contains(&code));
+    is_denied.then(|| answered(meta.code(), meta.message(), status).to_string())
+}
+
+/// What came of asking, in one line.
+pub(super) fn in_words<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let meta = answer.err().meta();
+            answered(meta.code(), meta.message(), answer.raw().status().as_u16())
+        }
+        _ => Said::chain(error),
+    }
+    .to_string()
 }
 
 /// What was asked of Route 53: whether an answer that was lost leaves a doubt.
@@ -159,13 +264,38 @@ pub(super) fn judge_batch(reasons: &[String], what: String) -> ProviderError {
 
 fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
     match error {
+        CredentialsError::CredentialsNotLoaded(_) if metadata_is_silent(error) => {
+            let silent = "the last of these does not answer";
+            let said = Said(format!("{NO_CREDENTIALS}; {silent}: {HOP_LIMIT}"));
+            Next::Later(None).error(what, said)
+        }
         CredentialsError::CredentialsNotLoaded(_) => {
-            Next::Mend.error(what, Said(NO_CREDENTIALS.to_owned()))
+            let profile = missing_profile(error).map_or_else(String::new, |why| format!("; {why}"));
+            Next::Mend.error(what, Said(format!("{NO_CREDENTIALS}{profile}")))
         }
         CredentialsError::InvalidConfiguration(_) => Next::Mend.error(what, Said::chain(error)),
+        _ if causes(error).any(<dyn Error>::is::<TooSlow>) => {
+            let said = Said(format!("{}: {HOP_LIMIT}", Said::chain(error)));
+            Next::Later(None).error(what, said)
+        }
+        CredentialsError::ProviderError(_)
+            if error.source().is_some_and(<dyn Error>::is::<io::Error>) =>
+        {
+            let said = Said(format!("{}: {}", unread_token(), Said::chain(error)));
+            Next::Later(None).error(what, said)
+        }
         // Who hands out credentials was not there or not well; nothing was asked of Route 53.
         _ => Next::Later(None).error(what, Said::chain(error)),
     }
+}
+
+/// The one file that the chain reads and does not name when it cannot.
+fn unread_token() -> String {
+    let variable = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    let path = std::env::var(variable).ok().filter(|path| !path.is_empty());
+    let path =
+        path.map_or_else(String::new, |path| format!(", {},", crate::config::path_as_shown(&path)));
+    format!("the file that {variable} names{path} cannot be read")
 }
 
 /// What follows from an answer that is a refusal of some kind.
@@ -203,7 +333,9 @@ fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
         .any(|cause| cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect))
 }
 
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 

@@ -1,8 +1,8 @@
 //! Finding the hosted zone by its name.
 
-use aws_sdk_route53::Client;
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 
+use super::access::Access;
 use super::failure::{Asked, garbled, judge, refused};
 use super::sets::plain_name;
 use crate::dns::ProviderError;
@@ -26,29 +26,40 @@ pub(super) fn bare_id(id: &str) -> &str {
 
 /// The id of the one zone called `name`; of public and private ones the public.
 ///
+/// Whether an answer is whole matters only where it does not hold the zone: some servers that are not
+/// AWS's leave out what describes paging.
+///
 /// # Errors
 ///
-/// `Refused` if there is none, or if several are equally good.
-pub(super) async fn find(client: &Client, name: &str) -> Result<String, ProviderError> {
+/// `Refused` if there is none, or if several are equally good; `Unavailable` if none was found and the
+/// answer may not be all.
+pub(super) async fn find(access: &Access, name: &str) -> Result<String, ProviderError> {
     let what = || format!("find the hosted zone of {name}");
     let mut zones: Vec<HostedZone> = Vec::new();
     let (mut next_name, mut next_id) = (name.to_owned(), None);
+    let mut is_whole = false;
     for _ in 0..MOST_PAGES {
-        let request = client.list_hosted_zones_by_name().dns_name(&next_name);
-        let answer = request.set_hosted_zone_id(next_id).send().await;
-        let page = answer.map_err(|error| judge(&error, Asked::ToRead, what()))?;
-        if page.max_items() < 1 {
-            return Err(garbled(what(), &HalfAnswer));
-        }
+        let answer = access.ask(|client| {
+            let request = client.list_hosted_zones_by_name().dns_name(&next_name);
+            request.set_hosted_zone_id(next_id.clone()).send()
+        });
+        let page = answer.await.map_err(|error| judge(&error, Asked::ToRead, what()))?;
         // The listing goes on with the names that come after this one.
         zones.extend(page.hosted_zones().iter().filter(|z| plain_name(z.name()) == name).cloned());
-        match (page.is_truncated(), page.next_dns_name()) {
-            (true, Some(next)) if plain_name(next) == name => {
+        let next = page.next_dns_name().filter(|_| page.is_truncated());
+        match next {
+            Some(next) if plain_name(next) == name => {
                 next.clone_into(&mut next_name);
                 next_id = page.next_hosted_zone_id().map(str::to_owned);
             }
-            _ => break,
+            _ => {
+                is_whole = page.max_items() > 0 && page.is_truncated() == next.is_some();
+                break;
+            }
         }
+    }
+    if zones.is_empty() && !is_whole {
+        return Err(garbled(what(), &HalfAnswer));
     }
     choose(&zones).map_err(|why| refused(what(), why))
 }

@@ -32,8 +32,9 @@ fn credentials(config: &Config) -> String {
 
 #[test]
 fn credentials_are_a_token_or_a_key_with_its_address() {
-    let rows: [(&str, Variables<'_>, &str); 6] = [
+    let rows: [(&str, Variables<'_>, &str); 7] = [
         ("a token", &[("CF_API_TOKEN", "t0ken")], "token t0ken"),
+        ("a token with its line end", &[("CF_API_TOKEN", "t0ken\r\n")], "token t0ken"),
         ("its other name", &[("CLOUDFLARE_API_TOKEN", "t0ken")], "token t0ken"),
         ("both names", &[("CF_API_TOKEN", "t"), ("CLOUDFLARE_API_TOKEN", "t")], "token t"),
         (
@@ -194,4 +195,59 @@ fn the_environment_says_where_cloudflares_api_is() {
         let want = format!("environment: CLOUDFLARE_BASE_URL: {shown} {allowed}");
         assert_eq!(read_with(CLOUDFLARE, ASKED, &env).unwrap_err(), [want]);
     }
+}
+
+#[test]
+fn what_aws_would_sign_with_is_refused_by_its_variable_if_no_header_can_carry_it() {
+    let both = |key: &'static str, secret: &'static str, token: &'static str| {
+        let env = [
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+            ("AWS_SESSION_TOKEN", token),
+        ];
+        read_with(ROUTE53, ON_ROUTE53, &env)
+    };
+    both("AKIA\n", " secret\r\n", "\n").unwrap();
+    let rows = [
+        (both("AK\nIA", "s", ""), "AWS_ACCESS_KEY_ID: a value of 5 bytes"),
+        (both("AK IA", "s", ""), "AWS_ACCESS_KEY_ID: a value of 5 bytes"),
+        (both("AKIA", "s\u{a0}s", ""), "AWS_SECRET_ACCESS_KEY: a value of 4 bytes"),
+        (both("AKIA", "s", "to\u{7}ken"), "AWS_SESSION_TOKEN: a value of 6 bytes"),
+    ];
+    for (refused, want) in rows {
+        let want =
+            format!("environment: {want} is not allowed; visible ASCII characters without blanks");
+        assert_eq!(refused.unwrap_err(), [want]);
+    }
+    // Cloudflare does not ask with it.
+    read_with(CLOUDFLARE, ASKED, &[("AWS_ACCESS_KEY_ID", "AK\nIA")]).unwrap();
+}
+
+#[test]
+fn a_profile_that_cannot_be_used_is_refused_with_its_file_before_anybody_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials");
+    let env = [("AWS_SHARED_CREDENTIALS_FILE", path.to_str().unwrap())];
+    let secret = "aws_secret_access_key = s3cret\n";
+    let rows = [
+        (format!("[default]\naws_access_key_id = AK\n  IA\n{secret}"), "aws_access_key_id of the profile default"),
+        (format!("[default]\naws_access_key_id = AKIA\naws_session_token = a b\n{secret}"), "aws_session_token"),
+        ("[default]\nsource_profile = other\nrole_arn = x\n[other]\naws_access_key_id = A\u{e9}\n".to_owned(), "the profile other"),
+        ("[default]\ns3cret\n".to_owned(), "on line 2"),
+    ];
+    for (text, want) in rows {
+        fs::write(&path, &text).unwrap();
+        let refused = read_with(ROUTE53, ON_ROUTE53, &env).unwrap_err().concat();
+        assert!(refused.contains(want) && refused.contains(env[0].1), "{text}: {refused}");
+        assert!(!refused.contains("s3cret"), "{refused}");
+        // With a key in the environment the file is not used.
+        let key = [env[0], ("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        read_with(ROUTE53, ON_ROUTE53, &key).unwrap();
+    }
+    fs::write(
+        &path,
+        format!("[default]\naws_access_key_id = AKIA\n{secret}[other]\naws_access_key_id = a b\n"),
+    )
+    .unwrap();
+    read_with(ROUTE53, ON_ROUTE53, &env).unwrap();
 }

@@ -22,11 +22,11 @@ async fn with(zone: &OnMoto, loader: ConfigLoader) -> Route53 {
 }
 
 /// The whole chain as the operator reads it.
-fn told(error: &ProviderError) -> String {
+pub(super) fn told(error: &ProviderError) -> String {
     format!("{error}: {}", error.source().unwrap())
 }
 
-fn kind(error: &ProviderError) -> &'static str {
+pub(super) fn kind(error: &ProviderError) -> &'static str {
     match error {
         ProviderError::Refused { .. } => "refused",
         ProviderError::Rejected { .. } => "rejected",

@@ -8,7 +8,7 @@ use goavail::dns::DnsProvider;
 use tokio::sync::Notify;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{ALIVE, DEAD, OnMoto};
+use super::{ALIVE, DEAD, OnMoto, aws_error};
 use crate::contract::{NAMES, withdrawal};
 use crate::moto::set;
 use crate::proxy::Request;
@@ -90,4 +90,30 @@ async fn nothing_is_followed_once_the_provider_is_gone() {
     tokio::time::resume();
     zone.managing(&NAMES).await.list().await.unwrap();
     assert_eq!(zone.proxy.seen(asks_about_a_change), []);
+}
+
+/// A policy for one zone easily forgets that changes are no part of it.
+#[tokio::test]
+async fn who_may_not_ask_about_changes_asks_once_and_is_told_what_to_allow() {
+    let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let provider = zone.managing(&NAMES).await.follow_every(Duration::from_millis(20));
+    let message = "User: arn:aws:iam::1:user/agent is not authorized to perform: route53:GetChange";
+    zone.proxy.spoil_next(asks_about_a_change, aws_error(403, "AccessDenied", message));
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    let line = log.line("route53:GetChange on arn:aws:route53:::change/*").await;
+    assert!(line.contains("WARN") && line.contains("not asked any more"), "{line}");
+    // Another change is not asked about either.
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, ALIVE)).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(10)).await;
+    tokio::time::resume();
+    provider.list().await.unwrap();
+    assert_eq!(zone.proxy.seen(asks_about_a_change).len(), 1);
+    assert!(!log.0.0.lock().unwrap().contains("still not in force"));
 }

@@ -7,7 +7,7 @@ use super::{Scene, alias, anonymous, signed};
 use crate::agent::PATIENT;
 use crate::moto::set;
 use crate::proxy::Spoil;
-use crate::route53::{aws_error, plain, writes};
+use crate::route53::{aws_error, plain, reads, writes};
 
 async fn serving() -> Option<Scene> {
     let scene = Scene::new().await?;
@@ -49,19 +49,40 @@ async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_goes_on
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn credentials_that_expire_end_nothing_and_a_reload_uses_the_new_ones_at_once() {
+async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of_a_change() {
     let Some(mut scene) = serving().await else { return };
-    let config = scene.config("", &["www"]);
-    let mut agent = scene.confirmed(&config);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let write = |key: &str, secret: &str| {
+        let text = format!("[default]\naws_access_key_id={key}\naws_secret_access_key={secret}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    write(&scene.moto.key, &scene.moto.secret);
+    let setup = anonymous(&scene.config("", &["www"]));
+    let setup = setup.env("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+    let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
+    agent.nth(2, &["target confirmed up"]);
     scene.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
     scene.close(0);
-    agent.nth(1, &["ERROR", "ExpiredToken: The token is expired", "retry_in=\"1m\""]);
-    assert_eq!(agent.lines_with(&["withdrew"]).len(), 0);
-    agent.signal(Signal::HUP);
-    agent.nth(1, &["configuration in force"]);
     agent.nth(1, &["withdrew", &scene.target(0)]);
-    agent.nth(1, &["the DNS provider does as it is asked again"]);
+    assert_eq!(agent.lines_with(&["ExpiredToken"]).len(), 0, "nobody has to be told");
     assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
+
+    // A key that cannot be signed with is refused at a reload, and all of the old stays in force.
+    write("AKIA\n  SPLIT", &scene.moto.secret);
+    agent.signal(Signal::HUP);
+    agent.nth(
+        1,
+        &["configuration refused", "aws_access_key_id of the profile default", "not allowed"],
+    );
+    agent.nth(1, &["all of the old configuration stays in force"]);
+    // It is met in the middle of a change all the same, and the watching goes on.
+    scene.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
+    scene.open(0);
+    agent.nth(1, &["ERROR", "aws_access_key_id of the profile default"]);
+    write(&scene.moto.key, &scene.moto.secret);
+    agent.nth(1, &["restored", &scene.target(0)]);
+    assert!(agent.lines_with(&["SPLIT"]).is_empty());
     agent.signal(Signal::TERM);
     assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
 }

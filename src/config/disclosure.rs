@@ -1,0 +1,175 @@
+//! What of the configuration may be shown: a secret typed into the wrong place must not be repeated.
+//!
+//! Nobody can tell a secret from a name for certain. What looks like one, long and without the shape of
+//! words, is hidden: the line and the key say where to look, and a value that is hidden for nothing
+//! costs little.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::document::{hidden, shown};
+
+/// From so many characters on, a run of letters and digits may be a token.
+const TOKEN: usize = 16;
+
+/// A token has at least so many different characters; fewer are somebody's filling.
+const VARIED: usize = 8;
+
+/// The longest rest of a URL, after its host, that is shown.
+const SHORT_REST: usize = 6;
+
+/// The longest name that is shown: the longest key has half of that.
+const LONGEST_NAME: usize = 40;
+
+/// Whether a text may be, or hold, a token, a key or a password: a long run of mixed characters.
+pub(super) fn may_be_secret(text: &str) -> bool {
+    let in_run = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+    let is_webhook = |run: &str| super::url::is_slack_path(run.trim_matches('/'));
+    text.split(|c| !in_run(c)).any(|run| is_mixed(run) || is_webhook(run))
+}
+
+/// A long run in which letters and digits, or capitals and small letters, take turns as in no word.
+fn is_mixed(run: &str) -> bool {
+    let varied = run.chars().collect::<BTreeSet<_>>().len() >= VARIED;
+    let mut words = run.split(['_', '-', '/']).filter(|word| !word.is_empty());
+    run.len() >= TOKEN && varied && !words.all(is_word)
+}
+
+/// A word as people write it: letters of one case or with a capital first, then a few digits.
+fn is_word(word: &str) -> bool {
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = word.len() - letters.len();
+    let tail = letters.get(1..).unwrap_or_default();
+    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase());
+    let upper = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase());
+    letters.len() < TOKEN && digits <= 4 && (lower(tail) || upper(letters))
+}
+
+/// A key or a section as it may be shown: only its length if it may be a secret.
+pub(crate) fn name(written: &str) -> String {
+    let is_name =
+        written.len() <= LONGEST_NAME && !may_be_secret(written) && !written.contains("://");
+    if is_name { shown(written) } else { hidden_name(written) }
+}
+
+/// A name of which only the length is told.
+fn hidden_name(written: &str) -> String {
+    format!("(a name of {} bytes, not shown)", written.len())
+}
+
+/// A piece of the file's text, or what it is if it may be a secret. Of a URL only its host is shown.
+pub(super) fn value(source: &str) -> Option<String> {
+    if let Some((scheme, rest)) = source.split_once("://") {
+        let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
+        let has_more = rest.len() > authority.len() + SHORT_REST;
+        let is_plain =
+            !authority.contains('@') && !may_be_secret(authority) && !may_be_secret(scheme);
+        if !is_plain {
+            return None;
+        }
+        let quote = source.chars().next().filter(|c| "\"'".contains(*c));
+        let close = quote.map_or_else(String::new, String::from);
+        let host = format!("{scheme}://{authority}/…{close}");
+        return Some(shown(if has_more { &host } else { source }));
+    }
+    (!may_be_secret(source)).then(|| shown(source))
+}
+
+/// A path as it may be shown. What is no file, and may never have been meant to be one, is shown as
+/// far as its folder is there.
+pub(crate) fn path(written: &str) -> String {
+    let path = Path::new(written);
+    // Also a link that leads nowhere is there.
+    if path.symlink_metadata().is_ok() {
+        return shown(written);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    match folder.filter(|folder| folder.is_dir()) {
+        Some(_) if is_file_name(&file) => shown(written),
+        Some(folder) => format!("{} in {}", hidden(&file), shown(&folder.to_string_lossy())),
+        None => hidden(written),
+    }
+}
+
+/// Whether a text looks like a file's name and not like a secret.
+fn is_file_name(text: &str) -> bool {
+    text.len() < 32 && text.split(['.', '_', '-']).all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENS: [&str; 9] = [
+        "v1_0-e24fd090c08efcfecb024143",
+        "abcdefghijklmnopqrstuvwxyzabcd",
+        "AKIAIOSFODNN7EXAMPLE",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        "0123456789abcdef",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "Sn3lZJTBX6kkg7OdcBUAxOO963GEIyGQqnFTOFYY",
+    ];
+
+    #[test]
+    fn what_looks_like_a_token_is_shown_nowhere() {
+        for token in TOKENS {
+            assert!(may_be_secret(token), "{token}");
+            let texts = [name(token), path(token), value(token).unwrap_or_default()];
+            for text in texts {
+                assert!(!text.contains(&token[..8]), "{token}: {text}");
+            }
+            let in_tmp = path(&format!("/tmp/{}", token.replace('/', "")));
+            assert!(!in_tmp.contains(&token[..8]), "{token}: {in_tmp}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_by_mistake_is_shown() {
+        let names = [
+            "intervall",
+            "faliure_threshold",
+            "Failure-Threshold",
+            "min_members_agree",
+            "Cloudfare",
+            "CF_API_TOKEN",
+            "route53_zone",
+            "route53",
+            "ports",
+        ];
+        for text in names {
+            assert_eq!(name(text), text);
+        }
+        let values = [
+            "\"192.0.2.300\"",
+            "\"2001:db8::zz\"",
+            "\"www.example.com.\"",
+            "[\"www\", \"mail\"]",
+            "\"250 milliseconds\"",
+            "1000000000",
+            "\"https://api.example.com\"",
+            "-0.5",
+            "\"eu-west-3\"",
+            "\"very-long-host-name-for-the-web.example.com\"",
+        ];
+        for text in values {
+            assert_eq!(value(text).as_deref(), Some(text));
+        }
+        assert_eq!(path("/nowhere-at-all.txt"), "/nowhere-at-all.txt");
+    }
+
+    #[test]
+    fn of_a_url_only_the_host_is_shown() {
+        let rows = [
+            ("\"http://hooks.test/T0/B0/s3cret\"", Some("\"http://hooks.test/…\"")),
+            ("http://hooks.test/?s3cret", Some("http://hooks.test/…")),
+            ("https://u:s3cret@hooks.test/", None),
+            ("https://Sn3lZJTBX6kkg7OdcBUA.test/", None),
+        ];
+        for (url, want) in rows {
+            assert_eq!(value(url).as_deref(), want, "{url}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Which requests go through a proxy, by the environment: the same for every client.
+//!
+//! | variable | for |
+//! |---|---|
+//! | `HTTPS_PROXY`, `https_proxy` | `https://` |
+//! | `HTTP_PROXY`, `http_proxy` | `http://` |
+//! | `ALL_PROXY`, `all_proxy` | whatever has none of its own |
+//! | `NO_PROXY`, `no_proxy` | hosts that are asked directly: names with all below them, addresses, networks, `*` |
+//!
+//! This machine itself is always asked directly, and so are the addresses at which a cloud hands out
+//! credentials: a proxy is another machine, which has others.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+
+/// What never goes through a proxy: loopback, and who hands out AWS's credentials (EC2, ECS, EKS).
+const DIRECT: &str = "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,169.254.170.23,\
+                      fd00:ec2::254,fd00:ec2::23";
+
+/// The proxies that the environment names. It has no derived `Debug`, since their URLs may hold
+/// passwords.
+pub struct Proxies {
+    http: Option<Setting>,
+    https: Option<Setting>,
+    /// `NO_PROXY` and what is always asked directly.
+    exempt: String,
+    /// Knows by `exempt` who is asked directly.
+    matcher: Matcher,
+}
+
+/// One variable.
+struct Setting {
+    variable: &'static str,
+    proxy: Result<Proxy, String>,
+}
+
+/// A proxy that can be used.
+struct Proxy {
+    /// May hold a password.
+    url: String,
+    /// `scheme://host:port`
+    shown: String,
+}
+
+/// The way of one request through a proxy: as an operator knows it, without its password.
+#[derive(Clone, Copy)]
+pub struct Via<'a>(&'a Setting);
+
+impl Proxies {
+    /// The proxies of this process's own environment, which does not change while it runs.
+    pub fn of_process() -> &'static Self {
+        static OURS: LazyLock<Proxies> =
+            LazyLock::new(|| Proxies::read(&|variable| std::env::var(variable).ok()));
+        &OURS
+    }
+
+    /// The proxies of an environment. What cannot be used shows when somebody would go that way:
+    /// [`Via::trouble`].
+    pub fn read(env: crate::config::Env<'_>) -> Self {
+        let first = |variables: &[&'static str]| {
+            let set = |variable: &&'static str| {
+                let url = env(variable).map(|url| url.trim().to_owned());
+                Some((*variable, url.filter(|url| !url.is_empty())?))
+            };
+            variables.iter().find_map(set)
+        };
+        let setting = |variables: &[&'static str]| {
+            let (variable, url) = first(variables)?;
+            Some(Setting { variable, proxy: usable(url) })
+        };
+        let no = first(&["NO_PROXY", "no_proxy"]).map_or_else(String::new, |(_, hosts)| hosts);
+        let exempt = format!("{DIRECT},{no}");
+        Self {
+            http: setting(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+            https: setting(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+            // Which proxy is asked about is beside the point.
+            matcher: Matcher::builder().all("http://proxy.invalid").no(exempt.clone()).build(),
+            exempt,
+        }
+    }
+
+    /// The proxy that a request for `uri` goes through; `None` if it goes directly.
+    pub fn via(&self, uri: &Uri) -> Option<Via<'_>> {
+        self.matcher.intercept(uri)?;
+        let setting = if uri.scheme_str()? == "https" { &self.https } else { &self.http };
+        setting.as_ref().map(Via)
+    }
+
+    /// The proxy for `http://`, with its password.
+    pub(crate) fn http_url(&self) -> Option<&str> {
+        self.http.as_ref().and_then(Setting::url)
+    }
+
+    /// The proxy for `https://`, with its password.
+    pub(crate) fn https_url(&self) -> Option<&str> {
+        self.https.as_ref().and_then(Setting::url)
+    }
+
+    /// Who is asked directly, in the form of `NO_PROXY`.
+    pub(crate) fn exempt(&self) -> &str {
+        &self.exempt
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Proxies").finish_non_exhaustive()
+    }
+}
+
+impl Setting {
+    fn url(&self) -> Option<&str> {
+        self.proxy.as_ref().ok().map(|proxy| proxy.url.as_str())
+    }
+}
+
+impl Via<'_> {
+    /// The variable that names the proxy.
+    pub fn variable(&self) -> &'static str {
+        self.0.variable
+    }
+
+    /// Why the proxy cannot be used, if that is so: what is allowed, without the value.
+    pub fn trouble(&self) -> Option<&str> {
+        self.0.proxy.as_ref().err().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Via<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.proxy {
+            Ok(proxy) => write!(out, "the proxy {} ({})", proxy.shown, self.0.variable),
+            Err(_) => write!(out, "the proxy of {}", self.0.variable),
+        }
+    }
+}
+
+/// The proxy at `url`, or why it cannot be used.
+fn usable(url: String) -> Result<Proxy, String> {
+    let allowed = "is not allowed; the URL of a proxy, such as http://proxy.example.com:3128";
+    let hidden = || format!("a value of {} bytes {allowed}", url.len());
+    let uri: Uri = url.parse().map_err(|_| hidden())?;
+    let scheme = uri.scheme_str().unwrap_or("http");
+    if scheme.starts_with("socks") {
+        return Err(
+            "SOCKS proxies cannot be used; name an HTTP proxy, or exempt the host with NO_PROXY"
+                .to_owned(),
+        );
+    }
+    let host = uri.host().filter(|host| !host.is_empty());
+    let (true, Some(host)) = (matches!(scheme, "http" | "https"), host) else {
+        return Err(hidden());
+    };
+    let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+    let shown = format!("{scheme}://{host}{port}");
+    let url = if uri.scheme().is_some() { url } else { format!("http://{url}") };
+    Ok(Proxy { url, shown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Variables and their values.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn read(variables: Variables<'_>) -> Proxies {
+        Proxies::read(&|wanted| {
+            let found = variables.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn way(variables: Variables<'_>, url: &str) -> String {
+        let proxies = read(variables);
+        let via = proxies.via(&url.parse().unwrap());
+        via.map_or_else(|| "directly".to_owned(), |via| via.to_string())
+    }
+
+    const API: &str = "https://api.example.com/x";
+
+    #[test]
+    fn a_request_goes_by_the_variable_of_its_scheme_unless_its_host_is_exempt() {
+        let of = |variable: &str| format!("the proxy http://p:3128 ({variable})");
+        let p = "http://p:3128";
+        let rows: [(&str, Variables<'_>, &str, String); 12] = [
+            ("no variable", &[], API, "directly".into()),
+            ("https", &[("HTTPS_PROXY", p)], API, of("HTTPS_PROXY")),
+            ("lower case", &[("https_proxy", p)], API, of("https_proxy")),
+            ("the other scheme's", &[("HTTP_PROXY", p)], API, "directly".into()),
+            ("http", &[("HTTP_PROXY", p)], "http://192.0.2.1/", of("HTTP_PROXY")),
+            ("all", &[("ALL_PROXY", p)], API, of("ALL_PROXY")),
+            ("its own first", &[("ALL_PROXY", "x"), ("HTTPS_PROXY", p)], API, of("HTTPS_PROXY")),
+            ("empty is unset", &[("HTTPS_PROXY", " "), ("all_proxy", p)], API, of("all_proxy")),
+            ("without scheme", &[("HTTPS_PROXY", "p:3128")], API, of("HTTPS_PROXY")),
+            (
+                "exempt",
+                &[("HTTPS_PROXY", p), ("NO_PROXY", "a.test, example.com")],
+                API,
+                "directly".into(),
+            ),
+            ("all exempt", &[("HTTPS_PROXY", p), ("no_proxy", "*")], API, "directly".into()),
+            ("its password", &[("HTTPS_PROXY", "http://u:s3cret@p:3128")], API, of("HTTPS_PROXY")),
+        ];
+        for (name, variables, url, want) in rows {
+            assert_eq!(way(variables, url), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn this_machine_and_who_hands_out_credentials_are_asked_directly() {
+        let all = [("ALL_PROXY", "http://p:3128")];
+        let hosts = [
+            "localhost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "[::1]",
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
+            "[fd00:ec2::254]",
+            "[fd00:ec2::23]",
+        ];
+        for host in hosts {
+            for scheme in ["http", "https"] {
+                assert_eq!(way(&all, &format!("{scheme}://{host}:8080/")), "directly", "{host}");
+            }
+        }
+        assert_ne!(way(&all, "http://128.0.0.1/"), "directly");
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why_and_keeps_its_value_to_itself() {
+        let rows = [
+            ("socks5h://u:s3cret@p:1080", "SOCKS"),
+            ("socks4://p", "SOCKS"),
+            ("ftp://s3cret", "a value of 12 bytes is not allowed"),
+            ("http://${s3cret}", "a value of 16 bytes is not allowed"),
+            ("http//s3cret:3128", "a value of 17 bytes is not allowed"),
+            ("s3 cret", "a value of 7 bytes is not allowed"),
+        ];
+        for (url, want) in rows {
+            let proxies = read(&[("HTTPS_PROXY", url)]);
+            let uri = API.parse().unwrap();
+            let via = proxies.via(&uri).unwrap();
+            let why = via.trouble().unwrap_or_default();
+            assert!(why.contains(want) && !why.contains("s3"), "{url}: {why}");
+            assert_eq!(via.to_string(), "the proxy of HTTPS_PROXY");
+            assert_eq!(proxies.https_url(), None, "{url}");
+            assert!(!format!("{proxies:?}").contains("s3"));
+        }
+    }
+}
