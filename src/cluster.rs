@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod roster;
 pub mod seal;
 pub mod seldom;
+pub mod signature;
 pub mod votes;
 pub mod wire;
 
@@ -148,7 +149,7 @@ impl Cluster {
         let membership = Membership::new(gossip, peers(), socket, clock, events.clone(), standings);
         tasks.spawn(named("membership", membership.run(ordered, turns)));
 
-        let admission = Admission::new(seal, config.require_signed, peers(), targets);
+        let admission = Admission::new(local, seal, config.require_signed, peers(), targets);
         let desk = Arc::new(Desk::new(admission, office.clone(), events, turned));
         let router = votes::router(Arc::clone(&desk));
         // It ends with its task: a vote that is cut off is sent again, to others.

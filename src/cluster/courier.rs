@@ -15,6 +15,7 @@ use super::clock::{Clock, unix_millis};
 use super::line::{ANSWER_WITHIN, Answer, Line};
 use super::outbox::{Outbox, Votes};
 use super::seal::Seal;
+use super::signature::Form;
 use super::votes::Tally;
 use super::wire;
 
@@ -74,6 +75,7 @@ pub struct Office {
 struct Flight {
     target: IpAddr,
     up: bool,
+    form: Form,
     answer_by: Duration,
 }
 
@@ -92,6 +94,8 @@ pub struct Courier {
     /// When the line was last used.
     used: Duration,
     last_signed: u64,
+    /// How its votes are signed: in the second form, unless the peer shows that it does not know it.
+    form: Form,
     /// The status with which the last vote was declined, if it was.
     declined: Option<u16>,
 }
@@ -109,6 +113,7 @@ impl Courier {
             window: 1,
             used: Duration::ZERO,
             last_signed: 0,
+            form: Form::V2,
             declined: None,
         }
     }
@@ -210,10 +215,11 @@ impl Courier {
         let seal = self.office.seal.as_deref();
         let body = wire::encode(seal, self.office.local, target, up)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
-        let signature = seal.map(|seal| seal.sign(self.last_signed, &body));
+        let form = self.form;
+        let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
         line.post(&body, signature.as_deref()).await?;
         self.used = self.office.clock.now();
-        self.flights.push_back(Flight { target, up, answer_by: self.used + ANSWER_WITHIN });
+        self.flights.push_back(Flight { target, up, form, answer_by: self.used + ANSWER_WITHIN });
         Ok(())
     }
 
@@ -227,7 +233,7 @@ impl Courier {
                 self.fail(&cause);
             }
             (Ok(answer), Some(flight)) => {
-                self.land(flight, answer.status);
+                self.land(flight, answer);
                 if answer.stays_open {
                     self.window = (self.window * 2).min(WINDOW);
                 } else if self.flights.is_empty() {
@@ -239,13 +245,18 @@ impl Courier {
         }
     }
 
-    fn land(&mut self, flight: Flight, status: u16) {
+    fn land(&mut self, flight: Flight, answer: Answer) {
         let (now, peer) = (self.office.clock.now(), self.peer);
-        let Flight { target, up, .. } = flight;
+        let (Flight { target, up, form, .. }, Answer { status, knows_v2, .. }) = (flight, answer);
         if self.outbox.is_failing() {
             info!(%peer, "this peer takes votes again");
         }
         let outcome = match status {
+            _ if self.office.seal.is_some() && answer.is_of_version_0_1(form) => {
+                self.outbox.postponed(now, target, up);
+                self.form = Form::V1;
+                "postponed"
+            }
             200..300 => {
                 self.outbox.delivered(now, target, up);
                 "delivered"
@@ -259,10 +270,13 @@ impl Courier {
                 "declined"
             }
         };
+        if knows_v2 {
+            self.form = Form::V2;
+        }
         self.office.tally.add(Some(peer), outcome);
         let declined = (outcome == "declined").then_some(status);
         if declined.is_some() && declined != self.declined {
-            warn!(%peer, %target, status, reason = meaning(status), "this peer does not take our vote");
+            warn!(%peer, %target, status, reason = answer.meaning(), "this peer does not take our vote");
         }
         self.declined = declined;
         debug!(%peer, %target, up, status, "vote answered");
@@ -329,18 +343,6 @@ fn lead(last: u64, now: u64) -> u64 {
 /// The time to sign the next vote with: now, but later than the last.
 fn next_time(last: u64, now: u64) -> u64 {
     if last.saturating_sub(now) > AHEAD { now } else { now.max(last + 1) }
-}
-
-/// What an operator can make of a peer's refusal.
-fn meaning(status: u16) -> &'static str {
-    match status {
-        401 => {
-            "its crypto_key is another, the clocks are more than 30 s apart, or it wants votes signed"
-        }
-        403 => "our local_addr is not in its peers",
-        404 => "it does not watch this address",
-        _ => "it does not speak our protocol; is this the port of another program?",
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::seal::SIGNATURE_HEADER;
+use super::signature::{Form, KNOWN_FORM, SIGNATURE_HEADER};
 use crate::http::USER_AGENT;
 
 /// How long a connection may take to come up, and a vote to be answered.
@@ -30,6 +30,29 @@ pub struct Answer {
     pub status: u16,
     /// Whether another answer can follow.
     pub stays_open: bool,
+    /// Whether the peer says that it knows the second form of signatures.
+    pub knows_v2: bool,
+}
+
+impl Answer {
+    /// Whether this is how an agent that knows the first form of signatures only answers a vote
+    /// that is signed in `form`.
+    pub fn is_of_version_0_1(self, form: Form) -> bool {
+        form == Form::V2 && self.status == 401 && !self.knows_v2
+    }
+
+    /// What an operator can make of a peer's refusal.
+    pub fn meaning(self) -> &'static str {
+        match self.status {
+            401 => {
+                "its crypto_key or its local_addr is another than we think, the clocks are more \
+                 than 30 s apart, or it wants votes signed"
+            }
+            403 => "our local_addr is not in its peers",
+            404 => "it does not watch this address",
+            _ => "it does not speak our protocol; is this the port of another program?",
+        }
+    }
 }
 
 /// One connection.
@@ -108,7 +131,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
     let (Some(version), Some(status)) = (version, status) else { return Err(invalid()) };
     let fields = lines.filter_map(|line| line.split_once(':'));
     let mut length = if status < 200 || status == 204 || status == 304 { Some(0) } else { None };
-    let mut closes = version == "HTTP/1.0";
+    let (mut closes, mut knows_v2) = (version == "HTTP/1.0", false);
     for (name, value) in fields {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") && length.is_none() {
@@ -117,9 +140,11 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
             closes |= value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             closes = true;
+        } else if name.eq_ignore_ascii_case(SIGNATURE_HEADER) {
+            knows_v2 |= value == KNOWN_FORM;
         }
     }
-    let answer = Answer { status, stays_open: !closes && length.is_some() };
+    let answer = Answer { status, stays_open: !closes && length.is_some(), knows_v2 };
     let whole =
         if answer.stays_open { end + 4 + length.unwrap_or(0).min(ANSWER_BYTES) } else { end + 4 };
     Ok((bytes.len() >= whole).then_some((answer, whole)))
@@ -159,6 +184,21 @@ mod tests {
         ];
         for (name, bytes, want) in cases {
             assert_eq!(read(&bytes), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_answer_says_which_signatures_the_peer_knows() {
+        let cases = [
+            ("one of version 0.1, or a Go agent", "", false),
+            ("one of ours", "goavail-signature: v2\r\n", true),
+            ("in other letters", "Goavail-Signature:  v2\r\n", true),
+            ("some other form", "goavail-signature: v1\r\n", false),
+        ];
+        for (name, field, want) in cases {
+            let bytes = format!("HTTP/1.1 401 Unauthorized\r\n{field}Content-Length: 0\r\n\r\n");
+            let (answer, _) = parse(bytes.as_bytes()).unwrap().unwrap();
+            assert_eq!(answer.knows_v2, want, "{name}");
         }
     }
 

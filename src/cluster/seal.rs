@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::aead::{Aead, Payload};
@@ -15,12 +16,10 @@ use base64::engine::general_purpose::URL_SAFE;
 use cfb_mode::cipher::KeyIvInit;
 use cfb_mode::{Decryptor, Encryptor};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
-/// The header that carries a vote's signature.
-pub const SIGNATURE_HEADER: &str = "goavail-signature";
+use super::signature::{BadSignature, Form, Signed, Signer};
 
 /// Bytes that [`Seal::seal_gossip`] adds: version, nonce, tag.
 pub const GOSSIP_OVERHEAD: usize = 1 + NONCE + 16;
@@ -51,17 +50,12 @@ pub struct KeyLength(pub usize);
 #[error("not encrypted with this cluster's key")]
 pub struct NotOurs;
 
-/// A signature that does not hold: not of this form, or not made with our key for this body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not signed with this cluster's key")]
-pub struct BadSignature;
-
 /// All that is done with `crypto_key`.
 pub struct Seal {
     /// The raw bytes; of one of the lengths that AES knows.
     key: SecretSlice<u8>,
     /// Holds the signing key.
-    signing: Hmac<Sha256>,
+    signer: Signer,
     /// Holds the gossip key.
     gossip: Aes256Gcm,
 }
@@ -85,10 +79,9 @@ impl Seal {
             derived.expand(info, &mut bytes).expect("HKDF-SHA256 gives up to 8,160 bytes");
             bytes
         };
-        let signing = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&derive(SIGNING_INFO));
         Ok(Self {
             key: key.to_vec().into(),
-            signing: signing.expect("HMAC takes a key of any length"),
+            signer: Signer::new(&derive(SIGNING_INFO)),
             gossip: Aes256Gcm::new(&derive(GOSSIP_INFO).into()),
         })
     }
@@ -145,32 +138,20 @@ impl Seal {
         }
     }
 
-    /// The value of [`SIGNATURE_HEADER`] for `body` at `millis`, in milliseconds of Unix time:
-    /// `v1,<millis>,<HMAC-SHA256 of "v1\n<millis>\n<body>", in lower-case hex>`.
-    pub fn sign(&self, millis: u64, body: &[u8]) -> String {
-        let mut value = format!("v1,{millis},");
-        for byte in self.mac(millis, body).finalize().into_bytes() {
-            use fmt::Write as _;
-            write!(value, "{byte:02x}").expect("writing to a String cannot fail");
-        }
-        value
+    /// The signature of `body` in `form`, to the agent at `to`, at `millis` of Unix time.
+    pub fn sign(&self, form: Form, to: SocketAddr, millis: u64, body: &[u8]) -> String {
+        self.signer.sign(form, to, millis, body)
     }
 
-    /// When `body` was signed, in milliseconds of Unix time, if `header` is our signature of it.
-    /// Whether that time is acceptable is the caller's to say.
-    pub fn verify(&self, header: &str, body: &[u8]) -> Result<u64, BadSignature> {
-        let (millis, tag) =
-            header.strip_prefix("v1,").and_then(|rest| rest.split_once(',')).ok_or(BadSignature)?;
-        let plain = !millis.is_empty() && millis.bytes().all(|byte| byte.is_ascii_digit());
-        let millis: u64 = plain.then(|| millis.parse().ok()).flatten().ok_or(BadSignature)?;
-        let tag = from_hex(tag).ok_or(BadSignature)?;
-        // Compares in constant time.
-        self.mac(millis, body).verify_slice(&tag).map_err(|_| BadSignature)?;
-        Ok(millis)
-    }
-
-    fn mac(&self, millis: u64, body: &[u8]) -> Hmac<Sha256> {
-        self.signing.clone().chain_update(format!("v1\n{millis}\n")).chain_update(body)
+    /// What `header` says, if it is our signature of `body` to the agent at `to`. Whether its time is
+    /// acceptable is the caller's to say.
+    pub fn verify(
+        &self,
+        header: &str,
+        to: SocketAddr,
+        body: &[u8],
+    ) -> Result<Signed, BadSignature> {
+        self.signer.verify(header, to, body)
     }
 
     /// A datagram that only this cluster can read or make: a version byte, a random nonce, and
@@ -211,24 +192,6 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The 32 bytes that 64 lower-case hex digits stand for.
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let mut bytes = [0; 32];
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(high)? << 4 | digit(low)?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -297,46 +260,6 @@ mod tests {
         assert!(!format!("{:?}", seal(KEYS[0])).contains("1234"), "it never shows");
     }
 
-    /// Computed by another program (Python's `hmac`, HKDF by hand as in RFC 5869).
-    #[test]
-    fn signatures_are_the_same_in_all_versions() {
-        let body = br#"{"Peer":"a","IPAddress":"b","Live":false}"#;
-        let cases = [
-            (KEYS[0], "a8daaa5bbd424fcb0076297387d6f951090622e765409107a3b33ac76e417e26"),
-            (KEYS[1], "30b98bb6c66fe4d6982a4095cc46a59e428a1a9345f0513f225f37de90ccb3b3"),
-            (KEYS[2], "c6750c7447783a7796b323f462bb27a80683525239ec4a0bad8aae28f2533ef6"),
-        ];
-        for (key, want) in cases {
-            let header = seal(key).sign(1_700_000_000_123, body);
-            assert_eq!(header, format!("v1,1700000000123,{want}"));
-            assert_eq!(seal(key).verify(&header, body), Ok(1_700_000_000_123));
-        }
-    }
-
-    #[test]
-    fn a_signature_holds_for_its_body_time_and_key_only() {
-        let (ours, theirs) = (seal(KEYS[0]), seal(KEYS[1]));
-        let good = ours.sign(1000, b"body");
-        let tag = good.rsplit(',').next().unwrap();
-        let cases = [
-            ("another body", good.clone(), &b"b0dy"[..]),
-            ("another time", format!("v1,1001,{tag}"), b"body"),
-            ("a time written otherwise", format!("v1,+1000,{tag}"), b"body"),
-            ("no time", format!("v1,,{tag}"), b"body"),
-            ("a time past all bounds", format!("v1,99999999999999999999,{tag}"), b"body"),
-            ("another version", good.replace("v1", "v2"), b"body"),
-            ("upper-case digits", good.to_uppercase().replace("V1", "v1"), b"body"),
-            ("cut short", good[..good.len() - 1].to_owned(), b"body"),
-            ("too long", format!("{good}0"), b"body"),
-            ("empty", String::new(), b"body"),
-            ("another key", theirs.sign(1000, b"body"), b"body"),
-        ];
-        assert_eq!(ours.verify(&good, b"body"), Ok(1000));
-        for (name, header, body) in cases {
-            assert_eq!(ours.verify(&header, body), Err(BadSignature), "{name}: {header}");
-        }
-    }
-
     #[test]
     fn gossip_is_read_by_the_same_key_only_and_unchanged_only() {
         let ours = seal(KEYS[0]);
@@ -364,8 +287,6 @@ mod tests {
         fn no_input_makes_it_panic(text in any::<String>(), bytes in any::<Vec<u8>>()) {
             let seal = seal(KEYS[0]);
             let _ = seal.decrypt(&text);
-            let _ = seal.verify(&text, &bytes);
-            let _ = seal.verify(&format!("v1,{text}"), &bytes);
             let _ = seal.open_gossip(&bytes);
         }
     }

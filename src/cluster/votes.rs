@@ -8,17 +8,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::post;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::ClusterEvent;
-use super::admission::{Admission, Admitted, Refusal};
+use super::admission::{Admission, Admitted, Moment, Refusal};
 use super::clock::unix_millis;
 use super::courier::Office;
-use super::seal::SIGNATURE_HEADER;
 use super::seldom::Seldom;
+use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
 use crate::serve::Limits;
 
 /// What a peer may ask for: votes are small, come in bursts, and are answered at once.
@@ -97,6 +98,10 @@ impl Desk {
     }
 
     fn refuse(&self, from: IpAddr, refusal: Refusal, peer: Option<SocketAddr>) -> StatusCode {
+        if refusal == Refusal::JustStarted {
+            // Who signed it says it again in a second, and nobody else can.
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         self.office.tally.add(peer, "refused");
         if let Some(hushed) = lock(&self.hushed).mention(self.office.clock.now(), (from, refusal)) {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
@@ -130,6 +135,13 @@ impl Desk {
         }
     }
 
+    /// What every answer says about the signatures that are understood here.
+    fn known_form(&self) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
+        let known =
+            || (HeaderName::from_static(SIGNATURE_HEADER), HeaderValue::from_static(KNOWN_FORM));
+        AppendHeaders(self.office.seal.as_ref().map(|_| known()))
+    }
+
     /// Whether a peer is known to run this program, which without a key does not show in its votes.
     fn is_ours(&self, peer: SocketAddr) -> bool {
         self.office.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
@@ -146,7 +158,7 @@ async fn receive(
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
+) -> impl IntoResponse {
     let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
     // A header that is not text, or is there twice, is no signature of ours and no lack of one.
     let signature = match (signatures.next(), signatures.next()) {
@@ -154,11 +166,13 @@ async fn receive(
         (Some(one), None) => Some(one.to_str().unwrap_or_default()),
         (Some(_), Some(_)) => Some(""),
     };
-    let judged = lock(&desk.admission).admit(unix_millis(), &body, signature);
-    match judged {
+    let now = Moment { millis: unix_millis(), uptime: desk.office.clock.now() };
+    let judged = lock(&desk.admission).admit(now, &body, signature);
+    let status = match judged {
         Ok(vote) => desk.accept(vote).await,
         Err((refusal, peer)) => desk.refuse(from.ip(), refusal, peer),
-    }
+    };
+    (desk.known_form(), status)
 }
 
 #[cfg(test)]
@@ -199,7 +213,8 @@ mod tests {
             };
             let (events, _heard) = mpsc::channel(8);
             let (turned, _turns) = mpsc::unbounded_channel();
-            let desk = Desk::new(Admission::new(None, false, [], []), office, events, turned);
+            let desk =
+                Desk::new(Admission::new(agent(0), None, false, [], []), office, events, turned);
             let target = IpAddr::from([203, 0, 113, 1]);
             let vote = Admitted { peer: agent(1), target, up: false, signed, turned: false };
             assert_eq!(desk.accept(vote).await, StatusCode::OK, "{name}, before");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use goavail::cluster::ClusterEvent;
 use goavail::cluster::seal::Seal;
+use goavail::cluster::signature::Form;
 use goavail::cluster::wire;
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
@@ -107,7 +108,7 @@ async fn with_a_key_only_votes_made_with_it_count() {
     let text = String::from_utf8(good.clone()).unwrap();
     let go = r#"{"Peer":"short","IPAddress":"c2hvcnQ=","Live":false}"#;
     let sign = |seal: &Seal, body: &[u8]| {
-        let header = seal.sign(u64::MAX / 2, body);
+        let header = seal.sign(Form::V2, net.agent(0), u64::MAX / 2, body);
         format!("Goavail-Signature: {header}\r\n")
     };
     let cases = [
@@ -147,7 +148,9 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let body = wire::encode(Some(&seal), net.agent(1), target(1), true).unwrap();
     let now = goavail::cluster::clock::unix_millis();
-    let at = |millis: u64| format!("Goavail-Signature: {}\r\n", seal.sign(millis, &body));
+    let at = |millis: u64| {
+        format!("Goavail-Signature: {}\r\n", seal.sign(Form::V2, net.agent(0), millis, &body))
+    };
     let cases = [
         ("signed now", at(now), 200),
         ("sent again by somebody else", at(now), 401),

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use goavail::cluster::seal::Seal;
+use goavail::cluster::signature::{Form, Signed};
 use goavail::cluster::{Cluster, ClusterEvent, wire};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -102,7 +103,8 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
         (words.peer, words.target, words.up),
         (net.agent(0).to_string(), "203.0.113.2".to_owned(), true)
     );
-    let at = signed_at(&seal, &head, &body);
+    let Signed { at, form } = signed(&seal, net.agent(1), &head, &body);
+    assert_eq!(form, Form::V2);
     assert!(goavail::cluster::clock::unix_millis().abs_diff(at) < 10_000);
 }
 
@@ -216,13 +218,43 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     assert_eq!(at_once.get(&(Some(net.agent(1)), "failed")), None, "{at_once:?}");
 }
 
-/// The signature of a vote, as its time.
-fn signed_at(seal: &Seal, head: &str, body: &str) -> u64 {
+/// A peer of version 0.1, which knows the first form only and answers 401 to the second; upgraded
+/// later, so that its answers say that it knows the second. Each of our votes gets to it.
+#[tokio::test]
+async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_and_after() {
+    const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+    const UPGRADED: &str = "HTTP/1.1 200 OK\r\ngoavail-signature: v2\r\ncontent-length: 0\r\n\r\n";
+    let net = Net::new();
+    let seal = Seal::new(&SecretString::from(KEY)).unwrap();
+    let listener = TcpListener::bind(net.agent(1)).await.unwrap();
+    let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
+    agent.cluster.announce(votes(1, false));
+    let (mut stream, _) = in_time(listener.accept()).await.unwrap();
+    // One vote is on its way at a time. `(how many targets are voted on by then, the peer's answer)`.
+    for (count, answer, want) in [
+        (1, REFUSED, Form::V2),
+        (1, OURS, Form::V1),
+        (2, OURS, Form::V1),
+        (3, UPGRADED, Form::V1),
+        (4, UPGRADED, Form::V2),
+        (5, UPGRADED, Form::V2),
+    ] {
+        agent.cluster.announce(votes(count, false));
+        let (head, body) = in_time(request(&mut stream)).await.expect("one connection");
+        assert_eq!(signed(&seal, net.agent(1), &head, &body).form, want, "vote on target {count}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+    let refused = agent.cluster.counts().get(&(Some(net.agent(1)), "declined")).copied();
+    assert_eq!(refused, None, "it was not refused for good");
+}
+
+/// What the signature of a vote to `to` says.
+fn signed(seal: &Seal, to: SocketAddr, head: &str, body: &str) -> Signed {
     let header = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
     });
-    seal.verify(header.expect("a signature"), body.as_bytes()).expect("ours")
+    seal.verify(header.expect("a signature"), to, body.as_bytes()).expect("ours")
 }
 
 /// Waiting for each answer, a thousand votes would take 200 s to get there.
@@ -237,7 +269,8 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
     // A signature makes it known as one of our kind.
     let body = wire::encode(Some(&seal), net.agent(1), all[0], true).unwrap();
-    let signature = seal.sign(goavail::cluster::clock::unix_millis(), &body);
+    let now = goavail::cluster::clock::unix_millis();
+    let signature = seal.sign(Form::V2, net.agent(0), now, &body);
     let vote = post(&body, &format!("Goavail-Signature: {signature}\r\n"));
     assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
 
@@ -257,7 +290,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
         let mut reader = BufReader::new(&mut reader);
         while arrivals.len() < all.len() {
             let (head, body) = request(&mut reader).await.expect("one connection does it all");
-            let at = signed_at(&seal, &head, &body);
+            let at = signed(&seal, net.agent(1), &head, &body).at;
             assert!(at > last, "signed later than the one before");
             last = at;
             arrivals.insert(wire::decode(Some(&seal), body.as_bytes()).unwrap().target);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use goavail::cluster::clock::unix_millis;
 use goavail::cluster::seal::Seal;
+use goavail::cluster::signature::Form;
 use goavail::cluster::wire;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -63,8 +64,9 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
         let now = unix_millis();
         let cases = [("slow", now - 40_000, 401), ("fast", now + 40_000, 401), ("right", now, 200)];
         for (what, at, want) in cases {
-            let signature = format!("Goavail-Signature: {}\r\n", seal.sign(at, &body));
             for index in [0, 1] {
+                let signature = seal.sign(Form::V2, name(index), at, &body);
+                let signature = format!("Goavail-Signature: {signature}\r\n");
                 let status = post(&scene, 2, name(index), &vote(name(index), &body, &signature));
                 assert_eq!(status, want, "{what}, to agent {index}");
             }
@@ -138,7 +140,8 @@ fn votes_of_nobody_make_no_quorum() {
             ("a stranger's name, signed", stranger, true, 403),
         ] {
             let body = wire::encode(Some(&seal), sender, target, false).unwrap();
-            let signature = format!("Goavail-Signature: {}\r\n", seal.sign(now, &body));
+            let signature = seal.sign(Form::V2, name(0), now, &body);
+            let signature = format!("Goavail-Signature: {signature}\r\n");
             let header = if signed { signature.as_str() } else { "" };
             let status = post(&scene, 1, name(0), &vote(name(0), &body, header));
             assert_eq!(status, want, "{what}");
