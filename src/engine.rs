@@ -270,6 +270,7 @@ impl Engine {
             Event::Answered { slot, seq, answer } => {
                 self.answered(slot, seq, answer, now, &mut out);
             }
+            Event::Doubted { slot, seq, what } => self.doubted(slot, seq, what, now),
             Event::Dns(report) => self.dns_reported(report, now, &mut out),
             Event::Vote { peer, target, up } => self.voted(peer, target, up, &mut out),
             Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go, &mut out),

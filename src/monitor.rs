@@ -30,7 +30,8 @@ use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::driver::{Clock, Driver, Input, QUEUE, journal, settings};
 use crate::engine::Engine;
 use crate::engine::event::{Action, Event};
-use crate::probe::{Prober, icmp::Icmp, tcp};
+use crate::probe::icmp::{Icmp, Notice};
+use crate::probe::{Prober, tcp};
 use crate::systemd;
 use effects::{Monitor, Watchdog};
 use keeper::Keeper;
@@ -108,9 +109,9 @@ async fn watch(
     let signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
     end_on_panic();
     say_what_is_off(&config);
-    let icmp = Icmp::new();
-    icmp.open_for(pinged(&config))?;
     let (outbox, inbox) = mpsc::channel(QUEUE);
+    let icmp = Icmp::new(&hints(outbox.clone()));
+    icmp.open_for(&pinged(&config))?;
     let (stops, mut stopped) = watch::channel(0);
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
@@ -235,6 +236,12 @@ async fn first_reading(config: Config) -> Result<(Metered<Chosen>, Option<Listin
             Ok((provider, None))
         }
     }
+}
+
+/// Passes on what the prober hears while a probe is on its way. Where the queue is full it is left
+/// out: it hurries, and decides nothing.
+fn hints(outbox: mpsc::Sender<Input>) -> Notice {
+    Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
 }
 
 /// The addresses that are asked by echo request.

@@ -4,6 +4,7 @@
 //! by [`crate::engine`].
 
 pub mod icmp;
+mod route;
 pub mod tcp;
 
 use std::future::Future;

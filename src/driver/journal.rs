@@ -52,8 +52,8 @@ pub fn write(fact: &Fact, dry_run: bool) {
             lasted = brief(*lasted),
             "this process did not run; what it did not hear meanwhile is no evidence"
         ),
-        Fact::Flipped { target, from, to, count, silent_for } => {
-            flipped(*target, *from, *to, *count, *silent_for);
+        Fact::Flipped { target, from, to, count, silent_for, said } => {
+            flipped(*target, (*from, *to), *count, *silent_for, said.as_deref());
         }
         Fact::Verdict { target, in_service, by_hand, agreeing, after } => info!(
             %target,
@@ -104,10 +104,18 @@ pub fn write(fact: &Fact, dry_run: bool) {
     }
 }
 
-fn flipped(target: IpAddr, from: Health, to: Health, count: u32, silent_for: Option<Duration>) {
+fn flipped(
+    target: IpAddr,
+    (from, to): (Health, Health),
+    count: u32,
+    silent_for: Option<Duration>,
+    said: Option<&str>,
+) {
     let silent = silent_for.map_or_else(|| "since the start".into(), brief);
     match (from, to) {
-        (_, Health::Down) => warn!(%target, losses = count, silent_for = silent, "target down"),
+        (_, Health::Down) => {
+            warn!(%target, losses = count, silent_for = silent, said, "target down");
+        }
         (Health::AssumedUp, _) => info!(%target, replies = count, "target confirmed up"),
         _ => info!(%target, replies = count, "target up"),
     }

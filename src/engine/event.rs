@@ -83,7 +83,7 @@ pub struct ProbeRequest {
 pub enum Answer {
     /// It answered, this long after the probe left.
     Reply(Duration),
-    /// It, or a router on the way, said that it is not there: a loss at once.
+    /// It said that it is not there: a loss at once.
     Unreachable(String),
     /// This machine could not ask, and why.
     Fault(String),
@@ -104,6 +104,16 @@ pub enum Event {
         seq: u64,
         /// What became of it.
         answer: Answer,
+    },
+    /// A router, or anybody who can guess its numbers, says that a probe did not get there. Its reply
+    /// may still come: it is lost when its time is up, and until then this is a hint.
+    Doubted {
+        /// [`ProbeRequest::slot`]
+        slot: Slot,
+        /// [`ProbeRequest::seq`]
+        seq: u64,
+        /// What was said, and by what address.
+        what: String,
     },
     /// The DNS worker reports.
     Dns(DnsReport),
@@ -356,6 +366,8 @@ pub enum Fact {
         count: u32,
         /// Since the last reply in time, if any was ever heard.
         silent_for: Option<Duration>,
+        /// What was last said of a probe in this run of losses: by the target or by the network.
+        said: Option<String>,
     },
     /// It was settled what is to be done about a target.
     Verdict {

@@ -142,7 +142,7 @@ impl Engine {
                     out.push(Action::Tell(Fact::Late { endpoint, rtt }));
                 }
             },
-            Answer::Unreachable(_) => self.lost(slot, seq, now, out),
+            Answer::Unreachable(what) => self.lost(slot, seq, what, now, out),
             // Its time was up before; the tick that says so knows whether this process ran.
             Answer::Silence => self.asked_in_vain(slot, None, out),
             Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
@@ -164,6 +164,7 @@ impl Engine {
         let Some(judged) = subject.watch.judge(seq, Outcome::Reply) else { return };
         subject.watch.rtt.measure(rtt);
         subject.watch.last_rtt = Some(rtt);
+        subject.watch.said = None;
         if let Role::Target(target) = &mut subject.role {
             // What the prober measured may be a little longer than the time that we know passed.
             target.streaks.hear((sent + rtt).min(now));
@@ -173,9 +174,23 @@ impl Engine {
         self.judged(slot, judged, Some(rtt), now, out);
     }
 
-    fn lost(&mut self, slot: Slot, seq: u64, now: Moment, out: &mut Vec<Action>) {
+    /// A probe may not have got there. Its reply may still come, so nothing is judged; but there is
+    /// no need to wait any longer before the next one.
+    pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, now: Moment) {
+        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        if !subject.watch.is_out(seq) {
+            return;
+        }
+        subject.watch.said = Some(what);
+        if self.target(slot).is_some_and(|target| target.streaks.health() != Health::Down) {
+            self.suspect(slot, true, now);
+        }
+    }
+
+    fn lost(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
+            subject.watch.said = Some(what);
             self.asked_in_vain(slot, None, out);
             self.judged(slot, judged, None, now, out);
         }
@@ -366,12 +381,13 @@ impl Engine {
     /// A target's health changed.
     fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
         self.unannounced = true;
+        let said = self.subjects[slot].as_ref().and_then(|subject| subject.watch.said.clone());
         let Some(target) = self.target_mut(slot) else { return };
         target.since = now;
         let (target, to, streaks) = (target.address, target.streaks.health(), &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
-        out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for }));
+        out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for, said }));
         self.review(slot, now, out);
         self.play_on(target, out);
     }

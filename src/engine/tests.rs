@@ -4,5 +4,6 @@ mod cluster;
 mod guards;
 mod healing;
 mod isolation;
+mod network;
 mod pace;
 mod world;

@@ -85,6 +85,8 @@ pub struct Watch {
     flow: u16,
     nth: u16,
     flights: VecDeque<Flight>,
+    /// What was last said of a probe that was not answered, since the last reply.
+    pub said: Option<String>,
 }
 
 impl Watch {
@@ -101,6 +103,7 @@ impl Watch {
             flow: 0,
             nth: 0,
             flights: VecDeque::new(),
+            said: None,
         }
     }
 
@@ -219,6 +222,12 @@ impl Watch {
     pub fn sent(&self, seq: u64) -> Option<Moment> {
         let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
         Some(self.flights[found].sent)
+    }
+
+    /// Whether the probe numbered `seq` has not been judged.
+    pub fn is_out(&self, seq: u64) -> bool {
+        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq);
+        found.is_ok_and(|found| self.flights[found].outcome.is_none())
     }
 
     /// Takes the oldest probe off if it has been judged: what is left to count in the order of

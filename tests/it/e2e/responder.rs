@@ -131,7 +131,7 @@ fn message(echo: Echo, request: &[u8]) -> Vec<u8> {
 }
 
 /// The Internet checksum (RFC 1071) of an even number of bytes.
-fn checksum(bytes: &[u8]) -> u16 {
+pub(super) fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks_exact(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(pair[1]));
     let mut sum: u64 = words.sum();
     while sum > 0xffff {

@@ -1,0 +1,228 @@
+//! Echo requests, and what answers or quotes them (RFC 792, RFC 4443).
+
+use std::net::IpAddr;
+
+use socket2::Type;
+use surge_ping::{ICMP, Icmpv4Packet, Icmpv6Packet};
+
+/// What is sent along: as much as `ping` sends, so that it is treated alike on the way.
+const PAYLOAD: [u8; 56] = [0x67; 56];
+
+/// The protocol number of ICMP, and of `ICMPv6`.
+const PROTOCOLS: (u8, u8) = (1, 58);
+
+/// An echo request as both its reply and an ICMP error about it name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Request {
+    /// Its destination.
+    pub(super) address: IpAddr,
+    /// Its identifier; 0 on a datagram socket, where the kernel compares it.
+    pub(super) identifier: u16,
+    /// Its sequence number.
+    pub(super) sequence: u16,
+}
+
+/// What a message says about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// The reply.
+    Reply,
+    /// An ICMP error.
+    Error {
+        /// Its type.
+        kind: u8,
+        /// Its code.
+        code: u8,
+    },
+}
+
+/// The ICMP messages that are about a request: the reply itself, and what says that the request did
+/// not get there (unreachable, time exceeded, parameter problem).
+///
+/// Source: IANA's registries of ICMP and `ICMPv6` types.
+pub(super) fn answers(family: ICMP) -> [u8; 4] {
+    match family {
+        ICMP::V4 => [0, 3, 11, 12],
+        ICMP::V6 => [129, 1, 3, 4],
+    }
+}
+
+/// Whether the type is that of an echo request.
+pub(super) fn is_echo_request(address: IpAddr, kind: u8) -> bool {
+    kind == if address.is_ipv4() { 8 } else { 128 }
+}
+
+/// The bytes of an echo request. The kernel replaces identifier and checksum where they are its own.
+pub(super) fn bytes(request: Request) -> [u8; 8 + PAYLOAD.len()] {
+    let mut bytes = [0; 8 + PAYLOAD.len()];
+    bytes[0] = if request.address.is_ipv4() { 8 } else { 128 };
+    bytes[4..6].copy_from_slice(&request.identifier.to_be_bytes());
+    bytes[6..8].copy_from_slice(&request.sequence.to_be_bytes());
+    bytes[8..].copy_from_slice(&PAYLOAD);
+    let sum = checksum(&bytes).to_be_bytes();
+    bytes[2..4].copy_from_slice(&sum);
+    bytes
+}
+
+/// The Internet checksum (RFC 1071) of an even number of bytes.
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or_default()
+}
+
+/// Understands a message from `source`, as a socket of this type hands it over; `None` if it neither
+/// answers nor quotes an echo request.
+pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Word)> {
+    let (kind, code, request) = match source {
+        IpAddr::V4(address) => {
+            // The own address goes into what is not asked for here.
+            let packet = Icmpv4Packet::decode(message, socket, address, address).ok()?;
+            let request = Request {
+                address: packet.get_real_dest().into(),
+                identifier: packet.get_identifier().into_u16(),
+                sequence: packet.get_sequence().into_u16(),
+            };
+            (packet.get_icmp_type().0, packet.get_icmp_code().0, request)
+        }
+        IpAddr::V6(address) => {
+            let packet = Icmpv6Packet::decode(message, address).ok()?;
+            let request = Request {
+                address: packet.get_real_dest().into(),
+                identifier: packet.get_identifier().into_u16(),
+                sequence: packet.get_sequence().into_u16(),
+            };
+            (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0, request)
+        }
+    };
+    let family = if source.is_ipv4() { ICMP::V4 } else { ICMP::V6 };
+    let [reply, errors @ ..] = answers(family);
+    if kind == reply {
+        return Some((request, Word::Reply));
+    }
+    let quotes = errors.contains(&kind) && quotes_an_echo_request(family, socket, message)?;
+    quotes.then_some((request, Word::Error { kind, code }))
+}
+
+/// Whether an ICMP error quotes an echo request, and not some other packet whose bytes look alike.
+/// Our requests have no extension headers, so none are looked for.
+fn quotes_an_echo_request(family: ICMP, socket: Type, message: &[u8]) -> Option<bool> {
+    let header = |packet: &[u8]| Some(usize::from(packet.first()? & 15) * 4);
+    let icmp = match family {
+        ICMP::V4 if socket == Type::RAW => message.get(header(message)?..)?,
+        ICMP::V4 | ICMP::V6 => message,
+    };
+    let quoted = icmp.get(8..)?;
+    Some(match family {
+        ICMP::V4 => *quoted.get(9)? == PROTOCOLS.0 && *quoted.get(header(quoted)?)? == 8,
+        ICMP::V6 => *quoted.get(6)? == PROTOCOLS.1 && *quoted.get(40)? == 128,
+    })
+}
+
+/// An ICMP error in words.
+pub(super) fn in_words(family: ICMP, (kind, code): (u8, u8), source: IpAddr) -> String {
+    let what = match (family, kind, code) {
+        (ICMP::V4, 3, 0) | (ICMP::V6, 1, 0) => "network unreachable",
+        (ICMP::V4, 3, 1) | (ICMP::V6, 1, 3) => "host unreachable",
+        (ICMP::V4, 3, 9 | 10 | 13) | (ICMP::V6, 1, 1) => "prohibited",
+        (ICMP::V4, 3, 2 | 3) | (ICMP::V6, 1, 4) => "not served",
+        (ICMP::V4, 11, _) | (ICMP::V6, 3, _) => "time exceeded on the way",
+        _ => "not delivered",
+    };
+    format!("{what}, says {source} (ICMP type {kind} code {code})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTER: [&str; 2] = ["192.0.2.254", "2001:db8::fe"];
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn request(address: &str) -> Request {
+        Request { address: ip(address), identifier: 0x1234, sequence: 7 }
+    }
+
+    /// An ICMP error about `request` as a raw socket gets it.
+    fn error(kind: u8, request: Request) -> Vec<u8> {
+        let echo = bytes(request);
+        let mut message = vec![];
+        match request.address {
+            IpAddr::V4(address) => {
+                let header = |from: [u8; 4], to: [u8; 4]| {
+                    let start = [0x45, 0, 0, 128, 0, 0, 0x40, 0, 64, 1, 0, 0];
+                    start.into_iter().chain(from).chain(to).collect::<Vec<u8>>()
+                };
+                message.extend(header([192, 0, 2, 254], [192, 0, 2, 1]));
+                message.extend([kind, 1, 0, 0, 0, 0, 0, 0]);
+                message.extend(header([192, 0, 2, 1], address.octets()));
+            }
+            IpAddr::V6(address) => {
+                message.extend([kind, 1, 0, 0, 0, 0, 0, 0]);
+                message.extend([0x60, 0, 0, 0, 0, 64, 58, 64]);
+                message.extend([0; 16].into_iter().chain(address.octets()));
+            }
+        }
+        message.extend(echo);
+        message
+    }
+
+    #[test]
+    fn an_error_that_quotes_our_request_is_about_it() {
+        for (router, address, kind) in [
+            (ROUTER[0], "198.51.100.7", 3),
+            (ROUTER[0], "198.51.100.7", 11),
+            (ROUTER[1], "2001:db8:1::7", 1),
+        ] {
+            let request = request(address);
+            let understood = understand(Type::RAW, ip(router), &error(kind, request));
+            assert_eq!(understood, Some((request, Word::Error { kind, code: 1 })), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_quotes_anything_else_is_about_nothing() {
+        for (router, address, kind, protocol, echo) in [
+            (ROUTER[0], "198.51.100.7", 3, 28 + 9, 28 + 20),
+            (ROUTER[1], "2001:db8:1::7", 1, 8 + 6, 8 + 40),
+        ] {
+            let good = error(kind, request(address));
+            for (place, value, why) in
+                [(protocol, 17, "UDP"), (echo, 0, "an echo reply"), (echo, 3, "an error")]
+            {
+                let mut message = good.clone();
+                message[place] = value;
+                assert_eq!(understand(Type::RAW, ip(router), &message), None, "{address}: {why}");
+            }
+            for length in 0..good.len() - PAYLOAD.len() {
+                let cut = understand(Type::RAW, ip(router), &good[..length]);
+                assert_eq!(cut, None, "{address}: {length} bytes of it");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reply_is_about_the_request_to_its_sender() {
+        let mut reply = bytes(request("2001:db8:1::7"));
+        reply[0] = 129;
+        let understood = understand(Type::RAW, ip("2001:db8:1::7"), &reply);
+        assert_eq!(understood, Some((request("2001:db8:1::7"), Word::Reply)));
+        assert_eq!(
+            understand(Type::RAW, ip("2001:db8:1::8"), &reply).unwrap().0.address,
+            ip("2001:db8:1::8")
+        );
+    }
+
+    #[test]
+    fn a_request_has_the_checksum_of_the_internet() {
+        let bytes = bytes(request("198.51.100.7"));
+        assert_eq!((bytes[0], bytes.len()), (8, 64));
+        assert_eq!(checksum(&bytes), 0, "a message with its checksum sums up to nothing");
+    }
+}

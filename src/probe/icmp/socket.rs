@@ -1,0 +1,321 @@
+//! A shared echo socket: opened, listened to, sent through.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
+use surge_ping::ICMP;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::message::{self, Request, Word, answers, understand};
+use super::waiting::{End, Waiting};
+use super::{IcmpError, Notice};
+use crate::engine::event::Event;
+use crate::probe::route::Routes;
+
+/// The receive buffer asked for, in bytes: room for the replies of thousands of targets that come
+/// in while this process does not run for a moment. The kernel's usual 208 KiB hold 258 of them.
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
+
+/// How often sending is tried anew after an error that was about another request.
+const SENDS: usize = 3;
+
+/// An open echo socket and those who listen to it.
+#[derive(Debug)]
+pub(super) struct EchoSocket {
+    shared: Arc<Shared>,
+    listeners: Vec<AbortHandle>,
+}
+
+struct Shared {
+    family: ICMP,
+    kind: Type,
+    socket: UdpSocket,
+    waiting: Waiting,
+    routes: Arc<Routes>,
+    notice: Notice,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Shared").field("family", &self.family).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn name(family: ICMP) -> &'static str {
+    match family {
+        ICMP::V4 => "IPv4",
+        ICMP::V6 => "IPv6",
+    }
+}
+
+impl EchoSocket {
+    /// Opens a raw socket, else a datagram one, and listens to it.
+    pub(super) fn open(
+        family: ICMP,
+        routes: Arc<Routes>,
+        notice: Notice,
+    ) -> Result<Self, IcmpError> {
+        let unavailable = |source| IcmpError::Unavailable { family: name(family), source };
+        let (kind, socket) = create(family).map_err(|source| match source.kind() {
+            io::ErrorKind::PermissionDenied => IcmpError::Forbidden(source),
+            _ => unavailable(source),
+        })?;
+        let buffer = widen(&socket);
+        let prepared = match kind {
+            Type::RAW => listen_for_answers_only(&socket, family),
+            _ => queue_errors(&socket, family),
+        };
+        if let Err(error) = prepared {
+            tracing::debug!(family = name(family), %error, "cannot choose what an ICMP socket hears");
+        }
+        socket.set_nonblocking(true).map_err(unavailable)?;
+        // To the runtime it is a socket for datagrams like any other.
+        let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
+        let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
+        let waiting = Waiting::default();
+        let shared = Arc::new(Shared { family, kind, socket, waiting, routes, notice });
+        let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
+        if kind != Type::RAW {
+            listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
+        }
+        let opened = Self { shared, listeners };
+        tracing::debug!(
+            family = name(family),
+            kind = opened.kind(),
+            buffer,
+            "opened an ICMP socket"
+        );
+        Ok(opened)
+    }
+
+    /// Whether it is a raw socket, on which identifiers are ours.
+    pub(super) fn is_raw(&self) -> bool {
+        self.shared.kind == Type::RAW
+    }
+
+    /// `raw` or `datagram`.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.is_raw() { "raw" } else { "datagram" }
+    }
+
+    /// The requests that wait for a reply on this socket.
+    pub(super) fn waiting(&self) -> &Waiting {
+        &self.shared.waiting
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(&self, request: Request) -> io::Result<()> {
+        let (bytes, to) = (message::bytes(request), SocketAddr::new(request.address, 0));
+        let mut sends = SENDS;
+        loop {
+            match self.shared.socket.send_to(&bytes, to).await {
+                Ok(_) => return Ok(()),
+                // On a datagram socket an ICMP error about any request fails the next call once.
+                Err(_) if !self.is_raw() && sends > 1 => {
+                    sends -= 1;
+                    let _ = self.shared.socket.take_error();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for EchoSocket {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Shared {
+    /// Takes messages in for as long as the runtime lasts.
+    async fn listen(self: Arc<Self>) {
+        let mut buffer = [0; 2048];
+        loop {
+            let Ok((length, source)) = self.socket.recv_from(&mut buffer).await else {
+                // An error about a request, which the other listener reads.
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let heard = understand(self.kind, source.ip(), &buffer[..length]);
+            let Some((request, word)) = heard else { continue };
+            self.heard(self.as_waiting(request), word, source.ip());
+        }
+    }
+
+    /// On a datagram socket the kernel itself compares identifiers, and chose them.
+    fn as_waiting(&self, request: Request) -> Request {
+        if self.kind == Type::RAW { request } else { Request { identifier: 0, ..request } }
+    }
+
+    fn heard(&self, request: Request, word: Word, source: IpAddr) {
+        let now = now();
+        let Word::Error { kind, code } = word else {
+            return self.waiting.end(request, End::Reply(now));
+        };
+        let Some((slot, seq)) = self.waiting.probe(request) else { return };
+        let what = message::in_words(self.family, (kind, code), source);
+        if self.routes.is_own_fault(source, request.address, now) {
+            return self.waiting.end(request, End::Fault(format!("{what}, which is this machine")));
+        }
+        tracing::debug!(target = %request.address, what, "an error; the reply may still come");
+        (self.notice)(Event::Doubted { slot, seq, what });
+    }
+
+    /// Takes in the errors that the kernel keeps apart on a datagram socket.
+    async fn listen_for_errors(self: Arc<Self>) {
+        loop {
+            let read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
+            if let Ok(Some((request, word, source))) = read {
+                self.heard(request, word, source);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The next error from the queue: what it is about, what it says, and its sender; `None` if it
+    /// quotes no echo request or is no ICMP error.
+    fn next_error(&self) -> io::Result<Option<(Request, Word, IpAddr)>> {
+        let mut quoted = [0; 64];
+        let mut control = nix::cmsg_space!([u8; 64]);
+        let mut slices = [IoSliceMut::new(&mut quoted)];
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let fd = self.socket.as_raw_fd();
+        let read = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags)?;
+        let about = read.address.and_then(|to| address(&to));
+        let said = read.cmsgs()?.find_map(|said| match said {
+            ControlMessageOwned::Ipv4RecvErr(error, Some(source)) => {
+                let source = u32::from_be(source.sin_addr.s_addr);
+                Some((error, IpAddr::V4(source.into())))
+            }
+            ControlMessageOwned::Ipv6RecvErr(error, Some(source)) => {
+                Some((error, IpAddr::V6(source.sin6_addr.s6_addr.into())))
+            }
+            _ => None,
+        });
+        let length = read.bytes;
+        Ok(about.zip(said).and_then(|(address, (error, source))| {
+            let quoted = quoted.get(..length)?;
+            let sequence = u16::from_be_bytes([*quoted.get(6)?, *quoted.get(7)?]);
+            let from_icmp = [2, 3].contains(&error.ee_origin);
+            if !from_icmp || !message::is_echo_request(address, *quoted.first()?) {
+                return None;
+            }
+            let request = Request { address, identifier: 0, sequence };
+            Some((request, Word::Error { kind: error.ee_type, code: error.ee_code }, source))
+        }))
+    }
+}
+
+fn address(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a round trip is measured where it happens")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Creates a raw socket, else a datagram one. The error is the first one's.
+fn create(family: ICMP) -> io::Result<(Type, Socket)> {
+    let (domain, protocol) = match family {
+        ICMP::V4 => (Domain::IPV4, Protocol::ICMPV4),
+        ICMP::V6 => (Domain::IPV6, Protocol::ICMPV6),
+    };
+    Socket::new(domain, Type::RAW, Some(protocol)).map(|socket| (Type::RAW, socket)).or_else(
+        |first| {
+            let socket = Socket::new(domain, Type::DGRAM, Some(protocol)).map_err(|_| first)?;
+            Ok((Type::DGRAM, socket))
+        },
+    )
+}
+
+/// Has a datagram socket keep the ICMP errors about its requests, with their senders.
+fn queue_errors(socket: &Socket, family: ICMP) -> io::Result<()> {
+    match family {
+        ICMP::V4 => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
+        ICMP::V6 => setsockopt(socket, sockopt::Ipv6RecvErr, &true)?,
+    }
+    Ok(())
+}
+
+/// Keeps all other messages from a raw socket, own requests and redirects too: a redirect quotes a
+/// request that was passed on and will be answered.
+fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
+    // Classic BPF, see the kernel's description of socket filters: load the type, jump to
+    // the last line if it is one of these, else drop.
+    const HEADER_LENGTH_TO_X: u16 = 0xb1;
+    const BYTE_AT_X: u16 = 0x50;
+    const BYTE_AT: u16 = 0x30;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    let load = match family {
+        // With the IP header in front.
+        ICMP::V4 => [(HEADER_LENGTH_TO_X, 0), (BYTE_AT_X, 0)].as_slice(),
+        ICMP::V6 => &[(BYTE_AT, 0)],
+    };
+    let load = load.iter().map(|(code, k)| SockFilter::new(*code, 0, 0, *k));
+    let jumps = answers(family).into_iter().zip((1..=4).rev());
+    let jumps = jumps.map(|(kind, ahead)| SockFilter::new(JUMP_IF_EQUAL, ahead, 0, kind.into()));
+    let ends = [SockFilter::new(RETURN, 0, 0, 0), SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    let program: Vec<_> = load.chain(jumps).chain(ends).collect();
+    SockRef::from(socket).attach_filter(&program)
+}
+
+/// Makes room for replies: with `CAP_NET_ADMIN` as much as is wanted, else as much as
+/// `net.core.rmem_max` allows. Returns the bytes that the kernel granted.
+fn widen(socket: &Socket) -> usize {
+    use rustix::net::sockopt;
+    if sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER).is_err() {
+        // What cannot be had is not missed by a few hundred targets.
+        let _ = sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
+    }
+    sockopt::socket_recv_buffer_size(socket).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// An ICMP message as a raw socket gets it.
+    fn message(family: ICMP, kind: u8) -> Vec<u8> {
+        let options = if kind.is_multiple_of(2) { 4 } else { 0 };
+        let mut bytes = match family {
+            ICMP::V4 => vec![0; 20 + options],
+            ICMP::V6 => vec![],
+        };
+        if let Some(first) = bytes.first_mut() {
+            *first = if options == 0 { 0x45 } else { 0x46 };
+        }
+        bytes.extend([kind, 0, 0, 0, 0, 0, 0, 0]);
+        bytes
+    }
+
+    /// A pair of datagram sockets goes through the same filter as a raw one.
+    #[test]
+    fn a_raw_socket_hears_answers_and_nothing_else() {
+        for (family, wanted) in [(ICMP::V4, [0, 3, 11, 12]), (ICMP::V6, [1, 3, 4, 129])] {
+            let (near, far) = UnixDatagram::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            listen_for_answers_only(&near, family).unwrap();
+            let heard = (0..=u8::MAX).filter(|kind| {
+                // What the filter drops is refused or lost, as the kernel pleases.
+                let _ = far.send(&message(family, *kind));
+                near.recv(&mut [0; 64]).is_ok()
+            });
+            assert_eq!(heard.collect::<Vec<_>>(), wanted, "{}", name(family));
+        }
+    }
+}

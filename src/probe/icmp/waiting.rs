@@ -1,0 +1,129 @@
+//! The requests that wait for their reply.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::message::Request;
+use crate::engine::event::{ProbeRequest, Slot};
+
+/// What ends the wait for a reply.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The reply was heard.
+    Reply(Instant),
+    /// This machine could not ask.
+    Fault(String),
+}
+
+/// A request that waits: whose probe it is, and who wants to know.
+#[derive(Debug)]
+struct Waiter {
+    probe: (Slot, u64),
+    end: oneshot::Sender<End>,
+}
+
+/// All requests of one socket that wait.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting {
+    waiters: Arc<Mutex<HashMap<Request, Waiter>>>,
+}
+
+/// The place of one request among them; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    waiting: Waiting,
+    request: Request,
+    probe: (Slot, u64),
+    pub(super) end: oneshot::Receiver<End>,
+}
+
+impl Waiting {
+    fn waiters(&self) -> MutexGuard<'_, HashMap<Request, Waiter>> {
+        // No code that can panic runs while it is locked.
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a request; `None` if another probe waits for the very same reply.
+    pub(super) fn enter(&self, request: Request, probe: &ProbeRequest) -> Option<Place> {
+        let (sender, end) = oneshot::channel();
+        let probe = (probe.slot, probe.seq);
+        match self.waiters().entry(request) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(place) => {
+                place.insert(Waiter { probe, end: sender });
+            }
+        }
+        Some(Place { waiting: self.clone(), request, probe, end })
+    }
+
+    /// Whose probe a request is, if it waits.
+    pub(super) fn probe(&self, request: Request) -> Option<(Slot, u64)> {
+        self.waiters().get(&request).map(|waiter| waiter.probe)
+    }
+
+    /// Ends the wait of a request, if it waits.
+    pub(super) fn end(&self, request: Request, end: End) {
+        let waiter = self.waiters().remove(&request);
+        if let Some(waiter) = waiter {
+            // Who has given up needs no answer.
+            let _ = waiter.end.send(end);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // After its end another probe may have taken the same place.
+        if let Entry::Occupied(entry) = self.waiting.waiters().entry(self.request)
+            && entry.get().probe == self.probe
+        {
+            entry.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::watch::Endpoint;
+
+    fn probe(seq: u64) -> ProbeRequest {
+        let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };
+        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, patience: Duration::from_secs(1) }
+    }
+
+    fn request(sequence: u16) -> Request {
+        Request { address: IpAddr::from([192, 0, 2, 1]), identifier: 1, sequence }
+    }
+
+    #[test]
+    fn a_place_is_taken_once_and_given_back() {
+        let waiting = Waiting::default();
+        let first = waiting.enter(request(7), &probe(1)).unwrap();
+        assert!(waiting.enter(request(7), &probe(2)).is_none(), "it is taken");
+        assert_eq!(waiting.probe(request(7)), Some((3, 1)));
+        assert_eq!(waiting.probe(request(8)), None, "nobody waits for that");
+        drop(first);
+        assert!(waiting.enter(request(7), &probe(2)).is_some());
+        assert!(waiting.waiters().is_empty());
+    }
+
+    #[test]
+    fn who_is_told_late_does_not_take_the_place_of_the_next() {
+        let waiting = Waiting::default();
+        let mut first = waiting.enter(request(7), &probe(1)).unwrap();
+        waiting.end(request(7), End::Fault("no".into()));
+        let second = waiting.enter(request(7), &probe(2)).unwrap();
+        assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
+        drop(first);
+        assert_eq!(waiting.probe(request(7)), Some((3, 2)));
+        drop(second);
+    }
+}

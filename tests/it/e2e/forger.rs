@@ -1,0 +1,185 @@
+//! Who sends ICMP errors about the agent's requests: a target that answers only after one, and an
+//! adversary off the path who sees the requests to one target.
+
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::responder::checksum;
+use crate::lab::{Lab, Namespace, Place, link_v4, link_v6};
+
+/// Runs until it is dropped.
+struct Worker {
+    count: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn start(body: impl FnOnce(&AtomicUsize, &AtomicBool) + Send + 'static) -> Self {
+        let (count, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (counter, flag) = (Arc::clone(&count), Arc::clone(&stop));
+        let thread = thread::spawn(move || body(&counter, &flag));
+        Self { count, stop, thread: Some(thread) }
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "a forger panicked");
+        }
+    }
+}
+
+/// A target that answers a while after each request, which may first be said to be unreachable.
+pub(super) struct Hesitant(Worker);
+
+impl Hesitant {
+    /// Keeps the kernel of the world from answering.
+    pub(super) fn hush(lab: &Lab) {
+        for (key, value) in [
+            ("net/ipv4/icmp_echo_ignore_all", "1"),
+            ("net/ipv6/icmp/echo_ignore_all", "1"),
+            ("net/ipv6/ip_nonlocal_bind", "1"),
+        ] {
+            lab.world().sysctl(key, value);
+        }
+    }
+
+    pub(super) fn start(lab: &Lab, address: IpAddr, errs: bool, after: Duration) -> Self {
+        let socket = socket(lab.world(), address);
+        let agent = agent(address);
+        Self(Worker::start(move |answers, stop| {
+            while !stop.load(Ordering::SeqCst) {
+                let Some(request) = next_request(&socket, address) else { continue };
+                let unreachable = if address.is_ipv4() { (3, 1) } else { (1, 0) };
+                if errs {
+                    send(&socket, agent, error(unreachable, agent, address, &request));
+                }
+                thread::sleep(after);
+                let mut reply = request;
+                reply[0] = if address.is_ipv4() { 0 } else { 129 };
+                send(&socket, agent, reply);
+                answers.fetch_add(1, Ordering::SeqCst);
+            }
+        }))
+    }
+
+    /// How many requests were answered.
+    pub(super) fn answers(&self) -> usize {
+        self.0.count()
+    }
+}
+
+/// Sees the requests to one target, and sends errors that quote the same about others.
+pub(super) struct Forger(Worker);
+
+impl Forger {
+    pub(super) fn start(lab: &Lab, seen: IpAddr, others: &[IpAddr]) -> Self {
+        let socket = socket(lab.world(), seen);
+        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        let elsewhere = lab.world().run(|| raw(seen));
+        let (agent, others) = (agent(seen), others.to_vec());
+        Self(Worker::start(move |sent, stop| {
+            let mut known = None;
+            while !stop.load(Ordering::SeqCst) {
+                known = next_request(&socket, seen).or(known);
+                let Some(known) = &known else { continue };
+                let sequence = u16::from_be_bytes([known[6], known[7]]);
+                for other in &others {
+                    for (kind, ahead) in
+                        [3, 11].into_iter().flat_map(|k| (0..4).map(move |n| (k, n)))
+                    {
+                        let mut request = known.clone();
+                        let guess = sequence.wrapping_add(ahead).wrapping_sub(1);
+                        request[6..8].copy_from_slice(&guess.to_be_bytes());
+                        send(&elsewhere, agent, error((kind, 1), agent, *other, &request));
+                        sent.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        }))
+    }
+
+    /// How many errors were sent.
+    pub(super) fn sent(&self) -> usize {
+        self.0.count()
+    }
+}
+
+/// The agent's own address of the same family.
+fn agent(like: IpAddr) -> IpAddr {
+    let place = Place::Agent(0);
+    if like.is_ipv4() { link_v4(place) } else { link_v6(place) }
+}
+
+fn raw(like: IpAddr) -> Socket {
+    let (domain, protocol) = match like {
+        IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
+        IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
+    };
+    Socket::new(domain, Type::RAW, Some(protocol)).unwrap()
+}
+
+/// A raw socket that hears what comes to `address`, and sends from there.
+fn socket(place: &Namespace, address: IpAddr) -> Socket {
+    let socket = place.run(|| {
+        let socket = raw(address);
+        socket.bind(&SocketAddr::new(address, 0).into()).unwrap();
+        socket
+    });
+    // It looks up now and then, to see whether it is to stop.
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    socket
+}
+
+/// The next echo request, without its IP header.
+fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
+    let mut packet = [0; 2048];
+    let length = socket.read(&mut packet).ok()?;
+    let header = if address.is_ipv4() { usize::from(packet[0] & 15) * 4 } else { 0 };
+    let request = packet.get(header..length)?;
+    let kind = if address.is_ipv4() { 8 } else { 128 };
+    (request.first() == Some(&kind)).then(|| request.to_vec())
+}
+
+/// Sends a message, whose checksum is worked out here for IPv4 and by the kernel for IPv6.
+fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
+    message[2..4].fill(0);
+    if to.is_ipv4() {
+        let sum = checksum(&message).to_be_bytes();
+        message[2..4].copy_from_slice(&sum);
+    }
+    socket.send_to(&message, &SocketAddr::new(to, 0).into()).unwrap();
+}
+
+/// An ICMP error that quotes a request from `agent` to `address` (RFC 792, RFC 4443).
+fn error((kind, code): (u8, u8), agent: IpAddr, address: IpAddr, request: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
+    let length = u8::try_from(request.len()).unwrap();
+    match (agent, address) {
+        (IpAddr::V4(agent), IpAddr::V4(address)) => {
+            message.extend([0x45, 0, 0, 20 + length, 0, 0, 0x40, 0, 64, 1, 0, 0]);
+            message.extend(agent.octets().into_iter().chain(address.octets()));
+        }
+        (IpAddr::V6(agent), IpAddr::V6(address)) => {
+            message.extend([0x60, 0, 0, 0, 0, length, 58, 64]);
+            message.extend(agent.octets().into_iter().chain(address.octets()));
+        }
+        _ => panic!("{agent} and {address} are of different families"),
+    }
+    message.extend(request);
+    message
+}

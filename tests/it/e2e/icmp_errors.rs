@@ -1,0 +1,217 @@
+//! ICMP errors about the agent's own requests: what a router says, what this machine itself says, and
+//! what somebody off the path makes up.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::forger::{Forger, Hesitant};
+use super::{PATIENT, Scene, count, first, nth, setup, target, writes};
+use crate::agent::{Agent, Setup, Within};
+use crate::lab::{Place, link_v4, link_v6, run, v4, v6};
+
+/// The group that the agent runs as; a user namespace knows no other.
+const ITS_GROUP: &str = "0 0";
+
+/// Runs `body` once for each kind of socket, with an agent that is about to be started.
+fn with_either_socket<T>(
+    addresses: &[IpAddr],
+    prepare: impl Fn(&Scene) -> T,
+    body: impl Fn(&Scene, &mut Agent, &str, &T),
+) {
+    for (kind, powerless) in [("raw", false), ("datagram", true)] {
+        let scene = Scene::serving(addresses);
+        let prepared = prepare(&scene);
+        let place = scene.lab.agent(0);
+        place.sysctl("net/ipv4/ping_group_range", ITS_GROUP);
+        let within = if powerless { Within::Powerless(place) } else { Within::Lab(place) };
+        let agent = setup(&scene.config("", addresses), within);
+        let mut agent = agent.args(["monitor", "--no-dry-run"]).start();
+        first(&mut agent, &["watching", &format!("socket=\"{kind}\"")]);
+        body(&scene, &mut agent, kind, &prepared);
+    }
+}
+
+/// How many probes were lost, as the log tells it.
+fn lost(agent: &mut Agent) -> usize {
+    count(agent, &["outcome=Loss"])
+}
+
+#[test]
+fn an_error_that_a_reply_follows_is_no_loss() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        let prepare = |scene: &Scene| {
+            Hesitant::hush(&scene.lab);
+            let after = Duration::from_millis(5);
+            addresses.map(|address| Hesitant::start(&scene.lab, address, true, after))
+        };
+        with_either_socket(&addresses, prepare, |_, agent, kind, world| {
+            nth(agent, 2, &["target confirmed up"]);
+            for _ in 0..20 {
+                agent.wait_for_words(&["outcome=Reply"]);
+            }
+            assert!(world.iter().all(|hesitant| hesitant.answers() >= 5), "{kind}");
+            assert_eq!(lost(agent), 0, "{kind}");
+            assert_eq!(count(agent, &["target down"]), 0, "{kind}");
+        });
+    });
+}
+
+#[test]
+fn a_router_that_says_unreachable_is_quoted_when_the_target_is_down() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        with_either_socket(
+            &addresses,
+            |_| {},
+            |scene, agent, kind, ()| {
+                nth(agent, 2, &["target confirmed up"]);
+                scene.lab.remove(&addresses);
+                scene.lab.refuse(&addresses);
+                for (address, said) in addresses.into_iter().zip(["type 3 code 1", "type 1 code 0"])
+                {
+                    let down = first(agent, &["target down", &target(address)]).text;
+                    assert!(down.contains(said), "{kind}: {down}");
+                }
+                nth(agent, 2, &["withdrew"]);
+                assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+            },
+        );
+    });
+}
+
+/// The way to a gateway that does not answer, and what it takes to notice that quickly.
+fn kill_gateway(scene: &Scene) {
+    let agent = scene.lab.agent(0);
+    let (gateway4, gateway6) = (link_v4(Place::World), link_v6(Place::World));
+    for family in ["ipv4", "ipv6"] {
+        for (key, value) in [("retrans_time_ms", "50"), ("mcast_solicit", "1")] {
+            agent.sysctl(&format!("net/{family}/neigh/eth0/{key}"), value);
+        }
+    }
+    scene
+        .lab
+        .world()
+        .ip(&format!("addr del {gateway4}/24 dev br0\n-6 addr del {gateway6}/64 dev br0\n"));
+    agent.ip("neigh flush dev eth0\n-6 neigh flush dev eth0\n");
+}
+
+#[test]
+fn what_this_machine_itself_says_of_a_target_behind_a_dead_gateway_is_a_fault() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        with_either_socket(
+            &addresses,
+            |_| {},
+            |scene, agent, kind, ()| {
+                nth(agent, 2, &["target confirmed up"]);
+                kill_gateway(scene);
+                for address in addresses {
+                    first(agent, &["this machine cannot probe", &target(address)]);
+                }
+                for _ in 0..20 {
+                    agent.wait_for_words(&["outcome=Fault"]);
+                }
+                assert_eq!(count(agent, &["target down"]), 0, "{kind}");
+                assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
+            },
+        );
+    });
+}
+
+#[test]
+fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
+    run(|| {
+        let neighbours: [IpAddr; 2] =
+            ["10.255.0.77".parse().unwrap(), "fd00:ff::77".parse().unwrap()];
+        let ip = |scene: &Scene, verb: &str| {
+            let [v4, v6] = neighbours;
+            let lines = format!("addr {verb} {v4}/24 dev br0\n-6 addr {verb} {v6}/64 dev br0\n");
+            scene.lab.world().ip(&lines);
+        };
+        let prepare = |scene: &Scene| {
+            scene.lab.remove(&neighbours);
+            ip(scene, "add");
+        };
+        with_either_socket(&neighbours, prepare, |scene, agent, kind, ()| {
+            nth(agent, 2, &["target confirmed up"]);
+            ip(scene, "del");
+            kill_gateway(scene);
+            nth(agent, 2, &["target down"]);
+            nth(agent, 2, &["withdrew"]);
+            assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+        });
+    });
+}
+
+#[test]
+fn who_sees_the_probes_of_one_target_takes_no_other_out() {
+    run(|| {
+        let addresses = [v4(1), v4(2), v4(3)];
+        let prepare = |scene: &Scene| {
+            Hesitant::hush(&scene.lab);
+            // So that there is time to be faster than the reply.
+            let after = Duration::from_millis(60);
+            let world = addresses.map(|address| Hesitant::start(&scene.lab, address, false, after));
+            (world, Forger::start(&scene.lab, addresses[0], &addresses[1..]))
+        };
+        with_either_socket(&addresses, prepare, |scene, agent, kind, (_, forger)| {
+            nth(agent, 3, &["target confirmed up"]);
+            for _ in 0..60 {
+                agent.wait_for_words(&["outcome=Reply"]);
+            }
+            assert!(forger.sent() > 1_000, "{kind}: {}", forger.sent());
+            assert_eq!(lost(agent), 0, "{kind}");
+            assert_eq!(count(agent, &["cannot probe"]), 0, "{kind}");
+            assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
+        });
+    });
+}
+
+/// Becomes another program for which the kernel has no IPv6.
+const WITHOUT_IPV6: &str = r#"
+import ctypes, os, platform, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+lines = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 10),
+         (0x06, 0, 0, 0x00050000 | 97), (0x06, 0, 0, 0x7fff0000)]
+code = b"".join(struct.pack("HBBI", *line) for line in lines)
+buffer = ctypes.create_string_buffer(code)
+program = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(buffer))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+fn without_ipv6(text: &str, within: Within<'_>) -> Setup {
+    let setup = Setup::of("python3", text, within).env("CF_API_TOKEN", super::TOKEN);
+    setup.args(["-c", WITHOUT_IPV6, crate::agent::BINARY, "--no-dry-run", "monitor"])
+}
+
+#[test]
+fn without_ipv6_in_the_kernel_the_rest_is_watched_and_what_cannot_be_is_named() {
+    run(|| {
+        for (kind, powerless) in [("raw", false), ("datagram", true)] {
+            let addresses = [v4(1), v6(1)];
+            let scene = Scene::serving(&addresses);
+            let place = scene.lab.agent(0);
+            place.sysctl("net/ipv4/ping_group_range", ITS_GROUP);
+            let within = || if powerless { Within::Powerless(place) } else { Within::Lab(place) };
+            let mut agent = without_ipv6(&scene.config("", &addresses), within()).start();
+            let said = ["cannot open an IPv6 ICMP socket", "Address family not supported"];
+            first(&mut agent, &["WARN", "this machine cannot probe", &target(v6(1)), said[1]]);
+            first(&mut agent, &["target confirmed up", &target(v4(1))]);
+            scene.lab.remove(&addresses);
+            first(&mut agent, &["withdrew", &target(v4(1))]);
+            assert_eq!(count(&mut agent, &["target down", &target(v6(1))]), 0, "{kind}");
+            drop(agent);
+
+            let alone = without_ipv6(&scene.config("", &[v6(1)]), within()).start();
+            let ended = alone.wait_end(PATIENT);
+            assert_eq!(ended.status.code(), Some(1), "{kind}: {}", ended.stderr);
+            let complaints: Vec<_> =
+                ended.stderr.lines().filter(|line| line.starts_with("goavail: ")).collect();
+            assert_eq!(complaints.len(), 1, "{kind}: {}", ended.stderr);
+            assert!(said.iter().all(|words| complaints[0].contains(words)), "{complaints:?}");
+        }
+    });
+}
