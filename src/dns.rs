@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::engine::place::{Parts, Place};
 use crate::engine::plan::{Family, Observed, SetKey};
@@ -60,6 +61,10 @@ pub enum Extra {
         comment: Option<String>,
         /// The operator's tags, `name:value`.
         tags: Vec<String>,
+        /// Every other field that may be sent, as the API shows it: `settings`, what the API has
+        /// grown since, and a field above whose value is of an unexpected type.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        other_fields: Map<String, Value>,
     },
     /// The settings of the Route 53 record set that the address is a value of.
     Route53(Route53Set),
@@ -133,6 +138,9 @@ pub struct Listing {
     /// that names the set, without secrets. None of them has an entry in `sets`. Nothing is planned
     /// there until a listing has it without such an entry.
     pub unfit: BTreeMap<SetKey, String>,
+    /// What is wrong with the zone as a whole though its records can be read and changed: a whole
+    /// sentence for people that names the zone.
+    pub caution: Option<String>,
 }
 
 impl Listing {

@@ -1,9 +1,14 @@
 //! Cloudflare, by its API v4.
 //!
-//! `call` makes one request and says what became of it, `refusal` knows the API's error codes,
-//! `listing` reads all pages or none, `changes` splits what is to be done into batches, `apply`
-//! carries them out. Here they are put together and their failures are told in the words of
-//! [`ProviderError`].
+//! - `call`: one request and what became of it; `page`: web pages in place of an answer
+//! - `refusal`: the API's error codes
+//! - `zone`: which zone it is, and whether the world is answered from it
+//! - `record`, `listing`: what a record carries; all pages or none
+//! - `changes`, `apply`: what is to be done in batches, and carrying them out
+//! - `create`, `concede`: one record, without what the API refuses in it
+//! - `strangers`: records that were edited in place after they were read
+//!
+//! Here they are put together and their failures are told in the words of [`ProviderError`].
 //!
 //! Reading asks for all A and then all AAAA records of the zone, whatever the number of managed
 //! names, so that a failover costs the same number of requests for one name and for fifty.
@@ -11,25 +16,33 @@
 mod apply;
 mod call;
 mod changes;
+mod concede;
+mod create;
 mod listing;
 mod name;
+mod page;
+mod record;
 mod refusal;
+mod strangers;
+mod zone;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use self::apply::Stopped;
+use self::apply::{Cause, Stopped};
 use self::call::{Api, Ask, CallError};
-use self::changes::Settings;
-use self::listing::{Incomplete, Names, Pages};
-use self::name::canonical;
+use self::create::Lacking;
+use self::listing::{Incomplete, Names, Oddities, Pages};
+use self::record::Settings;
 use self::refusal::Kind;
+use self::strangers::Stranger;
+use self::zone::{KnownZone, ZoneError};
 use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 use crate::config::CloudflareConfig;
-use crate::engine::plan::Family;
+use crate::engine::plan::{Family, SetKey};
 
 const NAME: &str = "Cloudflare";
 
@@ -55,10 +68,18 @@ pub struct Cloudflare {
     zone: String,
     names: Names,
     settings: Settings,
-    /// The zone's id, once it was looked up. A std mutex: it is never held across an await.
-    zone_id: Mutex<Option<String>>,
+    /// The zone, once it was looked up. Std mutexes: they are never held across an await.
+    known_zone: Mutex<Option<KnownZone>>,
     /// Set when the service turned out to take single changes and no batches.
     without_batch: AtomicBool,
+    /// The changes of the newest batch that was refused because something was there or gone already.
+    refused: Mutex<BTreeSet<(SetKey, String)>>,
+    /// Records that could not be given all that they are to carry.
+    lacking: Mutex<BTreeMap<(SetKey, IpAddr), Lacking>>,
+    /// Records that were deleted though they were not meant, and are not back yet.
+    owed: Mutex<Vec<Stranger>>,
+    /// What was odd in the newest listing, so that it is said once.
+    odd: Mutex<Oddities>,
 }
 
 /// Why reading failed.
@@ -66,21 +87,10 @@ pub struct Cloudflare {
 enum ReadError {
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error("the answer holds no list of zones")]
-    NoList,
-    #[error("no zone named {0} is visible with these credentials")]
-    UnknownZone(String),
-    #[error("{count} zones named {zone} are visible with these credentials; use a token for one")]
-    AmbiguousZone { zone: String, count: usize },
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
-}
-
-#[derive(Debug, Deserialize)]
-struct Zone {
-    id: String,
-    name: String,
-    status: Option<String>,
 }
 
 impl Cloudflare {
@@ -93,52 +103,25 @@ impl Cloudflare {
             zone: config.zone.clone(),
             names: Names::new(&config.names),
             settings: Settings { proxied: config.proxied, ttl: config.ttl },
-            zone_id: Mutex::default(),
+            known_zone: Mutex::default(),
             without_batch: AtomicBool::new(false),
+            refused: Mutex::default(),
+            lacking: Mutex::default(),
+            owed: Mutex::default(),
+            odd: Mutex::default(),
         })
     }
 
-    /// The zone's id, asked for once and then remembered until [`Self::forget_zone`].
-    async fn zone_id(&self) -> Result<String, ReadError> {
-        let known = self.zone_id.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let zone = canonical(&self.zone);
-        let query = [("name", zone.as_str()), ("per_page", "50")];
-        let answer = self.api.ask::<Vec<Zone>>(Ask::get(&["zones"], &query)).await?;
-        let id = self.pick(&zone, answer.result.ok_or(ReadError::NoList)?)?;
-        *self.zone_id.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
-        Ok(id)
-    }
-
-    /// The one zone of this name; of several, the one that is active.
-    fn pick(&self, name: &str, zones: Vec<Zone>) -> Result<String, ReadError> {
-        let mut zones: Vec<_> =
-            zones.into_iter().filter(|zone| canonical(&zone.name) == name).collect();
-        if zones.len() > 1 {
-            zones.retain(|zone| zone.status.as_deref() == Some("active"));
-        }
-        match zones.len() {
-            0 => Err(ReadError::UnknownZone(self.zone.clone())),
-            1 => Ok(zones.remove(0).id),
-            count => Err(ReadError::AmbiguousZone { zone: self.zone.clone(), count }),
-        }
-    }
-
-    /// Makes the next call look the zone up again: it may have been deleted and made anew.
-    fn forget_zone(&self) {
-        *self.zone_id.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
     async fn read(&self) -> Result<Listing, ReadError> {
-        let zone = self.zone_id().await?;
-        let path = ["zones", zone.as_str(), "dns_records"];
+        let zone = self.zone_in_force().await?;
+        self.pay(&zone.id).await?;
+        let path = ["zones", zone.id.as_str(), "dns_records"];
         let per_page = listing::PER_PAGE.to_string();
-        let mut listing = Listing::default();
+        let mut listing = Listing { caution: zone.caution(&self.zone), ..Listing::default() };
+        let mut odd = Oddities::default();
         for family in [Family::A, Family::Aaaa] {
             let kind = family.to_string();
-            let mut pages = Pages::new(family, &self.names, &mut listing);
+            let mut pages = Pages::new(family, &self.names, &mut listing, &mut odd);
             loop {
                 let page = pages.next().to_string();
                 // Sorted, so that a page boundary lies in the same place each time.
@@ -153,15 +136,40 @@ impl Cloudflare {
                 }
             }
         }
+        self.complete(&mut listing);
+        self.say_what_is_odd(odd);
         Ok(listing)
+    }
+
+    /// Names what was odd and did no harm, once as long as it stays the same.
+    fn say_what_is_odd(&self, odd: Oddities) {
+        let mut before = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
+        if odd.foreign != before.foreign && !odd.foreign.is_empty() {
+            let (count, first) = (odd.foreign.len(), listing::first_three(&odd.foreign));
+            tracing::warn!(
+                count,
+                first,
+                "the zone holds records of other names with fields of an unexpected type; they are \
+                 passed over"
+            );
+        }
+        if odd.managed != before.managed && !odd.managed.is_empty() {
+            let (count, first) = (odd.managed.len(), listing::first_three(&odd.managed));
+            tracing::warn!(
+                count,
+                first,
+                "managed records have fields of an unexpected type; they are kept as they are"
+            );
+        }
+        *before = odd;
     }
 
     /// Says what a failed read means for the caller, and forgets the zone if it is in question.
     fn read_failed(&self, what: String, error: ReadError) -> ProviderError {
         let (refused, retry_after) = match &error {
             ReadError::Call(call) => self.weigh(call),
-            ReadError::UnknownZone(_) | ReadError::AmbiguousZone { .. } => (true, None),
-            ReadError::NoList | ReadError::Incomplete(_) => (false, None),
+            ReadError::Zone(zone) => (zone.is_final(), None),
+            ReadError::Incomplete(_) => (false, None),
         };
         if refused {
             ProviderError::Refused { provider: NAME, what, source: error.into() }
@@ -187,18 +195,29 @@ impl Cloudflare {
 
     /// Says what a failed write means for the caller, and forgets the zone if it is in question.
     fn write_failed(&self, what: String, stopped: Stopped) -> ProviderError {
-        let Stopped { done, of, cause } = stopped;
+        let Stopped { done, cause } = stopped;
+        let provider = NAME;
+        let rest = match cause {
+            Cause::Call(error) => self.call_failed(what, error),
+            Cause::Edited(words) => ProviderError::Changed { provider, what, source: words.into() },
+            Cause::Rejected { refusal, culprits } => {
+                ProviderError::Rejected { provider, what, culprits, source: refusal.into() }
+            }
+        };
+        if done.is_empty() { rest } else { ProviderError::Partly { done, rest: Box::new(rest) } }
+    }
+
+    /// Says what a writing request that failed means for the caller.
+    fn call_failed(&self, what: String, cause: CallError) -> ProviderError {
         let (_, retry_after) = self.weigh(&cause);
-        if done > 0 {
-            let source = PartlyDone { done, of, source: cause }.into();
-            return ProviderError::Unconfirmed { provider: NAME, what, source };
-        }
         let provider = NAME;
         match &cause {
             CallError::NoCredentials => {
                 ProviderError::Refused { provider, what, source: cause.into() }
             }
             CallError::NotSent(_) => unavailable(what, None, cause),
+            // Something on the way turned the request down, or sent it elsewhere.
+            CallError::Garbage { status: 300..=499, .. } => unavailable(what, None, cause),
             CallError::Lost(_) | CallError::Garbage { .. } | CallError::ServerError { .. } => {
                 ProviderError::Unconfirmed { provider, what, source: cause.into() }
             }
@@ -209,21 +228,16 @@ impl Cloudflare {
                 Kind::Throttled => unavailable(what, retry_after, cause),
                 // "No" under a status that says "yes": nobody knows why, so ask again soon.
                 Kind::Rejected if refusal.status < 400 => unavailable(what, retry_after, cause),
-                Kind::Denied | Kind::Rejected | Kind::Unsupported => {
+                Kind::Rejected => {
+                    let culprits = Vec::new();
+                    ProviderError::Rejected { provider, what, culprits, source: cause.into() }
+                }
+                Kind::Denied | Kind::Unsupported => {
                     ProviderError::Refused { provider, what, source: cause.into() }
                 }
             },
         }
     }
-}
-
-/// A run of several requests that broke off.
-#[derive(Debug, thiserror::Error)]
-#[error("{done} of {of} changes are in force")]
-struct PartlyDone {
-    done: usize,
-    of: usize,
-    source: CallError,
 }
 
 fn unavailable(
@@ -249,11 +263,12 @@ impl DnsProvider for Cloudflare {
             return Ok(());
         }
         let what = changes::describe(changes);
-        let zone = match self.zone_id().await {
+        let zone = match self.zone().await {
             Ok(zone) => zone,
             Err(error) => return Err(self.read_failed(what, error)),
         };
-        let run = self.carry_out(&zone, changes).await;
+        let run = self.carry_out(&zone.id, changes).await;
+        self.look_at_the_zone_again();
         run.map_err(|stopped| self.write_failed(what, stopped))
     }
 }
@@ -264,8 +279,10 @@ impl Successor for Cloudflare {
     fn succeed(&mut self, before: Self) -> bool {
         let same = self.zone == before.zone && self.api.is_like(&before.api);
         if same {
-            (self.api, self.zone_id) = (before.api, before.zone_id);
+            (self.api, self.known_zone) = (before.api, before.known_zone);
             self.without_batch = before.without_batch;
+            (self.lacking, self.owed) = (before.lacking, before.owed);
+            (self.refused, self.odd) = (before.refused, before.odd);
         }
         same
     }

@@ -23,7 +23,12 @@ fn key(name: &str, family: Family) -> SetKey {
 }
 
 fn cloudflare(address: &str, ttl: u32, proxied: bool) -> Record {
-    let extra = Extra::Cloudflare { proxied, comment: None, tags: Vec::new() };
+    let extra = Extra::Cloudflare {
+        proxied,
+        comment: None,
+        tags: Vec::new(),
+        other_fields: serde_json::Map::new(),
+    };
     Record { address: ip(address), id: "1".into(), attributes: Attributes { ttl, extra } }
 }
 

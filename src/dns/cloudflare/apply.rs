@@ -1,142 +1,337 @@
-//! Carrying changes out: in batches, and one by one where batches will not do.
+//! Carrying changes out: in batches, set by set where a batch is rejected, and one by one where
+//! batches will not do.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use reqwest::Method;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::Cloudflare;
 use super::call::{Ask, CallError};
 use super::changes::{self, Act, LARGEST_BATCH, Operation};
+use super::create::Created;
 use super::refusal::{Kind, Refusal};
-use crate::dns::Changes;
+use super::strangers::{Stranger, is_meant};
+use crate::dns::{Changes, Record};
 use crate::engine::plan::SetKey;
 
-/// A run that did not get to its end.
+/// A run that did not do all that it was to do.
 #[derive(Debug)]
 pub(super) struct Stopped {
-    /// How many changes are known to be in force.
-    pub(super) done: usize,
-    /// How many there were to make.
-    pub(super) of: usize,
-    /// What stopped it, or the first change that was refused.
-    pub(super) cause: CallError,
+    /// What is known to be in force.
+    pub(super) done: Changes,
+    /// Why that is not all.
+    pub(super) cause: Cause,
+}
+
+/// Why a run did not do all that it was to do.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// A request failed, and with it all that was left.
+    Call(CallError),
+    /// Records were other than they were listed.
+    Edited(String),
+    /// These sets could not be changed; all others were.
+    Rejected { refusal: Refusal, culprits: Vec<SetKey> },
 }
 
 /// How far a run has got.
 #[derive(Debug, Default)]
-struct Progress {
-    done: usize,
-    /// The first refusal of a single change; the others go on.
-    refused: Option<Refusal>,
-    /// Sets where a creation was refused: nothing is deleted there, or it would be emptier than
-    /// planned.
-    held: HashSet<SetKey>,
+pub(super) struct Run {
+    done: Changes,
+    /// The first change that was refused for what is in it.
+    rejected: Option<Refusal>,
+    /// Where changes were refused. Nothing is deleted there, or the set would be emptier than planned.
+    culprits: BTreeSet<SetKey>,
+    /// What was found in the place of a record that was to be deleted.
+    edited: Option<String>,
+}
+
+impl Run {
+    fn reject(&mut self, refusal: Refusal, sets: impl Iterator<Item = SetKey>) {
+        self.culprits.extend(sets);
+        self.rejected.get_or_insert(refusal);
+    }
+
+    fn end(self) -> Result<(), Stopped> {
+        let cause = match (self.edited, self.rejected) {
+            (Some(edited), _) => Cause::Edited(edited),
+            (None, Some(refusal)) => {
+                let culprits = self.culprits.into_iter().collect();
+                Cause::Rejected { refusal, culprits }
+            }
+            (None, None) => return Ok(()),
+        };
+        Err(Stopped { done: self.done, cause })
+    }
 }
 
 impl Cloudflare {
     /// Makes all of `changes`, or says how far it got.
     pub(super) async fn carry_out(&self, zone: &str, changes: &Changes) -> Result<(), Stopped> {
-        let batches = changes::batches(changes, self.settings, LARGEST_BATCH);
-        let of = batches.iter().map(Vec::len).sum();
-        let mut progress = Progress::default();
-        for batch in &batches {
-            if let Err(cause) = self.carry_out_batch(zone, batch, &mut progress).await {
-                return Err(Stopped { done: progress.done, of, cause });
+        let mut run = Run::default();
+        for batch in &changes::batches(changes, self.settings, LARGEST_BATCH) {
+            if let Err(error) = self.carry_out_batch(zone, batch, &mut run).await {
+                return Err(Stopped { done: run.done, cause: Cause::Call(error) });
             }
         }
-        match progress.refused {
-            None => Ok(()),
-            Some(refusal) => Err(Stopped { done: progress.done, of, cause: refusal.into() }),
-        }
+        run.end()
     }
 
     /// Makes one batch of changes.
     ///
-    /// Where the service has no batches, or refuses this one for a reason that may concern but one
-    /// of its records, the changes are made one by one: a record that may not be created at one
-    /// name must not keep a dead address in service at all the others.
+    /// One that is rejected goes set by set: a record that may not be created at one name must not
+    /// keep a dead address in service at all the others. "Already there" and "already gone" mean
+    /// that the zone is to be listed again; where that has led to the same request, the listing lags
+    /// behind, and they are as good as done.
     async fn carry_out_batch(
         &self,
         zone: &str,
         batch: &[Operation],
-        progress: &mut Progress,
+        run: &mut Run,
     ) -> Result<(), CallError> {
         if self.without_batch.load(Ordering::Relaxed) {
-            return self.one_by_one(zone, batch, progress).await;
+            return self.singly(zone, batch, run).await;
         }
-        // After a refusal a set may be on hold, of which a batch would know nothing.
-        if batch.iter().any(|operation| progress.held.contains(&operation.set)) {
-            return self.one_by_one(zone, batch, progress).await;
-        }
-        let path = ["zones", zone, "dns_records", "batch"];
-        let ask = Ask::write(Method::POST, &path, Some(changes::batch_body(batch)));
-        let refusal = match self.api.ask::<IgnoredAny>(ask).await {
-            Ok(_) => {
-                progress.done += batch.len();
+        let refusal = match self.batch(zone, batch.iter(), run).await {
+            Ok(None) => {
+                self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 return Ok(());
             }
-            Err(CallError::Refused(refusal)) => refusal,
+            Ok(Some(refusal)) => refusal,
+            // A service without batches may say so in words that are not the API's. Whether it was
+            // that, the next request tells.
+            Err(CallError::Garbage { status: 404 | 405 | 501, .. }) => {
+                return self.without_batches(zone, batch, run).await;
+            }
             Err(other) => return Err(other),
         };
         match refusal.kind {
-            Kind::Denied | Kind::Throttled | Kind::Exists | Kind::Gone => Err(refusal.into()),
+            Kind::Denied | Kind::Throttled => Err(refusal.into()),
             Kind::Rejected if refusal.status < 400 => Err(refusal.into()),
+            Kind::Exists | Kind::Gone if !self.is_refused_again(batch) => Err(refusal.into()),
+            Kind::Exists | Kind::Gone | Kind::Rejected => {
+                tracing::info!(%refusal, "Cloudflare refused a batch; its changes go set by set");
+                self.set_by_set(zone, batch, refusal, run).await
+            }
             // "No zone" is also what a service without batches may say, for it takes the word
             // "batch" for the id of a record. If it is the zone, the next request tells.
-            Kind::Unsupported | Kind::NoZone | Kind::Rejected => {
+            Kind::Unsupported | Kind::NoZone => {
                 tracing::info!(%refusal, "Cloudflare refused a batch; its changes go one by one");
-                self.one_by_one(zone, batch, progress).await?;
-                let missing = matches!(refusal.kind, Kind::Unsupported | Kind::NoZone);
-                self.without_batch.fetch_or(missing, Ordering::Relaxed);
-                Ok(())
+                self.without_batches(zone, batch, run).await
             }
         }
     }
 
-    /// Makes changes by a request each. Here "already there" and "already gone" are success, and a
-    /// change that is refused does not stop those at other sets.
-    async fn one_by_one(
+    /// Makes changes one by one, and from now on always, if that works.
+    async fn without_batches(
         &self,
         zone: &str,
-        operations: &[Operation],
-        progress: &mut Progress,
+        batch: &[Operation],
+        run: &mut Run,
     ) -> Result<(), CallError> {
-        for operation in operations {
-            if progress.held.contains(&operation.set) && matches!(operation.act, Act::Delete(_)) {
-                continue;
+        self.singly(zone, batch, run).await?;
+        self.without_batch.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes changes in one request; returns the API's "no".
+    async fn batch(
+        &self,
+        zone: &str,
+        batch: impl Iterator<Item = &Operation> + Clone,
+        run: &mut Run,
+    ) -> Result<Option<Refusal>, CallError> {
+        let path = ["zones", zone, "dns_records", "batch"];
+        let ask = Ask::write(Method::POST, &path, Some(changes::batch_body(batch.clone())));
+        match self.api.ask::<Value>(ask).await {
+            Ok(answer) => {
+                let result = answer.result.unwrap_or_default();
+                let deleted = result["deletes"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let strangers = compare(batch, deleted, run);
+                self.put_back(zone, strangers).await;
+                Ok(None)
             }
-            match self.one(zone, &operation.act).await {
-                Ok(()) => progress.done += 1,
-                Err(CallError::Refused(refusal)) if refusal.kind == Kind::Rejected => {
-                    if matches!(operation.act, Act::Create(_)) {
-                        progress.held.insert(operation.set.clone());
-                    }
-                    progress.refused.get_or_insert(refusal);
-                }
-                Err(other) => return Err(other),
+            Err(CallError::Refused(refusal)) => Ok(Some(refusal)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether a batch was refused because something is there or gone already, and the batch before
+    /// it, which had some of the same changes, was too.
+    fn is_refused_again(&self, batch: &[Operation]) -> bool {
+        let now: BTreeSet<_> = batch.iter().map(key).collect();
+        let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = !before.is_disjoint(&now);
+        *before = now;
+        again
+    }
+
+    /// Makes a request for each set, first where there is nothing but withdrawals. `refusal` is the
+    /// answer to all of it in one.
+    async fn set_by_set(
+        &self,
+        zone: &str,
+        batch: &[Operation],
+        refusal: Refusal,
+        run: &mut Run,
+    ) -> Result<(), CallError> {
+        let mut sets: BTreeMap<&SetKey, Vec<&Operation>> = BTreeMap::new();
+        for operation in batch {
+            sets.entry(&operation.set).or_default().push(operation);
+        }
+        if let [operations] = sets.values().collect::<Vec<_>>()[..] {
+            return self.one_set(zone, operations, refusal, run).await;
+        }
+        let mut sets: Vec<_> = sets.into_values().collect();
+        sets.sort_by_key(|operations| operations.iter().any(|operation| operation.creates()));
+        for operations in sets {
+            if let Some(refusal) = self.batch(zone, operations.iter().copied(), run).await? {
+                self.one_set(zone, &operations, refusal, run).await?;
             }
         }
         Ok(())
     }
 
-    async fn one(&self, zone: &str, act: &Act) -> Result<(), CallError> {
-        let (answer, already) = match act {
-            Act::Create(body) => {
-                let path = ["zones", zone, "dns_records"];
-                let ask = Ask::write(Method::POST, &path, Some(body.clone()));
-                (self.api.ask::<IgnoredAny>(ask).await, Kind::Exists)
+    /// Makes the changes of one set, which were refused in one request.
+    async fn one_set(
+        &self,
+        zone: &str,
+        operations: &[&Operation],
+        refusal: Refusal,
+        run: &mut Run,
+    ) -> Result<(), CallError> {
+        match (refusal.kind, operations) {
+            (Kind::Rejected, _) if refusal.status < 400 => Err(refusal.into()),
+            (Kind::Rejected, [one]) if !one.creates() => {
+                run.reject(refusal, std::iter::once(one.set.clone()));
+                Ok(())
             }
-            Act::Delete(id) => {
-                let path = ["zones", zone, "dns_records", id.as_str()];
-                let ask = Ask::write(Method::DELETE, &path, None);
-                (self.api.ask::<IgnoredAny>(ask).await, Kind::Gone)
+            (Kind::Rejected | Kind::Exists | Kind::Gone, _) => {
+                for operation in operations {
+                    self.one(zone, operation, true, run).await?;
+                }
+                Ok(())
             }
-        };
-        match answer {
-            Err(CallError::Refused(refusal)) if refusal.kind == already => Ok(()),
-            other => other.map(drop),
+            _ => Err(refusal.into()),
         }
     }
+
+    /// Makes changes by a request each, without batches.
+    async fn singly(
+        &self,
+        zone: &str,
+        operations: &[Operation],
+        run: &mut Run,
+    ) -> Result<(), CallError> {
+        for operation in operations {
+            self.one(zone, operation, false, run).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes one change. Here "already there" and "already gone" are success, and a change that is
+    /// rejected does not stop those at other sets.
+    async fn one(
+        &self,
+        zone: &str,
+        operation: &Operation,
+        batches: bool,
+        run: &mut Run,
+    ) -> Result<(), CallError> {
+        let refusal = match &operation.act {
+            Act::Create(new, body) => match self.create(zone, body.clone()).await? {
+                Created::Rejected(refusal) => Some(refusal),
+                Created::There(concessions) => {
+                    self.note_concessions(new, concessions);
+                    operation.add_to(&mut run.done);
+                    None
+                }
+            },
+            Act::Delete(_) if run.culprits.contains(&operation.set) => None,
+            Act::Delete(_) if batches => {
+                let refusal = self.batch(zone, std::iter::once(operation), run).await?;
+                let gone = refusal.as_ref().is_some_and(|refusal| refusal.kind == Kind::Gone);
+                if gone {
+                    operation.add_to(&mut run.done);
+                }
+                refusal.filter(|_| !gone)
+            }
+            Act::Delete(record) => self.look_and_delete(zone, operation, record, run).await?,
+        };
+        match refusal {
+            None => {}
+            Some(refusal) if refusal.kind == Kind::Rejected && refusal.status >= 400 => {
+                run.reject(refusal, std::iter::once(operation.set.clone()));
+            }
+            Some(refusal) => return Err(refusal.into()),
+        }
+        Ok(())
+    }
+
+    /// Deletes one record by a request of its own, if it still is what it was listed as: the answer
+    /// to such a request does not say what was deleted.
+    async fn look_and_delete(
+        &self,
+        zone: &str,
+        operation: &Operation,
+        record: &Record,
+        run: &mut Run,
+    ) -> Result<Option<Refusal>, CallError> {
+        let path = ["zones", zone, "dns_records", record.id.as_str()];
+        let looked = self.api.ask::<Value>(Ask::get(&path, &[])).await;
+        let shown = match looked {
+            Ok(answer) => Ok(answer.result.unwrap_or_default()),
+            Err(error) => Err(error),
+        };
+        let deleted = match shown {
+            Ok(shown) if !is_meant(&operation.set, record, &shown) => {
+                run.edited = Some(Stranger::words(&operation.set, record, &shown));
+                return Ok(None);
+            }
+            Ok(_) => self.api.ask::<Value>(Ask::write(Method::DELETE, &path, None)).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Ok(()) => {}
+            Err(CallError::Refused(refusal)) if refusal.kind == Kind::Gone => {}
+            Err(CallError::Refused(refusal)) => return Ok(Some(refusal)),
+            Err(error) => return Err(error),
+        }
+        operation.add_to(&mut run.done);
+        Ok(None)
+    }
+}
+
+/// What tells one change from another.
+fn key(operation: &Operation) -> (SetKey, String) {
+    let what = match &operation.act {
+        Act::Create(new, _) => new.address.to_string(),
+        Act::Delete(record) => record.id.clone(),
+    };
+    (operation.set.clone(), what)
+}
+
+/// Notes what a batch did. Returns what it deleted by an id that now stands for something else.
+fn compare<'a>(
+    batch: impl Iterator<Item = &'a Operation>,
+    deleted: &[Value],
+    run: &mut Run,
+) -> Vec<Stranger> {
+    let mut strangers = Vec::new();
+    for operation in batch {
+        if let Act::Delete(record) = &operation.act
+            && let Some(shown) = deleted.iter().find(|shown| shown["id"] == record.id.as_str())
+            && !is_meant(&operation.set, record, shown)
+        {
+            let stranger = Stranger::new(&operation.set, record, shown);
+            run.edited = Some(Stranger::words(&operation.set, record, shown));
+            strangers.push(stranger);
+        } else {
+            operation.add_to(&mut run.done);
+        }
+    }
+    strangers
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::BuildError;
+use super::page;
 use super::refusal::{self, ApiError, LONGEST_WAIT, Refusal};
 use crate::config::{CloudflareConfig, CloudflareCredentials};
 
@@ -31,8 +32,14 @@ pub(super) enum CallError {
     #[error("the answer was lost")]
     Lost(#[source] reqwest::Error),
     /// A whole answer came back, and it is not the API's.
-    #[error("HTTP {status} with an answer that is not the API's: {excerpt}")]
-    Garbage { status: u16, excerpt: String },
+    #[error("HTTP {status} with {page}, which is not the API's answer{}", said_by(.sender))]
+    Garbage {
+        status: u16,
+        /// What it is, in words.
+        page: String,
+        /// Who says to have sent it or to have passed it on, if anybody does.
+        sender: Option<String>,
+    },
     /// The service failed, and may have done so before or after it did what was asked.
     #[error("HTTP {status}: {text}")]
     ServerError { status: u16, text: String, retry_after: Option<Duration> },
@@ -134,11 +141,11 @@ impl Api {
         }
         let response = request.send().await.map_err(sending_failed)?;
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let (retry_after, sender) = (retry_after(response.headers()), sender(response.headers()));
         let body = whole_body(response).await?;
         let path = ask.path.join("/");
         tracing::debug!(%method, path, status = status.as_u16(), "asked Cloudflare");
-        self.understand(status, retry_after, &body)
+        self.understand(status, retry_after, sender, &body)
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -150,10 +157,14 @@ impl Api {
     }
 
     /// Makes sense of an answer that came back whole.
+    ///
+    /// Only the API's own words are a "no". Any other page comes from something on the way: a proxy,
+    /// a filter, a portal that wants a login, an edge that is overloaded.
     fn understand<T: DeserializeOwned>(
         &self,
         status: StatusCode,
         retry_after: Option<Duration>,
+        sender: Option<String>,
         body: &[u8],
     ) -> Result<Envelope<T>, CallError> {
         let code = status.as_u16();
@@ -164,27 +175,41 @@ impl Api {
             return Ok(envelope);
         }
         let said = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
-        let errors = said.as_ref().and_then(|said| said.errors.as_deref());
-        let text = || match errors {
+        let no = said.filter(|said| !said.success).and_then(|said| said.errors);
+        let text = match &no {
             Some(errors) => self.line(&refusal::words(errors)),
-            None => self.excerpt(body),
+            None => self.describe(body),
         };
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
-            return Err(CallError::ServerError { status: code, text: text(), retry_after });
+            return Err(CallError::ServerError { status: code, text, retry_after });
         }
-        let plain = matches!(code, 401 | 403 | 404 | 405 | 429 | 501);
-        if plain || said.as_ref().is_some_and(|said| !said.success) {
-            let kind = refusal::classify(code, errors.unwrap_or_default());
-            return Err(Refusal { kind, status: code, retry_after, text: text() }.into());
+        match no {
+            Some(errors) => {
+                let (kind, about) = (refusal::classify(code, &errors), refusal::about(&errors));
+                Err(Refusal { kind, about, status: code, retry_after, text }.into())
+            }
+            None if status == StatusCode::TOO_MANY_REQUESTS => {
+                let kind = refusal::Kind::Throttled;
+                Err(Refusal { kind, about: None, status: code, retry_after, text }.into())
+            }
+            None => {
+                let sender = sender.map(|sender| self.line(&sender));
+                Err(CallError::Garbage { status: code, page: text, sender })
+            }
         }
-        Err(CallError::Garbage { status: code, excerpt: self.excerpt(body) })
     }
 
-    fn excerpt(&self, body: &[u8]) -> String {
+    /// An answer that is not the API's, in words: a page by its title, where it has one.
+    fn describe(&self, body: &[u8]) -> String {
         if body.is_empty() {
             return "an empty body".to_owned();
         }
-        self.line(&String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]))
+        let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
+        match page::title(&text) {
+            Some(title) => format!("a page titled \"{}\"", self.line(&title)),
+            None if page::is_html(&text) => format!("a page without a title: {}", self.line(&text)),
+            None => format!("the text: {}", self.line(&text)),
+        }
     }
 
     /// `text` as one line without our secret, which goes first: the cut could leave half of it.
@@ -237,8 +262,8 @@ async fn whole_body(mut response: Response) -> Result<Vec<u8>, CallError> {
         response.chunk().await.map_err(|error| CallError::Lost(error.without_url()))?
     {
         if body.len() + chunk.len() > LONGEST_BODY {
-            let excerpt = format!("longer than {} MiB", LONGEST_BODY / 1024 / 1024);
-            return Err(CallError::Garbage { status, excerpt });
+            let page = format!("a body of more than {} MiB", LONGEST_BODY / 1024 / 1024);
+            return Err(CallError::Garbage { status, page, sender: None });
         }
         body.extend_from_slice(&chunk);
     }
@@ -257,6 +282,17 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Some(date(wanted)?.duration_since(theirs).unwrap_or_default())
     })?;
     Some(wait.min(LONGEST_WAIT))
+}
+
+/// Who says to have sent an answer or to have passed it on (RFC 9110, sections 7.6.3 and 10.2.4).
+fn sender(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let via = text(header::VIA).map(|via| format!("it came by way of {via}"));
+    via.or_else(|| text(header::SERVER).map(|server| format!("it was sent by {server}")))
+}
+
+fn said_by(sender: &Option<String>) -> String {
+    sender.as_ref().map(|sender| format!("; {sender}")).unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "an HTTP date can only be held against a wall clock")]
@@ -281,7 +317,7 @@ mod tests {
     }
 
     fn understand(status: u16, body: &str) -> Result<Envelope<Vec<u8>>, CallError> {
-        api("s3cret").understand(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
+        api("s3cret").understand(StatusCode::from_u16(status).unwrap(), None, None, body.as_bytes())
     }
 
     #[test]
@@ -296,9 +332,16 @@ mod tests {
             ("HTML", 200, "<html>hello</html>", "garbage"),
             ("success:true beside an error status", 400, r#"{"success":true}"#, "garbage"),
             ("a redirect", 302, "", "garbage"),
-            ("401 without a body", 401, "", "refused"),
-            ("405 in HTML", 405, "<html>", "refused"),
-            ("501", 501, "", "refused"),
+            ("401 without a body", 401, "", "garbage"),
+            ("403 in HTML", 403, "<html>", "garbage"),
+            ("403 in JSON that is not the API's", 403, r#"{"message":"blocked"}"#, "garbage"),
+            ("403 in the API's words", 403, r#"{"success":false,"errors":[]}"#, "refused"),
+            ("404 in HTML", 404, "<html>", "garbage"),
+            ("405 in HTML", 405, "<html>", "garbage"),
+            ("407", 407, "", "garbage"),
+            ("429 in HTML", 429, "<html>", "refused"),
+            ("501", 501, "", "garbage"),
+            ("success:false without errors", 400, r#"{"success":false}"#, "garbage"),
             ("502 in HTML", 502, "<html>", "server error"),
             (
                 "500 in the API's words",

@@ -4,24 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::name::canonical;
-use crate::dns::{Attributes, Changes, Extra, NewRecord};
+use super::record::{self, Settings};
+use crate::dns::{Changes, NewRecord, Record};
 use crate::engine::plan::SetKey;
 
 /// The most operations in one batch: what the smallest plan allows. Source: "Batch record changes"
 /// in Cloudflare's DNS documentation.
 pub(super) const LARGEST_BATCH: usize = 200;
-
-/// What a record gets that is created without a memory of what it was.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    /// Whether Cloudflare answers with its own addresses and forwards.
-    pub(super) proxied: bool,
-    /// In seconds; 1 is automatic.
-    pub(super) ttl: u32,
-}
 
 /// One thing to do at one record set.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +24,25 @@ pub(super) struct Operation {
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Act {
-    /// Create the record that this body describes.
-    Create(Value),
-    /// Delete the record with this id.
-    Delete(String),
+    /// Create this record by this body.
+    Create(NewRecord, Map<String, Value>),
+    /// Delete this record.
+    Delete(Record),
+}
+
+impl Operation {
+    /// Adds what this did to `done`.
+    pub(super) fn add_to(&self, done: &mut Changes) {
+        match &self.act {
+            Act::Create(new, _) => done.create.push(new.clone()),
+            Act::Delete(record) => done.delete.push((self.set.clone(), record.clone())),
+        }
+    }
+
+    /// Whether it creates something.
+    pub(super) fn creates(&self) -> bool {
+        matches!(self.act, Act::Create(..))
+    }
 }
 
 /// Everything in `changes`, in batches of at most `largest`, in the order to send them.
@@ -68,14 +74,15 @@ pub(super) fn batches(
 fn by_set(changes: &Changes, settings: Settings) -> Vec<Vec<Operation>> {
     let mut sets: BTreeMap<&SetKey, (Vec<Operation>, Option<IpAddr>)> = BTreeMap::new();
     for new in &changes.create {
-        let operation = Operation { set: new.set.clone(), act: Act::Create(body(new, settings)) };
+        let act = Act::Create(new.clone(), record::body(new, settings));
+        let operation = Operation { set: new.set.clone(), act };
         sets.entry(&new.set).or_default().0.push(operation);
     }
     let gaining: BTreeSet<&SetKey> = sets.keys().copied().collect();
     let mut doomed = HashSet::new();
     for (set, record) in &changes.delete {
         if doomed.insert(&record.id) {
-            let act = Act::Delete(record.id.clone());
+            let act = Act::Delete(record.clone());
             let (operations, first) = sets.entry(set).or_default();
             operations.push(Operation { set: set.clone(), act });
             first.get_or_insert(record.address);
@@ -86,43 +93,13 @@ fn by_set(changes: &Changes, settings: Settings) -> Vec<Vec<Operation>> {
     ordered.into_iter().map(|(_, (operations, _))| operations).collect()
 }
 
-/// The record to create, as the API takes it.
-fn body(new: &NewRecord, settings: Settings) -> Value {
-    let mut body = json!({
-        "type": new.set.family.to_string(),
-        "name": canonical(&new.set.name),
-        "content": new.address.to_string(),
-        "ttl": settings.ttl,
-        "proxied": settings.proxied,
-    });
-    match &new.attributes {
-        Some(Attributes { ttl, extra: Extra::Cloudflare { proxied, comment, tags } }) => {
-            body["ttl"] = json!(ttl);
-            body["proxied"] = json!(proxied);
-            if let Some(comment) = comment {
-                body["comment"] = json!(comment);
-            }
-            if !tags.is_empty() {
-                body["tags"] = json!(tags);
-            }
-        }
-        Some(Attributes { ttl, extra: Extra::None }) => body["ttl"] = json!(ttl),
-        // What another provider kept, such as a TTL of 0, may not be allowed here.
-        Some(Attributes { extra: Extra::Route53(_), .. }) | None => {}
-    }
-    if body["proxied"] == json!(true) {
-        body["ttl"] = json!(1); // The only TTL that a proxied record can have.
-    }
-    body
-}
-
 /// One batch as the API takes it.
-pub(super) fn batch_body(operations: &[Operation]) -> Value {
+pub(super) fn batch_body<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Value {
     let (mut deletes, mut posts) = (Vec::new(), Vec::new());
     for operation in operations {
         match &operation.act {
-            Act::Create(body) => posts.push(body.clone()),
-            Act::Delete(id) => deletes.push(json!({ "id": id })),
+            Act::Create(_, body) => posts.push(body.clone()),
+            Act::Delete(record) => deletes.push(json!({ "id": record.id })),
         }
     }
     json!({ "deletes": deletes, "posts": posts })
@@ -157,7 +134,7 @@ fn phrase<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::{Record, Route53Set};
+    use crate::dns::{Attributes, Extra};
     use crate::engine::plan::Family;
 
     const SETTINGS: Settings = Settings { proxied: false, ttl: 300 };
@@ -166,8 +143,8 @@ mod tests {
         SetKey { name: name.to_owned(), family: Family::A }
     }
 
-    fn new(name: &str, address: &str, attributes: Option<Attributes>) -> NewRecord {
-        NewRecord { set: set(name), address: address.parse().unwrap(), attributes }
+    fn new(name: &str, address: &str) -> NewRecord {
+        NewRecord { set: set(name), address: address.parse().unwrap(), attributes: None }
     }
 
     fn old(name: &str, address: &str, id: &str) -> (SetKey, Record) {
@@ -179,8 +156,8 @@ mod tests {
     /// One letter an operation, creations as `+name`, deletions as `-id`.
     fn shown(changes: &Changes, largest: usize) -> Vec<String> {
         let one = |operation: &Operation| match &operation.act {
-            Act::Create(_) => format!("+{}", operation.set.name),
-            Act::Delete(id) => format!("-{id}"),
+            Act::Create(..) => format!("+{}", operation.set.name),
+            Act::Delete(record) => format!("-{}", record.id),
         };
         let batches = batches(changes, SETTINGS, largest);
         batches.iter().map(|b| b.iter().map(one).collect::<Vec<_>>().join(" ")).collect()
@@ -192,21 +169,21 @@ mod tests {
             ("nothing", vec![], vec![], 2, vec![]),
             (
                 "all that fits goes together",
-                vec![new("a", "192.0.2.2", None)],
+                vec![new("a", "192.0.2.2")],
                 vec![old("a", "192.0.2.1", "1"), old("b", "192.0.2.1", "2")],
                 3,
                 vec!["+a -1 -2"],
             ),
             (
                 "a set is not torn apart",
-                vec![new("b", "192.0.2.2", None)],
+                vec![new("b", "192.0.2.2")],
                 vec![old("a", "192.0.2.1", "1"), old("b", "192.0.2.1", "2")],
                 2,
                 vec!["+b -2", "-1"],
             ),
             (
                 "a set that is too large is filled before it is emptied",
-                vec![new("a", "192.0.2.2", None)],
+                vec![new("a", "192.0.2.2")],
                 vec![old("a", "192.0.2.1", "1"), old("a", "192.0.2.1", "2")],
                 2,
                 vec!["+a -1", "-2"],
@@ -236,45 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_with_what_it_had() {
-        let cloudflare = |proxied, ttl| Attributes {
-            ttl,
-            extra: Extra::Cloudflare {
-                proxied,
-                comment: Some("c".to_owned()),
-                tags: vec!["a:b".to_owned()],
-            },
-        };
-        let route53 = Attributes { ttl: 0, extra: Extra::Route53(Route53Set::default()) };
-        let cases = [
-            ("nothing remembered", None, json!({"ttl": 300, "proxied": false})),
-            (
-                "all of it",
-                Some(cloudflare(false, 120)),
-                json!({"ttl": 120, "proxied": false, "comment": "c", "tags": ["a:b"]}),
-            ),
-            (
-                "a proxied record has no TTL of its own",
-                Some(cloudflare(true, 120)),
-                json!({"ttl": 1, "proxied": true, "comment": "c", "tags": ["a:b"]}),
-            ),
-            (
-                "a TTL alone",
-                Some(Attributes { ttl: 60, extra: Extra::None }),
-                json!({"ttl": 60, "proxied": false}),
-            ),
-            ("another provider's memory", Some(route53), json!({"ttl": 300, "proxied": false})),
-        ];
-        for (name, attributes, mut want) in cases {
-            want["type"] = json!("A");
-            want["name"] = json!("www.xn--bcher-kva.example");
-            want["content"] = json!("192.0.2.1");
-            let new = new("www.bücher.example", "192.0.2.1", attributes);
-            assert_eq!(body(&new, SETTINGS), want, "{name}");
-        }
-    }
-
-    #[test]
     fn changes_are_told_in_words() {
         let cases = [
             ("one", vec![], vec![("a", "192.0.2.1")], "withdraw 192.0.2.1 from a"),
@@ -298,7 +236,7 @@ mod tests {
             ),
         ];
         for (name, create, delete, want) in cases {
-            let create = create.iter().map(|(name, ip)| new(name, ip, None)).collect();
+            let create = create.iter().map(|(name, ip)| new(name, ip)).collect();
             let delete = delete.iter().map(|(name, ip)| old(name, ip, "1")).collect();
             assert_eq!(describe(&Changes { create, delete }), want, "{name}");
         }

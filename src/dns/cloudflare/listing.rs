@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::call::{Envelope, ResultInfo};
 use super::name::canonical;
-use crate::dns::{Attributes, Extra, Listing, Record};
+use super::record::{self, text};
+use super::refusal::printable;
+use crate::dns::Listing;
 use crate::engine::plan::{Family, SetKey};
 
 /// Records asked for on one page. The API's own limit is 5,000; fewer per answer are fine.
@@ -36,24 +38,15 @@ pub(super) enum Incomplete {
     /// More records than were announced.
     #[error("{read} records were given where there are {total}")]
     Long { read: u64, total: u64 },
-    /// A record at a managed name that cannot be understood.
-    #[error("record {id} of {name} is not a readable {family} record")]
-    Unreadable { id: String, name: String, family: Family },
 }
 
-/// A record as the API gives it. All is optional, so that a stranger's oddity is not our failure.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Given {
-    id: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    name: Option<String>,
-    content: Option<String>,
-    ttl: Option<u32>,
-    proxied: Option<bool>,
-    comment: Option<String>,
-    tags: Option<Vec<String>>,
+/// The first three of them, and how many more there are.
+pub(super) fn first_three(all: &[String]) -> String {
+    let first = all.iter().take(3).map(|odd| printable(odd)).collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(3) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// The managed names, by their canonical form.
@@ -78,14 +71,33 @@ pub(super) struct Pages<'a> {
     names: &'a Names,
     listing: &'a mut Listing,
     seen: HashSet<String>,
+    /// Entries without a readable id, which cannot be told apart.
+    nameless: u64,
+    odd: &'a mut Oddities,
     total: Option<u64>,
     page: u64,
 }
 
+/// What was not as expected in records that were listed all the same: places where the listing
+/// does not depend on it.
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    /// Entries of other names, or of none, by their id: what is odd about them.
+    pub(super) foreign: Vec<String>,
+    /// Fields of managed records that are kept as they are.
+    pub(super) managed: Vec<String>,
+}
+
 impl<'a> Pages<'a> {
     /// Nothing read yet; what will be read goes into `listing`.
-    pub(super) fn new(family: Family, names: &'a Names, listing: &'a mut Listing) -> Self {
-        Self { family, names, listing, seen: HashSet::new(), total: None, page: 1 }
+    pub(super) fn new(
+        family: Family,
+        names: &'a Names,
+        listing: &'a mut Listing,
+        odd: &'a mut Oddities,
+    ) -> Self {
+        let seen = HashSet::new();
+        Self { family, names, listing, seen, nameless: 0, odd, total: None, page: 1 }
     }
 
     /// The page to ask for.
@@ -94,17 +106,17 @@ impl<'a> Pages<'a> {
     }
 
     /// Takes in the page that was asked for; tells whether there are more.
-    pub(super) fn take(&mut self, answer: Envelope<Vec<Given>>) -> Result<bool, Incomplete> {
+    pub(super) fn take(&mut self, answer: Envelope<Vec<Value>>) -> Result<bool, Incomplete> {
         let page = self.page;
         let (Some(given), Some(info)) = (answer.result, answer.result_info) else {
             return Err(Incomplete::Uncounted { page });
         };
         let total = self.agree(info)?;
         let empty = given.is_empty();
-        for record in given {
+        for record in &given {
             self.keep(record)?;
         }
-        let read = self.seen.len() as u64;
+        let read = self.seen.len() as u64 + self.nameless;
         if read > total {
             return Err(Incomplete::Long { read, total });
         }
@@ -125,32 +137,68 @@ impl<'a> Pages<'a> {
         if was == is { Ok(is) } else { Err(Incomplete::Shifted { was, is }) }
     }
 
-    fn keep(&mut self, given: Given) -> Result<(), Incomplete> {
-        let id = given.id.clone().unwrap_or_default();
-        if !self.seen.insert(id.clone()) {
-            return Err(Incomplete::Twice { id });
-        }
-        let name = given.name.as_deref().and_then(|name| self.names.managed(name));
-        let (Some(name), true) = (name, given.kind == Some(self.family.to_string())) else {
-            return Ok(()); // Another name, or a service that does not filter by type.
+    /// Takes in one entry. At a managed name it must be readable, or its set is left out; whatever
+    /// else the zone holds may be as it likes.
+    fn keep(&mut self, given: &Value) -> Result<(), Incomplete> {
+        let id = match &given["id"] {
+            Value::String(id) if !id.is_empty() => Some(id.clone()),
+            Value::Number(id) => Some(id.to_string()),
+            _ => None,
         };
-        let set = SetKey { name: name.clone(), family: self.family };
-        let unreadable = Incomplete::Unreadable { id, name: name.clone(), family: self.family };
-        let record = record(given, self.family).ok_or(unreadable)?;
-        self.listing.sets.entry(set).or_default().push(record);
+        match &id {
+            Some(id) if !self.seen.insert(id.clone()) => {
+                return Err(Incomplete::Twice { id: id.clone() });
+            }
+            Some(_) => {}
+            None => self.nameless += 1,
+        }
+        let id = id.unwrap_or_else(|| "without an id".to_owned());
+        let name = text(given, "name").and_then(|name| self.names.managed(name)).cloned();
+        let Some(name) = name else {
+            self.look_at_foreign(given, &id);
+            return Ok(());
+        };
+        let family = self.family;
+        match text(given, "type") {
+            Some(kind) if kind == family.to_string() => {}
+            Some(_) => return Ok(()), // From a service that does not filter by type.
+            None => {
+                self.leave_out(name, &id, "type");
+                return Ok(());
+            }
+        }
+        match record::record(given, family) {
+            None => {
+                let field = if text(given, "id").is_some_and(|id| !id.is_empty()) {
+                    "content"
+                } else {
+                    "id"
+                };
+                self.leave_out(name, &id, field);
+            }
+            Some(record) => {
+                let odd = record::oddities(&record.attributes).into_iter();
+                self.odd.managed.extend(odd.map(|field| format!("{field} of {id} at {name}")));
+                self.listing.add(SetKey { name, family }, record);
+            }
+        }
         Ok(())
     }
-}
 
-fn record(given: Given, family: Family) -> Option<Record> {
-    let address = given.content?.trim().parse().ok().filter(|&ip| Family::of(ip) == family)?;
-    let id = given.id.filter(|id| !id.is_empty())?;
-    let extra = Extra::Cloudflare {
-        proxied: given.proxied.unwrap_or(false),
-        comment: given.comment.filter(|comment| !comment.is_empty()),
-        tags: given.tags.unwrap_or_default(),
-    };
-    Some(Record { address, id, attributes: Attributes { ttl: given.ttl.unwrap_or(1), extra } })
+    /// Leaves a set out in which something stands that may be one of its addresses and cannot be
+    /// read: whoever counts what is in service there would count wrong.
+    fn leave_out(&mut self, name: String, id: &str, field: &str) {
+        let family = self.family;
+        let why = format!("record {id} of {name} is no readable {family} record: see its {field}");
+        self.listing.leave_out(SetKey { name, family }, why);
+    }
+
+    /// Notes what is odd about an entry that is none of our concern.
+    fn look_at_foreign(&mut self, given: &Value, id: &str) {
+        let odd = ["id", "type", "name", "content"].into_iter();
+        let odd = odd.filter(|field| !given[*field].is_string());
+        self.odd.foreign.extend(odd.map(|field| format!("{field} of {id}")));
+    }
 }
 
 #[cfg(test)]
@@ -172,8 +220,8 @@ mod tests {
     /// Reads `pages` until they end or fail; how many records were listed.
     fn read(pages: &[Value]) -> Result<usize, Incomplete> {
         let names = Names::new(&["www.example.com".to_owned()]);
-        let mut listing = Listing::default();
-        let mut reader = Pages::new(Family::A, &names, &mut listing);
+        let (mut listing, mut odd) = (Listing::default(), Oddities::default());
+        let mut reader = Pages::new(Family::A, &names, &mut listing, &mut odd);
         for page in pages {
             if !reader.take(serde_json::from_value(page.clone()).unwrap())? {
                 return Ok(listing.sets.values().map(Vec::len).sum());
@@ -228,37 +276,54 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_managed_address_is_passed_over_and_what_is_must_be_readable() {
+    fn a_managed_set_with_an_unreadable_record_is_left_out_and_nothing_else_is() {
         let cases = [
-            ("as configured", json!({"content": "192.0.2.1"}), Ok(1)),
-            ("upper case and a final dot", json!({"name": "WWW.Example.com."}), Ok(1)),
-            ("another name", json!({"name": "w.example.com"}), Ok(0)),
-            ("another name, nothing readable", json!({"name": "x", "content": null}), Ok(0)),
-            ("another type", json!({"type": "TXT", "content": "192.0.2.1"}), Ok(0)),
-            ("no address", json!({"content": "hello"}), Err(())),
-            ("an address of the other family", json!({"content": "::1"}), Err(())),
-            ("no id", json!({"id": null}), Err(())),
+            ("as configured", json!({"content": "192.0.2.1"}), "listed"),
+            ("upper case and a final dot", json!({"name": "WWW.Example.com."}), "listed"),
+            ("a field that is not needed", json!({"ttl": "auto", "tags": 1}), "listed, odd"),
+            ("another name", json!({"name": "w.example.com"}), "passed over"),
+            ("another name, all of it odd", json!({"name": "x", "content": 1}), "passed over, odd"),
+            ("a name that is no text", json!({"name": ["www.example.com"]}), "passed over, odd"),
+            ("a foreign id that is a number", json!({"name": "x", "id": 7}), "passed over, odd"),
+            ("no foreign id", json!({"name": "x", "id": null}), "passed over, odd"),
+            ("another type", json!({"type": "TXT", "content": "192.0.2.1"}), "passed over"),
+            ("no address", json!({"content": "hello"}), "unfit"),
+            ("no text", json!({"content": 3_221_225_985_u32}), "unfit"),
+            ("an address of the other family", json!({"content": "::1"}), "unfit"),
+            ("no id", json!({"id": null}), "unfit"),
+            ("a type that is no text", json!({"type": 1}), "unfit"),
         ];
         for (name, change, want) in cases {
-            let mut page = page(1, 1, &["a"]);
+            let mut page = page(1, 2, &TWO);
             for (key, value) in change.as_object().unwrap() {
                 page["result"][0][key] = value.clone();
             }
-            assert_eq!(read(&[page]).map_err(|_| ()), want, "{name}");
+            page["result"][1]["name"] = json!("api.example.com");
+            let names = Names::new(&["www.example.com".to_owned(), "api.example.com".to_owned()]);
+            let (mut listing, mut odd) = (Listing::default(), Oddities::default());
+            let mut reader = Pages::new(Family::A, &names, &mut listing, &mut odd);
+            assert_eq!(reader.take(serde_json::from_value(page).unwrap()), Ok(false), "{name}");
+            let set = |name: &str| SetKey { name: name.to_owned(), family: Family::A };
+            let mut got = match listing.sets.get(&set("www.example.com")).map(Vec::len) {
+                Some(count) => format!("listed {count}").replace(" 1", ""),
+                None if listing.unfit.contains_key(&set("www.example.com")) => "unfit".to_owned(),
+                None => "passed over".to_owned(),
+            };
+            if !odd.foreign.is_empty() || !odd.managed.is_empty() {
+                got += ", odd";
+            }
+            assert_eq!(got, want, "{name}");
+            assert!(listing.sets.contains_key(&set("api.example.com")), "{name}: the other name");
         }
     }
 
     #[test]
-    fn a_record_keeps_all_that_it_carries() {
-        let given = r#"{"id": "x", "content": "2001:DB8:0::1", "ttl": 120, "proxied": true,
-            "comment": "c", "tags": ["a:b"]}"#;
-        let got = record(serde_json::from_str(given).unwrap(), Family::Aaaa).unwrap();
-        let extra = Extra::Cloudflare {
-            proxied: true,
-            comment: Some("c".to_owned()),
-            tags: vec!["a:b".to_owned()],
-        };
-        assert_eq!(got.attributes, Attributes { ttl: 120, extra });
-        assert_eq!(got.address, "2001:db8::1".parse::<std::net::IpAddr>().unwrap());
+    fn foreign_entries_without_an_id_are_counted_and_not_taken_for_one() {
+        let mut page = page(1, 2, &TWO);
+        for entry in page["result"].as_array_mut().unwrap() {
+            entry["id"] = Value::Null;
+            entry["name"] = json!("x.example.com");
+        }
+        assert_eq!(read(&[page]), Ok(0));
     }
 }

@@ -20,6 +20,18 @@ const GONE: [i64; 2] = [81_044, 1032];
 /// "No route for that URI", "Method not available" and the gateway's word for the latter.
 const UNSUPPORTED: [i64; 3] = [7000, 7001, 10_405];
 
+/// "DNS record has 1 tags, exceeding the quota of 0" and what else may be wrong with tags.
+const TAGS: std::ops::RangeInclusive<i64> = 9300..=9312;
+/// A comment that is too long, or that holds what it may not.
+const COMMENT: [i64; 2] = [9210, 9313];
+/// "TTL must be between 60 and 86400 seconds, or 1 for Automatic".
+const TTL: i64 = 9021;
+/// "Target is not allowed for a proxied record", "This record type cannot be proxied" and "This DNS
+/// record cannot be proxied".
+const PROXIED: [i64; 3] = [9003, 9004, 9041];
+/// The name, the content, the quota of records, and records that stand in the way.
+const NOT_OPTIONAL: [i64; 6] = [9000, 9005, 81_045, 81_053, 81_054, 81_055];
+
 /// The longest text of the provider's that goes into a message, in characters.
 const LONGEST: usize = 300;
 
@@ -45,11 +57,28 @@ pub(super) enum Kind {
     Rejected,
 }
 
+/// The part of a record that a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Its tags.
+    Tags,
+    /// Its comment.
+    Comment,
+    /// Its TTL.
+    Ttl,
+    /// That it is proxied.
+    Proxied,
+    /// What a record cannot be without, or nothing in it at all.
+    NotOptional,
+}
+
 /// The API's own "no". Nothing was changed by the request that it answers.
 #[derive(Debug)]
 pub(super) struct Refusal {
     /// What it is about.
     pub(super) kind: Kind,
+    /// The part of a record that it names, if it names one that is known here.
+    pub(super) about: Option<About>,
     /// The HTTP status.
     pub(super) status: u16,
     /// How long the provider wants to be left alone.
@@ -90,6 +119,30 @@ pub(super) fn classify(status: u16, errors: &[ApiError]) -> Kind {
         _ if about(&UNSUPPORTED) => Kind::Unsupported,
         _ => Kind::Rejected,
     }
+}
+
+/// The part of a record that the errors name: by their codes, else in their words. That a record
+/// cannot be proxied is believed only by its code, since the remedy shows an address to the world.
+pub(super) fn about(errors: &[ApiError]) -> Option<About> {
+    let mut codes = Vec::new();
+    gather(errors, &mut codes);
+    let by_code = |code: &i64| match code {
+        code if TAGS.contains(code) => Some(About::Tags),
+        code if COMMENT.contains(code) => Some(About::Comment),
+        code if *code == TTL => Some(About::Ttl),
+        code if PROXIED.contains(code) => Some(About::Proxied),
+        code if NOT_OPTIONAL.contains(code) => Some(About::NotOptional),
+        _ => None,
+    };
+    let said = words(errors).to_lowercase();
+    let said: Vec<_> = said.split(|c: char| !c.is_alphanumeric()).collect();
+    let says = |known: &[&str]| said.iter().any(|word| known.contains(word));
+    codes.iter().find_map(by_code).or_else(|| match () {
+        () if says(&["tag", "tags"]) => Some(About::Tags),
+        () if says(&["comment", "comments"]) => Some(About::Comment),
+        () if says(&["ttl"]) => Some(About::Ttl),
+        () => None,
+    })
 }
 
 fn gather(errors: &[ApiError], codes: &mut Vec<i64>) {
@@ -170,6 +223,40 @@ mod tests {
         ];
         for (name, status, json, want) in cases {
             assert_eq!(classify(status, &errors(json)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_part_of_a_record_that_it_is_about() {
+        let chain = |code| {
+            format!(
+                r#"[{{"code":1004,"message":"DNS Validation Error","error_chain":[{{"code":{code}}}]}}]"#
+            )
+        };
+        let cases = [
+            ("tags over the quota", chain(9300), Some(About::Tags)),
+            ("a comment", chain(9210), Some(About::Comment)),
+            ("a comment that is too long", chain(9313), Some(About::Comment)),
+            ("a TTL", chain(9021), Some(About::Ttl)),
+            ("a private address that is proxied", chain(9003), Some(About::Proxied)),
+            ("the code alone", r#"[{"code":9003}]"#.to_owned(), Some(About::Proxied)),
+            ("a CNAME in the way", r#"[{"code":81054}]"#.to_owned(), Some(About::NotOptional)),
+            (
+                "a known code before words",
+                r#"[{"code":9005,"message":"no tag"}]"#.to_owned(),
+                Some(About::NotOptional),
+            ),
+            (
+                "words",
+                r#"[{"code":9999,"message":"Too many tags."}]"#.to_owned(),
+                Some(About::Tags),
+            ),
+            ("words about proxying", r#"[{"code":9999,"message":"not proxied"}]"#.to_owned(), None),
+            ("a word within another", r#"[{"code":9999,"message":"a stage"}]"#.to_owned(), None),
+            ("nothing", "[]".to_owned(), None),
+        ];
+        for (name, json, want) in cases {
+            assert_eq!(about(&errors(&json)), want, "{name}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! Cloudflare, on the fake.
 
+mod conceding;
 mod cost;
+mod edited;
 mod refusals;
 mod singly;
+mod stale;
 
 use std::net::IpAddr;
 
@@ -72,6 +75,8 @@ impl ProviderUnderTest for OnTheFake {
             record.proxied = true;
             record.comment = Some("rack 7, ask before touching".to_owned());
             record.tags = vec!["owner:dns".to_owned(), "tier:front".to_owned()];
+            record.settings.insert("ipv4_only".to_owned(), true.into());
+            record.more.insert("private_routing".to_owned(), true.into());
         });
     }
 
@@ -86,7 +91,10 @@ impl ProviderUnderTest for OnTheFake {
             kind: record.kind.clone(),
             value: record.content.clone(),
             ttl: record.ttl,
-            extras: format!("{} {:?} {:?}", record.proxied, record.comment, record.tags),
+            extras: format!(
+                "{} {:?} {:?} {:?} {:?}",
+                record.proxied, record.comment, record.tags, record.settings, record.more
+            ),
         };
         let mut entries: Vec<_> = self.0.zone(|zone| zone.records.iter().map(show).collect());
         entries.sort();

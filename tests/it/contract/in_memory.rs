@@ -275,6 +275,7 @@ impl ProviderUnderTest for InMemory {
                 proxied: true,
                 comment: Some("kept".to_owned()),
                 tags: vec!["owner:dns".to_owned()],
+                other_fields: serde_json::Map::new(),
             };
         }
     }

@@ -122,7 +122,8 @@ async fn an_unknown_or_doubtful_zone_is_refused_by_name() {
     assert_eq!(
         printed(&error),
         "Cloudflare refused to list the records of example.net: \
-         no zone named example.net is visible with these credentials"
+         no zone named example.net is visible with these credentials; they see example.com, \
+         example.com, example.com"
     );
 }
 
@@ -133,12 +134,19 @@ async fn what_the_api_says_decides_what_may_be_done_next() {
     let huge = nothing.to_owned() + &" ".repeat(33 * 1024 * 1024);
     let cases = [
         ("success:false with 200", 200, unsuccessful, "unavailable", "unavailable"),
-        ("success:false with 400", 400, unsuccessful, "unavailable", "refused"),
+        ("success:false with 400", 400, unsuccessful, "unavailable", "rejected"),
         ("garbage", 200, "{\"succ", "unavailable", "unconfirmed"),
         ("an empty body", 200, "", "unavailable", "unconfirmed"),
         ("a server error in HTML", 502, "<html>", "unavailable", "unconfirmed"),
         ("a body without end", 200, huge.as_str(), "unavailable", "unconfirmed"),
         ("no permission", 403, unsuccessful, "refused", "refused"),
+        ("403 in HTML", 403, "<html>", "unavailable", "unavailable"),
+        ("403 in JSON of somebody else's", 403, r#"{"code":1}"#, "unavailable", "unavailable"),
+        ("401 without a body", 401, "", "unavailable", "unavailable"),
+        ("a proxy that wants a password", 407, "", "unavailable", "unavailable"),
+        ("a portal that wants a login", 302, "", "unavailable", "unavailable"),
+        ("a portal's page", 200, "<html><title>Log in</title>", "unavailable", "unconfirmed"),
+        ("429 in HTML", 429, "<html>", "unavailable", "unavailable"),
     ];
     let fake = serving();
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
@@ -155,6 +163,58 @@ async fn what_the_api_says_decides_what_may_be_done_next() {
         fake.forget_scripts();
     }
     assert_eq!(fake.zone(|zone| zone.contents("A", NAMES[0])), [DEAD], "nothing was done");
+}
+
+#[tokio::test]
+async fn a_page_from_something_on_the_way_is_told_by_its_title_and_its_sender() {
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let page = "<!DOCTYPE html><html><head><title>Access &amp; Control</title></head>";
+    fake.script(1, |_| true, Fault::Filtered(403, page, "1.1 filter.example"));
+    assert_eq!(
+        printed(&provider.list().await.unwrap_err()),
+        "Cloudflare could not list the records of example.com: HTTP 403 with a page titled \
+         \"Access & Control\", which is not the API's answer; it came by way of 1.1 filter.example"
+    );
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_active_is_named_until_it_is() {
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let statuses = [
+        ("pending", Some("name servers yet")),
+        ("moved", Some("name servers any more")),
+        ("deactivated", Some("switched it off")),
+        ("active", None),
+    ];
+    for (status, words) in statuses {
+        fake.zone(|zone| status.clone_into(&mut zone.status));
+        let caution = provider.list().await.unwrap().caution;
+        assert_eq!(caution.is_some(), words.is_some(), "{status}: {caution:?}");
+        let caution = caution.unwrap_or_default();
+        assert!(words.is_none_or(|words| caution.contains(words)), "{caution}");
+        assert!(
+            words.is_none()
+                || caution.contains(&format!("example.com has the status \"{status}\""))
+        );
+    }
+    let before = fake.log().len();
+    provider.list().await.unwrap();
+    assert_eq!(fake.log().len(), before + 2, "an active zone is not asked for again");
+}
+
+#[tokio::test]
+async fn a_token_that_sees_no_zone_is_told_what_it_may_lack() {
+    let fake = serving();
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    fake.zones(Vec::clear);
+    let config = provider.list().await.unwrap_err();
+    assert_eq!(word(&config), "refused");
+    assert!(
+        printed(&config)
+            .ends_with("they see no zone at all, so they may lack the permission Zone:Read")
+    );
 }
 
 #[tokio::test]
@@ -186,6 +246,7 @@ async fn a_batch_that_meets_another_zone_than_was_listed_is_planned_again() {
     assert_eq!(fake.zone(|zone| zone.records.len()), 2, "all or nothing");
 
     fake.zone(|zone| zone.records.clear());
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
     let error = provider.apply(&listing, &changes).await.unwrap_err();
     assert_eq!(word(&error), "changed", "already gone: {}", printed(&error));
     assert_eq!(fake.zone(|zone| zone.records.len()), 0, "all or nothing");

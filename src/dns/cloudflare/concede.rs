@@ -1,0 +1,150 @@
+//! What is left out of a record that the API will not create as it was: a live address matters more
+//! than its tags.
+
+use serde_json::{Map, Value};
+
+use super::record::Settings;
+use super::refusal::{About, Refusal};
+
+/// Fields that this program knows by name. All others came from the API itself.
+const KNOWN: [&str; 8] =
+    ["type", "name", "content", "ttl", "proxied", "comment", "tags", "settings"];
+
+/// Takes out of `body` what `refusal` is about, and nothing else. Returns what that was, in words;
+/// `None` if there is nothing left that could go.
+pub(super) fn concede(
+    body: &mut Map<String, Value>,
+    refusal: &Refusal,
+    settings: Settings,
+) -> Option<String> {
+    match refusal.about {
+        Some(About::Tags) => body.remove("tags").map(|_| "its tags".to_owned()),
+        Some(About::Comment) => body.remove("comment").map(|_| "its comment".to_owned()),
+        Some(About::Ttl) => another_ttl(body, settings.ttl),
+        Some(About::Proxied) => no_proxy(body),
+        Some(About::NotOptional) => None,
+        None => a_field(body, &refusal.text),
+    }
+}
+
+/// The configured TTL in place of the remembered one, and the automatic one in place of that.
+fn another_ttl(body: &mut Map<String, Value>, configured: u32) -> Option<String> {
+    let refused = body.get("ttl").cloned().unwrap_or_default();
+    let next = [configured, 1].into_iter().map(Value::from).find(|ttl| *ttl != refused);
+    let next = next.filter(|_| refused != Value::from(1))?;
+    let words = format!("its TTL of {refused} (it is {next} now)");
+    body.insert("ttl".to_owned(), next);
+    Some(words)
+}
+
+/// Without a proxy its settings mean nothing, and some of them are not allowed.
+fn no_proxy(body: &mut Map<String, Value>) -> Option<String> {
+    if body.get("proxied") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    body.insert("proxied".to_owned(), Value::Bool(false));
+    body.remove("settings");
+    body.remove("private_routing");
+    Some("that it is proxied (DNS shows the address itself now)".to_owned())
+}
+
+/// A refusal that names none of the parts above: the field that it names, else all fields that this
+/// program does not know, else the settings.
+fn a_field(body: &mut Map<String, Value>, said: &str) -> Option<String> {
+    let words: Vec<_> = said.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let strange = |field: &str| !KNOWN.contains(&field);
+    let optional = |field: &str| strange(field) || field == "settings";
+    let named = |field: &&String| optional(field) && words.contains(&field.as_str());
+    let fields: Vec<String> = match body.keys().find(named).cloned() {
+        Some(named) => vec![named],
+        None if body.keys().any(|field| strange(field)) => {
+            body.keys().filter(|field| strange(field)).cloned().collect()
+        }
+        None => body.keys().filter(|field| optional(field)).cloned().collect(),
+    };
+    for field in &fields {
+        body.remove(field);
+    }
+    (!fields.is_empty()).then(|| format!("its {}", fields.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::refusal::Kind;
+    use super::*;
+
+    const SETTINGS: Settings = Settings { proxied: false, ttl: 300 };
+
+    fn full() -> Map<String, Value> {
+        let body = json!({
+            "type": "A", "name": "www.example.com", "content": "192.0.2.1", "ttl": 30,
+            "proxied": true, "comment": "c", "tags": ["a:b"], "settings": {"ipv4_only": true},
+            "private_routing": true, "colour": "red",
+        });
+        body.as_object().unwrap().clone()
+    }
+
+    /// What is gone after each of the refusals, and how many steps there were.
+    fn steps(about: Option<About>, text: &str) -> Vec<String> {
+        let (kind, text) = (Kind::Rejected, text.to_owned());
+        let refusal = Refusal { kind, about, status: 400, retry_after: None, text };
+        let (mut body, mut steps) = (full(), Vec::new());
+        while concede(&mut body, &refusal, SETTINGS).is_some() {
+            let gone = |(field, was): &(String, Value)| match body.get(field) {
+                None => Some(format!("-{field}")),
+                Some(is) if is != was => Some(format!("{field}={is}")),
+                Some(_) => None,
+            };
+            steps.push(
+                full().into_iter().filter_map(|entry| gone(&entry)).collect::<Vec<_>>().join(" "),
+            );
+            assert!(steps.len() < 9, "it does not come to an end: {steps:?}");
+        }
+        steps
+    }
+
+    #[test]
+    fn only_what_was_refused_is_left_out_and_one_step_at_a_time() {
+        let cases: [(&str, Option<About>, &str, &[&str]); 9] = [
+            ("tags", Some(About::Tags), "", &["-tags"]),
+            ("a comment", Some(About::Comment), "", &["-comment"]),
+            ("a TTL", Some(About::Ttl), "", &["ttl=300", "ttl=1"]),
+            (
+                "a proxied record",
+                Some(About::Proxied),
+                "",
+                &["-private_routing proxied=false -settings"],
+            ),
+            ("a CNAME in the way", Some(About::NotOptional), "", &[]),
+            (
+                "a field by name",
+                None,
+                "unknown field \"colour\"",
+                &["-colour", "-colour -private_routing", "-colour -private_routing -settings"],
+            ),
+            (
+                "the settings by name",
+                None,
+                "bad settings",
+                &["-settings", "-colour -private_routing -settings"],
+            ),
+            (
+                "nothing by name",
+                None,
+                "no",
+                &["-colour -private_routing", "-colour -private_routing -settings"],
+            ),
+            (
+                "a field that must stay",
+                None,
+                "bad name",
+                &["-colour -private_routing", "-colour -private_routing -settings"],
+            ),
+        ];
+        for (name, about, text, want) in cases {
+            assert_eq!(steps(about, text), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Web pages that come back in place of an answer.
+
+/// Whether it is one.
+pub(super) fn is_html(text: &str) -> bool {
+    let start = text.trim_start().get(..64).unwrap_or(text.trim_start()).to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head")
+}
+
+/// The page's title, if it has one that says anything.
+pub(super) fn title(text: &str) -> Option<String> {
+    // ASCII letters alone change, so that every index holds in both.
+    let lower = text.to_ascii_lowercase();
+    let tag = lower.find("<title")?;
+    let start = tag + lower[tag..].find('>')? + 1;
+    let end = start + lower[start..].find("</title")?;
+    let title = text[start..end].trim();
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    let plain = entities.iter().fold(title.to_owned(), |text, (entity, c)| text.replace(entity, c));
+    (!plain.is_empty()).then_some(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_told_by_its_title() {
+        let cases = [
+            ("a block page", "<!DOCTYPE html><html><title>Access Denied</title>", "Access Denied"),
+            ("attributes, case, space", "<HTML><TITLE lang=en>\n Log in </TITLE>", "Log in"),
+            ("entities", "<title>A &amp; B &lt;C&gt;</title>", "A & B <C>"),
+            (
+                "letters beyond ASCII",
+                "<p>İ</p><title>Zugriff gesperrt für Ö</title>",
+                "Zugriff gesperrt für Ö",
+            ),
+            ("an empty title", "<title> </title>", "-"),
+            ("a title without an end", "<title>Acc", "-"),
+            ("no title", "<html><body>no</body></html>", "-"),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(title(text).as_deref().unwrap_or("-"), want, "{name}");
+        }
+        assert!(is_html(" \n<!DOCTYPE HTML>") && !is_html("error code: 1020"));
+    }
+}

@@ -1,0 +1,64 @@
+//! A listing that lags behind what was written.
+
+use goavail::dns::cloudflare::Cloudflare;
+use goavail::dns::{Changes, DnsProvider, ProviderError};
+
+use super::super::{NAMES, ZONE, restoration, withdrawal};
+use crate::fake_cloudflare::{Entry, FakeCloudflare, Zone};
+
+const DEAD: &str = "192.0.2.10";
+const ALIVE: &str = "192.0.2.11";
+
+/// What the listing wants done: the dead address away, the living one at every name.
+fn plan(listing: &goavail::dns::Listing) -> Changes {
+    let mut changes = restoration(listing, ALIVE, &NAMES);
+    changes.delete = withdrawal(listing, DEAD).delete;
+    changes
+}
+
+#[tokio::test]
+async fn what_a_stale_listing_hides_is_done_after_one_fruitless_reading() {
+    let fake = FakeCloudflare::start(ZONE);
+    fake.zone(|zone| {
+        for name in NAMES {
+            zone.seed("A", name, DEAD);
+        }
+        zone.freeze_listing();
+        // One name was changed already, and readers are not shown that.
+        zone.records.retain(|record| record.name != NAMES[0]);
+        zone.seed("A", NAMES[0], ALIVE);
+    });
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    let listing = provider.list().await.unwrap();
+    let error = provider.apply(&listing, &plan(&listing)).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Changed { .. }), "list and plan again: {error:?}");
+
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &plan(&listing)).await.unwrap();
+    for name in NAMES {
+        assert_eq!(fake.zone(|zone| zone.contents("A", name)), [ALIVE], "{name}");
+    }
+    assert!(fake.count(Entry::writes) <= 2 + NAMES.len() + 2, "{:?}", fake.log());
+    fake.zone(Zone::thaw_listing);
+    assert!(plan(&provider.list().await.unwrap()).is_empty());
+}
+
+#[tokio::test]
+async fn a_zone_that_others_change_is_listed_again_each_time() {
+    let fake = FakeCloudflare::start(ZONE);
+    fake.zone(|zone| {
+        for name in NAMES {
+            zone.seed("A", name, DEAD);
+        }
+    });
+    let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
+    for name in NAMES {
+        let listing = provider.list().await.unwrap();
+        let only = |set: &goavail::engine::plan::SetKey| set.name == name;
+        let mut changes = withdrawal(&listing, DEAD);
+        changes.delete.retain(|(set, _)| only(set));
+        fake.zone(|zone| zone.records.retain(|record| record.name != name));
+        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Changed { .. }), "{name}: {error:?}");
+    }
+}
