@@ -215,9 +215,10 @@ impl Cloudflare {
             CallError::NoCredentials => {
                 ProviderError::Refused { provider, what, source: cause.into() }
             }
-            CallError::NotSent(_) => unavailable(what, None, cause),
-            // Something on the way turned the request down, or sent it elsewhere.
-            CallError::Garbage { status: 300..=499, .. } => unavailable(what, None, cause),
+            // It did not leave, or something on the way turned it down or sent it elsewhere.
+            CallError::NotSent(_) | CallError::Garbage { status: 300..=499, .. } => {
+                unavailable(what, None, cause)
+            }
             CallError::Lost(_) | CallError::Garbage { .. } | CallError::ServerError { .. } => {
                 ProviderError::Unconfirmed { provider, what, source: cause.into() }
             }

@@ -32,7 +32,7 @@ pub(super) enum CallError {
     #[error("the answer was lost")]
     Lost(#[source] reqwest::Error),
     /// A whole answer came back, and it is not the API's.
-    #[error("HTTP {status} with {page}, which is not the API's answer{}", said_by(.sender))]
+    #[error("HTTP {status} with {page}, which is not the API's answer{}", said_by(.sender.as_deref()))]
     Garbage {
         status: u16,
         /// What it is, in words.
@@ -291,8 +291,8 @@ fn sender(headers: &HeaderMap) -> Option<String> {
     via.or_else(|| text(header::SERVER).map(|server| format!("it was sent by {server}")))
 }
 
-fn said_by(sender: &Option<String>) -> String {
-    sender.as_ref().map(|sender| format!("; {sender}")).unwrap_or_default()
+fn said_by(sender: Option<&str>) -> String {
+    sender.map(|sender| format!("; {sender}")).unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "an HTTP date can only be held against a wall clock")]

@@ -31,7 +31,7 @@ pub(super) fn concede(
 fn another_ttl(body: &mut Map<String, Value>, configured: u32) -> Option<String> {
     let refused = body.get("ttl").cloned().unwrap_or_default();
     let next = [configured, 1].into_iter().map(Value::from).find(|ttl| *ttl != refused);
-    let next = next.filter(|_| refused != Value::from(1))?;
+    let next = next.filter(|_| refused != 1)?;
     let words = format!("its TTL of {refused} (it is {next} now)");
     body.insert("ttl".to_owned(), next);
     Some(words)
