@@ -48,13 +48,13 @@ fn trouble(name: &'static str, fault: Fault, times: usize, said: &'static str) -
 fn troubles() -> Vec<Trouble> {
     let answer = |status, body: &str| Fault::Answer(status, body.into());
     let no = r#"{"success":false,"errors":[{"code":1000,"message":"not today"}],"result":null}"#;
-    let html = "<html>We are down for maintenance</html>";
+    let html = "<html><title>Down for maintenance</title></html>";
     let lists = |trouble: Trouble| Trouble { which: |entry| !entry.writes(), ..trouble };
     vec![
         trouble("500, twice", answer(500, no), 2, "HTTP 500"),
         trouble("429 that says when", Fault::Throttled("2".into()), 1, "retry_in=\"2s\""),
         trouble("success:false with 200", answer(200, no), 1, "not today (code 1000)"),
-        trouble("HTML with 200", answer(200, html), 1, "an answer that is not the API's: <html>"),
+        trouble("HTML with 200", answer(200, html), 1, "a page titled \"Down for maintenance\""),
         trouble("half an answer", Fault::HalfABody, 1, "could not confirm"),
         trouble("cut off before the change", Fault::CutBefore, 1, "could not confirm"),
         trouble("cut off after the change", Fault::CutAfter, 1, "could not confirm"),

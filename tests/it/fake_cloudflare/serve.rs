@@ -87,7 +87,15 @@ async fn respond(
 ) -> Result<Response, Infallible> {
     let caller = caller(request.headers());
     let (entry, number) = log(&shared, request).await;
-    let fault = shared.lock().faults.meet(&entry);
+    let fault = {
+        // Under one lock, since the test is told as soon as the fault has met its request.
+        let mut state = shared.lock();
+        let fault = state.faults.meet(&entry);
+        if matches!(fault, Some(Fault::Late)) {
+            state.late.push((caller.clone(), entry.clone()));
+        }
+        fault
+    };
     let true_answer = || {
         let answer = api::answer(&mut shared.lock(), &shared.setup, &caller, &entry);
         (answer.0, answer.1.to_string())
@@ -96,11 +104,7 @@ async fn respond(
     let mut half = false;
     let (status, body) = match fault {
         None => true_answer(),
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::Late) => {
-            shared.lock().late.push((caller, entry));
-            std::future::pending().await
-        }
+        Some(Fault::Hang | Fault::Late) => std::future::pending().await,
         Some(Fault::Filtered(status, page, via)) => {
             header = Some(("via", via.to_owned()));
             (status, page.to_owned())
