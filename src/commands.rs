@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal};
 use tokio::runtime::Builder;
 
 use crate::status::ClientError;
+use crate::text::visible;
 
 pub use ask::{Order, order, status, watch};
 pub use plan::plan;
@@ -82,5 +83,5 @@ fn wait_for<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T,
 
 /// As a terminal shows it: what comes from elsewhere must not steer it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    visible(text).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -28,6 +28,7 @@
 //! | `http` | the one place where HTTP clients are built | nothing |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
 //! | `log`, `privilege`, `systemd` | what the process is to its surroundings | nothing |
+//! | `text` | text from elsewhere, made fit to be shown | nothing |
 //!
 //! # How it works
 //!
@@ -57,6 +58,7 @@ pub mod serve;
 pub mod state;
 pub mod status;
 pub mod systemd;
+pub mod text;
 
 /// An error and its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

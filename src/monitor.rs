@@ -33,6 +33,7 @@ use crate::engine::event::{Action, Event};
 use crate::probe::icmp::{Icmp, Notice};
 use crate::probe::{Prober, tcp};
 use crate::systemd;
+use crate::text::visible;
 use effects::{Monitor, Watchdog};
 use keeper::Keeper;
 use operator::Operator;
@@ -125,7 +126,7 @@ async fn watch(
     };
     let drains = effects.keeper.drains(clock.now());
     for (target, drain) in &drains {
-        let why = drain.reason.as_deref().unwrap_or("no reason given");
+        let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
         tracing::warn!(%target, why, "still drained by hand, as before the restart");
     }
     let mut engine = Engine::new(settings, drains, clock.now());
@@ -185,7 +186,7 @@ async fn start(
 ) -> Result<Monitor, Ended> {
     let handle = talk.handle().clone();
     let keeper = Arc::new(Keeper::open(config.state_file.as_deref()));
-    let showing = Showing::start(&config, clock, &handle, outbox)?;
+    let showing = Showing::start(&config, clock, outbox)?;
     let peers = Peers::start(&config, &handle, outbox.clone()).await?;
     let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
     let reconciler = Reconciler::start(

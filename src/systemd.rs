@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::text::visible;
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -34,7 +35,7 @@ pub fn alive() {
 /// One line for `systemctl status`.
 pub fn say(what: &str) {
     // A line break would begin another message.
-    tell(&[NotifyState::Status(&what.replace(char::is_control, " "))]);
+    tell(&[NotifyState::Status(&visible(what).replace(char::is_control, " "))]);
 }
 
 /// How often [`alive`] must be called: half of `WatchdogSec=`. `None` if nobody waits for it.

@@ -168,6 +168,14 @@ impl ProviderConfig {
         }
     }
 
+    /// The provider as the command line and the metrics name it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Cloudflare(_) => "cloudflare",
+            Self::Route53(_) => "route53",
+        }
+    }
+
     fn access(&self) -> String {
         let Self::Cloudflare(cloudflare) = self else {
             return "by AWS's own chain of credentials".to_owned();

@@ -9,6 +9,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::disclosure;
 use super::keys::{self, Section};
 use super::problem::{Report, Spot};
+use crate::text::visible;
 
 /// How many characters of a value are shown.
 const SHOWN: usize = 60;
@@ -303,7 +304,7 @@ fn plain(text: &str) -> String {
     let escape = |letter: char| {
         if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
     };
-    text.chars().map(escape).collect()
+    visible(text).chars().map(escape).collect()
 }
 
 /// Where each line of a text begins.

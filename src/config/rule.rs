@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::Value;
+use crate::text::is_invisible;
 
 /// An integer from `least` to `most`.
 pub(super) fn integer<T: TryFrom<i64>>(
@@ -71,9 +72,10 @@ pub(super) fn as_text(value: &Value) -> Option<&str> {
 
 /// What people call this agent.
 pub(super) fn name(value: &Value) -> Result<String, String> {
-    text("a name of 1 to 255 characters without control characters", |name| {
+    text("a name of 1 to 255 characters without control or invisible characters", |name| {
         let fits = (1..=255).contains(&name.chars().count());
-        let plain = !name.contains(char::is_control) && !name.trim().is_empty();
+        let plain =
+            !name.contains(|c: char| c.is_control() || is_invisible(c)) && !name.trim().is_empty();
         (fits && plain).then(|| name.to_owned())
     })(value)
 }

@@ -8,6 +8,7 @@ use tracing::{debug, info, trace, warn};
 use crate::engine::event::{Act, DnsProblem, DnsProblemKind, Fact, Gone, Reason};
 use crate::engine::target::Health;
 use crate::engine::watch::Outcome;
+use crate::text::visible;
 
 /// A health, as it is written everywhere.
 pub fn word(health: Health) -> &'static str {
@@ -91,7 +92,7 @@ pub fn write(fact: &Fact, dry_run: bool) {
         Fact::FailingOver => info!("the DNS provider does as it is asked again"),
         Fact::Drained { target, drain } => info!(
             %target,
-            why = drain.reason.as_deref().unwrap_or("no reason given"),
+            why = &*visible(drain.reason.as_deref().unwrap_or("no reason given")),
             "drained by hand"
         ),
         Fact::Undrained { target, expired: true } => {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use super::{Evidence, Notice, NoticeKind};
+use crate::text::visible;
 
 /// How many of several things are named before the rest is counted.
 const NAMED: usize = 3;
@@ -140,6 +141,7 @@ fn listed(things: &[impl Display], kind: &str) -> String {
 
 /// `text` on one line, without control characters, and no longer than `longest` characters.
 fn clean(text: &str, longest: usize) -> String {
+    let text = visible(text);
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= longest {

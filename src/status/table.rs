@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::model::{Change, Drained, Failure, Mode, Status, Target, Time};
+use crate::text::visible;
 
 /// No line is longer.
 pub const WIDTH: usize = 100;
@@ -177,6 +178,7 @@ fn line(cells: &[String; 7], widths: [usize; 7], gap: &str) -> String {
 /// On one line of [`WIDTH`] columns, and without what a terminal would obey: reasons and errors
 /// come from elsewhere.
 fn clip(text: &str) -> String {
+    let text = visible(text);
     let mut clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if let Some((end, _)) = clean.char_indices().nth(WIDTH) {
         clean.truncate(end);

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::text::visible;
 use serde::Deserialize;
 
 /// Codes for credentials that are malformed, unknown, expired or not enough.
@@ -173,10 +174,10 @@ fn say(errors: &[ApiError], said: &mut Vec<String>) {
 /// `text` as it can stand in one line of a log: no control characters, no runs of white space, and
 /// not longer than anyone will read.
 pub(super) fn printable(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
     // Only as much as can matter is looked at: an answer may be many megabytes.
-    let head: String = text.chars().take(LONGEST * 4).map(visible).collect();
-    let line = head.split_whitespace().collect::<Vec<_>>().join(" ");
+    let head: String = text.chars().take(LONGEST * 4).map(plain).collect();
+    let line = visible(&head).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} ...", &line[..end]),
         None => line,

@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use super::PROVIDER;
 use super::credentials::{TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
+use crate::text::visible;
 
 /// Error codes that say "later", whatever their HTTP status. Nothing changed.
 ///
@@ -76,6 +77,7 @@ impl Said {
     /// The first line of `text`, cut to size: the lines after it may quote what was signed.
     pub(super) fn new(text: &str) -> Self {
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason");
+        let line = visible(line);
         let printable = line.chars().map(|c| if c.is_control() { ' ' } else { c });
         Self(printable.take(LONGEST).collect())
     }

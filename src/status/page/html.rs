@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::super::model::Time;
+use crate::text::visible;
 
 /// `raw` as text in an element or in a quoted attribute.
 pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
-    for c in raw.chars() {
+    for c in visible(raw).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

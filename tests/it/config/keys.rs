@@ -41,7 +41,12 @@ const KEYS: [Key; 35] = [
     ),
     Key("", "min_in_service", "1", "an integer from 0 to 1000"),
     Key("", "canaries", "[\"192.0.2.1\", \"[2001:db8::1]:53\"]", ADDRESSES),
-    Key("", "name", "\"probe-1\"", "a name of 1 to 255 characters without control characters"),
+    Key(
+        "",
+        "name",
+        "\"probe-1\"",
+        "a name of 1 to 255 characters without control or invisible characters",
+    ),
     Key(
         "",
         "resync_interval",

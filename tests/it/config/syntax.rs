@@ -108,7 +108,7 @@ fn a_long_value_is_shortened_and_kept_on_one_line() {
     let shown = format!("\"\"\"{}\\n{}…", "a".repeat(20), "b".repeat(36));
     let want = format!(
         "goavail.toml:1: name: {shown} is not allowed; a name of 1 to 255 characters without \
-         control characters"
+         control or invisible characters"
     );
     assert_eq!(refused(&text), [want]);
 }

@@ -13,7 +13,7 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed() {
     let resync = "from 1 s to 86400 s, as a number of seconds or a text such as \"250ms\"";
     let port = "an integer from 1 to 65535";
     let ttl = "1, which is automatic, or an integer of seconds from 30 to 86400";
-    let name = "a name of 1 to 255 characters without control characters";
+    let name = "a name of 1 to 255 characters without control or invisible characters";
     let rows = [
         ("", "failure_threshold", "0", count),
         ("", "failure_threshold", "1001", count),
