@@ -236,6 +236,9 @@ impl Effects for Monitor {
             self.write_again = now + WRITE_AGAIN;
             self.keeper.is_behind()
         };
+        if let Some(showing) = self.showing.as_mut().filter(|_| !self.settled.is_empty()) {
+            showing.publish();
+        }
         if std::mem::take(&mut self.unwritten) || !self.settled.is_empty() || again {
             self.write_state();
         }

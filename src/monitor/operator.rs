@@ -75,7 +75,7 @@ impl Settled {
         let answer = match outcome {
             Ok(()) if waiting.drains => {
                 let until = waiting.until.map(Time::to_the_second);
-                let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+                let until = until.map(|until| format!(" until {until} UTC")).unwrap_or_default();
                 let message = format!("drained {target}{until}");
                 Ok(done(message, waiting.until, drained(lasting, dry_run)))
             }

@@ -195,7 +195,7 @@ async fn a_drain_says_what_was_done_and_what_to_know() {
         let command = agent.commands.recv().await.unwrap();
         assert_eq!((command.target, command.order), (ip("198.51.100.10"), want));
         let done = Done {
-            message: "drained 198.51.100.10 until 2026-11-22 05:12:45".into(),
+            message: "drained 198.51.100.10 until 2026-11-22 05:12:45 UTC".into(),
             until: None,
             warnings: vec!["state_file is not set, so a restart\nforgets it".into()],
         };
@@ -204,7 +204,7 @@ async fn a_drain_says_what_was_done_and_what_to_know() {
     let arguments = ["drain", "198.51.100.10", "--for", "2h", "--reason", "disk swap", "--force"];
     let (ended, ()) = tokio::join!(place.run_with(arguments, &[]), driver);
     let said = "\
-drained 198.51.100.10 until 2026-11-22 05:12:45
+drained 198.51.100.10 until 2026-11-22 05:12:45 UTC
 warning: state_file is not set, so a restart?forgets it
 ";
     assert_eq!(ended, (0, said.to_owned(), String::new()));

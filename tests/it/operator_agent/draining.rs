@@ -75,6 +75,29 @@ fn assert_shown_as_drained(desk: &Desk, agent: &mut crate::agent::Agent) {
 }
 
 #[test]
+fn whoever_gave_an_order_and_asks_for_the_status_next_sees_it() {
+    run(|| {
+        for top in ["", STATE_FILE] {
+            let desk = Desk::new(top);
+            let _agent = desk.confirmed();
+            for _ in 0..5 {
+                desk.done(&["drain", &one().to_string()]);
+                let shown = desk.shown(one());
+                assert!(!shown["drained"].is_null(), "{shown}");
+                assert_eq!(
+                    (&shown["in_service"], &shown["reason"]),
+                    (&false.into(), &"drained".into())
+                );
+                assert_eq!(desk.get(&format!("/verdict/{}", one())), (503, "drained\n".into()));
+                desk.done(&["undrain", &one().to_string()]);
+                let shown = desk.shown(one());
+                assert!(shown["drained"].is_null(), "{shown}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
     run(|| {
         let desk = Desk::new("");
@@ -82,6 +105,7 @@ fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
         let said = desk.done(&["drain", &one().to_string(), "--for", "2s"]);
         let lines: Vec<_> = said.lines().collect();
         assert!(lines[0].starts_with(&format!("drained {} until 20", one())), "{said}");
+        assert!(lines[0].ends_with(" UTC"), "whose clock it is, is said: {said}");
         let forgets =
             "warning: it will not survive a restart of the agent; set state_file for that";
         assert_eq!(lines[1..], [forgets], "there is no state file");

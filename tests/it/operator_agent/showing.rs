@@ -138,7 +138,7 @@ fn the_reading_of_the_start_is_counted_as_a_request() {
     run(|| {
         let desk = Desk::new("");
         let mut agent = desk.confirmed();
-        let counted = "goavail_dns_requests_total{provider=\"Cloudflare\",outcome=\"ok\"} 1\n";
+        let counted = "goavail_dns_requests_total{provider=\"cloudflare\",outcome=\"ok\"} 1\n";
         // Requests are taken over once a second: within some hundred probes at the most.
         let shown = (0..300).any(|_| {
             agent.wait_for_words(&["outcome=Reply"]);
@@ -174,10 +174,10 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
             (format!("goavail_target_up {target}"), 1.0),
             (format!("goavail_target_in_service {target} name=www.example.com"), 1.0),
             (
-                "goavail_dns_changes_total provider=Cloudflare action=withdraw outcome=ok".into(),
+                "goavail_dns_changes_total provider=cloudflare action=withdraw outcome=ok".into(),
                 2.0,
             ),
-            ("goavail_dns_changes_total provider=Cloudflare action=restore outcome=ok".into(), 2.0),
+            ("goavail_dns_changes_total provider=cloudflare action=restore outcome=ok".into(), 2.0),
             ("goavail_failover_seconds_count".into(), 1.0),
             ("goavail_failover_seconds_bucket le=+Inf".into(), 1.0),
             ("goavail_reloads_total outcome=ok".into(), 1.0),
