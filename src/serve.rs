@@ -7,12 +7,16 @@
 //!   [`Limits::head_within`] is closed. That is also how long an idle connection is kept.
 //! - A body is read whole before the router sees the request: 413 over [`Limits::body_bytes`], 408
 //!   if it is not there within [`Limits::body_within`].
+//! - An answer that is not taken whole within [`Limits::written_within`] ends its connection, so that
+//!   a reader that stands still keeps no answer in memory.
 //! - At most [`Limits::connections`] are open. One more closes the oldest that is not in a handler
 //!   at that moment, so whoever only holds connections open keeps nobody else out; if all of them
 //!   are in a handler, the new one is closed.
 //!
 //! An error of `accept`, such as too many open files, closes the oldest idle connection and is
 //! followed by a pause; it never ends the service.
+
+mod outgoing;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -40,6 +44,8 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
+use outgoing::Outgoing;
+
 /// How long nothing is accepted after `accept` failed: long enough not to spin, short enough that
 /// a waiting peer's own timeout of 2 s is not used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -59,19 +65,22 @@ pub struct Limits {
     pub body_within: Duration,
     /// The longest body that is read.
     pub body_bytes: usize,
+    /// From when the client first keeps an answer waiting until it has taken all of it.
+    pub written_within: Duration,
     /// How long requests in hand may take once the service is told to end.
     pub drain_within: Duration,
 }
 
 impl Default for Limits {
-    /// What suits a small API: 256 connections, 5 s for head and body each, 4 KiB of body, 1 s to
-    /// end.
+    /// What suits a small API: 256 connections, 5 s for head and body each, 4 KiB of body, 30 s to
+    /// take an answer, 1 s to end.
     fn default() -> Self {
         Self {
             connections: 256,
             head_within: Duration::from_secs(5),
             body_within: Duration::from_secs(5),
             body_bytes: 4 * 1024,
+            written_within: Duration::from_secs(30),
             drain_within: Duration::from_secs(1),
         }
     }
@@ -242,7 +251,7 @@ async fn connection<Io, From>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_within)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(Outgoing::new(io, limits.written_within)), service);
     if let Err(cause) = watcher.watch(served).await {
         debug!(%cause, "connection closed");
     }

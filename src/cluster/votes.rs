@@ -28,6 +28,7 @@ pub const LIMITS: Limits = Limits {
     head_within: Duration::from_secs(5),
     body_within: Duration::from_secs(5),
     body_bytes: 4 * 1024,
+    written_within: Duration::from_secs(5),
     drain_within: Duration::from_millis(500),
 };
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::keeper::wall;
@@ -19,8 +19,7 @@ use crate::engine::watch::Outcome;
 use crate::engine::{Engine, TargetView};
 use crate::serve::{Limits, serve};
 use crate::status::{
-    self, Board, Command, Facts, ListenError, Moment, PeerSeen, Setup, SocketFile, Time, VoteHeard,
-    model,
+    self, Board, Command, Facts, Moment, PeerSeen, Setup, SocketFile, Time, VoteHeard, model,
 };
 
 /// How often what the board shows of every target is taken over from the engine.
@@ -28,6 +27,9 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// How many orders may wait for the driver.
 const ORDERS: usize = 16;
+
+/// The niceness of the thread that serves readers; 0 is the loop's.
+const READERS_NICE: i32 = 10;
 
 /// What the provider failed to do, as long as it does.
 const PROVIDER: &str = "keep DNS in step";
@@ -43,6 +45,37 @@ pub(super) struct Showing {
     provider: &'static str,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
+    _readers: Readers,
+}
+
+/// The runtime in which readers are served: a thread of its own, so that they delay neither a probe
+/// nor a request to the DNS provider, and that yields to both where processors are few.
+struct Readers(Option<Runtime>);
+
+impl Readers {
+    fn start() -> std::io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("readers").enable_all().on_thread_start(|| {
+            // Of one thread, as Linux has it: setpriority(2), "C library/kernel differences".
+            if let Err(error) = rustix::process::setpriority_process(None, READERS_NICE) {
+                tracing::debug!(%error, "readers are served at the ordinary priority");
+            }
+        });
+        Ok(Self(Some(builder.build()?)))
+    }
+
+    fn spawn(&self, service: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(service);
+        }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        // It is dropped on a thread of another runtime, which must not wait for this one.
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 /// Both clocks, now.
@@ -55,29 +88,29 @@ impl Showing {
     pub(super) fn start(
         config: &Config,
         clock: Clock,
-        talk: &Handle,
         outbox: &mpsc::Sender<Input>,
-    ) -> Result<Option<Self>, ListenError> {
+    ) -> anyhow::Result<Option<Self>> {
         if config.status.listen.is_none() && config.status.socket.is_none() {
             return Ok(None);
         }
         let now = moment(&clock);
         let started_at = Time::new(now.wall);
         let board = Board::new(setup(config, started_at, started_at), now);
+        let readers = Readers::start()?;
         // Listeners belong to the runtime in which they are served.
-        let _inside = talk.enter();
+        let inside = readers.0.as_ref().map(Runtime::enter);
         if let Some(address) = config.status.listen {
             let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
-            talk.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+            readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
         }
         let mut socket = None;
         if let Some(path) = &config.status.socket {
             let (listener, file) = status::open_control(path)?;
             let (orders, mut ordered) = mpsc::channel::<Command>(ORDERS);
             let router = status::control(board.reader(), orders);
-            talk.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+            readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
             let outbox = outbox.clone();
-            talk.spawn(async move {
+            readers.spawn(async move {
                 while let Some(command) = ordered.recv().await {
                     if outbox.send(Input::Command(command)).await.is_err() {
                         return;
@@ -86,6 +119,7 @@ impl Showing {
             });
             socket = Some(file);
         }
+        drop(inside);
         let mut showing = Self {
             board,
             clock,
@@ -93,8 +127,9 @@ impl Showing {
             refreshed: now.clock,
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
-            provider: config.provider.name(),
+            provider: config.provider.word(),
             _socket: socket,
+            _readers: readers,
         };
         showing.list_peers(config);
         Ok(Some(showing))
@@ -123,7 +158,7 @@ impl Showing {
 
     /// A new configuration is in force.
     pub(super) fn reload(&mut self, config: &Config) {
-        self.provider = config.provider.name();
+        self.provider = config.provider.word();
         let loaded_at = Time::new(wall());
         self.board.reload(setup(config, self.started_at, loaded_at));
         self.list_peers(config);
@@ -241,6 +276,11 @@ impl Showing {
             let at = self.at();
             self.board.decided(target, at, &facts(&view, moment(&self.clock), &self.clock));
         }
+    }
+
+    /// Publishes what holds now. Whoever gave an order and was told of it sees it.
+    pub(super) fn publish(&mut self) {
+        self.board.publish(moment(&self.clock));
     }
 
     /// A round of the driver's loop is over.

@@ -8,7 +8,12 @@ mod html;
 mod targets;
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use sha2::{Digest, Sha256};
 
 use super::concern::Concern;
 use super::history::Minute;
@@ -19,21 +24,34 @@ use html::{age, text, time};
 /// fine.
 pub(super) const ROWS_SHOWN: usize = 300;
 
+/// Targets that are shown if all are asked for: some 2 MB of page. `/status` has every one.
+pub(super) const MOST_ROWS: usize = 1_000;
+
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/refresh.js");
 
-/// What the browser may do with the page: run and show what carries `nonce`, fetch the page
-/// itself again, and nothing else.
-pub(super) fn policy(nonce: &str) -> String {
-    format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+/// What the browser may do with the page: apply this style, run this script, fetch the page itself
+/// again, and nothing else. Both are named by their hash (CSP Level 3, 2.3.1), so that readers can
+/// share one page.
+pub(super) fn policy() -> &'static str {
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "default-src 'none'; style-src {}; script-src {}; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            hash(STYLE),
+            hash(SCRIPT)
+        )
+    });
+    &POLICY
+}
+
+fn hash(content: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content)))
 }
 
 /// The document. `hours` are in the order of the status's targets; at most `shown` of them get a
 /// row.
-pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize, nonce: &str) -> String {
+pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize) -> String {
     let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
     let (title, mood) = headline(status);
     let name = text(&status.agent.name);
@@ -44,7 +62,7 @@ pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize, nonce
     ]);
     let _ = write!(
         out,
-        "<title>{title} · {name}</title>\n<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n\
+        "<title>{title} · {name}</title>\n<style>{STYLE}</style>\n</head>\n\
          <body>\n<p id=\"offline\" class=\"banner bad\" role=\"alert\" hidden></p>\n\
          <div id=\"view\">\n"
     );
@@ -54,7 +72,7 @@ pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize, nonce
     peers(&mut out, &status.peers, status.at);
     changes(&mut out, &status.changes);
     footer(&mut out, status);
-    let _ = write!(out, "</div>\n<script nonce=\"{nonce}\">{SCRIPT}</script>\n</body>\n</html>\n");
+    let _ = write!(out, "</div>\n<script>{SCRIPT}</script>\n</body>\n</html>\n");
     out
 }
 
@@ -207,7 +225,7 @@ mod tests {
 
     fn rendered(status: &Status) -> String {
         let hours = vec![vec![Minute::default(); 60]; status.targets.len()];
-        render(status, &hours, ROWS_SHOWN, "abc123")
+        render(status, &hours, ROWS_SHOWN)
     }
 
     #[test]
@@ -239,10 +257,9 @@ mod tests {
                 page.find(outside).map(|at| page[at..].chars().take(60).collect::<String>());
             assert_eq!(found, None, "{outside}");
         }
-        assert!(
-            page.contains("<script nonce=\"abc123\">") && page.contains("<style nonce=\"abc123\">")
-        );
-        assert!(policy("abc123").contains("script-src 'nonce-abc123';"));
+        let (policy, quoted) = (policy(), "'sha256-");
+        assert!(policy.contains("; script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(policy.matches(quoted).count(), 2, "one style and one script: {policy}");
     }
 
     #[test]
@@ -292,6 +309,9 @@ mod tests {
         assert_eq!(page.matches("<tr class=\"target").count(), ROWS_SHOWN);
         assert!(page.contains("192.0.2.11"), "the dead one is last in the list, first on the page");
         assert!(page.contains("<a href=\"?all\">701 more"), "{}", &page[page.len() - 4_000..]);
+        let all = render(&status, &vec![vec![]; status.targets.len()], MOST_ROWS);
+        assert_eq!(all.matches("<tr class=\"target").count(), MOST_ROWS);
+        assert!(all.contains("1 more in <a href=\"/status\">/status</a>"), "no page without end");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::rendering::Rendering;
 use super::snapshot::Snapshot;
 use crate::heart::Heart;
 
@@ -13,16 +14,32 @@ use crate::heart::Heart;
 pub struct Reader {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     heart: Arc<Heart>,
+    renderings: Arc<Renderings>,
+}
+
+/// The bodies that the readers of one listener share, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Renderings {
+    pub(super) status: Rendering,
+    pub(super) metrics: Rendering,
+    pub(super) open_metrics: Rendering,
+    pub(super) page: Rendering,
+    pub(super) whole_page: Rendering,
 }
 
 impl Reader {
     pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, heart: Arc<Heart>) -> Self {
-        Self { snapshots, heart }
+        Self { snapshots, heart, renderings: Arc::default() }
     }
 
     /// The newest snapshot; the last one if the board is gone.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// The bodies that this reader and its clones share.
+    pub(super) fn renderings(&self) -> &Renderings {
+        &self.renderings
     }
 
     /// How long ago the driver's loop last turned.

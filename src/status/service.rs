@@ -1,7 +1,6 @@
 //! Who may ask what: the routes of the status listener and of the control socket.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -18,7 +17,6 @@ use super::metrics::{Format, encode};
 use super::model::{Health, Status, Target};
 use super::page;
 use super::reader::Reader;
-use super::snapshot::Snapshot;
 
 /// The driver's loop turns at least once a second; after this long without, something is wrong.
 pub const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -67,56 +65,51 @@ fn now() -> Instant {
 
 async fn status(State(reader): State<Reader>) -> Response {
     let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
-    render(&reader, "application/json", move |snapshot| {
+    let body = reader.renderings().status.body(&reader.snapshot(), now(), |snapshot| {
         let status = Status { silence_s, ..snapshot.status() };
         serde_json::to_vec(&status).expect("a status has string keys only")
-    })
-    .await
+    });
+    shared("application/json", body)
 }
 
 async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = Format::wanted(accept.unwrap_or_default());
-    render(&reader, format.content_type(), move |snapshot| encode(snapshot, format).into_bytes())
-        .await
+    let rendering = match format {
+        Format::Text => &reader.renderings().metrics,
+        Format::OpenMetrics => &reader.renderings().open_metrics,
+    };
+    let body =
+        rendering.body(&reader.snapshot(), now(), |snapshot| encode(snapshot, format).into_bytes());
+    shared(format.content_type(), body)
 }
 
-/// Makes a body of the newest snapshot, beside the runtime's own threads: ten thousand targets
-/// take milliseconds, in which the driver could not turn.
-async fn render(
-    reader: &Reader,
-    content_type: &'static str,
-    make: impl FnOnce(&Arc<Snapshot>) -> Vec<u8> + Send + 'static,
-) -> Response {
-    let snapshot = reader.snapshot();
-    match tokio::task::spawn_blocking(move || make(&snapshot)).await {
-        Ok(body) => {
-            let kind = (header::CONTENT_TYPE, content_type);
-            ([kind, (header::CACHE_CONTROL, "no-store")], body).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+/// An answer that others get too.
+fn shared(content_type: &'static str, body: Bytes) -> Response {
+    let kind = (header::CONTENT_TYPE, content_type);
+    ([kind, (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 /// What the page's address may ask for.
 #[derive(Debug, Deserialize)]
 struct PageQuery {
-    /// Every target, however many there are.
+    /// More targets than the worst few hundred.
     all: Option<String>,
 }
 
 async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> Response {
-    let nonce = format!("{:032x}", rand::random::<u128>());
-    let policy = page::policy(&nonce);
-    let shown = if query.all.is_some() { usize::MAX } else { page::ROWS_SHOWN };
-    let silence = reader.silence(now()).as_secs_f64();
-    let mut response = render(&reader, "text/html; charset=utf-8", move |snapshot| {
-        let status = Status { silence_s: silence, ..snapshot.status() };
-        page::render(&status, &snapshot.hours(), shown, &nonce).into_bytes()
-    })
-    .await;
+    let (rendering, shown) = match query.all {
+        None => (&reader.renderings().page, page::ROWS_SHOWN),
+        Some(_) => (&reader.renderings().whole_page, page::MOST_ROWS),
+    };
+    let silence_s = reader.silence(now()).as_secs_f64();
+    let body = rendering.body(&reader.snapshot(), now(), |snapshot| {
+        let status = Status { silence_s, ..snapshot.status() };
+        page::render(&status, &snapshot.hours(), shown).into_bytes()
+    });
+    let mut response = shared("text/html; charset=utf-8", body);
     let headers = response.headers_mut();
-    if let Ok(policy) = policy.parse() {
+    if let Ok(policy) = page::policy().parse() {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));

@@ -22,6 +22,7 @@ fn limits() -> Limits {
         head_within: Duration::from_millis(300),
         body_within: Duration::from_millis(300),
         body_bytes: 16,
+        written_within: Duration::from_millis(300),
         drain_within: Duration::from_secs(5),
     }
 }
@@ -206,4 +207,40 @@ async fn it_serves_a_unix_socket_and_ends_when_told_once_requests_are_answered()
     assert!(answer.ends_with("done"), "{answer}");
     in_time(service).await.unwrap();
     assert!(UnixStream::connect(&path).await.is_err(), "nobody listens any more");
+}
+
+/// An answer that tells when nobody keeps it any more.
+struct Watched(Vec<u8>, Option<oneshot::Sender<()>>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(gone) = self.1.take() {
+            let _ = gone.send(());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_keeps_no_answer_in_memory() {
+    let (gone, is_gone) = oneshot::channel();
+    // More than the kernel buffers on its way.
+    let answer = axum::body::Bytes::from_owner(Watched(vec![b'x'; 64 << 20], Some(gone)));
+    let answer = Arc::new(std::sync::Mutex::new(Some(answer)));
+    let large = get(move || {
+        let answer = answer.lock().expect("no panic").take();
+        async move { answer.expect("asked once") }
+    });
+    let address = service(Router::new().route("/", large), limits()).await;
+    let mut reader = TcpStream::connect(address).await.expect("it listens");
+    reader.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
+    in_time(is_gone).await.expect("the answer is dropped, though nothing was read");
+    let mut rest = Vec::new();
+    let _ = in_time(reader.read_to_end(&mut rest)).await;
+    assert!(!rest.is_empty() && rest.len() < 64 << 20, "{} bytes", rest.len());
 }

@@ -12,7 +12,7 @@
   let answered = new Date();
 
   const show = (html) => {
-    /* The style is in force already, and the policy would refuse it with another page's nonce. */
+    /* The style is in force already. */
     const bare = html.replace(/<style[^]*?<\/style>/, "");
     const next = new DOMParser().parseFromString(bare, "text/html");
     const fresh = next.getElementById("view");

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::super::history::Minute;
 use super::super::model::{Drained, Health, Reason, RecordPresence, Status, Target, Time, Vote};
-use super::chart;
 use super::html::{age, text, time};
+use super::{MOST_ROWS, chart};
 
 /// Writes the section.
 pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], shown: usize) {
@@ -35,7 +35,12 @@ pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], 
     out.push_str("</table>\n");
     let hidden = targets.len().saturating_sub(shown);
     if hidden > 0 {
-        let _ = writeln!(out, "<p class=\"none\"><a href=\"?all\">{hidden} more, show all</a></p>");
+        let rest = if shown < MOST_ROWS {
+            format!("<a href=\"?all\">{hidden} more, show all</a>")
+        } else {
+            format!("{hidden} more in <a href=\"/status\">/status</a>")
+        };
+        let _ = writeln!(out, "<p class=\"none\">{rest}</p>");
     }
     out.push_str("</section>\n");
 }

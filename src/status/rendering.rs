@@ -1,0 +1,148 @@
+//! Bodies that readers share: a snapshot is rendered once for each kind of body, however many ask.
+//!
+//! Readers of the listener are strangers. Rendering ten thousand targets takes tens of milliseconds
+//! and megabytes, so neither may grow with the number of requests: one rendering at a time for each
+//! kind, one body for everybody who asks for the same snapshot, and a bound on the bodies that slow
+//! readers keep alive.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+
+use super::snapshot::Snapshot;
+
+/// Maximum age of a body whose snapshot is still the newest: the time since the loop last turned
+/// stands in it.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Maximum number of replaced bodies of one kind that readers may still be fetching. While there are
+/// as many, the newest body is served although a newer snapshot exists.
+const MAX_REPLACED: usize = 2;
+
+/// The bodies of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Rendering(Mutex<Bodies>);
+
+#[derive(Debug, Default)]
+struct Bodies {
+    newest: Option<Rendered>,
+    /// Bodies that were replaced while a reader was still fetching them.
+    replaced: Vec<Bytes>,
+}
+
+#[derive(Debug)]
+struct Rendered {
+    snapshot: Weak<Snapshot>,
+    at: Instant,
+    body: Bytes,
+}
+
+impl Rendering {
+    /// Returns the body of `snapshot`, made by `make` unless it was made before. Blocks while another
+    /// thread makes one.
+    pub(super) fn body(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        now: Instant,
+        make: impl FnOnce(&Arc<Snapshot>) -> Vec<u8>,
+    ) -> Bytes {
+        // A panic in `make` leaves the bodies whole.
+        let mut bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bodies.replaced.retain(|body| !body.is_unique());
+        let full = bodies.replaced.len() >= MAX_REPLACED;
+        if let Some(newest) = &bodies.newest
+            && (newest.is_of(snapshot, now) || full && !newest.body.is_unique())
+        {
+            return newest.body.clone();
+        }
+        if let Some(before) = bodies.newest.take().filter(|before| !before.body.is_unique()) {
+            bodies.replaced.push(before.body);
+        }
+        let mut made = make(snapshot);
+        made.shrink_to_fit();
+        let body = Bytes::from(made);
+        let snapshot = Arc::downgrade(snapshot);
+        bodies.newest = Some(Rendered { snapshot, at: now, body: body.clone() });
+        body
+    }
+}
+
+impl Rendered {
+    fn is_of(&self, snapshot: &Arc<Snapshot>, now: Instant) -> bool {
+        std::ptr::eq(self.snapshot.as_ptr(), Arc::as_ptr(snapshot))
+            && now.saturating_duration_since(self.at) < MAX_AGE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::status::board::Setup;
+    use crate::status::sample;
+    use crate::status::time::Moment;
+
+    /// A kind of body, and the number of times that one was made.
+    struct Scene {
+        rendering: Rendering,
+        made: Cell<u8>,
+        began: Instant,
+    }
+
+    impl Scene {
+        #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
+        fn new() -> Self {
+            let began = Instant::now();
+            Self { rendering: Rendering::default(), made: Cell::new(0), began }
+        }
+
+        fn snapshot(&self) -> Arc<Snapshot> {
+            let agent = sample::status().agent;
+            let wall = std::time::SystemTime::UNIX_EPOCH;
+            let moment = Moment { clock: self.began, wall };
+            Arc::new(Snapshot::empty(&Setup { agent, targets: vec![], names: vec![] }, moment))
+        }
+
+        fn ask(&self, snapshot: &Arc<Snapshot>, after_ms: u64) -> Bytes {
+            let now = self.began + Duration::from_millis(after_ms);
+            self.rendering.body(snapshot, now, |_| {
+                self.made.set(self.made.get() + 1);
+                vec![self.made.get(); 100]
+            })
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_rendered_once_for_all_its_readers() {
+        let scene = Scene::new();
+        let snapshot = scene.snapshot();
+        let bodies: Vec<Bytes> = (0..256).map(|_| scene.ask(&snapshot, 10)).collect();
+        assert_eq!(scene.made.get(), 1);
+        assert!(bodies.iter().all(|body| body.as_ptr() == bodies[0].as_ptr()), "one body");
+    }
+
+    #[test]
+    fn a_new_snapshot_is_rendered_anew_and_an_old_one_after_a_second() {
+        let scene = Scene::new();
+        let first = scene.snapshot();
+        assert_eq!(scene.ask(&first, 0)[0], 1);
+        assert_eq!(scene.ask(&first, 999)[0], 1);
+        assert_eq!(scene.ask(&first, 1_000)[0], 2, "the loop has not turned, and that shows");
+        assert_eq!(scene.ask(&scene.snapshot(), 1_001)[0], 3);
+    }
+
+    #[test]
+    fn slow_readers_keep_few_bodies_alive_and_hold_nobody_up_for_ever() {
+        let scene = Scene::new();
+        let mut kept: Vec<Bytes> = (0..50).map(|_| scene.ask(&scene.snapshot(), 0)).collect();
+        let made = usize::from(scene.made.get());
+        assert_eq!(made, MAX_REPLACED + 1, "the newest and those that were replaced");
+        let (last, newest) = (kept.pop().unwrap(), scene.ask(&scene.snapshot(), 0));
+        assert_eq!(last.as_ptr(), newest.as_ptr(), "a newer snapshot has to wait");
+        kept.clear();
+        drop((last, newest));
+        assert_eq!(usize::from(scene.ask(&scene.snapshot(), 0)[0]), made + 1, "they are done");
+    }
+}
