@@ -35,11 +35,12 @@ RUN apk add --no-cache build-base libcap
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
+COPY packaging/build.sh packaging/
 # No shared library, not even musl's: the image below has none.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin goavail && cp target/release/goavail /goavail
+    packaging/build.sh && cp target/dist/goavail /goavail
 # Permitted and not in effect: the agent takes the right up by itself. Were it in effect from the
 # start, the kernel would refuse to run the binary wherever the right is not to be had.
 RUN setcap cap_net_raw=p /goavail

@@ -2,7 +2,7 @@
 # How many addresses that are alive are found dead behind a firewall that lets a thousand echo requests
 # pass in a second and five at once, by `burst` and the number of addresses:
 #
-#     cargo build --release && benches/firewall.sh
+#     packaging/build.sh && benches/firewall.sh
 #     benches/firewall.sh path/to/another/goavail
 #
 # It is why `burst` is 1 unless the operator says otherwise. Thirty seconds a row, in dry-run, on the

@@ -2,7 +2,7 @@
 # Instructions and system calls for each probe, by the number of targets and `burst`. Unlike times they
 # hardly depend on the machine, and not at all on what else it does:
 #
-#     cargo build --release && benches/instructions.sh
+#     packaging/build.sh && benches/instructions.sh
 #     benches/instructions.sh path/to/another/goavail
 #
 # Instructions are those of the program itself, as valgrind's callgrind counts them over ten seconds;

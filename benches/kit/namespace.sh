@@ -1,14 +1,14 @@
 # For the scripts beside this folder: a network namespace and a folder of their own.
 
 # Runs the script, which calls this first, once more inside a new network namespace, as root there; then
-# returns in a new folder, with `goavail` set to the binary: the one given, or that of a release build.
+# returns in a new folder, with `goavail` set to the binary: the one given, or that of packaging/build.sh.
 #
 #     enter SCRIPT BINARY-OR-NOTHING TOOL...
 enter() {
     local script=$1 binary=$2 tool
     shift 2
     if [[ ${GOAVAIL_INSIDE:-} != yes ]]; then
-        binary=$(realpath "${binary:-"$(dirname "$script")/../target/release/goavail"}")
+        binary=$(realpath "${binary:-"$(dirname "$script")/../target/dist/goavail"}")
         for tool in "$@" ip unshare; do
             command -v "$tool" >/dev/null || { echo "$script: $tool is not installed" >&2; exit 1; }
         done
