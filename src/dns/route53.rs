@@ -14,32 +14,34 @@
 //! | `scan` | which pages to ask for |
 //! | `sets` | a set, as Route 53 writes it and as records |
 //! | `edit` | from records to sets that go and come, within the limits of a request |
-//! | `failure` | what an error means to the caller |
+//! | `apply` | one batch after the other, and what became of each |
+//! | `rejection` | which set Route 53 means when it will not make a change |
+//! | `failure` | what every other error means to the caller |
 //! | `follow` | when a change is in force everywhere |
 
 mod access;
+mod apply;
 mod client;
 mod credentials;
 mod edit;
 mod failure;
 mod follow;
+mod rejection;
 mod scan;
 mod sets;
 mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::ConfigLoader;
-use aws_sdk_route53::error::SdkError;
-use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
 use aws_sdk_route53::operation::list_resource_record_sets::ListResourceRecordSetsOutput;
-use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, RrType};
+use aws_sdk_route53::types::RrType;
 
 use self::access::{Access, Source};
-use self::edit::Edit;
-use self::failure::{Asked, garbled, judge, judge_batch, refused};
+use self::apply::Disputes;
+use self::failure::{Asked, garbled, judge};
 use self::follow::Followers;
 use self::scan::{Scan, Start};
 use self::sets::{RecordSet, Spellings, Unfit};
@@ -71,6 +73,9 @@ pub struct Route53 {
     found: Mutex<Option<String>>,
     /// From the newest listing.
     spellings: Mutex<Spellings>,
+    disputes: Mutex<Disputes>,
+    /// Which set was written without which health check, and that was said.
+    told: Mutex<BTreeSet<(SetKey, String)>>,
     followers: Followers,
 }
 
@@ -103,6 +108,8 @@ impl Route53 {
             config: config.clone(),
             found: Mutex::default(),
             spellings: Mutex::default(),
+            disputes: Mutex::default(),
+            told: Mutex::default(),
             followers: Followers::new(),
         }
     }
@@ -176,34 +183,6 @@ impl Route53 {
         }
         Err(garbled(self.listing(), &HalfAnswer))
     }
-
-    async fn change(&self, zone: &str, batch: &[Edit]) -> Result<(), ProviderError> {
-        let what = describe(batch);
-        let wanted = {
-            let spellings = lock(&self.spellings);
-            let changes = batch.iter().map(|edit| changes_of(edit, &spellings));
-            changes.collect::<Result<Vec<_>, _>>().and_then(|changes| {
-                ChangeBatch::builder().set_changes(Some(changes.concat())).build()
-            })
-        };
-        let wanted = wanted.map_err(|why| refused(what.clone(), why))?;
-        let answer = self.access.ask(|client| {
-            let request = client.change_resource_record_sets();
-            request.hosted_zone_id(zone).change_batch(wanted.clone()).send()
-        });
-        match answer.await {
-            Ok(done) => {
-                if let Some(change) = done.change_info() {
-                    self.followers.follow(&self.access, change);
-                }
-                Ok(())
-            }
-            Err(error) => Err(match refused_batch(&error) {
-                Some(reasons) => judge_batch(&reasons, what),
-                None => judge(&error, Asked::ToWrite, what),
-            }),
-        }
-    }
 }
 
 impl DnsProvider for Route53 {
@@ -216,24 +195,12 @@ impl DnsProvider for Route53 {
         let findings = self.read_zone(&zone).await.inspect_err(|error| self.doubt_zone(error))?;
         let listing = findings.listing();
         *lock(&self.spellings) = findings.spellings;
+        lock(&self.disputes).listed();
         Ok(listing)
     }
 
     async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-        let (edits, homeless) = edit::edits(listing, changes, self.config.ttl);
-        let left_out =
-            homeless.map(|why| refused(format!("change the records of {}", self.config.zone), why));
-        if edits.is_empty() {
-            return left_out.map_or(Ok(()), Err);
-        }
-        let zone = self.zone_id().await?;
-        for (nth, batch) in edit::batches(&edits).iter().enumerate() {
-            if let Err(error) = self.change(&zone, batch).await {
-                self.doubt_zone(&error);
-                return Err(if nth == 0 { error } else { half_done(error) });
-            }
-        }
-        left_out.map_or(Ok(()), |error| Err(half_done(error)))
+        self.carry_out(listing, changes).await
     }
 }
 
@@ -249,6 +216,7 @@ impl Successor for Route53 {
         if same {
             (self.spellings, self.followers) = (before.spellings, before.followers);
             self.followers.may_ask_again();
+            (self.disputes, self.told) = (before.disputes, before.told);
         }
         same
     }
@@ -310,54 +278,6 @@ fn next_page(page: &ListResourceRecordSetsOutput) -> Result<Option<Start>, HalfA
         kind: page.next_record_type().map(|kind| kind.as_str().to_owned()),
         identifier: page.next_record_identifier().map(str::to_owned),
     }))
-}
-
-fn changes_of(
-    edit: &Edit,
-    spellings: &Spellings,
-) -> Result<Vec<Change>, aws_sdk_route53::error::BuildError> {
-    let step = |action, set| {
-        let set = sets::write(set, spellings)?;
-        Change::builder().action(action).resource_record_set(set).build()
-    };
-    let gone = edit.before.iter().map(|set| step(ChangeAction::Delete, set));
-    let come = edit.after.iter().map(|set| step(ChangeAction::Create, set));
-    gone.chain(come).collect()
-}
-
-/// The reasons of a batch that was examined and refused as a whole.
-fn refused_batch<R>(error: &SdkError<ChangeResourceRecordSetsError, R>) -> Option<Vec<String>> {
-    match error.as_service_error()? {
-        ChangeResourceRecordSetsError::InvalidChangeBatch(batch) => {
-            let reasons = batch.messages().iter().cloned();
-            Some(reasons.chain(batch.message().map(str::to_owned)).collect())
-        }
-        _ => None,
-    }
-}
-
-/// What a batch is called in an error.
-fn describe(batch: &[Edit]) -> String {
-    let mut sets: Vec<String> = batch.iter().filter_map(Edit::key).map(SetKey::to_string).collect();
-    sets.dedup();
-    match &sets[..] {
-        few if few.len() <= 3 => format!("change {}", few.join(", ")),
-        many => format!("change {} and {} more sets", many[..3].join(", "), many.len() - 3),
-    }
-}
-
-/// An error after other batches of the same change went through: only part of it is in force.
-fn half_done(error: ProviderError) -> ProviderError {
-    match error {
-        ProviderError::Partly { rest, .. } => half_done(*rest),
-        ProviderError::Refused { provider, what, source }
-        | ProviderError::Rejected { provider, what, source, .. }
-        | ProviderError::Unavailable { provider, what, source, .. }
-        | ProviderError::Unconfirmed { provider, what, source }
-        | ProviderError::Changed { provider, what, source } => {
-            ProviderError::Unconfirmed { provider, what, source }
-        }
-    }
 }
 
 /// A lock that guards no decision, so a holder that panicked left nothing half decided.

@@ -17,7 +17,8 @@ use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::Region;
 use aws_sdk_route53::types::{
-    Change, ChangeAction, ChangeBatch, HostedZoneConfig, ResourceRecord, ResourceRecordSet, RrType,
+    Change, ChangeAction, ChangeBatch, HealthCheckConfig, HealthCheckType, HostedZoneConfig,
+    ResourceRecord, ResourceRecordSet, RrType,
 };
 use aws_types::os_shim_internal::{Env, Fs};
 
@@ -160,20 +161,42 @@ impl Moto {
         Client::new(&config.load().await)
     }
 
+    /// Makes a health check and returns its id.
+    pub(crate) async fn health_check(&self) -> String {
+        let what = HealthCheckConfig::builder()
+            .r#type(HealthCheckType::Tcp)
+            .ip_address("192.0.2.1")
+            .port(80)
+            .build()
+            .unwrap();
+        let client = self.client().await;
+        let made = client.create_health_check().caller_reference(nth()).health_check_config(what);
+        made.send().await.unwrap().health_check.unwrap().id
+    }
+
+    /// Deletes one, whatever sets have it.
+    pub(crate) async fn delete_health_check(&self, id: &str) {
+        self.client().await.delete_health_check().health_check_id(id).send().await.unwrap();
+    }
+
     /// Makes an empty zone and returns its id.
     pub(crate) async fn zone(&self, name: &str, private: bool) -> Zone {
-        static NTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let nth = NTH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let client = self.client().await;
         let made = client
             .create_hosted_zone()
             .name(name)
-            .caller_reference(nth.to_string())
+            .caller_reference(nth())
             .hosted_zone_config(HostedZoneConfig::builder().private_zone(private).build())
             .send();
         let id = made.await.unwrap().hosted_zone.unwrap().id;
         Zone { client, id: id.rsplit('/').next().unwrap().to_owned() }
     }
+}
+
+/// A number that was not given before.
+fn nth() -> String {
+    static NTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    NTH.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string()
 }
 
 /// A credential chain in which nothing is found but `variables`. It looks at no file, and never for

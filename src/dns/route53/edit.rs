@@ -4,7 +4,7 @@
 //! deletion of the set exactly as it was listed and the creation of the one that should be there,
 //! in one transaction: whoever changed it in between makes the deletion fail, and with it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::net::IpAddr;
 
@@ -33,6 +33,18 @@ impl Edit {
     /// Name and type of the set.
     pub(super) fn key(&self) -> Option<&SetKey> {
         self.sets().next().map(|set| &set.key)
+    }
+
+    /// The health check that the set is to have.
+    pub(super) fn health_check(&self) -> Option<String> {
+        self.after.as_ref().and_then(|set| set.settings.health_check_id.clone())
+    }
+
+    /// Leaves out a health check that is in `gone`. Returns the set that loses it.
+    pub(super) fn lose_health_check(&mut self, gone: &BTreeSet<String>) -> Option<&RecordSet> {
+        let after = self.after.as_mut()?;
+        let lost = after.settings.health_check_id.take_if(|id| gone.contains(id));
+        lost.map(|_| &*after)
     }
 
     fn sets(&self) -> impl Iterator<Item = &RecordSet> {
@@ -68,29 +80,27 @@ impl Size {
 }
 
 /// An address that must be restored, but into which of several sets is not known.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{address} cannot be added to {key}: there are {sets} record sets and nothing tells which of \
-     them it belongs to; add it there once by hand"
+    "{address} is not put back at {key}: a routed record set is there, and nothing is remembered of the \
+     set that the address belongs to; put it back once by hand, and set state_file so that it is \
+     remembered over a restart"
 )]
 pub(super) struct Homeless {
-    address: IpAddr,
-    key: SetKey,
-    sets: usize,
+    pub(super) address: IpAddr,
+    pub(super) key: SetKey,
 }
 
 /// Works out which sets to replace so that `changes`, planned from `listing`, come true.
 ///
 /// What is already so asks for nothing. `ttl` (seconds) is for a set of which nothing is known.
 ///
-/// An address that has several sets to go to and carries no memory of the right one is left out and
-/// told; it keeps no dead address in service elsewhere. Of several such the last one is told.
-pub(super) fn edits(
-    listing: &Listing,
-    changes: &Changes,
-    ttl: u32,
-) -> (Vec<Edit>, Option<Homeless>) {
-    let mut homeless = None;
+/// An address without any memory of its set goes into a simple one, or becomes one more multivalue
+/// answer. Any other set says something of an address, a weight, a role, a place, that nobody said of
+/// this one. Such an address is told, and nothing is changed of the sets where it belongs, since what
+/// is to be deleted there may count on it; it keeps no dead address in service elsewhere.
+pub(super) fn edits(listing: &Listing, changes: &Changes, ttl: u32) -> (Vec<Edit>, Vec<Homeless>) {
+    let mut homeless = Vec::new();
     let mut groups: BTreeMap<&SetKey, Group> = BTreeMap::new();
     let listed = |key| Group::new(key, listing.sets.get(key).map_or(&[][..], Vec::as_slice));
     for (key, record) in &changes.delete {
@@ -98,10 +108,9 @@ pub(super) fn edits(
     }
     for new in &changes.create {
         let group = groups.entry(&new.set).or_insert_with(|| listed(&new.set));
-        if let Err(left_out) = group.restore(new.address, new.attributes.as_ref(), ttl) {
-            homeless = Some(left_out);
-        }
+        homeless.extend(group.restore(new.address, new.attributes.as_ref(), ttl).err());
     }
+    groups.retain(|key, _| homeless.iter().all(|left_out: &Homeless| left_out.key != **key));
     (groups.into_values().flat_map(Group::edits).collect(), homeless)
 }
 
@@ -154,7 +163,9 @@ impl Group {
         if homes.is_empty() {
             return self.restore_anew(address, ttl);
         }
-        homes.into_iter().try_for_each(|(ttl, settings)| self.restore_to(address, ttl, settings))
+        // One that it cannot go to keeps it out of no other.
+        let restored = homes.into_iter().map(|(ttl, set)| self.restore_to(address, ttl, set));
+        restored.fold(Ok(()), Result::and)
     }
 
     fn restore_to(
@@ -163,36 +174,54 @@ impl Group {
         ttl: u32,
         settings: Route53Set,
     ) -> Result<(), Homeless> {
-        let id = &settings.set_identifier;
-        if let Some(draft) = self.drafts.iter_mut().find(|d| d.now.settings.set_identifier == *id) {
-            draft.add(address);
-        } else if self.takes(&settings.routing) {
-            self.create(address, ttl, settings);
-        } else if let [only] = &mut self.drafts[..] {
+        match self.home_of(&settings) {
+            Some(at) if self.drafts[at].takes(address) => self.drafts[at].add(address),
+            Some(_) => self.answer_too(address, ttl, settings.health_check_id),
+            None if self.takes(&settings.routing) => self.create(address, ttl, settings),
             // Somebody changed the routing meanwhile: as it is now, it is meant.
-            only.add(address);
-        } else {
-            return Err(self.homeless(address));
+            None => return self.restore_anew(address, ttl),
         }
         Ok(())
     }
 
+    /// The set that was meant: of that identifier, or else of that place, that region or that role,
+    /// for there is one of each only.
+    fn home_of(&self, settings: &Route53Set) -> Option<usize> {
+        let by_name = |d: &Draft| d.now.settings.set_identifier == settings.set_identifier;
+        let only = matches!(
+            settings.routing,
+            Routing::Latency(_) | Routing::Failover(_) | Routing::Geo { .. }
+        );
+        let by_place = |d: &Draft| only && d.now.settings.routing == settings.routing;
+        let at = self.drafts.iter().position(by_name);
+        at.or_else(|| self.drafts.iter().position(by_place))
+    }
+
     fn restore_anew(&mut self, address: IpAddr, ttl: u32) -> Result<(), Homeless> {
-        let multi = |draft: &Draft| draft.now.settings.routing == Routing::MultiValue;
         match &mut self.drafts[..] {
             [] => self.create(address, ttl, Route53Set::default()),
-            [only] => only.add(address),
-            // Of these each holds one address, and they are told apart by nothing else.
-            [first, ..] if multi(first) => {
-                let (ttl, identifier) = (first.now.ttl, Some(address.to_string()));
-                let routing = Routing::MultiValue;
-                let new =
-                    Route53Set { set_identifier: identifier, routing, ..Route53Set::default() };
-                return self.restore_to(address, ttl, new);
+            [only] if only.now.settings.routing == Routing::Simple => only.add(address),
+            [first, ..] if first.now.settings.routing == Routing::MultiValue => {
+                let ttl = first.now.ttl;
+                self.answer_too(address, ttl, None);
             }
             _ => return Err(self.homeless(address)),
         }
         Ok(())
+    }
+
+    /// One more multivalue answer: each has one value, and they are told apart by nothing else.
+    fn answer_too(&mut self, address: IpAddr, ttl: u32, health_check_id: Option<String>) {
+        if self.drafts.iter().any(|draft| draft.now.addresses.contains(&address)) {
+            return;
+        }
+        let is_taken = |id: &String| self.drafts.iter().any(|draft| draft.now.id() == id);
+        let numbered = (2..).map(|n| format!("{address} {n}"));
+        let mut names = std::iter::once(address.to_string()).chain(numbered);
+        let set_identifier = names.find(|name| !is_taken(name));
+        let routing = Routing::MultiValue;
+        let also_in = Vec::new();
+        self.create(address, ttl, Route53Set { set_identifier, routing, health_check_id, also_in });
     }
 
     /// Whether a set of this kind may stand beside those that are there: a simple one stands alone,
@@ -215,7 +244,7 @@ impl Group {
     }
 
     fn homeless(&self, address: IpAddr) -> Homeless {
-        Homeless { address, key: self.key.clone(), sets: self.drafts.len() }
+        Homeless { address, key: self.key.clone() }
     }
 
     fn edits(self) -> impl Iterator<Item = Edit> {
@@ -230,6 +259,13 @@ impl Group {
 }
 
 impl Draft {
+    /// Whether it may hold `address`: a multivalue answer has one value (the API reference,
+    /// `MultiValueAnswer`).
+    fn takes(&self, address: IpAddr) -> bool {
+        let others = self.now.addresses.iter().any(|other| *other != address);
+        self.now.settings.routing != Routing::MultiValue || !others
+    }
+
     fn add(&mut self, address: IpAddr) {
         if !self.now.addresses.contains(&address) {
             self.now.addresses.push(address);

@@ -187,8 +187,6 @@ enum Next {
     Later(Option<Duration>),
     /// Find out first whether it was done.
     FindOut,
-    /// List and plan again.
-    PlanAgain,
 }
 
 impl Next {
@@ -208,7 +206,6 @@ impl Next {
                 ProviderError::Unavailable { provider, what, retry_after, source }
             }
             Self::FindOut => ProviderError::Unconfirmed { provider, what, source },
-            Self::PlanAgain => ProviderError::Changed { provider, what, source },
         }
     }
 }
@@ -248,20 +245,6 @@ where
         _ if was_never_sent(error) => Next::Later(None).error(what, Said::chain(error)),
         _ => Next::unanswered(asked).error(what, Said::chain(error)),
     }
-}
-
-/// As [`judge`], for a batch that Route 53 examined and refused, with its reasons.
-///
-/// "Tried to delete" and "Tried to create" say that a set is not as it was listed; every other reason,
-/// such as a CNAME of the same name, will be one the next time as well.
-pub(super) fn judge_batch(reasons: &[String], what: String) -> ProviderError {
-    let conflict = |reason: &String| reason.contains("Tried to ");
-    let next = if reasons.is_empty() || reasons.iter().any(conflict) {
-        Next::PlanAgain
-    } else {
-        Next::Mend
-    };
-    next.error(what, answered(Some("InvalidChangeBatch"), Some(&reasons.join("; ")), 400))
 }
 
 fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {

@@ -157,17 +157,25 @@ async fn each_answer_is_judged_by_what_may_be_done_next() {
     let failed = |status, code: &str| aws_error(status, code, "Sorry");
     let html = |status| response(status, "text/html", "<html>gateway</html>");
     let batch = |message: &str| aws_error(400, "InvalidChangeBatch", message);
+    let documented = |message: &str| {
+        let namespace = "https://route53.amazonaws.com/doc/2013-04-01/";
+        let body = format!(
+            "<InvalidChangeBatch xmlns=\"{namespace}\"><Messages><Message>{message}</Message>\
+             </Messages></InvalidChangeBatch>"
+        );
+        response(400, "text/xml", &body)
+    };
     let cases = [
         ("throttled", slow("Throttling"), "unavailable", "unavailable"),
         ("throttled, newer", slow("ThrottlingException"), "unavailable", "unavailable"),
         ("one before us", slow("PriorRequestNotComplete"), "unavailable", "unavailable"),
         ("too many", html(429), "unavailable", "unavailable"),
-        ("no permission", denied("AccessDenied"), "refused", "refused"),
+        ("no permission", denied("AccessDenied"), "refused", "rejected"),
         ("unknown key", denied("InvalidClientTokenId"), "refused", "refused"),
         ("bad signature", denied("SignatureDoesNotMatch"), "refused", "refused"),
         ("old session", denied("ExpiredToken"), "refused", "refused"),
         ("no such zone", aws_error(404, "NoSuchHostedZone", "No"), "refused", "refused"),
-        ("nonsense", aws_error(400, "InvalidInput", "No"), "refused", "refused"),
+        ("nonsense", aws_error(400, "InvalidInput", "No"), "refused", "rejected"),
         ("a proxy's refusal", html(407), "refused", "refused"),
         ("out of service", failed(503, "ServiceUnavailable"), "unavailable", "unavailable"),
         ("inner failure", failed(500, "InternalFailure"), "unavailable", "unconfirmed"),
@@ -181,8 +189,15 @@ async fn each_answer_is_judged_by_what_may_be_done_next() {
             "a rule broken",
             batch("RRSet of type A is not permitted because a CNAME already exists"),
             "refused",
-            "refused",
+            "rejected",
         ),
+        (
+            "as documented",
+            documented("Tried to delete x, but it was not found"),
+            "refused",
+            "changed",
+        ),
+        ("as documented, a rule", documented("a CNAME already exists"), "refused", "rejected"),
         ("gone meanwhile", batch("[Tried to delete x but it was not found]"), "refused", "changed"),
     ];
     for (name, spoil, reading, writing) in cases {

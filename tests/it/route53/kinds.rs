@@ -5,7 +5,7 @@ use aws_sdk_route53::types::{GeoLocation, ResourceRecordSet};
 use goavail::dns::{Changes, DnsProvider, NewRecord, ProviderError};
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, recollection, values};
-use crate::contract::{CONFIGURED_TTL, NAMES, set_of, withdrawal};
+use crate::contract::{CONFIGURED_TTL, NAMES, restoration, set_of, withdrawal};
 use crate::moto::set;
 
 const WWW: &str = NAMES[0];
@@ -193,9 +193,9 @@ async fn an_address_of_which_nothing_is_remembered_goes_where_it_plainly_belongs
             vec![format!("simple 120 {ALIVE} {DEAD}")],
         ),
         (
-            "one weighted set: into it",
-            vec![set(WWW, "A", &[ALIVE]).set_identifier("w").weight(1).build().unwrap()],
-            vec![format!("w 120 {ALIVE} {DEAD}")],
+            "one multivalue answer: one more",
+            vec![multi("a", ALIVE)],
+            vec![format!("{DEAD} 120 {DEAD}"), format!("a 120 {ALIVE}")],
         ),
         (
             "several multivalue answers: one more, with the TTL of the others",
@@ -213,15 +213,86 @@ async fn an_address_of_which_nothing_is_remembered_goes_where_it_plainly_belongs
     }
 }
 
+/// The address was alone in a set of its own, which went with it: nothing tells what it was.
 #[tokio::test]
-async fn an_address_that_could_go_to_several_sets_is_refused_by_name() {
+async fn an_address_of_which_nothing_is_remembered_is_put_into_no_routed_set() {
+    for (name, _, two) in kinds().into_iter().filter(|kind| kind.0 != "multivalue answer") {
+        let left = built(two, &[ALIVE]);
+        let Some(zone) = OnMoto::with([left.clone()]).await else { return };
+        let provider = zone.managing(&NAMES).await;
+        let listing = provider.list().await.unwrap();
+        let address = DEAD.parse().unwrap();
+        let create = vec![NewRecord { set: set_of(WWW, address), address, attributes: None }];
+        let changes = Changes { create, delete: Vec::new() };
+        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        let ProviderError::Rejected { culprits, source, .. } = error else {
+            panic!("{name}: {error:?}")
+        };
+        assert_eq!(culprits, [set_of(WWW, address)], "{name}");
+        let said = source.to_string();
+        for word in [DEAD, "www.example.com A", "state_file"] {
+            assert!(said.contains(word), "{name}: {said} does not say {word}");
+        }
+        assert_eq!(now(&zone).await, [left], "{name}: nothing is written");
+    }
+}
+
+/// One name's address has no home; another name gets its own back.
+#[tokio::test]
+async fn an_address_without_a_home_at_one_name_is_put_back_at_the_others() {
     let (_, one, two) = kinds()[1];
-    let Some(answer) = restored_anew(vec![built(one, &[ALIVE]), built(two, &[FOREIGN])]).await
-    else {
-        return;
-    };
-    let error = answer.unwrap_err();
-    assert!(matches!(error, ProviderError::Refused { .. }), "{error:?}");
-    let said = std::error::Error::source(&error).unwrap().to_string();
-    assert!(said.contains(DEAD) && said.contains("www.example.com A"), "{said}");
+    let api = set(NAMES[1], "A", &[ALIVE]).build().unwrap();
+    let sets = [built(one, &[ALIVE]), built(two, &[FOREIGN]), api];
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let provider = zone.managing(&NAMES).await;
+    let listing = provider.list().await.unwrap();
+    let changes = restoration(&listing, DEAD, &NAMES[..2]);
+    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
+    assert_eq!(done.create, [changes.create[1].clone()]);
+    assert!(matches!(*rest, ProviderError::Rejected { .. }), "{rest:?}");
+    let api = zone.sets_at(NAMES[1], "A").await;
+    assert_eq!(api.iter().flat_map(values).collect::<Vec<_>>(), [ALIVE, DEAD]);
+}
+
+/// Route 53 lets a health check be deleted that a set has still (the API reference, `DeleteHealthCheck`).
+#[tokio::test]
+async fn a_set_comes_back_without_a_health_check_that_was_deleted() {
+    for (name, one, two) in kinds().into_iter().take(1).chain(kinds().into_iter().skip(3).take(2)) {
+        let Some(moto) = crate::moto::moto() else { return };
+        let check = moto.health_check().await;
+        let (mut dying, sibling) = (built(one, &[DEAD]), built(two, &[ALIVE]));
+        dying.health_check_id = Some(check.clone());
+        let Some(zone) = OnMoto::with([dying.clone(), sibling.clone()]).await else { return };
+        let provider = zone.managing(&NAMES).await;
+        let before = provider.list().await.unwrap();
+        provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+        moto.delete_health_check(&check).await;
+
+        let after = provider.list().await.unwrap();
+        provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
+        dying.health_check_id = None;
+        assert_eq!(now(&zone).await, [dying, sibling], "{name}");
+    }
+}
+
+/// What is left of the set has to be written anew, too.
+#[tokio::test]
+async fn an_address_leaves_a_set_whose_health_check_was_deleted_and_every_other_name() {
+    let Some(moto) = crate::moto::moto() else { return };
+    let checks = [moto.health_check().await, moto.health_check().await];
+    let with = |name, check: &str| set(name, "A", &[DEAD, ALIVE]).health_check_id(check);
+    let sets = [with(WWW, &checks[0]), with(NAMES[1], &checks[1]), with(NAMES[2], "hc-1")];
+    let Some(zone) = OnMoto::with(sets.map(|set| set.build().unwrap())).await else { return };
+    let provider = zone.managing(&NAMES).await;
+    for check in &checks {
+        moto.delete_health_check(check).await;
+    }
+    let listing = provider.list().await.unwrap();
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    for set in now(&zone).await {
+        assert_eq!(values(&set), [ALIVE], "{set:?}");
+        let kept = (set.name() == NAMES[2]).then_some("hc-1");
+        assert_eq!(set.health_check_id(), kept, "{set:?}");
+    }
 }

@@ -7,8 +7,8 @@ use goavail::dns::route53::Route53;
 use goavail::dns::{Changes, DnsProvider, ProviderError};
 use tokio::sync::Barrier;
 
-use super::{ALIVE, DEAD, FOREIGN, OnMoto, aws_error, recollection, values, writes};
-use crate::contract::{NAMES, restoration, withdrawal};
+use super::{ALIVE, DEAD, FOREIGN, OnMoto, aws_error, plain, recollection, values, writes};
+use crate::contract::{NAMES, restoration, set_of, withdrawal};
 use crate::moto::{plain_moto, set};
 use crate::proxy::{Request, Spoil};
 
@@ -185,13 +185,71 @@ async fn a_change_beyond_the_limits_is_spread_over_requests_and_no_name_is_split
 }
 
 #[tokio::test]
-async fn a_change_of_which_only_the_first_half_went_through_is_not_called_unchanged() {
-    let Some((zone, provider)) = too_much_for_one_request().await else { return };
+async fn a_change_of_which_only_a_part_went_through_says_which() {
+    let cases = [
+        ("throttled", aws_error(400, "Throttling", "Rate exceeded"), false),
+        ("rejected", aws_error(403, "AccessDenied", "not authorized"), true),
+        ("rejected in the first half", aws_error(403, "AccessDenied", "not authorized"), true),
+        ("unanswered", Spoil::CutBefore, false),
+    ];
+    for (name, spoil, rejected) in cases {
+        let Some((zone, provider)) = too_much_for_one_request().await else { return };
+        let listing = provider.list().await.unwrap();
+        let first: fn(&Request) -> bool = |r| writes(r) && r.body.contains("api.example.com");
+        let second: fn(&Request) -> bool = |r| writes(r) && r.body.contains("www.example.com");
+        let in_first = name.contains("first");
+        zone.proxy.spoil_next(if in_first { first } else { second }, spoil);
+        let withdrawal = withdrawal(&listing, DEAD);
+        let error = provider.apply(&listing, &withdrawal).await.unwrap_err();
+        let ProviderError::Partly { done, rest } = error else { panic!("{name}: {error:?}") };
+        let is_rejected = matches!(*rest, ProviderError::Rejected { .. });
+        assert_eq!(is_rejected, rejected, "{name}: {rest:?}");
+        assert_eq!(done.delete.len(), if in_first { 1 } else { 2 }, "{name}");
+        for set in zone.zone.sets().await {
+            let gone = !values(&set).contains(&DEAD.to_owned());
+            let said = done.delete.iter().any(|(key, _)| key.name == plain(set.name()));
+            assert_eq!(gone, said, "{name}: {}", set.name());
+        }
+    }
+}
+
+/// A set whose difference from what was listed is not shown: it must not hold up the others.
+#[tokio::test]
+async fn a_set_that_is_never_as_it_is_listed_is_planned_again_once_and_then_told_by_name() {
+    let sets = [simple(WWW, &[DEAD, ALIVE]), simple(NAMES[1], &[DEAD, ALIVE])];
+    let Some(zone) = OnMoto::with(sets).await else { return };
+    let provider = zone.managing(&NAMES).await;
+    let message = "[Tried to delete resource record set [name='www.example.com.', type='A'] but the \
+                   values provided do not match the current values]";
+    let mut errors = Vec::new();
+    for _ in 0..2 {
+        let listing = provider.list().await.unwrap();
+        zone.proxy.spoil_next(writes, aws_error(400, "InvalidChangeBatch", message));
+        errors.push(provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err());
+    }
+    assert!(matches!(errors[0], ProviderError::Changed { .. }), "{errors:?}");
+    let ProviderError::Rejected { culprits, .. } = &errors[1] else { panic!("{errors:?}") };
+    assert_eq!(*culprits, [set_of(WWW, DEAD.parse().unwrap())]);
+
     let listing = provider.list().await.unwrap();
-    let second = |request: &Request| writes(request) && request.body.contains("www.example.com");
-    zone.proxy.spoil_next(second, aws_error(400, "Throttling", "Rate exceeded"));
+    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    zone.zone.put([simple(WWW, &[DEAD, ALIVE])]).await;
+    zone.proxy.spoil_next(writes, aws_error(400, "InvalidChangeBatch", message));
+    let listing = provider.list().await.unwrap();
     let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
-    assert!(matches!(error, ProviderError::Unconfirmed { .. }), "{error:?}");
+    assert!(matches!(error, ProviderError::Changed { .. }), "it is forgotten: {error:?}");
+}
+
+#[tokio::test]
+async fn a_cname_that_came_meanwhile_is_told_as_the_culprit() {
+    let Some(zone) = OnMoto::with([simple(NAMES[1], &[ALIVE])]).await else { return };
+    let provider = zone.managing(&NAMES).await;
+    let listing = provider.list().await.unwrap();
+    zone.zone.put([set(WWW, "CNAME", &["lb.example.net"]).build().unwrap()]).await;
+    let restore = restoration(&listing, DEAD, &NAMES[..2]);
+    let error = provider.apply(&listing, &restore).await.unwrap_err();
+    let ProviderError::Rejected { culprits, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*culprits, [set_of(WWW, DEAD.parse().unwrap())]);
 }
 
 #[tokio::test]

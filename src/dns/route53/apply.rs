@@ -1,0 +1,259 @@
+//! Carrying out changes: one batch after the other, each for itself.
+//!
+//! All sets of one name go in one batch, and batches have no name in common, so one that is rejected
+//! stops none of those after it. What stops them is a doubt about Route 53 itself.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use aws_sdk_route53::config::http::HttpResponse;
+use aws_sdk_route53::error::{BuildError, SdkError};
+use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecordSetsError;
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch};
+
+use super::edit::{self, Edit, Homeless};
+use super::failure::{Asked, judge, refused};
+use super::rejection::Rejection;
+use super::sets::{self, RecordSet, Spellings};
+use super::{PROVIDER, Route53, lock};
+use crate::dns::{Changes, Listing, ProviderError};
+use crate::engine::plan::SetKey;
+
+/// How often one batch is sent anew without health checks that turned out to be gone.
+const MOST_LOST_CHECKS: usize = 20;
+
+impl Route53 {
+    /// Makes `changes`, which were planned from `listing`, come true.
+    pub(super) async fn carry_out(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+    ) -> Result<(), ProviderError> {
+        let (edits, homeless) = edit::edits(listing, changes, self.config.ttl);
+        let mut outcome = Outcome::default();
+        if !homeless.is_empty() {
+            outcome.fail(no_home(&homeless), homeless.iter().map(|left_out| &left_out.key));
+        }
+        if edits.is_empty() {
+            return outcome.result(changes);
+        }
+        let zone = self.zone_id().await?;
+        let batches = edit::batches(&edits);
+        for (nth, batch) in batches.iter().enumerate() {
+            let Err(error) = self.change(&zone, batch).await else { continue };
+            self.doubt_zone(&error);
+            let concerns_it_alone =
+                matches!(error, ProviderError::Rejected { .. } | ProviderError::Changed { .. });
+            let end = if concerns_it_alone { nth + 1 } else { batches.len() };
+            outcome.fail(error, batches[nth..end].iter().flatten().filter_map(Edit::key));
+            if !concerns_it_alone {
+                break;
+            }
+        }
+        outcome.result(changes)
+    }
+
+    /// Sends one batch, if need be without the health checks that are gone.
+    async fn change(&self, zone: &str, batch: &[Edit]) -> Result<(), ProviderError> {
+        let what = describe(batch);
+        let mut batch = batch.to_vec();
+        let mut lost = Vec::new();
+        for _ in 0..MOST_LOST_CHECKS {
+            let wanted = wanted(&batch, &lock(&self.spellings));
+            let wanted = wanted.map_err(|why| refused(what.clone(), why))?;
+            let Err(error) = self.send(zone, wanted).await else {
+                lock(&self.disputes).settled(&batch);
+                self.tell_lost(&lost);
+                return Ok(());
+            };
+            let Some(rejection) = Rejection::of(&error) else {
+                return Err(judge(&error, Asked::ToWrite, what));
+            };
+            let gone = rejection.gone_checks(&batch);
+            if gone.is_empty() {
+                return Err(self.rejected(&rejection, what, &batch));
+            }
+            lost.extend(batch.iter_mut().filter_map(|edit| {
+                let check = edit.health_check()?;
+                edit.lose_health_check(&gone).map(|set| (set.key.clone(), check))
+            }));
+        }
+        Err(refused(what, TooManyLost))
+    }
+
+    async fn send(
+        &self,
+        zone: &str,
+        batch: ChangeBatch,
+    ) -> Result<(), SdkError<ChangeResourceRecordSetsError, HttpResponse>> {
+        let answer = self.access.ask(|client| {
+            let request = client.change_resource_record_sets().hosted_zone_id(zone);
+            request.change_batch(batch.clone()).send()
+        });
+        if let Some(change) = answer.await?.change_info() {
+            self.followers.follow(&self.access, change);
+        }
+        Ok(())
+    }
+
+    /// A set that is not as it was listed is listed and planned again, unless it was listed anew and is
+    /// said once more not to be so: then whatever the difference is, it is not shown here, and the other
+    /// sets must not wait for it.
+    fn rejected(&self, rejection: &Rejection, what: String, batch: &[Edit]) -> ProviderError {
+        if rejection.is_conflict() {
+            let culprits = rejection.culprits(batch);
+            let meant = |edit: &&Edit| {
+                culprits.is_empty() || edit.key().is_some_and(|key| culprits.contains(key))
+            };
+            if !lock(&self.disputes).is_old(batch.iter().filter(meant)) {
+                return rejection.changed(what);
+            }
+        }
+        rejection.rejected(what, batch)
+    }
+
+    /// Says once of each set what it has lost.
+    fn tell_lost(&self, lost: &[(SetKey, String)]) {
+        for (set, check) in lost {
+            if lock(&self.told).insert((set.clone(), check.clone())) {
+                tracing::warn!(
+                    %set,
+                    health_check = %check,
+                    "the health check is gone at Route 53: the set was written without it"
+                );
+            }
+        }
+    }
+}
+
+/// A batch names more health checks that are gone, each in an answer of its own, than is reasonable.
+#[derive(Debug, thiserror::Error)]
+#[error("too many of its health checks are gone")]
+struct TooManyLost;
+
+/// What became of a change so far.
+#[derive(Default)]
+struct Outcome {
+    /// The sets that are not, or may not be, as they should.
+    left: BTreeSet<SetKey>,
+    failed: Option<ProviderError>,
+}
+
+impl Outcome {
+    fn fail<'a>(&mut self, error: ProviderError, sets: impl Iterator<Item = &'a SetKey>) {
+        self.left.extend(sets.cloned());
+        self.failed = Some(match self.failed.take() {
+            Some(before) => worse(before, error),
+            None => error,
+        });
+    }
+
+    fn result(self, changes: &Changes) -> Result<(), ProviderError> {
+        let Some(error) = self.failed else { return Ok(()) };
+        let mut done = changes.clone();
+        done.create.retain(|new| !self.left.contains(&new.set));
+        done.delete.retain(|(set, _)| !self.left.contains(set));
+        if done.is_empty() {
+            return Err(error);
+        }
+        Err(ProviderError::Partly { done, rest: Box::new(error) })
+    }
+}
+
+/// Of two failures the one that leaves more open; two rejections are one.
+fn worse(one: ProviderError, other: ProviderError) -> ProviderError {
+    let rank = |error: &ProviderError| match error {
+        ProviderError::Rejected { .. } => 0,
+        ProviderError::Changed { .. } => 1,
+        _ => 2,
+    };
+    match (one, other) {
+        (
+            ProviderError::Rejected { provider, what, mut culprits, source },
+            ProviderError::Rejected { what: too, culprits: more, source: also, .. },
+        ) => {
+            // Where one names nobody, nobody is known.
+            if culprits.is_empty() || more.is_empty() {
+                culprits.clear();
+            } else {
+                culprits.extend(more);
+            }
+            let (what, source) = (format!("{what}; {too}"), format!("{source}; {also}").into());
+            ProviderError::Rejected { provider, what, culprits, source }
+        }
+        (one, other) if rank(&one) > rank(&other) => one,
+        (_, other) => other,
+    }
+}
+
+fn no_home(homeless: &[Homeless]) -> ProviderError {
+    let said: Vec<String> = homeless.iter().map(Homeless::to_string).collect();
+    let mut culprits: Vec<SetKey> = homeless.iter().map(|left_out| left_out.key.clone()).collect();
+    culprits.dedup();
+    let addresses: BTreeSet<IpAddr> = homeless.iter().map(|left_out| left_out.address).collect();
+    let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    ProviderError::Rejected {
+        provider: PROVIDER,
+        what: format!("put back {}", addresses.join(", ")),
+        culprits,
+        source: said.join("; ").into(),
+    }
+}
+
+fn wanted(batch: &[Edit], spellings: &Spellings) -> Result<ChangeBatch, BuildError> {
+    let changes = batch.iter().map(|edit| changes_of(edit, spellings));
+    let changes = changes.collect::<Result<Vec<_>, _>>()?;
+    ChangeBatch::builder().set_changes(Some(changes.concat())).build()
+}
+
+fn changes_of(edit: &Edit, spellings: &Spellings) -> Result<Vec<Change>, BuildError> {
+    let step = |action, set| {
+        let set = sets::write(set, spellings)?;
+        Change::builder().action(action).resource_record_set(set).build()
+    };
+    let gone = edit.before.iter().map(|set| step(ChangeAction::Delete, set));
+    let come = edit.after.iter().map(|set| step(ChangeAction::Create, set));
+    gone.chain(come).collect()
+}
+
+/// What a batch is called in an error.
+fn describe(batch: &[Edit]) -> String {
+    let mut sets: Vec<String> = batch.iter().filter_map(Edit::key).map(SetKey::to_string).collect();
+    sets.dedup();
+    match &sets[..] {
+        few if few.len() <= 3 => format!("change {}", few.join(", ")),
+        many => format!("change {} and {} more sets", many[..3].join(", "), many.len() - 3),
+    }
+}
+
+/// Sets that were said not to be as they were listed, and how that was.
+#[derive(Debug, Default)]
+pub(super) struct Disputes {
+    /// Since the last listing.
+    new: Vec<(SetKey, Option<RecordSet>)>,
+    /// Before it.
+    old: Vec<(SetKey, Option<RecordSet>)>,
+}
+
+impl Disputes {
+    /// The zone was listed.
+    pub(super) fn listed(&mut self) {
+        self.old.append(&mut self.new);
+    }
+
+    /// Whether all of `edits` were disputed before the last listing, which shows them as they were.
+    fn is_old<'a>(&mut self, edits: impl Iterator<Item = &'a Edit>) -> bool {
+        let entries: Vec<_> =
+            edits.filter_map(|edit| Some((edit.key()?.clone(), edit.before.clone()))).collect();
+        let is_old = entries.iter().all(|entry| self.old.contains(entry));
+        self.new.extend(entries.into_iter().filter(|entry| !self.old.contains(entry)));
+        is_old
+    }
+
+    /// The sets are as they should be.
+    fn settled(&mut self, batch: &[Edit]) {
+        let other = |(key, _): &(SetKey, _)| batch.iter().all(|edit| edit.key() != Some(key));
+        self.new.retain(other);
+        self.old.retain(other);
+    }
+}
