@@ -34,14 +34,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::admission::Admission;
 use self::clock::Clock;
 use self::courier::{Courier, Office};
 use self::gossip::Gossip;
 use self::membership::{Membership, Order};
-use self::outbox::Votes;
+use self::outbox::{Vote, Votes};
 use self::seal::Seal;
 use self::votes::Desk;
 use crate::config::ClusterConfig;
@@ -64,7 +64,18 @@ pub enum ClusterEvent {
         target: IpAddr,
         /// What it sees: `true` is up.
         up: bool,
+        /// How old what it saw was when it was said; 0 if that was not said.
+        age: Duration,
         /// Whether it was signed.
+        signed: bool,
+    },
+    /// A peer takes its vote back: it has no evidence about this target any more.
+    Abstained {
+        /// Who, as listed in `peers`.
+        peer: SocketAddr,
+        /// On what; one of the targets.
+        target: IpAddr,
+        /// Whether that was signed.
         signed: bool,
     },
     /// A peer came to life, ceased to be alive, or turned out to be another kind of agent. Peers
@@ -162,16 +173,27 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Tells every peer what this agent sees: the whole of its votes, `true` being up. What is not
-    /// in it any more is not said any more. It is repeated here for as long as it stands, so this
-    /// is for changes.
-    pub fn announce(&self, votes: impl IntoIterator<Item = (IpAddr, bool)>) {
-        let votes = Arc::new(votes.into_iter().collect());
+    /// Tells every peer what this agent sees: the whole of its votes. What is not in it any more is
+    /// taken back. A vote is repeated every [`outbox::REPEAT`] only if it is announced again with newer
+    /// evidence, and told for no longer than `term` after its evidence.
+    pub fn announce(
+        &self,
+        term: Duration,
+        votes: impl IntoIterator<Item = (IpAddr, bool, Instant)>,
+    ) {
+        let clock = &self.office.clock;
+        let vote = |(target, up, seen)| (target, Vote { up, evidence: clock.at(seen) });
+        let votes = Votes { votes: votes.into_iter().map(vote).collect(), term };
         self.votes.send_if_modified(|before| {
-            let changed = *before != votes;
-            *before = votes;
+            let changed = **before != votes;
+            *before = Arc::new(votes);
             changed
         });
+    }
+
+    /// The time here, which is to be told each turn of the loop that announces.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.office.clock)
     }
 
     /// Takes other peers and targets. What is known of those that stay is kept. This agent's own

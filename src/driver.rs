@@ -21,7 +21,8 @@ use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
 use crate::engine::event::{
-    Action, Answer, DnsReport, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
+    Action, Announcement, Answer, DnsReport, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest,
+    Settings,
 };
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
@@ -108,8 +109,8 @@ pub trait Effects {
     fn reconcile(&mut self, order: Order);
     /// Do nothing about this target until the next order.
     fn recall(&mut self, target: IpAddr);
-    /// Tell the peers how this agent sees the targets; `true` is up.
-    fn announce(&mut self, votes: BTreeMap<IpAddr, bool>);
+    /// Tell the peers how this agent sees the targets.
+    fn announce(&mut self, votes: Announcement);
     /// Answer the operator.
     fn answer(&mut self, ticket: u64, answer: Result<(), DrainRefusal>);
     /// Keep the drains across restarts.
@@ -229,7 +230,12 @@ impl<P: Probe, E: Effects> Driver<P, E> {
             Input::Cluster(event) => {
                 self.effects.heard(&event, self.clock.now());
                 self.handle(match event {
-                    ClusterEvent::Vote { peer, target, up, .. } => Event::Vote { peer, target, up },
+                    ClusterEvent::Vote { peer, target, up, age, .. } => {
+                        Event::Vote { peer, target, up, age }
+                    }
+                    ClusterEvent::Abstained { peer, target, .. } => {
+                        Event::Abstained { peer, target }
+                    }
                     ClusterEvent::Peer { peer, alive, go } => Event::Peer { peer, alive, go },
                 });
             }

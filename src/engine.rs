@@ -8,6 +8,7 @@
 //!   overdue
 //! - [`target`]: replies and losses in a row, and the health that they flip
 //! - [`guard`]: whether this agent may trust what it sees
+//! - [`evidence`]: how old what it saw may be; [`isolation`]: when it may not trust it at all
 //! - [`quorum`]: whether enough agents say the same
 //! - [`plan`]: which records to change, and the floor
 //! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
@@ -19,7 +20,9 @@ mod agenda;
 mod cluster;
 mod drains;
 pub mod event;
+pub mod evidence;
 pub mod guard;
+pub mod isolation;
 pub mod place;
 pub mod plan;
 mod probing;
@@ -39,7 +42,9 @@ use std::time::Duration;
 
 use agenda::{Agenda, Item};
 use event::{Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
+use evidence::Evidence;
 use guard::Canary;
+use isolation::Isolation;
 use plan::{Observed, Wish};
 use quorum::Ballots;
 use target::Streaks;
@@ -77,7 +82,11 @@ pub struct Engine {
     waiting: VecDeque<Slot>,
     /// How many targets are suspect.
     suspects: usize,
-    isolated_since: Option<Moment>,
+    isolated: Option<Isolation>,
+    /// How many targets could not be asked `failure_threshold` times in a row.
+    unaskable: usize,
+    /// When evidence is looked at next.
+    next_sweep: Option<Moment>,
     /// When a stall of this process was last told.
     told_stall: Option<Moment>,
     /// When it was last told that time has passed.
@@ -122,6 +131,8 @@ pub struct Engine {
     ballots: Ballots,
     /// This agent's own votes changed since they were last announced.
     unannounced: bool,
+    /// When they last were.
+    announced: Option<Moment>,
     rehearsal: Option<Rehearsal>,
 }
 
@@ -133,6 +144,8 @@ struct Subject {
     armed: Option<Moment>,
     /// Why this machine cannot ask it, while that is so.
     fault: Option<String>,
+    /// How many times in a row that was so.
+    faults: u32,
     /// Its due probe waits for room.
     waits: bool,
     role: Role,
@@ -152,6 +165,7 @@ enum Role {
 struct Target {
     address: IpAddr,
     streaks: Streaks,
+    evidence: Evidence,
     /// The verdict.
     in_service: bool,
     /// When health or verdict last changed.
@@ -205,7 +219,9 @@ impl Engine {
             in_flight: 0,
             waiting: VecDeque::new(),
             suspects: 0,
-            isolated_since: None,
+            isolated: None,
+            unaskable: 0,
+            next_sweep: None,
             told_stall: None,
             ticked: now,
             deaf_until: Moment::ZERO,
@@ -228,6 +244,7 @@ impl Engine {
             next_resync: None,
             ballots: Ballots::default(),
             unannounced: false,
+            announced: None,
             rehearsal: None,
         };
         engine.enroll(now);
@@ -272,7 +289,8 @@ impl Engine {
             }
             Event::Doubted { slot, seq, what } => self.doubted(slot, seq, what, now),
             Event::Dns(report) => self.dns_reported(report, now, &mut out),
-            Event::Vote { peer, target, up } => self.voted(peer, target, up, &mut out),
+            Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age, &mut out),
+            Event::Abstained { peer, target } => self.abstained(peer, target, &mut out),
             Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go, &mut out),
             Event::Drain(order) => self.drain(order, now, &mut out),
             Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
@@ -311,7 +329,8 @@ impl Engine {
                 Item::Watch(slot) => self.watch_due(slot, moment, deaf, now, out),
                 Item::Verdict(slot) => self.review(slot, now, out),
                 Item::Held => self.retry_held(),
-                Item::Order => {}
+                Item::Order | Item::Announce => {}
+                Item::Evidence => self.sweep(now, out),
                 Item::Resync => self.resync(now, out),
                 Item::Rehearsal => self.begin_rehearsal(out),
             }

@@ -187,7 +187,7 @@ async fn start(
     let handle = talk.handle().clone();
     let keeper = Arc::new(Keeper::open(config.state_file.as_deref()));
     let showing = Showing::start(&config, clock, outbox)?;
-    let peers = Peers::start(&config, &handle, outbox.clone()).await?;
+    let peers = Peers::start(&config, &handle, outbox.clone(), clock).await?;
     let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
     let reconciler = Reconciler::start(
         &config,

@@ -94,6 +94,10 @@ pub enum NoticeKind {
     Isolated,
     /// A canary answers again.
     IsolationOver,
+    /// Addresses were not seen for over a minute, so that nobody knows how they are.
+    Unknown,
+    /// They are seen again.
+    UnknownOver,
     /// A new configuration was bad; the old one stays.
     ReloadRefused,
     /// The provider refuses our credentials or our zone.

@@ -40,6 +40,10 @@ pub struct Admitted {
     pub target: IpAddr,
     /// What it sees: `true` is up.
     pub up: bool,
+    /// How old what it saw is; 0 if that was not said.
+    pub age: Duration,
+    /// It takes its vote back.
+    pub abstains: bool,
     /// Whether its signature held.
     pub signed: bool,
     /// Whether this is the first vote of its sender, or the first that is signed or not as opposed
@@ -194,7 +198,8 @@ impl Admission {
         let target = target.ok_or_else(|| named(Refusal::UnknownTarget))?;
         let signed = sender.accept(signed);
         let turned = sender.signed.replace(signed) != Some(signed);
-        Ok(Admitted { peer, target, up: words.up, signed, turned })
+        let (age, abstains) = (words.age.unwrap_or_default(), words.abstains);
+        Ok(Admitted { peer, target, up: words.up, age, abstains, signed, turned })
     }
 }
 

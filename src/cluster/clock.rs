@@ -5,6 +5,7 @@
 //! for [`SETTLING`] after a standstill of more than [`STANDSTILL`] what peers are heard to say is
 //! not believed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,12 +28,18 @@ pub const SETTLING: Duration = Duration::from_secs(1);
 pub struct Clock {
     start: Instant,
     pulse: Mutex<Pulse>,
+    /// When the loop that decides last turned, in milliseconds after the start; 0 if nobody says.
+    turned: AtomicU64,
 }
 
 impl Clock {
     /// Starts at 0.
     pub fn start() -> Self {
-        Self { start: instant(), pulse: Mutex::new(Pulse::new(unix_millis())) }
+        Self {
+            start: instant(),
+            pulse: Mutex::new(Pulse::new(unix_millis())),
+            turned: AtomicU64::new(0),
+        }
     }
 
     /// Monotonic time since the start.
@@ -43,6 +50,31 @@ impl Clock {
     /// The instant that [`now`](Self::now) calls `at`, for timers.
     pub fn instant(&self, at: Duration) -> Instant {
         self.start + at
+    }
+
+    /// The time of an instant; 0 for one before the start.
+    pub fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.start)
+    }
+
+    /// Notes that the loop that decides has turned. Once it was said that it does, a loop that does
+    /// not speaks for nobody.
+    pub fn loop_turned(&self) {
+        let millis = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
+        self.turned.store(millis.max(1), Ordering::Relaxed);
+    }
+
+    /// Whether the loop that decides stands still.
+    pub fn loop_stands_still(&self) -> bool {
+        let turned = self.turned.load(Ordering::Relaxed);
+        turned > 0 && self.now() >= Duration::from_millis(turned) + crate::heart::STANDSTILL
+    }
+
+    /// When this process last went on after it had stood still: what it saw before is as old as
+    /// nobody knows, since the clock may have stood still with it.
+    pub fn woke(&self) -> Option<Duration> {
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.woke
     }
 
     /// Notes that the process runs. If it stood still before, says for how long.

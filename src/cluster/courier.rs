@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use super::clock::{Clock, unix_millis};
+use super::clock::{BEAT, Clock, unix_millis};
 use super::line::{ANSWER_WITHIN, Answer, Line};
-use super::outbox::{Outbox, Votes};
+use super::outbox::{Due, Outbox, Votes, Word};
 use super::seal::Seal;
 use super::signature::Form;
 use super::votes::Tally;
-use super::wire;
+use super::wire::{self, Beside};
 
 /// How many votes are sent ahead of their answers to a peer that takes them.
 const WINDOW: usize = 128;
@@ -74,7 +74,7 @@ pub struct Office {
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     target: IpAddr,
-    up: bool,
+    word: Word,
     form: Form,
     answer_by: Duration,
 }
@@ -187,6 +187,10 @@ impl Courier {
     fn wake(&self) -> Option<Duration> {
         let due = paced(self.office.clock.now(), self.lead(), self.outbox.wake());
         let due = due.filter(|_| self.flights.len() < self.room());
+        // A loop that stands still is looked at again.
+        let stands_still = self.office.clock.loop_stands_still();
+        let due =
+            due.map(|due| if stands_still { due.max(self.office.clock.now() + BEAT) } else { due });
         let silent = self.flights.front().map(|flight| flight.answer_by);
         let idle = self.line.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
@@ -198,28 +202,41 @@ impl Courier {
             if lead >= LEAD_OF_NEWS {
                 return;
             }
-            let next = self.outbox.next(self.office.clock.now(), lead >= LEAD);
-            let Some((target, up)) = next else { return };
-            if let Err(cause) = self.post(target, up).await {
+            // What a loop said that does not turn any more may be untrue by now.
+            if self.office.clock.loop_stands_still() {
+                return;
+            }
+            let (now, woke) = (self.office.clock.now(), self.office.clock.woke());
+            let Some(due) = self.outbox.next(now, lead >= LEAD, woke) else { return };
+            if let Err(cause) = self.post(due).await {
                 self.fail(&cause);
                 return;
             }
         }
     }
 
-    async fn post(&mut self, target: IpAddr, up: bool) -> io::Result<()> {
+    async fn post(&mut self, due: Due) -> io::Result<()> {
+        let Due { target, word, evidence } = due;
         if self.line.is_none() {
             self.line = Some(Line::open(self.peer).await?);
         }
         let Some(line) = &mut self.line else { return Err(io::ErrorKind::NotConnected.into()) };
         let seal = self.office.seal.as_deref();
-        let body = wire::encode(seal, self.office.local, target, up)?;
+        let age = self.office.clock.now().saturating_sub(evidence);
+        let (up, beside) = match word {
+            Word::Sees(up) => (up, Beside::Age(age)),
+            Word::TakesBack(up) => (up, Beside::Abstains),
+        };
+        // To a peer that may be a Go agent a vote is a Go agent's to the byte.
+        let beside = Some(beside).filter(|_| self.standing.ours);
+        let body = wire::encode_with(seal, self.office.local, target, up, beside)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
         let form = self.form;
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
         line.post(&body, signature.as_deref()).await?;
         self.used = self.office.clock.now();
-        self.flights.push_back(Flight { target, up, form, answer_by: self.used + ANSWER_WITHIN });
+        let answer_by = self.used + ANSWER_WITHIN;
+        self.flights.push_back(Flight { target, word, form, answer_by });
         Ok(())
     }
 
@@ -247,26 +264,26 @@ impl Courier {
 
     fn land(&mut self, flight: Flight, answer: Answer) {
         let (now, peer) = (self.office.clock.now(), self.peer);
-        let (Flight { target, up, form, .. }, Answer { status, knows_v2, .. }) = (flight, answer);
+        let (Flight { target, word, form, .. }, Answer { status, knows_v2, .. }) = (flight, answer);
         if self.outbox.is_failing() {
             info!(%peer, "this peer takes votes again");
         }
         let outcome = match status {
             _ if self.office.seal.is_some() && answer.is_of_version_0_1(form) => {
-                self.outbox.postponed(now, target, up);
+                self.outbox.postponed(now, target, word);
                 self.form = Form::V1;
                 "postponed"
             }
             200..300 => {
-                self.outbox.delivered(now, target, up);
+                self.outbox.delivered(now, target, word);
                 "delivered"
             }
             500.. => {
-                self.outbox.postponed(now, target, up);
+                self.outbox.postponed(now, target, word);
                 "postponed"
             }
             _ => {
-                self.outbox.declined(now, target, up);
+                self.outbox.declined(now, target, word);
                 "declined"
             }
         };
@@ -279,7 +296,7 @@ impl Courier {
             warn!(%peer, %target, status, reason = answer.meaning(), "this peer does not take our vote");
         }
         self.declined = declined;
-        debug!(%peer, %target, up, status, "vote answered");
+        debug!(%peer, %target, ?word, status, "vote answered");
     }
 
     /// Nothing was heard for as long as [`wake`](Self::wake) said.
@@ -300,7 +317,7 @@ impl Courier {
             // It may be a Go agent that took the vote and is busy with its DNS calls; to send it
             // again would make it call again.
             self.office.tally.add(Some(self.peer), "unanswered");
-            self.outbox.delivered(now, flight.target, flight.up);
+            self.outbox.delivered(now, flight.target, flight.word);
             self.hang_up();
         }
     }

@@ -2,8 +2,10 @@
 //!
 //! A vote is *due* from the moment it changes, and goes before all that is merely told for the first
 //! time or again: those may be tens of thousands. Once a peer has taken it, it is due again after
-//! [`REPEAT`] if that peer is known to run this program, and not at all if it may be a Go agent, as
-//! each vote makes one of those call its DNS provider. A newer vote on a target replaces the older.
+//! [`REPEAT`] if that peer is known to run this program, and if newer evidence for it was announced
+//! since; and not at all if it may be a Go agent, as each vote makes one of those call its DNS
+//! provider. A newer vote on a target replaces the older. One that is announced no more is taken
+//! back, and to a peer that may be a Go agent simply not told any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,8 +17,43 @@ pub const REPEAT: Duration = Duration::from_secs(10);
 /// The first wait after a peer could not be reached; doubled each time up to [`REPEAT`].
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// The votes of one agent, by target; `true` is up.
-pub type Votes = BTreeMap<IpAddr, bool>;
+/// The votes of one agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// By target.
+    pub votes: BTreeMap<IpAddr, Vote>,
+    /// For how long a vote counts from its evidence: older ones are not told.
+    pub term: Duration,
+}
+
+/// One vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vote {
+    /// `true` is up.
+    pub up: bool,
+    /// When that was seen.
+    pub evidence: Duration,
+}
+
+/// What is said of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// How it is seen; `true` is up.
+    Sees(bool),
+    /// Nothing any more; before, it was seen so.
+    TakesBack(bool),
+}
+
+/// Something to be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// About whom.
+    pub target: IpAddr,
+    /// What.
+    pub word: Word,
+    /// When the evidence for it was seen.
+    pub evidence: Duration,
+}
 
 /// Where a vote is on its way to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +62,19 @@ enum Stage {
     Due { at: Duration, news: bool },
     /// Sent, not answered.
     Flying,
-    /// Taken, and not to be told again.
-    Told,
+    /// Taken at this time.
+    Told(Duration),
+    /// Not sent, as its evidence was too old by then.
+    Stale,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Letter {
-    up: bool,
+    word: Word,
+    /// The newest evidence that was announced.
+    evidence: Duration,
+    /// The evidence with which it was last sent.
+    sent: Option<Duration>,
     stage: Stage,
 }
 
@@ -41,6 +84,7 @@ struct Letter {
 #[derive(Debug, Default)]
 pub struct Outbox {
     repeats: bool,
+    term: Duration,
     letters: BTreeMap<IpAddr, Letter>,
     /// `(not news, due, target)`, so that news comes first.
     queue: BTreeSet<(bool, Duration, IpAddr)>,
@@ -51,30 +95,64 @@ pub struct Outbox {
 
 impl Outbox {
     /// Takes the whole of this agent's votes as they are now.
-    pub fn announce(&mut self, now: Duration, votes: &Votes) {
-        let gone: Vec<_> =
-            self.letters.keys().filter(|target| !votes.contains_key(target)).copied().collect();
-        for target in gone {
-            self.unqueue(target);
-            self.letters.remove(&target);
-        }
-        for (&target, &up) in votes {
-            let before = self.letters.get(&target).map(|letter| letter.up);
-            if before != Some(up) {
-                let news = before.is_some() || !up;
-                self.put(target, up, Stage::Due { at: now, news });
+    pub fn announce(&mut self, now: Duration, all: &Votes) {
+        self.term = all.term;
+        let missing = |(target, _): &(&IpAddr, &Letter)| !all.votes.contains_key(*target);
+        let gone: Vec<_> = self.letters.iter().filter(missing).map(|(t, l)| (*t, *l)).collect();
+        for (target, letter) in gone {
+            match letter.word {
+                Word::TakesBack(_) => {}
+                Word::Sees(up) if self.repeats && letter.sent.is_some() => {
+                    let stage = Stage::Due { at: now, news: true };
+                    self.put(target, Letter { word: Word::TakesBack(up), stage, ..letter });
+                }
+                Word::Sees(_) => self.remove(target),
             }
+        }
+        for (&target, vote) in &all.votes {
+            self.announced(now, target, *vote);
+        }
+    }
+
+    fn announced(&mut self, now: Duration, target: IpAddr, Vote { up, evidence }: Vote) {
+        let word = Word::Sees(up);
+        let Some(before) = self.letters.get(&target).copied() else {
+            let stage = Stage::Due { at: now, news: !up };
+            self.put(target, Letter { word, evidence, sent: None, stage });
+            return;
+        };
+        let fresh = before.sent.is_none_or(|sent| evidence > sent);
+        let news = !up || before.word == Word::Sees(!up);
+        let stage = match before.stage {
+            _ if before.word != word => Stage::Due { at: now, news },
+            Stage::Stale if fresh => Stage::Due { at: now, news },
+            Stage::Told(at) if self.repeats && fresh => {
+                Stage::Due { at: now.max(at + REPEAT), news: false }
+            }
+            stage => stage,
+        };
+        if stage == before.stage {
+            // Nearly all of them, at each announcement.
+            if let Some(letter) = self.letters.get_mut(&target) {
+                *letter = Letter { word, evidence, ..before };
+            }
+        } else {
+            self.put(target, Letter { word, evidence, sent: before.sent, stage });
         }
     }
 
     /// Whether what was told is told again; not to one that may be a Go agent.
     pub fn set_repeats(&mut self, now: Duration, repeats: bool) {
         self.repeats = repeats;
-        if repeats {
-            for (target, letter) in self.letters.clone() {
-                if letter.stage == Stage::Told {
-                    self.put(target, letter.up, Stage::Due { at: now + REPEAT, news: false });
+        for (target, letter) in self.letters.clone() {
+            let newer = letter.sent.is_some_and(|sent| letter.evidence > sent);
+            match letter.stage {
+                Stage::Told(_) if repeats && newer => {
+                    let stage = Stage::Due { at: now + REPEAT, news: false };
+                    self.put(target, Letter { stage, ..letter });
                 }
+                _ if !repeats && matches!(letter.word, Word::TakesBack(_)) => self.remove(target),
+                _ => {}
             }
         }
     }
@@ -83,23 +161,39 @@ impl Outbox {
     pub fn rejoined(&mut self, now: Duration) {
         self.reopen();
         for (target, letter) in self.letters.clone() {
-            self.put(target, letter.up, Stage::Due { at: now, news: !letter.up });
+            let news = letter.word != Word::Sees(true);
+            self.put(target, Letter { stage: Stage::Due { at: now, news }, ..letter });
         }
     }
 
     /// The next vote to send at `now`, which is in flight from then on; while the others are `held`
-    /// back, news only.
-    pub fn next(&mut self, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
+    /// back, news only. What rests on evidence of no more than `since`, or on such that is older than
+    /// a vote counts, is laid aside: it is told once newer evidence was announced.
+    pub fn next(&mut self, now: Duration, held: bool, since: Option<Duration>) -> Option<Due> {
         if now < self.closed_until {
             return None;
         }
-        let class = |old| self.queue.range((old, Duration::ZERO, LEAST)..).next();
-        let first = [class(false), class(true)];
-        let may_go = |(old, at, _): &&(bool, _, _)| *at <= now && !(*old && held);
-        let &(_, _, target) = first.into_iter().flatten().find(may_go)?;
-        let up = self.letters.get(&target)?.up;
-        self.put(target, up, Stage::Flying);
-        Some((target, up))
+        loop {
+            let class = |old| self.queue.range((old, Duration::ZERO, LEAST)..).next();
+            let first = [class(false), class(true)];
+            let may_go = |(old, at, _): &&(bool, _, _)| *at <= now && !(*old && held);
+            let &(_, _, target) = first.into_iter().flatten().find(may_go)?;
+            let letter = *self.letters.get(&target)?;
+            let Letter { word, evidence, .. } = letter;
+            let old = evidence.saturating_add(self.term) <= now;
+            match word {
+                // It has aged there by itself.
+                Word::TakesBack(_) if old => self.remove(target),
+                Word::Sees(_) if old || since.is_some_and(|since| evidence <= since) => {
+                    self.put(target, Letter { stage: Stage::Stale, ..letter });
+                }
+                _ => {
+                    let sent = Some(evidence);
+                    self.put(target, Letter { sent, stage: Stage::Flying, ..letter });
+                    return Some(Due { target, word, evidence });
+                }
+            }
+        }
     }
 
     /// When there may be something to send again: news, and what is told for the first time or
@@ -112,23 +206,32 @@ impl Outbox {
     }
 
     /// The peer took the vote.
-    pub fn delivered(&mut self, now: Duration, target: IpAddr, up: bool) {
+    pub fn delivered(&mut self, now: Duration, target: IpAddr, word: Word) {
         self.reopen();
-        let repeated = Stage::Due { at: now + REPEAT, news: false };
-        self.land(target, up, if self.repeats { repeated } else { Stage::Told });
+        if let Word::TakesBack(_) = word {
+            if self.flies(target, word).is_some() {
+                self.remove(target);
+            }
+            return;
+        }
+        let Some(letter) = self.flies(target, word) else { return };
+        let newer = letter.sent.is_some_and(|sent| letter.evidence > sent);
+        let again = Stage::Due { at: now + REPEAT, news: false };
+        let stage = if self.repeats && newer { again } else { Stage::Told(now) };
+        self.put(target, Letter { stage, ..letter });
     }
 
     /// The peer answered that it does not take the vote, which may change: it does not know the
     /// target yet, or its clock or key is another.
-    pub fn declined(&mut self, now: Duration, target: IpAddr, up: bool) {
+    pub fn declined(&mut self, now: Duration, target: IpAddr, word: Word) {
         self.reopen();
-        self.land(target, up, Stage::Due { at: now + REPEAT, news: false });
+        self.land(target, word, Stage::Due { at: now + REPEAT, news: false });
     }
 
     /// The peer answered that it cannot take the vote just now.
-    pub fn postponed(&mut self, now: Duration, target: IpAddr, up: bool) {
+    pub fn postponed(&mut self, now: Duration, target: IpAddr, word: Word) {
         self.reopen();
-        self.land(target, up, Stage::Due { at: now + BACKOFF, news: true });
+        self.land(target, word, Stage::Due { at: now + BACKOFF, news: true });
     }
 
     /// The peer could not be reached, or hung up: all that was in flight is due again, after a
@@ -139,7 +242,7 @@ impl Outbox {
         self.failures += 1;
         for (target, letter) in self.letters.clone() {
             if letter.stage == Stage::Flying {
-                self.put(target, letter.up, Stage::Due { at: now, news: true });
+                self.put(target, Letter { stage: Stage::Due { at: now, news: true }, ..letter });
             }
         }
     }
@@ -154,20 +257,30 @@ impl Outbox {
         self.failures = 0;
     }
 
-    /// Ends a flight, unless a newer vote took off meanwhile.
-    fn land(&mut self, target: IpAddr, up: bool, stage: Stage) {
-        let flying = |letter: &Letter| letter.stage == Stage::Flying && letter.up == up;
-        if self.letters.get(&target).is_some_and(flying) {
-            self.put(target, up, stage);
+    /// The letter in flight that says so, unless a newer vote took off meanwhile.
+    fn flies(&self, target: IpAddr, word: Word) -> Option<Letter> {
+        let flying = |letter: &Letter| letter.stage == Stage::Flying && letter.word == word;
+        self.letters.get(&target).copied().filter(flying)
+    }
+
+    /// Ends a flight.
+    fn land(&mut self, target: IpAddr, word: Word, stage: Stage) {
+        if let Some(letter) = self.flies(target, word) {
+            self.put(target, Letter { stage, ..letter });
         }
     }
 
-    fn put(&mut self, target: IpAddr, up: bool, stage: Stage) {
+    fn put(&mut self, target: IpAddr, letter: Letter) {
         self.unqueue(target);
-        if let Stage::Due { at, news } = stage {
+        if let Stage::Due { at, news } = letter.stage {
             self.queue.insert((!news, at, target));
         }
-        self.letters.insert(target, Letter { up, stage });
+        self.letters.insert(target, letter);
+    }
+
+    fn remove(&mut self, target: IpAddr) {
+        self.unqueue(target);
+        self.letters.remove(&target);
     }
 
     fn unqueue(&mut self, target: IpAddr) {
@@ -181,158 +294,4 @@ impl Outbox {
 const LEAST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn target(number: u8) -> IpAddr {
-        IpAddr::from([203, 0, 113, number])
-    }
-
-    fn votes(votes: &[(u8, bool)]) -> Votes {
-        votes.iter().map(|&(number, up)| (target(number), up)).collect()
-    }
-
-    /// An outbox to a peer of our kind, with these votes due at 0.
-    fn outbox(of: &[(u8, bool)]) -> Outbox {
-        let mut outbox = Outbox::default();
-        outbox.set_repeats(s(0), true);
-        outbox.announce(s(0), &votes(of));
-        outbox
-    }
-
-    /// When there may be something to send again.
-    fn soonest(outbox: &Outbox) -> Option<Duration> {
-        outbox.wake().into_iter().flatten().min()
-    }
-
-    /// Sends all that is due and has it taken.
-    fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
-        let sent: Vec<_> = std::iter::from_fn(|| outbox.next(now, false)).collect();
-        for &(target, up) in &sent {
-            outbox.delivered(now, target, up);
-        }
-        sent
-    }
-
-    #[test]
-    fn a_peer_of_our_kind_is_told_again_every_ten_seconds() {
-        let mut outbox = outbox(&[(1, false), (2, true)]);
-        for round in 0..4 {
-            let now = s(10 * round);
-            assert_eq!(deliver(&mut outbox, now), [(target(1), false), (target(2), true)]);
-            assert_eq!(deliver(&mut outbox, now + s(9)), []);
-            assert_eq!(soonest(&outbox), Some(now + s(10)));
-        }
-    }
-
-    #[test]
-    fn news_goes_before_what_is_told_for_the_first_time_or_again_and_alone_while_those_are_held() {
-        let mut outbox = outbox(&[(1, true), (2, true), (3, false)]);
-        assert_eq!(outbox.next(s(0), true), Some((target(3), false)), "a first no is news");
-        assert_eq!(outbox.next(s(0), true), None);
-        assert_eq!(outbox.next(s(0), false), Some((target(1), true)));
-        outbox.delivered(s(0), target(1), true);
-        outbox.announce(s(1), &votes(&[(1, false), (2, true), (3, false)]));
-        assert_eq!(outbox.next(s(1), true), Some((target(1), false)), "it changed");
-        outbox.rejoined(s(2));
-        assert_eq!(outbox.next(s(2), true), Some((target(1), false)));
-        assert_eq!(outbox.next(s(2), true), Some((target(3), false)));
-        assert_eq!(outbox.next(s(2), true), None);
-        assert_eq!(outbox.next(s(2), false), Some((target(2), true)));
-    }
-
-    #[test]
-    fn one_that_may_be_a_go_agent_is_told_of_changes_only() {
-        let mut outbox = outbox(&[(1, false)]);
-        outbox.set_repeats(s(0), false);
-        assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
-        assert_eq!(soonest(&outbox), None);
-        outbox.announce(s(100), &votes(&[(1, false)]));
-        assert_eq!(deliver(&mut outbox, s(100)), [], "announced again, nothing new");
-        outbox.announce(s(101), &votes(&[(1, true)]));
-        assert_eq!(deliver(&mut outbox, s(101)), [(target(1), true)]);
-        outbox.set_repeats(s(200), true);
-        assert_eq!(soonest(&outbox), Some(s(210)), "it turned out to be one of ours");
-    }
-
-    #[test]
-    fn one_that_is_back_is_told_everything_at_once() {
-        for repeats in [true, false] {
-            let mut outbox = outbox(&[(1, false), (2, true)]);
-            outbox.set_repeats(s(0), repeats);
-            deliver(&mut outbox, s(0));
-            outbox.failed(s(1), 1.0);
-            outbox.rejoined(s(1));
-            assert_eq!(deliver(&mut outbox, s(1)).len(), 2, "repeats {repeats}");
-        }
-    }
-
-    #[test]
-    fn one_that_cannot_be_reached_is_tried_ever_more_seldom_until_it_can() {
-        let mut outbox = outbox(&[(1, false)]);
-        let mut now = s(0);
-        for wait in [1, 2, 4, 8, 10, 10] {
-            assert!(outbox.next(now, false).is_some());
-            outbox.failed(now, 1.0);
-            assert_eq!(soonest(&outbox), Some(now + s(wait)));
-            assert_eq!(outbox.next(now + Duration::from_millis(1000 * wait - 1), false), None);
-            now += s(wait);
-        }
-        for _ in 0..100 {
-            outbox.failed(now, 1.5);
-        }
-        assert_eq!(soonest(&outbox), Some(now + s(15)), "jittered, and never without end");
-        assert_eq!(deliver(&mut outbox, now + s(15)).len(), 1);
-        assert!(!outbox.is_failing());
-    }
-
-    #[test]
-    fn news_goes_before_what_is_told_again_and_replaces_what_is_older() {
-        let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
-        deliver(&mut outbox, s(0));
-        outbox.announce(s(20), &votes(&[(1, false), (2, false), (3, true)]));
-        let order = deliver(&mut outbox, s(20));
-        assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
-        // Changed while the older word is on its way.
-        outbox.announce(s(21), &votes(&[(1, true)]));
-        assert_eq!(outbox.next(s(21), false), Some((target(1), true)));
-        outbox.announce(s(21), &votes(&[(1, false)]));
-        outbox.delivered(s(22), target(1), true);
-        assert_eq!(
-            outbox.next(s(22), false),
-            Some((target(1), false)),
-            "the newer word is still due"
-        );
-        assert_eq!(soonest(&outbox), None, "what is no vote any more is not told");
-    }
-
-    #[test]
-    fn what_was_not_taken_is_offered_again() {
-        let mut outbox = outbox(&[(1, false)]);
-        outbox.set_repeats(s(0), false);
-        for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {
-            assert!(outbox.next(s(at), false).is_some(), "{name}");
-            match name {
-                "declined" => outbox.declined(s(at), target(1), false),
-                _ => outbox.postponed(s(at), target(1), false),
-            }
-            assert_eq!(soonest(&outbox), Some(s(due)), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_thousand_targets_take_turns_quickly() {
-        let all: Votes =
-            (0..1000_u32).map(|n| (IpAddr::from((0xCB00_7100 + n).to_be_bytes()), true)).collect();
-        let mut outbox = Outbox::default();
-        outbox.set_repeats(s(0), true);
-        outbox.announce(s(0), &all);
-        for round in 0..20 {
-            assert_eq!(deliver(&mut outbox, s(10 * round)).len(), 1000);
-        }
-    }
-}
+mod tests;

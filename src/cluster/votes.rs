@@ -112,7 +112,7 @@ impl Desk {
     }
 
     async fn accept(&self, vote: Admitted) -> StatusCode {
-        let Admitted { peer, target, up, signed, turned } = vote;
+        let Admitted { peer, target, up, age, abstains, signed, turned } = vote;
         if turned {
             // With a key, each peer that does not sign is named once.
             if !signed && self.office.seal.is_some() {
@@ -129,8 +129,13 @@ impl Desk {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         self.office.tally.add(Some(peer), "accepted");
-        debug!(%peer, %target, up, signed, "vote heard");
-        match self.events.send(ClusterEvent::Vote { peer, target, up, signed }).await {
+        debug!(%peer, %target, up, ?age, abstains, signed, "vote heard");
+        let event = if abstains {
+            ClusterEvent::Abstained { peer, target, signed }
+        } else {
+            ClusterEvent::Vote { peer, target, up, age, signed }
+        };
+        match self.events.send(event).await {
             Ok(()) => StatusCode::OK,
             Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -217,7 +222,16 @@ mod tests {
             let desk =
                 Desk::new(Admission::new(agent(0), None, false, [], []), office, events, turned);
             let target = IpAddr::from([203, 0, 113, 1]);
-            let vote = Admitted { peer: agent(1), target, up: false, signed, turned: false };
+            let (age, abstains) = (Duration::ZERO, false);
+            let vote = Admitted {
+                peer: agent(1),
+                target,
+                up: false,
+                age,
+                abstains,
+                signed,
+                turned: false,
+            };
             assert_eq!(desk.accept(vote).await, StatusCode::OK, "{name}, before");
             advance(Duration::from_secs(20)).await;
             assert_eq!(desk.accept(vote).await, want, "{name}");

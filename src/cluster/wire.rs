@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +21,19 @@ pub struct Words {
     pub target: String,
     /// What it sees: `true` is up.
     pub up: bool,
+    /// How old that was when it was said; not said by a Go agent.
+    pub age: Option<Duration>,
+    /// It takes its vote back: it has no evidence any more.
+    pub abstains: bool,
+}
+
+/// What only agents of this kind are told beside a vote; a Go agent would skip it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// How old the evidence is.
+    Age(Duration),
+    /// The vote is taken back.
+    Abstains,
 }
 
 /// Why a body has no words for us.
@@ -44,6 +58,21 @@ pub fn encode(
     target: IpAddr,
     up: bool,
 ) -> io::Result<Vec<u8>> {
+    encode_with(seal, local, target, up, None)
+}
+
+/// The same with what is said `beside` it.
+///
+/// # Errors
+///
+/// As of [`encode`].
+pub fn encode_with(
+    seal: Option<&Seal>,
+    local: SocketAddr,
+    target: IpAddr,
+    up: bool,
+    beside: Option<Beside>,
+) -> io::Result<Vec<u8>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Body {
@@ -51,17 +80,28 @@ pub fn encode(
         #[serde(rename = "IPAddress")]
         ip_address: String,
         live: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        evidence_age: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        abstain: Option<bool>,
     }
+    let (evidence_age, abstain) = match beside {
+        None => (None, None),
+        Some(Beside::Age(age)) => (Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)), None),
+        Some(Beside::Abstains) => (None, Some(true)),
+    };
     let hide = |text: String| match seal {
         Some(seal) => seal.encrypt(&text),
         None => Ok(text),
     };
     let (peer, ip_address) = (hide(local.to_string())?, hide(target.to_string())?);
-    serde_json::to_vec(&Body { peer, ip_address, live: up }).map_err(io::Error::from)
+    let body = Body { peer, ip_address, live: up, evidence_age, abstain };
+    serde_json::to_vec(&body).map_err(io::Error::from)
 }
 
 /// Reads a body. As in the Go agents, keys are matched without regard to case and others are
-/// ignored; unlike there, each of the three must be there once, and nothing may follow.
+/// ignored; unlike there, each of the three must be there once, and nothing may follow. One that takes
+/// its vote back need not say what it saw.
 pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
     let field = |name: &str| {
@@ -71,7 +111,18 @@ pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
     };
     let text = |name| field(name).and_then(Value::as_str).ok_or(Unreadable::Malformed);
     let (peer, target) = (text("Peer")?, text("IPAddress")?);
-    let up = field("Live").and_then(Value::as_bool).ok_or(Unreadable::Malformed)?;
+    let optional = |name: &str, is_right: fn(&Value) -> bool| match field(name) {
+        None if has(&value, name) => Err(Unreadable::Malformed),
+        Some(found) if !is_right(found) => Err(Unreadable::Malformed),
+        found => Ok(found),
+    };
+    let age = optional("EvidenceAge", Value::is_u64)?.and_then(Value::as_u64);
+    let abstains = optional("Abstain", Value::is_boolean)?.and_then(Value::as_bool);
+    let abstains = abstains.unwrap_or_default();
+    let up = match optional("Live", Value::is_boolean)?.and_then(Value::as_bool) {
+        None if !abstains => return Err(Unreadable::Malformed),
+        up => up.unwrap_or_default(),
+    };
     let show = |text: &str| match seal {
         // Under another key the text is arbitrary bytes; those that happen to be UTF-8 are hardly
         // ever all printable, and no address has any other character.
@@ -81,7 +132,12 @@ pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
         },
         None => Ok(text.to_owned()),
     };
-    Ok(Words { peer: show(peer)?, target: show(target)?, up })
+    let age = age.map(Duration::from_millis);
+    Ok(Words { peer: show(peer)?, target: show(target)?, up, age, abstains })
+}
+
+fn has(value: &Value, name: &str) -> bool {
+    value.as_object().is_some_and(|all| all.keys().any(|key| key.eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]
@@ -114,7 +170,13 @@ mod tests {
     #[test]
     fn what_a_go_agent_sent_is_read() {
         let sent = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":false}"#;
-        let want = Words { peer: "10.99.0.1:8081".into(), target: "10.99.0.2".into(), up: false };
+        let want = Words {
+            peer: "10.99.0.1:8081".into(),
+            target: "10.99.0.2".into(),
+            up: false,
+            age: None,
+            abstains: false,
+        };
         assert_eq!(decode(Some(&seal()), sent.as_bytes()), Ok(want));
     }
 
@@ -126,6 +188,34 @@ mod tests {
             ("keys in lower case", r#"{"peer":"p","ipaddress":"t","live":true}"#, true),
             ("another key", r#"{"Peer":"p","IPAddress":"t","Live":true,"More":[1]}"#, true),
             ("space around", " {\n\"Peer\":\"p\",\"IPAddress\":\"t\",\"Live\":true}\n", true),
+            (
+                "the age of what it saw",
+                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":0}"#,
+                true,
+            ),
+            ("taken back", r#"{"Peer":"p","IPAddress":"t","Live":true,"Abstain":true}"#, true),
+            ("only taken back", r#"{"Peer":"p","IPAddress":"t","Abstain":true}"#, true),
+            ("not taken back", r#"{"Peer":"p","IPAddress":"t","Abstain":false}"#, false),
+            (
+                "a text for the age",
+                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":"1"}"#,
+                false,
+            ),
+            (
+                "seen in the future",
+                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":-1}"#,
+                false,
+            ),
+            (
+                "two ages",
+                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":1,"evidenceage":2}"#,
+                false,
+            ),
+            (
+                "a number for taken back",
+                r#"{"Peer":"p","IPAddress":"t","Live":true,"Abstain":1}"#,
+                false,
+            ),
             ("nothing", "", false),
             ("half of it", &good[..20], false),
             ("junk behind", r#"{"Peer":"p","IPAddress":"t","Live":true}x"#, false),
@@ -153,6 +243,24 @@ mod tests {
         for theirs in [None, Some(&other)] {
             let body = encode(theirs, local, target, true).unwrap();
             assert_eq!(decode(Some(&seal()), &body), Err(Unreadable::NotOurs));
+        }
+    }
+
+    #[test]
+    fn what_is_said_beside_a_vote_is_added_behind_it() {
+        let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let age = Duration::from_millis(1234);
+        let cases = [
+            (Beside::Age(age), r#","EvidenceAge":1234}"#, Some(age), false),
+            (Beside::Abstains, r#","Abstain":true}"#, None, true),
+        ];
+        for (beside, want, age, abstains) in cases {
+            let body = encode_with(None, local, target, true, Some(beside)).unwrap();
+            let plain = String::from_utf8(encode(None, local, target, true).unwrap()).unwrap();
+            let body = String::from_utf8(body).unwrap();
+            assert_eq!(body, plain.trim_end_matches('}').to_owned() + want);
+            let words = decode(None, body.as_bytes()).unwrap();
+            assert_eq!((words.up, words.age, words.abstains), (true, age, abstains));
         }
     }
 

@@ -30,6 +30,15 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
     if items.is_empty() { "none".into() } else { items.join(",") }
 }
 
+/// The first three, and how many more there are.
+fn few(targets: &[IpAddr]) -> String {
+    let first = list(targets.iter().take(3));
+    match targets.len().saturating_sub(3) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Writes one fact to the log. `place` names the endpoint of a slot.
 pub fn write(fact: &Fact, dry_run: bool) {
     match fact {
@@ -71,14 +80,29 @@ pub fn write(fact: &Fact, dry_run: bool) {
         Fact::RefusalOver { target, reason } => {
             info!(%target, reason = reason.as_str(), "no longer refused");
         }
-        Fact::Isolated { missing } => warn!(
+        Fact::Isolated { missing, cause } => warn!(
             reason = Reason::Isolated.as_str(),
             targets = list(missing),
-            "isolated: no canary answers, so nothing is withdrawn"
+            "isolated: {}, so nothing is withdrawn",
+            cause.as_str()
         ),
+        Fact::EvidenceLost { targets } => info!(
+            targets = few(targets),
+            "nothing is seen of these targets any more: health unknown, the verdict stands"
+        ),
+        Fact::StillUnknown { targets } => warn!(
+            targets = few(targets),
+            "health still unknown: no probe of these targets could be judged for over a minute"
+        ),
+        Fact::EvidenceBack { target, lasted, told: true } => {
+            info!(%target, lasted = brief(*lasted), "health known again: a probe was judged");
+        }
+        Fact::EvidenceBack { target, lasted, .. } => {
+            debug!(%target, lasted = brief(*lasted), "health known again: a probe was judged");
+        }
         Fact::IsolationOver { lasted } => info!(
             lasted = brief(*lasted),
-            "no longer isolated: a canary answers; every run of losses starts from zero"
+            "no longer isolated; every run of losses starts from zero"
         ),
         Fact::Applied { withdrawn, restored, took, .. } => {
             for (target, gone) in withdrawn {

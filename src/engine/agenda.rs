@@ -21,6 +21,10 @@ pub(super) enum Item {
     Resync,
     /// The rehearsal.
     Rehearsal,
+    /// How old what was seen is.
+    Evidence,
+    /// What the peers are told.
+    Announce,
 }
 
 /// A queue of moments. An entry that is stale by the time it comes up does no harm: what is looked at

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::event::{Action, Fact, Reason};
+use super::event::{Action, Announcement, Fact, OwnVote, Reason};
+use super::evidence::{own_vote, own_word};
 use super::quorum::{self, Agreement, Ballot};
 use super::service::Ruling;
-use super::target::Health;
-use super::{Engine, Target};
+use super::{Engine, Item, Target};
 
 /// Without a tick for longer than this, this process stood still, and what the peers said before is
 /// forgotten; they say it again.
@@ -16,6 +16,22 @@ const FORGET_AFTER: Duration = Duration::from_secs(5);
 
 /// How long after that what was said meanwhile may still be waiting in the queue.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// How often the peers are told how fresh the evidence of each vote is.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
+
+/// The same with more targets than [`CROWD`]: their votes wait for their turn, and their evidence
+/// must not grow old meanwhile.
+const ANNOUNCE_CROWD_EVERY: Duration = Duration::from_secs(2);
+
+/// From so many votes on a peer is not told all of them at once.
+const CROWD: usize = 5_000;
+
+/// The least time between two announcements of so many votes. Thousands of targets that are
+/// confirmed one after the other must not make thousands of announcements of thousands.
+fn distance(votes: usize) -> Duration {
+    Duration::from_micros(5 * u64::try_from(votes).unwrap_or(u64::MAX))
+}
 
 impl Engine {
     /// Whatever the event: what is in the queue is told before the tick, and the first of it must
@@ -32,6 +48,7 @@ impl Engine {
         let targets: BTreeSet<IpAddr> = self.targets.keys().copied().collect();
         let peers = self.settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
         self.ballots.set_peers(peers.copied());
+        self.ballots.set_term(quorum::vote_term(self.settings.pace.interval));
         self.ballots.retain_targets(&targets);
         self.unannounced = true;
     }
@@ -42,14 +59,23 @@ impl Engine {
         peer: SocketAddr,
         target: IpAddr,
         up: bool,
+        age: Duration,
         out: &mut Vec<Action>,
     ) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
         if self.now < self.deaf_until && !self.ballots.is_go(peer) {
             return;
         }
-        let news = self.ballots.record(self.now, peer, target, up);
+        let news = self.ballots.record(self.now, peer, target, up, age);
         if news || self.target(slot).is_some_and(|target| !target.settled) {
+            self.review(slot, self.now, out);
+        }
+    }
+
+    /// A peer has no evidence about a target any more.
+    pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr, out: &mut Vec<Action>) {
+        let Some(slot) = self.targets.get(&target).copied() else { return };
+        if self.ballots.take_back(self.now, peer, target) {
             self.review(slot, self.now, out);
         }
     }
@@ -70,17 +96,40 @@ impl Engine {
         self.review_all(self.now, out);
     }
 
-    /// How this agent sees its targets; those not yet confirmed are left out.
-    fn votes(&self) -> BTreeMap<IpAddr, bool> {
+    /// How this agent sees its targets. Those not yet confirmed are left out, and those that it has
+    /// no evidence about; an isolated agent has none at all.
+    fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
+        if self.isolated.is_some() {
+            return BTreeMap::new();
+        }
         let targets = self.targets.values().filter_map(|slot| self.target(*slot));
-        targets.filter_map(|target| Some((target.address, own_vote(target)?))).collect()
+        let vote = |target: &Target| {
+            let (up, evidence) = own_vote(target)?;
+            Some((target.address, OwnVote { up, evidence }))
+        };
+        targets.filter_map(vote).collect()
     }
 
-    /// Tells the peers, if anything about it changed.
+    /// Tells the peers: at each change, and every few seconds how fresh the evidence is. So a loop
+    /// that stands still repeats nothing.
     pub(super) fn announce(&mut self, out: &mut Vec<Action>) {
-        if std::mem::replace(&mut self.unannounced, false) && self.settings.cluster.is_some() {
-            out.push(Action::Announce(self.votes()));
+        if self.settings.cluster.is_none() {
+            return;
         }
+        let count = self.targets.len();
+        let every = if count > CROWD { ANNOUNCE_CROWD_EVERY } else { ANNOUNCE_EVERY };
+        let waits = if self.unannounced { distance(count) } else { every };
+        if let Some(next) = self.announced.map(|at| at + waits).filter(|next| *next > self.now) {
+            if self.unannounced {
+                self.agenda.note(next, Item::Announce);
+            }
+            return;
+        }
+        self.unannounced = false;
+        self.announced = Some(self.now);
+        self.agenda.note(self.now + every, Item::Announce);
+        let term = quorum::vote_term(self.settings.pace.interval);
+        out.push(Action::Announce(Announcement { votes: self.votes(), term }));
     }
 
     /// Whether enough agents see it as this one does.
@@ -88,7 +137,7 @@ impl Engine {
         let Some(cluster) = &self.settings.cluster else {
             return Ruling::Settle { in_service, agreeing: vec![], after: Duration::ZERO };
         };
-        let (own, needed) = (own_vote(target), cluster.min_peers_agree);
+        let (own, needed) = (own_word(target), cluster.min_peers_agree);
         match self.ballots.agreement(cluster.own, target.address, own, needed, self.now) {
             Agreement::Unjudged => Ruling::Keep,
             Agreement::Agreed { rank, agreeing } => {
@@ -107,7 +156,7 @@ impl Engine {
 
     /// Whether enough others see the contrary that they may act on it.
     pub(super) fn is_opposed(&self, target: &Target) -> bool {
-        let (Some(cluster), Some(own)) = (&self.settings.cluster, own_vote(target)) else {
+        let (Some(cluster), Some(own)) = (&self.settings.cluster, own_word(target)) else {
             return false;
         };
         let contrary = self.ballots.on(target.address, self.now).filter(|ballot| ballot.up != own);
@@ -133,15 +182,6 @@ impl Engine {
     /// Whether a peer is alive.
     pub fn is_alive(&self, peer: SocketAddr) -> bool {
         self.ballots.is_alive(peer)
-    }
-}
-
-/// `true` for up; `None` before the first flip or confirmation.
-fn own_vote(target: &Target) -> Option<bool> {
-    match target.streaks.health() {
-        Health::AssumedUp => None,
-        Health::Up => Some(true),
-        Health::Down => Some(false),
     }
 }
 

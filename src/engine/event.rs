@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
+use super::isolation::Cause;
 use super::plan::{Observed, SetKey, Wish};
 use super::target::{Health, Thresholds};
 use super::watch::{Endpoint, Outcome, Pace};
@@ -125,6 +126,15 @@ pub enum Event {
         target: IpAddr,
         /// Whether it sees the target up.
         up: bool,
+        /// How old what it saw was when it was said.
+        age: Duration,
+    },
+    /// A peer has no vote on a target any more.
+    Abstained {
+        /// Who, by its vote address.
+        peer: SocketAddr,
+        /// About whom.
+        target: IpAddr,
     },
     /// A peer came to life or is gone.
     Peer {
@@ -290,8 +300,9 @@ pub enum Action {
     Reconcile(Order),
     /// What was ordered about this target stands no more; another order follows shortly.
     Recall(IpAddr),
-    /// This agent's votes changed: all of them, by target, `true` for up.
-    Announce(BTreeMap<IpAddr, bool>),
+    /// All of this agent's votes, at each change and every few seconds. What is not among them any
+    /// more is taken back.
+    Announce(Announcement),
     /// An order of the operator's was carried out or not.
     DrainAnswered {
         /// The order's.
@@ -303,6 +314,24 @@ pub enum Action {
     Remember(BTreeMap<IpAddr, Drain>),
     /// Something happened that somebody may want to know.
     Tell(Fact),
+}
+
+/// This agent's votes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Announcement {
+    /// By target.
+    pub votes: BTreeMap<IpAddr, OwnVote>,
+    /// For how long a vote counts from its evidence.
+    pub term: Duration,
+}
+
+/// How this agent sees one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnVote {
+    /// `true` for up.
+    pub up: bool,
+    /// When it saw that.
+    pub evidence: Moment,
 }
 
 /// What the record sets should serve.
@@ -398,12 +427,33 @@ pub enum Fact {
         /// What it was.
         reason: Reason,
     },
-    /// No canary answers: nothing is withdrawn.
+    /// This agent takes its own network for the cause: nothing is withdrawn.
     Isolated {
         /// The targets whose losses led here.
         missing: Vec<IpAddr>,
+        /// What shows it.
+        cause: Cause,
     },
-    /// A canary answered again: every run of losses starts from zero.
+    /// Nothing was judged of these targets for so long that their health is not known any more.
+    EvidenceLost {
+        /// Which.
+        targets: Vec<IpAddr>,
+    },
+    /// That has lasted so long that people are told.
+    StillUnknown {
+        /// Which.
+        targets: Vec<IpAddr>,
+    },
+    /// A probe of such a target was judged again.
+    EvidenceBack {
+        /// Which.
+        target: IpAddr,
+        /// For how long its health was not known.
+        lasted: Duration,
+        /// People had been told.
+        told: bool,
+    },
+    /// A canary answered, or a target could be asked: every run of losses starts from zero.
     IsolationOver {
         /// How long it lasted.
         lasted: Duration,

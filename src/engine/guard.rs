@@ -9,6 +9,8 @@ pub struct Canary {
     pub answered: Option<Moment>,
     /// When the newest probe that it did not answer, or that could not be sent, was sent.
     pub missed: Option<Moment>,
+    /// How many it has missed in a row since it last answered.
+    pub misses: u32,
 }
 
 /// What the canaries say about a run of losses.
@@ -51,7 +53,7 @@ mod tests {
     #[test]
     fn a_run_is_evidence_only_if_a_canary_answered_after_it_began() {
         let at = |second: u64| Some(Duration::from_secs(second));
-        let canary = |answered, missed| Canary { answered, missed };
+        let canary = |answered, missed| Canary { answered, missed, misses: 0 };
         let cases = [
             ("no canary, no question", vec![], Evidence::Proven),
             ("answered after it began", vec![canary(at(11), None)], Evidence::Proven),

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::event::{Act, Action, Answer, Fact, ProbeRequest, Reason, Slot};
-use super::guard::{self, Canary, Evidence};
+use super::guard::{self, Evidence};
+use super::isolation::Cause;
 use super::target::Health;
 use super::watch::{Judged, Outcome};
 use super::{Engine, Item, Moment, Phase, Role, Subject, Target};
@@ -144,7 +145,7 @@ impl Engine {
             },
             Answer::Unreachable(what) => self.lost(slot, seq, what, now, out),
             // Its time was up before; the tick that says so knows whether this process ran.
-            Answer::Silence => self.asked_in_vain(slot, None, out),
+            Answer::Silence => self.asked_in_vain(slot, None, now, out),
             Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
         }
         self.arm(slot);
@@ -169,7 +170,7 @@ impl Engine {
             // What the prober measured may be a little longer than the time that we know passed.
             target.streaks.hear((sent + rtt).min(now));
         }
-        self.asked_in_vain(slot, None, out);
+        self.asked_in_vain(slot, None, now, out);
         self.suspect(slot, false, now);
         self.judged(slot, judged, Some(rtt), now, out);
     }
@@ -191,13 +192,13 @@ impl Engine {
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
             subject.watch.said = Some(what);
-            self.asked_in_vain(slot, None, out);
+            self.asked_in_vain(slot, None, now, out);
             self.judged(slot, judged, None, now, out);
         }
     }
 
     fn faulted(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
-        self.asked_in_vain(slot, Some(what), out);
+        self.asked_in_vain(slot, Some(what), now, out);
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
             self.judged(slot, judged, None, now, out);
@@ -205,7 +206,14 @@ impl Engine {
     }
 
     /// Says once that this machine cannot ask, and once that it can again.
-    fn asked_in_vain(&mut self, slot: Slot, fault: Option<String>, out: &mut Vec<Action>) {
+    fn asked_in_vain(
+        &mut self,
+        slot: Slot,
+        fault: Option<String>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        self.count_fault(slot, fault.is_some(), now, out);
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         if subject.fault == fault {
             return;
@@ -236,12 +244,21 @@ impl Engine {
                     Outcome::Loss | Outcome::Fault => &mut canary.missed,
                 };
                 *newest = (*newest).max(Some(judged.sent));
+                canary.misses = match judged.outcome {
+                    Outcome::Reply => 0,
+                    // What was not heard because this process did not run says nothing.
+                    Outcome::Fault if subject.fault.is_none() => canary.misses,
+                    Outcome::Loss | Outcome::Fault => canary.misses.saturating_add(1),
+                };
                 while subject.watch.settle().is_some() {}
                 self.canary_judged(judged.outcome, now, out);
             }
             Role::Target(target) => {
                 let counts = judged.outcome == Outcome::Loss && target.streaks.lose(judged.sent);
                 let down = target.streaks.health() == Health::Down;
+                if judged.outcome != Outcome::Fault {
+                    self.saw(slot, judged.outcome, counts, now, out);
+                }
                 if counts && !down {
                     self.suspect(slot, true, now);
                     self.prepare(slot, now, out);
@@ -278,7 +295,7 @@ impl Engine {
             return;
         }
         let began = target.streaks.run_began().unwrap_or(now);
-        match guard::weigh(self.canaries(), began) {
+        match guard::weigh(self.canary_states(), began) {
             Evidence::Proven => {
                 let Some(target) = self.target_mut(slot) else { return };
                 let from = target.streaks.health();
@@ -286,55 +303,14 @@ impl Engine {
                 self.suspect(slot, false, now);
                 self.flipped(slot, from, now, out);
             }
-            Evidence::Absent if self.isolated_since.is_none() => self.begin_isolation(now, out),
+            Evidence::Absent if self.isolated.is_none() => {
+                self.begin_isolation(Cause::NoCanary, now, out);
+            }
             Evidence::Absent if target.reason != Some(Reason::Isolated) => {
                 self.review(slot, now, out);
             }
             Evidence::Absent | Evidence::Pending => {}
         }
-    }
-
-    fn canaries(&self) -> impl Iterator<Item = Canary> {
-        let subjects = self.canaries.iter().filter_map(|slot| self.subjects[*slot].as_ref());
-        subjects.filter_map(|subject| match subject.role {
-            Role::Canary(canary) => Some(canary),
-            Role::Target(_) => None,
-        })
-    }
-
-    /// A canary answered or did not: complete runs of losses may be evidence now, or not.
-    fn canary_judged(&mut self, outcome: Outcome, now: Moment, out: &mut Vec<Action>) {
-        if outcome == Outcome::Reply {
-            self.end_isolation(now, out);
-        }
-        if self.suspects > 0 {
-            for slot in self.targets.values().copied().collect::<Vec<_>>() {
-                self.weigh_losses(slot, now, out);
-            }
-        }
-    }
-
-    fn begin_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.isolated_since = Some(now);
-        let thresholds = self.settings.thresholds;
-        let missing = self.targets.iter().filter(|(_, slot)| {
-            self.target(**slot).is_some_and(|target| target.streaks.is_missing(thresholds))
-        });
-        let missing = missing.map(|(address, _)| *address).collect();
-        out.push(Action::Tell(Fact::Isolated { missing }));
-        self.review_all(now, out);
-    }
-
-    /// Ends isolation, if there is any: every run of losses starts from zero.
-    pub(super) fn end_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(since) = self.isolated_since.take() else { return };
-        for subject in self.subjects.iter_mut().flatten() {
-            if let Role::Target(target) = &mut subject.role {
-                target.streaks.start_losses_over(now);
-            }
-        }
-        out.push(Action::Tell(Fact::IsolationOver { lasted: now.saturating_sub(since) }));
-        self.review_all(now, out);
     }
 
     /// Makes a target suspect or clears it; the canaries keep step.
@@ -384,6 +360,7 @@ impl Engine {
         let said = self.subjects[slot].as_ref().and_then(|subject| subject.watch.said.clone());
         let Some(target) = self.target_mut(slot) else { return };
         target.since = now;
+        target.evidence.proof = Some(now);
         let (target, to, streaks) = (target.address, target.streaks.health(), &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));

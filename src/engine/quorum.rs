@@ -2,8 +2,8 @@
 //!
 //! An agent acts on what it has seen itself, and only if at least so many peers have seen the same:
 //! peers alone never cause a change. What is counted is the *ballots*, the last vote of each peer on
-//! each target; a ballot counts while its peer is alive and for [`VOTE_TTL`] after it was last
-//! heard.
+//! each target; a ballot counts while its peer is alive and for [`vote_term`] from its evidence,
+//! unless it is taken back before.
 //!
 //! # Why never both directions at once
 //!
@@ -17,8 +17,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// How long a vote counts after it was last heard; three times the pace at which it is repeated.
+/// How long a vote counts from its evidence at least; three times the pace at which it is repeated.
 pub const VOTE_TTL: Duration = Duration::from_secs(30);
+
+/// How long a vote counts from its evidence, where targets are probed every `interval`. With the
+/// usual intervals [`VOTE_TTL`]; with one as long as that a vote has to last from probe to probe, or
+/// no two agents would ever agree.
+pub fn vote_term(interval: Duration) -> Duration {
+    interval.saturating_mul(2).max(VOTE_TTL)
+}
 
 /// How much longer each rank waits before it acts than the one before.
 pub const RANK_STEP: Duration = Duration::from_secs(5);
@@ -35,7 +42,7 @@ pub struct Ballot {
     pub peer: SocketAddr,
     /// What it sees: `true` is up.
     pub up: bool,
-    /// For how long nothing newer was heard from it about this target.
+    /// How old what it saw is by now.
     pub age: Duration,
 }
 
@@ -71,9 +78,17 @@ pub enum Agreement {
 /// The last vote of every peer on every target.
 ///
 /// Invariant: votes are kept of configured peers only, one for each peer and target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ballots {
     voters: BTreeMap<SocketAddr, Voter>,
+    /// How long a vote counts from its evidence.
+    term: Duration,
+}
+
+impl Default for Ballots {
+    fn default() -> Self {
+        Self { voters: BTreeMap::new(), term: VOTE_TTL }
+    }
 }
 
 /// One peer, as a voter. Nobody is alive before it was said so.
@@ -82,8 +97,19 @@ struct Voter {
     alive: bool,
     /// A Go agent votes once at each flip and never again, so its vote does not age.
     go: bool,
-    /// By target: what it sees (`true` is up), and when that was last heard.
-    votes: BTreeMap<IpAddr, (bool, Duration)>,
+    /// By target.
+    votes: BTreeMap<IpAddr, Vote>,
+}
+
+/// One vote.
+#[derive(Debug, Clone, Copy)]
+struct Vote {
+    /// `true` is up.
+    up: bool,
+    /// When it was last heard.
+    heard: Duration,
+    /// How old its evidence was then.
+    age: Duration,
 }
 
 impl Ballots {
@@ -104,6 +130,11 @@ impl Ballots {
             .collect();
     }
 
+    /// Has votes count for `term` from their evidence.
+    pub fn set_term(&mut self, term: Duration) {
+        self.term = term;
+    }
+
     /// Forgets the votes on every target that is not among `targets`.
     pub fn retain_targets(&mut self, targets: &BTreeSet<IpAddr>) {
         for voter in self.voters.values_mut() {
@@ -111,15 +142,33 @@ impl Ballots {
         }
     }
 
-    /// Notes that `peer` said at `now` that it sees `target` up or down. The vote of one that is no
+    /// Notes that `peer` said at `now` that it sees `target` up or down, on evidence of this `age`. The
+    /// vote of one that is no
     /// peer is not kept; the vote of one that is not alive is, and counts once it is.
     ///
     /// Returns whether this is news: another word than its last that still counts.
-    pub fn record(&mut self, now: Duration, peer: SocketAddr, target: IpAddr, up: bool) -> bool {
+    pub fn record(
+        &mut self,
+        now: Duration,
+        peer: SocketAddr,
+        target: IpAddr,
+        up: bool,
+        age: Duration,
+    ) -> bool {
+        let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
-        let before = voter.vote(target, now).map(|ballot| ballot.0);
-        voter.votes.insert(target, (up, now));
-        before != Some(up)
+        let before = voter.vote(target, now, term).map(|ballot| ballot.0);
+        voter.votes.insert(target, Vote { up, heard: now, age });
+        before != voter.vote(target, now, term).map(|ballot| ballot.0)
+    }
+
+    /// Notes that `peer` has no vote on `target` any more. Returns whether it had one that counted.
+    pub fn take_back(&mut self, now: Duration, peer: SocketAddr, target: IpAddr) -> bool {
+        let term = self.term;
+        let Some(voter) = self.voters.get_mut(&peer) else { return false };
+        let counted = voter.vote(target, now, term).is_some();
+        voter.votes.remove(&target);
+        counted
     }
 
     /// Forgets every vote that ages. For an agent that stood still (stopped, suspended): what it
@@ -160,7 +209,7 @@ impl Ballots {
     /// The votes on `target` that count at `now`, by peer, ascending.
     pub fn on(&self, target: IpAddr, now: Duration) -> impl Iterator<Item = Ballot> + '_ {
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
-            voter.vote(target, now).map(|(up, age)| Ballot { peer, up, age })
+            voter.vote(target, now, self.term).map(|(up, age)| Ballot { peer, up, age })
         })
     }
 
@@ -169,8 +218,8 @@ impl Ballots {
     pub fn next_expiry(&self, target: IpAddr, now: Duration) -> Option<Duration> {
         let ageing = self.voters.values().filter(|voter| voter.alive && !voter.go);
         ageing
-            .filter_map(|voter| voter.vote(target, now))
-            .map(|(_, age)| now + VOTE_TTL.saturating_sub(age))
+            .filter_map(|voter| voter.vote(target, now, self.term))
+            .map(|(_, age)| now + self.term.saturating_sub(age))
             .min()
     }
 
@@ -204,10 +253,10 @@ impl Ballots {
 
 impl Voter {
     /// What it says about `target`, if that counts at `now`, and the vote's age.
-    fn vote(&self, target: IpAddr, now: Duration) -> Option<(bool, Duration)> {
-        let &(up, heard) = self.votes.get(&target)?;
-        let age = now.saturating_sub(heard);
-        (self.go || age < VOTE_TTL).then_some((up, age))
+    fn vote(&self, target: IpAddr, now: Duration, term: Duration) -> Option<(bool, Duration)> {
+        let &Vote { up, heard, age } = self.votes.get(&target)?;
+        let age = now.saturating_sub(heard).saturating_add(age);
+        (self.go || age < term).then_some((up, age))
     }
 }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::event::{Action, Settings, Slot};
+use super::evidence::{self, Evidence};
 use super::guard::Canary;
 use super::plan::Observed;
 use super::target::Streaks;
@@ -17,6 +18,7 @@ impl Target {
         Self {
             address,
             streaks: Streaks::default(),
+            evidence: Evidence::none(now),
             in_service: true,
             since: now,
             settled: true,
@@ -89,6 +91,8 @@ impl Engine {
         self.enroll_canaries(now);
         self.enroll_peers();
         self.suspects = self.count_suspects();
+        self.count_unaskable();
+        self.note_sweep(now + evidence::term(interval));
     }
 
     fn enroll_canaries(&mut self, now: Moment) {
@@ -121,7 +125,8 @@ impl Engine {
     /// Begins to watch `endpoint`.
     fn watch(&mut self, endpoint: Endpoint, first: Moment, role: Role) -> Slot {
         let watch = Watch::new(endpoint, first);
-        let subject = Subject { watch, armed: Some(first), fault: None, waits: false, role };
+        let subject =
+            Subject { watch, armed: Some(first), fault: None, faults: 0, waits: false, role };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.subjects.push(None);
             self.subjects.len() - 1
@@ -161,7 +166,8 @@ impl Engine {
         if other_resync {
             self.note_resync(now);
         }
-        if had_canaries && self.canaries.is_empty() {
+        let can_ask = self.unaskable < self.targets.len() || self.targets.is_empty();
+        if had_canaries && self.canaries.is_empty() || can_ask && self.is_isolated_by_faults() {
             self.end_isolation(now, out);
         }
         // The worker begins anew as well: what it had in hand is ordered again.

@@ -72,8 +72,11 @@ impl Engine {
             Health::Up => true,
             Health::Down => false,
         };
-        if !in_service && self.isolated_since.is_some() {
-            return Ruling::Refuse(Reason::Isolated, "no canary answers".into());
+        if let Some(isolation) = self.isolated.filter(|_| !in_service) {
+            return Ruling::Refuse(Reason::Isolated, isolation.cause.as_str().into());
+        }
+        if target.evidence.proof.is_none() {
+            return Ruling::Keep;
         }
         self.ask_peers(target, in_service)
     }
@@ -181,7 +184,7 @@ impl Engine {
     /// Says once when a refusal begins and once when it ends.
     fn give_reason(&mut self, slot: Slot, ruling: &Ruling, out: &mut Vec<Action>) {
         let dry_run = self.settings.dry_run;
-        let isolated = self.isolated_since.is_some();
+        let isolated = self.isolated;
         let thresholds = self.settings.thresholds;
         let now = self.now;
         let Some(target) = self.target_mut(slot) else { return };
@@ -197,8 +200,10 @@ impl Engine {
             {
                 (Some(*reason), detail.clone())
             }
-            _ if isolated && target.streaks.is_missing(thresholds) => {
-                (Some(Reason::Isolated), "no canary answers".into())
+            _ if let Some(isolation) = isolated
+                && target.streaks.is_missing(thresholds) =>
+            {
+                (Some(Reason::Isolated), isolation.cause.as_str().into())
             }
             _ if !target.held.is_empty() => {
                 (Some(Reason::Floor), format!("still in service at {}", target.held.join(", ")))

@@ -15,6 +15,12 @@ pub struct TargetView {
     pub address: IpAddr,
     /// Its health, as seen from here.
     pub health: Health,
+    /// Nothing was judged for so long that the health is not known any more.
+    pub unknown: bool,
+    /// Whether there is evidence on which a verdict or a vote may rest.
+    pub proven: bool,
+    /// When a probe was last judged a reply or a loss; before the first, when the watching began.
+    pub judged: Moment,
     /// The verdict: whether it belongs into DNS.
     pub in_service: bool,
     /// Why nothing is done about it though its health asks for it.
@@ -78,9 +84,9 @@ impl Engine {
         })
     }
 
-    /// Since when no canary answers, if that is so.
+    /// Since when this agent takes its own network for the cause, if it does.
     pub fn isolated_since(&self) -> Option<Moment> {
-        self.isolated_since
+        self.isolated.map(|isolation| isolation.since)
     }
 
     /// The zone when it was last read; empty before that.
@@ -93,6 +99,9 @@ fn view(target: &Target, last_rtt: Option<Duration>) -> TargetView {
     TargetView {
         address: target.address,
         health: target.streaks.health(),
+        unknown: target.evidence.unknown_since.is_some(),
+        proven: target.evidence.proof.is_some(),
+        judged: target.evidence.judged,
         in_service: target.in_service,
         reason: target.reason,
         losses: target.streaks.losses(),

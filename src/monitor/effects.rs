@@ -18,7 +18,7 @@ use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
 use crate::driver::{Effects, Input, Loaded, journal, settings};
-use crate::engine::event::{Drain, DrainRefusal, Event, Fact, Order, Settings};
+use crate::engine::event::{Announcement, Drain, DrainRefusal, Event, Fact, Order, Settings};
 use crate::engine::{Engine, Moment};
 use crate::probe::tcp;
 use crate::status::Command;
@@ -142,7 +142,7 @@ impl Effects for Monitor {
         self.reconciler.recall(target);
     }
 
-    fn announce(&mut self, votes: BTreeMap<IpAddr, bool>) {
+    fn announce(&mut self, votes: Announcement) {
         if let Some(peers) = &self.peers {
             peers.announce(votes);
         }
@@ -232,6 +232,9 @@ impl Effects for Monitor {
     fn turned(&mut self, engine: &Engine, now: Moment) {
         self.watchdog.turned(now);
         self.reconciler.turned();
+        if let Some(peers) = &self.peers {
+            peers.turned();
+        }
         let again = now >= self.write_again && {
             self.write_again = now + WRITE_AGAIN;
             self.keeper.is_behind()

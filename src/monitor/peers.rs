@@ -1,6 +1,6 @@
 //! The cluster's life: one task holds it, passes on what it hears and says what it is told to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cluster::{Cluster, ClusterError, ClusterEvent, Counts};
+use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
 use crate::config::Config;
-use crate::driver::Input;
+use crate::driver::{Clock, Input};
+use crate::engine::event::Announcement;
 
 /// How many events of the cluster may wait.
 const EVENTS: usize = 1024;
@@ -19,7 +20,7 @@ const EVENTS: usize = 1024;
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 enum Order {
-    Announce(BTreeMap<IpAddr, bool>),
+    Announce(Announcement),
     Reload(BTreeSet<SocketAddr>, Vec<IpAddr>),
     Leave(oneshot::Sender<()>),
 }
@@ -28,6 +29,8 @@ enum Order {
 pub(super) struct Peers {
     orders: mpsc::UnboundedSender<Order>,
     counts: Arc<Mutex<Counts>>,
+    /// The cluster's time.
+    time: Arc<cluster::clock::Clock>,
 }
 
 impl Peers {
@@ -36,6 +39,7 @@ impl Peers {
         config: &Config,
         talk: &Handle,
         outbox: mpsc::Sender<Input>,
+        clock: Clock,
     ) -> Result<Option<Self>, ClusterError> {
         let Some(settings) = config.cluster.clone() else { return Ok(None) };
         let (events, heard) = mpsc::channel(EVENTS);
@@ -48,14 +52,20 @@ impl Peers {
         let (orders, ordered) = mpsc::unbounded_channel();
         let counts = Arc::<Mutex<Counts>>::default();
         talk.spawn(pass_on(heard, outbox.clone()));
-        talk.spawn(hold(cluster, ordered, Arc::clone(&counts), outbox));
-        Ok(Some(Self { orders, counts }))
+        let time = cluster.clock();
+        talk.spawn(hold(cluster, ordered, Arc::clone(&counts), outbox, clock));
+        Ok(Some(Self { orders, counts, time }))
     }
 
     // The task that is told lives as long as the program, or has taken the program down.
 
-    pub(super) fn announce(&self, votes: BTreeMap<IpAddr, bool>) {
+    pub(super) fn announce(&self, votes: Announcement) {
         let _ = self.orders.send(Order::Announce(votes));
+    }
+
+    /// The driver's loop turned, so that what it announced stands.
+    pub(super) fn turned(&self) {
+        self.time.loop_turned();
     }
 
     pub(super) fn reload(&self, config: &Config) {
@@ -90,6 +100,7 @@ async fn hold(
     mut ordered: mpsc::UnboundedReceiver<Order>,
     counts: Arc<Mutex<Counts>>,
     outbox: mpsc::Sender<Input>,
+    clock: Clock,
 ) {
     let mut tick = tokio::time::interval(COUNT_EVERY);
     loop {
@@ -105,7 +116,11 @@ async fn hold(
             }
         };
         match order {
-            Some(Order::Announce(votes)) => cluster.announce(votes),
+            Some(Order::Announce(Announcement { votes, term })) => {
+                let seen = |at| clock.started() + at;
+                let votes = votes.into_iter();
+                cluster.announce(term, votes.map(|(of, vote)| (of, vote.up, seen(vote.evidence))));
+            }
             Some(Order::Reload(peers, targets)) => cluster.reload(peers, targets).await,
             Some(Order::Leave(done)) => {
                 cluster.leave().await;

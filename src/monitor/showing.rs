@@ -14,6 +14,7 @@ use crate::config::{Config, ProviderConfig};
 use crate::dns::metered::Tally;
 use crate::driver::{Clock, Input, brief, settings};
 use crate::engine::event::{Fact, Gone};
+use crate::engine::evidence::unseen;
 use crate::engine::target::Health;
 use crate::engine::watch::Outcome;
 use crate::engine::{Engine, TargetView};
@@ -176,10 +177,12 @@ impl Showing {
     /// Something was heard from or about a peer.
     pub(super) fn heard(&mut self, event: &ClusterEvent) {
         let at = self.at();
-        let (ClusterEvent::Vote { peer, .. } | ClusterEvent::Peer { peer, .. }) = *event;
+        let (ClusterEvent::Vote { peer, .. }
+        | ClusterEvent::Abstained { peer, .. }
+        | ClusterEvent::Peer { peer, .. }) = *event;
         let Some(seen) = self.peers.get_mut(&peer) else { return };
         match event {
-            ClusterEvent::Vote { signed, .. } => {
+            ClusterEvent::Vote { signed, .. } | ClusterEvent::Abstained { signed, .. } => {
                 seen.signed = *signed;
                 seen.last_heard = Some(at);
             }
@@ -206,6 +209,9 @@ impl Showing {
             | Fact::RefusalOver { target, .. }
             | Fact::Drained { target, .. }
             | Fact::Undrained { target, .. } => self.show(engine, *target),
+            Fact::EvidenceLost { .. } | Fact::EvidenceBack { .. } => {
+                unseen(fact).iter().for_each(|target| self.show(engine, *target));
+            }
             Fact::Isolated { .. } => self.board.set_isolated(true),
             Fact::IsolationOver { .. } => self.board.set_isolated(false),
             Fact::Applied { withdrawn, restored, took, dry_run } => {
@@ -369,10 +375,12 @@ fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
     });
     Facts {
         health: match view.health {
+            _ if view.unknown => model::Health::Unknown,
             Health::AssumedUp => model::Health::AssumedUp,
             Health::Up => model::Health::Up,
             Health::Down => model::Health::Down,
         },
+        judged: Some(clock.started().into_std() + view.judged),
         in_service: view.in_service,
         reason: view.reason,
         streak: model::Streak {

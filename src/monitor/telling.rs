@@ -91,13 +91,24 @@ impl Teller {
                 let reason = Some(reason.as_str().into());
                 self.notifier.send(&Notice { reason, ..notice });
             }
-            Fact::Isolated { missing } => {
-                let detail = format!("missing: {} targets", missing.len());
+            Fact::Isolated { missing, cause } => {
+                let detail = match missing.len() {
+                    0 => cause.as_str().to_owned(),
+                    missing => format!("{}; missing: {missing} targets", cause.as_str()),
+                };
                 self.send(NoticeKind::Isolated, vec![], Some(detail));
             }
             Fact::IsolationOver { lasted } => {
                 let detail = format!("it lasted {}", brief(*lasted));
                 self.send(NoticeKind::IsolationOver, vec![], Some(detail));
+            }
+            Fact::StillUnknown { targets } => {
+                let detail = "no probe could be judged for over a minute".to_owned();
+                self.send(NoticeKind::Unknown, targets.clone(), Some(detail));
+            }
+            Fact::EvidenceBack { target, lasted, told: true } => {
+                let detail = format!("it lasted {}", brief(*lasted));
+                self.send(NoticeKind::UnknownOver, vec![*target], Some(detail));
             }
             Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns().collect()),
             Fact::FailingOver if self.failing.take().is_some() => {

@@ -25,6 +25,8 @@ impl NoticeKind {
             Self::Failing => "failing",
             Self::Isolated => "isolated",
             Self::IsolationOver => "isolation_over",
+            Self::Unknown => "unknown",
+            Self::UnknownOver => "unknown_over",
             Self::ReloadRefused => "reload_refused",
             Self::ProviderRefused => "provider_refused",
             Self::ProviderBack => "provider_back",
@@ -80,11 +82,15 @@ impl Notice {
                 format!("could not keep DNS in step for {who}{} and is trying again", at("at"))
             }
             (NoticeKind::Isolated, _) => {
-                "isolated: no canary answers, so nothing is withdrawn".to_owned()
+                "isolated: the own network may be the cause, so nothing is withdrawn".to_owned()
             }
             (NoticeKind::IsolationOver, _) => {
-                "no longer isolated: a canary answers, and losses are counted anew".to_owned()
+                "no longer isolated, and losses are counted anew".to_owned()
             }
+            (NoticeKind::Unknown, _) => {
+                format!("cannot see {who}: health unknown, and the verdict stands{}", at("at"))
+            }
+            (NoticeKind::UnknownOver, _) => format!("sees {who} again{}", at("at")),
             (NoticeKind::ReloadRefused, _) => {
                 "refused the new configuration and keeps the old one".to_owned()
             }

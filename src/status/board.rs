@@ -43,6 +43,9 @@ pub struct Setup {
 pub struct Facts {
     /// As seen from here.
     pub health: Health,
+    /// When a probe was last judged a reply or a loss; before the first, when the watching began.
+    /// `None` if that is not said.
+    pub judged: Option<Instant>,
     /// Whether its records belong in the zone. False for a target that is down by the verdict or
     /// drained, also while the floor or dry-run keeps its records.
     pub in_service: bool,

@@ -12,6 +12,8 @@ pub(super) enum Concern {
     Down,
     /// Alive, and yet not in DNS as it could be: drained, held back or a record is missing.
     HeldOut,
+    /// Not seen for a while.
+    Unknown,
     /// Losing probes now.
     Losing,
     /// Nothing is known yet.
@@ -30,6 +32,7 @@ impl Concern {
         match target.health {
             Health::Down if present > 0 || unread && !out => Self::DownInDns,
             Health::Down => Self::Down,
+            Health::Unknown => Self::Unknown,
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
             _ if losing => Self::Losing,
             Health::AssumedUp => Self::Assumed,
@@ -91,7 +94,8 @@ pub(super) fn rtt(milliseconds: Option<f64>) -> String {
 
 /// A part of 1 as a percentage in at most 5 characters. Only no loss at all is `0%`, and only
 /// nothing but loss is `100%`.
-pub(super) fn loss(part: f64) -> String {
+pub(super) fn loss(part: Option<f64>) -> String {
+    let Some(part) = part else { return "-".to_owned() };
     let percent = part * 100.0;
     match percent {
         _ if percent <= 0.0 => "0%".to_owned(),
@@ -108,6 +112,7 @@ pub(super) fn health(health: Health) -> &'static str {
         Health::Up => "up",
         Health::Down => "down",
         Health::AssumedUp => "assumed",
+        Health::Unknown => "unknown",
     }
 }
 
@@ -152,6 +157,7 @@ mod tests {
             ),
             ("down and out", Target { records: missing().records, ..down() }, Concern::Down),
             ("up, but a record is missing", missing(), Concern::HeldOut),
+            ("not seen", Target { health: Health::Unknown, ..base() }, Concern::Unknown),
             ("losing", losing, Concern::Losing),
             ("assumed", Target { health: Health::AssumedUp, ..base() }, Concern::Assumed),
             ("fine", base(), Concern::Fine),
@@ -184,8 +190,9 @@ mod tests {
             (1.0, "100%"),
         ];
         for (part, want) in losses {
-            assert_eq!(loss(part), want, "{part}");
+            assert_eq!(loss(Some(part)), want, "{part}");
         }
+        assert_eq!(loss(None), "-", "nobody knows");
     }
 
     #[test]

@@ -128,14 +128,14 @@ impl Window {
         *count = count.saturating_add(1);
     }
 
-    /// The part that was lost, 0 to 1; 0 without probes.
-    pub(super) fn loss(&mut self, second: u64) -> f64 {
+    /// The part that was lost, 0 to 1; none if nothing was judged.
+    pub(super) fn loss(&mut self, second: u64) -> Option<f64> {
         self.advance(second);
         let sum = |pick: fn(&(u16, u16)) -> u16| -> u32 {
             self.slices.iter().map(|slice| u32::from(pick(slice))).sum()
         };
         let (replies, losses) = (sum(|slice| slice.0), sum(|slice| slice.1));
-        if losses == 0 { 0.0 } else { f64::from(losses) / f64::from(losses + replies) }
+        (losses + replies > 0).then(|| f64::from(losses) / f64::from(losses + replies))
     }
 
     fn advance(&mut self, second: u64) {
@@ -227,12 +227,12 @@ mod tests {
     fn the_window_forgets_after_a_minute() {
         // A probe a second, `x` where it was lost; when it is asked, and what it says.
         let cases = [
-            ("nothing yet", "", 0, 0.0),
-            ("all lost", "xx", 3, 1.0),
-            ("one in four", "x...", 10, 0.25),
-            ("still there after 55 s", "x.", 55, 0.5),
-            ("gone after a minute", "x.", 60, 0.0),
-            ("long silence", "x.", 100_000, 0.0),
+            ("nothing yet", "", 0, None),
+            ("all lost", "xx", 3, Some(1.0)),
+            ("one in four", "x...", 10, Some(0.25)),
+            ("still there after 55 s", "x.", 55, Some(0.5)),
+            ("gone after a minute", "x.", 60, None),
+            ("long silence", "x.", 100_000, None),
         ];
         for (name, probes, asked, want) in cases {
             let mut window = Window::default();
@@ -240,7 +240,7 @@ mod tests {
                 window.add(second, probe == 'x');
             }
             let got = window.loss(asked);
-            assert!((got - want).abs() < 1e-9, "{name}: {got}");
+            assert_eq!(got, want, "{name}");
         }
     }
 }

@@ -117,8 +117,16 @@ impl Scrape {
         let rows = || self.0.rows.iter();
         families.gauges(
             "goavail_target_up",
-            "1 if this agent sees the target up or assumes so, 0 if it sees it down.",
-            rows().map(|row| ([target(row)], flag(row.health != Health::Down))),
+            "1 if this agent sees the target up or assumes so, 0 if it sees it down; absent if it does \
+             not see it.",
+            rows()
+                .filter(|row| row.health != Health::Unknown)
+                .map(|row| ([target(row)], flag(row.health != Health::Down))),
+        )?;
+        families.gauges(
+            "goavail_target_evidence_age_seconds",
+            "Time since a probe of the target was judged a reply or a loss.",
+            rows().filter_map(|row| Some(([target(row)], self.0.evidence_age(row)?))),
         )?;
         families.gauges(
             "goavail_target_in_service",

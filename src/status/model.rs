@@ -92,8 +92,12 @@ pub struct Target {
     pub streak: Streak,
     /// Of the newest reply, in milliseconds; `None` before the first.
     pub last_rtt_ms: Option<f64>,
-    /// The part of the last minute's probes that was lost, 0 to 1; 0 if there were none.
-    pub loss_1m: f64,
+    /// The part of the last minute's probes that was lost, 0 to 1; `None` if none was judged.
+    pub loss_1m: Option<f64>,
+    /// Seconds since a probe was last judged a reply or a loss; before the first, since the watching
+    /// began.
+    #[serde(default)]
+    pub evidence_age_s: Option<f64>,
     /// When `health` became what it is.
     pub since: Time,
     /// When `in_service` became what it is.
@@ -146,6 +150,8 @@ pub enum Health {
     Down,
     /// Neither yet since the start.
     AssumedUp,
+    /// No probe could be judged for a while, so that nobody knows; the verdict stands.
+    Unknown,
 }
 
 impl Health {
@@ -155,6 +161,7 @@ impl Health {
             Self::Up => "up",
             Self::Down => "down",
             Self::AssumedUp => "assumed_up",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -303,7 +310,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
-        for health in [Health::Up, Health::Down, Health::AssumedUp] {
+        for health in [Health::Up, Health::Down, Health::AssumedUp, Health::Unknown] {
             assert_eq!(serde_json::to_value(health).unwrap(), health.as_str());
         }
     }
@@ -321,6 +328,8 @@ mod tests {
             ("alive in dry-run", Up, true, Some(Reason::DryRun), true),
             ("down, but this agent is isolated", Down, true, Some(Reason::Isolated), true),
             ("down, but the peers do not agree", Down, true, Some(Reason::NoQuorum), true),
+            ("unknown, and in by the verdict", Health::Unknown, true, None, true),
+            ("unknown, and out by the verdict", Health::Unknown, false, None, false),
             ("drained though healthy", Up, true, Some(Reason::Drained), false),
         ];
         for (name, health, in_service, reason, serves) in cases {

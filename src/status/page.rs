@@ -83,6 +83,7 @@ fn headline(status: &Status) -> (String, &'static str) {
     };
     let down = status.targets.iter().filter(|target| target.health == Health::Down).count();
     let (in_dns, held) = (count(Concern::DownInDns), count(Concern::HeldOut));
+    let unknown = count(Concern::Unknown);
     let (losing, assumed) = (count(Concern::Losing), count(Concern::Assumed));
     let all = status.targets.len();
     if down > 0 && in_dns > 0 {
@@ -93,6 +94,8 @@ fn headline(status: &Status) -> (String, &'static str) {
         ("This agent is isolated".to_owned(), "bad")
     } else if held > 0 {
         (format!("{held} of {all} alive but held back"), "warn")
+    } else if unknown > 0 {
+        (format!("{unknown} of {all} not seen from here"), "warn")
     } else if losing > 0 {
         (format!("{losing} of {all} losing probes"), "warn")
     } else if assumed > 0 {
@@ -265,7 +268,7 @@ mod tests {
     #[test]
     fn the_headline_says_the_worst() {
         type Change = fn(&mut Target);
-        let cases: [(&str, Change, &str, &str); 4] = [
+        let cases: [(&str, Change, &str, &str); 5] = [
             ("nothing is wrong", |_| {}, "All 1 in service", "good"),
             (
                 "down and still in DNS",
@@ -278,6 +281,12 @@ mod tests {
                 |target| target.health = Health::AssumedUp,
                 "1 of 1 not yet confirmed",
                 "dull",
+            ),
+            (
+                "not seen",
+                |target| target.health = Health::Unknown,
+                "1 of 1 not seen from here",
+                "warn",
             ),
             (
                 "alive and not in DNS",

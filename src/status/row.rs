@@ -23,6 +23,9 @@ pub(super) struct Row {
 pub(super) struct View {
     pub(super) address: IpAddr,
     pub(super) health: Health,
+    /// The health when it was last known.
+    known: Health,
+    pub(super) judged: Option<Instant>,
     pub(super) in_service: bool,
     pub(super) reason: Option<Reason>,
     pub(super) streak: Streak,
@@ -31,7 +34,7 @@ pub(super) struct View {
     pub(super) drained: Option<Arc<Drained>>,
     pub(super) last_rtt: Option<Duration>,
     pub(super) last_reply: Option<Instant>,
-    pub(super) loss_1m: f64,
+    pub(super) loss_1m: Option<f64>,
     /// By the place of the owner name.
     pub(super) present: Arc<[Option<bool>]>,
     pub(super) votes: Arc<[VoteHeard]>,
@@ -65,6 +68,8 @@ impl Row {
         let view = View {
             address,
             health: Health::AssumedUp,
+            known: Health::AssumedUp,
+            judged: None,
             in_service: true,
             reason: None,
             streak: Streak { outcome: Outcome::Reply, count: 0 },
@@ -73,7 +78,7 @@ impl Row {
             drained: None,
             last_rtt: None,
             last_reply: None,
-            loss_1m: 0.0,
+            loss_1m: None,
             present: vec![None; names].into(),
             votes: Arc::new([]),
             history: Arc::default(),
@@ -104,7 +109,11 @@ impl Row {
         let redrained = view.drained.as_deref() != facts.drained.as_ref();
         let of_consequence = flipped || judged || redrained || view.reason != facts.reason;
         if flipped {
-            view.counts.flipped(view.health, facts.health);
+            // To be unknown for a while is no flip.
+            if facts.health != Health::Unknown {
+                view.counts.flipped(view.known, facts.health);
+                view.known = facts.health;
+            }
             (view.health, view.since) = (facts.health, since);
         }
         if judged {
@@ -114,6 +123,7 @@ impl Row {
         if redrained {
             view.drained = facts.drained.clone().map(Arc::new);
         }
+        view.judged = facts.judged.or(view.judged);
         (view.reason, view.streak) = (facts.reason, facts.streak);
         Turn { refused, of_consequence }
     }
@@ -147,6 +157,7 @@ impl Counts {
     /// Confirming what was assumed is no flip.
     fn flipped(&mut self, from: Health, to: Health) {
         match (from, to) {
+            (from, to) if from == to => {}
             (_, Health::Down) => self.flips_down += 1,
             (Health::Down, _) => self.flips_up += 1,
             _ => {}

@@ -36,7 +36,8 @@ pub(crate) fn target(address: &str) -> Target {
         reason: None,
         streak: Streak { outcome: Outcome::Reply, count: 512 },
         last_rtt_ms: Some(12.345),
-        loss_1m: 0.0,
+        loss_1m: Some(0.0),
+        evidence_age_s: Some(0.4),
         since: time(5),
         in_service_since: Some(time(0)),
         last_reply_at: Some(time(3_599)),
@@ -57,7 +58,7 @@ pub(crate) fn status() -> Status {
         in_service: false,
         reason: Some(Reason::Floor),
         streak: Streak { outcome: Outcome::Loss, count: 44 },
-        loss_1m: 1.0,
+        loss_1m: Some(1.0),
         since: time(3_500),
         in_service_since: Some(time(3_501)),
         ..target("192.0.2.11")

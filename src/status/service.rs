@@ -138,6 +138,7 @@ fn judgement(target: &Target) -> String {
         (true, _) => "up",
     };
     let because = match (target.reason, target.health) {
+        (_, Health::Unknown) if word != "drained" => "unknown",
         (Some(reason), _) if reason.as_str() != word => reason.as_str(),
         (_, Health::Down) if target.serves() => "verdict pending",
         _ => "",

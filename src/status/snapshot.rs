@@ -103,7 +103,8 @@ impl Snapshot {
             reason: row.reason,
             streak: row.streak,
             last_rtt_ms: row.last_rtt.map(milliseconds),
-            loss_1m: (row.loss_1m * 10_000.0).round() / 10_000.0,
+            loss_1m: row.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),
+            evidence_age_s: self.evidence_age(row).map(|age| (age * 10.0).round() / 10.0),
             since: row.since,
             in_service_since: Some(row.in_service_since),
             last_reply_at: row.last_reply.map(|at| self.moment.wall_at(at)),
@@ -112,6 +113,11 @@ impl Snapshot {
             records: self.records(row),
             votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),
         }
+    }
+
+    /// For how many seconds no probe of the target was judged.
+    pub(super) fn evidence_age(&self, row: &View) -> Option<f64> {
+        Some(self.moment.clock.saturating_duration_since(row.judged?).as_secs_f64())
     }
 
     fn records(&self, row: &View) -> Vec<RecordPresence> {

@@ -138,7 +138,7 @@ fn rows(status: &Status, paint: Paint) -> Vec<String> {
         let text = line(row, widths, gap);
         match Concern::of(target) {
             Concern::DownInDns | Concern::Down => paint.red(&text),
-            Concern::HeldOut | Concern::Losing => paint.yellow(&text),
+            Concern::HeldOut | Concern::Unknown | Concern::Losing => paint.yellow(&text),
             Concern::Assumed | Concern::Fine => text,
         }
     }));
@@ -254,7 +254,7 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
                 target.reason = Some(Reason::ALL[n as usize % 6]);
                 target.in_service = n % 2 == 0;
                 target.since = sample::time(0);
-                target.loss_1m = 0.0004;
+                target.loss_1m = Some(0.0004);
                 target.votes = vec![vote(Health::Up); 10];
                 target.votes.extend(vec![vote(Health::Down); 10]);
                 target

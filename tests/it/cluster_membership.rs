@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::cluster_net::{Agent, KEY, Net, in_time, target, targets};
+use crate::cluster_net::{Agent, KEY, Net, announce, in_time, target, targets};
 
 async fn start(net: Net, number: u8, key: Option<&str>) -> Agent {
     Agent::start(&net.config(number, 3, key)).await
@@ -40,7 +40,7 @@ async fn an_agent_that_is_restarted_is_told_at_once_what_stands() {
     let net = Net::new();
     let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     one.wait_alive(net.agent(1), true).await;
-    one.cluster.announce([(target(1), false)]);
+    announce(&one.cluster, [(target(1), false)]);
     two.wait_vote(net.agent(0)).await;
     two.kill(net.agent(1)).await;
     let mut two = start(net, 1, Some(KEY)).await;
@@ -69,7 +69,7 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
     let net = Net::new();
     let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     let odd = start(net, 2, Some("another key here")).await;
-    odd.cluster.announce([(target(1), false)]);
+    announce(&odd.cluster, [(target(1), false)]);
     one.wait_alive(net.agent(1), true).await;
     two.wait_alive(net.agent(0), true).await;
     let refused = |agent: &Agent| agent.cluster.counts().get(&(None, "refused")).copied();
@@ -80,13 +80,13 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
         }
     })
     .await;
-    one.cluster.announce([(target(2), true)]);
+    announce(&one.cluster, [(target(2), true)]);
     assert_eq!(two.wait_vote(net.agent(0)).await, (target(2), true, true));
     let odd_seen = async {
         one.wait(|event| match event {
-            ClusterEvent::Peer { peer, .. } | ClusterEvent::Vote { peer, .. } => {
-                (peer == net.agent(2)).then_some(())
-            }
+            ClusterEvent::Peer { peer, .. }
+            | ClusterEvent::Abstained { peer, .. }
+            | ClusterEvent::Vote { peer, .. } => (peer == net.agent(2)).then_some(()),
         })
         .await;
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use goavail::cluster::{Cluster, ClusterEvent};
 use goavail::config::ClusterConfig;
+use goavail::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -106,7 +107,7 @@ impl Agent {
     pub(crate) async fn wait_alive(&mut self, peer: SocketAddr, want: bool) -> bool {
         self.wait(|event| match event {
             ClusterEvent::Peer { peer: p, alive, go } => (p == peer && alive == want).then_some(go),
-            ClusterEvent::Vote { .. } => None,
+            ClusterEvent::Vote { .. } | ClusterEvent::Abstained { .. } => None,
         })
         .await
     }
@@ -114,13 +115,29 @@ impl Agent {
     /// Waits for a vote of `peer`: on what, whether up, whether signed.
     pub(crate) async fn wait_vote(&mut self, peer: SocketAddr) -> (IpAddr, bool, bool) {
         self.wait(|event| match event {
-            ClusterEvent::Vote { peer: p, target, up, signed } => {
+            ClusterEvent::Vote { peer: p, target, up, signed, .. } => {
                 (p == peer).then_some((target, up, signed))
             }
-            ClusterEvent::Peer { .. } => None,
+            ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
         })
         .await
     }
+
+    /// Waits until `peer` takes a vote back; says on what.
+    pub(crate) async fn wait_taken_back(&mut self, peer: SocketAddr) -> IpAddr {
+        self.wait(|event| match event {
+            ClusterEvent::Abstained { peer: p, target, .. } => (p == peer).then_some(target),
+            ClusterEvent::Vote { .. } | ClusterEvent::Peer { .. } => None,
+        })
+        .await
+    }
+}
+
+/// Announces votes on what was seen just now.
+#[expect(clippy::disallowed_methods, reason = "the test plays the loop that decides")]
+pub(crate) fn announce(cluster: &Cluster, votes: impl IntoIterator<Item = (IpAddr, bool)>) {
+    let now = tokio::time::Instant::now();
+    cluster.announce(VOTE_TTL, votes.into_iter().map(|(target, up)| (target, up, now)));
 }
 
 pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {

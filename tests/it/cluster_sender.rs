@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster_net::{Agent, KEY, Net, exchange, in_time, post, status, target};
+use crate::cluster_net::{Agent, KEY, Net, announce, exchange, in_time, post, status, target};
 
 /// Votes on the first `count` targets, all `up` or down.
 fn votes(count: u8, up: bool) -> Vec<(IpAddr, bool)> {
@@ -73,7 +73,7 @@ async fn a_vote_has_the_bytes_of_a_go_agents() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    agent.cluster.announce([(target(2), false)]);
+    announce(&agent.cluster, [(target(2), false)]);
     let (head, body) = in_time(seen.recv()).await.unwrap();
     let (local, remote) = (net.agent(0), net.agent(1));
     let want = format!(r#"{{"Peer":"{local}","IPAddress":"203.0.113.2","Live":false}}"#);
@@ -95,7 +95,7 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
-    agent.cluster.announce([(target(2), true)]);
+    announce(&agent.cluster, [(target(2), true)]);
     let (head, body) = in_time(seen.recv()).await.unwrap();
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let words = wire::decode(Some(&seal), body.as_bytes()).unwrap();
@@ -116,7 +116,7 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
     let silent = TcpListener::bind(net.agent(2)).await.unwrap();
     let mut seen = peer(TcpListener::bind(net.agent(3)).await.unwrap(), OURS, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 4, None)).await;
-    agent.cluster.announce(votes(3, false));
+    announce(&agent.cluster, votes(3, false));
     let told = async {
         for _ in 0..3 {
             seen.recv().await.unwrap();
@@ -131,7 +131,7 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
 async fn a_peer_that_comes_later_is_told_what_stands_by_then() {
     let net = Net::new();
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    agent.cluster.announce(votes(2, false));
+    announce(&agent.cluster, votes(2, false));
     // Refused at least once.
     let failed =
         |agent: &Agent| agent.cluster.counts().contains_key(&(Some(net.agent(1)), "failed"));
@@ -141,7 +141,7 @@ async fn a_peer_that_comes_later_is_told_what_stands_by_then() {
         }
     })
     .await;
-    agent.cluster.announce([(target(1), true)]);
+    announce(&agent.cluster, [(target(1), true)]);
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains(r#""203.0.113.1","Live":true"#), "only what stands: {body}");
@@ -154,7 +154,7 @@ async fn a_peer_that_may_be_a_go_agent_is_told_once_even_if_its_answer_takes_lon
     let slow = Duration::from_secs(3);
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, slow);
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    agent.cluster.announce(votes(2, false));
+    announce(&agent.cluster, votes(2, false));
     let mut bodies = Vec::new();
     // Longer than the repetition to a peer of our kind.
     let listen = async {
@@ -174,15 +174,69 @@ async fn a_peer_that_may_be_a_go_agent_is_told_once_even_if_its_answer_takes_lon
 async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
     let net = Net::new();
     let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
-    one.cluster.announce([(target(1), false)]);
+    announce(&one.cluster, [(target(1), false)]);
     assert_eq!(other.wait_vote(net.agent(0)).await, (target(1), false, true));
     // Being known as one of ours, which happens meanwhile, may make it be told once more.
     other.wait_alive(net.agent(0), true).await;
     while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
     for round in 0..2 {
+        // Nothing newer was seen, so nothing is said; a peer is told again what is seen again.
+        announce(&one.cluster, [(target(1), false)]);
         let again = in_time(other.wait_vote(net.agent(0))).await;
         assert_eq!(again, (target(1), false, true), "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_peer_of_our_kind_is_told_that_a_vote_is_taken_back_and_how_old_its_evidence_is() {
+    let net = Net::new();
+    let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
+    other.wait_alive(net.agent(0), true).await;
+    let clock = one.cluster.clock();
+    let seen = clock.instant(Duration::ZERO);
+    let age = wait_age(&one, &mut other, net.agent(0), seen).await;
+    assert!(age > Duration::ZERO && age <= clock.now(), "{age:?}");
+    announce(&one.cluster, []);
+    assert_eq!(other.wait_taken_back(net.agent(0)).await, target(1));
+}
+
+/// Announces a vote on what was `seen` then until it is heard with its age: an agent that has not
+/// heard the other in gossip yet speaks to it as to a Go agent.
+async fn wait_age(
+    from: &Agent,
+    to: &mut Agent,
+    sender: SocketAddr,
+    seen: tokio::time::Instant,
+) -> Duration {
+    for up in [true, false].into_iter().cycle() {
+        from.cluster.announce(Duration::from_secs(30), [(target(1), up, seen)]);
+        let heard = to.wait(|event| match event {
+            ClusterEvent::Vote { peer, age, up: said, .. } => {
+                (peer == sender && said == up).then_some(age)
+            }
+            ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
+        });
+        let age = heard.await;
+        if age > Duration::ZERO {
+            return age;
+        }
+    }
+    unreachable!("it goes on for ever")
+}
+
+#[tokio::test]
+async fn a_peer_that_may_be_a_go_agent_is_never_told_that_a_vote_is_taken_back() {
+    let net = Net::new();
+    let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
+    let agent = Agent::start(&net.config(0, 2, None)).await;
+    announce(&agent.cluster, [(target(1), false)]);
+    let (_, body) = in_time(seen.recv()).await.unwrap();
+    assert!(body.contains("203.0.113.1"), "{body}");
+    announce(&agent.cluster, []);
+    // What comes next is not about the one that was taken back.
+    announce(&agent.cluster, [(target(2), false)]);
+    let (_, body) = in_time(seen.recv()).await.unwrap();
+    assert!(body.contains("203.0.113.2") && !body.contains("Abstain"), "{body}");
 }
 
 async fn start(net: Net, number: u8, agents: u8, key: Option<&str>) -> Agent {
@@ -204,7 +258,7 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     let one = begin(0).await;
     let mut other = begin(1).await;
     other.wait_alive(net.agent(0), true).await;
-    one.cluster.announce(all.iter().map(|&target| (target, false)));
+    announce(&one.cluster, all.iter().map(|&target| (target, false)));
     let mut heard = BTreeSet::new();
     let everything = async {
         while heard.len() < all.len() {
@@ -228,7 +282,7 @@ async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let listener = TcpListener::bind(net.agent(1)).await.unwrap();
     let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
-    agent.cluster.announce(votes(1, false));
+    announce(&agent.cluster, votes(1, false));
     let (mut stream, _) = in_time(listener.accept()).await.unwrap();
     // One vote is on its way at a time. `(how many targets are voted on by then, the peer's answer)`.
     for (count, answer, want) in [
@@ -239,7 +293,7 @@ async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_
         (4, UPGRADED, Form::V2),
         (5, UPGRADED, Form::V2),
     ] {
-        agent.cluster.announce(votes(count, false));
+        announce(&agent.cluster, votes(count, false));
         let (head, body) = in_time(request(&mut stream)).await.expect("one connection");
         assert_eq!(signed(&seal, net.agent(1), &head, &body).form, want, "vote on target {count}");
         stream.write_all(answer.as_bytes()).await.unwrap();
@@ -275,7 +329,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
 
     let listener = TcpListener::bind(net.agent(1)).await.unwrap();
-    cluster.announce(all.iter().map(|&target| (target, false)));
+    announce(&cluster, all.iter().map(|&target| (target, false)));
     let (mut reader, mut writer) = in_time(listener.accept()).await.unwrap().0.into_split();
     let (arrived, mut on_their_way) = mpsc::unbounded_channel();
     let answers = tokio::spawn(async move {
@@ -323,7 +377,7 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(2)).await.unwrap(), GO, Duration::ZERO);
     let mut agent = start(net, 0, 2, None).await;
-    agent.cluster.announce([(target(1), false)]);
+    announce(&agent.cluster, [(target(1), false)]);
     let from = |peer: SocketAddr, target: &str| {
         format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":false}}"#).into_bytes()
     };
@@ -343,7 +397,7 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     }
     let heard = agent.wait(|event| match event {
         ClusterEvent::Vote { peer, target, .. } => (peer == net.agent(2)).then_some(target),
-        ClusterEvent::Peer { .. } => None,
+        ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
     });
     assert_eq!(heard.await, new);
     let ended = timeout(Duration::from_millis(300), agent.cluster.failed()).await;

@@ -63,7 +63,7 @@ fn what_readers_see_is_what_was_written_down() {
     assert_eq!((dead.health, dead.in_service, dead.reason), (Health::Down, false, None));
     assert_eq!(dead.since.to_string(), "2026-11-22T03:49:46.000Z");
     assert_eq!(dead.last_reply_at.unwrap().to_string(), "2026-11-22T03:49:38.000Z");
-    assert!((dead.loss_1m - 1.0).abs() < 1e-9);
+    assert!((dead.loss_1m.unwrap() - 1.0).abs() < 1e-9);
     assert_eq!((dead.streak.outcome, dead.streak.count), (Outcome::Loss, 310));
     assert!(dead.records.iter().all(|record| record.present == Some(false)));
     assert_eq!(dead.votes[0].peer, "192.0.2.81:8080");

@@ -103,7 +103,7 @@ fn assert_shows(page: &str, status: &Status) {
             target.health.as_str().replace("assumed_up", "assumed"),
             target.in_service.to_string(),
             target.last_rtt_ms.map(|ms| ms.to_string()).unwrap_or_default(),
-            target.loss_1m.to_string(),
+            target.loss_1m.map(|part| part.to_string()).unwrap_or_default(),
         );
         assert_eq!(row_says(rows[0]), want, "{}", target.address);
         assert!(rows[0].contains("<svg"), "{} has its chart", target.address);

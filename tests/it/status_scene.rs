@@ -57,6 +57,7 @@ pub(crate) fn setup(targets: &[IpAddr]) -> Setup {
 pub(crate) fn fine() -> Facts {
     Facts {
         health: Health::Up,
+        judged: None,
         in_service: true,
         reason: None,
         streak: Streak { outcome: Outcome::Reply, count: 1_800 },
@@ -66,7 +67,7 @@ pub(crate) fn fine() -> Facts {
 
 pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> Facts {
     let streak = Streak { outcome: Outcome::Loss, count: 310 };
-    Facts { health: Health::Down, in_service, reason, streak, drained: None }
+    Facts { health: Health::Down, judged: None, in_service, reason, streak, drained: None }
 }
 
 /// Twelve targets.

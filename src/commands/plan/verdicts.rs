@@ -40,6 +40,8 @@ pub enum Why {
     Contested,
     /// Left as it is: not confirmed since the agent's start.
     AssumedUp,
+    /// Left as it is: the agent does not see it.
+    Unknown,
     /// Left as it is: its health has changed and the verdict has not followed yet.
     Pending,
     /// Left as it is: the agent runs with another file and does not watch it.
@@ -60,6 +62,7 @@ impl Why {
             Self::NoQuorum => "no_quorum",
             Self::Contested => "contested",
             Self::AssumedUp => "assumed_up",
+            Self::Unknown => "unknown",
             Self::Pending => "pending",
             Self::NotWatched => "not_watched",
             Self::Foreign => "foreign",
@@ -88,6 +91,7 @@ impl Why {
             (_, Health::Up, true) => Self::Up,
             (_, Health::Down, false) => Self::Down,
             (_, Health::AssumedUp, _) => Self::AssumedUp,
+            (_, Health::Unknown, _) => Self::Unknown,
             _ => Self::Pending,
         }
     }

@@ -24,7 +24,13 @@ fn ballots(votes: &str) -> Ballots {
     for (&peer, letter) in peers.iter().zip(votes.chars()) {
         ballots.set_alive(peer, !letter.is_ascii_uppercase(), false);
         if letter != '.' {
-            ballots.record(seconds(0), peer, TARGET, letter.eq_ignore_ascii_case(&'u'));
+            ballots.record(
+                seconds(0),
+                peer,
+                TARGET,
+                letter.eq_ignore_ascii_case(&'u'),
+                Duration::ZERO,
+            );
         }
     }
     ballots
@@ -142,7 +148,7 @@ fn a_peer_that_died_must_say_it_again() {
         ballots.set_alive(agent(1), true, go);
         assert_eq!(down(&ballots, 1, seconds(1)), "no_quorum", "go {go}");
         ballots.set_alive(agent(1), false, go);
-        ballots.record(seconds(2), agent(1), TARGET, false);
+        ballots.record(seconds(2), agent(1), TARGET, false, Duration::ZERO);
         assert_eq!(down(&ballots, 1, seconds(2)), "no_quorum", "go {go}, not alive");
         ballots.set_alive(agent(1), true, go);
         assert_eq!(down(&ballots, 1, seconds(3)), "agreed", "go {go}, said before it was alive");
@@ -162,10 +168,13 @@ fn an_agent_that_stood_still_forgets_all_but_what_go_agents_said() {
 #[test]
 fn only_a_changed_word_is_news() {
     let mut ballots = ballots("d");
-    assert!(!ballots.record(seconds(1), agent(1), TARGET, false), "said again");
-    assert!(ballots.record(seconds(2), agent(1), TARGET, true), "changed");
-    assert!(ballots.record(seconds(32), agent(1), TARGET, true), "said again after it had aged");
-    assert!(!ballots.record(seconds(33), agent(9), TARGET, true), "no peer");
+    assert!(!ballots.record(seconds(1), agent(1), TARGET, false, Duration::ZERO), "said again");
+    assert!(ballots.record(seconds(2), agent(1), TARGET, true, Duration::ZERO), "changed");
+    assert!(
+        ballots.record(seconds(32), agent(1), TARGET, true, Duration::ZERO),
+        "said again after it had aged"
+    );
+    assert!(!ballots.record(seconds(33), agent(9), TARGET, true, Duration::ZERO), "no peer");
     assert_eq!(ballots.on(TARGET, seconds(33)).count(), 1, "a stranger's vote is not kept");
 }
 
@@ -173,7 +182,7 @@ fn only_a_changed_word_is_news() {
 fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     let other = IpAddr::from([203, 0, 113, 2]);
     let mut ballots = ballots("dd");
-    ballots.record(seconds(0), agent(1), other, false);
+    ballots.record(seconds(0), agent(1), other, false, Duration::ZERO);
     ballots.set_peers([agent(1), agent(3)]);
     ballots.retain_targets(&BTreeSet::from([TARGET]));
     let left: Vec<_> = ballots.on(TARGET, seconds(1)).map(|ballot| ballot.peer).collect();
@@ -234,7 +243,7 @@ fn view(all: &[Option<bool>], me: usize, heard: &[usize]) -> Ballots {
     for &from in heard {
         ballots.set_alive(agent(from), true, false);
         if let Some(up) = all[from] {
-            ballots.record(seconds(0), agent(from), TARGET, up);
+            ballots.record(seconds(0), agent(from), TARGET, up, Duration::ZERO);
         }
     }
     ballots
@@ -342,7 +351,7 @@ proptest! {
         for &(who, up, alive, later) in &history {
             now += later;
             ballots.set_alive(agent(who), alive, false);
-            ballots.record(seconds(now), agent(who), TARGET, up);
+            ballots.record(seconds(now), agent(who), TARGET, up, Duration::ZERO);
         }
         let count = |up| (1..=4).filter(|&peer| counts(&history, peer, now) == Some(up)).count();
         let want = match (count(false) >= needed, count(true) > needed) {

@@ -324,6 +324,10 @@ pub(super) fn last(address: &IpAddr) -> u8 {
     }
 }
 
+fn lasts(targets: &[IpAddr]) -> String {
+    targets.iter().map(|target| last(target).to_string()).collect::<Vec<_>>().join(" ")
+}
+
 fn tell(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Judged { .. } => return None,
@@ -340,6 +344,9 @@ fn tell(fact: &Fact) -> Option<String> {
             format!("{} no longer {}", last(target), reason.as_str())
         }
         Fact::Isolated { .. } => "isolated".into(),
+        Fact::EvidenceLost { targets } => format!("unseen {}", lasts(targets)),
+        Fact::StillUnknown { targets } => format!("still unseen {}", lasts(targets)),
+        Fact::EvidenceBack { target, .. } => format!("seen {}", last(target)),
         Fact::IsolationOver { .. } => "isolation over".into(),
         Fact::Applied { .. } => "applied".into(),
         Fact::Failing(problem) => format!("failing {}", problem.what),

@@ -39,7 +39,7 @@ pub(super) fn words(hour: &[Minute]) -> String {
         _ => String::new(),
     };
     let part = f64::from(losses) / f64::from(replies + losses);
-    format!("last hour: {range}{} lost ({losses} of {})", loss(part), replies + losses)
+    format!("last hour: {range}{} lost ({losses} of {})", loss(Some(part)), replies + losses)
 }
 
 /// One bar for each minute that lost probes, as high as the part that was lost, and never too

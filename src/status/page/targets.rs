@@ -50,6 +50,7 @@ fn title(target: &Target) -> &'static str {
         Concern::DownInDns => "Down, and still in DNS",
         Concern::Down => "Down, out of DNS",
         Concern::HeldOut => "Alive, but held back",
+        Concern::Unknown => "Not seen",
         Concern::Losing => "Losing probes",
         Concern::Assumed => "Not yet confirmed",
         Concern::Fine => "In service",
@@ -59,7 +60,7 @@ fn title(target: &Target) -> &'static str {
 fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
     let mood = match Concern::of(target) {
         Concern::DownInDns | Concern::Down => "bad",
-        Concern::HeldOut | Concern::Losing => "warn",
+        Concern::HeldOut | Concern::Unknown | Concern::Losing => "warn",
         Concern::Assumed => "dull",
         Concern::Fine => "good",
     };
@@ -88,14 +89,14 @@ fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
 
 fn figures(out: &mut String, target: &Target) {
     let milliseconds = target.last_rtt_ms.map(|ms| ms.to_string()).unwrap_or_default();
-    let lossy = if target.loss_1m > 0.0 { " lossy" } else { "" };
+    let lossy = if target.loss_1m.is_some_and(|part| part > 0.0) { " lossy" } else { "" };
     let _ = writeln!(
         out,
         "<td class=\"figure rtt\" data-label=\"RTT\"><data value=\"{milliseconds}\">{}</data></td>\
          <td class=\"figure loss{lossy}\" data-label=\"Lost, 1 min\"><data \
          value=\"{}\">{}</data></td><td class=\"votes\" data-label=\"Votes\">{}{}</td>",
         rtt(target.last_rtt_ms),
-        target.loss_1m,
+        target.loss_1m.map(|part| part.to_string()).unwrap_or_default(),
         loss(target.loss_1m),
         votes(target),
         ballots(target),
@@ -133,9 +134,20 @@ fn because(target: &Target, now: Time) -> String {
     let words = match (&target.drained, target.reason) {
         (Some(drained), _) => drain(drained, now),
         (None, Some(reason)) => sentence(reason).to_owned(),
+        (None, None) if target.health == Health::Unknown => unseen(target),
         (None, None) => return String::new(),
     };
     format!("<small>{words}</small>")
+}
+
+fn unseen(target: &Target) -> String {
+    match target.evidence_age_s {
+        Some(seconds) => {
+            let since = age(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+            format!("no probe could be judged for {since}; the verdict stands")
+        }
+        None => "no probe could be judged; the verdict stands".to_owned(),
+    }
 }
 
 fn drain(drained: &Drained, now: Time) -> String {

@@ -119,7 +119,7 @@ impl Effects for Recorder {
 
     fn recall(&mut self, _: IpAddr) {}
 
-    fn announce(&mut self, _: BTreeMap<IpAddr, bool>) {}
+    fn announce(&mut self, _: goavail::engine::event::Announcement) {}
 
     fn answer(&mut self, _: u64, _: Result<(), DrainRefusal>) {}
 

@@ -1,6 +1,6 @@
 //! One agent: a process that runs, is dead, or stands still.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -27,7 +27,9 @@ pub(super) enum Input {
     Votes {
         from: usize,
         said: Moment,
-        votes: BTreeMap<IpAddr, bool>,
+        /// `true` is up, and when that was seen.
+        votes: BTreeMap<IpAddr, (bool, Moment)>,
+        taken_back: BTreeSet<IpAddr>,
     },
     Worker(Heard),
     /// SIGHUP, and what the file says.
@@ -38,7 +40,7 @@ pub(super) enum Input {
 #[derive(Debug, Clone, Copy)]
 struct Word {
     up: bool,
-    said: Moment,
+    seen: Moment,
     heard: Moment,
 }
 
@@ -57,6 +59,10 @@ pub(super) struct Agent {
     pub(super) worker: Worker,
     /// What it tells the others.
     pub(super) votes: BTreeMap<IpAddr, bool>,
+    /// When it saw that.
+    pub(super) evidence: BTreeMap<IpAddr, Moment>,
+    /// What it told them once and tells them no more.
+    pub(super) taken_back: BTreeSet<IpAddr>,
     pub(super) facts: Vec<(Moment, Fact)>,
     pub(super) orders: Vec<(Moment, Order)>,
     /// What it wished for last and was not told to be so.
@@ -76,6 +82,8 @@ impl Agent {
             ticked: Moment::ZERO,
             worker: Worker::default(),
             votes: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            taken_back: BTreeSet::new(),
             facts: vec![],
             orders: vec![],
             standing: BTreeMap::new(),
@@ -97,6 +105,7 @@ impl Agent {
         self.frozen = None;
         self.worker = Worker::default();
         self.votes.clear();
+        self.taken_back.clear();
         self.standing.clear();
         self.words.clear();
         self.alive.clear();
@@ -139,8 +148,12 @@ impl Agent {
         target: IpAddr,
         word: (bool, Moment, Moment),
     ) {
-        let (up, said, heard) = word;
-        self.words.insert((peer, target), Word { up, said, heard });
+        let (up, seen, heard) = word;
+        self.words.insert((peer, target), Word { up, seen, heard });
+    }
+
+    pub(super) fn note_taken_back(&mut self, peer: SocketAddr, target: IpAddr) {
+        self.words.remove(&(peer, target));
     }
 
     pub(super) fn note_settings(&mut self, settings: Settings) {
@@ -165,18 +178,21 @@ impl Agent {
         if (view.health == crate::engine::target::Health::Down) == up {
             return Some(format!("this agent itself sees it {:?}", view.health));
         }
+        if !view.proven {
+            return Some("this agent has no evidence".into());
+        }
         if !up && self.engine.as_ref().is_some_and(|engine| engine.isolated_since().is_some()) {
             return Some("no canary answers this agent".into());
         }
         let needed = self.needed();
         let agree =
-            self.counts(target, up).filter(|word| now < word.said + VOTE_TTL + SLACK).count();
+            self.counts(target, up).filter(|word| now < word.seen + VOTE_TTL + SLACK).count();
         if agree < needed {
             return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
         }
         // A vote heard just after standing still may have been forgotten, and rightly.
         let surely = |word: &&Word| {
-            now + Duration::from_secs(1) < word.heard + VOTE_TTL
+            now + Duration::from_secs(1) < word.seen + VOTE_TTL
                 && word.heard > self.began + Duration::from_secs(2)
         };
         let contrary = self.counts(target, !up).filter(surely).count();

@@ -12,7 +12,8 @@ fn world(agents: usize, needed: usize) -> World {
     World::new(member(0, agents, needed, &settings(&[1, 2])))
 }
 
-/// `1a` peer 1 is alive, `1x` it is gone, `1g` it is alive and a Go agent, `1d` it says down, `1u` up.
+/// `1a` peer 1 is alive, `1x` it is gone, `1g` it is alive and a Go agent, `1d` it says down, `1u` up,
+/// `1o` it saw it down 29 s ago, `1r` it takes back what it said.
 fn tell(world: &mut World, words: &str) {
     for word in words.split_whitespace() {
         let (number, what) = word.split_at(1);
@@ -22,8 +23,10 @@ fn tell(world: &mut World, words: &str) {
             "a" => Event::Peer { peer, alive: true, go: false },
             "g" => Event::Peer { peer, alive: true, go: true },
             "x" => Event::Peer { peer, alive: false, go: false },
-            "d" => Event::Vote { peer, target, up: false },
-            _ => Event::Vote { peer, target, up: true },
+            "r" => Event::Abstained { peer, target },
+            "o" => Event::Vote { peer, target, up: false, age: ms(29_000) },
+            "d" => Event::Vote { peer, target, up: false, age: ms(0) },
+            _ => Event::Vote { peer, target, up: true, age: ms(0) },
         });
     }
 }
@@ -47,6 +50,9 @@ fn what_the_peers_say_decides_whether_a_dead_target_goes() {
         ("one voter counts once", 3, 2, "1a 2a 1d 1d 1d", refused(Reason::NoQuorum)),
         ("who said it is gone", 3, 1, "1a 2a 1d 1x", refused(Reason::NoQuorum)),
         ("gone and back, it has to say it again", 3, 1, "1a 1d 1x 1a", refused(Reason::NoQuorum)),
+        ("it took that back", 3, 1, "1a 2a 1d 1r", refused(Reason::NoQuorum)),
+        ("what it saw is nearly half a minute old", 3, 1, "1a 2a 1o", refused(Reason::NoQuorum)),
+        ("it took back the contrary", 4, 1, "1a 2a 3a 1d 2u 3u 3r", out),
         ("it changed its mind", 3, 1, "1a 1d 1u", refused(Reason::NoQuorum)),
         ("a stranger says so", 3, 1, "1a 9a 9d", refused(Reason::NoQuorum)),
         ("it is said in our own name", 3, 1, "0a 0d", refused(Reason::NoQuorum)),

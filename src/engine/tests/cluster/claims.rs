@@ -78,7 +78,7 @@ impl World {
     pub(super) fn check_reasons(&mut self) {
         let mut silent = vec![];
         for (number, agent) in self.agents.iter().enumerate().filter(|(_, agent)| agent.runs()) {
-            for view in agent.engine.iter().flat_map(Engine::targets) {
+            for view in agent.engine.iter().flat_map(Engine::targets).filter(|view| view.proven) {
                 let asks = match view.health {
                     Health::AssumedUp => view.in_service,
                     Health::Up => true,

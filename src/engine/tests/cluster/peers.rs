@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::agent::{Input, address};
 use super::world::{Happening, World};
 use crate::engine::Moment;
-use crate::engine::event::Event;
+use crate::engine::event::{Announcement, Event};
+use crate::engine::quorum::VOTE_TTL;
 use crate::engine::tests::world::ms;
 
 /// How long after it was taken a vote is said again.
@@ -41,13 +42,18 @@ pub(super) struct Sight {
 }
 
 impl World {
-    pub(super) fn announce(&mut self, agent: usize, votes: BTreeMap<IpAddr, bool>) {
-        if self.agents[agent].votes == votes {
+    pub(super) fn announce(&mut self, agent: usize, all: Announcement) {
+        let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, vote)| (*of, vote.up)).collect();
+        let whom = &mut self.agents[agent];
+        whom.evidence = all.votes.iter().map(|(of, vote)| (*of, vote.evidence)).collect();
+        if whom.votes == votes {
             return;
         }
+        let before = std::mem::replace(&mut whom.votes, votes.clone());
+        whom.taken_back.extend(before.into_keys());
+        whom.taken_back.retain(|target| !votes.contains_key(target));
         self.note(|| format!("{agent}: votes {votes:?}"));
         self.mind_changed = self.now;
-        self.agents[agent].votes = votes;
         for to in 0..self.agents.len() {
             if self.couriers[agent][to].failures == 0 {
                 self.post(agent, to);
@@ -68,7 +74,13 @@ impl World {
         if !sender.runs() || !sender.has_peer(address(to)) {
             return;
         }
-        let votes = sender.votes.clone();
+        let fresh = |of: &IpAddr, up: &bool| {
+            let seen = *sender.evidence.get(of)?;
+            (self.now < seen + VOTE_TTL).then_some((*of, (*up, seen)))
+        };
+        let votes: BTreeMap<_, _> =
+            sender.votes.iter().filter_map(|(of, up)| fresh(of, up)).collect();
+        let taken_back = sender.taken_back.clone();
         let lost = self.chance.percent(self.net.loss);
         let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
         let answered = arrives && self.net.reaches(to, from) && self.agents[to].frozen.is_none();
@@ -84,8 +96,8 @@ impl World {
         let again = if answered { REPEAT } else { backoff.min(REPEAT) };
         courier.newest = courier.newest.max(said + delay);
         let at = courier.newest;
-        if arrives && !votes.is_empty() {
-            self.send_in(at, to, Input::Votes { from, said, votes });
+        if arrives && !(votes.is_empty() && taken_back.is_empty()) {
+            self.send_in(at, to, Input::Votes { from, said, votes, taken_back });
         }
         self.later(said + again, Happening::Post { from, to, token });
     }

@@ -200,11 +200,16 @@ impl World {
     pub(super) fn take_in(&mut self, agent: usize, input: Input) {
         match input {
             Input::Event(event) => self.tell(agent, event),
-            Input::Votes { from, said, votes } => {
-                for (target, up) in votes {
-                    let (peer, now) = (address(from), self.now);
-                    self.agents[agent].note_vote(peer, target, (up, said, now));
-                    self.tell(agent, Event::Vote { peer, target, up });
+            Input::Votes { from, said, votes, taken_back } => {
+                let (peer, now) = (address(from), self.now);
+                for (target, (up, seen)) in votes {
+                    let age = said - seen;
+                    self.agents[agent].note_vote(peer, target, (up, seen, now));
+                    self.tell(agent, Event::Vote { peer, target, up, age });
+                }
+                for target in taken_back {
+                    self.agents[agent].note_taken_back(peer, target);
+                    self.tell(agent, Event::Abstained { peer, target });
                 }
             }
             Input::Worker(heard) => {

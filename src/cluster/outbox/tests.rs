@@ -1,0 +1,236 @@
+//! What one peer is told, and when.
+
+use super::*;
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn target(number: u8) -> IpAddr {
+    IpAddr::from([203, 0, 113, number])
+}
+
+/// Votes on evidence of `seen`.
+fn votes_at(seen: Duration, votes: &[(u8, bool)]) -> Votes {
+    let vote = |&(number, up): &(u8, bool)| (target(number), Vote { up, evidence: seen });
+    Votes { votes: votes.iter().map(vote).collect(), term: s(30) }
+}
+
+fn votes(votes: &[(u8, bool)]) -> Votes {
+    votes_at(s(0), votes)
+}
+
+/// The next one to send, if it is a vote: whom it is about and how it is seen.
+fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
+    outbox.next(now, held, None).map(|due| match due.word {
+        Word::Sees(up) => (due.target, up),
+        Word::TakesBack(_) => panic!("{due:?}"),
+    })
+}
+
+/// An outbox to a peer of our kind, with these votes due at 0.
+fn outbox(of: &[(u8, bool)]) -> Outbox {
+    let mut outbox = Outbox::default();
+    outbox.set_repeats(s(0), true);
+    outbox.announce(s(0), &votes(of));
+    outbox
+}
+
+/// When there may be something to send again.
+fn soonest(outbox: &Outbox) -> Option<Duration> {
+    outbox.wake().into_iter().flatten().min()
+}
+
+/// Sends all that is due and has it taken.
+fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
+    let sent: Vec<_> = std::iter::from_fn(|| next(outbox, now, false)).collect();
+    for &(target, up) in &sent {
+        outbox.delivered(now, target, Word::Sees(up));
+    }
+    sent
+}
+
+#[test]
+fn a_peer_of_our_kind_is_told_again_every_ten_seconds() {
+    let mut outbox = outbox(&[(1, false), (2, true)]);
+    for round in 0..4 {
+        let now = s(10 * round);
+        assert_eq!(deliver(&mut outbox, now), [(target(1), false), (target(2), true)]);
+        assert_eq!(soonest(&outbox), None, "nothing newer was seen");
+        outbox.announce(now + s(5), &votes_at(now + s(4), &[(1, false), (2, true)]));
+        assert_eq!(deliver(&mut outbox, now + s(9)), []);
+        assert_eq!(soonest(&outbox), Some(now + s(10)));
+    }
+}
+
+/// So whoever announces must be alive.
+#[test]
+fn what_is_not_announced_again_with_newer_evidence_is_said_once() {
+    let mut outbox = outbox(&[(1, false)]);
+    assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
+    outbox.announce(s(15), &votes(&[(1, false)]));
+    assert_eq!((soonest(&outbox), deliver(&mut outbox, s(100))), (None, vec![]));
+    outbox.announce(s(101), &votes_at(s(100), &[(1, false)]));
+    assert_eq!(deliver(&mut outbox, s(101)).len(), 1, "it was seen again");
+}
+
+#[test]
+fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standstill() {
+    let all = [(1, false), (2, true)];
+    let mut outbox = outbox(&all);
+    assert_eq!(outbox.next(s(30), false, None), None, "its evidence is half a minute old");
+    assert_eq!(soonest(&outbox), None);
+    outbox.announce(s(40), &votes_at(s(39), &all));
+    assert_eq!(outbox.next(s(40), false, Some(s(39))), None, "this process stood still since");
+    outbox.announce(s(41), &votes_at(s(40), &all));
+    let sent = outbox.next(s(41), false, Some(s(39))).unwrap();
+    assert_eq!((sent.target, sent.evidence), (target(1), s(40)));
+    assert_eq!(deliver(&mut outbox, s(41)), [(target(2), true)]);
+}
+
+#[test]
+fn a_vote_that_is_announced_no_more_is_taken_back_once_if_it_was_sent() {
+    let taken_back = |number| (target(number), Word::TakesBack(false));
+    let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
+    assert!(next(&mut outbox, s(0), false).is_some() && next(&mut outbox, s(0), false).is_some());
+    outbox.delivered(s(0), target(1), Word::Sees(false));
+    // The first was taken, the second is on its way, and nobody heard of the third.
+    outbox.announce(s(1), &votes(&[]));
+    let send =
+        |outbox: &mut Outbox, at| outbox.next(at, true, None).map(|due| (due.target, due.word));
+    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(1)), "that is news");
+    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(2)));
+    outbox.delivered(s(1), target(2), Word::Sees(false));
+    outbox.delivered(s(1), target(1), Word::TakesBack(false));
+    outbox.failed(s(1), 1.0);
+    assert_eq!(send(&mut outbox, s(2)), Some(taken_back(2)), "it did not get there");
+    outbox.delivered(s(2), target(2), Word::TakesBack(false));
+    assert_eq!(soonest(&outbox), None);
+    outbox.announce(s(3), &votes_at(s(3), &[(1, false)]));
+    assert_eq!(deliver(&mut outbox, s(3)), [(target(1), false)]);
+    outbox.announce(s(4), &votes(&[]));
+    assert_eq!(send(&mut outbox, s(34)), None, "it has aged there by itself");
+}
+
+#[test]
+fn to_one_that_may_be_a_go_agent_nothing_is_taken_back() {
+    let mut outbox = outbox(&[(1, false)]);
+    outbox.set_repeats(s(0), false);
+    assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
+    outbox.announce(s(1), &votes(&[]));
+    assert_eq!(outbox.next(s(1), false, None), None);
+}
+
+#[test]
+fn news_goes_before_what_is_told_for_the_first_time_or_again_and_alone_while_those_are_held() {
+    let mut outbox = outbox(&[(1, true), (2, true), (3, false)]);
+    assert_eq!(next(&mut outbox, s(0), true), Some((target(3), false)), "a first no is news");
+    assert_eq!(next(&mut outbox, s(0), true), None);
+    assert_eq!(next(&mut outbox, s(0), false), Some((target(1), true)));
+    outbox.delivered(s(0), target(1), Word::Sees(true));
+    outbox.announce(s(1), &votes(&[(1, false), (2, true), (3, false)]));
+    assert_eq!(next(&mut outbox, s(1), true), Some((target(1), false)), "it changed");
+    outbox.rejoined(s(2));
+    assert_eq!(next(&mut outbox, s(2), true), Some((target(1), false)));
+    assert_eq!(next(&mut outbox, s(2), true), Some((target(3), false)));
+    assert_eq!(next(&mut outbox, s(2), true), None);
+    assert_eq!(next(&mut outbox, s(2), false), Some((target(2), true)));
+}
+
+#[test]
+fn one_that_may_be_a_go_agent_is_told_of_changes_only() {
+    let mut outbox = outbox(&[(1, false)]);
+    outbox.set_repeats(s(0), false);
+    assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
+    assert_eq!(soonest(&outbox), None);
+    outbox.announce(s(100), &votes_at(s(100), &[(1, false)]));
+    assert_eq!(deliver(&mut outbox, s(100)), [], "announced again, nothing new");
+    outbox.announce(s(101), &votes_at(s(101), &[(1, true)]));
+    assert_eq!(deliver(&mut outbox, s(101)), [(target(1), true)]);
+    outbox.announce(s(200), &votes_at(s(200), &[(1, true)]));
+    outbox.set_repeats(s(200), true);
+    assert_eq!(soonest(&outbox), Some(s(210)), "it turned out to be one of ours");
+}
+
+#[test]
+fn one_that_is_back_is_told_everything_at_once() {
+    for repeats in [true, false] {
+        let mut outbox = outbox(&[(1, false), (2, true)]);
+        outbox.set_repeats(s(0), repeats);
+        deliver(&mut outbox, s(0));
+        outbox.failed(s(1), 1.0);
+        outbox.rejoined(s(1));
+        assert_eq!(deliver(&mut outbox, s(1)).len(), 2, "repeats {repeats}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_reached_is_tried_ever_more_seldom_until_it_can() {
+    let mut outbox = outbox(&[(1, false)]);
+    let mut now = s(0);
+    for wait in [1, 2, 4, 8, 10, 10] {
+        outbox.announce(now, &votes_at(now, &[(1, false)]));
+        assert!(next(&mut outbox, now, false).is_some());
+        outbox.failed(now, 1.0);
+        assert_eq!(soonest(&outbox), Some(now + s(wait)));
+        assert_eq!(next(&mut outbox, now + Duration::from_millis(1000 * wait - 1), false), None);
+        now += s(wait);
+    }
+    for _ in 0..100 {
+        outbox.failed(now, 1.5);
+    }
+    assert_eq!(soonest(&outbox), Some(now + s(15)), "jittered, and never without end");
+    assert_eq!(deliver(&mut outbox, now + s(15)).len(), 1);
+    assert!(!outbox.is_failing());
+}
+
+#[test]
+fn news_goes_before_what_is_told_again_and_replaces_what_is_older() {
+    let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
+    deliver(&mut outbox, s(0));
+    outbox.announce(s(20), &votes_at(s(20), &[(1, false), (2, false), (3, true)]));
+    let order = deliver(&mut outbox, s(20));
+    assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
+    // Changed while the older word is on its way.
+    let told = [(2, false), (3, true)];
+    outbox.announce(s(21), &votes_at(s(20), &[&[(1, true)], &told[..]].concat()));
+    assert_eq!(next(&mut outbox, s(21), false), Some((target(1), true)));
+    outbox.announce(s(21), &votes_at(s(20), &[&[(1, false)], &told[..]].concat()));
+    outbox.delivered(s(22), target(1), Word::Sees(true));
+    assert_eq!(
+        next(&mut outbox, s(22), false),
+        Some((target(1), false)),
+        "the newer word is still due"
+    );
+    assert_eq!(soonest(&outbox), None);
+}
+
+#[test]
+fn what_was_not_taken_is_offered_again() {
+    let mut outbox = outbox(&[(1, false)]);
+    outbox.set_repeats(s(0), false);
+    for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {
+        assert!(next(&mut outbox, s(at), false).is_some(), "{name}");
+        match name {
+            "declined" => outbox.declined(s(at), target(1), Word::Sees(false)),
+            _ => outbox.postponed(s(at), target(1), Word::Sees(false)),
+        }
+        assert_eq!(soonest(&outbox), Some(s(due)), "{name}");
+    }
+}
+
+#[test]
+fn a_thousand_targets_take_turns_quickly() {
+    let at = |evidence: Duration| Votes {
+        votes: (0..1000_u32)
+            .map(|n| (IpAddr::from((0xCB00_7100 + n).to_be_bytes()), Vote { up: true, evidence }))
+            .collect(),
+        term: s(30),
+    };
+    let mut outbox = Outbox::default();
+    outbox.set_repeats(s(0), true);
+    for round in 0..20 {
+        outbox.announce(s(10 * round), &at(s(10 * round)));
+        assert_eq!(deliver(&mut outbox, s(10 * round)).len(), 1000);
+    }
+}
