@@ -107,12 +107,22 @@ impl Seal {
     /// There is no telling whether it was made so: under another key it is other bytes, which
     /// nearly always are not text.
     pub fn decrypt(&self, text: &str) -> Result<String, NotOurs> {
-        let mut bytes = URL_SAFE.decode(text).map_err(|_| NotOurs)?;
-        if bytes.len() < BLOCK {
+        let long_enough = URL_SAFE.decode(text).is_ok_and(|bytes| bytes.len() >= BLOCK);
+        if !long_enough {
             return Err(NotOurs);
         }
+        String::from_utf8(self.reveal(text)).map_err(|_| NotOurs)
+    }
+
+    /// What `text` decrypts to, whatever that is; nothing if it is not of the right form. The time
+    /// that it takes says nothing about the key or what comes out.
+    pub fn reveal(&self, text: &str) -> Vec<u8> {
+        let Ok(mut bytes) = URL_SAFE.decode(text) else { return Vec::new() };
+        if bytes.len() < BLOCK {
+            return Vec::new();
+        }
         self.cfb(&mut bytes, Direction::Decrypt);
-        String::from_utf8(bytes.split_off(BLOCK)).map_err(|_| NotOurs)
+        bytes.split_off(BLOCK)
     }
 
     /// Works on all but the first block of `bytes`, which is the IV.

@@ -103,7 +103,9 @@ impl Desk {
             // Who signed it says it again in a second, and nobody else can.
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        self.office.tally.add(peer, "refused");
+        // Whoever reads the counts must not learn more of a vote than its sender.
+        let counted = peer.filter(|_| refusal != Refusal::Unsigned);
+        self.office.tally.add(counted, "refused");
         if let Some(hushed) = lock(&self.hushed).mention(self.office.clock.now(), (from, refusal)) {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
             warn!(%from, peer = name, reason = %refusal, hushed, "refused a vote");
@@ -173,7 +175,7 @@ async fn receive(
         (Some(_), Some(_)) => Some(""),
     };
     let now = Moment { millis: unix_millis(), uptime: desk.office.clock.now() };
-    let judged = lock(&desk.admission).admit(now, &body, signature);
+    let judged = lock(&desk.admission).admit(now, &body, signature, |peer| desk.is_ours(peer));
     let status = match judged {
         Ok(vote) => desk.accept(vote).await,
         Err((refusal, peer)) => desk.refuse(from.ip(), refusal, peer),

@@ -116,21 +116,29 @@ async fn with_a_key_only_votes_made_with_it_count() {
         ("plain text", plain(peer, "203.0.113.1", false).into_bytes(), String::new(), 401),
         ("a short ciphertext", go.into(), String::new(), 401),
         ("another key", vote(&theirs, peer, 1), String::new(), 401),
-        ("a stranger with the key", vote(&ours, net.agent(7), 1), String::new(), 403),
-        ("an unknown address", vote(&ours, peer, 200), String::new(), 404),
+        ("a stranger with the key", vote(&ours, net.agent(7), 1), String::new(), 401),
+        ("an unknown address", vote(&ours, peer, 200), String::new(), 401),
         ("a signature of another key", good.clone(), sign(&theirs, &good), 401),
         ("a signature of another time", good.clone(), sign(&ours, &good), 401),
         ("a signature that is none", good.clone(), "Goavail-Signature: \u{e9}\r\n".into(), 401),
         ("malformed", text[..40].into(), String::new(), 400),
     ];
+    let mut refusals = BTreeSet::new();
     for (name, body, header, want) in cases {
         let answer = exchange(net.agent(0), &post(&body, &header)).await;
         assert_eq!(status(&answer), want, "{name}: {answer}");
         if want == 200 {
             agent.wait_vote(peer).await;
         }
+        if want == 401 {
+            let lines = answer.lines().filter(|line| !line.to_lowercase().starts_with("date:"));
+            refusals.insert(lines.map(str::to_owned).collect::<Vec<_>>());
+        }
         lives(&mut agent, net, &good, name).await;
     }
+    assert_eq!(refusals.len(), 1, "to a stranger all answers are alike: {refusals:?}");
+    let counted = agent.cluster.counts().contains_key(&(Some(peer), "refused"));
+    assert!(!counted, "and so are the counts");
     let refused: u64 = agent
         .cluster
         .counts()
