@@ -5,6 +5,7 @@
 
 mod identity;
 mod profile;
+mod sieve;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -23,6 +24,7 @@ use tracing::{debug, trace};
 
 pub use self::identity::Id;
 use self::profile::profile;
+use self::sieve::{AHEAD, Sieve};
 use super::seal::Seal;
 
 /// How often peers that are not alive are asked to let us join, give or take a fifth.
@@ -69,6 +71,9 @@ pub enum Dropped {
     /// Its sender is not in `peers`, or not at the `members_port` that we think.
     #[error("its sender is not in peers, or its members_port is another than ours")]
     Stranger,
+    /// Its sender started, or took up a new life, more than a day from now.
+    #[error("its sender started more than a day from now by our clock; are the clocks apart?")]
+    Ahead,
 }
 
 /// A wake-up that foca asked for. Ordered by time, then by foca's own order, then by age.
@@ -89,6 +94,10 @@ pub struct Gossip {
     /// The peers that are alive, each with the start of its process.
     alive: BTreeMap<SocketAddr, u64>,
     next_join: Duration,
+    /// The wall clock, in milliseconds of Unix time, as [`set_wall`](Self::set_wall) told.
+    wall: u64,
+    /// Whether this agent was declared dead and has no new life yet.
+    defunct: bool,
     /// When our identity was renewed last, and how often in this struggle.
     renewed: (Duration, u32),
     leaving: bool,
@@ -128,6 +137,8 @@ impl Gossip {
             peers,
             alive: BTreeMap::new(),
             next_join: Duration::ZERO,
+            wall: start,
+            defunct: false,
             renewed: (Duration::ZERO, 0),
             leaving: false,
             outputs: Vec::new(),
@@ -139,6 +150,22 @@ impl Gossip {
         self.peers = peers.into_iter().collect();
         self.next_join = now;
         self.settle(now);
+    }
+
+    /// Tells what the wall clock shows, in milliseconds of Unix time. To be called before the other
+    /// inputs: it says which processes can have started by now.
+    ///
+    /// An own identity that others take for impossible, as the clock was set back since, is replaced.
+    pub fn set_wall(&mut self, now: Duration, millis: u64) {
+        self.wall = millis;
+        let id = self.foca.identity();
+        if id.start.max(id.life) > millis.saturating_add(AHEAD) {
+            let id = Id { start: id.start.min(millis), life: millis, ..id.clone() };
+            debug!(life = id.life, "the clock was set back, joining anew");
+            note(self.foca.change_identity(id, &mut self.runtime));
+            self.next_join = now;
+            self.settle(now);
+        }
     }
 
     /// When [`wake`](Self::wake) is to be called next.
@@ -166,6 +193,9 @@ impl Gossip {
 
     /// Asks every peer that is not alive to let us join.
     pub fn join(&mut self, now: Duration) {
+        if self.defunct {
+            self.renew(now);
+        }
         let missing = self.peers.iter().filter(|peer| !self.alive.contains_key(peer));
         for peer in missing.copied().collect::<Vec<_>>() {
             self.announce(peer);
@@ -219,10 +249,8 @@ impl Gossip {
     }
 
     fn receive_swim(&mut self, now: Duration, data: &[u8]) -> Result<(), Dropped> {
-        let header = Codec::<Id>::decode_header(&mut PostcardCodec, data);
-        let src = header.map_err(|_| Dropped::Malformed)?.src;
-        self.expect(&src)?;
-        let handled = self.foca.handle_data(data, &mut self.runtime);
+        let (src, sifted) = self.sieve().sift(data)?;
+        let handled = self.foca.handle_data(&sifted, &mut self.runtime);
         self.outputs.push(Output::Heard(src.vote));
         note(handled);
         self.settle(now);
@@ -232,7 +260,7 @@ impl Gossip {
     fn receive_farewell(&mut self, now: Duration, data: &[u8]) -> Result<(), Dropped> {
         let member = Codec::<Id>::decode_member(&mut PostcardCodec, data);
         let id = member.map_err(|_| Dropped::Malformed)?.id().clone();
-        self.expect(&id)?;
+        self.sieve().check(&id)?;
         // One that was sent by an earlier process of this peer comes too late.
         let known =
             self.foca.iter_membership_state().find(|member| member.id().gossip == id.gossip);
@@ -246,12 +274,12 @@ impl Gossip {
         Ok(())
     }
 
-    fn expect(&self, id: &Id) -> Result<(), Dropped> {
-        let expected = SocketAddr::new(id.vote.ip(), self.members_port);
-        if self.peers.contains(&id.vote) && id.gossip == expected {
-            Ok(())
-        } else {
-            Err(Dropped::Stranger)
+    fn sieve(&self) -> Sieve<'_> {
+        Sieve {
+            peers: &self.peers,
+            own: self.foca.identity().gossip,
+            members_port: self.members_port,
+            wall: self.wall,
         }
     }
 
@@ -296,18 +324,21 @@ impl Gossip {
 
     /// Takes up a new life, as the cluster has declared this one dead.
     ///
-    /// The new identity must win over the one that the others know. If that is from a process whose
-    /// clock was ahead of ours, it takes several renewals; each goes twice as far as the one before,
-    /// so they bridge any difference in a few exchanges. Beyond that two agents share an address,
-    /// and are left to try at the pace of joining.
+    /// The new identity must win over the one that the others know, which is no further than
+    /// [`AHEAD`] of their clocks, and must not be further ahead itself. If the known one is from a
+    /// process whose clock was ahead of ours, it takes several renewals; each goes twice as far as the
+    /// one before, so they bridge any difference in a few exchanges. Beyond that two agents share an
+    /// address, and are left to try at the pace of joining.
     fn renew(&mut self, now: Duration) {
         let (last, count) = self.renewed;
         let count = if count > 0 && now.saturating_sub(last) < STRUGGLE { count + 1 } else { 1 };
         self.renewed = (now, count);
         let mut id = self.foca.identity().clone();
-        id.life = id.life.saturating_add(1000 << count.min(40));
+        let further = id.life.saturating_add(1000 << count.min(40));
+        id.life = further.max(self.wall).min(self.wall.saturating_add(AHEAD));
         debug!(life = id.life, count, "declared dead by the others, joining anew");
-        note(self.foca.change_identity(id, &mut self.runtime));
+        // Refused if it is the one that we have. Then time must go by first.
+        self.defunct = self.foca.change_identity(id, &mut self.runtime).is_err();
         if count <= 40 {
             for peer in self.peers.clone() {
                 self.announce(peer);

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::ClusterEvent;
-use super::clock::{BEAT, Clock};
+use super::clock::{BEAT, Clock, unix_millis};
 use super::courier::Standings;
 use super::gossip::{Dropped, Gossip, Output};
 use super::line::ANSWER_WITHIN;
@@ -88,6 +88,7 @@ impl Membership {
     ) {
         loop {
             self.beat();
+            self.gossip.set_wall(self.clock.now(), unix_millis());
             // What was received comes before what is due: an agent that was stopped would else find
             // that nobody answered it in time.
             self.drain();

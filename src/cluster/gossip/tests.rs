@@ -79,10 +79,13 @@ fn a_restart_is_noticed_without_a_death() {
 
 #[test]
 fn a_restart_with_a_clock_set_back_is_let_in() {
-    for back in [1, 60, 3600, 365 * 86_400] {
+    for back in [1, 60, 3600, 86_000] {
         for dead in [false, true] {
             let start = 2_000_000_000_000;
             let mut world = World::new(3, back);
+            for number in 0..3 {
+                world.start(number, start - 5000);
+            }
             world.kill(2);
             world.start(2, start);
             world.run(s(20));
@@ -102,9 +105,134 @@ fn a_restart_with_a_clock_set_back_is_let_in() {
 }
 
 #[test]
+fn an_agent_whose_clock_is_wrong_by_a_year_is_let_in_once_it_is_set_right() {
+    let (now, year) = (2_000_000_000_000, 365 * 86_400_000);
+    for (name, wrong) in [("slow", now - year), ("since 1970", 5000), ("fast", now + year)] {
+        for known in [false, true] {
+            let mut world = World::new(3, 7);
+            for number in 0..3 {
+                world.start(number, now);
+            }
+            if !known {
+                world.kill(2);
+            }
+            world.run(s(20));
+            world.start(2, wrong);
+            world.run(s(60));
+            assert!(!world.everybody_sees_everybody(), "{name}, known {known}");
+            world.set_clock(2, now + 80_000);
+            world.run(s(30));
+            assert!(world.everybody_sees_everybody(), "{name}, known {known}: {:?}", world.views());
+        }
+    }
+}
+
+/// A datagram of agent `from` that says `members` of others, as anybody can send it without a key.
+fn forged(from: Id, to: Id, members: &[Member<Id>]) -> Vec<u8> {
+    let header =
+        foca::Header { src: from, src_incarnation: 0, dst: to, message: foca::Message::Gossip };
+    let mut bytes = vec![PLAIN, SWIM];
+    PostcardCodec.encode_header(&header, &mut bytes).unwrap();
+    bytes.extend(u16::try_from(members.len()).unwrap().to_be_bytes());
+    for member in members {
+        PostcardCodec.encode_member(member, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// Three agents without a key that see each other, and an identity for agent `number` as it is said
+/// to be by somebody else.
+fn open_world() -> (World, impl Fn(usize, u64, u64) -> Id) {
+    let mut world = World::with_key(3, 11, None);
+    for number in 0..3 {
+        world.start(number, 2_000_000_000_000);
+    }
+    world.run(s(20));
+    assert!(world.everybody_sees_everybody());
+    let id = |number, start, life| {
+        let vote = vote(number);
+        Id { gossip: SocketAddr::new(vote.ip(), PORT), vote, start, life }
+    };
+    (world, id)
+}
+
+#[test]
+fn nobody_is_parted_by_numbers_that_no_clock_shows() {
+    let day = 86_400_000;
+    let now = 2_000_000_020_000;
+    for (start, life) in [
+        (0, u64::MAX),
+        (u64::MAX, u64::MAX),
+        (u64::MAX, 0),
+        (now, now + day + 60_000),
+        (now, now + day),
+        (now + day, now + day),
+    ] {
+        for (state, incarnation) in
+            [(foca::State::Alive, 0), (foca::State::Down, 0), (foca::State::Suspect, u16::MAX)]
+        {
+            let (mut world, id) = open_world();
+            // Each of two is told so of the other two, by themselves and by each other.
+            for (to, one, other) in [(0, 1, 2), (1, 0, 2), (2, 0, 1)] {
+                let agent = world.agents[to].as_mut().unwrap();
+                let dst = agent.foca.identity().clone();
+                let of = |number| Member::new(id(number, start, life), incarnation, state);
+                let sender = agent.foca.iter_members().find(|m| m.id().vote == vote(one));
+                let sender = sender.unwrap().id().clone();
+                let _ =
+                    agent.receive(world.now, &forged(sender, dst.clone(), &[of(other), of(to)]));
+                let _ = agent.receive(world.now, &forged(id(one, start, life), dst, &[]));
+                let mut farewell = vec![PLAIN, FAREWELL];
+                PostcardCodec.encode_member(&of(other), &mut farewell).unwrap();
+                let _ = agent.receive(world.now, &farewell);
+            }
+            world.run(s(60));
+            let views = world.views();
+            let what = format!("start {start}, life {life}, {state:?} at {incarnation}: {views:?}");
+            assert!(world.everybody_sees_everybody(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
+    let (mut world, id) = open_world();
+    let agent = world.agents[0].as_mut().unwrap();
+    let own = agent.foca.identity().clone();
+    for (ahead, want) in [(AHEAD - 1000, Ok(())), (AHEAD + 1000, Err(Dropped::Ahead))] {
+        let at = agent.wall + ahead;
+        for from in [id(1, at, at), id(1, agent.wall, at), id(1, at, agent.wall)] {
+            assert_eq!(agent.receive(world.now, &forged(from, own.clone(), &[])), want, "{ahead}");
+        }
+    }
+}
+
+/// Whoever they are, they would be sent datagrams, and told of to the others.
+#[test]
+fn members_that_are_no_peers_are_not_heard_of() {
+    let (mut world, id) = open_world();
+    let agent = world.agents[0].as_mut().unwrap();
+    let (own, wall) = (agent.foca.identity().clone(), agent.wall);
+    let peer = agent.foca.iter_members().find(|m| m.id().vote == vote(1)).unwrap().id().clone();
+    let mut elsewhere = id(2, wall, wall);
+    elsewhere.gossip = "192.0.2.7:53".parse().unwrap();
+    let strangers: Vec<_> = (5..105).map(|number| Member::alive(id(number, wall, wall))).collect();
+    let forgeries = [strangers, vec![Member::alive(elsewhere.clone())]];
+    for members in forgeries {
+        assert_eq!(agent.receive(world.now, &forged(peer.clone(), own.clone(), &members)), Ok(()));
+        assert_eq!(agent.foca.num_members(), 2);
+    }
+    let mut asked = vec![PLAIN, SWIM];
+    let message = foca::Message::PingReq { target: elsewhere, probe_number: 1 };
+    let header = foca::Header { src: peer, src_incarnation: 0, dst: own, message };
+    PostcardCodec.encode_header(&header, &mut asked).unwrap();
+    assert_eq!(agent.receive(world.now, &asked), Err(Dropped::Stranger));
+}
+
+#[test]
 fn another_key_keeps_an_agent_out_and_is_told() {
     let mut world = World::new(2, 1);
-    world.start_with(1, 1_000_000, "another key here");
+    world.start_with(1, 1_000_000, Some("another key here"));
     world.run(s(60));
     assert_eq!(world.views(), [Some(vec![]), Some(vec![])]);
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));

@@ -8,6 +8,9 @@ pub(super) struct World {
     pub(super) seed: u64,
     pub(super) rng: SmallRng,
     pub(super) agents: Vec<Option<Gossip>>,
+    /// What each agent's clock shows more than [`now`](Self::now), in milliseconds.
+    pub(super) clocks: Vec<u64>,
+    pub(super) key: Option<&'static str>,
     /// On their way: `(arrival, order, from, to, datagram)`.
     pub(super) flying: BTreeSet<(Duration, u64, usize, SocketAddr, Vec<u8>)>,
     pub(super) sent: u64,
@@ -21,11 +24,17 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(agents: usize, seed: u64) -> Self {
+        Self::with_key(agents, seed, Some("1234567891012345"))
+    }
+
+    pub(super) fn with_key(agents: usize, seed: u64, key: Option<&'static str>) -> Self {
         let mut world = Self {
             now: Duration::ZERO,
             seed,
             rng: SmallRng::seed_from_u64(seed),
             agents: (0..agents).map(|_| None).collect(),
+            clocks: vec![0; agents],
+            key,
             flying: BTreeSet::new(),
             sent: 0,
             loss: 0.0,
@@ -40,15 +49,31 @@ impl World {
 
     /// Starts an agent whose clock says that its process starts at `start`.
     pub(super) fn start(&mut self, number: usize, start: u64) {
-        self.start_with(number, start, "1234567891012345");
+        self.start_with(number, start, self.key);
     }
 
-    pub(super) fn start_with(&mut self, number: usize, start: u64, key: &str) {
+    pub(super) fn start_with(&mut self, number: usize, start: u64, key: Option<&str>) {
         let peers = (0..self.agents.len()).filter(|&other| other != number).map(vote);
         let seed = self.rng.random();
-        let mut gossip = Gossip::new(vote(number), PORT, peers, Some(seal(key)), start, seed);
+        let mut gossip = Gossip::new(vote(number), PORT, peers, key.map(seal), start, seed);
+        self.set_clock(number, start);
         gossip.next_join = self.now;
         self.agents[number] = Some(gossip);
+    }
+
+    /// Sets the clock of an agent to `millis` of Unix time.
+    pub(super) fn set_clock(&mut self, number: usize, millis: u64) {
+        self.clocks[number] = millis.wrapping_sub(u64::try_from(self.now.as_millis()).unwrap());
+    }
+
+    /// Tells every agent what its clock shows.
+    fn show_clocks(&mut self) {
+        let since = u64::try_from(self.now.as_millis()).unwrap();
+        for (agent, clock) in self.agents.iter_mut().zip(&self.clocks) {
+            if let Some(agent) = agent {
+                agent.set_wall(self.now, clock.wrapping_add(since));
+            }
+        }
     }
 
     /// Ends an agent without a word.
@@ -76,6 +101,7 @@ impl World {
                 return;
             }
             self.now = next;
+            self.show_clocks();
             self.deliver();
             for agent in self.agents.iter_mut().flatten() {
                 if agent.next_wake() <= next {
