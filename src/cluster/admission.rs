@@ -41,6 +41,7 @@ pub struct Moment {
 
 /// A vote that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the vote of its own")]
 pub struct Admitted {
     /// Who votes.
     pub peer: SocketAddr,

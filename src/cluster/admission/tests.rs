@@ -271,13 +271,13 @@ impl Forger {
 #[test]
 fn the_forger_of_these_tests_beats_an_agent_that_says_what_it_decrypts() {
     let key = seal("1234567891012345");
-    let mut forger = Forger { requests: 0, keystream: Vec::new() };
+    let mut stranger = Forger { requests: 0, keystream: Vec::new() };
     let tells = |body: &[u8]| match wire::decode(Some(&key), body) {
         Err(_) => 401,
         Ok(_) => 403,
     };
-    assert!(forger.learn(14, tells));
-    let forged = forger.forge("10.0.0.1:8081", "203.0.113.1");
+    assert!(stranger.learn(14, tells));
+    let forged = stranger.forge("10.0.0.1:8081", "203.0.113.1");
     let counts = admission(Some(&key), false).judge(at(NOW), &forged, None);
     assert_eq!(counts.map(|vote| (vote.peer, vote.target)), Ok((peer(1), target(1))));
 }
@@ -287,15 +287,15 @@ fn whoever_makes_up_votes_by_asking_learns_nothing_and_gives_up() {
     let key = seal("1234567891012345");
     for require_signed in [false, true] {
         let mut admission = admission(Some(&key), require_signed);
-        let mut forger = Forger { requests: 0, keystream: Vec::new() };
+        let mut stranger = Forger { requests: 0, keystream: Vec::new() };
         // The answer, the name that it is counted under, and the reason in the log.
-        let learnt = forger.learn(14, |body| {
+        let learnt = stranger.learn(14, |body| {
             let (refusal, peer) = admission.judge(at(NOW), body, None).unwrap_err();
             assert_eq!((refusal.status(), peer), (401, None));
             refusal
         });
         assert!(!learnt, "not one byte");
-        assert_eq!((forger.requests, forger.keystream.len()), (256, 0));
+        assert_eq!((stranger.requests, stranger.keystream.len()), (256, 0));
     }
 }
 
