@@ -36,6 +36,10 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Said, CommandEr
         targets: &config.targets,
         floor: config.min_in_service,
         listing: &listing,
+        ttl: match &config.provider {
+            ProviderConfig::Cloudflare(_) => None,
+            ProviderConfig::Route53(route53) => Some(route53.ttl),
+        },
     };
     let comparison = Comparison::new(&zone, asked);
     let text = if json { comparison.json() } else { text::render(&comparison, colour) };

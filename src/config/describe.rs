@@ -125,10 +125,15 @@ impl Config {
     }
 
     fn floor(&self) -> String {
+        // Only Route 53 answers some askers from another set than others.
+        let each = match self.provider {
+            ProviderConfig::Route53(_) => "; with geolocation, of those that one asker can get",
+            ProviderConfig::Cloudflare(_) => "",
+        };
         match self.min_in_service {
             0 => "none: the last address of a record set may be withdrawn".to_owned(),
-            1 => "1 address stays in every record set".to_owned(),
-            floor => format!("{floor} addresses stay in every record set"),
+            1 => format!("1 address stays in every record set{each}"),
+            floor => format!("{floor} addresses stay in every record set{each}"),
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `sets` | a set, as Route 53 writes it and as records |
 //! | `edit` | from records to sets that go and come, within the limits of a request |
 //! | `apply` | one batch after the other, and what became of each |
+//! | `preview` | what would be sent, for `goavail plan` |
 //! | `rejection` | which set Route 53 means when it will not make a change |
 //! | `failure` | what every other error means to the caller |
 //! | `follow` | when a change is in force everywhere |
@@ -26,6 +27,7 @@ mod credentials;
 mod edit;
 mod failure;
 mod follow;
+pub mod preview;
 mod rejection;
 mod scan;
 mod sets;

@@ -103,7 +103,7 @@ goavail.toml: the configuration is sound
   records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s
   access      by AWS's own chain of credentials
   repair      DNS is compared and repaired every 300 s
-  floor       2 addresses stay in every record set
+  floor       2 addresses stay in every record set; with geolocation, of those that one asker can get
   canaries    192.0.2.1, [2001:db8::1]:53; while none answers, this agent withdraws nothing
   cluster     192.0.2.20:8081 with 2 peers: 192.0.2.21:8081, 192.0.2.22:8081; 1 peer must agree; gossip on port 7946; encrypted, unsigned votes taken too
   memory      kept in /var/lib/goavail/state.json

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod dry_run;
+mod names;
 mod sets;
 mod start;
 mod trouble;

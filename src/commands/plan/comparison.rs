@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::verdicts::{Agent, Asked, Verdicts, Why};
-use crate::dns::{Attributes, Extra, Listing, Routing};
+use crate::dns::route53::preview::{Preview, Sent, member, preview};
+use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
 use crate::engine::plan::{self, Family, Plan, SetKey, Wish};
 
 /// All of it.
@@ -104,6 +105,11 @@ pub struct Changes {
     pub delete: Vec<Change>,
     /// What should go and stays, since the floor would be broken. It is no difference.
     pub held: Vec<Change>,
+    /// At Route 53: the whole sets that this would delete and create; null elsewhere.
+    pub sends: Option<Vec<Sent>>,
+    /// At Route 53: what is to be created beside routed sets (`name type address`). It goes into the set
+    /// that the agent remembers; without a memory of it, nothing is written at that name.
+    pub needs_memory: Vec<String>,
 }
 
 /// One line of the difference.
@@ -130,6 +136,8 @@ pub(super) struct Compared<'a> {
     pub(super) targets: &'a [IpAddr],
     pub(super) floor: usize,
     pub(super) listing: &'a Listing,
+    /// At Route 53, the TTL of a set of which nothing is known, in seconds.
+    pub(super) ttl: Option<u32>,
 }
 
 impl Comparison {
@@ -157,8 +165,8 @@ impl Comparison {
             decided_by: if by_agent.is_some() { Basis::Agent } else { Basis::AllHealthy },
             difference: !by_agent.as_ref().unwrap_or(&all_healthy).is_empty(),
             sets: zone.sets(&there, &all_healthy, by_agent.as_ref(), &verdicts),
-            all_healthy: Changes::of(&all_healthy, &there, |_| None),
-            by_agent: by_agent.map(|plan| Changes::of(&plan, &there, why)),
+            all_healthy: Changes::of(&all_healthy, &there, |_| None, zone.preview(&all_healthy)),
+            by_agent: by_agent.map(|plan| Changes::of(&plan, &there, why, zone.preview(&plan))),
         }
     }
 
@@ -229,6 +237,22 @@ impl Compared<'_> {
         plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
     }
 
+    /// What would be sent, where whole sets are.
+    fn preview(&self, plan: &Plan) -> Option<Preview> {
+        let create = plan.create.iter().map(|(set, address)| NewRecord {
+            set: set.clone(),
+            address: *address,
+            attributes: None,
+        });
+        let delete = plan.delete.iter().flat_map(|(set, address)| {
+            let records = self.listing.sets.get(set).into_iter().flatten();
+            let same = records.filter(move |record| record.address == *address);
+            same.map(move |record| (set.clone(), record.clone()))
+        });
+        let changes = dns::Changes { create: create.collect(), delete: delete.collect() };
+        self.ttl.map(|ttl| preview(self.listing, &changes, ttl))
+    }
+
     /// The verdicts on the configuration's targets; what else the agent watches is foreign here.
     fn verdicts(&self, all: &Verdicts) -> Verdicts {
         let verdict = |target: &IpAddr| all.get(target).copied().unwrap_or(Why::NotWatched);
@@ -271,7 +295,12 @@ impl Compared<'_> {
 }
 
 impl Changes {
-    fn of(plan: &Plan, there: &There, why: impl Fn(IpAddr) -> Option<Why>) -> Self {
+    fn of(
+        plan: &Plan,
+        there: &There,
+        why: impl Fn(IpAddr) -> Option<Why>,
+        preview: Option<Preview>,
+    ) -> Self {
         let change = |(key, address): &(SetKey, IpAddr)| {
             let records = there.get(key).and_then(|set| set.get(address));
             Change {
@@ -287,6 +316,8 @@ impl Changes {
             create: changes(&plan.create),
             delete: changes(&plan.delete),
             held: changes(&plan.held),
+            needs_memory: preview.as_ref().map(|p| p.needs_memory.clone()).unwrap_or_default(),
+            sends: preview.map(|preview| preview.sends),
         }
     }
 }
@@ -302,23 +333,11 @@ impl Record {
             Extra::Cloudflare { proxied, .. } => record.proxied = Some(*proxied),
             Extra::Route53(set) => {
                 record.set_identifier.clone_from(&set.set_identifier);
-                record.routing = routing(&set.routing);
+                record.routing = member(&set.routing);
                 others.extend(set.also_in.iter().flat_map(Self::all_of));
             }
         }
         others.insert(0, record);
         others
-    }
-}
-
-/// A routing policy by the name of its member in Route 53's `ResourceRecordSet`.
-fn routing(routing: &Routing) -> Option<&'static str> {
-    match routing {
-        Routing::Simple => None,
-        Routing::MultiValue => Some("MultiValueAnswer"),
-        Routing::Weighted(_) => Some("Weight"),
-        Routing::Latency(_) => Some("Region"),
-        Routing::Failover(_) => Some("Failover"),
-        Routing::Geo { .. } => Some("GeoLocation"),
     }
 }

@@ -57,7 +57,7 @@ fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
     let zone = "example.com".to_owned();
     let (names, targets) = (&names[..], &targets[..]);
     Comparison::new(
-        &Compared { zone, provider: "Cloudflare", names, targets, floor, listing },
+        &Compared { zone, provider: "Cloudflare", names, targets, floor, listing, ttl: None },
         asked,
     )
 }

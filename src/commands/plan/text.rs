@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::comparison::{Change, Changes, Comparison, Record, Row, Set};
 use crate::commands::printable;
+use crate::dns::route53::preview::Sent;
 
 const TITLES: [&str; 5] = ["ADDRESS", "WHOSE", "THERE", "IF HEALTHY", "BY THE AGENT"];
 
@@ -119,7 +120,7 @@ fn record(record: &Record) -> String {
 }
 
 fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, out: &mut String) {
-    let Changes { create, delete, held } = changes;
+    let Changes { create, delete, held, .. } = changes;
     if create.is_empty() && delete.is_empty() && held.is_empty() {
         let _ = writeln!(out, "\n{basis}: no difference");
         return;
@@ -137,6 +138,25 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, ou
     say('!', YELLOW, held, &|change| {
         because(change, Some(format!("stays: min_in_service is {floor}")))
     });
+    for place in &changes.needs_memory {
+        let line = format!("? {place}  (goes only into the routed set that the agent remembers)");
+        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+    }
+    sends(changes.sends.as_deref().unwrap_or_default(), out);
+}
+
+/// The whole sets that would be sent.
+fn sends(sends: &[Sent], out: &mut String) {
+    if !sends.is_empty() {
+        let _ = writeln!(out, "  in whole sets:");
+    }
+    for Sent { action, name, r#type, set_identifier, routing, ttl, values } in sends {
+        let routing = routing.map(|routing| format!(", by {routing}")).unwrap_or_default();
+        let set = set_identifier.as_deref().map(printable);
+        let set = set.map(|set| format!(", set {set}")).unwrap_or_default();
+        let values = printable(&values.join(" "));
+        let _ = writeln!(out, "  {action} {name} {type} {values}  (TTL {ttl} s{routing}{set})");
+    }
 }
 
 /// The agent's reason, and what else is to be said.
@@ -156,7 +176,7 @@ fn summary(comparison: &Comparison) -> String {
     } else {
         "if all targets were healthy"
     };
-    let Changes { create, delete, held } = comparison.deciding();
+    let Changes { create, delete, held, .. } = comparison.deciding();
     let held = match held.len() {
         0 => String::new(),
         held => format!(", {held} held by the floor"),

@@ -1,0 +1,68 @@
+//! What would be sent to Route 53 for a change, for people to read: whole sets.
+
+use serde::Serialize;
+
+use super::edit::{self, Edit};
+use super::sets::{self, RecordSet, Spellings};
+use crate::dns::{Changes, Listing, Routing};
+
+/// One `Change` of a request: a set that is deleted exactly as it was listed, or created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// `DELETE` or `CREATE`.
+    pub action: &'static str,
+    /// The owner name.
+    pub name: String,
+    /// `A` or `AAAA`.
+    pub r#type: String,
+    /// Which of several sets of one name and type; null on a simple one.
+    pub set_identifier: Option<String>,
+    /// How Route 53 chooses between them, as its API calls it; null on a simple set.
+    pub routing: Option<&'static str>,
+    /// Time to live in seconds.
+    pub ttl: u32,
+    /// All values of the set.
+    pub values: Vec<String>,
+}
+
+/// What a change would send, and what it would leave out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preview {
+    /// In the order of the requests.
+    pub sends: Vec<Sent>,
+    /// Addresses that go only into a set that is remembered, each with its place in words.
+    pub needs_memory: Vec<String>,
+}
+
+/// Works out what `changes`, planned from `listing`, would send; `ttl` is the configured one, in seconds.
+pub fn preview(listing: &Listing, changes: &Changes, ttl: u32) -> Preview {
+    let (edits, homeless) = edit::edits(listing, changes, ttl);
+    let step = |action, set: &RecordSet| Sent {
+        action,
+        name: set.key.name.clone(),
+        r#type: set.key.family.to_string(),
+        set_identifier: set.settings.set_identifier.clone(),
+        routing: member(&set.settings.routing),
+        ttl: set.ttl,
+        values: sets::texts(set, &Spellings::new()),
+    };
+    let both = |edit: &Edit| {
+        let gone = edit.before.iter().map(|set| step("DELETE", set));
+        gone.chain(edit.after.iter().map(|set| step("CREATE", set))).collect::<Vec<_>>()
+    };
+    let needs_memory =
+        homeless.iter().map(|left_out| format!("{} {}", left_out.key, left_out.address));
+    Preview { sends: edits.iter().flat_map(both).collect(), needs_memory: needs_memory.collect() }
+}
+
+/// A routing policy by the name of its member in Route 53's `ResourceRecordSet`.
+pub fn member(routing: &Routing) -> Option<&'static str> {
+    match routing {
+        Routing::Simple => None,
+        Routing::MultiValue => Some("MultiValueAnswer"),
+        Routing::Weighted(_) => Some("Weight"),
+        Routing::Latency(_) => Some("Region"),
+        Routing::Failover(_) => Some("Failover"),
+        Routing::Geo { .. } => Some("GeoLocation"),
+    }
+}
