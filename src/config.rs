@@ -24,6 +24,7 @@ mod environment;
 mod field;
 mod keys;
 mod names;
+mod network;
 mod pace;
 mod problem;
 mod raw;
@@ -204,6 +205,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Nothing is written at the provider.
     pub dry_run: bool,
+    /// What stands between this agent and those it asks, in words: proxies, certificate authorities.
+    pub network: Option<String>,
     /// What the operator should know though it is not refused.
     pub warnings: Vec<String>,
     /// The guards that are off, by the name of the key that would turn them on.

@@ -82,11 +82,10 @@ pub struct SendError {
     source: reqwest::Error,
 }
 
-impl SendError {
-    /// What became of a request to `url`.
-    pub fn new(url: &reqwest::Url, error: reqwest::Error) -> Self {
-        let host = url.host_str().unwrap_or("nobody");
-        let uri = url.as_str().parse().ok();
+impl From<reqwest::Error> for SendError {
+    fn from(error: reqwest::Error) -> Self {
+        let host = error.url().and_then(reqwest::Url::host_str).unwrap_or("the other side");
+        let uri = error.url().and_then(|url| url.as_str().parse().ok());
         let via = uri.as_ref().and_then(|uri| Proxies::of_process().via(uri));
         let asked = match via {
             Some(proxy) => format!("{host} through {proxy}"),
@@ -94,7 +93,9 @@ impl SendError {
         };
         Self { asked, source: error.without_url() }
     }
+}
 
+impl SendError {
     /// Whether nothing can have left this machine.
     pub fn was_never_sent(&self) -> bool {
         self.source.is_connect() || self.source.is_builder()

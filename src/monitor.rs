@@ -257,6 +257,9 @@ fn pinged(config: &Config) -> Vec<IpAddr> {
 
 fn say_what_is_off(config: &Config) {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(network) = &config.network {
+        tracing::info!("{network}");
+    }
     if let Some(line) = config.guards_off_in_words() {
         tracing::warn!("guards off: {line}");
     }

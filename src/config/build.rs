@@ -75,6 +75,7 @@ impl Builder<'_> {
             canaries: self.distinct(raw.canaries.items()),
             resync_interval: raw.resync_interval.value().copied(),
             state_file: raw.state_file.value().map(|file| self.beside(file)),
+            network: self.network(&provider),
             provider,
             cluster,
             status: self.status(),
@@ -271,6 +272,15 @@ impl Builder<'_> {
     /// A path from the file, seen from where the agent runs.
     fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// The way to everybody who is asked over HTTP.
+    fn network(&mut self, provider: &ProviderConfig) -> Option<String> {
+        let raw = self.raw;
+        let hooks = [("Slack", &raw.slack_addr), ("the webhook", &raw.webhook_url)];
+        let hooks: Vec<_> =
+            hooks.into_iter().filter_map(|(who, url)| Some((who, url.value()?.clone()))).collect();
+        super::network::check(provider, &hooks, self.env, self.report)
     }
 
     fn environment(&mut self) -> Environment<'_> {

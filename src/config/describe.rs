@@ -28,8 +28,10 @@ impl Config {
             ("status", self.status.in_words()),
             ("guards off", self.guards_off_in_words().unwrap_or_else(|| "none".to_owned())),
         ];
+        let network = self.network.as_ref().map(|words| ("network", words.clone()));
         let sound = format!("{}: the configuration is sound\n", self.path.display());
-        let parts = parts.into_iter().map(|(name, words)| format!("  {name:<12}{words}\n"));
+        let parts =
+            parts.into_iter().chain(network).map(|(name, words)| format!("  {name:<12}{words}\n"));
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}\n"));
         std::iter::once(sound).chain(parts).chain(warnings).collect()
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::delivery::{Channel, PostError};
 use super::message::printable;
 use super::{Evidence, Notice};
+use crate::http::SendError;
 
 /// Makes a notice into what the other side understands.
 pub(super) type Body = fn(&Notice) -> Value;
@@ -74,7 +75,10 @@ impl Channel for Hook {
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(self.judge(answer).await),
-            Err(error) => Err(PostError::Later { why: told(error), retry_after: None }),
+            Err(error) => {
+                let why = crate::chain(&SendError::from(error));
+                Err(PostError::Later { why, retry_after: None })
+            }
         }
     }
 }

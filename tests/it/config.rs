@@ -10,6 +10,7 @@ use goavail::config::{Asked, CloudflareConfig, Config, Provider, ProviderConfig,
 mod any_text;
 mod environment;
 mod keys;
+mod network;
 mod old_files;
 mod shipped;
 mod status_alone;

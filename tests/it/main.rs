@@ -16,6 +16,7 @@ mod e2e;
 mod fake_cloudflare;
 mod lab;
 mod moto;
+mod network;
 mod notices_agent;
 mod notify;
 mod operator_agent;

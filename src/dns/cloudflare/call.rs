@@ -12,6 +12,7 @@ use super::BuildError;
 use super::page;
 use super::refusal::{self, ApiError, LONGEST_WAIT, Refusal};
 use crate::config::{CloudflareConfig, CloudflareCredentials};
+use crate::http::SendError;
 
 /// The longest answer that is read. A page of 5,000 records is about 3 MiB.
 const LONGEST_BODY: usize = 32 * 1024 * 1024;
@@ -27,10 +28,10 @@ pub(super) enum CallError {
     NoCredentials,
     /// The connection did not come up. Nothing left this machine.
     #[error("the request could not be sent")]
-    NotSent(#[source] reqwest::Error),
+    NotSent(#[source] SendError),
     /// The request left and no whole answer came back.
     #[error("the answer was lost")]
-    Lost(#[source] reqwest::Error),
+    Lost(#[source] SendError),
     /// A whole answer came back, and it is not the API's.
     #[error("HTTP {status} with {page}, which is not the API's answer{}", said_by(.sender.as_deref()))]
     Garbage {
@@ -245,22 +246,15 @@ fn headers(credentials: &CloudflareCredentials) -> Result<HeaderMap, BuildError>
 
 /// Sorts out whether a request that failed can have reached the service.
 fn sending_failed(error: reqwest::Error) -> CallError {
-    // The address may hold a password, and the operator knows it anyway.
-    let error = error.without_url();
-    if error.is_connect() || error.is_builder() {
-        CallError::NotSent(error)
-    } else {
-        CallError::Lost(error)
-    }
+    let error = SendError::from(error);
+    if error.was_never_sent() { CallError::NotSent(error) } else { CallError::Lost(error) }
 }
 
 /// The body, if it is all there and not longer than [`LONGEST_BODY`].
 async fn whole_body(mut response: Response) -> Result<Vec<u8>, CallError> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| CallError::Lost(error.without_url()))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Lost(error.into()))? {
         if body.len() + chunk.len() > LONGEST_BODY {
             let page = format!("a body of more than {} MiB", LONGEST_BODY / 1024 / 1024);
             return Err(CallError::Garbage { status, page, sender: None });
