@@ -25,6 +25,7 @@ mod field;
 mod keys;
 mod names;
 mod network;
+mod own;
 mod pace;
 mod problem;
 mod raw;

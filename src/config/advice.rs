@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::problem::{Report, Spot};
 use super::raw::Raw;
-use super::{ClusterConfig, Config, address, keys::Section, seconds, url};
+use super::{ClusterConfig, Config, address, keys::Section, own, seconds, url};
 use crate::engine::plan::Family;
 
 /// How long a death may go unnoticed before it is worth a warning.
@@ -32,6 +32,7 @@ pub(super) fn advise(raw: &Raw, config: &Config, report: &mut Report) {
     addresses(raw, config, report);
     floor(raw, config, report);
     canaries(raw, config, report);
+    own::warn(raw, config, report);
     if let Some(at) = raw.webhook_url.given()
         && url::web(&at.value).is_some_and(|url| url::is_open(&url))
     {

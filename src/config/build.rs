@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -233,6 +233,11 @@ impl Builder<'_> {
             self.report.refuse(&at.spot, not_allowed(&at.shown, "it needs crypto_key"));
         }
         let local_addr = *own.filter(|_| !peers.is_empty())?;
+        if let Some(at) = self.raw.status.listen.given().filter(|at| overlap(at.value, local_addr))
+        {
+            let allowed = "votes are received there (Members.local_addr); choose another port";
+            self.report.refuse(&at.spot, not_allowed(&at.shown, allowed));
+        }
         Some(ClusterConfig {
             local_addr,
             peers,
@@ -286,6 +291,16 @@ impl Builder<'_> {
     fn environment(&mut self) -> Environment<'_> {
         Environment { env: self.env, report: self.report }
     }
+}
+
+/// Whether two listeners cannot both have what they ask for.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // `[::]` takes what is sent to IPv4 addresses as well.
+    let covers = |wide: SocketAddr, narrow: SocketAddr| {
+        wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    let same_host = one.ip() == other.ip() || covers(one, other) || covers(other, one);
+    one.port() == other.port() && same_host
 }
 
 /// The pace, with what was left out following what was given.

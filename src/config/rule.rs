@@ -76,14 +76,17 @@ pub(super) fn name(value: &Value) -> Result<String, String> {
         let fits = (1..=255).contains(&name.chars().count());
         let plain =
             !name.contains(|c: char| c.is_control() || is_invisible(c)) && !name.trim().is_empty();
-        (fits && plain).then(|| name.to_owned())
+        // The address of a webhook, typed here by mistake, would be in every notice.
+        let no_url = !name.contains("://") && !super::url::is_slack_path(name);
+        (fits && plain && no_url).then(|| name.to_owned())
     })(value)
 }
 
 /// A path; whether there is a file is not asked.
 pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
     text("the path of a file, in quotes", |path| {
-        let fits = !path.is_empty() && !path.contains('\0');
+        // A URL here is a secret in the wrong place: whoever has a webhook's can write there.
+        let fits = !path.is_empty() && !path.contains('\0') && !path.contains("://");
         fits.then(|| PathBuf::from(path))
     })(value)
 }

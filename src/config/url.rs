@@ -53,12 +53,29 @@ pub(super) fn is_open(url: &Url) -> bool {
     url.scheme() != "https" && !loopback
 }
 
-/// A URL of the web with a host; one with a password or a fragment is a mistake.
+/// A URL of the web with a host; one with a password or a fragment is a mistake. Whoever sends reads
+/// it in another way than whoever parses it, so both must find it whole: `https://${HOST}/x` is for
+/// one of them only.
 pub(super) fn web(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
+    let sent: hyper::Uri = url.as_str().parse().ok()?;
+    if sent.host() != url.host_str() || !url.host_str().is_some_and(is_host) {
+        return None;
+    }
     let http = matches!(url.scheme(), "http" | "https") && url.has_host();
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     (http && bare).then_some(url)
+}
+
+/// Whether a host can be one: an address, or labels of letters, digits, hyphens and underscores.
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len()) && label.bytes().all(plain)
+    };
+    bare.is_some_and(|address| address.parse::<IpAddr>().is_ok())
+        || host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 fn https_only(example: &str) -> String {

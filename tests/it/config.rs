@@ -12,6 +12,7 @@ mod environment;
 mod keys;
 mod network;
 mod old_files;
+mod secrets;
 mod shipped;
 mod status_alone;
 mod syntax;

@@ -69,7 +69,7 @@ fn the_proxy_in_use_is_told_without_its_password_and_this_machine_needs_none() {
     for host in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
         for (text, asked) in [(CLOUDFLARE, ASKED), (ROUTE53, ON_ROUTE53)] {
             let told = words(&format!("{text}api_url = \"{host}\"\n"), asked);
-            assert!(!told.contains("network"), "{told}");
+            assert!(!told.contains("  network  "), "{told}");
         }
     }
 }
@@ -116,4 +116,53 @@ fn where_awss_own_variables_send_route53_is_a_url() {
         );
         assert_eq!(refused, [want]);
     }
+}
+
+#[test]
+fn a_url_is_refused_that_could_be_parsed_and_not_sent() {
+    for url in
+        ["https://${HOST}/x", "https://hook_{env}.test/", "https://a..test/", "https://%24.test"]
+    {
+        for text in [
+            format!("webhook_url = \"{url}\"\n{CLOUDFLARE}"),
+            format!("{CLOUDFLARE}api_url = \"{url}\"\n"),
+        ] {
+            let refused = read_with(&text, ASKED, &[]).unwrap_err();
+            assert!(
+                refused[0].contains("is not allowed") && refused.len() == 1,
+                "{url}: {refused:?}"
+            );
+        }
+        assert!(read_with(CLOUDFLARE, ASKED, &[("CLOUDFLARE_BASE_URL", url)]).is_err(), "{url}");
+    }
+    for url in [
+        "https://hook.test./x",
+        "https://under_score.test",
+        "http://[::1]:8080/x",
+        "https://b\u{fc}cher.test",
+    ] {
+        read_with(&format!("webhook_url = \"{url}\"\n{CLOUDFLARE}"), ASKED, &[]).unwrap();
+    }
+}
+
+#[test]
+fn two_listeners_that_want_one_place_are_refused() {
+    let file = |listen: &str, votes: &str| {
+        format!(
+            "{CLOUDFLARE}[Members]\npeers = [\"192.0.2.22:8081\"]\nlocal_addr = \"{votes}\"\n\
+             [Status]\nlisten = \"{listen}\"\n"
+        )
+    };
+    for listen in ["192.0.2.21:8081", "0.0.0.0:8081", "[::]:8081"] {
+        let refused = read_with(&file(listen, "192.0.2.21:8081"), ASKED, &[]).unwrap_err();
+        let want = format!(
+            "goavail.toml:8: Status.listen: \"{listen}\" is not allowed; votes are received there \
+             (Members.local_addr); choose another port"
+        );
+        assert_eq!(refused, [want]);
+    }
+    for listen in ["192.0.2.21:8080", "127.0.0.1:8081", "[2001:db8::1]:8081"] {
+        read_with(&file(listen, "192.0.2.21:8081"), ASKED, &[]).unwrap();
+    }
+    read_with(&file("0.0.0.0:8081", "[2001:db8::21]:8081"), ASKED, &[]).unwrap();
 }

@@ -1,0 +1,83 @@
+//! This machine's own addresses among those that are to prove something about others.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use super::Config;
+use super::field::At;
+use super::problem::Report;
+use super::raw::Raw;
+
+/// How many addresses are named in one line.
+const NAMED: usize = 3;
+
+/// Warns of targets and canaries that this machine answers for itself, also with its cable pulled.
+/// Loopback is told of elsewhere.
+pub(super) fn warn(raw: &Raw, config: &Config, report: &mut Report) {
+    let targets = match config.provider {
+        super::ProviderConfig::Cloudflare(_) => raw.cloudflare.zone.ip_addresses.items(),
+        super::ProviderConfig::Route53(_) => raw.route53.zone.ip_addresses.items(),
+    };
+    let kernel = Kernel::ask();
+    let targets = targets.iter().filter(|item| kernel.owns(item.value)).collect::<Vec<_>>();
+    line(&targets, "watched by another machine, it would be missed when this one fails", report);
+    let canaries = raw.canaries.items().iter().filter(|item| kernel.owns(item.value.address));
+    line(&canaries.collect::<Vec<_>>(), "it proves nothing about the network", report);
+}
+
+fn line<T>(items: &[&At<T>], why: &str, report: &mut Report) {
+    let Some(first) = items.first() else { return };
+    let named: Vec<&str> = items.iter().take(NAMED).map(|item| item.shown.as_str()).collect();
+    let more = match items.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if items.len() == 1 {
+        "this machine's own address, which answers"
+    } else {
+        "this machine's own addresses, which answer"
+    };
+    let (named, are) = (named.join(", "), if items.len() == 1 { "is" } else { "are" });
+    let text = format!("{named}{more} {are} {what} also when its network is cut off: {why}");
+    report.warn(&first.spot, text);
+}
+
+/// Who knows which addresses are local: the kernel's routes. Nothing is sent.
+struct Kernel {
+    v4: Option<UdpSocket>,
+    v6: Option<UdpSocket>,
+}
+
+impl Kernel {
+    fn ask() -> Self {
+        let v4 = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok();
+        Self { v4, v6: UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok() }
+    }
+
+    /// Whether `address` is one of this machine's, loopback left out: what goes there comes from there.
+    fn owns(&self, address: IpAddr) -> bool {
+        let socket = if address.is_ipv4() { &self.v4 } else { &self.v6 };
+        let Some(socket) = socket.as_ref().filter(|_| !address.is_loopback()) else { return false };
+        // The port is of no matter to a socket that sends nothing.
+        let connected = socket.connect((address, 9)).and_then(|()| socket.local_addr());
+        connected.is_ok_and(|own| own.ip() == address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_this_machine_is_its_own() {
+        let kernel = Kernel::ask();
+        let documentation: [IpAddr; 2] = [[192, 0, 2, 77].into(), "2001:db8::77".parse().unwrap()];
+        assert!(documentation.into_iter().all(|address| !kernel.owns(address)));
+        assert!(!kernel.owns(Ipv4Addr::LOCALHOST.into()), "told of elsewhere");
+        // Where this machine would send from, if it has a way out at all.
+        let out = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        if out.connect(("192.0.2.77", 9)).is_ok() {
+            let own = out.local_addr().unwrap().ip();
+            assert!(own.is_loopback() || kernel.owns(own), "{own}");
+        }
+    }
+}
