@@ -155,6 +155,8 @@ fn usable(url: String) -> Result<Proxy, String> {
         return Err(hidden());
     };
     let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+    // What has no scheme may be a token that was typed here.
+    let host = crate::config::name_as_shown(host);
     let shown = format!("{scheme}://{host}{port}");
     let url = if uri.scheme().is_some() { url } else { format!("http://{url}") };
     Ok(Proxy { url, shown })

@@ -156,7 +156,7 @@ fn two_listeners_that_want_one_place_are_refused() {
     for listen in ["192.0.2.21:8081", "0.0.0.0:8081", "[::]:8081"] {
         let refused = read_with(&file(listen, "192.0.2.21:8081"), ASKED, &[]).unwrap_err();
         let want = format!(
-            "goavail.toml:8: Status.listen: \"{listen}\" is not allowed; votes are received there \
+            "goavail.toml:9: Status.listen: \"{listen}\" is not allowed; votes are received there \
              (Members.local_addr); choose another port"
         );
         assert_eq!(refused, [want]);
