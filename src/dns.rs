@@ -155,7 +155,8 @@ impl Listing {
                 part.insert(record.address);
             }
         }
-        Observed { sets: sets.collect(), unfit: self.unfit.clone(), parts }
+        let (unfit, caution) = (self.unfit.clone(), self.caution.clone());
+        Observed { sets: sets.collect(), unfit, parts, caution }
     }
 
     /// Leaves one set out, with all that was listed of it already. The first reason stands.

@@ -59,6 +59,8 @@ pub struct Observed {
     pub unfit: BTreeMap<SetKey, String>,
     /// Of each set from which an asker gets what is meant for his place: the addresses by place.
     pub parts: BTreeMap<SetKey, Parts>,
+    /// What is wrong with the zone as a whole though its records can be read and changed.
+    pub caution: Option<String>,
 }
 
 impl Observed {

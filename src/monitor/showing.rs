@@ -35,6 +35,9 @@ const READERS_NICE: i32 = 10;
 /// What the provider failed to do, as long as it does.
 const PROVIDER: &str = "keep DNS in step";
 
+/// What it is called that changes to the zone are of use.
+const ZONE: &str = "serve the zone";
+
 /// The board and its services.
 pub(super) struct Showing {
     board: Board,
@@ -44,6 +47,8 @@ pub(super) struct Showing {
     peers: BTreeMap<SocketAddr, PeerSeen>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     provider: &'static str,
+    /// What was wrong with the zone as a whole when it was last read.
+    caution: Option<String>,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
     _readers: Readers,
@@ -129,6 +134,7 @@ impl Showing {
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             provider: config.provider.word(),
+            caution: None,
             _socket: socket,
             _readers: readers,
         };
@@ -338,7 +344,16 @@ impl Showing {
 
     /// The zone was read, or may be other than it was read.
     pub(super) fn observed(&mut self, engine: &Engine) {
-        self.board.set_observed(Some(engine.observed()));
+        let observed = engine.observed();
+        if self.caution != observed.caution {
+            let at = self.at();
+            match &observed.caution {
+                Some(caution) => self.board.failed(at, ZONE, caution),
+                None => self.board.recovered(ZONE),
+            }
+            self.caution.clone_from(&observed.caution);
+        }
+        self.board.set_observed(Some(observed));
     }
 }
 

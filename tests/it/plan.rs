@@ -209,3 +209,15 @@ async fn the_json_says_the_same_with_the_same_exit_code() {
     assert_eq!((&foreign["address"], &foreign["managed"]), (&"198.51.100.9".into(), &false.into()));
     assert_eq!(scene.cloudflare.count(Entry::writes), 0);
 }
+
+#[tokio::test]
+async fn a_zone_that_is_not_active_is_named() {
+    let scene = Scene::new(&["192.0.2.10", "192.0.2.11"], 1);
+    scene.cloudflare.zone(|zone| "pending".clone_into(&mut zone.status));
+    let (code, text, _) = scene.plan("").await;
+    assert_eq!(code, 0, "the records are as they should be: {text}");
+    assert!(text.contains("\nwarning: zone example.com has the status \"pending\""), "{text}");
+    let (_, json, _) = scene.plan("--json").await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["caution"].as_str().unwrap().contains("pending"), "{json:#}");
+}

@@ -20,6 +20,8 @@ pub struct Comparison {
     pub zone: String,
     /// Who serves it, as the operator names it: `Cloudflare`.
     pub provider: &'static str,
+    /// What is wrong with the zone as a whole, as a sentence; null if nothing is.
+    pub caution: Option<String>,
     /// `min_in_service`: the fewest addresses that stay in a record set; 0 is off.
     pub floor: usize,
     /// Who was asked for verdicts.
@@ -160,6 +162,7 @@ impl Comparison {
         Self {
             zone: zone.zone.clone(),
             provider: zone.provider,
+            caution: zone.listing.caution.clone(),
             floor: zone.floor,
             agent,
             decided_by: if by_agent.is_some() { Basis::Agent } else { Basis::AllHealthy },

@@ -18,7 +18,7 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
     let paint = |code: &str, text: &str| {
         if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     };
-    let mut out = head(comparison);
+    let mut out = head(comparison, &paint);
     tables(&comparison.sets, &paint, &mut out);
     let healthy = "if all targets were healthy";
     difference(healthy, &comparison.all_healthy, comparison.floor, &paint, &mut out);
@@ -32,8 +32,8 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
 /// Puts a text in a colour, or leaves it.
 type Paint<'a> = &'a dyn Fn(&str, &str) -> String;
 
-fn head(comparison: &Comparison) -> String {
-    let Comparison { zone, provider, floor, agent, .. } = comparison;
+fn head(comparison: &Comparison, paint: Paint<'_>) -> String {
+    let Comparison { zone, provider, floor, agent, caution, .. } = comparison;
     let floor = match floor {
         0 => "none".to_owned(),
         1 => "1 address stays in every record set".to_owned(),
@@ -50,7 +50,12 @@ fn head(comparison: &Comparison) -> String {
     };
     let note = agent.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
     let agent = printable(&format!("{who}{note}; {use_of}"));
-    format!("zone   {zone} at {provider}\nfloor  {floor}\nagent  {agent}\n")
+    let caution = caution.as_ref().map(|caution| {
+        let line = format!("warning: {}", printable(caution));
+        format!("{}\n", paint(YELLOW, &line))
+    });
+    let caution = caution.unwrap_or_default();
+    format!("zone   {zone} at {provider}\n{caution}floor  {floor}\nagent  {agent}\n")
 }
 
 /// The sets, in columns that are as wide as the widest cell of all of them.

@@ -103,7 +103,13 @@ impl Cloudflare {
         let Zone { id, status, .. } = zone;
         let known = KnownZone { id, status, looked_up: now(), doubtful };
         let mut before = self.known_zone.lock().unwrap_or_else(PoisonError::into_inner);
-        *before = Some(known.clone());
+        let caution = known.caution(&self.zone);
+        let was = before.replace(known.clone()).and_then(|zone| zone.caution(&self.zone));
+        match caution {
+            Some(caution) if was.as_ref() != Some(&caution) => tracing::warn!("{caution}"),
+            None if was.is_some() => tracing::info!("zone {} is active at Cloudflare", self.zone),
+            _ => {}
+        }
         Ok(known)
     }
 

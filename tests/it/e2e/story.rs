@@ -47,6 +47,8 @@ fn furnish(cloudflare: &FakeCloudflare, [dead, alive, dead6, alive6]: [IpAddr; 4
                 }
                 ("api.example.com", true) => {
                     (record.ttl, record.proxied, record.tags) = (1, true, vec!["team:api".into()]);
+                    // Without it no private address can be proxied.
+                    record.more.insert("private_routing".to_owned(), true.into());
                 }
                 _ => {}
             }

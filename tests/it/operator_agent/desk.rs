@@ -83,6 +83,8 @@ impl Desk {
                 (www.ttl, www.comment) = (4321, Some("rack 7".into()));
                 let api = zone.seed("A", API, &target.to_string());
                 (api.ttl, api.proxied) = (1, true);
+                // Without it no private address can be proxied.
+                api.more.insert("private_routing".to_owned(), true.into());
             });
         }
         desk.write("goavail.toml", &desk.config(top));

@@ -196,3 +196,16 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
         assert!(failover > 0.2, "three losses take longer than {failover} s");
     });
 }
+
+#[test]
+fn a_zone_that_is_not_active_is_named_in_the_log_and_in_the_status() {
+    run(|| {
+        let desk = Desk::new("");
+        desk.cloudflare.zone(|zone| "moved".clone_into(&mut zone.status));
+        let mut agent = desk.confirmed();
+        first(&mut agent, &["WARN", "zone example.com has the status \"moved\" at Cloudflare"]);
+        let failing = desk.status()["failing"].clone();
+        let error = failing[0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains("has the status \"moved\""), "{failing:#}");
+    });
+}
