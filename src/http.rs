@@ -72,6 +72,12 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
     builder.build()
 }
 
+/// The proxy through which `url` is asked, if there is one; without its credentials.
+pub fn proxy_of(url: &reqwest::Url) -> Option<String> {
+    let uri = url.as_str().parse().ok()?;
+    Proxies::of_process().via(&uri).map(|proxy| proxy.to_string())
+}
+
 /// A request that failed on its way: who was asked, and through which proxy. It holds no URL, whose
 /// path may be a secret.
 #[derive(Debug, thiserror::Error)]
@@ -85,9 +91,7 @@ pub struct SendError {
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
         let host = error.url().and_then(reqwest::Url::host_str).unwrap_or("the other side");
-        let uri = error.url().and_then(|url| url.as_str().parse().ok());
-        let via = uri.as_ref().and_then(|uri| Proxies::of_process().via(uri));
-        let asked = match via {
+        let asked = match error.url().and_then(proxy_of) {
             Some(proxy) => format!("{host} through {proxy}"),
             None => host.to_owned(),
         };

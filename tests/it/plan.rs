@@ -217,7 +217,7 @@ async fn a_zone_that_is_not_active_is_named() {
     let (code, text, _) = scene.plan("").await;
     assert_eq!(code, 0, "the records are as they should be: {text}");
     assert!(text.contains("\nwarning: zone example.com has the status \"pending\""), "{text}");
-    let (_, json, _) = scene.plan("--json").await;
+    let (_, json, _) = scene.place.run("plan --json", &[("CF_API_TOKEN", TOKEN)]).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json["caution"].as_str().unwrap().contains("pending"), "{json:#}");
 }

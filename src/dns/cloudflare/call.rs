@@ -194,7 +194,10 @@ impl Api {
                 Err(Refusal { kind, about: None, status: code, retry_after, text }.into())
             }
             None => {
-                let sender = sender.map(|sender| self.line(&sender));
+                let proxy = crate::http::proxy_of(&self.base);
+                let proxy = proxy.map(|proxy| format!("it was asked for through {proxy}"));
+                let both = [proxy, sender].into_iter().flatten().collect::<Vec<_>>().join(", ");
+                let sender = (!both.is_empty()).then(|| self.line(&both));
                 Err(CallError::Garbage { status: code, page: text, sender })
             }
         }
