@@ -9,6 +9,8 @@
 //! - [`target`]: replies and losses in a row, and the health that they flip
 //! - [`guard`]: whether this agent may trust what it sees
 //! - [`evidence`]: how old what it saw may be; [`isolation`]: when it may not trust it at all
+//! - [`rate_check`]: whether an endpoint answers at the retry pace; [`retries`]: the budget that all
+//!   retries share; `faults`: which faults are worth a line
 //! - [`quorum`]: whether enough agents say the same
 //! - [`plan`]: which records to change, and the floor
 //! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
@@ -21,12 +23,16 @@ mod cluster;
 mod drains;
 pub mod event;
 pub mod evidence;
+mod faults;
 pub mod guard;
 pub mod isolation;
 pub mod place;
 pub mod plan;
+mod play;
 mod probing;
 pub mod quorum;
+pub mod rate_check;
+pub mod retries;
 mod roster;
 pub mod rtt;
 mod service;
@@ -80,6 +86,11 @@ pub struct Engine {
     in_flight: u32,
     /// Endpoints whose due probe waits for room.
     waiting: VecDeque<Slot>,
+    /// What all retries share.
+    retries: retries::Retries,
+    /// How many endpoints rehearse the retry pace.
+    rehearsing: usize,
+    fault_lines: faults::FaultLines,
     /// How many targets are suspect.
     suspects: usize,
     isolated: Option<Isolation>,
@@ -146,8 +157,12 @@ struct Subject {
     fault: Option<String>,
     /// How many times in a row that was so.
     faults: u32,
+    /// That got a line.
+    fault_told: bool,
     /// Its due probe waits for room.
     waits: bool,
+    /// Its due retry waits for the budget.
+    waits_to_retry: bool,
     role: Role,
 }
 
@@ -218,6 +233,9 @@ impl Engine {
             next_seq: 0,
             in_flight: 0,
             waiting: VecDeque::new(),
+            retries: retries::Retries::default(),
+            rehearsing: 0,
+            fault_lines: faults::FaultLines::default(),
             suspects: 0,
             isolated: None,
             unaskable: 0,
@@ -331,6 +349,8 @@ impl Engine {
                 Item::Held => self.retry_held(),
                 Item::Order | Item::Announce => {}
                 Item::Evidence => self.sweep(now, out),
+                Item::Retry => self.retry_waiting(now, out),
+                Item::Faults => self.sum_faults_up(now, out),
                 Item::Resync => self.resync(now, out),
                 Item::Rehearsal => self.begin_rehearsal(out),
             }

@@ -2,8 +2,11 @@
 
 use std::fmt::Display;
 
-use super::{CloudflareCredentials, ClusterConfig, Config, ProviderConfig, StatusConfig, seconds};
+use super::{
+    CloudflareCredentials, ClusterConfig, Config, Probing, ProviderConfig, StatusConfig, seconds,
+};
 use crate::engine::plan::Family;
+use crate::engine::retries;
 
 /// How many items of a list are printed.
 const LISTED: usize = 20;
@@ -15,6 +18,7 @@ impl Config {
             ("agent", self.agent()),
             ("watches", self.watching()),
             ("pace", self.pace()),
+            ("retries", self.retries()),
             ("death", self.death()),
             ("return", self.comeback()),
             ("records", self.records()),
@@ -68,11 +72,30 @@ impl Config {
             1 => String::new(),
             several => format!("; up to {several} addresses at once"),
         };
+        let endpoints = self.targets.len() + self.canaries.len();
+        let most = retries::most_a_second(endpoints, pace.interval, pace.retry_interval).ceil();
         format!(
-            "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}",
+            "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}; \
+             at most {most} probes a second",
             seconds(pace.interval),
             seconds(pace.retry_interval),
             seconds(pace.timeout),
+        )
+    }
+
+    /// What becomes of an address that does not answer at the retry pace.
+    fn retries(&self) -> String {
+        let pace = &self.probing;
+        if pace.retry_interval >= pace.interval {
+            return format!("every {}, which needs no rehearsal", seconds(pace.retry_interval));
+        }
+        let slow = Probing { retry_interval: pace.interval, ..pace.clone() }.detection();
+        format!(
+            "rehearsed at the start and hourly; an address that does not answer all of it is asked \
+             every {}, and its death noticed after {} at best, {} at worst",
+            seconds(pace.interval),
+            seconds(slow.best),
+            seconds(slow.worst),
         )
     }
 

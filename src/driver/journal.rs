@@ -54,10 +54,34 @@ pub fn write(fact: &Fact, dry_run: bool) {
         Fact::Late { endpoint, rtt } => {
             debug!(target = %endpoint, rtt = brief(*rtt), "reply came after the timeout and stays a loss");
         }
-        Fact::Faulty { endpoint, what } => {
+        Fact::Faulty { endpoint, what, told: false } => {
+            debug!(target = %endpoint, cause = what, "this machine cannot probe");
+        }
+        Fact::FaultOver { endpoint, told: false } => {
+            debug!(target = %endpoint, "this machine can probe again");
+        }
+        Fact::Faults { count, endpoints, first, newest } => warn!(
+            count,
+            endpoints,
+            first = list(first),
+            cause = newest,
+            "in the last minute this machine could not probe more often than was told"
+        ),
+        Fact::Limits { endpoint, noticed_after: Some(worst) } => warn!(
+            target = %endpoint,
+            death_noticed_after = brief(*worst),
+            "answers fewer probes than retry_interval asks for: it is probed at interval also while \
+             a reply is missing, so its death is noticed later"
+        ),
+        Fact::Limits { endpoint, .. } => {
+            info!(target = %endpoint, "answers at retry_interval after all");
+        }
+        Fact::Faulty { endpoint, what, .. } => {
             warn!(target = %endpoint, cause = what, "this machine cannot probe; no evidence about the target");
         }
-        Fact::FaultOver { endpoint } => info!(target = %endpoint, "this machine can probe again"),
+        Fact::FaultOver { endpoint, .. } => {
+            info!(target = %endpoint, "this machine can probe again")
+        }
         Fact::Stalled { lasted } => warn!(
             lasted = brief(*lasted),
             "this process did not run; what it did not hear meanwhile is no evidence"

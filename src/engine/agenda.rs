@@ -17,6 +17,10 @@ pub(super) enum Item {
     Held,
     /// An order that was put off for a moment, so that more can go with it.
     Order,
+    /// Retries that wait for their budget.
+    Retry,
+    /// The faults of the last minute.
+    Faults,
     /// All of DNS.
     Resync,
     /// The rehearsal.

@@ -372,11 +372,34 @@ pub enum Fact {
         endpoint: Endpoint,
         /// Why.
         what: String,
+        /// Whether that is worth a line; else it is in the next [`Fact::Faults`].
+        told: bool,
     },
     /// It can again.
     FaultOver {
         /// Whom.
         endpoint: Endpoint,
+        /// Whether that is worth a line.
+        told: bool,
+    },
+    /// This machine could not ask, more often in the last minute than was told.
+    Faults {
+        /// How often besides.
+        count: u32,
+        /// How many endpoints.
+        endpoints: usize,
+        /// The first of them.
+        first: Vec<Endpoint>,
+        /// Why, the last time.
+        newest: String,
+    },
+    /// An endpoint does not answer at the retry pace though all is well, or does so again.
+    Limits {
+        /// Which.
+        endpoint: Endpoint,
+        /// If it limits what it answers, it is probed at the ordinary pace whatever happens, and its
+        /// death is noticed after this long at worst.
+        noticed_after: Option<Duration>,
     },
     /// The process did not run for a while; what it did not hear meanwhile is no evidence.
     Stalled {

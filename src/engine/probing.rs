@@ -1,14 +1,13 @@
 //! From probes to health: sending, judging, suspecting, and asking the canaries.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::event::{Act, Action, Answer, Fact, ProbeRequest, Reason, Slot};
+use super::event::{Action, Answer, Fact, ProbeRequest, Reason, Slot};
 use super::guard::{self, Evidence};
 use super::isolation::Cause;
 use super::target::Health;
 use super::watch::{Judged, Outcome};
-use super::{Engine, Item, Moment, Phase, Role, Subject, Target};
+use super::{Engine, Item, Moment, Role, Subject, Target};
 
 /// The zone is read in advance no more often than this.
 const PREPARE_EVERY: Duration = Duration::from_secs(30);
@@ -71,13 +70,17 @@ impl Engine {
         target.streaks.health() != Health::Down && watch.is_overdue(now, self.settings.pace)
     }
 
-    fn send_if_due(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn send_if_due(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
         let pace = self.settings.pace;
         let room = self.settings.most_in_flight.is_none_or(|most| self.in_flight < most.get());
         let Some(subject) = self.subjects[slot].as_mut() else { return };
-        if !subject.watch.is_due(now) {
+        if !subject.watch.is_due(now) || !self.may_retry(slot, now) {
             return;
         }
+        if room {
+            self.rehearse_if_due(slot, now);
+        }
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
         if !room {
             // An answer calls it sooner than that.
             subject.watch.put_off(now + pace.interval);
@@ -145,7 +148,7 @@ impl Engine {
             },
             Answer::Unreachable(what) => self.lost(slot, seq, what, now, out),
             // Its time was up before; the tick that says so knows whether this process ran.
-            Answer::Silence => self.asked_in_vain(slot, None, now, out),
+            Answer::Silence => self.set_fault(slot, None, now, out),
             Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
         }
         self.arm(slot);
@@ -170,7 +173,7 @@ impl Engine {
             // What the prober measured may be a little longer than the time that we know passed.
             target.streaks.hear((sent + rtt).min(now));
         }
-        self.asked_in_vain(slot, None, now, out);
+        self.set_fault(slot, None, now, out);
         self.suspect(slot, false, now);
         self.judged(slot, judged, Some(rtt), now, out);
     }
@@ -179,7 +182,7 @@ impl Engine {
     /// no need to wait any longer before the next one.
     pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, now: Moment) {
         let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
-        if !subject.watch.is_out(seq) {
+        if !subject.watch.is_missed(seq) {
             return;
         }
         subject.watch.said = Some(what);
@@ -192,42 +195,13 @@ impl Engine {
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
             subject.watch.said = Some(what);
-            self.asked_in_vain(slot, None, now, out);
+            self.set_fault(slot, None, now, out);
             self.judged(slot, judged, None, now, out);
         }
-    }
-
-    fn faulted(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
-        self.asked_in_vain(slot, Some(what), now, out);
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
-        if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
-            self.judged(slot, judged, None, now, out);
-        }
-    }
-
-    /// Says once that this machine cannot ask, and once that it can again.
-    fn asked_in_vain(
-        &mut self,
-        slot: Slot,
-        fault: Option<String>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        self.count_fault(slot, fault.is_some(), now, out);
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
-        if subject.fault == fault {
-            return;
-        }
-        let endpoint = subject.watch.endpoint;
-        subject.fault.clone_from(&fault);
-        out.push(Action::Tell(match fault {
-            Some(what) => Fact::Faulty { endpoint, what },
-            None => Fact::FaultOver { endpoint },
-        }));
     }
 
     /// Counts one probe that was judged.
-    fn judged(
+    pub(super) fn judged(
         &mut self,
         slot: Slot,
         judged: Judged,
@@ -237,7 +211,14 @@ impl Engine {
     ) {
         out.push(Action::Tell(Fact::Judged { slot, outcome: judged.outcome, rtt }));
         let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let shown = subject.watch.rate.judged(judged.seq, judged.quick, judged.outcome);
+        if let Some(shown) = shown {
+            self.rehearsed(slot, shown, now, out);
+        }
+        let void = judged.quick && judged.outcome == Outcome::Loss;
+        let Some(subject) = self.subjects[slot].as_mut() else { return };
         match &mut subject.role {
+            Role::Canary(_) if void => while subject.watch.settle().is_some() {},
             Role::Canary(canary) => {
                 let newest = match judged.outcome {
                     Outcome::Reply => &mut canary.answered,
@@ -254,9 +235,10 @@ impl Engine {
                 self.canary_judged(judged.outcome, now, out);
             }
             Role::Target(target) => {
-                let counts = judged.outcome == Outcome::Loss && target.streaks.lose(judged.sent);
+                let counts =
+                    judged.outcome == Outcome::Loss && !void && target.streaks.lose(judged.sent);
                 let down = target.streaks.health() == Health::Down;
-                if judged.outcome != Outcome::Fault {
+                if judged.outcome != Outcome::Fault && !void {
                     self.saw(slot, judged.outcome, counts, now, out);
                 }
                 if counts && !down {
@@ -381,42 +363,5 @@ impl Engine {
             Role::Target(target) => Some(target),
             Role::Canary(_) => None,
         }
-    }
-
-    /// Begins to treat the rehearsed target as dead.
-    pub(super) fn begin_rehearsal(&mut self, out: &mut Vec<Action>) {
-        if let Some(rehearsal) = &mut self.rehearsal
-            && rehearsal.phase == Phase::Waiting
-        {
-            rehearsal.phase = Phase::Dead;
-            let target = rehearsal.target;
-            out.push(Action::Tell(Fact::Rehearsal { target, act: Act::Dead }));
-        }
-    }
-
-    fn is_played_dead(&self, slot: Slot) -> bool {
-        self.rehearsal.as_ref().is_some_and(|rehearsal| {
-            rehearsal.phase == Phase::Dead && self.targets.get(&rehearsal.target) == Some(&slot)
-        })
-    }
-
-    /// The rehearsed target flipped or DNS followed: on to the next act.
-    pub(super) fn play_on(&mut self, target: IpAddr, out: &mut Vec<Action>) {
-        let slot = self.targets.get(&target).copied();
-        let Some((health, settled)) =
-            slot.and_then(|slot| self.target(slot)).map(|t| (t.streaks.health(), t.settled))
-        else {
-            return;
-        };
-        let Some(rehearsal) = self.rehearsal.as_mut().filter(|play| play.target == target) else {
-            return;
-        };
-        let (phase, act) = match (&rehearsal.phase, health, settled) {
-            (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),
-            (Phase::Reviving, Health::Up, true) => (Phase::Over, Act::Over),
-            _ => return,
-        };
-        rehearsal.phase = phase;
-        out.push(Action::Tell(Fact::Rehearsal { target, act }));
     }
 }

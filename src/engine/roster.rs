@@ -93,6 +93,8 @@ impl Engine {
         self.suspects = self.count_suspects();
         self.count_unaskable();
         self.note_sweep(now + evidence::term(interval));
+        let subjects = self.subjects.iter().flatten();
+        self.rehearsing = subjects.filter(|subject| subject.watch.rate.is_open()).count();
     }
 
     fn enroll_canaries(&mut self, now: Moment) {
@@ -125,8 +127,16 @@ impl Engine {
     /// Begins to watch `endpoint`.
     fn watch(&mut self, endpoint: Endpoint, first: Moment, role: Role) -> Slot {
         let watch = Watch::new(endpoint, first);
-        let subject =
-            Subject { watch, armed: Some(first), fault: None, faults: 0, waits: false, role };
+        let subject = Subject {
+            watch,
+            armed: Some(first),
+            fault: None,
+            faults: 0,
+            fault_told: false,
+            waits: false,
+            waits_to_retry: false,
+            role,
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.subjects.push(None);
             self.subjects.len() - 1
@@ -161,8 +171,14 @@ impl Engine {
         let had_canaries = !self.canaries.is_empty();
         let moved =
             (&settings.zone, &settings.names) != (&self.settings.zone, &self.settings.names);
+        let (before, after) = (self.settings.pace, settings.pace);
+        let other_pace =
+            (before.interval, before.retry_interval) != (after.interval, after.retry_interval);
         self.settings = settings;
         self.enroll(now);
+        if other_pace {
+            self.rehearse_all_again(now);
+        }
         if other_resync {
             self.note_resync(now);
         }

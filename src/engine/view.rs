@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::{Drain, Reason, Slot};
 use super::plan::{Family, Observed, SetKey};
 use super::target::Health;
+use super::watch::Watch;
 use super::{Engine, Moment, Target};
 
 /// One target as the agent sees it now.
@@ -33,6 +34,8 @@ pub struct TargetView {
     pub last_rtt: Option<Duration>,
     /// When health or verdict last changed.
     pub since: Moment,
+    /// It does not answer at the retry pace, and is probed at the ordinary one whatever happens.
+    pub limits: bool,
     /// The operator's word.
     pub drain: Option<Drain>,
 }
@@ -43,7 +46,7 @@ impl Engine {
         self.targets.values().filter_map(|slot| {
             let subject = self.subjects[*slot].as_ref()?;
             let target = self.target(*slot)?;
-            Some(view(target, subject.watch.last_rtt))
+            Some(view(target, &subject.watch))
         })
     }
 
@@ -51,7 +54,7 @@ impl Engine {
     pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
         let slot = *self.targets.get(&address)?;
         let subject = self.subjects[slot].as_ref()?;
-        Some(view(self.target(slot)?, subject.watch.last_rtt))
+        Some(view(self.target(slot)?, &subject.watch))
     }
 
     /// The target that is watched in this place, if it is one.
@@ -95,7 +98,7 @@ impl Engine {
     }
 }
 
-fn view(target: &Target, last_rtt: Option<Duration>) -> TargetView {
+fn view(target: &Target, watch: &Watch) -> TargetView {
     TargetView {
         address: target.address,
         health: target.streaks.health(),
@@ -106,8 +109,9 @@ fn view(target: &Target, last_rtt: Option<Duration>) -> TargetView {
         reason: target.reason,
         losses: target.streaks.losses(),
         replies: target.streaks.replies(),
-        last_rtt,
+        last_rtt: watch.last_rtt,
         since: target.since,
+        limits: watch.rate.limits,
         drain: target.drain.clone(),
     }
 }

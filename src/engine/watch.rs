@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Moment;
+use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
 
 /// What a probe is sent to.
@@ -54,15 +55,27 @@ pub enum Outcome {
 struct Flight {
     seq: u64,
     sent: Moment,
+    /// A rehearsal of the retry pace: nobody wonders where its reply is.
+    quick: bool,
     /// What became of it, if that is known; it stays here until all earlier ones are settled too.
     outcome: Option<Outcome>,
+}
+
+impl Flight {
+    fn judged(&self, outcome: Outcome) -> Judged {
+        Judged { seq: self.seq, sent: self.sent, quick: self.quick, outcome }
+    }
 }
 
 /// One probe that has been judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
+    /// Its number.
+    pub seq: u64,
     /// When it was sent.
     pub sent: Moment,
+    /// It rehearsed the retry pace; that it was lost says nothing of the target's health.
+    pub quick: bool,
     /// What it said.
     pub outcome: Outcome,
 }
@@ -87,6 +100,8 @@ pub struct Watch {
     flights: VecDeque<Flight>,
     /// What was last said of a probe that was not answered, since the last reply.
     pub said: Option<String>,
+    /// Whether it answers at the retry pace.
+    pub rate: RateCheck,
 }
 
 impl Watch {
@@ -104,6 +119,7 @@ impl Watch {
             nth: 0,
             flights: VecDeque::new(),
             said: None,
+            rate: RateCheck::default(),
         }
     }
 
@@ -122,7 +138,8 @@ impl Watch {
     pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
         let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
         let deadline = pending.map(|flight| flight.sent + pace.timeout);
-        let overdue = match (watchful && !self.suspect, self.rtt.patience(), pending) {
+        let missed = self.flights.iter().find(|flight| flight.outcome.is_none() && !flight.quick);
+        let overdue = match (watchful && !self.suspect, self.rtt.patience(), missed) {
             (true, Some(patience), Some(flight)) if patience < pace.timeout => {
                 Some(flight.sent + patience)
             }
@@ -144,13 +161,39 @@ impl Watch {
     /// Sends one probe numbered `seq`, and works out when the next one is due. Returns how many
     /// went before it, modulo 2^16.
     pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) -> u16 {
-        self.flights.push_back(Flight { seq, sent: now, outcome: None });
+        let quick = self.rate.sent(seq);
+        self.flights.push_back(Flight { seq, sent: now, quick, outcome: None });
         self.last_sent = Some(now);
-        self.due =
-            if self.suspect { now + pace.retry_interval } else { self.slot_after(now, pace) };
+        self.due = if self.is_quick() || self.rate.goes_on() {
+            now + pace.retry_interval
+        } else {
+            self.slot_after(now, pace)
+        };
         let nth = self.nth;
         self.nth = nth.wrapping_add(1);
         nth
+    }
+
+    /// Whether it is probed at the retry interval because a reply is missing.
+    fn is_quick(&self) -> bool {
+        self.suspect && !self.rate.limits
+    }
+
+    /// If the due probe is a retry and no ordinary probe: when the next ordinary one is due.
+    pub fn retries_before(&self, now: Moment, pace: Pace) -> Option<Moment> {
+        let last = self.last_sent.filter(|_| self.is_quick())?;
+        // Of the schedule, the first moment after the last probe.
+        let interval = pace.interval.as_nanos().max(1);
+        let ahead = self.slot.saturating_sub(last).as_nanos().saturating_sub(1) / interval;
+        let behind = last.checked_sub(self.slot).map_or(0, |by| by.as_nanos() / interval + 1);
+        let times = |count| pace.interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        let next = (self.slot + times(behind)).saturating_sub(times(ahead));
+        (next > now).then_some(next)
+    }
+
+    /// Whether every probe that was sent has been judged.
+    pub fn all_judged(&self) -> bool {
+        self.flights.iter().all(|flight| flight.outcome.is_some())
     }
 
     /// The first moment of the schedule after `now`.
@@ -171,6 +214,10 @@ impl Watch {
         self.suspect = suspect;
         if suspect {
             self.flow = self.flow.wrapping_add(1);
+            self.rate.break_off();
+            if self.rate.limits {
+                return true;
+            }
             let retry = self.last_sent.map_or(now, |sent| sent + pace.retry_interval);
             self.due = self.due.min(retry.max(now));
         } else {
@@ -191,7 +238,10 @@ impl Watch {
     /// Whether a reply is overdue by its own measure, or a probe's time is up.
     pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
         let patience = self.rtt.patience().unwrap_or(pace.timeout).min(pace.timeout);
-        self.flights.iter().any(|flight| flight.outcome.is_none() && flight.sent + patience <= now)
+        let is_overdue = |flight: &Flight| {
+            flight.outcome.is_none() && !flight.quick && flight.sent + patience <= now
+        };
+        self.flights.iter().any(is_overdue)
     }
 
     /// Judges the probes whose time is up: losses, or faults where the machine was not there to
@@ -202,7 +252,7 @@ impl Watch {
             |flight: &&mut Flight| flight.outcome.is_none() && flight.sent + pace.timeout <= now;
         let judge = |flight: &mut Flight| {
             flight.outcome = Some(outcome);
-            Judged { sent: flight.sent, outcome }
+            flight.judged(outcome)
         };
         self.flights.iter_mut().filter(is_up).map(judge).collect()
     }
@@ -215,7 +265,7 @@ impl Watch {
             return None;
         }
         flight.outcome = Some(outcome);
-        Some(Judged { sent: flight.sent, outcome })
+        Some(flight.judged(outcome))
     }
 
     /// When the probe numbered `seq` was sent, if it is not yet settled.
@@ -224,18 +274,21 @@ impl Watch {
         Some(self.flights[found].sent)
     }
 
-    /// Whether the probe numbered `seq` has not been judged.
-    pub fn is_out(&self, seq: u64) -> bool {
+    /// Whether the probe numbered `seq` has not been judged, and will count.
+    pub fn is_missed(&self, seq: u64) -> bool {
         let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq);
-        found.is_ok_and(|found| self.flights[found].outcome.is_none())
+        found.is_ok_and(|found| {
+            let flight = &self.flights[found];
+            flight.outcome.is_none() && !flight.quick
+        })
     }
 
     /// Takes the oldest probe off if it has been judged: what is left to count in the order of
-    /// sending.
+    /// sending. A quick one that was lost counts for nothing, as a fault does.
     pub fn settle(&mut self) -> Option<Outcome> {
         let outcome = self.flights.front()?.outcome?;
-        self.flights.pop_front();
-        Some(outcome)
+        let quick = self.flights.pop_front().is_some_and(|flight| flight.quick);
+        Some(if quick && outcome == Outcome::Loss { Outcome::Fault } else { outcome })
     }
 }
 
@@ -329,7 +382,8 @@ mod tests {
         assert_eq!(watch.judge(8, Outcome::Loss), None);
         assert_eq!(watch.settle(), None, "the earlier one is still out");
         let lost = watch.expire(ms(500), PACE, false);
-        assert_eq!(lost, [Judged { sent: ms(0), outcome: Outcome::Loss }]);
+        let outcome = Outcome::Loss;
+        assert_eq!(lost, [Judged { seq: 7, sent: ms(0), quick: false, outcome }]);
         assert_eq!(watch.settle(), Some(Outcome::Loss));
         assert_eq!(watch.settle(), Some(Outcome::Reply));
         assert_eq!(watch.settle(), None);
@@ -341,6 +395,7 @@ mod tests {
         let mut watch = watch();
         watch.send(0, ms(0), PACE);
         let judged = watch.expire(ms(4000), PACE, true);
-        assert_eq!(judged, [Judged { sent: ms(0), outcome: Outcome::Fault }]);
+        let outcome = Outcome::Fault;
+        assert_eq!(judged, [Judged { seq: 0, sent: ms(0), quick: false, outcome }]);
     }
 }

@@ -208,6 +208,9 @@ impl Showing {
                     _ => self.board.loss(target, at),
                 }
             }
+            Fact::Limits { endpoint, noticed_after } => {
+                self.board.limits(endpoint.address, *noticed_after);
+            }
             Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
             Fact::Flipped { target, .. }
             | Fact::Verdict { target, .. }

@@ -170,6 +170,14 @@ impl Board {
         }
     }
 
+    /// A target does not answer at the retry pace, so that its death is noticed after this long at
+    /// worst; or it does again.
+    pub fn limits(&mut self, target: IpAddr, noticed_after: Option<Duration>) {
+        if let Some(row) = self.row(target) {
+            row.view.limits = noticed_after;
+        }
+    }
+
     /// An answer to a probe that was counted as lost came after all.
     pub fn late(&mut self, target: IpAddr) {
         if let Some(row) = self.row(target) {

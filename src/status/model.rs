@@ -110,12 +110,22 @@ pub struct Target {
     /// too short.
     #[serde(default)]
     pub late: u64,
+    /// Set if it does not answer at `retry_interval` though all is well.
+    #[serde(default)]
+    pub limits: Option<Limits>,
     /// Set while the operator has taken it out by hand.
     pub drained: Option<Drained>,
     /// Each record that may hold this address.
     pub records: Vec<RecordPresence>,
     /// What each vantage point says, this agent not among them.
     pub votes: Vec<Vote>,
+}
+
+/// A target that limits what it answers is probed at `interval` also while a reply is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// After this many seconds, at worst, its death is noticed.
+    pub noticed_after_s: f64,
 }
 
 impl Status {

@@ -33,6 +33,8 @@ pub(super) struct View {
     pub(super) in_service_since: Time,
     pub(super) drained: Option<Arc<Drained>>,
     pub(super) last_rtt: Option<Duration>,
+    /// If it limits what it answers: after what time its death is noticed.
+    pub(super) limits: Option<Duration>,
     pub(super) last_reply: Option<Instant>,
     pub(super) loss_1m: Option<f64>,
     /// By the place of the owner name.
@@ -77,6 +79,7 @@ impl Row {
             in_service_since: since,
             drained: None,
             last_rtt: None,
+            limits: None,
             last_reply: None,
             loss_1m: None,
             present: vec![None; names].into(),

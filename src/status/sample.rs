@@ -42,6 +42,7 @@ pub(crate) fn target(address: &str) -> Target {
         in_service_since: Some(time(0)),
         last_reply_at: Some(time(3_599)),
         late: 0,
+        limits: None,
         drained: None,
         records: vec![RecordPresence {
             name: "www.example.com".into(),

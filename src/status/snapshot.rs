@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::board::Setup;
 use super::history::Minute;
 use super::ledger::{Ledger, Recent};
-use super::model::{Agent, Health, Peer, RecordPresence, Status, Target, Vote};
+use super::model::{Agent, Health, Limits, Peer, RecordPresence, Status, Target, Vote};
 use super::row::View;
 use super::time::{Moment, Time};
 use crate::engine::plan::Family;
@@ -109,6 +109,7 @@ impl Snapshot {
             in_service_since: Some(row.in_service_since),
             last_reply_at: row.last_reply.map(|at| self.moment.wall_at(at)),
             late: row.counts.late,
+            limits: row.limits.map(|after| Limits { noticed_after_s: after.as_secs_f64() }),
             drained: row.drained.as_deref().cloned(),
             records: self.records(row),
             votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),

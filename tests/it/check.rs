@@ -44,7 +44,8 @@ fn check_says_what_the_shipped_file_makes_the_agent_do() {
 goavail.toml: the configuration is sound
   agent       probe-1, in dry-run: nothing is changed at Cloudflare
   watches     3 addresses by echo requests: 127.0.0.2, 127.0.0.3, 127.0.0.4
-  pace        a probe every 1 s, every 0.2 s while a reply is missing; none within 0.5 s is a loss
+  pace        a probe every 1 s, every 0.2 s while a reply is missing; none within 0.5 s is a loss; at most 20 probes a second
+  retries     rehearsed at the start and hourly; an address that does not answer all of it is asked every 1 s, and its death noticed after 2.5 s at best, 3.5 s at worst
   death       3 losses in a row, noticed after 0.9 s at best, 1.9 s at worst
   return      3 replies in a row, noticed a round trip after 2 s at best, 3 s at worst
   records     A at www.example.com, api.example.com in zone example.com at Cloudflare; new ones: automatic TTL, not proxied
@@ -97,7 +98,8 @@ socket = "/run/goavail.sock"
 goavail.toml: the configuration is sound
   agent       eu-1, changing records at Route 53
   watches     4 addresses by TCP connects to port 443: 198.51.100.1, 198.51.100.2, 198.51.100.3, 2001:db8::a
-  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once
+  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once; at most 16 probes a second
+  retries     rehearsed at the start and hourly; an address that does not answer all of it is asked every 5 s, and its death noticed after 1 s at best, 6 s at worst
   death       1 loss, noticed after 1 s at best, 6 s at worst
   return      10 replies in a row, noticed a round trip after 45 s at best, 50 s at worst
   records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s

@@ -82,7 +82,7 @@ fn canaries_quicken_with_a_suspect() {
     world.run_until(ms(7950));
     let quick = world.sent(canary()).len() - calm;
     assert!(quick >= 5, "{quick} in a second and a half");
-    assert!((5..=7).contains(&calm), "{calm} in six seconds");
+    assert!((7..=9).contains(&calm), "{calm} in six seconds, two of them rehearsed");
 }
 
 #[test]

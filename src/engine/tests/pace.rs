@@ -11,9 +11,10 @@ use crate::engine::watch::Endpoint;
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
     let mut world = World::new(settings(&[1, 2, 3, 4]));
     world.run_until(ms(2900));
-    assert_eq!(world.sent(ip(1)), [0, 1000, 2000]);
-    assert_eq!(world.sent(ip(2)), [250, 1250, 2250]);
-    assert_eq!(world.sent(ip(4)), [750, 1750, 2750]);
+    // Each rehearses its retries in turn.
+    assert_eq!(world.sent(ip(1)), [0, 200, 400, 1000, 2000]);
+    assert_eq!(world.sent(ip(2)), [250, 1250, 1450, 1650, 2250]);
+    assert_eq!(world.sent(ip(4)), [750, 1750, 1950, 2150, 2750]);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn each_suspicion_changes_the_flow() {
     world.dies(1);
     world.run_until(ms(5250));
     let flows: Vec<_> = world.probes.iter().map(|(_, probe)| probe.flow).collect();
-    assert_eq!(flows, [0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(flows, [0, 0, 0, 0, 0, 0, 0, 0, 1]);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn an_unreachable_answer_is_a_loss_at_once() {
     assert_eq!(world.story(), ["1 Up"], "that probe had been answered");
     world.dies(1);
     world.run_until(ms(1020));
-    let (_, probe) = world.probes[1];
+    let (_, probe) = *world.probes.last().unwrap();
     world.tell(Event::Answered { slot: probe.slot, seq: probe.seq, answer });
     assert_eq!(world.when("1 Down"), ms(1020));
 }
@@ -171,8 +172,15 @@ fn what_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
 fn ten_thousand_targets_keep_the_pace() {
     let targets: Vec<_> = (0..10_000u32).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect();
     let mut world = World::new(Settings { targets, ..settings(&[]) });
-    world.run_until(ms(3000));
-    assert_eq!(world.probes.len(), 30_001, "one a second each, and the first of the fourth second");
+    world.run_until(ms(8000));
+    let mut seconds = [0; 9];
+    for (moment, _) in &world.probes {
+        seconds[usize::try_from(moment.as_secs()).unwrap()] += 1;
+    }
+    let all: usize = seconds.iter().sum();
+    assert_eq!(all, 80_001 + 20_000, "one a second each, and two retries that are rehearsed");
+    assert!(seconds.iter().all(|second| *second <= 20_000), "it never doubles: {seconds:?}");
+    assert_eq!(seconds[6..], [10_000, 10_000, 1]);
 }
 
 #[test]
@@ -180,17 +188,18 @@ fn in_a_burst_whoever_falls_silent_is_retried_and_noticed_as_ever() {
     let burst = NonZeroUsize::new(50).unwrap();
     let targets = (1..=150).collect::<Vec<_>>();
     let mut world = World::new(Settings { burst, ..settings(&targets) });
-    world.run_until(ms(4500));
+    world.run_until(ms(8500));
     world.dies(2);
-    world.run_until(ms(7500));
+    world.run_until(ms(11_500));
     let moments = world.probes.iter().map(|(moment, _)| moment.as_millis());
-    let all: BTreeSet<_> = moments.filter(|at| *at < 4000).collect();
+    let all: BTreeSet<_> = moments.filter(|at| (4000..8000).contains(at)).collect();
     assert_eq!(all.len(), 4 * 3, "three bursts a second: {all:?}");
-    let sent: Vec<_> = world.sent(ip(2)).into_iter().filter(|at| *at >= 4500).collect();
+    let sent: Vec<_> = world.sent(ip(2)).into_iter().filter(|at| *at >= 8500).collect();
     // Overdue by its own measure, retried until the third loss, and back in its burst.
-    assert_eq!(sent, [5333, 5533, 5733, 5933, 6133, 6333, 7333]);
-    assert_eq!(world.sent(ip(5))[5..], [5333, 6333, 7333], "its neighbour in the burst");
-    assert_eq!(world.when("2 Down").as_millis(), 6233);
+    assert_eq!(sent, [9333, 9533, 9733, 9933, 10_133, 10_333, 11_333]);
+    let neighbour = world.sent(ip(5)).into_iter().filter(|at| *at >= 8500);
+    assert_eq!(neighbour.collect::<Vec<_>>(), [9333, 10_333, 11_333], "in the burst");
+    assert_eq!(world.when("2 Down").as_millis(), 10_233);
 }
 
 #[test]

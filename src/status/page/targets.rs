@@ -135,9 +135,17 @@ fn because(target: &Target, now: Time) -> String {
         (Some(drained), _) => drain(drained, now),
         (None, Some(reason)) => sentence(reason).to_owned(),
         (None, None) if target.health == Health::Unknown => unseen(target),
-        (None, None) => return String::new(),
+        (None, None) => return limits(target),
     };
-    format!("<small>{words}</small>")
+    format!("<small>{words}</small>{}", limits(target))
+}
+
+/// That its retries are slower than those of others.
+fn limits(target: &Target) -> String {
+    target.limits.map_or_else(String::new, |limits| {
+        let after = limits.noticed_after_s;
+        format!("<small>limits what it answers: a death is noticed after {after} s</small>")
+    })
 }
 
 fn unseen(target: &Target) -> String {

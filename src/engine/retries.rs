@@ -1,0 +1,147 @@
+//! The budget that all retries share, so that what is lost for want of room is not asked for in heaps.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::event::{Action, Settings, Slot};
+use super::{Engine, Item, Moment, Role};
+
+/// The fewest retries a second that are allowed.
+const LEAST_BUDGET: f64 = 100.0;
+
+/// How many retries may go out at the same moment after a rest.
+const AT_ONCE: u32 = 10;
+
+/// The budget: one retry each time so much time has gone by, and who waits for it, in turn.
+#[derive(Debug, Default)]
+pub(super) struct Retries {
+    /// When the budget is whole again.
+    whole_at: Moment,
+    waiting: VecDeque<Slot>,
+}
+
+/// The probes a second of this many endpoints at the ordinary pace.
+fn ordinary(endpoints: usize, interval: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let endpoints = endpoints as f64;
+    endpoints / interval.as_secs_f64().max(0.001)
+}
+
+/// The number of retries a second that `endpoints` together are allowed.
+pub fn budget(endpoints: usize, interval: Duration) -> f64 {
+    ordinary(endpoints, interval).max(LEAST_BUDGET)
+}
+
+/// The most probes a second that `endpoints` together are sent: all at the ordinary pace, and as many
+/// retries as the budget allows.
+pub fn most_a_second(endpoints: usize, interval: Duration, retry_interval: Duration) -> f64 {
+    let all_suspect = ordinary(endpoints, interval.min(retry_interval));
+    all_suspect.min(ordinary(endpoints, interval) + budget(endpoints, interval))
+}
+
+impl Retries {
+    /// Takes one retry out of the budget, if there is room.
+    fn take(&mut self, now: Moment, every: Duration) -> bool {
+        let room = self.whole_at.max(now) + every <= now + every * AT_ONCE;
+        if room {
+            self.spend(now, every);
+        }
+        room
+    }
+
+    /// Takes one retry out of the budget, whether there is room or not.
+    fn spend(&mut self, now: Moment, every: Duration) {
+        self.whole_at = self.whole_at.max(now) + every;
+    }
+
+    /// When there is room for one more.
+    fn room_at(&self, every: Duration) -> Moment {
+        self.whole_at.saturating_sub(every * (AT_ONCE - 1))
+    }
+}
+
+fn every(settings: &Settings) -> Duration {
+    let endpoints = settings.targets.len() + settings.canaries.len();
+    Duration::from_secs_f64(1.0 / budget(endpoints, settings.pace.interval))
+}
+
+impl Engine {
+    /// Whether the due probe of an endpoint may go out. A retry may have to wait its turn, but never
+    /// for longer than until its next ordinary probe. Canaries are few and never wait.
+    pub(super) fn may_retry(&mut self, slot: Slot, now: Moment) -> bool {
+        let (pace, every) = (self.settings.pace, every(&self.settings));
+        let Some(subject) = self.subjects[slot].as_mut() else { return false };
+        let Some(ordinary) = subject.watch.retries_before(now, pace) else {
+            subject.waits_to_retry = false;
+            return true;
+        };
+        if matches!(subject.role, Role::Canary(_)) {
+            self.retries.spend(now, every);
+            return true;
+        }
+        // Whoever waits goes first.
+        let first = self.retries.waiting.is_empty() || subject.waits_to_retry;
+        if first && self.retries.take(now, every) {
+            subject.waits_to_retry = false;
+            return true;
+        }
+        subject.watch.put_off(ordinary);
+        if !std::mem::replace(&mut subject.waits_to_retry, true) {
+            self.retries.waiting.push_back(slot);
+        }
+        let room = self.retries.room_at(every).max(now);
+        self.agenda.note(room, Item::Retry);
+        false
+    }
+
+    /// Lets those go on who wait for the budget, as far as it goes.
+    pub(super) fn retry_waiting(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let every = every(&self.settings);
+        while let Some(slot) = self.retries.waiting.front().copied() {
+            let subject = self.subjects.get_mut(slot).and_then(Option::as_mut);
+            let waits = subject.filter(|subject| subject.waits_to_retry);
+            let Some(subject) = waits.filter(|subject| subject.watch.is_suspect()) else {
+                self.retries.waiting.pop_front();
+                continue;
+            };
+            if self.retries.room_at(every) > now {
+                self.agenda.note(self.retries.room_at(every), Item::Retry);
+                return;
+            }
+            self.retries.waiting.pop_front();
+            subject.watch.put_off(now);
+            self.send_if_due(slot, now, out);
+            self.arm(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_the_ordinary_pace_but_a_hundred_at_least() {
+        let second = Duration::from_secs(1);
+        for (endpoints, want) in [(1, 100.0), (100, 100.0), (1_000, 1_000.0)] {
+            assert!((budget(endpoints, second) - want).abs() < 1e-9, "{endpoints}");
+        }
+        let fifth = Duration::from_millis(200);
+        for (endpoints, want) in [(1, 5.0), (20, 100.0), (100, 200.0), (1_000, 2_000.0)] {
+            let most = most_a_second(endpoints, second, fifth);
+            assert!((most - want).abs() < 1e-9, "{endpoints}: {most}");
+        }
+    }
+
+    #[test]
+    fn a_few_may_go_at_once_and_the_rest_at_the_pace_of_the_budget() {
+        let (mut retries, every) = (Retries::default(), Duration::from_millis(10));
+        let gone =
+            |retries: &mut Retries, now| (0..1_000).filter(|_| retries.take(now, every)).count();
+        let now = Duration::from_secs(5);
+        assert_eq!(gone(&mut retries, now), 10);
+        assert_eq!(gone(&mut retries, now + every), 1);
+        assert_eq!(retries.room_at(every), now + every * 2);
+        assert_eq!(gone(&mut retries, now + Duration::from_secs(1)), 10, "no more is saved up");
+    }
+}
