@@ -92,10 +92,7 @@ impl Teller {
                 self.notifier.send(&Notice { reason, ..notice });
             }
             Fact::Isolated { missing, cause } => {
-                let detail = match missing.len() {
-                    0 => cause.as_str().to_owned(),
-                    missing => format!("{}; missing: {missing} targets", cause.as_str()),
-                };
+                let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
                 self.send(NoticeKind::Isolated, vec![], Some(detail));
             }
             Fact::IsolationOver { lasted } => {

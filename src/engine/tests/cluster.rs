@@ -6,13 +6,14 @@
 //!   happens to a process; `worker`, `zone`: the DNS worker and the provider; `chance`: dice that can
 //!   be thrown again
 //! - `agreement`: rows for one engine: what it is told, what it does
-//! - `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with its claim
+//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with its claim
 //! - `runs`: what the Go agents did wrong in the same situations
 //! - `claims`: what must hold whatever happens
 //! - `schedule`, `random`: thousands of random schedules, each from one seed
 
 mod agent;
 mod agreement;
+mod blind;
 mod chance;
 mod claims;
 mod floor;

@@ -1,7 +1,7 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::Reason;
+use crate::engine::event::{DrainOrder, Event, Reason, Settings};
 use crate::engine::target::Health;
 
 fn everything_goes_silent(world: &mut World) {
@@ -108,4 +108,135 @@ fn withdrawals_that_wait_are_stopped_by_isolation() {
     world.run_until(ms(20_000));
     let (_, last) = world.orders.last().unwrap();
     assert!(last.wishes.is_empty(), "the order was called back: {last:?}");
+}
+
+fn nobody_can_be_asked(world: &mut World) {
+    for address in [ip(1), ip(2), ip(3), canary()] {
+        world.set(address, Way::Fault("network is down"));
+    }
+}
+
+/// What is sent while the interface is down is a fault, which moves no target's counter.
+#[test]
+fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
+    for settings in [guarded(&[1, 2, 3]), settings(&[1, 2, 3])] {
+        let mut world = World::new(settings);
+        world.run_until(ms(6000));
+        nobody_can_be_asked(&mut world);
+        world.run_until(ms(10_000));
+        assert!(world.engine.isolated_since().is_some(), "{:?}", world.story());
+        world.run_until(ms(200_000));
+        assert!(world.writes().is_empty());
+        everything_answers(&mut world);
+        world.run_until(ms(203_000));
+        assert_eq!(world.engine.isolated_since(), None);
+        let said = |what: &str| world.story().iter().filter(|line| *line == what).count();
+        assert_eq!((said("isolated"), said("isolation over")), (1, 1), "{:?}", world.story());
+    }
+}
+
+#[test]
+fn canaries_that_are_all_missed_are_isolation_though_no_target_is_suspect() {
+    let mut world = World::new(guarded(&[1, 2]));
+    world.run_until(ms(6000));
+    world.set(canary(), Way::Silent);
+    world.run_until(ms(10_000));
+    assert!(world.engine.isolated_since().is_some());
+    assert_eq!((world.view(1).health, world.view(1).reason), (Health::Up, None));
+    world.dies(1);
+    world.run_until(ms(30_000));
+    assert!(world.writes().is_empty());
+}
+
+/// The operator has put it back by hand; what this agent knows of it is minutes old.
+#[test]
+fn while_nobody_can_be_asked_a_resync_withdraws_nothing() {
+    for canaries in [guarded(&[1, 2]), settings(&[1, 2])] {
+        let mut world = World::new(Settings { resync_interval: Some(ms(15_000)), ..canaries });
+        world.run_until(ms(6000));
+        world.dies(1);
+        world.run_until(ms(12_000));
+        assert_eq!(world.in_zone(), [2]);
+        nobody_can_be_asked(&mut world);
+        world.run_until(ms(16_000));
+        world.zone.sets.values_mut().for_each(|set| _ = set.insert(ip(1)));
+        world.run_until(ms(300_000));
+        assert_eq!(world.in_zone(), [1, 2], "{:?}", world.writes());
+    }
+}
+
+/// One target alone cannot be asked, so nobody is isolated.
+#[test]
+fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order() {
+    let mut world = World::new(Settings { resync_interval: Some(ms(15_000)), ..settings(&[1, 2]) });
+    world.run_until(ms(6000));
+    world.dies(1);
+    world.run_until(ms(12_000));
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(23_000));
+    world.zone.sets.values_mut().for_each(|set| _ = set.insert(ip(1)));
+    world.run_until(ms(120_000));
+    assert_eq!(world.in_zone(), [1, 2], "a resync");
+
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.worker_is_slow = true;
+    world.dies(1);
+    world.run_until(ms(12_000));
+    assert!(world.orders.last().unwrap().1.wishes.contains_key(&ip(1)), "it waits");
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(25_000));
+    world.take_up_order();
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2], "a pending order: {:?}", world.writes());
+    world.worker_is_slow = false;
+    world.dies(1);
+    world.run_until(ms(70_000));
+    assert_eq!(world.in_zone(), [2], "it is seen again");
+}
+
+#[test]
+fn a_target_that_cannot_be_asked_is_unknown_after_a_while_and_its_verdict_stands() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(14_900));
+    assert!(!world.view(1).unknown, "what was seen last is still evidence");
+    world.run_until(ms(17_000));
+    assert!(world.view(1).unknown && world.view(1).in_service && !world.view(2).unknown);
+    world.run_until(ms(300_000));
+    assert_eq!((world.in_zone(), world.writes().len()), (vec![1, 2], 0));
+    world.lives(1);
+    world.run_until(ms(310_000));
+    assert!(!world.view(1).unknown);
+    let lost = world.when("unseen 1");
+    assert_eq!(world.when("still unseen 1"), lost + ms(60_000), "people are told after a minute");
+    let said = |what: &str| world.story().iter().filter(|line| *line == what).count();
+    assert_eq!((said("unseen 1"), said("still unseen 1"), said("seen 1")), (1, 1, 1));
+    assert_eq!(said("isolated"), 0, "the other one can be asked");
+}
+
+#[test]
+fn a_target_that_was_never_asked_is_unknown_and_nobody_assumes_it_up() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(11_000));
+    assert!(world.view(1).unknown);
+}
+
+#[test]
+fn a_target_given_back_by_hand_waits_for_evidence() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    let (target, ticket) = (ip(1), 1);
+    world.tell(Event::Drain(DrainOrder { ticket, target, lasts: None, reason: None, force: true }));
+    world.set(ip(1), Way::Fault("no route"));
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [2], "the operator's word needs no evidence");
+    world.tell(Event::Undrain { ticket, target });
+    world.run_until(ms(120_000));
+    assert_eq!(world.in_zone(), [2], "nobody knows whether it lives");
+    world.lives(1);
+    world.run_until(ms(130_000));
+    assert_eq!(world.in_zone(), [1, 2]);
 }

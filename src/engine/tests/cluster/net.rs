@@ -10,6 +10,8 @@ pub(super) struct Net {
     pub(super) cut: BTreeSet<(usize, usize)>,
     /// From an agent to a target.
     pub(super) unseen: BTreeSet<(usize, IpAddr)>,
+    /// Targets that an agent cannot ask.
+    pub(super) faulty: BTreeSet<(usize, IpAddr)>,
     /// Targets that answer nobody.
     pub(super) dead: BTreeSet<IpAddr>,
     /// Agents without a way to the provider.

@@ -160,3 +160,41 @@ fn agents_that_act_at_the_same_instant_change_each_record_once() {
         assert_eq!(signs, ["-1", "+1"], "seed {seed} {kind:?}: {:?}", world.writes());
     }
 }
+
+/// Agents at phases of their own; one target after the other dies, and lives.
+#[test]
+fn in_a_calm_cluster_no_failover_waits_for_an_agent_that_has_nothing_to_do() {
+    for (agents, needed) in [(3, 1), (3, 2), (5, 2), (7, 3)] {
+        for seed in 0..4 {
+            let mut world = World::new(agents, needed, &settings(&[1, 2, 3]), Kind::ByRecord, seed);
+            world.story = Some(vec![]);
+            for agent in 1..agents {
+                world.kill(agent);
+                let after = world.chance.between(1, 1_500);
+                world.run_for(after);
+                world.start(agent);
+            }
+            world.settle_down();
+            for _ in 0..8 {
+                let target = ip(world.chance.pick(&[1, 2, 3]));
+                let before = world.story.as_ref().map_or(0, Vec::len);
+                world.net.dead.insert(target);
+                let died = world.now;
+                let gone = world.run_until_it_is("gone", |world| !world.zone.holds(target));
+                let story = world.story.as_ref().map(|story| story[before..].join("\n"));
+                let took = gone - died;
+                assert!(
+                    took < ms(4_500),
+                    "{agents} {seed}: {took:?}\n{}",
+                    story.unwrap_or_default()
+                );
+                let stays_dead = world.chance.between(0, 12_000);
+                world.run_for(stays_dead);
+                world.net.dead.clear();
+                world.run_until_it_is("back", |world| world.zone.holds(target));
+                let lives = world.chance.between(0, 12_000);
+                world.run_for(lives);
+            }
+        }
+    }
+}

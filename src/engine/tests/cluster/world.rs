@@ -260,7 +260,10 @@ impl World {
     fn probe(&mut self, agent: usize, request: ProbeRequest) {
         let (slot, seq) = (request.slot, request.seq);
         let rtt = ms(10 + u64::try_from(agent).unwrap());
-        let (after, answer) = if self.net.answers(request.endpoint.address, agent) {
+        let address = request.endpoint.address;
+        let (after, answer) = if self.net.faulty.contains(&(agent, address)) {
+            (ms(0), Answer::Fault("no route".into()))
+        } else if self.net.answers(request.endpoint.address, agent) {
             (rtt, Answer::Reply(rtt))
         } else {
             (request.patience, Answer::Silence)
