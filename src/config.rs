@@ -4,8 +4,6 @@
 //! keys weighed together. All that is wrong is told at once, and nothing is taken over from a
 //! configuration of which anything is wrong.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -39,6 +37,7 @@ pub use pace::{Delay, seconds};
 pub use problem::{ConfigErrors, Problem};
 pub(crate) use rule::fits_a_header;
 
+use crate::file;
 use keys::Section;
 use problem::Report;
 use raw::Raw;
@@ -153,12 +152,10 @@ fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
 
 /// A file's text, or why there is none, without a word of what is in it.
 pub(crate) fn text_of(path: &Path, largest: u64) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
-    match read {
+    match file::read(path, largest + 1) {
         Err(error) => Err(format!("cannot be read: {error}")),
-        Ok(length) if length as u64 > largest => Err(format!("larger than {largest} bytes")),
-        Ok(_) => String::from_utf8(bytes).map_err(|error| {
+        Ok(bytes) if bytes.len() as u64 > largest => Err(format!("larger than {largest} bytes")),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
             let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = good.filter(|byte| **byte == b'\n').count() + 1;
             format!("not UTF-8 text, from line {line} on")

@@ -149,13 +149,26 @@ pub struct Driver<P, E> {
 /// How long the loop rests at most, so that its heart is heard to beat.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// The least time from one reading of the configuration to the next: each costs the DNS worker what it
+/// is about to read, and somebody may ask for a hundred a second.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
+
 /// Whether the configuration is being read. One reading at a time: of two, the later one must
 /// count, however long the earlier one takes.
 #[derive(Debug, Default)]
 struct Reading {
     under_way: bool,
-    /// It was asked for meanwhile; the file may have changed since it was read.
+    /// It was asked for since the last reading began; the file may have changed.
     once_more: bool,
+    /// Before that none begins.
+    not_before: Moment,
+}
+
+impl Reading {
+    /// When the next one begins, if it was asked for and none is under way.
+    fn due(&self) -> Option<Moment> {
+        (self.once_more && !self.under_way).then_some(self.not_before)
+    }
 }
 
 impl<P: Probe, E: Effects> Driver<P, E> {
@@ -175,13 +188,20 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                 }
             }
             self.handle(Event::Tick);
+            self.reload(&mut reading);
             self.effects.turned(&self.engine, self.clock.now());
-            self.inputs_or_wake(&mut batch, alarm.as_mut()).await;
+            self.inputs_or_wake(&mut batch, reading.due(), alarm.as_mut()).await;
         }
     }
 
-    async fn inputs_or_wake(&mut self, batch: &mut Vec<Input>, alarm: Option<&mut Alarm>) {
+    async fn inputs_or_wake(
+        &mut self,
+        batch: &mut Vec<Input>,
+        reload: Option<Moment>,
+        alarm: Option<&mut Alarm>,
+    ) {
         let beat = self.clock.now() + BEAT;
+        let beat = reload.map_or(beat, |reload| reload.min(beat));
         let wake = self.engine.next_wake().map_or(beat, |wake| self.coalesced(wake).min(beat));
         let inputs = self.inbox.recv_many(batch, QUEUE);
         let time_is_up = async {
@@ -217,14 +237,11 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                     self.effects.observed(&self.engine);
                 }
             }
-            Input::Reload => self.reload(reading),
+            Input::Reload => reading.once_more = true,
             Input::Loaded(loaded) => {
                 reading.under_way = false;
                 if let Some(settings) = self.effects.take_over(*loaded) {
                     self.handle(Event::Reloaded(Box::new(settings)));
-                }
-                if std::mem::take(&mut reading.once_more) {
-                    self.reload(reading);
                 }
             }
             Input::Cluster(event) => {
@@ -249,11 +266,12 @@ impl<P: Probe, E: Effects> Driver<P, E> {
         None
     }
 
+    /// Begins to read the configuration again, if that was asked for and it is time.
     fn reload(&mut self, reading: &mut Reading) {
-        if reading.under_way {
-            reading.once_more = true;
-        } else {
-            reading.under_way = true;
+        let now = self.clock.now();
+        if reading.due().is_some_and(|due| now >= due) {
+            *reading =
+                Reading { under_way: true, once_more: false, not_before: now + RELOAD_EVERY };
             self.effects.reload();
         }
     }

@@ -13,7 +13,7 @@
 //! | module | what it is for | may use |
 //! |---|---|---|
 //! | `cli` | the command line, and nothing that it leads to | `config`, `log` |
-//! | `config` | what the file, the environment and the command line ask for, validated | `engine` |
+//! | `config` | what the file, the environment and the command line ask for, validated | `engine`, `file` |
 //! | `commands` | `plan`, `status`, `drain`, `undrain`: they ask and end | `config`, `dns`, `status`; `driver`'s view of the settings |
 //! | `monitor` | builds the agent: effects, signals, reload, an orderly end | all below |
 //! | `driver` | owns the engine: one queue, one clock; also the log of what happened | `config`, `engine`; of the effects, what they send in |
@@ -23,11 +23,12 @@
 //! | `cluster` | the other agents: votes and membership | `config`, `heart`, `http`, `serve` |
 //! | `notify` | tells people, and never holds anything up | `config`, `http` |
 //! | `status` | what the agent shows of itself, and the operator's orders | `config`, `engine`, `heart` |
-//! | `state` | what is remembered across restarts | nothing |
+//! | `state` | what is remembered across restarts | `file` |
+//! | `file` | reads files that may never come to their end | nothing |
 //! | `heart` | whether the driver's loop still turns | nothing |
 //! | `http` | the one place where HTTP clients are built | nothing |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
-//! | `log`, `privilege`, `systemd` | what the process is to its surroundings | nothing |
+//! | `log`, `panics`, `privilege`, `systemd` | what the process is to its surroundings | nothing |
 //! | `text` | text from elsewhere, made fit to be shown | nothing |
 //!
 //! # How it works
@@ -47,11 +48,13 @@ pub mod config;
 pub mod dns;
 pub mod driver;
 pub mod engine;
+pub mod file;
 pub mod heart;
 pub mod http;
 pub mod log;
 pub mod monitor;
 pub mod notify;
+pub mod panics;
 pub mod privilege;
 pub mod probe;
 pub mod serve;

@@ -1,13 +1,21 @@
 //! The log: one event a line on stderr, as text or as JSON.
 
+mod writer;
+
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+use writer::Queue;
 
 /// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -44,6 +52,12 @@ pub struct BadFilter {
     source: tracing_subscriber::filter::ParseError,
 }
 
+/// The queue of the thread that writes, where there is one.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// How long the end of the program waits for the reader of the log.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Starts the log of this process, on stderr. `rust_log` is the variable's value, which stands for
 /// everything that would be chosen otherwise, unless it is empty.
 ///
@@ -55,6 +69,74 @@ pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> 
     // An error means that a log was started before, and that one serves.
     let _ = subscriber(options, filter, io::stderr).try_init();
     Ok(())
+}
+
+/// As [`start`], written by a thread of its own: whoever says something never waits for the reader.
+/// Without a thread to be had, the log is written where something is said.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_beside(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+    let filter = filter(options.debug, rust_log)?;
+    // A descriptor of its own: the lock of `io::stderr` would be held by a write that hangs.
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    match stderr.and_then(|stderr| Queue::start(stderr, move |count| lost(options, count))) {
+        Ok(queue) => {
+            let _ = subscriber(options, filter, queue.clone()).try_init();
+            let _ = QUEUE.set(queue);
+        }
+        Err(error) => {
+            let _ = subscriber(options, filter, io::stderr).try_init();
+            tracing::warn!(%error, "the log has no thread of its own: a reader that stands still will stop the agent");
+        }
+    }
+    Ok(())
+}
+
+/// The line about so many lines that were lost.
+fn lost(options: Options, count: u64) -> Vec<u8> {
+    let (line, written) = std::sync::mpsc::channel();
+    let writer = move || Sent(line.clone());
+    let subscriber = subscriber(options, EnvFilter::new("warn"), writer);
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::warn!("{count} lines lost: the reader of the log did not keep up");
+    });
+    written.try_iter().flatten().collect()
+}
+
+/// Sends on what is written.
+struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
+
+impl Write for Sent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // It is received as long as anything is written.
+        let _ = self.0.send(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says on stderr, as it stands and after all that was logged, how the program ends. [`finish`] must
+/// follow.
+pub fn last_words(text: &str) {
+    let line = format!("goavail: {text}\n");
+    match QUEUE.get() {
+        Some(queue) => queue.push(line.as_bytes()),
+        // If nobody listens there, the exit code still tells.
+        None => _ = io::stderr().lock().write_all(line.as_bytes()),
+    }
+}
+
+/// Waits until all that was logged is written; no longer than a second, since the reader may stand
+/// still.
+pub fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_LINES);
+    }
 }
 
 /// Whether stderr may be coloured: it is a terminal and `NO_COLOR` is not set (no-color.org: to
@@ -198,6 +280,15 @@ mod tests {
         for (terminal, no_color, want) in cases {
             assert_eq!(colours(terminal, no_color), want, "{terminal} {no_color:?}");
         }
+    }
+
+    #[test]
+    fn lost_lines_are_told_like_anything_else() {
+        let text = String::from_utf8(lost(Options::default(), 12)).unwrap();
+        assert!(text.contains(" WARN 12 lines lost: "), "{text}");
+        let json = lost(Options { format: Format::Json, ..Options::default() }, 12);
+        let object: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert!(object["message"].as_str().unwrap().starts_with("12 lines lost: "), "{object}");
     }
 
     #[test]

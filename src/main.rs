@@ -11,7 +11,7 @@ use goavail::commands::{self, CommandError, Ending, Order, Said};
 use goavail::config::{self, Config, ConfigErrors, StatusConfig};
 use goavail::monitor::{self, Ended};
 use goavail::status::Drain;
-use goavail::{log, privilege};
+use goavail::{log, panics, privilege};
 
 /// The command line or the configuration is refused.
 const REFUSED: u8 = 2;
@@ -50,11 +50,19 @@ impl From<CommandError> for Failure {
 }
 
 fn main() -> ExitCode {
+    panics::end_on_panic();
+    let code = run_and_tell();
+    log::finish();
+    code
+}
+
+/// Does what the command line asks, and says what went wrong.
+fn run_and_tell() -> ExitCode {
     let ended = match cli::read(std::env::args_os()) {
         Ok(invocation) => run(&invocation),
         Err(Stop::Told(text)) => print(text.as_bytes()),
         Err(Stop::NoCommand(help)) => {
-            complain(&format!("no command given\n\n{help}"));
+            log::last_words(&format!("no command given\n\n{help}"));
             return ExitCode::from(REFUSED);
         }
         Err(Stop::Refused(why)) => Err(Failure::Refused(why)),
@@ -62,15 +70,15 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Refused(why)) => {
-            complain(&why);
+            log::last_words(&why);
             ExitCode::from(REFUSED)
         }
         Err(Failure::Configuration(errors)) => {
-            errors.to_string().lines().for_each(complain);
+            errors.to_string().lines().for_each(log::last_words);
             ExitCode::from(REFUSED)
         }
         Err(Failure::Stopped(error)) => {
-            complain(&goavail::chain(error.as_ref()));
+            log::last_words(&goavail::chain(error.as_ref()));
             ExitCode::from(STOPPED)
         }
         Err(Failure::Different) => ExitCode::from(DIFFERENT),
@@ -84,18 +92,21 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
             // First of all, while there is but one thread to give privileges up for.
             let settled = privilege::settle();
             let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
-            start_log(invocation)?;
+            start_log(invocation, log::start_beside)?;
             if let Err(error) = settled {
                 tracing::warn!(
                     "goes on with all of its privileges, for giving up what is not needed failed: {error}"
                 );
+            }
+            if let Err(error) = privilege::forbid_dumps() {
+                tracing::warn!("a core dump of this process would hold its secrets: {error}");
             }
             let config = configuration(invocation)?;
             rehearsable(&config, command.rehearse)?;
             watch(invocation, config, command.rehearse, &sighup)
         }
         Command::Plan(asked) => {
-            start_log(invocation)?;
+            start_log(invocation, log::start)?;
             tell(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
         }
         Command::Status(asked) if asked.watch => {
@@ -171,10 +182,13 @@ fn rehearsable(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> 
     }
 }
 
-fn start_log(invocation: &Invocation) -> Result<(), Failure> {
+fn start_log(
+    invocation: &Invocation,
+    start: fn(log::Options, Option<&str>) -> Result<(), log::BadFilter>,
+) -> Result<(), Failure> {
     let colour = log::may_colour(variable("NO_COLOR").as_deref());
     let options = log::Options { format: invocation.log_format, debug: invocation.debug, colour };
-    log::start(options, variable("RUST_LOG").as_deref()).map_err(|error| {
+    start(options, variable("RUST_LOG").as_deref()).map_err(|error| {
         let error = anyhow::Error::from(error);
         Failure::Refused(format!("{error:#}"))
     })
@@ -195,10 +209,4 @@ fn print(text: &[u8]) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-/// Says on stderr what is wrong.
-fn complain(why: &str) {
-    // If nobody listens there, the exit code still tells.
-    let _ = writeln!(io::stderr().lock(), "goavail: {why}");
 }

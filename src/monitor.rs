@@ -10,8 +10,10 @@ mod operator;
 mod peers;
 mod reconciler;
 mod showing;
+mod supervisor;
 mod telling;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +31,9 @@ use crate::dns::metered::Metered;
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::driver::{Clock, Driver, Input, QUEUE, journal, settings};
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event};
+use crate::file;
+use crate::engine::event::{Action, Drain, Event};
+use crate::panics::caught;
 use crate::probe::icmp::{Icmp, Notice};
 use crate::probe::{Prober, tcp};
 use crate::systemd;
@@ -40,6 +44,7 @@ use operator::Operator;
 use peers::Peers;
 use reconciler::Reconciler;
 use showing::Showing;
+use supervisor::BUILD_MAY_TAKE;
 use telling::Teller;
 
 /// How long after the start a rehearsal begins.
@@ -47,6 +52,12 @@ const REHEARSE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long the last reports may take on their way here.
 const LAST_REPORTS: Duration = Duration::from_millis(50);
+
+/// The number of drains that are named one by one at the start.
+const MOST_NAMED: usize = 3;
+
+/// How long the state file may take at the start: what reading it may, and a little to find it.
+const STATE_MAY_TAKE: Duration = file::MAY_TAKE.saturating_add(Duration::from_secs(1));
 
 /// How long the change in hand may take to finish at the end.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
@@ -108,7 +119,6 @@ async fn watch(
 ) -> Result<(), Ended> {
     // First of all: a signal that nobody has registered for would end the process.
     let signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
-    end_on_panic();
     say_what_is_off(&config);
     let (outbox, inbox) = mpsc::channel(QUEUE);
     let icmp = Icmp::new(&hints(outbox.clone()));
@@ -125,10 +135,7 @@ async fn watch(
         () = times(&mut stopped, 1) => return Ok(()),
     };
     let drains = effects.keeper.drains(clock.now());
-    for (target, drain) in &drains {
-        let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
-        tracing::warn!(%target, why, "still drained by hand, as before the restart");
-    }
+    say_what_is_drained(&drains);
     let mut engine = Engine::new(settings, drains, clock.now());
     if let Some(target) = rehearse {
         engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
@@ -185,7 +192,13 @@ async fn start(
     outbox: &mpsc::Sender<Input>,
 ) -> Result<Monitor, Ended> {
     let handle = talk.handle().clone();
-    let keeper = Arc::new(Keeper::open(config.state_file.as_deref()));
+    let state_file = config.state_file.clone();
+    let opening = handle.spawn_blocking(move || Keeper::open(state_file.as_deref()));
+    let keeper = match tokio::time::timeout(STATE_MAY_TAKE, opening).await {
+        Ok(opened) => opened?,
+        Err(_) => Keeper::out_of_reach(config.state_file.as_deref()),
+    };
+    let keeper = Arc::new(keeper);
     let showing = Showing::start(&config, clock, outbox)?;
     let peers = Peers::start(&config, &handle, outbox.clone(), clock).await?;
     let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
@@ -225,18 +238,41 @@ async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
     }
 }
 
+/// The provider, if it could be built, and the zone, if it could be read.
+type FirstReading = (Option<Metered<Chosen>>, Option<Listing>);
+
 /// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
-/// be reached is not.
-async fn first_reading(config: Config) -> Result<(Metered<Chosen>, Option<Listing>), Ended> {
-    let provider = Metered::new(Chosen::build(&config).await?);
-    match provider.list().await {
-        Ok(listing) => Ok((provider, Some(listing))),
-        Err(error @ ProviderError::Refused { .. }) => Err(Ended::Refused(error)),
-        Err(error) => {
-            tracing::warn!("goes on without having read the zone: {}", crate::chain(&error));
-            Ok((provider, None))
+/// be reached is not, nor is a defect of it.
+async fn first_reading(config: Config) -> Result<FirstReading, Ended> {
+    let unread = |why: &dyn std::fmt::Display| {
+        tracing::warn!("goes on without having read the zone: {why}");
+    };
+    let reading = async {
+        let building = tokio::time::timeout(BUILD_MAY_TAKE, Chosen::build(&config));
+        let Ok(built) = building.await else {
+            unread(&late_provider());
+            return Ok((None, None));
+        };
+        let provider = Metered::new(built?);
+        match provider.list().await {
+            Ok(listing) => Ok((Some(provider), Some(listing))),
+            Err(error @ ProviderError::Refused { .. }) => Err(Ended::Refused(error)),
+            Err(error) => {
+                unread(&crate::chain(&error));
+                Ok((Some(provider), None))
+            }
         }
-    }
+    };
+    caught("the DNS provider", reading).await.unwrap_or_else(|panicked| {
+        tracing::error!("goes on without having read the zone: {panicked}");
+        Ok((None, None))
+    })
+}
+
+/// A provider that could not be built in time.
+fn late_provider() -> String {
+    let seconds = BUILD_MAY_TAKE.as_secs();
+    format!("what the DNS provider needs could not be read within {seconds} s")
 }
 
 /// Passes on what the prober hears while a probe is on its way. Where the queue is full it is left
@@ -265,6 +301,18 @@ fn say_what_is_off(config: &Config) {
     }
 }
 
+/// Names the drains that outlived the restart: each of a few, of many the first ones.
+fn say_what_is_drained(drains: &BTreeMap<IpAddr, Drain>) {
+    for (target, drain) in drains.iter().take(MOST_NAMED) {
+        let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
+        tracing::warn!(%target, why, "still drained by hand, as before the restart");
+    }
+    match drains.len().saturating_sub(MOST_NAMED) {
+        0 => {}
+        more => tracing::warn!("and {more} more are still drained by hand, as before the restart"),
+    }
+}
+
 fn say_hello(config: &Config, icmp: &Icmp) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -288,17 +336,4 @@ async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>, stops: watch
             return;
         }
     }
-}
-
-/// A task that dies takes the program down with its reason, so that the supervisor restarts it:
-/// nothing dies in silence.
-fn end_on_panic() {
-    std::panic::set_hook(Box::new(|panic| {
-        tracing::error!("{panic}");
-        #[expect(clippy::print_stderr, reason = "the last word, printed once")]
-        {
-            eprintln!("goavail: stopped by a defect: {panic}");
-        }
-        std::process::exit(1);
-    }));
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
 };
@@ -36,6 +37,16 @@ pub fn settle() -> io::Result<()> {
     )?;
     set_no_new_privs(true)?;
     Ok(())
+}
+
+/// Has no image of this process's memory, which holds secrets, written when it crashes, and lets
+/// nobody but root look into it. What it reads of itself under `/proc` belongs to root from then on.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn forbid_dumps() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 #[cfg(test)]

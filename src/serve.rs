@@ -44,6 +44,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
+use crate::panics::caught;
 use outgoing::Outgoing;
 
 /// How long nothing is accepted after `accept` failed: long enough not to spin, short enough that
@@ -252,8 +253,10 @@ async fn connection<Io, From>(
         .header_read_timeout(limits.head_within)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(Outgoing::new(io, limits.written_within)), service);
-    if let Err(cause) = watcher.watch(served).await {
-        debug!(%cause, "connection closed");
+    match caught("a listener", watcher.watch(served)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(cause)) => debug!(%cause, "connection closed"),
+        Err(panicked) => error!("{panicked}; the connection was closed"),
     }
 }
 
@@ -278,7 +281,12 @@ async fn answer(
         Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
     };
     let _busy = Busy::new(busy);
-    router.oneshot(Request::from_parts(head, Body::from(body))).await
+    let path = head.uri.path().to_owned();
+    let answered = router.oneshot(Request::from_parts(head, Body::from(body)));
+    caught("a request handler", answered).await.unwrap_or_else(|panicked| {
+        error!(path, "{panicked}; it was answered with 500");
+        Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))
+    })
 }
 
 /// An empty answer after which the connection is closed, as what is left of the request is unread.

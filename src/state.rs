@@ -3,15 +3,18 @@
 //!
 //! One JSON file, written whole: into a new file beside it, to the disk, and then into its place.
 //! Whenever the machine or the process dies, the old file or the new one is there, never half of
-//! one.
+//! one. A link is followed, and the file that it leads to replaced. Where a file cannot be replaced, as
+//! one that is mounted by itself into a container, it is written in its place, with a whole copy beside
+//! it first where there is room for one.
 //!
 //! What a record carried is kept as the JSON that the provider's side made of it; nothing here
 //! looks inside.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+mod disk;
+
+use std::fs;
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -170,22 +173,34 @@ impl StateFile {
         &self.path
     }
 
-    /// Reads what the last agent left. No file is an empty memory and no trouble; a file that is
-    /// damaged or too new is renamed to `<file>.damaged-<unix time>` or `<file>.newer-<unix time>`.
-    /// `now` names the file that is set aside.
+    /// Reads what the last agent left. No file, or an empty one, is an empty memory and no trouble; a
+    /// file that is damaged or too new is renamed to `<file>.damaged-<unix time>` or
+    /// `<file>.newer-<unix time>`. If the agent was killed while it wrote in the file's place, the copy
+    /// beside it is taken. `now` names the file that is set aside.
     pub fn load(&self, now: SystemTime) -> Loaded {
-        let read = match fs::read(&self.path) {
-            Ok(text) => parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Memory::default()),
+        let read = disk::real(&self.path).and_then(|path| disk::read(&path));
+        let text = match read {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => {
                 let path = self.path.clone();
                 return Loaded::empty(LoadError::Unreadable { path, source });
             }
         };
-        match read {
+        match parse(&text) {
             Ok(memory) => Loaded { memory, trouble: None },
-            Err(refusal) => Loaded::empty(self.set_aside(refusal, now)),
+            Err(refusal) => match self.copy(&refusal) {
+                Some(memory) => Loaded { memory, trouble: None },
+                None => Loaded::empty(self.set_aside(refusal, now)),
+            },
         }
+    }
+
+    /// The copy beside a file that was written in its place and is half written.
+    fn copy(&self, refusal: &Refusal) -> Option<Memory> {
+        let Refusal::Damaged(_) = refusal else { return None };
+        let text = disk::read(&disk::beside(&disk::real(&self.path).ok()?)).ok()?;
+        parse(&text).ok().filter(|_| !is_blank(&text))
     }
 
     fn set_aside(&self, refusal: Refusal, now: SystemTime) -> LoadError {
@@ -198,7 +213,7 @@ impl StateFile {
             Ok(aside) => aside,
             Err((aside, source)) => return LoadError::Stuck { path, aside, source },
         };
-        if let Err(source) = fs::rename(&path, &aside) {
+        if let Err(source) = disk::set_aside(&path, &aside) {
             return LoadError::Stuck { path, aside, source };
         }
         match refusal {
@@ -218,16 +233,7 @@ impl StateFile {
         let mut text = serde_json::to_vec_pretty(&document)
             .map_err(|source| failed("put it into words")(source.into()))?;
         text.push(b'\n');
-        let beside = self.beside();
-        write_new(&beside, &text).map_err(failed("write a new file beside it"))?;
-        fs::rename(&beside, &self.path).map_err(failed("put the new file in its place"))?;
-        sync_directory(&self.path).map_err(failed("make sure of its directory"))
-    }
-
-    /// The new file, before it has its place. One name for all, so that a process that was killed
-    /// leaves one behind at most, and the next one uses it up.
-    fn beside(&self) -> PathBuf {
-        with_suffix(&self.path, ".new")
+        disk::replace(&self.path, &text).map_err(|(what, source)| failed(what)(source))
     }
 }
 
@@ -247,6 +253,9 @@ fn parse(text: &[u8]) -> Result<Memory, Refusal> {
     #[derive(Deserialize)]
     struct Version {
         version: u64,
+    }
+    if is_blank(text) {
+        return Ok(Memory::default());
     }
     // The version comes first, for a newer file may look different in all else.
     let Version { version } = serde_json::from_slice(text).map_err(Refusal::Damaged)?;
@@ -274,24 +283,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes a whole file and waits until it is on the disk.
-fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
-    // What a killed process left may be anything, a link among it: it is not written through.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // On a full disk what is half written would only be in the way.
-        let _ = fs::remove_file(path);
-    }
-    written
-}
-
-/// Waits until the directory knows the file by its new name.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+/// Whether nothing was ever written: as `touch` leaves a file, or a container's mount.
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_whitespace)
 }

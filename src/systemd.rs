@@ -1,8 +1,11 @@
 //! What systemd is told, if it started us: `Type=notify-reload` and `WatchdogSec=`.
 //!
 //! Without systemd, that is without `NOTIFY_SOCKET`, each of these does nothing. A message that
-//! cannot be delivered is logged and otherwise ignored: the agent is more than its unit.
+//! cannot be delivered, or not at once, is logged and otherwise ignored: the agent is more than its
+//! unit, and its loop waits for nobody.
 
+use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use crate::text::visible;
@@ -44,7 +47,17 @@ pub fn watchdog_every() -> Option<Duration> {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = send(states) {
         warn!(%error, "cannot tell systemd");
     }
+}
+
+/// As [`sd_notify::notify`], which waits while systemd's queue is full.
+fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect(path)?;
+    socket.send(message.as_bytes()).map(drop)
 }

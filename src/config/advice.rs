@@ -93,8 +93,8 @@ fn addresses(raw: &Raw, config: &Config, report: &mut Report) {
         let loopback = item.value.is_loopback() && !config.dry_run;
         let kind = loopback.then_some("a loopback address").or(address::private(item.value));
         if let Some(kind) = kind {
-            let what = format!("{} is {kind}; nobody outside reaches it", item.shown);
-            report.warn(&item.spot, what);
+            let what = format!("is {kind}; nobody outside reaches it");
+            report.warn_of(&item.spot, &item.shown, what);
         }
     }
 }
@@ -122,19 +122,13 @@ fn canaries(raw: &Raw, config: &Config, report: &mut Report) {
     let rehearsal = targets.iter().all(IpAddr::is_loopback);
     for item in raw.canaries.items() {
         if item.value.address.is_loopback() && !rehearsal {
-            let what = format!(
-                "{} is this machine itself, which answers also when its network is cut off",
-                item.shown,
-            );
-            report.warn(&item.spot, what);
+            let what = "is this machine itself, which answers also when its network is cut off";
+            report.warn_of(&item.spot, &item.shown, what);
         }
         if targets.contains(&item.value.address) {
-            let what = format!(
-                "{} is a target too: when it dies, this agent may take itself for isolated and \
-                 withdraw nothing",
-                item.shown,
-            );
-            report.warn(&item.spot, what);
+            let what = "is a target too: when it dies, this agent may take itself for isolated \
+                        and withdraw nothing";
+            report.warn_of(&item.spot, &item.shown, what);
         }
     }
 }
@@ -164,10 +158,10 @@ fn shared_hosts(raw: &Raw, cluster: &ClusterConfig, report: &mut Report) {
         let other = seen.iter().find(|other| other.ip() == peer.value.ip());
         if let Some(other) = other.filter(|other| **other != peer.value) {
             let what = format!(
-                "{} is on the host of {other}, where one agent only can have the gossip port {}",
-                peer.shown, cluster.members_port,
+                "is on the host of {other}, where one agent only can have the gossip port {}",
+                cluster.members_port,
             );
-            report.warn(&peer.spot, what);
+            report.warn_of(&peer.spot, &peer.shown, what);
         }
         seen.push(peer.value);
     }

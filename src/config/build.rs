@@ -194,7 +194,7 @@ impl Builder<'_> {
             if seen.insert(&item.value) {
                 distinct.push(item.value.clone());
             } else {
-                self.report.warn(&item.spot, format!("{} is listed twice", item.shown));
+                self.report.warn_of(&item.spot, &item.shown, "is listed twice");
             }
         }
         distinct

@@ -1,11 +1,15 @@
 //! What is wrong with a configuration: one line for each thing, with its place.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::keys::Section;
 
 /// How many problems are printed; a file that is no configuration at all has thousands.
 const PRINTED: usize = 100;
+
+/// The number of items that are named where the same is to be said of many.
+const NAMED: usize = 3;
 
 /// Where what was not found in any file comes from.
 const ENVIRONMENT: &str = "environment";
@@ -49,6 +53,11 @@ impl ConfigErrors {
     pub(super) fn about_file(file: &str, what: impl Into<String>) -> Self {
         let file = file.to_owned();
         Self { problems: vec![Problem { file, line: None, key: None, what: what.into() }] }
+    }
+
+    /// A file whose reading broke off.
+    pub(crate) fn unread(file: &std::path::Path, why: &str) -> Self {
+        Self::about_file(&file.display().to_string(), why)
     }
 
     /// The problems in the order of the file, then what is missing, then the environment's.
@@ -103,7 +112,14 @@ impl Spot {
 pub(super) struct Report {
     file: String,
     problems: Vec<Problem>,
-    warnings: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+/// Something that the operator should know.
+struct Warning {
+    problem: Problem,
+    /// The item of a list that it is about.
+    item: Option<String>,
 }
 
 impl Report {
@@ -126,14 +142,49 @@ impl Report {
 
     /// Something that the operator should know.
     pub(super) fn warn(&mut self, spot: &Spot, what: impl Into<String>) {
-        let warning = self.problem(spot, what.into());
-        self.warnings.push(warning);
+        let problem = self.problem(spot, what.into());
+        self.warnings.push(Warning { problem, item: None });
     }
 
-    /// The warnings, in the order of the file.
+    /// Something that the operator should know of one item of a list, and that may be so of many:
+    /// `what` goes on after the item.
+    pub(super) fn warn_of(&mut self, spot: &Spot, item: &str, what: impl Into<String>) {
+        let problem = self.problem(spot, what.into());
+        self.warnings.push(Warning { problem, item: Some(item.to_owned()) });
+    }
+
+    /// The warnings, in the order of the file. What is said of more than three items of a list is
+    /// one warning, in the first one's place.
     pub(super) fn warnings(&mut self) -> Vec<String> {
-        in_order(&mut self.warnings);
-        self.warnings.iter().map(Problem::to_string).collect()
+        self.warnings.sort_by_key(|warning| place(&warning.problem));
+        let mut alike: HashMap<(&Option<String>, &str), Vec<&str>> = HashMap::new();
+        for Warning { problem, item } in &self.warnings {
+            let kind = (&problem.key, problem.what.as_str());
+            alike.entry(kind).or_default().extend(item.as_deref());
+        }
+        let mut lines = Vec::new();
+        for Warning { problem, item } in &self.warnings {
+            let Some(item) = item else {
+                lines.push(problem.to_string());
+                continue;
+            };
+            let what = &problem.what;
+            let what = match alike.get_mut(&(&problem.key, what.as_str())).map(std::mem::take) {
+                Some(items) if items.len() > NAMED => {
+                    let (named, more) = (items[..NAMED].join(", "), items.len() - NAMED);
+                    format!("{named} and {more} more: each {what}")
+                }
+                // Told with the first of them.
+                Some(items) if items.is_empty() => continue,
+                Some(items) => {
+                    alike.insert((&problem.key, &problem.what), items);
+                    format!("{item} {what}")
+                }
+                None => continue,
+            };
+            lines.push(Problem { what, ..problem.clone() }.to_string());
+        }
+        lines
     }
 
     /// Whether nothing was refused so far.
@@ -169,6 +220,9 @@ impl Report {
 
 /// By line; what has none comes last, the environment's last of all.
 fn in_order(problems: &mut [Problem]) {
-    problems
-        .sort_by_key(|problem| (problem.file == ENVIRONMENT, problem.line.is_none(), problem.line));
+    problems.sort_by_key(place);
+}
+
+fn place(problem: &Problem) -> (bool, bool, Option<usize>) {
+    (problem.file == ENVIRONMENT, problem.line.is_none(), problem.line)
 }

@@ -202,7 +202,7 @@ fn restore(target: IpAddr, names: &[String], took: Duration, dry_run: bool) {
 fn failing(problem: &DnsProblem) {
     let retry_in = problem.retry_in.map_or_else(|| "when it is needed".into(), brief);
     let what = &problem.what;
-    if problem.kind == DnsProblemKind::Refused {
+    if matches!(problem.kind, DnsProblemKind::Refused | DnsProblemKind::Defect) {
         tracing::error!(retry_in, "{what}");
     } else {
         warn!(retry_in, "{what}");

@@ -244,6 +244,8 @@ pub enum DnsProblemKind {
     Unconfirmed,
     /// The zone changed meanwhile.
     Changed,
+    /// The worker or its provider panicked, or could not be built anew.
+    Defect,
 }
 
 /// Why nothing is done about a target though its health asks for it: the same word in the log, the

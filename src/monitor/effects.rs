@@ -13,6 +13,7 @@ use super::operator::{Operator, Settled};
 use super::peers::Peers;
 use super::reconciler::Reconciler;
 use super::showing::Showing;
+use super::supervisor::BUILD_MAY_TAKE;
 use super::telling::Teller;
 use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
@@ -20,6 +21,7 @@ use crate::dns::chosen::Chosen;
 use crate::driver::{Effects, Input, Loaded, journal, settings};
 use crate::engine::event::{Announcement, Drain, DrainRefusal, Event, Fact, Order, Settings};
 use crate::engine::{Engine, Moment};
+use crate::panics::{caught, caught_in};
 use crate::probe::tcp;
 use crate::status::Command;
 use crate::systemd;
@@ -97,8 +99,8 @@ impl Monitor {
     pub(super) fn write_state(&mut self) {
         let (keeper, settled) = (Arc::clone(&self.keeper), std::mem::take(&mut self.settled));
         let dry_run = self.config.dry_run;
-        self.talk.spawn_blocking(move || {
-            keeper.write();
+        self.talk.spawn(async move {
+            Arc::clone(&keeper).write_in_time().await;
             let lasting = keeper.lasting();
             for order in settled {
                 order.tell(lasting, dry_run);
@@ -112,6 +114,16 @@ impl Monitor {
             showing.reload_refused(why);
         }
         systemd::ready();
+    }
+}
+
+/// The provider that a new configuration names. Neither a defect nor a disk that hangs may be the
+/// end of all reloads.
+async fn provider_of(config: &Config) -> anyhow::Result<Chosen> {
+    let building = tokio::time::timeout(BUILD_MAY_TAKE, Chosen::build(config));
+    match caught("the DNS provider", building).await? {
+        Ok(built) => Ok(built?),
+        Err(_) => Err(anyhow::Error::msg(super::late_provider())),
     }
 }
 
@@ -169,11 +181,16 @@ impl Effects for Monitor {
         tracing::info!(file = %self.config.path.display(), "reading the configuration again");
         let (load, outbox) = (Arc::clone(&self.load), self.outbox.clone());
         let talk = self.talk.clone();
+        let file = self.config.path.clone();
         self.talk.spawn(async move {
-            let loaded = talk.spawn_blocking(move || load()).await;
-            let Ok(loaded) = loaded else { return };
+            let reading = talk.spawn_blocking(move || caught_in("the configuration", || load()));
+            let loaded = match reading.await {
+                Ok(Ok(loaded)) => loaded,
+                Ok(Err(panicked)) => Err(ConfigErrors::unread(&file, &panicked.to_string())),
+                Err(gone) => Err(ConfigErrors::unread(&file, &gone.to_string())),
+            };
             let provider = match &loaded {
-                Ok(config) => Chosen::build(config).await.map_err(anyhow::Error::from).map(Some),
+                Ok(config) => provider_of(config).await.map(Some),
                 Err(_) => Ok(None),
             };
             // After the end nobody waits for it.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{AcquireError, Semaphore};
 
 use crate::dns::Attributes;
 use crate::dns::memory::Memory as WithdrawnRecords;
@@ -22,8 +24,12 @@ pub(super) struct Keeper {
     memory: Mutex<Memory>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<Written>,
-    /// How many are at it, or wait for that.
-    writers: AtomicUsize,
+    /// Who may be at it, or wait for that on a thread.
+    writers: Arc<Semaphore>,
+    /// The newest writing did not end in time.
+    hangs: AtomicBool,
+    /// It could not be written the last time.
+    failed: AtomicBool,
 }
 
 /// Where things are kept.
@@ -53,8 +59,6 @@ struct Written {
     /// What the file holds; unknown before it was written for the first time, which shows at the
     /// start whether it can be.
     memory: Option<Memory>,
-    /// It could not be written the last time.
-    failed: bool,
 }
 
 /// The wall clock, in whole seconds of Unix time.
@@ -75,11 +79,27 @@ impl Keeper {
     /// Reads the file, if there is one. Whatever is wrong with it is told, and never stops the agent.
     pub(super) fn open(path: Option<&Path>) -> Self {
         let (place, memory) = path.map_or((Place::Nowhere, Memory::default()), read);
+        Self::with(place, memory)
+    }
+
+    /// Leaves a file alone that could not even be looked at in time.
+    pub(super) fn out_of_reach(path: Option<&Path>) -> Self {
+        let Some(path) = path else { return Self::with(Place::Nowhere, Memory::default()) };
+        tracing::error!(
+            "state file {} does not answer; it is left alone, and nothing is remembered",
+            path.display()
+        );
+        Self::with(Place::LeftAlone(path.to_owned()), Memory::default())
+    }
+
+    fn with(place: Place, memory: Memory) -> Self {
         Self {
             place,
             memory: Mutex::new(memory),
             writing: Mutex::default(),
-            writers: AtomicUsize::new(0),
+            writers: Arc::new(Semaphore::new(MOST_WRITERS)),
+            hangs: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -87,9 +107,14 @@ impl Keeper {
     pub(super) fn lasting(&self) -> Lasting {
         match &self.place {
             Place::Nowhere => Lasting::NoFile,
-            Place::File(_) if !self.written().failed => Lasting::Kept,
+            Place::File(_) if !self.is_stuck() => Lasting::Kept,
             Place::File(_) | Place::LeftAlone(_) => Lasting::Unwritten,
         }
+    }
+
+    /// Whether the newest writing failed, or hangs.
+    fn is_stuck(&self) -> bool {
+        self.failed.load(Ordering::SeqCst) || self.hangs.load(Ordering::SeqCst)
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -160,15 +185,25 @@ impl Keeper {
     /// As [`Self::write`], beside the runtime's own threads and waiting no longer than a disk may
     /// take. It goes on after that.
     pub(super) async fn write_in_time(self: Arc<Self>) {
-        if self.writers.fetch_add(1, Ordering::SeqCst) >= MOST_WRITERS {
-            self.writers.fetch_sub(1, Ordering::SeqCst);
+        let permit = Arc::clone(&self.writers).try_acquire_owned();
+        if permit.is_err() && self.hangs.load(Ordering::SeqCst) {
             return;
         }
-        let done = tokio::task::spawn_blocking(move || {
-            self.write();
-            self.writers.fetch_sub(1, Ordering::SeqCst);
-        });
-        if tokio::time::timeout(DISK_MAY_TAKE, done).await.is_err() {
+        let keeper = Arc::clone(&self);
+        let writing = async move {
+            let permit = match permit {
+                Ok(permit) => permit,
+                Err(_) => Arc::clone(&keeper.writers).acquire_owned().await?,
+            };
+            let work = move || {
+                keeper.write();
+                keeper.hangs.store(false, Ordering::SeqCst);
+                drop(permit);
+            };
+            Ok::<_, AcquireError>(tokio::task::spawn_blocking(work).await)
+        };
+        if tokio::time::timeout(DISK_MAY_TAKE, writing).await.is_err() {
+            self.hangs.store(true, Ordering::SeqCst);
             tracing::warn!(
                 "the state file is not written after {} s, the disk may hang; nothing waits for it",
                 DISK_MAY_TAKE.as_secs()
@@ -190,18 +225,18 @@ impl Keeper {
         };
         let mut written = self.written();
         let memory = self.memory().clone();
-        if written.memory.as_ref() == Some(&memory) && !written.failed {
+        if written.memory.as_ref() == Some(&memory) && !self.failed.load(Ordering::SeqCst) {
             return;
         }
         match file.save(&memory) {
             Ok(()) => {
-                if std::mem::replace(&mut written.failed, false) {
+                if self.failed.swap(false, Ordering::SeqCst) {
                     tracing::info!("state file {} is written again", file.path().display());
                 }
                 written.memory = Some(memory);
             }
             Err(error) => {
-                written.failed = true;
+                self.failed.store(true, Ordering::SeqCst);
                 tracing::warn!("{}", crate::chain(&error));
             }
         }
@@ -211,7 +246,7 @@ impl Keeper {
     pub(super) fn is_behind(&self) -> bool {
         match &self.place {
             Place::Nowhere => false,
-            Place::File(_) => self.writing.try_lock().is_ok_and(|written| written.failed),
+            Place::File(_) => self.is_stuck(),
             Place::LeftAlone(_) => true,
         }
     }

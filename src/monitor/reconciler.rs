@@ -9,9 +9,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::keeper::{Keeper, Records};
+use super::supervisor::{BUILD_MAY_TAKE, supervise};
 use crate::config::Config;
 use crate::dns::Listing;
 use crate::dns::chosen::Chosen;
+use crate::dns::memory::Memory;
 use crate::dns::metered::{Metered, Tally};
 use crate::dns::worker::{Desk, Estate, Known, Worker, now};
 use crate::driver::{Input, settings};
@@ -29,47 +31,48 @@ pub(super) struct Reconciler {
     desk: watch::Sender<Desk>,
     /// Beats with the driver's loop.
     heart: Arc<Heart>,
-    worker: Option<JoinHandle<Estate<Metered<Chosen>>>>,
+    worker: Option<JoinHandle<Option<Estate<Metered<Chosen>>>>>,
     /// What became of the calls to the provider.
     pub(super) tally: Tally,
 }
 
 impl Reconciler {
-    /// Starts a worker that has just read the zone, or could not.
+    /// Starts a worker that has just read the zone, or could not. Without a provider one is built.
     pub(super) fn start(
         config: &Config,
         talk: Handle,
         outbox: mpsc::Sender<Input>,
         keeper: Arc<Keeper>,
-        provider: Metered<Chosen>,
+        provider: Option<Metered<Chosen>>,
         listing: Option<Listing>,
     ) -> Self {
         let heart = Arc::new(Heart::new(now().into_std()));
         let (desk, orders) = watch::channel(empty(&heart));
         let memory = keeper.records();
-        let tally = provider.tally.clone();
+        let tally = provider.as_ref().map(|provider| provider.tally.clone()).unwrap_or_default();
         let mut reconciler = Self { talk, outbox, keeper, desk, heart, worker: None, tally };
         let reports = reconciler.reports();
         if let Some(listing) = &listing {
             // There is room: nobody has written to it yet.
             let _ = reports.try_send(DnsReport::Listed(listing.observed()));
         }
-        let worker = Worker {
-            provider,
-            names: settings::names(config).to_vec(),
-            desk: orders,
-            reports,
-            memory,
-            remember: reconciler.remember(config),
-            known: listing.map(Known::just_read).unwrap_or_default(),
-        };
-        reconciler.worker = Some(reconciler.talk.spawn(worker.run()));
+        let builder = reconciler.builder(config, orders.clone(), reports.clone());
+        let known = listing.map(Known::just_read).unwrap_or_default();
+        let worker = provider.map(|provider| builder.worker(provider, memory, known));
+        let work = supervise(worker, move || builder.clone().build(), orders, reports);
+        reconciler.worker = Some(reconciler.talk.spawn(work));
         reconciler
     }
 
-    /// Keeps what withdrawn records carried across restarts. In dry-run nothing was withdrawn.
-    fn remember(&self, config: &Config) -> Records {
-        Records { keeper: (!config.dry_run).then(|| Arc::clone(&self.keeper)) }
+    /// Makes workers that do what `config` says.
+    fn builder(
+        &self,
+        config: &Config,
+        desk: watch::Receiver<Desk>,
+        reports: mpsc::Sender<DnsReport>,
+    ) -> Builder {
+        let (keeper, tally) = (Arc::clone(&self.keeper), self.tally.clone());
+        Builder { config: Arc::new(config.clone()), keeper, tally, desk, reports }
     }
 
     /// Where a worker's reports go: into the driver's queue.
@@ -111,19 +114,20 @@ impl Reconciler {
         let (desk, orders) = watch::channel(empty(&self.heart));
         std::mem::replace(&mut self.desk, desk).send_modify(|desk| desk.stop = true);
         let before = self.worker.take();
-        let names = settings::names(config).to_vec();
-        let (reports, remember) = (self.reports(), self.remember(config));
+        let reports = self.reports();
+        let builder = self.builder(config, orders.clone(), reports.clone());
         let mut provider = Metered { inner: provider, tally: self.tally.clone() };
         self.worker = Some(self.talk.spawn(async move {
             let estate = match before {
-                Some(worker) => worker.await.ok(),
+                Some(worker) => worker.await.ok().flatten(),
                 None => None,
             };
-            let (memory, known) =
-                estate.map(|estate| estate.divide(&mut provider, &names)).unwrap_or_default();
-            let desk = orders;
-            let worker = Worker { provider, names, desk, reports, memory, remember, known };
-            worker.run().await
+            let (memory, known) = match estate {
+                Some(estate) => estate.divide(&mut provider, settings::names(&builder.config)),
+                None => (builder.keeper.records(), Known::default()),
+            };
+            let worker = builder.worker(provider, memory, known);
+            supervise(Some(worker), move || builder.clone().build(), orders, reports).await
         }));
     }
 
@@ -134,6 +138,49 @@ impl Reconciler {
         if tokio::time::timeout(patience, worker).await.is_err() {
             tracing::warn!("the change in hand did not finish in time; it may be in force or not");
         }
+    }
+}
+
+/// Makes workers for one desk.
+#[derive(Clone)]
+struct Builder {
+    config: Arc<Config>,
+    keeper: Arc<Keeper>,
+    tally: Tally,
+    desk: watch::Receiver<Desk>,
+    reports: mpsc::Sender<DnsReport>,
+}
+
+impl Builder {
+    fn worker(
+        &self,
+        provider: Metered<Chosen>,
+        memory: Memory,
+        known: Known,
+    ) -> Worker<Metered<Chosen>, Records> {
+        // In dry-run nothing was withdrawn, so nothing is kept.
+        let keeper = (!self.config.dry_run).then(|| Arc::clone(&self.keeper));
+        Worker {
+            provider,
+            names: settings::names(&self.config).to_vec(),
+            desk: self.desk.clone(),
+            reports: self.reports.clone(),
+            memory,
+            remember: Records { keeper },
+            known,
+        }
+    }
+
+    /// A worker that comes after one that panicked: all it knows is what was remembered.
+    async fn build(self) -> Result<Worker<Metered<Chosen>, Records>, String> {
+        let built = tokio::time::timeout(BUILD_MAY_TAKE, Chosen::build(&self.config)).await;
+        let inner = match built {
+            Ok(Ok(inner)) => inner,
+            Ok(Err(error)) => return Err(crate::chain(&error)),
+            Err(_) => return Err(super::late_provider()),
+        };
+        let provider = Metered { inner, tally: self.tally.clone() };
+        Ok(self.worker(provider, self.keeper.records(), Known::default()))
     }
 }
 

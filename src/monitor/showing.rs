@@ -312,6 +312,7 @@ impl Showing {
             for (outcome, total) in requests.counts() {
                 self.board.ledger().dns_requests_in_all(self.provider, outcome, total);
             }
+            self.board.ledger().panics_in_all(crate::panics::counts());
             for ((peer, outcome), total) in votes() {
                 if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
                     self.board.ledger().votes_in_all(peer, outcome, total);

@@ -152,7 +152,9 @@ impl Teller {
         let kind = match problem.kind {
             DnsProblemKind::Refused => NoticeKind::ProviderRefused,
             DnsProblemKind::Unconfirmed => NoticeKind::Unconfirmed,
-            DnsProblemKind::Unavailable | DnsProblemKind::Changed => NoticeKind::Failing,
+            DnsProblemKind::Unavailable | DnsProblemKind::Changed | DnsProblemKind::Defect => {
+                NoticeKind::Failing
+            }
         };
         let targets = if kind == NoticeKind::ProviderRefused { vec![] } else { waiting };
         self.send(kind, targets, Some(problem.what.clone()));

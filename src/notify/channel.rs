@@ -1,5 +1,6 @@
 //! A webhook, Slack's or anybody's: one POST for each notice.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url, header::RETRY_AFTER};
@@ -18,7 +19,7 @@ pub(super) type Body = fn(&Notice) -> Value;
 /// A URL that takes notices. The URL is a secret.
 pub(super) struct Hook {
     name: &'static str,
-    client: reqwest::Client,
+    client: Mutex<reqwest::Client>,
     url: Url,
     body: Body,
 }
@@ -46,7 +47,7 @@ impl Hook {
             return Err(HookError::NotUrl);
         }
         let client = crate::http::client().map_err(|error| HookError::Client(told(error)))?;
-        Ok(Self { name, client, url, body })
+        Ok(Self { name, client: Mutex::new(client), url, body })
     }
 
     /// What an answer that is no success means.
@@ -71,7 +72,8 @@ impl Channel for Hook {
     }
 
     async fn post(&self, notice: &Notice) -> Result<(), PostError> {
-        let request = self.client.post(self.url.clone()).json(&(self.body)(notice));
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = client.post(self.url.clone()).json(&(self.body)(notice));
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(self.judge(answer).await),
@@ -79,6 +81,12 @@ impl Channel for Hook {
                 let why = crate::chain(&SendError::from(error));
                 Err(PostError::Later { why, retry_after: None })
             }
+        }
+    }
+
+    fn renew(&self) {
+        if let Ok(client) = crate::http::client() {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
         }
     }
 }

@@ -5,9 +5,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::Notice;
 use super::grouping::Waiting;
+use crate::config::seconds;
+use crate::panics::{Rest, caught};
 
 /// How long a channel may ask to be left alone. What would have to wait longer is dropped, for it
 /// would be old news by then.
@@ -56,9 +59,13 @@ pub(super) trait Channel: Send + Sync + 'static {
 
     /// Makes one attempt, which ends by itself.
     fn post(&self, notice: &Notice) -> impl Future<Output = Result<(), PostError>> + Send;
+
+    /// Builds anew what it sends with, after a panic.
+    fn renew(&self) {}
 }
 
 /// Delivers what comes into `inbox` until that is closed and empty, or until told to give up.
+#[expect(clippy::disallowed_methods, reason = "how long it worked between two panics")]
 pub(super) async fn work(
     channel: impl Channel,
     mut inbox: mpsc::Receiver<Notice>,
@@ -67,11 +74,28 @@ pub(super) async fn work(
 ) {
     let mut waiting = Waiting::new(pace.window);
     let mut unsent = VecDeque::new();
-    tokio::select! {
-        biased;
-        // An error means that nobody is left to tell us, so there is nothing to wait for.
-        Ok(_) = give_up.wait_for(|told| *told) => {}
-        () = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace) => {}
+    let mut rest = Rest::default();
+    loop {
+        let began = Instant::now();
+        let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace);
+        let panicked = tokio::select! {
+            biased;
+            // An error means that nobody is left to tell us, so there is nothing to wait for.
+            Ok(_) = give_up.wait_for(|told| *told) => break,
+            done = caught("notices", delivering) => match done {
+                Ok(()) => break,
+                Err(panicked) => panicked,
+            },
+        };
+        let wait = rest.after(began.elapsed());
+        tracing::error!(channel = channel.name(), wait = seconds(wait), "{panicked}; begins anew");
+        for notice in unsent.drain(..).chain(waiting.take()) {
+            log_dropped(channel.name(), &notice, "a defect");
+        }
+        if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|told| *told)).await {
+            break;
+        }
+        channel.renew();
     }
     while let Ok(notice) = inbox.try_recv() {
         admit(&channel, &mut waiting, notice);
@@ -142,7 +166,12 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace) {
     let mut tries_left = pace.tries;
     loop {
         tries_left = tries_left.saturating_sub(1);
-        let (why, retry_after) = match channel.post(notice).await {
+        let posted = caught("a notice", channel.post(notice)).await.unwrap_or_else(|panicked| {
+            tracing::error!(channel = channel.name(), "{panicked}; it is tried again");
+            channel.renew();
+            Err(PostError::Later { why: panicked.to_string(), retry_after: None })
+        });
+        let (why, retry_after) = match posted {
             Ok(()) => return tracing::debug!(channel = channel.name(), "notice sent"),
             Err(PostError::Refused(why)) => return log_dropped(channel.name(), notice, &why),
             Err(PostError::Later { why, retry_after }) => (why, retry_after),
@@ -152,7 +181,7 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace) {
         if tries_left == 0 || wait > LONGEST_WAIT {
             return log_dropped(channel.name(), notice, &why);
         }
-        tracing::info!(channel = channel.name(), why, ?wait, "notice not sent yet");
+        tracing::info!(channel = channel.name(), why, wait = seconds(wait), "notice not sent yet");
         tokio::time::sleep(wait).await;
         backoff *= 2;
     }
@@ -168,8 +197,6 @@ mod tests {
     //! All in virtual time: the clock is paused and jumps to the next timer.
 
     use std::sync::{Arc, Mutex};
-
-    use tokio::time::Instant;
 
     use super::*;
     use crate::notify::NoticeKind::{self, Isolated, Restored, Withdrawn};
@@ -187,6 +214,7 @@ mod tests {
         Fail(Option<u64>),
         Refuse,
         Hang,
+        Panic,
     }
 
     impl Channel for Scripted {
@@ -202,6 +230,7 @@ mod tests {
                 None => Ok(()),
                 Some(Answer::Refuse) => Err(PostError::Refused("no".into())),
                 Some(Answer::Hang) => std::future::pending().await,
+                Some(Answer::Panic) => panic!("a defect"),
                 Some(Answer::Fail(seconds)) => {
                     let retry_after = seconds.map(Duration::from_secs);
                     Err(PostError::Later { why: "down".into(), retry_after })
@@ -285,6 +314,15 @@ mod tests {
             let due = if tries == 2 { Duration::from_secs(seconds) } else { Duration::ZERO };
             assert!(last >= due && last < due + Duration::from_secs(1), "{seconds}: {last:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_while_posting_costs_a_second_and_no_notice() {
+        let bench = bench([Answer::Panic, Answer::Panic]);
+        bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+        bench.queue.send(notice(Restored, &[2])).await.unwrap();
+        let kinds: Vec<_> = bench.posts().await.iter().map(|post| post.1).collect();
+        assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Restored]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ pub struct Ledger {
     pub(super) dns_requests: BTreeMap<[&'static str; 2], u64>,
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: BTreeMap<&'static str, u64>,
+    pub(super) panics: BTreeMap<&'static str, u64>,
 }
 
 impl Default for Ledger {
@@ -29,6 +30,7 @@ impl Default for Ledger {
             dns_requests: BTreeMap::new(),
             votes: BTreeMap::new(),
             reloads: BTreeMap::new(),
+            panics: crate::panics::PARTS.map(|part| (part, 0)).into(),
         }
     }
 }
@@ -70,6 +72,11 @@ impl Ledger {
     /// How many requests to `provider` had this outcome in all, as somebody else has counted it.
     pub fn dns_requests_in_all(&mut self, provider: &'static str, outcome: &'static str, n: u64) {
         self.dns_requests.insert([provider, outcome], n);
+    }
+
+    /// The number of panics that were caught in each part, as somebody else has counted it.
+    pub fn panics_in_all(&mut self, counts: BTreeMap<&'static str, u64>) {
+        self.panics.extend(counts);
     }
 
     /// A new configuration was taken over (`ok`) or refused (`refused`).

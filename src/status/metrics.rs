@@ -215,6 +215,11 @@ impl Scrape {
             "Configurations taken over or refused while running.",
             ledger.reloads.iter().map(|(outcome, count)| ([("outcome", *outcome)], *count)),
         )?;
+        families.counters(
+            "goavail_caught_panics",
+            "Panics that were caught, by the part that was built anew.",
+            ledger.panics.iter().map(|(part, count)| ([("part", *part)], *count)),
+        )?;
         families.histogram("goavail_probe_rtt_seconds", "Round-trip times.", &ledger.rtt)?;
         families.histogram(
             "goavail_failover_seconds",

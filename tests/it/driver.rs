@@ -118,6 +118,34 @@ async fn a_reload_that_is_refused_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hundred_reloads_a_second_are_one_a_second_and_the_last_one_counts() {
+    let stage = Stage::new(settings(2));
+    let run = stage.start();
+    run.will_take_over(None);
+    for _ in 0..500 {
+        run.send(Input::Reload).await;
+        run.send(loaded()).await;
+        sleep(ms(10)).await;
+    }
+    sleep(ms(1100)).await;
+    run.send(loaded()).await;
+    let storm = run.reloads();
+    assert!((6..=7).contains(&storm), "{storm} for five seconds");
+    sleep(ms(1100)).await;
+    assert_eq!(run.reloads(), storm, "and none that nobody asked for");
+    // After a pause the next one is not held up; the one after it waits and is not lost.
+    for (reloads, wait) in [(storm + 1, 1), (storm + 1, 1), (storm + 2, 1100)] {
+        if wait == 1 {
+            run.send(Input::Reload).await;
+        }
+        sleep(ms(wait)).await;
+        assert_eq!(run.reloads(), reloads);
+        run.send(loaded()).await;
+    }
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_stops_at_once_whatever_is_on_its_way() {
     let stage = Stage::new(settings(50));
     stage.set_all(Way::NeverEnds);

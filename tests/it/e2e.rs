@@ -73,6 +73,7 @@ mod story;
 mod strays;
 mod tcp;
 mod trouble;
+mod unread;
 
 use std::fs::File;
 use std::net::IpAddr;

@@ -72,8 +72,7 @@ fn no_file_is_an_empty_memory_and_no_trouble() {
 fn what_is_no_state_file_is_set_aside_whole_and_the_agent_goes_on() {
     let good = serde_json::to_vec(&json!({"version": 1, "drains": [], "withdrawn": []})).unwrap();
     let half = &good[..good.len() / 2];
-    let cases: [(&str, &[u8], &str); 7] = [
-        ("empty", b"", "damaged"),
+    let cases: [(&str, &[u8], &str); 6] = [
         ("cut off", half, "damaged"),
         ("not JSON", b"\x00\xff\x17drains", "damaged"),
         ("no version", b"{}", "damaged"),
@@ -106,6 +105,95 @@ fn what_cannot_be_read_is_left_alone() {
     let trouble = file.load(now()).trouble.unwrap();
     assert!(matches!(trouble, LoadError::Unreadable { .. }) && trouble.in_place(), "{trouble}");
     assert!(directory.path().is_dir());
+}
+
+#[test]
+fn a_pipe_is_no_state_file_and_holds_nobody_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = StateFile::new(directory.path().join("state.json"));
+    assert!(Command::new("mkfifo").arg(file.path()).status().unwrap().success());
+    let trouble = file.load(now()).trouble.unwrap();
+    assert!(trouble.in_place(), "{trouble}");
+    let cause = std::error::Error::source(&trouble).unwrap().to_string();
+    assert_eq!(cause, "it is not an ordinary file");
+}
+
+#[test]
+fn an_empty_file_is_an_empty_memory_and_is_written_like_any_other() {
+    for blank in ["", "\n"] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::new(directory.path().join("state.json"));
+        fs::write(file.path(), blank).unwrap();
+        let loaded = file.load(now());
+        assert!(loaded.trouble.is_none(), "{:?}", loaded.trouble);
+        assert_eq!(loaded.memory, Memory::default());
+        file.save(&memory(3)).unwrap();
+        assert_eq!(file.load(now()).memory, memory(3));
+        assert_eq!(names(directory.path()), ["state.json"]);
+    }
+}
+
+#[test]
+fn a_link_stays_a_link_and_the_file_that_it_leads_to_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    fs::create_dir(place("data")).unwrap();
+    std::os::unix::fs::symlink("data/real.json", place("second")).unwrap();
+    std::os::unix::fs::symlink(place("second"), place("state.json")).unwrap();
+    let file = StateFile::new(place("state.json"));
+    // At first the links lead to nothing.
+    for n in [3, 4] {
+        file.save(&memory(n)).unwrap();
+        assert_eq!(file.load(now()).memory, memory(n));
+        assert!(fs::symlink_metadata(file.path()).unwrap().is_symlink());
+        assert_eq!(StateFile::new(place("data/real.json")).load(now()).memory, memory(n));
+        assert_eq!(names(&place("data")), ["real.json"]);
+    }
+    fs::remove_file(place("second")).unwrap();
+    std::os::unix::fs::symlink("state.json", place("second")).unwrap();
+    let error = file.save(&memory(5)).unwrap_err();
+    assert!(error.to_string().contains("cannot follow its link"), "{error}");
+}
+
+/// The file is mounted by itself, as containers do it, and so cannot be replaced.
+#[test]
+fn a_file_that_is_mounted_by_itself_is_written_and_survives_kill_9_with_the_copy_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let real = directory.path().join("real.json");
+    let inside = directory.path().join("inside");
+    fs::create_dir(&inside).unwrap();
+    let file = StateFile::new(inside.join("state.json"));
+    fs::write(&real, "").unwrap();
+    fs::write(file.path(), "").unwrap();
+    let mounted = format!(
+        "exec unshare -m sh -c 'mount --bind {} {} && exec \"$@\"' sh \"$@\"",
+        real.display(),
+        file.path().display()
+    );
+    if !Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no mount namespaces in CI");
+        println!("SKIPPED: no mount namespaces");
+        return;
+    }
+    let mut last = 0;
+    for _ in 0..20 {
+        let mut child = child(&mounted, &file);
+        assert_eq!(word(&mut child), "saved");
+        // Not to wait for anything: the moment of the kill is meant to be any.
+        std::thread::sleep(Duration::from_micros(rand::random_range(0..15_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // As the next agent finds it there.
+        fs::copy(&real, file.path()).unwrap();
+        let loaded = file.load(now());
+        assert!(loaded.trouble.is_none(), "after save {last}: {:?}", loaded.trouble);
+        let n = loaded.memory.drains[0].since;
+        assert!(n > last, "{n} after {last}: what was on the disk is gone");
+        assert_eq!(loaded.memory, memory(n));
+        last = n;
+        // The child would find the torn file alone, were the copy not beside it.
+        fs::write(file.path(), "").unwrap();
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Families {
 }
 
 /// Every metric, its type and its labels, as they were promised.
-const PROMISED: [(&str, &str, &[&str]); 17] = [
+const PROMISED: [(&str, &str, &[&str]); 18] = [
     ("goavail_target_up", "gauge", &["target"]),
     ("goavail_target_in_service", "gauge", &["target", "name"]),
     ("goavail_probes_total", "counter", &["target", "outcome"]),
@@ -145,6 +145,7 @@ const PROMISED: [(&str, &str, &[&str]); 17] = [
     ("goavail_peers_alive", "gauge", &[]),
     ("goavail_votes_total", "counter", &["peer", "outcome"]),
     ("goavail_reloads_total", "counter", &["outcome"]),
+    ("goavail_caught_panics_total", "counter", &["part"]),
     ("goavail_isolated", "gauge", &[]),
     ("goavail_dry_run", "gauge", &[]),
     ("goavail_build_info", "gauge", &["version"]),

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{in_words, not_allowed};
+use crate::panics::caught;
 
 /// How often Route 53 is asked about a change. It takes five requests a second for the account.
 const EVERY: Duration = Duration::from_secs(5);
@@ -54,7 +55,12 @@ impl Followers {
         while tasks.try_join_next().is_some() {}
         if tasks.len() < MOST_FOLLOWED {
             let denied = Arc::clone(&self.denied);
-            tasks.spawn(follow(Arc::clone(access), change.clone(), self.every, denied));
+            let following = follow(Arc::clone(access), change.clone(), self.every, denied);
+            tasks.spawn(async move {
+                if let Err(panicked) = caught("the DNS provider", following).await {
+                    tracing::error!("{panicked}; it is not known when the change is in force");
+                }
+            });
         } else {
             tracing::debug!(change = %change.id(), "change not followed: enough others are");
         }
@@ -70,7 +76,7 @@ async fn follow(access: Arc<Access>, change: ChangeInfo, every: Duration, denied
     let mut unknown = None;
     for _ in 0..MOST_POLLS {
         if in_force {
-            let seconds = made.elapsed().as_secs_f64();
+            let seconds = (made.elapsed().as_secs_f64() * 1e3).round() / 1e3;
             tracing::info!(change = %id, seconds, "change is in force on all servers of Route 53");
             return;
         }

@@ -88,6 +88,25 @@ fn what_is_listed_twice_is_warned_about_and_counts_once() {
 }
 
 #[test]
+fn what_is_so_of_many_addresses_is_one_warning_with_the_first_three_and_a_count() {
+    let list = |addresses: &[String]| {
+        watching(&addresses.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(", "))
+    };
+    let private: Vec<String> =
+        (1..=2000_u32).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect();
+    let (named, what) =
+        ("\"10.0.0.1\", \"10.0.0.2\", \"10.0.0.3\" and 1997 more", "is a private address");
+    let one = format!(
+        "goavail.toml:4: Cloudflare.ip_addresses: {named}: each {what}; nobody outside reaches it"
+    );
+    check(&[("private ones", list(&private), &[one.as_str()])]);
+    let twice: Vec<String> = (1..=4).chain(1..=4).map(|n| format!("192.0.2.{n}")).collect();
+    let one = "goavail.toml:4: Cloudflare.ip_addresses: \"192.0.2.1\", \"192.0.2.2\", \
+               \"192.0.2.3\" and 1 more: each is listed twice";
+    check(&[("duplicates", list(&twice), &[one])]);
+}
+
+#[test]
 fn addresses_that_nobody_outside_reaches_are_warned_about() {
     let rows = [
         ("10.0.0.1", Some("a private address")),

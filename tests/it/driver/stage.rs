@@ -233,6 +233,11 @@ impl Run {
         tokio::time::timeout(ms(3_600_000), told.wait_for(reached)).await.unwrap().unwrap();
     }
 
+    /// How often the effects were asked to read the configuration so far.
+    pub(super) fn reloads(&self) -> usize {
+        self.book.lock().unwrap().reloads
+    }
+
     /// Stops it, which it must do by itself.
     pub(super) async fn stop(self) -> End {
         self.sender.send(Input::Stop).await.unwrap();

@@ -221,6 +221,7 @@ pub(super) fn in_words(report: &DnsReport) -> String {
                 DnsProblemKind::Unavailable => "unavailable",
                 DnsProblemKind::Unconfirmed => "unconfirmed",
                 DnsProblemKind::Changed => "changed",
+                DnsProblemKind::Defect => "defect",
             };
             format!("failing: {kind}")
         }

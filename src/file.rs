@@ -1,0 +1,162 @@
+//! Reading files that may never come to their end: a pipe that nobody fills, a network file system
+//! that does not answer.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+
+/// How long a file may take.
+pub const MAY_TAKE: Duration = Duration::from_secs(10);
+
+/// The number of threads that may hang in a read at once. Nothing in this process can free them.
+const MOST_STUCK: usize = 16;
+
+/// The number of threads that read now.
+static READERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Reads the file at `path`, and no more of it than `most` bytes, within [`MAY_TAKE`].
+///
+/// # Errors
+///
+/// If it cannot be read, or not in time; then nothing of it is handed out.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_within(path, most, MAY_TAKE)
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a file takes concerns its reader alone")]
+fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
+    let late = || {
+        let what = format!("its end did not come within {} s", limit.as_secs_f64());
+        io::Error::new(io::ErrorKind::TimedOut, what)
+    };
+    let reader = Reader::new(path)?;
+    let until = Instant::now() + limit;
+    let (answer, answered) = sync_channel(1);
+    let work = move || {
+        // Nobody waits for what comes too late.
+        let _ = answer.send(reader.read(most, until));
+    };
+    std::thread::Builder::new().name("file".into()).spawn(work)?;
+    match answered.recv_timeout(limit) {
+        Ok(Some(read)) => read,
+        Ok(None) | Err(RecvTimeoutError::Timeout) => Err(late()),
+        Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its reader panicked")),
+    }
+}
+
+/// One of the readers at work.
+struct Reader(PathBuf);
+
+impl Reader {
+    fn new(path: &Path) -> io::Result<Self> {
+        if READERS.fetch_add(1, Ordering::SeqCst) >= MOST_STUCK {
+            READERS.fetch_sub(1, Ordering::SeqCst);
+            let what = format!("{MOST_STUCK} earlier attempts to read a file still hang");
+            return Err(io::Error::other(what));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The bytes; `None` if they do not come in time.
+    fn read(&self, most: u64, until: Instant) -> Option<io::Result<Vec<u8>>> {
+        // A pipe is opened without waiting for its writer, and so never holds a thread.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let file = match rustix::fs::open(&self.0, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(error) => return Some(Err(error.into())),
+        };
+        let waits = match file.metadata() {
+            Ok(found) => !found.is_file(),
+            Err(error) => return Some(Err(error)),
+        };
+        let mut file = file.take(most);
+        let mut bytes = Vec::new();
+        loop {
+            if waits && !is_ready(file.get_ref(), until) {
+                return None;
+            }
+            match file.read_to_end(&mut bytes) {
+                Err(error) if waits && error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Some(done.map(|_| bytes)),
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        READERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits for something to read, or for the end of it.
+#[expect(clippy::disallowed_methods, reason = "how long a file takes concerns its reader alone")]
+fn is_ready(file: &File, until: Instant) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {
+            Ok(count) => return count > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            // Reading says what is wrong.
+            Err(_) => return true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+
+    fn pipe(folder: &Path) -> PathBuf {
+        let path = folder.join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_fills_is_given_up_and_holds_no_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(folder.path());
+        for _ in 0..2 * MOST_STUCK {
+            let error = read_within(&path, 100, Duration::from_millis(1)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        }
+        // One that is filled and not closed has no end either.
+        let mut writer = File::options().read(true).write(true).open(&path).unwrap();
+        writer.write_all(b"the beginning").unwrap();
+        let error = read_within(&path, 100, Duration::from_millis(1)).unwrap_err();
+        assert_eq!(error.to_string(), "its end did not come within 0.001 s");
+    }
+
+    #[test]
+    fn a_pipe_that_is_filled_and_closed_is_read_as_a_file_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(folder.path());
+        let writer = path.clone();
+        let writer = std::thread::spawn(move || std::fs::write(writer, "all of it").unwrap());
+        assert_eq!(read(&path, 100).unwrap(), b"all of it");
+        writer.join().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "0123456789").unwrap();
+        assert_eq!(read(&file, 4).unwrap(), b"0123");
+    }
+
+    #[test]
+    fn what_is_no_file_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = read(&folder.path().join("absent"), 100).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+        assert!(read(folder.path(), 100).is_err());
+    }
+}

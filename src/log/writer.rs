@@ -1,0 +1,261 @@
+//! The thread that writes the log, so that nothing else ever waits for its reader.
+//!
+//! Lines wait in a bounded queue. While the reader stands still the queue fills, and what comes after
+//! that is lost; how much is said in its place, once the reader goes on.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::AsFd;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many bytes may wait: room for all that ten thousand targets have to say when they die at once.
+const ROOM: usize = 8 * 1024 * 1024;
+
+/// The most that is written at once. A pipe takes so much whole (`PIPE_BUF` in pipe(7)), so that
+/// lines of several processes do not mix.
+const PIECE: usize = 4096;
+
+/// The end of the queue where lines are put.
+#[derive(Debug, Clone)]
+pub(super) struct Queue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    room: usize,
+    state: Mutex<State>,
+    /// Something waits to be written.
+    filled: Condvar,
+    /// All has been written.
+    emptied: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What waits: whole lines.
+    waiting: Vec<u8>,
+    /// The number of bytes that the thread has taken and not yet written.
+    in_hand: usize,
+    /// The number of lines that came after `waiting` and found no room.
+    lost: u64,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.lost == 0
+    }
+}
+
+impl Queue {
+    /// Starts a thread that writes to `sink`. `lost` makes the line about so many lost lines.
+    ///
+    /// # Errors
+    ///
+    /// If the process may not start another thread.
+    pub(super) fn start(
+        sink: impl Write + AsFd + Send + 'static,
+        lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::with_room(ROOM, sink, lost)
+    }
+
+    fn with_room(
+        room: usize,
+        mut sink: impl Write + AsFd + Send + 'static,
+        lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (state, filled, emptied) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let queue = Self(Arc::new(Shared { room, state, filled, emptied }));
+        let shared = Arc::clone(&queue.0);
+        let work = move || {
+            loop {
+                let lines = shared.take(&lost);
+                shared.write(&mut sink, &lines);
+            }
+        };
+        std::thread::Builder::new().name("log".into()).spawn(work)?;
+        Ok(queue)
+    }
+
+    /// Puts one line with its end into the queue, or counts it as lost. Never waits.
+    pub(super) fn push(&self, line: &[u8]) {
+        let mut state = self.0.state();
+        let fits = state.waiting.len() + state.in_hand + line.len() <= self.0.room;
+        // What comes after a lost line is lost too, until that was noted: the order stays true.
+        if fits && state.lost == 0 {
+            state.waiting.extend_from_slice(line);
+        } else {
+            state.lost += 1;
+        }
+        drop(state);
+        self.0.filled.notify_one();
+    }
+
+    /// Waits until all is written, but no longer than `limit`. Returns whether it is.
+    pub(super) fn flush(&self, limit: Duration) -> bool {
+        let unwritten = |state: &mut State| !state.is_empty() || state.in_hand > 0;
+        let waited = self.0.emptied.wait_timeout_while(self.0.state(), limit, unwritten);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for lines and takes all there are.
+    fn take(&self, told: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
+        let waited = self.filled.wait_while(self.state(), |state| state.is_empty());
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut lines = std::mem::take(&mut state.waiting);
+        // Lost lines would have come after these and before whatever comes next.
+        if state.lost > 0 {
+            lines.extend(told(std::mem::take(&mut state.lost)));
+        }
+        state.in_hand = lines.len();
+        lines
+    }
+
+    fn write(&self, sink: &mut (impl Write + AsFd), lines: &[u8]) {
+        let mut left = lines;
+        while !left.is_empty() {
+            let (piece, rest) = left.split_at(piece(left));
+            write_whole(sink, piece);
+            left = rest;
+            self.state().in_hand = left.len();
+        }
+        if self.state().is_empty() {
+            self.emptied.notify_all();
+        }
+    }
+}
+
+/// The length of what is written next: as many whole lines as a pipe takes at once, or one that is
+/// longer.
+fn piece(lines: &[u8]) -> usize {
+    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    let first = || lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+    end(&lines[..lines.len().min(PIECE)]).or_else(first).unwrap_or(lines.len())
+}
+
+/// Writes it all, however long that takes. A reader that has gone is no reason to stop working.
+fn write_whole(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match sink.write(bytes) {
+            Ok(0) => return,
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Somebody who shares the other end has made it so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut ready = [PollFd::new(sink, PollFlags::OUT)];
+                if poll(&mut ready, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Puts each event into the queue; the layer writes an event at once and whole.
+#[derive(Debug)]
+pub(super) struct Line<'a>(&'a Queue);
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use super::*;
+
+    const PATIENT: Duration = Duration::from_secs(30);
+
+    fn lost(count: u64) -> Vec<u8> {
+        format!("{count} lines lost\n").into_bytes()
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_holds_nobody_up_and_is_told_how_much_it_missed() {
+        let (reader, sink) = io::pipe().unwrap();
+        let queue = Queue::with_room(10_000, sink, lost).unwrap();
+        // Far more than pipe and queue take together.
+        let all = 100_000;
+        (0..all).for_each(|n| queue.push(format!("line {n}\n").as_bytes()));
+        assert!(!queue.flush(Duration::ZERO), "nobody reads");
+        let mut lines = BufReader::new(reader).lines();
+        let (mut next, mut missed) = (0, 0);
+        while next < all {
+            let line = lines.next().unwrap().unwrap();
+            if let Some(count) = line.strip_suffix(" lines lost") {
+                let count: u32 = count.parse().unwrap();
+                (next, missed) = (next + count, missed + count);
+            } else {
+                assert_eq!(line, format!("line {next}"), "each line is written or counted");
+                next += 1;
+            }
+        }
+        assert!(missed > 0 && next == all, "{missed} lost, {next} in all");
+        assert!(queue.flush(PATIENT));
+        queue.push(b"it flows again\n");
+        assert_eq!(lines.next().unwrap().unwrap(), "it flows again");
+    }
+
+    #[test]
+    fn what_was_said_is_there_once_it_is_flushed() {
+        let (reader, sink) = io::pipe().unwrap();
+        let queue = Queue::start(sink, lost).unwrap();
+        let mut lines = BufReader::new(reader).lines();
+        for n in 0..1000 {
+            queue.push(format!("line {n}\n").as_bytes());
+            if n % 100 == 0 {
+                assert!(queue.flush(PATIENT));
+            }
+            assert_eq!(lines.next().unwrap().unwrap(), format!("line {n}"));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_reason_to_stop() {
+        let (reader, sink) = io::pipe().unwrap();
+        let queue = Queue::start(sink, lost).unwrap();
+        drop(reader);
+        queue.push(b"to nobody\n");
+        assert!(queue.flush(PATIENT));
+    }
+
+    #[test]
+    fn lines_are_written_whole_and_several_at_once_as_far_as_a_pipe_takes_them_whole() {
+        let long = [[b'x'; 2 * PIECE].as_slice(), b"\nshort\n"].concat();
+        let many = b"0123456\n".repeat(PIECE / 8 + 1);
+        for (name, lines, want) in [
+            ("one", b"one\n".as_slice(), 4),
+            ("several", b"one\ntwo\n", 8),
+            ("without an end", b"one", 3),
+            ("a long one", long.as_slice(), 2 * PIECE + 1),
+            ("very many", many.as_slice(), PIECE),
+        ] {
+            assert_eq!(piece(lines), want, "{name}");
+        }
+    }
+}

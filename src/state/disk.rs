@@ -1,0 +1,135 @@
+//! The state file on the disk: read in time, replaced whole, or written in its place where it cannot
+//! be replaced.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::with_suffix;
+
+/// The largest state file that is read, in bytes: room for more records than anybody has.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// The number of links that are followed one after another; the kernel follows as many.
+const MOST_LINKS: usize = 40;
+
+/// The step that failed, as a verb and its object, and why.
+pub(super) type Failed = (&'static str, io::Error);
+
+/// Where the file really is, be it there or not: links are followed.
+pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // It is no link, or it is not there.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many links, one after another"))
+}
+
+/// All that is in it. Only an ordinary file is read.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
+    let bytes = crate::file::read(path, LARGEST + 1)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it is larger than {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The new file, before it has its place. One name for all, so that a process that was killed leaves
+/// one behind at most, and the next one uses it up.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    with_suffix(path, ".new")
+}
+
+/// Gives the file another name; one that cannot be renamed is copied there.
+pub(super) fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
+    let path = real(path)?;
+    match fs::rename(&path, aside) {
+        Err(error) if is_fixed(&error) => {
+            write_new(aside, &read(&path)?)?;
+            write_over(&path, b"")
+        }
+        done => done,
+    }
+}
+
+/// Puts `text` in the place of what is there, for the owner only. When this returns, it is on the
+/// disk.
+pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
+    let path = real(path).map_err(|error| ("follow its link", error))?;
+    let beside = beside(&path);
+    match write_new(&beside, text) {
+        Ok(()) => {}
+        // Its folder takes no new file. What is there may still take what is new.
+        Err(error) if is_closed(&error) => {
+            return write_over(&path, text).map_err(|_| ("write a new file beside it", error));
+        }
+        Err(error) => return Err(("write a new file beside it", error)),
+    }
+    match fs::rename(&beside, &path) {
+        Ok(()) => sync_directory(&path).map_err(|error| ("make sure of its directory", error)),
+        Err(error) if is_fixed(&error) => {
+            // The copy must outlive this machine before the file is touched.
+            sync_directory(&path).map_err(|error| ("make sure of its directory", error))?;
+            write_over(&path, text).map_err(|error| ("write it in its place", error))?;
+            let _ = fs::remove_file(&beside);
+            Ok(())
+        }
+        Err(error) => Err(("put the new file in its place", error)),
+    }
+}
+
+/// Whether a file cannot be given another name or replaced: it is mounted by itself, or its folder
+/// forbids it.
+fn is_fixed(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) || is_closed(error)
+}
+
+/// Whether a folder takes no new files.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Writes a whole file and waits until it is on the disk.
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    // What a killed process left may be anything, a link among it: it is not written through.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // On a full disk what is half written would only be in the way.
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Writes over what is there and waits until it is on the disk. Killed in between, it leaves the
+/// beginning of the new and the end of the old.
+fn write_over(path: &Path, text: &[u8]) -> io::Result<()> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
+}
+
+/// Waits until the directory knows the file by its new name.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
