@@ -156,7 +156,7 @@ impl Listing {
             }
         }
         let (unfit, caution) = (self.unfit.clone(), self.caution.clone());
-        Observed { sets: sets.collect(), unfit, parts, caution }
+        Observed { sets: sets.collect(), unfit, parts, caution, ..Observed::default() }
     }
 
     /// Leaves one set out, with all that was listed of it already. The first reason stands.
@@ -272,6 +272,19 @@ pub enum ProviderError {
     /// List again before deciding anything.
     #[error("could not confirm that {provider} did {what}; the change may be in force or not")]
     Unconfirmed {
+        /// Whom we asked.
+        provider: &'static str,
+        /// What we asked.
+        what: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The provider says that a record to be created is there, or that one to be deleted is gone, and
+    /// so changed nothing. List and plan again; if the listing still says otherwise, it is the older
+    /// of the two, and the change counts as done.
+    #[error("{provider} did not {what}, for it says that this is so already")]
+    Already {
         /// Whom we asked.
         provider: &'static str,
         /// What we asked.

@@ -231,7 +231,8 @@ impl<P: Probe, E: Effects> Driver<P, E> {
     fn take(&mut self, input: Input, reading: &mut Reading) -> Option<Result<(), anyhow::Error>> {
         match input {
             Input::Event(event) => {
-                let listed = matches!(event, Event::Dns(DnsReport::Listed(_)));
+                let listed =
+                    matches!(event, Event::Dns(DnsReport::Listed(_) | DnsReport::Doubted(_)));
                 self.handle(event);
                 if listed {
                     self.effects.observed(&self.engine);

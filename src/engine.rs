@@ -26,6 +26,7 @@ pub mod evidence;
 mod faults;
 pub mod guard;
 pub mod isolation;
+mod names;
 pub mod place;
 pub mod plan;
 mod play;
@@ -51,7 +52,7 @@ use event::{Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
 use evidence::Evidence;
 use guard::Canary;
 use isolation::Isolation;
-use plan::{Observed, Wish};
+use plan::{Observed, SetKey, Wish};
 use quorum::Ballots;
 use target::Streaks;
 use watch::Watch;
@@ -106,6 +107,10 @@ pub struct Engine {
     deaf_until: Moment,
     /// The zone when it was last read.
     observed: Observed,
+    /// Sets that the worker could not change for trouble of their own.
+    apart: BTreeMap<SetKey, String>,
+    /// The names that were last said to fail, and why.
+    failing_names: BTreeMap<String, String>,
     /// When that was.
     listed_at: Option<Moment>,
     /// When the zone was last asked for in advance.
@@ -244,6 +249,8 @@ impl Engine {
             ticked: now,
             deaf_until: Moment::ZERO,
             observed: Observed::default(),
+            apart: BTreeMap::new(),
+            failing_names: BTreeMap::new(),
             listed_at: None,
             prepared: None,
             ordered: BTreeMap::new(),

@@ -82,6 +82,13 @@ pub enum NoticeKind {
     Withdrawn,
     /// The provider confirmed that addresses are back; in dry-run, they would be.
     Restored,
+    /// Addresses are at names now that held none, and nothing was remembered of them; in dry-run,
+    /// they would be.
+    Created,
+    /// A name is left alone for trouble of its own; all others are looked after.
+    NameFailing,
+    /// That is over.
+    NameBack,
     /// A guard keeps addresses as they are, for the notice's reason.
     Refused,
     /// That guard no longer does.

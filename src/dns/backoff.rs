@@ -35,8 +35,7 @@ impl Backoff {
     /// several agents do not return in step; never less than the provider asked for. A refusal is
     /// no exception: one that passes must not cost a minute of a failover.
     pub(super) fn next(&mut self, error: &ProviderError) -> Rest {
-        let doubled = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
-        let jittered = doubled.mul_f64(rand::random_range(0.5..1.5));
+        let jittered = jittered(self.failures);
         self.failures = self.failures.saturating_add(1);
         // It may well ask for no time at all, and that again and again.
         let wait = jittered.max(asked_for(error));
@@ -47,6 +46,12 @@ impl Backoff {
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
+}
+
+/// The wait after so many failures before this one.
+pub(super) fn jittered(failures: u32) -> Duration {
+    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST);
+    doubled.mul_f64(rand::random_range(0.5..1.5))
 }
 
 /// For how long the provider wants to be left alone, within reason.

@@ -36,15 +36,33 @@ impl Memory {
         news
     }
 
-    /// Forgets what is in the zone, whoever put it back: from now on it counts as it is there.
-    /// Returns whether that is news.
-    pub(super) fn found(&mut self, listing: &Listing) -> bool {
+    /// Forgets what is in the zone, whoever put it back: from now on it counts as it is there. What
+    /// `is_doubted` may still go, and is kept. Returns whether that is news.
+    pub(super) fn found(
+        &mut self,
+        listing: &Listing,
+        is_doubted: impl Fn(&(SetKey, IpAddr)) -> bool,
+    ) -> bool {
         let before = self.records.len();
-        self.records.retain(|(set, address), _| {
+        self.records.retain(|place, _| {
+            let (set, address) = place;
+            if is_doubted(place) {
+                return true;
+            }
             let there = listing.sets.get(set).into_iter().flatten();
             there.into_iter().all(|record| record.address != *address)
         });
         self.records.len() != before
+    }
+
+    /// Whether anything is remembered of an owner name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.records.keys().any(|(set, _)| set.name == name)
+    }
+
+    /// The places of all that is remembered.
+    pub(super) fn places(&self) -> Vec<(SetKey, IpAddr)> {
+        self.records.keys().cloned().collect()
     }
 
     /// Everything that is remembered.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
 
 /// How often calls to a provider came to which end: `ok`, `refused`, `rejected`, `partly`,
-/// `unavailable`, `unconfirmed` or `changed`.
+/// `unavailable`, `unconfirmed`, `already` or `changed`.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
@@ -19,6 +19,7 @@ impl Tally {
             Err(ProviderError::Partly { .. }) => "partly",
             Err(ProviderError::Unavailable { .. }) => "unavailable",
             Err(ProviderError::Unconfirmed { .. }) => "unconfirmed",
+            Err(ProviderError::Already { .. }) => "already",
             Err(ProviderError::Changed { .. }) => "changed",
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;

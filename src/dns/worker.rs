@@ -6,10 +6,16 @@
 //!
 //! - `shift`: what to do next, and when to leave the provider alone
 //! - `round`: one time list, plan, apply
+//! - `groups`: one write, or several where the provider does not take it whole
+//! - `apart`: what the provider will not do, kept apart from the rest
+//! - `doubts`: what a write without an answer may still change
 //! - `aftermath`: what a write leaves to be seen to
 //! - `wished`: since when each wish stands
 
 mod aftermath;
+mod apart;
+mod doubts;
+mod groups;
 mod round;
 mod shift;
 mod wished;
@@ -26,6 +32,8 @@ use super::{DnsProvider, Listing, Successor};
 use crate::engine::event::{DnsReport, Order};
 use crate::heart::Heart;
 use aftermath::Aftermath;
+use apart::Apart;
+use doubts::Doubts;
 use shift::{Shift, Trouble};
 
 /// What the worker is asked for. The newest counts.
@@ -106,6 +114,16 @@ pub struct Known {
     pub(super) trouble: Option<Trouble>,
     /// What earlier writes left to be seen to.
     pub(super) aftermath: Aftermath,
+    /// What is not tried for now.
+    pub(super) apart: Apart,
+    /// What a write without an answer may still change.
+    pub(super) doubts: Doubts,
+    /// When sets that were left out of the last reading are looked at again.
+    pub(super) look_at_unfit: Option<Instant>,
+    /// Names that held no address before this agent created one.
+    pub(super) fresh: BTreeSet<String>,
+    /// A worker has begun with it: what its memory held at the start was doubted.
+    pub(super) begun: bool,
 }
 
 impl Known {

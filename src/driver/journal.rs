@@ -128,15 +128,22 @@ pub fn write(fact: &Fact, dry_run: bool) {
             lasted = brief(*lasted),
             "no longer isolated; every run of losses starts from zero"
         ),
-        Fact::Applied { withdrawn, restored, took, .. } => {
+        Fact::Applied { withdrawn, restored, created, took, .. } => {
             for (target, gone) in withdrawn {
                 withdrew(*target, gone, *took, dry_run);
             }
             for (target, names) in restored {
                 restore(*target, names, *took, dry_run);
             }
+            for (target, names) in created {
+                create(*target, names, *took, dry_run);
+            }
         }
         Fact::Failing(problem) => failing(problem),
+        Fact::NameFailing { name, what } => {
+            warn!(name, "left alone, and tried again; all other names are looked after: {what}");
+        }
+        Fact::NameFailingOver { name } => info!(name, "looked after again"),
         Fact::FailingOver => info!("the DNS provider does as it is asked again"),
         Fact::Drained { target, drain } => info!(
             %target,
@@ -196,6 +203,16 @@ fn restore(target: IpAddr, names: &[String], took: Duration, dry_run: bool) {
         info!(%target, names, reason = "dry_run", "would restore");
     } else {
         info!(%target, names, took, "restored");
+    }
+}
+
+fn create(target: IpAddr, names: &[String], took: Duration, dry_run: bool) {
+    let (names, took) = (list(names), brief(took));
+    let asks = "held no address, and nothing is remembered of it: is it misspelt?";
+    if dry_run {
+        warn!(%target, names, reason = "dry_run", "would create: the name {asks}");
+    } else {
+        warn!(%target, names, took, "created: the name {asks}");
     }
 }
 

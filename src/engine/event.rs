@@ -206,6 +206,8 @@ pub enum DnsReport {
         withdrawn: Vec<(SetKey, IpAddr)>,
         /// What is in now.
         restored: Vec<(SetKey, IpAddr)>,
+        /// What is in now, at names that held no address, and was never seen there.
+        created: Vec<(SetKey, IpAddr)>,
         /// From the wish to the provider's word.
         took: Duration,
     },
@@ -217,7 +219,14 @@ pub enum DnsReport {
         wishes: BTreeMap<IpAddr, Wish>,
         /// What stays in for the floor's sake, and at which names.
         held: BTreeMap<IpAddr, Vec<String>>,
+        /// What is not yet as it should be at some set, or may not stay so. The worker goes on with
+        /// it; it is said again when that is over.
+        open: BTreeSet<IpAddr>,
     },
+    /// The sets that have trouble of their own, all of them, and why. The worker goes on trying.
+    Apart(BTreeMap<SetKey, String>),
+    /// The places at which a write without an answer may still change something, all of them.
+    Doubted(BTreeSet<(SetKey, IpAddr)>),
     /// The provider could not be asked or did not do it; the worker goes on trying.
     Failing(DnsProblem),
 }
@@ -489,10 +498,24 @@ pub enum Fact {
         withdrawn: BTreeMap<IpAddr, Gone>,
         /// What came back, and at which names.
         restored: BTreeMap<IpAddr, Vec<String>>,
+        /// What is at names now that held no address, and was never seen there.
+        created: BTreeMap<IpAddr, Vec<String>>,
         /// From the wish to the provider's word.
         took: Duration,
         /// It would have been.
         dry_run: bool,
+    },
+    /// One name is left out or not changed for trouble of its own; all others are looked after.
+    NameFailing {
+        /// Which.
+        name: String,
+        /// Why.
+        what: String,
+    },
+    /// That is over.
+    NameFailingOver {
+        /// Which.
+        name: String,
     },
     /// DNS is not as it should be, and the worker goes on trying.
     Failing(DnsProblem),

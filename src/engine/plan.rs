@@ -57,6 +57,8 @@ pub struct Observed {
     pub sets: BTreeMap<SetKey, BTreeSet<IpAddr>>,
     /// Sets that could not be read or cannot be edited, and why. Nothing is planned there.
     pub unfit: BTreeMap<SetKey, String>,
+    /// Places that a write without an answer may still change, whatever was read there.
+    pub doubted: BTreeSet<(SetKey, IpAddr)>,
     /// Of each set from which an asker gets what is meant for his place: the addresses by place.
     pub parts: BTreeMap<SetKey, Parts>,
     /// What is wrong with the zone as a whole though its records can be read and changed.
@@ -106,9 +108,10 @@ impl Observed {
         self.sets.get(key)
     }
 
-    /// Whether `address` is in a set; `None` if that set could not be read.
+    /// Whether `address` is in a set; `None` if that set could not be read, or may change yet.
     pub fn holds(&self, key: &SetKey, address: IpAddr) -> Option<bool> {
-        let is_known = !self.unfit.contains_key(key);
+        let is_doubted = || self.doubted.contains(&(key.clone(), address));
+        let is_known = !self.unfit.contains_key(key) && (self.doubted.is_empty() || !is_doubted());
         is_known.then(|| self.get(key).is_some_and(|there| there.contains(&address)))
     }
 }
@@ -152,8 +155,8 @@ impl Plan {
 /// Works out how to make the sets at `names` serve what is wished for.
 ///
 /// Shape: `observed` holds every address at those names, foreign ones too; an address without a wish
-/// is left as it is, and so is a set that is unfit. Where several addresses are to go and the floor lets only some, the lowest ones
-/// stay: any two agents that know the same then choose the same ones.
+/// is left as it is, and so is a set that is unfit. Where several addresses are to go and the floor
+/// lets only some, the lowest ones stay: any two agents that know the same then choose the same ones.
 ///
 /// Units: `floor` counts distinct addresses that are left in a set, foreign ones included, A and
 /// AAAA apart; where it depends on his place what an asker gets, those that are left for each place.
@@ -164,6 +167,18 @@ pub fn plan(
     wishes: &BTreeMap<IpAddr, Wish>,
     floor: usize,
 ) -> Plan {
+    plan_but(names, observed, wishes, floor, &BTreeSet::new())
+}
+
+/// As [`plan`], but for the changes in `struck`, which will not be made: an address that will not be
+/// created does not count towards the floor, and one that will not be deleted does.
+pub fn plan_but(
+    names: &[String],
+    observed: &Observed,
+    wishes: &BTreeMap<IpAddr, Wish>,
+    floor: usize,
+    struck: &BTreeSet<(SetKey, IpAddr)>,
+) -> Plan {
     let mut plan = Plan::default();
     for name in names {
         for family in [Family::A, Family::Aaaa] {
@@ -171,7 +186,10 @@ pub fn plan(
             if observed.unfit.contains_key(&key) {
                 continue;
             }
-            let wishes = wishes.iter().filter(|(address, _)| Family::of(**address) == family);
+            let is_struck = |address: IpAddr| struck.contains(&(key.clone(), address));
+            let wishes = wishes.iter().filter(|(address, _)| {
+                Family::of(**address) == family && (struck.is_empty() || !is_struck(**address))
+            });
             plan_set(&key, observed, &wishes.collect::<Vec<_>>(), floor, &mut plan);
         }
     }

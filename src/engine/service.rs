@@ -1,6 +1,6 @@
 //! From health to what the record sets should serve: verdicts, guards, orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -358,25 +358,32 @@ impl Engine {
     pub(super) fn dns_reported(&mut self, report: DnsReport, now: Moment, out: &mut Vec<Action>) {
         match report {
             DnsReport::Listed(observed) => {
-                self.observed = observed;
+                let before = std::mem::replace(&mut self.observed, observed);
                 self.listed_at = Some(now);
+                self.note_failing_names(out);
+                self.compare_what_is_fit_again(&before, now, out);
                 let nothing_due = self.ordered.is_empty();
                 self.failing_over(nothing_due, out);
                 for order in std::mem::take(&mut self.asked) {
                     self.drain_if_floor_allows(order, now, out);
                 }
             }
-            DnsReport::Applied { withdrawn, restored, took } => {
+            DnsReport::Applied { withdrawn, restored, created, took } => {
                 self.failing_over(true, out);
-                self.applied(withdrawn, restored, took, now, out);
+                self.applied(withdrawn, [restored, created], took, now, out);
             }
-            DnsReport::Settled { number, wishes, held } => {
+            DnsReport::Apart(apart) => {
+                self.apart = apart;
+                self.note_failing_names(out);
+            }
+            DnsReport::Doubted(doubted) => self.observed.doubted = doubted,
+            DnsReport::Settled { number, wishes, held, open } => {
                 self.failing_over(true, out);
                 if number <= self.outdated {
                     return;
                 }
                 self.resyncing = self.resyncing.filter(|resync| number < *resync);
-                self.settled(&wishes, &held, now, out);
+                self.settled(&wishes, &held, &open, now, out);
             }
             DnsReport::Failing(problem) => {
                 self.failing = true;
@@ -400,6 +407,7 @@ impl Engine {
         &mut self,
         wishes: &BTreeMap<IpAddr, Wish>,
         held: &BTreeMap<IpAddr, Vec<String>>,
+        open: &BTreeSet<IpAddr>,
         now: Moment,
         out: &mut Vec<Action>,
     ) {
@@ -410,11 +418,13 @@ impl Engine {
             }
             let names = held.get(address).cloned().unwrap_or_default();
             let Some(target) = self.target_mut(slot) else { continue };
-            target.settled = names.is_empty();
+            target.settled = names.is_empty() && !open.contains(address);
             target.held = names;
             if target.settled {
                 self.ordered.remove(address);
                 self.unsettled.remove(address);
+            } else if open.contains(address) {
+                self.unsettled.insert(*address);
             }
             self.review(slot, now, out);
             self.play_on(*address, out);
@@ -429,7 +439,7 @@ impl Engine {
     fn applied(
         &mut self,
         withdrawn: Vec<(SetKey, IpAddr)>,
-        restored: Vec<(SetKey, IpAddr)>,
+        [restored, created]: [Vec<(SetKey, IpAddr)>; 2],
         took: Duration,
         now: Moment,
         out: &mut Vec<Action>,
@@ -450,12 +460,16 @@ impl Engine {
                 .names
                 .push(key.name);
         }
-        let mut back: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-        for (key, address) in restored {
-            back.entry(address).or_default().push(key.name);
-        }
+        let by_address = |entries: Vec<(SetKey, IpAddr)>| {
+            let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+            for (key, address) in entries {
+                names.entry(address).or_default().push(key.name);
+            }
+            names
+        };
+        let (restored, created) = (by_address(restored), by_address(created));
         let dry_run = self.settings.dry_run;
-        let fact = Fact::Applied { withdrawn: gone, restored: back, took, dry_run };
+        let fact = Fact::Applied { withdrawn: gone, restored, created, took, dry_run };
         out.push(Action::Tell(fact));
     }
 }

@@ -108,6 +108,25 @@ impl Monitor {
         });
     }
 
+    /// Names the withdrawn records that nobody looks after once `config` is in force.
+    fn say_what_stays_away(&self, config: &Config) {
+        let names = settings::names(config);
+        let mut away: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+        for (set, address, _) in self.keeper.records().records() {
+            if !config.targets.contains(&address) || !names.contains(&set.name) {
+                away.entry(address).or_default().push(set.name.clone());
+            }
+        }
+        for (target, names) in away {
+            tracing::warn!(
+                %target,
+                names = names.join(","),
+                "taken off the list while withdrawn: its record stays away; put it back by hand if \
+                 it is wanted"
+            );
+        }
+    }
+
     fn refuse(&mut self, why: &str) {
         self.teller.reload_refused(why);
         if let Some(showing) = &mut self.showing {
@@ -218,6 +237,7 @@ impl Effects for Monitor {
         };
         let config = super::fixed::keep(&self.config, config);
         super::say_what_is_off(&config);
+        self.say_what_stays_away(&config);
         self.reconciler.hand_over(&config, provider);
         let _inside = self.talk.enter();
         if let Some(before) = self.teller.take_over(&config) {

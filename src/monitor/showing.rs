@@ -223,12 +223,22 @@ impl Showing {
             }
             Fact::Isolated { .. } => self.board.set_isolated(true),
             Fact::IsolationOver { .. } => self.board.set_isolated(false),
-            Fact::Applied { withdrawn, restored, took, dry_run } => {
+            Fact::Applied { withdrawn, restored, created, took, dry_run } => {
                 for (target, gone) in withdrawn {
                     self.withdrew(at, *target, gone, *took, *dry_run);
                 }
                 for (target, names) in restored {
-                    self.restored(at, *target, names, *took, *dry_run);
+                    self.restored(
+                        at,
+                        *target,
+                        names,
+                        *took,
+                        *dry_run,
+                        ["restore", "restored", "to"],
+                    );
+                }
+                for (target, names) in created {
+                    self.restored(at, *target, names, *took, *dry_run, ["create", "created", "at"]);
                 }
             }
             Fact::Failing(problem) => {
@@ -237,6 +247,14 @@ impl Showing {
                     // Nothing is due: it is not tried again, so nothing goes on failing.
                     self.board.recovered(PROVIDER);
                 }
+            }
+            Fact::NameFailing { name, what } => {
+                self.board.failed(at, &of_name(name), what);
+                self.board.ledger().name_failing(name, true);
+            }
+            Fact::NameFailingOver { name } => {
+                self.board.recovered(&of_name(name));
+                self.board.ledger().name_failing(name, false);
             }
             Fact::FailingOver => self.board.recovered(PROVIDER),
             _ => {}
@@ -276,13 +294,14 @@ impl Showing {
         names: &[String],
         took: Duration,
         dry: bool,
+        [action, past, preposition]: [&'static str; 3],
     ) {
-        let verb = if dry { "would restore" } else { "restored" };
+        let verb = if dry { format!("would {action}") } else { past.to_owned() };
         let outcome = if dry { "dry_run" } else { "ok" };
-        let what = format!("{verb} {target} to {}", names.join(", "));
+        let what = format!("{verb} {target} {preposition} {}", names.join(", "));
         self.board.changed(at, &what, &format!("took {}", brief(took)), Some(target));
         for _ in names {
-            self.board.ledger().dns_change(self.provider, "restore", outcome);
+            self.board.ledger().dns_change(self.provider, action, outcome);
         }
     }
 
@@ -359,6 +378,11 @@ impl Showing {
         }
         self.board.set_observed(Some(observed));
     }
+}
+
+/// What fails when one name has trouble of its own.
+fn of_name(name: &str) -> String {
+    format!("look after the records of {name}")
 }
 
 fn setup(config: &Config, started_at: Time, config_loaded_at: Time) -> Setup {

@@ -73,9 +73,19 @@ impl Teller {
     /// Tells people, if it is a thing they want to know.
     pub(super) fn tell(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
-            Fact::Applied { withdrawn, restored, took, .. } => {
+            Fact::Applied { withdrawn, restored, created, took, .. } => {
                 for (target, gone) in withdrawn {
                     self.withdrew(*target, gone, *took);
+                }
+                for (target, names) in created {
+                    let evidence = Evidence { took: Some(*took), ..Evidence::default() };
+                    let detail = Some(
+                        "the name held no address and nothing is remembered of it: is it misspelt?"
+                            .into(),
+                    );
+                    let notice = self.notice(NoticeKind::Created, vec![*target]);
+                    let names = names.clone();
+                    self.notifier.send(&Notice { names, evidence, detail, ..notice });
                 }
                 for (target, names) in restored {
                     let seen = engine.target_view(*target);
@@ -106,6 +116,15 @@ impl Teller {
             Fact::EvidenceBack { target, lasted, told: true } => {
                 let detail = format!("it lasted {}", brief(*lasted));
                 self.send(NoticeKind::UnknownOver, vec![*target], Some(detail));
+            }
+            Fact::NameFailing { name, what } => {
+                let notice = self.notice(NoticeKind::NameFailing, vec![]);
+                let (names, detail) = (vec![name.clone()], Some(what.clone()));
+                self.notifier.send(&Notice { names, detail, ..notice });
+            }
+            Fact::NameFailingOver { name } => {
+                let notice = self.notice(NoticeKind::NameBack, vec![]);
+                self.notifier.send(&Notice { names: vec![name.clone()], ..notice });
             }
             Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns().collect()),
             Fact::FailingOver if self.failing.take().is_some() => {

@@ -19,6 +19,9 @@ impl NoticeKind {
         match self {
             Self::Withdrawn => "withdrawn",
             Self::Restored => "restored",
+            Self::Created => "created",
+            Self::NameFailing => "name_failing",
+            Self::NameBack => "name_back",
             Self::Refused => "refused",
             Self::RefusalOver => "refusal_over",
             Self::Unconfirmed => "unconfirmed",
@@ -62,6 +65,14 @@ impl Notice {
             (NoticeKind::Withdrawn, true) => format!("would withdraw {who}{}", at("from")),
             (NoticeKind::Restored, false) => format!("restored {who}{}", at("to")),
             (NoticeKind::Restored, true) => format!("would restore {who}{}", at("to")),
+            (NoticeKind::Created, false) => format!("created {who}{}", at("at")),
+            (NoticeKind::Created, true) => format!("would create {who}{}", at("at")),
+            (NoticeKind::NameFailing, _) => {
+                format!("cannot look after {}; all other names are", listed(&self.names, "names"))
+            }
+            (NoticeKind::NameBack, _) => {
+                format!("looks after {} again", listed(&self.names, "names"))
+            }
             (NoticeKind::Refused, _) => format!("refused to change DNS for {who}{}", at("at")),
             (NoticeKind::RefusalOver, _) => {
                 format!("no longer refuses to change DNS for {who}{}", at("at"))

@@ -1,6 +1,6 @@
 //! What happened, counted and remembered beside the targets.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub struct Ledger {
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: BTreeMap<&'static str, u64>,
     pub(super) panics: BTreeMap<&'static str, u64>,
+    pub(super) failing_names: BTreeSet<String>,
 }
 
 impl Default for Ledger {
@@ -31,6 +32,7 @@ impl Default for Ledger {
             votes: BTreeMap::new(),
             reloads: BTreeMap::new(),
             panics: crate::panics::PARTS.map(|part| (part, 0)).into(),
+            failing_names: BTreeSet::new(),
         }
     }
 }
@@ -48,7 +50,7 @@ impl Ledger {
     }
 
     /// A call to the provider came to an end: `ok`, `refused`, `rejected`, `partly`,
-    /// `unavailable`, `unconfirmed` or `changed`.
+    /// `unavailable`, `unconfirmed`, `already` or `changed`.
     pub fn dns_request(&mut self, provider: &'static str, outcome: &'static str) {
         *self.dns_requests.entry([provider, outcome]).or_default() += 1;
     }
@@ -77,6 +79,15 @@ impl Ledger {
     /// The number of panics that were caught in each part, as somebody else has counted it.
     pub fn panics_in_all(&mut self, counts: BTreeMap<&'static str, u64>) {
         self.panics.extend(counts);
+    }
+
+    /// A name began to have trouble of its own, or has none any more.
+    pub fn name_failing(&mut self, name: &str, fails: bool) {
+        if fails {
+            self.failing_names.insert(name.to_owned());
+        } else {
+            self.failing_names.remove(name);
+        }
     }
 
     /// A new configuration was taken over (`ok`) or refused (`refused`).

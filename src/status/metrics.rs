@@ -184,6 +184,14 @@ impl Scrape {
 
     fn ledger(&self, families: &mut Families<'_>) -> fmt::Result {
         let ledger = &self.0.ledger;
+        families.gauges(
+            "goavail_name_failing",
+            "1 while a name is left alone for trouble of its own, 0 while it is looked after.",
+            self.0
+                .names
+                .iter()
+                .map(|name| ([("name", name.clone())], flag(ledger.failing_names.contains(name)))),
+        )?;
         families.counters(
             "goavail_refusals",
             "Times that something began to stand in the way of a change.",

@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
+mod apart;
+mod doubts;
 mod dry_run;
 mod ending;
 mod floor;

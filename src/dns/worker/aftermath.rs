@@ -25,6 +25,8 @@ struct Asked {
     there: bool,
     /// The provider confirmed it, and that was reported.
     confirmed: bool,
+    /// To be there at a name that held none, and of which nothing is remembered.
+    anew: bool,
     /// Since when it was wished for.
     since: Instant,
 }
@@ -34,13 +36,18 @@ struct Asked {
 pub(super) struct Done {
     pub(super) withdrawn: Vec<Entry>,
     pub(super) restored: Vec<Entry>,
+    pub(super) created: Vec<Entry>,
     /// Since when the oldest of it was wished for.
     pub(super) since: Option<Instant>,
 }
 
 impl Done {
     fn add(&mut self, entry: &Entry, asked: Asked) {
-        let list = if asked.there { &mut self.restored } else { &mut self.withdrawn };
+        let list = match (asked.there, asked.anew) {
+            (true, true) => &mut self.created,
+            (true, false) => &mut self.restored,
+            (false, _) => &mut self.withdrawn,
+        };
         list.push(entry.clone());
         self.since = Some(self.since.map_or(asked.since, |since| since.min(asked.since)));
     }
@@ -73,6 +80,7 @@ impl Aftermath {
         plan: &Plan,
         confirmed: bool,
         since: impl Fn(IpAddr) -> Instant,
+        is_anew: impl Fn(&Entry) -> bool,
     ) -> Done {
         self.unseen |= confirmed;
         let mut done = Done::default();
@@ -80,7 +88,8 @@ impl Aftermath {
         for (entry, there) in gone.chain(plan.create.iter().map(|entry| (entry, true))) {
             let before = self.asked.get(entry).filter(|before| before.there == there);
             let told = before.is_some_and(|before| before.confirmed);
-            let asked = Asked { there, confirmed: confirmed || told, since: since(entry.1) };
+            let anew = there && is_anew(entry);
+            let asked = Asked { there, confirmed: confirmed || told, anew, since: since(entry.1) };
             if confirmed && !told {
                 done.add(entry, asked);
             }
@@ -121,12 +130,17 @@ impl Aftermath {
         done
     }
 
-    /// Whether `plan`, made from the first look after a confirmed write, asks for the same again.
-    pub(super) fn is_unshown(&mut self, plan: &Plan) -> bool {
-        let same = |there: bool| move |asked: &Asked| asked.confirmed && asked.there == there;
-        std::mem::take(&mut self.unseen)
-            && (plan.delete.iter().any(|entry| self.asked.get(entry).is_some_and(same(false)))
-                || plan.create.iter().any(|entry| self.asked.get(entry).is_some_and(same(true))))
+    /// What `plan`, made from the first look after a confirmed write, asks for again.
+    pub(super) fn unshown(&mut self, plan: &Plan) -> Vec<(Entry, bool)> {
+        if !std::mem::take(&mut self.unseen) {
+            return vec![];
+        }
+        let gone = plan.delete.iter().map(|entry| (entry.clone(), false));
+        let all = gone.chain(plan.create.iter().map(|entry| (entry.clone(), true)));
+        let is_same = |(entry, there): &(Entry, bool)| {
+            self.asked.get(entry).is_some_and(|asked| asked.confirmed && asked.there == *there)
+        };
+        all.filter(is_same).collect()
     }
 
     /// What has to come back because the floor is broken, though `plan` is about to be carried out.
@@ -137,13 +151,14 @@ impl Aftermath {
         plan: &Plan,
         wishes: &BTreeMap<IpAddr, Wish>,
         floor: usize,
+        struck: &BTreeSet<Entry>,
     ) -> Vec<Entry> {
         let mut after = observed.clone();
         for (key, address) in &plan.create {
             after.sets.entry(key.clone()).or_default().insert(*address);
         }
         let by_hand = |address| wishes.get(address) == Some(&Wish::WithdrawAnyway);
-        let owed = self.owed.iter().filter(|(_, address)| !by_hand(address));
+        let owed = self.owed.iter().filter(|entry| !by_hand(&entry.1) && !struck.contains(entry));
         plan::repair(&after, &owed.cloned().collect::<Vec<_>>(), &self.were, floor)
     }
 
@@ -158,12 +173,13 @@ impl Aftermath {
         self.back.get(entry).is_some_and(|until| *until > now)
     }
 
-    /// The zone is as it should be.
-    pub(super) fn settled(&mut self, now: Instant) {
-        self.asked.clear();
-        self.owed.clear();
-        self.were.clear();
+    /// The zone is as it should be, but for what is still open.
+    pub(super) fn settled(&mut self, now: Instant, is_open: impl Fn(&Entry) -> bool) {
+        self.asked.retain(|entry, _| is_open(entry));
+        self.owed.retain(|entry| is_open(entry));
         self.unseen = false;
+        let owed = &self.owed;
+        self.were.retain(|key, _| owed.iter().any(|(at, _)| at == key));
         self.back.retain(|_, until| *until > now);
     }
 }

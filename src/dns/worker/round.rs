@@ -1,17 +1,17 @@
 //! One time list, plan, apply.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::aftermath::Done;
-use super::shift::{Halt, Shift};
+use super::shift::{Halt, Settled, Shift};
 use super::{Remember, now};
 use crate::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
 use crate::engine::event::{DnsReport, Order};
-use crate::engine::plan::{self, Plan, SetKey, Wish};
+use crate::engine::plan::{self, Family, Observed, Plan, SetKey, Wish};
 
 /// For how long a reading of the zone may serve for planning.
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -19,6 +19,9 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 /// No call to a provider takes longer than this: each request gives up by itself after 10 s, but a
 /// call may be many requests, and nothing that somebody else's code does may silence the worker.
 const LONGEST_CALL: Duration = Duration::from_mins(5);
+
+/// How long after a reading the sets that it left out are looked at again.
+const LOOK_AT_UNFIT: Duration = Duration::from_mins(1);
 
 /// How often it is asked whether a loop that stood still turns again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -44,22 +47,19 @@ where
         self.stands()?;
         let listing = self.known().await?;
         self.look_back(&listing).await?;
-        let plan = self.plan(&listing);
+        let mut plan = self.plan(&listing);
+        let unshown = self.given.known.aftermath.unshown(&plan);
+        if !unshown.is_empty() {
+            self.doubt_unshown(unshown).await?;
+            plan = self.plan(&listing);
+        }
+        self.report_problems().await?;
         if plan.is_empty() {
             self.settle(&plan).await?;
             return Ok(Round::Settled);
         }
-        if self.given.known.aftermath.is_unshown(&plan) {
-            return Err(self.unshown().into());
-        }
         self.stands()?;
-        let changes = self.remembered(&plan, &listing).await;
-        if !self.is_backed(&plan).await? {
-            self.given.known.reading = None;
-            return Ok(Round::Again);
-        }
-        self.write(&plan, &listing, &changes).await?;
-        Ok(Round::Applied)
+        self.write_in_groups(&plan, &listing).await
     }
 
     /// Reads the zone. The end breaks it off.
@@ -76,8 +76,12 @@ where
         // Whether it worked or not: either is reported.
         self.answered = readings;
         let listing = listing.unwrap_or_else(|late| Err(self.unread(late)))?;
-        self.given.known.reading = Some((asked, listing.clone()));
-        self.report(DnsReport::Listed(listing.observed())).await?;
+        let known = &mut self.given.known;
+        known.reading = Some((asked, listing.clone()));
+        known.look_at_unfit = (!listing.unfit.is_empty()).then(|| asked + LOOK_AT_UNFIT);
+        known.doubts.read(asked);
+        let doubted = known.doubts.entries();
+        self.report(DnsReport::Listed(Observed { doubted, ..listing.observed() })).await?;
         Ok(listing)
     }
 
@@ -91,7 +95,8 @@ where
 
     /// Sees to what earlier writes left open, as far as a reading can tell.
     async fn look_back(&mut self, listing: &Listing) -> Result<(), Halt> {
-        if self.given.memory.found(listing) {
+        let doubts = &self.given.known.doubts;
+        if self.given.memory.found(listing, |entry| doubts.contains(entry)) {
             self.tell_memory().await;
         }
         let done = self.given.known.aftermath.seen(&listing.observed());
@@ -99,25 +104,45 @@ where
     }
 
     async fn settle(&mut self, plan: &Plan) -> Result<(), Halt> {
-        self.given.known.aftermath.settled(now());
-        self.unserved = None;
-        self.wished.settled();
         let Order { number, ref wishes, .. } = self.order;
-        let (wishes, held) = (wishes.clone(), by_address(&plan.held));
-        self.report(DnsReport::Settled { number, wishes, held }).await
+        let wishes = wishes.clone();
+        let open = self.open_entries();
+        self.given.known.aftermath.settled(now(), |entry| open.contains(entry));
+        self.unserved = None;
+        self.surprised = false;
+        let open: BTreeSet<IpAddr> = open.into_iter().map(|(_, address)| address).collect();
+        self.wished.settled(|address| open.contains(address));
+        let open = open.into_iter().filter(|address| wishes.contains_key(address)).collect();
+        let settled = Settled { number, wishes, held: by_address(&plan.held), open };
+        if self.settled.as_ref() == Some(&settled) {
+            return Ok(());
+        }
+        self.settled = Some(settled.clone());
+        let Settled { number, wishes, held, open } = settled;
+        self.report(DnsReport::Settled { number, wishes, held, open }).await
+    }
+
+    /// What is not yet as it should be, or may not stay so.
+    fn open_entries(&self) -> BTreeSet<(SetKey, IpAddr)> {
+        let known = &self.given.known;
+        let mut open = known.doubts.entries();
+        open.extend(known.apart.entries().cloned());
+        open
     }
 
     /// What to change now, with what another agent's simultaneous write makes necessary.
     fn plan(&mut self, listing: &Listing) -> Plan {
         let (observed, now) = (listing.observed(), now());
-        let wishes = &self.order.wishes;
-        let mut plan = plan::plan(&self.given.names, &observed, wishes, self.order.floor);
+        let struck = self.struck(&observed, now);
+        let (wishes, floor) = (&self.order.wishes, self.order.floor);
+        let mut plan = plan::plan_but(&self.given.names, &observed, wishes, floor, &struck);
         let stays = plan.delete.extract_if(.., |entry| {
             wishes.get(&entry.1) == Some(&Wish::Withdraw)
                 && self.given.known.aftermath.stays_in(entry, now)
         });
         plan.held.extend(stays);
-        let back = self.given.known.aftermath.repair(&observed, &plan, wishes, self.order.floor);
+        let back =
+            self.given.known.aftermath.repair(&observed, &plan, wishes, self.order.floor, &struck);
         if !back.is_empty() {
             say_what_comes_back(&back);
             self.given.known.aftermath.came_back(&back, now);
@@ -126,8 +151,34 @@ where
         plan
     }
 
+    /// The changes that are left out: those that rest, and, where a set is changed with caution, all
+    /// but one.
+    fn struck(&mut self, observed: &Observed, now: Instant) -> BTreeSet<(SetKey, IpAddr)> {
+        let none = BTreeSet::new();
+        let (names, wishes, floor) = (&self.given.names, &self.order.wishes, self.order.floor);
+        let known = &mut self.given.known;
+        let mut full = plan::plan(names, observed, wishes, floor);
+        full.create.extend(known.aftermath.repair(observed, &full, wishes, floor, &none));
+        known.apart.keep(&full);
+        let mut struck = known.apart.struck(now);
+        for set in known.apart.cautious() {
+            let at_set = |entry: &&(SetKey, IpAddr)| entry.0 == *set;
+            // What goes before anything has come must leave the floor by itself.
+            let mut alone = struck.clone();
+            alone.extend(full.create.iter().filter(at_set).cloned());
+            let first = plan::plan_but(names, observed, wishes, floor, &alone);
+            let first = first.delete.iter().find(at_set).cloned();
+            let next = || full.create.iter().filter(at_set).find(|entry| !struck.contains(entry));
+            let Some(one) = first.or_else(|| next().cloned()) else { continue };
+            let all = full.create.iter().chain(&full.delete).filter(at_set);
+            let others: Vec<_> = all.filter(|entry| **entry != one).cloned().collect();
+            struck.extend(others);
+        }
+        struck
+    }
+
     /// The changes of `plan`, once what is about to go is remembered.
-    async fn remembered(&mut self, plan: &Plan, listing: &Listing) -> Changes {
+    pub(super) async fn remembered(&mut self, plan: &Plan, listing: &Listing) -> Changes {
         let changes = self.changes(plan, listing);
         if self.given.memory.remember(&changes) {
             self.tell_memory().await;
@@ -138,7 +189,7 @@ where
     /// Asks once more, right before a request that changes something, whether the order stands: the
     /// loop that placed it still turns, and has taken nothing back that `plan` is about to do.
     /// Returns false if it had to wait for the loop, so that the zone has to be read again.
-    async fn is_backed(&mut self, plan: &Plan) -> Result<bool, Halt> {
+    pub(super) async fn is_backed(&mut self, plan: &Plan) -> Result<bool, Halt> {
         let mut waited = false;
         while !self.given.desk.borrow().is_looked_after() {
             if !std::mem::replace(&mut waited, true) {
@@ -160,7 +211,7 @@ where
     }
 
     /// Makes the changes of `plan`.
-    async fn write(
+    pub(super) async fn write(
         &mut self,
         plan: &Plan,
         listing: &Listing,
@@ -176,22 +227,34 @@ where
             Err(ProviderError::Partly { done, rest }) => (Some(part(plan, &done)), Err(*rest)),
             other => (None, other),
         };
+        let anew = self.anew(changes, listing);
         if let Some(done) = &done {
-            self.wrote(done, true, began).await?;
+            self.wrote(done, true, began, &anew).await?;
         }
         if matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
-            let left = done.map_or_else(|| plan.clone(), |done| without(plan, &done));
-            self.wrote(&left, rest.is_ok(), began).await?;
+            let left = done.as_ref().map_or_else(|| plan.clone(), |done| without(plan, done));
+            if rest.is_err() {
+                self.doubt(left.delete.iter().chain(&left.create).cloned()).await?;
+            }
+            self.wrote(&left, rest.is_ok(), began, &anew).await?;
         }
+        self.done = done.unwrap_or_default();
         Ok(rest?)
     }
 
     /// Notes and reports what a write did, or may have done.
-    async fn wrote(&mut self, plan: &Plan, confirmed: bool, began: Instant) -> Result<(), Halt> {
+    pub(super) async fn wrote(
+        &mut self,
+        plan: &Plan,
+        confirmed: bool,
+        began: Instant,
+        anew: &BTreeSet<(SetKey, IpAddr)>,
+    ) -> Result<(), Halt> {
         self.owe(plan);
         let wished = &self.wished;
         let since = |address| wished.since(address).unwrap_or(began);
-        let done = self.given.known.aftermath.wrote(plan, confirmed, since);
+        let is_anew = |entry: &(SetKey, IpAddr)| anew.contains(entry);
+        let done = self.given.known.aftermath.wrote(plan, confirmed, since, is_anew);
         self.report_done(done).await
     }
 
@@ -231,8 +294,9 @@ where
         // Nothing more is begun; what the operator took out stays out.
         self.order.wishes.retain(|_, wish| *wish == Wish::WithdrawAnyway);
         let (wishes, floor) = (&self.order.wishes, self.order.floor);
-        let create =
-            self.given.known.aftermath.repair(&listing.observed(), &Plan::default(), wishes, floor);
+        let (observed, none) = (listing.observed(), BTreeSet::new());
+        let aftermath = &self.given.known.aftermath;
+        let create = aftermath.repair(&observed, &Plan::default(), wishes, floor, &none);
         if !create.is_empty() {
             say_what_comes_back(&create);
             let plan = Plan { create, ..Plan::default() };
@@ -242,9 +306,30 @@ where
     }
 
     async fn report_done(&self, done: Done) -> Result<(), Halt> {
-        let Done { withdrawn, restored, since: Some(since) } = done else { return Ok(()) };
+        let Done { withdrawn, restored, created, since: Some(since) } = done else {
+            return Ok(());
+        };
         let took = since.elapsed();
-        self.report(DnsReport::Applied { withdrawn, restored, took }).await
+        self.report(DnsReport::Applied { withdrawn, restored, created, took }).await
+    }
+
+    /// What of `changes` puts records at names that held none, and of which nothing is remembered.
+    fn anew(&mut self, changes: &Changes, listing: &Listing) -> BTreeSet<(SetKey, IpAddr)> {
+        let (fresh, memory) = (&mut self.given.known.fresh, &self.given.memory);
+        let is_empty = |name: &str| {
+            let sets =
+                [Family::A, Family::Aaaa].map(|family| SetKey { name: name.to_owned(), family });
+            sets.iter().all(|set| listing.sets.get(set).is_none_or(Vec::is_empty))
+                && !sets.iter().any(|set| listing.unfit.contains_key(set))
+                && !memory.knows(name)
+        };
+        let unknown = changes.create.iter().filter(|new| new.attributes.is_none());
+        let anew: BTreeSet<_> = unknown
+            .filter(|new| fresh.contains(&new.set.name) || is_empty(&new.set.name))
+            .map(|new| (new.set.clone(), new.address))
+            .collect();
+        fresh.extend(anew.iter().map(|(set, _)| set.name.clone()));
+        anew
     }
 
     async fn tell_memory(&mut self) {
@@ -288,7 +373,7 @@ fn part(plan: &Plan, done: &Changes) -> Plan {
 }
 
 /// What of `plan` is not in `part`.
-fn without(plan: &Plan, part: &Plan) -> Plan {
+pub(super) fn without(plan: &Plan, part: &Plan) -> Plan {
     let mut rest = plan.clone();
     rest.create.retain(|entry| !part.create.contains(entry));
     rest.delete.retain(|entry| !part.delete.contains(entry));

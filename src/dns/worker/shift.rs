@@ -1,5 +1,8 @@
 //! What to do next, and when to leave the provider alone.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
 use tokio::time::Instant;
 
 use super::round::Round;
@@ -8,10 +11,14 @@ use super::{Desk, Estate, Known, Remember, Worker, now};
 use crate::dns::backoff::{Backoff, Rest, asked_for};
 use crate::dns::{DnsProvider, ProviderError};
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
+use crate::engine::plan::{Plan, SetKey, Wish};
 
 /// How often in a row the zone may turn out to be other than expected before it is left alone for
 /// a while.
 const MOST_ROUNDS: u32 = 5;
+
+/// How many rounds more there may be while a set is changed one record at a time.
+const MOST_CAREFUL_ROUNDS: u32 = 100;
 
 /// The worker at work: what it was given, and what it keeps in mind from one order to the next.
 #[derive(Debug)]
@@ -27,6 +34,24 @@ pub(super) struct Shift<P, R> {
     /// The newest request for a reading that was answered.
     pub(super) answered: u64,
     backoff: Backoff,
+    /// The zone was just found to be other than listed, and is read once more before anything is
+    /// made of that.
+    pub(super) surprised: bool,
+    /// What of the last write is in force though it broke off.
+    pub(super) done: Plan,
+    /// What was reported last, while it still holds.
+    pub(super) settled: Option<Settled>,
+    /// The sets that were last reported to have trouble of their own.
+    pub(super) problems: BTreeMap<SetKey, String>,
+}
+
+/// As [`DnsReport::Settled`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) number: u64,
+    pub(super) wishes: BTreeMap<IpAddr, Wish>,
+    pub(super) held: BTreeMap<IpAddr, Vec<String>>,
+    pub(super) open: BTreeSet<IpAddr>,
 }
 
 /// The last failure.
@@ -73,10 +98,21 @@ where
             unserved: None,
             answered: 0,
             backoff: Backoff::default(),
+            surprised: false,
+            done: Plan::default(),
+            settled: None,
+            problems: BTreeMap::new(),
         }
     }
 
     pub(super) async fn run(mut self) -> Estate<P> {
+        if !std::mem::replace(&mut self.given.known.begun, true) {
+            // Whatever the last agent was about to do may still be done.
+            let remembered = self.given.memory.places();
+            if self.doubt(remembered).await.is_err() {
+                return self.hand_on();
+            }
+        }
         loop {
             let desk = self.given.desk.borrow_and_update().clone();
             let step = if desk.stop {
@@ -86,7 +122,7 @@ where
             } else if desk.readings > self.answered {
                 self.read_in_advance(desk.readings).await
             } else {
-                self.given.desk.changed().await.map_err(|_| Halt::Ended)
+                self.idle().await
             };
             if let Err(Halt::Ended) = step {
                 self.leave().await;
@@ -101,6 +137,26 @@ where
         let Worker { provider, names, memory, known, .. } = self.given;
         let trouble = known.trouble.filter(|trouble| trouble.imposed);
         Estate { provider, names, memory, known: Known { trouble, ..known } }
+    }
+
+    /// Waits for news, or until something is to be looked at again.
+    async fn idle(&mut self) -> Result<(), Halt> {
+        let Some(next) = self.next_look() else {
+            return self.given.desk.changed().await.map_err(|_| Halt::Ended);
+        };
+        match tokio::time::timeout_at(next, self.given.desk.changed()).await {
+            Ok(news) => news.map_err(|_| Halt::Ended),
+            Err(_) => {
+                self.given.known.reading = None;
+                self.work().await
+            }
+        }
+    }
+
+    /// When the zone is to be looked at again though nothing new is asked for.
+    fn next_look(&self) -> Option<Instant> {
+        let known = &self.given.known;
+        [known.apart.next(), known.doubts.next(), known.look_at_unfit].into_iter().flatten().min()
     }
 
     /// Reads the zone before it is needed. A failure is reported and not retried: nothing is due.
@@ -133,21 +189,32 @@ where
         if self.order.wishes.is_empty() && !self.given.known.aftermath.is_open() {
             return Ok(());
         }
+        (self.surprised, self.settled) = (false, None);
+        self.work().await
+    }
+
+    /// Works on the order in hand until DNS is as it wants it, or until it is replaced.
+    async fn work(&mut self) -> Result<(), Halt> {
         if let Some(least) = self.given.known.trouble.as_ref().map(|trouble| trouble.least) {
             self.wait(least).await?;
         }
-        let mut rounds = 0;
+        let (mut rounds, mut careful) = (0, 0);
         loop {
             rounds += 1;
+            if !self.given.known.apart.cautious().is_empty() && careful < MOST_CAREFUL_ROUNDS {
+                // One record at a time takes as many rounds as there are records.
+                (rounds, careful) = (rounds - 1, careful + 1);
+            }
             let error = match self.round().await {
                 Ok(Round::Settled) => {
                     self.backoff.reset();
                     return Ok(());
                 }
                 Ok(Round::Again) => continue,
-                Ok(Round::Applied) | Err(Halt::Failed(ProviderError::Changed { .. }))
-                    if rounds < MOST_ROUNDS =>
-                {
+                Ok(Round::Applied)
+                | Err(Halt::Failed(
+                    ProviderError::Changed { .. } | ProviderError::Already { .. },
+                )) if rounds < MOST_ROUNDS => {
                     continue;
                 }
                 Ok(Round::Applied) => self.unshown(),
@@ -163,6 +230,7 @@ where
 
     /// Reports a failure; says until when to wait.
     async fn fail(&mut self, error: &ProviderError) -> Result<Instant, Halt> {
+        self.settled = None;
         // It answers whoever waits for a reading, too.
         self.answered = self.given.desk.borrow().readings;
         let rest = self.backoff.next(error);
@@ -260,6 +328,6 @@ fn kind(error: &ProviderError) -> DnsProblemKind {
         ProviderError::Partly { rest, .. } => kind(rest),
         ProviderError::Unavailable { .. } => DnsProblemKind::Unavailable,
         ProviderError::Unconfirmed { .. } => DnsProblemKind::Unconfirmed,
-        ProviderError::Changed { .. } => DnsProblemKind::Changed,
+        ProviderError::Changed { .. } | ProviderError::Already { .. } => DnsProblemKind::Changed,
     }
 }

@@ -29,8 +29,9 @@ impl Wished {
         self.since.get(&address).map(|(_, since)| *since)
     }
 
-    /// All that could be done is done; whatever is asked for from now on begins anew.
-    pub(super) fn settled(&mut self) {
-        self.since.clear();
+    /// All that could be done is done, but for what `is_open`; whatever is asked for from now on
+    /// begins anew.
+    pub(super) fn settled(&mut self, is_open: impl Fn(&IpAddr) -> bool) {
+        self.since.retain(|address, _| is_open(address));
     }
 }

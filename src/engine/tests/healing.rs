@@ -156,7 +156,12 @@ fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {
     let names = vec!["other.example.com".to_owned()];
     world.tell(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
     let (number, wishes, held) = (before.number, before.wishes, BTreeMap::new());
-    world.tell(Event::Dns(DnsReport::Settled { number, wishes, held }));
+    world.tell(Event::Dns(DnsReport::Settled {
+        number,
+        wishes,
+        held,
+        open: std::collections::BTreeSet::new(),
+    }));
     world.dies(2);
     world.run_until(ms(20_000));
     let after = &world.orders.last().unwrap().1.wishes;

@@ -281,11 +281,17 @@ impl World {
         }
         if !plan.is_empty() {
             let (withdrawn, restored, took) = (plan.delete, plan.create, ms(30));
-            self.later(took, Event::Dns(DnsReport::Applied { withdrawn, restored, took }));
+            self.later(
+                took,
+                Event::Dns(DnsReport::Applied { withdrawn, restored, created: vec![], took }),
+            );
         }
         let held = plan.held.into_iter().map(|(key, address)| (address, vec![key.name]));
         let (number, wishes, held) = (order.number, order.wishes, held.collect());
-        self.later(ms(40), Event::Dns(DnsReport::Settled { number, wishes, held }));
+        self.later(
+            ms(40),
+            Event::Dns(DnsReport::Settled { number, wishes, held, open: BTreeSet::new() }),
+        );
     }
 
     /// The last bytes of the addresses in the zone.
@@ -357,6 +363,8 @@ fn tell(fact: &Fact) -> Option<String> {
         Fact::EvidenceBack { target, .. } => format!("seen {}", last(target)),
         Fact::IsolationOver { .. } => "isolation over".into(),
         Fact::Applied { .. } => "applied".into(),
+        Fact::NameFailing { name, what } => format!("{name} fails: {what}"),
+        Fact::NameFailingOver { name } => format!("{name} is well again"),
         Fact::Failing(problem) => format!("failing {}", problem.what),
         Fact::FailingOver => "failing over".into(),
         Fact::Drained { target, .. } => format!("{} drained", last(target)),

@@ -33,6 +33,7 @@ pub(super) fn kind(error: &ProviderError) -> &'static str {
         ProviderError::Partly { .. } => "partly",
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
+        ProviderError::Already { .. } => "already",
         ProviderError::Changed { .. } => "changed",
     }
 }

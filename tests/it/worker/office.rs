@@ -138,7 +138,8 @@ impl<P: DnsProvider> Office<P> {
     pub(super) async fn says(&mut self) -> String {
         loop {
             let report = self.report().await;
-            if !matches!(report, DnsReport::Listed(_)) {
+            let goes_on = matches!(&report, DnsReport::Settled { open, .. } if !open.is_empty());
+            if !goes_on && !matches!(report, DnsReport::Listed(_) | DnsReport::Doubted(_)) {
                 return in_words(&report);
             }
         }
@@ -199,6 +200,13 @@ fn entries(entries: &[(SetKey, IpAddr)]) -> String {
 pub(super) fn in_words(report: &DnsReport) -> String {
     match report {
         DnsReport::Listed(_) => "read".to_owned(),
+        DnsReport::Applied { withdrawn, restored, created, .. } if !created.is_empty() => {
+            let parts = [("withdrew", withdrawn), ("restored", restored), ("created", created)];
+            let parts = parts.iter().filter(|(_, list)| !list.is_empty());
+            let parts: Vec<_> =
+                parts.map(|(verb, list)| format!("{verb} {}", entries(list))).collect();
+            parts.join(", ")
+        }
         DnsReport::Applied { withdrawn, restored, .. } if restored.is_empty() => {
             format!("withdrew {}", entries(withdrawn))
         }
@@ -208,6 +216,10 @@ pub(super) fn in_words(report: &DnsReport) -> String {
         DnsReport::Applied { withdrawn, restored, .. } => {
             format!("withdrew {}, restored {}", entries(withdrawn), entries(restored))
         }
+        DnsReport::Settled { open, .. } if !open.is_empty() => {
+            let open: Vec<_> = open.iter().map(ToString::to_string).collect();
+            format!("goes on with {}", open.join(" "))
+        }
         DnsReport::Settled { held, .. } if held.is_empty() => "settled".to_owned(),
         DnsReport::Settled { held, .. } => {
             let at = held.iter().flat_map(|(ip, names)| names.iter().map(|name| short(name, *ip)));
@@ -215,6 +227,13 @@ pub(super) fn in_words(report: &DnsReport) -> String {
             at.sort();
             format!("settled but for {}", at.join(" "))
         }
+        DnsReport::Apart(sets) if sets.is_empty() => "nothing apart".to_owned(),
+        DnsReport::Apart(sets) => {
+            let names: Vec<_> =
+                sets.keys().map(|set| set.name.split('.').next().unwrap()).collect();
+            format!("apart: {}", names.join(" "))
+        }
+        DnsReport::Doubted(doubted) => format!("doubts {}", doubted.len()),
         DnsReport::Failing(DnsProblem { kind, .. }) => {
             let kind = match kind {
                 DnsProblemKind::Refused => "refused",

@@ -32,6 +32,10 @@ pub(super) enum Fate {
     LostAfter,
     /// The provider says that the zone had changed.
     Changed,
+    /// No answer comes back, and it is carried out only after this long.
+    Late(Duration),
+    /// The provider says that it is so already, and does nothing.
+    Already,
     /// It is confirmed and not done.
     Forgotten,
     /// It never comes to an end.
@@ -175,21 +179,23 @@ impl Remote {
         self.zone.list().await.unwrap()
     }
 
-    async fn carry_out(&self, listing: &Listing, changes: &Changes) -> bool {
+    async fn carry_out(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
         let before = self.truth().await;
         let sets = changes.delete.iter().map(|(set, _)| set);
         let sets: Vec<_> = sets.chain(changes.create.iter().map(|new| &new.set)).collect();
         let records = |listing: &Listing, set| listing.sets.get(set).cloned().unwrap_or_default();
         let is_as_listed = sets.iter().all(|&set| records(listing, set) == records(&before, set));
         if self.script().swaps && !is_as_listed {
-            return false;
+            return error(Fate::Changed, "change the records").map_or(Ok(()), Err);
         }
-        self.zone.apply(listing, changes).await.unwrap();
+        if let Err(error) = self.zone.apply(listing, changes).await {
+            return Err(error);
+        }
         let after = self.truth().await;
         let (changes, before, after) = (changes.clone(), before.observed(), after.observed());
         let at = super::office::now();
         self.script().carried.push(Carried { at, changes, before, after });
-        true
+        Ok(())
     }
 }
 
@@ -200,7 +206,10 @@ fn error(fate: Fate, what: &str) -> Option<ProviderError> {
             ProviderError::Unavailable { provider, what, retry_after, source }
         }
         Fate::Refused => ProviderError::Refused { provider, what, source },
-        Fate::LostBefore | Fate::LostAfter => ProviderError::Unconfirmed { provider, what, source },
+        Fate::Already => ProviderError::Already { provider, what, source },
+        Fate::LostBefore | Fate::LostAfter | Fate::Late(_) => {
+            ProviderError::Unconfirmed { provider, what, source }
+        }
         Fate::Changed => ProviderError::Changed { provider, what, source },
         Fate::Works | Fate::Takes(_) | Fate::Forgotten | Fate::Never => return None,
     })
@@ -257,9 +266,16 @@ impl DnsProvider for Remote {
         let what = "change the records";
         let mut result = error(fate, what).map_or(Ok(()), Err);
         if matches!(fate, Fate::Works | Fate::Takes(_) | Fate::LostAfter)
-            && !self.carry_out(listing, changes).await
+            && let Err(error) = self.carry_out(listing, changes).await
         {
-            result = error(Fate::Changed, what).map_or(Ok(()), Err);
+            result = Err(error);
+        }
+        if let Fate::Late(time) = fate {
+            let (remote, listing, changes) = (self.clone(), listing.clone(), changes.clone());
+            tokio::spawn(async move {
+                sleep(time).await;
+                remote.carry_out(&listing, &changes).await
+            });
         }
         self.travel().await;
         result

@@ -38,8 +38,7 @@ async fn a_confirmed_change_that_no_reading_shows_is_reported_once() {
     let mut office = Office::open(remote.clone());
     office.order("-10", 0);
     let said = office.says_until_settled().await;
-    let doubt = "failing: unconfirmed";
-    assert_eq!(said, ["withdrew 10@www", doubt, doubt, doubt, doubt, "settled"]);
+    assert_eq!(said, ["withdrew 10@www", "apart: www", "nothing apart", "settled"]);
     let requests = remote.timed_requests();
     let writes: Vec<_> = requests.iter().filter(|(_, r)| *r != Request::Read).collect();
     assert_eq!(writes.len(), 5);

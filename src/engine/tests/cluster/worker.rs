@@ -195,7 +195,12 @@ impl Worker {
             let (number, wishes) = (self.order.number, self.order.wishes.clone());
             let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
             let held = held.collect();
-            out.push(Doing::Report(DnsReport::Settled { number, wishes, held }));
+            out.push(Doing::Report(DnsReport::Settled {
+                number,
+                wishes,
+                held,
+                open: BTreeSet::new(),
+            }));
             self.take_up(now, chance, out);
             return;
         }
@@ -246,7 +251,8 @@ impl Worker {
         match fate {
             Fate::Done => {
                 let (withdrawn, restored) = (plan.delete, plan.create);
-                let report = DnsReport::Applied { withdrawn, restored, took: ms(1) };
+                let report =
+                    DnsReport::Applied { withdrawn, restored, created: vec![], took: ms(1) };
                 out.push(Doing::Report(report));
             }
             Fate::Changed => {}

@@ -35,6 +35,7 @@ fn word(error: &ProviderError) -> &'static str {
         ProviderError::Partly { .. } => "partly",
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
+        ProviderError::Already { .. } => "already",
         ProviderError::Changed { .. } => "changed",
     }
 }

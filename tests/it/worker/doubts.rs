@@ -1,0 +1,128 @@
+//! A write without an answer may still be carried out: the zone is read until that is over.
+
+use goavail::dns::memory::Memory;
+use goavail::dns::{Attributes, Extra};
+use goavail::engine::event::DnsReport;
+use tokio::time::sleep;
+
+use super::office::{Start, now};
+use super::{Fate, Office, Remote, Request, WWW, ip, s};
+use crate::contract::set_of;
+
+/// How many seconds after `began` the zone was read, to the second below.
+fn readings(remote: &Remote, began: tokio::time::Instant) -> Vec<u64> {
+    let requests = remote.timed_requests().into_iter();
+    let reads = requests.filter(|(_, request)| *request == Request::Read);
+    reads.map(|(at, _)| (at - began).as_secs()).collect()
+}
+
+fn remembered(ttl: u32) -> Memory {
+    let attributes = Attributes { ttl, extra: Extra::None };
+    [(set_of(WWW, ip(10)), ip(10), attributes)].into_iter().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_deletion_of_an_address_that_is_up_again_is_healed() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Fate::Late(s(14))]);
+    let mut office = Office::open(remote.clone());
+    office.order("-10", 0);
+    office.failure().await;
+    office.order("+10", 0);
+    sleep(s(10)).await;
+    assert_eq!(remote.holds().await, ["10@www", "11@www"], "not yet carried out");
+    assert_eq!(office.says_until_settled().await.last().unwrap(), "settled");
+    assert_eq!(remote.holds().await, ["10@www", "11@www"]);
+    assert!(remote.carried().len() > 1, "it went and came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_creation_of_an_address_that_is_down_again_is_undone() {
+    let remote = Remote::new(&[WWW], &[11]);
+    remote.writes([Fate::Late(s(40))]);
+    let mut office = Office::open(remote.clone());
+    office.order("+10", 0);
+    office.failure().await;
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    assert_eq!(remote.holds().await, ["11@www"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_read_after_5_15_30_60_and_120_seconds_before_it_counts_as_settled() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Fate::LostAfter]);
+    let mut office = Office::open(remote.clone());
+    office.order("-10", 0);
+    office.failure().await;
+    let began = now();
+    office.says_until_settled().await;
+    assert!(began.elapsed() >= s(120));
+    let at = readings(&remote, began);
+    assert_eq!(at[at.len() - 5..], [5, 15, 30, 60, 120]);
+    sleep(s(3600)).await;
+    assert_eq!(readings(&remote, began), [0; 0], "and then no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_what_is_there_while_that_is_in_doubt() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Fate::LostAfter]);
+    let mut office = Office::open(remote.clone());
+    office.order("-10", 0);
+    let place = (set_of(WWW, ip(10)), ip(10));
+    let began = loop {
+        if let DnsReport::Doubted(doubted) = office.report().await {
+            assert!(doubted.contains(&place));
+            break now();
+        }
+    };
+    loop {
+        if let DnsReport::Listed(observed) = office.report().await {
+            let is_over = began.elapsed() >= s(120);
+            assert_eq!(observed.holds(&place.0, place.1), is_over.then_some(false));
+            assert_eq!(observed.holds(&place.0, ip(11)), Some(true));
+            if is_over {
+                break;
+            }
+        }
+    }
+}
+
+/// The last agent was killed while its deletion was under way.
+#[tokio::test(start_paused = true)]
+async fn what_the_last_agent_may_have_left_under_way_is_looked_after_at_the_start() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let start = Start { memory: remembered(77), ..Start::default() };
+    let mut office = Office::start(remote.clone(), start);
+    office.order("+10 +11", 0);
+    sleep(s(20)).await;
+    remote.take(WWW, 10).await;
+    office.says_until_settled().await;
+    assert_eq!(remote.holds().await, ["10@www", "11@www"]);
+    assert_eq!(remote.carries(WWW, 10).await.0, 77, "with all that it carried");
+    assert!(office.told.lock().unwrap().last().unwrap().records().next().is_none(), "forgotten");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remembered_record_is_kept_until_the_last_reading_over_a_restart_too() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let start = Start { memory: remembered(77), ..Start::default() };
+    let office = Office::start(remote.clone(), start);
+    office.order("+10 +11", 0);
+    sleep(s(50)).await;
+    office.stop();
+    let memory = office.ended().await;
+    assert_eq!(memory, remembered(77), "there, and not yet sure to stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ordinary_change_costs_no_reading_more() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let mut office = Office::open(remote.clone());
+    let began = now();
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    sleep(s(600)).await;
+    assert_eq!(readings(&remote, began).len(), 2, "before the change and after it");
+}
