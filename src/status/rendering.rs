@@ -59,9 +59,9 @@ impl Rendering {
         if let Some(before) = bodies.newest.take().filter(|before| !before.body.is_unique()) {
             bodies.replaced.push(before.body);
         }
-        let mut made = make(snapshot);
-        made.shrink_to_fit();
-        let body = Bytes::from(made);
+        let mut rendered = make(snapshot);
+        rendered.shrink_to_fit();
+        let body = Bytes::from(rendered);
         let snapshot = Arc::downgrade(snapshot);
         bodies.newest = Some(Rendered { snapshot, at: now, body: body.clone() });
         body
