@@ -319,6 +319,7 @@ impl Engine {
             Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go, &mut out),
             Event::Drain(order) => self.drain(order, now, &mut out),
             Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
+            Event::Redated(ends) => self.redate_drains(&ends, now, &mut out),
             Event::Reloaded(settings) => self.reload(*settings, now, &mut out),
         }
         self.place_order(now, &mut out);

@@ -3,6 +3,7 @@
 //! Two runtimes: the main thread's drives the engine and the probes and does nothing else, so that
 //! a TLS handshake never holds up an echo reply; the other talks to providers and people.
 
+mod calendar;
 mod effects;
 mod fixed;
 mod keeper;

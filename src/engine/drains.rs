@@ -109,6 +109,28 @@ impl Engine {
         }
     }
 
+    /// Has drains end at other moments. Those that do not end by themselves, or are over, stay so.
+    pub(super) fn redate_drains(
+        &mut self,
+        ends: &BTreeMap<IpAddr, Moment>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        for (address, &until) in ends {
+            let slot = self.targets.get(address).copied();
+            let drain = match slot.and_then(|slot| self.target_mut(slot)) {
+                Some(target) => target.drain.as_mut(),
+                None => self.laid_by.get_mut(address),
+            };
+            let Some(drain) = drain.filter(|drain| drain.until.is_some()) else { continue };
+            drain.until = Some(until);
+            if let Some(slot) = slot {
+                self.agenda.note(until.max(now), Item::Verdict(slot));
+            }
+        }
+        out.push(Action::Remember(self.drains()));
+    }
+
     /// Holds those out again that the settings name again.
     pub(super) fn take_up_what_was_laid_by(&mut self, now: Moment) {
         self.laid_by.retain(|_, drain| drain.until.is_none_or(|until| until > now));

@@ -154,6 +154,8 @@ pub enum Event {
         /// Which.
         target: IpAddr,
     },
+    /// The wall clock was set: these drains, of an earlier process, end at another moment.
+    Redated(BTreeMap<IpAddr, Moment>),
     /// The settings changed.
     Reloaded(Box<Settings>),
 }

@@ -41,7 +41,7 @@ pub(super) struct Monitor {
     pub(super) talk: Handle,
     pub(super) outbox: mpsc::Sender<Input>,
     pub(super) load: Load,
-    /// The wall clock when the driver's began.
+    /// What the wall clock showed when the driver's began, as far as it is known to be right.
     pub(super) started: SystemTime,
     pub(super) reconciler: Reconciler,
     pub(super) peers: Option<Peers>,
@@ -77,7 +77,41 @@ impl Watchdog {
     }
 }
 
+/// By how much the wall clock must have been set to be looked at again. The loop may be late by less.
+const CLOCK_SET: Duration = Duration::from_secs(2);
+
 impl Monitor {
+    /// Has drains end when they were meant to, if the wall clock was set.
+    fn look_at_the_clock(&mut self, engine: &Engine, now: Moment) {
+        let started = wall() - now;
+        let (by, ahead) = match started.duration_since(self.started) {
+            Ok(by) => (by, true),
+            Err(before) => (before.duration(), false),
+        };
+        if by < CLOCK_SET {
+            return;
+        }
+        let drains = engine.drains();
+        let moved = self.keeper.clock_set(&drains, now);
+        let event = Input::Event(Event::Redated(moved.clone()));
+        if !moved.is_empty() && self.outbox.try_send(event).is_err() {
+            // There is no room. The next iteration looks again.
+            return;
+        }
+        self.started = started;
+        let direction = if ahead { "ahead" } else { "back" };
+        tracing::info!(
+            ?by,
+            direction,
+            drains = drains.len(),
+            "the clock was set; drains last as ordered"
+        );
+        if moved.is_empty() && !drains.is_empty() {
+            self.keeper.note_drains(&drains, now);
+            self.unwritten = true;
+        }
+    }
+
     /// Ends in order: the change in hand may finish, the peers hear a farewell, notices go out.
     pub(super) async fn finish(self, last_change: Duration, failure: Option<String>) {
         systemd::stopping();
@@ -189,8 +223,8 @@ impl Effects for Monitor {
         }
     }
 
-    fn remember(&mut self, drains: BTreeMap<IpAddr, Drain>, _: Moment) {
-        self.keeper.note_drains(&drains, self.started);
+    fn remember(&mut self, drains: BTreeMap<IpAddr, Drain>, now: Moment) {
+        self.keeper.note_drains(&drains, now);
         // Written at the end of this round, once for all that changes in it.
         self.unwritten = true;
     }
@@ -268,6 +302,7 @@ impl Effects for Monitor {
 
     fn turned(&mut self, engine: &Engine, now: Moment) {
         self.watchdog.turned(now);
+        self.look_at_the_clock(engine, now);
         self.reconciler.turned();
         if let Some(peers) = &self.peers {
             peers.turned();

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{AcquireError, Semaphore};
 
+use super::calendar::{Calendar, Clocks};
 use crate::dns::Attributes;
 use crate::dns::memory::Memory as WithdrawnRecords;
 use crate::dns::worker::Remember;
@@ -22,6 +23,8 @@ use crate::state::{self, Memory, StateFile, Withdrawn};
 pub(super) struct Keeper {
     place: Place,
     memory: Mutex<Memory>,
+    /// What the dates of drains mean. Locked after `memory`.
+    calendar: Mutex<Calendar>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<Written>,
     /// Who may be at it, or wait for that on a thread.
@@ -96,6 +99,7 @@ impl Keeper {
         Self {
             place,
             memory: Mutex::new(memory),
+            calendar: Mutex::default(),
             writing: Mutex::default(),
             writers: Arc::new(Semaphore::new(MOST_WRITERS)),
             hangs: AtomicBool::new(false),
@@ -125,16 +129,15 @@ impl Keeper {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The drains that are still in force, as the engine wants them when it starts at `start`.
+    fn calendar(&self) -> MutexGuard<'_, Calendar> {
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The drains that may still be in force, as the engine wants them when it starts at `start`.
     pub(super) fn drains(&self, start: Moment) -> BTreeMap<IpAddr, Drain> {
-        let now = unix(wall());
+        let now = Clocks { engine: start, wall: unix(wall()) };
         let memory = self.memory();
-        let open = memory.drains.iter().filter(|drain| drain.until.is_none_or(|until| until > now));
-        open.map(|drain| {
-            let until = drain.until.map(|until| start + Duration::from_secs(until - now));
-            (drain.address, Drain { until, reason: drain.reason.clone() })
-        })
-        .collect()
+        self.calendar().take_over(&memory.drains, now)
     }
 
     /// What withdrawn records carried.
@@ -142,23 +145,22 @@ impl Keeper {
         self.memory().withdrawn.iter().filter_map(record).collect()
     }
 
-    /// Takes the drains over; `started` is when the engine's clock began.
-    pub(super) fn note_drains(&self, drains: &BTreeMap<IpAddr, Drain>, started: SystemTime) {
+    /// Takes the drains over at `now` by the engine's clock.
+    pub(super) fn note_drains(&self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
+        let now = Clocks { engine: now, wall: unix(wall()) };
         let mut memory = self.memory();
-        let now = unix(wall());
-        let before = std::mem::take(&mut memory.drains);
-        memory.drains = drains
-            .iter()
-            .map(|(address, drain)| state::Drain {
-                address: *address,
-                since: before
-                    .iter()
-                    .find(|old| old.address == *address)
-                    .map_or(now, |old| old.since),
-                until: drain.until.map(|until| started.checked_add(until).map_or(u64::MAX, unix)),
-                reason: drain.reason.clone(),
-            })
-            .collect();
+        memory.drains = self.calendar().date(&memory.drains, drains, now);
+    }
+
+    /// The wall clock was set: when which of `drains` end from now on.
+    pub(super) fn clock_set(
+        &self,
+        drains: &BTreeMap<IpAddr, Drain>,
+        now: Moment,
+    ) -> BTreeMap<IpAddr, Moment> {
+        let now = Clocks { engine: now, wall: unix(wall()) };
+        let memory = self.memory();
+        self.calendar().clock_set(&memory.drains, drains, now)
     }
 
     /// Takes the withdrawn records over.
@@ -303,10 +305,10 @@ mod tests {
         let path = folder.path().join("state.json");
         let keeper = Keeper::open(Some(&path));
         let far = Drain { until: Some(Duration::MAX), reason: None };
-        keeper.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), wall());
+        keeper.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), Duration::ZERO);
         keeper.write();
         let drains = Keeper::open(Some(&path)).drains(Duration::ZERO);
-        keeper.note_drains(&drains, wall());
+        keeper.note_drains(&drains, Duration::ZERO);
         assert_eq!(drains.len(), 1);
     }
 

@@ -176,6 +176,23 @@ fn a_drain_ends_by_itself() {
     assert_eq!(world.when("1 drain expired"), ms(16_000));
 }
 
+/// The wall clock was set, and with it the end of a drain that an earlier process left.
+#[test]
+fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
+    for (name, first, then) in [("sooner", 1_000_000, 16_000), ("later", 8_000, 20_000)] {
+        let remembered = |until| Drain { until: Some(ms(until)), reason: None };
+        let drains = BTreeMap::from([(ip(1), remembered(first)), (ip(77), remembered(first))]);
+        let mut world = World::with_drains(settings(&[1, 2]), drains);
+        world.run_until(ms(6000));
+        let ends = [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, ms(then)));
+        world.tell(Event::Redated(ends.into()));
+        assert_eq!(world.engine.drains()[&ip(77)].until, Some(ms(then)), "{name}: not watched");
+        world.run_until(ms(30_000));
+        assert_eq!(world.when("1 drain expired"), ms(then), "{name}");
+        assert_eq!(world.in_zone(), [1, 2], "{name}");
+    }
+}
+
 #[test]
 fn a_drain_that_is_remembered_holds_from_the_start() {
     let drain = Drain { until: None, reason: Some("moving".into()) };
