@@ -8,8 +8,8 @@
 //! - If the clock shows a time before the order, it is wrong now: the drain lasts as long as was asked
 //!   for from here, until the clock is set.
 //! - If it was ordered before [`CLOCKS_ARE_SET`], the clock was wrong then: the same.
-//! - If it seems to be over at the start, the clock may be ahead: it is held for [`GRACE`] more, in
-//!   which the clock may be set.
+//! - If it seems to be over for longer than [`GRACE`] at the start, the clock may be ahead: it is held
+//!   for as long again, in which the clock may be set.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::state;
 
-/// For how long a drain that seems to be over is held after a start.
+/// For how long a drain that seems to be over for as long is held after a start.
 pub(super) const GRACE: Duration = Duration::from_mins(2);
 
 /// The beginning of 2020, in seconds of Unix time. A clock that shows less was not set yet.
@@ -67,7 +67,9 @@ impl Calendar {
     ) -> BTreeMap<IpAddr, Drain> {
         let mut drains = BTreeMap::new();
         for drain in kept {
-            let until = left(drain, now.wall).map(|left| later(now.engine, left.max(GRACE)));
+            let left = left(drain, now.wall);
+            let left = left.map(|left| if is_long_over(drain, now.wall) { GRACE } else { left });
+            let until = left.map(|left| later(now.engine, left));
             let by_date = !was_unset(drain, now.wall);
             self.known.insert(drain.address, Known { until, by_date });
             drains.insert(drain.address, Drain { until, reason: drain.reason.clone() });
@@ -144,6 +146,12 @@ fn left(drain: &state::Drain, wall: u64) -> Option<Duration> {
     Some(Duration::from_secs(if dated { until.saturating_sub(wall) } else { asked_for }))
 }
 
+/// Whether the end of a drain is so long ago that the clock may be wrong.
+fn is_long_over(drain: &state::Drain, wall: u64) -> bool {
+    let dated = wall >= drain.since && !was_unset(drain, wall);
+    dated && drain.until.is_some_and(|until| wall.saturating_sub(until) >= GRACE.as_secs())
+}
+
 fn later(now: Moment, wait: Duration) -> Moment {
     now.checked_add(wait).unwrap_or(Moment::MAX)
 }
@@ -184,6 +192,8 @@ mod tests {
             ("a month behind", TODAY - 30 * DAY, 3600, 2990),
             ("a month ahead", TODAY + 30 * DAY, 120, 2990),
             ("a minute ahead", TODAY + 660, 2940, 2990),
+            ("ten seconds short of its end", TODAY + 3590, 10, 2990),
+            ("a minute beyond its end", TODAY + 3660, 0, 2990),
         ];
         for (name, shown, first, then) in cases {
             let kept = kept(TODAY, HOUR);
