@@ -91,6 +91,9 @@ pub enum Refusal {
     /// No signature, where one is required: by `require_signed`, or as its sender has signed before.
     #[error("it is not signed")]
     Unsigned,
+    /// The sender has this agent's own name. Without a key, or of a signed vote.
+    #[error("its sender has our own local_addr; each agent needs one of its own")]
+    OurName,
     /// The sender is not in `peers`. Without a key, or of a signed vote.
     #[error("its sender is not in peers")]
     Stranger,
@@ -111,7 +114,7 @@ impl Refusal {
             | Self::BeforeStart
             | Self::OldForm
             | Self::Unsigned => 401,
-            Self::Stranger => 403,
+            Self::OurName | Self::Stranger => 403,
             Self::UnknownTarget => 404,
             Self::JustStarted => 503,
         }
@@ -201,12 +204,14 @@ impl Admission {
             (Some(seal), Some(header)) => {
                 let signed = seal.verify(header, self.local, body);
                 let signed = signed.map_err(|_| (Refusal::BadSignature, None))?;
-                now.check(signed).map_err(|refusal| (refusal, None))?;
                 let words =
                     wire::decode(Some(&seal), body).map_err(|unreadable| match unreadable {
                         Unreadable::Malformed => (Refusal::Malformed, None),
                         Unreadable::NotOurs => (Refusal::NotOurs, None),
                     })?;
+                // Whose clock is apart is to be named.
+                let peer = words.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
+                now.check(signed).map_err(|refusal| (refusal, peer))?;
                 self.admit_words(&words, Some(signed))
             }
             (Some(seal), None) => self.admit_unsigned(&seal, &words, is_ours),
@@ -223,7 +228,10 @@ impl Admission {
             let sender = self.senders.get_mut(&peer)?;
             Some((peer, sender))
         });
-        let (peer, sender) = known.ok_or((Refusal::Stranger, None))?;
+        let (peer, sender) = known.ok_or_else(|| {
+            let own = words.peer.parse() == Ok(self.local);
+            (if own { Refusal::OurName } else { Refusal::Stranger }, None)
+        })?;
         if let Some(signed) = signed {
             sender.check(signed).map_err(|refusal| (refusal, Some(peer)))?;
         }

@@ -3,6 +3,7 @@
 //! The protocol is `foca`'s. Around it: the envelope (sealed with the cluster's key, if there is
 //! one), joining for ever, a farewell that is believed at once, and a way around one bug of it.
 
+mod doubles;
 mod identity;
 mod profile;
 mod sieve;
@@ -22,6 +23,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tracing::{debug, trace};
 
+use self::doubles::Doubles;
 pub use self::identity::Id;
 use self::profile::profile;
 use self::sieve::{AHEAD, Sieve};
@@ -42,6 +44,9 @@ const FAREWELL: u8 = 1;
 /// Renewals closer to each other than this are one struggle for a place in the cluster.
 const STRUGGLE: Duration = Duration::from_mins(1);
 
+/// So many renewals bridge any difference between clocks. Whoever struggles on is not alone.
+const MUST_BE_TWO: u32 = 24;
+
 /// What is to be done or known after an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -57,6 +62,8 @@ pub enum Output {
     Restarted(SocketAddr),
     /// This peer says that it leaves.
     Left(SocketAddr),
+    /// This agent or peer is two processes that use one address.
+    Double(SocketAddr),
 }
 
 /// Why a datagram was dropped.
@@ -71,6 +78,9 @@ pub enum Dropped {
     /// Its sender is not in `peers`, or not at the `members_port` that we think.
     #[error("its sender is not in peers, or its members_port is another than ours")]
     Stranger,
+    /// Its sender is another process in this agent's place.
+    #[error("its sender has our own local_addr; each agent needs one of its own")]
+    OurName,
     /// Its sender started, or took up a new life, more than a day from now.
     #[error("its sender started more than a day from now by our clock; are the clocks apart?")]
     Ahead,
@@ -93,6 +103,8 @@ pub struct Gossip {
     peers: BTreeSet<SocketAddr>,
     /// The peers that are alive, each with the start of its process.
     alive: BTreeMap<SocketAddr, u64>,
+    /// The processes that peers are heard of.
+    doubles: Doubles,
     next_join: Duration,
     /// The wall clock, in milliseconds of Unix time, as [`set_wall`](Self::set_wall) told.
     wall: u64,
@@ -136,6 +148,7 @@ impl Gossip {
             members_port,
             peers,
             alive: BTreeMap::new(),
+            doubles: Doubles::default(),
             next_join: Duration::ZERO,
             wall: start,
             defunct: false,
@@ -148,6 +161,7 @@ impl Gossip {
     /// Takes other peers. Those that go are ignored from now on; new ones are joined at once.
     pub fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
         self.peers = peers.into_iter().collect();
+        self.doubles.keep(|peer| self.peers.contains(peer));
         self.next_join = now;
         self.settle(now);
     }
@@ -252,6 +266,9 @@ impl Gossip {
         let (src, sifted) = self.sieve().sift(data)?;
         let handled = self.foca.handle_data(&sifted, &mut self.runtime);
         self.outputs.push(Output::Heard(src.vote));
+        if self.doubles.heard(now, src.vote, src.start) {
+            self.outputs.push(Output::Double(src.vote));
+        }
         note(handled);
         self.settle(now);
         Ok(())
@@ -275,9 +292,11 @@ impl Gossip {
     }
 
     fn sieve(&self) -> Sieve<'_> {
+        let own = self.foca.identity();
         Sieve {
             peers: &self.peers,
-            own: self.foca.identity().gossip,
+            own: own.gossip,
+            start: own.start,
             members_port: self.members_port,
             wall: self.wall,
         }
@@ -339,6 +358,9 @@ impl Gossip {
         debug!(life = id.life, count, "declared dead by the others, joining anew");
         // Refused if it is the one that we have. Then time must go by first.
         self.defunct = self.foca.change_identity(id, &mut self.runtime).is_err();
+        if count == MUST_BE_TWO {
+            self.outputs.push(Output::Double(self.foca.identity().vote));
+        }
         if count <= 40 {
             for peer in self.peers.clone() {
                 self.announce(peer);

@@ -218,6 +218,11 @@ impl Membership {
                 Output::Down(peer) => self.roster.gossiped(now, peer, false),
                 Output::Restarted(peer) => self.roster.restarted(peer),
                 Output::Left(peer) => self.roster.left(peer),
+                Output::Double(agent) => warn!(
+                    local_addr = %agent,
+                    "two agents use one local_addr, and neither can be relied on; give each of them \
+                    its own, and list it in the peers of the others"
+                ),
             }
         }
         self.tell(now);

@@ -182,11 +182,17 @@ fn what_was_signed_before_the_start_does_not_count() {
 #[test]
 fn signed_votes_are_told_what_is_wrong_with_them() {
     let key = seal("1234567891012345");
-    for (name, from, about, want) in [("a stranger", 3, 1, 403), ("no target", 1, 2, 404)] {
+    let cases = [
+        ("a stranger", 3, 1, (Refusal::Stranger, 403)),
+        ("our own name", 9, 1, (Refusal::OurName, 403)),
+        ("no target", 1, 2, (Refusal::UnknownTarget, 404)),
+    ];
+    for (name, from, about, want) in cases {
         let body = body(Some(&key), from, about);
         let header = key.sign(Form::V2, US, NOW, &body);
         let refused = admission(Some(&key), false).judge(at(NOW), &body, Some(&header));
-        assert_eq!(refused.unwrap_err().0.status(), want, "{name}");
+        let refusal = refused.unwrap_err().0;
+        assert_eq!((refusal, refusal.status()), want, "{name}");
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Sieve<'a> {
     pub(super) peers: &'a BTreeSet<SocketAddr>,
     /// Where this agent's gossip comes in.
     pub(super) own: SocketAddr,
+    /// When this process started.
+    pub(super) start: u64,
     /// The port of everybody's gossip.
     pub(super) members_port: u16,
     /// Our clock, in milliseconds of Unix time.
@@ -32,6 +34,9 @@ pub(super) struct Sieve<'a> {
 impl Sieve<'_> {
     /// Whether `id` may be that of a peer.
     pub(super) fn check(self, id: &Id) -> Result<(), Dropped> {
+        if id.gossip == self.own && id.start != self.start {
+            return Err(Dropped::OurName);
+        }
         let expected = SocketAddr::new(id.vote.ip(), self.members_port);
         if !self.peers.contains(&id.vote) || id.gossip != expected {
             return Err(Dropped::Stranger);

@@ -255,6 +255,7 @@ fn another_key_keeps_an_agent_out_and_is_told() {
         life: 1,
     };
     let good = swim(&id(1, PORT));
+    let double = Id { start: 2, ..id(0, PORT) };
     let cases = [
         ("a peer", ours.seal_gossip(&good).unwrap(), Ok(())),
         ("not sealed", [&[PLAIN][..], &good].concat(), Err(Dropped::NotOurs)),
@@ -265,6 +266,8 @@ fn another_key_keeps_an_agent_out_and_is_told() {
         ("sealed junk", ours.seal_gossip(b"\0junk").unwrap(), Err(Dropped::Malformed)),
         ("another kind", ours.seal_gossip(b"\x09").unwrap(), Err(Dropped::Malformed)),
         ("no peer", ours.seal_gossip(&swim(&id(5, PORT))).unwrap(), Err(Dropped::Stranger)),
+        ("ours, come back", ours.seal_gossip(&swim(&id(0, PORT))).unwrap(), Err(Dropped::Stranger)),
+        ("another in our place", ours.seal_gossip(&swim(&double)).unwrap(), Err(Dropped::OurName)),
         ("another port", ours.seal_gossip(&swim(&id(1, 7000))).unwrap(), Err(Dropped::Stranger)),
     ];
     for (name, datagram, want) in cases {
@@ -273,6 +276,29 @@ fn another_key_keeps_an_agent_out_and_is_told() {
     let mut open = Gossip::new(vote(0), PORT, [vote(1)], None, 1, 1);
     assert_eq!(open.receive(s(1), &ours.seal_gossip(&good).unwrap()), Err(Dropped::NotOurs));
     assert_eq!(open.receive(s(1), &[&[PLAIN][..], &good].concat()), Ok(()));
+}
+
+#[test]
+fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
+    for seed in 0..10 {
+        let mut world = World::new(3, seed);
+        world.run(s(20));
+        // What is sent there goes to agent 1, as one of the two always has the address.
+        let peers = [vote(0), vote(2)];
+        let key = world.key.map(seal);
+        let mut double = Gossip::new(vote(1), PORT, peers, key, 1_020_000, seed);
+        double.next_join = world.now;
+        world.agents.push(Some(double));
+        world.clocks.push(world.clocks[1]);
+        world.run(s(300));
+        let is_named = |(_, by, what): &&(Duration, usize, Output)| {
+            *by != 1 && *by != 3 && matches!(what, Output::Double(_))
+        };
+        let named: Vec<_> = world.log.iter().filter(is_named).collect();
+        assert!(named.iter().all(|(.., what)| *what == Output::Double(vote(1))), "seed {seed}");
+        let by: BTreeSet<usize> = named.iter().map(|(_, by, _)| *by).collect();
+        assert_eq!((by, named.len()), ([0, 2].into(), 2), "seed {seed}: {named:?}");
+    }
 }
 
 /// foca 2.0.0 alone tells a suspect that refuted in time that it is dead: with a third of all

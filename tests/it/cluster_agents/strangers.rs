@@ -33,7 +33,7 @@ fn an_agent_with_another_key_is_no_peer_is_named_and_harms_nobody() {
         }
         for agent in &mut agents {
             let from = link(2);
-            first(agent, &["WARN", "refused a vote", &from, "not encrypted with our crypto_key"]);
+            first(agent, &["WARN", "refused a vote", &from, "not signed with our crypto_key"]);
             first(agent, &["WARN", "dropped gossip", &from, "not sealed with our crypto_key"]);
         }
         first(&mut odd, &["WARN", "this peer does not take our vote", "status=401"]);

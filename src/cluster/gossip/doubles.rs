@@ -1,0 +1,92 @@
+//! Notices that two processes use one `local_addr`.
+//!
+//! A process that is started again is another than before once. Two at a time are heard in turn: the
+//! peer comes back to a process that it seemed to have left behind.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// So many returns within [`WITHIN`] are no datagrams that were late.
+const RETURNS: usize = 3;
+
+/// How long a return counts.
+const WITHIN: Duration = Duration::from_mins(1);
+
+/// For how long there must be none before the matter is raised again.
+const OVER_AFTER: Duration = Duration::from_hours(1);
+
+/// The processes that peers are heard of.
+#[derive(Debug, Default)]
+pub(super) struct Doubles(BTreeMap<SocketAddr, Processes>);
+
+/// The processes that one peer is heard of, by their starts.
+#[derive(Debug)]
+struct Processes {
+    now: u64,
+    before: Option<u64>,
+    /// When it came back to the one before, the newest last.
+    returns: VecDeque<Duration>,
+    told: bool,
+}
+
+impl Doubles {
+    /// Notes that `peer` was heard, from its process that started at `start`. Returns whether it is
+    /// known from now on that there are two of them.
+    pub(super) fn heard(&mut self, now: Duration, peer: SocketAddr, start: u64) -> bool {
+        let first = Processes { now: start, before: None, returns: VecDeque::new(), told: false };
+        let processes = self.0.entry(peer).or_insert(first);
+        if processes.now == start {
+            return false;
+        }
+        let returned = processes.before == Some(start);
+        processes.before = Some(std::mem::replace(&mut processes.now, start));
+        if !returned {
+            return false;
+        }
+        let ago = |at: Option<&Duration>| at.map(|at| now.saturating_sub(*at));
+        if ago(processes.returns.back()).is_some_and(|ago| ago >= OVER_AFTER) {
+            processes.told = false;
+        }
+        processes.returns.push_back(now);
+        while processes.returns.len() > RETURNS {
+            processes.returns.pop_front();
+        }
+        let many = processes.returns.len() == RETURNS;
+        let two = many && ago(processes.returns.front()).is_some_and(|ago| ago < WITHIN);
+        two && !std::mem::replace(&mut processes.told, true)
+    }
+
+    /// Forgets all but these.
+    pub(super) fn keep(&mut self, keep: impl Fn(&SocketAddr) -> bool) {
+        self.0.retain(|peer, _| keep(peer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_processes_in_turn_are_told_once_and_restarts_and_late_datagrams_are_none() {
+        let in_turn: Vec<(u64, u64)> = (0..60).map(|n| (n * 5, 1 + n % 2)).collect();
+        let again: Vec<(u64, u64)> =
+            in_turn.iter().map(|(at, start)| (at + 7200, *start)).collect();
+        let cases: [(&str, Vec<(u64, u64)>, Vec<u64>); 6] = [
+            ("one", (0..60).map(|n| (n, 1)).collect(), vec![]),
+            ("restarts all the time", (0..60).map(|n| (n, n)).collect(), vec![]),
+            ("one late datagram at a restart", vec![(0, 1), (1, 2), (1, 1), (1, 2)], vec![]),
+            ("seldom", (0..60).map(|n| (n * 31, 1 + n % 2)).collect(), vec![]),
+            ("in turn", in_turn.clone(), vec![20]),
+            ("again after hours", [in_turn, again].concat(), vec![20, 7210]),
+        ];
+        for (name, heard, want) in cases {
+            let mut doubles = Doubles::default();
+            let peer = SocketAddr::from(([10, 0, 0, 1], 8081));
+            let told = heard
+                .into_iter()
+                .filter(|&(at, start)| doubles.heard(Duration::from_secs(at), peer, start));
+            assert_eq!(told.map(|(at, _)| at).collect::<Vec<_>>(), want, "{name}");
+        }
+    }
+}
