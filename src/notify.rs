@@ -35,6 +35,7 @@ mod channel;
 mod delivery;
 mod grouping;
 mod message;
+mod tally;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -45,8 +46,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::NotifyConfig;
 use channel::Hook;
+use tally::Account;
 
 pub use delivery::Pace;
+pub use tally::{Counts, Tally};
 
 /// How many notices may wait to be looked at by one channel: more than the targets of the largest
 /// agent, so that all of them may fall at once.
@@ -138,6 +141,7 @@ pub struct Evidence {
 #[derive(Debug)]
 pub struct Notifier {
     lines: Vec<Line>,
+    tally: Tally,
     /// Told `true` when what is left is to be dropped.
     give_up: watch::Sender<bool>,
 }
@@ -145,7 +149,7 @@ pub struct Notifier {
 /// One channel's queue and the task behind it.
 #[derive(Debug)]
 struct Line {
-    channel: &'static str,
+    account: Account,
     queue: mpsc::Sender<Notice>,
     task: JoinHandle<()>,
 }
@@ -159,7 +163,22 @@ impl Notifier {
 
     /// As [`Self::start`], at another pace than everybody's.
     pub fn with_pace(config: &NotifyConfig, pace: Pace) -> Self {
-        let mut notifier = Self { lines: Vec::new(), give_up: watch::Sender::new(false) };
+        Self::counting(config, pace, Tally::default())
+    }
+
+    /// Opens other channels after this one's. `same` are those that go where they went before.
+    #[must_use]
+    pub fn successor(&self, config: &NotifyConfig, same: &[&str]) -> Self {
+        Self::counting(config, Pace::default(), self.tally.succeed(same))
+    }
+
+    /// What became of the notices.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn counting(config: &NotifyConfig, pace: Pace, tally: Tally) -> Self {
+        let mut notifier = Self { lines: Vec::new(), tally, give_up: watch::Sender::new(false) };
         notifier.open("slack", config.slack.as_ref(), channel::slack_body, pace);
         notifier.open("webhook", config.webhook.as_ref(), channel::webhook_body, pace);
         notifier
@@ -173,13 +192,23 @@ impl Notifier {
         pace: Pace,
     ) {
         let Some(url) = url else { return };
+        let account = self.tally.account(channel);
         match Hook::new(channel, url, body) {
             Ok(hook) => {
                 let (queue, inbox) = mpsc::channel(QUEUE);
-                let worker = delivery::work(hook, inbox, self.give_up.subscribe(), pace);
-                self.lines.push(Line { channel, queue, task: tokio::spawn(worker) });
+                let worker = delivery::work(
+                    hook,
+                    inbox,
+                    self.give_up.subscribe(),
+                    pace,
+                    self.tally.account(channel),
+                );
+                self.lines.push(Line { account, queue, task: tokio::spawn(worker) });
             }
-            Err(error) => tracing::error!(channel, %error, "no notices are sent there"),
+            Err(error) => {
+                account.unusable(&error.to_string());
+                tracing::error!(channel, %error, "no notices are sent there");
+            }
         }
     }
 
@@ -192,7 +221,7 @@ impl Notifier {
                     mpsc::error::TrySendError::Full(_) => "its queue is full",
                     mpsc::error::TrySendError::Closed(_) => "its task has ended",
                 };
-                delivery::log_dropped(line.channel, notice, why);
+                line.account.dropped(notice, why);
             }
         }
     }

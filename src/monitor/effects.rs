@@ -320,7 +320,7 @@ impl Effects for Monitor {
         if let Some(showing) = &mut self.showing {
             let peers = self.peers.as_ref();
             let votes = || peers.map(Peers::counts).unwrap_or_default();
-            showing.turned(engine, &self.reconciler.tally, votes);
+            showing.turned(engine, &self.reconciler.tally, self.teller.tally(), votes);
         }
     }
 }

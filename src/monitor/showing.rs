@@ -18,6 +18,7 @@ use crate::engine::evidence::unseen;
 use crate::engine::target::Health;
 use crate::engine::watch::Outcome;
 use crate::engine::{Engine, TargetView};
+use crate::notify;
 use crate::serve::{Limits, serve};
 use crate::status::{
     self, Board, Command, Facts, Moment, PeerSeen, Setup, SocketFile, Time, VoteHeard, model,
@@ -42,13 +43,14 @@ const ZONE: &str = "serve the zone";
 pub(super) struct Showing {
     board: Board,
     clock: Clock,
-    started_at: Time,
     refreshed: Instant,
     peers: BTreeMap<SocketAddr, PeerSeen>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     provider: &'static str,
     /// What was wrong with the zone as a whole when it was last read.
     caution: Option<String>,
+    /// The channels that did not take the last notice, and why.
+    mute: BTreeMap<&'static str, String>,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
     _readers: Readers,
@@ -100,8 +102,7 @@ impl Showing {
             return Ok(None);
         }
         let now = moment(&clock);
-        let started_at = Time::new(now.wall);
-        let board = Board::new(setup(config, started_at, started_at), now);
+        let board = Board::new(setup(config, Time::new(now.wall)), now);
         let readers = Readers::start()?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.0.as_ref().map(Runtime::enter);
@@ -129,12 +130,12 @@ impl Showing {
         let mut showing = Self {
             board,
             clock,
-            started_at,
             refreshed: now.clock,
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             provider: config.provider.word(),
             caution: None,
+            mute: BTreeMap::new(),
             _socket: socket,
             _readers: readers,
         };
@@ -166,8 +167,8 @@ impl Showing {
     /// A new configuration is in force.
     pub(super) fn reload(&mut self, config: &Config) {
         self.provider = config.provider.word();
-        let loaded_at = Time::new(wall());
-        self.board.reload(setup(config, self.started_at, loaded_at));
+        let now = moment(&self.clock);
+        self.board.reload(setup(config, Time::new(now.wall)), now);
         self.list_peers(config);
         self.board.ledger().reload("ok");
     }
@@ -322,6 +323,7 @@ impl Showing {
         &mut self,
         engine: &Engine,
         requests: &Tally,
+        notices: &notify::Tally,
         votes: impl FnOnce() -> Counts,
     ) {
         let now = moment(&self.clock);
@@ -331,6 +333,7 @@ impl Showing {
             for (outcome, total) in requests.counts() {
                 self.board.ledger().dns_requests_in_all(self.provider, outcome, total);
             }
+            self.notices(now.clock, notices);
             self.board.ledger().panics_in_all(crate::panics::counts());
             for ((peer, outcome), total) in votes() {
                 if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
@@ -339,6 +342,23 @@ impl Showing {
             }
         }
         self.board.tick(now);
+    }
+
+    /// Takes over what became of the notices.
+    fn notices(&mut self, at: Instant, notices: &notify::Tally) {
+        for (labels, total) in notices.counts() {
+            self.board.ledger().notices_in_all(labels, total);
+        }
+        let failing = notices.failing();
+        for channel in self.mute.keys().filter(|channel| !failing.contains_key(*channel)) {
+            self.board.recovered(&of_channel(channel));
+        }
+        for (channel, why) in &failing {
+            if self.mute.get(channel) != Some(why) {
+                self.board.failed(at, &of_channel(channel), why);
+            }
+        }
+        self.mute = failing;
     }
 
     /// Takes over what changes with every probe.
@@ -380,12 +400,17 @@ impl Showing {
     }
 }
 
+/// What fails when a channel does not take notices.
+fn of_channel(channel: &str) -> String {
+    format!("deliver notices to {channel}")
+}
+
 /// What fails when one name has trouble of its own.
 fn of_name(name: &str) -> String {
     format!("look after the records of {name}")
 }
 
-fn setup(config: &Config, started_at: Time, config_loaded_at: Time) -> Setup {
+fn setup(config: &Config, now: Time) -> Setup {
     let zone = match &config.provider {
         ProviderConfig::Cloudflare(cloudflare) => cloudflare.zone.clone(),
         ProviderConfig::Route53(route53) => route53.zone.clone(),
@@ -395,14 +420,14 @@ fn setup(config: &Config, started_at: Time, config_loaded_at: Time) -> Setup {
         agent: model::Agent {
             name: config.name.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
-            started_at,
+            started_at: now,
             dry_run: config.dry_run,
             mode: if single { model::Mode::Single } else { model::Mode::Cluster },
             r#type: if config.tcp_port.is_some() { "tcp" } else { "ip" }.into(),
             provider: config.provider.name().into(),
             zone,
             isolated: false,
-            config_loaded_at,
+            config_loaded_at: now,
             guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
         },
         targets: config.targets.clone(),

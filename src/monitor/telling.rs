@@ -9,7 +9,7 @@ use crate::config::{Config, NotifyConfig};
 use crate::driver::brief;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Gone, Reason};
-use crate::notify::{Evidence, Notice, NoticeKind, Notifier};
+use crate::notify::{Evidence, Notice, NoticeKind, Notifier, Tally};
 
 /// Makes notices and sends them.
 pub(super) struct Teller {
@@ -40,11 +40,20 @@ impl Teller {
     pub(super) fn take_over(&mut self, config: &Config) -> Option<Notifier> {
         self.agent.clone_from(&config.name);
         self.dry_run = config.dry_run;
-        if urls(&self.channels) == urls(&config.notify) {
+        let (before, after) = (urls(&self.channels), urls(&config.notify));
+        if before == after {
             return None;
         }
+        let same = before.iter().zip(after).filter(|(before, after)| **before == *after);
+        let same: Vec<&str> = same.map(|((channel, _), _)| *channel).collect();
+        let successor = self.notifier.successor(&config.notify, &same);
         self.channels = config.notify.clone();
-        Some(std::mem::replace(&mut self.notifier, Notifier::start(&config.notify)))
+        Some(std::mem::replace(&mut self.notifier, successor))
+    }
+
+    /// What became of the notices.
+    pub(super) fn tally(&self) -> &Tally {
+        self.notifier.tally()
     }
 
     /// Sends what is left, for as long as `patience`.
@@ -191,9 +200,10 @@ impl Teller {
 }
 
 /// Where notices go, to be compared.
-fn urls(channels: &NotifyConfig) -> [Option<&str>; 2] {
+fn urls(channels: &NotifyConfig) -> [(&'static str, Option<&str>); 2] {
     let NotifyConfig { slack, webhook } = channels;
-    [slack, webhook].map(|url| url.as_ref().map(ExposeSecret::expose_secret))
+    [("slack", slack), ("webhook", webhook)]
+        .map(|(channel, url)| (channel, url.as_ref().map(ExposeSecret::expose_secret)))
 }
 
 /// Isolation is told of the whole agent, drains and dry-run by the orders and changes themselves.

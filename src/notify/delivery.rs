@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Notice;
 use super::grouping::Waiting;
+use super::tally::Account;
 use crate::config::seconds;
 use crate::panics::{Rest, caught};
 
@@ -71,13 +72,14 @@ pub(super) async fn work(
     mut inbox: mpsc::Receiver<Notice>,
     mut give_up: watch::Receiver<bool>,
     pace: Pace,
+    account: Account,
 ) {
     let mut waiting = Waiting::new(pace.window);
     let mut unsent = VecDeque::new();
     let mut rest = Rest::default();
     loop {
         let began = Instant::now();
-        let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace);
+        let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace, &account);
         let panicked = tokio::select! {
             biased;
             // An error means that nobody is left to tell us, so there is nothing to wait for.
@@ -90,7 +92,7 @@ pub(super) async fn work(
         let wait = rest.after(began.elapsed());
         tracing::error!(channel = channel.name(), wait = seconds(wait), "{panicked}; begins anew");
         for notice in unsent.drain(..).chain(waiting.take()) {
-            log_dropped(channel.name(), &notice, "a defect");
+            account.dropped(&notice, "a defect");
         }
         if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|told| *told)).await {
             break;
@@ -98,10 +100,10 @@ pub(super) async fn work(
         channel.renew();
     }
     while let Ok(notice) = inbox.try_recv() {
-        admit(&channel, &mut waiting, notice);
+        admit(&account, &mut waiting, notice);
     }
     for notice in unsent.into_iter().chain(waiting.take()) {
-        log_dropped(channel.name(), &notice, "the agent is ending");
+        account.dropped(&notice, "the agent is ending");
     }
 }
 
@@ -112,23 +114,24 @@ async fn deliver(
     waiting: &mut Waiting,
     unsent: &mut VecDeque<Notice>,
     pace: Pace,
+    account: &Account,
 ) {
     loop {
         if waiting.is_empty() {
             let Some(notice) = inbox.recv().await else { return };
-            admit(channel, waiting, notice);
+            admit(account, waiting, notice);
         }
         // While the inbox is open this is the whole window; once it is closed nobody can join.
         let joining = async {
             while let Some(notice) = inbox.recv().await {
-                admit(channel, waiting, notice);
+                admit(account, waiting, notice);
             }
         };
         let _ = tokio::time::timeout(pace.window, joining).await;
         *unsent = waiting.take();
         while let Some(notice) = unsent.front() {
-            let sending = send(channel, notice, pace);
-            beside(sending, inbox, |late| admit(channel, waiting, late)).await;
+            let sending = send(channel, notice, pace, account);
+            beside(sending, inbox, |late| admit(account, waiting, late)).await;
             unsent.pop_front();
         }
     }
@@ -154,14 +157,14 @@ async fn beside<T>(
     }
 }
 
-fn admit(channel: &impl Channel, waiting: &mut Waiting, notice: Notice) {
+fn admit(account: &Account, waiting: &mut Waiting, notice: Notice) {
     if let Some(gone) = waiting.add(notice) {
-        log_dropped(channel.name(), &gone, "too many wait to be sent");
+        account.dropped(&gone, "too many wait to be sent");
     }
 }
 
 /// Tries until the channel has taken the notice or there is no point in trying on.
-async fn send(channel: &impl Channel, notice: &Notice, pace: Pace) {
+async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, account: &Account) {
     let mut backoff = pace.first_wait;
     let mut tries_left = pace.tries;
     loop {
@@ -172,24 +175,22 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace) {
             Err(PostError::Later { why: panicked.to_string(), retry_after: None })
         });
         let (why, retry_after) = match posted {
-            Ok(()) => return tracing::debug!(channel = channel.name(), "notice sent"),
-            Err(PostError::Refused(why)) => return log_dropped(channel.name(), notice, &why),
+            Ok(()) => {
+                account.delivered();
+                return tracing::debug!(channel = channel.name(), "notice sent");
+            }
+            Err(PostError::Refused(why)) => return account.failed(notice, &why),
             Err(PostError::Later { why, retry_after }) => (why, retry_after),
         };
         let wait =
             backoff.mul_f64(rand::random_range(0.5..=1.5)).max(retry_after.unwrap_or_default());
         if tries_left == 0 || wait > LONGEST_WAIT {
-            return log_dropped(channel.name(), notice, &why);
+            return account.failed(notice, &why);
         }
         tracing::info!(channel = channel.name(), why, wait = seconds(wait), "notice not sent yet");
         tokio::time::sleep(wait).await;
         backoff *= 2;
     }
-}
-
-/// Says that a notice is lost, and which.
-pub(super) fn log_dropped(channel: &str, notice: &Notice, why: &str) {
-    tracing::warn!(channel, why, notice = notice.text(), "notice dropped");
 }
 
 #[cfg(test)]
@@ -200,6 +201,7 @@ mod tests {
 
     use super::*;
     use crate::notify::NoticeKind::{self, Isolated, Restored, Withdrawn};
+    use crate::notify::Tally;
     use crate::notify::tests::notice;
 
     /// A channel that answers as its script says and remembers who came when.
@@ -243,6 +245,7 @@ mod tests {
         queue: mpsc::Sender<Notice>,
         give_up: watch::Sender<bool>,
         scripted: Scripted,
+        tally: Tally,
         task: tokio::task::JoinHandle<()>,
     }
 
@@ -255,8 +258,10 @@ mod tests {
         };
         let (queue, inbox) = mpsc::channel(1_000);
         let give_up = watch::Sender::new(false);
-        let worker = work(scripted.clone(), inbox, give_up.subscribe(), Pace::default());
-        Bench { queue, give_up, scripted, task: tokio::spawn(worker) }
+        let tally = Tally::default();
+        let (told, account) = (give_up.subscribe(), tally.account("scripted"));
+        let worker = work(scripted.clone(), inbox, told, Pace::default(), account);
+        Bench { queue, give_up, scripted, tally, task: tokio::spawn(worker) }
     }
 
     impl Bench {
@@ -323,6 +328,40 @@ mod tests {
         bench.queue.send(notice(Restored, &[2])).await.unwrap();
         let kinds: Vec<_> = bench.posts().await.iter().map(|post| post.1).collect();
         assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Restored]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_became_of_notices_is_counted_and_a_channel_fails_until_it_takes_one() {
+        let fails = || (0..5).map(|_| Answer::Fail(None));
+        let hangs = || [Answer::Hang].into_iter();
+        // `(answers, notices, those delivered, failed and dropped, why the channel fails)`
+        let cases: [(&str, Vec<Answer>, u8, [u64; 3], Option<&str>); 6] = [
+            ("takes all", vec![], 2, [2, 0, 0], None),
+            ("takes it late", fails().take(4).collect(), 1, [1, 0, 0], None),
+            ("does not take it", fails().collect(), 1, [0, 1, 0], Some("down")),
+            ("takes the next", fails().collect(), 2, [1, 1, 0], None),
+            ("refuses", vec![Answer::Refuse], 1, [0, 1, 0], Some("no")),
+            ("hangs to the end", hangs().collect(), 2, [0, 0, 2], Some("the agent is ending")),
+        ];
+        for (name, answers, notices, counts, why) in cases {
+            let hangs = matches!(answers.first(), Some(Answer::Hang));
+            let bench = bench(answers);
+            for n in 0..notices {
+                let kind = if n == 0 { Withdrawn } else { Restored };
+                bench.queue.send(notice(kind, &[n])).await.unwrap();
+            }
+            let tally = bench.tally.clone();
+            if hangs {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                bench.give_up.send_replace(true);
+            }
+            bench.posts().await;
+            let found = tally.counts();
+            let found = ["delivered", "failed", "dropped"].map(|word| found[&["scripted", word]]);
+            assert_eq!(found, counts, "{name}");
+            let failing = tally.failing();
+            assert_eq!(failing.get("scripted").map(String::as_str), why, "{name}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

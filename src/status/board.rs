@@ -16,7 +16,7 @@ use super::model::{Agent, Change, Drained, Failure, Health, Reason, Streak};
 use super::reader::Reader;
 use super::row::Row;
 use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
-use super::time::{Moment, Time};
+use super::time::Moment;
 use crate::engine::plan::Observed;
 use crate::heart::Heart;
 
@@ -64,8 +64,12 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Board {
     made: Instant,
-    /// The newest reading of both clocks; what tells wall-clock times.
+    /// The newest reading of both clocks.
     moment: Moment,
+    /// The reading that tells wall-clock times. Instants are what is kept: the wall clock may be set.
+    dates: Moment,
+    /// When the agent started, and when its configuration was loaded.
+    begun: [Instant; 2],
     setup: Setup,
     /// Shared with the snapshots, so that publishing copies no names.
     agent: Arc<Agent>,
@@ -87,6 +91,9 @@ impl Board {
         let mut board = Self {
             made: now.clock,
             moment: now,
+            dates: now,
+            begun: [setup.agent.started_at, setup.agent.config_loaded_at]
+                .map(|time| now.clock_at(time)),
             agent: Arc::new(setup.agent.clone()),
             names: setup.names.clone().into(),
             rows: Vec::new(),
@@ -110,8 +117,11 @@ impl Board {
         Reader::new(self.snapshots.subscribe(), Arc::clone(&self.heart))
     }
 
-    /// A reload: targets that stay keep all that is known of them, the others' traces are gone.
-    pub fn reload(&mut self, setup: Setup) {
+    /// A reload at `now`: targets that stay keep all that is known of them, the others' traces are
+    /// gone. When the agent started stays known as well, whatever `setup` says of it.
+    pub fn reload(&mut self, setup: Setup, now: Moment) {
+        self.moment = now;
+        self.begun[1] = now.clock;
         self.agent = Arc::new(setup.agent.clone());
         let renamed = setup.names != self.setup.names;
         if renamed {
@@ -127,7 +137,7 @@ impl Board {
     fn seat(&mut self) {
         let mut old: HashMap<IpAddr, Row> =
             self.rows.drain(..).map(|row| (row.view.address, row)).collect();
-        let since = Time::new(self.moment.wall);
+        let since = self.moment.clock;
         let names = self.names.len();
         let row = |address: &IpAddr| {
             old.remove(address).unwrap_or_else(|| Row::new(*address, names, since))
@@ -188,9 +198,8 @@ impl Board {
     /// What holds for a target since `at`. Flips, verdicts and refusals are counted from what
     /// differs from before, so that saying the same thing twice is harmless.
     pub fn decided(&mut self, target: IpAddr, at: Instant, facts: &Facts) {
-        let since = self.moment.wall_at(at);
         let Some(row) = self.row(target) else { return };
-        let turn = row.decided(since, facts);
+        let turn = row.decided(at, facts);
         if let Some(reason) = turn.refused {
             self.ledger.refused(reason);
         }
@@ -230,16 +239,16 @@ impl Board {
     /// Something was done to the zone, or would have been in dry-run: `withdrew 192.0.2.10 from
     /// www.example.com`, on this evidence.
     pub fn changed(&mut self, at: Instant, what: &str, evidence: &str, target: Option<IpAddr>) {
-        let at = self.moment.wall_at(at);
         let (what, evidence) = (what.to_owned(), evidence.to_owned());
-        self.recent.changed(Change { at, what, evidence, target });
+        let change = Change { at: self.dates.wall_at(at), what, evidence, target };
+        self.recent.changed(at, change);
         self.urgent = true;
     }
 
     /// `what` did not work and is being tried again, until [`Board::recovered`] or the next time.
     pub fn failed(&mut self, at: Instant, what: &str, error: &str) {
-        let at = self.moment.wall_at(at);
-        self.recent.failed(Failure { at, what: what.to_owned(), error: error.to_owned() });
+        let (what, error) = (what.to_owned(), error.to_owned());
+        self.recent.failed(at, Failure { at: self.dates.wall_at(at), what, error });
         self.urgent = true;
     }
 
@@ -268,11 +277,14 @@ impl Board {
     /// Publishes now, whatever is due: for the last word before the end.
     pub fn publish(&mut self, now: Moment) {
         self.moment = now;
+        self.dates = self.dates.or_if_set(now);
         self.published = now.clock;
         self.urgent = false;
         let second = self.seconds(now.clock);
         let snapshot = Snapshot {
             moment: now,
+            dates: self.dates,
+            begun: self.begun,
             minute: second / 60,
             agent: Arc::clone(&self.agent),
             names: Arc::clone(&self.names),

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::CHANGES_KEPT;
 use super::model::{Change, Failure, Reason};
+use super::time::Moment;
 
 /// Counters that belong to no target.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub struct Ledger {
     pub(super) dns_requests: BTreeMap<[&'static str; 2], u64>,
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: BTreeMap<&'static str, u64>,
+    pub(super) notices: BTreeMap<[&'static str; 2], u64>,
     pub(super) panics: BTreeMap<&'static str, u64>,
     pub(super) failing_names: BTreeSet<String>,
 }
@@ -31,6 +33,7 @@ impl Default for Ledger {
             dns_requests: BTreeMap::new(),
             votes: BTreeMap::new(),
             reloads: BTreeMap::new(),
+            notices: BTreeMap::new(),
             panics: crate::panics::PARTS.map(|part| (part, 0)).into(),
             failing_names: BTreeSet::new(),
         }
@@ -74,6 +77,12 @@ impl Ledger {
     /// How many requests to `provider` had this outcome in all, as somebody else has counted it.
     pub fn dns_requests_in_all(&mut self, provider: &'static str, outcome: &'static str, n: u64) {
         self.dns_requests.insert([provider, outcome], n);
+    }
+
+    /// The number of notices of a channel with an outcome, as somebody else has counted it: `labels`
+    /// are the channel, and `delivered`, `failed` or `dropped`.
+    pub fn notices_in_all(&mut self, labels: [&'static str; 2], total: u64) {
+        self.notices.insert(labels, total);
     }
 
     /// The number of panics that were caught in each part, as somebody else has counted it.
@@ -145,28 +154,30 @@ impl Spread {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     /// The newest first.
-    changes: VecDeque<Arc<Change>>,
-    pub(super) last_error: Option<Arc<Failure>>,
+    changes: VecDeque<(Instant, Arc<Change>)>,
+    last_error: Option<(Instant, Arc<Failure>)>,
     /// By `what`, in the order in which they began.
-    failing: Vec<Arc<Failure>>,
+    failing: Vec<(Instant, Arc<Failure>)>,
 }
 
 /// Different things that fail at once; more of them are one outage, and memory is fixed.
 const FAILING_KEPT: usize = 20;
 
 impl Recent {
-    pub(super) fn changed(&mut self, change: Change) {
+    /// `change` happened `at`; what the wall clock makes of that is worked out for each reading.
+    pub(super) fn changed(&mut self, at: Instant, change: Change) {
         self.changes.truncate(CHANGES_KEPT - 1);
-        self.changes.push_front(Arc::new(change));
+        self.changes.push_front((at, Arc::new(change)));
     }
 
-    pub(super) fn failed(&mut self, failure: Failure) {
+    /// As [`changed`](Self::changed), for what did not work.
+    pub(super) fn failed(&mut self, at: Instant, failure: Failure) {
         let failure = Arc::new(failure);
-        self.last_error = Some(Arc::clone(&failure));
-        let known = self.failing.iter().position(|known| known.what == failure.what);
+        self.last_error = Some((at, Arc::clone(&failure)));
+        let known = self.failing.iter().position(|(_, known)| known.what == failure.what);
         match known {
-            Some(known) => self.failing[known] = failure,
-            None if self.failing.len() < FAILING_KEPT => self.failing.push(failure),
+            Some(known) => self.failing[known] = (at, failure),
+            None if self.failing.len() < FAILING_KEPT => self.failing.push((at, failure)),
             None => {}
         }
     }
@@ -174,15 +185,27 @@ impl Recent {
     /// Returns whether it had failed.
     pub(super) fn recovered(&mut self, what: &str) -> bool {
         let before = self.failing.len();
-        self.failing.retain(|failure| failure.what != what);
+        self.failing.retain(|(_, failure)| failure.what != what);
         self.failing.len() != before
     }
 
-    pub(super) fn changes(&self) -> Vec<Change> {
-        self.changes.iter().map(|change| Change::clone(change)).collect()
+    pub(super) fn changes(&self, dates: &Moment) -> Vec<Change> {
+        let dated = |(at, change): &(Instant, Arc<Change>)| Change {
+            at: dates.wall_at(*at),
+            ..Change::clone(change)
+        };
+        self.changes.iter().map(dated).collect()
     }
 
-    pub(super) fn failing(&self) -> Vec<Failure> {
-        self.failing.iter().map(|failure| Failure::clone(failure)).collect()
+    pub(super) fn last_error(&self, dates: &Moment) -> Option<Failure> {
+        self.last_error.as_ref().map(|failure| dated(failure, dates))
     }
+
+    pub(super) fn failing(&self, dates: &Moment) -> Vec<Failure> {
+        self.failing.iter().map(|failure| dated(failure, dates)).collect()
+    }
+}
+
+fn dated((at, failure): &(Instant, Arc<Failure>), dates: &Moment) -> Failure {
+    Failure { at: dates.wall_at(*at), ..Failure::clone(failure) }
 }

@@ -219,6 +219,13 @@ impl Scrape {
             }),
         )?;
         families.counters(
+            "goavail_notices",
+            "Notices by channel and by what became of them.",
+            ledger.notices.iter().map(|([channel, outcome], count)| {
+                ([("channel", *channel), ("outcome", *outcome)], *count)
+            }),
+        )?;
+        families.counters(
             "goavail_reloads",
             "Configurations taken over or refused while running.",
             ledger.reloads.iter().map(|(outcome, count)| ([("outcome", *outcome)], *count)),

@@ -8,7 +8,6 @@ use super::board::Facts;
 use super::history::{History, Window};
 use super::model::{Drained, Health, Outcome, Reason, Streak};
 use super::snapshot::VoteHeard;
-use super::time::Time;
 use crate::engine::plan::{Family, Observed, SetKey};
 
 /// What the driver keeps of one target.
@@ -29,8 +28,8 @@ pub(super) struct View {
     pub(super) in_service: bool,
     pub(super) reason: Option<Reason>,
     pub(super) streak: Streak,
-    pub(super) since: Time,
-    pub(super) in_service_since: Time,
+    pub(super) since: Instant,
+    pub(super) in_service_since: Instant,
     pub(super) drained: Option<Arc<Drained>>,
     pub(super) last_rtt: Option<Duration>,
     /// If it limits what it answers: after what time its death is noticed.
@@ -66,7 +65,7 @@ pub(super) struct Turn {
 }
 
 impl Row {
-    pub(super) fn new(address: IpAddr, names: usize, since: Time) -> Self {
+    pub(super) fn new(address: IpAddr, names: usize, since: Instant) -> Self {
         let view = View {
             address,
             health: Health::AssumedUp,
@@ -104,7 +103,7 @@ impl Row {
         self.view.history.loss(second / 60);
     }
 
-    pub(super) fn decided(&mut self, since: Time, facts: &Facts) -> Turn {
+    pub(super) fn decided(&mut self, since: Instant, facts: &Facts) -> Turn {
         let view = &mut self.view;
         let flipped = view.health != facts.health;
         let judged = view.in_service != facts.in_service;

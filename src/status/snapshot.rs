@@ -41,6 +41,10 @@ pub struct VoteHeard {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) moment: Moment,
+    /// The reading by which instants become times.
+    pub(super) dates: Moment,
+    /// When the agent started, and when its configuration was loaded.
+    pub(super) begun: [Instant; 2],
     /// Whole minutes since the board was made.
     pub(super) minute: u64,
     pub(super) agent: Arc<Agent>,
@@ -57,6 +61,8 @@ impl Snapshot {
     pub(super) fn empty(setup: &Setup, now: Moment) -> Self {
         Self {
             moment: now,
+            dates: now,
+            begun: [now.clock; 2],
             minute: 0,
             agent: Arc::new(setup.agent.clone()),
             names: Arc::new([]),
@@ -70,16 +76,18 @@ impl Snapshot {
 
     /// The object behind `/status`, as if the loop had turned just now.
     pub fn status(&self) -> Status {
-        let changes = self.recent.changes();
+        let dates = &self.dates;
+        let changes = self.recent.changes(dates);
+        let [started_at, config_loaded_at] = self.begun.map(|at| dates.wall_at(at));
         Status {
             at: Time::new(self.moment.wall),
             silence_s: 0.0,
-            agent: Agent::clone(&self.agent),
+            agent: Agent { started_at, config_loaded_at, ..Agent::clone(&self.agent) },
             targets: self.rows.iter().map(|row| self.target(row)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
             last_change: changes.first().cloned(),
-            last_error: self.recent.last_error.as_deref().cloned(),
-            failing: self.recent.failing(),
+            last_error: self.recent.last_error(dates),
+            failing: self.recent.failing(dates),
             changes,
         }
     }
@@ -105,9 +113,9 @@ impl Snapshot {
             last_rtt_ms: row.last_rtt.map(milliseconds),
             loss_1m: row.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),
             evidence_age_s: self.evidence_age(row).map(|age| (age * 10.0).round() / 10.0),
-            since: row.since,
-            in_service_since: Some(row.in_service_since),
-            last_reply_at: row.last_reply.map(|at| self.moment.wall_at(at)),
+            since: self.dates.wall_at(row.since),
+            in_service_since: Some(self.dates.wall_at(row.in_service_since)),
+            last_reply_at: row.last_reply.map(|at| self.dates.wall_at(at)),
             late: row.counts.late,
             limits: row.limits.map(|after| Limits { noticed_after_s: after.as_secs_f64() }),
             drained: row.drained.as_deref().cloned(),
@@ -142,7 +150,7 @@ impl Snapshot {
             address: peer.address.clone(),
             alive: peer.alive,
             signed: peer.signed,
-            last_heard: peer.last_heard.map(|at| self.moment.wall_at(at)),
+            last_heard: peer.last_heard.map(|at| self.dates.wall_at(at)),
         }
     }
 }

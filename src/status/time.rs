@@ -56,6 +56,10 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// By how much the wall clock must have moved against the other to count as set. Less is the time
+/// between the readings of the two, or the pace at which a clock is kept right.
+const CLOCK_SET: Duration = Duration::from_millis(500);
+
 /// Both clocks, read at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -73,6 +77,24 @@ impl Moment {
             None => self.wall.checked_sub(self.clock.duration_since(clock)),
         };
         Time::new(wall.unwrap_or(self.wall))
+    }
+
+    /// When the wall clock said `time`, or will, as far as this reading can tell.
+    pub(super) fn clock_at(&self, time: Time) -> Instant {
+        let clock = match time.wall().duration_since(self.wall) {
+            Ok(after) => self.clock.checked_add(after),
+            Err(before) => self.clock.checked_sub(before.duration()),
+        };
+        clock.unwrap_or(self.clock)
+    }
+
+    /// The reading by which times are written down when `now` is read: this one, so that what is
+    /// written does not waver from one reading to the next, until the wall clock was set.
+    pub(super) fn or_if_set(self, now: Self) -> Self {
+        let expected = self.wall_at(now.clock);
+        let shown = Time::new(now.wall);
+        let off = expected.until(shown).max(shown.until(expected));
+        if off < CLOCK_SET { self } else { now }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use goavail::status::model::{Health, Outcome, Reason};
-use goavail::status::{Board, CHANGES_KEPT, Format, MINUTES, PUBLISH_EVERY, PUBLISH_SOON, encode};
+use goavail::status::{
+    Board, CHANGES_KEPT, Format, MINUTES, Moment, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
+};
 
 use crate::status_scene::{after, beginning, down, fine, ip, scene, setup, targets};
 
@@ -86,7 +88,7 @@ fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
     let (stays, goes, comes) = (ip("198.51.100.13"), ip("198.51.100.14"), ip("198.51.100.99"));
     let mut setup = setup(&[comes, stays]);
     setup.names = vec!["api.example.com".into(), "new.example.com".into()];
-    board.reload(setup);
+    board.reload(setup, end);
     board.reply(goes, end.clock, Duration::from_millis(1)); // still on its way
     board.publish(end);
     let snapshot = board.reader().snapshot();
@@ -101,6 +103,54 @@ fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
     assert!(!metrics.contains("198.51.100.14"), "a removed target has no series");
     let lost = "goavail_probes_total{target=\"198.51.100.13\",outcome=\"loss\"} 310\n";
     assert!(metrics.contains(lost), "one that stays goes on counting");
+}
+
+#[test]
+fn times_follow_the_wall_clock_when_it_is_set_and_do_not_waver_with_it() {
+    // `(by how many milliseconds the clock is ahead, and by how many the times are moved)`
+    let cases = [
+        (0, 0),
+        (499, 0),
+        (-499, 0),
+        (500, 500),
+        (-500, -500),
+        (1_700_000_000_000, 1_700_000_000_000),
+    ];
+    for (ahead, moved) in cases {
+        let shift = |moment: Moment, by: i64| {
+            let duration = Duration::from_millis(by.unsigned_abs());
+            let wall = if by < 0 { moment.wall - duration } else { moment.wall + duration };
+            Moment { wall, ..moment }
+        };
+        let begun = beginning();
+        let target = targets()[0];
+        let mut board = Board::new(setup(&[target]), begun);
+        let times = |board: &Board| {
+            let status = board.reader().snapshot().status();
+            let seen = &status.targets[0];
+            let (change, error) = (status.last_change.unwrap(), status.last_error.unwrap());
+            let agent = [status.agent.started_at, status.agent.config_loaded_at];
+            let target = [seen.since, seen.in_service_since.unwrap(), seen.last_reply_at.unwrap()];
+            let rest = [status.changes[0].at, change.at, error.at, status.failing[0].at];
+            [&agent[..], &target, &rest].concat()
+        };
+        board.reply(target, after(begun, 4).clock, Duration::from_millis(3));
+        board.reload(setup(&[target]), after(begun, 5));
+        board.decided(target, after(begun, 10).clock, &down(None, false));
+        board.changed(after(begun, 11).clock, "withdrew it", "3 losses", Some(target));
+        board.failed(after(begun, 12).clock, "tell Slack", "down");
+        board.publish(after(begun, 19));
+        let before = times(&board);
+        let want: Vec<Time> = [0, 5, 10, 10, 4, 11, 11, 12, 12]
+            .map(|second| Time::new(after(begun, second).wall))
+            .into();
+        assert_eq!(before, want, "{ahead} ms: before");
+        board.publish(shift(after(begun, 20), ahead));
+        let want: Vec<Time> = [0, 5, 10, 10, 4, 11, 11, 12, 12]
+            .map(|second| Time::new(shift(after(begun, second), moved).wall))
+            .into();
+        assert_eq!(times(&board), want, "{ahead} ms");
+    }
 }
 
 #[test]

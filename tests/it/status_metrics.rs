@@ -130,9 +130,11 @@ impl Families {
 }
 
 /// Every metric, its type and its labels, as they were promised.
-const PROMISED: [(&str, &str, &[&str]); 18] = [
+const PROMISED: [(&str, &str, &[&str]); 21] = [
     ("goavail_target_up", "gauge", &["target"]),
+    ("goavail_target_evidence_age_seconds", "gauge", &["target"]),
     ("goavail_target_in_service", "gauge", &["target", "name"]),
+    ("goavail_name_failing", "gauge", &["name"]),
     ("goavail_probes_total", "counter", &["target", "outcome"]),
     ("goavail_probe_rtt_seconds", "histogram", &[]),
     ("goavail_target_rtt_seconds", "gauge", &["target"]),
@@ -144,6 +146,7 @@ const PROMISED: [(&str, &str, &[&str]); 18] = [
     ("goavail_failover_seconds", "histogram", &[]),
     ("goavail_peers_alive", "gauge", &[]),
     ("goavail_votes_total", "counter", &["peer", "outcome"]),
+    ("goavail_notices_total", "counter", &["channel", "outcome"]),
     ("goavail_reloads_total", "counter", &["outcome"]),
     ("goavail_caught_panics_total", "counter", &["part"]),
     ("goavail_isolated", "gauge", &[]),
@@ -175,7 +178,10 @@ pub(crate) fn assert_promised(text: &str, silent: &[&str]) -> Families {
 #[test]
 fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
     let (board, _) = scene();
-    assert_promised(&encode(&board.reader().snapshot(), Format::Text), &[]);
+    assert_promised(
+        &encode(&board.reader().snapshot(), Format::Text),
+        &["goavail_target_evidence_age_seconds"],
+    );
 }
 
 #[test]
@@ -213,7 +219,7 @@ fn the_figures_are_those_of_the_status() {
 #[test]
 fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
     let (mut board, end) = scene();
-    board.reload(setup(&[ip("198.51.100.10")]));
+    board.reload(setup(&[ip("198.51.100.10")]), end);
     board.set_peers(Vec::new());
     board.set_observed(None);
     board.publish(end);
@@ -228,7 +234,7 @@ fn a_name_with_quotes_and_line_feeds_stays_one_label() {
     let (mut board, end) = scene();
     let mut setup = setup(&[ip("198.51.100.10")]);
     setup.agent.version = "1\"2\\3\n4".into();
-    board.reload(setup);
+    board.reload(setup, end);
     board.publish(end);
     let families = parse(&encode(&board.reader().snapshot(), Format::Text));
     assert_eq!(families.value("goavail_build_info", &[("version", "1\"2\\3\n4")]), Some(1.0));

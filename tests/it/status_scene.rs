@@ -187,6 +187,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
     ledger.dns_change("Cloudflare", "withdraw", "done");
     ledger.vote("192.0.2.81:8080", "accepted");
     ledger.vote("192.0.2.83:8080", "accepted");
+    ledger.notices_in_all(["slack", "failed"], 1);
     ledger.reload("refused");
     ledger.failover(Duration::from_millis(1_420));
 }

@@ -1,12 +1,16 @@
 //! Whatever Slack does, the agent goes on. Defect 20 of the Go agent: it ended when Slack could not be
 //! reached, waited for ever when Slack hung, and printed the webhook.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{Scene, about, setup};
-use crate::agent::{PATIENT, Setup, Within};
+use crate::agent::{Agent, PATIENT, Setup, Within};
 use crate::notify::{Answer, SECRET, Server};
 
 const HANGS: &[Answer] = &[Answer::Hang; 20];
@@ -108,6 +112,57 @@ async fn what_waits_for_slack_is_sent_after_a_reload_too() {
     agent.nth(1, &["configuration in force"]);
     assert_eq!(scene.slack.text().await, busy);
     assert_eq!(agent.lines_with(&["notice dropped"]).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_slack_does_not_take_is_shown_as_failing_until_it_takes_one_or_is_gone() {
+    let mut scene = Scene::with(Server::start(&REFUSES[..1]).await).await;
+    let shown = |agent: &mut Agent, wanted: &dyn Fn(&Value, &str) -> bool| {
+        loop {
+            let socket = agent.folder().join("control.sock");
+            let (status, metrics) = (get(&socket, "/status"), get(&socket, "/metrics"));
+            let text = format!("{status}{metrics}");
+            keeps_the_secret("the status and the metrics", &text);
+            if wanted(&serde_json::from_str(&status).unwrap(), &metrics) {
+                return;
+            }
+            agent.wait_for_words(&["outcome="]);
+        }
+    };
+    let config = scene.config("") + "\n[Status]\nsocket = \"control.sock\"\n";
+    let setup = setup(&config).env("RUST_LOG", "info,goavail=trace");
+    let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
+    agent.nth(3, &["target confirmed up"]);
+    scene.close(0);
+    agent.nth(1, &["notice dropped", "channel=\"slack\""]);
+    shown(&mut agent, &|status, metrics| {
+        let failing = status["failing"].as_array().unwrap();
+        let told = failing.iter().find(|failure| failure["what"] == "deliver notices to slack");
+        let why =
+            told.is_some_and(|told| told["error"] == "it answered 403 Forbidden: invalid_token");
+        let counted = metrics.contains(&notices("slack", "failed", 1));
+        why && counted && metrics.contains(&notices("webhook", "delivered", 1))
+    });
+    scene.open(0);
+    agent.nth(1, &["restored"]);
+    shown(&mut agent, &|status, metrics| {
+        let failing = status["failing"].as_array().unwrap();
+        failing.is_empty() && metrics.contains(&notices("slack", "delivered", 1))
+    });
+}
+
+/// How a counter of notices is written.
+fn notices(channel: &str, outcome: &str, count: u64) -> String {
+    format!("goavail_notices_total{{channel=\"{channel}\",outcome=\"{outcome}\"}} {count}\n")
+}
+
+/// What the control socket answers.
+fn get(socket: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests measure")]
