@@ -190,11 +190,11 @@ impl Recent {
     }
 
     pub(super) fn changes(&self, dates: &Moment) -> Vec<Change> {
-        let dated = |(at, change): &(Instant, Arc<Change>)| Change {
+        let told = |(at, change): &(Instant, Arc<Change>)| Change {
             at: dates.wall_at(*at),
             ..Change::clone(change)
         };
-        self.changes.iter().map(dated).collect()
+        self.changes.iter().map(told).collect()
     }
 
     pub(super) fn last_error(&self, dates: &Moment) -> Option<Failure> {
