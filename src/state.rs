@@ -32,6 +32,9 @@ pub struct Memory {
     pub drains: Vec<Drain>,
     /// Records that were withdrawn and not restored since, whoever or whatever had them withdrawn.
     pub withdrawn: Vec<Withdrawn>,
+    /// Where a write may still change something though nothing is remembered of the record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<Pending>,
 }
 
 /// The operator's word that a target is out.
@@ -63,6 +66,19 @@ pub struct Withdrawn {
     /// What it carried, in the provider's own terms; null if that is not known.
     #[serde(default)]
     pub attributes: serde_json::Value,
+    /// What it carries since it was restored, where the provider took less of it than it had; absent
+    /// while it is out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_back_as: Option<serde_json::Value>,
+}
+
+/// A place at which a write may still change something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The owner name, fully qualified, lower case, without the final dot.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
 }
 
 /// What the file holds.
@@ -194,6 +210,12 @@ impl StateFile {
                 None => Loaded::empty(self.set_aside(refusal, now)),
             },
         }
+    }
+
+    /// What is in it, for somebody who only looks: nothing is set aside. `None` if it cannot be read.
+    pub fn peek(&self) -> Option<Memory> {
+        let text = disk::read(&disk::real(&self.path).ok()?).ok()?;
+        parse(&text).ok()
     }
 
     /// The copy beside a file that was written in its place and is half written.

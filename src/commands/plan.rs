@@ -6,11 +6,14 @@ mod tests;
 mod text;
 mod verdicts;
 
+use std::collections::BTreeSet;
+
 use super::{CommandError, Ending, Said, wait_for};
 use crate::config::{Config, ProviderConfig};
 use crate::dns::chosen::Chosen;
 use crate::dns::{DnsProvider, Listing};
 use crate::driver::settings;
+use crate::state::StateFile;
 use crate::status::Place;
 use comparison::Compared;
 use verdicts::Asked;
@@ -29,6 +32,7 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Said, CommandEr
         let (listing, asked) = tokio::join!(read(config), ask(config));
         Ok((listing?, asked))
     })?;
+    let remembered = remembered(config);
     let zone = Compared {
         zone: zone(config).to_owned(),
         provider: config.provider.name(),
@@ -40,6 +44,7 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Said, CommandEr
             ProviderConfig::Cloudflare(_) => None,
             ProviderConfig::Route53(route53) => Some(route53.ttl),
         },
+        remembered: &remembered,
     };
     let comparison = Comparison::new(&zone, asked);
     let text = if json { comparison.json() } else { text::render(&comparison, colour) };
@@ -54,6 +59,12 @@ async fn read(config: &Config) -> Result<Listing, CommandError> {
     let unread = |source| CommandError::Unread(source);
     let provider = Chosen::build(&config).await.map_err(|error| unread(Box::new(error)))?;
     provider.list().await.map_err(|error| unread(Box::new(error)))
+}
+
+/// The names of which the state file remembers a record; none if it cannot be read.
+fn remembered(config: &Config) -> BTreeSet<String> {
+    let memory = config.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
+    memory.unwrap_or_default().withdrawn.into_iter().map(|record| record.name).collect()
 }
 
 /// What the running agent says, or why nobody says anything.

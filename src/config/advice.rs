@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::problem::{Report, Spot};
 use super::raw::Raw;
-use super::{ClusterConfig, Config, address, keys::Section, own, seconds, url};
+use super::{ClusterConfig, Config, address, keys::Section, names, own, seconds, url};
 use crate::engine::plan::Family;
 
 /// How long a death may go unnoticed before it is worth a warning.
@@ -30,6 +30,7 @@ pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
 pub(super) fn advise(raw: &Raw, config: &Config, report: &mut Report) {
     pace(raw, config, report);
     addresses(raw, config, report);
+    hostnames(raw, config, report);
     floor(raw, config, report);
     canaries(raw, config, report);
     own::warn(raw, config, report);
@@ -94,6 +95,26 @@ fn addresses(raw: &Raw, config: &Config, report: &mut Report) {
         let kind = loopback.then_some("a loopback address").or(address::private(item.value));
         if let Some(kind) = kind {
             let what = format!("is {kind}; nobody outside reaches it");
+            report.warn_of(&item.spot, &item.shown, what);
+        }
+    }
+}
+
+/// A host name that looks like a whole name in another domain and gets this one appended.
+fn hostnames(raw: &Raw, config: &Config, report: &mut Report) {
+    let (items, domain) = match &config.provider {
+        super::ProviderConfig::Cloudflare(given) => {
+            (raw.cloudflare.zone.hostnames.items(), &given.zone)
+        }
+        super::ProviderConfig::Route53(given) => (raw.route53.zone.hostnames.items(), &given.zone),
+    };
+    let top = |name: &str| name.rsplit_once('.').map(|(_, top)| top.to_owned());
+    for item in items {
+        if let Ok(name) = names::qualify(&item.value, domain)
+            && name != item.value
+            && top(&item.value).is_some_and(|end| top(domain) == Some(end))
+        {
+            let what = format!("stands for {name}; is it misspelt?");
             report.warn_of(&item.spot, &item.shown, what);
         }
     }

@@ -1,6 +1,7 @@
 //! Cloudflare, by its API v4.
 //!
-//! - `call`: one request and what became of it; `page`: web pages in place of an answer
+//! - `call`: one request and what became of it; `head`: what the head of its answer tells; `page`: web
+//!   pages in place of one
 //! - `refusal`: the API's error codes
 //! - `zone`: which zone it is, and whether the world is answered from it
 //! - `record`, `listing`: what a record carries; all pages or none
@@ -18,6 +19,7 @@ mod call;
 mod changes;
 mod concede;
 mod create;
+mod head;
 mod listing;
 mod name;
 mod page;

@@ -6,6 +6,7 @@
 //!
 //! - `shift`: what to do next, and when to leave the provider alone
 //! - `round`: one time list, plan, apply
+//! - `write`: one write, what is remembered before it and known after it
 //! - `groups`: one write, or several where the provider does not take it whole
 //! - `apart`: what the provider will not do, kept apart from the rest
 //! - `doubts`: what a write without an answer may still change
@@ -19,6 +20,7 @@ mod groups;
 mod round;
 mod shift;
 mod wished;
+mod write;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -146,7 +146,10 @@ impl Monitor {
     fn say_what_stays_away(&self, config: &Config) {
         let names = settings::names(config);
         let mut away: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-        for (set, address, _) in self.keeper.records().records() {
+        for (set, address, record) in self.keeper.records().records() {
+            if record.came_back_as.is_some() {
+                continue;
+            }
             if !config.targets.contains(&address) || !names.contains(&set.name) {
                 away.entry(address).or_default().push(set.name.clone());
             }

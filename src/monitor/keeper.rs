@@ -10,13 +10,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{AcquireError, Semaphore};
 
 use super::calendar::{Calendar, Clocks};
-use crate::dns::Attributes;
-use crate::dns::memory::Memory as WithdrawnRecords;
+use crate::dns::memory::{Memory as WithdrawnRecords, Remembered};
 use crate::dns::worker::Remember;
 use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::plan::{Family, SetKey};
-use crate::state::{self, Memory, StateFile, Withdrawn};
+use crate::state::{self, Memory, Pending, StateFile, Withdrawn};
 
 /// The state file and what is in it, or would be.
 #[derive(Debug)]
@@ -142,7 +141,10 @@ impl Keeper {
 
     /// What withdrawn records carried.
     pub(super) fn records(&self) -> WithdrawnRecords {
-        self.memory().withdrawn.iter().filter_map(record).collect()
+        let memory = self.memory();
+        let place = |pending: &Pending| (set_of(&pending.name, pending.address), pending.address);
+        let records: WithdrawnRecords = memory.withdrawn.iter().filter_map(record).collect();
+        records.with_pending(memory.pending.iter().map(place))
     }
 
     /// Takes the drains over at `now` by the engine's clock.
@@ -174,14 +176,23 @@ impl Keeper {
         };
         memory.withdrawn = records
             .records()
-            .map(|(set, address, attributes)| Withdrawn {
+            .map(|(set, address, record)| Withdrawn {
                 name: set.name.clone(),
                 r#type: set.family.to_string(),
                 address,
                 at: since(set, address),
-                attributes: serde_json::to_value(attributes).unwrap_or_default(),
+                attributes: serde_json::to_value(&record.attributes).unwrap_or_default(),
+                came_back_as: record
+                    .came_back_as
+                    .as_ref()
+                    .map(|less| serde_json::to_value(less).unwrap_or_default()),
             })
             .collect();
+        let pending = |(set, address): &(SetKey, IpAddr)| Pending {
+            name: set.name.clone(),
+            address: *address,
+        };
+        memory.pending = records.pending().map(pending).collect();
     }
 
     /// As [`Self::write`], beside the runtime's own threads and waiting no longer than a disk may
@@ -288,10 +299,16 @@ fn read(path: &Path) -> (Place, Memory) {
     (place, loaded.memory)
 }
 
-fn record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Attributes)> {
+fn record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Remembered)> {
     let attributes = serde_json::from_value(withdrawn.attributes.clone()).ok()?;
-    let family = Family::of(withdrawn.address);
-    Some((SetKey { name: withdrawn.name.clone(), family }, withdrawn.address, attributes))
+    let less = withdrawn.came_back_as.clone();
+    let came_back_as = less.map(serde_json::from_value).transpose().ok()?;
+    let set = set_of(&withdrawn.name, withdrawn.address);
+    Some((set, withdrawn.address, Remembered { attributes, came_back_as }))
+}
+
+fn set_of(name: &str, address: IpAddr) -> SetKey {
+    SetKey { name: name.to_owned(), family: Family::of(address) }
 }
 
 #[cfg(test)]
@@ -312,6 +329,41 @@ mod tests {
         assert_eq!(drains.len(), 1);
     }
 
+    #[test]
+    fn what_is_remembered_of_records_is_the_same_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let carried = |ttl| crate::dns::Attributes { ttl, extra: crate::dns::Extra::None };
+        let at = |last| {
+            let address = IpAddr::from([192, 0, 2, last]);
+            (set_of("www.example.com", address), address)
+        };
+        let ((set, one), (_, two)) = (at(1), at(2));
+        let back = Remembered { attributes: carried(60), came_back_as: Some(carried(300)) };
+        let records = [(set.clone(), one, Remembered::out(carried(30))), (set, two, back)];
+        let records: WithdrawnRecords = records.into_iter().collect();
+        let records = records.with_pending([at(3)]);
+        let keeper = Keeper::open(Some(&path));
+        keeper.note_records(&records);
+        keeper.write();
+        assert_eq!(Keeper::open(Some(&path)).records(), records);
+    }
+
+    #[test]
+    fn a_file_of_before_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let text = r#"{"version": 1, "drains": [], "withdrawn": [{"name": "www.example.com",
+            "type": "A", "address": "192.0.2.1", "at": 1795316400,
+            "attributes": {"ttl": 60, "extra": "none"}}]}"#;
+        std::fs::write(&path, text).unwrap();
+        let records = Keeper::open(Some(&path)).records();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let carried = records.recall(&set_of("www.example.com", address), address);
+        assert_eq!(carried.map(|carried| carried.ttl), Some(60));
+        assert_eq!(records.pending().count(), 0);
+    }
+
     /// The lock that is held here stands for a disk that does not answer.
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_hangs_holds_nothing_up_for_long_and_gets_the_newest_in_the_end() {
@@ -321,7 +373,7 @@ mod tests {
         let mut records = Records { keeper: Some(Arc::clone(&keeper)) };
         let memory = |ttl| -> WithdrawnRecords {
             let set = SetKey { name: "www.example.com".into(), family: Family::A };
-            let attributes = Attributes { ttl, extra: crate::dns::Extra::None };
+            let attributes = crate::dns::Attributes { ttl, extra: crate::dns::Extra::None };
             [(set, IpAddr::from([192, 0, 2, 1]), attributes)].into_iter().collect()
         };
         {

@@ -94,7 +94,7 @@ impl Teller {
                     );
                     let notice = self.notice(NoticeKind::Created, vec![*target]);
                     let names = names.clone();
-                    self.notifier.send(&Notice { names, evidence, detail, ..notice });
+                    self.notifier.send(&Notice { names, detail, evidence, ..notice });
                 }
                 for (target, names) in restored {
                     let seen = engine.target_view(*target);

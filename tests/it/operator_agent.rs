@@ -7,6 +7,7 @@
 
 mod desk;
 mod draining;
+mod names;
 mod neighbours;
 mod noise;
 mod planning;

@@ -22,6 +22,7 @@ fn now() -> SystemTime {
 /// What can be told apart from every other `n`, and from half of itself.
 fn memory(n: u64) -> Memory {
     let record = |place: u64| Withdrawn {
+        came_back_as: None,
         name: format!("name-{place}.example.com"),
         r#type: "A".into(),
         address: "192.0.2.10".parse().unwrap(),
@@ -34,7 +35,11 @@ fn memory(n: u64) -> Memory {
         until: Some(n + 7_200),
         reason: Some("disk swap".into()),
     };
-    Memory { drains: vec![drain], withdrawn: (0..n % 97).map(record).collect() }
+    Memory {
+        drains: vec![drain],
+        withdrawn: (0..n % 97).map(record).collect(),
+        ..Memory::default()
+    }
 }
 
 fn names(directory: &Path) -> Vec<String> {

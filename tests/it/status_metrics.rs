@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
+use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::{Format, encode};
 
 use crate::status_scene::{ip, scene, setup};
@@ -227,6 +228,28 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
     let families = parse(&text);
     assert!(!text.contains("198.51.100.11") && !text.contains("192.0.2.83"), "{text}");
     assert!(families.0["goavail_target_in_service"].1.is_empty(), "unknown is not absent");
+}
+
+#[test]
+fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
+    let (mut board, end) = scene();
+    let (target, name) = (ip("198.51.100.10"), "www.example.com");
+    let set = SetKey { name: name.into(), family: Family::A };
+    let mut observed: Observed = [(set.clone(), [target].into())].into_iter().collect();
+    observed.doubted.insert((set, target));
+    board.set_observed(Some(&observed));
+    board.publish(end);
+    let snapshot = board.reader().snapshot();
+    let status = snapshot.status();
+    let shown = status.targets.iter().find(|shown| shown.address == target).unwrap();
+    let at = |name: &str| shown.records.iter().find(|record| record.name == name).unwrap();
+    assert_eq!((at(name).present, at("api.example.com").present), (None, Some(false)));
+    let families = parse(&encode(&snapshot, Format::Text));
+    let value = |name| {
+        let labels = [("target", "198.51.100.10"), ("name", name)];
+        families.value("goavail_target_in_service", &labels)
+    };
+    assert_eq!((value(name), value("api.example.com")), (None, Some(0.0)));
 }
 
 #[test]

@@ -33,6 +33,12 @@ pub struct Comparison {
     /// Every record set at the managed names that holds something or should, by the
     /// configuration's order of names, A before AAAA.
     pub sets: Vec<Set>,
+    /// Record sets at the managed names that could not be read or cannot be edited. They are in none
+    /// of the other lists, and are no difference, for there is none that anybody could make.
+    pub left_out: Vec<LeftOut>,
+    /// Managed names that hold no address and of which the state file remembers nothing, though
+    /// something is to be created there: perhaps they are misspelt.
+    pub new_names: Vec<String>,
     /// What to change if all targets were healthy and none were drained.
     pub all_healthy: Changes,
     /// What to change by the agent's verdicts; null if there are none.
@@ -58,6 +64,17 @@ pub struct Set {
     pub r#type: String,
     /// What is there or may be, ascending.
     pub addresses: Vec<Row>,
+}
+
+/// A record set that is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The owner name.
+    pub name: String,
+    /// `A` or `AAAA`.
+    pub r#type: String,
+    /// Why, as a sentence.
+    pub why: String,
 }
 
 /// One address at one record set.
@@ -140,6 +157,8 @@ pub(super) struct Compared<'a> {
     pub(super) listing: &'a Listing,
     /// At Route 53, the TTL of a set of which nothing is known, in seconds.
     pub(super) ttl: Option<u32>,
+    /// Names of which the state file remembers a record.
+    pub(super) remembered: &'a BTreeSet<String>,
 }
 
 impl Comparison {
@@ -168,6 +187,8 @@ impl Comparison {
             decided_by: if by_agent.is_some() { Basis::Agent } else { Basis::AllHealthy },
             difference: !by_agent.as_ref().unwrap_or(&all_healthy).is_empty(),
             sets: zone.sets(&there, &all_healthy, by_agent.as_ref(), &verdicts),
+            left_out: zone.left_out(),
+            new_names: zone.new_names(by_agent.as_ref().unwrap_or(&all_healthy)),
             all_healthy: Changes::of(&all_healthy, &there, |_| None, zone.preview(&all_healthy)),
             by_agent: by_agent.map(|plan| Changes::of(&plan, &there, why, zone.preview(&plan))),
         }
@@ -240,6 +261,38 @@ impl Compared<'_> {
         plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
     }
 
+    /// The sets that are left alone, by the configuration's order of names.
+    fn left_out(&self) -> Vec<LeftOut> {
+        let left_out = self.keys().filter_map(|key| {
+            let why = self.listing.unfit.get(&key)?.clone();
+            Some(LeftOut { name: key.name, r#type: key.family.to_string(), why })
+        });
+        left_out.collect()
+    }
+
+    /// The names at which `plan` would create the first address of all.
+    fn new_names(&self, plan: &Plan) -> Vec<String> {
+        let is_empty = |key: &SetKey| {
+            let there = self.listing.sets.get(key);
+            there.is_none_or(Vec::is_empty) && !self.listing.unfit.contains_key(key)
+        };
+        let is_new = |name: &&String| {
+            let sets =
+                [Family::A, Family::Aaaa].map(|family| SetKey { name: (*name).clone(), family });
+            plan.create.iter().any(|(key, _)| key.name == **name)
+                && sets.iter().all(is_empty)
+                && !self.remembered.contains(*name)
+        };
+        self.names.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Both sets of every name.
+    fn keys(&self) -> impl Iterator<Item = SetKey> {
+        self.names.iter().flat_map(|name| {
+            [Family::A, Family::Aaaa].map(|family| SetKey { name: name.clone(), family })
+        })
+    }
+
     /// What would be sent, where whole sets are.
     fn preview(&self, plan: &Plan) -> Option<Preview> {
         let create = plan.create.iter().map(|(set, address)| NewRecord {
@@ -290,9 +343,7 @@ impl Compared<'_> {
             let addresses = addresses.into_iter().map(|entry| row(&key, entry)).collect();
             Set { name: key.name, r#type: key.family.to_string(), addresses }
         };
-        let keys = self.names.iter().flat_map(|name| {
-            [Family::A, Family::Aaaa].map(|family| SetKey { name: name.clone(), family })
-        });
+        let keys = self.keys().filter(|key| !self.listing.unfit.contains_key(key));
         keys.map(set).filter(|set| !set.addresses.is_empty()).collect()
     }
 }

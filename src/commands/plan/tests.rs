@@ -1,6 +1,6 @@
 //! What `goavail plan` says of a zone, word for word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -52,14 +52,23 @@ fn listing() -> Listing {
 }
 
 fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
-    let names = ["www.example.com".to_owned(), "api.example.com".to_owned()];
+    let names = ["www.example.com", "api.example.com", "old.example.com", "wwv.example.com"];
+    // The last two are asked about only where that is the point.
+    let many = if listing.caution.is_some() { 4 } else { 2 };
+    let names: Vec<_> = names[..many].iter().map(|&name| name.to_owned()).collect();
     let targets = ["192.0.2.11", "192.0.2.10", "192.0.2.12"].map(ip);
-    let zone = "example.com".to_owned();
-    let (names, targets) = (&names[..], &targets[..]);
-    Comparison::new(
-        &Compared { zone, provider: "Cloudflare", names, targets, floor, listing, ttl: None },
-        asked,
-    )
+    let remembered = BTreeSet::from(["old.example.com".to_owned()]);
+    let zone = Compared {
+        zone: "example.com".to_owned(),
+        provider: "Cloudflare",
+        names: &names,
+        targets: &targets,
+        floor,
+        listing,
+        ttl: None,
+        remembered: &remembered,
+    };
+    Comparison::new(&zone, asked)
 }
 
 fn nobody() -> Asked {
@@ -207,6 +216,7 @@ fn the_json_holds_all_of_it_by_the_promised_names() {
     let want = json!({
         "zone": "example.com",
         "provider": "Cloudflare",
+        "caution": null,
         "floor": 1,
         "agent": { "place": "/run/goavail.sock", "name": "eu-1", "note": null },
         "decided_by": "agent",
@@ -221,6 +231,8 @@ fn the_json_holds_all_of_it_by_the_promised_names() {
             "all_healthy": true,
             "by_agent": { "present": false, "why": "down" },
         },
+        "left_out": [],
+        "new_names": [],
         "all_healthy": {
             "name": "www.example.com", "type": "A", "address": "192.0.2.12", "records": 0,
             "why": null,
@@ -243,6 +255,8 @@ fn the_json_holds_all_of_it_by_the_promised_names() {
                     "why": "down",
                 },
             ],
+            "sends": null,
+            "needs_memory": [],
         },
     });
     assert_eq!(listed, want);
@@ -250,6 +264,42 @@ fn the_json_holds_all_of_it_by_the_promised_names() {
         serde_json::from_str(&compare(&listing(), 1, nobody()).json()).unwrap();
     assert_eq!((&alone["decided_by"], &alone["by_agent"]), (&json!("all_healthy"), &json!(null)));
     assert_eq!(alone["sets"][0]["addresses"][0]["by_agent"], json!(null));
+}
+
+/// Whether the names are managed at all is another matter than whether they hold what they should.
+#[test]
+fn names_that_are_left_alone_or_may_be_misspelt_are_told_with_the_reason() {
+    let mut listing = listing();
+    listing.caution = Some("it is pending".into());
+    let why = "a CNAME record stands at \u{1b}[2Japi.example.com";
+    listing.leave_out_name("api.example.com", why);
+    let comparison = compare(&listing, 0, nobody());
+    let end = "
+! api.example.com A and AAAA is left alone: a CNAME record stands at ?[2Japi.example.com
+? wwv.example.com holds no address, and nothing is remembered of it: is it misspelt?
+
+difference if all targets were healthy: 7 to create, 0 to delete, 2 sets left alone
+";
+    let text = render(&comparison, false);
+    assert!(text.ends_with(end), "{text}");
+    assert!(!text.contains("\napi.example.com A\n"), "nobody knows what is there: {text}");
+    let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
+    let left = |family| json!({ "name": "api.example.com", "type": family, "why": why });
+    assert_eq!(json["left_out"], json!([left("A"), left("AAAA")]));
+    assert_eq!(json["new_names"], json!(["wwv.example.com"]));
+}
+
+#[test]
+fn a_name_that_is_left_alone_is_no_difference() {
+    let targets = ["192.0.2.10", "192.0.2.11", "192.0.2.12"];
+    let full = targets.map(|target| cloudflare(target, 1, false)).to_vec();
+    let mut listing = Listing::default();
+    listing.sets.insert(key("www.example.com", Family::A), full);
+    listing.leave_out(key("api.example.com", Family::A), "it is an alias");
+    let comparison = compare(&listing, 1, nobody());
+    assert!(!comparison.difference);
+    let end = "\nno difference if all targets were healthy, 1 set left alone\n";
+    assert!(render(&comparison, false).ends_with(end));
 }
 
 #[test]

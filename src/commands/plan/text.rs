@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::comparison::{Change, Changes, Comparison, Record, Row, Set};
+use super::comparison::{Change, Changes, Comparison, LeftOut, Record, Row, Set};
 use crate::commands::printable;
 use crate::dns::route53::preview::Sent;
 
@@ -25,6 +25,7 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
     if let Some(by_agent) = &comparison.by_agent {
         difference("by the agent's verdicts", by_agent, comparison.floor, &paint, &mut out);
     }
+    doubtful(comparison, &paint, &mut out);
     let _ = writeln!(out, "\n{}", paint(BOLD, &summary(comparison)));
     out
 }
@@ -150,6 +151,26 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, ou
     sends(changes.sends.as_deref().unwrap_or_default(), out);
 }
 
+/// The names to look into: those that are left alone, and those that may be misspelt.
+fn doubtful(comparison: &Comparison, paint: Paint<'_>, out: &mut String) {
+    let Comparison { left_out, new_names, .. } = comparison;
+    if !left_out.is_empty() || !new_names.is_empty() {
+        out.push('\n');
+    }
+    let is_same = |one: &LeftOut, next: &LeftOut| one.name == next.name && one.why == next.why;
+    for alike in left_out.chunk_by(is_same) {
+        let types: Vec<_> = alike.iter().map(|set| set.r#type.as_str()).collect();
+        let (types, LeftOut { name, why, .. }) = (types.join(" and "), &alike[0]);
+        let line = format!("! {name} {types} is left alone: {}", printable(why));
+        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+    }
+    for name in new_names {
+        let line =
+            format!("? {name} holds no address, and nothing is remembered of it: is it misspelt?");
+        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+    }
+}
+
 /// The whole sets that would be sent.
 fn sends(sends: &[Sent], out: &mut String) {
     if !sends.is_empty() {
@@ -186,6 +207,12 @@ fn summary(comparison: &Comparison) -> String {
         0 => String::new(),
         held => format!(", {held} held by the floor"),
     };
+    let left_out = match comparison.left_out.len() {
+        0 => String::new(),
+        1 => ", 1 set left alone".to_owned(),
+        several => format!(", {several} sets left alone"),
+    };
+    let held = held + &left_out;
     if comparison.difference {
         format!("difference {basis}: {} to create, {} to delete{held}", create.len(), delete.len())
     } else {

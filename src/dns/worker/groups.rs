@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::apart::{self, at};
-use super::round::{Round, without};
+use super::round::Round;
 use super::shift::{Halt, Shift};
+use super::write::without;
 use super::{Remember, now};
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::engine::event::DnsReport;
@@ -137,6 +138,14 @@ where
         let doubted = doubts.entries();
         if doubted == before {
             return Ok(());
+        }
+        let memory = &mut self.given.memory;
+        let mut is_news = false;
+        for entry in &doubted {
+            is_news |= memory.pend(entry.clone());
+        }
+        if is_news {
+            self.tell_memory().await;
         }
         self.report(DnsReport::Doubted(doubted)).await
     }

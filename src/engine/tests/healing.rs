@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{DnsReport, Event, Settings};
-use crate::engine::plan::Wish;
+use crate::engine::event::{DnsReport, Event, Fact, Settings};
+use crate::engine::plan::{Family, SetKey, Wish};
 use crate::engine::target::Health;
 
 #[test]
@@ -264,4 +264,31 @@ fn a_restart_in_the_middle_of_an_outage_of_everything_empties_nothing() {
     world.set(canary(), Way::Silent);
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
+}
+
+#[test]
+fn a_set_that_is_fit_again_is_compared_with_what_was_decided_meanwhile() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    let set = SetKey { name: NAME.into(), family: Family::A };
+    let there = world.zone.sets.remove(&set).unwrap();
+    world.zone.unfit.insert(set.clone(), "it is an alias".into());
+    world.dies(1);
+    world.run_until(ms(20_000));
+    assert_eq!(world.writes(), [""; 0], "nothing is done there");
+
+    world.zone.unfit.clear();
+    world.zone.sets.insert(set, there);
+    let report = DnsReport::Listed(world.zone.clone());
+    world.tell(Event::Dns(report));
+    world.run_until(ms(30_000));
+    assert_eq!(world.in_zone(), [2]);
+    assert_eq!(world.writes(), ["-192.0.2.1"]);
+    let told = world.facts.iter().filter_map(|(_, fact)| match fact {
+        Fact::NameFailing { name, what } => Some(format!("{name}: {what}")),
+        Fact::NameFailingOver { name } => Some(format!("{name} again")),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [format!("{NAME}: it is an alias"), format!("{NAME} again")]);
 }

@@ -35,6 +35,21 @@ fn watching(addresses: &str) -> String {
 }
 
 #[test]
+fn a_host_name_that_looks_like_a_whole_name_elsewhere_is_asked_about() {
+    let file = |name: &str| watching("\"203.0.113.1\"").replace("\"www\"", &format!("{name:?}"));
+    check(&[
+        (
+            "a slip in the domain",
+            file("www.exmaple.com"),
+            &["goavail.toml:3: Cloudflare.hostnames: \"www.exmaple.com\" stands for \
+               www.exmaple.com.example.com; is it misspelt?"],
+        ),
+        ("the whole name", file("www.example.com"), &[]),
+        ("two labels", file("www.eu"), &[]),
+    ]);
+}
+
+#[test]
 fn a_slow_pace_is_warned_about() {
     check(&[
         (

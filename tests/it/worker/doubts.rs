@@ -126,3 +126,34 @@ async fn an_ordinary_change_costs_no_reading_more() {
     sleep(s(600)).await;
     assert_eq!(readings(&remote, began).len(), 2, "before the change and after it");
 }
+
+/// The last agent was killed while it created what was never there.
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_was_under_way_is_looked_after_by_the_next_agent() {
+    let remote = Remote::new(&[WWW], &[11]);
+    remote.writes([Fate::Late(s(40))]);
+    let office = Office::open(remote.clone());
+    office.order("+10", 0);
+    sleep(s(1)).await;
+    let kept = office.told.lock().unwrap().last().cloned().expect("told before it was written");
+    assert_eq!(kept.pending().count(), 1, "{kept:?}");
+    drop(office);
+
+    // By now the address is dead.
+    let start = Start { memory: kept, ..Start::default() };
+    let mut office = Office::start(remote.clone(), start);
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    assert_eq!(remote.holds().await, ["11@www"]);
+    let told = office.told.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(told.pending().count(), 0, "it is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_was_confirmed_and_seen_is_over() {
+    let remote = Remote::new(&[WWW], &[11]);
+    let mut office = Office::open(remote.clone());
+    office.order("+10", 0);
+    office.says_until_settled().await;
+    assert_eq!(office.told.lock().unwrap().last().unwrap(), &Memory::default());
+}

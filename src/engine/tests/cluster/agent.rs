@@ -61,6 +61,8 @@ pub(super) struct Agent {
     pub(super) votes: BTreeMap<IpAddr, bool>,
     /// When it saw that.
     pub(super) evidence: BTreeMap<IpAddr, Moment>,
+    /// Since when it has had a vote without a break.
+    pub(super) votes_since: BTreeMap<IpAddr, Moment>,
     /// What it told them once and tells them no more.
     pub(super) taken_back: BTreeSet<IpAddr>,
     pub(super) facts: Vec<(Moment, Fact)>,
@@ -83,6 +85,7 @@ impl Agent {
             worker: Worker::default(),
             votes: BTreeMap::new(),
             evidence: BTreeMap::new(),
+            votes_since: BTreeMap::new(),
             taken_back: BTreeSet::new(),
             facts: vec![],
             orders: vec![],
@@ -105,6 +108,7 @@ impl Agent {
         self.frozen = None;
         self.worker = Worker::default();
         self.votes.clear();
+        self.votes_since.clear();
         self.taken_back.clear();
         self.standing.clear();
         self.words.clear();

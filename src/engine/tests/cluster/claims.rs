@@ -89,7 +89,10 @@ impl World {
                         matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address);
                     its.then_some(*at)
                 };
+                // Without evidence it asks for nothing, and so the peers keep it waiting since then.
+                let asked = agent.votes_since.get(&view.address).copied();
                 let since = agent.facts.iter().rev().find_map(over).max(Some(view.since));
+                let since = since.max(asked);
                 let long = since.is_some_and(|since| self.now > since + PEERS_MAY_TAKE);
                 if asks != view.in_service && view.reason.is_none() && long {
                     silent.push(format!("{number} does not say why nothing is done: {view:?}"));

@@ -44,7 +44,12 @@ pub(super) struct Sight {
 impl World {
     pub(super) fn announce(&mut self, agent: usize, all: Announcement) {
         let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, vote)| (*of, vote.up)).collect();
+        let now = self.now;
         let whom = &mut self.agents[agent];
+        whom.votes_since.retain(|target, _| votes.contains_key(target));
+        for target in votes.keys() {
+            whom.votes_since.entry(*target).or_insert(now);
+        }
         whom.evidence = all.votes.iter().map(|(of, vote)| (*of, vote.evidence)).collect();
         if whom.votes == votes {
             return;
