@@ -144,13 +144,11 @@ where
         let Some(next) = self.next_look() else {
             return self.given.desk.changed().await.map_err(|_| Halt::Ended);
         };
-        match tokio::time::timeout_at(next, self.given.desk.changed()).await {
-            Ok(news) => news.map_err(|_| Halt::Ended),
-            Err(_) => {
-                self.given.known.reading = None;
-                self.work().await
-            }
+        if let Ok(news) = tokio::time::timeout_at(next, self.given.desk.changed()).await {
+            return news.map_err(|_| Halt::Ended);
         }
+        self.given.known.reading = None;
+        self.work().await
     }
 
     /// When the zone is to be looked at again though nothing new is asked for.
