@@ -1,5 +1,5 @@
 //! As many addresses as one file holds: what the page about a million addresses rests on
-//! (`docs/scale.md`). A minute and a half, so it runs only if it is asked for by name.
+//! (`docs/performance.md`). A minute and a half, so it runs only if it is asked for by name.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

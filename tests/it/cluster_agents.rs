@@ -8,7 +8,7 @@
 //! believed, 5 s for each rank. Run them many at once: `cargo nextest run cluster_agents -j 8` takes
 //! about a minute on two cores.
 //!
-//! Each row of `docs/cluster-failures.md` is a test here. So are, with tests elsewhere, the defects
+//! Each row of `docs/cluster.md` is a test here. So are, with tests elsewhere, the defects
 //! of the Go agent that concern several agents, by their number in the study of it:
 //!
 //! | # | what the Go agent did | what shows that this one does not |

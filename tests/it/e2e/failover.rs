@@ -11,7 +11,7 @@ use crate::agent::Within;
 use crate::fake_cloudflare;
 use crate::lab::{Lab, run, v4};
 
-/// The pace that design and README name figures for.
+/// The pace that `docs/performance.md` has figures for.
 const PACE: &str = "interval = 1\ntimeout = 0.5\nretry_interval = 0.2\nfailure_threshold = 3\n";
 
 /// Agents that work side by side, and kills for each.

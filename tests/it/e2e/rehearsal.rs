@@ -10,7 +10,7 @@ use crate::lab::{Lab, run, v4};
 
 const SHIPPED: &str = include_str!("../../../goavail.toml");
 
-/// What README promises for the whole story.
+/// What `docs/getting-started.md` tells takes no longer, from the start to the end of the story.
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[test]
