@@ -45,6 +45,12 @@ use raw::Raw;
 /// The largest file that is read, in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
+/// Every key that a file may hold, as the documentation writes it: with its section in front, as in
+/// `Cloudflare.ttl`, unless it stands above the first section.
+pub fn known_keys() -> impl Iterator<Item = String> {
+    keys::KEYS.iter().map(|(section, key)| section.key(key))
+}
+
 /// Looks an environment variable up. What is set but empty counts as not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
