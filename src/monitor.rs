@@ -194,12 +194,8 @@ async fn start(
 ) -> Result<Monitor, Ended> {
     let handle = talk.handle().clone();
     let state_file = config.state_file.clone();
-    let opening = handle.spawn_blocking(move || Keeper::open(state_file.as_deref()));
-    let keeper = match tokio::time::timeout(STATE_MAY_TAKE, opening).await {
-        Ok(opened) => opened?,
-        Err(_) => Keeper::out_of_reach(config.state_file.as_deref()),
-    };
-    let keeper = Arc::new(keeper);
+    let keeper = Keeper::open_within(STATE_MAY_TAKE, state_file, &handle, Keeper::open);
+    let keeper = Arc::new(keeper.await?);
     let showing = Showing::start(&config, clock, outbox)?;
     let peers = Peers::start(&config, &handle, outbox.clone(), clock).await?;
     let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;

@@ -57,6 +57,8 @@ pub struct Desk {
     pub heart: Option<Arc<Heart>>,
     /// Stop after the change in hand.
     pub stop: bool,
+    /// Another worker takes over then, so that a reading under way is worth waiting for.
+    pub handed_over: bool,
 }
 
 impl Desk {
@@ -71,6 +73,21 @@ impl Desk {
     /// Takes back what is wished for `address`.
     pub fn recall(&mut self, address: IpAddr) {
         self.recalled.insert(address);
+    }
+
+    /// Has another worker take over after the change, or the reading, in hand.
+    pub fn hand_over(&mut self) {
+        (self.stop, self.handed_over) = (true, true);
+    }
+
+    /// Has it all end after the change in hand.
+    pub fn end(&mut self) {
+        (self.stop, self.handed_over) = (true, false);
+    }
+
+    /// Whether it is the end, and nobody takes over.
+    pub fn is_the_end(&self) -> bool {
+        self.stop && !self.handed_over
     }
 
     /// Whether somebody still looks after the order.
@@ -112,6 +129,8 @@ pub trait Remember: Send {
 pub struct Known {
     /// The zone when it was last read, and when that was.
     pub reading: Option<(Instant, Listing)>,
+    /// When the oldest order came that wants the zone read anew and that no such reading has served.
+    pub(super) unserved: Option<Instant>,
     /// The last failure; the provider may have asked to be left alone for a while.
     pub(super) trouble: Option<Trouble>,
     /// What earlier writes left to be seen to.
@@ -170,7 +189,8 @@ where
     /// Works until it is told to stop or the driver is gone; hands on what it has.
     ///
     /// Told to stop, it drops a reading, finishes a write, looks once at what a write left open,
-    /// and begins nothing else.
+    /// and begins nothing else. If another worker takes over, it waits for the reading first, though
+    /// not for long.
     pub async fn run(self) -> Estate<P> {
         Shift::new(self).run().await
     }

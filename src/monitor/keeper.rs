@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, Semaphore};
+use tokio::task::JoinError;
 
 use super::calendar::{Calendar, Clocks};
 use crate::dns::memory::{Memory as WithdrawnRecords, Remembered};
@@ -84,8 +86,24 @@ impl Keeper {
         Self::with(place, memory)
     }
 
+    /// As [`Self::open`], on a thread of `talk` and waiting no longer than `limit`: after that the file
+    /// is left alone.
+    pub(super) async fn open_within(
+        limit: Duration,
+        path: Option<PathBuf>,
+        talk: &Handle,
+        open: impl FnOnce(Option<&Path>) -> Self + Send + 'static,
+    ) -> Result<Self, JoinError> {
+        let file = path.clone();
+        let opening = talk.spawn_blocking(move || open(file.as_deref()));
+        match tokio::time::timeout(limit, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Ok(Self::out_of_reach(path.as_deref())),
+        }
+    }
+
     /// Leaves a file alone that could not even be looked at in time.
-    pub(super) fn out_of_reach(path: Option<&Path>) -> Self {
+    fn out_of_reach(path: Option<&Path>) -> Self {
         let Some(path) = path else { return Self::with(Place::Nowhere, Memory::default()) };
         tracing::error!(
             "state file {} does not answer; it is left alone, and nothing is remembered",
@@ -362,6 +380,38 @@ mod tests {
         let carried = records.recall(&set_of("www.example.com", address), address);
         assert_eq!(carried.map(|carried| carried.ttl), Some(60));
         assert_eq!(records.pending().count(), 0);
+    }
+
+    /// The channel that is waited for here stands for a disk that does not answer.
+    #[tokio::test(start_paused = true)]
+    async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let (answers, answered) = std::sync::mpsc::channel::<()>();
+        let hangs = move |path: Option<&Path>| {
+            let _ = answered.recv();
+            Keeper::open(path)
+        };
+        let (limit, talk) = (Duration::from_secs(11), Handle::current());
+        let opening = Keeper::open_within(limit, Some(path.clone()), &talk, hangs);
+        let mut opening = std::pin::pin!(opening);
+        tokio::select! {
+            biased;
+            _ = &mut opening => panic!("the disk hangs"),
+            () = std::future::ready(()) => {}
+        }
+        // While a thread is at work, paused time goes on by hand only.
+        tokio::time::advance(limit).await;
+        let keeper = opening.await.unwrap();
+        drop(answers);
+        assert!(keeper.drains(Duration::ZERO).is_empty() && keeper.is_behind());
+        assert_eq!(keeper.lasting(), Lasting::Unwritten, "an order says that it will be forgotten");
+        keeper.note_drains(
+            &[(IpAddr::from([192, 0, 2, 1]), Drain { until: None, reason: None })].into(),
+            Duration::ZERO,
+        );
+        keeper.write();
+        assert!(!path.exists(), "what may be in it is not written over");
     }
 
     /// The lock that is held here stands for a disk that does not answer.

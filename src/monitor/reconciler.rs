@@ -23,6 +23,9 @@ use crate::heart::Heart;
 /// How many reports may wait.
 const REPORTS: usize = 64;
 
+/// A worker that runs, and what it will leave.
+type AtWork = JoinHandle<Option<Estate<Metered<Chosen>>>>;
+
 /// The DNS worker as the driver holds it.
 pub(super) struct Reconciler {
     talk: Handle,
@@ -31,7 +34,7 @@ pub(super) struct Reconciler {
     desk: watch::Sender<Desk>,
     /// Beats with the driver's loop.
     heart: Arc<Heart>,
-    worker: Option<JoinHandle<Option<Estate<Metered<Chosen>>>>>,
+    worker: Option<AtWork>,
     /// What became of the calls to the provider.
     pub(super) tally: Tally,
 }
@@ -112,14 +115,15 @@ impl Reconciler {
     /// Another worker takes over, with `provider`, once the change in hand is finished.
     pub(super) fn hand_over(&mut self, config: &Config, provider: Chosen) {
         let (desk, orders) = watch::channel(empty(&self.heart));
-        std::mem::replace(&mut self.desk, desk).send_modify(|desk| desk.stop = true);
+        let desk_before = std::mem::replace(&mut self.desk, desk);
+        desk_before.send_modify(Desk::hand_over);
         let before = self.worker.take();
         let reports = self.reports();
         let builder = self.builder(config, orders.clone(), reports.clone());
         let mut provider = Metered { inner: provider, tally: self.tally.clone() };
         self.worker = Some(self.talk.spawn(async move {
             let estate = match before {
-                Some(worker) => worker.await.ok().flatten(),
+                Some(worker) => left_by(worker, desk_before, orders.clone()).await,
                 None => None,
             };
             let (memory, known) = match estate {
@@ -133,7 +137,7 @@ impl Reconciler {
 
     /// Ends the worker; the change in hand may take `patience` to finish.
     pub(super) async fn finish(self, patience: Duration) {
-        self.desk.send_modify(|desk| desk.stop = true);
+        self.desk.send_modify(Desk::end);
         let Some(worker) = self.worker else { return };
         if tokio::time::timeout(patience, worker).await.is_err() {
             tracing::warn!("the change in hand did not finish in time; it may be in force or not");
@@ -182,6 +186,21 @@ impl Builder {
         let provider = Metered { inner, tally: self.tally.clone() };
         Ok(self.worker(provider, self.keeper.records(), Known::default()))
     }
+}
+
+/// Waits for what a worker leaves that was told at `before` to hand over. If the end comes to whoever
+/// sits at `desk`, its turn will not come, and the one before is told so.
+async fn left_by(
+    mut worker: AtWork,
+    before: watch::Sender<Desk>,
+    mut desk: watch::Receiver<Desk>,
+) -> Option<Estate<Metered<Chosen>>> {
+    tokio::select! {
+        left = &mut worker => return left.ok().flatten(),
+        // An error means that the driver is gone, which is the end too.
+        _ = desk.wait_for(Desk::is_the_end) => before.send_modify(Desk::end),
+    }
+    worker.await.ok().flatten()
 }
 
 /// A desk without an order.

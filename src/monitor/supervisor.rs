@@ -81,17 +81,39 @@ mod tests {
         SetKey { name: NAME.into(), family: Family::A }
     }
 
-    /// A zone whose provider panics a few times: at the calls with these numbers.
+    /// A zone whose provider panics at the calls with these numbers.
+    #[derive(Clone)]
     struct Shaky {
         calls: Arc<AtomicU32>,
         panics: &'static [u32],
+        /// Only once the call has done all that it was to do.
+        late: bool,
         zone: Arc<Mutex<Listing>>,
     }
 
     impl Shaky {
-        fn call(&self) {
+        /// A zone that holds the address.
+        fn new(panics: &'static [u32], late: bool) -> Self {
+            let attributes = Attributes { ttl: 17, extra: Extra::None };
+            let record = Record { address: ADDRESS, id: String::new(), attributes };
+            let listing = Listing { sets: [(key(), vec![record])].into(), ..Listing::default() };
+            Self { calls: Arc::default(), panics, late, zone: Arc::new(Mutex::new(listing)) }
+        }
+
+        /// Does one call's work.
+        fn call<T>(&self, work: impl FnOnce(&mut Listing) -> T) -> T {
             let call = self.calls.fetch_add(1, Ordering::SeqCst);
-            assert!(!self.panics.contains(&call), "call {call} is a defect");
+            let is_defect = self.panics.contains(&call);
+            assert!(self.late || !is_defect, "call {call} is a defect");
+            let done = work(&mut self.zone.lock().unwrap());
+            assert!(!is_defect, "call {call} is a defect");
+            done
+        }
+
+        /// The TTLs of what the zone holds.
+        fn ttls(&self) -> Vec<u32> {
+            let zone = self.zone.lock().unwrap();
+            zone.sets[&key()].iter().map(|record| record.attributes.ttl).collect()
         }
     }
 
@@ -101,21 +123,20 @@ mod tests {
         }
 
         async fn list(&self) -> Result<Listing, ProviderError> {
-            self.call();
-            Ok(self.zone.lock().unwrap().clone())
+            Ok(self.call(|zone| zone.clone()))
         }
 
         async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-            self.call();
-            let mut zone = self.zone.lock().unwrap();
-            let records = zone.sets.entry(key()).or_default();
-            for (_, gone) in &changes.delete {
-                records.retain(|record| record.address != gone.address);
-            }
-            for new in &changes.create {
-                let attributes = new.attributes.clone().expect("it is remembered");
-                records.push(Record { address: new.address, id: String::new(), attributes });
-            }
+            self.call(|zone| {
+                let records = zone.sets.entry(key()).or_default();
+                for (_, gone) in &changes.delete {
+                    records.retain(|record| record.address != gone.address);
+                }
+                for new in &changes.create {
+                    let attributes = new.attributes.clone().expect("it is remembered");
+                    records.push(Record { address: new.address, id: String::new(), attributes });
+                }
+            });
             Ok(())
         }
     }
@@ -130,59 +151,94 @@ mod tests {
         }
     }
 
+    /// The supervised worker as the driver has it.
+    struct Supervised {
+        desk: watch::Sender<Desk>,
+        reported: mpsc::Receiver<DnsReport>,
+        work: tokio::task::JoinHandle<Option<Estate<Shaky>>>,
+        orders: u64,
+    }
+
+    impl Supervised {
+        fn start(provider: Shaky) -> Self {
+            let kept = Kept::default();
+            let (desk, orders) = watch::channel(Desk::default());
+            let (reports, reported) = mpsc::channel(64);
+            let build = {
+                let (orders, reports) = (orders.clone(), reports.clone());
+                move || {
+                    let worker = Worker {
+                        provider: provider.clone(),
+                        names: vec![NAME.into()],
+                        desk: orders.clone(),
+                        reports: reports.clone(),
+                        memory: kept.0.lock().unwrap().clone(),
+                        remember: kept.clone(),
+                        known: Known::default(),
+                    };
+                    async { Ok(worker) }
+                }
+            };
+            let work = tokio::spawn(supervise(None, build, orders, reports));
+            Self { desk, reported, work, orders: 0 }
+        }
+
+        /// Has it carry out an order; all that it says until it is done.
+        async fn carry_out(&mut self, wish: Wish) -> Vec<DnsReport> {
+            self.orders += 1;
+            let (number, wishes) = (self.orders, BTreeMap::from([(ADDRESS, wish)]));
+            self.desk.send_modify(|desk| {
+                desk.place(Order { number, wishes, read_again: true, ..Order::default() });
+            });
+            let mut said = Vec::new();
+            let is_done = |report: &DnsReport| matches!(report, DnsReport::Settled { number: n, .. } if *n == number);
+            while !said.last().is_some_and(is_done) {
+                said.push(self.reported.recv().await.expect("the worker goes on"));
+            }
+            said
+        }
+    }
+
+    /// The number of defects among the reports.
+    fn defects(said: &[DnsReport]) -> usize {
+        let problems = said.iter().filter_map(|report| match report {
+            DnsReport::Failing(problem) => Some(problem),
+            _ => None,
+        });
+        let is_defect = |problem: &&DnsProblem| problem.kind == DnsProblemKind::Defect;
+        problems.filter(is_defect).filter(|problem| problem.what.contains("is a defect")).count()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_provider_that_panics_is_told_and_what_it_was_to_do_is_done_with_all_that_is_remembered()
      {
-        let attributes = Attributes { ttl: 17, extra: Extra::None };
-        let record = Record { address: ADDRESS, id: String::new(), attributes };
-        let listing = Listing { sets: [(key(), vec![record])].into(), ..Listing::default() };
-        let (zone, kept) = (Arc::new(Mutex::new(listing)), Kept::default());
-        let calls = Arc::new(AtomicU32::new(0));
-        let (desk, orders) = watch::channel(Desk::default());
-        let (reports, mut reported) = mpsc::channel(64);
-        let build = {
-            let (zone, kept, orders) = (Arc::clone(&zone), kept.clone(), orders.clone());
-            let reports = reports.clone();
-            move || {
-                // The first reading, the write, and the reading of the way back.
-                let (calls, zone) = (Arc::clone(&calls), Arc::clone(&zone));
-                let provider = Shaky { calls, panics: &[0, 2, 5], zone };
-                let worker = Worker {
-                    provider,
-                    names: vec![NAME.into()],
-                    desk: orders.clone(),
-                    reports: reports.clone(),
-                    memory: kept.0.lock().unwrap().clone(),
-                    remember: kept.clone(),
-                    known: Known::default(),
-                };
-                async { Ok(worker) }
-            }
-        };
-        let mut driver = tokio::spawn(supervise(None, build, orders, reports));
-        let mut defects = 0;
-        for (number, wish, left) in [(1, Wish::Withdraw, 0), (2, Wish::Serve, 1)] {
-            let wishes = BTreeMap::from([(ADDRESS, wish)]);
-            desk.send_modify(|desk| {
-                desk.place(Order { number, wishes, read_again: true, ..Order::default() });
-            });
-            loop {
-                match reported.recv().await.expect("the worker goes on") {
-                    DnsReport::Settled { number: done, .. } if done == number => break,
-                    DnsReport::Failing(problem) => {
-                        assert_eq!(problem.kind, DnsProblemKind::Defect);
-                        assert!(problem.what.contains("is a defect"), "{}", problem.what);
-                        defects += 1;
-                    }
-                    _ => {}
-                }
-            }
-            assert_eq!(zone.lock().unwrap().sets[&key()].len(), left);
-        }
-        assert!(defects >= 2, "{defects}");
-        let ttl = zone.lock().unwrap().sets[&key()][0].attributes.ttl;
-        assert_eq!(ttl, 17, "what was withdrawn comes back as it was");
-        desk.send_modify(|desk| desk.stop = true);
-        assert!((&mut driver).await.unwrap().is_some());
+        // The first reading, the write, and a reading of the way back.
+        let provider = Shaky::new(&[0, 2, 5], false);
+        let mut supervised = Supervised::start(provider.clone());
+        let mut told = defects(&supervised.carry_out(Wish::Withdraw).await);
+        assert!(provider.ttls().is_empty());
+        told += defects(&supervised.carry_out(Wish::Serve).await);
+        assert!(told >= 2, "{told}");
+        assert_eq!(provider.ttls(), [17], "what was withdrawn comes back as it was");
+        supervised.desk.send_modify(Desk::end);
+        assert!(supervised.work.await.unwrap().is_some());
+    }
+
+    /// Nobody hears of the change from the worker that made it, so the zone is read for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_change_that_was_made_before_the_panic_shows_in_the_next_reading() {
+        let provider = Shaky::new(&[1], true);
+        let mut supervised = Supervised::start(provider.clone());
+        let said = supervised.carry_out(Wish::Withdraw).await;
+        assert_eq!(defects(&said), 1, "{said:?}");
+        assert!(provider.ttls().is_empty());
+        let shown = said.iter().rev().find_map(|report| match report {
+            DnsReport::Listed(observed) => Some(observed),
+            _ => None,
+        });
+        let shown = shown.expect("the zone was read");
+        assert!(shown.sets.get(&key()).is_none_or(|set| !set.contains(&ADDRESS)), "{said:?}");
+        supervised.carry_out(Wish::Serve).await;
+        assert_eq!(provider.ttls(), [17], "and it is remembered as it was");
     }
 }

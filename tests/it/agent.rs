@@ -3,7 +3,7 @@
 //! tells the truth. What is proved of the binary lives in the files of its subject.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -114,10 +114,11 @@ pub(crate) struct Unread {
 }
 
 impl Setup {
-    /// Starts it with standard error in the smallest pipe there is.
+    /// Starts it with standard error in a pipe that is full from the start.
     pub(crate) fn start_unread(mut self) -> Unread {
-        let (stderr, writer) = std::io::pipe().expect("a pipe");
-        rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("a smaller pipe");
+        let (stderr, mut writer) = std::io::pipe().expect("a pipe");
+        let room = rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("a smaller pipe");
+        writer.write_all(&vec![b'\n'; room]).expect("it has room for that");
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer);
         let child = self.command.spawn().expect("the agent starts");
         // Its copy of the writing end must not keep the pipe open.

@@ -68,6 +68,7 @@ mod rehearsal;
 mod reload;
 mod responder;
 mod scale;
+mod secrets;
 mod sockets;
 mod story;
 mod strays;

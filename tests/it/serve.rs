@@ -124,9 +124,13 @@ async fn a_request_in_its_handler_is_not_closed_for_a_newcomer() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_ends_its_own_connection_only() {
+async fn a_handler_that_panics_is_answered_with_500_counted_and_disturbs_nobody_else() {
     let address = service(router(), limits()).await;
-    assert_eq!(exchange(address, b"GET /panic HTTP/1.1\r\n\r\n").await, "");
+    let count = || goavail::panics::counts().get("a request handler").copied().unwrap_or_default();
+    let before = count();
+    let answer = exchange(address, b"GET /panic HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert!(count() > before);
     let answer = exchange(address, b"GET /none HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::aftermath::Done;
 use super::shift::{Halt, Settled, Shift};
-use super::{Remember, now};
+use super::{Desk, Remember, now};
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::engine::event::{DnsReport, Order};
 use crate::engine::plan::{self, Observed, Plan, SetKey, Wish};
@@ -19,6 +20,9 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 /// No call to a provider takes longer than this: each request gives up by itself after 10 s, but a
 /// call may be many requests, and nothing that somebody else's code does may silence the worker.
 const LONGEST_CALL: Duration = Duration::from_mins(5);
+
+/// How long whoever takes over waits for a reading that is under way.
+const FOR_AN_HEIR: Duration = Duration::from_secs(10);
 
 /// How long after a reading the sets that it left out are looked at again.
 const LOOK_AT_UNFIT: Duration = Duration::from_mins(1);
@@ -62,16 +66,16 @@ where
         self.write_in_groups(&plan, &listing).await
     }
 
-    /// Reads the zone. The end breaks it off.
+    /// Reads the zone. The end breaks it off, and so does a worker that takes over, after a while.
     pub(super) async fn read(&mut self) -> Result<Listing, Halt> {
         self.given.known.reading = None;
         // What it shows is at least as new as this.
         let asked = now();
         let readings = self.given.desk.borrow().readings;
-        let mut desk = self.given.desk.clone();
+        let desk = self.given.desk.clone();
         let listing = tokio::select! {
             listing = in_time(self.given.provider.list()) => listing,
-            _ = desk.wait_for(|desk| desk.stop) => return Err(Halt::Ended),
+            () = broken_off(desk) => return Err(Halt::Ended),
         };
         // Whether it worked or not: either is reported.
         self.answered = readings;
@@ -239,6 +243,15 @@ where
             retry_after: None,
             source: late.into(),
         }
+    }
+}
+
+/// Waits until a reading must not go on. Were it broken off by each reload, a zone that takes longer
+/// to read than from one reload to the next would never be read.
+async fn broken_off(mut desk: watch::Receiver<Desk>) {
+    if desk.wait_for(|desk| desk.stop).await.is_ok() {
+        // Whatever ends this wait ends the reading.
+        let _ = tokio::time::timeout(FOR_AN_HEIR, desk.wait_for(Desk::is_the_end)).await;
     }
 }
 

@@ -89,13 +89,14 @@ where
     P: DnsProvider,
     R: Remember,
 {
-    pub(super) fn new(given: Worker<P, R>) -> Self {
+    pub(super) fn new(mut given: Worker<P, R>) -> Self {
+        let unserved = given.known.unserved.take();
         Self {
             given,
             order: Order::default(),
             number: 0,
             wished: Wished::default(),
-            unserved: None,
+            unserved,
             answered: 0,
             backoff: Backoff::default(),
             surprised: false,
@@ -136,7 +137,8 @@ where
     fn hand_on(self) -> Estate<P> {
         let Worker { provider, names, memory, known, .. } = self.given;
         let trouble = known.trouble.filter(|trouble| trouble.imposed);
-        Estate { provider, names, memory, known: Known { trouble, ..known } }
+        let known = Known { trouble, unserved: self.unserved, ..known };
+        Estate { provider, names, memory, known }
     }
 
     /// Waits for news, or until something is to be looked at again.

@@ -112,7 +112,12 @@ impl<P: DnsProvider> Office<P> {
 
     /// Tells it to stop.
     pub(super) fn stop(&self) {
-        self.desk.send_modify(|desk| desk.stop = true);
+        self.desk.send_modify(Desk::end);
+    }
+
+    /// Tells it to hand over.
+    pub(super) fn hand_over(&self) {
+        self.desk.send_modify(Desk::hand_over);
     }
 
     /// What it remembers at its end, which it must come to by itself.

@@ -12,9 +12,9 @@ use super::office::Start;
 use super::{API, Fate, Office, Remote, Request, WWW, ip, ms, s};
 use crate::contract::{addresses, set_of};
 
-/// The worker that comes after `office`, which is told to stop; it asks `provider` at `names`.
+/// The worker that comes after `office`, which is told to hand over; it asks `provider` at `names`.
 async fn after(office: Office, provider: &Remote, names: &[&str]) -> Office {
-    office.stop();
+    office.hand_over();
     let estate = office.estate().await;
     let mut provider = provider.clone();
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
@@ -52,6 +52,45 @@ async fn a_reading_of_other_names_or_of_another_zone_does_not() {
     office.order("+10 +11", 1);
     office.says_until_settled().await;
     assert_eq!(elsewhere.requests(), [Request::Read]);
+}
+
+/// Somebody reloads once a second, and the zone is large.
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_lasts_beyond_a_reload_serves_the_orders_after_it() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.reads([Fate::Takes(s(3)); 9]);
+    let office = Office::open(remote.clone());
+    office.order_anew("-10", 1);
+    sleep(s(1)).await;
+    let office = after(office, &remote, &[WWW]).await;
+    // This one is replaced before it gets to work.
+    office.order_anew("-10", 1);
+    let mut office = after(office, &remote, &[WWW]).await;
+    office.order_anew("-10", 1);
+    assert_eq!(office.says().await, "withdrew 10@www");
+    let requests = remote.requests();
+    assert_eq!(requests[0], Request::Read);
+    assert_ne!(requests[1], Request::Read, "it was read once: {requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_without_an_end_holds_up_the_next_one_for_seconds_and_the_end_not_at_all() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.reads([Fate::Never; 9]);
+    let office = Office::open(remote.clone());
+    office.order("-10", 1);
+    sleep(s(1)).await;
+    let asked = super::office::now();
+    let office = after(office, &remote, &[WWW]).await;
+    assert!(asked.elapsed() <= s(10), "{:?}", asked.elapsed());
+    office.order("-10", 1);
+    sleep(s(1)).await;
+    office.hand_over();
+    sleep(s(1)).await;
+    assert!(office.is_at_work());
+    office.stop();
+    sleep(ms(1)).await;
+    assert!(!office.is_at_work());
 }
 
 #[tokio::test(start_paused = true)]
