@@ -31,6 +31,9 @@
 //! | `log`, `panics`, `privilege`, `systemd` | what the process is to its surroundings | nothing |
 //! | `text` | text from elsewhere, made fit to be shown | nothing |
 //!
+//! `docs/architecture.md` has the walk of one lost probe, a glossary, and how to add a check, a provider or
+//! a channel.
+//!
 //! # How it works
 //!
 //! Effects send events into one bounded queue. [`engine::Engine::handle`] takes an event and the time and
