@@ -245,7 +245,7 @@ async fn first_reading(config: Config) -> Result<FirstReading, Ended> {
         tracing::warn!("goes on without having read the zone: {why}");
     };
     let reading = async {
-        let building = tokio::time::timeout(BUILD_MAY_TAKE, Chosen::build(&config));
+        let building = tokio::time::timeout(BUILD_MAY_TAKE, Box::pin(Chosen::build(&config)));
         let Ok(built) = building.await else {
             unread(&late_provider());
             return Ok((None, None));

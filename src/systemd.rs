@@ -4,6 +4,7 @@
 //! cannot be delivered, or not at once, is logged and otherwise ignored: the agent is more than its
 //! unit, and its loop waits for nobody.
 
+use std::fmt::Write as _;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -55,7 +56,10 @@ fn tell(states: &[NotifyState<'_>]) {
 /// As [`sd_notify::notify`], which waits while systemd's queue is full.
 fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
-    let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+    let mut message = String::new();
+    for state in states {
+        let _ = writeln!(message, "{state}");
+    }
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     socket.connect(path)?;

@@ -42,6 +42,82 @@ fn few(targets: &[IpAddr]) -> String {
 /// Writes one fact to the log. `place` names the endpoint of a slot.
 pub fn write(fact: &Fact, dry_run: bool) {
     match fact {
+        Fact::Judged { .. }
+        | Fact::Late { .. }
+        | Fact::Faulty { .. }
+        | Fact::FaultOver { .. }
+        | Fact::Faults { .. }
+        | Fact::Limits { .. } => probed(fact),
+        Fact::Stalled { lasted } => warn!(
+            lasted = brief(*lasted),
+            "this process did not run; what it did not hear meanwhile is no evidence"
+        ),
+        Fact::Flipped { target, from, to, count, silent_for, said } => {
+            flipped(*target, (*from, *to), *count, *silent_for, said.as_deref());
+        }
+        Fact::Verdict { target, in_service, by_hand, agreeing, after } => info!(
+            %target,
+            verdict = if *in_service { "in service" } else { "out of service" },
+            by_hand,
+            agreeing = list(agreeing),
+            acts_after = brief(*after),
+            "verdict"
+        ),
+        Fact::Refused { target, reason, detail } => refused(*target, *reason, detail),
+        Fact::RefusalOver { target, reason: Reason::Drained | Reason::DryRun } => {
+            debug!(%target, "no longer out by hand or in rehearsal");
+        }
+        Fact::RefusalOver { target, reason } => {
+            info!(%target, reason = reason.as_str(), "no longer refused");
+        }
+        Fact::Isolated { missing, cause } => warn!(
+            reason = Reason::Isolated.as_str(),
+            targets = list(missing),
+            "isolated: {}, so nothing is withdrawn",
+            cause.as_str()
+        ),
+        Fact::EvidenceLost { .. } | Fact::StillUnknown { .. } | Fact::EvidenceBack { .. } => {
+            evidence(fact);
+        }
+        Fact::IsolationOver { lasted } => info!(
+            lasted = brief(*lasted),
+            "no longer isolated; every run of losses starts from zero"
+        ),
+        Fact::Applied { withdrawn, restored, created, took, .. } => {
+            for (target, gone) in withdrawn {
+                withdrew(*target, gone, *took, dry_run);
+            }
+            for (target, names) in restored {
+                restore(*target, names, *took, dry_run);
+            }
+            for (target, names) in created {
+                create(*target, names, *took, dry_run);
+            }
+        }
+        Fact::Failing(problem) => failing(problem),
+        Fact::NameFailing { name, what } => {
+            warn!(name, "left alone, and tried again; all other names are looked after: {what}");
+        }
+        Fact::NameFailingOver { name } => info!(name, "looked after again"),
+        Fact::FailingOver => info!("the DNS provider does as it is asked again"),
+        Fact::Drained { target, drain } => info!(
+            %target,
+            why = &*visible(drain.reason.as_deref().unwrap_or("no reason given")),
+            "drained by hand"
+        ),
+        Fact::Undrained { target, expired: true } => {
+            info!(%target, "drain is over: its time is up");
+        }
+        Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
+        Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
+        Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
+        Fact::Rehearsal { target, act } => rehearsal(*target, *act),
+    }
+}
+
+/// What became of probes.
+fn probed(fact: &Fact) {
+    match fact {
         Fact::Judged { slot, outcome: outcome @ Outcome::Reply, rtt } => {
             trace!(slot, ?outcome, ?rtt, "probe answered");
         }
@@ -80,36 +156,15 @@ pub fn write(fact: &Fact, dry_run: bool) {
             warn!(target = %endpoint, cause = what, "this machine cannot probe; no evidence about the target");
         }
         Fact::FaultOver { endpoint, .. } => {
-            info!(target = %endpoint, "this machine can probe again")
+            info!(target = %endpoint, "this machine can probe again");
         }
-        Fact::Stalled { lasted } => warn!(
-            lasted = brief(*lasted),
-            "this process did not run; what it did not hear meanwhile is no evidence"
-        ),
-        Fact::Flipped { target, from, to, count, silent_for, said } => {
-            flipped(*target, (*from, *to), *count, *silent_for, said.as_deref());
-        }
-        Fact::Verdict { target, in_service, by_hand, agreeing, after } => info!(
-            %target,
-            verdict = if *in_service { "in service" } else { "out of service" },
-            by_hand,
-            agreeing = list(agreeing),
-            acts_after = brief(*after),
-            "verdict"
-        ),
-        Fact::Refused { target, reason, detail } => refused(*target, *reason, detail),
-        Fact::RefusalOver { target, reason: Reason::Drained | Reason::DryRun } => {
-            debug!(%target, "no longer out by hand or in rehearsal");
-        }
-        Fact::RefusalOver { target, reason } => {
-            info!(%target, reason = reason.as_str(), "no longer refused");
-        }
-        Fact::Isolated { missing, cause } => warn!(
-            reason = Reason::Isolated.as_str(),
-            targets = list(missing),
-            "isolated: {}, so nothing is withdrawn",
-            cause.as_str()
-        ),
+        _ => {}
+    }
+}
+
+/// Whether there is evidence about targets.
+fn evidence(fact: &Fact) {
+    match fact {
         Fact::EvidenceLost { targets } => info!(
             targets = few(targets),
             "nothing is seen of these targets any more: health unknown, the verdict stands"
@@ -124,39 +179,7 @@ pub fn write(fact: &Fact, dry_run: bool) {
         Fact::EvidenceBack { target, lasted, .. } => {
             debug!(%target, lasted = brief(*lasted), "health known again: a probe was judged");
         }
-        Fact::IsolationOver { lasted } => info!(
-            lasted = brief(*lasted),
-            "no longer isolated; every run of losses starts from zero"
-        ),
-        Fact::Applied { withdrawn, restored, created, took, .. } => {
-            for (target, gone) in withdrawn {
-                withdrew(*target, gone, *took, dry_run);
-            }
-            for (target, names) in restored {
-                restore(*target, names, *took, dry_run);
-            }
-            for (target, names) in created {
-                create(*target, names, *took, dry_run);
-            }
-        }
-        Fact::Failing(problem) => failing(problem),
-        Fact::NameFailing { name, what } => {
-            warn!(name, "left alone, and tried again; all other names are looked after: {what}");
-        }
-        Fact::NameFailingOver { name } => info!(name, "looked after again"),
-        Fact::FailingOver => info!("the DNS provider does as it is asked again"),
-        Fact::Drained { target, drain } => info!(
-            %target,
-            why = &*visible(drain.reason.as_deref().unwrap_or("no reason given")),
-            "drained by hand"
-        ),
-        Fact::Undrained { target, expired: true } => {
-            info!(%target, "drain is over: its time is up");
-        }
-        Fact::Undrained { target, .. } => info!(%target, "drain is over: given back by hand"),
-        Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
-        Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
-        Fact::Rehearsal { target, act } => rehearsal(*target, *act),
+        _ => {}
     }
 }
 

@@ -330,7 +330,9 @@ impl Engine {
             self.order(wishes, true, out);
             self.resyncing = Some(self.orders);
             // What the order rests on may age before it is carried out.
-            slots.into_iter().for_each(|slot| self.note_next_review(slot));
+            for slot in slots {
+                self.note_next_review(slot);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::watch::Watch;
 use super::{Engine, Moment, Target};
 
 /// One target as the agent sees it now.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
     /// Its address.

@@ -176,7 +176,7 @@ impl Monitor {
 /// The provider that a new configuration names. Neither a defect nor a disk that hangs may be the
 /// end of all reloads.
 async fn provider_of(config: &Config) -> anyhow::Result<Chosen> {
-    let building = tokio::time::timeout(BUILD_MAY_TAKE, Chosen::build(config));
+    let building = tokio::time::timeout(BUILD_MAY_TAKE, Box::pin(Chosen::build(config)));
     match caught("the DNS provider", building).await? {
         Ok(built) => Ok(built?),
         Err(_) => Err(anyhow::Error::msg(super::late_provider())),

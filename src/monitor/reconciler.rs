@@ -131,7 +131,8 @@ impl Reconciler {
                 None => (builder.keeper.records(), Known::default()),
             };
             let worker = builder.worker(provider, memory, known);
-            supervise(Some(worker), move || builder.clone().build(), orders, reports).await
+            let build = move || Box::pin(builder.clone().build());
+            Box::pin(supervise(Some(worker), build, orders, reports)).await
         }));
     }
 

@@ -220,7 +220,9 @@ impl Showing {
             | Fact::Drained { target, .. }
             | Fact::Undrained { target, .. } => self.show(engine, *target),
             Fact::EvidenceLost { .. } | Fact::EvidenceBack { .. } => {
-                unseen(fact).iter().for_each(|target| self.show(engine, *target));
+                for target in unseen(fact) {
+                    self.show(engine, *target);
+                }
             }
             Fact::Isolated { .. } => self.board.set_isolated(true),
             Fact::IsolationOver { .. } => self.board.set_isolated(false),

@@ -38,8 +38,8 @@ where
                 Err(panicked) => panicked.to_string(),
             },
             None => match caught("the DNS provider", build()).await {
-                Ok(Ok(built)) => {
-                    worker = Some(built);
+                Ok(Ok(another)) => {
+                    worker = Some(another);
                     continue;
                 }
                 Ok(Err(why)) => why,

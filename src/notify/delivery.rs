@@ -332,10 +332,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_became_of_notices_is_counted_and_a_channel_fails_until_it_takes_one() {
+        type Case = (&'static str, Vec<Answer>, u8, [u64; 3], Option<&'static str>);
+
         let fails = || (0..5).map(|_| Answer::Fail(None));
         let hangs = || [Answer::Hang].into_iter();
         // `(answers, notices, those delivered, failed and dropped, why the channel fails)`
-        let cases: [(&str, Vec<Answer>, u8, [u64; 3], Option<&str>); 6] = [
+        let cases: [Case; 6] = [
             ("takes all", vec![], 2, [2, 0, 0], None),
             ("takes it late", fails().take(4).collect(), 1, [1, 0, 0], None),
             ("does not take it", fails().collect(), 1, [0, 1, 0], Some("down")),

@@ -69,10 +69,12 @@ mod tests {
 
     #[test]
     fn two_processes_in_turn_are_told_once_and_restarts_and_late_datagrams_are_none() {
+        type Case = (&'static str, Vec<(u64, u64)>, Vec<u64>);
+
         let in_turn: Vec<(u64, u64)> = (0..60).map(|n| (n * 5, 1 + n % 2)).collect();
         let again: Vec<(u64, u64)> =
             in_turn.iter().map(|(at, start)| (at + 7200, *start)).collect();
-        let cases: [(&str, Vec<(u64, u64)>, Vec<u64>); 6] = [
+        let cases: [Case; 6] = [
             ("one", (0..60).map(|n| (n, 1)).collect(), vec![]),
             ("restarts all the time", (0..60).map(|n| (n, n)).collect(), vec![]),
             ("one late datagram at a restart", vec![(0, 1), (1, 2), (1, 1), (1, 2)], vec![]),

@@ -91,8 +91,8 @@ mod tests {
         let mut doubts = Doubts::default();
         doubts.raise([entry()], now);
         doubts.read(now + Duration::from_secs(40));
-        assert_eq!(doubts.next(), Some(now + Duration::from_secs(60)));
-        doubts.read(now + Duration::from_secs(500));
+        assert_eq!(doubts.next(), Some(now + Duration::from_mins(1)));
+        doubts.read(now + Duration::from_mins(9));
         assert_eq!(doubts.next(), None);
     }
 }

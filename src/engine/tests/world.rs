@@ -338,9 +338,10 @@ fn lasts(targets: &[IpAddr]) -> String {
 
 fn tell(fact: &Fact) -> Option<String> {
     Some(match fact {
-        Fact::Judged { .. } => return None,
         Fact::Late { endpoint, .. } => format!("late {}", last(&endpoint.address)),
-        Fact::Faulty { told: false, .. } | Fact::FaultOver { told: false, .. } => return None,
+        Fact::Judged { .. }
+        | Fact::Faulty { told: false, .. }
+        | Fact::FaultOver { told: false, .. } => return None,
         Fact::Faulty { endpoint, what, .. } => format!("fault {} {what}", last(&endpoint.address)),
         Fact::FaultOver { endpoint, .. } => format!("fault over {}", last(&endpoint.address)),
         Fact::Faults { count, endpoints, .. } => format!("{count} faults of {endpoints}"),

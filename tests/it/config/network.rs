@@ -14,11 +14,13 @@ const PROXY: &str = "http://u:s3cret@proxy.test:3128";
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_by_its_variable_if_somebody_would_go_that_way() {
+    type Row<'a> = (&'a str, Variables<'a>, Option<(&'a str, &'a str)>);
+
     let socks =
         "SOCKS proxies cannot be used; name an HTTP proxy, or exempt the host with NO_PROXY";
     let no_url = "a value of 17 bytes is not allowed; the URL of a proxy, such as \
                   http://proxy.example.com:3128";
-    let rows: [(&str, Variables<'_>, Option<(&str, &str)>); 7] = [
+    let rows: [Row<'_>; 7] = [
         ("socks for all", &[("ALL_PROXY", "socks5h://s3cret:1080")], Some(("ALL_PROXY", socks))),
         ("in lower case", &[("all_proxy", "socks5://s3cret")], Some(("all_proxy", socks))),
         ("no URL", &[("HTTPS_PROXY", "http://s3cret pro")], Some(("HTTPS_PROXY", no_url))),

@@ -101,9 +101,8 @@ fn a_secret_as_the_value_of_another_key_is_refused_without_it() {
     let within = ["dns_domain", "ttl", "ip_addresses", "dns_proxied", "api_url"];
     let lists = ["canaries", "ip_addresses"];
     for secret in SECRETS {
-        let value = |key| match lists.contains(key) {
-            true => format!("[\"{secret}\"]"),
-            false => format!("\"{secret}\""),
+        let value = |key| {
+            if lists.contains(key) { format!("[\"{secret}\"]") } else { format!("\"{secret}\"") }
         };
         for key in &top {
             let told = told(&format!("{key} = {}\n{CLOUDFLARE}", value(key)), ASKED, &[]);

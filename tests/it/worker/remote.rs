@@ -188,9 +188,7 @@ impl Remote {
         if self.script().swaps && !is_as_listed {
             return error(Fate::Changed, "change the records").map_or(Ok(()), Err);
         }
-        if let Err(error) = self.zone.apply(listing, changes).await {
-            return Err(error);
-        }
+        self.zone.apply(listing, changes).await?;
         let after = self.truth().await;
         let (changes, before, after) = (changes.clone(), before.observed(), after.observed());
         let at = super::office::now();

@@ -42,7 +42,7 @@ pub(super) struct Sight {
 }
 
 impl World {
-    pub(super) fn announce(&mut self, agent: usize, all: Announcement) {
+    pub(super) fn announce(&mut self, agent: usize, all: &Announcement) {
         let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, vote)| (*of, vote.up)).collect();
         let now = self.now;
         let whom = &mut self.agents[agent];

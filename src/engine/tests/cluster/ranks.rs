@@ -182,7 +182,7 @@ fn in_a_calm_cluster_no_failover_waits_for_an_agent_that_has_nothing_to_do() {
                 let died = world.now;
                 let gone = world.run_until_it_is("gone", |world| !world.zone.holds(target));
                 let story = world.story.as_ref().map(|story| story[before..].join("\n"));
-                let took = gone - died;
+                let took = gone.saturating_sub(died);
                 assert!(
                     took < ms(4_500),
                     "{agents} {seed}: {took:?}\n{}",

@@ -203,7 +203,7 @@ impl World {
             Input::Votes { from, said, votes, taken_back } => {
                 let (peer, now) = (address(from), self.now);
                 for (target, (up, seen)) in votes {
-                    let age = said - seen;
+                    let age = said.saturating_sub(seen);
                     self.agents[agent].note_vote(peer, target, (up, seen, now));
                     self.tell(agent, Event::Vote { peer, target, up, age });
                 }
@@ -246,7 +246,7 @@ impl World {
             }
             Action::Reconcile(order) => self.order(agent, order),
             Action::Recall(address) => self.agents[agent].worker.recall(address),
-            Action::Announce(votes) => self.announce(agent, votes),
+            Action::Announce(votes) => self.announce(agent, &votes),
             Action::Tell(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
             | Action::Remember(_) => {}
