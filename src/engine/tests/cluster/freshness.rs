@@ -18,7 +18,8 @@ fn wants_it_out(world: &World, agent: usize) -> bool {
 
 #[test]
 fn votes_that_age_while_a_withdrawal_waits_for_its_rank_take_it_back() {
-    let mut world = world(3, 1);
+    // Both have to agree, so the first vote that lapses ends it.
+    let mut world = world(3, 2);
     let ranked = world.ranked(ip(1));
     let waiting = ranked[1];
     // The others see it down, cannot do anything about it, and are heard no more: gossip goes on.

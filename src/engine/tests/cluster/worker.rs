@@ -56,7 +56,8 @@ enum Phase {
         asked: Moment,
         in_advance: bool,
     },
-    Writing(Plan),
+    /// The plan, and the floor it was made with: a reload meanwhile must not make it forgotten.
+    Writing(Plan, usize),
     Resting,
 }
 
@@ -141,8 +142,8 @@ impl Worker {
             (Phase::Listing { .. }, Heard::Listed(None)) => {
                 self.fail(DnsProblemKind::Unavailable, now, chance, &mut out);
             }
-            (Phase::Writing(plan), Heard::Written(fate)) => {
-                self.written(plan, fate, now, chance, &mut out);
+            (Phase::Writing(plan, floor), Heard::Written(fate)) => {
+                self.written(plan, floor, fate, now, chance, &mut out);
             }
             (Phase::Resting, Heard::Rested(rest)) if rest == self.rests => {
                 self.rounds = 0;
@@ -211,7 +212,7 @@ impl Worker {
         }
         let addresses = |entries: &[_]| entries.iter().map(|(_, address)| *address).collect();
         let (create, delete) = (addresses(&plan.create), addresses(&plan.delete));
-        self.phase = Phase::Writing(plan);
+        self.phase = Phase::Writing(plan, self.order.floor);
         out.push(Doing::Write { reading, create, delete });
     }
 
@@ -239,13 +240,14 @@ impl Worker {
     fn written(
         &mut self,
         plan: Plan,
+        floor: usize,
         fate: Fate,
         now: Moment,
         chance: &mut Chance,
         out: &mut Vec<Doing>,
     ) {
         self.reading = None;
-        if matches!(fate, Fate::Done | Fate::Unconfirmed) && self.order.floor > 0 {
+        if matches!(fate, Fate::Done | Fate::Unconfirmed) && floor > 0 {
             self.owed.extend(plan.delete.iter().map(|(_, address)| *address));
         }
         match fate {
