@@ -98,7 +98,7 @@ socket = "/run/goavail.sock"
 goavail.toml: the configuration is sound
   agent       eu-1, changing records at Route 53
   watches     4 addresses by TCP connects to port 443: 198.51.100.1, 198.51.100.2, 198.51.100.3, 2001:db8::a
-  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once; at most 16 probes a second
+  pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once; at most 24 probes a second
   retries     rehearsed at the start and hourly; an address that does not answer all of it is asked every 5 s, and its death noticed after 1 s at best, 6 s at worst
   death       1 loss, noticed after 1 s at best, 6 s at worst
   return      10 replies in a row, noticed a round trip after 45 s at best, 50 s at worst

@@ -81,8 +81,8 @@ async fn a_reload_keeps_the_counters_of_the_targets_that_stay() {
     let stage = Stage::new(settings(2));
     stage.set(ip(0), Way::Silent);
     let run = stage.start();
-    // Its first two probes are lost, 0.5 s after they were sent; the third is on its way.
-    run.until(|fact| matches!(fact, Fact::Judged { slot: 0, .. }), 2).await;
+    // Four probes are lost, two of them from the rehearsal of the retry pace, which do not count.
+    run.until(|fact| matches!(fact, Fact::Judged { slot: 0, .. }), 4).await;
     run.will_take_over(Some(settings(3)));
     run.send(loaded()).await;
     run.until(|fact| matches!(fact, Fact::Flipped { to: Health::Down, .. }), 1).await;
@@ -91,7 +91,7 @@ async fn a_reload_keeps_the_counters_of_the_targets_that_stay() {
         .facts()
         .into_iter()
         .filter(|fact| matches!(fact, Fact::Judged { slot: 0, rtt: None, .. }));
-    assert_eq!(lost.count(), 3, "the losses before the reload count");
+    assert_eq!(lost.count(), 5, "the losses before the reload count");
     let flip = end.facts().into_iter().find_map(|fact| match fact {
         Fact::Flipped { to: Health::Down, count, .. } => Some(count),
         _ => None,
@@ -188,9 +188,9 @@ async fn ten_thousand_targets_do_not_starve_the_loop() {
     sleep(ms(5500)).await;
     let sent = run.sent().len();
     let end = run.stop().await;
-    // A few more for the one that is suspect and probed faster.
-    let wanted = TARGETS * 55 / 10;
-    assert!(sent.abs_diff(wanted) <= 50, "{sent} probes in 5.5 s");
+    // While the retry pace is rehearsed there are more, but the pace never doubles.
+    let ordinary = TARGETS * 55 / 10;
+    assert!((ordinary - 50..2 * ordinary).contains(&sent), "{sent} probes in 5.5 s");
     let down: Vec<_> = end.engine().targets().filter(|t| t.health == Health::Down).collect();
     assert_eq!(down.len(), 1, "{down:?}");
     assert_eq!(down[0].address, ip(7777));

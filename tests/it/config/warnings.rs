@@ -115,9 +115,9 @@ fn what_is_so_of_many_addresses_is_one_warning_with_the_first_three_and_a_count(
         "goavail.toml:4: Cloudflare.ip_addresses: {named}: each {what}; nobody outside reaches it"
     );
     check(&[("private ones", list(&private), &[one.as_str()])]);
-    let twice: Vec<String> = (1..=4).chain(1..=4).map(|n| format!("192.0.2.{n}")).collect();
-    let one = "goavail.toml:4: Cloudflare.ip_addresses: \"192.0.2.1\", \"192.0.2.2\", \
-               \"192.0.2.3\" and 1 more: each is listed twice";
+    let twice: Vec<String> = (1..=4).chain(1..=4).map(|n| format!("203.0.113.{n}")).collect();
+    let one = "goavail.toml:4: Cloudflare.ip_addresses: \"203.0.113.1\", \"203.0.113.2\", \
+               \"203.0.113.3\" and 1 more: each is listed twice";
     check(&[("duplicates", list(&twice), &[one])]);
 }
 
