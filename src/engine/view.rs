@@ -78,13 +78,14 @@ impl Engine {
     }
 
     /// Whether a target was in every one of its sets when the zone was last read, or in none,
-    /// whichever was settled. Sets that are unfit do not count; what is in doubt is not known to be so.
+    /// whichever was settled. Sets that are unfit do not count.
     fn follows(&self, target: &Target) -> bool {
         let family = Family::of(target.address);
         self.settings.names.iter().all(|name| {
             let set = SetKey { name: name.clone(), family };
-            let there = self.observed.holds(&set, target.address);
-            there == Some(target.in_service) || self.observed.unfit.contains_key(&set)
+            let listed = self.observed.get(&set);
+            let there = listed.is_some_and(|addresses| addresses.contains(&target.address));
+            there == target.in_service || self.observed.unfit.contains_key(&set)
         })
     }
 
