@@ -139,7 +139,7 @@ fn the_front_page_is_short_and_its_commands_are_the_ones_that_ci_runs() {
     assert!(lines <= FRONT_PAGE, "{lines} lines");
     let commands: Vec<&str> =
         text.split("```sh\n").skip(1).filter_map(|block| block.lines().next()).collect();
-    let first = "cargo run --release --locked -- monitor --rehearse 127.0.0.2";
+    let first = "cargo run --locked -- monitor --rehearse 127.0.0.2";
     assert_eq!(commands.first(), Some(&first));
     assert!(commands.contains(&"cargo test --locked"), "{commands:?}");
 }
@@ -213,7 +213,7 @@ fn every_source_file_that_a_document_names_is_there() {
 fn messages(source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let calls = code.split("warn!(").skip(1).chain(code.split("error!(").skip(1));
-    calls.filter_map(|call| first_message(call)).collect()
+    calls.filter_map(first_message).collect()
 }
 
 /// The message of a log call: its one text that is neither a field's name nor its value.
