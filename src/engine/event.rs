@@ -558,7 +558,7 @@ pub enum Fact {
 pub struct Gone {
     /// At which names.
     pub names: Vec<String>,
-    /// Losses in a row when it was decided.
+    /// Losses in a row when the provider confirmed it: the ones that decided it, and those since.
     pub losses: u32,
     /// Since the last reply in time, if any was ever heard.
     pub silent_for: Option<Duration>,

@@ -45,7 +45,7 @@ async fn a_dead_address_goes_with_the_set_that_it_was_alone_in_and_all_comes_bac
 
     scene.close(0);
     let names = "names=\"www.example.com,api.example.com\"";
-    let line = agent.nth(1, &["withdrew", &scene.target(0), names, "losses=3"]);
+    let line = agent.nth(1, &["withdrew", &scene.target(0), names]);
     assert!(line.has(&["took="]), "{}", line.text);
     let mut left = before.clone();
     left.retain(|set| set.set_identifier() != Some("Paris 1"));
