@@ -92,11 +92,11 @@ impl Engine {
         self.end_drain_in_time(slot, now, out);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
-        // Others may have it withdrawn, on this agent's word or against it, and then be gone.
+        // Others may have changed it, on this agent's word or against it, and then be gone.
         let doubtful = match target.streaks.health() {
             Health::AssumedUp => false,
             Health::Up => self.is_opposed(target),
-            Health::Down => target.in_service,
+            Health::Down => target.in_service || self.is_opposed(target),
         };
         self.touched.insert(address);
         if let Some(target) = self.target_mut(slot) {
@@ -133,7 +133,7 @@ impl Engine {
         // While others hold against it, to restore it would be to take turns with them.
         let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
         let Some(target) = self.target_mut(slot) else { return };
-        let confirms = target.unconfirmed && judged && target.streaks.health() == Health::Up;
+        let confirms = target.unconfirmed && judged;
         if target.in_service != in_service {
             target.in_service = in_service;
             target.since = now;
@@ -149,10 +149,11 @@ impl Engine {
                 agreeing: agreeing.to_vec(),
                 after,
             }));
-        } else if in_service && confirms {
-            // An agent that was restarted after a withdrawal heals it here.
+        } else if confirms {
+            // An agent that was restarted after a withdrawal heals it here, and one that saw it down
+            // all along withdraws what the others had restored.
             target.settled = false;
-            target.settled_on = end_of_second(now);
+            target.settled_on = if in_service { end_of_second(now) } else { now };
             target.act_at = target.settled_on + after;
         } else if !target.settled {
             // Those before it in rank may have fallen away.

@@ -198,3 +198,25 @@ fn in_a_calm_cluster_no_failover_waits_for_an_agent_that_has_nothing_to_do() {
         }
     }
 }
+
+/// For the first in rank nothing changes when the target dies: it has seen it down all along. The
+/// others had restored the record against its word, and leave it to the first to withdraw it again.
+#[test]
+fn what_others_restored_goes_at_once_though_the_first_saw_it_down_all_along() {
+    for (agents, needed) in [(3, 1), (4, 1), (5, 2), (7, 3)] {
+        let mut world = world(agents, needed, Kind::ByRecord, 7);
+        let first = world.ranked(ip(1))[0];
+        world.net.dead.insert(ip(1));
+        world.run_until_it_is("gone", |world| !world.zone.holds(ip(1)));
+        world.net.unseen.insert((first, ip(1)));
+        world.net.dead.clear();
+        world.run_until_it_is("back", |world| world.zone.holds(ip(1)));
+        world.run_for(ms(20_000));
+        world.net.dead.insert(ip(1));
+        let died = world.now;
+        let gone = world.run_until_it_is("gone again", |world| !world.zone.holds(ip(1)));
+        assert!(gone < died + ms(4_500), "{agents} agents: {:?}", gone - died);
+        world.run_for(ms(30_000));
+        assert_eq!(world.zone.writes.len(), 3, "{agents} agents: {:?}", world.writes());
+    }
+}
