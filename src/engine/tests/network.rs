@@ -1,7 +1,7 @@
 //! What the network may do to a probe: errors that are untrue, limits, and faults that flicker.
 
 use super::world::*;
-use crate::engine::event::{Event, ProbeRequest};
+use crate::engine::event::{Event, Fact, ProbeRequest};
 
 /// Somebody says of the last probe that it did not get there.
 fn doubt(world: &mut World) -> ProbeRequest {
@@ -73,6 +73,27 @@ fn one_lost_reply_takes_no_target_out_that_answers_once_a_second() {
     world.run_until(ms(90_000));
     assert_eq!(world.story(), ["1 limits", "1 Up", "1 answers all"]);
     assert!(!world.view(1).limits);
+}
+
+/// Were it asked at the retry pace while a target is suspect, it would seem to be missing, and with it
+/// the whole network.
+#[test]
+fn a_canary_that_answers_once_a_second_is_found_out_at_the_start_and_hides_no_death() {
+    let mut world = World::new(guarded(&[1, 2]));
+    world.canary_limit = Some(Limit::new(ms(1000), 1));
+    world.run_until(ms(20_500));
+    let named = world.facts.iter().any(|(_, fact)| {
+        matches!(fact, Fact::Limits { endpoint, noticed_after: Some(_) } if endpoint.address == canary())
+    });
+    assert!(named, "{:?}", world.story());
+    world.dies(1);
+    world.run_until(ms(25_000));
+    let story = world.story();
+    assert!(!story.contains(&"isolated".to_owned()), "{story:?}");
+    assert_eq!(world.in_zone(), [2], "{story:?}");
+    let sent = world.sent(canary()).into_iter().filter(|at| *at >= 20_500);
+    let sent: Vec<_> = sent.collect();
+    assert!(sent.windows(2).all(|two| two[1] - two[0] >= 1000), "{sent:?}");
 }
 
 #[test]

@@ -104,6 +104,8 @@ pub(super) struct World {
     pub(super) zone: Observed,
     /// What is on the way to all of them.
     pub(super) limit: Option<Limit>,
+    /// What the canary itself answers at most.
+    pub(super) canary_limit: Option<Limit>,
     /// The zone can be asked.
     pub(super) zone_works: bool,
     /// Orders stay on its desk until [`World::take_up_order`].
@@ -138,6 +140,7 @@ impl World {
             count: 0,
             zone,
             limit: None,
+            canary_limit: None,
             zone_works: true,
             worker_is_slow: false,
             probes: vec![],
@@ -234,8 +237,8 @@ impl World {
         let (slot, seq) = (request.slot, request.seq);
         let way = self.ways.get(&request.endpoint.address).cloned();
         let exempt = request.endpoint.address == canary();
-        let limit = self.limit.as_mut().filter(|_| !exempt);
-        let passes = limit.is_none_or(|limit| limit.lets_pass(self.now));
+        let limit = if exempt { &mut self.canary_limit } else { &mut self.limit };
+        let passes = limit.as_mut().is_none_or(|limit| limit.lets_pass(self.now));
         let way = if passes { way } else { Some(Way::Silent) };
         let (after, answer) = match way.unwrap_or(Way::Answers(ms(10))) {
             Way::Answers(rtt) => (rtt, Answer::Reply(rtt)),
