@@ -129,6 +129,11 @@ impl Scrape {
             rows().filter_map(|row| Some(([target(row)], self.0.evidence_age(row)?))),
         )?;
         families.gauges(
+            "goavail_target_limits_replies",
+            "1 if the target answers fewer probes than retry_interval asks for; absent otherwise.",
+            rows().filter(|row| row.limits.is_some()).map(|row| ([target(row)], 1.0)),
+        )?;
+        families.gauges(
             "goavail_target_in_service",
             "1 if the name holds the target's record, 0 if not; absent while that is not known.",
             rows().flat_map(|row| self.presence(row)),

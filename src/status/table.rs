@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
-use super::model::{Change, Drained, Failure, Mode, Status, Target, Time};
+use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
 use crate::text::visible;
 
 /// No line is longer.
 pub const WIDTH: usize = 100;
 
-/// Drained targets that are named above the table.
-const DRAINS_NAMED: usize = 5;
+/// Drained targets that are named above the table, and as many that limit their replies.
+const NAMED: usize = 5;
 
 /// The whole of it, ready to be printed.
 pub fn table(status: &Status, colour: bool) -> String {
@@ -53,6 +53,7 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     }
     lines.extend(peers(status, paint));
     lines.extend(drains(status, paint));
+    lines.extend(limiting(status, paint));
     lines.extend(events(status, paint));
     lines
 }
@@ -108,10 +109,26 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
         );
         paint.yellow(&clip(&text))
     };
-    let mut lines: Vec<String> = drained().take(DRAINS_NAMED).map(line).collect();
-    let more = drained().count().saturating_sub(DRAINS_NAMED);
+    let mut lines: Vec<String> = drained().take(NAMED).map(line).collect();
+    let more = drained().count().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("drained: {more} more"));
+    }
+    lines
+}
+
+/// The targets whose death is noticed later, as they do not answer at the retry pace.
+fn limiting(status: &Status, paint: Paint) -> Vec<String> {
+    let all = || status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
+    let line = |(address, limits): (IpAddr, &Limits)| {
+        let after = limits.noticed_after_s;
+        let words = "answers fewer probes than retry_interval asks for: a death is noticed after";
+        paint.yellow(&clip(&format!("limits: {address} {words} {after} s")))
+    };
+    let mut lines: Vec<String> = all().take(NAMED).map(line).collect();
+    let more = all().count().saturating_sub(NAMED);
+    if more > 0 {
+        lines.push(format!("limits: {more} more"));
     }
     lines
 }
@@ -271,6 +288,28 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
         for target in &status.targets {
             assert!(text.contains(&target.address.to_string()), "{} is missing", target.address);
         }
+    }
+
+    #[test]
+    fn who_limits_its_replies_is_named_with_the_time_that_a_death_takes() {
+        let mut status = sample::status();
+        assert!(!table(&status, false).contains("limits:"));
+        status.targets[0].limits = Some(Limits { noticed_after_s: 3.5 });
+        let named = "limits: 192.0.2.10 answers fewer probes than retry_interval asks for: a death is \
+                     noticed after 3.5 s";
+        let text = table(&status, false);
+        let line = text.lines().find(|line| line.starts_with("limits:"));
+        assert_eq!(line, Some(named), "{text}");
+        status.targets = (0..7)
+            .map(|n| {
+                let mut target = sample::target(&format!("192.0.2.{n}"));
+                target.limits = Some(Limits { noticed_after_s: 4.0 });
+                target
+            })
+            .collect();
+        let text = table(&status, false);
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("limits:")).collect();
+        assert_eq!((lines.len(), lines[5]), (6, "limits: 2 more"));
     }
 
     #[test]

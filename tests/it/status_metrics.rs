@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use goavail::engine::plan::{Family, Observed, SetKey};
-use goavail::status::{Format, encode};
+use goavail::status::{Board, Format, encode};
 
 use crate::status_scene::{ip, scene, setup};
 
@@ -131,9 +132,10 @@ impl Families {
 }
 
 /// Every metric, its type and its labels, as they were promised.
-const PROMISED: [(&str, &str, &[&str]); 21] = [
+const PROMISED: [(&str, &str, &[&str]); 22] = [
     ("goavail_target_up", "gauge", &["target"]),
     ("goavail_target_evidence_age_seconds", "gauge", &["target"]),
+    ("goavail_target_limits_replies", "gauge", &["target"]),
     ("goavail_target_in_service", "gauge", &["target", "name"]),
     ("goavail_name_failing", "gauge", &["name"]),
     ("goavail_probes_total", "counter", &["target", "outcome"]),
@@ -181,7 +183,7 @@ fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
     let (board, _) = scene();
     assert_promised(
         &encode(&board.reader().snapshot(), Format::Text),
-        &["goavail_target_evidence_age_seconds"],
+        &["goavail_target_evidence_age_seconds", "goavail_target_limits_replies"],
     );
 }
 
@@ -250,6 +252,21 @@ fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
         families.value("goavail_target_in_service", &labels)
     };
     assert_eq!((value(name), value("api.example.com")), (None, Some(0.0)));
+}
+
+#[test]
+fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
+    let (mut board, end) = scene();
+    let target = ip("198.51.100.10");
+    let series = |board: &mut Board, end| {
+        board.publish(end);
+        let families = parse(&encode(&board.reader().snapshot(), Format::Text));
+        families.value("goavail_target_limits_replies", &[("target", "198.51.100.10")])
+    };
+    board.limits(target, Some(Duration::from_secs(4)));
+    assert_eq!(series(&mut board, end), Some(1.0));
+    board.limits(target, None);
+    assert_eq!(series(&mut board, end), None);
 }
 
 #[test]
