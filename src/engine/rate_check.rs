@@ -57,13 +57,15 @@ pub struct RateCheck {
     pub due: Moment,
     /// Whether it limits what it answers, as far as that is known.
     pub limits: bool,
-    session: Option<Session>,
+    /// Boxed: nearly no endpoint has one at any moment, and there may be a million endpoints.
+    session: Option<Box<Session>>,
 }
 
 impl RateCheck {
     /// Begins with the probe that is sent next; `probes` in all.
     pub fn begin(&mut self, probes: u32) {
-        self.session = Some(Session { left: probes.saturating_sub(1), ..Session::default() });
+        let session = Session { left: probes.saturating_sub(1), ..Session::default() };
+        self.session = Some(Box::new(session));
     }
 
     /// Whether one is under way.

@@ -76,6 +76,9 @@ impl Engine {
         let (port, interval) = (self.settings.port, self.settings.pace.interval);
         let burst = self.settings.burst;
         let count = keep.len();
+        // Doubling would leave up to half of it unused.
+        let wanted = count + self.settings.canaries.len();
+        self.subjects.reserve_exact(wanted.saturating_sub(self.subjects.len()));
         for (index, address) in self.settings.targets.clone().into_iter().enumerate() {
             let first = now + phase(interval, burst, index, count);
             let endpoint = Endpoint { address, port };

@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
-
 use super::call::{Envelope, ResultInfo};
 use super::name::canonical;
-use super::record::{self, text};
+use super::record::{self, Entry};
 use super::refusal::printable;
 use crate::dns::Listing;
 use crate::engine::plan::{Family, SetKey};
@@ -106,14 +104,14 @@ impl<'a> Pages<'a> {
     }
 
     /// Takes in the page that was asked for; tells whether there are more.
-    pub(super) fn take(&mut self, answer: Envelope<Vec<Value>>) -> Result<bool, Incomplete> {
+    pub(super) fn take(&mut self, answer: Envelope<Vec<Entry>>) -> Result<bool, Incomplete> {
         let page = self.page;
         let (Some(given), Some(info)) = (answer.result, answer.result_info) else {
             return Err(Incomplete::Uncounted { page });
         };
         let total = self.agree(info)?;
         let empty = given.is_empty();
-        for record in &given {
+        for record in given {
             self.keep(record)?;
         }
         let read = self.seen.len() as u64 + self.nameless;
@@ -139,44 +137,33 @@ impl<'a> Pages<'a> {
 
     /// Takes in one entry. At a managed name it must be readable, or its set is left out; whatever
     /// else the zone holds may be as it likes.
-    fn keep(&mut self, given: &Value) -> Result<(), Incomplete> {
-        let id = match &given["id"] {
-            Value::String(id) if !id.is_empty() => Some(id.clone()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
-        };
-        match &id {
+    fn keep(&mut self, given: Entry) -> Result<(), Incomplete> {
+        match &given.id {
             Some(id) if !self.seen.insert(id.clone()) => {
                 return Err(Incomplete::Twice { id: id.clone() });
             }
             Some(_) => {}
             None => self.nameless += 1,
         }
-        let id = id.unwrap_or_else(|| "without an id".to_owned());
-        let name = text(given, "name").and_then(|name| self.names.managed(name)).cloned();
+        let id = given.id.clone().unwrap_or_else(|| "without an id".to_owned());
+        let name = given.name.as_deref().and_then(|name| self.names.managed(name)).cloned();
         let Some(name) = name else {
-            self.look_at_foreign(given, &id);
+            let odd = given.not_text.iter().map(|field| format!("{field} of {id}"));
+            self.odd.foreign.extend(odd);
             return Ok(());
         };
         let family = self.family;
-        match text(given, "type") {
-            Some(kind) if kind == family.to_string() => {}
+        match &given.kind {
+            Some(kind) if *kind == family.to_string() => {}
             Some(_) => return Ok(()), // From a service that does not filter by type.
             None => {
                 self.leave_out(name, &id, "type");
                 return Ok(());
             }
         }
-        match record::record(given, family) {
-            None => {
-                let field = if text(given, "id").is_some_and(|id| !id.is_empty()) {
-                    "content"
-                } else {
-                    "id"
-                };
-                self.leave_out(name, &id, field);
-            }
-            Some(record) => {
+        match given.into_record(family) {
+            Err(field) => self.leave_out(name, &id, field),
+            Ok(record) => {
                 let odd = record::oddities(&record.attributes).into_iter();
                 self.odd.managed.extend(odd.map(|field| format!("{field} of {id} at {name}")));
                 self.listing.add(SetKey { name, family }, record);
@@ -191,13 +178,6 @@ impl<'a> Pages<'a> {
         let family = self.family;
         let why = format!("record {id} of {name} is no readable {family} record: see its {field}");
         self.listing.leave_out(SetKey { name, family }, why);
-    }
-
-    /// Notes what is odd about an entry that is none of our concern.
-    fn look_at_foreign(&mut self, given: &Value, id: &str) {
-        let odd = ["id", "type", "name", "content"].into_iter();
-        let odd = odd.filter(|field| !given[*field].is_string());
-        self.odd.foreign.extend(odd.map(|field| format!("{field} of {id}")));
     }
 }
 

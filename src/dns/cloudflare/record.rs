@@ -1,5 +1,6 @@
 //! A record as the API shows it: what must be readable in it, and what comes back on restore.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::name::canonical;
@@ -39,13 +40,57 @@ pub(super) fn text<'a>(given: &'a Value, field: &str) -> Option<&'a str> {
     given[field].as_str()
 }
 
-/// The address record of this family that the API shows as `given`; `None` if it has no id or its
-/// content is no such address. All other fields may be as they like.
-pub(super) fn record(given: &Value, family: Family) -> Option<Record> {
-    let id = text(given, "id").filter(|id| !id.is_empty())?.to_owned();
-    let address = text(given, "content")?.trim().parse().ok();
-    let address = address.filter(|&address| Family::of(address) == family)?;
-    Some(Record { address, id, attributes: attributes(given) })
+/// An entry of a page of records: what is needed of it. A page of whole JSON values would take ten
+/// times the memory.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Value")]
+pub(super) struct Entry {
+    /// The id, if it is a text that is not empty or a number.
+    pub(super) id: Option<String>,
+    /// Whether the id is a text that is not empty, as the API gives it.
+    has_proper_id: bool,
+    pub(super) name: Option<String>,
+    pub(super) kind: Option<String>,
+    content: Option<String>,
+    attributes: Attributes,
+    /// The fields that every record has, and that are no text here.
+    pub(super) not_text: Vec<&'static str>,
+}
+
+impl From<Value> for Entry {
+    fn from(given: Value) -> Self {
+        let id = match &given["id"] {
+            Value::String(id) if !id.is_empty() => Some(id.clone()),
+            Value::Number(id) => Some(id.to_string()),
+            _ => None,
+        };
+        let field = |field| text(&given, field).map(str::to_owned);
+        let not_text = ["id", "type", "name", "content"].into_iter();
+        Self {
+            id,
+            has_proper_id: text(&given, "id").is_some_and(|id| !id.is_empty()),
+            name: field("name"),
+            kind: field("type"),
+            content: field("content"),
+            attributes: attributes(&given),
+            not_text: not_text.filter(|field| !given[*field].is_string()).collect(),
+        }
+    }
+}
+
+impl Entry {
+    /// The address record of this family.
+    ///
+    /// # Errors
+    ///
+    /// The name of the field that is not as it must be: it has no proper id, or its content is no
+    /// address of this family. All other fields may be as they like.
+    pub(super) fn into_record(self, family: Family) -> Result<Record, &'static str> {
+        let id = self.id.filter(|_| self.has_proper_id).ok_or("id")?;
+        let address = self.content.and_then(|content| content.trim().parse().ok());
+        let address = address.filter(|&address| Family::of(address) == family).ok_or("content")?;
+        Ok(Record { address, id, attributes: self.attributes })
+    }
 }
 
 /// Everything that a record carries and that may be sent again. A field of an unexpected type is
@@ -63,7 +108,8 @@ pub(super) fn attributes(given: &Value) -> Attributes {
         proxied: proxied.unwrap_or(false),
         comment: comment.filter(|comment| !comment.is_empty()),
         tags: tags.unwrap_or_default(),
-        other_fields,
+        // A map keeps the room of what was taken out of it.
+        other_fields: if other_fields.is_empty() { Map::new() } else { other_fields },
     };
     Attributes { ttl: ttl.unwrap_or(1), extra }
 }
@@ -150,6 +196,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn record(given: &Value, family: Family) -> Option<Record> {
+        Entry::from(given.clone()).into_record(family).ok()
+    }
     use crate::dns::Route53Set;
     use crate::engine::plan::SetKey;
 
