@@ -293,6 +293,14 @@ pub enum ProviderError {
         #[source]
         source: Cause,
     },
+    /// The change was revoked before the request for it was sent, so nothing changed.
+    #[error("{what} was revoked before the request was sent to {provider}")]
+    Revoked {
+        /// The provider that would have been asked.
+        provider: &'static str,
+        /// What would have been asked.
+        what: String,
+    },
     /// The zone is no longer as it was listed, so nothing was changed. List and plan again.
     #[error("{provider} did not {what}, for the zone had changed meanwhile")]
     Changed {
@@ -304,6 +312,28 @@ pub enum ProviderError {
         #[source]
         source: Cause,
     },
+}
+
+/// Tells a provider, between two requests of one change, whether it may go on.
+#[derive(Clone, Copy, Default)]
+pub struct Permit<'a>(Option<&'a (dyn Fn(IpAddr) -> bool + Send + Sync)>);
+
+impl<'a> Permit<'a> {
+    /// A permit for the addresses about which `stands` returns true.
+    pub fn new(stands: &'a (dyn Fn(IpAddr) -> bool + Send + Sync)) -> Self {
+        Self(Some(stands))
+    }
+
+    /// Whether the change of all these addresses still stands.
+    pub fn covers(self, mut addresses: impl Iterator<Item = IpAddr>) -> bool {
+        self.0.is_none_or(|stands| addresses.all(stands))
+    }
+}
+
+impl std::fmt::Debug for Permit<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if self.0.is_some() { "Permit(asked)" } else { "Permit(everything)" })
+    }
 }
 
 /// Reads and changes the address records at the managed names of one zone.
@@ -323,11 +353,26 @@ pub trait DnsProvider: Send + Sync + 'static {
     /// Where it takes several requests, sets that gain a record and withdrawals are in no need of one
     /// another: a part that is rejected does not stop the parts after it, unless those would leave the
     /// same set emptier than planned. What is in force then is told by [`ProviderError::Partly`].
+    ///
+    /// `permit` is asked before each request after the first, since the state of an address may have
+    /// changed by then. If it does not cover what the request would change, nothing more is sent and
+    /// the rest fails with [`ProviderError::Revoked`].
+    fn apply_while(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+
+    /// Carries out `changes` as [`apply_while`](Self::apply_while) does, with nothing that could be
+    /// revoked in between.
     fn apply(
         &self,
         listing: &Listing,
         changes: &Changes,
-    ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+    ) -> impl Future<Output = Result<(), ProviderError>> + Send {
+        self.apply_while(listing, changes, Permit::default())
+    }
 }
 
 /// A provider that comes after another one, as at a reload.

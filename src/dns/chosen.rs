@@ -3,7 +3,7 @@
 use super::cloudflare::Cloudflare;
 use super::dry_run::DryRun;
 use super::route53::Route53;
-use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
+use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use crate::config::{Config, ProviderConfig};
 
 /// Whichever provider was chosen, for real or in dry-run.
@@ -70,8 +70,13 @@ impl DnsProvider for Chosen {
         ask!(self, provider => provider.list().await)
     }
 
-    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-        ask!(self, provider => provider.apply(listing, changes).await)
+    async fn apply_while(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), ProviderError> {
+        ask!(self, provider => provider.apply_while(listing, changes, permit).await)
     }
 }
 

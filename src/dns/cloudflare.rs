@@ -42,7 +42,7 @@ use self::record::Settings;
 use self::refusal::Kind;
 use self::strangers::Stranger;
 use self::zone::{KnownZone, ZoneError};
-use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
+use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use crate::config::CloudflareConfig;
 use crate::engine::plan::{Family, SetKey};
 
@@ -201,6 +201,7 @@ impl Cloudflare {
         let provider = NAME;
         let rest = match cause {
             Cause::Call(error) => self.call_failed(what, error),
+            Cause::Revoked => ProviderError::Revoked { provider, what },
             Cause::Edited(words) => ProviderError::Changed { provider, what, source: words.into() },
             Cause::Rejected { refusal, culprits } => {
                 ProviderError::Rejected { provider, what, culprits, source: refusal.into() }
@@ -261,7 +262,12 @@ impl DnsProvider for Cloudflare {
         read.map_err(|error| self.read_failed(format!("list the records of {}", self.zone), error))
     }
 
-    async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+    async fn apply_while(
+        &self,
+        _: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), ProviderError> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -270,7 +276,7 @@ impl DnsProvider for Cloudflare {
             Ok(zone) => zone,
             Err(error) => return Err(self.read_failed(what, error)),
         };
-        let run = self.carry_out(&zone.id, changes).await;
+        let run = self.carry_out(&zone.id, changes, permit).await;
         self.look_at_the_zone_again();
         run.map_err(|stopped| self.write_failed(what, stopped))
     }

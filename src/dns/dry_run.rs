@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Attributes, Changes, DnsProvider, Extra, Listing, ProviderError, Record, Successor};
+use super::{
+    Attributes, Changes, DnsProvider, Extra, Listing, Permit, ProviderError, Record, Successor,
+};
 use crate::engine::plan::{Family, SetKey};
 
 /// A provider that is only read. What it would have written is kept here and shown in its listings,
@@ -134,7 +136,12 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
         Ok(listing)
     }
 
-    async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+    async fn apply_while(
+        &self,
+        _: &Listing,
+        changes: &Changes,
+        _: Permit<'_>,
+    ) -> Result<(), ProviderError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.imagined.take(changes);
         Ok(())

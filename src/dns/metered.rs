@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Changes, DnsProvider, Listing, ProviderError, Successor};
+use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 
 /// How often calls to a provider came to which end: `ok`, `refused`, `rejected`, `partly`,
-/// `unavailable`, `unconfirmed`, `already` or `changed`.
+/// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
@@ -21,6 +21,7 @@ impl Tally {
             Err(ProviderError::Unconfirmed { .. }) => "unconfirmed",
             Err(ProviderError::Already { .. }) => "already",
             Err(ProviderError::Changed { .. }) => "changed",
+            Err(ProviderError::Revoked { .. }) => "revoked",
         };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
     }
@@ -58,8 +59,13 @@ impl<P: DnsProvider> DnsProvider for Metered<P> {
         result
     }
 
-    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-        let result = self.inner.apply(listing, changes).await;
+    async fn apply_while(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), ProviderError> {
+        let result = self.inner.apply_while(listing, changes, permit).await;
         self.tally.count(&result);
         result
     }

@@ -49,7 +49,7 @@ use self::scan::{Scan, Start};
 use self::sets::{RecordSet, Spellings, Unfit};
 use self::zone::HalfAnswer;
 use crate::config::Route53Config;
-use crate::dns::{Changes, DnsProvider, Listing, ProviderError, Successor};
+use crate::dns::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use crate::engine::plan::SetKey;
 
 /// The provider as the operator names it.
@@ -201,8 +201,13 @@ impl DnsProvider for Route53 {
         Ok(listing)
     }
 
-    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
-        self.carry_out(listing, changes).await
+    async fn apply_while(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), ProviderError> {
+        self.carry_out(listing, changes, permit).await
     }
 }
 

@@ -90,6 +90,13 @@ impl Desk {
         self.stop && !self.handed_over
     }
 
+    /// Whether what `order` asks for `address` may still be done, in the middle of a change: the loop
+    /// turns, has not recalled the address, and asks for the same if it has placed another order.
+    fn stands_by(&self, order: &Order, address: IpAddr) -> bool {
+        let same = self.order.wishes.get(&address) == order.wishes.get(&address);
+        self.is_looked_after() && same && !self.recalled.contains(&address)
+    }
+
     /// Whether somebody still looks after the order.
     fn is_looked_after(&self) -> bool {
         self.heart.as_ref().is_none_or(|heart| heart.is_beating(now().into_std()))

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::dns::memory::Memory;
     use crate::dns::worker::Known;
-    use crate::dns::{Attributes, Changes, Extra, Listing, ProviderError, Record};
+    use crate::dns::{Attributes, Changes, Extra, Listing, Permit, ProviderError, Record};
     use crate::engine::event::Order;
     use crate::engine::plan::{Family, SetKey, Wish};
 
@@ -126,7 +126,12 @@ mod tests {
             Ok(self.call(|zone| zone.clone()))
         }
 
-        async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+        async fn apply_while(
+            &self,
+            _: &Listing,
+            changes: &Changes,
+            _: Permit<'_>,
+        ) -> Result<(), ProviderError> {
             self.call(|zone| {
                 let records = zone.sets.entry(key()).or_default();
                 for (_, gone) in &changes.delete {

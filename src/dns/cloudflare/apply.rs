@@ -14,7 +14,7 @@ use super::changes::{self, Act, LARGEST_BATCH, Operation};
 use super::create::Created;
 use super::refusal::{Kind, Refusal};
 use super::strangers::{Stranger, is_meant};
-use crate::dns::{Changes, Record};
+use crate::dns::{Changes, Permit, Record};
 use crate::engine::plan::SetKey;
 
 /// A run that did not do all that it was to do.
@@ -31,15 +31,35 @@ pub(super) struct Stopped {
 pub(super) enum Cause {
     /// A request failed, and with it all that was left.
     Call(CallError),
+    /// What was left was revoked before a request for it was sent.
+    Revoked,
     /// Records were other than they were listed.
     Edited(String),
     /// These sets could not be changed; all others were.
     Rejected { refusal: Refusal, culprits: Vec<SetKey> },
 }
 
+/// Why a run stops in the middle.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// A request failed.
+    Call(CallError),
+    /// What was left was revoked.
+    Revoked,
+}
+
+impl<E: Into<CallError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Call(error.into())
+    }
+}
+
 /// How far a run has got.
 #[derive(Debug, Default)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
+    permit: Permit<'a>,
+    /// A request was sent: from now on the permit is asked before each one.
+    begun: bool,
     done: Changes,
     /// The first change that was refused for what is in it.
     rejected: Option<Refusal>,
@@ -49,7 +69,17 @@ pub(super) struct Run {
     edited: Option<String>,
 }
 
-impl Run {
+impl Run<'_> {
+    /// Asks whether a request for `operations` may be sent.
+    fn may_send<'o>(
+        &mut self,
+        mut operations: impl Iterator<Item = &'o Operation>,
+    ) -> Result<(), Halt> {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let stands = first || operations.all(|o| self.permit.covers(std::iter::once(o.address())));
+        if stands { Ok(()) } else { Err(Halt::Revoked) }
+    }
+
     fn reject(&mut self, refusal: Refusal, sets: impl Iterator<Item = SetKey>) {
         self.culprits.extend(sets);
         self.rejected.get_or_insert(refusal);
@@ -70,12 +100,20 @@ impl Run {
 
 impl Cloudflare {
     /// Makes all of `changes`, or says how far it got.
-    pub(super) async fn carry_out(&self, zone: &str, changes: &Changes) -> Result<(), Stopped> {
-        let mut run = Run::default();
+    pub(super) async fn carry_out(
+        &self,
+        zone: &str,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), Stopped> {
+        let mut run = Run { permit, ..Run::default() };
         for batch in &changes::batches(changes, self.settings, LARGEST_BATCH) {
-            if let Err(error) = self.carry_out_batch(zone, batch, &mut run).await {
-                return Err(Stopped { done: run.done, cause: Cause::Call(error) });
-            }
+            let cause = match self.carry_out_batch(zone, batch, &mut run).await {
+                Ok(()) => continue,
+                Err(Halt::Call(error)) => Cause::Call(error),
+                Err(Halt::Revoked) => Cause::Revoked,
+            };
+            return Err(Stopped { done: run.done, cause });
         }
         run.end()
     }
@@ -90,8 +128,8 @@ impl Cloudflare {
         &self,
         zone: &str,
         batch: &[Operation],
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         if self.without_batch.load(Ordering::Relaxed) {
             return self.singly(zone, batch, run).await;
         }
@@ -103,7 +141,7 @@ impl Cloudflare {
             Ok(Some(refusal)) => refusal,
             // A service without batches may say so in words that are not the API's. Whether it was
             // that, the next request tells.
-            Err(CallError::Garbage { status: 404 | 405 | 501, .. }) => {
+            Err(Halt::Call(CallError::Garbage { status: 404 | 405 | 501, .. })) => {
                 return self.without_batches(zone, batch, run).await;
             }
             Err(other) => return Err(other),
@@ -130,8 +168,8 @@ impl Cloudflare {
         &self,
         zone: &str,
         batch: &[Operation],
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         self.singly(zone, batch, run).await?;
         self.without_batch.store(true, Ordering::Relaxed);
         Ok(())
@@ -142,8 +180,9 @@ impl Cloudflare {
         &self,
         zone: &str,
         batch: impl Iterator<Item = &Operation> + Clone,
-        run: &mut Run,
-    ) -> Result<Option<Refusal>, CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<Option<Refusal>, Halt> {
+        run.may_send(batch.clone())?;
         let path = ["zones", zone, "dns_records", "batch"];
         let ask = Ask::write(Method::POST, &path, Some(changes::batch_body(batch.clone())));
         match self.api.ask::<Value>(ask).await {
@@ -155,7 +194,7 @@ impl Cloudflare {
                 Ok(None)
             }
             Err(CallError::Refused(refusal)) => Ok(Some(refusal)),
-            Err(other) => Err(other),
+            Err(other) => Err(other.into()),
         }
     }
 
@@ -176,8 +215,8 @@ impl Cloudflare {
         zone: &str,
         batch: &[Operation],
         refusal: Refusal,
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         let mut sets: BTreeMap<&SetKey, Vec<&Operation>> = BTreeMap::new();
         for operation in batch {
             sets.entry(&operation.set).or_default().push(operation);
@@ -201,8 +240,8 @@ impl Cloudflare {
         zone: &str,
         operations: &[&Operation],
         refusal: Refusal,
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         match (refusal.kind, operations) {
             (Kind::Rejected, _) if refusal.status < 400 => Err(refusal.into()),
             (Kind::Rejected, [one]) if !one.creates() => {
@@ -224,8 +263,8 @@ impl Cloudflare {
         &self,
         zone: &str,
         operations: &[Operation],
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         for operation in operations {
             self.one(zone, operation, false, run).await?;
         }
@@ -239,17 +278,20 @@ impl Cloudflare {
         zone: &str,
         operation: &Operation,
         batches: bool,
-        run: &mut Run,
-    ) -> Result<(), CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), Halt> {
         let refusal = match &operation.act {
-            Act::Create(new, body) => match self.create(zone, body.clone()).await? {
-                Created::Rejected(refusal) => Some(refusal),
-                Created::There(concessions) => {
-                    self.note_concessions(new, concessions);
-                    operation.add_to(&mut run.done);
-                    None
+            Act::Create(new, body) => {
+                run.may_send(std::iter::once(operation))?;
+                match self.create(zone, body.clone()).await? {
+                    Created::Rejected(refusal) => Some(refusal),
+                    Created::There(concessions) => {
+                        self.note_concessions(new, concessions);
+                        operation.add_to(&mut run.done);
+                        None
+                    }
                 }
-            },
+            }
             Act::Delete(_) if run.culprits.contains(&operation.set) => None,
             Act::Delete(_) if batches => {
                 let refusal = self.batch(zone, std::iter::once(operation), run).await?;
@@ -278,8 +320,9 @@ impl Cloudflare {
         zone: &str,
         operation: &Operation,
         record: &Record,
-        run: &mut Run,
-    ) -> Result<Option<Refusal>, CallError> {
+        run: &mut Run<'_>,
+    ) -> Result<Option<Refusal>, Halt> {
+        run.may_send(std::iter::once(operation))?;
         let path = ["zones", zone, "dns_records", record.id.as_str()];
         let looked = self.api.ask::<Value>(Ask::get(&path, &[])).await;
         let shown = match looked {
@@ -298,7 +341,7 @@ impl Cloudflare {
             Ok(()) => {}
             Err(CallError::Refused(refusal)) if refusal.kind == Kind::Gone => {}
             Err(CallError::Refused(refusal)) => return Ok(Some(refusal)),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         operation.add_to(&mut run.done);
         Ok(None)
@@ -318,7 +361,7 @@ fn key(operation: &Operation) -> (SetKey, String) {
 fn compare<'a>(
     batch: impl Iterator<Item = &'a Operation>,
     deleted: &[Value],
-    run: &mut Run,
+    run: &mut Run<'_>,
 ) -> Vec<Stranger> {
     let mut strangers = Vec::new();
     for operation in batch {

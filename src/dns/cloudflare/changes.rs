@@ -39,6 +39,14 @@ impl Operation {
         }
     }
 
+    /// The address of the record.
+    pub(super) fn address(&self) -> IpAddr {
+        match &self.act {
+            Act::Create(new, _) => new.address,
+            Act::Delete(record) => record.address,
+        }
+    }
+
     /// Whether it creates something.
     pub(super) fn creates(&self) -> bool {
         matches!(self.act, Act::Create(..))

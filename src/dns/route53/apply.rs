@@ -16,7 +16,7 @@ use super::failure::{Asked, judge, refused};
 use super::rejection::Rejection;
 use super::sets::{self, RecordSet, Spellings};
 use super::{PROVIDER, Route53, lock};
-use crate::dns::{Changes, Listing, ProviderError};
+use crate::dns::{Changes, Listing, Permit, ProviderError};
 use crate::engine::plan::SetKey;
 
 /// How often one batch is sent anew without health checks that turned out to be gone.
@@ -28,6 +28,7 @@ impl Route53 {
         &self,
         listing: &Listing,
         changes: &Changes,
+        permit: Permit<'_>,
     ) -> Result<(), ProviderError> {
         let (edits, homeless) = edit::edits(listing, changes, self.config.ttl);
         let mut outcome = Outcome::default();
@@ -40,7 +41,13 @@ impl Route53 {
         let zone = self.zone_id().await?;
         let batches = edit::batches(&edits);
         for (nth, batch) in batches.iter().enumerate() {
-            let Err(error) = self.change(&zone, batch).await else { continue };
+            let may_send = || permit.covers(addresses(changes, batch));
+            if nth > 0 && !may_send() {
+                let left = batches[nth..].iter().flatten().filter_map(Edit::key);
+                outcome.fail(revoked(batch), left);
+                break;
+            }
+            let Err(error) = self.change(&zone, batch, &may_send).await else { continue };
             self.doubt_zone(&error);
             let concerns_it_alone =
                 matches!(error, ProviderError::Rejected { .. } | ProviderError::Changed { .. });
@@ -54,11 +61,19 @@ impl Route53 {
     }
 
     /// Sends one batch, if need be without the health checks that are gone.
-    async fn change(&self, zone: &str, batch: &[Edit]) -> Result<(), ProviderError> {
+    async fn change(
+        &self,
+        zone: &str,
+        batch: &[Edit],
+        may_send: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(), ProviderError> {
         let what = describe(batch);
         let mut batch = batch.to_vec();
         let mut lost = Vec::new();
-        for _ in 0..MOST_LOST_CHECKS {
+        for attempt in 0..MOST_LOST_CHECKS {
+            if attempt > 0 && !may_send() {
+                return Err(revoked(&batch));
+            }
             let wanted = wanted(&batch, &lock(&self.spellings));
             let wanted = wanted.map_err(|why| refused(what.clone(), why))?;
             let Err(error) = self.send(zone, wanted).await else {
@@ -214,6 +229,18 @@ fn changes_of(edit: &Edit, spellings: &Spellings) -> Result<Vec<Change>, BuildEr
     let gone = edit.before.iter().map(|set| step(ChangeAction::Delete, set));
     let come = edit.after.iter().map(|set| step(ChangeAction::Create, set));
     gone.chain(come).collect()
+}
+
+/// The addresses that a batch adds or removes.
+fn addresses<'a>(changes: &'a Changes, batch: &'a [Edit]) -> impl Iterator<Item = IpAddr> + 'a {
+    let concerns = |set: &SetKey| batch.iter().any(|edit| edit.key() == Some(set));
+    let created = changes.create.iter().filter(move |new| concerns(&new.set));
+    let deleted = changes.delete.iter().filter(move |(set, _)| concerns(set));
+    created.map(|new| new.address).chain(deleted.map(|(_, record)| record.address))
+}
+
+fn revoked(batch: &[Edit]) -> ProviderError {
+    ProviderError::Revoked { provider: PROVIDER, what: describe(batch) }
 }
 
 /// What a batch is called in an error.

@@ -33,6 +33,11 @@ where
             }
             match self.write(&group, listing, &changes).await {
                 Ok(()) => self.surprised = false,
+                // The next round finds out whether the order was replaced.
+                Err(Halt::Failed(error @ ProviderError::Revoked { .. })) => {
+                    tracing::info!("{error}");
+                    return Ok(Round::Again);
+                }
                 Err(Halt::Failed(error)) => {
                     let left = without(&group, &std::mem::take(&mut self.done));
                     self.take_apart(&left, error, &mut groups).await?;

@@ -328,6 +328,8 @@ fn kind(error: &ProviderError) -> DnsProblemKind {
         ProviderError::Partly { rest, .. } => kind(rest),
         ProviderError::Unavailable { .. } => DnsProblemKind::Unavailable,
         ProviderError::Unconfirmed { .. } => DnsProblemKind::Unconfirmed,
-        ProviderError::Changed { .. } | ProviderError::Already { .. } => DnsProblemKind::Changed,
+        ProviderError::Changed { .. }
+        | ProviderError::Already { .. }
+        | ProviderError::Revoked { .. } => DnsProblemKind::Changed,
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::round::{Late, in_time};
 use super::shift::{Halt, Shift};
 use super::{Remember, now};
-use crate::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
+use crate::dns::{Changes, DnsProvider, Listing, NewRecord, Permit, ProviderError};
 use crate::engine::plan::{Family, Plan, SetKey, Wish};
 
 impl<P, R> Shift<P, R>
@@ -34,7 +34,10 @@ where
     ) -> Result<(), Halt> {
         self.given.known.aftermath.note_places(&listing.observed());
         let began = now();
-        let applied = in_time(self.given.provider.apply(listing, changes)).await;
+        let (desk, order) = (&self.given.desk, &self.order);
+        let stands = |address: IpAddr| desk.borrow().stands_by(order, address);
+        let applied = self.given.provider.apply_while(listing, changes, Permit::new(&stands));
+        let applied = in_time(applied).await;
         self.given.known.reading = None;
         self.unserved = None;
         let applied = applied.unwrap_or_else(|late| Err(self.unfinished(late)));

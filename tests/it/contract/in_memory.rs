@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use goavail::dns::{
-    Attributes, Changes, DnsProvider, Extra, Listing, NewRecord, ProviderError, Record,
+    Attributes, Changes, DnsProvider, Extra, Listing, NewRecord, Permit, ProviderError, Record,
 };
 use goavail::engine::plan::SetKey;
 use tokio::sync::oneshot;
@@ -206,7 +206,12 @@ impl DnsProvider for InMemory {
         Ok(listing)
     }
 
-    async fn apply(&self, _: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+    async fn apply_while(
+        &self,
+        _: &Listing,
+        changes: &Changes,
+        _: Permit<'_>,
+    ) -> Result<(), ProviderError> {
         let what = "change the records";
         self.admit(what)?;
         let fault = self.called(Call::Write);

@@ -34,6 +34,7 @@ pub(super) fn kind(error: &ProviderError) -> &'static str {
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
         ProviderError::Already { .. } => "already",
+        ProviderError::Revoked { .. } => "revoked",
         ProviderError::Changed { .. } => "changed",
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecordSet};
 use goavail::dns::route53::Route53;
-use goavail::dns::{Changes, DnsProvider, ProviderError};
+use goavail::dns::{Changes, DnsProvider, Permit, ProviderError};
 use tokio::sync::Barrier;
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, aws_error, plain, recollection, values, writes};
@@ -211,6 +211,21 @@ async fn a_change_of_which_only_a_part_went_through_says_which() {
             assert_eq!(gone, said, "{name}: {}", set.name());
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_revoked_between_two_requests_is_not_sent() {
+    let Some((zone, provider)) = too_much_for_one_request().await else { return };
+    let listing = provider.list().await.unwrap();
+    let withdrawal = withdrawal(&listing, DEAD);
+    let permit = Permit::new(&|_| false);
+    let error = provider.apply_while(&listing, &withdrawal, permit).await.unwrap_err();
+    let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
+    assert!(matches!(*rest, ProviderError::Revoked { .. }), "{rest:?}");
+    let left = zone.zone.sets().await;
+    let left = left.iter().filter(|set| values(set).contains(&DEAD.to_owned())).count();
+    assert_eq!(done.delete.len() + left, withdrawal.delete.len());
+    assert!(left > 0);
 }
 
 /// A set whose difference from what was listed is not shown: it must not hold up the others.

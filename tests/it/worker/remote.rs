@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use goavail::dns::{Changes, DnsProvider, Listing, ProviderError, Successor};
+use goavail::dns::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use goavail::engine::plan::Observed;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Works,
     /// It works, and takes this long.
     Takes(Duration),
+    /// It works, by a request for each change with this long between two of them.
+    OneByOne(Duration),
     /// Nothing is done: no connection, or a limit with a time to wait.
     Unavailable(Option<Duration>),
     /// The provider says no.
@@ -170,6 +172,33 @@ impl Remote {
         found.map(|record| (record.ttl, record.extras)).unwrap()
     }
 
+    /// A request for each change, with `time` between two of them.
+    async fn carry_out_one_by_one(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+        time: Duration,
+    ) -> Result<(), ProviderError> {
+        let mut done = Changes::default();
+        for (nth, single) in single(changes).enumerate() {
+            let gone = single.delete.iter().map(|(_, record)| record.address);
+            let addresses = gone.chain(single.create.iter().map(|new| new.address));
+            if nth > 0 && !permit.covers(addresses) {
+                let rest = ProviderError::Revoked {
+                    provider: "Memory",
+                    what: "change the records".into(),
+                };
+                return Err(ProviderError::Partly { done, rest: Box::new(rest) });
+            }
+            self.carry_out(listing, &single).await?;
+            done.delete.extend(single.delete);
+            done.create.extend(single.create);
+            sleep(time).await;
+        }
+        Ok(())
+    }
+
     async fn travel(&self) {
         let diced = self.script().dice.as_mut().map(|dice| dice.random_range(DICED));
         sleep(diced.map_or(ON_THE_WAY, ms)).await;
@@ -197,6 +226,14 @@ impl Remote {
     }
 }
 
+/// Each change of `changes` by itself, what goes first.
+fn single(changes: &Changes) -> impl Iterator<Item = Changes> + '_ {
+    let gone = changes.delete.iter().cloned();
+    let gone = gone.map(|gone| Changes { delete: vec![gone], ..Changes::default() });
+    let new = changes.create.iter().cloned();
+    gone.chain(new.map(|new| Changes { create: vec![new], ..Changes::default() }))
+}
+
 fn error(fate: Fate, what: &str) -> Option<ProviderError> {
     let (provider, what, source) = ("Memory", what.to_owned(), "as the test wants it".into());
     Some(match fate {
@@ -209,7 +246,9 @@ fn error(fate: Fate, what: &str) -> Option<ProviderError> {
             ProviderError::Unconfirmed { provider, what, source }
         }
         Fate::Changed => ProviderError::Changed { provider, what, source },
-        Fate::Works | Fate::Takes(_) | Fate::Forgotten | Fate::Never => return None,
+        Fate::Works | Fate::OneByOne(_) | Fate::Takes(_) | Fate::Forgotten | Fate::Never => {
+            return None;
+        }
     })
 }
 
@@ -249,7 +288,12 @@ impl DnsProvider for Remote {
         error(fate, "list the records").map_or(Ok(listing), Err)
     }
 
-    async fn apply(&self, listing: &Listing, changes: &Changes) -> Result<(), ProviderError> {
+    async fn apply_while(
+        &self,
+        listing: &Listing,
+        changes: &Changes,
+        permit: Permit<'_>,
+    ) -> Result<(), ProviderError> {
         self.travel().await;
         let fate = {
             let mut script = self.script();
@@ -262,6 +306,9 @@ impl DnsProvider for Remote {
             _ => {}
         }
         let what = "change the records";
+        if let Fate::OneByOne(time) = fate {
+            return self.carry_out_one_by_one(listing, changes, permit, time).await;
+        }
         let mut result = error(fate, what).map_or(Ok(()), Err);
         if matches!(fate, Fate::Works | Fate::Takes(_) | Fate::LostAfter)
             && let Err(error) = self.carry_out(listing, changes).await

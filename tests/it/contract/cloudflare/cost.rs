@@ -1,7 +1,7 @@
 //! How many requests a change costs, and what one request holds.
 
 use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{DnsProvider, ProviderError};
+use goavail::dns::{DnsProvider, Permit, ProviderError};
 
 use super::super::{addresses, converge, set_of, withdrawal};
 use super::printed;
@@ -83,6 +83,19 @@ async fn more_than_one_batch_holds_goes_in_several_and_tells_how_far_it_got() {
 
     converge(&provider, |listing| withdrawal(listing, DEAD)).await;
     assert_eq!(fake.zone(|zone| zone.records.len()), 450, "the living stay at all names");
+}
+
+#[tokio::test]
+async fn what_is_revoked_between_two_batches_is_not_sent() {
+    let (fake, provider) = serving(Setup::default(), &hosts(450));
+    let listing = provider.list().await.unwrap();
+    let changes = withdrawal(&listing, DEAD);
+    let permit = Permit::new(&|_| false);
+    let error = provider.apply_while(&listing, &changes, permit).await.unwrap_err();
+    assert_eq!(fake.count(Entry::is_batch), 1);
+    let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
+    assert!(matches!(*rest, ProviderError::Revoked { .. }), "{rest:?}");
+    assert_eq!((done.create.len(), done.delete.len()), (0, 200));
 }
 
 #[tokio::test]

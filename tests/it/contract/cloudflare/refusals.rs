@@ -36,6 +36,7 @@ fn word(error: &ProviderError) -> &'static str {
         ProviderError::Unavailable { .. } => "unavailable",
         ProviderError::Unconfirmed { .. } => "unconfirmed",
         ProviderError::Already { .. } => "already",
+        ProviderError::Revoked { .. } => "revoked",
         ProviderError::Changed { .. } => "changed",
     }
 }

@@ -1,7 +1,9 @@
 //! Where batches will not do: one request for each change.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{Changes, DnsProvider, Listing, ProviderError};
+use goavail::dns::{Changes, DnsProvider, Listing, Permit, ProviderError};
 
 use super::super::{NAMES, ZONE, converge, restoration, withdrawal};
 use super::printed;
@@ -69,6 +71,21 @@ async fn a_service_without_batches_gets_single_changes_that_create_first() {
     provider.apply(&listing, &changes).await.unwrap();
     assert_eq!(written(&fake)[1 + each.len()..], ["POST"].repeat(NAMES.len()));
     assert_eq!(fake.zone(|zone| zone.records.len()), NAMES.len());
+}
+
+/// The address may answer again while its records go one by one.
+#[tokio::test]
+async fn what_is_revoked_between_two_single_changes_is_not_sent() {
+    for (allowed, left) in [(0, vec!["BATCH"]), (2, vec!["BATCH", "POST", "DELETE"])] {
+        let (fake, provider, listing, changes) = scene(without_batches()).await;
+        let asked = AtomicUsize::new(0);
+        let stands = |_| asked.fetch_add(1, Ordering::Relaxed) < allowed;
+        let permit = Permit::new(&stands);
+        let error = provider.apply_while(&listing, &changes, permit).await.unwrap_err();
+        assert_eq!(written(&fake), left);
+        let rest = if allowed == 0 { error } else { partly(error).1 };
+        assert!(matches!(rest, ProviderError::Revoked { .. }), "{rest:?}");
+    }
 }
 
 #[tokio::test]
