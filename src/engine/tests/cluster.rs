@@ -28,6 +28,7 @@ mod reloads;
 mod restarts;
 mod runs;
 mod schedule;
+mod trace;
 mod worker;
 mod world;
 mod zone;

@@ -2,6 +2,7 @@
 //! `GOAVAIL_SEED=<seed>` plays it alone, `GOAVAIL_SCHEDULES=<number>` plays more or fewer.
 
 use super::schedule::{About, Schedule};
+use super::trace::Trace;
 use super::world::World;
 use crate::engine::tests::world::ms;
 
@@ -12,7 +13,7 @@ const SCHEDULES: u64 = 700;
 /// believed, the longest wait for the provider and for the floor are over.
 const PATIENCE: u64 = 240_000;
 
-fn variable(name: &str) -> Option<u64> {
+pub(super) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -30,6 +31,18 @@ impl Drop for Seed {
 fn play(schedule: &Schedule, told: bool) -> World {
     let mut world = schedule.world();
     world.story = told.then(Vec::new);
+    play_in(schedule, world)
+}
+
+/// Everything that the engines do in the schedule of this seed.
+pub(super) fn play_traced(seed: u64) -> Trace {
+    let schedule = Schedule::of(seed);
+    let mut world = schedule.world();
+    world.trace = Some(Trace::default());
+    play_in(&schedule, world).trace.unwrap_or_default()
+}
+
+fn play_in(schedule: &Schedule, mut world: World) -> World {
     for (at, step) in &schedule.steps {
         world.run_until(*at);
         world.check_reasons();

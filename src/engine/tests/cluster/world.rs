@@ -8,6 +8,7 @@ use super::agent::{Agent, Input, address};
 use super::chance::Chance;
 use super::net::Net;
 use super::peers::{Courier, Sight};
+use super::trace::Trace;
 use super::worker::{Doing, Fate, Heard};
 use super::zone::{Kind, Reading, Zone};
 use crate::engine::Moment;
@@ -35,6 +36,8 @@ pub(super) struct World {
     pub(super) broken: Vec<String>,
     /// What happened, if somebody wants to know.
     pub(super) story: Option<Vec<String>>,
+    /// Every action of every engine, if somebody wants to know.
+    pub(super) trace: Option<Trace>,
 }
 
 /// Something that is to happen.
@@ -116,6 +119,7 @@ impl World {
             mind_changed: Moment::ZERO,
             broken: vec![],
             story: None,
+            trace: None,
         };
         let each = |_| (0..agents).map(|_| Courier::default()).collect();
         world.couriers = (0..agents).map(each).collect();
@@ -233,6 +237,9 @@ impl World {
         }
         let Some(engine) = &mut whom.engine else { return };
         for action in engine.handle(now, event) {
+            if let Some(trace) = &mut self.trace {
+                trace.add(now, agent, &action);
+            }
             self.act(agent, action);
         }
     }

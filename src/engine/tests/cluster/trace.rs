@@ -1,0 +1,242 @@
+//! What the engine does, frozen: a hash of every action, its time and its agent, over 400 seeded
+//! schedules. It tells whether a change of the code changes behaviour.
+//!
+//! A change that is meant to do so writes the file anew with `GOAVAIL_TRACE=write`, and says in its
+//! commit what is different and why. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so that
+//! two builds can be compared line by line.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use super::random::{play_traced, variable};
+use crate::engine::Moment;
+use crate::engine::event::{
+    Act, Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
+};
+use crate::engine::isolation::Cause;
+use crate::engine::plan::Wish;
+use crate::engine::target::Health;
+use crate::engine::watch::{Endpoint, Outcome};
+
+/// How many schedules are frozen, from seed 0 on.
+const SEEDS: u64 = 400;
+
+/// The hashes as they are to be: a line for each seed.
+const FROZEN: &str = include_str!("trace.txt");
+
+/// The actions of one schedule.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    lines: String,
+}
+
+impl Trace {
+    /// Adds an action.
+    pub(super) fn add(&mut self, now: Moment, agent: usize, action: &Action) {
+        let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
+        let _ = writeln!(self.lines, "{seconds}.{nanos:09} {agent} {}", words(action));
+    }
+
+    /// FNV-1a (64 bits) of all of it.
+    fn hash(&self) -> u64 {
+        self.lines.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+}
+
+#[test]
+fn the_engine_does_what_it_did_in_four_hundred_schedules() {
+    if let Some(seed) = variable("GOAVAIL_SEED") {
+        eprintln!("{}", play_traced(seed).lines);
+        return;
+    }
+    let hashes: BTreeMap<u64, String> =
+        (0..SEEDS).map(|seed| (seed, format!("{:016x}", play_traced(seed).hash()))).collect();
+    let text: String = hashes.iter().map(|(seed, hash)| format!("{seed} {hash}\n")).collect();
+    if std::env::var("GOAVAIL_TRACE").is_ok_and(|what| what == "write") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/tests/cluster/trace.txt");
+        std::fs::write(path, &text).unwrap();
+        return;
+    }
+    let changed: Vec<&str> = text
+        .lines()
+        .zip(FROZEN.lines())
+        .filter(|(is, was)| is != was)
+        .filter_map(|(is, _)| is.split(' ').next())
+        .collect();
+    let first = changed.iter().take(10).copied().collect::<Vec<_>>().join(", ");
+    assert!(changed.is_empty(), "{} schedules differ, the first are {first}", changed.len());
+    assert_eq!(text.lines().count(), FROZEN.lines().count());
+}
+
+// Spelt out, and not by `Debug`: what a type or a field is called is no behaviour.
+
+fn words(action: &Action) -> String {
+    match action {
+        Action::Probe(ProbeRequest { slot, seq, endpoint, patience, flow, nth }) => {
+            format!("probe {slot} {seq} {} {patience:?} {flow} {nth}", place(endpoint))
+        }
+        Action::Prepare => "prepare".into(),
+        Action::Reconcile(order) => {
+            let wishes = order.wishes.iter();
+            let wishes = wishes.map(|(address, wish)| format!("{address} {}", wished(*wish)));
+            let wishes = wishes.collect::<Vec<_>>().join(", ");
+            let (number, floor, again) = (order.number, order.floor, order.read_again);
+            format!("order {number} floor {floor} again {again}: {wishes}")
+        }
+        Action::Recall(address) => format!("recall {address}"),
+        Action::Announce(all) => {
+            let each = all.votes.iter();
+            let each =
+                each.map(|(address, vote)| format!("{address} {} {:?}", vote.up, vote.evidence));
+            format!("announce {:?}: {}", all.term, each.collect::<Vec<_>>().join(", "))
+        }
+        Action::DrainAnswered { ticket, answer } => format!("answer {ticket} {}", answered(answer)),
+        Action::Remember(drains) => {
+            let each =
+                drains.iter().map(|(address, drain)| format!("{address} {}", drained(drain)));
+            format!("remember {}", each.collect::<Vec<_>>().join(", "))
+        }
+        Action::Tell(fact) => fact_in_words(fact),
+    }
+}
+
+fn fact_in_words(fact: &Fact) -> String {
+    match fact {
+        Fact::Judged { .. }
+        | Fact::Late { .. }
+        | Fact::Faulty { .. }
+        | Fact::FaultOver { .. }
+        | Fact::Faults { .. }
+        | Fact::Limits { .. }
+        | Fact::Stalled { .. } => probed(fact),
+        Fact::Flipped { target, from, to, count, silent_for, said } => {
+            let (from, to) = (health(*from), health(*to));
+            format!("flipped {target} {from} {to} {count} {silent_for:?} {said:?}")
+        }
+        Fact::Verdict { target, in_service, by_hand, agreeing, after } => {
+            format!("verdict {target} {in_service} {by_hand} {agreeing:?} {after:?}")
+        }
+        Fact::Refused { target, reason, detail } => {
+            format!("refused {target} {} {detail}", reason.as_str())
+        }
+        Fact::RefusalOver { target, reason } => {
+            format!("refusal over {target} {}", reason.as_str())
+        }
+        Fact::Isolated { missing, cause } => {
+            let cause = match cause {
+                Cause::NoCanary => "no canary",
+                Cause::NothingCanBeAsked => "nothing can be asked",
+            };
+            format!("isolated {missing:?} {cause}")
+        }
+        Fact::IsolationOver { lasted } => format!("isolation over {lasted:?}"),
+        Fact::EvidenceLost { targets } => format!("evidence lost {targets:?}"),
+        Fact::StillUnknown { targets } => format!("still unknown {targets:?}"),
+        Fact::EvidenceBack { target, lasted, told } => {
+            format!("evidence back {target} {lasted:?} {told}")
+        }
+        Fact::Applied { withdrawn, restored, created, took, dry_run } => {
+            let gone: Vec<_> =
+                withdrawn.iter().map(|(address, gone)| went(*address, gone)).collect();
+            let gone = gone.join(", ");
+            format!("applied -{gone} +{restored:?} new {created:?} {took:?} {dry_run}")
+        }
+        Fact::NameFailing { name, what } => format!("name failing {name} {what}"),
+        Fact::NameFailingOver { name } => format!("name failing over {name}"),
+        Fact::Failing(DnsProblem { kind, what, retry_in }) => {
+            format!("failing {} {what} {retry_in:?}", trouble(*kind))
+        }
+        Fact::FailingOver => "failing over".into(),
+        Fact::Drained { target, drain } => format!("drained {target} {}", drained(drain)),
+        Fact::Undrained { target, expired } => format!("undrained {target} {expired}"),
+        Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
+        Fact::Rehearsal { target, act } => format!("rehearsal {target} {}", scene(*act)),
+    }
+}
+
+fn probed(fact: &Fact) -> String {
+    match fact {
+        Fact::Judged { slot, outcome, rtt } => {
+            let outcome = match outcome {
+                Outcome::Reply => "reply",
+                Outcome::Loss => "loss",
+                Outcome::Fault => "fault",
+            };
+            format!("judged {slot} {outcome} {rtt:?}")
+        }
+        Fact::Late { endpoint, rtt } => format!("late {} {rtt:?}", place(endpoint)),
+        Fact::Faulty { endpoint, what, told } => {
+            format!("faulty {} {what} {told}", place(endpoint))
+        }
+        Fact::FaultOver { endpoint, told } => format!("fault over {} {told}", place(endpoint)),
+        Fact::Faults { count, endpoints, first, newest } => {
+            let first: Vec<_> = first.iter().map(place).collect();
+            format!("faults {count} {endpoints} {first:?} {newest}")
+        }
+        Fact::Limits { endpoint, noticed_after } => {
+            format!("limits {} {noticed_after:?}", place(endpoint))
+        }
+        Fact::Stalled { lasted } => format!("stalled {lasted:?}"),
+        _ => String::new(),
+    }
+}
+
+fn place(endpoint: &Endpoint) -> String {
+    format!("{}:{:?}", endpoint.address, endpoint.port)
+}
+
+fn wished(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Serve => "serve",
+        Wish::Withdraw => "withdraw",
+        Wish::WithdrawAnyway => "withdraw anyway",
+    }
+}
+
+fn health(health: Health) -> &'static str {
+    match health {
+        Health::AssumedUp => "assumed up",
+        Health::Up => "up",
+        Health::Down => "down",
+    }
+}
+
+fn trouble(kind: DnsProblemKind) -> &'static str {
+    match kind {
+        DnsProblemKind::Refused => "refused",
+        DnsProblemKind::Unavailable => "unavailable",
+        DnsProblemKind::Unconfirmed => "unconfirmed",
+        DnsProblemKind::Changed => "changed",
+        DnsProblemKind::Defect => "defect",
+    }
+}
+
+fn scene(act: Act) -> &'static str {
+    match act {
+        Act::Dead => "dead",
+        Act::Alive => "alive",
+        Act::Over => "over",
+    }
+}
+
+fn drained(drain: &Drain) -> String {
+    format!("{:?} {:?}", drain.until, drain.reason)
+}
+
+fn answered(answer: &Result<(), DrainRefusal>) -> String {
+    match answer {
+        Ok(()) => "done".into(),
+        Err(DrainRefusal::NotATarget) => "no target".into(),
+        Err(DrainRefusal::NotDrained) => "not drained".into(),
+        Err(DrainRefusal::Floor(names)) => format!("floor {names:?}"),
+        Err(DrainRefusal::ZoneUnknown(why)) => format!("zone unknown {why}"),
+    }
+}
+
+fn went(address: IpAddr, gone: &Gone) -> String {
+    let Gone { names, losses, silent_for, by_hand, agreeing } = gone;
+    format!("{address} {names:?} {losses} {silent_for:?} {by_hand} {agreeing:?}")
+}
