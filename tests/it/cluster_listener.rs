@@ -155,7 +155,8 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
     let mut agent = Agent::start(&net.config(0, 3, Some(KEY))).await;
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let body = wire::encode(Some(&seal), net.agent(1), target(1), true).unwrap();
-    let now = goavail::cluster::clock::unix_millis();
+    // A vote that was signed before the agent started gets another answer, and it started just now.
+    let now = goavail::cluster::clock::unix_millis() + 5;
     let at = |millis: u64| {
         format!("Goavail-Signature: {}\r\n", seal.sign(Form::V2, net.agent(0), millis, &body))
     };

@@ -5,7 +5,6 @@
 //! commit what is different and why. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so that
 //! two builds can be compared line by line.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -52,9 +51,10 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
         eprintln!("{}", play_traced(seed).lines);
         return;
     }
-    let hashes: BTreeMap<u64, String> =
-        (0..SEEDS).map(|seed| (seed, format!("{:016x}", play_traced(seed).hash()))).collect();
-    let text: String = hashes.iter().map(|(seed, hash)| format!("{seed} {hash}\n")).collect();
+    let mut text = String::new();
+    for seed in 0..SEEDS {
+        let _ = writeln!(text, "{seed} {:016x}", play_traced(seed).hash());
+    }
     if std::env::var("GOAVAIL_TRACE").is_ok_and(|what| what == "write") {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/tests/cluster/trace.txt");
         std::fs::write(path, &text).unwrap();
