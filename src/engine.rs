@@ -11,7 +11,9 @@
 //! - [`evidence`]: how old what it saw may be; [`isolation`]: when it may not trust it at all
 //! - [`rate_check`]: whether an endpoint answers at the retry pace; [`retries`]: the budget that all
 //!   retries share; `faults`: which faults are worth a line
-//! - [`quorum`]: whether enough agents say the same
+//! - `stall`: whether this process ran; `rehearsal`: a target that is treated as dead on demand
+//! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
+//! - `zone`: what was read of it, and the orders to its DNS worker
 //! - [`plan`]: which records to change, and the floor
 //! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
 //!   probes to health, from health to what the record sets should serve, the operator's word, what the
@@ -26,48 +28,46 @@ pub mod evidence;
 mod faults;
 pub mod guard;
 pub mod isolation;
-mod names;
+mod peers;
 pub mod place;
 pub mod plan;
-mod play;
 mod probing;
 pub mod quorum;
 pub mod rate_check;
+mod rehearsal;
 pub mod retries;
 mod roster;
 pub mod rtt;
 mod service;
+mod stall;
 pub mod target;
 #[cfg(test)]
 mod tests;
 mod view;
 pub mod watch;
+mod zone;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agenda::{Agenda, Item};
-use event::{Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
+use event::{Act, Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
 use evidence::Evidence;
 use guard::Canary;
 use isolation::Isolation;
-use plan::{Observed, SetKey, Wish};
-use quorum::Ballots;
+use peers::Peers;
+use rehearsal::Rehearsal;
+use stall::StallDetector;
 use target::Streaks;
 use watch::Watch;
+use zone::Zone;
 
 pub use roster::phase;
 pub use view::TargetView;
 
 /// A moment on the agent's own clock: the time since it started.
 pub type Moment = Duration;
-
-/// The least lateness that counts as a stall of this process, see [`Fact::Stalled`].
-const LEAST_STALL: Duration = Duration::from_millis(25);
-
-/// Stalls are told no more often than this.
-const TELL_STALLS_EVERY: Duration = Duration::from_secs(10);
 
 /// Everything the agent knows and decides.
 #[derive(Debug)]
@@ -99,56 +99,14 @@ pub struct Engine {
     unaskable: usize,
     /// When evidence is looked at next.
     next_sweep: Option<Moment>,
-    /// When a stall of this process was last told.
-    told_stall: Option<Moment>,
-    /// When it was last told that time has passed.
-    ticked: Moment,
-    /// Until then what peers are heard to say may be what they said while this process stood still.
-    deaf_until: Moment,
-    /// The zone when it was last read.
-    observed: Observed,
-    /// Sets that the worker could not change for trouble of their own.
-    apart: BTreeMap<SetKey, String>,
-    /// The names that were last said to fail, and why.
-    failing_names: BTreeMap<String, String>,
-    /// When that was.
-    listed_at: Option<Moment>,
-    /// When the zone was last asked for in advance.
-    prepared: Option<Moment>,
-    /// The wishes that the DNS worker has and has not reported as done.
-    ordered: BTreeMap<IpAddr, Wish>,
-    /// What of it was taken back; the next order is without it.
-    recalled: BTreeSet<IpAddr>,
-    /// Targets whose verdict DNS is not known to follow.
-    unsettled: BTreeSet<IpAddr>,
-    /// Targets of which something changed that may call for another order.
-    touched: BTreeSet<IpAddr>,
-    /// How many orders there were; the last one's number.
-    orders: u64,
-    /// Up to that number, what is reported of an order is about names or a zone of before.
-    outdated: u64,
-    /// The order that compares all that was decided with DNS, while that is not done.
-    resyncing: Option<u64>,
-    /// When the last order was placed.
-    placed: Option<Moment>,
-    /// The next order must not rest on an earlier reading.
-    read_again: bool,
-    /// When it is asked again whether the floor still holds anything.
-    held_retry: Moment,
-    /// Whether the last thing heard of the provider was a failure.
-    failing: bool,
+    stall: StallDetector,
+    /// Where the targets are published.
+    zone: Zone,
     /// Orders to drain that wait for the zone to be read.
     asked: Vec<DrainOrder>,
     /// The drains of addresses that are not watched for now: a reload may name them again.
     laid_by: BTreeMap<IpAddr, Drain>,
-    /// When everything is compared with DNS next, if ever.
-    next_resync: Option<Moment>,
-    /// What the peers say.
-    ballots: Ballots,
-    /// This agent's own votes changed since they were last announced.
-    unannounced: bool,
-    /// When they last were.
-    announced: Option<Moment>,
+    peers: Peers,
     rehearsal: Option<Rehearsal>,
 }
 
@@ -209,21 +167,6 @@ struct Target {
     drain: Option<Drain>,
 }
 
-/// A target that is treated as dead for a while, on demand.
-#[derive(Debug)]
-struct Rehearsal {
-    target: IpAddr,
-    phase: Phase,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Phase {
-    Waiting,
-    Dead,
-    Reviving,
-    Over,
-}
-
 impl Engine {
     /// An agent that starts at `now`, with the drains that it remembers.
     pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
@@ -245,31 +188,11 @@ impl Engine {
             isolated: None,
             unaskable: 0,
             next_sweep: None,
-            told_stall: None,
-            ticked: now,
-            deaf_until: Moment::ZERO,
-            observed: Observed::default(),
-            apart: BTreeMap::new(),
-            failing_names: BTreeMap::new(),
-            listed_at: None,
-            prepared: None,
-            ordered: BTreeMap::new(),
-            recalled: BTreeSet::new(),
-            unsettled: BTreeSet::new(),
-            touched: BTreeSet::new(),
-            orders: 0,
-            outdated: 0,
-            resyncing: None,
-            placed: None,
-            read_again: false,
-            held_retry: Moment::ZERO,
-            failing: false,
+            stall: StallDetector::new(now),
+            zone: Zone::default(),
             asked: Vec::new(),
             laid_by: BTreeMap::new(),
-            next_resync: None,
-            ballots: Ballots::default(),
-            unannounced: false,
-            announced: None,
+            peers: Peers::default(),
             rehearsal: None,
         };
         engine.enroll(now);
@@ -283,7 +206,7 @@ impl Engine {
     /// Treats `target` as dead from `begin` until it has flipped, then as it is.
     #[must_use]
     pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
-        self.rehearsal = Some(Rehearsal { target, phase: Phase::Waiting });
+        self.rehearsal = Some(Rehearsal::new(target));
         self.agenda.note(begin, Item::Rehearsal);
         self
     }
@@ -306,7 +229,7 @@ impl Engine {
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
         self.now = now;
-        self.forget_if_stood_still();
+        self.forget_if_suspended();
         match event {
             Event::Tick => self.keep_agenda(now, &mut out),
             Event::Answered { slot, seq, answer } => {
@@ -342,17 +265,13 @@ impl Engine {
 
     /// Looks at everything whose moment has come.
     fn keep_agenda(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let stall = (self.settings.pace.timeout / 4).max(LEAST_STALL);
-        let late = self.agenda.next().map(|due| now.saturating_sub(due)).unwrap_or_default();
-        let deaf = late > stall;
-        self.ticked = now;
-        if deaf && self.told_stall.is_none_or(|told| now >= told + TELL_STALLS_EVERY) {
-            self.told_stall = Some(now);
-            out.push(Action::Tell(Fact::Stalled { lasted: late }));
+        let tick = self.stall.tick(now, self.agenda.next(), self.settings.pace.timeout);
+        if let Some(lasted) = tick.report {
+            out.push(Action::Tell(Fact::Stalled { lasted }));
         }
         while let Some((moment, item)) = self.agenda.take_due(now) {
             match item {
-                Item::Watch(slot) => self.watch_due(slot, moment, deaf, now, out),
+                Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled, now, out),
                 Item::Verdict(slot) => self.review(slot, now, out),
                 Item::Held => self.retry_held(),
                 Item::Order | Item::Announce => {}
@@ -362,6 +281,33 @@ impl Engine {
                 Item::Resync => self.resync(now, out),
                 Item::Rehearsal => self.begin_rehearsal(out),
             }
+        }
+    }
+
+    /// Begins to treat the rehearsed target as dead.
+    fn begin_rehearsal(&mut self, out: &mut Vec<Action>) {
+        if let Some(rehearsal) = &mut self.rehearsal
+            && rehearsal.begin()
+        {
+            let target = rehearsal.target();
+            out.push(Action::Tell(Fact::Rehearsal { target, act: Act::Dead }));
+        }
+    }
+
+    /// Whether the replies of this endpoint are ignored by a rehearsal.
+    fn is_rehearsed_dead(&self, slot: Slot) -> bool {
+        let rehearsal = self.rehearsal.as_ref().filter(|rehearsal| rehearsal.ignores_replies());
+        rehearsal.is_some_and(|rehearsal| self.targets.get(&rehearsal.target()) == Some(&slot))
+    }
+
+    /// Moves the rehearsal on after the target flipped or DNS followed.
+    fn advance_rehearsal(&mut self, target: IpAddr, out: &mut Vec<Action>) {
+        let slot = self.targets.get(&target).copied();
+        let Some(state) = slot.and_then(|slot| self.target(slot)) else { return };
+        let (health, confirmed) = (state.streaks.health(), state.settled);
+        let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == target);
+        if let Some(act) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
+            out.push(Action::Tell(Fact::Rehearsal { target, act }));
         }
     }
 }

@@ -6,40 +6,17 @@ use std::time::Duration;
 
 use super::event::{Action, Announcement, Fact, OwnVote, Reason};
 use super::evidence::{own_vote, own_word};
+use super::peers::AnnounceDue;
 use super::quorum::{self, Agreement, Ballot};
 use super::service::Ruling;
 use super::{Engine, Item, Target};
 
-/// Without a tick for longer than this, this process stood still, and what the peers said before is
-/// forgotten; they say it again.
-const FORGET_AFTER: Duration = Duration::from_secs(5);
-
-/// How long after that what was said meanwhile may still be waiting in the queue.
-const SETTLING: Duration = Duration::from_secs(1);
-
-/// How often the peers are told how fresh the evidence of each vote is.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
-
-/// The same with more targets than [`CROWD`]: their votes wait for their turn, and their evidence
-/// must not grow old meanwhile.
-const ANNOUNCE_CROWD_EVERY: Duration = Duration::from_secs(2);
-
-/// From so many votes on a peer is not told all of them at once.
-const CROWD: usize = 5_000;
-
-/// The least time between two announcements of so many votes. Thousands of targets that are
-/// confirmed one after the other must not make thousands of announcements of thousands.
-fn distance(votes: usize) -> Duration {
-    Duration::from_micros(5 * u64::try_from(votes).unwrap_or(u64::MAX))
-}
-
 impl Engine {
     /// Whatever the event: what is in the queue is told before the tick, and the first of it must
     /// not be acted on with votes that are young by this agent's clock only.
-    pub(super) fn forget_if_stood_still(&mut self) {
-        if self.now > self.ticked + FORGET_AFTER {
-            self.ballots.forget();
-            self.deaf_until = self.now + SETTLING;
+    pub(super) fn forget_if_suspended(&mut self) {
+        if self.stall.is_suspended(self.now) {
+            self.peers.suspended(self.now);
         }
     }
 
@@ -47,10 +24,7 @@ impl Engine {
     pub(super) fn enroll_peers(&mut self) {
         let targets: BTreeSet<IpAddr> = self.targets.keys().copied().collect();
         let peers = self.settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
-        self.ballots.set_peers(peers.copied());
-        self.ballots.set_term(quorum::vote_term(self.settings.pace.interval));
-        self.ballots.retain_targets(&targets);
-        self.unannounced = true;
+        self.peers.enroll(peers.copied(), &targets, self.settings.pace.interval);
     }
 
     /// A peer says how it sees a target.
@@ -63,10 +37,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
-        if self.now < self.deaf_until && !self.ballots.is_go(peer) {
-            return;
-        }
-        let news = self.ballots.record(self.now, peer, target, up, age);
+        let Some(news) = self.peers.vote(self.now, (peer, target), up, age) else { return };
         if news || self.target(slot).is_some_and(|target| !target.settled) {
             self.review(slot, self.now, out);
         }
@@ -75,7 +46,7 @@ impl Engine {
     /// A peer has no evidence about a target any more.
     pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr, out: &mut Vec<Action>) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
-        if self.ballots.take_back(self.now, peer, target) {
+        if self.peers.retract(self.now, peer, target) {
             self.review(slot, self.now, out);
         }
     }
@@ -88,9 +59,7 @@ impl Engine {
         go: bool,
         out: &mut Vec<Action>,
     ) {
-        let before = self.ballots.is_alive(peer);
-        self.ballots.set_alive(peer, alive, go);
-        if before != alive {
+        if self.peers.set_alive(peer, alive, go) {
             out.push(Action::Tell(Fact::Peer { peer, alive }));
         }
         self.review_all(self.now, out);
@@ -116,20 +85,15 @@ impl Engine {
         if self.settings.cluster.is_none() {
             return;
         }
-        let count = self.targets.len();
-        let every = if count > CROWD { ANNOUNCE_CROWD_EVERY } else { ANNOUNCE_EVERY };
-        let waits = if self.unannounced { distance(count) } else { every };
-        if let Some(next) = self.announced.map(|at| at + waits).filter(|next| *next > self.now) {
-            if self.unannounced {
+        match self.peers.announce_due(self.now, self.targets.len()) {
+            AnnounceDue::Later(None) => {}
+            AnnounceDue::Later(Some(at)) => self.agenda.note(at, Item::Announce),
+            AnnounceDue::Now(next) => {
                 self.agenda.note(next, Item::Announce);
+                let term = quorum::vote_term(self.settings.pace.interval);
+                out.push(Action::Announce(Announcement { votes: self.votes(), term }));
             }
-            return;
         }
-        self.unannounced = false;
-        self.announced = Some(self.now);
-        self.agenda.note(self.now + every, Item::Announce);
-        let term = quorum::vote_term(self.settings.pace.interval);
-        out.push(Action::Announce(Announcement { votes: self.votes(), term }));
     }
 
     /// Whether enough agents see it as this one does.
@@ -138,7 +102,7 @@ impl Engine {
             return Ruling::Settle { in_service, agreeing: vec![], after: Duration::ZERO };
         };
         let (own, needed) = (own_word(target), cluster.min_peers_agree);
-        match self.ballots.agreement(cluster.own, target.address, own, needed, self.now) {
+        match self.peers.agreement(cluster.own, target.address, own, needed, self.now) {
             Agreement::Unjudged => Ruling::Keep,
             Agreement::Agreed { rank, agreeing } => {
                 Ruling::Settle { in_service, agreeing, after: quorum::wait_of(rank) }
@@ -159,29 +123,20 @@ impl Engine {
         let (Some(cluster), Some(own)) = (&self.settings.cluster, own_word(target)) else {
             return false;
         };
-        let contrary = self.ballots.on(target.address, self.now).filter(|ballot| ballot.up != own);
+        let contrary =
+            self.peers.votes_on(target.address, self.now).filter(|ballot| ballot.up != own);
         contrary.count() > cluster.min_peers_agree
     }
 
     /// When the agreement about a target may change without anything being heard.
     pub(super) fn agreement_lapses(&self, target: &Target) -> Option<Duration> {
         self.settings.cluster.as_ref()?;
-        self.ballots.next_expiry(target.address, self.now)
+        self.peers.next_expiry(target.address, self.now)
     }
 
     /// The votes on a target that count now.
     pub fn votes_on(&self, target: IpAddr) -> impl Iterator<Item = Ballot> + '_ {
-        self.ballots.on(target, self.now)
-    }
-
-    /// How many peers are alive.
-    pub fn peers_alive(&self) -> usize {
-        self.ballots.alive()
-    }
-
-    /// Whether a peer is alive.
-    pub fn is_alive(&self, peer: SocketAddr) -> bool {
-        self.ballots.is_alive(peer)
+        self.peers.votes_on(target, self.now)
     }
 }
 

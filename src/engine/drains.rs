@@ -31,7 +31,7 @@ impl Engine {
     ) {
         let Settings { names, floor, .. } = &self.settings;
         // Those whose withdrawal is on its way, or ordered a moment ago, will be gone too.
-        let mut left = self.observed.clone();
+        let mut left = self.zone.observed().clone();
         let leaving = self.drains();
         left.without(|address| leaving.contains_key(address));
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
@@ -70,7 +70,7 @@ impl Engine {
             target.act_at = now;
             target.held.clear();
         }
-        self.unsettled.insert(address);
+        self.zone.orders.open(address);
     }
 
     /// The operator gives a target back.

@@ -92,7 +92,7 @@ impl Engine {
             out.push(Action::Tell(Fact::EvidenceBack { target: address, lasted, told }));
         }
         if regained {
-            self.unannounced = true;
+            self.peers.announce();
             self.review(slot, now, out);
         }
         self.note_sweep(now + self.evidence_term());
@@ -134,7 +134,9 @@ impl Engine {
             }
             next = [next, evidence.next_look(term)].into_iter().flatten().min();
         }
-        self.unannounced |= !lapsed.is_empty();
+        if !lapsed.is_empty() {
+            self.peers.announce();
+        }
         tell(Fact::EvidenceLost { targets: lost }, out);
         tell(Fact::StillUnknown { targets: lasting }, out);
         for slot in lapsed {
@@ -152,7 +154,7 @@ impl Engine {
                 target.evidence.proof = None;
             }
         }
-        self.unannounced = true;
+        self.peers.announce();
     }
 }
 

@@ -100,7 +100,7 @@ impl Engine {
 
     pub(super) fn begin_isolation(&mut self, cause: Cause, now: Moment, out: &mut Vec<Action>) {
         self.isolated = Some(Isolation { since: now, cause });
-        self.unannounced = true;
+        self.peers.announce();
         let thresholds = self.settings.thresholds;
         let missing = self.targets.iter().filter(|(_, slot)| {
             self.target(**slot).is_some_and(|target| target.streaks.is_missing(thresholds))

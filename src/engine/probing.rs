@@ -9,9 +9,6 @@ use super::target::Health;
 use super::watch::{Judged, Outcome};
 use super::{Engine, Item, Moment, Role, Subject, Target};
 
-/// The zone is read in advance no more often than this.
-const PREPARE_EVERY: Duration = Duration::from_secs(30);
-
 /// How much longer than the timeout the prober listens for a late reply, at most.
 const LATE_WINDOW: Duration = Duration::from_secs(5);
 
@@ -132,7 +129,7 @@ impl Engine {
         if !self.waiting.is_empty() {
             self.let_next_in(now, out);
         }
-        if self.is_played_dead(slot) && !matches!(answer, Answer::Fault(_)) {
+        if self.is_rehearsed_dead(slot) && !matches!(answer, Answer::Fault(_)) {
             return;
         }
         let timeout = self.settings.pace.timeout;
@@ -329,16 +326,14 @@ impl Engine {
     /// Has the zone read before it is needed.
     fn prepare(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
         let in_service = self.target(slot).is_some_and(|target| target.in_service);
-        let recent = self.prepared.is_some_and(|at| now < at + PREPARE_EVERY);
-        if in_service && !recent {
-            self.prepared = Some(now);
+        if in_service && self.zone.prepare(now) {
             out.push(Action::Prepare);
         }
     }
 
     /// A target's health changed.
     fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
-        self.unannounced = true;
+        self.peers.announce();
         let said = self.subjects[slot].as_ref().and_then(|subject| subject.watch.said.clone());
         let Some(target) = self.target_mut(slot) else { return };
         target.since = now;
@@ -348,7 +343,7 @@ impl Engine {
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
         out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for, said }));
         self.review(slot, now, out);
-        self.play_on(target, out);
+        self.advance_rehearsal(target, out);
     }
 
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {

@@ -161,7 +161,7 @@ impl Engine {
         let probes = self.settings.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
             && self.rehearsing < self.most_rehearsing()
-            && !self.is_played_dead(slot);
+            && !self.is_rehearsed_dead(slot);
         let Some(subject) = self.subjects[slot].as_mut().filter(|_| room) else { return };
         let well = match &subject.role {
             Role::Target(target) => target.streaks.health() != Health::Down,

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::event::{Action, Settings, Slot};
 use super::evidence::{self, Evidence};
 use super::guard::Canary;
-use super::plan::Observed;
 use super::target::Streaks;
 use super::watch::{Endpoint, Watch};
 use super::{Engine, Item, Moment, Role, Subject, Target};
@@ -71,7 +70,7 @@ impl Engine {
                 self.laid_by.insert(address, drain);
             }
             self.free.push(slot);
-            self.unsettled.remove(&address);
+            self.zone.orders.forget(address);
         }
         let (port, interval) = (self.settings.port, self.settings.pace.interval);
         let burst = self.settings.burst;
@@ -189,15 +188,9 @@ impl Engine {
         if had_canaries && self.canaries.is_empty() || can_ask && self.is_isolated_by_faults() {
             self.end_isolation(now, out);
         }
-        // The worker begins anew as well: what it had in hand is ordered again.
-        self.ordered.clear();
-        self.recalled.clear();
-        self.read_again |= self.resyncing.is_some();
-        self.touched.extend(self.targets.keys());
+        self.zone.orders.restart(self.targets.keys().copied());
         if moved {
-            // What the worker before it may still report is about other names, or another zone.
-            self.outdated = self.orders;
-            self.observed = Observed::default();
+            self.zone.moved();
             self.compare_all();
         }
         self.ask_again(out);

@@ -4,23 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::event::{Action, DnsReport, DrainRefusal, Fact, Gone, Order, Reason, Slot};
-use super::plan::{SetKey, Wish};
+use super::event::{Action, DnsReport, DrainRefusal, Fact, Gone, Reason, Slot};
+use super::plan::{Family, Observed, SetKey, Wish};
 use super::target::Health;
+use super::zone::orders::Due;
 use super::{Engine, Item, Moment, Target};
-
-/// How soon to ask again whether the floor still keeps an address in.
-const HELD_RETRY: Duration = Duration::from_secs(15);
 
 /// For so long it is no refusal yet that the peers have not seen it too: each agent but the last
 /// sees a death before enough others do, and nobody should be woken by that.
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
-
-/// For how long a reading of the zone may serve where other agents may change it meanwhile.
-const SHARED_ZONE_FRESH_FOR: Duration = Duration::from_secs(5);
-
-/// The least time between two orders.
-const ORDER_DISTANCE: Duration = Duration::from_millis(50);
 
 /// What is to be done about a target now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +90,7 @@ impl Engine {
             Health::Up => self.is_opposed(target),
             Health::Down => target.in_service || self.is_opposed(target),
         };
-        self.touched.insert(address);
+        self.zone.orders.mark(address);
         if let Some(target) = self.target_mut(slot) {
             target.unconfirmed |= doubtful;
         }
@@ -113,8 +105,8 @@ impl Engine {
     /// Takes back at once what the worker was ordered and must not do any more: the order without it
     /// keeps its distance to the last one.
     fn recall_if_untrue(&mut self, address: IpAddr, out: &mut Vec<Action>) {
-        let Some(ordered) = self.ordered.get(&address) else { return };
-        if self.wish_for(address, self.now) != Some(*ordered) && self.recalled.insert(address) {
+        let desired = self.wish_for(address, self.now);
+        if self.zone.orders.recall(address, desired) {
             out.push(Action::Recall(address));
         }
     }
@@ -162,7 +154,7 @@ impl Engine {
         target.unconfirmed &= !judged;
         if !target.settled {
             let address = target.address;
-            self.unsettled.insert(address);
+            self.zone.orders.open(address);
         }
     }
 
@@ -172,7 +164,7 @@ impl Engine {
         let mut moments = vec![];
         let said = target.refused_since.map(|since| since + PEERS_MAY_TAKE);
         moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.now));
-        let ordered = self.ordered.contains_key(&target.address);
+        let ordered = self.zone.orders.has_in_hand(target.address);
         let open = !target.settled || target.differs() || target.unconfirmed;
         if open || ordered || target.reason.is_some() {
             moments.extend(self.agreement_lapses(target));
@@ -246,60 +238,48 @@ impl Engine {
 
     /// What is wished for and not known to be so.
     fn open_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
-        let open = self.unsettled.iter();
-        open.filter_map(|address| Some((*address, self.wish_for(*address, now)?))).collect()
+        let open = self.zone.orders.all_open();
+        open.filter_map(|address| Some((address, self.wish_for(address, now)?))).collect()
     }
 
-    /// Orders what is not yet settled, if the worker does not have it in hand already. Orders keep
-    /// a little distance, so that what becomes due together goes out together.
+    /// Orders what is not yet settled, if the worker does not have it in hand already.
     pub(super) fn place_order(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.touched.is_empty() && !self.read_again && self.recalled.is_empty() {
-            return;
+        match self.zone.orders.due(now, |address| self.wish_for(address, now)) {
+            Due::Nothing => {}
+            Due::NoNews => self.zone.orders.clear_changes(),
+            Due::NotBefore(next) => self.agenda.note(next, Item::Order),
+            Due::Now { news } => {
+                let mut wishes = self.open_wishes(now);
+                let resyncs = self.zone.orders.is_resyncing();
+                if resyncs {
+                    // It replaces the resync's order, and has its work to do as well.
+                    wishes.extend(self.decided_wishes(now));
+                }
+                if news || !wishes.is_empty() {
+                    self.zone.orders.set_placed_at(now);
+                    self.order(wishes, self.zone.orders.must_read(), resyncs, out);
+                }
+                self.zone.orders.clear_changes();
+            }
         }
-        let is_news = |address: &IpAddr| {
-            let wish = self.wish_for(*address, now);
-            let ordered = self.ordered.get(address);
-            let open = self.unsettled.contains(address) && wish.is_some();
-            (open || ordered.is_some()) && ordered != wish.as_ref()
-        };
-        let news = !self.recalled.is_empty() || self.touched.iter().any(is_news);
-        if !news && !self.read_again {
-            self.touched.clear();
-            return;
-        }
-        if let Some(next) = self.placed.map(|placed| placed + ORDER_DISTANCE).filter(|n| *n > now) {
-            self.agenda.note(next, Item::Order);
-            return;
-        }
-        let mut wishes = self.open_wishes(now);
-        let resyncs = self.resyncing.is_some();
-        if resyncs {
-            // It replaces the resync's order, and has its work to do as well.
-            wishes.extend(self.decided_wishes(now));
-        }
-        if news || !wishes.is_empty() {
-            self.placed = Some(now);
-            self.order(wishes, self.read_again || resyncs, out);
-            self.resyncing = resyncs.then_some(self.orders);
-        }
-        self.touched.clear();
-        self.read_again = false;
     }
 
-    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, out: &mut Vec<Action>) {
-        self.ordered.clone_from(&wishes);
-        self.recalled.clear();
+    fn order(
+        &mut self,
+        wishes: BTreeMap<IpAddr, Wish>,
+        read_again: bool,
+        resyncs: bool,
+        out: &mut Vec<Action>,
+    ) {
         let needed = self.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
             target.is_some_and(|target| target.leaves_it_to_others() || target.comes_late(needed))
         });
-        let stale = self.settings.cluster.is_some()
-            && self.listed_at.is_none_or(|at| self.now > at + SHARED_ZONE_FRESH_FOR);
-        self.orders += 1;
-        let (number, floor) = (self.orders, self.settings.floor);
-        let read_again = read_again || others_first || stale;
-        out.push(Action::Reconcile(Order { number, wishes, floor, read_again }));
+        let stale = self.settings.cluster.is_some() && self.zone.is_stale(self.now);
+        let (floor, read_again) = (self.settings.floor, read_again || others_first || stale);
+        let order = self.zone.orders.next_order(wishes, floor, read_again, resyncs);
+        out.push(Action::Reconcile(order));
     }
 
     /// What is wished for every target that was decided on, whether or not it is known to be so.
@@ -311,15 +291,14 @@ impl Engine {
 
     /// Sets the time of the next [`Self::resync`]; whatever was set before is off.
     pub(super) fn note_resync(&mut self, now: Moment) {
-        self.next_resync = self.settings.resync_interval.map(|pace| now + pace);
-        if let Some(next) = self.next_resync {
+        if let Some(next) = self.zone.schedule_resync(now, self.settings.resync_interval) {
             self.agenda.note(next, Item::Resync);
         }
     }
 
     /// Compares and repairs all that was settled.
     pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.next_resync.is_none_or(|next| now < next) {
+        if !self.zone.resync_is_due(now) {
             return;
         }
         self.note_resync(now);
@@ -328,8 +307,7 @@ impl Engine {
         if !wishes.is_empty() {
             let slots: Vec<_> =
                 wishes.keys().filter_map(|address| self.targets.get(address).copied()).collect();
-            self.order(wishes, true, out);
-            self.resyncing = Some(self.orders);
+            self.order(wishes, true, true, out);
             // What the order rests on may age before it is carried out.
             for slot in slots {
                 self.note_next_review(slot);
@@ -341,7 +319,7 @@ impl Engine {
     pub(super) fn retry_held(&mut self) {
         let mut targets = self.targets.values().filter_map(|slot| self.target(*slot));
         if targets.any(|target| !target.held.is_empty()) {
-            self.read_again = true;
+            self.zone.orders.read_again();
         }
     }
 
@@ -352,7 +330,30 @@ impl Engine {
                 && (target.drain.is_some() || !target.unconfirmed)
             {
                 target.settled = false;
-                self.unsettled.insert(address);
+                self.zone.orders.open(address);
+            }
+        }
+    }
+
+    /// Reports once when a name begins to fail, for each new reason, and once when that is over.
+    fn note_failing_names(&mut self, out: &mut Vec<Action>) {
+        let facts = self.zone.failing_names(&self.settings.names);
+        out.extend(facts.into_iter().map(Action::Tell));
+    }
+
+    /// Compares what was decided with sets that can be read and edited again.
+    fn compare_what_is_fit_again(&mut self, before: &Observed, now: Moment, out: &mut Vec<Action>) {
+        let fit = self.zone.fit_again(before);
+        if fit.is_empty() {
+            return;
+        }
+        for (address, slot) in self.targets.clone() {
+            let Some(target) = self.target_mut(slot) else { continue };
+            if fit.contains(&Family::of(address)) && (target.drain.is_some() || !target.unconfirmed)
+            {
+                target.settled = false;
+                self.zone.orders.open(address);
+                self.review(slot, now, out);
             }
         }
     }
@@ -361,11 +362,10 @@ impl Engine {
     pub(super) fn dns_reported(&mut self, report: DnsReport, now: Moment, out: &mut Vec<Action>) {
         match report {
             DnsReport::Listed(observed) => {
-                let before = std::mem::replace(&mut self.observed, observed);
-                self.listed_at = Some(now);
+                let before = self.zone.listed(observed, now);
                 self.note_failing_names(out);
                 self.compare_what_is_fit_again(&before, now, out);
-                let nothing_due = self.ordered.is_empty();
+                let nothing_due = self.zone.orders.is_idle();
                 self.failing_over(nothing_due, out);
                 for order in std::mem::take(&mut self.asked) {
                     self.drain_if_floor_allows(order, now, out);
@@ -376,20 +376,18 @@ impl Engine {
                 self.applied(withdrawn, [restored, created], took, now, out);
             }
             DnsReport::Apart(apart) => {
-                self.apart = apart;
+                self.zone.set_apart(apart);
                 self.note_failing_names(out);
             }
-            DnsReport::Doubted(doubted) => self.observed.doubted = doubted,
+            DnsReport::Doubted(doubted) => self.zone.set_doubted(doubted),
             DnsReport::Settled { number, wishes, held, open } => {
                 self.failing_over(true, out);
-                if number <= self.outdated {
-                    return;
+                if self.zone.orders.carried_out(number) {
+                    self.settled(&wishes, &held, &open, now, out);
                 }
-                self.resyncing = self.resyncing.filter(|resync| number < *resync);
-                self.settled(&wishes, &held, &open, now, out);
             }
             DnsReport::Failing(problem) => {
-                self.failing = true;
+                self.zone.provider_failed();
                 for order in std::mem::take(&mut self.asked) {
                     let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
                     out.push(Action::DrainAnswered { ticket: order.ticket, answer });
@@ -401,7 +399,7 @@ impl Engine {
 
     /// Says once that the provider does as it is asked again.
     fn failing_over(&mut self, over: bool, out: &mut Vec<Action>) {
-        if over && std::mem::replace(&mut self.failing, false) {
+        if over && self.zone.provider_recovered() {
             out.push(Action::Tell(Fact::FailingOver));
         }
     }
@@ -424,18 +422,17 @@ impl Engine {
             target.settled = names.is_empty() && !open.contains(address);
             target.held = names;
             if target.settled {
-                self.ordered.remove(address);
-                self.unsettled.remove(address);
+                self.zone.orders.confirm(*address);
             } else if open.contains(address) {
-                self.unsettled.insert(*address);
+                self.zone.orders.open(*address);
             }
             self.review(slot, now, out);
-            self.play_on(*address, out);
+            self.advance_rehearsal(*address, out);
         }
-        // One question at a time: each would lead to the next one for ever.
-        if !held.is_empty() && self.held_retry <= now {
-            self.held_retry = now + HELD_RETRY;
-            self.agenda.note(self.held_retry, Item::Held);
+        if !held.is_empty()
+            && let Some(at) = self.zone.orders.retry_floor(now)
+        {
+            self.agenda.note(at, Item::Held);
         }
     }
 

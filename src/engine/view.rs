@@ -71,7 +71,7 @@ impl Engine {
     /// The targets that DNS keeps waiting: what was settled about them is to be carried out, and when
     /// the zone was last read it was not so.
     pub fn waiting_for_dns(&self) -> impl Iterator<Item = IpAddr> {
-        self.unsettled.iter().copied().filter(|address| {
+        self.zone.orders.all_open().filter(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
             target.is_some_and(|target| target.held.is_empty() && !self.follows(target))
         })
@@ -83,9 +83,9 @@ impl Engine {
         let family = Family::of(target.address);
         self.settings.names.iter().all(|name| {
             let set = SetKey { name: name.clone(), family };
-            let listed = self.observed.get(&set);
+            let listed = self.zone.observed().get(&set);
             let there = listed.is_some_and(|addresses| addresses.contains(&target.address));
-            there == target.in_service || self.observed.unfit.contains_key(&set)
+            there == target.in_service || self.zone.observed().unfit.contains_key(&set)
         })
     }
 
@@ -96,7 +96,7 @@ impl Engine {
 
     /// The zone when it was last read; empty before that.
     pub fn observed(&self) -> &Observed {
-        &self.observed
+        self.zone.observed()
     }
 }
 

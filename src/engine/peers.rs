@@ -1,0 +1,196 @@
+//! The peers: their votes and their lives, and when this agent's own votes are announced to them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::Moment;
+use super::quorum::{self, Agreement, Ballot, Ballots};
+
+/// How long after a suspension votes may still be in the queue that were sent during it.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// The time between two announcements of votes that have not changed: how fresh their evidence is.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
+
+/// The same with more targets than [`CROWD`]: their votes wait for their turn, and their evidence
+/// must not grow old in that time.
+const ANNOUNCE_CROWD_EVERY: Duration = Duration::from_secs(2);
+
+/// From this number of votes on a peer does not get all of them at once.
+const CROWD: usize = 5_000;
+
+/// The least time between two announcements of this number of votes. Thousands of targets that are
+/// confirmed one after the other must not make thousands of announcements of thousands of votes.
+fn distance(votes: usize) -> Duration {
+    Duration::from_micros(5 * u64::try_from(votes).unwrap_or(u64::MAX))
+}
+
+/// What the peers said, and what they are to hear.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    ballots: Ballots,
+    /// This agent's votes changed since they were last announced.
+    announce_due: bool,
+    /// The time of the last announcement.
+    announced_at: Option<Moment>,
+    /// Votes received before this time are ignored: they may have been queued while the process was
+    /// suspended.
+    ignore_votes_until: Moment,
+}
+
+/// Whether this agent's votes are to be announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnnounceDue {
+    /// Not yet. A change waits until the time given, if there is one.
+    Later(Option<Moment>),
+    /// Now, and again at this time.
+    Now(Moment),
+}
+
+impl Peers {
+    /// Counts the votes of `peers` on `targets`, which are probed every `interval`.
+    pub(super) fn enroll(
+        &mut self,
+        peers: impl IntoIterator<Item = SocketAddr>,
+        targets: &BTreeSet<IpAddr>,
+        interval: Duration,
+    ) {
+        self.ballots.set_peers(peers);
+        self.ballots.set_term(quorum::vote_term(interval));
+        self.ballots.retain_targets(targets);
+        self.announce_due = true;
+    }
+
+    /// The process was suspended until `now`: its votes are young by its own clock only, and the
+    /// peers say again what still holds.
+    pub(super) fn suspended(&mut self, now: Moment) {
+        self.ballots.forget();
+        self.ignore_votes_until = now + SETTLING;
+    }
+
+    /// Records a vote; `up` is what the peer sees, `age` how old its evidence is. Returns `None` if
+    /// the vote is ignored, else whether it is another than the peer's last.
+    pub(super) fn vote(
+        &mut self,
+        now: Moment,
+        (peer, target): (SocketAddr, IpAddr),
+        up: bool,
+        age: Duration,
+    ) -> Option<bool> {
+        // A legacy agent says nothing twice.
+        let ignored = now < self.ignore_votes_until && !self.ballots.is_go(peer);
+        (!ignored).then(|| self.ballots.record(now, peer, target, up, age))
+    }
+
+    /// A peer retracts its vote. Returns whether that one counted.
+    pub(super) fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
+        self.ballots.take_back(now, peer, target)
+    }
+
+    /// Records whether a peer is alive and a legacy agent. Returns whether its life changed.
+    pub(super) fn set_alive(&mut self, peer: SocketAddr, alive: bool, legacy: bool) -> bool {
+        let before = self.ballots.is_alive(peer);
+        self.ballots.set_alive(peer, alive, legacy);
+        before != alive
+    }
+
+    /// Has this agent's votes announced: they changed.
+    pub(super) fn announce(&mut self) {
+        self.announce_due = true;
+    }
+
+    /// Whether the votes on `targets` many targets are to be announced at `now`. If so, they count as
+    /// announced.
+    pub(super) fn announce_due(&mut self, now: Moment, targets: usize) -> AnnounceDue {
+        let every = if targets > CROWD { ANNOUNCE_CROWD_EVERY } else { ANNOUNCE_EVERY };
+        let wait = if self.announce_due { distance(targets) } else { every };
+        if let Some(next) = self.announced_at.map(|at| at + wait).filter(|next| *next > now) {
+            return AnnounceDue::Later(self.announce_due.then_some(next));
+        }
+        self.announce_due = false;
+        self.announced_at = Some(now);
+        AnnounceDue::Now(now + every)
+    }
+
+    /// What the votes on `target` amount to; see [`Ballots::agreement`].
+    pub(super) fn agreement(
+        &self,
+        local: SocketAddr,
+        target: IpAddr,
+        own: Option<bool>,
+        needed: usize,
+        now: Moment,
+    ) -> Agreement {
+        self.ballots.agreement(local, target, own, needed, now)
+    }
+
+    /// The votes on a target that count at `now`.
+    pub(super) fn votes_on(
+        &self,
+        target: IpAddr,
+        now: Moment,
+    ) -> impl Iterator<Item = Ballot> + '_ {
+        self.ballots.on(target, now)
+    }
+
+    /// When the first of them expires.
+    pub(super) fn next_expiry(&self, target: IpAddr, now: Moment) -> Option<Moment> {
+        self.ballots.next_expiry(target, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn peer() -> SocketAddr {
+        ([10, 0, 0, 2], 8081).into()
+    }
+
+    fn target() -> IpAddr {
+        [192, 0, 2, 1].into()
+    }
+
+    fn peers(legacy: bool) -> Peers {
+        let mut peers = Peers::default();
+        peers.enroll([peer()], &[target()].into(), SECOND);
+        assert!(peers.set_alive(peer(), true, legacy));
+        peers
+    }
+
+    #[test]
+    fn votes_are_ignored_for_a_second_after_a_suspension_but_for_legacy_ones() {
+        for (legacy, first) in [(false, None), (true, Some(true))] {
+            let mut peers = peers(legacy);
+            peers.suspended(SECOND * 10);
+            let vote =
+                |peers: &mut Peers, now| peers.vote(now, (peer(), target()), false, Duration::ZERO);
+            assert_eq!(vote(&mut peers, SECOND * 10), first, "legacy: {legacy}");
+            let news = vote(&mut peers, SECOND * 11);
+            assert_eq!(news, Some(!legacy), "legacy: {legacy}");
+        }
+    }
+
+    #[test]
+    fn votes_are_announced_at_each_change_and_every_five_seconds() {
+        let mut peers = peers(false);
+        assert_eq!(peers.announce_due(SECOND, 10), AnnounceDue::Now(SECOND * 6));
+        assert_eq!(peers.announce_due(SECOND * 2, 10), AnnounceDue::Later(None));
+        peers.announce();
+        assert_eq!(peers.announce_due(SECOND * 2, 10), AnnounceDue::Now(SECOND * 7));
+        assert_eq!(peers.announce_due(SECOND * 7, 10), AnnounceDue::Now(SECOND * 12));
+    }
+
+    #[test]
+    fn many_votes_are_announced_more_often_and_changes_of_them_keep_a_distance() {
+        let mut peers = peers(false);
+        assert_eq!(peers.announce_due(SECOND, 10_000), AnnounceDue::Now(SECOND * 3));
+        peers.announce();
+        let next = SECOND + Duration::from_millis(50);
+        assert_eq!(peers.announce_due(SECOND, 10_000), AnnounceDue::Later(Some(next)));
+        assert_eq!(peers.announce_due(next, 10_000), AnnounceDue::Now(next + SECOND * 2));
+    }
+}

@@ -1,0 +1,82 @@
+//! The rehearsal that an operator asks for: one target is treated as dead for a while.
+
+use std::net::IpAddr;
+
+use super::event::Act;
+use super::target::Health;
+
+/// One rehearsal, from before it begins until it is over.
+#[derive(Debug)]
+pub(super) struct Rehearsal {
+    target: IpAddr,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It has not begun.
+    Waiting,
+    /// The replies of the target are ignored.
+    Dead,
+    /// They count again; the target is not back in DNS yet.
+    Reviving,
+    Over,
+}
+
+impl Rehearsal {
+    /// A rehearsal with `target` that has not begun.
+    pub(super) fn new(target: IpAddr) -> Self {
+        Self { target, phase: Phase::Waiting }
+    }
+
+    /// The target.
+    pub(super) fn target(&self) -> IpAddr {
+        self.target
+    }
+
+    /// Begins. Returns false if it has begun before.
+    pub(super) fn begin(&mut self) -> bool {
+        let begins = self.phase == Phase::Waiting;
+        if begins {
+            self.phase = Phase::Dead;
+        }
+        begins
+    }
+
+    /// Whether the replies of the target are ignored.
+    pub(super) fn ignores_replies(&self) -> bool {
+        self.phase == Phase::Dead
+    }
+
+    /// Moves on if `health` and what DNS was confirmed to hold allow it. Returns the act that begins.
+    pub(super) fn advance(&mut self, health: Health, confirmed: bool) -> Option<Act> {
+        let (phase, act) = match (self.phase, health, confirmed) {
+            (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),
+            (Phase::Reviving, Health::Up, true) => (Phase::Over, Act::Over),
+            _ => return None,
+        };
+        self.phase = phase;
+        Some(act)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_dies_revives_and_is_over_once_dns_has_followed() {
+        let mut rehearsal = Rehearsal::new([192, 0, 2, 1].into());
+        assert_eq!(rehearsal.advance(Health::Down, true), None, "it has not begun");
+        assert!(!rehearsal.ignores_replies());
+        assert!(rehearsal.begin());
+        assert!(!rehearsal.begin(), "it begins once");
+        assert!(rehearsal.ignores_replies());
+        assert_eq!(rehearsal.advance(Health::Up, true), None);
+        assert_eq!(rehearsal.advance(Health::Down, false), Some(Act::Alive));
+        assert!(!rehearsal.ignores_replies());
+        assert_eq!(rehearsal.advance(Health::Up, false), None, "DNS has not followed");
+        assert_eq!(rehearsal.advance(Health::Up, true), Some(Act::Over));
+        assert_eq!(rehearsal.advance(Health::Down, true), None, "it is over");
+    }
+}

@@ -1,0 +1,106 @@
+//! Detects that this process did not run: for a moment, or for seconds.
+
+use std::time::Duration;
+
+use super::Moment;
+
+/// The least lateness of a tick that counts as a stall.
+const LEAST_STALL: Duration = Duration::from_millis(25);
+
+/// The least time between two reports of a stall.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// The time without a tick after which the process counts as suspended.
+const SUSPENDED_AFTER: Duration = Duration::from_secs(5);
+
+/// Compares the ticks that come with the ticks that were due.
+#[derive(Debug)]
+pub(super) struct StallDetector {
+    /// The time of the last tick.
+    ticked: Moment,
+    /// The time of the last report.
+    reported: Option<Moment>,
+}
+
+/// What a tick shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tick {
+    /// The process did not run for so long that what it missed is no evidence.
+    pub(super) stalled: bool,
+    /// How long, if that is to be reported.
+    pub(super) report: Option<Duration>,
+}
+
+impl StallDetector {
+    /// Starts as if a tick had come at `now`.
+    pub(super) fn new(now: Moment) -> Self {
+        Self { ticked: now, reported: None }
+    }
+
+    /// Whether no tick came for so long that the process must have been suspended.
+    pub(super) fn is_suspended(&self, now: Moment) -> bool {
+        now > self.ticked + SUSPENDED_AFTER
+    }
+
+    /// Records a tick at `now`. `due` is the time of the earliest entry that it has to look at;
+    /// `timeout` is the time that a probe has for its reply.
+    pub(super) fn tick(&mut self, now: Moment, due: Option<Moment>, timeout: Duration) -> Tick {
+        self.ticked = now;
+        let late = due.map(|due| now.saturating_sub(due)).unwrap_or_default();
+        let stalled = late > (timeout / 4).max(LEAST_STALL);
+        let is_time = self.reported.is_none_or(|reported| now >= reported + REPORT_EVERY);
+        let report = (stalled && is_time).then_some(late);
+        if report.is_some() {
+            self.reported = Some(now);
+        }
+        Tick { stalled, report }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_tick_that_comes_late_by_a_quarter_of_the_timeout_is_a_stall() {
+        let ms = Duration::from_millis;
+        let cases = [
+            ("in time", 400, Some(0), false),
+            ("nothing was due", 400, None, false),
+            ("a little late", 400, Some(100), false),
+            ("later than a quarter of the timeout", 400, Some(101), true),
+            ("a short timeout", 40, Some(25), false),
+            ("later than any tick may be", 40, Some(26), true),
+        ];
+        for (name, timeout, late, stalled) in cases {
+            let now = SECOND * 100;
+            let due = late.map(|late| now.saturating_sub(ms(late)));
+            let tick = StallDetector::new(SECOND).tick(now, due, ms(timeout));
+            assert_eq!(tick.stalled, stalled, "{name}");
+            assert_eq!(tick.report, stalled.then(|| ms(late.unwrap())), "{name}");
+        }
+    }
+
+    #[test]
+    fn stalls_are_reported_every_ten_seconds_at_most() {
+        let mut detector = StallDetector::new(SECOND);
+        let reported = (10..40).filter(|second| {
+            let now = SECOND * *second;
+            let tick = detector.tick(now, Some(now.saturating_sub(SECOND)), SECOND);
+            assert!(tick.stalled);
+            tick.report.is_some()
+        });
+        assert_eq!(reported.collect::<Vec<_>>(), [10, 20, 30]);
+    }
+
+    #[test]
+    fn five_seconds_without_a_tick_are_a_suspension() {
+        let mut detector = StallDetector::new(SECOND);
+        assert!(!detector.is_suspended(SECOND * 6));
+        assert!(detector.is_suspended(SECOND * 6 + Duration::from_millis(1)));
+        detector.tick(SECOND * 7, None, SECOND);
+        assert!(!detector.is_suspended(SECOND * 12));
+    }
+}

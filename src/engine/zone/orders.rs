@@ -1,0 +1,295 @@
+//! The orders to the DNS worker: what it has in hand, what is open, when the next one is placed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::engine::Moment;
+use crate::engine::event::Order;
+use crate::engine::plan::Wish;
+
+/// The least time between two orders, so that what becomes due together goes out together.
+const DISTANCE: Duration = Duration::from_millis(50);
+
+/// The time after which the worker is asked again whether the floor still keeps an address in.
+const FLOOR_RETRY: Duration = Duration::from_secs(15);
+
+/// What was ordered of the DNS worker, and what is to be ordered next.
+///
+/// It does not know what is desired: whoever asks it says that, see [`Orders::due`].
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Orders {
+    /// The part of the last order that the worker has not confirmed.
+    in_hand: BTreeMap<IpAddr, Wish>,
+    /// What of it was recalled. The next order is without it.
+    recalled: BTreeSet<IpAddr>,
+    /// The targets whose verdict DNS is not known to follow.
+    open: BTreeSet<IpAddr>,
+    /// The targets of which something changed since the last order that may call for another.
+    changed: BTreeSet<IpAddr>,
+    /// The number of the last order.
+    last: u64,
+    /// Reports about orders up to this number are about names or a zone of before.
+    void_through: u64,
+    /// The order that compares all verdicts with DNS, while it is not confirmed.
+    resync: Option<u64>,
+    /// The time of the last order that changes called for.
+    placed_at: Option<Moment>,
+    /// The next order must not rest on an earlier reading.
+    read_again: bool,
+    /// Before this time the worker is not asked again about the floor.
+    floor_retry_at: Moment,
+}
+
+/// Whether an order is to be placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Due {
+    /// No, and nothing has changed.
+    Nothing,
+    /// No: what changed asks for nothing else than is in hand.
+    NoNews,
+    /// Not before this time.
+    NotBefore(Moment),
+    /// Yes. Without news, only if anything is open.
+    Now { news: bool },
+}
+
+impl Orders {
+    /// Records that something about a target changed.
+    pub(in crate::engine) fn mark(&mut self, address: IpAddr) {
+        self.changed.insert(address);
+    }
+
+    /// Records that DNS is not known to follow the verdict on a target.
+    pub(in crate::engine) fn open(&mut self, address: IpAddr) {
+        self.open.insert(address);
+    }
+
+    /// Forgets a target that is no longer watched. What is in hand stays there.
+    pub(in crate::engine) fn forget(&mut self, address: IpAddr) {
+        self.open.remove(&address);
+    }
+
+    /// The worker has done what was ordered about a target.
+    pub(in crate::engine) fn confirm(&mut self, address: IpAddr) {
+        self.in_hand.remove(&address);
+        self.open.remove(&address);
+    }
+
+    /// The targets whose verdict DNS is not known to follow.
+    pub(in crate::engine) fn all_open(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.open.iter().copied()
+    }
+
+    /// Whether the worker has an order about a target in hand.
+    pub(in crate::engine) fn has_in_hand(&self, address: IpAddr) -> bool {
+        self.in_hand.contains_key(&address)
+    }
+
+    /// Whether the worker has nothing in hand.
+    pub(in crate::engine) fn is_idle(&self) -> bool {
+        self.in_hand.is_empty()
+    }
+
+    /// Recalls what was ordered about a target if something else is `desired` now. Returns whether
+    /// the worker is to be told.
+    pub(in crate::engine) fn recall(&mut self, address: IpAddr, desired: Option<Wish>) -> bool {
+        let ordered = self.in_hand.get(&address);
+        ordered.is_some() && ordered != desired.as_ref() && self.recalled.insert(address)
+    }
+
+    /// Has the next order read the zone, whatever was read a moment ago.
+    pub(in crate::engine) fn read_again(&mut self) {
+        self.read_again = true;
+    }
+
+    /// Whether the next order has to read the zone.
+    pub(in crate::engine) fn must_read(&self) -> bool {
+        self.read_again || self.is_resyncing()
+    }
+
+    /// Whether an order that compares all verdicts with DNS is not confirmed yet.
+    pub(in crate::engine) fn is_resyncing(&self) -> bool {
+        self.resync.is_some()
+    }
+
+    /// Whether an order is to be placed at `now`, by what is `desired` of each target.
+    pub(in crate::engine) fn due(
+        &self,
+        now: Moment,
+        desired: impl Fn(IpAddr) -> Option<Wish>,
+    ) -> Due {
+        if self.changed.is_empty() && !self.read_again && self.recalled.is_empty() {
+            return Due::Nothing;
+        }
+        let is_news = |address: &IpAddr| {
+            let (desired, ordered) = (desired(*address), self.in_hand.get(address));
+            let open = self.open.contains(address) && desired.is_some();
+            (open || ordered.is_some()) && ordered != desired.as_ref()
+        };
+        let news = !self.recalled.is_empty() || self.changed.iter().any(is_news);
+        if !news && !self.read_again {
+            return Due::NoNews;
+        }
+        match self.placed_at.map(|placed_at| placed_at + DISTANCE) {
+            Some(next) if next > now => Due::NotBefore(next),
+            _ => Due::Now { news },
+        }
+    }
+
+    /// Forgets what changed: it was seen to.
+    pub(in crate::engine) fn clear_changes(&mut self) {
+        self.changed.clear();
+        self.read_again = false;
+    }
+
+    /// Notes the time of an order that changes called for.
+    pub(in crate::engine) fn set_placed_at(&mut self, now: Moment) {
+        self.placed_at = Some(now);
+    }
+
+    /// Makes the next order of `wishes`. It replaces the last one. `resyncs`: it compares all verdicts
+    /// with DNS.
+    pub(in crate::engine) fn next_order(
+        &mut self,
+        wishes: BTreeMap<IpAddr, Wish>,
+        floor: usize,
+        read_again: bool,
+        resyncs: bool,
+    ) -> Order {
+        self.in_hand.clone_from(&wishes);
+        self.recalled.clear();
+        self.last += 1;
+        self.resync = resyncs.then_some(self.last);
+        Order { number: self.last, wishes, floor, read_again }
+    }
+
+    /// Takes a report that the order of this `number` was carried out. Returns whether it is about the
+    /// names and the zone of now.
+    pub(in crate::engine) fn carried_out(&mut self, number: u64) -> bool {
+        let counts = number > self.void_through;
+        if counts {
+            self.resync = self.resync.filter(|resync| number < *resync);
+        }
+        counts
+    }
+
+    /// When to ask again whether the floor still keeps an address in; `None` if that is settled: one
+    /// question at a time, or each would lead to the next one for ever.
+    pub(in crate::engine) fn retry_floor(&mut self, now: Moment) -> Option<Moment> {
+        if self.floor_retry_at > now {
+            return None;
+        }
+        self.floor_retry_at = now + FLOOR_RETRY;
+        Some(self.floor_retry_at)
+    }
+
+    /// A new worker begins: all it had in hand is ordered again.
+    pub(in crate::engine) fn restart(&mut self, watched: impl Iterator<Item = IpAddr>) {
+        self.in_hand.clear();
+        self.recalled.clear();
+        self.read_again |= self.is_resyncing();
+        self.changed.extend(watched);
+    }
+
+    /// The targets are published elsewhere: reports about the orders so far count no longer.
+    pub(in crate::engine) fn void_reports(&mut self) {
+        self.void_through = self.last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ip(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    /// Target 1 is open and to be withdrawn.
+    fn withdrawing() -> (Orders, BTreeMap<IpAddr, Wish>) {
+        let mut orders = Orders::default();
+        orders.open(ip(1));
+        orders.mark(ip(1));
+        (orders, BTreeMap::from([(ip(1), Wish::Withdraw)]))
+    }
+
+    fn due(orders: &Orders, now: Moment, desired: &BTreeMap<IpAddr, Wish>) -> Due {
+        orders.due(now, |address| desired.get(&address).copied())
+    }
+
+    #[test]
+    fn an_order_is_due_for_what_is_open_and_not_in_hand() {
+        let (mut orders, desired) = withdrawing();
+        assert_eq!(due(&Orders::default(), SECOND, &desired), Due::Nothing);
+        assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::NoNews, "nothing is desired");
+        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: true });
+        orders.next_order(desired.clone(), 0, false, false);
+        assert_eq!(due(&orders, SECOND, &desired), Due::NoNews, "it is in hand");
+        orders.clear_changes();
+        assert_eq!(due(&orders, SECOND, &desired), Due::Nothing);
+        orders.read_again();
+        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: false });
+    }
+
+    #[test]
+    fn two_orders_keep_their_distance_and_a_change_waits_for_it() {
+        let (mut orders, desired) = withdrawing();
+        orders.set_placed_at(SECOND);
+        assert_eq!(due(&orders, SECOND, &desired), Due::NotBefore(SECOND + DISTANCE));
+        assert_eq!(due(&orders, SECOND + DISTANCE, &desired), Due::Now { news: true });
+    }
+
+    #[test]
+    fn what_is_not_desired_any_more_is_recalled_once_and_calls_for_an_order_without_it() {
+        let (mut orders, desired) = withdrawing();
+        assert!(!orders.recall(ip(1), None), "it was not ordered");
+        orders.next_order(desired, 0, false, false);
+        orders.clear_changes();
+        assert!(!orders.recall(ip(1), Some(Wish::Withdraw)), "it is desired");
+        assert!(orders.recall(ip(1), None));
+        assert!(!orders.recall(ip(1), None), "the worker knows");
+        assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::Now { news: true });
+    }
+
+    #[test]
+    fn a_resync_is_over_once_its_order_or_a_later_one_was_carried_out() {
+        let mut orders = Orders::default();
+        orders.next_order(BTreeMap::new(), 0, false, false);
+        orders.next_order(BTreeMap::new(), 0, true, true);
+        assert!(orders.carried_out(1));
+        assert!(orders.is_resyncing(), "that was the order before it");
+        assert!(orders.carried_out(2));
+        assert!(!orders.is_resyncing());
+    }
+
+    #[test]
+    fn reports_of_before_a_move_do_not_count() {
+        let mut orders = Orders::default();
+        let order = orders.next_order(BTreeMap::new(), 0, false, false);
+        orders.void_reports();
+        assert!(!orders.carried_out(order.number));
+        let order = orders.next_order(BTreeMap::new(), 0, false, false);
+        assert!(orders.carried_out(order.number));
+    }
+
+    #[test]
+    fn a_new_worker_is_ordered_again_what_the_last_one_had_in_hand() {
+        let (mut orders, desired) = withdrawing();
+        orders.next_order(desired.clone(), 0, false, false);
+        orders.clear_changes();
+        orders.restart([ip(1)].into_iter());
+        assert!(orders.is_idle());
+        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: true });
+    }
+
+    #[test]
+    fn the_floor_is_asked_about_every_fifteen_seconds_at_most() {
+        let mut orders = Orders::default();
+        assert_eq!(orders.retry_floor(SECOND), Some(SECOND * 16));
+        assert_eq!(orders.retry_floor(SECOND * 15), None);
+        assert_eq!(orders.retry_floor(SECOND * 16), Some(SECOND * 31));
+    }
+}
