@@ -15,8 +15,9 @@
 //! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
 //! - `zone`: what was read of it, and the orders to its DNS worker
 //! - [`plan`]: which records to change, and the floor
-//! - `roster`, `probing`, `service`, `drains`, `cluster`: the engine's own parts: who is watched, from
-//!   probes to health, from health to what the record sets should serve, the operator's word, what the
+//! - `drains`: which targets the operator took out
+//! - `roster`, `probing`, `service`, `operator`, `cluster`: the engine's own work: who is watched, from
+//!   probes to health, from health to what the record sets should serve, the operator's commands, what the
 //!   peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
@@ -28,6 +29,7 @@ pub mod evidence;
 mod faults;
 pub mod guard;
 pub mod isolation;
+mod operator;
 mod peers;
 pub mod place;
 pub mod plan;
@@ -52,7 +54,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agenda::{Agenda, Item};
-use event::{Act, Action, Drain, DrainOrder, Event, Fact, Reason, Settings, Slot};
+use drains::Drains;
+use event::{Act, Action, Drain, Event, Fact, Reason, Settings, Slot};
 use evidence::Evidence;
 use guard::Canary;
 use isolation::Isolation;
@@ -102,10 +105,7 @@ pub struct Engine {
     stall: StallDetector,
     /// Where the targets are published.
     zone: Zone,
-    /// Orders to drain that wait for the zone to be read.
-    asked: Vec<DrainOrder>,
-    /// The drains of addresses that are not watched for now: a reload may name them again.
-    laid_by: BTreeMap<IpAddr, Drain>,
+    drains: Drains,
     peers: Peers,
     rehearsal: Option<Rehearsal>,
 }
@@ -164,7 +164,6 @@ struct Target {
     /// Since when the peers stand against what its health asks for.
     refused_since: Option<Moment>,
     reason: Option<Reason>,
-    drain: Option<Drain>,
 }
 
 impl Engine {
@@ -190,8 +189,7 @@ impl Engine {
             next_sweep: None,
             stall: StallDetector::new(now),
             zone: Zone::default(),
-            asked: Vec::new(),
-            laid_by: BTreeMap::new(),
+            drains: Drains::default(),
             peers: Peers::default(),
             rehearsal: None,
         };

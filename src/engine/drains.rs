@@ -1,165 +1,192 @@
-//! The operator's word: targets taken out by hand, and given back.
+//! Which targets the operator took out, and for how long.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::event::{Action, Drain, DrainOrder, DrainRefusal, Fact, Settings, Slot};
-use super::plan;
-use super::{Engine, Item, Moment};
+use super::Moment;
+use super::event::{Drain, DrainOrder, DrainRefusal};
 
-impl Engine {
-    /// The operator takes a target out.
-    pub(super) fn drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
-        let ticket = order.ticket;
-        if !self.targets.contains_key(&order.target) {
-            let answer = Err(DrainRefusal::NotATarget);
-            out.push(Action::DrainAnswered { ticket, answer });
-        } else if order.force || self.settings.floor == 0 {
-            self.begin_drain(order, now, out);
-        } else {
-            // Answered when the zone has been read.
-            self.asked.push(order);
-            out.push(Action::Prepare);
+/// The drains of watched targets, those of addresses that are not watched for now, and the commands
+/// that wait for the zone to be read.
+#[derive(Debug, Default)]
+pub(super) struct Drains {
+    active: BTreeMap<IpAddr, Drain>,
+    /// A reload may name these addresses again.
+    parked: BTreeMap<IpAddr, Drain>,
+    /// Commands to be answered when the zone has been read.
+    awaiting_listing: Vec<DrainOrder>,
+}
+
+impl Drains {
+    /// The drain of a watched target.
+    pub(super) fn get(&self, target: IpAddr) -> Option<&Drain> {
+        self.active.get(&target)
+    }
+
+    /// Whether a watched target is drained.
+    pub(super) fn is_drained(&self, target: IpAddr) -> bool {
+        self.active.contains_key(&target)
+    }
+
+    /// Drains a watched target. Replaces an earlier drain.
+    pub(super) fn begin(&mut self, target: IpAddr, drain: Drain) {
+        self.active.insert(target, drain);
+    }
+
+    /// Ends the drain of a watched target at the operator's command.
+    ///
+    /// # Errors
+    ///
+    /// If it is not drained.
+    pub(super) fn end(&mut self, target: IpAddr) -> Result<(), DrainRefusal> {
+        self.active.remove(&target).map(drop).ok_or(DrainRefusal::NotDrained)
+    }
+
+    /// Ends the drain of an address that is not watched.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub(super) fn end_parked(&mut self, address: IpAddr) -> Result<(), DrainRefusal> {
+        self.parked.remove(&address).map(drop).ok_or(DrainRefusal::NotATarget)
+    }
+
+    /// Ends the drain of a watched target if its time is up. Returns whether it was.
+    pub(super) fn expire(&mut self, target: IpAddr, now: Moment) -> bool {
+        let until = self.active.get(&target).and_then(|drain| drain.until);
+        let is_over = until.is_some_and(|until| until <= now);
+        if is_over {
+            self.active.remove(&target);
+        }
+        is_over
+    }
+
+    /// Keeps a drain of an address that is not watched.
+    pub(super) fn park(&mut self, address: IpAddr, drain: Drain) {
+        self.parked.insert(address, drain);
+    }
+
+    /// Keeps the drain of a target that is no longer watched.
+    pub(super) fn unwatch(&mut self, target: IpAddr) {
+        if let Some(drain) = self.active.remove(&target) {
+            self.park(target, drain);
         }
     }
 
-    pub(super) fn drain_if_floor_allows(
+    /// Takes out the parked drains of addresses that are watched now. Parked drains that have expired
+    /// are dropped.
+    pub(super) fn unpark(
         &mut self,
-        order: DrainOrder,
         now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let Settings { names, floor, .. } = &self.settings;
-        // Those whose withdrawal is on its way, or ordered a moment ago, will be gone too.
-        let mut left = self.zone.observed().clone();
-        let leaving = self.drains();
-        left.without(|address| leaving.contains_key(address));
-        let broken = plan::floor_breaks(names, &left, order.target, *floor);
-        if broken.is_empty() {
-            self.begin_drain(order, now, out);
-        } else {
-            let answer = Err(DrainRefusal::Floor(broken));
-            out.push(Action::DrainAnswered { ticket: order.ticket, answer });
-        }
-    }
-
-    fn begin_drain(&mut self, order: DrainOrder, now: Moment, out: &mut Vec<Action>) {
-        let drain = Drain { until: order.lasts.map(|lasts| now + lasts), reason: order.reason };
-        self.take_up_drain(order.target, drain.clone(), now);
-        out.push(Action::Tell(Fact::Drained { target: order.target, drain }));
-        out.push(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
-        out.push(Action::Remember(self.drains()));
-        if let Some(slot) = self.targets.get(&order.target).copied() {
-            self.review(slot, now, out);
-        }
-    }
-
-    /// Holds a target out by the operator's word, said now or before a restart.
-    pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain, now: Moment) {
-        let Some(slot) = self.targets.get(&address).copied() else {
-            self.laid_by.insert(address, drain);
-            return;
-        };
-        self.agenda.note(drain.until.unwrap_or(now), Item::Verdict(slot));
-        self.agenda.note(now, Item::Verdict(slot));
-        if let Some(target) = self.target_mut(slot) {
-            target.drain = Some(drain);
-            // Whoever was out by verdict before is out by hand now: another wish.
-            target.settled = false;
-            target.settled_on = now;
-            target.act_at = now;
-            target.held.clear();
-        }
-        self.zone.orders.open(address);
-    }
-
-    /// The operator gives a target back.
-    pub(super) fn undrain(
-        &mut self,
-        ticket: u64,
-        target: IpAddr,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        let slot = self.targets.get(&target).copied();
-        let drain = match slot.and_then(|slot| self.target_mut(slot)) {
-            Some(target) => Ok(target.drain.take()),
-            None => self.laid_by.remove(&target).map(Some).ok_or(DrainRefusal::NotATarget),
-        };
-        let answer = drain.and_then(|drain| drain.map(drop).ok_or(DrainRefusal::NotDrained));
-        let done = answer.is_ok();
-        out.push(Action::DrainAnswered { ticket, answer });
-        if done {
-            out.push(Action::Tell(Fact::Undrained { target, expired: false }));
-            out.push(Action::Remember(self.drains()));
-        }
-        if let (true, Some(slot)) = (done, slot) {
-            self.review(slot, now, out);
-        }
-    }
-
-    pub(super) fn end_drain_in_time(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
-        let Some(target) = self.target_mut(slot) else { return };
-        let until = target.drain.as_ref().and_then(|drain| drain.until);
-        if until.is_some_and(|until| until <= now) {
-            target.drain = None;
-            let target = target.address;
-            out.push(Action::Tell(Fact::Undrained { target, expired: true }));
-            out.push(Action::Remember(self.drains()));
-        }
+        is_watched: impl Fn(IpAddr) -> bool,
+    ) -> Vec<(IpAddr, Drain)> {
+        self.parked.retain(|_, drain| drain.until.is_none_or(|until| until > now));
+        self.parked.extract_if(.., |address, _| is_watched(*address)).collect()
     }
 
     /// Has drains end at other moments. Those that do not end by themselves, or are over, stay so.
-    pub(super) fn redate_drains(
-        &mut self,
-        ends: &BTreeMap<IpAddr, Moment>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        for (address, &until) in ends {
-            let slot = self.targets.get(address).copied();
-            let drain = match slot.and_then(|slot| self.target_mut(slot)) {
-                Some(target) => target.drain.as_mut(),
-                None => self.laid_by.get_mut(address),
-            };
+    /// Returns the watched targets among them.
+    pub(super) fn redate(&mut self, ends: &BTreeMap<IpAddr, Moment>) -> Vec<(IpAddr, Moment)> {
+        let mut watched = Vec::new();
+        for (&address, &until) in ends {
+            let active = self.active.get_mut(&address);
+            let is_watched = active.is_some();
+            let drain = active.or_else(|| self.parked.get_mut(&address));
             let Some(drain) = drain.filter(|drain| drain.until.is_some()) else { continue };
             drain.until = Some(until);
-            if let Some(slot) = slot {
-                self.agenda.note(until.max(now), Item::Verdict(slot));
+            if is_watched {
+                watched.push((address, until));
             }
         }
-        out.push(Action::Remember(self.drains()));
+        watched
     }
 
-    /// Holds those out again that the settings name again.
-    pub(super) fn take_up_what_was_laid_by(&mut self, now: Moment) {
-        self.laid_by.retain(|_, drain| drain.until.is_none_or(|until| until > now));
-        let back: Vec<_> = {
-            let targets = &self.targets;
-            self.laid_by.extract_if(.., |address, _| targets.contains_key(address)).collect()
-        };
-        for (address, drain) in back {
-            self.take_up_drain(address, drain, now);
-        }
+    /// Keeps a command until the zone has been read.
+    pub(super) fn await_listing(&mut self, order: DrainOrder) {
+        self.awaiting_listing.push(order);
     }
 
-    /// Drops the orders that wait for the zone to be read and are about nobody who is watched any
-    /// more, and has it read for the others: whoever was reading it was stopped by the reload.
-    pub(super) fn ask_again(&mut self, out: &mut Vec<Action>) {
-        let targets = &self.targets;
-        for order in self.asked.extract_if(.., |order| !targets.contains_key(&order.target)) {
-            let answer = Err(DrainRefusal::NotATarget);
-            out.push(Action::DrainAnswered { ticket: order.ticket, answer });
-        }
-        if !self.asked.is_empty() {
-            out.push(Action::Prepare);
-        }
+    /// Takes out the commands that waited for the zone to be read.
+    pub(super) fn take_awaiting(&mut self) -> Vec<DrainOrder> {
+        std::mem::take(&mut self.awaiting_listing)
+    }
+
+    /// Takes out the commands among them that are about no watched target.
+    pub(super) fn take_unwatched(
+        &mut self,
+        is_watched: impl Fn(IpAddr) -> bool,
+    ) -> Vec<DrainOrder> {
+        self.awaiting_listing.extract_if(.., |order| !is_watched(order.target)).collect()
+    }
+
+    /// Whether a command waits for the zone to be read.
+    pub(super) fn is_awaiting_listing(&self) -> bool {
+        !self.awaiting_listing.is_empty()
     }
 
     /// All drains: those in force, and those of addresses that are not watched for now.
-    pub fn drains(&self) -> BTreeMap<IpAddr, Drain> {
-        let targets = self.targets.values().filter_map(|slot| self.target(*slot));
-        let drained = targets.filter_map(|target| Some((target.address, target.drain.clone()?)));
-        drained.chain(self.laid_by.clone()).collect()
+    pub(super) fn all(&self) -> BTreeMap<IpAddr, Drain> {
+        let all = self.active.iter().chain(&self.parked);
+        all.map(|(address, drain)| (*address, drain.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ip(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    fn until(second: u32) -> Drain {
+        Drain { until: Some(SECOND * second), reason: None }
+    }
+
+    fn for_good() -> Drain {
+        Drain { until: None, reason: Some("rack move".into()) }
+    }
+
+    #[test]
+    fn a_drain_ends_by_command_or_when_its_time_is_up() {
+        let mut drains = Drains::default();
+        drains.begin(ip(1), until(10));
+        drains.begin(ip(2), for_good());
+        assert!(!drains.expire(ip(1), SECOND * 9));
+        assert!(drains.expire(ip(1), SECOND * 10));
+        assert!(!drains.expire(ip(2), SECOND * 1_000_000), "it has no end");
+        assert_eq!(drains.end(ip(1)), Err(DrainRefusal::NotDrained));
+        assert_eq!(drains.end(ip(2)), Ok(()));
+        assert!(drains.all().is_empty());
+    }
+
+    #[test]
+    fn a_drain_outlives_a_reload_that_does_not_name_its_target() {
+        let mut drains = Drains::default();
+        drains.begin(ip(1), until(10));
+        drains.begin(ip(2), for_good());
+        drains.unwatch(ip(1));
+        drains.unwatch(ip(2));
+        assert!(!drains.is_drained(ip(2)));
+        assert_eq!(drains.all().len(), 2, "they are still to be remembered");
+        assert_eq!(drains.unpark(SECOND * 9, |_| false), []);
+        assert_eq!(drains.unpark(SECOND * 10, |_| true), [(ip(2), for_good())], "one has expired");
+        assert_eq!(drains.end_parked(ip(2)), Err(DrainRefusal::NotATarget));
+    }
+
+    #[test]
+    fn only_drains_with_an_end_get_another_one() {
+        let mut drains = Drains::default();
+        drains.begin(ip(1), until(10));
+        drains.begin(ip(2), for_good());
+        drains.park(ip(3), until(10));
+        let ends = (1..=4).map(|last| (ip(last), SECOND * 20)).collect();
+        assert_eq!(drains.redate(&ends), [(ip(1), SECOND * 20)]);
+        assert_eq!(drains.all()[&ip(3)], until(20));
+        assert_eq!(drains.all()[&ip(2)], for_good());
     }
 }

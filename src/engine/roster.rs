@@ -28,7 +28,6 @@ impl Target {
             held: Vec::new(),
             refused_since: None,
             reason: None,
-            drain: None,
         }
     }
 }
@@ -64,11 +63,8 @@ impl Engine {
     pub(super) fn enroll(&mut self, now: Moment) {
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
         for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
-            if let Some(Role::Target(target)) = self.subjects[slot].take().map(|gone| gone.role)
-                && let Some(drain) = target.drain
-            {
-                self.laid_by.insert(address, drain);
-            }
+            self.subjects[slot] = None;
+            self.drains.unwatch(address);
             self.free.push(slot);
             self.zone.orders.forget(address);
         }
@@ -89,7 +85,7 @@ impl Engine {
                 self.targets.insert(address, slot);
             }
         }
-        self.take_up_what_was_laid_by(now);
+        self.unpark_drains(now);
         self.enroll_canaries(now);
         self.enroll_peers();
         self.suspects = self.count_suspects();

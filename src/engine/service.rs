@@ -56,7 +56,7 @@ impl Target {
 impl Engine {
     /// Rules on one target by its health, the operator's word and the guards.
     fn rule(&self, target: &Target) -> Ruling {
-        if target.drain.is_some() {
+        if self.drains.is_drained(target.address) {
             return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
         }
         let in_service = match target.streaks.health() {
@@ -124,6 +124,7 @@ impl Engine {
         let Some(target) = self.target(slot) else { return };
         // While others hold against it, to restore it would be to take turns with them.
         let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
+        let by_hand = self.drains.is_drained(target.address);
         let Some(target) = self.target_mut(slot) else { return };
         let confirms = target.unconfirmed && judged;
         if target.in_service != in_service {
@@ -137,7 +138,7 @@ impl Engine {
             out.push(Action::Tell(Fact::Verdict {
                 target: target.address,
                 in_service,
-                by_hand: target.drain.is_some(),
+                by_hand,
                 agreeing: agreeing.to_vec(),
                 after,
             }));
@@ -180,12 +181,13 @@ impl Engine {
         let isolated = self.isolated;
         let thresholds = self.settings.thresholds;
         let now = self.now;
+        let drained = self.target(slot).is_some_and(|t| self.drains.is_drained(t.address));
         let Some(target) = self.target_mut(slot) else { return };
         let by_peers = matches!(ruling, Ruling::Refuse(Reason::NoQuorum | Reason::Contested, _));
         target.refused_since = by_peers.then(|| target.refused_since.unwrap_or(now));
         let early = target.refused_since.is_some_and(|since| now < since + PEERS_MAY_TAKE);
         let (reason, detail) = match ruling {
-            _ if target.drain.is_some() => (Some(Reason::Drained), String::new()),
+            _ if drained => (Some(Reason::Drained), String::new()),
             // Contested is said by all, since what DNS holds is against one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early
@@ -225,10 +227,10 @@ impl Engine {
         if in_service != target.in_service || target.act_at > now {
             return None;
         }
-        Some(match (in_service, &target.drain) {
+        Some(match (in_service, self.drains.is_drained(target.address)) {
             (true, _) => Wish::Serve,
-            (false, None) => Wish::Withdraw,
-            (false, Some(_)) => Wish::WithdrawAnyway,
+            (false, false) => Wish::Withdraw,
+            (false, true) => Wish::WithdrawAnyway,
         })
     }
 
@@ -282,10 +284,16 @@ impl Engine {
         out.push(Action::Reconcile(order));
     }
 
+    /// Whether something was decided about a target since this agent started, or since others may have
+    /// changed it.
+    fn is_decided(&self, target: &Target) -> bool {
+        self.drains.is_drained(target.address) || !target.unconfirmed
+    }
+
     /// What is wished for every target that was decided on, whether or not it is known to be so.
     fn decided_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
         let decided = self.targets.values().filter_map(|slot| self.target(*slot));
-        let decided = decided.filter(|target| target.drain.is_some() || !target.unconfirmed);
+        let decided = decided.filter(|target| self.is_decided(target));
         decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
     }
 
@@ -326,8 +334,8 @@ impl Engine {
     /// Compares everything that was decided with DNS once more: it is published elsewhere now.
     pub(super) fn compare_all(&mut self) {
         for (address, slot) in self.targets.clone() {
-            if let Some(target) = self.target_mut(slot)
-                && (target.drain.is_some() || !target.unconfirmed)
+            if self.target(slot).is_some_and(|target| self.is_decided(target))
+                && let Some(target) = self.target_mut(slot)
             {
                 target.settled = false;
                 self.zone.orders.open(address);
@@ -348,8 +356,9 @@ impl Engine {
             return;
         }
         for (address, slot) in self.targets.clone() {
-            let Some(target) = self.target_mut(slot) else { continue };
-            if fit.contains(&Family::of(address)) && (target.drain.is_some() || !target.unconfirmed)
+            if fit.contains(&Family::of(address))
+                && self.target(slot).is_some_and(|target| self.is_decided(target))
+                && let Some(target) = self.target_mut(slot)
             {
                 target.settled = false;
                 self.zone.orders.open(address);
@@ -367,7 +376,7 @@ impl Engine {
                 self.compare_what_is_fit_again(&before, now, out);
                 let nothing_due = self.zone.orders.is_idle();
                 self.failing_over(nothing_due, out);
-                for order in std::mem::take(&mut self.asked) {
+                for order in self.drains.take_awaiting() {
                     self.drain_if_floor_allows(order, now, out);
                 }
             }
@@ -388,7 +397,7 @@ impl Engine {
             }
             DnsReport::Failing(problem) => {
                 self.zone.provider_failed();
-                for order in std::mem::take(&mut self.asked) {
+                for order in self.drains.take_awaiting() {
                     let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
                     out.push(Action::DrainAnswered { ticket: order.ticket, answer });
                 }
@@ -454,7 +463,7 @@ impl Engine {
                     silent_for: target
                         .and_then(|target| target.streaks.heard())
                         .map(|heard| now.saturating_sub(heard)),
-                    by_hand: target.is_some_and(|target| target.drain.is_some()),
+                    by_hand: self.drains.is_drained(address),
                     agreeing: target.map(|target| target.agreeing.clone()).unwrap_or_default(),
                 })
                 .names

@@ -47,7 +47,7 @@ impl Engine {
         self.targets.values().filter_map(|slot| {
             let subject = self.subjects[*slot].as_ref()?;
             let target = self.target(*slot)?;
-            Some(view(target, &subject.watch))
+            Some(self.view(target, &subject.watch))
         })
     }
 
@@ -55,7 +55,7 @@ impl Engine {
     pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
         let slot = *self.targets.get(&address)?;
         let subject = self.subjects[slot].as_ref()?;
-        Some(view(self.target(slot)?, &subject.watch))
+        Some(self.view(self.target(slot)?, &subject.watch))
     }
 
     /// The target that is watched in this place, if it is one.
@@ -98,22 +98,22 @@ impl Engine {
     pub fn observed(&self) -> &Observed {
         self.zone.observed()
     }
-}
 
-fn view(target: &Target, watch: &Watch) -> TargetView {
-    TargetView {
-        address: target.address,
-        health: target.streaks.health(),
-        unknown: target.evidence.unknown_since.is_some(),
-        proven: target.evidence.proof.is_some(),
-        judged: target.evidence.judged,
-        in_service: target.in_service,
-        reason: target.reason,
-        losses: target.streaks.losses(),
-        replies: target.streaks.replies(),
-        last_rtt: watch.last_rtt,
-        since: target.since,
-        limits: watch.rate.limits,
-        drain: target.drain.clone(),
+    fn view(&self, target: &Target, watch: &Watch) -> TargetView {
+        TargetView {
+            address: target.address,
+            health: target.streaks.health(),
+            unknown: target.evidence.unknown_since.is_some(),
+            proven: target.evidence.proof.is_some(),
+            judged: target.evidence.judged,
+            in_service: target.in_service,
+            reason: target.reason,
+            losses: target.streaks.losses(),
+            replies: target.streaks.replies(),
+            last_rtt: watch.last_rtt,
+            since: target.since,
+            limits: watch.rate.limits,
+            drain: self.drains.get(target.address).cloned(),
+        }
     }
 }
