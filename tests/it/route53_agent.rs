@@ -8,6 +8,7 @@ mod dry_run;
 mod names;
 mod sets;
 mod start;
+mod tls;
 mod trouble;
 
 use std::net::IpAddr;
