@@ -7,8 +7,8 @@
 //! - [`watch`]: when to probe an endpoint and what became of each probe; [`rtt`]: when a reply is
 //!   overdue
 //! - [`target`]: replies and losses in a row, and the health that they flip
-//! - [`guard`]: whether this agent may trust what it sees
-//! - [`evidence`]: how old what it saw may be; [`isolation`]: when it may not trust it at all
+//! - [`canaries`]: whether this agent may trust what it sees
+//! - [`evidence`]: how old what it saw may be; `isolation`: when it may not trust it at all
 //! - [`rate_check`]: whether an endpoint answers at the retry pace; [`retries`]: the budget that all
 //!   retries share; `faults`: which faults are worth a line
 //! - `stall`: whether this process ran; `rehearsal`: a target that is treated as dead on demand
@@ -22,13 +22,13 @@
 //! - [`event`]: what it is told and what it asks for
 
 mod agenda;
+pub mod canaries;
 mod cluster;
 mod drains;
 pub mod event;
 pub mod evidence;
 mod faults;
-pub mod guard;
-pub mod isolation;
+mod isolation;
 mod operator;
 mod peers;
 pub mod place;
@@ -54,11 +54,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agenda::{Agenda, Item};
+use canaries::Canaries;
 use drains::Drains;
 use event::{Act, Action, Drain, Event, Fact, Reason, Settings, Slot};
 use evidence::Evidence;
-use guard::Canary;
-use isolation::Isolation;
 use peers::Peers;
 use rehearsal::Rehearsal;
 use stall::StallDetector;
@@ -79,7 +78,7 @@ pub struct Engine {
     /// Watched endpoints; a place is empty after its endpoint was removed by a reload.
     subjects: Vec<Option<Subject>>,
     targets: BTreeMap<IpAddr, Slot>,
-    canaries: Vec<Slot>,
+    canaries: Canaries,
     /// Places in `subjects` that are empty.
     free: Vec<Slot>,
     agenda: Agenda,
@@ -95,11 +94,6 @@ pub struct Engine {
     /// How many endpoints rehearse the retry pace.
     rehearsing: usize,
     fault_lines: faults::FaultLines,
-    /// How many targets are suspect.
-    suspects: usize,
-    isolated: Option<Isolation>,
-    /// How many targets could not be asked `failure_threshold` times in a row.
-    unaskable: usize,
     /// When evidence is looked at next.
     next_sweep: Option<Moment>,
     stall: StallDetector,
@@ -133,7 +127,7 @@ struct Subject {
 #[derive(Debug)]
 enum Role {
     /// It proves that this agent's own network works.
-    Canary(Canary),
+    Canary,
     /// Its records are managed.
     Target(Box<Target>),
 }
@@ -173,7 +167,7 @@ impl Engine {
             settings,
             subjects: Vec::new(),
             targets: BTreeMap::new(),
-            canaries: Vec::new(),
+            canaries: Canaries::default(),
             free: Vec::new(),
             agenda: Agenda::default(),
             now,
@@ -183,9 +177,6 @@ impl Engine {
             retries: retries::Retries::default(),
             rehearsing: 0,
             fault_lines: faults::FaultLines::default(),
-            suspects: 0,
-            isolated: None,
-            unaskable: 0,
             next_sweep: None,
             stall: StallDetector::new(now),
             zone: Zone::default(),

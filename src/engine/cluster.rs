@@ -68,7 +68,7 @@ impl Engine {
     /// How this agent sees its targets. Those not yet confirmed are left out, and those that it has
     /// no evidence about; an isolated agent has none at all.
     fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
-        if self.isolated.is_some() {
+        if self.canaries.is_isolated() {
             return BTreeMap::new();
         }
         let targets = self.targets.values().filter_map(|slot| self.target(*slot));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Moment;
-use super::isolation::Cause;
+use super::canaries::Cause;
 use super::plan::{Observed, SetKey, Wish};
 use super::target::{Health, Thresholds};
 use super::watch::{Endpoint, Outcome, Pace};

@@ -72,7 +72,7 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let isolated = self.isolated.is_some();
+        let isolated = self.canaries.is_isolated();
         let Some(target) = self.target_mut(slot) else { return };
         let address = target.address;
         let replied = outcome == Outcome::Reply;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use super::canaries::{Cause, Evidence};
 use super::event::{Action, Answer, Fact, ProbeRequest, Reason, Slot};
-use super::guard::{self, Evidence};
-use super::isolation::Cause;
 use super::target::Health;
 use super::watch::{Judged, Outcome};
 use super::{Engine, Item, Moment, Role, Subject, Target};
@@ -49,7 +48,7 @@ impl Engine {
         }
         let watchful = match &subject.role {
             Role::Target(target) => target.streaks.health() != Health::Down,
-            Role::Canary(_) => false,
+            Role::Canary => false,
         };
         // Nothing is noted for the past: being late for it would look like a stall.
         let wake = subject.watch.wake(pace, watchful).max(self.now);
@@ -215,20 +214,11 @@ impl Engine {
         let void = judged.quick && judged.outcome == Outcome::Loss;
         let Some(subject) = self.subjects[slot].as_mut() else { return };
         match &mut subject.role {
-            Role::Canary(_) if void => while subject.watch.settle().is_some() {},
-            Role::Canary(canary) => {
-                let newest = match judged.outcome {
-                    Outcome::Reply => &mut canary.answered,
-                    Outcome::Loss | Outcome::Fault => &mut canary.missed,
-                };
-                *newest = (*newest).max(Some(judged.sent));
-                canary.misses = match judged.outcome {
-                    Outcome::Reply => 0,
-                    // What was not heard because this process did not run says nothing.
-                    Outcome::Fault if subject.fault.is_none() => canary.misses,
-                    Outcome::Loss | Outcome::Fault => canary.misses.saturating_add(1),
-                };
+            Role::Canary if void => while subject.watch.settle().is_some() {},
+            Role::Canary => {
+                let faulty = subject.fault.is_some();
                 while subject.watch.settle().is_some() {}
+                self.canaries.judged(slot, &judged, faulty);
                 self.canary_judged(judged.outcome, now, out);
             }
             Role::Target(target) => {
@@ -274,7 +264,7 @@ impl Engine {
             return;
         }
         let began = target.streaks.run_began().unwrap_or(now);
-        match guard::weigh(self.canary_states(), began) {
+        match self.canaries.weigh(began) {
             Evidence::Proven => {
                 let Some(target) = self.target_mut(slot) else { return };
                 let from = target.streaks.health();
@@ -282,7 +272,7 @@ impl Engine {
                 self.suspect(slot, false, now);
                 self.flipped(slot, from, now, out);
             }
-            Evidence::Absent if self.isolated.is_none() => {
+            Evidence::Absent if !self.canaries.is_isolated() => {
                 self.begin_isolation(Cause::NoCanary, now, out);
             }
             Evidence::Absent if target.reason != Some(Reason::Isolated) => {
@@ -301,11 +291,7 @@ impl Engine {
         {
             return;
         }
-        if suspect {
-            self.suspects += 1;
-        } else {
-            self.suspects = self.suspects.saturating_sub(1);
-        }
+        self.canaries.count_suspect(suspect);
         self.arm(slot);
         self.pace_canaries(now);
     }
@@ -313,8 +299,8 @@ impl Engine {
     /// Canaries are probed at the retry interval while any target is suspect.
     pub(super) fn pace_canaries(&mut self, now: Moment) {
         let pace = self.settings.pace;
-        let suspect = self.suspects > 0;
-        for slot in self.canaries.clone() {
+        let suspect = self.canaries.any_suspect();
+        for slot in self.canaries.slots() {
             if let Some(subject) = self.subjects[slot].as_mut()
                 && subject.watch.set_suspect(suspect, now, pace)
             {
@@ -349,14 +335,14 @@ impl Engine {
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {
         match &self.subjects.get(slot)?.as_ref()?.role {
             Role::Target(target) => Some(target),
-            Role::Canary(_) => None,
+            Role::Canary => None,
         }
     }
 
     pub(super) fn target_mut(&mut self, slot: Slot) -> Option<&mut Target> {
         match &mut self.subjects.get_mut(slot)?.as_mut()?.role {
             Role::Target(target) => Some(target),
-            Role::Canary(_) => None,
+            Role::Canary => None,
         }
     }
 }

@@ -165,7 +165,7 @@ impl Engine {
         let Some(subject) = self.subjects[slot].as_mut().filter(|_| room) else { return };
         let well = match &subject.role {
             Role::Target(target) => target.streaks.health() != Health::Down,
-            Role::Canary(_) => true,
+            Role::Canary => true,
         };
         let watch = &mut subject.watch;
         let due = watch.rate.due <= now && !watch.rate.is_open();

@@ -75,7 +75,7 @@ impl Engine {
             subject.waits_to_retry = false;
             return true;
         };
-        if matches!(subject.role, Role::Canary(_)) {
+        if matches!(subject.role, Role::Canary) {
             self.retries.spend(now, every);
             return true;
         }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::event::{Action, Settings, Slot};
 use super::evidence::{self, Evidence};
-use super::guard::Canary;
 use super::target::Streaks;
 use super::watch::{Endpoint, Watch};
 use super::{Engine, Item, Moment, Role, Subject, Target};
@@ -88,7 +87,7 @@ impl Engine {
         self.unpark_drains(now);
         self.enroll_canaries(now);
         self.enroll_peers();
-        self.suspects = self.count_suspects();
+        self.canaries.set_suspects(self.count_suspects());
         self.count_unaskable();
         self.note_sweep(now + evidence::term(interval));
         let subjects = self.subjects.iter().flatten();
@@ -97,7 +96,8 @@ impl Engine {
 
     fn enroll_canaries(&mut self, now: Moment) {
         let wanted = self.settings.canaries.clone();
-        let before = std::mem::take(&mut self.canaries);
+        let before = self.canaries.slots();
+        let mut slots = Vec::with_capacity(wanted.len());
         let count = wanted.len();
         let is_at = |engine: &Self, slot: Slot, endpoint: Endpoint| {
             engine.subjects[slot].as_ref().is_some_and(|subject| subject.watch.endpoint == endpoint)
@@ -110,12 +110,13 @@ impl Engine {
                     self.move_watch(slot, endpoint, first, now);
                     slot
                 }
-                None => self.watch(endpoint, first, Role::Canary(Canary::default())),
+                None => self.watch(endpoint, first, Role::Canary),
             };
-            self.canaries.push(slot);
+            slots.push(slot);
         }
+        self.canaries.set_members(&slots);
         for slot in before {
-            if !self.canaries.contains(&slot) {
+            if !slots.contains(&slot) {
                 self.subjects[slot] = None;
                 self.free.push(slot);
             }
@@ -180,8 +181,10 @@ impl Engine {
         if other_resync {
             self.note_resync(now);
         }
-        let can_ask = self.unaskable < self.targets.len() || self.targets.is_empty();
-        if had_canaries && self.canaries.is_empty() || can_ask && self.is_isolated_by_faults() {
+        let can_ask = self.canaries.unaskable() < self.targets.len() || self.targets.is_empty();
+        if had_canaries && self.canaries.is_empty()
+            || can_ask && self.canaries.is_isolated_by_faults()
+        {
             self.end_isolation(now, out);
         }
         self.zone.orders.restart(self.targets.keys().copied());

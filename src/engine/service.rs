@@ -64,7 +64,7 @@ impl Engine {
             Health::Up => true,
             Health::Down => false,
         };
-        if let Some(isolation) = self.isolated.filter(|_| !in_service) {
+        if let Some(isolation) = self.canaries.isolation().filter(|_| !in_service) {
             return Ruling::Refuse(Reason::Isolated, isolation.cause.as_str().into());
         }
         if target.evidence.proof.is_none() {
@@ -178,7 +178,7 @@ impl Engine {
     /// Says once when a refusal begins and once when it ends.
     fn give_reason(&mut self, slot: Slot, ruling: &Ruling, out: &mut Vec<Action>) {
         let dry_run = self.settings.dry_run;
-        let isolated = self.isolated;
+        let isolated = self.canaries.isolation();
         let thresholds = self.settings.thresholds;
         let now = self.now;
         let drained = self.target(slot).is_some_and(|t| self.drains.is_drained(t.address));

@@ -91,7 +91,7 @@ impl Engine {
 
     /// Since when this agent takes its own network for the cause, if it does.
     pub fn isolated_since(&self) -> Option<Moment> {
-        self.isolated.map(|isolation| isolation.since)
+        self.canaries.isolation().map(|isolation| isolation.since)
     }
 
     /// The zone when it was last read; empty before that.

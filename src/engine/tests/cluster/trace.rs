@@ -10,10 +10,10 @@ use std::net::IpAddr;
 
 use super::random::{play_traced, variable};
 use crate::engine::Moment;
+use crate::engine::canaries::Cause;
 use crate::engine::event::{
     Act, Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
 };
-use crate::engine::isolation::Cause;
 use crate::engine::plan::Wish;
 use crate::engine::target::Health;
 use crate::engine::watch::{Endpoint, Outcome};

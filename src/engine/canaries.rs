@@ -1,0 +1,254 @@
+//! Whether this agent may trust what it sees: the canaries, and isolation.
+
+use super::Moment;
+use super::event::Slot;
+use super::watch::{Judged, Outcome};
+
+/// What one canary says about this agent's own network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Canary {
+    /// When the newest probe that it answered was sent.
+    answered: Option<Moment>,
+    /// When the newest probe that it did not answer, or that could not be sent, was sent.
+    missed: Option<Moment>,
+    /// How many it has missed in a row since it last answered.
+    misses: u32,
+}
+
+/// What the canaries say about a run of losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// A canary answered a probe sent after the first lost probe of the run, or there are none.
+    Proven,
+    /// None has yet, but at least one has still to be heard.
+    Pending,
+    /// None did: the losses may be this agent's own.
+    Absent,
+}
+
+/// Since when and why this agent takes its own network for the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Isolation {
+    pub(super) since: Moment,
+    pub(super) cause: Cause,
+}
+
+/// What shows that the own network is the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No canary answers.
+    NoCanary,
+    /// There are no canaries, and this machine can ask none of the targets.
+    NothingCanBeAsked,
+}
+
+impl Cause {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCanary => "no canary answers",
+            Self::NothingCanBeAsked => "this machine can ask none of its targets",
+        }
+    }
+}
+
+/// The canaries, what each of them last said, and what follows from that.
+#[derive(Debug, Default)]
+pub(super) struct Canaries {
+    /// In the order of the settings.
+    members: Vec<(Slot, Canary)>,
+    isolation: Option<Isolation>,
+    /// The number of targets that are suspect: canaries keep step with them.
+    suspects: usize,
+    /// The number of targets that could not be asked `failure_threshold` times in a row.
+    unaskable: usize,
+}
+
+impl Canaries {
+    /// The places of all canaries, in the order of the settings.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        self.members.iter().map(|(slot, _)| *slot).collect()
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Takes these canaries from now on; the ones that stay keep what they said.
+    pub(super) fn set_members(&mut self, slots: &[Slot]) {
+        let before = std::mem::take(&mut self.members);
+        let said =
+            |slot: &Slot| before.iter().find(|(known, _)| known == slot).map(|(_, said)| *said);
+        self.members = slots.iter().map(|slot| (*slot, said(slot).unwrap_or_default())).collect();
+    }
+
+    /// Records what a probe of the canary in `slot` said. `faulty`: this machine cannot send to it. A
+    /// fault without that says nothing: this process did not run.
+    pub(super) fn judged(&mut self, slot: Slot, judged: &Judged, faulty: bool) {
+        let canary = self.members.iter_mut().find(|(known, _)| *known == slot);
+        let Some((_, canary)) = canary else { return };
+        let newest = match judged.outcome {
+            Outcome::Reply => &mut canary.answered,
+            Outcome::Loss | Outcome::Fault => &mut canary.missed,
+        };
+        *newest = (*newest).max(Some(judged.sent));
+        canary.misses = match judged.outcome {
+            Outcome::Reply => 0,
+            Outcome::Fault if !faulty => canary.misses,
+            Outcome::Loss | Outcome::Fault => canary.misses.saturating_add(1),
+        };
+    }
+
+    /// Whether each canary missed at least `threshold` probes in a row.
+    pub(super) fn all_miss(&self, threshold: u32) -> bool {
+        self.members.iter().all(|(_, canary)| canary.misses >= threshold)
+    }
+
+    /// Weighs a run of losses whose first lost probe was sent at `run_began`.
+    ///
+    /// Every canary must have missed a probe sent after that for the evidence to be absent; until then
+    /// it is pending, so that a run shorter than a canary's pace is not called isolation.
+    pub(super) fn weigh(&self, run_began: Moment) -> Evidence {
+        weigh(self.members.iter().map(|(_, canary)| *canary), run_began)
+    }
+
+    /// The isolation, while there is one.
+    pub(super) fn isolation(&self) -> Option<Isolation> {
+        self.isolation
+    }
+
+    /// Whether this agent is isolated.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.isolation.is_some()
+    }
+
+    /// Whether it is isolated as it can ask nobody.
+    pub(super) fn is_isolated_by_faults(&self) -> bool {
+        self.isolation.is_some_and(|isolation| isolation.cause == Cause::NothingCanBeAsked)
+    }
+
+    /// Begins isolation.
+    pub(super) fn isolate(&mut self, since: Moment, cause: Cause) {
+        self.isolation = Some(Isolation { since, cause });
+    }
+
+    /// Ends isolation, if there is any. Returns it.
+    pub(super) fn end_isolation(&mut self) -> Option<Isolation> {
+        self.isolation.take()
+    }
+
+    /// Whether any target is suspect.
+    pub(super) fn any_suspect(&self) -> bool {
+        self.suspects > 0
+    }
+
+    /// A target became suspect, or is no longer.
+    pub(super) fn count_suspect(&mut self, suspect: bool) {
+        self.suspects = step(self.suspects, suspect);
+    }
+
+    /// Sets the number of suspect targets.
+    pub(super) fn set_suspects(&mut self, count: usize) {
+        self.suspects = count;
+    }
+
+    /// A target cannot be asked any more, or can be again.
+    pub(super) fn count_unaskable(&mut self, unaskable: bool) {
+        self.unaskable = step(self.unaskable, unaskable);
+    }
+
+    /// Sets the number of targets that cannot be asked.
+    pub(super) fn set_unaskable(&mut self, count: usize) {
+        self.unaskable = count;
+    }
+
+    /// The number of targets that cannot be asked.
+    pub(super) fn unaskable(&self) -> usize {
+        self.unaskable
+    }
+}
+
+fn step(count: usize, more: bool) -> usize {
+    if more { count + 1 } else { count.saturating_sub(1) }
+}
+
+fn weigh(canaries: impl Iterator<Item = Canary>, run_began: Moment) -> Evidence {
+    let mut weighed = None;
+    for canary in canaries {
+        let since = |moment: Option<Moment>| moment.is_some_and(|sent| sent > run_began);
+        if since(canary.answered) {
+            return Evidence::Proven;
+        }
+        let this = if since(canary.missed) { Evidence::Absent } else { Evidence::Pending };
+        weighed = match (weighed, this) {
+            (Some(Evidence::Pending), _) => weighed,
+            _ => Some(this),
+        };
+    }
+    weighed.unwrap_or(Evidence::Proven)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_evidence_only_if_a_canary_answered_after_it_began() {
+        let at = |second: u64| Some(Duration::from_secs(second));
+        let canary = |answered, missed| Canary { answered, missed, misses: 0 };
+        let cases = [
+            ("no canary, no question", vec![], Evidence::Proven),
+            ("answered after it began", vec![canary(at(11), None)], Evidence::Proven),
+            ("answered before it began only", vec![canary(at(9), None)], Evidence::Pending),
+            ("at the very moment is not after", vec![canary(at(10), None)], Evidence::Pending),
+            ("missed since", vec![canary(at(9), at(11))], Evidence::Absent),
+            (
+                "one of two answered",
+                vec![canary(None, at(11)), canary(at(11), None)],
+                Evidence::Proven,
+            ),
+            (
+                "one of two still out",
+                vec![canary(None, at(11)), canary(None, None)],
+                Evidence::Pending,
+            ),
+            ("the other order", vec![canary(None, None), canary(None, at(11))], Evidence::Pending),
+            ("both missed", vec![canary(None, at(11)), canary(at(3), at(12))], Evidence::Absent),
+        ];
+        for (name, canaries, want) in cases {
+            assert_eq!(weigh(canaries.into_iter(), Duration::from_secs(10)), want, "{name}");
+        }
+    }
+
+    fn judged(second: u64, outcome: Outcome) -> Judged {
+        Judged { seq: second, sent: Duration::from_secs(second), quick: false, outcome }
+    }
+
+    #[test]
+    fn losses_and_faults_in_a_row_are_misses_but_for_a_process_that_did_not_run() {
+        let mut canaries = Canaries::default();
+        canaries.set_members(&[7]);
+        canaries.judged(7, &judged(1, Outcome::Loss), false);
+        canaries.judged(7, &judged(2, Outcome::Fault), true);
+        canaries.judged(7, &judged(3, Outcome::Fault), false);
+        assert!(canaries.all_miss(2));
+        assert!(!canaries.all_miss(3), "the last one says nothing");
+        canaries.judged(7, &judged(4, Outcome::Reply), false);
+        assert!(!canaries.all_miss(1));
+    }
+
+    #[test]
+    fn canaries_that_stay_keep_what_they_said() {
+        let mut canaries = Canaries::default();
+        canaries.set_members(&[1, 2]);
+        canaries.judged(2, &judged(1, Outcome::Loss), false);
+        canaries.set_members(&[2]);
+        assert!(canaries.all_miss(1));
+        canaries.set_members(&[2, 3]);
+        assert!(!canaries.all_miss(1), "the new one missed nothing");
+        assert_eq!(canaries.slots(), [2, 3]);
+    }
+}
