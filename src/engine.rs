@@ -11,6 +11,7 @@
 //! - [`evidence`]: how old what it saw may be; `isolation`: when it may not trust it at all
 //! - [`rate_check`]: whether an endpoint answers at the retry pace; [`retries`]: the budget that all
 //!   retries share; `faults`: which faults are worth a line
+//! - `endpoints`: who is watched, each in its place; `prober`: what all probes share
 //! - `stall`: whether this process ran; `rehearsal`: a target that is treated as dead on demand
 //! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
 //! - `zone`: what was read of it, and the orders to its DNS worker
@@ -25,6 +26,7 @@ mod agenda;
 pub mod canaries;
 mod cluster;
 mod drains;
+mod endpoints;
 pub mod event;
 pub mod evidence;
 mod faults;
@@ -33,6 +35,7 @@ mod operator;
 mod peers;
 pub mod place;
 pub mod plan;
+mod prober;
 mod probing;
 pub mod quorum;
 pub mod rate_check;
@@ -49,16 +52,18 @@ mod view;
 pub mod watch;
 mod zone;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agenda::{Agenda, Item};
 use canaries::Canaries;
 use drains::Drains;
+use endpoints::Endpoints;
 use event::{Act, Action, Drain, Event, Fact, Reason, Settings, Slot};
 use evidence::Evidence;
 use peers::Peers;
+use prober::Prober;
 use rehearsal::Rehearsal;
 use stall::StallDetector;
 use target::Streaks;
@@ -75,25 +80,13 @@ pub type Moment = Duration;
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    /// Watched endpoints; a place is empty after its endpoint was removed by a reload.
-    subjects: Vec<Option<Subject>>,
+    endpoints: Endpoints,
+    prober: Prober,
     targets: BTreeMap<IpAddr, Slot>,
     canaries: Canaries,
-    /// Places in `subjects` that are empty.
-    free: Vec<Slot>,
     agenda: Agenda,
     /// The moment of the event in hand.
     now: Moment,
-    next_seq: u64,
-    /// Probes that have not been answered.
-    in_flight: u32,
-    /// Endpoints whose due probe waits for room.
-    waiting: VecDeque<Slot>,
-    /// What all retries share.
-    retries: retries::Retries,
-    /// How many endpoints rehearse the retry pace.
-    rehearsing: usize,
-    fault_lines: faults::FaultLines,
     /// When evidence is looked at next.
     next_sweep: Option<Moment>,
     stall: StallDetector,
@@ -165,18 +158,12 @@ impl Engine {
     pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
         let mut engine = Self {
             settings,
-            subjects: Vec::new(),
+            endpoints: Endpoints::default(),
+            prober: Prober::default(),
             targets: BTreeMap::new(),
             canaries: Canaries::default(),
-            free: Vec::new(),
             agenda: Agenda::default(),
             now,
-            next_seq: 0,
-            in_flight: 0,
-            waiting: VecDeque::new(),
-            retries: retries::Retries::default(),
-            rehearsing: 0,
-            fault_lines: faults::FaultLines::default(),
             next_sweep: None,
             stall: StallDetector::new(now),
             zone: Zone::default(),
@@ -242,11 +229,10 @@ impl Engine {
 
     /// Takes off the head of the agenda what an answer has made needless.
     fn forget_stale(&mut self) {
-        let subjects = &self.subjects;
+        let endpoints = &self.endpoints;
         self.agenda.forget(|when, item| match item {
             Item::Watch(slot) => {
-                let subject = subjects.get(slot).and_then(Option::as_ref);
-                subject.is_none_or(|subject| subject.armed != Some(when))
+                endpoints.get(slot).is_none_or(|subject| subject.armed != Some(when))
             }
             _ => false,
         });

@@ -76,7 +76,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         self.set_fault(slot, Some(what), now, out);
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
             self.judged(slot, judged, None, now, out);
         }
@@ -91,7 +91,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         self.count_fault(slot, fault.is_some(), now, out);
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if subject.fault == fault {
             return;
         }
@@ -102,7 +102,7 @@ impl Engine {
             out.push(Action::Tell(Fact::FaultOver { endpoint, told }));
             return;
         };
-        let (told, ends) = self.fault_lines.begins(endpoint, &what, now);
+        let (told, ends) = self.prober.fault_lines.begins(endpoint, &what, now);
         subject.fault_told |= told;
         if let Some(ends) = ends {
             self.agenda.note(ends, Item::Faults);
@@ -112,7 +112,7 @@ impl Engine {
 
     /// Sums up the faults of the last minute that got no line.
     pub(super) fn sum_faults_up(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if let Some((fact, next)) = self.fault_lines.sum_up(now) {
+        if let Some((fact, next)) = self.prober.fault_lines.sum_up(now) {
             self.agenda.note(next, Item::Faults);
             out.push(Action::Tell(fact));
         }

@@ -31,7 +31,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let threshold = self.settings.thresholds.failure.get();
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let before = subject.faults;
         subject.faults = if faulty { before.saturating_add(1) } else { 0 };
         if matches!(subject.role, Role::Canary) {
@@ -54,7 +54,7 @@ impl Engine {
     /// Counts again after the targets or the threshold have changed.
     pub(super) fn count_unaskable(&mut self) {
         let threshold = self.settings.thresholds.failure.get();
-        let subjects = self.targets.values().filter_map(|slot| self.subjects[*slot].as_ref());
+        let subjects = self.targets.values().filter_map(|slot| self.endpoints.get(*slot));
         let count = subjects.filter(|subject| subject.faults >= threshold).count();
         self.canaries.set_unaskable(count);
     }
@@ -75,7 +75,7 @@ impl Engine {
     /// now is no evidence.
     pub(super) fn end_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
         let Some(Isolation { since, .. }) = self.canaries.end_isolation() else { return };
-        for subject in self.subjects.iter_mut().flatten() {
+        for subject in self.endpoints.iter_mut() {
             if let Role::Target(target) = &mut subject.role {
                 target.streaks.start_losses_over(now);
             }

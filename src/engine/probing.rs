@@ -22,7 +22,7 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         let pace = self.settings.pace;
-        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if subject.armed != Some(moment) {
             return;
         }
@@ -41,7 +41,7 @@ impl Engine {
     /// for an earlier moment is stale from then on.
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if subject.armed.is_some_and(|armed| armed <= self.now) {
             // The next tick looks at it, and by its moment sees whether this process ran.
             return;
@@ -60,7 +60,8 @@ impl Engine {
 
     /// Whether a target that is not down misses a reply by its own measure.
     fn is_overdue(&self, slot: Slot, now: Moment) -> bool {
-        let Some(Subject { watch, role: Role::Target(target), .. }) = &self.subjects[slot] else {
+        let Some(Subject { watch, role: Role::Target(target), .. }) = self.endpoints.get(slot)
+        else {
             return false;
         };
         target.streaks.health() != Health::Down && watch.is_overdue(now, self.settings.pace)
@@ -68,26 +69,24 @@ impl Engine {
 
     pub(super) fn send_if_due(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
         let pace = self.settings.pace;
-        let room = self.settings.most_in_flight.is_none_or(|most| self.in_flight < most.get());
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let room = self.prober.has_room(self.settings.most_in_flight);
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !subject.watch.is_due(now) || !self.may_retry(slot, now) {
             return;
         }
         if room {
             self.rehearse_if_due(slot, now);
         }
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !room {
             // An answer calls it sooner than that.
             subject.watch.put_off(now + pace.interval);
             if !std::mem::replace(&mut subject.waits, true) {
-                self.waiting.push_back(slot);
+                self.prober.wait(slot);
             }
             return;
         }
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        self.in_flight += 1;
+        let seq = self.prober.send();
         let nth = subject.watch.send(seq, now, pace);
         // A connect holds a descriptor, so nobody listens for a late one.
         let late = if self.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
@@ -102,9 +101,9 @@ impl Engine {
     }
 
     /// Gives the room of an answered probe to whoever waits for it.
-    fn let_next_in(&mut self, now: Moment, out: &mut Vec<Action>) {
-        while let Some(slot) = self.waiting.pop_front() {
-            if let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut)
+    fn start_next_waiting(&mut self, now: Moment, out: &mut Vec<Action>) {
+        while let Some(slot) = self.prober.next_waiting() {
+            if let Some(subject) = self.endpoints.get_mut(slot)
                 && std::mem::replace(&mut subject.waits, false)
             {
                 subject.watch.put_off(now);
@@ -124,15 +123,13 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if !self.waiting.is_empty() {
-            self.let_next_in(now, out);
-        }
+        self.prober.ended();
+        self.start_next_waiting(now, out);
         if self.is_rehearsed_dead(slot) && !matches!(answer, Answer::Fault(_)) {
             return;
         }
         let timeout = self.settings.pace.timeout;
-        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         match answer {
             Answer::Reply(rtt) => match subject.watch.sent(seq) {
                 Some(sent) if rtt <= timeout => self.heard(slot, seq, sent, rtt, now, out),
@@ -160,7 +157,7 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let Some(judged) = subject.watch.judge(seq, Outcome::Reply) else { return };
         subject.watch.rtt.measure(rtt);
         subject.watch.last_rtt = Some(rtt);
@@ -177,7 +174,7 @@ impl Engine {
     /// A probe may not have got there. Its reply may still come, so nothing is judged; but there is
     /// no need to wait any longer before the next one.
     pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, now: Moment) {
-        let Some(subject) = self.subjects.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !subject.watch.is_missed(seq) {
             return;
         }
@@ -188,7 +185,7 @@ impl Engine {
     }
 
     fn lost(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
             subject.watch.said = Some(what);
             self.set_fault(slot, None, now, out);
@@ -206,13 +203,13 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         out.push(Action::Tell(Fact::Judged { slot, outcome: judged.outcome, rtt }));
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let shown = subject.watch.rate.judged(judged.seq, judged.quick, judged.outcome);
         if let Some(shown) = shown {
             self.rehearsed(slot, shown, now, out);
         }
         let void = judged.quick && judged.outcome == Outcome::Loss;
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         match &mut subject.role {
             Role::Canary if void => while subject.watch.settle().is_some() {},
             Role::Canary => {
@@ -242,7 +239,8 @@ impl Engine {
     fn count_settled(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
         let thresholds = self.settings.thresholds;
         loop {
-            let Some(Subject { watch, role: Role::Target(target), .. }) = &mut self.subjects[slot]
+            let Some(Subject { watch, role: Role::Target(target), .. }) =
+                self.endpoints.get_mut(slot)
             else {
                 return;
             };
@@ -285,7 +283,7 @@ impl Engine {
     /// Makes a target suspect or clears it; the canaries keep step.
     fn suspect(&mut self, slot: Slot, suspect: bool, now: Moment) {
         let pace = self.settings.pace;
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !matches!(subject.role, Role::Target(_))
             || !subject.watch.set_suspect(suspect, now, pace)
         {
@@ -301,7 +299,7 @@ impl Engine {
         let pace = self.settings.pace;
         let suspect = self.canaries.any_suspect();
         for slot in self.canaries.slots() {
-            if let Some(subject) = self.subjects[slot].as_mut()
+            if let Some(subject) = self.endpoints.get_mut(slot)
                 && subject.watch.set_suspect(suspect, now, pace)
             {
                 self.arm(slot);
@@ -320,7 +318,7 @@ impl Engine {
     /// A target's health changed.
     fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
         self.peers.announce();
-        let said = self.subjects[slot].as_ref().and_then(|subject| subject.watch.said.clone());
+        let said = self.endpoints.get(slot).and_then(|subject| subject.watch.said.clone());
         let Some(target) = self.target_mut(slot) else { return };
         target.since = now;
         target.evidence.proof = Some(now);
@@ -333,14 +331,14 @@ impl Engine {
     }
 
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {
-        match &self.subjects.get(slot)?.as_ref()?.role {
+        match &self.endpoints.get(slot)?.role {
             Role::Target(target) => Some(target),
             Role::Canary => None,
         }
     }
 
     pub(super) fn target_mut(&mut self, slot: Slot) -> Option<&mut Target> {
-        match &mut self.subjects.get_mut(slot)?.as_mut()?.role {
+        match &mut self.endpoints.get_mut(slot)?.role {
             Role::Target(target) => Some(target),
             Role::Canary => None,
         }

@@ -160,9 +160,9 @@ impl Engine {
         let pace = self.settings.pace;
         let probes = self.settings.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
-            && self.rehearsing < self.most_rehearsing()
+            && self.prober.rehearsing() < self.most_rehearsing()
             && !self.is_rehearsed_dead(slot);
-        let Some(subject) = self.subjects[slot].as_mut().filter(|_| room) else { return };
+        let Some(subject) = self.endpoints.get_mut(slot).filter(|_| room) else { return };
         let well = match &subject.role {
             Role::Target(target) => target.streaks.health() != Health::Down,
             Role::Canary => true,
@@ -171,7 +171,7 @@ impl Engine {
         let due = watch.rate.due <= now && !watch.rate.is_open();
         if due && well && subject.fault.is_none() && !watch.is_suspect() && watch.all_judged() {
             watch.rate.begin(probes);
-            self.rehearsing += 1;
+            self.prober.set_rehearsing(self.prober.rehearsing() + 1);
         }
     }
 
@@ -183,9 +183,9 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        self.rehearsing = self.rehearsing.saturating_sub(1);
+        self.prober.set_rehearsing(self.prober.rehearsing().saturating_sub(1));
         let interval = self.settings.pace.interval;
-        let Some(subject) = self.subjects[slot].as_mut() else { return };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let rate = &mut subject.watch.rate;
         let limited = rate.limits;
         let first = rate.due < HOUR;
@@ -213,7 +213,7 @@ impl Engine {
 
     /// Has every endpoint rehearse again: the retry pace is another.
     pub(super) fn rehearse_all_again(&mut self, now: Moment) {
-        for subject in self.subjects.iter_mut().flatten() {
+        for subject in self.endpoints.iter_mut() {
             subject.watch.rate.due = now;
         }
     }

@@ -70,26 +70,26 @@ impl Engine {
     /// for longer than until its next ordinary probe. Canaries are few and never wait.
     pub(super) fn may_retry(&mut self, slot: Slot, now: Moment) -> bool {
         let (pace, every) = (self.settings.pace, every(&self.settings));
-        let Some(subject) = self.subjects[slot].as_mut() else { return false };
+        let Some(subject) = self.endpoints.get_mut(slot) else { return false };
         let Some(ordinary) = subject.watch.retries_before(now, pace) else {
             subject.waits_to_retry = false;
             return true;
         };
         if matches!(subject.role, Role::Canary) {
-            self.retries.spend(now, every);
+            self.prober.retries.spend(now, every);
             return true;
         }
         // Whoever waits goes first.
-        let first = self.retries.waiting.is_empty() || subject.waits_to_retry;
-        if first && self.retries.take(now, every) {
+        let first = self.prober.retries.waiting.is_empty() || subject.waits_to_retry;
+        if first && self.prober.retries.take(now, every) {
             subject.waits_to_retry = false;
             return true;
         }
         subject.watch.put_off(ordinary);
         if !std::mem::replace(&mut subject.waits_to_retry, true) {
-            self.retries.waiting.push_back(slot);
+            self.prober.retries.waiting.push_back(slot);
         }
-        let room = self.retries.room_at(every).max(now);
+        let room = self.prober.retries.room_at(every).max(now);
         self.agenda.note(room, Item::Retry);
         false
     }
@@ -97,18 +97,18 @@ impl Engine {
     /// Lets those go on who wait for the budget, as far as it goes.
     pub(super) fn retry_waiting(&mut self, now: Moment, out: &mut Vec<Action>) {
         let every = every(&self.settings);
-        while let Some(slot) = self.retries.waiting.front().copied() {
-            let subject = self.subjects.get_mut(slot).and_then(Option::as_mut);
+        while let Some(slot) = self.prober.retries.waiting.front().copied() {
+            let subject = self.endpoints.get_mut(slot);
             let waits = subject.filter(|subject| subject.waits_to_retry);
             let Some(subject) = waits.filter(|subject| subject.watch.is_suspect()) else {
-                self.retries.waiting.pop_front();
+                self.prober.retries.waiting.pop_front();
                 continue;
             };
-            if self.retries.room_at(every) > now {
-                self.agenda.note(self.retries.room_at(every), Item::Retry);
+            if self.prober.retries.room_at(every) > now {
+                self.agenda.note(self.prober.retries.room_at(every), Item::Retry);
                 return;
             }
-            self.retries.waiting.pop_front();
+            self.prober.retries.waiting.pop_front();
             subject.watch.put_off(now);
             self.send_if_due(slot, now, out);
             self.arm(slot);

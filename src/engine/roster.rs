@@ -62,17 +62,14 @@ impl Engine {
     pub(super) fn enroll(&mut self, now: Moment) {
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
         for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
-            self.subjects[slot] = None;
+            self.endpoints.remove(slot);
             self.drains.unwatch(address);
-            self.free.push(slot);
             self.zone.orders.forget(address);
         }
         let (port, interval) = (self.settings.port, self.settings.pace.interval);
         let burst = self.settings.burst;
         let count = keep.len();
-        // Doubling would leave up to half of it unused.
-        let wanted = count + self.settings.canaries.len();
-        self.subjects.reserve_exact(wanted.saturating_sub(self.subjects.len()));
+        self.endpoints.reserve(count + self.settings.canaries.len());
         for (index, address) in self.settings.targets.clone().into_iter().enumerate() {
             let first = now + phase(interval, burst, index, count);
             let endpoint = Endpoint { address, port };
@@ -90,8 +87,8 @@ impl Engine {
         self.canaries.set_suspects(self.count_suspects());
         self.count_unaskable();
         self.note_sweep(now + evidence::term(interval));
-        let subjects = self.subjects.iter().flatten();
-        self.rehearsing = subjects.filter(|subject| subject.watch.rate.is_open()).count();
+        let rehearsing = self.endpoints.iter().filter(|subject| subject.watch.rate.is_open());
+        self.prober.set_rehearsing(rehearsing.count());
     }
 
     fn enroll_canaries(&mut self, now: Moment) {
@@ -100,7 +97,7 @@ impl Engine {
         let mut slots = Vec::with_capacity(wanted.len());
         let count = wanted.len();
         let is_at = |engine: &Self, slot: Slot, endpoint: Endpoint| {
-            engine.subjects[slot].as_ref().is_some_and(|subject| subject.watch.endpoint == endpoint)
+            engine.endpoints.get(slot).is_some_and(|subject| subject.watch.endpoint == endpoint)
         };
         for (index, endpoint) in wanted.into_iter().enumerate() {
             let first = now + canary_phase(&self.settings, index, count);
@@ -117,8 +114,7 @@ impl Engine {
         self.canaries.set_members(&slots);
         for slot in before {
             if !slots.contains(&slot) {
-                self.subjects[slot] = None;
-                self.free.push(slot);
+                self.endpoints.remove(slot);
             }
         }
     }
@@ -136,11 +132,7 @@ impl Engine {
             waits_to_retry: false,
             role,
         };
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.subjects.push(None);
-            self.subjects.len() - 1
-        });
-        self.subjects[slot] = Some(subject);
+        let slot = self.endpoints.insert(subject);
         self.agenda.note(first, Item::Watch(slot));
         slot
     }
@@ -148,7 +140,7 @@ impl Engine {
     /// Goes on watching with another schedule or port.
     fn move_watch(&mut self, slot: Slot, endpoint: Endpoint, first: Moment, now: Moment) {
         let pace = self.settings.pace;
-        if let Some(subject) = &mut self.subjects[slot] {
+        if let Some(subject) = self.endpoints.get_mut(slot) {
             subject.watch.endpoint = endpoint;
             subject.watch.reschedule(first, now, pace);
             subject.armed = None;
@@ -158,10 +150,7 @@ impl Engine {
 
     fn count_suspects(&self) -> usize {
         let slots = self.targets.values();
-        slots
-            .filter_map(|slot| self.subjects[*slot].as_ref())
-            .filter(|s| s.watch.is_suspect())
-            .count()
+        slots.filter_map(|slot| self.endpoints.get(*slot)).filter(|s| s.watch.is_suspect()).count()
     }
 
     /// Works by other settings from now on.

@@ -45,7 +45,7 @@ impl Engine {
     /// Every target, in the order of addresses.
     pub fn targets(&self) -> impl Iterator<Item = TargetView> {
         self.targets.values().filter_map(|slot| {
-            let subject = self.subjects[*slot].as_ref()?;
+            let subject = self.endpoints.get(*slot)?;
             let target = self.target(*slot)?;
             Some(self.view(target, &subject.watch))
         })
@@ -54,7 +54,7 @@ impl Engine {
     /// One target.
     pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
         let slot = *self.targets.get(&address)?;
-        let subject = self.subjects[slot].as_ref()?;
+        let subject = self.endpoints.get(slot)?;
         Some(self.view(self.target(slot)?, &subject.watch))
     }
 
