@@ -15,6 +15,7 @@
 //! - `stall`: whether this process ran; `rehearsal`: a target that is treated as dead on demand
 //! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
 //! - `zone`: what was read of it, and the orders to its DNS worker
+//! - `verdict`: the gate, its questions in their order
 //! - [`plan`]: which records to change, and the floor
 //! - `drains`: which targets the operator took out
 //! - `roster`, `probing`, `service`, `operator`, `cluster`: the engine's own work: who is watched, from
@@ -48,6 +49,7 @@ mod stall;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod view;
 pub mod watch;
 mod zone;

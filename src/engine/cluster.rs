@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::event::{Action, Announcement, Fact, OwnVote, Reason};
+use super::event::{Action, Announcement, Fact, OwnVote};
 use super::evidence::{own_vote, own_word};
 use super::peers::AnnounceDue;
 use super::quorum::{self, Agreement, Ballot};
-use super::service::Ruling;
 use super::{Engine, Item, Target};
 
 impl Engine {
@@ -96,26 +95,13 @@ impl Engine {
         }
     }
 
-    /// Whether enough agents see it as this one does.
-    pub(super) fn ask_peers(&self, target: &Target, in_service: bool) -> Ruling {
+    /// What the votes on a target amount to. An agent without a cluster agrees with itself.
+    pub(super) fn agreement(&self, target: &Target) -> Agreement {
         let Some(cluster) = &self.settings.cluster else {
-            return Ruling::Settle { in_service, agreeing: vec![], after: Duration::ZERO };
+            return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
         let (own, needed) = (own_word(target), cluster.min_peers_agree);
-        match self.peers.agreement(cluster.own, target.address, own, needed, self.now) {
-            Agreement::Unjudged => Ruling::Keep,
-            Agreement::Agreed { rank, agreeing } => {
-                Ruling::Settle { in_service, agreeing, after: quorum::wait_of(rank) }
-            }
-            Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
-                Reason::NoQuorum,
-                format!("{} of {needed} peers agree: {}", agreeing.len(), list(&agreeing)),
-            ),
-            Agreement::Contested { agreeing, contrary } => Ruling::Refuse(
-                Reason::Contested,
-                format!("agree: {}; see the contrary: {}", list(&agreeing), list(&contrary)),
-            ),
-        }
+        self.peers.agreement(cluster.own, target.address, own, needed, self.now)
     }
 
     /// Whether enough others see the contrary that they may act on it.
@@ -138,11 +124,4 @@ impl Engine {
     pub fn votes_on(&self, target: IpAddr) -> impl Iterator<Item = Ballot> + '_ {
         self.peers.votes_on(target, self.now)
     }
-}
-
-fn list(peers: &[SocketAddr]) -> String {
-    if peers.is_empty() {
-        return "none".into();
-    }
-    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

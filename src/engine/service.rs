@@ -7,23 +7,13 @@ use std::time::Duration;
 use super::event::{Action, DnsReport, DrainRefusal, Fact, Gone, Reason, Slot};
 use super::plan::{Family, Observed, SetKey, Wish};
 use super::target::Health;
+use super::verdict::{self, Inputs, Ruling};
 use super::zone::orders::Due;
 use super::{Engine, Item, Moment, Target};
 
 /// For so long it is no refusal yet that the peers have not seen it too: each agent but the last
 /// sees a death before enough others do, and nobody should be woken by that.
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
-
-/// What is to be done about a target now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ruling {
-    /// Nothing; what was settled before stands.
-    Keep,
-    /// Nothing, though its health asks for something.
-    Refuse(Reason, String),
-    /// It belongs into DNS or out of it.
-    Settle { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
-}
 
 /// The next whole second. What is not urgent waits for it, so that thousands of targets that are
 /// confirmed at the start do not make thousands of orders.
@@ -54,23 +44,15 @@ impl Target {
 }
 
 impl Engine {
-    /// Rules on one target by its health, the operator's word and the guards.
+    /// Asks the gate about one target.
     fn rule(&self, target: &Target) -> Ruling {
-        if self.drains.is_drained(target.address) {
-            return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
-        }
-        let in_service = match target.streaks.health() {
-            Health::AssumedUp => return Ruling::Keep,
-            Health::Up => true,
-            Health::Down => false,
-        };
-        if let Some(isolation) = self.canaries.isolation().filter(|_| !in_service) {
-            return Ruling::Refuse(Reason::Isolated, isolation.cause.as_str().into());
-        }
-        if target.evidence.proof.is_none() {
-            return Ruling::Keep;
-        }
-        self.ask_peers(target, in_service)
+        verdict::decide(&Inputs {
+            drained: self.drains.is_drained(target.address),
+            health: target.streaks.health(),
+            isolation: self.canaries.isolation().map(|isolation| isolation.cause),
+            proven: target.evidence.proof.is_some(),
+            agreement: self.agreement(target),
+        })
     }
 
     pub(super) fn review_all(&mut self, now: Moment, out: &mut Vec<Action>) {

@@ -1,0 +1,160 @@
+//! The gate: whether a target belongs in DNS, by everything that may stand in the way.
+//!
+//! [`decide`] asks the questions of the table in `docs/decisions.md` in their order. The floor is not
+//! among them, since it needs the listing: `plan` asks it when the zone was read.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::canaries::Cause;
+use super::event::Reason;
+use super::quorum::{self, Agreement};
+use super::target::Health;
+
+/// Everything that the gate may look at about one target.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    /// The operator took it out.
+    pub(super) drained: bool,
+    /// Its health, as seen from here.
+    pub(super) health: Health,
+    /// Why this agent does not trust what it sees, if so.
+    pub(super) isolation: Option<Cause>,
+    /// This agent has fresh evidence for the health.
+    pub(super) proven: bool,
+    /// What the votes amount to. An agent without peers agrees with itself.
+    pub(super) agreement: Agreement,
+}
+
+/// What is to be done about a target now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ruling {
+    /// Nothing; what was decided before stands.
+    Keep,
+    /// Nothing, though its health asks for something.
+    Refuse(Reason, String),
+    /// It belongs into DNS or out of it. `after`: how long this agent leaves it to those before it in
+    /// rank.
+    Settle { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
+}
+
+/// Decides about one target. Each question is asked only if none before it had an answer.
+pub(super) fn decide(inputs: &Inputs) -> Ruling {
+    if inputs.drained {
+        return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
+    }
+    let in_service = match inputs.health {
+        Health::AssumedUp => return Ruling::Keep,
+        Health::Up => true,
+        Health::Down => false,
+    };
+    // Isolation keeps nothing out of DNS that answers.
+    if let Some(cause) = inputs.isolation.filter(|_| !in_service) {
+        return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
+    }
+    if !inputs.proven {
+        return Ruling::Keep;
+    }
+    match &inputs.agreement {
+        Agreement::Unjudged => Ruling::Keep,
+        Agreement::Agreed { rank, agreeing } => {
+            let (agreeing, after) = (agreeing.clone(), quorum::wait_of(*rank));
+            Ruling::Settle { in_service, agreeing, after }
+        }
+        Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
+            Reason::NoQuorum,
+            format!("{} of {needed} peers agree: {}", agreeing.len(), list(agreeing)),
+        ),
+        Agreement::Contested { agreeing, contrary } => Ruling::Refuse(
+            Reason::Contested,
+            format!("agree: {}; see the contrary: {}", list(agreeing), list(contrary)),
+        ),
+    }
+}
+
+fn list(peers: &[SocketAddr]) -> String {
+    if peers.is_empty() {
+        return "none".into();
+    }
+    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(last: u8) -> SocketAddr {
+        ([10, 0, 0, last], 8081).into()
+    }
+
+    fn agreed(rank: usize) -> Agreement {
+        Agreement::Agreed { rank, agreeing: vec![peer(2)] }
+    }
+
+    /// A target that is down, with nothing in the way.
+    fn down() -> Inputs {
+        let agreement = agreed(0);
+        Inputs { drained: false, health: Health::Down, isolation: None, proven: true, agreement }
+    }
+
+    #[test]
+    fn the_gate_reads_like_this() {
+        let up = || Inputs { health: Health::Up, ..down() };
+        let assumed = || Inputs { health: Health::AssumedUp, ..down() };
+        let isolation = Some(Cause::NoCanary);
+        let contested =
+            || Agreement::Contested { agreeing: vec![peer(2)], contrary: vec![peer(3), peer(4)] };
+        let alone = || Agreement::NoQuorum { agreeing: vec![], needed: 1 };
+        let rows = [
+            ("down", down(), "out after 0 s"),
+            ("up", up(), "in after 0 s"),
+            ("third in rank", Inputs { agreement: agreed(2), ..down() }, "out after 10 s"),
+            ("not confirmed yet", assumed(), "keep"),
+            ("drained", Inputs { drained: true, ..up() }, "out after 0 s"),
+            ("drained, and assumed up", Inputs { drained: true, ..assumed() }, "out after 0 s"),
+            (
+                "drained, whatever else stands in the way",
+                Inputs { drained: true, isolation, proven: false, agreement: alone(), ..down() },
+                "out after 0 s",
+            ),
+            ("isolated and down", Inputs { isolation, ..down() }, "isolated: no canary answers"),
+            ("isolated and up", Inputs { isolation, ..up() }, "in after 0 s"),
+            (
+                "isolated comes before evidence",
+                Inputs { isolation, proven: false, ..down() },
+                "isolated: no canary answers",
+            ),
+            ("no evidence", Inputs { proven: false, ..down() }, "keep"),
+            (
+                "no evidence comes before the peers",
+                Inputs { proven: false, agreement: alone(), ..down() },
+                "keep",
+            ),
+            (
+                "no quorum",
+                Inputs { agreement: alone(), ..down() },
+                "no_quorum: 0 of 1 peers agree: none",
+            ),
+            (
+                "contested",
+                Inputs { agreement: contested(), ..down() },
+                "contested: agree: 10.0.0.2:8081; see the contrary: 10.0.0.3:8081, 10.0.0.4:8081",
+            ),
+            (
+                "contested and up",
+                Inputs { agreement: contested(), ..up() },
+                "contested: agree: 10.0.0.2:8081; see the contrary: 10.0.0.3:8081, 10.0.0.4:8081",
+            ),
+        ];
+        for (name, inputs, want) in rows {
+            let got = match decide(&inputs) {
+                Ruling::Keep => "keep".to_owned(),
+                Ruling::Refuse(reason, detail) => format!("{reason}: {detail}"),
+                Ruling::Settle { in_service, after, .. } => {
+                    format!("{} after {} s", if in_service { "in" } else { "out" }, after.as_secs())
+                }
+            };
+            assert_eq!(got, want, "{name}");
+        }
+    }
+}
