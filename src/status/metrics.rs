@@ -108,7 +108,11 @@ impl Scrape {
         families.gauge("goavail_dry_run", "1 if nothing is written at the provider.", {
             flag(agent.dry_run)
         })?;
-        families.gauge("goavail_isolated", "1 while no canary answers.", flag(agent.isolated))?;
+        families.gauge(
+            "goavail_isolated",
+            "1 while this agent takes its own network for the cause of what it misses.",
+            flag(agent.isolated),
+        )?;
         let alive = f64::from(u32::try_from(alive).unwrap_or(u32::MAX));
         families.gauge("goavail_peers_alive", "Peers whose votes count.", alive)
     }
