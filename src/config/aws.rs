@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
+use std::path::Path;
 
 use aws_config::profile::{self, Profile, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -36,6 +37,9 @@ const PLACES: [&str; 5] = [
     "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
+/// The longest file of AWS's that is read here, in bytes.
+const LONGEST_FILE: u64 = 8 * 1024 * 1024;
+
 /// Refuses what the SDK could not sign with, or reads in a way that nobody meant.
 pub(super) fn check(env: Env<'_>, report: &mut Report) {
     for variable in SENT {
@@ -53,6 +57,9 @@ pub(super) fn check(env: Env<'_>, report: &mut Report) {
 /// Why the profile that is used cannot be: its files cannot be read as such, or hold what cannot be
 /// signed with. `None` also if it is not used, since the environment holds a key, or not there.
 pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
+    if let Some(why) = endless_file(env) {
+        return Some(why);
+    }
     let set = |variable: &str| env(variable).is_some_and(|value| !value.trim().is_empty());
     if set("AWS_ACCESS_KEY_ID") && (set("AWS_SECRET_ACCESS_KEY") || set("SECRET_ACCESS_KEY")) {
         return None;
@@ -69,6 +76,24 @@ pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
             Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
         }
     }
+}
+
+/// A file of AWS's whose end does not come: a pipe that nobody fills, or a disk that does not answer.
+/// The SDK, and whatever else reads such a file in place, would wait for it for ever.
+pub(crate) fn endless_file(env: Env<'_>) -> Option<String> {
+    let home = env("HOME").filter(|home| !home.is_empty());
+    let at_home = |name: &str| Some(format!("{}/.aws/{name}", home.as_ref()?));
+    let files = [
+        ("AWS_CONFIG_FILE", at_home("config")),
+        ("AWS_SHARED_CREDENTIALS_FILE", at_home("credentials")),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", None),
+    ];
+    files.into_iter().find_map(|(variable, usual)| {
+        let path = env(variable).filter(|path| !path.is_empty()).or(usual)?;
+        let error = crate::file::read(Path::new(&path), LONGEST_FILE).err()?;
+        let late = error.kind() == std::io::ErrorKind::TimedOut;
+        late.then(|| format!("{variable}: {}: {error}", disclosure::path(&path)))
+    })
 }
 
 /// What the selected profile, or one that it builds on, holds and cannot be signed with.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::SharedHttpClient;
 use aws_sdk_route53::config::http::HttpResponse;
@@ -165,14 +166,33 @@ async fn build(
     loader: ConfigLoader,
     http: SharedHttpClient,
 ) -> (Client, Arc<Chain>) {
-    let settings = client::settled(config, loader, http).load().await;
-    let broken = match source {
-        Source::Process => crate::config::broken_profile(&|name| std::env::var(name).ok()),
-        Source::Made(_) | Source::Once(_) => None,
+    let (broken, endless) = match source {
+        Source::Process => look_at_files().await,
+        Source::Made(_) | Source::Once(_) => (None, false),
     };
+    let mut loader = client::settled(config, loader, http);
+    if endless {
+        // Whoever reads them would wait for ever; the chain says why it has nothing.
+        let nothing = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
+        loader = loader.profile_files(nothing.build());
+    }
+    let settings = loader.load().await;
     let chain = Arc::new(Chain::new(settings.credentials_provider(), broken));
     let settings = aws_sdk_route53::config::Builder::from(&settings)
         .credentials_provider(Arc::clone(&chain).shared())
         .build();
     (Client::from_conf(settings), chain)
+}
+
+/// Why the process's profile files cannot be used, if so, and whether that is because the end of one
+/// does not come.
+async fn look_at_files() -> (Option<String>, bool) {
+    let look = || {
+        let env = |name: &str| std::env::var(name).ok();
+        let endless = crate::config::endless_file(&env);
+        let is_endless = endless.is_some();
+        (endless.or_else(|| crate::config::broken_profile(&env)), is_endless)
+    };
+    // It may take as long as a file may.
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
