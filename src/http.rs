@@ -1,5 +1,6 @@
 //! The one place where HTTP clients are built: one TLS stack, the same limits and proxies for all.
 
+pub(crate) mod page;
 pub mod proxy;
 pub(crate) mod roots;
 

@@ -1,7 +1,6 @@
 //! Cloudflare, by its API v4.
 //!
-//! - `call`: one request and what became of it; `head`: what the head of its answer tells; `page`: web
-//!   pages in place of one
+//! - `call`: one request and what became of it; `head`: what the head of its answer tells
 //! - `refusal`: the API's error codes
 //! - `zone`: which zone it is, and whether the world is answered from it
 //! - `record`, `listing`: what a record carries; all pages or none
@@ -22,7 +21,6 @@ mod create;
 mod head;
 mod listing;
 mod name;
-mod page;
 mod record;
 mod refusal;
 mod strangers;

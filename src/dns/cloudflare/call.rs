@@ -10,7 +10,6 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::BuildError;
 use super::head::{retry_after, said_by, sender};
-use super::page;
 use super::refusal::{self, ApiError, Refusal};
 use crate::config::{CloudflareConfig, CloudflareCredentials};
 use crate::http::SendError;
@@ -210,9 +209,11 @@ impl Api {
             return "an empty body".to_owned();
         }
         let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
-        match page::title(&text) {
+        match crate::http::page::title(&text) {
             Some(title) => format!("a page titled \"{}\"", self.line(&title)),
-            None if page::is_html(&text) => format!("a page without a title: {}", self.line(&text)),
+            None if crate::http::page::is_html(&text) => {
+                format!("a page without a title: {}", self.line(&text))
+            }
             None => format!("the text: {}", self.line(&text)),
         }
     }

@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use super::PROVIDER;
 use super::credentials::{TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
+use crate::http::page;
 use crate::text::visible;
 
 /// Error codes that say "later", whatever their HTTP status. Nothing changed.
@@ -138,7 +139,7 @@ pub(super) fn doubt<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) 
     if code.is_some_and(|code| CREDENTIALS_REFUSED.contains(&code)) {
         return Some(Doubt::Certain);
     }
-    let refused = [401, 403].contains(&answer.status().as_u16());
+    let refused = [401, 403].contains(&answer.status().as_u16()) && foreign(code, answer).is_none();
     let later = code.is_some_and(|code| LATER.contains(&code));
     (refused && !later).then_some(Doubt::Possible)
 }
@@ -236,10 +237,12 @@ where
         SdkError::ServiceError(answer) => {
             let meta = answer.err().meta();
             let said = answered(meta.code(), meta.message(), answer.raw().status().as_u16());
+            let said = foreign(meta.code(), answer.raw()).unwrap_or(said);
             judge_answer(meta.code(), answer.raw(), asked).error(what, said)
         }
         SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
             let said = answered(None, None, answer.raw().status().as_u16());
+            let said = foreign(None, answer.raw()).unwrap_or(said);
             judge_answer(None, answer.raw(), asked).error(what, said)
         }
         _ if was_never_sent(error) => Next::Later(None).error(what, Said::chain(error)),
@@ -290,6 +293,8 @@ fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: Asked) -> Next
         return Next::Later(retry_after(answer));
     }
     match status {
+        // Something on the way turned it down: a proxy, a filter, a portal. It did not get through.
+        400..=499 if foreign(code, answer).is_some() => Next::Later(None),
         400..=499 => Next::Mend,
         // Inner failures, and gateways between that gave up: the change may have got through.
         500..=599 => match Next::unanswered(asked) {
@@ -298,6 +303,23 @@ fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: Asked) -> Next
         },
         _ => Next::unanswered(asked),
     }
+}
+
+/// What an answer says that is not AWS's own: it has no code of an error, and no XML in its body.
+fn foreign(code: Option<&str>, answer: &HttpResponse) -> Option<Said> {
+    let body = String::from_utf8_lossy(answer.body().bytes().unwrap_or_default());
+    let is_xml = body.trim_start().starts_with('<') && !page::is_html(&body);
+    if code.is_some() || is_xml {
+        return None;
+    }
+    let status = answer.status().as_u16();
+    let what = match page::title(&body) {
+        Some(title) => format!("a page titled \"{title}\""),
+        None if page::is_html(&body) => "a page without a title".to_owned(),
+        None if body.is_empty() => "an empty body".to_owned(),
+        None => format!("the text: {}", Said::new(&body)),
+    };
+    Some(Said::new(&format!("HTTP status {status} with {what}, which is not AWS's answer")))
 }
 
 fn retry_after(answer: &HttpResponse) -> Option<Duration> {

@@ -107,3 +107,36 @@ async fn a_name_that_becomes_an_alias_is_left_alone_and_the_other_names_are_serv
     scene.open(0);
     agent.nth(1, &["restored", &scene.target(0), "names=\"api.example.com\""]);
 }
+
+/// A pipe that nobody fills stands for a disk that does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_credentials_file_without_an_end_costs_a_reload_and_no_failover() {
+    let Some(mut scene) = serving().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let (key, secret) = (&scene.moto.key, &scene.moto.secret);
+    let good = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
+    std::fs::write(&file, &good).unwrap();
+    let setup = anonymous(&scene.config("", &["www"]));
+    let setup = setup.env("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+    let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
+    agent.nth(2, &["target confirmed up"]);
+
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    agent.signal(Signal::HUP);
+    scene.close(0);
+    agent.nth(1, &["withdrew", &scene.target(0)]);
+    let late = ["AWS_SHARED_CREDENTIALS_FILE", "its end did not come within 10 s"];
+    agent.nth(1, &["configuration refused", late[0], late[1]]);
+
+    // The same is met when credentials are looked for anew.
+    scene.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
+    scene.open(0);
+    agent.nth(1, &["ERROR", late[0], late[1]]);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, &good).unwrap();
+    agent.nth(1, &["restored", &scene.target(0)]);
+    agent.signal(Signal::HUP);
+    agent.nth(1, &["configuration in force"]);
+}

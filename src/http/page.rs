@@ -1,13 +1,13 @@
 //! Web pages that come back in place of an answer.
 
 /// Whether it is one.
-pub(super) fn is_html(text: &str) -> bool {
+pub(crate) fn is_html(text: &str) -> bool {
     let start = text.trim_start().get(..64).unwrap_or(text.trim_start()).to_ascii_lowercase();
     start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head")
 }
 
 /// The page's title, if it has one that says anything.
-pub(super) fn title(text: &str) -> Option<String> {
+pub(crate) fn title(text: &str) -> Option<String> {
     // ASCII letters alone change, so that every index holds in both.
     let lower = text.to_ascii_lowercase();
     let tag = lower.find("<title")?;
