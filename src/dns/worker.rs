@@ -91,10 +91,12 @@ impl Desk {
     }
 
     /// Whether what `order` asks for `address` may still be done, in the middle of a change: the loop
-    /// turns, has not recalled the address, and asks for the same if it has placed another order.
+    /// turns, has not recalled the address, and asks for the same if it has placed another order. What
+    /// is under way when it all ends is finished, whether the loop turns or not.
     fn stands_by(&self, order: &Order, address: IpAddr) -> bool {
         let same = self.order.wishes.get(&address) == order.wishes.get(&address);
-        self.is_looked_after() && same && !self.recalled.contains(&address)
+        let asked_for = self.stop || same && self.is_looked_after();
+        asked_for && !self.recalled.contains(&address)
     }
 
     /// Whether somebody still looks after the order.
@@ -207,4 +209,49 @@ where
 #[expect(clippy::disallowed_methods, reason = "how old a reading is concerns the worker alone")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::plan::Wish;
+
+    #[test]
+    fn what_is_under_way_stands_until_it_is_recalled_or_something_else_is_asked_for() {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let order = |wish| Order { wishes: [(address, wish)].into(), ..Order::default() };
+        let placed = |wish| {
+            let mut desk = Desk::default();
+            desk.place(order(wish));
+            desk
+        };
+        let still = now().into_std().checked_sub(Duration::from_mins(1)).unwrap();
+        let still = |mut desk: Desk| {
+            desk.heart = Some(Arc::new(Heart::new(still)));
+            desk
+        };
+        let recalled = |mut desk: Desk| {
+            desk.recall(address);
+            desk
+        };
+        let ended = |mut desk: Desk| {
+            desk.end();
+            desk
+        };
+        let (out, back) = (|| placed(Wish::Withdraw), || placed(Wish::Serve));
+        let rows = [
+            ("nothing has changed", out(), true),
+            ("recalled", recalled(out()), false),
+            ("the contrary is asked for", back(), false),
+            ("nothing is asked for", Desk::default(), false),
+            ("the loop stands still", still(out()), false),
+            ("it all ends", ended(still(Desk::default())), true),
+            ("it all ends, and it was recalled", ended(recalled(out())), false),
+        ];
+        for (name, desk, want) in rows {
+            assert_eq!(desk.stands_by(&order(Wish::Withdraw), address), want, "{name}");
+        }
+    }
 }
