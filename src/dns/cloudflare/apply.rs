@@ -73,10 +73,10 @@ impl Run<'_> {
     /// Asks whether a request for `operations` may be sent.
     fn may_send<'o>(
         &mut self,
-        mut operations: impl Iterator<Item = &'o Operation>,
+        operations: impl Iterator<Item = &'o Operation>,
     ) -> Result<(), Halt> {
         let first = !std::mem::replace(&mut self.begun, true);
-        let stands = first || operations.all(|o| self.permit.covers(std::iter::once(o.address())));
+        let stands = first || self.permit.covers(operations.map(Operation::address));
         if stands { Ok(()) } else { Err(Halt::Revoked) }
     }
 

@@ -40,8 +40,8 @@ pub(super) fn text<'a>(given: &'a Value, field: &str) -> Option<&'a str> {
     given[field].as_str()
 }
 
-/// An entry of a page of records: what is needed of it. A page of whole JSON values would take ten
-/// times the memory.
+/// An entry of a page of records: what is needed of it. Pages of whole JSON values take megabytes more
+/// for each thousand records.
 #[derive(Debug, Deserialize)]
 #[serde(from = "Value")]
 pub(super) struct Entry {
