@@ -111,6 +111,8 @@ struct Subject {
     faults: u32,
     /// That got a line.
     fault_told: bool,
+    /// The first probe, by its number, that was sent after the last fault was known.
+    asked_again_from: u64,
     /// Its due probe waits for room.
     waits: bool,
     /// Its due retry waits for the budget.

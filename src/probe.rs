@@ -9,6 +9,8 @@ pub mod tcp;
 
 use std::future::Future;
 
+use tokio::time::Instant;
+
 use crate::engine::event::{Answer, ProbeRequest};
 
 /// Asks endpoints.
@@ -34,7 +36,12 @@ impl Probe for Prober {
     async fn probe(&self, request: ProbeRequest) -> Answer {
         match request.endpoint.port {
             None => self.icmp.probe(request).await,
-            Some(port) => tcp::connect(request.endpoint.address, port, request.patience).await,
+            Some(port) => tcp::connect(&request, port, self.icmp.routes()).await,
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a round trip is measured where it happens")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -74,6 +74,9 @@ pub struct ProbeRequest {
     /// Changes when the endpoint becomes suspect: another echo identifier, so that a device on the
     /// way that black-holes one flow does not decide.
     pub flow: u16,
+    /// After this long without a reply the probe counts as lost, unless the prober has said before
+    /// that this machine could not ask.
+    pub timeout: Duration,
     /// After this long the prober may give up listening: a while longer than the timeout, so that
     /// a late reply is seen for what it is.
     pub patience: Duration,

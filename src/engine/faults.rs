@@ -76,9 +76,20 @@ impl Engine {
         out: &mut Vec<Action>,
     ) {
         self.set_fault(slot, Some(what), now, out);
+        let next = self.prober.next_seq();
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
+        subject.asked_again_from = next;
         if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
             self.judged(slot, judged, None, now, out);
+        }
+    }
+
+    /// Probe `seq` was not answered, and nothing kept it from leaving. That says that this machine can
+    /// ask again only if it was sent after the last fault was known: the kernel tells of some faults
+    /// seconds late, and until then what they hold up looks like silence.
+    pub(super) fn left(&mut self, slot: Slot, seq: u64, now: Moment, out: &mut Vec<Action>) {
+        if self.endpoints.get(slot).is_some_and(|subject| seq >= subject.asked_again_from) {
+            self.set_fault(slot, None, now, out);
         }
     }
 

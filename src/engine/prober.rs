@@ -37,6 +37,11 @@ impl Prober {
         seq
     }
 
+    /// The number of the next probe.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
     /// A probe has come to its end.
     pub(super) fn ended(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);

@@ -96,6 +96,7 @@ impl Engine {
             endpoint: subject.watch.endpoint,
             nth,
             flow: subject.watch.flow(),
+            timeout: pace.timeout,
             patience: pace.timeout + pace.timeout.min(late),
         }));
     }
@@ -141,7 +142,7 @@ impl Engine {
             },
             Answer::Unreachable(what) => self.lost(slot, seq, what, now, out),
             // Its time was up before; the tick that says so knows whether this process ran.
-            Answer::Silence => self.set_fault(slot, None, now, out),
+            Answer::Silence => self.left(slot, seq, now, out),
             Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
         }
         self.arm(slot);
@@ -188,7 +189,7 @@ impl Engine {
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
             subject.watch.said = Some(what);
-            self.set_fault(slot, None, now, out);
+            self.left(slot, seq, now, out);
             self.judged(slot, judged, None, now, out);
         }
     }

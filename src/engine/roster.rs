@@ -128,6 +128,7 @@ impl Engine {
             fault: None,
             faults: 0,
             fault_told: false,
+            asked_again_from: 0,
             waits: false,
             waits_to_retry: false,
             role,

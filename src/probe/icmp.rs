@@ -3,6 +3,9 @@
 //! A reply ends a probe at once. An ICMP error does not: the reply may still follow, and anybody may
 //! have made the error up. It is passed on as [`Event::Doubted`], and the wait goes on. Only this
 //! machine's own word about its own way to the target ends a probe, as a fault.
+//!
+//! That word comes late: a kernel looks for a silent gateway for three seconds. So it is asked for,
+//! shortly before a probe would count as lost.
 
 mod message;
 mod socket;
@@ -16,9 +19,10 @@ use std::sync::{Arc, OnceLock};
 use surge_ping::ICMP;
 
 use crate::engine::event::{Answer, Event, ProbeRequest};
-use crate::probe::route::Routes;
+use crate::probe::now;
+use crate::probe::route::{Routes, Waited};
 use message::Request;
-use socket::{EchoSocket, now};
+use socket::EchoSocket;
 use waiting::End;
 
 /// Where a prober's remarks go while a probe is on its way.
@@ -49,6 +53,7 @@ pub enum IcmpError {
 pub struct Icmp {
     v4: Sockets,
     v6: Sockets,
+    routes: Arc<Routes>,
     /// Numbers for each target's requests. Its key is this process's own and random: who sees the
     /// requests to one target learns nothing about those to another.
     numbers: RandomState,
@@ -98,7 +103,13 @@ impl Icmp {
             routes: Arc::clone(&routes),
             notice: Arc::clone(notice),
         };
-        Self { v4: sockets(ICMP::V4), v6: sockets(ICMP::V6), numbers: RandomState::new() }
+        let (v4, v6) = (sockets(ICMP::V4), sockets(ICMP::V6));
+        Self { v4, v6, routes, numbers: RandomState::new() }
+    }
+
+    /// What is known of this machine's own ways.
+    pub(super) fn routes(&self) -> &Routes {
+        &self.routes
     }
 
     /// Opens the sockets that `addresses` need. The targets of a family that cannot be had are in
@@ -167,11 +178,13 @@ impl Icmp {
             Err(_) => return Answer::Fault("the socket takes no more packets".into()),
         }
         let sent = now();
-        match tokio::time::timeout(probe.patience, &mut place.end).await {
-            Ok(Ok(End::Reply(heard))) => Answer::Reply(heard.saturating_duration_since(sent)),
-            Ok(Ok(End::Fault(what))) => Answer::Fault(what),
-            Ok(Err(_)) => Answer::Fault("nobody listens any more".into()),
-            Err(_) => Answer::Silence,
+        match self.routes.wait(&probe, &mut place.end).await {
+            Waited::Ended(Ok(End::Reply(heard))) => {
+                Answer::Reply(heard.saturating_duration_since(sent))
+            }
+            Waited::Ended(Ok(End::Fault(what))) | Waited::Fault(what) => Answer::Fault(what),
+            Waited::Ended(Err(_)) => Answer::Fault("nobody listens any more".into()),
+            Waited::Silence => Answer::Silence,
         }
     }
 }
@@ -186,7 +199,8 @@ mod tests {
 
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };
-        ProbeRequest { slot: 0, seq: 0, endpoint, nth, flow, patience: Duration::from_secs(1) }
+        let timeout = Duration::from_secs(1);
+        ProbeRequest { slot: 0, seq: 0, endpoint, nth, flow, timeout, patience: timeout }
     }
 
     fn icmp() -> Icmp {

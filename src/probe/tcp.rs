@@ -2,16 +2,16 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use crate::engine::event::Answer;
+use super::now;
+use super::route::{Routes, Waited};
+use crate::engine::event::{Answer, ProbeRequest};
 
 /// Descriptors that are left to everything but connects.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -19,12 +19,13 @@ const SPARE_DESCRIPTORS: u64 = 256;
 /// The most connects that may be in flight at once, however many descriptors there are.
 const MOST_CONNECTS: u64 = 4096;
 
-/// Connects to `address` at `port`; gives up after `patience`.
+/// Connects to the endpoint of `probe` at `port`.
 ///
 /// Accepted is a reply. Whatever comes back after the request has left is about the target: refused,
 /// reset, timed out, or a router on the way that knows no way on. What keeps this machine from
-/// asking at all is a fault: no route, no descriptor, no local port.
-pub async fn connect(address: IpAddr, port: u16, patience: Duration) -> Answer {
+/// asking at all is a fault: no route, no descriptor, no local port, a gateway that does not answer.
+pub(super) async fn connect(probe: &ProbeRequest, port: u16, routes: &Routes) -> Answer {
+    let address = probe.endpoint.address;
     let began = now();
     let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port)));
     // The system call is made when this is polled for the first time; what it says by itself was
@@ -35,11 +36,15 @@ pub async fn connect(address: IpAddr, port: u16, patience: Duration) -> Answer {
         Poll::Ready(Err(error)) => return Answer::Fault(error.to_string()),
         Poll::Pending => {}
     }
-    match tokio::time::timeout(patience, attempt).await {
+    match routes.wait(probe, attempt).await {
         // Dropping the stream closes it in order.
-        Ok(Ok(_stream)) => Answer::Reply(began.elapsed()),
-        Ok(Err(error)) => refused(&error),
-        Err(_) => Answer::Silence,
+        Waited::Ended(Ok(_stream)) => Answer::Reply(began.elapsed()),
+        Waited::Ended(Err(error)) => match routes.silent_gateway(address, now()) {
+            Some(what) if !is_about_the_target(&error) => Answer::Fault(what),
+            _ => refused(&error),
+        },
+        Waited::Fault(what) => Answer::Fault(what),
+        Waited::Silence => Answer::Silence,
     }
 }
 
@@ -70,18 +75,21 @@ pub fn room() -> std::num::NonZeroU32 {
         .unwrap_or(std::num::NonZeroU32::MIN)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a round trip is measured where it happens")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
 
     use super::*;
+    use crate::engine::watch::Endpoint;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    async fn asked(address: IpAddr, port: u16) -> Answer {
+        let endpoint = Endpoint { address, port: Some(port) };
+        let timeout = Duration::from_secs(5);
+        let probe =
+            ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, patience: timeout };
+        connect(&probe, port, &Routes::default()).await
+    }
 
     #[tokio::test]
     async fn accepted_is_a_reply_and_the_other_side_sees_an_orderly_end() {
@@ -90,7 +98,7 @@ mod tests {
             let address: IpAddr = host.parse().unwrap();
             let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
             let port = listener.local_addr().unwrap().port();
-            let answer = connect(address, port, PATIENCE).await;
+            let answer = asked(address, port).await;
             assert!(matches!(answer, Answer::Reply(_)), "{host}: {answer:?}");
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut sent = Vec::new();
@@ -103,7 +111,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let answer = connect(Ipv4Addr::LOCALHOST.into(), port, PATIENCE).await;
+        let answer = asked(Ipv4Addr::LOCALHOST.into(), port).await;
         assert!(matches!(answer, Answer::Unreachable(_)), "{answer:?}");
     }
 

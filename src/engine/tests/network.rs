@@ -1,7 +1,7 @@
 //! What the network may do to a probe: errors that are untrue, limits, and faults that flicker.
 
 use super::world::*;
-use crate::engine::event::{Event, Fact, ProbeRequest};
+use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
 
 /// Somebody says of the last probe that it did not get there.
 fn doubt(world: &mut World) -> ProbeRequest {
@@ -183,4 +183,23 @@ fn faults_that_flicker_are_summed_up_once_a_minute() {
     assert!(lines.len() <= 3 * 2 + 3, "{lines:?}");
     assert!(lines.iter().filter(|line| line.contains("faults of 100")).count() >= 2, "{lines:?}");
     assert!(!story.iter().any(|line| line.contains("Down")), "{story:?}");
+}
+
+/// The kernel says only after seconds that its gateway is dead. The probes that it held up until then
+/// seemed lost.
+#[test]
+fn a_fault_that_is_known_late_is_not_over_by_the_silence_of_earlier_probes() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(9900));
+    world.dies(1);
+    world.run_until(ms(10_450));
+    let (_, probe) = *world.probes.last().unwrap();
+    let (slot, seq, answer) = (probe.slot, probe.seq, Answer::Fault("no gateway".into()));
+    world.tell(Event::Answered { slot, seq, answer });
+    let over = |world: &World| world.story().iter().filter(|line| *line == "fault over 1").count();
+    // The first probe that was sent after that, at 10.5 s, is given up a second later.
+    world.run_until(ms(11_450));
+    assert_eq!(over(&world), 0, "{:?}", world.story());
+    world.run_until(ms(15_000));
+    assert_eq!(over(&world), 1, "{:?}", world.story());
 }

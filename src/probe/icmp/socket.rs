@@ -13,12 +13,12 @@ use surge_ping::ICMP;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::message::{self, Request, Word, answers, understand};
 use super::waiting::{End, Waiting};
 use super::{IcmpError, Notice};
 use crate::engine::event::Event;
+use crate::probe::now;
 use crate::probe::route::Routes;
 
 /// The receive buffer asked for, in bytes: room for the replies of thousands of targets that come
@@ -219,11 +219,6 @@ impl Shared {
 fn address(address: &SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a round trip is measured where it happens")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }
 
 /// Creates a raw socket, else a datagram one. The error is the first one's.

@@ -96,7 +96,8 @@ mod tests {
 
     fn probe(seq: u64) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };
-        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, patience: Duration::from_secs(1) }
+        let timeout = Duration::from_secs(1);
+        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, timeout, patience: timeout }
     }
 
     fn request(sequence: u16) -> Request {

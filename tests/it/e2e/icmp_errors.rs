@@ -80,15 +80,19 @@ fn a_router_that_says_unreachable_is_quoted_when_the_target_is_down() {
     });
 }
 
-/// The way to a gateway that does not answer, and what it takes to notice that quickly.
-fn kill_gateway(scene: &Scene) {
-    let agent = scene.lab.agent(0);
-    let (gateway4, gateway6) = (link_v4(Place::World), link_v6(Place::World));
+/// Has the agent's kernel notice quickly that a neighbour does not answer.
+fn hurry(scene: &Scene) {
     for family in ["ipv4", "ipv6"] {
         for (key, value) in [("retrans_time_ms", "50"), ("mcast_solicit", "1")] {
-            agent.sysctl(&format!("net/{family}/neigh/eth0/{key}"), value);
+            scene.lab.agent(0).sysctl(&format!("net/{family}/neigh/eth0/{key}"), value);
         }
     }
+}
+
+/// The gateway answers no more, and the agent's kernel has to look for it.
+pub(super) fn kill_gateway(scene: &Scene) {
+    let agent = scene.lab.agent(0);
+    let (gateway4, gateway6) = (link_v4(Place::World), link_v6(Place::World));
     scene
         .lab
         .world()
@@ -96,26 +100,48 @@ fn kill_gateway(scene: &Scene) {
     agent.ip("neigh flush dev eth0\n-6 neigh flush dev eth0\n");
 }
 
+/// No target is taken out, and the trouble is said once for each.
+pub(super) fn is_a_fault(scene: &Scene, agent: &mut Agent, addresses: &[IpAddr], kind: &str) {
+    for address in addresses {
+        first(agent, &["this machine cannot probe", &address.to_string()]);
+    }
+    for _ in 0..40 {
+        agent.wait_for_words(&["outcome=Fault"]);
+    }
+    assert_eq!(count(agent, &["target down"]), 0, "{kind}");
+    assert_eq!(count(agent, &["this machine can probe"]), 0, "{kind}");
+    assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
+}
+
 #[test]
 fn what_this_machine_itself_says_of_a_target_behind_a_dead_gateway_is_a_fault() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        with_either_socket(
-            &addresses,
-            |_| {},
-            |scene, agent, kind, ()| {
-                nth(agent, 2, &["target confirmed up"]);
-                kill_gateway(scene);
-                for address in addresses {
-                    first(agent, &["this machine cannot probe", &target(address)]);
-                }
-                for _ in 0..20 {
-                    agent.wait_for_words(&["outcome=Fault"]);
-                }
-                assert_eq!(count(agent, &["target down"]), 0, "{kind}");
-                assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
-            },
-        );
+        with_either_socket(&addresses, hurry, |scene, agent, kind, ()| {
+            nth(agent, 2, &["target confirmed up"]);
+            kill_gateway(scene);
+            is_a_fault(scene, agent, &addresses, kind);
+        });
+    });
+}
+
+/// The kernel gives a gateway up after three seconds. By then all losses would have been counted.
+#[test]
+fn a_gateway_that_the_kernel_still_looks_for_is_a_fault_too() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        let pull_the_cable = |scene: &Scene| scene.lab.world().ip("link set port0 down\n");
+        for break_it in [kill_gateway as fn(&Scene), pull_the_cable] {
+            with_either_socket(
+                &addresses,
+                |_| {},
+                |scene, agent, kind, ()| {
+                    nth(agent, 2, &["target confirmed up"]);
+                    break_it(scene);
+                    is_a_fault(scene, agent, &addresses, kind);
+                },
+            );
+        }
     });
 }
 
@@ -130,6 +156,7 @@ fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
             scene.lab.world().ip(&lines);
         };
         let prepare = |scene: &Scene| {
+            hurry(scene);
             scene.lab.remove(&neighbours);
             ip(scene, "add");
         };

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
+use super::icmp_errors::{is_a_fault, kill_gateway};
 use super::{QUICK, Scene, config, count, first, nth, target};
 use crate::agent::Agent;
 use crate::lab::{Lab, run, v4, v6};
@@ -105,5 +106,17 @@ fn a_reload_in_tcp_mode_goes_on_watching() {
         first(&mut agent, &["withdrew", &target(v4(1))]);
         agent.signal(Signal::TERM);
         assert_eq!(agent.wait_end(super::PATIENT).status.code(), Some(0));
+    });
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_a_fault_and_no_word_about_the_targets() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        let scene = Scene::serving(&addresses);
+        let _listeners = addresses.map(|address| Listener::at(&scene.lab, address));
+        let (mut agent, _) = start(&scene, &addresses);
+        kill_gateway(&scene);
+        is_a_fault(&scene, &mut agent, &addresses, "tcp");
     });
 }

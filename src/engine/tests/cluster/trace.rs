@@ -75,7 +75,7 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
 
 fn words(action: &Action) -> String {
     match action {
-        Action::Probe(ProbeRequest { slot, seq, endpoint, patience, flow, nth }) => {
+        Action::Probe(ProbeRequest { slot, seq, endpoint, timeout: _, patience, flow, nth }) => {
             format!("probe {slot} {seq} {} {patience:?} {flow} {nth}", place(endpoint))
         }
         Action::Prepare => "prepare".into(),
