@@ -23,9 +23,9 @@
 //!   peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
-mod agenda;
 pub mod canaries;
 mod cluster;
+mod context;
 mod drains;
 mod endpoints;
 pub mod event;
@@ -44,6 +44,7 @@ mod rehearsal;
 pub mod retries;
 mod roster;
 pub mod rtt;
+mod schedule;
 mod service;
 mod stall;
 pub mod target;
@@ -58,8 +59,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use agenda::{Agenda, Item};
 use canaries::Canaries;
+use context::Context;
 use drains::Drains;
 use endpoints::Endpoints;
 use event::{Act, Action, Drain, Event, Fact, Reason, Settings, Slot};
@@ -67,6 +68,7 @@ use evidence::Evidence;
 use peers::Peers;
 use prober::Prober;
 use rehearsal::Rehearsal;
+use schedule::Item;
 use stall::StallDetector;
 use target::Streaks;
 use watch::Watch;
@@ -86,9 +88,7 @@ pub struct Engine {
     prober: Prober,
     targets: BTreeMap<IpAddr, Slot>,
     canaries: Canaries,
-    agenda: Agenda,
-    /// The moment of the event in hand.
-    now: Moment,
+    context: Context,
     /// When evidence is looked at next.
     next_sweep: Option<Moment>,
     stall: StallDetector,
@@ -166,8 +166,7 @@ impl Engine {
             prober: Prober::default(),
             targets: BTreeMap::new(),
             canaries: Canaries::default(),
-            agenda: Agenda::default(),
-            now,
+            context: Context::new(now),
             next_sweep: None,
             stall: StallDetector::new(now),
             zone: Zone::default(),
@@ -175,11 +174,11 @@ impl Engine {
             peers: Peers::default(),
             rehearsal: None,
         };
-        engine.enroll(now);
+        engine.enroll();
         for (address, drain) in drains {
-            engine.take_up_drain(address, drain, now);
+            engine.take_up_drain(address, drain);
         }
-        engine.note_resync(now);
+        engine.note_resync();
         engine
     }
 
@@ -187,7 +186,7 @@ impl Engine {
     #[must_use]
     pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
         self.rehearsal = Some(Rehearsal::new(target));
-        self.agenda.note(begin, Item::Rehearsal);
+        self.context.schedule.note(begin, Item::Rehearsal);
         self
     }
 
@@ -198,7 +197,7 @@ impl Engine {
 
     /// When it wants to be told that time has passed.
     pub fn next_wake(&self) -> Option<Moment> {
-        self.agenda.next()
+        self.context.schedule.next()
     }
 
     /// Takes an event in; says what is to be done.
@@ -207,34 +206,31 @@ impl Engine {
     /// to be told first. A tick is to be told at least once a second: without one for a while, this
     /// process counts as having stood still.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        let mut out = Vec::new();
-        self.now = now;
+        self.context.now = now;
         self.forget_if_suspended();
         match event {
-            Event::Tick => self.keep_agenda(now, &mut out),
-            Event::Answered { slot, seq, answer } => {
-                self.answered(slot, seq, answer, now, &mut out);
-            }
-            Event::Doubted { slot, seq, what } => self.doubted(slot, seq, what, now),
-            Event::Dns(report) => self.dns_reported(report, now, &mut out),
-            Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age, &mut out),
-            Event::Abstained { peer, target } => self.abstained(peer, target, &mut out),
-            Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go, &mut out),
-            Event::Drain(order) => self.drain(order, now, &mut out),
-            Event::Undrain { ticket, target } => self.undrain(ticket, target, now, &mut out),
-            Event::Redated(ends) => self.redate_drains(&ends, now, &mut out),
-            Event::Reloaded(settings) => self.reload(*settings, now, &mut out),
+            Event::Tick => self.tick(),
+            Event::Answered { slot, seq, answer } => self.answered(slot, seq, answer),
+            Event::Doubted { slot, seq, what } => self.doubted(slot, seq, what),
+            Event::Dns(report) => self.dns_reported(report),
+            Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age),
+            Event::Abstained { peer, target } => self.abstained(peer, target),
+            Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go),
+            Event::Drain(order) => self.drain(order),
+            Event::Undrain { ticket, target } => self.undrain(ticket, target),
+            Event::Redated(ends) => self.redate_drains(&ends),
+            Event::Reloaded(settings) => self.reload(*settings),
         }
-        self.place_order(now, &mut out);
-        self.announce(&mut out);
+        self.place_order();
+        self.announce();
         self.forget_stale();
-        out
+        self.context.take_actions()
     }
 
-    /// Takes off the head of the agenda what an answer has made needless.
+    /// Takes off the head of the schedule what an answer has made needless.
     fn forget_stale(&mut self) {
         let endpoints = &self.endpoints;
-        self.agenda.forget(|when, item| match item {
+        self.context.schedule.forget(|when, item| match item {
             Item::Watch(slot) => {
                 endpoints.get(slot).is_none_or(|subject| subject.armed != Some(when))
             }
@@ -243,33 +239,34 @@ impl Engine {
     }
 
     /// Looks at everything whose moment has come.
-    fn keep_agenda(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let tick = self.stall.tick(now, self.agenda.next(), self.settings.pace.timeout);
+    fn tick(&mut self) {
+        let now = self.context.now;
+        let tick = self.stall.tick(now, self.context.schedule.next(), self.settings.pace.timeout);
         if let Some(lasted) = tick.report {
-            out.push(Action::Tell(Fact::Stalled { lasted }));
+            self.context.report(Fact::Stalled { lasted });
         }
-        while let Some((moment, item)) = self.agenda.take_due(now) {
+        while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
-                Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled, now, out),
-                Item::Verdict(slot) => self.review(slot, now, out),
+                Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled),
+                Item::Verdict(slot) => self.review(slot),
                 Item::Held => self.retry_held(),
                 Item::Order | Item::Announce => {}
-                Item::Evidence => self.sweep(now, out),
-                Item::Retry => self.retry_waiting(now, out),
-                Item::Faults => self.sum_faults_up(now, out),
-                Item::Resync => self.resync(now, out),
-                Item::Rehearsal => self.begin_rehearsal(out),
+                Item::Evidence => self.sweep(),
+                Item::Retry => self.retry_waiting(),
+                Item::Faults => self.sum_faults_up(),
+                Item::Resync => self.resync(),
+                Item::Rehearsal => self.begin_rehearsal(),
             }
         }
     }
 
     /// Begins to treat the rehearsed target as dead.
-    fn begin_rehearsal(&mut self, out: &mut Vec<Action>) {
+    fn begin_rehearsal(&mut self) {
         if let Some(rehearsal) = &mut self.rehearsal
             && rehearsal.begin()
         {
             let target = rehearsal.target();
-            out.push(Action::Tell(Fact::Rehearsal { target, act: Act::Dead }));
+            self.context.report(Fact::Rehearsal { target, act: Act::Dead });
         }
     }
 
@@ -280,13 +277,13 @@ impl Engine {
     }
 
     /// Moves the rehearsal on after the target flipped or DNS followed.
-    fn advance_rehearsal(&mut self, target: IpAddr, out: &mut Vec<Action>) {
+    fn advance_rehearsal(&mut self, target: IpAddr) {
         let slot = self.targets.get(&target).copied();
         let Some(state) = slot.and_then(|slot| self.target(slot)) else { return };
         let (health, confirmed) = (state.streaks.health(), state.settled);
         let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == target);
         if let Some(act) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
-            out.push(Action::Tell(Fact::Rehearsal { target, act }));
+            self.context.report(Fact::Rehearsal { target, act });
         }
     }
 }

@@ -14,8 +14,8 @@ impl Engine {
     /// Whatever the event: what is in the queue is told before the tick, and the first of it must
     /// not be acted on with votes that are young by this agent's clock only.
     pub(super) fn forget_if_suspended(&mut self) {
-        if self.stall.is_suspended(self.now) {
-            self.peers.suspended(self.now);
+        if self.stall.is_suspended(self.context.now) {
+            self.peers.suspended(self.context.now);
         }
     }
 
@@ -27,41 +27,28 @@ impl Engine {
     }
 
     /// A peer says how it sees a target.
-    pub(super) fn voted(
-        &mut self,
-        peer: SocketAddr,
-        target: IpAddr,
-        up: bool,
-        age: Duration,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn voted(&mut self, peer: SocketAddr, target: IpAddr, up: bool, age: Duration) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
-        let Some(news) = self.peers.vote(self.now, (peer, target), up, age) else { return };
+        let Some(news) = self.peers.vote(self.context.now, (peer, target), up, age) else { return };
         if news || self.target(slot).is_some_and(|target| !target.settled) {
-            self.review(slot, self.now, out);
+            self.review(slot);
         }
     }
 
     /// A peer has no evidence about a target any more.
-    pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr, out: &mut Vec<Action>) {
+    pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
-        if self.peers.retract(self.now, peer, target) {
-            self.review(slot, self.now, out);
+        if self.peers.retract(self.context.now, peer, target) {
+            self.review(slot);
         }
     }
 
     /// A peer came to life, is gone, or turned out to be another kind of agent.
-    pub(super) fn peer_changed(
-        &mut self,
-        peer: SocketAddr,
-        alive: bool,
-        go: bool,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn peer_changed(&mut self, peer: SocketAddr, alive: bool, go: bool) {
         if self.peers.set_alive(peer, alive, go) {
-            out.push(Action::Tell(Fact::Peer { peer, alive }));
+            self.context.report(Fact::Peer { peer, alive });
         }
-        self.review_all(self.now, out);
+        self.review_all();
     }
 
     /// How this agent sees its targets. Those not yet confirmed are left out, and those that it has
@@ -80,17 +67,17 @@ impl Engine {
 
     /// Tells the peers: at each change, and every few seconds how fresh the evidence is. So a loop
     /// that stands still repeats nothing.
-    pub(super) fn announce(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn announce(&mut self) {
         if self.settings.cluster.is_none() {
             return;
         }
-        match self.peers.announce_due(self.now, self.targets.len()) {
+        match self.peers.announce_due(self.context.now, self.targets.len()) {
             AnnounceDue::Later(None) => {}
-            AnnounceDue::Later(Some(at)) => self.agenda.note(at, Item::Announce),
+            AnnounceDue::Later(Some(at)) => self.context.schedule.note(at, Item::Announce),
             AnnounceDue::Now(next) => {
-                self.agenda.note(next, Item::Announce);
+                self.context.schedule.note(next, Item::Announce);
                 let term = quorum::vote_term(self.settings.pace.interval);
-                out.push(Action::Announce(Announcement { votes: self.votes(), term }));
+                self.context.act(Action::Announce(Announcement { votes: self.votes(), term }));
             }
         }
     }
@@ -101,7 +88,7 @@ impl Engine {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
         let (own, needed) = (own_word(target), cluster.min_peers_agree);
-        self.peers.agreement(cluster.own, target.address, own, needed, self.now)
+        self.peers.agreement(cluster.own, target.address, own, needed, self.context.now)
     }
 
     /// Whether enough others see the contrary that they may act on it.
@@ -110,18 +97,18 @@ impl Engine {
             return false;
         };
         let contrary =
-            self.peers.votes_on(target.address, self.now).filter(|ballot| ballot.up != own);
+            self.peers.votes_on(target.address, self.context.now).filter(|ballot| ballot.up != own);
         contrary.count() > cluster.min_peers_agree
     }
 
     /// When the agreement about a target may change without anything being heard.
     pub(super) fn agreement_lapses(&self, target: &Target) -> Option<Duration> {
         self.settings.cluster.as_ref()?;
-        self.peers.next_expiry(target.address, self.now)
+        self.peers.next_expiry(target.address, self.context.now)
     }
 
     /// The votes on a target that count now.
     pub fn votes_on(&self, target: IpAddr) -> impl Iterator<Item = Ballot> + '_ {
-        self.peers.votes_on(target, self.now)
+        self.peers.votes_on(target, self.context.now)
     }
 }

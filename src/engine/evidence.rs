@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::event::{Action, Fact, Slot};
+use super::event::{Fact, Slot};
 use super::target::Health;
 use super::watch::Outcome;
 use super::{Engine, Item, Moment, Target};
@@ -64,14 +64,8 @@ impl Engine {
 
     /// A probe was judged a reply or a loss. `counts`: a loss of a probe that was sent after the
     /// newest reply was heard.
-    pub(super) fn saw(
-        &mut self,
-        slot: Slot,
-        outcome: Outcome,
-        counts: bool,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn saw(&mut self, slot: Slot, outcome: Outcome, counts: bool) {
+        let now = self.context.now;
         let isolated = self.canaries.is_isolated();
         let Some(target) = self.target_mut(slot) else { return };
         let address = target.address;
@@ -89,11 +83,11 @@ impl Engine {
         if let Some(since) = over {
             target.since = now;
             let lasted = now.saturating_sub(since);
-            out.push(Action::Tell(Fact::EvidenceBack { target: address, lasted, told }));
+            self.context.report(Fact::EvidenceBack { target: address, lasted, told });
         }
         if regained {
             self.peers.announce();
-            self.review(slot, now, out);
+            self.review(slot);
         }
         self.note_sweep(now + self.evidence_term());
     }
@@ -102,12 +96,13 @@ impl Engine {
     pub(super) fn note_sweep(&mut self, at: Moment) {
         if self.next_sweep.is_none_or(|next| at < next) {
             self.next_sweep = Some(at);
-            self.agenda.note(at, Item::Evidence);
+            self.context.schedule.note(at, Item::Evidence);
         }
     }
 
     /// Looks for evidence that has aged.
-    pub(super) fn sweep(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn sweep(&mut self) {
+        let now = self.context.now;
         if self.next_sweep.is_none_or(|next| now < next) {
             return;
         }
@@ -137,10 +132,14 @@ impl Engine {
         if !lapsed.is_empty() {
             self.peers.announce();
         }
-        tell(Fact::EvidenceLost { targets: lost }, out);
-        tell(Fact::StillUnknown { targets: lasting }, out);
+        if !lost.is_empty() {
+            self.context.report(Fact::EvidenceLost { targets: lost });
+        }
+        if !lasting.is_empty() {
+            self.context.report(Fact::StillUnknown { targets: lasting });
+        }
         for slot in lapsed {
-            self.review(slot, now, out);
+            self.review(slot);
         }
         if let Some(next) = next {
             self.note_sweep(next.max(now + SWEEP_DISTANCE));
@@ -155,14 +154,6 @@ impl Engine {
             }
         }
         self.peers.announce();
-    }
-}
-
-/// Tells of targets if there are any.
-fn tell(fact: Fact, out: &mut Vec<Action>) {
-    let (Fact::EvidenceLost { targets } | Fact::StillUnknown { targets }) = &fact else { return };
-    if !targets.is_empty() {
-        out.push(Action::Tell(fact));
     }
 }
 

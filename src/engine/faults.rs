@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::event::{Action, Fact, Slot};
+use super::event::{Fact, Slot};
 use super::watch::{Endpoint, Outcome};
 use super::{Engine, Item, Moment};
 
@@ -67,41 +67,29 @@ impl FaultLines {
 }
 
 impl Engine {
-    pub(super) fn faulted(
-        &mut self,
-        slot: Slot,
-        seq: u64,
-        what: String,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        self.set_fault(slot, Some(what), now, out);
+    pub(super) fn faulted(&mut self, slot: Slot, seq: u64, what: String) {
+        self.set_fault(slot, Some(what));
         let next = self.prober.next_seq();
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         subject.asked_again_from = next;
         if let Some(judged) = subject.watch.judge(seq, Outcome::Fault) {
-            self.judged(slot, judged, None, now, out);
+            self.judged(slot, judged, None);
         }
     }
 
     /// Probe `seq` was not answered, and nothing kept it from leaving. That says that this machine can
     /// ask again only if it was sent after the last fault was known: the kernel tells of some faults
     /// seconds late, and until then what they hold up looks like silence.
-    pub(super) fn left(&mut self, slot: Slot, seq: u64, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn left(&mut self, slot: Slot, seq: u64) {
         if self.endpoints.get(slot).is_some_and(|subject| seq >= subject.asked_again_from) {
-            self.set_fault(slot, None, now, out);
+            self.set_fault(slot, None);
         }
     }
 
     /// Says that this machine cannot ask, and that it can again, if it is worth a line.
-    pub(super) fn set_fault(
-        &mut self,
-        slot: Slot,
-        fault: Option<String>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        self.count_fault(slot, fault.is_some(), now, out);
+    pub(super) fn set_fault(&mut self, slot: Slot, fault: Option<String>) {
+        let now = self.context.now;
+        self.count_fault(slot, fault.is_some());
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if subject.fault == fault {
             return;
@@ -110,22 +98,23 @@ impl Engine {
         subject.fault.clone_from(&fault);
         let Some(what) = fault else {
             let told = std::mem::take(&mut subject.fault_told);
-            out.push(Action::Tell(Fact::FaultOver { endpoint, told }));
+            self.context.report(Fact::FaultOver { endpoint, told });
             return;
         };
         let (told, ends) = self.prober.fault_lines.begins(endpoint, &what, now);
         subject.fault_told |= told;
         if let Some(ends) = ends {
-            self.agenda.note(ends, Item::Faults);
+            self.context.schedule.note(ends, Item::Faults);
         }
-        out.push(Action::Tell(Fact::Faulty { endpoint, what, told }));
+        self.context.report(Fact::Faulty { endpoint, what, told });
     }
 
     /// Sums up the faults of the last minute that got no line.
-    pub(super) fn sum_faults_up(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn sum_faults_up(&mut self) {
+        let now = self.context.now;
         if let Some((fact, next)) = self.prober.fault_lines.sum_up(now) {
-            self.agenda.note(next, Item::Faults);
-            out.push(Action::Tell(fact));
+            self.context.schedule.note(next, Item::Faults);
+            self.context.report(fact);
         }
     }
 }

@@ -1,35 +1,29 @@
 //! When this agent may not trust what it sees: isolation, its beginning and its end.
 
 use super::canaries::{Cause, Isolation};
-use super::event::{Action, Fact, Slot};
+use super::event::{Fact, Slot};
 use super::watch::Outcome;
-use super::{Engine, Moment, Role};
+use super::{Engine, Role};
 
 impl Engine {
     /// A canary answered or did not: complete runs of losses may be evidence now, or not.
-    pub(super) fn canary_judged(&mut self, outcome: Outcome, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn canary_judged(&mut self, outcome: Outcome) {
         let threshold = self.settings.thresholds.failure.get();
         if outcome == Outcome::Reply {
-            self.end_isolation(now, out);
+            self.end_isolation();
         } else if !self.canaries.is_isolated() && self.canaries.all_miss(threshold) {
-            self.begin_isolation(Cause::NoCanary, now, out);
+            self.begin_isolation(Cause::NoCanary);
         }
         if self.canaries.any_suspect() {
             for slot in self.targets.values().copied().collect::<Vec<_>>() {
-                self.weigh_losses(slot, now, out);
+                self.weigh_losses(slot);
             }
         }
     }
 
     /// A probe of `slot` could not be sent, or could. Without canaries, an agent that can ask nobody
     /// is isolated; that one probe could not be sent is as little a sign as one that is lost.
-    pub(super) fn count_fault(
-        &mut self,
-        slot: Slot,
-        faulty: bool,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn count_fault(&mut self, slot: Slot, faulty: bool) {
         let threshold = self.settings.thresholds.failure.get();
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let before = subject.faults;
@@ -43,11 +37,11 @@ impl Engine {
             self.canaries.count_unaskable(false);
         }
         if !faulty && self.canaries.is_isolated_by_faults() {
-            self.end_isolation(now, out);
+            self.end_isolation();
         }
         let none_can = self.canaries.unaskable() == self.targets.len();
         if faulty && none_can && self.canaries.is_empty() && !self.canaries.is_isolated() {
-            self.begin_isolation(Cause::NothingCanBeAsked, now, out);
+            self.begin_isolation(Cause::NothingCanBeAsked);
         }
     }
 
@@ -59,7 +53,8 @@ impl Engine {
         self.canaries.set_unaskable(count);
     }
 
-    pub(super) fn begin_isolation(&mut self, cause: Cause, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn begin_isolation(&mut self, cause: Cause) {
+        let now = self.context.now;
         self.canaries.isolate(now, cause);
         self.peers.announce();
         let thresholds = self.settings.thresholds;
@@ -67,13 +62,14 @@ impl Engine {
             self.target(**slot).is_some_and(|target| target.streaks.is_missing(thresholds))
         });
         let missing = missing.map(|(address, _)| *address).collect();
-        out.push(Action::Tell(Fact::Isolated { missing, cause }));
-        self.review_all(now, out);
+        self.context.report(Fact::Isolated { missing, cause });
+        self.review_all();
     }
 
     /// Ends isolation, if there is any: every run of losses starts from zero, and what was seen until
     /// now is no evidence.
-    pub(super) fn end_isolation(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn end_isolation(&mut self) {
+        let now = self.context.now;
         let Some(Isolation { since, .. }) = self.canaries.end_isolation() else { return };
         for subject in self.endpoints.iter_mut() {
             if let Role::Target(target) = &mut subject.role {
@@ -81,7 +77,7 @@ impl Engine {
             }
         }
         self.void_evidence();
-        out.push(Action::Tell(Fact::IsolationOver { lasted: now.saturating_sub(since) }));
-        self.review_all(now, out);
+        self.context.report(Fact::IsolationOver { lasted: now.saturating_sub(since) });
+        self.review_all();
     }
 }

@@ -13,14 +13,8 @@ const LATE_WINDOW: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Looks after one endpoint: overdue replies, probes whose time is up, the next probe.
-    pub(super) fn watch_due(
-        &mut self,
-        slot: Slot,
-        moment: Moment,
-        deaf: bool,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn watch_due(&mut self, slot: Slot, moment: Moment, deaf: bool) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if subject.armed != Some(moment) {
@@ -28,12 +22,12 @@ impl Engine {
         }
         subject.armed = None;
         for judged in subject.watch.expire(now, pace, deaf) {
-            self.judged(slot, judged, None, now, out);
+            self.judged(slot, judged, None);
         }
-        if self.is_overdue(slot, now) {
-            self.suspect(slot, true, now);
+        if self.is_overdue(slot) {
+            self.suspect(slot, true);
         }
-        self.send_if_due(slot, now, out);
+        self.send_if_due(slot);
         self.arm(slot);
     }
 
@@ -42,7 +36,7 @@ impl Engine {
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
-        if subject.armed.is_some_and(|armed| armed <= self.now) {
+        if subject.armed.is_some_and(|armed| armed <= self.context.now) {
             // The next tick looks at it, and by its moment sees whether this process ran.
             return;
         }
@@ -51,15 +45,16 @@ impl Engine {
             Role::Canary => false,
         };
         // Nothing is noted for the past: being late for it would look like a stall.
-        let wake = subject.watch.wake(pace, watchful).max(self.now);
+        let wake = subject.watch.wake(pace, watchful).max(self.context.now);
         if subject.armed != Some(wake) {
             subject.armed = Some(wake);
-            self.agenda.note(wake, Item::Watch(slot));
+            self.context.schedule.note(wake, Item::Watch(slot));
         }
     }
 
     /// Whether a target that is not down misses a reply by its own measure.
-    fn is_overdue(&self, slot: Slot, now: Moment) -> bool {
+    fn is_overdue(&self, slot: Slot) -> bool {
+        let now = self.context.now;
         let Some(Subject { watch, role: Role::Target(target), .. }) = self.endpoints.get(slot)
         else {
             return false;
@@ -67,15 +62,16 @@ impl Engine {
         target.streaks.health() != Health::Down && watch.is_overdue(now, self.settings.pace)
     }
 
-    pub(super) fn send_if_due(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn send_if_due(&mut self, slot: Slot) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         let room = self.prober.has_room(self.settings.most_in_flight);
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
-        if !subject.watch.is_due(now) || !self.may_retry(slot, now) {
+        if !subject.watch.is_due(now) || !self.may_retry(slot) {
             return;
         }
         if room {
-            self.rehearse_if_due(slot, now);
+            self.rehearse_if_due(slot);
         }
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !room {
@@ -90,7 +86,7 @@ impl Engine {
         let nth = subject.watch.send(seq, now, pace);
         // A connect holds a descriptor, so nobody listens for a late one.
         let late = if self.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
-        out.push(Action::Probe(ProbeRequest {
+        self.context.act(Action::Probe(ProbeRequest {
             slot,
             seq,
             endpoint: subject.watch.endpoint,
@@ -102,13 +98,14 @@ impl Engine {
     }
 
     /// Gives the room of an answered probe to whoever waits for it.
-    fn start_next_waiting(&mut self, now: Moment, out: &mut Vec<Action>) {
+    fn start_next_waiting(&mut self) {
+        let now = self.context.now;
         while let Some(slot) = self.prober.next_waiting() {
             if let Some(subject) = self.endpoints.get_mut(slot)
                 && std::mem::replace(&mut subject.waits, false)
             {
                 subject.watch.put_off(now);
-                self.send_if_due(slot, now, out);
+                self.send_if_due(slot);
                 self.arm(slot);
                 return;
             }
@@ -116,16 +113,9 @@ impl Engine {
     }
 
     /// A probe came to its end.
-    pub(super) fn answered(
-        &mut self,
-        slot: Slot,
-        seq: u64,
-        answer: Answer,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn answered(&mut self, slot: Slot, seq: u64, answer: Answer) {
         self.prober.ended();
-        self.start_next_waiting(now, out);
+        self.start_next_waiting();
         if self.is_rehearsed_dead(slot) && !matches!(answer, Answer::Fault(_)) {
             return;
         }
@@ -133,31 +123,24 @@ impl Engine {
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         match answer {
             Answer::Reply(rtt) => match subject.watch.sent(seq) {
-                Some(sent) if rtt <= timeout => self.heard(slot, seq, sent, rtt, now, out),
+                Some(sent) if rtt <= timeout => self.heard(slot, seq, sent, rtt),
                 _ => {
                     let endpoint = subject.watch.endpoint;
                     // Its time was up before; the tick that says so knows whether this process ran.
-                    out.push(Action::Tell(Fact::Late { endpoint, rtt }));
+                    self.context.report(Fact::Late { endpoint, rtt });
                 }
             },
-            Answer::Unreachable(what) => self.lost(slot, seq, what, now, out),
+            Answer::Unreachable(what) => self.lost(slot, seq, what),
             // Its time was up before; the tick that says so knows whether this process ran.
-            Answer::Silence => self.left(slot, seq, now, out),
-            Answer::Fault(what) => self.faulted(slot, seq, what, now, out),
+            Answer::Silence => self.left(slot, seq),
+            Answer::Fault(what) => self.faulted(slot, seq, what),
         }
         self.arm(slot);
     }
 
     /// A reply in time.
-    fn heard(
-        &mut self,
-        slot: Slot,
-        seq: u64,
-        sent: Moment,
-        rtt: Duration,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    fn heard(&mut self, slot: Slot, seq: u64, sent: Moment, rtt: Duration) {
+        let now = self.context.now;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let Some(judged) = subject.watch.judge(seq, Outcome::Reply) else { return };
         subject.watch.rtt.measure(rtt);
@@ -167,47 +150,40 @@ impl Engine {
             // What the prober measured may be a little longer than the time that we know passed.
             target.streaks.hear((sent + rtt).min(now));
         }
-        self.set_fault(slot, None, now, out);
-        self.suspect(slot, false, now);
-        self.judged(slot, judged, Some(rtt), now, out);
+        self.set_fault(slot, None);
+        self.suspect(slot, false);
+        self.judged(slot, judged, Some(rtt));
     }
 
     /// A probe may not have got there. Its reply may still come, so nothing is judged; but there is
     /// no need to wait any longer before the next one.
-    pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, now: Moment) {
+    pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String) {
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !subject.watch.is_missed(seq) {
             return;
         }
         subject.watch.said = Some(what);
         if self.target(slot).is_some_and(|target| target.streaks.health() != Health::Down) {
-            self.suspect(slot, true, now);
+            self.suspect(slot, true);
         }
     }
 
-    fn lost(&mut self, slot: Slot, seq: u64, what: String, now: Moment, out: &mut Vec<Action>) {
+    fn lost(&mut self, slot: Slot, seq: u64, what: String) {
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if let Some(judged) = subject.watch.judge(seq, Outcome::Loss) {
             subject.watch.said = Some(what);
-            self.left(slot, seq, now, out);
-            self.judged(slot, judged, None, now, out);
+            self.left(slot, seq);
+            self.judged(slot, judged, None);
         }
     }
 
     /// Counts one probe that was judged.
-    pub(super) fn judged(
-        &mut self,
-        slot: Slot,
-        judged: Judged,
-        rtt: Option<Duration>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
-        out.push(Action::Tell(Fact::Judged { slot, outcome: judged.outcome, rtt }));
+    pub(super) fn judged(&mut self, slot: Slot, judged: Judged, rtt: Option<Duration>) {
+        self.context.report(Fact::Judged { slot, outcome: judged.outcome, rtt });
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         let shown = subject.watch.rate.judged(judged.seq, judged.quick, judged.outcome);
         if let Some(shown) = shown {
-            self.rehearsed(slot, shown, now, out);
+            self.rehearsed(slot, shown);
         }
         let void = judged.quick && judged.outcome == Outcome::Loss;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
@@ -217,27 +193,27 @@ impl Engine {
                 let faulty = subject.fault.is_some();
                 while subject.watch.settle().is_some() {}
                 self.canaries.judged(slot, &judged, faulty);
-                self.canary_judged(judged.outcome, now, out);
+                self.canary_judged(judged.outcome);
             }
             Role::Target(target) => {
                 let counts =
                     judged.outcome == Outcome::Loss && !void && target.streaks.lose(judged.sent);
                 let down = target.streaks.health() == Health::Down;
                 if judged.outcome != Outcome::Fault && !void {
-                    self.saw(slot, judged.outcome, counts, now, out);
+                    self.saw(slot, judged.outcome, counts);
                 }
                 if counts && !down {
-                    self.suspect(slot, true, now);
-                    self.prepare(slot, now, out);
+                    self.suspect(slot, true);
+                    self.prepare(slot);
                 }
-                self.count_settled(slot, now, out);
-                self.weigh_losses(slot, now, out);
+                self.count_settled(slot);
+                self.weigh_losses(slot);
             }
         }
     }
 
     /// Counts towards recovery what is settled, in the order of sending.
-    fn count_settled(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+    fn count_settled(&mut self, slot: Slot) {
         let thresholds = self.settings.thresholds;
         loop {
             let Some(Subject { watch, role: Role::Target(target), .. }) =
@@ -250,13 +226,14 @@ impl Engine {
             if outcome != Outcome::Fault
                 && target.streaks.count_in_order(outcome == Outcome::Reply, thresholds)
             {
-                self.flipped(slot, from, now, out);
+                self.flipped(slot, from);
             }
         }
     }
 
     /// Flips a target down if its run of losses is complete and evidence.
-    pub(super) fn weigh_losses(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn weigh_losses(&mut self, slot: Slot) {
+        let now = self.context.now;
         let thresholds = self.settings.thresholds;
         let Some(target) = self.target(slot) else { return };
         if !target.streaks.is_missing(thresholds) {
@@ -268,21 +245,22 @@ impl Engine {
                 let Some(target) = self.target_mut(slot) else { return };
                 let from = target.streaks.health();
                 target.streaks.flip_down();
-                self.suspect(slot, false, now);
-                self.flipped(slot, from, now, out);
+                self.suspect(slot, false);
+                self.flipped(slot, from);
             }
             Evidence::Absent if !self.canaries.is_isolated() => {
-                self.begin_isolation(Cause::NoCanary, now, out);
+                self.begin_isolation(Cause::NoCanary);
             }
             Evidence::Absent if target.reason != Some(Reason::Isolated) => {
-                self.review(slot, now, out);
+                self.review(slot);
             }
             Evidence::Absent | Evidence::Pending => {}
         }
     }
 
     /// Makes a target suspect or clears it; the canaries keep step.
-    fn suspect(&mut self, slot: Slot, suspect: bool, now: Moment) {
+    fn suspect(&mut self, slot: Slot, suspect: bool) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
         if !matches!(subject.role, Role::Target(_))
@@ -292,11 +270,12 @@ impl Engine {
         }
         self.canaries.count_suspect(suspect);
         self.arm(slot);
-        self.pace_canaries(now);
+        self.pace_canaries();
     }
 
     /// Canaries are probed at the retry interval while any target is suspect.
-    pub(super) fn pace_canaries(&mut self, now: Moment) {
+    pub(super) fn pace_canaries(&mut self) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         let suspect = self.canaries.any_suspect();
         for slot in self.canaries.slots() {
@@ -309,15 +288,17 @@ impl Engine {
     }
 
     /// Has the zone read before it is needed.
-    fn prepare(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
+    fn prepare(&mut self, slot: Slot) {
+        let now = self.context.now;
         let in_service = self.target(slot).is_some_and(|target| target.in_service);
         if in_service && self.zone.prepare(now) {
-            out.push(Action::Prepare);
+            self.context.act(Action::Prepare);
         }
     }
 
     /// A target's health changed.
-    fn flipped(&mut self, slot: Slot, from: Health, now: Moment, out: &mut Vec<Action>) {
+    fn flipped(&mut self, slot: Slot, from: Health) {
+        let now = self.context.now;
         self.peers.announce();
         let said = self.endpoints.get(slot).and_then(|subject| subject.watch.said.clone());
         let Some(target) = self.target_mut(slot) else { return };
@@ -326,9 +307,9 @@ impl Engine {
         let (target, to, streaks) = (target.address, target.streaks.health(), &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
-        out.push(Action::Tell(Fact::Flipped { target, from, to, count, silent_for, said }));
-        self.review(slot, now, out);
-        self.advance_rehearsal(target, out);
+        self.context.report(Fact::Flipped { target, from, to, count, silent_for, said });
+        self.review(slot);
+        self.advance_rehearsal(target);
     }
 
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {

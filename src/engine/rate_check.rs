@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::event::{Action, Fact, Slot};
+use super::event::{Fact, Slot};
 use super::target::Health;
 use super::watch::Outcome;
 use super::{Engine, Moment, Role};
@@ -156,7 +156,8 @@ impl Engine {
     }
 
     /// Begins a rehearsal with the probe that is about to be sent, if one is due and all is well.
-    pub(super) fn rehearse_if_due(&mut self, slot: Slot, now: Moment) {
+    pub(super) fn rehearse_if_due(&mut self, slot: Slot) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         let probes = self.settings.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
@@ -176,13 +177,8 @@ impl Engine {
     }
 
     /// A rehearsal has come to its end.
-    pub(super) fn rehearsed(
-        &mut self,
-        slot: Slot,
-        shown: Shown,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn rehearsed(&mut self, slot: Slot, shown: Shown) {
+        let now = self.context.now;
         self.prober.set_rehearsing(self.prober.rehearsing().saturating_sub(1));
         let interval = self.settings.pace.interval;
         let Some(subject) = self.endpoints.get_mut(slot) else { return };
@@ -207,12 +203,13 @@ impl Engine {
             let losses = self.settings.thresholds.failure.get();
             let noticed_after = interval.saturating_mul(losses) + self.settings.pace.timeout;
             let noticed_after = limits.then_some(noticed_after);
-            out.push(Action::Tell(Fact::Limits { endpoint, noticed_after }));
+            self.context.report(Fact::Limits { endpoint, noticed_after });
         }
     }
 
     /// Has every endpoint rehearse again: the retry pace is another.
-    pub(super) fn rehearse_all_again(&mut self, now: Moment) {
+    pub(super) fn rehearse_all_again(&mut self) {
+        let now = self.context.now;
         for subject in self.endpoints.iter_mut() {
             subject.watch.rate.due = now;
         }

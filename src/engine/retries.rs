@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::event::{Action, Settings, Slot};
+use super::event::{Settings, Slot};
 use super::{Engine, Item, Moment, Role};
 
 /// The fewest retries a second that are allowed.
@@ -68,7 +68,8 @@ fn every(settings: &Settings) -> Duration {
 impl Engine {
     /// Whether the due probe of an endpoint may go out. A retry may have to wait its turn, but never
     /// for longer than until its next ordinary probe. Canaries are few and never wait.
-    pub(super) fn may_retry(&mut self, slot: Slot, now: Moment) -> bool {
+    pub(super) fn may_retry(&mut self, slot: Slot) -> bool {
+        let now = self.context.now;
         let (pace, every) = (self.settings.pace, every(&self.settings));
         let Some(subject) = self.endpoints.get_mut(slot) else { return false };
         let Some(ordinary) = subject.watch.retries_before(now, pace) else {
@@ -90,12 +91,13 @@ impl Engine {
             self.prober.retries.waiting.push_back(slot);
         }
         let room = self.prober.retries.room_at(every).max(now);
-        self.agenda.note(room, Item::Retry);
+        self.context.schedule.note(room, Item::Retry);
         false
     }
 
     /// Lets those go on who wait for the budget, as far as it goes.
-    pub(super) fn retry_waiting(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn retry_waiting(&mut self) {
+        let now = self.context.now;
         let every = every(&self.settings);
         while let Some(slot) = self.prober.retries.waiting.front().copied() {
             let subject = self.endpoints.get_mut(slot);
@@ -105,12 +107,12 @@ impl Engine {
                 continue;
             };
             if self.prober.retries.room_at(every) > now {
-                self.agenda.note(self.prober.retries.room_at(every), Item::Retry);
+                self.context.schedule.note(self.prober.retries.room_at(every), Item::Retry);
                 return;
             }
             self.prober.retries.waiting.pop_front();
             subject.watch.put_off(now);
-            self.send_if_due(slot, now, out);
+            self.send_if_due(slot);
             self.arm(slot);
         }
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::event::{Action, Settings, Slot};
+use super::event::{Settings, Slot};
 use super::evidence::{self, Evidence};
 use super::target::Streaks;
 use super::watch::{Endpoint, Watch};
@@ -59,7 +59,8 @@ fn spread(interval: Duration, index: usize, count: usize, shift: f64) -> Duratio
 impl Engine {
     /// Watches exactly what the settings name. Whatever stays keeps its counters and its state;
     /// the records of what goes are left as they are.
-    pub(super) fn enroll(&mut self, now: Moment) {
+    pub(super) fn enroll(&mut self) {
+        let now = self.context.now;
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
         for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
             self.endpoints.remove(slot);
@@ -74,15 +75,15 @@ impl Engine {
             let first = now + phase(interval, burst, index, count);
             let endpoint = Endpoint { address, port };
             if let Some(slot) = self.targets.get(&address).copied() {
-                self.move_watch(slot, endpoint, first, now);
+                self.move_watch(slot, endpoint, first);
             } else {
                 let role = Role::Target(Box::new(Target::new(address, now)));
                 let slot = self.watch(endpoint, first, role);
                 self.targets.insert(address, slot);
             }
         }
-        self.unpark_drains(now);
-        self.enroll_canaries(now);
+        self.unpark_drains();
+        self.enroll_canaries();
         self.enroll_peers();
         self.canaries.set_suspects(self.count_suspects());
         self.count_unaskable();
@@ -91,7 +92,8 @@ impl Engine {
         self.prober.set_rehearsing(rehearsing.count());
     }
 
-    fn enroll_canaries(&mut self, now: Moment) {
+    fn enroll_canaries(&mut self) {
+        let now = self.context.now;
         let wanted = self.settings.canaries.clone();
         let before = self.canaries.slots();
         let mut slots = Vec::with_capacity(wanted.len());
@@ -104,7 +106,7 @@ impl Engine {
             let slot = before.iter().copied().find(|slot| is_at(self, *slot, endpoint));
             let slot = match slot {
                 Some(slot) => {
-                    self.move_watch(slot, endpoint, first, now);
+                    self.move_watch(slot, endpoint, first);
                     slot
                 }
                 None => self.watch(endpoint, first, Role::Canary),
@@ -134,12 +136,13 @@ impl Engine {
             role,
         };
         let slot = self.endpoints.insert(subject);
-        self.agenda.note(first, Item::Watch(slot));
+        self.context.schedule.note(first, Item::Watch(slot));
         slot
     }
 
     /// Goes on watching with another schedule or port.
-    fn move_watch(&mut self, slot: Slot, endpoint: Endpoint, first: Moment, now: Moment) {
+    fn move_watch(&mut self, slot: Slot, endpoint: Endpoint, first: Moment) {
+        let now = self.context.now;
         let pace = self.settings.pace;
         if let Some(subject) = self.endpoints.get_mut(slot) {
             subject.watch.endpoint = endpoint;
@@ -155,7 +158,7 @@ impl Engine {
     }
 
     /// Works by other settings from now on.
-    pub(super) fn reload(&mut self, settings: Settings, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn reload(&mut self, settings: Settings) {
         let other_resync = settings.resync_interval != self.settings.resync_interval;
         let had_canaries = !self.canaries.is_empty();
         let moved =
@@ -164,30 +167,30 @@ impl Engine {
         let other_pace =
             (before.interval, before.retry_interval) != (after.interval, after.retry_interval);
         self.settings = settings;
-        self.enroll(now);
+        self.enroll();
         if other_pace {
-            self.rehearse_all_again(now);
+            self.rehearse_all_again();
         }
         if other_resync {
-            self.note_resync(now);
+            self.note_resync();
         }
         let can_ask = self.canaries.unaskable() < self.targets.len() || self.targets.is_empty();
         if had_canaries && self.canaries.is_empty()
             || can_ask && self.canaries.is_isolated_by_faults()
         {
-            self.end_isolation(now, out);
+            self.end_isolation();
         }
         self.zone.orders.restart(self.targets.keys().copied());
         if moved {
             self.zone.moved();
             self.compare_all();
         }
-        self.ask_again(out);
+        self.ask_again();
         for slot in self.targets.values().copied().collect::<Vec<_>>() {
-            self.weigh_losses(slot, now, out);
-            self.review(slot, now, out);
+            self.weigh_losses(slot);
+            self.review(slot);
         }
-        self.pace_canaries(now);
+        self.pace_canaries();
     }
 }
 

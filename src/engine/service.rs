@@ -55,15 +55,15 @@ impl Engine {
         })
     }
 
-    pub(super) fn review_all(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn review_all(&mut self) {
         for slot in self.targets.values().copied().collect::<Vec<_>>() {
-            self.review(slot, now, out);
+            self.review(slot);
         }
     }
 
     /// Settles what is to be done about one target, and says what changed.
-    pub(super) fn review(&mut self, slot: Slot, now: Moment, out: &mut Vec<Action>) {
-        self.end_drain_in_time(slot, now, out);
+    pub(super) fn review(&mut self, slot: Slot) {
+        self.end_drain_in_time(slot);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
         // Others may have changed it, on this agent's word or against it, and then be gone.
@@ -77,19 +77,19 @@ impl Engine {
             target.unconfirmed |= doubtful;
         }
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
-            self.settle_on(slot, *in_service, agreeing, *after, out);
+            self.settle_on(slot, *in_service, agreeing, *after);
         }
-        self.give_reason(slot, &ruling, out);
-        self.recall_if_untrue(address, out);
+        self.give_reason(slot, &ruling);
+        self.recall_if_untrue(address);
         self.note_next_review(slot);
     }
 
     /// Takes back at once what the worker was ordered and must not do any more: the order without it
     /// keeps its distance to the last one.
-    fn recall_if_untrue(&mut self, address: IpAddr, out: &mut Vec<Action>) {
-        let desired = self.wish_for(address, self.now);
+    fn recall_if_untrue(&mut self, address: IpAddr) {
+        let desired = self.wish_for(address);
         if self.zone.orders.recall(address, desired) {
-            out.push(Action::Recall(address));
+            self.context.act(Action::Recall(address));
         }
     }
 
@@ -100,16 +100,16 @@ impl Engine {
         in_service: bool,
         agreeing: &[SocketAddr],
         after: Duration,
-        out: &mut Vec<Action>,
     ) {
-        let now = self.now;
+        let now = self.context.now;
         let Some(target) = self.target(slot) else { return };
         // While others hold against it, to restore it would be to take turns with them.
         let judged = target.streaks.health() != Health::AssumedUp && !self.is_opposed(target);
         let by_hand = self.drains.is_drained(target.address);
         let Some(target) = self.target_mut(slot) else { return };
         let confirms = target.unconfirmed && judged;
-        if target.in_service != in_service {
+        let changed = target.in_service != in_service;
+        if changed {
             target.in_service = in_service;
             target.since = now;
             target.settled = false;
@@ -117,13 +117,6 @@ impl Engine {
             target.settled_on = now;
             target.act_at = now + after;
             target.held.clear();
-            out.push(Action::Tell(Fact::Verdict {
-                target: target.address,
-                in_service,
-                by_hand,
-                agreeing: agreeing.to_vec(),
-                after,
-            }));
         } else if confirms {
             // An agent that was restarted after a withdrawal heals it here, and one that saw it down
             // all along withdraws what the others had restored.
@@ -135,9 +128,14 @@ impl Engine {
             target.act_at = target.act_at.min(target.settled_on + after);
         }
         target.unconfirmed &= !judged;
-        if !target.settled {
-            let address = target.address;
-            self.zone.orders.open(address);
+        let (target, settled) = (target.address, target.settled);
+        if changed {
+            let agreeing = agreeing.to_vec();
+            let verdict = Fact::Verdict { target, in_service, by_hand, agreeing, after };
+            self.context.report(verdict);
+        }
+        if !settled {
+            self.zone.orders.open(target);
         }
     }
 
@@ -146,23 +144,23 @@ impl Engine {
         let Some(target) = self.target(slot) else { return };
         let mut moments = vec![];
         let said = target.refused_since.map(|since| since + PEERS_MAY_TAKE);
-        moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.now));
+        moments.extend(said.into_iter().chain([target.act_at]).filter(|at| *at > self.context.now));
         let ordered = self.zone.orders.has_in_hand(target.address);
         let open = !target.settled || target.differs() || target.unconfirmed;
         if open || ordered || target.reason.is_some() {
             moments.extend(self.agreement_lapses(target));
         }
         for moment in moments {
-            self.agenda.note(moment, Item::Verdict(slot));
+            self.context.schedule.note(moment, Item::Verdict(slot));
         }
     }
 
     /// Says once when a refusal begins and once when it ends.
-    fn give_reason(&mut self, slot: Slot, ruling: &Ruling, out: &mut Vec<Action>) {
+    fn give_reason(&mut self, slot: Slot, ruling: &Ruling) {
         let dry_run = self.settings.dry_run;
         let isolated = self.canaries.isolation();
         let thresholds = self.settings.thresholds;
-        let now = self.now;
+        let now = self.context.now;
         let drained = self.target(slot).is_some_and(|t| self.drains.is_drained(t.address));
         let Some(target) = self.target_mut(slot) else { return };
         let by_peers = matches!(ruling, Ruling::Refuse(Reason::NoQuorum | Reason::Contested, _));
@@ -196,15 +194,16 @@ impl Engine {
             return;
         }
         if let Some(reason) = before {
-            out.push(Action::Tell(Fact::RefusalOver { target, reason }));
+            self.context.report(Fact::RefusalOver { target, reason });
         }
         if let Some(reason) = reason {
-            out.push(Action::Tell(Fact::Refused { target, reason, detail }));
+            self.context.report(Fact::Refused { target, reason, detail });
         }
     }
 
     /// What is wished for one target now, whether or not it is already so.
-    fn wish(&self, target: &Target, now: Moment) -> Option<Wish> {
+    fn wish(&self, target: &Target) -> Option<Wish> {
+        let now = self.context.now;
         let Ruling::Settle { in_service, .. } = self.rule(target) else { return None };
         if in_service != target.in_service || target.act_at > now {
             return None;
@@ -216,54 +215,49 @@ impl Engine {
         })
     }
 
-    fn wish_for(&self, address: IpAddr, now: Moment) -> Option<Wish> {
-        self.wish(self.target(*self.targets.get(&address)?)?, now)
+    fn wish_for(&self, address: IpAddr) -> Option<Wish> {
+        self.wish(self.target(*self.targets.get(&address)?)?)
     }
 
     /// What is wished for and not known to be so.
-    fn open_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
+    fn open_wishes(&self) -> BTreeMap<IpAddr, Wish> {
         let open = self.zone.orders.all_open();
-        open.filter_map(|address| Some((address, self.wish_for(address, now)?))).collect()
+        open.filter_map(|address| Some((address, self.wish_for(address)?))).collect()
     }
 
     /// Orders what is not yet settled, if the worker does not have it in hand already.
-    pub(super) fn place_order(&mut self, now: Moment, out: &mut Vec<Action>) {
-        match self.zone.orders.due(now, |address| self.wish_for(address, now)) {
+    pub(super) fn place_order(&mut self) {
+        let now = self.context.now;
+        match self.zone.orders.due(now, |address| self.wish_for(address)) {
             Due::Nothing => {}
             Due::NoNews => self.zone.orders.clear_changes(),
-            Due::NotBefore(next) => self.agenda.note(next, Item::Order),
+            Due::NotBefore(next) => self.context.schedule.note(next, Item::Order),
             Due::Now { news } => {
-                let mut wishes = self.open_wishes(now);
+                let mut wishes = self.open_wishes();
                 let resyncs = self.zone.orders.is_resyncing();
                 if resyncs {
                     // It replaces the resync's order, and has its work to do as well.
-                    wishes.extend(self.decided_wishes(now));
+                    wishes.extend(self.decided_wishes());
                 }
                 if news || !wishes.is_empty() {
                     self.zone.orders.set_placed_at(now);
-                    self.order(wishes, self.zone.orders.must_read(), resyncs, out);
+                    self.order(wishes, self.zone.orders.must_read(), resyncs);
                 }
                 self.zone.orders.clear_changes();
             }
         }
     }
 
-    fn order(
-        &mut self,
-        wishes: BTreeMap<IpAddr, Wish>,
-        read_again: bool,
-        resyncs: bool,
-        out: &mut Vec<Action>,
-    ) {
+    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, resyncs: bool) {
         let needed = self.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let others_first = wishes.keys().any(|address| {
             let target = self.targets.get(address).and_then(|slot| self.target(*slot));
             target.is_some_and(|target| target.leaves_it_to_others() || target.comes_late(needed))
         });
-        let stale = self.settings.cluster.is_some() && self.zone.is_stale(self.now);
+        let stale = self.settings.cluster.is_some() && self.zone.is_stale(self.context.now);
         let (floor, read_again) = (self.settings.floor, read_again || others_first || stale);
         let order = self.zone.orders.next_order(wishes, floor, read_again, resyncs);
-        out.push(Action::Reconcile(order));
+        self.context.act(Action::Reconcile(order));
     }
 
     /// Whether something was decided about a target since this agent started, or since others may have
@@ -273,31 +267,33 @@ impl Engine {
     }
 
     /// What is wished for every target that was decided on, whether or not it is known to be so.
-    fn decided_wishes(&self, now: Moment) -> BTreeMap<IpAddr, Wish> {
+    fn decided_wishes(&self) -> BTreeMap<IpAddr, Wish> {
         let decided = self.targets.values().filter_map(|slot| self.target(*slot));
         let decided = decided.filter(|target| self.is_decided(target));
-        decided.filter_map(|target| Some((target.address, self.wish(target, now)?))).collect()
+        decided.filter_map(|target| Some((target.address, self.wish(target)?))).collect()
     }
 
     /// Sets the time of the next [`Self::resync`]; whatever was set before is off.
-    pub(super) fn note_resync(&mut self, now: Moment) {
+    pub(super) fn note_resync(&mut self) {
+        let now = self.context.now;
         if let Some(next) = self.zone.schedule_resync(now, self.settings.resync_interval) {
-            self.agenda.note(next, Item::Resync);
+            self.context.schedule.note(next, Item::Resync);
         }
     }
 
     /// Compares and repairs all that was settled.
-    pub(super) fn resync(&mut self, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn resync(&mut self) {
+        let now = self.context.now;
         if !self.zone.resync_is_due(now) {
             return;
         }
-        self.note_resync(now);
-        let mut wishes = self.open_wishes(now);
-        wishes.extend(self.decided_wishes(now));
+        self.note_resync();
+        let mut wishes = self.open_wishes();
+        wishes.extend(self.decided_wishes());
         if !wishes.is_empty() {
             let slots: Vec<_> =
                 wishes.keys().filter_map(|address| self.targets.get(address).copied()).collect();
-            self.order(wishes, true, true, out);
+            self.order(wishes, true, true);
             // What the order rests on may age before it is carried out.
             for slot in slots {
                 self.note_next_review(slot);
@@ -326,13 +322,15 @@ impl Engine {
     }
 
     /// Reports once when a name begins to fail, for each new reason, and once when that is over.
-    fn note_failing_names(&mut self, out: &mut Vec<Action>) {
+    fn note_failing_names(&mut self) {
         let facts = self.zone.failing_names(&self.settings.names);
-        out.extend(facts.into_iter().map(Action::Tell));
+        for fact in facts {
+            self.context.report(fact);
+        }
     }
 
     /// Compares what was decided with sets that can be read and edited again.
-    fn compare_what_is_fit_again(&mut self, before: &Observed, now: Moment, out: &mut Vec<Action>) {
+    fn compare_what_is_fit_again(&mut self, before: &Observed) {
         let fit = self.zone.fit_again(before);
         if fit.is_empty() {
             return;
@@ -344,54 +342,55 @@ impl Engine {
             {
                 target.settled = false;
                 self.zone.orders.open(address);
-                self.review(slot, now, out);
+                self.review(slot);
             }
         }
     }
 
     /// The DNS worker reports.
-    pub(super) fn dns_reported(&mut self, report: DnsReport, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn dns_reported(&mut self, report: DnsReport) {
+        let now = self.context.now;
         match report {
             DnsReport::Listed(observed) => {
                 let before = self.zone.listed(observed, now);
-                self.note_failing_names(out);
-                self.compare_what_is_fit_again(&before, now, out);
+                self.note_failing_names();
+                self.compare_what_is_fit_again(&before);
                 let nothing_due = self.zone.orders.is_idle();
-                self.failing_over(nothing_due, out);
+                self.failing_over(nothing_due);
                 for order in self.drains.take_awaiting() {
-                    self.drain_if_floor_allows(order, now, out);
+                    self.drain_if_floor_allows(order);
                 }
             }
             DnsReport::Applied { withdrawn, restored, created, took } => {
-                self.failing_over(true, out);
-                self.applied(withdrawn, [restored, created], took, now, out);
+                self.failing_over(true);
+                self.applied(withdrawn, [restored, created], took);
             }
             DnsReport::Apart(apart) => {
                 self.zone.set_apart(apart);
-                self.note_failing_names(out);
+                self.note_failing_names();
             }
             DnsReport::Doubted(doubted) => self.zone.set_doubted(doubted),
             DnsReport::Settled { number, wishes, held, open } => {
-                self.failing_over(true, out);
+                self.failing_over(true);
                 if self.zone.orders.carried_out(number) {
-                    self.settled(&wishes, &held, &open, now, out);
+                    self.settled(&wishes, &held, &open);
                 }
             }
             DnsReport::Failing(problem) => {
                 self.zone.provider_failed();
                 for order in self.drains.take_awaiting() {
                     let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
-                    out.push(Action::DrainAnswered { ticket: order.ticket, answer });
+                    self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });
                 }
-                out.push(Action::Tell(Fact::Failing(problem)));
+                self.context.report(Fact::Failing(problem));
             }
         }
     }
 
     /// Says once that the provider does as it is asked again.
-    fn failing_over(&mut self, over: bool, out: &mut Vec<Action>) {
+    fn failing_over(&mut self, over: bool) {
         if over && self.zone.provider_recovered() {
-            out.push(Action::Tell(Fact::FailingOver));
+            self.context.report(Fact::FailingOver);
         }
     }
 
@@ -400,12 +399,11 @@ impl Engine {
         wishes: &BTreeMap<IpAddr, Wish>,
         held: &BTreeMap<IpAddr, Vec<String>>,
         open: &BTreeSet<IpAddr>,
-        now: Moment,
-        out: &mut Vec<Action>,
     ) {
+        let now = self.context.now;
         for (address, wish) in wishes {
             let Some(slot) = self.targets.get(address).copied() else { continue };
-            if self.target(slot).and_then(|target| self.wish(target, now)) != Some(*wish) {
+            if self.target(slot).and_then(|target| self.wish(target)) != Some(*wish) {
                 continue;
             }
             let names = held.get(address).cloned().unwrap_or_default();
@@ -417,13 +415,13 @@ impl Engine {
             } else if open.contains(address) {
                 self.zone.orders.open(*address);
             }
-            self.review(slot, now, out);
-            self.advance_rehearsal(*address, out);
+            self.review(slot);
+            self.advance_rehearsal(*address);
         }
         if !held.is_empty()
             && let Some(at) = self.zone.orders.retry_floor(now)
         {
-            self.agenda.note(at, Item::Held);
+            self.context.schedule.note(at, Item::Held);
         }
     }
 
@@ -432,9 +430,8 @@ impl Engine {
         withdrawn: Vec<(SetKey, IpAddr)>,
         [restored, created]: [Vec<(SetKey, IpAddr)>; 2],
         took: Duration,
-        now: Moment,
-        out: &mut Vec<Action>,
     ) {
+        let now = self.context.now;
         let mut gone: BTreeMap<IpAddr, Gone> = BTreeMap::new();
         for (key, address) in withdrawn {
             let target = self.targets.get(&address).and_then(|slot| self.target(*slot));
@@ -461,6 +458,6 @@ impl Engine {
         let (restored, created) = (by_address(restored), by_address(created));
         let dry_run = self.settings.dry_run;
         let fact = Fact::Applied { withdrawn: gone, restored, created, took, dry_run };
-        out.push(Action::Tell(fact));
+        self.context.report(fact);
     }
 }

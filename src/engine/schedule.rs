@@ -40,7 +40,7 @@ pub(super) enum Item {
 ///
 /// Invariant: `soon` is empty only if all of it is.
 #[derive(Debug, Default)]
-pub(super) struct Agenda {
+pub(super) struct Schedule {
     /// What is due before the tick `horizon`, in order.
     soon: BinaryHeap<Reverse<Entry>>,
     /// What is due within [`BUCKETS`] ticks from there; the bucket of a tick is its remainder.
@@ -69,7 +69,7 @@ fn place(tick: u128) -> usize {
     usize::try_from(tick % BUCKETS as u128).unwrap_or_default()
 }
 
-impl Agenda {
+impl Schedule {
     /// Notes that `item` is to be looked at at `when`.
     pub(super) fn note(&mut self, when: Moment, item: Item) {
         let entry = (when, item);
@@ -158,27 +158,27 @@ mod tests {
             (ms(2), Item::Order),
             (far, Item::Resync),
         ];
-        let mut agenda = Agenda::default();
+        let mut schedule = Schedule::default();
         for (when, item) in sorted.iter().rev() {
-            agenda.note(*when, *item);
+            schedule.note(*when, *item);
         }
-        assert_eq!(agenda.take_due(Duration::ZERO), None, "nothing is due");
-        let taken: Vec<_> = std::iter::from_fn(|| agenda.take_due(far)).collect();
+        assert_eq!(schedule.take_due(Duration::ZERO), None, "nothing is due");
+        let taken: Vec<_> = std::iter::from_fn(|| schedule.take_due(far)).collect();
         assert_eq!(taken, sorted);
     }
 
     #[test]
     fn only_what_comes_next_is_forgotten_and_only_while_it_is_stale() {
-        let mut agenda = Agenda::default();
+        let mut schedule = Schedule::default();
         for (second, slot) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            agenda.note(Duration::from_secs(second), Item::Watch(slot));
+            schedule.note(Duration::from_secs(second), Item::Watch(slot));
         }
-        agenda.forget(|_, item| item == Item::Watch(7));
-        let all = |agenda: &mut Agenda| -> Vec<_> {
-            std::iter::from_fn(|| agenda.take_due(Duration::MAX)).map(|(_, item)| item).collect()
+        schedule.forget(|_, item| item == Item::Watch(7));
+        let all = |schedule: &mut Schedule| -> Vec<_> {
+            std::iter::from_fn(|| schedule.take_due(Duration::MAX)).map(|(_, item)| item).collect()
         };
-        assert_eq!(all(&mut agenda), [Item::Watch(8), Item::Watch(7)]);
-        assert_eq!((agenda.next(), agenda.in_later), (None, 0));
+        assert_eq!(all(&mut schedule), [Item::Watch(8), Item::Watch(7)]);
+        assert_eq!((schedule.next(), schedule.in_later), (None, 0));
     }
 
     proptest! {
@@ -188,7 +188,7 @@ mod tests {
         fn it_is_one_sorted_list(
             steps in vec((0_u64..20_000, 0_u64..10, 0_usize..4, any::<bool>()), 1..200),
         ) {
-            let (mut agenda, mut sorted) = (Agenda::default(), BTreeSet::new());
+            let (mut schedule, mut sorted) = (Schedule::default(), BTreeSet::new());
             let mut now = Duration::ZERO;
             for (millis, far, slot, taken) in steps {
                 // Some are due within the tick, some in the buckets, some beyond them.
@@ -197,11 +197,11 @@ mod tests {
                     now += ahead;
                     let due = sorted.first().copied().filter(|(when, _)| *when <= now);
                     sorted.retain(|entry| Some(*entry) != due);
-                    prop_assert_eq!(agenda.take_due(now), due);
+                    prop_assert_eq!(schedule.take_due(now), due);
                 } else if sorted.insert((now + ahead, Item::Watch(slot))) {
-                    agenda.note(now + ahead, Item::Watch(slot));
+                    schedule.note(now + ahead, Item::Watch(slot));
                 }
-                prop_assert_eq!(agenda.next(), sorted.first().map(|(when, _)| *when));
+                prop_assert_eq!(schedule.next(), sorted.first().map(|(when, _)| *when));
             }
         }
     }
