@@ -55,7 +55,7 @@ mod view;
 pub mod watch;
 mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -97,13 +97,17 @@ pub struct Engine {
     drains: Drains,
     peers: Peers,
     rehearsal: Option<Rehearsal>,
+    /// The targets about which something changed that the gate looks at.
+    dirty: BTreeSet<Slot>,
+    /// The targets whose run of losses is complete, and that no canary has confirmed yet.
+    unproven: BTreeSet<Slot>,
 }
 
 /// A watched endpoint.
 #[derive(Debug)]
 struct Subject {
     watch: Watch,
-    /// The moment at which it is looked at next; its other entries on the agenda are stale.
+    /// The moment at which it is looked at next; its other entries on the schedule are stale.
     armed: Option<Moment>,
     /// Why this machine cannot ask it, while that is so.
     fault: Option<String>,
@@ -173,6 +177,8 @@ impl Engine {
             drains: Drains::default(),
             peers: Peers::default(),
             rehearsal: None,
+            dirty: BTreeSet::new(),
+            unproven: BTreeSet::new(),
         };
         engine.enroll();
         for (address, drain) in drains {
@@ -221,6 +227,8 @@ impl Engine {
             Event::Redated(ends) => self.redate_drains(&ends),
             Event::Reloaded(settings) => self.reload(*settings),
         }
+        self.decide();
+        self.resync();
         self.place_order();
         self.announce();
         self.forget_stale();
@@ -248,13 +256,13 @@ impl Engine {
         while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
                 Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled),
-                Item::Verdict(slot) => self.review(slot),
+                Item::Verdict(slot) => self.mark(slot),
                 Item::Held => self.retry_held(),
+                Item::Resync => self.zone.begin_resync(now),
                 Item::Order | Item::Announce => {}
                 Item::Evidence => self.sweep(),
                 Item::Retry => self.retry_waiting(),
                 Item::Faults => self.sum_faults_up(),
-                Item::Resync => self.resync(),
                 Item::Rehearsal => self.begin_rehearsal(),
             }
         }

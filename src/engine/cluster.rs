@@ -31,7 +31,7 @@ impl Engine {
         let Some(slot) = self.targets.get(&target).copied() else { return };
         let Some(news) = self.peers.vote(self.context.now, (peer, target), up, age) else { return };
         if news || self.target(slot).is_some_and(|target| !target.settled) {
-            self.review(slot);
+            self.mark(slot);
         }
     }
 
@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr) {
         let Some(slot) = self.targets.get(&target).copied() else { return };
         if self.peers.retract(self.context.now, peer, target) {
-            self.review(slot);
+            self.mark(slot);
         }
     }
 
@@ -48,7 +48,7 @@ impl Engine {
         if self.peers.set_alive(peer, alive, go) {
             self.context.report(Fact::Peer { peer, alive });
         }
-        self.review_all();
+        self.mark_all();
     }
 
     /// How this agent sees its targets. Those not yet confirmed are left out, and those that it has

@@ -87,7 +87,7 @@ impl Engine {
         }
         if regained {
             self.peers.announce();
-            self.review(slot);
+            self.mark(slot);
         }
         self.note_sweep(now + self.evidence_term());
     }
@@ -139,7 +139,7 @@ impl Engine {
             self.context.report(Fact::StillUnknown { targets: lasting });
         }
         for slot in lapsed {
-            self.review(slot);
+            self.mark(slot);
         }
         if let Some(next) = next {
             self.note_sweep(next.max(now + SWEEP_DISTANCE));

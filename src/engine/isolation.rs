@@ -1,5 +1,7 @@
 //! When this agent may not trust what it sees: isolation, its beginning and its end.
 
+use std::collections::BTreeSet;
+
 use super::canaries::{Cause, Isolation};
 use super::event::{Fact, Slot};
 use super::watch::Outcome;
@@ -14,10 +16,8 @@ impl Engine {
         } else if !self.canaries.is_isolated() && self.canaries.all_miss(threshold) {
             self.begin_isolation(Cause::NoCanary);
         }
-        if self.canaries.any_suspect() {
-            for slot in self.targets.values().copied().collect::<Vec<_>>() {
-                self.weigh_losses(slot);
-            }
+        for slot in self.unproven.clone() {
+            self.weigh_losses(slot);
         }
     }
 
@@ -57,13 +57,11 @@ impl Engine {
         let now = self.context.now;
         self.canaries.isolate(now, cause);
         self.peers.announce();
-        let thresholds = self.settings.thresholds;
-        let missing = self.targets.iter().filter(|(_, slot)| {
-            self.target(**slot).is_some_and(|target| target.streaks.is_missing(thresholds))
-        });
-        let missing = missing.map(|(address, _)| *address).collect();
+        let missing = self.unproven.iter().filter_map(|slot| self.target(*slot));
+        let missing = missing.map(|target| target.address).collect::<BTreeSet<_>>();
+        let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });
-        self.review_all();
+        self.mark_all();
     }
 
     /// Ends isolation, if there is any: every run of losses starts from zero, and what was seen until
@@ -76,8 +74,9 @@ impl Engine {
                 target.streaks.start_losses_over(now);
             }
         }
+        self.unproven.clear();
         self.void_evidence();
         self.context.report(Fact::IsolationOver { lasted: now.saturating_sub(since) });
-        self.review_all();
+        self.mark_all();
     }
 }

@@ -46,7 +46,7 @@ impl Engine {
         self.context.act(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
         self.context.act(Action::Remember(self.drains()));
         if let Some(slot) = self.targets.get(&order.target).copied() {
-            self.review(slot);
+            self.mark(slot);
         }
     }
 
@@ -84,7 +84,7 @@ impl Engine {
             self.context.act(Action::Remember(self.drains()));
         }
         if let (true, Some(slot)) = (done, slot) {
-            self.review(slot);
+            self.mark(slot);
         }
     }
 

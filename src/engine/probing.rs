@@ -31,7 +31,7 @@ impl Engine {
         self.arm(slot);
     }
 
-    /// Puts an endpoint on the agenda for its next moment, unless it stands there already. An entry
+    /// Puts an endpoint on the schedule for its next moment, unless it stands there already. An entry
     /// for an earlier moment is stale from then on.
     pub(super) fn arm(&mut self, slot: Slot) {
         let pace = self.settings.pace;
@@ -237,22 +237,26 @@ impl Engine {
         let thresholds = self.settings.thresholds;
         let Some(target) = self.target(slot) else { return };
         if !target.streaks.is_missing(thresholds) {
+            self.unproven.remove(&slot);
             return;
         }
         let began = target.streaks.run_began().unwrap_or(now);
+        let said = target.reason;
+        self.unproven.insert(slot);
         match self.canaries.weigh(began) {
             Evidence::Proven => {
                 let Some(target) = self.target_mut(slot) else { return };
                 let from = target.streaks.health();
                 target.streaks.flip_down();
+                self.unproven.remove(&slot);
                 self.suspect(slot, false);
                 self.flipped(slot, from);
             }
             Evidence::Absent if !self.canaries.is_isolated() => {
                 self.begin_isolation(Cause::NoCanary);
             }
-            Evidence::Absent if target.reason != Some(Reason::Isolated) => {
-                self.review(slot);
+            Evidence::Absent if said != Some(Reason::Isolated) => {
+                self.mark(slot);
             }
             Evidence::Absent | Evidence::Pending => {}
         }
@@ -308,8 +312,7 @@ impl Engine {
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
         self.context.report(Fact::Flipped { target, from, to, count, silent_for, said });
-        self.review(slot);
-        self.advance_rehearsal(target);
+        self.mark(slot);
     }
 
     pub(super) fn target(&self, slot: Slot) -> Option<&Target> {

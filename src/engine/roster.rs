@@ -64,6 +64,8 @@ impl Engine {
         let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
         for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
             self.endpoints.remove(slot);
+            self.dirty.remove(&slot);
+            self.unproven.remove(&slot);
             self.drains.unwatch(address);
             self.zone.orders.forget(address);
         }
@@ -188,7 +190,7 @@ impl Engine {
         self.ask_again();
         for slot in self.targets.values().copied().collect::<Vec<_>>() {
             self.weigh_losses(slot);
-            self.review(slot);
+            self.mark(slot);
         }
         self.pace_canaries();
     }

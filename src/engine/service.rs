@@ -55,14 +55,25 @@ impl Engine {
         })
     }
 
-    pub(super) fn review_all(&mut self) {
-        for slot in self.targets.values().copied().collect::<Vec<_>>() {
-            self.review(slot);
+    /// Has the decision pass look at a target.
+    pub(super) fn mark(&mut self, slot: Slot) {
+        self.dirty.insert(slot);
+    }
+
+    /// Has the decision pass look at every target.
+    pub(super) fn mark_all(&mut self) {
+        self.dirty.extend(self.targets.values());
+    }
+
+    /// The decision pass: decides about every target about which something changed.
+    pub(super) fn decide(&mut self) {
+        while let Some(slot) = self.dirty.pop_first() {
+            self.decide_on(slot);
         }
     }
 
-    /// Settles what is to be done about one target, and says what changed.
-    pub(super) fn review(&mut self, slot: Slot) {
+    /// Decides what is to be done about one target, and reports what changed.
+    fn decide_on(&mut self, slot: Slot) {
         self.end_drain_in_time(slot);
         let Some(target) = self.target(slot) else { return };
         let (address, ruling) = (target.address, self.rule(target));
@@ -82,6 +93,7 @@ impl Engine {
         self.give_reason(slot, &ruling);
         self.recall_if_untrue(address);
         self.note_next_review(slot);
+        self.advance_rehearsal(address);
     }
 
     /// Takes back at once what the worker was ordered and must not do any more: the order without it
@@ -283,8 +295,7 @@ impl Engine {
 
     /// Compares and repairs all that was settled.
     pub(super) fn resync(&mut self) {
-        let now = self.context.now;
-        if !self.zone.resync_is_due(now) {
+        if !self.zone.take_resync() {
             return;
         }
         self.note_resync();
@@ -342,7 +353,7 @@ impl Engine {
             {
                 target.settled = false;
                 self.zone.orders.open(address);
-                self.review(slot);
+                self.mark(slot);
             }
         }
     }
@@ -415,8 +426,7 @@ impl Engine {
             } else if open.contains(address) {
                 self.zone.orders.open(*address);
             }
-            self.review(slot);
-            self.advance_rehearsal(*address);
+            self.mark(slot);
         }
         if !held.is_empty()
             && let Some(at) = self.zone.orders.retry_floor(now)

@@ -35,6 +35,8 @@ pub(super) struct Zone {
     provider_failing: bool,
     /// When all verdicts are compared with it next, if ever.
     next_resync: Option<Moment>,
+    /// That time came with the event in hand.
+    resync_due: bool,
 }
 
 impl Zone {
@@ -99,9 +101,14 @@ impl Zone {
         self.next_resync
     }
 
-    /// Whether it is time for a resync.
-    pub(super) fn resync_is_due(&self, now: Moment) -> bool {
-        self.next_resync.is_some_and(|next| next <= now)
+    /// Has this event's pass compare all verdicts, if the time of a resync has come.
+    pub(super) fn begin_resync(&mut self, now: Moment) {
+        self.resync_due = self.next_resync.is_some_and(|next| next <= now);
+    }
+
+    /// Whether the time of a resync came with this event.
+    pub(super) fn take_resync(&mut self) -> bool {
+        std::mem::take(&mut self.resync_due)
     }
 
     /// The facts about names that began to fail, or for another reason, and that fail no longer.
@@ -195,8 +202,13 @@ mod tests {
     fn a_resync_that_is_off_is_never_due() {
         let mut zone = Zone::default();
         assert_eq!(zone.schedule_resync(SECOND, Some(SECOND)), Some(SECOND * 2));
-        assert!(zone.resync_is_due(SECOND * 2));
+        zone.begin_resync(SECOND);
+        assert!(!zone.take_resync(), "not yet");
+        zone.begin_resync(SECOND * 2);
+        assert!(zone.take_resync());
+        assert!(!zone.take_resync(), "it is done once");
         assert_eq!(zone.schedule_resync(SECOND, None), None);
-        assert!(!zone.resync_is_due(SECOND * 100));
+        zone.begin_resync(SECOND * 100);
+        assert!(!zone.take_resync());
     }
 }
