@@ -4,74 +4,53 @@
 //! no clock, opens no socket and writes no log, so everything that goavail decides can be played
 //! through in a test. One file a concept:
 //!
-//! - [`watch`]: when to probe an endpoint and what became of each probe; [`rtt`]: when a reply is
-//!   overdue
-//! - [`target`]: replies and losses in a row, and the health that they flip
+//! - [`prober`]: when to probe each endpoint, and what became of each probe
 //! - [`canaries`]: whether this agent may trust what it sees
-//! - [`evidence`]: how old what it saw may be; `isolation`: when it may not trust it at all
-//! - [`rate_check`]: whether an endpoint answers at the retry pace; [`retries`]: the budget that all
-//!   retries share; `faults`: which faults are worth a line
-//! - `endpoints`: who is watched, each in its place; `prober`: what all probes share
-//! - `stall`: whether this process ran; `rehearsal`: a target that is treated as dead on demand
+//! - [`service`]: the health of targets, the gate with its questions in their order, the verdicts
 //! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
-//! - `zone`: what was read of it, and the orders to its DNS worker
-//! - `verdict`: the gate, its questions in their order
-//! - [`plan`]: which records to change, and the floor
-//! - `drains`: which targets the operator took out
-//! - `roster`, `probing`, `service`, `operator`, `cluster`: the engine's own work: who is watched, from
-//!   probes to health, from health to what the record sets should serve, the operator's commands, what the
-//!   peers have to do with it; `view`: what it shows of itself
+//! - `zone`: what was read of it, and the orders to its DNS worker; [`plan`]: which records to change,
+//!   and the floor
+//! - `stall`: whether this process ran; `schedule`: what is looked at next; `context`: the event in hand
+//! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `cluster`: the ways between the parts:
+//!   who is watched, from probes to health, isolation, from verdicts to orders and back, the operator's
+//!   commands, what the peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
 pub mod canaries;
 mod cluster;
 mod context;
-mod drains;
-mod endpoints;
 pub mod event;
-pub mod evidence;
-mod faults;
 mod isolation;
 mod operator;
 mod peers;
 pub mod place;
+mod places;
 pub mod plan;
-mod prober;
+pub mod prober;
 mod probing;
 pub mod quorum;
-pub mod rate_check;
-mod rehearsal;
-pub mod retries;
+mod reconciling;
 mod roster;
-pub mod rtt;
 mod schedule;
-mod service;
+pub mod service;
 mod stall;
-pub mod target;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod view;
-pub mod watch;
 mod zone;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use canaries::Canaries;
 use context::Context;
-use drains::Drains;
-use endpoints::Endpoints;
-use event::{Act, Action, Drain, Event, Fact, Reason, Settings, Slot};
-use evidence::Evidence;
+use event::{Action, Drain, Event, Fact, Settings};
 use peers::Peers;
 use prober::Prober;
-use rehearsal::Rehearsal;
 use schedule::Item;
+use service::Service;
 use stall::StallDetector;
-use target::Streaks;
-use watch::Watch;
 use zone::Zone;
 
 pub use roster::phase;
@@ -80,105 +59,31 @@ pub use view::TargetView;
 /// A moment on the agent's own clock: the time since it started.
 pub type Moment = Duration;
 
-/// Everything the agent knows and decides.
+/// Routes events to the parts, and runs the decision pass at the end of each.
+///
+/// There is one service and one zone so far.
 #[derive(Debug)]
 pub struct Engine {
-    settings: Settings,
-    endpoints: Endpoints,
-    prober: Prober,
-    targets: BTreeMap<IpAddr, Slot>,
-    canaries: Canaries,
     context: Context,
-    /// When evidence is looked at next.
-    next_sweep: Option<Moment>,
     stall: StallDetector,
-    /// Where the targets are published.
-    zone: Zone,
-    drains: Drains,
+    prober: Prober,
+    canaries: Canaries,
     peers: Peers,
-    rehearsal: Option<Rehearsal>,
-    /// The targets about which something changed that the gate looks at.
-    dirty: BTreeSet<Slot>,
-    /// The targets whose run of losses is complete, and that no canary has confirmed yet.
-    unproven: BTreeSet<Slot>,
-}
-
-/// A watched endpoint.
-#[derive(Debug)]
-struct Subject {
-    watch: Watch,
-    /// The moment at which it is looked at next; its other entries on the schedule are stale.
-    armed: Option<Moment>,
-    /// Why this machine cannot ask it, while that is so.
-    fault: Option<String>,
-    /// How many times in a row that was so.
-    faults: u32,
-    /// That got a line.
-    fault_told: bool,
-    /// The first probe, by its number, that was sent after the last fault was known.
-    asked_again_from: u64,
-    /// Its due probe waits for room.
-    waits: bool,
-    /// Its due retry waits for the budget.
-    waits_to_retry: bool,
-    role: Role,
-}
-
-/// Why it is watched.
-#[derive(Debug)]
-enum Role {
-    /// It proves that this agent's own network works.
-    Canary,
-    /// Its records are managed.
-    Target(Box<Target>),
-}
-
-/// A target: its health, and what was settled about it.
-#[derive(Debug)]
-struct Target {
-    address: IpAddr,
-    streaks: Streaks,
-    evidence: Evidence,
-    /// The verdict.
-    in_service: bool,
-    /// When health or verdict last changed.
-    since: Moment,
-    /// The provider has confirmed the verdict, or nothing is to be done for it.
-    settled: bool,
-    /// It may be out of DNS though the verdict is in: nothing was compared since this agent started,
-    /// or since it or a quorum of others saw it down.
-    unconfirmed: bool,
-    /// The peers that agreed to the verdict.
-    agreeing: Vec<SocketAddr>,
-    /// When the verdict was reached.
-    settled_on: Moment,
-    /// When this agent may act on the verdict, after those before it in rank.
-    act_at: Moment,
-    /// The names at which the floor keeps it.
-    held: Vec<String>,
-    /// Since when the peers stand against what its health asks for.
-    refused_since: Option<Moment>,
-    reason: Option<Reason>,
+    services: Vec<Service>,
+    zones: Vec<Zone>,
 }
 
 impl Engine {
     /// An agent that starts at `now`, with the drains that it remembers.
     pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
         let mut engine = Self {
-            settings,
-            endpoints: Endpoints::default(),
-            prober: Prober::default(),
-            targets: BTreeMap::new(),
-            canaries: Canaries::default(),
-            context: Context::new(now),
-            next_sweep: None,
+            context: Context::new(settings, now),
             stall: StallDetector::new(now),
-            zone: Zone::default(),
-            drains: Drains::default(),
+            prober: Prober::default(),
+            canaries: Canaries::default(),
             peers: Peers::default(),
-            rehearsal: None,
-            dirty: BTreeSet::new(),
-            unproven: BTreeSet::new(),
+            services: vec![Service::default()],
+            zones: vec![Zone::default()],
         };
         engine.enroll();
         for (address, drain) in drains {
@@ -191,14 +96,18 @@ impl Engine {
     /// Treats `target` as dead from `begin` until it has flipped, then as it is.
     #[must_use]
     pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
-        self.rehearsal = Some(Rehearsal::new(target));
+        self.services[0].rehearse(target);
         self.context.schedule.note(begin, Item::Rehearsal);
         self
     }
 
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.context.settings
+    }
+
+    fn service(&self) -> &Service {
+        &self.services[0]
     }
 
     /// When it wants to be told that time has passed.
@@ -213,11 +122,14 @@ impl Engine {
     /// process counts as having stood still.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
+        self.prober.ignore(self.service().rehearsed_dead());
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
             Event::Answered { slot, seq, answer } => self.answered(slot, seq, answer),
-            Event::Doubted { slot, seq, what } => self.doubted(slot, seq, what),
+            Event::Doubted { slot, seq, what } => {
+                self.prober.doubted(slot, seq, what, &mut self.context);
+            }
             Event::Dns(report) => self.dns_reported(report),
             Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age),
             Event::Abstained { peer, target } => self.abstained(peer, target),
@@ -225,7 +137,7 @@ impl Engine {
             Event::Drain(order) => self.drain(order),
             Event::Undrain { ticket, target } => self.undrain(ticket, target),
             Event::Redated(ends) => self.redate_drains(&ends),
-            Event::Reloaded(settings) => self.reload(*settings),
+            Event::Reloaded(settings) => self.reload(&settings),
         }
         self.decide();
         self.resync();
@@ -237,11 +149,9 @@ impl Engine {
 
     /// Takes off the head of the schedule what an answer has made needless.
     fn forget_stale(&mut self) {
-        let endpoints = &self.endpoints;
+        let prober = &self.prober;
         self.context.schedule.forget(|when, item| match item {
-            Item::Watch(slot) => {
-                endpoints.get(slot).is_none_or(|subject| subject.armed != Some(when))
-            }
+            Item::Watch(slot) => !prober.is_armed_for(slot, when),
             _ => false,
         });
     }
@@ -249,49 +159,36 @@ impl Engine {
     /// Looks at everything whose moment has come.
     fn tick(&mut self) {
         let now = self.context.now;
-        let tick = self.stall.tick(now, self.context.schedule.next(), self.settings.pace.timeout);
+        let (next, timeout) = (self.context.schedule.next(), self.context.settings.pace.timeout);
+        let tick = self.stall.tick(now, next, timeout);
         if let Some(lasted) = tick.report {
             self.context.report(Fact::Stalled { lasted });
         }
         while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
                 Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled),
-                Item::Verdict(slot) => self.mark(slot),
+                Item::Verdict(id) => self.services[0].mark(id),
                 Item::Held => self.retry_held(),
-                Item::Resync => self.zone.begin_resync(now),
+                Item::Resync => self.zones[0].begin_resync(now),
                 Item::Order | Item::Announce => {}
                 Item::Evidence => self.sweep(),
-                Item::Retry => self.retry_waiting(),
-                Item::Faults => self.sum_faults_up(),
+                Item::Retry => self.prober.retry_waiting(&mut self.context),
+                Item::Faults => self.prober.sum_faults_up(&mut self.context),
                 Item::Rehearsal => self.begin_rehearsal(),
             }
         }
     }
 
+    /// Looks for evidence that has aged: this agent has no vote without any.
+    fn sweep(&mut self) {
+        if self.services[0].sweep(&mut self.context) {
+            self.peers.announce();
+        }
+    }
+
     /// Begins to treat the rehearsed target as dead.
     fn begin_rehearsal(&mut self) {
-        if let Some(rehearsal) = &mut self.rehearsal
-            && rehearsal.begin()
-        {
-            let target = rehearsal.target();
-            self.context.report(Fact::Rehearsal { target, act: Act::Dead });
-        }
-    }
-
-    /// Whether the replies of this endpoint are ignored by a rehearsal.
-    fn is_rehearsed_dead(&self, slot: Slot) -> bool {
-        let rehearsal = self.rehearsal.as_ref().filter(|rehearsal| rehearsal.ignores_replies());
-        rehearsal.is_some_and(|rehearsal| self.targets.get(&rehearsal.target()) == Some(&slot))
-    }
-
-    /// Moves the rehearsal on after the target flipped or DNS followed.
-    fn advance_rehearsal(&mut self, target: IpAddr) {
-        let slot = self.targets.get(&target).copied();
-        let Some(state) = slot.and_then(|slot| self.target(slot)) else { return };
-        let (health, confirmed) = (state.streaks.health(), state.settled);
-        let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == target);
-        if let Some(act) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
-            self.context.report(Fact::Rehearsal { target, act });
-        }
+        self.services[0].begin_rehearsal(&mut self.context);
+        self.prober.ignore(self.service().rehearsed_dead());
     }
 }

@@ -6,7 +6,7 @@ use super::{
     CloudflareCredentials, ClusterConfig, Config, Probing, ProviderConfig, StatusConfig, seconds,
 };
 use crate::engine::plan::Family;
-use crate::engine::retries;
+use crate::engine::prober::retries;
 
 /// How many items of a list are printed.
 const LISTED: usize = 20;

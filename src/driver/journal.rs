@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::{debug, info, trace, warn};
 
 use crate::engine::event::{Act, DnsProblem, DnsProblemKind, Fact, Gone, Reason};
-use crate::engine::target::Health;
-use crate::engine::watch::Outcome;
+use crate::engine::prober::watch::Outcome;
+use crate::engine::service::health::Health;
 use crate::text::visible;
 
 /// A health, as it is written everywhere.

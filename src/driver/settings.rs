@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use crate::config::{Config, ProviderConfig};
 use crate::engine::event::{ClusterSettings, Settings};
-use crate::engine::target::Thresholds;
-use crate::engine::watch::Pace;
+use crate::engine::prober::watch::Pace;
+use crate::engine::service::health::Thresholds;
 
 /// What the engine is to work by. `room` is how many TCP connects may be in flight at once.
 pub fn settings(config: &Config, room: NonZeroU32) -> Settings {

@@ -2,7 +2,7 @@
 
 use super::Moment;
 use super::event::Slot;
-use super::watch::{Judged, Outcome};
+use super::prober::watch::{Judged, Outcome};
 
 /// What one canary says about this agent's own network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,10 +58,6 @@ pub(super) struct Canaries {
     /// In the order of the settings.
     members: Vec<(Slot, Canary)>,
     isolation: Option<Isolation>,
-    /// The number of targets that are suspect: canaries keep step with them.
-    suspects: usize,
-    /// The number of targets that could not be asked `failure_threshold` times in a row.
-    unaskable: usize,
 }
 
 impl Canaries {
@@ -137,40 +133,6 @@ impl Canaries {
     pub(super) fn end_isolation(&mut self) -> Option<Isolation> {
         self.isolation.take()
     }
-
-    /// Whether any target is suspect.
-    pub(super) fn any_suspect(&self) -> bool {
-        self.suspects > 0
-    }
-
-    /// A target became suspect, or is no longer.
-    pub(super) fn count_suspect(&mut self, suspect: bool) {
-        self.suspects = step(self.suspects, suspect);
-    }
-
-    /// Sets the number of suspect targets.
-    pub(super) fn set_suspects(&mut self, count: usize) {
-        self.suspects = count;
-    }
-
-    /// A target cannot be asked any more, or can be again.
-    pub(super) fn count_unaskable(&mut self, unaskable: bool) {
-        self.unaskable = step(self.unaskable, unaskable);
-    }
-
-    /// Sets the number of targets that cannot be asked.
-    pub(super) fn set_unaskable(&mut self, count: usize) {
-        self.unaskable = count;
-    }
-
-    /// The number of targets that cannot be asked.
-    pub(super) fn unaskable(&self) -> usize {
-        self.unaskable
-    }
-}
-
-fn step(count: usize, more: bool) -> usize {
-    if more { count + 1 } else { count.saturating_sub(1) }
 }
 
 fn weigh(canaries: impl Iterator<Item = Canary>, run_began: Moment) -> Evidence {

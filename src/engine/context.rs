@@ -1,7 +1,7 @@
-//! The surroundings of one event: the time, what is asked for, and when to look again.
+//! The surroundings of one event: the time, the settings, what is asked for, and when to look again.
 
 use super::Moment;
-use super::event::{Action, Fact};
+use super::event::{Action, Fact, Settings};
 use super::schedule::Schedule;
 
 /// The event in hand, as every part of the engine sees it.
@@ -9,6 +9,8 @@ use super::schedule::Schedule;
 pub(super) struct Context {
     /// The time of the event.
     pub(super) now: Moment,
+    /// The settings in force.
+    pub(super) settings: Settings,
     /// When each part is to be looked at again.
     pub(super) schedule: Schedule,
     actions: Vec<Action>,
@@ -16,8 +18,8 @@ pub(super) struct Context {
 
 impl Context {
     /// A context whose first event is at `now`.
-    pub(super) fn new(now: Moment) -> Self {
-        Self { now, schedule: Schedule::default(), actions: Vec::new() }
+    pub(super) fn new(settings: Settings, now: Moment) -> Self {
+        Self { now, settings, schedule: Schedule::default(), actions: Vec::new() }
     }
 
     /// Asks for an action.

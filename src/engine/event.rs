@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::Moment;
 use super::canaries::Cause;
 use super::plan::{Observed, SetKey, Wish};
-use super::target::{Health, Thresholds};
-use super::watch::{Endpoint, Outcome, Pace};
+use super::prober::watch::{Endpoint, Outcome, Pace};
+use super::service::health::{Health, Thresholds};
 
 /// What the engine works by. All of it can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

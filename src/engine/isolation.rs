@@ -1,82 +1,80 @@
 //! When this agent may not trust what it sees: isolation, its beginning and its end.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use super::canaries::{Cause, Isolation};
-use super::event::{Fact, Slot};
-use super::watch::Outcome;
-use super::{Engine, Role};
+use super::Engine;
+use super::canaries::{Cause, Evidence, Isolation};
+use super::event::{Fact, Reason};
+use super::prober::watch::Outcome;
 
 impl Engine {
     /// A canary answered or did not: complete runs of losses may be evidence now, or not.
     pub(super) fn canary_judged(&mut self, outcome: Outcome) {
-        let threshold = self.settings.thresholds.failure.get();
+        let threshold = self.context.settings.thresholds.failure.get();
         if outcome == Outcome::Reply {
             self.end_isolation();
         } else if !self.canaries.is_isolated() && self.canaries.all_miss(threshold) {
             self.begin_isolation(Cause::NoCanary);
         }
-        for slot in self.unproven.clone() {
-            self.weigh_losses(slot);
+        for id in self.service().unproven() {
+            self.weigh_losses(id);
         }
     }
 
-    /// A probe of `slot` could not be sent, or could. Without canaries, an agent that can ask nobody
-    /// is isolated; that one probe could not be sent is as little a sign as one that is lost.
-    pub(super) fn count_fault(&mut self, slot: Slot, faulty: bool) {
-        let threshold = self.settings.thresholds.failure.get();
-        let Some(subject) = self.endpoints.get_mut(slot) else { return };
-        let before = subject.faults;
-        subject.faults = if faulty { before.saturating_add(1) } else { 0 };
-        if matches!(subject.role, Role::Canary) {
-            return;
+    /// Flips a target down if its run of losses is complete and evidence.
+    pub(super) fn weigh_losses(&mut self, id: usize) {
+        let Some(began) = self.services[0].complete_run(id, &self.context) else { return };
+        match self.canaries.weigh(began) {
+            Evidence::Proven => {
+                if let Some(flip) = self.services[0].flip_down(id) {
+                    self.flipped(id, flip);
+                }
+            }
+            Evidence::Absent if !self.canaries.is_isolated() => {
+                self.begin_isolation(Cause::NoCanary);
+            }
+            Evidence::Absent => {
+                let target = self.service().get(id);
+                if target.is_some_and(|target| target.verdict.reason != Some(Reason::Isolated)) {
+                    self.services[0].mark(id);
+                }
+            }
+            Evidence::Pending => {}
         }
-        if before < threshold && subject.faults >= threshold {
-            self.canaries.count_unaskable(true);
-        } else if before >= threshold && subject.faults < threshold {
-            self.canaries.count_unaskable(false);
-        }
+    }
+
+    /// Probes of an endpoint could not be sent, or can be again. Without canaries, an agent that can ask
+    /// nobody is isolated; that one probe could not be sent is as little a sign as one that is lost.
+    pub(super) fn weigh_faults(&mut self, faulty: bool) {
+        let reaches_none = self.prober.unreachable() == self.context.settings.targets.len();
         if !faulty && self.canaries.is_isolated_by_faults() {
             self.end_isolation();
-        }
-        let none_can = self.canaries.unaskable() == self.targets.len();
-        if faulty && none_can && self.canaries.is_empty() && !self.canaries.is_isolated() {
+        } else if faulty && reaches_none && self.canaries.is_empty() && !self.canaries.is_isolated()
+        {
             self.begin_isolation(Cause::NothingCanBeAsked);
         }
     }
 
-    /// Counts again after the targets or the threshold have changed.
-    pub(super) fn count_unaskable(&mut self) {
-        let threshold = self.settings.thresholds.failure.get();
-        let subjects = self.targets.values().filter_map(|slot| self.endpoints.get(*slot));
-        let count = subjects.filter(|subject| subject.faults >= threshold).count();
-        self.canaries.set_unaskable(count);
-    }
-
-    pub(super) fn begin_isolation(&mut self, cause: Cause) {
-        let now = self.context.now;
-        self.canaries.isolate(now, cause);
+    fn begin_isolation(&mut self, cause: Cause) {
+        self.canaries.isolate(self.context.now, cause);
         self.peers.announce();
-        let missing = self.unproven.iter().filter_map(|slot| self.target(*slot));
-        let missing = missing.map(|target| target.address).collect::<BTreeSet<_>>();
+        let service = self.service();
+        let missing = service.unproven().into_iter().filter_map(|id| service.get(id));
+        let missing: BTreeSet<IpAddr> = missing.map(|target| target.address).collect();
         let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });
-        self.mark_all();
+        self.services[0].mark_all();
     }
 
     /// Ends isolation, if there is any: every run of losses starts from zero, and what was seen until
     /// now is no evidence.
     pub(super) fn end_isolation(&mut self) {
-        let now = self.context.now;
         let Some(Isolation { since, .. }) = self.canaries.end_isolation() else { return };
-        for subject in self.endpoints.iter_mut() {
-            if let Role::Target(target) = &mut subject.role {
-                target.streaks.start_losses_over(now);
-            }
-        }
-        self.unproven.clear();
-        self.void_evidence();
+        let now = self.context.now;
+        self.services[0].start_over(now);
+        self.peers.announce();
         self.context.report(Fact::IsolationOver { lasted: now.saturating_sub(since) });
-        self.mark_all();
+        self.services[0].mark_all();
     }
 }

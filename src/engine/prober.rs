@@ -1,95 +1,455 @@
-//! The probes of all endpoints together: their numbers, the room for them, and who waits for it.
+//! The probes of all endpoints: when each is sent, and what became of it.
+//!
+//! What it means that a probe was answered or lost is decided elsewhere: the prober returns what was
+//! judged. It knows of a target only whether a missing reply would be news ([`Prober::expect`]).
+//!
+//! One file a concept: [`watch`] the schedule of one endpoint and its probes under way, [`rtt`] when a
+//! reply is overdue, [`rate_check`] whether it answers at the retry pace, [`retries`] the budget that
+//! all retries share, `faults` what keeps this machine from sending, `endpoint` one endpoint.
+
+mod endpoint;
+mod faults;
+pub mod rate_check;
+pub mod retries;
+pub mod rtt;
+pub mod watch;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::event::Slot;
-use super::faults::FaultLines;
-use super::retries::Retries;
+use super::Moment;
+use super::context::Context;
+use super::event::{Action, Answer, Fact, ProbeRequest, Slot};
+use super::places::Places;
+use super::schedule::Item;
+pub(super) use endpoint::Role;
+use endpoint::Watched;
+use faults::FaultLines;
+use retries::Retries;
+use watch::{Endpoint, Judged, Outcome, Watch};
 
-/// What all probes share.
+/// How much longer than the timeout the prober listens for a late reply, at most.
+const LATE_WINDOW: Duration = Duration::from_secs(5);
+
+/// The probes of all endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Prober {
-    /// The budget that all retries share.
-    pub(super) retries: Retries,
-    /// Which faults are worth a line.
-    pub(super) fault_lines: FaultLines,
+    endpoints: Places<Watched>,
+    /// The number of the next probe. None is used twice.
     next_seq: u64,
     /// The number of probes that have not come to their end.
     in_flight: u32,
     /// Endpoints whose due probe waits for room.
     waiting: VecDeque<Slot>,
+    /// The budget that all retries share.
+    retries: Retries,
+    /// The faults that are worth a line.
+    fault_lines: FaultLines,
     /// The number of endpoints that rehearse the retry pace.
     rehearsing: usize,
+    /// The endpoint whose replies are ignored, as a rehearsal asks for.
+    ignored: Option<Slot>,
+    canaries: Vec<Slot>,
+    /// The number of targets that are suspect. Canaries keep step with them.
+    suspects: usize,
+    /// The number of targets that could not be asked `failure_threshold` times in a row.
+    unreachable: usize,
+}
+
+/// A probe that was judged.
+#[derive(Debug)]
+pub(super) struct ProbeResult {
+    pub(super) judged: Judged,
+    /// The round trip of a reply.
+    pub(super) rtt: Option<Duration>,
 }
 
 impl Prober {
-    /// Whether one more probe may be out, if there may be `most` at once.
-    pub(super) fn has_room(&self, most: Option<NonZeroU32>) -> bool {
-        most.is_none_or(|most| self.in_flight < most.get())
+    /// Makes room for `count` endpoints in all.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.endpoints.reserve(count);
     }
 
-    /// A probe is sent. Returns its number, which is never used twice.
-    pub(super) fn send(&mut self) -> u64 {
+    /// Begins to watch `endpoint`, with a first probe at `first`.
+    pub(super) fn watch(
+        &mut self,
+        endpoint: Endpoint,
+        first: Moment,
+        role: Role,
+        context: &mut Context,
+    ) -> Slot {
+        let slot = self.endpoints.insert(Watched::new(endpoint, first, role));
+        context.schedule.note(first, Item::Watch(slot));
+        slot
+    }
+
+    /// Goes on watching, with another schedule or port.
+    pub(super) fn move_watch(
+        &mut self,
+        slot: Slot,
+        endpoint: Endpoint,
+        first: Moment,
+        context: &mut Context,
+    ) {
+        if let Some(watched) = self.endpoints.get_mut(slot) {
+            watched.watch.endpoint = endpoint;
+            watched.watch.reschedule(first, context.now, context.settings.pace);
+            watched.armed = None;
+        }
+        self.arm(slot, context);
+    }
+
+    /// Ends watching.
+    pub(super) fn unwatch(&mut self, slot: Slot) {
+        self.endpoints.remove(slot);
+    }
+
+    /// The address and port in a place, if there is one.
+    pub(super) fn endpoint(&self, slot: Slot) -> Option<Endpoint> {
+        Some(self.endpoints.get(slot)?.watch.endpoint)
+    }
+
+    /// The purpose of the endpoint in a place.
+    pub(super) fn role(&self, slot: Slot) -> Option<Role> {
+        Some(self.endpoints.get(slot)?.role)
+    }
+
+    /// What is known of the endpoint in a place.
+    pub(super) fn seen(&self, slot: Slot) -> Option<&Watch> {
+        Some(&self.endpoints.get(slot)?.watch)
+    }
+
+    /// Whether this machine cannot send probes to an endpoint.
+    pub(super) fn is_faulty(&self, slot: Slot) -> bool {
+        self.endpoints.get(slot).is_some_and(|watched| watched.faults.present.is_some())
+    }
+
+    /// Takes these endpoints for the canaries, and counts again what depends on the endpoints.
+    pub(super) fn enrolled(&mut self, canaries: Vec<Slot>, context: &Context) {
+        self.canaries = canaries;
+        let targets = self.endpoints.iter().filter(|watched| watched.is_target());
+        self.suspects = targets.filter(|watched| watched.watch.is_suspect()).count();
+        self.count_unreachable(context);
+        self.count_rehearsing();
+    }
+
+    /// Whether a missing reply of a target is news: false once the target is down.
+    pub(super) fn expect(&mut self, slot: Slot, expected: bool) {
+        if let Some(watched) = self.endpoints.get_mut(slot) {
+            watched.expected = expected;
+        }
+    }
+
+    /// Ignores the replies of one endpoint, or of none.
+    pub(super) fn ignore(&mut self, slot: Option<Slot>) {
+        self.ignored = slot;
+    }
+
+    /// Whether an entry on the schedule, made for `moment`, is still valid.
+    pub(super) fn is_armed_for(&self, slot: Slot, moment: Moment) -> bool {
+        self.endpoints.get(slot).is_some_and(|watched| watched.armed == Some(moment))
+    }
+
+    /// The moment of an endpoint has come: judges the probes whose time is up. `None` if the entry for
+    /// `moment` is stale; otherwise [`Self::resume`] has to follow. `deaf`: this process did not run, so
+    /// they are faults.
+    pub(super) fn expire(
+        &mut self,
+        slot: Slot,
+        moment: Moment,
+        deaf: bool,
+        context: &Context,
+    ) -> Option<Vec<Judged>> {
+        let watched = self.endpoints.get_mut(slot)?;
+        if watched.armed != Some(moment) {
+            return None;
+        }
+        watched.armed = None;
+        Some(watched.watch.expire(context.now, context.settings.pace, deaf))
+    }
+
+    /// Sends the next probe of an endpoint if it is due, and schedules what comes after.
+    pub(super) fn resume(&mut self, slot: Slot, context: &mut Context) {
+        if self.is_overdue(slot, context) {
+            self.suspect(slot, true, context);
+        }
+        self.send_if_due(slot, context);
+        self.arm(slot, context);
+    }
+
+    /// Puts an endpoint on the schedule for its next moment, unless it stands there already. An entry
+    /// for an earlier moment is stale from then on.
+    pub(super) fn arm(&mut self, slot: Slot, context: &mut Context) {
+        let (now, pace) = (context.now, context.settings.pace);
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        if watched.armed.is_some_and(|armed| armed <= now) {
+            // The next tick looks at it, and by its moment sees whether this process ran.
+            return;
+        }
+        // Nothing is noted for the past: being late for it would look like a stall.
+        let wake = watched.watch.wake(pace, watched.is_watchful()).max(now);
+        if watched.armed != Some(wake) {
+            watched.armed = Some(wake);
+            context.schedule.note(wake, Item::Watch(slot));
+        }
+    }
+
+    /// Whether a target that is not down misses a reply by its own measure.
+    fn is_overdue(&self, slot: Slot, context: &Context) -> bool {
+        let watchful = self.endpoints.get(slot).filter(|watched| watched.is_watchful());
+        watchful.is_some_and(|it| it.watch.is_overdue(context.now, context.settings.pace))
+    }
+
+    /// Sends the probe of an endpoint if it is due and there is room.
+    fn send_if_due(&mut self, slot: Slot, context: &mut Context) {
+        let (now, pace) = (context.now, context.settings.pace);
+        let most = context.settings.most_in_flight;
+        let room = most.is_none_or(|most| self.in_flight < most.get());
+        let due = self.endpoints.get(slot).is_some_and(|watched| watched.watch.is_due(now));
+        if !due || !self.may_retry(slot, context) {
+            return;
+        }
+        if room {
+            self.rehearse_if_due(slot, context);
+        }
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        if !room {
+            // An answer calls it sooner than that.
+            watched.watch.put_off(now + pace.interval);
+            if !std::mem::replace(&mut watched.waits, true) {
+                self.waiting.push_back(slot);
+            }
+            return;
+        }
         let seq = self.next_seq;
         self.next_seq += 1;
         self.in_flight += 1;
-        seq
+        let nth = watched.watch.send(seq, now, pace);
+        // A connect holds a descriptor, so nobody listens for a late one.
+        let late = if context.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
+        context.act(Action::Probe(ProbeRequest {
+            slot,
+            seq,
+            endpoint: watched.watch.endpoint,
+            nth,
+            flow: watched.watch.flow(),
+            timeout: pace.timeout,
+            patience: pace.timeout + pace.timeout.min(late),
+        }));
     }
 
-    /// The number of the next probe.
-    pub(super) fn next_seq(&self) -> u64 {
-        self.next_seq
+    /// Gives the room of an answered probe to the endpoint that waits longest.
+    fn start_next_waiting(&mut self, context: &mut Context) {
+        while let Some(slot) = self.waiting.pop_front() {
+            if let Some(watched) = self.endpoints.get_mut(slot)
+                && std::mem::replace(&mut watched.waits, false)
+            {
+                watched.watch.put_off(context.now);
+                self.send_if_due(slot, context);
+                self.arm(slot, context);
+                return;
+            }
+        }
     }
 
-    /// A probe has come to its end.
-    pub(super) fn ended(&mut self) {
+    /// A probe came to its end. Returns it if that judges it; [`Self::arm`] has to follow.
+    pub(super) fn answered(
+        &mut self,
+        slot: Slot,
+        seq: u64,
+        answer: Answer,
+        context: &mut Context,
+    ) -> Option<ProbeResult> {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.start_next_waiting(context);
+        if self.ignored == Some(slot) && !matches!(answer, Answer::Fault(_)) {
+            return None;
+        }
+        let timeout = context.settings.pace.timeout;
+        let watch = &mut self.endpoints.get_mut(slot)?.watch;
+        match answer {
+            Answer::Reply(rtt) => match watch.sent(seq) {
+                Some(_) if rtt <= timeout => self.replied(slot, seq, rtt, context),
+                _ => {
+                    let endpoint = watch.endpoint;
+                    // Its time was up before; the tick that says so knows whether this process ran.
+                    context.report(Fact::Late { endpoint, rtt });
+                    None
+                }
+            },
+            Answer::Unreachable(what) => {
+                let judged = watch.judge(seq, Outcome::Loss)?;
+                watch.said = Some(what);
+                self.left(slot, seq, context);
+                Some(ProbeResult { judged, rtt: None })
+            }
+            // Its time was up before; the tick that says so knows whether this process ran.
+            Answer::Silence => {
+                self.left(slot, seq, context);
+                None
+            }
+            Answer::Fault(what) => {
+                self.set_fault(slot, Some(what), context);
+                let judged = self.endpoints.get_mut(slot)?.watch.judge(seq, Outcome::Fault)?;
+                Some(ProbeResult { judged, rtt: None })
+            }
+        }
     }
 
-    /// Has an endpoint wait for room, after those that wait already.
-    pub(super) fn wait(&mut self, slot: Slot) {
-        self.waiting.push_back(slot);
+    /// A reply in time.
+    fn replied(
+        &mut self,
+        slot: Slot,
+        seq: u64,
+        rtt: Duration,
+        context: &mut Context,
+    ) -> Option<ProbeResult> {
+        let watch = &mut self.endpoints.get_mut(slot)?.watch;
+        let judged = watch.judge(seq, Outcome::Reply)?;
+        watch.rtt.measure(rtt);
+        watch.last_rtt = Some(rtt);
+        watch.said = None;
+        self.set_fault(slot, None, context);
+        self.suspect(slot, false, context);
+        Some(ProbeResult { judged, rtt: Some(rtt) })
     }
 
-    /// Takes out the endpoint that waits longest.
-    pub(super) fn next_waiting(&mut self) -> Option<Slot> {
-        self.waiting.pop_front()
+    /// A probe may not have got there. Its reply may still come, so nothing is judged; but there is no
+    /// need to wait any longer before the next one.
+    pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, context: &mut Context) {
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        if !watched.watch.is_missed(seq) {
+            return;
+        }
+        watched.watch.said = Some(what);
+        if watched.is_watchful() {
+            self.suspect(slot, true, context);
+        }
     }
 
-    /// The number of endpoints that rehearse the retry pace.
-    pub(super) fn rehearsing(&self) -> usize {
-        self.rehearsing
+    /// Records the result of a probe with the rehearsal of the retry pace that it may belong to.
+    pub(super) fn count_rate(&mut self, slot: Slot, judged: &Judged, context: &mut Context) {
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        let shown = watched.rate().judged(judged.seq, judged.quick, judged.outcome);
+        if let Some(shown) = shown {
+            self.rehearsed(slot, shown, context);
+        }
     }
 
-    /// Sets that number.
-    pub(super) fn set_rehearsing(&mut self, count: usize) {
-        self.rehearsing = count;
+    /// Takes the oldest probe of an endpoint off if it has been judged, see [`Watch::settle`].
+    pub(super) fn settle(&mut self, slot: Slot) -> Option<Outcome> {
+        self.endpoints.get_mut(slot)?.watch.settle()
+    }
+
+    /// Makes a target suspect or clears it. The canaries keep step.
+    pub(super) fn suspect(&mut self, slot: Slot, suspect: bool, context: &mut Context) {
+        let (now, pace) = (context.now, context.settings.pace);
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        if !watched.is_target() || !watched.watch.set_suspect(suspect, now, pace) {
+            return;
+        }
+        self.suspects = if suspect { self.suspects + 1 } else { self.suspects.saturating_sub(1) };
+        self.arm(slot, context);
+        self.pace_canaries(context);
+    }
+
+    /// Probes the canaries at the retry interval while any target is suspect.
+    pub(super) fn pace_canaries(&mut self, context: &mut Context) {
+        let (now, pace) = (context.now, context.settings.pace);
+        let suspect = self.suspects > 0;
+        for slot in self.canaries.clone() {
+            if let Some(watched) = self.endpoints.get_mut(slot)
+                && watched.watch.set_suspect(suspect, now, pace)
+            {
+                self.arm(slot, context);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::num::NonZeroU32;
 
-    #[test]
-    fn there_is_room_for_as_many_probes_as_may_be_out() {
-        let most = NonZeroU32::new(2);
+    use super::*;
+    use crate::engine::tests::world::{ip, ms, settings};
+
+    /// A prober of so many targets with room for `most` probes, and the probes that were sent until
+    /// `now` with no answer to any.
+    fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<Slot>) {
+        let mut settings = settings(&(1..=targets).collect::<Vec<_>>());
+        settings.most_in_flight = NonZeroU32::new(most);
+        let mut context = Context::new(settings, Moment::ZERO);
         let mut prober = Prober::default();
-        assert_eq!([prober.send(), prober.send()], [0, 1]);
-        assert!(!prober.has_room(most));
-        assert!(prober.has_room(None));
-        prober.ended();
-        assert!(prober.has_room(most));
-        assert_eq!(prober.send(), 2, "no number is used twice");
+        let slots = (1..=targets).map(|last| {
+            let endpoint = Endpoint { address: ip(last), port: None };
+            prober.watch(endpoint, Moment::ZERO, Role::Target(0), &mut context)
+        });
+        let slots = slots.collect();
+        (prober, context, slots)
+    }
+
+    fn sent(context: &mut Context) -> Vec<(Slot, u64)> {
+        let probe = |action| match action {
+            Action::Probe(request) => Some((request.slot, request.seq)),
+            _ => None,
+        };
+        context.take_actions().into_iter().filter_map(probe).collect()
     }
 
     #[test]
-    fn who_waits_longest_is_next() {
-        let mut prober = Prober::default();
-        for slot in [7, 3, 5] {
-            prober.wait(slot);
+    fn there_is_room_for_as_many_probes_as_may_be_out_and_the_longest_waiting_is_next() {
+        let (mut prober, mut context, slots) = probing(4, 2);
+        for slot in slots {
+            assert!(prober.expire(slot, Moment::ZERO, false, &context).is_some());
+            prober.resume(slot, &mut context);
         }
-        assert_eq!([(); 4].map(|()| prober.next_waiting()), [Some(7), Some(3), Some(5), None]);
+        assert_eq!(sent(&mut context), [(0, 0), (1, 1)]);
+        context.now = ms(5);
+        prober.answered(1, 1, Answer::Reply(ms(5)), &mut context);
+        prober.answered(0, 0, Answer::Reply(ms(5)), &mut context);
+        assert_eq!(sent(&mut context), [(2, 2), (3, 3)], "no number is used twice");
+    }
+
+    #[test]
+    fn an_entry_that_was_replaced_is_stale() {
+        let (mut prober, mut context, _) = probing(1, 9);
+        assert!(prober.is_armed_for(0, Moment::ZERO));
+        assert!(prober.expire(0, ms(1), false, &context).is_none());
+        assert!(prober.expire(0, Moment::ZERO, false, &context).is_some());
+        prober.resume(0, &mut context);
+        assert!(!prober.is_armed_for(0, Moment::ZERO));
+    }
+
+    #[test]
+    fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
+        let (mut prober, mut context, _) = probing(1, 9);
+        let canary = Endpoint { address: ip(99), port: None };
+        let canary = prober.watch(canary, Moment::ZERO, Role::Canary, &mut context);
+        prober.enrolled(vec![canary], &context);
+        let is_suspect = |prober: &Prober| {
+            [0, canary].map(|slot| prober.seen(slot).is_some_and(Watch::is_suspect))
+        };
+        prober.resume(0, &mut context);
+        prober.doubted(0, 0, "unreachable".into(), &mut context);
+        assert_eq!(is_suspect(&prober), [true, true]);
+        prober.suspect(0, false, &mut context);
+        assert_eq!(is_suspect(&prober), [false, false]);
+        prober.expect(0, false);
+        prober.doubted(0, 0, "unreachable".into(), &mut context);
+        assert_eq!(is_suspect(&prober), [false, false], "that is no news");
+    }
+
+    #[test]
+    fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() {
+        let (mut prober, mut context, _) = probing(1, 9);
+        for seq in 0..3 {
+            assert_eq!(prober.unreachable(), 0, "{seq} faults");
+            prober.answered(0, seq, Answer::Fault("no route".into()), &mut context);
+        }
+        assert_eq!(prober.unreachable(), 1);
+        prober.resume(0, &mut context);
+        prober.answered(0, 0, Answer::Silence, &mut context);
+        assert_eq!(prober.unreachable(), 0, "that probe was sent after the last fault");
     }
 }

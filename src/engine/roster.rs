@@ -5,31 +5,12 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::Engine;
 use super::event::{Settings, Slot};
-use super::evidence::{self, Evidence};
-use super::target::Streaks;
-use super::watch::{Endpoint, Watch};
-use super::{Engine, Item, Moment, Role, Subject, Target};
-
-impl Target {
-    fn new(address: IpAddr, now: Moment) -> Self {
-        Self {
-            address,
-            streaks: Streaks::default(),
-            evidence: Evidence::none(now),
-            in_service: true,
-            since: now,
-            settled: true,
-            unconfirmed: true,
-            agreeing: Vec::new(),
-            settled_on: now,
-            act_at: now,
-            held: Vec::new(),
-            refused_since: None,
-            reason: None,
-        }
-    }
-}
+use super::plan::Family;
+use super::prober::Role;
+use super::prober::watch::Endpoint;
+use super::service::evidence;
 
 /// When in the interval the `index`th of `count` targets is probed: at a moment of its own, or
 /// together with no more than make up a `burst`. Those moments are spread evenly.
@@ -60,139 +41,91 @@ impl Engine {
     /// Watches exactly what the settings name. Whatever stays keeps its counters and its state;
     /// the records of what goes are left as they are.
     pub(super) fn enroll(&mut self) {
-        let now = self.context.now;
-        let keep: BTreeSet<IpAddr> = self.settings.targets.iter().copied().collect();
-        for (address, slot) in self.targets.extract_if(.., |address, _| !keep.contains(address)) {
-            self.endpoints.remove(slot);
-            self.dirty.remove(&slot);
-            self.unproven.remove(&slot);
-            self.drains.unwatch(address);
-            self.zone.orders.forget(address);
+        let settings = self.context.settings.clone();
+        let (now, interval, burst) = (self.context.now, settings.pace.interval, settings.burst);
+        let keep: BTreeSet<IpAddr> = settings.targets.iter().copied().collect();
+        for target in self.services[0].retain(&keep) {
+            self.prober.unwatch(target.endpoint);
+            self.zones[0].orders.forget(target.address);
         }
-        let (port, interval) = (self.settings.port, self.settings.pace.interval);
-        let burst = self.settings.burst;
         let count = keep.len();
-        self.endpoints.reserve(count + self.settings.canaries.len());
-        for (index, address) in self.settings.targets.clone().into_iter().enumerate() {
+        self.prober.reserve(count + settings.canaries.len());
+        self.services[0].reserve(count);
+        for (index, address) in settings.targets.iter().copied().enumerate() {
             let first = now + phase(interval, burst, index, count);
-            let endpoint = Endpoint { address, port };
-            if let Some(slot) = self.targets.get(&address).copied() {
-                self.move_watch(slot, endpoint, first);
+            let endpoint = Endpoint { address, port: settings.port };
+            if let Some(target) = self.services[0].target(address) {
+                self.prober.move_watch(target.endpoint, endpoint, first, &mut self.context);
             } else {
-                let role = Role::Target(Box::new(Target::new(address, now)));
-                let slot = self.watch(endpoint, first, role);
-                self.targets.insert(address, slot);
+                let (prober, context) = (&mut self.prober, &mut self.context);
+                let watch = |id| prober.watch(endpoint, first, Role::Target(id), context);
+                self.services[0].add(address, watch, now);
             }
         }
         self.unpark_drains();
-        self.enroll_canaries();
+        let canaries = self.enroll_canaries(&settings);
+        self.canaries.set_members(&canaries);
+        self.prober.enrolled(canaries, &self.context);
         self.enroll_peers();
-        self.canaries.set_suspects(self.count_suspects());
-        self.count_unaskable();
-        self.note_sweep(now + evidence::term(interval));
-        let rehearsing = self.endpoints.iter().filter(|subject| subject.watch.rate.is_open());
-        self.prober.set_rehearsing(rehearsing.count());
+        let term = evidence::term(interval);
+        self.services[0].note_sweep(now + term, &mut self.context);
     }
 
-    fn enroll_canaries(&mut self) {
-        let now = self.context.now;
-        let wanted = self.settings.canaries.clone();
+    /// Watches the canaries that the settings name. Returns their places.
+    fn enroll_canaries(&mut self, settings: &Settings) -> Vec<Slot> {
         let before = self.canaries.slots();
-        let mut slots = Vec::with_capacity(wanted.len());
-        let count = wanted.len();
-        let is_at = |engine: &Self, slot: Slot, endpoint: Endpoint| {
-            engine.endpoints.get(slot).is_some_and(|subject| subject.watch.endpoint == endpoint)
-        };
-        for (index, endpoint) in wanted.into_iter().enumerate() {
-            let first = now + canary_phase(&self.settings, index, count);
-            let slot = before.iter().copied().find(|slot| is_at(self, *slot, endpoint));
-            let slot = match slot {
-                Some(slot) => {
-                    self.move_watch(slot, endpoint, first);
-                    slot
-                }
-                None => self.watch(endpoint, first, Role::Canary),
-            };
-            slots.push(slot);
-        }
-        self.canaries.set_members(&slots);
-        for slot in before {
-            if !slots.contains(&slot) {
-                self.endpoints.remove(slot);
+        let mut slots = Vec::with_capacity(settings.canaries.len());
+        for (index, endpoint) in settings.canaries.iter().copied().enumerate() {
+            let first = self.context.now + canary_phase(settings, index, settings.canaries.len());
+            let is_there = |slot: &Slot| self.prober.endpoint(*slot) == Some(endpoint);
+            if let Some(slot) = before.iter().copied().find(is_there) {
+                self.prober.move_watch(slot, endpoint, first, &mut self.context);
+                slots.push(slot);
+            } else {
+                let role = Role::Canary;
+                slots.push(self.prober.watch(endpoint, first, role, &mut self.context));
             }
         }
-    }
-
-    /// Begins to watch `endpoint`.
-    fn watch(&mut self, endpoint: Endpoint, first: Moment, role: Role) -> Slot {
-        let watch = Watch::new(endpoint, first);
-        let subject = Subject {
-            watch,
-            armed: Some(first),
-            fault: None,
-            faults: 0,
-            fault_told: false,
-            asked_again_from: 0,
-            waits: false,
-            waits_to_retry: false,
-            role,
-        };
-        let slot = self.endpoints.insert(subject);
-        self.context.schedule.note(first, Item::Watch(slot));
-        slot
-    }
-
-    /// Goes on watching with another schedule or port.
-    fn move_watch(&mut self, slot: Slot, endpoint: Endpoint, first: Moment) {
-        let now = self.context.now;
-        let pace = self.settings.pace;
-        if let Some(subject) = self.endpoints.get_mut(slot) {
-            subject.watch.endpoint = endpoint;
-            subject.watch.reschedule(first, now, pace);
-            subject.armed = None;
+        for slot in before {
+            if !slots.contains(&slot) {
+                self.prober.unwatch(slot);
+            }
         }
-        self.arm(slot);
-    }
-
-    fn count_suspects(&self) -> usize {
-        let slots = self.targets.values();
-        slots.filter_map(|slot| self.endpoints.get(*slot)).filter(|s| s.watch.is_suspect()).count()
+        slots
     }
 
     /// Works by other settings from now on.
-    pub(super) fn reload(&mut self, settings: Settings) {
-        let other_resync = settings.resync_interval != self.settings.resync_interval;
+    pub(super) fn reload(&mut self, settings: &Settings) {
+        let before = std::mem::replace(&mut self.context.settings, settings.clone());
         let had_canaries = !self.canaries.is_empty();
-        let moved =
-            (&settings.zone, &settings.names) != (&self.settings.zone, &self.settings.names);
-        let (before, after) = (self.settings.pace, settings.pace);
-        let other_pace =
-            (before.interval, before.retry_interval) != (after.interval, after.retry_interval);
-        self.settings = settings;
+        let moved = (&settings.zone, &settings.names) != (&before.zone, &before.names);
+        let paces = [before.pace, settings.pace].map(|pace| (pace.interval, pace.retry_interval));
         self.enroll();
-        if other_pace {
-            self.rehearse_all_again();
+        if paces[0] != paces[1] {
+            self.prober.rehearse_all_again(self.context.now);
         }
-        if other_resync {
+        if settings.resync_interval != before.resync_interval {
             self.note_resync();
         }
-        let can_ask = self.canaries.unaskable() < self.targets.len() || self.targets.is_empty();
+        let can_ask =
+            self.prober.unreachable() < settings.targets.len() || settings.targets.is_empty();
         if had_canaries && self.canaries.is_empty()
             || can_ask && self.canaries.is_isolated_by_faults()
         {
             self.end_isolation();
         }
-        self.zone.orders.restart(self.targets.keys().copied());
+        self.zones[0].orders.restart(settings.targets.iter().copied());
         if moved {
-            self.zone.moved();
-            self.compare_all();
+            self.zones[0].moved();
+            let both = [Family::A, Family::Aaaa];
+            self.services[0].compare(&both, &mut self.zones[0].orders);
         }
         self.ask_again();
-        for slot in self.targets.values().copied().collect::<Vec<_>>() {
-            self.weigh_losses(slot);
-            self.mark(slot);
+        for id in self.service().ids() {
+            self.weigh_losses(id);
+            self.services[0].mark(id);
         }
-        self.pace_canaries();
+        self.prober.pace_canaries(&mut self.context);
     }
 }
 

@@ -6,4 +6,4 @@ mod healing;
 mod isolation;
 mod network;
 mod pace;
-mod world;
+pub(super) mod world;

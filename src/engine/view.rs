@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::event::{Drain, Reason, Slot};
 use super::plan::{Family, Observed, SetKey};
-use super::target::Health;
-use super::watch::Watch;
-use super::{Engine, Moment, Target};
+use super::prober::Role;
+use super::service::Target;
+use super::service::health::Health;
+use super::{Engine, Moment};
 
 /// One target as the agent sees it now.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -44,48 +45,38 @@ pub struct TargetView {
 impl Engine {
     /// Every target, in the order of addresses.
     pub fn targets(&self) -> impl Iterator<Item = TargetView> {
-        self.targets.values().filter_map(|slot| {
-            let subject = self.endpoints.get(*slot)?;
-            let target = self.target(*slot)?;
-            Some(self.view(target, &subject.watch))
-        })
+        self.service().targets().filter_map(|target| self.view(target))
     }
 
     /// One target.
     pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
-        let slot = *self.targets.get(&address)?;
-        let subject = self.endpoints.get(slot)?;
-        Some(self.view(self.target(slot)?, &subject.watch))
+        self.view(self.service().target(address)?)
     }
 
     /// The target that is watched in this place, if it is one.
     pub fn target_in(&self, slot: Slot) -> Option<IpAddr> {
-        self.target(slot).map(|target| target.address)
+        let Some(Role::Target(id)) = self.prober.role(slot) else { return None };
+        self.service().get(id).map(|target| target.address)
     }
 
-    /// The place of a target.
-    pub fn slot_of(&self, target: IpAddr) -> Option<Slot> {
-        self.targets.get(&target).copied()
-    }
-
-    /// The targets that DNS keeps waiting: what was settled about them is to be carried out, and when
+    /// The targets that DNS keeps waiting: what was decided about them is to be carried out, and when
     /// the zone was last read it was not so.
     pub fn waiting_for_dns(&self) -> impl Iterator<Item = IpAddr> {
-        self.zone.orders.all_open().filter(|address| {
-            let target = self.targets.get(address).and_then(|slot| self.target(*slot));
-            target.is_some_and(|target| target.held.is_empty() && !self.follows(target))
+        self.zones[0].orders.all_open().filter(|address| {
+            let target = self.service().target(*address);
+            target.is_some_and(|target| target.verdict.held.is_empty() && !self.follows(target))
         })
     }
 
     /// Whether a target was in every one of its sets when the zone was last read, or in none,
-    /// whichever was settled. Sets that are unfit do not count.
+    /// whichever was decided. Sets that are unfit do not count.
     fn follows(&self, target: &Target) -> bool {
-        let family = Family::of(target.address);
-        self.settings.names.iter().all(|name| {
+        let (family, observed) = (Family::of(target.address), self.observed());
+        self.context.settings.names.iter().all(|name| {
             let set = SetKey { name: name.clone(), family };
-            let listed = self.zone.observed().get(&set);
+            let listed = observed.get(&set);
             let there = listed.is_some_and(|addresses| addresses.contains(&target.address));
-            there == target.in_service || self.zone.observed().unfit.contains_key(&set)
+            there == target.verdict.in_service || observed.unfit.contains_key(&set)
         })
     }
 
@@ -96,24 +87,25 @@ impl Engine {
 
     /// The zone when it was last read; empty before that.
     pub fn observed(&self) -> &Observed {
-        self.zone.observed()
+        self.zones[0].observed()
     }
 
-    fn view(&self, target: &Target, watch: &Watch) -> TargetView {
-        TargetView {
+    fn view(&self, target: &Target) -> Option<TargetView> {
+        let watch = self.prober.seen(target.endpoint)?;
+        Some(TargetView {
             address: target.address,
             health: target.streaks.health(),
             unknown: target.evidence.unknown_since.is_some(),
             proven: target.evidence.proof.is_some(),
             judged: target.evidence.judged,
-            in_service: target.in_service,
-            reason: target.reason,
+            in_service: target.verdict.in_service,
+            reason: target.verdict.reason,
             losses: target.streaks.losses(),
             replies: target.streaks.replies(),
             last_rtt: watch.last_rtt,
             since: target.since,
             limits: watch.rate.limits,
-            drain: self.drains.get(target.address).cloned(),
-        }
+            drain: self.service().drains.get(target.address).cloned(),
+        })
     }
 }

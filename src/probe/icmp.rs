@@ -195,7 +195,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::watch::Endpoint;
+    use crate::engine::prober::watch::Endpoint;
 
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };

@@ -81,7 +81,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::watch::Endpoint;
+    use crate::engine::prober::watch::Endpoint;
 
     async fn asked(address: IpAddr, port: u16) -> Answer {
         let endpoint = Endpoint { address, port: Some(port) };

@@ -12,7 +12,7 @@ use goavail::config::{Asked, Provider};
 use goavail::driver::{Input, Loaded};
 use goavail::engine::event::{Answer, Event, Fact, Settings};
 use goavail::engine::plan::Wish;
-use goavail::engine::target::Health;
+use goavail::engine::service::health::Health;
 use tokio::time::{advance, sleep};
 
 use stage::{Stage, Way, ip, ms, settings};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::world::*;
 use crate::engine::event::{DnsReport, Event, Fact, Settings};
 use crate::engine::plan::{Family, SetKey, Wish};
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 
 #[test]
 fn a_dead_target_is_withdrawn_and_a_living_one_restored() {

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::engine::event::{DrainOrder, Event, Reason, Settings};
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 
 fn everything_goes_silent(world: &mut World) {
     for last in [1, 2, 3] {

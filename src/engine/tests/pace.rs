@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::world::*;
 use crate::engine::event::{Answer, Event, Settings};
-use crate::engine::watch::Endpoint;
+use crate::engine::prober::watch::Endpoint;
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
@@ -85,14 +85,14 @@ fn a_fault_moves_no_counter_and_is_told_once() {
     world.lives(1);
     world.run_until(ms(70_000));
     // Without canaries an agent that can ask nobody is isolated, and soon knows nothing any more.
-    let told = ["isolated", "unseen 1", "isolation over", "fault over 1", "seen 1"];
+    let told = ["isolated", "unseen 1", "fault over 1", "isolation over", "seen 1"];
     assert_eq!(world.story(), [&["1 Up", "fault 1 no route"], &told[..]].concat());
 }
 
 #[test]
 fn an_unreachable_answer_is_a_loss_at_once() {
     let mut world = World::new(Settings {
-        thresholds: crate::engine::target::Thresholds {
+        thresholds: crate::engine::service::health::Thresholds {
             failure: NonZeroU32::MIN,
             recovery: NonZeroU32::MIN,
         },
@@ -151,7 +151,7 @@ fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
 #[test]
 fn what_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
     let one = NonZeroU32::MIN;
-    let thresholds = crate::engine::target::Thresholds { failure: one, recovery: one };
+    let thresholds = crate::engine::service::health::Thresholds { failure: one, recovery: one };
     let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
     world.run_until(ms(10_000));
     let (_, probe) = *world.probes.last().unwrap();

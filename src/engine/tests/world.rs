@@ -11,13 +11,13 @@ use crate::engine::event::{
     Settings,
 };
 use crate::engine::plan::{self, Family, Observed, SetKey};
-use crate::engine::target::Thresholds;
-use crate::engine::watch::{Endpoint, Pace};
+use crate::engine::prober::watch::{Endpoint, Pace};
+use crate::engine::service::health::Thresholds;
 use crate::engine::{Engine, Moment, TargetView};
 
 pub(super) const NAME: &str = "www.example.com";
 
-pub(super) fn ip(last: u8) -> IpAddr {
+pub(in crate::engine) fn ip(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
@@ -26,12 +26,12 @@ pub(super) fn canary() -> IpAddr {
     IpAddr::from([198, 51, 100, 1])
 }
 
-pub(super) fn ms(n: u64) -> Duration {
+pub(in crate::engine) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
 /// One second, half a second, a fifth of a second; three losses, three replies; no guards.
-pub(super) fn settings(targets: &[u8]) -> Settings {
+pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
     let three = NonZeroU32::new(3).unwrap();
     Settings {
         targets: targets.iter().map(|last| ip(*last)).collect(),

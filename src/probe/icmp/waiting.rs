@@ -92,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::watch::Endpoint;
+    use crate::engine::prober::watch::Endpoint;
 
     fn probe(seq: u64) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };

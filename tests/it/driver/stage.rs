@@ -11,8 +11,8 @@ use goavail::driver::{Clock, Driver, Effects, Input, Loaded, QUEUE};
 use goavail::engine::event::{
     Answer, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
 };
-use goavail::engine::target::{Health, Thresholds};
-use goavail::engine::watch::Pace;
+use goavail::engine::prober::watch::Pace;
+use goavail::engine::service::health::{Health, Thresholds};
 use goavail::engine::{Engine, Moment};
 use goavail::probe::Probe;
 use goavail::status::Command;

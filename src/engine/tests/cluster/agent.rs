@@ -179,7 +179,7 @@ impl Agent {
     /// What is wrong with acting in this direction now; nothing if it is as it should be.
     pub(super) fn objection(&self, target: IpAddr, up: bool, now: Moment) -> Option<String> {
         let Some(view) = self.view(target) else { return Some("it is no target".into()) };
-        if (view.health == crate::engine::target::Health::Down) == up {
+        if (view.health == crate::engine::service::health::Health::Down) == up {
             return Some(format!("this agent itself sees it {:?}", view.health));
         }
         if !view.proven {

@@ -3,7 +3,7 @@
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::{Reason, Settings};
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 use crate::engine::tests::world::{canary, guarded, ip, ms, settings};
 
 fn world(settings: &Settings) -> World {

@@ -8,7 +8,7 @@ use super::agent::Agent;
 use super::world::World;
 use crate::engine::event::{Fact, Order};
 use crate::engine::plan::Wish;
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 use crate::engine::{Engine, Moment};
 
 /// For so long after an agent changed its mind votes of before may still count somewhere: a vote's

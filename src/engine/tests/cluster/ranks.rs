@@ -4,7 +4,7 @@ use super::world::World;
 use super::zone::Kind;
 use crate::engine::Moment;
 use crate::engine::event::Fact;
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
 
 /// Agents that have confirmed everything and heard each other.

@@ -5,7 +5,7 @@ use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::event::{Reason, Settings};
 use crate::engine::plan::Wish;
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
 
 fn world(agents: usize, needed: usize) -> World {

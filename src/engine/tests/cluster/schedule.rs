@@ -10,9 +10,9 @@ use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::Moment;
 use crate::engine::event::Settings;
-use crate::engine::target::Thresholds;
+use crate::engine::prober::watch::{Endpoint, Pace};
+use crate::engine::service::health::Thresholds;
 use crate::engine::tests::world::{canary, ip, ms, settings};
-use crate::engine::watch::{Endpoint, Pace};
 
 /// What can go wrong, or right again. Agents and targets by number.
 #[derive(Debug, Clone)]

@@ -15,8 +15,8 @@ use crate::engine::event::{
     Act, Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
 };
 use crate::engine::plan::Wish;
-use crate::engine::target::Health;
-use crate::engine::watch::{Endpoint, Outcome};
+use crate::engine::prober::watch::{Endpoint, Outcome};
+use crate::engine::service::health::Health;
 
 /// How many schedules are frozen, from seed 0 on.
 const SEEDS: u64 = 400;

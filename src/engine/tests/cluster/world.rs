@@ -17,7 +17,7 @@ use crate::engine::event::{
 };
 use crate::engine::plan::Wish;
 use crate::engine::quorum;
-use crate::engine::target::Health;
+use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms};
 
 pub(super) struct World {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::Moment;
-use super::event::{Drain, DrainOrder, DrainRefusal};
+use crate::engine::Moment;
+use crate::engine::event::{Drain, DrainOrder, DrainRefusal};
 
 /// The drains of watched targets, those of addresses that are not watched for now, and the commands
 /// that wait for the zone to be read.
 #[derive(Debug, Default)]
-pub(super) struct Drains {
+pub(in crate::engine) struct Drains {
     active: BTreeMap<IpAddr, Drain>,
     /// A reload may name these addresses again.
     parked: BTreeMap<IpAddr, Drain>,
@@ -19,17 +19,17 @@ pub(super) struct Drains {
 
 impl Drains {
     /// The drain of a watched target.
-    pub(super) fn get(&self, target: IpAddr) -> Option<&Drain> {
+    pub(in crate::engine) fn get(&self, target: IpAddr) -> Option<&Drain> {
         self.active.get(&target)
     }
 
     /// Whether a watched target is drained.
-    pub(super) fn is_drained(&self, target: IpAddr) -> bool {
+    pub(in crate::engine) fn is_drained(&self, target: IpAddr) -> bool {
         self.active.contains_key(&target)
     }
 
     /// Drains a watched target. Replaces an earlier drain.
-    pub(super) fn begin(&mut self, target: IpAddr, drain: Drain) {
+    pub(in crate::engine) fn begin(&mut self, target: IpAddr, drain: Drain) {
         self.active.insert(target, drain);
     }
 
@@ -38,7 +38,7 @@ impl Drains {
     /// # Errors
     ///
     /// If it is not drained.
-    pub(super) fn end(&mut self, target: IpAddr) -> Result<(), DrainRefusal> {
+    pub(in crate::engine) fn end(&mut self, target: IpAddr) -> Result<(), DrainRefusal> {
         self.active.remove(&target).map(drop).ok_or(DrainRefusal::NotDrained)
     }
 
@@ -47,12 +47,12 @@ impl Drains {
     /// # Errors
     ///
     /// If there is none.
-    pub(super) fn end_parked(&mut self, address: IpAddr) -> Result<(), DrainRefusal> {
+    pub(in crate::engine) fn end_parked(&mut self, address: IpAddr) -> Result<(), DrainRefusal> {
         self.parked.remove(&address).map(drop).ok_or(DrainRefusal::NotATarget)
     }
 
     /// Ends the drain of a watched target if its time is up. Returns whether it was.
-    pub(super) fn expire(&mut self, target: IpAddr, now: Moment) -> bool {
+    pub(in crate::engine) fn expire(&mut self, target: IpAddr, now: Moment) -> bool {
         let until = self.active.get(&target).and_then(|drain| drain.until);
         let is_over = until.is_some_and(|until| until <= now);
         if is_over {
@@ -62,12 +62,12 @@ impl Drains {
     }
 
     /// Keeps a drain of an address that is not watched.
-    pub(super) fn park(&mut self, address: IpAddr, drain: Drain) {
+    pub(in crate::engine) fn park(&mut self, address: IpAddr, drain: Drain) {
         self.parked.insert(address, drain);
     }
 
     /// Keeps the drain of a target that is no longer watched.
-    pub(super) fn unwatch(&mut self, target: IpAddr) {
+    pub(in crate::engine) fn unwatch(&mut self, target: IpAddr) {
         if let Some(drain) = self.active.remove(&target) {
             self.park(target, drain);
         }
@@ -75,7 +75,7 @@ impl Drains {
 
     /// Takes out the parked drains of addresses that are watched now. Parked drains that have expired
     /// are dropped.
-    pub(super) fn unpark(
+    pub(in crate::engine) fn unpark(
         &mut self,
         now: Moment,
         is_watched: impl Fn(IpAddr) -> bool,
@@ -86,7 +86,10 @@ impl Drains {
 
     /// Has drains end at other moments. Those that do not end by themselves, or are over, stay so.
     /// Returns the watched targets among them.
-    pub(super) fn redate(&mut self, ends: &BTreeMap<IpAddr, Moment>) -> Vec<(IpAddr, Moment)> {
+    pub(in crate::engine) fn redate(
+        &mut self,
+        ends: &BTreeMap<IpAddr, Moment>,
+    ) -> Vec<(IpAddr, Moment)> {
         let mut watched = Vec::new();
         for (&address, &until) in ends {
             let active = self.active.get_mut(&address);
@@ -102,17 +105,17 @@ impl Drains {
     }
 
     /// Keeps a command until the zone has been read.
-    pub(super) fn await_listing(&mut self, order: DrainOrder) {
+    pub(in crate::engine) fn await_listing(&mut self, order: DrainOrder) {
         self.awaiting_listing.push(order);
     }
 
     /// Takes out the commands that waited for the zone to be read.
-    pub(super) fn take_awaiting(&mut self) -> Vec<DrainOrder> {
+    pub(in crate::engine) fn take_awaiting(&mut self) -> Vec<DrainOrder> {
         std::mem::take(&mut self.awaiting_listing)
     }
 
     /// Takes out the commands among them that are about no watched target.
-    pub(super) fn take_unwatched(
+    pub(in crate::engine) fn take_unwatched(
         &mut self,
         is_watched: impl Fn(IpAddr) -> bool,
     ) -> Vec<DrainOrder> {
@@ -120,12 +123,12 @@ impl Drains {
     }
 
     /// Whether a command waits for the zone to be read.
-    pub(super) fn is_awaiting_listing(&self) -> bool {
+    pub(in crate::engine) fn is_awaiting_listing(&self) -> bool {
         !self.awaiting_listing.is_empty()
     }
 
     /// All drains: those in force, and those of addresses that are not watched for now.
-    pub(super) fn all(&self) -> BTreeMap<IpAddr, Drain> {
+    pub(in crate::engine) fn all(&self) -> BTreeMap<IpAddr, Drain> {
         let all = self.active.iter().chain(&self.parked);
         all.map(|(address, drain)| (*address, drain.clone())).collect()
     }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Moment;
 use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
+use crate::engine::Moment;
 
 /// What a probe is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

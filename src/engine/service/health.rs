@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::Moment;
+use crate::engine::Moment;
 
 /// A target as seen from this vantage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

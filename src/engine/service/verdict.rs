@@ -6,10 +6,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::canaries::Cause;
-use super::event::Reason;
-use super::quorum::{self, Agreement};
-use super::target::Health;
+use super::health::Health;
+use crate::engine::canaries::Cause;
+use crate::engine::event::Reason;
+use crate::engine::quorum::{self, Agreement};
 
 /// Everything that the gate may look at about one target.
 #[derive(Debug, Clone)]

@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
-use super::event::{Fact, Slot};
-use super::target::Health;
+use super::Prober;
 use super::watch::Outcome;
-use super::{Engine, Moment, Role};
+use crate::engine::Moment;
+use crate::engine::context::Context;
+use crate::engine::event::{Fact, Settings, Slot};
 
 /// Between two rehearsals.
 const HOUR: Duration = Duration::from_hours(1);
@@ -138,54 +139,51 @@ fn place(slot: Slot) -> f64 {
     turns.fract()
 }
 
-impl Engine {
-    /// How many endpoints may rehearse at the same time, so that the pace of all never doubles; one
-    /// may in any case.
-    fn most_rehearsing(&self) -> usize {
-        let pace = self.settings.pace;
-        let endpoints = self.settings.targets.len() + self.settings.canaries.len();
-        let (interval, retry) = (pace.interval.as_secs_f64(), pace.retry_interval.as_secs_f64());
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a count of endpoints, rounded down"
-        )]
-        let most = (endpoints as f64 * retry / interval.max(0.001)) as usize;
-        most.max(1)
-    }
+/// The number of endpoints that may rehearse at the same time, so that the pace of all never doubles;
+/// one may in any case.
+fn most_rehearsing(settings: &Settings) -> usize {
+    let pace = settings.pace;
+    let endpoints = settings.targets.len() + settings.canaries.len();
+    let (interval, retry) = (pace.interval.as_secs_f64(), pace.retry_interval.as_secs_f64());
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of endpoints, rounded down"
+    )]
+    let most = (endpoints as f64 * retry / interval.max(0.001)) as usize;
+    most.max(1)
+}
 
+impl Prober {
     /// Begins a rehearsal with the probe that is about to be sent, if one is due and all is well.
-    pub(super) fn rehearse_if_due(&mut self, slot: Slot) {
-        let now = self.context.now;
-        let pace = self.settings.pace;
-        let probes = self.settings.thresholds.recovery.get().max(2);
+    pub(super) fn rehearse_if_due(&mut self, slot: Slot, context: &Context) {
+        let (now, settings) = (context.now, &context.settings);
+        let pace = settings.pace;
+        let probes = settings.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
-            && self.prober.rehearsing() < self.most_rehearsing()
-            && !self.is_rehearsed_dead(slot);
-        let Some(subject) = self.endpoints.get_mut(slot).filter(|_| room) else { return };
-        let well = match &subject.role {
-            Role::Target(target) => target.streaks.health() != Health::Down,
-            Role::Canary => true,
-        };
-        let watch = &mut subject.watch;
+            && self.rehearsing < most_rehearsing(settings)
+            && self.ignored != Some(slot);
+        let Some(watched) = self.endpoints.get_mut(slot).filter(|_| room) else { return };
+        let watch = &mut watched.watch;
         let due = watch.rate.due <= now && !watch.rate.is_open();
-        if due && well && subject.fault.is_none() && !watch.is_suspect() && watch.all_judged() {
+        let well = watched.expected && watched.faults.present.is_none() && !watch.is_suspect();
+        if due && well && watch.all_judged() {
             watch.rate.begin(probes);
-            self.prober.set_rehearsing(self.prober.rehearsing() + 1);
+            self.rehearsing += 1;
         }
     }
 
-    /// A rehearsal has come to its end.
-    pub(super) fn rehearsed(&mut self, slot: Slot, shown: Shown) {
-        let now = self.context.now;
-        self.prober.set_rehearsing(self.prober.rehearsing().saturating_sub(1));
-        let interval = self.settings.pace.interval;
-        let Some(subject) = self.endpoints.get_mut(slot) else { return };
-        let rate = &mut subject.watch.rate;
+    /// Ends a rehearsal.
+    pub(super) fn rehearsed(&mut self, slot: Slot, shown: Shown, context: &mut Context) {
+        self.rehearsing = self.rehearsing.saturating_sub(1);
+        let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
+        let interval = pace.interval;
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        let rate = &mut watched.watch.rate;
         let limited = rate.limits;
         let first = rate.due < HOUR;
-        rate.due = now
+        rate.due = context.now
             + match shown {
                 Shown::Nothing => interval * TRY_AGAIN,
                 Shown::Limits if !limited => ASK_AGAIN,
@@ -198,21 +196,25 @@ impl Engine {
             Shown::Limits => true,
         };
         if rate.limits != limited {
-            let (endpoint, limits) = (subject.watch.endpoint, !limited);
+            let (endpoint, limits) = (watched.watch.endpoint, !limited);
             // The next loss may come an interval later, and all of them lie an interval apart.
-            let losses = self.settings.thresholds.failure.get();
-            let noticed_after = interval.saturating_mul(losses) + self.settings.pace.timeout;
+            let losses = thresholds.failure.get();
+            let noticed_after = interval.saturating_mul(losses) + pace.timeout;
             let noticed_after = limits.then_some(noticed_after);
-            self.context.report(Fact::Limits { endpoint, noticed_after });
+            context.report(Fact::Limits { endpoint, noticed_after });
         }
     }
 
     /// Has every endpoint rehearse again: the retry pace is another.
-    pub(super) fn rehearse_all_again(&mut self) {
-        let now = self.context.now;
-        for subject in self.endpoints.iter_mut() {
-            subject.watch.rate.due = now;
+    pub(in crate::engine) fn rehearse_all_again(&mut self, now: Moment) {
+        for watched in self.endpoints.iter_mut() {
+            watched.rate().due = now;
         }
+    }
+
+    /// Counts again the endpoints that rehearse.
+    pub(super) fn count_rehearsing(&mut self) {
+        self.rehearsing = self.endpoints.iter().filter(|it| it.watch.rate.is_open()).count();
     }
 }
 

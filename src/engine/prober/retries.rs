@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::event::{Settings, Slot};
-use super::{Engine, Item, Moment, Role};
+use super::Prober;
+use crate::engine::Moment;
+use crate::engine::context::Context;
+use crate::engine::event::{Settings, Slot};
+use crate::engine::schedule::Item;
 
 /// The fewest retries a second that are allowed.
 const LEAST_BUDGET: f64 = 100.0;
@@ -65,55 +68,51 @@ fn every(settings: &Settings) -> Duration {
     Duration::from_secs_f64(1.0 / budget(endpoints, settings.pace.interval))
 }
 
-impl Engine {
+impl Prober {
     /// Whether the due probe of an endpoint may go out. A retry may have to wait its turn, but never
     /// for longer than until its next ordinary probe. Canaries are few and never wait.
-    pub(super) fn may_retry(&mut self, slot: Slot) -> bool {
-        let now = self.context.now;
-        let (pace, every) = (self.settings.pace, every(&self.settings));
-        let Some(subject) = self.endpoints.get_mut(slot) else { return false };
-        let Some(ordinary) = subject.watch.retries_before(now, pace) else {
-            subject.waits_to_retry = false;
+    pub(super) fn may_retry(&mut self, slot: Slot, context: &mut Context) -> bool {
+        let (now, every) = (context.now, every(&context.settings));
+        let Some(watched) = self.endpoints.get_mut(slot) else { return false };
+        let Some(ordinary) = watched.watch.retries_before(now, context.settings.pace) else {
+            watched.waits_to_retry = false;
             return true;
         };
-        if matches!(subject.role, Role::Canary) {
-            self.prober.retries.spend(now, every);
+        if !watched.is_target() {
+            self.retries.spend(now, every);
             return true;
         }
-        // Whoever waits goes first.
-        let first = self.prober.retries.waiting.is_empty() || subject.waits_to_retry;
-        if first && self.prober.retries.take(now, every) {
-            subject.waits_to_retry = false;
+        // Those that wait go first.
+        let first = self.retries.waiting.is_empty() || watched.waits_to_retry;
+        if first && self.retries.take(now, every) {
+            watched.waits_to_retry = false;
             return true;
         }
-        subject.watch.put_off(ordinary);
-        if !std::mem::replace(&mut subject.waits_to_retry, true) {
-            self.prober.retries.waiting.push_back(slot);
+        watched.watch.put_off(ordinary);
+        if !std::mem::replace(&mut watched.waits_to_retry, true) {
+            self.retries.waiting.push_back(slot);
         }
-        let room = self.prober.retries.room_at(every).max(now);
-        self.context.schedule.note(room, Item::Retry);
+        context.schedule.note(self.retries.room_at(every).max(now), Item::Retry);
         false
     }
 
-    /// Lets those go on who wait for the budget, as far as it goes.
-    pub(super) fn retry_waiting(&mut self) {
-        let now = self.context.now;
-        let every = every(&self.settings);
-        while let Some(slot) = self.prober.retries.waiting.front().copied() {
-            let subject = self.endpoints.get_mut(slot);
-            let waits = subject.filter(|subject| subject.waits_to_retry);
-            let Some(subject) = waits.filter(|subject| subject.watch.is_suspect()) else {
-                self.prober.retries.waiting.pop_front();
+    /// Sends the retries that wait for the budget, as far as it goes.
+    pub(in crate::engine) fn retry_waiting(&mut self, context: &mut Context) {
+        let (now, every) = (context.now, every(&context.settings));
+        while let Some(slot) = self.retries.waiting.front().copied() {
+            let waits = self.endpoints.get_mut(slot).filter(|watched| watched.waits_to_retry);
+            let Some(watched) = waits.filter(|watched| watched.watch.is_suspect()) else {
+                self.retries.waiting.pop_front();
                 continue;
             };
-            if self.prober.retries.room_at(every) > now {
-                self.context.schedule.note(self.prober.retries.room_at(every), Item::Retry);
+            if self.retries.room_at(every) > now {
+                context.schedule.note(self.retries.room_at(every), Item::Retry);
                 return;
             }
-            self.prober.retries.waiting.pop_front();
-            subject.watch.put_off(now);
-            self.send_if_due(slot);
-            self.arm(slot);
+            self.retries.waiting.pop_front();
+            watched.watch.put_off(now);
+            self.send_if_due(slot, context);
+            self.arm(slot, context);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::event::Act;
-use super::target::Health;
+use super::health::Health;
+use crate::engine::event::Act;
 
 /// One rehearsal, from before it begins until it is over.
 #[derive(Debug)]
-pub(super) struct Rehearsal {
+pub(in crate::engine) struct Rehearsal {
     target: IpAddr,
     phase: Phase,
 }
@@ -25,17 +25,17 @@ enum Phase {
 
 impl Rehearsal {
     /// A rehearsal with `target` that has not begun.
-    pub(super) fn new(target: IpAddr) -> Self {
+    pub(in crate::engine) fn new(target: IpAddr) -> Self {
         Self { target, phase: Phase::Waiting }
     }
 
     /// The target.
-    pub(super) fn target(&self) -> IpAddr {
+    pub(in crate::engine) fn target(&self) -> IpAddr {
         self.target
     }
 
     /// Begins. Returns false if it has begun before.
-    pub(super) fn begin(&mut self) -> bool {
+    pub(in crate::engine) fn begin(&mut self) -> bool {
         let begins = self.phase == Phase::Waiting;
         if begins {
             self.phase = Phase::Dead;
@@ -44,12 +44,12 @@ impl Rehearsal {
     }
 
     /// Whether the replies of the target are ignored.
-    pub(super) fn ignores_replies(&self) -> bool {
+    pub(in crate::engine) fn ignores_replies(&self) -> bool {
         self.phase == Phase::Dead
     }
 
     /// Moves on if `health` and what DNS was confirmed to hold allow it. Returns the act that begins.
-    pub(super) fn advance(&mut self, health: Health, confirmed: bool) -> Option<Act> {
+    pub(in crate::engine) fn advance(&mut self, health: Health, confirmed: bool) -> Option<Act> {
         let (phase, act) = match (self.phase, health, confirmed) {
             (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),
             (Phase::Reviving, Health::Up, true) => (Phase::Over, Act::Over),

@@ -1,0 +1,153 @@
+//! Which faults are worth a line: each change once, but not fifty a second.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Prober;
+use super::watch::Endpoint;
+use crate::engine::Moment;
+use crate::engine::context::Context;
+use crate::engine::event::{Fact, Slot};
+use crate::engine::schedule::Item;
+
+/// The time that one summary is about.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// How many faults get a line of their own in that time.
+const LINES: u32 = 3;
+
+/// The lines about faults of all endpoints together.
+#[derive(Debug, Default)]
+pub(super) struct FaultLines {
+    /// When the present minute ends.
+    ends: Option<Moment>,
+    told: u32,
+    /// Faults without a line of their own in this minute.
+    more: u32,
+    where_else: BTreeSet<Endpoint>,
+    newest: String,
+}
+
+impl FaultLines {
+    /// A fault begins; returns whether it gets a line, and when the minute that began with it ends.
+    pub(super) fn begins(
+        &mut self,
+        endpoint: Endpoint,
+        what: &str,
+        now: Moment,
+    ) -> (bool, Option<Moment>) {
+        let ends = self.ends.is_none().then_some(now + MINUTE);
+        self.ends = self.ends.or(ends);
+        if self.told < LINES {
+            self.told += 1;
+            return (true, ends);
+        }
+        self.more += 1;
+        self.where_else.insert(endpoint);
+        what.clone_into(&mut self.newest);
+        (false, ends)
+    }
+
+    /// The minute is over: the summary, if there is anything to sum up, and when the next one ends.
+    /// A minute after one with a summary has a summary only.
+    pub(super) fn sum_up(&mut self, now: Moment) -> Option<(Fact, Moment)> {
+        if self.ends.is_none_or(|ends| now < ends) {
+            return None;
+        }
+        let summary = (self.more > 0).then(|| {
+            let fact = Fact::Faults {
+                count: self.more,
+                endpoints: self.where_else.len(),
+                first: self.where_else.iter().take(3).copied().collect(),
+                newest: std::mem::take(&mut self.newest),
+            };
+            (fact, now + MINUTE)
+        });
+        let told = if summary.is_some() { LINES } else { 0 };
+        *self = Self { ends: summary.as_ref().map(|(_, ends)| *ends), told, ..Self::default() };
+        summary
+    }
+}
+
+/// What keeps this machine from sending probes to one endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// The present one.
+    pub(super) present: Option<String>,
+    /// The number of probes in a row that could not be sent.
+    in_a_row: u32,
+    /// The present one had a line of its own in the log.
+    told: bool,
+    /// The first probe, by its number, that was sent after the last fault was known.
+    known_before: u64,
+}
+
+impl Prober {
+    /// Sets or clears the reason why this machine cannot send probes to an endpoint, and reports a
+    /// change. Faults in a row are counted.
+    pub(super) fn set_fault(&mut self, slot: Slot, fault: Option<String>, context: &mut Context) {
+        let threshold = context.settings.thresholds.failure.get();
+        let next_seq = self.next_seq;
+        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        let is_target = watched.is_target();
+        let faults = &mut watched.faults;
+        let before = faults.in_a_row;
+        faults.in_a_row = if fault.is_some() { before.saturating_add(1) } else { 0 };
+        if fault.is_some() {
+            faults.known_before = next_seq;
+        }
+        if is_target {
+            match (before >= threshold, faults.in_a_row >= threshold) {
+                (false, true) => self.unreachable += 1,
+                (true, false) => self.unreachable = self.unreachable.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if faults.present == fault {
+            return;
+        }
+        let endpoint = watched.watch.endpoint;
+        faults.present.clone_from(&fault);
+        let Some(what) = fault else {
+            let told = std::mem::take(&mut faults.told);
+            context.report(Fact::FaultOver { endpoint, told });
+            return;
+        };
+        let (told, ends) = self.fault_lines.begins(endpoint, &what, context.now);
+        faults.told |= told;
+        if let Some(ends) = ends {
+            context.schedule.note(ends, Item::Faults);
+        }
+        context.report(Fact::Faulty { endpoint, what, told });
+    }
+
+    /// Takes note that probe `seq` was not answered, and nothing kept it from leaving. That shows that
+    /// this machine can send again only if it was sent after the last fault was known: the kernel
+    /// reports some faults seconds late, and until then what they hold up looks like silence.
+    pub(super) fn left(&mut self, slot: Slot, seq: u64, context: &mut Context) {
+        if self.endpoints.get(slot).is_some_and(|watched| seq >= watched.faults.known_before) {
+            self.set_fault(slot, None, context);
+        }
+    }
+
+    /// Reports the faults of the last minute that got no line.
+    pub(in crate::engine) fn sum_faults_up(&mut self, context: &mut Context) {
+        if let Some((fact, next)) = self.fault_lines.sum_up(context.now) {
+            context.schedule.note(next, Item::Faults);
+            context.report(fact);
+        }
+    }
+
+    /// Counts again the targets to which this machine cannot send, after they or the threshold have
+    /// changed.
+    pub(in crate::engine) fn count_unreachable(&mut self, context: &Context) {
+        let threshold = context.settings.thresholds.failure.get();
+        let targets = self.endpoints.iter().filter(|watched| watched.is_target());
+        self.unreachable = targets.filter(|watched| watched.faults.in_a_row >= threshold).count();
+    }
+
+    /// The number of targets to which this machine could not send `failure_threshold` times in a row.
+    pub(in crate::engine) fn unreachable(&self) -> usize {
+        self.unreachable
+    }
+}

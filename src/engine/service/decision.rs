@@ -1,0 +1,220 @@
+//! The decision pass: from what happened to a target to the verdict on it.
+
+use std::time::Duration;
+
+use super::evidence::own_word;
+use super::health::Health;
+use super::target::Decision;
+use super::verdict::{self, Inputs, Ruling};
+use super::{Service, Target};
+use crate::engine::Moment;
+use crate::engine::canaries::Isolation;
+use crate::engine::context::Context;
+use crate::engine::event::{Action, Fact, Reason};
+use crate::engine::peers::Peers;
+use crate::engine::quorum::Agreement;
+use crate::engine::schedule::Item;
+use crate::engine::zone::orders::Orders;
+/// Grace period before a missing quorum is reported: all agents but the last see a death before a
+/// quorum exists, and nobody should be woken by that.
+const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
+
+/// What the gate looks at besides the service itself.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Outside<'a> {
+    pub(in crate::engine) isolation: Option<Isolation>,
+    pub(in crate::engine) peers: &'a Peers,
+}
+
+impl Service {
+    /// Asks the gate about one target.
+    pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
+        verdict::decide(&Inputs {
+            drained: self.drains.is_drained(target.address),
+            health: target.streaks.health(),
+            isolation: outside.isolation.map(|isolation| isolation.cause),
+            proven: target.evidence.proof.is_some(),
+            agreement: outside.agreement(target, context),
+        })
+    }
+
+    /// The decision pass: decides about every target about which something changed.
+    pub(in crate::engine) fn decide(
+        &mut self,
+        outside: Outside<'_>,
+        orders: &mut Orders,
+        context: &mut Context,
+    ) {
+        while let Some(id) = self.dirty.pop_first() {
+            self.decide_on(id, outside, orders, context);
+        }
+    }
+
+    /// Decides what is to be done about one target, and reports what changed.
+    fn decide_on(
+        &mut self,
+        id: usize,
+        outside: Outside<'_>,
+        orders: &mut Orders,
+        context: &mut Context,
+    ) {
+        let Some(address) = self.targets.get(id).map(|target| target.address) else { return };
+        self.end_drain_in_time(address, context);
+        let Some(target) = self.targets.get(id) else { return };
+        let ruling = self.rule(target, outside, context);
+        let opposed = outside.is_opposed(target, context);
+        // Others may have changed it, on this agent's word or against it, and then be gone.
+        let doubtful = match target.streaks.health() {
+            Health::AssumedUp => false,
+            Health::Up => opposed,
+            Health::Down => target.verdict.in_service || opposed,
+        };
+        orders.mark(address);
+        if let Some(target) = self.targets.get_mut(id) {
+            target.verdict.unconfirmed |= doubtful;
+        }
+        if let Ruling::Settle { in_service, agreeing, after } = &ruling {
+            let (in_service, after) = (*in_service, *after);
+            let decision = Decision { in_service, agreeing, after, judged: !opposed };
+            self.take_over(id, decision, context);
+            if self.targets.get(id).is_some_and(|target| !target.verdict.settled) {
+                orders.open(address);
+            }
+        }
+        self.give_reason(id, &ruling, outside, context);
+        if orders.recall(address, self.desired(address, outside, context)) {
+            context.act(Action::Recall(address));
+        }
+        self.note_next_decision(id, outside, orders, context);
+        self.advance_rehearsal(id, context);
+    }
+
+    /// Takes a decision over. While others hold against it, to restore it would be to take turns with
+    /// them.
+    fn take_over(&mut self, id: usize, decision: Decision<'_>, context: &mut Context) {
+        let Some(target) = self.targets.get_mut(id) else { return };
+        let judged = decision.judged && target.streaks.health() != Health::AssumedUp;
+        let decision = Decision { judged, ..decision };
+        if !target.verdict.take_over(decision, context.now) {
+            return;
+        }
+        target.since = context.now;
+        let Decision { in_service, agreeing, after, .. } = decision;
+        let (target, agreeing) = (target.address, agreeing.to_vec());
+        let by_hand = self.drains.is_drained(target);
+        context.report(Fact::Verdict { target, in_service, by_hand, agreeing, after });
+    }
+
+    /// Has a target decided on again when this agent may act, and when what the peers said will have
+    /// aged.
+    pub(super) fn note_next_decision(
+        &self,
+        id: usize,
+        outside: Outside<'_>,
+        orders: &Orders,
+        context: &mut Context,
+    ) {
+        let Some(target) = self.targets.get(id) else { return };
+        let verdict = &target.verdict;
+        let grace_ends = verdict.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        let moments = grace_ends.into_iter().chain([verdict.act_at]);
+        let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
+        let ordered = orders.has_in_hand(target.address);
+        let open = !verdict.settled || target.differs() || verdict.unconfirmed;
+        if open || ordered || verdict.reason.is_some() {
+            moments.extend(outside.agreement_lapses(target, context));
+        }
+        for moment in moments {
+            context.schedule.note(moment, Item::Verdict(id));
+        }
+    }
+
+    /// Reports once when a refusal begins and once when it ends.
+    fn give_reason(
+        &mut self,
+        id: usize,
+        ruling: &Ruling,
+        outside: Outside<'_>,
+        context: &mut Context,
+    ) {
+        let Some(target) = self.targets.get_mut(id) else { return };
+        let by_peers = matches!(ruling, Ruling::Refuse(Reason::NoQuorum | Reason::Contested, _));
+        let since = target.verdict.refused_since.unwrap_or(context.now);
+        target.verdict.refused_since = by_peers.then_some(since);
+        let Some(target) = self.targets.get(id) else { return };
+        let (reason, detail) = self.reason(target, ruling, outside, context);
+        let Some(target) = self.targets.get_mut(id) else { return };
+        let before = std::mem::replace(&mut target.verdict.reason, reason);
+        let target = target.address;
+        if before == reason {
+            return;
+        }
+        if let Some(reason) = before {
+            context.report(Fact::RefusalOver { target, reason });
+        }
+        if let Some(reason) = reason {
+            context.report(Fact::Refused { target, reason, detail });
+        }
+    }
+
+    /// The reason why nothing is done about a target though its health asks for it, and the evidence.
+    fn reason(
+        &self,
+        target: &Target,
+        ruling: &Ruling,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> (Option<Reason>, String) {
+        let verdict = &target.verdict;
+        let grace_ends = verdict.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        let early = grace_ends.is_some_and(|ends| context.now < ends);
+        match ruling {
+            _ if self.drains.is_drained(target.address) => (Some(Reason::Drained), String::new()),
+            // Contested is said by all, since what DNS holds is against one side or the other.
+            Ruling::Refuse(reason, detail)
+                if !early
+                    && (target.differs() || !verdict.settled || *reason == Reason::Contested) =>
+            {
+                (Some(*reason), detail.clone())
+            }
+            _ if let Some(isolation) = outside.isolation
+                && target.streaks.is_missing(context.settings.thresholds) =>
+            {
+                (Some(Reason::Isolated), isolation.cause.as_str().into())
+            }
+            _ if !verdict.held.is_empty() => {
+                (Some(Reason::Floor), format!("still in service at {}", verdict.held.join(", ")))
+            }
+            _ if !verdict.in_service && context.settings.dry_run && verdict.settled => {
+                (Some(Reason::DryRun), "nothing is written in dry-run".into())
+            }
+            _ => (None, String::new()),
+        }
+    }
+}
+
+impl Outside<'_> {
+    /// What the votes on a target amount to. An agent without a cluster agrees with itself.
+    fn agreement(self, target: &Target, context: &Context) -> Agreement {
+        let Some(cluster) = &context.settings.cluster else {
+            return Agreement::Agreed { rank: 0, agreeing: vec![] };
+        };
+        let (own, needed) = (own_word(target), cluster.min_peers_agree);
+        self.peers.agreement(cluster.own, target.address, own, needed, context.now)
+    }
+
+    /// Whether enough others see the contrary that they may act on it.
+    fn is_opposed(self, target: &Target, context: &Context) -> bool {
+        let (Some(cluster), Some(own)) = (&context.settings.cluster, own_word(target)) else {
+            return false;
+        };
+        let votes = self.peers.votes_on(target.address, context.now);
+        votes.filter(|ballot| ballot.up != own).count() > cluster.min_peers_agree
+    }
+
+    /// When the agreement about a target may change without anything being received.
+    fn agreement_lapses(self, target: &Target, context: &Context) -> Option<Moment> {
+        context.settings.cluster.as_ref()?;
+        self.peers.next_expiry(target.address, context.now)
+    }
+}

@@ -1,0 +1,179 @@
+//! What DNS should hold of a service, by its verdicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::verdict::Ruling;
+use super::{Outside, Service, Target};
+use crate::engine::context::Context;
+use crate::engine::event::Gone;
+use crate::engine::plan::{Family, SetKey, Wish};
+use crate::engine::zone::orders::Orders;
+
+impl Service {
+    /// What is desired for one target now, whether or not it is already so.
+    fn wish(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Option<Wish> {
+        let Ruling::Settle { in_service, .. } = self.rule(target, outside, context) else {
+            return None;
+        };
+        let verdict = &target.verdict;
+        if in_service != verdict.in_service || verdict.act_at > context.now {
+            return None;
+        }
+        Some(match (in_service, self.drains.is_drained(target.address)) {
+            (true, _) => Wish::Serve,
+            (false, false) => Wish::Withdraw,
+            (false, true) => Wish::WithdrawAnyway,
+        })
+    }
+
+    /// What is desired for the target at an address now, whether or not it is already so.
+    pub(in crate::engine) fn desired(
+        &self,
+        address: IpAddr,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> Option<Wish> {
+        self.wish(self.target(address)?, outside, context)
+    }
+
+    /// What is desired and not known to be so.
+    pub(in crate::engine) fn open_wishes(
+        &self,
+        outside: Outside<'_>,
+        orders: &Orders,
+        context: &Context,
+    ) -> BTreeMap<IpAddr, Wish> {
+        let wish = |address| Some((address, self.desired(address, outside, context)?));
+        orders.all_open().filter_map(wish).collect()
+    }
+
+    /// Whether something was decided about a target since this agent started, or since others may have
+    /// changed it.
+    fn is_decided(&self, target: &Target) -> bool {
+        self.drains.is_drained(target.address) || !target.verdict.unconfirmed
+    }
+
+    /// What is desired for every target that was decided on, whether or not it is known to be so.
+    pub(in crate::engine) fn decided_wishes(
+        &self,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> BTreeMap<IpAddr, Wish> {
+        let decided = self.targets().filter(|target| self.is_decided(target));
+        let wish = |target: &Target| Some((target.address, self.wish(target, outside, context)?));
+        decided.filter_map(wish).collect()
+    }
+
+    /// Whether what others did is to be read before these wishes are acted on.
+    pub(in crate::engine) fn others_come_first(
+        &self,
+        wishes: &BTreeMap<IpAddr, Wish>,
+        context: &Context,
+    ) -> bool {
+        let needed = context.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
+        let mut targets = wishes.keys().filter_map(|address| self.target(*address));
+        targets.any(|it| it.verdict.leaves_it_to_others() || it.verdict.comes_late(needed))
+    }
+
+    /// Has the targets at these addresses decided on again when their votes will have aged.
+    pub(in crate::engine) fn note_next_decisions(
+        &self,
+        addresses: &[IpAddr],
+        outside: Outside<'_>,
+        orders: &Orders,
+        context: &mut Context,
+    ) {
+        for id in addresses.iter().filter_map(|address| self.id(*address)) {
+            self.note_next_decision(id, outside, orders, context);
+        }
+    }
+
+    /// Whether the floor keeps any target in DNS.
+    pub(in crate::engine) fn is_held(&self) -> bool {
+        self.targets().any(|target| !target.verdict.held.is_empty())
+    }
+
+    /// Has everything that was decided on compared with DNS once more. `families`: only these. Returns
+    /// the targets.
+    pub(in crate::engine) fn compare(
+        &mut self,
+        families: &[Family],
+        orders: &mut Orders,
+    ) -> Vec<usize> {
+        let decided = |(address, id): (&IpAddr, &usize)| {
+            let target = self.targets.get(*id)?;
+            let affected = families.contains(&Family::of(*address)) && self.is_decided(target);
+            affected.then_some((*address, *id))
+        };
+        let affected: Vec<_> = self.by_address.iter().filter_map(decided).collect();
+        for (address, id) in &affected {
+            if let Some(target) = self.targets.get_mut(*id) {
+                target.verdict.settled = false;
+                orders.open(*address);
+            }
+        }
+        affected.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Takes note of what the worker has carried out: `held` stays in for the floor's sake, `open` is not
+    /// as it should be yet.
+    pub(in crate::engine) fn settled(
+        &mut self,
+        (wishes, held, open): Carried<'_>,
+        outside: Outside<'_>,
+        orders: &mut Orders,
+        context: &Context,
+    ) {
+        for (address, wish) in wishes {
+            let Some(id) = self.id(*address) else { continue };
+            if self.desired(*address, outside, context) != Some(*wish) {
+                continue;
+            }
+            let names = held.get(address).cloned().unwrap_or_default();
+            let Some(target) = self.targets.get_mut(id) else { continue };
+            target.verdict.settled = names.is_empty() && !open.contains(address);
+            target.verdict.held = names;
+            if target.verdict.settled {
+                orders.confirm(*address);
+            } else if open.contains(address) {
+                orders.open(*address);
+            }
+            self.mark(id);
+        }
+    }
+
+    /// What is told of the records that were withdrawn.
+    pub(in crate::engine) fn gone(
+        &self,
+        withdrawn: Vec<(SetKey, IpAddr)>,
+        context: &Context,
+    ) -> BTreeMap<IpAddr, Gone> {
+        let mut gone: BTreeMap<IpAddr, Gone> = BTreeMap::new();
+        for (key, address) in withdrawn {
+            let gone = gone.entry(address).or_insert_with(|| self.gone_target(address, context));
+            gone.names.push(key.name);
+        }
+        gone
+    }
+
+    fn gone_target(&self, address: IpAddr, context: &Context) -> Gone {
+        let by_hand = self.drains.is_drained(address);
+        let Some(target) = self.target(address) else {
+            return Gone { by_hand, ..Gone::default() };
+        };
+        let heard = target.streaks.heard();
+        Gone {
+            names: vec![],
+            losses: target.streaks.losses(),
+            silent_for: heard.map(|heard| context.now.saturating_sub(heard)),
+            by_hand,
+            agreeing: target.verdict.agreeing.clone(),
+        }
+    }
+}
+
+/// The wishes of an order that was carried out, what the floor holds in at which names, and what is not
+/// as it should be yet.
+pub(in crate::engine) type Carried<'a> =
+    (&'a BTreeMap<IpAddr, Wish>, &'a BTreeMap<IpAddr, Vec<String>>, &'a BTreeSet<IpAddr>);

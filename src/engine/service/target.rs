@@ -1,0 +1,186 @@
+//! A target: its health, and the verdict on it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::evidence::Evidence;
+use super::health::{Health, Streaks};
+use crate::engine::Moment;
+use crate::engine::event::{Reason, Slot};
+
+/// A target of a service.
+#[derive(Debug)]
+pub(in crate::engine) struct Target {
+    pub(in crate::engine) address: IpAddr,
+    /// The place of its endpoint among those of the prober.
+    pub(in crate::engine) endpoint: Slot,
+    pub(in crate::engine) streaks: Streaks,
+    pub(in crate::engine) evidence: Evidence,
+    /// When health or verdict last changed.
+    pub(in crate::engine) since: Moment,
+    pub(in crate::engine) verdict: VerdictState,
+}
+
+/// The verdict on a target, and what became of it.
+#[derive(Debug)]
+pub(in crate::engine) struct VerdictState {
+    /// Whether it belongs into DNS.
+    pub(in crate::engine) in_service: bool,
+    /// The provider has confirmed the verdict, or nothing is to be done for it.
+    pub(in crate::engine) settled: bool,
+    /// It may be out of DNS though the verdict is in: nothing was compared since this agent started,
+    /// or since it or a quorum of others saw it down.
+    pub(in crate::engine) unconfirmed: bool,
+    /// The peers that agreed to the verdict.
+    pub(in crate::engine) agreeing: Vec<SocketAddr>,
+    /// When the verdict was reached.
+    pub(super) decided_at: Moment,
+    /// When this agent may act on the verdict, after those before it in rank.
+    pub(super) act_at: Moment,
+    /// The names at which the floor keeps it.
+    pub(in crate::engine) held: Vec<String>,
+    /// Since when the peers stand against what its health asks for.
+    pub(super) refused_since: Option<Moment>,
+    pub(in crate::engine) reason: Option<Reason>,
+}
+
+/// A decision that is to become the verdict.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decision<'a> {
+    pub(super) in_service: bool,
+    pub(super) agreeing: &'a [SocketAddr],
+    /// How long this agent leaves it to those before it in rank.
+    pub(super) after: Duration,
+    /// It rests on the health, and not enough others stand against it.
+    pub(super) judged: bool,
+}
+
+/// The next whole second. What is not urgent waits for it, so that thousands of targets that are
+/// confirmed at the start do not make thousands of orders.
+fn end_of_second(now: Moment) -> Moment {
+    Duration::from_secs(now.as_secs() + 1)
+}
+
+impl Target {
+    /// A target that is assumed to be up and in DNS.
+    pub(super) fn new(address: IpAddr, endpoint: Slot, now: Moment) -> Self {
+        let verdict = VerdictState {
+            in_service: true,
+            settled: true,
+            unconfirmed: true,
+            agreeing: Vec::new(),
+            decided_at: now,
+            act_at: now,
+            held: Vec::new(),
+            refused_since: None,
+            reason: None,
+        };
+        let (streaks, evidence) = (Streaks::default(), Evidence::none(now));
+        Self { address, endpoint, streaks, evidence, since: now, verdict }
+    }
+
+    /// Whether its health asks for another verdict than the one that stands.
+    pub(super) fn differs(&self) -> bool {
+        match self.streaks.health() {
+            Health::AssumedUp => false,
+            Health::Up => !self.verdict.in_service,
+            Health::Down => self.verdict.in_service,
+        }
+    }
+}
+
+impl VerdictState {
+    /// Whether others come before this agent in rank: what they did is to be read before it acts.
+    pub(super) fn leaves_it_to_others(&self) -> bool {
+        self.act_at > self.decided_at
+    }
+
+    /// Whether the peers were enough without this agent, so that one of them may have acted already,
+    /// with itself as the first in rank.
+    pub(super) fn comes_late(&self, needed: Option<usize>) -> bool {
+        needed.is_some_and(|needed| self.agreeing.len() > needed)
+    }
+
+    /// Takes a decision over. Returns whether the verdict is another now.
+    pub(super) fn take_over(&mut self, decision: Decision<'_>, now: Moment) -> bool {
+        let Decision { in_service, agreeing, after, judged } = decision;
+        let confirms = self.unconfirmed && judged;
+        let changed = self.in_service != in_service;
+        if changed {
+            self.in_service = in_service;
+            self.agreeing = agreeing.to_vec();
+            self.start_over(now);
+            self.act_at = now + after;
+        } else if confirms {
+            // An agent that was restarted after a withdrawal heals it here, and one that saw it down
+            // all along withdraws what the others had restored.
+            self.settled = false;
+            self.decided_at = if in_service { end_of_second(now) } else { now };
+            self.act_at = self.decided_at + after;
+        } else if !self.settled {
+            // Those before it in rank may have fallen away.
+            self.act_at = self.act_at.min(self.decided_at + after);
+        }
+        self.unconfirmed &= !judged;
+        changed
+    }
+
+    /// The verdict of now is to be carried out, whatever became of it before.
+    pub(super) fn start_over(&mut self, now: Moment) {
+        self.settled = false;
+        self.decided_at = now;
+        self.act_at = now;
+        self.held.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn target() -> Target {
+        Target::new([192, 0, 2, 1].into(), 0, Moment::ZERO)
+    }
+
+    fn decision(in_service: bool, after: u32, judged: bool) -> Decision<'static> {
+        Decision { in_service, agreeing: &[], after: SECOND * after, judged }
+    }
+
+    #[test]
+    fn a_decision_becomes_the_verdict_and_is_acted_on_in_turn() {
+        let mut verdict = target().verdict;
+        verdict.held = vec!["www".into()];
+        assert!(verdict.take_over(decision(false, 5, true), SECOND));
+        assert!(!verdict.in_service && !verdict.settled && !verdict.unconfirmed);
+        assert_eq!((verdict.act_at, verdict.held.len()), (SECOND * 6, 0));
+        assert!(verdict.leaves_it_to_others());
+        assert!(!verdict.take_over(decision(false, 0, true), SECOND * 2), "it stands");
+        assert_eq!(verdict.act_at, SECOND, "nobody comes before it any more");
+        assert!(!verdict.leaves_it_to_others());
+    }
+
+    #[test]
+    fn what_was_never_compared_is_compared_once_and_a_restoration_waits_for_the_second_to_end() {
+        for (in_service, act_at) in [(true, SECOND * 2), (false, SECOND * 3 / 2)] {
+            let mut verdict = target().verdict;
+            verdict.in_service = in_service;
+            let now = SECOND * 3 / 2;
+            verdict.take_over(decision(in_service, 0, false), now);
+            assert!(verdict.settled && verdict.unconfirmed, "others stand against it");
+            verdict.take_over(decision(in_service, 0, true), now);
+            assert_eq!((verdict.settled, verdict.act_at), (false, act_at));
+            verdict.settled = true;
+            verdict.take_over(decision(in_service, 0, true), now);
+            assert!(verdict.settled, "once");
+        }
+    }
+
+    #[test]
+    fn the_peers_may_have_acted_if_they_were_enough_without_this_agent() {
+        let mut verdict = target().verdict;
+        verdict.agreeing = vec![([10, 0, 0, 2], 1).into(), ([10, 0, 0, 3], 1).into()];
+        assert_eq!([None, Some(1), Some(2)].map(|n| verdict.comes_late(n)), [false, true, false]);
+    }
+}
