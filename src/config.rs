@@ -31,7 +31,7 @@ mod rule;
 mod url;
 
 pub use crate::engine::prober::watch::Endpoint;
-pub(crate) use aws::{broken_profile, endless_file};
+pub(crate) use aws::{broken_profile, endless_file, missing_profile};
 pub(crate) use disclosure::{name as name_as_shown, path as path_as_shown};
 pub use pace::{Delay, seconds};
 pub use problem::{ConfigErrors, Problem};

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::path::Path;
 
-use aws_config::profile::{self, Profile, ProfileSet};
+use aws_config::profile::{self, Profile, ProfileFileLoadError, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env as AwsEnv, Fs};
 use futures_util::FutureExt as _;
@@ -37,6 +37,19 @@ const PLACES: [&str; 5] = [
     "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
+/// Properties of a profile each of which leads to credentials.
+const LEADS_TO_CREDENTIALS: [&str; 9] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "credential_process",
+    "credential_source",
+    "login_session",
+    "role_arn",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+];
+
 /// The longest file of AWS's that is read here, in bytes.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
@@ -60,15 +73,7 @@ pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
     if let Some(why) = endless_file(env) {
         return Some(why);
     }
-    let set = |variable: &str| env(variable).is_some_and(|value| !value.trim().is_empty());
-    if set("AWS_ACCESS_KEY_ID") && (set("AWS_SECRET_ACCESS_KEY") || set("SECRET_ACCESS_KEY")) {
-        return None;
-    }
-    let places = PLACES.into_iter().filter_map(|name| Some((name.to_owned(), env(name)?)));
-    let places: HashMap<String, String> = places.collect();
-    let (disk, places, files) = (Fs::real(), AwsEnv::from(places), EnvConfigFiles::default());
-    // Its only waiting is for a disk, in place.
-    match profile::load(&disk, &places, &files, None).now_or_never()? {
+    match profiles(env)? {
         Ok(profiles) => unfit(&profiles, env),
         Err(error) => {
             let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
@@ -78,18 +83,80 @@ pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
     }
 }
 
+/// Why the profile that is asked for gives no credentials, in words that name it and its files: it is
+/// not there, or holds none. `None` also if nobody asked for one by name.
+///
+/// The SDK passes over such a profile without a word and asks elsewhere.
+pub(crate) fn missing_profile(env: Env<'_>) -> Option<String> {
+    let profiles = profiles(env)?.ok()?;
+    let by_name = env("AWS_PROFILE").is_some();
+    let (mut name, mut named_by) = (profiles.selected_profile(), "AWS_PROFILE".to_owned());
+    let mut seen = BTreeSet::new();
+    while seen.insert(name) {
+        let shown = disclosure::name(name);
+        let Some(profile) = profiles.get_profile(name) else {
+            let [config, credentials] = profile_files(env);
+            return (by_name || seen.len() > 1).then(|| {
+                format!("the profile {shown}, which {named_by} names, is neither in {config} nor in {credentials}")
+            });
+        };
+        if !LEADS_TO_CREDENTIALS.iter().any(|property| profile.get(property).is_some()) {
+            let [config, credentials] = profile_files(env);
+            return (by_name || seen.len() > 1).then(|| {
+                format!("the profile {shown}, which {named_by} names, holds no credentials in {config} or in {credentials}")
+            });
+        }
+        profile.get("role_arn")?;
+        name = profile.get("source_profile")?;
+        named_by = format!("source_profile of the profile {shown}");
+    }
+    None
+}
+
+/// The profile files, unless the environment holds a key, so that they are not used.
+fn profiles(env: Env<'_>) -> Option<Result<ProfileSet, ProfileFileLoadError>> {
+    let set = |variable: &str| env(variable).is_some_and(|value| !value.trim().is_empty());
+    if set("AWS_ACCESS_KEY_ID") && (set("AWS_SECRET_ACCESS_KEY") || set("SECRET_ACCESS_KEY")) {
+        return None;
+    }
+    let places = PLACES.into_iter().filter_map(|name| Some((name.to_owned(), env(name)?)));
+    let places: HashMap<String, String> = places.collect();
+    let (disk, places, files) = (Fs::real(), AwsEnv::from(places), EnvConfigFiles::default());
+    // Its only waiting is for a disk, in place.
+    profile::load(&disk, &places, &files, None).now_or_never()
+}
+
+/// Where a file of AWS's is: where the variable says, else at its usual place in the home directory.
+fn file(env: Env<'_>, variable: &str, usual: Option<&str>) -> Option<String> {
+    let home = env("HOME").filter(|home| !home.is_empty());
+    let at_home = || Some(format!("{}/.aws/{}", home?, usual?));
+    env(variable).filter(|path| !path.is_empty()).or_else(at_home)
+}
+
+/// The two files that hold profiles, as they may be shown, and whether each is there.
+fn profile_files(env: Env<'_>) -> [String; 2] {
+    let files = [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    files.map(|(variable, usual)| {
+        let Some(path) = file(env, variable, Some(usual)) else {
+            return format!("~/.aws/{usual} (HOME is not set)");
+        };
+        let home = env("HOME").unwrap_or_default();
+        let path = path.strip_prefix("~/").map(|rest| format!("{home}/{rest}")).unwrap_or(path);
+        let shown = disclosure::path(&path);
+        if Path::new(&path).is_file() { shown } else { format!("{shown} (no such file)") }
+    })
+}
+
 /// A file of AWS's whose end does not come: a pipe that nobody fills, or a disk that does not answer.
 /// The SDK, and whatever else reads such a file in place, would wait for it for ever.
 pub(crate) fn endless_file(env: Env<'_>) -> Option<String> {
-    let home = env("HOME").filter(|home| !home.is_empty());
-    let at_home = |name: &str| Some(format!("{}/.aws/{name}", home.as_ref()?));
     let files = [
-        ("AWS_CONFIG_FILE", at_home("config")),
-        ("AWS_SHARED_CREDENTIALS_FILE", at_home("credentials")),
+        ("AWS_CONFIG_FILE", Some("config")),
+        ("AWS_SHARED_CREDENTIALS_FILE", Some("credentials")),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", None),
     ];
     files.into_iter().find_map(|(variable, usual)| {
-        let path = env(variable).filter(|path| !path.is_empty()).or(usual)?;
+        let path = file(env, variable, usual)?;
         let error = crate::file::read(Path::new(&path), LONGEST_FILE).err()?;
         let late = error.kind() == std::io::ErrorKind::TimedOut;
         late.then(|| format!("{variable}: {}: {error}", disclosure::path(&path)))
@@ -120,4 +187,84 @@ fn unfit_property(profile: &Profile, key: &str, env: Env<'_>) -> Option<String> 
     let name = disclosure::name(profile.name());
     let what = not_allowed(&hidden(value), VISIBLE);
     Some(format!("{key} of the profile {name} in {file}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of the profile with this environment, and `~/.aws/config` and
+    /// `~/.aws/credentials` with these texts; the home directory is shown as `~`.
+    fn said(named: Option<&str>, config: &str, credentials: Option<&str>) -> Option<String> {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".aws");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("config"), config).unwrap();
+        if let Some(text) = credentials {
+            std::fs::write(folder.join("credentials"), text).unwrap();
+        }
+        let home = home.path().to_str().unwrap().to_owned();
+        let env = |variable: &str| match variable {
+            "HOME" => Some(home.clone()),
+            "AWS_PROFILE" => named.map(str::to_owned),
+            _ => None,
+        };
+        Some(missing_profile(&env)?.replace(&home, "~"))
+    }
+
+    #[test]
+    fn a_profile_that_gives_nothing_is_named_with_the_files_that_were_looked_into() {
+        let key = "aws_access_key_id = AKIA\naws_secret_access_key = s\n";
+        let dns = format!("[dns]\n{key}");
+        let role = "role_arn = arn:aws:iam::123456789012:role/agent\n";
+        let built_on = format!("[default]\n{role}source_profile = gone\n");
+        let rows = [
+            ("nobody asks for one", None, "", Some(""), None),
+            ("it is there", Some("dns"), "", Some(dns.as_str()), None),
+            (
+                "it is not there",
+                Some("dns"),
+                "[default]\n",
+                Some("[other]\n"),
+                Some(
+                    "the profile dns, which AWS_PROFILE names, is neither in ~/.aws/config nor in \
+                     ~/.aws/credentials",
+                ),
+            ),
+            (
+                "nor is a file",
+                Some("dns"),
+                "",
+                None,
+                Some(
+                    "the profile dns, which AWS_PROFILE names, is neither in ~/.aws/config nor in \
+                     ~/.aws/credentials (no such file)",
+                ),
+            ),
+            (
+                "it has a region only",
+                Some("dns"),
+                "[profile dns]\nregion = eu-west-3\n",
+                Some(""),
+                Some(
+                    "the profile dns, which AWS_PROFILE names, holds no credentials in \
+                     ~/.aws/config or in ~/.aws/credentials",
+                ),
+            ),
+            (
+                "what it builds on is not there",
+                None,
+                built_on.as_str(),
+                Some(""),
+                Some(
+                    "the profile gone, which source_profile of the profile default names, is \
+                     neither in ~/.aws/config nor in ~/.aws/credentials",
+                ),
+            ),
+            ("the usual one has a region only", None, "[default]\nregion = x\n", None, None),
+        ];
+        for (name, named, config, credentials, want) in rows {
+            assert_eq!(said(named, config, credentials).as_deref(), want, "{name}");
+        }
+    }
 }

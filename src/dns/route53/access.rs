@@ -166,32 +166,44 @@ async fn build(
     loader: ConfigLoader,
     http: SharedHttpClient,
 ) -> (Client, Arc<Chain>) {
-    let (broken, endless) = match source {
+    let files = match source {
         Source::Process => look_at_files().await,
-        Source::Made(_) | Source::Once(_) => (None, false),
+        Source::Made(_) | Source::Once(_) => Files::default(),
     };
     let mut loader = client::settled(config, loader, http);
-    if endless {
+    if files.endless {
         // Whoever reads them would wait for ever; the chain says why it has nothing.
         let nothing = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
         loader = loader.profile_files(nothing.build());
     }
     let settings = loader.load().await;
-    let chain = Arc::new(Chain::new(settings.credentials_provider(), broken));
+    let chain = Arc::new(Chain::new(settings.credentials_provider(), files.broken, files.lacking));
     let settings = aws_sdk_route53::config::Builder::from(&settings)
         .credentials_provider(Arc::clone(&chain).shared())
         .build();
     (Client::from_conf(settings), chain)
 }
 
-/// Why the process's profile files cannot be used, if so, and whether that is because the end of one
-/// does not come.
-async fn look_at_files() -> (Option<String>, bool) {
+/// What is wrong with the process's profile files.
+#[derive(Debug, Default)]
+struct Files {
+    /// Why they cannot be used.
+    broken: Option<String>,
+    /// Whether that is because the end of one does not come.
+    endless: bool,
+    /// Why the profile that is asked for gives no credentials.
+    lacking: Option<String>,
+}
+
+async fn look_at_files() -> Files {
     let look = || {
         let env = |name: &str| std::env::var(name).ok();
         let endless = crate::config::endless_file(&env);
-        let is_endless = endless.is_some();
-        (endless.or_else(|| crate::config::broken_profile(&env)), is_endless)
+        if endless.is_some() {
+            return Files { broken: endless, endless: true, lacking: None };
+        }
+        let broken = crate::config::broken_profile(&env);
+        Files { broken, endless: false, lacking: crate::config::missing_profile(&env) }
     };
     // It may take as long as a file may.
     tokio::task::spawn_blocking(look).await.unwrap_or_default()

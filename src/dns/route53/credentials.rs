@@ -25,6 +25,8 @@ pub(super) struct Chain {
     inner: Option<SharedCredentialsProvider>,
     /// Why the profile files cannot be used, by which the SDK might panic or say little.
     broken: Option<String>,
+    /// Why the profile that is asked for gives nothing, which the SDK passes over.
+    lacking: Option<String>,
     state: Mutex<State>,
 }
 
@@ -65,9 +67,39 @@ pub(super) struct TooSlow(Duration);
 #[error("{0}")]
 pub(super) struct BrokenProfile(String);
 
+/// A chain that came to nothing, and passed over a profile that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{profile}")]
+pub(super) struct Lacking {
+    /// What is wrong with the profile.
+    pub(super) profile: String,
+    /// What came of asking elsewhere.
+    #[source]
+    pub(super) elsewhere: CredentialsError,
+}
+
+impl Lacking {
+    /// `elsewhere` as an error of the same kind that names the profile too.
+    fn error(profile: &str, elsewhere: CredentialsError) -> CredentialsError {
+        let lacking = |elsewhere| Self { profile: profile.to_owned(), elsewhere };
+        match elsewhere {
+            // It speaks of a place at which something was found.
+            CredentialsError::InvalidConfiguration(_) => elsewhere,
+            CredentialsError::CredentialsNotLoaded(_) => {
+                CredentialsError::not_loaded(lacking(elsewhere))
+            }
+            _ => CredentialsError::provider_error(lacking(elsewhere)),
+        }
+    }
+}
+
 impl Chain {
-    pub(super) fn new(inner: Option<SharedCredentialsProvider>, broken: Option<String>) -> Self {
-        Self { inner, broken, state: Mutex::default() }
+    pub(super) fn new(
+        inner: Option<SharedCredentialsProvider>,
+        broken: Option<String>,
+        lacking: Option<String>,
+    ) -> Self {
+        Self { inner, broken, lacking, state: Mutex::default() }
     }
 
     /// For a client.
@@ -106,6 +138,13 @@ impl Chain {
         if let Some(why) = &self.broken {
             return Err(CredentialsError::invalid_configuration(BrokenProfile(why.clone())));
         }
+        self.ask().await.map_err(|error| match &self.lacking {
+            Some(profile) => Lacking::error(profile, error),
+            None => error,
+        })
+    }
+
+    async fn ask(&self) -> Result {
         let Some(inner) = &self.inner else { return Err(CredentialsError::not_loaded_no_source()) };
         match tokio::time::timeout(MAY_TAKE, inner.provide_credentials()).await {
             Ok(found) => fit(found?),
@@ -204,21 +243,13 @@ pub(super) fn metadata_is_silent(error: &CredentialsError) -> bool {
     })
 }
 
-/// What the profile files lack, if the chain found them lacking.
+/// What the profile files lack, if the chain found them lacking and its files were not looked at here.
 pub(super) fn missing_profile(error: &CredentialsError) -> Option<String> {
     use aws_config::meta::ProviderChainError;
     let chain = error.source()?.downcast_ref::<ProviderChainError<CredentialsError>>()?;
     let mut profile = chain.attempts().iter().filter(|attempt| attempt.name() == "Profile");
     let why = profile.find_map(|attempt| attempt.error().source())?.to_string();
-    let named = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
-    match named {
-        _ if why.contains("was not defined") => Some(why),
-        Some(name) => {
-            let name = crate::config::name_as_shown(&name);
-            Some(format!("the profile {name}, which AWS_PROFILE names, holds none or is not there"))
-        }
-        None => None,
-    }
+    why.contains("was not defined").then_some(why)
 }
 
 #[cfg(test)]

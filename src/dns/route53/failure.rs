@@ -11,7 +11,7 @@ use aws_smithy_types::error::ErrorMetadata;
 use hyper_util::client::legacy;
 
 use super::PROVIDER;
-use super::credentials::{TooSlow, metadata_is_silent, missing_profile};
+use super::credentials::{Lacking, TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
 use crate::http::page;
 use crate::text::visible;
@@ -251,29 +251,35 @@ where
 }
 
 fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
+    let lacking = error.source().and_then(|source| source.downcast_ref::<Lacking>());
+    let error = lacking.map_or(error, |lacking| &lacking.elsewhere);
+    let (next, said) = weigh_credentials(error);
+    // What was asked for by name comes first: all that follows was tried in its place.
+    let profile = lacking.map(|lacking| lacking.profile.clone());
+    match profile.or_else(|| missing_profile(error)) {
+        Some(profile) => next.error(what, Said(format!("{profile}; {said}"))),
+        None => next.error(what, said),
+    }
+}
+
+fn weigh_credentials(error: &CredentialsError) -> (Next, Said) {
     match error {
         CredentialsError::CredentialsNotLoaded(_) if metadata_is_silent(error) => {
             let silent = "the last of these does not answer";
-            let said = Said(format!("{NO_CREDENTIALS}; {silent}: {HOP_LIMIT}"));
-            Next::Later(None).error(what, said)
+            (Next::Later(None), Said(format!("{NO_CREDENTIALS}; {silent}: {HOP_LIMIT}")))
         }
-        CredentialsError::CredentialsNotLoaded(_) => {
-            let profile = missing_profile(error).map_or_else(String::new, |why| format!("; {why}"));
-            Next::Mend.error(what, Said(format!("{NO_CREDENTIALS}{profile}")))
-        }
-        CredentialsError::InvalidConfiguration(_) => Next::Mend.error(what, Said::chain(error)),
+        CredentialsError::CredentialsNotLoaded(_) => (Next::Mend, Said(NO_CREDENTIALS.to_owned())),
+        CredentialsError::InvalidConfiguration(_) => (Next::Mend, Said::chain(error)),
         _ if causes(error).any(<dyn Error>::is::<TooSlow>) => {
-            let said = Said(format!("{}: {HOP_LIMIT}", Said::chain(error)));
-            Next::Later(None).error(what, said)
+            (Next::Later(None), Said(format!("{}: {HOP_LIMIT}", Said::chain(error))))
         }
         CredentialsError::ProviderError(_)
             if error.source().is_some_and(<dyn Error>::is::<io::Error>) =>
         {
-            let said = Said(format!("{}: {}", unread_token(), Said::chain(error)));
-            Next::Later(None).error(what, said)
+            (Next::Later(None), Said(format!("{}: {}", unread_token(), Said::chain(error))))
         }
         // Who hands out credentials was not there or not well; nothing was asked of Route 53.
-        _ => Next::Later(None).error(what, Said::chain(error)),
+        _ => (Next::Later(None), Said::chain(error)),
     }
 }
 

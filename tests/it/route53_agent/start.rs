@@ -1,7 +1,9 @@
 //! What Route 53 refuses at the start ends it, with one line that says why.
 
+use std::net::TcpListener;
+
 use super::{QUICK, Scene, ZONE, anonymous, signed};
-use crate::agent::{Ended, PATIENT, Setup};
+use crate::agent::{Ended, PATIENT, Setup, Within};
 use crate::moto::set;
 use crate::route53::{aws_error, reads};
 
@@ -81,5 +83,35 @@ fn what_is_missing_in_the_section_is_told_without_asking_anybody() {
     assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
     for key in ["Route53.aws_domain: missing", "Route53.ip_addresses: "] {
         assert!(ended.stderr.contains(key), "{key} is not told in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named_with_its_file_whatever_became_of_asking_elsewhere() {
+    let listener = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = |of: &TcpListener| format!("http://{}", of.local_addr().unwrap());
+    let text = format!(
+        "port = 1\n{QUICK}[Route53]\naws_domain = \"{ZONE}\"\naws_zoneid = \"Z1\"\n\
+         hostnames = [\"www\"]\nip_addresses = [\"127.0.0.2\"]\n"
+    );
+    let closed = url(&listener());
+    // It takes connections in and never answers.
+    let silent = listener();
+    let rows = [
+        ("switched off", "AWS_EC2_METADATA_DISABLED", "true".to_owned(), "no AWS credentials"),
+        ("nobody there", "AWS_EC2_METADATA_SERVICE_ENDPOINT", closed, "hop limit"),
+        ("no answer", "AWS_EC2_METADATA_SERVICE_ENDPOINT", url(&silent), "hop limit"),
+    ];
+    for (name, variable, value, elsewhere) in rows {
+        let setup = Setup::new(&text, Within::Here).env(variable, &value).env("AWS_PROFILE", "dns");
+        std::fs::create_dir(setup.folder().join(".aws")).unwrap();
+        setup.write(".aws/credentials", "[other]\naws_access_key_id = AKIA\n");
+        let file = setup.folder().join(".aws/credentials");
+        let setup = setup.args(["--type", "tcp", "--dns-provider", "route53", "plan"]);
+        let Ended { stderr, .. } = setup.start().wait_end(PATIENT);
+        let wants = ["profile dns", "AWS_PROFILE", file.to_str().unwrap(), elsewhere];
+        for want in wants {
+            assert!(stderr.contains(want), "{name}: {want}: {stderr}");
+        }
     }
 }
