@@ -64,18 +64,35 @@ pub(super) fn bytes(request: Request) -> [u8; 8 + PAYLOAD.len()] {
     bytes
 }
 
-/// The Internet checksum (RFC 1071) of an even number of bytes.
+/// The Internet checksum (RFC 1071); of a message that has its checksum in it, 0.
 fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-    let mut sum: u32 = words.sum();
+    let (pairs, last) = bytes.as_chunks::<2>();
+    let words = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair)));
+    // An odd byte counts as if a 0 followed.
+    let last = last.first().map_or(0, |byte| u32::from(*byte) << 8);
+    let mut sum = words.sum::<u32>() + last;
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !u16::try_from(sum).unwrap_or_default()
 }
 
+/// Whether a message arrived as it was sent, as far as its own checksum tells. A raw socket for ICMP is
+/// handed what the kernel has not checked; on all others, and for `ICMPv6`, the kernel checks.
+fn is_whole(socket: Type, source: IpAddr, message: &[u8]) -> bool {
+    if socket != Type::RAW || source.is_ipv6() {
+        return true;
+    }
+    icmp_of(message).is_some_and(|icmp| checksum(icmp) == 0)
+}
+
+/// The ICMP message in an IPv4 packet.
+fn icmp_of(packet: &[u8]) -> Option<&[u8]> {
+    packet.get(usize::from(packet.first()? & 15) * 4..)
+}
+
 /// Understands a message from `source`, as a socket of this type hands it over; `None` if it neither
-/// answers nor quotes an echo request.
+/// answers nor quotes an echo request, or was damaged on the way.
 pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Word)> {
     let (kind, code, request) = match source {
         IpAddr::V4(address) => {
@@ -101,23 +118,22 @@ pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option
     let family = if source.is_ipv4() { ICMP::V4 } else { ICMP::V6 };
     let [reply, errors @ ..] = answers(family);
     if kind == reply {
-        return Some((request, Word::Reply));
+        return is_whole(socket, source, message).then_some((request, Word::Reply));
     }
     let quotes = errors.contains(&kind) && quotes_an_echo_request(family, socket, message)?;
-    quotes.then_some((request, Word::Error { kind, code }))
+    (quotes && is_whole(socket, source, message)).then_some((request, Word::Error { kind, code }))
 }
 
 /// Whether an ICMP error quotes an echo request, and not some other packet whose bytes look alike.
 /// Our requests have no extension headers, so none are looked for.
 fn quotes_an_echo_request(family: ICMP, socket: Type, message: &[u8]) -> Option<bool> {
-    let header = |packet: &[u8]| Some(usize::from(packet.first()? & 15) * 4);
     let icmp = match family {
-        ICMP::V4 if socket == Type::RAW => message.get(header(message)?..)?,
+        ICMP::V4 if socket == Type::RAW => icmp_of(message)?,
         ICMP::V4 | ICMP::V6 => message,
     };
     let quoted = icmp.get(8..)?;
     Some(match family {
-        ICMP::V4 => *quoted.get(9)? == PROTOCOLS.0 && *quoted.get(header(quoted)?)? == 8,
+        ICMP::V4 => *quoted.get(9)? == PROTOCOLS.0 && *icmp_of(quoted)?.first()? == 8,
         ICMP::V6 => *quoted.get(6)? == PROTOCOLS.1 && *quoted.get(40)? == 128,
     })
 }
@@ -170,7 +186,34 @@ mod tests {
             }
         }
         message.extend(echo);
+        summed(request.address, message)
+    }
+
+    /// A message as a raw socket gets it, with the checksum that its ICMP part has to have.
+    fn summed(address: IpAddr, mut message: Vec<u8>) -> Vec<u8> {
+        if address.is_ipv4() {
+            let start = usize::from(message[0] & 15) * 4;
+            message[start + 2..start + 4].fill(0);
+            let sum = checksum(&message[start..]).to_be_bytes();
+            message[start + 2..start + 4].copy_from_slice(&sum);
+        }
         message
+    }
+
+    /// A reply to `request` as a raw socket gets it.
+    fn reply(request: Request) -> Vec<u8> {
+        let mut echo = bytes(request);
+        let mut message = vec![];
+        match request.address {
+            IpAddr::V4(address) => {
+                echo[0] = 0;
+                message.extend([0x45, 0, 0, 84, 0, 0, 0x40, 0, 64, 1, 0, 0]);
+                message.extend(address.octets().into_iter().chain([192, 0, 2, 1]));
+            }
+            IpAddr::V6(_) => echo[0] = 129,
+        }
+        message.extend(echo);
+        summed(request.address, message)
     }
 
     #[test]
@@ -198,11 +241,16 @@ mod tests {
             {
                 let mut message = good.clone();
                 message[place] = value;
+                let message = summed(ip(router), message);
                 assert_eq!(understand(Type::RAW, ip(router), &message), None, "{address}: {why}");
             }
             for length in 0..good.len() - PAYLOAD.len() {
-                let cut = understand(Type::RAW, ip(router), &good[..length]);
-                assert_eq!(cut, None, "{address}: {length} bytes of it");
+                let mut cut = good[..length].to_vec();
+                if length >= 28 {
+                    cut = summed(ip(router), cut);
+                }
+                let understood = understand(Type::RAW, ip(router), &cut);
+                assert_eq!(understood, None, "{address}: {length} bytes of it");
             }
         }
     }
@@ -217,6 +265,31 @@ mod tests {
             understand(Type::RAW, ip("2001:db8:1::8"), &reply).unwrap().0.address,
             ip("2001:db8:1::8")
         );
+    }
+
+    #[test]
+    fn what_was_damaged_on_the_way_is_about_nothing() {
+        let request = request("198.51.100.7");
+        let source = request.address;
+        for (good, word) in
+            [(reply(request), Word::Reply), (error(3, request), Word::Error { kind: 3, code: 1 })]
+        {
+            assert_eq!(understand(Type::RAW, source, &good).map(|(_, word)| word), Some(word));
+            for place in 20..good.len() {
+                let mut damaged = good.clone();
+                damaged[place] ^= 0x10;
+                assert_eq!(understand(Type::RAW, source, &damaged), None, "{word:?}: byte {place}");
+            }
+            // An odd byte at the end is summed up too.
+            let mut odd = good.clone();
+            odd.push(0x67);
+            assert_eq!(understand(Type::RAW, source, &odd), None, "{word:?}");
+            assert!(understand(Type::RAW, source, &summed(source, odd)).is_some(), "{word:?}");
+            // What a datagram socket hands over has no IP header, and the kernel has checked it.
+            let mut icmp = good[20..].to_vec();
+            icmp[2] ^= 0x10;
+            assert!(understand(Type::DGRAM, source, &icmp).is_some(), "{word:?}");
+        }
     }
 
     #[test]
