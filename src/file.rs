@@ -17,6 +17,9 @@ pub const MAY_TAKE: Duration = Duration::from_secs(10);
 /// The number of threads that may hang in a read at once. Nothing in this process can free them.
 const MOST_STUCK: usize = 16;
 
+/// The number of links that are followed one after another; the kernel follows as many.
+const MOST_LINKS: usize = 40;
+
 /// The number of threads that read now.
 static READERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -47,9 +50,56 @@ fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
     };
     std::thread::Builder::new().name("file".into()).spawn(work)?;
     match answered.recv_timeout(limit) {
-        Ok(Some(read)) => read,
+        Ok(Some(read)) => read.map_err(|error| with_target(path, error)),
         Ok(None) | Err(RecvTimeoutError::Timeout) => Err(late()),
         Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its reader panicked")),
+    }
+}
+
+/// Checks that a runtime finds the files that it needs: one that cannot open them panics.
+///
+/// # Errors
+///
+/// If so many more cannot be opened now.
+pub fn room_for_a_runtime() -> io::Result<()> {
+    // A queue of events and its waker, and three ends of the pair by which signals come in.
+    const PIPES: usize = 3;
+    (0..PIPES).map(|_| io::pipe()).collect::<io::Result<Vec<_>>>().map(drop)
+}
+
+/// Where the file at `path` really is, be it there or not: links are followed.
+///
+/// # Errors
+///
+/// If a link cannot be read, or there are too many.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // It is no link, or it is not there.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+                ) =>
+            {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many links, one after another"))
+}
+
+/// `error`, which came of the file at `path`, with where that leads, if it is a link.
+pub fn with_target(path: &Path, error: io::Error) -> io::Error {
+    match real(path) {
+        Ok(target) if target != path => {
+            let what = format!("it is a link to {}: {error}", target.display());
+            io::Error::new(error.kind(), what)
+        }
+        _ => error,
     }
 }
 
@@ -153,6 +203,21 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "0123456789").unwrap();
         assert_eq!(read(&file, 4).unwrap(), b"0123");
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_with_where_it_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        for target in ["gone", "/nowhere/gone"] {
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            let error = read(&link, 100).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{target}");
+            let leads = folder.path().join(target).display().to_string();
+            let told = error.to_string();
+            assert!(told.starts_with(&format!("it is a link to {leads}: No such")), "{told}");
+            std::fs::remove_file(&link).unwrap();
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::file;
+
 /// The version that is written. A file of a newer one is not read: a newer program wrote it, and
 /// overwriting it would lose what only that one knows.
 pub const VERSION: u32 = 1;
@@ -194,12 +196,12 @@ impl StateFile {
     /// `<file>.newer-<unix time>`. If the agent was killed while it wrote in the file's place, the copy
     /// beside it is taken. `now` names the file that is set aside.
     pub fn load(&self, now: SystemTime) -> Loaded {
-        let read = disk::real(&self.path).and_then(|path| disk::read(&path));
+        let read = file::real(&self.path).and_then(|path| disk::read(&path));
         let text = match read {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => {
-                let path = self.path.clone();
+                let (path, source) = (self.path.clone(), file::with_target(&self.path, source));
                 return Loaded::empty(LoadError::Unreadable { path, source });
             }
         };
@@ -214,14 +216,14 @@ impl StateFile {
 
     /// What is in it, for somebody who only looks: nothing is set aside. `None` if it cannot be read.
     pub fn peek(&self) -> Option<Memory> {
-        let text = disk::read(&disk::real(&self.path).ok()?).ok()?;
+        let text = disk::read(&file::real(&self.path).ok()?).ok()?;
         parse(&text).ok()
     }
 
     /// The copy beside a file that was written in its place and is half written.
     fn copy(&self, refusal: &Refusal) -> Option<Memory> {
         let Refusal::Damaged(_) = refusal else { return None };
-        let text = disk::read(&disk::beside(&disk::real(&self.path).ok()?)).ok()?;
+        let text = disk::read(&disk::beside(&file::real(&self.path).ok()?)).ok()?;
         parse(&text).ok().filter(|_| !is_blank(&text))
     }
 
@@ -255,7 +257,8 @@ impl StateFile {
         let mut text = serde_json::to_vec_pretty(&document)
             .map_err(|source| failed("put it into words")(source.into()))?;
         text.push(b'\n');
-        disk::replace(&self.path, &text).map_err(|(what, source)| failed(what)(source))
+        disk::replace(&self.path, &text)
+            .map_err(|(what, source)| failed(what)(file::with_target(&self.path, source)))
     }
 }
 

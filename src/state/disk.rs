@@ -7,31 +7,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::with_suffix;
+use crate::file::real;
 
 /// The largest state file that is read, in bytes: room for more records than anybody has.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// The number of links that are followed one after another; the kernel follows as many.
-const MOST_LINKS: usize = 40;
-
 /// The step that failed, as a verb and its object, and why.
 pub(super) type Failed = (&'static str, io::Error);
-
-/// Where the file really is, be it there or not: links are followed.
-pub(super) fn real(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // It is no link, or it is not there.
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
-                return Ok(path);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("too many links, one after another"))
-}
 
 /// All that is in it. Only an ordinary file is read.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -301,3 +301,27 @@ fn a_full_disk_leaves_the_last_file_whole_and_the_agent_alive() {
     assert!(n > 1 && loaded.memory == memory(n), "{n}");
     assert_eq!(names(directory.path()), ["state.json"], "nothing half written is left");
 }
+
+/// A link whose target has no folder: as one into a volume that is not mounted.
+#[test]
+fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, last) =
+        (directory.path().join("first"), directory.path().join("volume/state.json"));
+    let file = StateFile::new(directory.path().join("state.json"));
+    std::os::unix::fs::symlink("first", file.path()).unwrap();
+    std::os::unix::fs::symlink(&last, &first).unwrap();
+    assert!(file.load(now()).trouble.is_none(), "nothing was written yet");
+    let told = goavail::chain(&file.save(&memory(3)).unwrap_err());
+    for path in [file.path(), &last] {
+        assert!(told.contains(path.to_str().unwrap()), "{told}");
+    }
+    fs::create_dir(last.parent().unwrap()).unwrap();
+    file.save(&memory(3)).unwrap();
+    assert_eq!(file.load(now()).memory, memory(3));
+    // What is there and cannot be read is named in the same way.
+    fs::remove_file(&last).unwrap();
+    fs::create_dir(&last).unwrap();
+    let told = goavail::chain(&file.load(now()).trouble.unwrap());
+    assert!(told.contains(last.to_str().unwrap()), "{told}");
+}
