@@ -1,6 +1,9 @@
 //! Text from elsewhere, made fit to be shown.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde::Serialize;
 
 /// Whether `c` takes part in how text is laid out without being seen itself: a reader would take the
 /// text for another one. Source: the Unicode categories Cf, Zl and Zp, and the fillers. Variation selectors
@@ -27,9 +30,116 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `value` as JSON on one line, in which a terminal hides nothing: what cannot be seen in its strings,
+/// and what a terminal would obey, is escaped as JSON has it. A parser reads the very same strings.
+///
+/// # Errors
+///
+/// If `value` cannot be put into JSON.
+pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(escaped(serde_json::to_string(value)?))
+}
+
+/// As [`json`], over several lines.
+///
+/// # Errors
+///
+/// As [`json`].
+pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(escaped(serde_json::to_string_pretty(value)?))
+}
+
+/// JSON with every invisible character and every control character beyond ASCII's first ones, which the
+/// writer of JSON escapes itself, in escapes. All of them stand in strings: JSON's own signs are others.
+fn escaped(json: String) -> String {
+    if json.bytes().all(|byte| byte < 0x7f) {
+        return json;
+    }
+    let is_hidden = |c: char| is_invisible(c) || c.is_control() && c != '\n';
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // A string takes whatever is written to it.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// What to do where a text says that no more files can be opened. The kernel's words name neither the
+/// limit nor where it is set.
+///
+/// Source: the manual pages errno(3), systemd.exec(5) and `proc_sys_fs(5)`.
+const REMEDIES: [(&str, &str, &str); 2] = [
+    (
+        "(os error 24)",
+        "code: 24,",
+        "this process may open too few files at once: raise its limit (ulimit -n, or LimitNOFILE= in \
+         a systemd unit)",
+    ),
+    (
+        "(os error 23)",
+        "code: 23,",
+        "all processes of this machine together may open too few files: raise fs.file-max (sysctl)",
+    ),
+];
+
+/// `text` with what to raise, where it says that no more files can be opened.
+pub fn with_remedy(text: &str) -> Cow<'_, str> {
+    let is_said = |said: &str, debugged: &str| text.contains(said) || text.contains(debugged);
+    let remedy = REMEDIES.iter().find(|(said, debugged, _)| is_said(said, debugged));
+    match remedy {
+        Some((_, _, remedy)) if !text.contains(remedy) => Cow::Owned(format!("{text}; {remedy}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_hides_nothing_from_a_terminal_and_is_read_as_the_very_same_text() {
+        let cases = [
+            ("plain", "disk swap", "\"disk swap\""),
+            ("other scripts", "größer, 交換", "\"größer, 交換\""),
+            ("invisible", "a\u{200b}b\u{202e}c", "\"a\\u200bb\\u202ec\""),
+            ("beyond the first plane", "a\u{e0041}", "\"a\\udb40\\udc41\""),
+            ("what a terminal obeys", "\u{9b}31m\u{7f}", "\"\\u009b31m\\u007f\""),
+            ("as every writer does", "a\n\u{1b}\"", "\"a\\n\\u001b\\\"\""),
+        ];
+        for (name, text, want) in cases {
+            let written = json(&text).unwrap();
+            assert_eq!(written, want, "{name}");
+            assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text, "{name}");
+            let pretty = pretty_json(&[text]).unwrap();
+            assert_eq!(pretty, format!("[\n  {want}\n]"), "{name}");
+        }
+    }
+
+    #[test]
+    fn too_few_files_are_told_with_what_to_raise_and_once() {
+        let of = |code| std::io::Error::from_raw_os_error(code).to_string();
+        let rows = [
+            ("this process", of(24), Some("LimitNOFILE")),
+            ("the machine", of(23), Some("fs.file-max")),
+            ("as the debugger has it", "Os { code: 24, kind: X }".to_owned(), Some("ulimit -n")),
+            ("anything else", of(2), None),
+        ];
+        for (name, text, want) in rows {
+            let told = with_remedy(&text);
+            assert!(told.starts_with(&text), "{name}: {told}");
+            match want {
+                Some(want) => assert!(told.contains(want), "{name}: {told}"),
+                None => assert_eq!(told, text, "{name}"),
+            }
+            assert_eq!(with_remedy(&told), told, "{name}");
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_is_spelt_out_and_nothing_else_is_touched() {

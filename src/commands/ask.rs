@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{CommandError, Ending, Said, printable, wait_for};
 use crate::config::StatusConfig;
 use crate::status::{self, Done, Drain, Place, REASON_CHARS};
+use crate::text::pretty_json;
 
 /// What an agent is told to do with a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub fn status(config: &StatusConfig, json: bool, colour: bool) -> Result<Said, C
     let place = Place::of(config)?;
     let status = wait_for(async { Ok(place.status().await?) })?;
     let text = if json {
-        let mut text = serde_json::to_string_pretty(&status).unwrap_or_default();
+        let mut text = pretty_json(&status).unwrap_or_default();
         text.push('\n');
         text
     } else {

@@ -17,6 +17,7 @@ use super::metrics::{Format, encode};
 use super::model::{Health, Status, Target};
 use super::page;
 use super::reader::Reader;
+use crate::text::json;
 
 /// The driver's loop turns at least once a second; after this long without, something is wrong.
 pub const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -67,7 +68,7 @@ async fn status(State(reader): State<Reader>) -> Response {
     let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
     let body = reader.renderings().status.body(&reader.snapshot(), now(), |snapshot| {
         let status = Status { silence_s, ..snapshot.status() };
-        serde_json::to_vec(&status).expect("a status has string keys only")
+        json(&status).expect("a status has string keys only").into_bytes()
     });
     shared("application/json", body)
 }
@@ -203,7 +204,7 @@ const NOT_CONFIRMED: &str =
 
 fn answered(answer: Answer) -> Response {
     match answer {
-        Ok(done) => axum::Json(done).into_response(),
+        Ok(done) => told(&done).into_response(),
         Err(refused) => {
             let (status, error) = match &refused {
                 Refused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
@@ -226,5 +227,11 @@ pub(super) struct Problem {
 
 fn problem(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
     let problem = Problem { error: error.to_owned(), message: message.into() };
-    (status, axum::Json(problem)).into_response()
+    (status, told(&problem)).into_response()
+}
+
+/// An answer to one reader.
+fn told(what: &impl Serialize) -> impl IntoResponse {
+    let text = json(what).expect("an answer has string keys only");
+    ([(header::CONTENT_TYPE, "application/json")], text)
 }

@@ -108,12 +108,15 @@ async fn status_is_a_table_that_fits_the_terminal_with_the_worst_first() {
 
 #[tokio::test]
 async fn status_as_json_is_what_the_agent_answers() {
-    let (board, _) = scene();
+    let (mut board, end) = scene();
+    board.failed(end.clock, "swap\u{202e}disk", "a\u{200b}b");
+    board.publish(end);
     let published = board.reader().snapshot().status();
     let place = Place::new("");
     let _agent = place.serve(board);
     let (code, json, complaint) = place.run("status --json", &[]).await;
     assert_eq!((code, complaint.as_str()), (0, ""));
+    assert!(!json.contains(['\u{202e}', '\u{200b}']), "a terminal would hide it: {json}");
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), published);
 }
 

@@ -453,3 +453,26 @@ async fn a_thousand_targets_are_shown_whole() {
 fn clock() -> Instant {
     Instant::now()
 }
+
+/// What somebody typed, or what a provider answered, may hide itself or run the other way.
+#[tokio::test]
+async fn json_hides_nothing_and_is_read_as_it_was_said() {
+    const HIDDEN: &str = "swap\u{202e}disk\u{200b}\u{9b}31m größer";
+    let (mut board, end) = scene();
+    board.failed(end.clock, HIDDEN, HIDDEN);
+    board.changed(end.clock, HIDDEN, HIDDEN, None);
+    let drained =
+        Some(goavail::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
+    let facts = goavail::status::Facts { drained, ..crate::status_scene::fine() };
+    board.decided(ip("198.51.100.10"), end.clock, &facts);
+    board.publish(end);
+    let agent = Asked::new((board, end));
+    let (_, answer) = ask(agent.listener, "GET /status").await;
+    assert_eq!(answer.matches("swap\\u202edisk\\u200b\\u009b31m größer").count(), 9, "{answer}");
+    assert!(!answer.contains(['\u{202e}', '\u{200b}', '\u{9b}']), "{answer}");
+    let status = Place::Listener(agent.listener).status().await.unwrap();
+    assert_eq!(status, agent.board.reader().snapshot().status());
+    let target = status.targets.iter().find(|target| target.address == ip("198.51.100.10"));
+    let drained = target.and_then(|target| target.drained.clone());
+    assert_eq!(drained.and_then(|drained| drained.reason).as_deref(), Some(HIDDEN));
+}

@@ -196,7 +196,7 @@ impl Comparison {
 
     /// As one JSON object.
     pub(super) fn json(&self) -> String {
-        let text = serde_json::to_string_pretty(self);
+        let text = crate::text::pretty_json(self);
         text.expect("a comparison has string keys only") + "\n"
     }
 
