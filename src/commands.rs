@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal};
 
 use tokio::runtime::Builder;
 
+use crate::file;
 use crate::status::ClientError;
 use crate::text::visible;
 
@@ -74,6 +75,7 @@ pub fn may_colour(no_color: Option<&str>) -> bool {
 
 /// Waits for `work`, and for nothing that it left behind, such as a name that is being looked up.
 fn wait_for<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    file::room_for_a_runtime().map_err(CommandError::Runtime)?;
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let done = runtime.block_on(work);

@@ -74,5 +74,5 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         line = format!("{line}: {error}");
         cause = error.source();
     }
-    line.replace(['\n', '\r'], " ")
+    text::with_remedy(&line.replace(['\n', '\r'], " ")).into_owned()
 }

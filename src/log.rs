@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::text::with_remedy;
 use writer::Queue;
 
 /// How an event is written.
@@ -123,7 +124,7 @@ impl Write for Sent {
 /// Says on stderr, as it stands and after all that was logged, how the program ends. [`finish`] must
 /// follow.
 pub fn last_words(text: &str) {
-    let line = format!("goavail: {text}\n");
+    let line = format!("goavail: {}\n", with_remedy(text));
     match QUEUE.get() {
         Some(queue) => queue.push(line.as_bytes()),
         // If nobody listens there, the exit code still tells.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
@@ -103,12 +104,20 @@ pub fn run(
     load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
     sighup: &AtomicBool,
 ) -> Result<(), Ended> {
-    let main = Builder::new_current_thread().enable_all().build()?;
-    let talk = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (main, talk) = runtimes().context("cannot set up waiting for replies and answers")?;
     let ended = main.block_on(watch(config, rehearse, Arc::new(load), &talk, sighup));
     // Whatever still waits for somebody has had its time.
     talk.shutdown_background();
     ended
+}
+
+/// The one for probes and decisions, and the one for requests.
+fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
+    file::room_for_a_runtime()?;
+    let main = Builder::new_current_thread().enable_all().build()?;
+    file::room_for_a_runtime()?;
+    let talk = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    Ok((main, talk))
 }
 
 async fn watch(
@@ -119,7 +128,7 @@ async fn watch(
     sighup: &AtomicBool,
 ) -> Result<(), Ended> {
     // First of all: a signal that nobody has registered for would end the process.
-    let signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
+    let signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).context("cannot wait for signals")?;
     say_what_is_off(&config);
     let (outbox, inbox) = mpsc::channel(QUEUE);
     let icmp = Icmp::new(&hints(outbox.clone()));

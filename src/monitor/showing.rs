@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
@@ -18,6 +19,7 @@ use crate::engine::prober::watch::Outcome;
 use crate::engine::service::evidence::unseen;
 use crate::engine::service::health::Health;
 use crate::engine::{Engine, TargetView};
+use crate::file;
 use crate::notify;
 use crate::serve::{Limits, serve};
 use crate::status::{
@@ -62,6 +64,7 @@ struct Readers(Option<Runtime>);
 
 impl Readers {
     fn start() -> std::io::Result<Self> {
+        file::room_for_a_runtime()?;
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("readers").enable_all().on_thread_start(|| {
             // Of one thread, as Linux has it: setpriority(2), "C library/kernel differences".
@@ -103,7 +106,7 @@ impl Showing {
         }
         let now = moment(&clock);
         let board = Board::new(setup(config, Time::new(now.wall)), now);
-        let readers = Readers::start()?;
+        let readers = Readers::start().context("cannot set up the serving of readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.0.as_ref().map(Runtime::enter);
         if let Some(address) = config.status.listen {

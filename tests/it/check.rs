@@ -254,3 +254,26 @@ fn a_filter_that_is_none_is_refused() {
     let want = "goavail: RUST_LOG is no filter such as \"info,goavail=debug\": ";
     assert!(complaint.starts_with(want), "{complaint}");
 }
+
+/// Fewer than any agent needs: whatever cannot be opened first, what to raise is said.
+#[test]
+fn with_too_few_descriptors_the_last_word_names_the_limit_to_raise() {
+    let folder = with_file(format!("port = 443\n{SHIPPED}\n[Status]\nsocket = \"control.sock\"\n"));
+    let rows = [("monitor", 4..15), ("--type tcp monitor", 4..15), ("status", 4..9)];
+    for (command, limits) in rows {
+        for limit in limits {
+            let output = Command::new("prlimit")
+                .arg(format!("--nofile={limit}:{limit}"))
+                .arg(env!("CARGO_BIN_EXE_goavail"))
+                .args(command.split(' '))
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let (_, _, complaint) = ended(&output);
+            let last = complaint.lines().last().unwrap_or_default();
+            let told = last.contains("ulimit -n") && last.contains("LimitNOFILE=");
+            assert!(told, "{command}, {limit}: {complaint}");
+            assert!(!complaint.contains("panicked"), "{command}, {limit}: {complaint}");
+        }
+    }
+}
