@@ -186,7 +186,7 @@ async fn tell_the_rest(
         let Input::Event(event @ Event::Dns(_)) = input else { continue };
         for action in engine.handle(clock.now(), event) {
             if let Action::Tell(fact) = action {
-                journal::write(&fact, dry_run);
+                journal::write(engine, &fact, dry_run);
             }
         }
     }

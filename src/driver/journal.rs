@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tracing::field::{DisplayValue, display};
 use tracing::{debug, info, trace, warn};
 
+use crate::engine::Engine;
 use crate::engine::event::{Act, DnsProblem, DnsProblemKind, Fact, Gone, Reason};
-use crate::engine::prober::watch::Outcome;
+use crate::engine::prober::watch::{Endpoint, Outcome};
 use crate::engine::service::health::Health;
 use crate::text::visible;
 
@@ -39,15 +41,15 @@ fn few(targets: &[IpAddr]) -> String {
     }
 }
 
-/// Writes one fact to the log. `place` names the endpoint of a slot.
-pub fn write(fact: &Fact, dry_run: bool) {
+/// Writes one fact to the log. `engine` knows who is a canary.
+pub fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
     match fact {
         Fact::Judged { .. }
         | Fact::Late { .. }
         | Fact::Faulty { .. }
         | Fact::FaultOver { .. }
         | Fact::Faults { .. }
-        | Fact::Limits { .. } => probed(fact),
+        | Fact::Limits { .. } => probed(fact, |endpoint| engine.is_canary(endpoint)),
         Fact::Stalled { lasted } => warn!(
             lasted = brief(*lasted),
             "this process did not run; what it did not hear meanwhile is no evidence"
@@ -115,8 +117,22 @@ pub fn write(fact: &Fact, dry_run: bool) {
     }
 }
 
+/// An endpoint as a field of a line: as `target`, or as `canary`.
+struct Named {
+    target: Option<DisplayValue<Endpoint>>,
+    canary: Option<DisplayValue<Endpoint>>,
+}
+
 /// What became of probes.
-fn probed(fact: &Fact) {
+fn probed(fact: &Fact, is_canary: impl Fn(Endpoint) -> bool) {
+    let named = |endpoint: &Endpoint| {
+        let (shown, is_canary) = (display(*endpoint), is_canary(*endpoint));
+        if is_canary {
+            Named { target: None, canary: Some(shown) }
+        } else {
+            Named { target: Some(shown), canary: None }
+        }
+    };
     match fact {
         Fact::Judged { slot, outcome: outcome @ Outcome::Reply, rtt } => {
             trace!(slot, ?outcome, ?rtt, "probe answered");
@@ -128,13 +144,17 @@ fn probed(fact: &Fact) {
             debug!(slot, ?outcome, "probe in vain");
         }
         Fact::Late { endpoint, rtt } => {
-            debug!(target = %endpoint, rtt = brief(*rtt), "reply came after the timeout and stays a loss");
+            let Named { target, canary } = named(endpoint);
+            let rtt = brief(*rtt);
+            debug!(target, canary, rtt, "reply came after the timeout and stays a loss");
         }
-        Fact::Faulty { endpoint, what, told: false } => {
-            debug!(target = %endpoint, cause = what, "this machine cannot probe");
+        Fact::Faulty { endpoint, what: cause, told: false } => {
+            let Named { target, canary } = named(endpoint);
+            debug!(target, canary, cause, "this machine cannot probe");
         }
         Fact::FaultOver { endpoint, told: false } => {
-            debug!(target = %endpoint, "this machine can probe again");
+            let Named { target, canary } = named(endpoint);
+            debug!(target, canary, "this machine can probe again");
         }
         Fact::Faults { count, endpoints, first, newest } => warn!(
             count,
@@ -143,22 +163,41 @@ fn probed(fact: &Fact) {
             cause = newest,
             "in the last minute this machine could not probe more often than was told"
         ),
-        Fact::Limits { endpoint, noticed_after: Some(worst) } => warn!(
-            target = %endpoint,
-            death_noticed_after = brief(*worst),
+        Fact::Limits { endpoint, noticed_after } => {
+            limits(named(endpoint), *noticed_after);
+        }
+        Fact::Faulty { endpoint, what: cause, .. } => match named(endpoint) {
+            Named { target, canary: None } => {
+                warn!(target, cause, "this machine cannot probe; no evidence about the target");
+            }
+            Named { canary, .. } => warn!(canary, cause, "this machine cannot probe its canary"),
+        },
+        Fact::FaultOver { endpoint, .. } => {
+            let Named { target, canary } = named(endpoint);
+            info!(target, canary, "this machine can probe again");
+        }
+        _ => {}
+    }
+}
+
+/// Whether an endpoint answers at the retry pace.
+fn limits(named: Named, noticed_after: Option<Duration>) {
+    match (named, noticed_after.map(brief)) {
+        (Named { target, canary: None }, Some(death_noticed_after)) => warn!(
+            target,
+            death_noticed_after,
             "answers fewer probes than retry_interval asks for: it is probed at interval also while \
              a reply is missing, so its death is noticed later"
         ),
-        Fact::Limits { endpoint, .. } => {
-            info!(target = %endpoint, "answers at retry_interval after all");
+        (Named { canary, .. }, Some(silence_noticed_after)) => warn!(
+            canary,
+            silence_noticed_after,
+            "answers fewer probes than retry_interval asks for: it is probed at interval also while \
+             a target is suspect, so it proves this agent's network later"
+        ),
+        (Named { target, canary }, None) => {
+            info!(target, canary, "answers at retry_interval after all");
         }
-        Fact::Faulty { endpoint, what, .. } => {
-            warn!(target = %endpoint, cause = what, "this machine cannot probe; no evidence about the target");
-        }
-        Fact::FaultOver { endpoint, .. } => {
-            info!(target = %endpoint, "this machine can probe again");
-        }
-        _ => {}
     }
 }
 
@@ -257,6 +296,105 @@ fn rehearsal(target: IpAddr, act: Act) {
         Act::Alive => info!(%target, "rehearsal: from now on its replies count again"),
         Act::Over => {
             info!(%target, "rehearsal: that was the whole story; the agent goes on watching");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{self, Write};
+    use std::num::{NonZeroU32, NonZeroUsize};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::engine::event::Settings;
+    use crate::engine::target::Thresholds;
+    use crate::engine::watch::Pace;
+
+    const TARGET: Endpoint = endpoint(1, None);
+    const CANARY: Endpoint = endpoint(9, None);
+    /// A canary at the address of a target.
+    const BESIDE: Endpoint = endpoint(1, Some(53));
+
+    const fn endpoint(last: u8, port: Option<u16>) -> Endpoint {
+        Endpoint { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, last)), port }
+    }
+
+    fn engine() -> Engine {
+        let one = NonZeroU32::MIN;
+        let second = Duration::from_secs(1);
+        let settings = Settings {
+            targets: vec![TARGET.address],
+            port: None,
+            canaries: vec![CANARY, BESIDE],
+            thresholds: Thresholds { failure: one, recovery: one },
+            pace: Pace { interval: second, timeout: second, retry_interval: second },
+            burst: NonZeroUsize::MIN,
+            zone: "a zone".into(),
+            names: vec![],
+            floor: 0,
+            resync_interval: None,
+            most_in_flight: None,
+            cluster: None,
+            dry_run: false,
+        };
+        Engine::new(settings, BTreeMap::new(), Duration::ZERO)
+    }
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line about `fact`.
+    fn line(fact: &Fact) -> String {
+        let written = Written::default();
+        let writer = {
+            let written = written.clone();
+            move || written.clone()
+        };
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(writer)
+            .finish();
+        tracing::subscriber::with_default(log, || write(&engine(), fact, false));
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_of_a_canary_is_not_said_of_a_target() {
+        let facts: [fn(Endpoint) -> Fact; 7] = [
+            |endpoint| Fact::Limits { endpoint, noticed_after: Some(Duration::from_secs(4)) },
+            |endpoint| Fact::Limits { endpoint, noticed_after: None },
+            |endpoint| Fact::Late { endpoint, rtt: Duration::from_secs(1) },
+            |endpoint| Fact::Faulty { endpoint, what: "no route".into(), told: true },
+            |endpoint| Fact::Faulty { endpoint, what: "no route".into(), told: false },
+            |endpoint| Fact::FaultOver { endpoint, told: true },
+            |endpoint| Fact::FaultOver { endpoint, told: false },
+        ];
+        for fact in facts {
+            let rows = [
+                (TARGET, "target=192.0.2.1", "canary="),
+                (CANARY, "canary=192.0.2.9", "target="),
+                (BESIDE, "canary=192.0.2.1:53", "target="),
+            ];
+            for (endpoint, want, other) in rows {
+                let line = line(&fact(endpoint));
+                assert!(line.contains(want) && !line.contains(other), "{endpoint}: {line}");
+                assert_eq!(line.matches("192.0.2.").count(), 1, "{endpoint}: {line}");
+            }
         }
     }
 }

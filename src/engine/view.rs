@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::{Drain, Reason, Slot};
 use super::plan::{Family, Observed, SetKey};
 use super::prober::Role;
+use super::prober::watch::Endpoint;
 use super::service::Target;
 use super::service::health::Health;
 use super::{Engine, Moment};
@@ -46,6 +47,14 @@ impl Engine {
     /// Every target, in the order of addresses.
     pub fn targets(&self) -> impl Iterator<Item = TargetView> {
         self.service().targets().filter_map(|target| self.view(target))
+    }
+
+    /// Whether `endpoint` is watched as a canary, and not as a target.
+    pub fn is_canary(&self, endpoint: Endpoint) -> bool {
+        let settings = &self.context.settings;
+        let is_watched = self.service().id(endpoint.address).is_some();
+        let is_target = is_watched && endpoint.port == settings.port;
+        !is_target && settings.canaries.contains(&endpoint)
     }
 
     /// One target.

@@ -185,7 +185,7 @@ async fn provider_of(config: &Config) -> anyhow::Result<Chosen> {
 
 impl Effects for Monitor {
     fn tell(&mut self, engine: &Engine, fact: &Fact, _: Moment) {
-        journal::write(fact, self.config.dry_run);
+        journal::write(engine, fact, self.config.dry_run);
         self.teller.tell(engine, fact);
         if let Some(showing) = &mut self.showing {
             showing.tell(engine, fact);

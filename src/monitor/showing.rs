@@ -143,6 +143,7 @@ impl Showing {
             _readers: readers,
         };
         showing.list_peers(config);
+        showing.list_canaries(config);
         Ok(Some(showing))
     }
 
@@ -167,12 +168,18 @@ impl Showing {
         self.board.set_peers(self.peers.values().cloned().collect());
     }
 
+    /// Shows the canaries that the configuration lists.
+    fn list_canaries(&mut self, config: &Config) {
+        self.board.set_canaries(config.canaries.iter().map(ToString::to_string));
+    }
+
     /// A new configuration is in force.
     pub(super) fn reload(&mut self, config: &Config) {
         self.provider = config.provider.word();
         let now = moment(&self.clock);
         self.board.reload(setup(config, Time::new(now.wall)), now);
         self.list_peers(config);
+        self.list_canaries(config);
         self.board.ledger().reload("ok");
     }
 
@@ -213,7 +220,11 @@ impl Showing {
                 }
             }
             Fact::Limits { endpoint, noticed_after } => {
-                self.board.limits(endpoint.address, *noticed_after);
+                if engine.is_canary(*endpoint) {
+                    self.board.canary_limits(&endpoint.to_string(), *noticed_after);
+                } else {
+                    self.board.limits(endpoint.address, *noticed_after);
+                }
             }
             Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
             Fact::Flipped { target, .. }

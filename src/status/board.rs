@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::ledger::{Ledger, Recent};
-use super::model::{Agent, Change, Drained, Failure, Health, Reason, Streak};
+use super::model::{Agent, Canary, Change, Drained, Failure, Health, Limits, Reason, Streak};
 use super::reader::Reader;
 use super::row::Row;
 use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
@@ -77,6 +77,7 @@ pub struct Board {
     rows: Vec<Row>,
     places: Arc<HashMap<IpAddr, usize>>,
     peers: Arc<[PeerSeen]>,
+    canaries: Arc<[Canary]>,
     recent: Recent,
     ledger: Ledger,
     heart: Arc<Heart>,
@@ -99,6 +100,7 @@ impl Board {
             rows: Vec::new(),
             places: Arc::default(),
             peers: Arc::new([]),
+            canaries: Arc::new([]),
             recent: Recent::default(),
             ledger: Ledger::default(),
             heart: Arc::new(Heart::new(now.clock)),
@@ -186,6 +188,28 @@ impl Board {
         if let Some(row) = self.row(target) {
             row.view.limits = noticed_after;
         }
+    }
+
+    /// Every canary that the configuration lists. What is known of those that stay is kept.
+    pub fn set_canaries(&mut self, addresses: impl IntoIterator<Item = String>) {
+        let known = |address: &str| self.canaries.iter().find(|known| known.address == address);
+        let canary = |address: String| Canary {
+            limits: known(&address).and_then(|known| known.limits),
+            address,
+        };
+        self.canaries = addresses.into_iter().map(canary).collect();
+        self.urgent = true;
+    }
+
+    /// As [`limits`](Self::limits), for a canary.
+    pub fn canary_limits(&mut self, address: &str, noticed_after: Option<Duration>) {
+        let limits = noticed_after.map(Limits::after);
+        let mut canaries = self.canaries.to_vec();
+        for canary in canaries.iter_mut().filter(|canary| canary.address == address) {
+            canary.limits = limits;
+        }
+        self.canaries = canaries.into();
+        self.urgent = true;
     }
 
     /// An answer to a probe that was counted as lost came after all.
@@ -291,6 +315,7 @@ impl Board {
             places: Arc::clone(&self.places),
             rows: self.rows.iter_mut().map(|row| row.view_at(second)).collect(),
             peers: Arc::clone(&self.peers),
+            canaries: Arc::clone(&self.canaries),
             recent: self.recent.clone(),
             ledger: self.ledger.clone(),
         };

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Status {
     pub targets: Vec<Target>,
     /// The other agents; empty in single mode.
     pub peers: Vec<Peer>,
+    /// Who proves that this agent's own network works, in the configuration's order.
+    #[serde(default)]
+    pub canaries: Vec<Canary>,
     /// The newest of `changes`.
     pub last_change: Option<Change>,
     /// The newest failure, whether or not it is over.
@@ -121,11 +125,27 @@ pub struct Target {
     pub votes: Vec<Vote>,
 }
 
-/// A target that limits what it answers is probed at `interval` also while a reply is missing.
+/// An endpoint that limits what it answers is probed at `interval` also while a reply is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// After this many seconds, at worst, its death is noticed.
+    /// After this many seconds, at worst, its death or its silence is noticed.
     pub noticed_after_s: f64,
+}
+
+impl Limits {
+    pub(super) fn after(noticed: Duration) -> Self {
+        Self { noticed_after_s: noticed.as_secs_f64() }
+    }
+}
+
+/// An endpoint that proves that the agent's own network works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Its address, with its port if it is asked by TCP.
+    pub address: String,
+    /// Set if it does not answer at `retry_interval` though all is well.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 impl Status {

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::model::{
-    Agent, Change, Drained, Failure, Health, Mode, Outcome, Peer, Reason, RecordPresence, Status,
-    Streak, Target, Time, Vote,
+    Agent, Canary, Change, Drained, Failure, Health, Mode, Outcome, Peer, Reason, RecordPresence,
+    Status, Streak, Target, Time, Vote,
 };
 
 /// `seconds` after 2026-11-22 03:00:00.
@@ -89,6 +89,7 @@ pub(crate) fn status() -> Status {
         silence_s: 0.5,
         agent: agent(),
         targets: vec![target("192.0.2.10"), down, drained],
+        canaries: vec![Canary { address: "192.0.2.1".into(), limits: None }],
         peers: vec![Peer {
             address: "192.0.2.81:8080".into(),
             alive: true,

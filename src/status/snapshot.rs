@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::board::Setup;
 use super::history::Minute;
 use super::ledger::{Ledger, Recent};
-use super::model::{Agent, Health, Limits, Peer, RecordPresence, Status, Target, Vote};
+use super::model::{Agent, Canary, Health, Limits, Peer, RecordPresence, Status, Target, Vote};
 use super::row::View;
 use super::time::{Moment, Time};
 use crate::engine::plan::Family;
@@ -53,6 +53,7 @@ pub struct Snapshot {
     /// Where in `rows` each address is: `/verdict` is asked often.
     pub(super) places: Arc<HashMap<IpAddr, usize>>,
     pub(super) peers: Arc<[PeerSeen]>,
+    pub(super) canaries: Arc<[Canary]>,
     pub(super) recent: Recent,
     pub(super) ledger: Ledger,
 }
@@ -69,6 +70,7 @@ impl Snapshot {
             rows: Vec::new(),
             places: Arc::default(),
             peers: Arc::new([]),
+            canaries: Arc::new([]),
             recent: Recent::default(),
             ledger: Ledger::default(),
         }
@@ -85,6 +87,7 @@ impl Snapshot {
             agent: Agent { started_at, config_loaded_at, ..Agent::clone(&self.agent) },
             targets: self.rows.iter().map(|row| self.target(row)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
+            canaries: self.canaries.to_vec(),
             last_change: changes.first().cloned(),
             last_error: self.recent.last_error(dates),
             failing: self.recent.failing(dates),
@@ -117,7 +120,7 @@ impl Snapshot {
             in_service_since: Some(self.dates.wall_at(row.in_service_since)),
             last_reply_at: row.last_reply.map(|at| self.dates.wall_at(at)),
             late: row.counts.late,
-            limits: row.limits.map(|after| Limits { noticed_after_s: after.as_secs_f64() }),
+            limits: row.limits.map(Limits::after),
             drained: row.drained.as_deref().cloned(),
             records: self.records(row),
             votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),

@@ -117,15 +117,23 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The targets whose death is noticed later, as they do not answer at the retry pace.
+/// The canaries and the targets whose silence is noticed later, as they do not answer at the retry pace.
 fn limiting(status: &Status, paint: Paint) -> Vec<String> {
     let all = || status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
+    let few = "answers fewer probes than retry_interval asks for";
     let line = |(address, limits): (IpAddr, &Limits)| {
         let after = limits.noticed_after_s;
-        let words = "answers fewer probes than retry_interval asks for: a death is noticed after";
-        paint.yellow(&clip(&format!("limits: {address} {words} {after} s")))
+        let words = format!("{address} {few}: a death is noticed after {after} s");
+        paint.yellow(&clip(&format!("limits: {words}")))
     };
-    let mut lines: Vec<String> = all().take(NAMED).map(line).collect();
+    let canaries = status.canaries.iter().filter_map(|at| Some((&at.address, at.limits.as_ref()?)));
+    let canary = |(address, limits): (&String, &Limits)| {
+        let after = limits.noticed_after_s;
+        let words = format!("canary {address} {few}: seen late, after {after} s");
+        paint.yellow(&clip(&format!("limits: {words}")))
+    };
+    let mut lines: Vec<String> = canaries.take(NAMED).map(canary).collect();
+    lines.extend(all().take(NAMED).map(line));
     let more = all().count().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("limits: {more} more"));
@@ -310,6 +318,12 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
         let text = table(&status, false);
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("limits:")).collect();
         assert_eq!((lines.len(), lines[5]), (6, "limits: 2 more"));
+        status.canaries[0].limits = Some(Limits { noticed_after_s: 3.5 });
+        let named = "limits: canary 192.0.2.1 answers fewer probes than retry_interval asks for: seen \
+                     late, after 3.5 s";
+        let text = table(&status, false);
+        let line = text.lines().find(|line| line.starts_with("limits:"));
+        assert_eq!(line, Some(named), "{text}");
     }
 
     #[test]

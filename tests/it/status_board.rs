@@ -236,3 +236,25 @@ fn took(what: impl FnOnce()) -> Duration {
     what();
     began.elapsed()
 }
+
+#[test]
+fn a_canary_that_limits_its_replies_is_shown_and_stays_known_over_a_reload() {
+    let beginning = beginning();
+    let mut board = Board::new(setup(&[ip("198.51.100.10")]), beginning);
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    board.set_canaries(names(&["192.0.2.1", "[2001:db8::1]:53"]));
+    board.canary_limits("[2001:db8::1]:53", Some(Duration::from_millis(3_500)));
+    board.set_canaries(names(&["192.0.2.2", "[2001:db8::1]:53"]));
+    board.publish(beginning);
+    let shown = serde_json::to_value(board.reader().snapshot().status()).unwrap();
+    let want = serde_json::json!([
+        {"address": "192.0.2.2", "limits": null},
+        {"address": "[2001:db8::1]:53", "limits": {"noticed_after_s": 3.5}},
+    ]);
+    assert_eq!(shown["canaries"], want);
+    assert_eq!(shown["targets"][0]["limits"], serde_json::Value::Null);
+    board.canary_limits("[2001:db8::1]:53", None);
+    board.publish(beginning);
+    let shown = board.reader().snapshot().status();
+    assert!(shown.canaries.iter().all(|canary| canary.limits.is_none()));
+}
