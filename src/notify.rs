@@ -92,6 +92,10 @@ pub enum NoticeKind {
     NameFailing,
     /// That is over.
     NameBack,
+    /// The provider says that the zone is not active, so that changes to it may be seen by nobody.
+    ZoneInactive,
+    /// It is active.
+    ZoneActive,
     /// A guard keeps addresses as they are, for the notice's reason.
     Refused,
     /// That guard no longer does.

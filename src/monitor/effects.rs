@@ -193,6 +193,7 @@ impl Effects for Monitor {
     }
 
     fn observed(&mut self, engine: &Engine) {
+        self.teller.observed(engine);
         if let Some(showing) = &mut self.showing {
             showing.observed(engine);
         }

@@ -19,6 +19,8 @@ pub(super) struct Teller {
     notifier: Notifier,
     /// What people were last told of the provider's failing.
     failing: Option<DnsProblemKind>,
+    /// What people were last told of the zone as a whole.
+    caution: Option<String>,
 }
 
 impl Teller {
@@ -30,6 +32,7 @@ impl Teller {
             channels: config.notify.clone(),
             notifier: Notifier::start(&config.notify),
             failing: None,
+            caution: None,
         }
     }
 
@@ -148,6 +151,18 @@ impl Teller {
             }
             _ => {}
         }
+    }
+
+    /// The zone was read: what is wrong with it as a whole is told once, and so is its end.
+    pub(super) fn observed(&mut self, engine: &Engine) {
+        let caution = &engine.observed().caution;
+        if self.caution == *caution {
+            return;
+        }
+        self.caution.clone_from(caution);
+        let kind =
+            if caution.is_some() { NoticeKind::ZoneInactive } else { NoticeKind::ZoneActive };
+        self.send(kind, vec![], caution.clone());
     }
 
     fn withdrew(&self, target: IpAddr, gone: &Gone, took: std::time::Duration) {

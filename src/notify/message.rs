@@ -22,6 +22,8 @@ impl NoticeKind {
             Self::Created => "created",
             Self::NameFailing => "name_failing",
             Self::NameBack => "name_back",
+            Self::ZoneInactive => "zone_inactive",
+            Self::ZoneActive => "zone_active",
             Self::Refused => "refused",
             Self::RefusalOver => "refusal_over",
             Self::Unconfirmed => "unconfirmed",
@@ -73,6 +75,10 @@ impl Notice {
             (NoticeKind::NameBack, _) => {
                 format!("looks after {} again", listed(&self.names, "names"))
             }
+            (NoticeKind::ZoneInactive, _) => {
+                "the zone is not active, so changes to it may be seen by nobody".to_owned()
+            }
+            (NoticeKind::ZoneActive, _) => "the zone is active".to_owned(),
             (NoticeKind::Refused, _) => format!("refused to change DNS for {who}{}", at("at")),
             (NoticeKind::RefusalOver, _) => {
                 format!("no longer refuses to change DNS for {who}{}", at("at"))

@@ -14,6 +14,8 @@ fn each_kind_says_what_happened_to_whom_and_why() {
     let cases = [
         (Withdrawn, "withdrew 192.0.2.1 from www.example.com"),
         (Restored, "restored 192.0.2.1 to www.example.com"),
+        (ZoneInactive, "the zone is not active, so changes to it may be seen by nobody"),
+        (ZoneActive, "the zone is active"),
         (Refused, "refused to change DNS for 192.0.2.1 at www.example.com"),
         (RefusalOver, "no longer refuses to change DNS for 192.0.2.1 at www.example.com"),
         (

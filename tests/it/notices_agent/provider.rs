@@ -53,3 +53,21 @@ async fn a_change_that_fails_or_is_in_doubt_is_told_with_its_targets() {
         while scene.told().await["kind"] != "provider_back" {}
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_zone_that_is_not_active_is_told_once_and_so_is_its_end() {
+    let mut scene = Scene::new().await;
+    scene.cloudflare.zone(|zone| zone.status = "moved".to_owned());
+    let _agent = scene.confirmed("");
+    let inactive = scene.tells("zone_inactive", &[]).await;
+    let detail = inactive["detail"].as_str().unwrap();
+    assert!(detail.contains("zone example.com has the status \"moved\""), "{detail}");
+    // The zone is read again for each change, and is what it was.
+    scene.close(0);
+    scene.tells("withdrawn", &[0]).await;
+    scene.cloudflare.zone(|zone| zone.status = "active".to_owned());
+    scene.open(0);
+    let mut kinds = [scene.told().await["kind"].clone(), scene.told().await["kind"].clone()];
+    kinds.sort_by_key(ToString::to_string);
+    assert_eq!(kinds, ["restored", "zone_active"]);
+}
