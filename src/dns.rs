@@ -364,6 +364,13 @@ pub trait DnsProvider: Send + Sync + 'static {
         permit: Permit<'_>,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 
+    /// The changes of the last call of [`apply_while`](Self::apply_while) that were not made by it, since
+    /// the provider says that they are in force already. Its listing may go on saying otherwise for a
+    /// while. Each is handed out once.
+    fn said_to_be_so(&self) -> Vec<(SetKey, IpAddr)> {
+        Vec::new()
+    }
+
     /// Carries out `changes` as [`apply_while`](Self::apply_while) does, with nothing that could be
     /// revoked in between.
     fn apply(

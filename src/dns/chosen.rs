@@ -1,10 +1,13 @@
 //! The provider that the configuration names, and whether it may be written to.
 
+use std::net::IpAddr;
+
 use super::cloudflare::Cloudflare;
 use super::dry_run::DryRun;
 use super::route53::Route53;
 use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use crate::config::{Config, ProviderConfig};
+use crate::engine::plan::SetKey;
 
 /// Whichever provider was chosen, for real or in dry-run.
 #[derive(Debug)]
@@ -77,6 +80,10 @@ impl DnsProvider for Chosen {
         permit: Permit<'_>,
     ) -> Result<(), ProviderError> {
         ask!(self, provider => provider.apply_while(listing, changes, permit).await)
+    }
+
+    fn said_to_be_so(&self) -> Vec<(SetKey, IpAddr)> {
+        ask!(self, provider => provider.said_to_be_so())
     }
 }
 

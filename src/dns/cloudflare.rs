@@ -74,6 +74,8 @@ pub struct Cloudflare {
     without_batch: AtomicBool,
     /// The changes of the newest batch that was refused because something was there or gone already.
     refused: Mutex<BTreeSet<(SetKey, String)>>,
+    /// The changes of the last run that are in force by the API's word alone.
+    so_already: Mutex<Vec<(SetKey, IpAddr)>>,
     /// Records that could not be given all that they are to carry.
     lacking: Mutex<BTreeMap<(SetKey, IpAddr), Lacking>>,
     /// Records that were deleted though they were not meant, and are not back yet.
@@ -106,6 +108,7 @@ impl Cloudflare {
             known_zone: Mutex::default(),
             without_batch: AtomicBool::new(false),
             refused: Mutex::default(),
+            so_already: Mutex::default(),
             lacking: Mutex::default(),
             owed: Mutex::default(),
             odd: Mutex::default(),
@@ -269,6 +272,7 @@ impl DnsProvider for Cloudflare {
         if changes.is_empty() {
             return Ok(());
         }
+        self.so_already.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let what = changes::describe(changes);
         let zone = match self.zone().await {
             Ok(zone) => zone,
@@ -277,6 +281,10 @@ impl DnsProvider for Cloudflare {
         let run = self.carry_out(&zone.id, changes, permit).await;
         self.look_at_the_zone_again();
         run.map_err(|stopped| self.write_failed(what, stopped))
+    }
+
+    fn said_to_be_so(&self) -> Vec<(SetKey, IpAddr)> {
+        std::mem::take(&mut *self.so_already.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

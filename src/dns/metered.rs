@@ -1,9 +1,11 @@
 //! Counts what became of each call to a provider.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
+use crate::engine::plan::SetKey;
 
 /// How often calls to a provider came to which end: `ok`, `refused`, `rejected`, `partly`,
 /// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
@@ -68,6 +70,10 @@ impl<P: DnsProvider> DnsProvider for Metered<P> {
         let result = self.inner.apply_while(listing, changes, permit).await;
         self.tally.count(&result);
         result
+    }
+
+    fn said_to_be_so(&self) -> Vec<(SetKey, IpAddr)> {
+        self.inner.said_to_be_so()
     }
 }
 

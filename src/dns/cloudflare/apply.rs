@@ -290,6 +290,10 @@ impl Cloudflare {
                         operation.add_to(&mut run.done);
                         None
                     }
+                    Created::Already => {
+                        self.take_as_done(operation, run);
+                        None
+                    }
                 }
             }
             Act::Delete(_) if run.culprits.contains(&operation.set) => None,
@@ -297,7 +301,7 @@ impl Cloudflare {
                 let refusal = self.batch(zone, std::iter::once(operation), run).await?;
                 let gone = refusal.as_ref().is_some_and(|refusal| refusal.kind == Kind::Gone);
                 if gone {
-                    operation.add_to(&mut run.done);
+                    self.take_as_done(operation, run);
                 }
                 refusal.filter(|_| !gone)
             }
@@ -339,12 +343,22 @@ impl Cloudflare {
         };
         match deleted {
             Ok(()) => {}
-            Err(CallError::Refused(refusal)) if refusal.kind == Kind::Gone => {}
+            Err(CallError::Refused(refusal)) if refusal.kind == Kind::Gone => {
+                self.take_as_done(operation, run);
+                return Ok(None);
+            }
             Err(CallError::Refused(refusal)) => return Ok(Some(refusal)),
             Err(error) => return Err(error.into()),
         }
         operation.add_to(&mut run.done);
         Ok(None)
+    }
+
+    /// Takes the API's word that a change was in force before it was asked for.
+    fn take_as_done(&self, operation: &Operation, run: &mut Run<'_>) {
+        operation.add_to(&mut run.done);
+        let entry = (operation.set.clone(), operation.address());
+        self.so_already.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 }
 

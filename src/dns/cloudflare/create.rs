@@ -17,6 +17,8 @@ use crate::dns::{Attributes, Listing, NewRecord};
 pub(super) enum Created {
     /// It is there, without what had to be left out.
     There(Concessions),
+    /// The API says that it was there already.
+    Already,
     /// It may not be, whatever is left out.
     Rejected(Refusal),
 }
@@ -32,7 +34,7 @@ pub(super) struct Concessions {
 
 impl Concessions {
     /// What was left out and why; `None` if nothing was.
-    pub(super) fn into_words(self) -> Option<String> {
+    pub(super) fn in_words(&self) -> Option<String> {
         (!self.words.is_empty()).then(|| self.words.join("; "))
     }
 }
@@ -66,7 +68,7 @@ impl Cloudflare {
                 Err(other) => return Err(other),
             };
             match refusal.kind {
-                Kind::Exists => return Ok(Created::There(Concessions::default())),
+                Kind::Exists => return Ok(Created::Already),
                 Kind::Rejected if refusal.status >= 400 => {}
                 _ => return Err(refusal.into()),
             }

@@ -70,9 +70,13 @@ impl Cloudflare {
             let next = self.owed.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(stranger) = next else { return Ok(()) };
             let Stranger { body, words } = &stranger;
-            match self.create(zone, body.clone()).await {
-                Ok(Created::There(concessions)) => {
-                    let left_out = concessions.into_words();
+            let created = self.create(zone, body.clone()).await;
+            let left_out = match &created {
+                Ok(Created::There(concessions)) => concessions.in_words(),
+                _ => None,
+            };
+            match created {
+                Ok(Created::There(_) | Created::Already) => {
                     tracing::warn!(
                         left_out,
                         "{words}; it was deleted by its id and is back as it was"

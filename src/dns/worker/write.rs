@@ -57,7 +57,23 @@ where
             self.wrote(&left, rest.is_ok(), began, &anew).await?;
         }
         self.done = done.unwrap_or_default();
+        self.believe(plan).await?;
         Ok(rest?)
+    }
+
+    /// Takes the provider's word for what it did not do, as it says that it is so already: were it asked
+    /// for again while the listing lags behind, the name would be told as failing though nothing is
+    /// wrong with it. The zone is read again until it shows.
+    async fn believe(&mut self, plan: &Plan) -> Result<(), Halt> {
+        let so = self.given.provider.said_to_be_so();
+        let is_asked =
+            |entry: &(SetKey, IpAddr)| plan.create.contains(entry) || plan.delete.contains(entry);
+        let so: BTreeSet<_> = so.into_iter().filter(is_asked).collect();
+        let now = now();
+        for entry in &so {
+            self.given.known.apart.believe(entry.clone(), plan.create.contains(entry), now);
+        }
+        self.doubt(so).await
     }
 
     /// Notes and reports what a write did, or may have done.

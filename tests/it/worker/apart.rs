@@ -1,10 +1,12 @@
 //! One record set's trouble is its own: every other one is changed as if it were not there.
 
+use goavail::dns::cloudflare::Cloudflare;
 use goavail::engine::event::DnsReport;
 use tokio::time::sleep;
 
 use super::{API, Fate, Office, Remote, Request, WWW, ip, s};
 use crate::contract::set_of;
+use crate::fake_cloudflare::{FakeCloudflare, Setup};
 
 /// What was written, whatever came of it.
 fn writes(remote: &Remote) -> Vec<String> {
@@ -155,4 +157,44 @@ async fn one_story_is_told_of_a_change_that_was_rejected_in_part() {
     office.order("-10", 0);
     let said = [office.says().await, office.says().await];
     assert_eq!(said, ["withdrew 10@www", "apart: api"]);
+}
+
+/// In real time, as Cloudflare's stand-in answers over the network.
+#[tokio::test]
+async fn what_cloudflare_says_is_so_already_is_no_trouble_of_a_name_while_its_listing_is_stale() {
+    for batches in [true, false] {
+        let setup = Setup { batches, ..Setup::default() };
+        let fake = FakeCloudflare::start_with("example.com", setup, || {});
+        fake.zone(|zone| {
+            for name in [WWW, API] {
+                zone.seed("A", name, "192.0.2.10");
+                zone.seed("A", name, "192.0.2.12");
+            }
+            zone.freeze_listing();
+            // One name was changed already, and readers are not shown that.
+            zone.records.retain(|record| record.name != WWW);
+            zone.seed("A", WWW, "192.0.2.11");
+        });
+        let provider = Cloudflare::new(&fake.config(&[WWW, API])).unwrap();
+        let mut office = Office::at(provider, &[WWW, API]);
+        office.order("-10 -12 +11", 0);
+        let mut said = Vec::new();
+        let until = tokio::time::sleep(s(4));
+        tokio::pin!(until);
+        loop {
+            tokio::select! {
+                word = office.says() => said.push(word),
+                () = &mut until => break,
+            }
+        }
+        let of_www = |word: &String| word.starts_with("withdrew") && word.contains("@www");
+        assert!(said.iter().any(of_www), "{batches}: {said:?}");
+        let wrong = |word: &&String| word.starts_with("apart: ") && word.contains("www");
+        assert_eq!(said.iter().find(wrong), None, "{batches}: {said:?}");
+        // What was really changed at the other name is not shown either. Asked for again, it is so
+        // already, and then there is nothing wrong with that name any more.
+        let told = said.iter().rfind(|word| word.contains("apart"));
+        assert!(told.is_none_or(|word| word == "nothing apart"), "{batches}: {said:?}");
+        assert_eq!(fake.zone(|zone| zone.contents("A", WWW)), ["192.0.2.11"]);
+    }
 }
