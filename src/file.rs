@@ -14,13 +14,16 @@ use rustix::fs::{Mode, OFlags};
 /// How long a file may take.
 pub const MAY_TAKE: Duration = Duration::from_secs(10);
 
-/// The number of threads that may hang in a read at once. Nothing in this process can free them.
+/// How long a look at whether something is there may take.
+const MAY_LOOK: Duration = Duration::from_secs(1);
+
+/// The number of threads that may hang at once. Nothing in this process can free them.
 const MOST_STUCK: usize = 16;
 
 /// The number of links that are followed one after another; the kernel follows as many.
 const MOST_LINKS: usize = 40;
 
-/// The number of threads that read now.
+/// The number of threads at work.
 static READERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads the file at `path`, and no more of it than `most` bytes, within [`MAY_TAKE`].
@@ -32,26 +35,50 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_within(path, most, MAY_TAKE)
 }
 
+/// Asks the disk a question that may never be answered, and waits no longer than [`MAY_LOOK`]; `None`
+/// if there is no answer by then.
+pub(crate) fn look<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    look_within(question, MAY_LOOK)
+}
+
+fn look_within<T: Send + 'static>(
+    question: impl FnOnce() -> T + Send + 'static,
+    limit: Duration,
+) -> Option<T> {
+    beside(question, limit).ok().flatten()
+}
+
 #[expect(clippy::disallowed_methods, reason = "how long a file takes concerns its reader alone")]
 fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
-    let late = || {
+    let until = Instant::now() + limit;
+    let file = path.to_owned();
+    let found = beside(move || read_until(&file, most, until), limit)?;
+    let read = found.flatten().unwrap_or_else(|| {
         let seconds = limit.as_secs_f64();
         let what = format!(
             "its end did not come within {seconds} s; it is a pipe, or its disk does not answer"
         );
-        io::Error::new(io::ErrorKind::TimedOut, what)
-    };
-    let reader = Reader::new(path)?;
-    let until = Instant::now() + limit;
+        Err(io::Error::new(io::ErrorKind::TimedOut, what))
+    });
+    read.map_err(|error| with_target(path, error))
+}
+
+/// Does `work` on a thread of its own; `None` if it is not done within `limit`.
+fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    limit: Duration,
+) -> io::Result<Option<T>> {
+    let reader = Reader::new()?;
     let (answer, answered) = sync_channel(1);
     let work = move || {
+        let _reader = reader;
         // Nobody waits for what comes too late.
-        let _ = answer.send(reader.read(most, until));
+        let _ = answer.send(work());
     };
     std::thread::Builder::new().name("file".into()).spawn(work)?;
     match answered.recv_timeout(limit) {
-        Ok(Some(read)) => read.map_err(|error| with_target(path, error)),
-        Ok(None) | Err(RecvTimeoutError::Timeout) => Err(late()),
+        Ok(done) => Ok(Some(done)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
         Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its reader panicked")),
     }
 }
@@ -71,8 +98,15 @@ pub fn room_for_a_runtime() -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// If a link cannot be read, or there are too many.
+/// If a link cannot be read, not in time, or there are too many.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
+    let link = path.to_owned();
+    look(move || follow(&link)).unwrap_or_else(|| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer"))
+    })
+}
+
+fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match std::fs::read_link(&path) {
@@ -94,6 +128,9 @@ pub fn real(path: &Path) -> io::Result<PathBuf> {
 
 /// `error`, which came of the file at `path`, with where that leads, if it is a link.
 pub fn with_target(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return error;
+    }
     match real(path) {
         Ok(target) if target != path => {
             let what = format!("it is a link to {}: {error}", target.display());
@@ -103,48 +140,49 @@ pub fn with_target(path: &Path, error: io::Error) -> io::Error {
     }
 }
 
-/// One of the readers at work.
-struct Reader(PathBuf);
+/// One of the threads at work.
+struct Reader;
 
 impl Reader {
-    fn new(path: &Path) -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         if READERS.fetch_add(1, Ordering::SeqCst) >= MOST_STUCK {
             READERS.fetch_sub(1, Ordering::SeqCst);
             let what = format!("{MOST_STUCK} earlier attempts to read a file still hang");
-            return Err(io::Error::other(what));
+            // Of the same kind as theirs: whoever then read in place would hang as well.
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
         }
-        Ok(Self(path.to_owned()))
-    }
-
-    /// The bytes; `None` if they do not come in time.
-    fn read(&self, most: u64, until: Instant) -> Option<io::Result<Vec<u8>>> {
-        // A pipe is opened without waiting for its writer, and so never holds a thread.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let file = match rustix::fs::open(&self.0, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(error) => return Some(Err(error.into())),
-        };
-        let waits = match file.metadata() {
-            Ok(found) => !found.is_file(),
-            Err(error) => return Some(Err(error)),
-        };
-        let mut file = file.take(most);
-        let mut bytes = Vec::new();
-        loop {
-            if waits && !is_ready(file.get_ref(), until) {
-                return None;
-            }
-            match file.read_to_end(&mut bytes) {
-                Err(error) if waits && error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Some(done.map(|_| bytes)),
-            }
-        }
+        Ok(Self)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         READERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The bytes; `None` if they do not come in time.
+fn read_until(path: &Path, most: u64, until: Instant) -> Option<io::Result<Vec<u8>>> {
+    // A pipe is opened without waiting for its writer, and so never holds a thread.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(error) => return Some(Err(error.into())),
+    };
+    let waits = match file.metadata() {
+        Ok(found) => !found.is_file(),
+        Err(error) => return Some(Err(error)),
+    };
+    let mut file = file.take(most);
+    let mut bytes = Vec::new();
+    loop {
+        if waits && !is_ready(file.get_ref(), until) {
+            return None;
+        }
+        match file.read_to_end(&mut bytes) {
+            Err(error) if waits && error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Some(done.map(|_| bytes)),
+        }
     }
 }
 
@@ -166,6 +204,8 @@ fn is_ready(file: &File, until: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use std::path::PathBuf;
 
     use rustix::fs::{CWD, FileType, mknodat};
 
@@ -218,6 +258,15 @@ mod tests {
             assert!(told.starts_with(&format!("it is a link to {leads}: No such")), "{told}");
             std::fs::remove_file(&link).unwrap();
         }
+    }
+
+    #[test]
+    fn a_question_that_is_not_answered_holds_nobody_up() {
+        let (release, held) = sync_channel::<()>(1);
+        let asked = move || held.recv();
+        assert!(look_within(asked, Duration::from_millis(1)).is_none());
+        release.send(()).unwrap();
+        assert_eq!(look(|| 7), Some(7));
     }
 
     #[test]

@@ -76,19 +76,25 @@ pub(super) fn value(source: &str) -> Option<String> {
 }
 
 /// A path as it may be shown. What is no file, and may never have been meant to be one, is shown as
-/// far as its folder is there.
+/// far as its folder is there. What is on a disk that does not answer is not shown.
 pub(crate) fn path(written: &str) -> String {
-    let path = Path::new(written);
-    // Also a link that leads nowhere is there.
-    if path.symlink_metadata().is_ok() {
-        return shown(written);
-    }
+    let path = Path::new(written).to_owned();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    match folder.filter(|folder| folder.is_dir()) {
-        Some(_) if is_file_name(&file) => shown(written),
-        Some(folder) => format!("{} in {}", hidden(&file), shown(&folder.to_string_lossy())),
-        None => hidden(written),
+    let folder = folder.map(Path::to_owned);
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let (file, above) = (file.unwrap_or_default(), folder.clone());
+    // Also a link that leads nowhere is there.
+    let look = move || {
+        let is_there = path.symlink_metadata().is_ok();
+        (is_there, !is_there && above.is_some_and(|above| above.is_dir()))
+    };
+    match (crate::file::look(look), folder) {
+        (Some((true, _)), _) => shown(written),
+        (Some((_, true)), Some(_)) if is_file_name(&file) => shown(written),
+        (Some((_, true)), Some(folder)) => {
+            format!("{} in {}", hidden(&file), shown(&folder.to_string_lossy()))
+        }
+        _ => hidden(written),
     }
 }
 

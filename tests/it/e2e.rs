@@ -62,6 +62,7 @@ mod ending;
 mod failover;
 mod forger;
 mod guards;
+mod hung_disk;
 mod icmp_errors;
 mod in_a_row;
 mod rehearsal;
