@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tracing::Subscriber;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -171,7 +172,13 @@ where
             layer.json().flatten_event(true).with_ansi(false).with_target(false).boxed()
         }
     };
-    tracing_subscriber::registry().with(filter).with(layer)
+    tracing_subscriber::registry().with(filter).with(filter_fn(may_be_told)).with(layer)
+}
+
+/// Whether an event may be written, whatever `RUST_LOG` asks for: at TRACE the AWS SDK tells whole
+/// requests and answers, and in those to instance metadata the token that it is asked with.
+fn may_be_told(event: &Metadata<'_>) -> bool {
+    *event.level() < Level::TRACE || !event.target().starts_with("aws_")
 }
 
 impl fmt::Display for Format {
@@ -243,6 +250,20 @@ mod tests {
             for (line, words) in written.lines().zip(&want) {
                 assert!(line.ends_with(words), "{name}: {line}");
             }
+        }
+    }
+
+    #[test]
+    fn whole_requests_to_aws_are_not_told_at_any_level() {
+        let events = || {
+            tracing::trace!(target: "aws_sigv4::http_request", "x-aws-ec2-metadata-token: s3cret");
+            tracing::debug!(target: "aws_smithy_runtime::client", "attempt");
+            tracing::trace!(target: "goavail::driver", "own trace");
+        };
+        for rust_log in ["trace", "aws_sigv4=trace,aws_smithy_runtime=trace,goavail=trace"] {
+            let written = log(Options::default(), Some(rust_log), events);
+            assert!(!written.contains("s3cret"), "{written}");
+            assert_eq!(written.lines().count(), 2, "{written}");
         }
     }
 

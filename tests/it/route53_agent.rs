@@ -6,6 +6,7 @@
 
 mod dry_run;
 mod names;
+mod secrets;
 mod sets;
 mod start;
 mod tls;
