@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-mod desk;
+pub(crate) mod desk;
 mod draining;
 mod names;
 mod neighbours;

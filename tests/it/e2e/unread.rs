@@ -1,14 +1,17 @@
 //! Whatever stands still around the agent: the reader of its log, the file it is to read, or whoever
 //! sends it signals without end.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::Signal;
 
-use super::{PATIENT, Scene, count, first, nth, target, until, until_written};
-use crate::agent::Unread;
+use super::{PATIENT, QUICK, Scene, config_at, count, first, nth, target, until, until_written};
+use crate::agent::{Setup, Unread, Within};
 use crate::fake_cloudflare::Entry;
-use crate::lab::{run, v4};
+use crate::lab::{Lab, run, v4};
+use crate::operator_agent::desk::{inbox_in, notice};
 
 #[test]
 fn a_reader_of_the_log_that_stands_still_keeps_no_dead_address_in_service() {
@@ -25,20 +28,77 @@ fn a_reader_of_the_log_that_stands_still_keeps_no_dead_address_in_service() {
         let is_done = |entry: &&Entry| entry.writes() && entry.answered.is_some();
         until(&scene.cloudflare, |log| log.iter().filter(is_done).count() >= 2);
         assert_eq!(scene.in_service(), [v4(3).to_string()]);
-        read_until(&agent, "withdrew");
+        read_until(&lines_of(&agent), "withdrew");
     });
 }
 
-/// Reads the agent's log up to a line that holds `words`, as it must soon.
-fn read_until(agent: &Unread, words: &'static str) -> String {
+/// Reads the agent's log from now on.
+fn lines_of(agent: &Unread) -> Receiver<String> {
     let stderr = agent.stderr.try_clone().unwrap();
-    let (found, line) = std::sync::mpsc::channel();
+    let (sender, lines) = channel();
     std::thread::spawn(move || {
-        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let _ = found.send(lines.find(|line| line.contains(words)));
+        let lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        // The test may have seen enough.
+        lines.map(|line| sender.send(line)).take_while(Result::is_ok).for_each(drop);
     });
-    let line = line.recv_timeout(PATIENT).unwrap_or_else(|_| panic!("{words:?} is not in the log"));
-    line.unwrap_or_else(|| panic!("the agent ended before it said {words:?}"))
+    lines
+}
+
+/// Reads up to a line that holds `words`, as it must come soon; all that was read.
+fn read_until(lines: &Receiver<String>, words: &str) -> Vec<String> {
+    let mut read: Vec<String> = Vec::new();
+    while !read.last().is_some_and(|line| line.contains(words)) {
+        let line = lines.recv_timeout(PATIENT);
+        read.push(line.unwrap_or_else(|why| panic!("{words:?} is not in the log: {why}")));
+    }
+    read
+}
+
+/// So many addresses are dead.
+const DEAD: u32 = 100;
+
+/// At so many names, each of which is in the line about each of them: more in all than the agent keeps
+/// for whoever reads its log.
+const NAMES: usize = 500;
+
+#[test]
+fn what_nobody_read_in_time_is_counted_and_no_dead_address_waits_for_it() {
+    run(|| {
+        let lab = Lab::new();
+        let alive = v4(DEAD + 1);
+        lab.add(&[alive]);
+        let addresses: Vec<_> = (1..=DEAD + 1).map(v4).collect();
+        let (label, more) = ("a".repeat(60), "b".repeat(60));
+        let names: Vec<_> = (0..NAMES).map(|n| format!("{n:060}.{label}.{more}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let (inbox, notices) = inbox_in(lab.agent(0));
+        let top = format!("{QUICK}webhook_url = \"{inbox}\"\n");
+        let config = config_at(&top, &names, &addresses, "http://127.0.0.1:9");
+        let setup = Setup::new(&config, Within::Lab(lab.agent(0)));
+        let mut agent = setup.args(["monitor"]).start_unread();
+
+        let mut out = BTreeSet::new();
+        while out.len() < addresses.len() - 1 {
+            let told = notice(&notices, "withdrawn");
+            assert_eq!(told["dry_run"], true);
+            out.extend(told["targets"].as_array().unwrap().iter().map(ToString::to_string));
+        }
+        assert!(!out.contains(&format!("\"{alive}\"")), "it lives");
+
+        let lines = lines_of(&agent);
+        let read = read_until(&lines, " lines lost: the reader of the log did not keep up");
+        let lost = read.last().unwrap().split(" lines lost").next().unwrap();
+        let lost: usize = lost.rsplit(' ').next().unwrap().parse().unwrap();
+        let told = read.iter().filter(|line| line.contains("would withdraw")).count();
+        assert!(told > 0 && told < out.len(), "{told} of {} were kept", out.len());
+        assert!(told + lost >= out.len(), "{told} and {lost} are not {}", out.len());
+        // From then on nothing is lost.
+        agent.signal(Signal::HUP);
+        let rest = read_until(&lines, "configuration in force");
+        assert!(!rest.iter().any(|line| line.contains("lines lost")), "{rest:?}");
+        agent.signal(Signal::TERM);
+        assert_eq!(agent.wait_end(PATIENT).code(), Some(0));
+    });
 }
 
 #[test]

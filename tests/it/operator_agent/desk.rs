@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::agent::{Agent, Line, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, Record, TOKEN};
-use crate::lab::{Lab, v4};
+use crate::lab::{Lab, Namespace, v4};
 
 /// The zone.
 pub(super) const ZONE: &str = "example.com";
@@ -250,22 +250,27 @@ impl Desk {
 
     /// Takes webhook posts in the agent's namespace: where, and what comes.
     pub(super) fn inbox(&self) -> (String, Receiver<Value>) {
-        let listener = self.lab.agent(0).run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (sender, notices) = channel();
-        thread::spawn(move || {
-            while let Ok((mut stream, _)) = listener.accept() {
-                let Some(notice) = posted(&mut stream) else { continue };
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                // The agent may have been killed meanwhile.
-                let _ = stream.write_all(answer);
-                if sender.send(notice).is_err() {
-                    return;
-                }
-            }
-        });
-        (format!("http://{address}/"), notices)
+        inbox_in(self.lab.agent(0))
     }
+}
+
+/// Takes webhook posts in `place`: where, and what comes.
+pub(crate) fn inbox_in(place: &Namespace) -> (String, Receiver<Value>) {
+    let listener = place.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, notices) = channel();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let Some(notice) = posted(&mut stream) else { continue };
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            // The agent may have been killed meanwhile.
+            let _ = stream.write_all(answer);
+            if sender.send(notice).is_err() {
+                return;
+            }
+        }
+    });
+    (format!("http://{address}/"), notices)
 }
 
 /// The JSON body of a request.
@@ -283,7 +288,7 @@ fn posted(stream: &mut TcpStream) -> Option<Value> {
 }
 
 /// The next notice of this kind.
-pub(super) fn notice(notices: &Receiver<Value>, kind: &str) -> Value {
+pub(crate) fn notice(notices: &Receiver<Value>, kind: &str) -> Value {
     loop {
         let notice = notices.recv_timeout(PATIENT).unwrap_or_else(|_| panic!("no {kind} came"));
         if notice["kind"] == kind {
