@@ -12,4 +12,5 @@ mod neighbours;
 mod noise;
 mod planning;
 mod remembering;
+mod secrets;
 mod showing;
