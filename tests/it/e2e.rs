@@ -65,6 +65,7 @@ mod guards;
 mod hung_disk;
 mod icmp_errors;
 mod in_a_row;
+mod limited;
 mod rehearsal;
 mod reload;
 mod responder;
