@@ -101,9 +101,8 @@ pub fn room_for_a_runtime() -> io::Result<()> {
 /// If a link cannot be read, not in time, or there are too many.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     let link = path.to_owned();
-    look(move || follow(&link)).unwrap_or_else(|| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer"))
-    })
+    look(move || follow(&link))
+        .unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer")))
 }
 
 fn follow(path: &Path) -> io::Result<PathBuf> {

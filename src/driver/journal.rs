@@ -309,8 +309,8 @@ mod tests {
 
     use super::*;
     use crate::engine::event::Settings;
-    use crate::engine::service::health::Thresholds;
     use crate::engine::prober::watch::Pace;
+    use crate::engine::service::health::Thresholds;
 
     const TARGET: Endpoint = endpoint(1, None);
     const CANARY: Endpoint = endpoint(9, None);
