@@ -14,9 +14,11 @@ mod waiting;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use surge_ping::ICMP;
+use tokio::time::Instant;
 
 use crate::engine::event::{Answer, Event, ProbeRequest};
 use crate::probe::now;
@@ -24,6 +26,9 @@ use crate::probe::route::{Routes, Waited};
 use message::Request;
 use socket::EchoSocket;
 use waiting::End;
+
+/// How long the further flows of datagram sockets share one identifier.
+const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Where a prober's remarks go while a probe is on its way.
 pub type Notice = Arc<dyn Fn(Event) + Send + Sync>;
@@ -59,11 +64,13 @@ pub struct Icmp {
     numbers: RandomState,
 }
 
-/// The sockets of one family. A raw socket serves any number of flows; a datagram socket has its
-/// identifier from the kernel, so a second one stands by for the other flow.
+/// The sockets of one family. A raw socket serves any number of flows. A datagram socket has its
+/// identifier from the kernel: a second one stands by for the other flow, and all further flows share
+/// one that is opened anew every [`FRESH_FOR`].
 struct Sockets {
     family: ICMP,
-    open: [OnceLock<EchoSocket>; 2],
+    open: [OnceLock<Arc<EchoSocket>>; 2],
+    fresh: Mutex<Option<(Instant, Arc<EchoSocket>)>>,
     routes: Arc<Routes>,
     notice: Notice,
 }
@@ -76,19 +83,42 @@ impl std::fmt::Debug for Sockets {
 
 impl Sockets {
     /// The socket for `flow`.
-    fn socket(&self, flow: u16) -> Result<&EchoSocket, IcmpError> {
+    fn socket(&self, flow: u16) -> Result<Arc<EchoSocket>, IcmpError> {
         let first = self.opened(0)?;
-        if first.is_raw() { Ok(first) } else { self.opened(flow % 2) }
+        match flow {
+            0 => Ok(first),
+            _ if first.is_raw() => Ok(first),
+            1 => self.opened(1),
+            _ => self.fresh(),
+        }
     }
 
-    fn opened(&self, place: u16) -> Result<&EchoSocket, IcmpError> {
-        let place = &self.open[usize::from(place)];
+    fn opened(&self, place: usize) -> Result<Arc<EchoSocket>, IcmpError> {
+        let place = &self.open[place];
         if let Some(socket) = place.get() {
-            return Ok(socket);
+            return Ok(Arc::clone(socket));
         }
-        let socket =
-            EchoSocket::open(self.family, Arc::clone(&self.routes), Arc::clone(&self.notice))?;
-        Ok(place.get_or_init(|| socket))
+        let socket = self.open()?;
+        Ok(Arc::clone(place.get_or_init(|| socket)))
+    }
+
+    /// A socket with an identifier that is at most [`FRESH_FOR`] old. Probes under way keep the
+    /// one before it open.
+    fn fresh(&self) -> Result<Arc<EchoSocket>, IcmpError> {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((opened, socket)) = &*fresh
+            && opened.elapsed() < FRESH_FOR
+        {
+            return Ok(Arc::clone(socket));
+        }
+        let socket = self.open()?;
+        *fresh = Some((now(), Arc::clone(&socket)));
+        Ok(socket)
+    }
+
+    fn open(&self) -> Result<Arc<EchoSocket>, IcmpError> {
+        let (routes, notice) = (Arc::clone(&self.routes), Arc::clone(&self.notice));
+        EchoSocket::open(self.family, routes, notice).map(Arc::new)
     }
 }
 
@@ -100,6 +130,7 @@ impl Icmp {
         let sockets = |family| Sockets {
             family,
             open: [OnceLock::new(), OnceLock::new()],
+            fresh: Mutex::default(),
             routes: Arc::clone(&routes),
             notice: Arc::clone(notice),
         };

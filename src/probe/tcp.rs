@@ -39,7 +39,7 @@ pub(super) async fn connect(probe: &ProbeRequest, port: u16, routes: &Routes) ->
     match routes.wait(probe, attempt).await {
         // Dropping the stream closes it in order.
         Waited::Ended(Ok(_stream)) => Answer::Reply(began.elapsed()),
-        Waited::Ended(Err(error)) => match routes.silent_gateway(address, now()) {
+        Waited::Ended(Err(error)) => match routes.silent_gateway(probe.endpoint, now()) {
             Some(what) if !is_about_the_target(&error) => Answer::Fault(what),
             _ => refused(&error),
         },

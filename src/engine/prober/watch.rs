@@ -8,6 +8,9 @@ use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
 use crate::engine::Moment;
 
+/// So many losses in a row are given to one flow before another is tried.
+const LOSSES_A_FLOW: u8 = 3;
+
 /// What a probe is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
@@ -96,6 +99,8 @@ pub struct Watch {
     last_sent: Option<Moment>,
     suspect: bool,
     flow: u16,
+    /// Losses in a row since the flow is the present one.
+    lost_on_flow: u8,
     nth: u16,
     flights: VecDeque<Flight>,
     /// What was last said of a probe that was not answered, since the last reply.
@@ -116,6 +121,7 @@ impl Watch {
             last_sent: None,
             suspect: false,
             flow: 0,
+            lost_on_flow: 0,
             nth: 0,
             flights: VecDeque::new(),
             said: None,
@@ -128,7 +134,9 @@ impl Watch {
         self.suspect
     }
 
-    /// Which flow the next probe belongs to: another echo identifier each time it becomes suspect.
+    /// The flow that the next probe belongs to: another echo identifier when it becomes suspect, and
+    /// again after every [`LOSSES_A_FLOW`] losses. A NAT or a firewall that has a wrong entry for one
+    /// identifier keeps it for as long as requests with it come in.
     pub fn flow(&self) -> u16 {
         self.flow
     }
@@ -161,6 +169,9 @@ impl Watch {
     /// Sends one probe numbered `seq`, and works out when the next one is due. Returns how many
     /// went before it, modulo 2^16.
     pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) -> u16 {
+        if self.lost_on_flow >= LOSSES_A_FLOW {
+            self.change_flow();
+        }
         let quick = self.rate.sent(seq);
         self.flights.push_back(Flight { seq, sent: now, quick, outcome: None });
         self.last_sent = Some(now);
@@ -213,7 +224,7 @@ impl Watch {
         }
         self.suspect = suspect;
         if suspect {
-            self.flow = self.flow.wrapping_add(1);
+            self.change_flow();
             self.rate.break_off();
             if self.rate.limits {
                 return true;
@@ -224,6 +235,19 @@ impl Watch {
             self.due = self.slot_after(now, pace);
         }
         true
+    }
+
+    fn change_flow(&mut self) {
+        self.flow = self.flow.wrapping_add(1);
+        self.lost_on_flow = 0;
+    }
+
+    fn count_on_flow(&mut self, outcome: Outcome) {
+        self.lost_on_flow = match outcome {
+            Outcome::Reply => 0,
+            Outcome::Loss => self.lost_on_flow.saturating_add(1),
+            Outcome::Fault => self.lost_on_flow,
+        };
     }
 
     /// Moves it to another schedule, after a change of pace or of neighbours.
@@ -254,7 +278,11 @@ impl Watch {
             flight.outcome = Some(outcome);
             flight.judged(outcome)
         };
-        self.flights.iter_mut().filter(is_up).map(judge).collect()
+        let expired: Vec<_> = self.flights.iter_mut().filter(is_up).map(judge).collect();
+        for judged in &expired {
+            self.count_on_flow(judged.outcome);
+        }
+        expired
     }
 
     /// Judges the probe numbered `seq`; `None` if it was judged before.
@@ -265,7 +293,9 @@ impl Watch {
             return None;
         }
         flight.outcome = Some(outcome);
-        Some(flight.judged(outcome))
+        let judged = flight.judged(outcome);
+        self.count_on_flow(outcome);
+        Some(judged)
     }
 
     /// When the probe numbered `seq` was sent, if it is not yet settled.
@@ -388,6 +418,23 @@ mod tests {
         assert_eq!(watch.settle(), Some(Outcome::Reply));
         assert_eq!(watch.settle(), None);
         assert_eq!(watch.judge(8, Outcome::Reply), None, "gone");
+    }
+
+    #[test]
+    fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_does() {
+        let mut watch = watch();
+        let mut flows = vec![];
+        for seq in 0..12 {
+            let now = ms(seq * 1000);
+            watch.send(seq, now, PACE);
+            flows.push(watch.flow());
+            if seq < 8 {
+                watch.expire(now + PACE.timeout, PACE, false);
+            } else {
+                watch.judge(seq, Outcome::Reply);
+            }
+        }
+        assert_eq!(flows, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
     }
 
     #[test]

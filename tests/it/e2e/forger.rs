@@ -1,6 +1,7 @@
 //! Who sends ICMP errors about the agent's requests: a target that answers only after one, and an
 //! adversary off the path who sees the requests to one target.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -80,6 +81,47 @@ impl Hesitant {
     /// How many requests were answered.
     pub(super) fn answers(&self) -> usize {
         self.0.count()
+    }
+}
+
+/// A NAT before a target. While it is out of order it makes entries that lead nowhere, and keeps them.
+pub(super) struct Nat {
+    worker: Worker,
+    broken: Arc<AtomicBool>,
+}
+
+impl Nat {
+    pub(super) fn start(lab: &Lab, address: IpAddr) -> Self {
+        let socket = socket(lab.world(), address);
+        let agent = agent(address);
+        let broken = Arc::<AtomicBool>::default();
+        let is_broken = Arc::clone(&broken);
+        let worker = Worker::start(move |answers, stop| {
+            let mut wrong = BTreeSet::new();
+            while !stop.load(Ordering::SeqCst) {
+                let Some(mut message) = next_request(&socket, address) else { continue };
+                let identifier = [message[4], message[5]];
+                if is_broken.load(Ordering::SeqCst) {
+                    wrong.insert(identifier);
+                }
+                if !wrong.contains(&identifier) {
+                    message[0] = if address.is_ipv4() { 0 } else { 129 };
+                    send(&socket, agent, message);
+                    answers.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        Self { worker, broken }
+    }
+
+    /// Puts it out of order, or in order again.
+    pub(super) fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// The number of requests that were answered.
+    pub(super) fn answers(&self) -> usize {
+        self.worker.count()
     }
 }
 

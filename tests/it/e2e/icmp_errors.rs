@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::forger::{Forger, Hesitant};
+use super::forger::{Forger, Hesitant, Nat};
 use super::{PATIENT, Scene, count, first, nth, setup, target, writes};
 use crate::agent::{Agent, Setup, Within};
 use crate::lab::{Place, link_v4, link_v6, run, v4, v6};
@@ -167,6 +167,51 @@ fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
             nth(agent, 2, &["target down"]);
             nth(agent, 2, &["withdrew"]);
             assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+        });
+    });
+}
+
+/// A server to which its public address is routed: if it is dead, so is the next hop.
+#[test]
+fn a_dead_target_that_is_its_own_next_hop_is_withdrawn() {
+    run(|| {
+        let (server, public) = ("10.255.0.77", v4(1));
+        let prepare = |scene: &Scene| {
+            scene.lab.world().ip(&format!("addr add {server}/24 dev br0\n"));
+            scene.lab.agent(0).ip(&format!("route add {public}/32 via {server}\n"));
+        };
+        with_either_socket(&[public], prepare, |scene, agent, kind, ()| {
+            first(agent, &["target confirmed up"]);
+            scene.lab.remove(&[public]);
+            scene.lab.world().ip(&format!("addr del {server}/24 dev br0\n"));
+            scene.lab.agent(0).ip("neigh flush dev eth0\n");
+            first(agent, &["withdrew", &target(public)]);
+            assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+        });
+    });
+}
+
+/// As long as requests with one identifier come in, a NAT keeps the entry that it has for it, be it wrong.
+#[test]
+fn a_nat_that_came_back_with_wrong_entries_keeps_no_living_target_out() {
+    run(|| {
+        let addresses = [v4(1), v6(1)];
+        let prepare = |scene: &Scene| {
+            Hesitant::hush(&scene.lab);
+            addresses.map(|address| Nat::start(&scene.lab, address))
+        };
+        with_either_socket(&addresses, prepare, |_, agent, kind, nats| {
+            nth(agent, 2, &["target confirmed up"]);
+            for nat in nats {
+                nat.set_broken(true);
+            }
+            nth(agent, 2, &["target down"]);
+            let before = nats.each_ref().map(Nat::answers);
+            for nat in nats {
+                nat.set_broken(false);
+            }
+            nth(agent, 2, &["target up"]);
+            assert!(nats.iter().zip(before).all(|(nat, before)| nat.answers() > before), "{kind}");
         });
     });
 }
