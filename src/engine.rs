@@ -16,10 +16,12 @@
 //!   commands, what the peers have to do with it; `view`: what it shows of itself
 //! - [`event`]: what it is told and what it asks for
 
+pub mod action;
 pub mod canaries;
 mod cluster;
 mod context;
 pub mod event;
+pub mod fact;
 mod isolation;
 mod operator;
 mod peers;
@@ -33,6 +35,7 @@ mod reconciling;
 mod roster;
 mod schedule;
 pub mod service;
+pub mod settings;
 mod stall;
 #[cfg(test)]
 mod tests;

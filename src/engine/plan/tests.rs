@@ -1,0 +1,206 @@
+//! What is planned for a listing and its wishes.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::place::Place;
+
+const NAME: &str = "www.example.com";
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+fn key() -> SetKey {
+    SetKey { name: NAME.into(), family: Family::A }
+}
+
+fn set(last: &[u8]) -> Observed {
+    [(key(), last.iter().map(|n| ip(*n)).collect())].into_iter().collect()
+}
+
+fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
+    let last = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets()[3],
+        IpAddr::V6(v6) => v6.octets()[15],
+    };
+    entries.iter().map(|(_, address)| last(address)).collect()
+}
+
+/// `wishes`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
+    let wish = |word: &str| {
+        let (sign, last) = word.split_at(1);
+        let wish = match sign {
+            "+" => Wish::Serve,
+            "-" => Wish::Withdraw,
+            _ => Wish::WithdrawAnyway,
+        };
+        (ip(last.parse().unwrap()), wish)
+    };
+    words.split_whitespace().map(wish).collect()
+}
+
+#[test]
+fn a_plan_changes_what_is_wished_for_and_nothing_else() {
+    // what is there, the wishes, the floor; then created, deleted, held
+    type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
+    let cases: [Row; 11] = [
+        ("a dead address goes", &[1, 2], "-1", 0, [&[], &[1], &[]]),
+        ("without a floor even the last one goes", &[1], "-1", 0, [&[], &[1], &[]]),
+        ("the floor keeps the last one", &[1], "-1", 1, [&[], &[], &[1]]),
+        ("a foreign address counts towards the floor", &[1, 9], "-1", 1, [&[], &[1], &[]]),
+        ("the lowest of two stays", &[1, 2], "-1 -2", 1, [&[], &[2], &[1]]),
+        ("one that comes back makes room", &[1], "-1 +2", 1, [&[2], &[1], &[]]),
+        ("what is there is not created again", &[1, 2], "+1 +2", 1, [&[], &[], &[]]),
+        ("what is gone is not deleted again", &[2], "-1", 1, [&[], &[], &[]]),
+        ("no wish, no change", &[1, 2, 9], "", 1, [&[], &[], &[]]),
+        ("the operator's word does not ask the floor", &[1], "!1", 1, [&[], &[1], &[]]),
+        ("but it leaves less for the others", &[1, 2, 3], "!3 -1 -2", 1, [&[], &[2, 3], &[1]]),
+    ];
+    for (name, there, words, floor, [create, delete, held]) in cases {
+        let plan = plan(&[NAME.into()], &set(there), &wishes(words), floor);
+        assert_eq!(lasts(&plan.create), create, "{name}: create");
+        assert_eq!(lasts(&plan.delete), delete, "{name}: delete");
+        assert_eq!(lasts(&plan.held), held, "{name}: held");
+    }
+}
+
+#[test]
+fn a_set_that_is_unfit_is_left_alone_and_the_others_are_planned() {
+    let api = SetKey { name: "api.example.com".into(), ..key() };
+    let mut observed = set(&[1, 2]);
+    observed.unfit.insert(api.clone(), "it is an alias".into());
+    let plan = plan(&[NAME.into(), api.name.clone()], &observed, &wishes("-1 +3"), 1);
+    assert_eq!((plan.create, plan.delete), (vec![(key(), ip(3))], vec![(key(), ip(1))]));
+    assert_eq!(observed.holds(&api, ip(1)), None, "unknown, and not absent");
+}
+
+#[test]
+fn the_families_are_planned_apart() {
+    let v6: IpAddr = "2001:db8::1".parse().unwrap();
+    let mut observed = set(&[1]);
+    observed.sets.insert(SetKey { family: Family::Aaaa, ..key() }, BTreeSet::from([v6]));
+    let wishes = BTreeMap::from([(ip(1), Wish::Withdraw), (v6, Wish::Withdraw)]);
+    let plan = plan(&[NAME.into()], &observed, &wishes, 1);
+    assert_eq!((plan.delete.len(), plan.held.len()), (0, 2));
+}
+
+#[test]
+fn two_agents_that_emptied_a_set_put_the_same_address_back() {
+    let (both, none) = ([(key(), ip(2)), (key(), ip(1))], BTreeMap::new());
+    assert_eq!(lasts(&repair(&set(&[]), &both, &none, 1)), [1]);
+    assert_eq!(lasts(&repair(&set(&[]), &both[..1], &none, 1)), [2], "it knows of its own only");
+    assert_eq!(lasts(&repair(&set(&[7]), &both, &none, 1)), [0u8; 0], "the floor stands");
+    assert_eq!(lasts(&repair(&set(&[1]), &both, &none, 2)), [2], "one is back already");
+}
+
+#[test]
+fn a_drain_is_told_where_the_floor_would_break() {
+    let names = [NAME.to_owned(), "api.example.com".to_owned()];
+    assert_eq!(floor_breaks(&names, &set(&[1, 2]), ip(1), 2), [NAME.to_owned()]);
+    assert!(floor_breaks(&names, &set(&[1, 2]), ip(1), 1).is_empty());
+    assert!(floor_breaks(&names, &set(&[2]), ip(1), 1).is_empty(), "it is not there anyway");
+}
+
+/// `"FR 1 2, * 3"`: the addresses for each place.
+fn by_place(text: &str) -> Observed {
+    let mut observed = Observed::default();
+    for part in text.split(", ").filter(|part| !part.is_empty()) {
+        let mut words = part.split(' ');
+        let place = match words.next().unwrap() {
+            "EU" => Place::Continent("EU".into()),
+            country => Place::new(None, Some(country), None),
+        };
+        let addresses: BTreeSet<IpAddr> = words.map(|last| ip(last.parse().unwrap())).collect();
+        observed.sets.entry(key()).or_default().extend(&addresses);
+        observed.parts.entry(key()).or_default().insert(place, addresses);
+    }
+    observed
+}
+
+#[test]
+fn the_floor_counts_what_an_asker_at_each_place_can_get() {
+    // what is there for which place, the wishes, the floor; then deleted, held
+    let cases = [
+        ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
+        ("without a floor it goes", "FR 1, DE 2", "-1", 0, [vec![1], vec![]]),
+        ("everywhere answers for a country", "FR 1, * 2", "-1", 1, [vec![1], vec![]]),
+        ("and so does its continent", "FR 1, EU 2", "-1", 1, [vec![1], vec![]]),
+        ("but not the other way round", "FR 1, EU 2", "-2", 1, [vec![], vec![2]]),
+        ("the last for everywhere stays", "FR 1, * 2", "-2", 1, [vec![], vec![2]]),
+        ("both dead: the wider one stays", "FR 1, * 2", "-1 -2", 1, [vec![1], vec![2]]),
+        ("one of two in a country", "FR 1 3, DE 2", "-1", 1, [vec![1], vec![]]),
+        ("a country has its own floor", "FR 1 3, DE 2 4", "-1", 2, [vec![], vec![1]]),
+        ("in two sets, one of them alone", "FR 1, DE 1 2", "-1", 1, [vec![], vec![1]]),
+        ("what comes back may be elsewhere", "FR 1, DE 2", "-1 +3", 1, [vec![], vec![1]]),
+        ("the operator's word", "FR 1, DE 2", "!1", 1, [vec![1], vec![]]),
+    ];
+    for (name, there, words, floor, want) in cases {
+        let plan = plan(&[NAME.into()], &by_place(there), &wishes(words), floor);
+        assert_eq!([lasts(&plan.delete), lasts(&plan.held)], want, "{name}");
+    }
+}
+
+#[test]
+fn a_drain_is_told_where_one_country_would_get_nothing() {
+    let names = [NAME.to_owned()];
+    assert_eq!(floor_breaks(&names, &by_place("FR 1, DE 2"), ip(1), 1), names);
+    assert!(floor_breaks(&names, &by_place("FR 1, * 2"), ip(1), 1).is_empty());
+}
+
+#[test]
+fn what_comes_back_is_for_the_place_that_lacks_it() {
+    let both = [(key(), ip(1)), (key(), ip(2))];
+    let repaired =
+        |before: &str, now: &str| lasts(&repair(&by_place(now), &both, &by_place(before).parts, 1));
+    assert_eq!(repaired("FR 1 2, DE 3", "DE 3"), [1], "France has nothing");
+    assert_eq!(repaired("FR 1 2, DE 3", "FR 4, DE 3"), [0u8; 0], "it has");
+    assert_eq!(repaired("FR 1, DE 2", ""), [1, 2], "one cannot answer for the other");
+    assert_eq!(repaired("FR 1 2, * 3", "* 3"), [0u8; 0], "the wider one answers");
+    assert_eq!(repaired("FR 2, * 1 3", ""), [1], "what is everywhere helps France too");
+}
+
+fn apply(observed: &Observed, plan: &Plan) -> Observed {
+    let mut after = observed.clone();
+    for (key, address) in &plan.delete {
+        after.sets.entry(key.clone()).or_default().remove(address);
+    }
+    for (key, address) in &plan.create {
+        after.sets.entry(key.clone()).or_default().insert(*address);
+    }
+    after
+}
+
+proptest! {
+    #[test]
+    fn any_plan_is_safe_and_final(
+        there in proptest::collection::btree_set(0u8..12, 0..10),
+        wished in proptest::collection::btree_map(0u8..8, 0u8..3, 0..8),
+        floor in 0usize..5,
+    ) {
+        let kinds = [Wish::Serve, Wish::Withdraw, Wish::WithdrawAnyway];
+        let wishes: BTreeMap<_, _> =
+            wished.iter().map(|(last, kind)| (ip(*last), kinds[usize::from(*kind)])).collect();
+        let before = set(&there.iter().copied().collect::<Vec<_>>());
+        let names = [NAME.to_owned()];
+        let first = plan(&names, &before, &wishes, floor);
+        let after = apply(&before, &first);
+        let again = plan(&names, &after, &wishes, floor);
+        prop_assert!(again.is_empty(), "planning again: {again:?}");
+        let (was, is) = (&before.sets[&key()], &after.sets[&key()]);
+        for foreign in was.iter().filter(|address| !wishes.contains_key(address)) {
+            prop_assert!(is.contains(foreign), "{foreign} is foreign and was touched");
+        }
+        let anyway = |address: &&IpAddr| wishes.get(address) == Some(&Wish::WithdrawAnyway);
+        let forced = was.iter().filter(anyway).count();
+        let asked = first.delete.len() - forced;
+        prop_assert!(asked == 0 || is.len() >= floor, "the floor is broken: {is:?}");
+        for (address, wish) in &wishes {
+            let served = is.contains(address);
+            prop_assert!(*wish != Wish::Serve || served, "{address} is missing");
+            let held = first.held.contains(&(key(), *address));
+            prop_assert!(*wish != Wish::Withdraw || served == held, "{address}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The probes of several endpoints together.
+
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::engine::tests::world::{ip, ms, settings};
+
+/// A prober of so many targets with room for `most` probes, and the probes that were sent until
+/// `now` with no answer to any.
+fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<Slot>) {
+    let mut settings = settings(&(1..=targets).collect::<Vec<_>>());
+    settings.most_in_flight = NonZeroU32::new(most);
+    let mut context = Context::new(settings, Moment::ZERO);
+    let mut prober = Prober::default();
+    let slots = (1..=targets).map(|last| {
+        let endpoint = Endpoint { address: ip(last), port: None };
+        prober.watch(endpoint, Moment::ZERO, Role::Target(0), &mut context)
+    });
+    let slots = slots.collect();
+    (prober, context, slots)
+}
+
+fn sent(context: &mut Context) -> Vec<(Slot, u64)> {
+    let probe = |action| match action {
+        Action::Probe(request) => Some((request.slot, request.seq)),
+        _ => None,
+    };
+    context.take_actions().into_iter().filter_map(probe).collect()
+}
+
+#[test]
+fn there_is_room_for_as_many_probes_as_may_be_out_and_the_longest_waiting_is_next() {
+    let (mut prober, mut context, slots) = probing(4, 2);
+    for slot in slots {
+        assert!(prober.expire(slot, Moment::ZERO, false, &context).is_some());
+        prober.resume(slot, &mut context);
+    }
+    assert_eq!(sent(&mut context), [(0, 0), (1, 1)]);
+    context.now = ms(5);
+    prober.answered(1, 1, Answer::Reply(ms(5)), &mut context);
+    prober.answered(0, 0, Answer::Reply(ms(5)), &mut context);
+    assert_eq!(sent(&mut context), [(2, 2), (3, 3)], "no number is used twice");
+}
+
+#[test]
+fn an_entry_that_was_replaced_is_stale() {
+    let (mut prober, mut context, _) = probing(1, 9);
+    assert!(prober.is_armed_for(0, Moment::ZERO));
+    assert!(prober.expire(0, ms(1), false, &context).is_none());
+    assert!(prober.expire(0, Moment::ZERO, false, &context).is_some());
+    prober.resume(0, &mut context);
+    assert!(!prober.is_armed_for(0, Moment::ZERO));
+}
+
+#[test]
+fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
+    let (mut prober, mut context, _) = probing(1, 9);
+    let canary = Endpoint { address: ip(99), port: None };
+    let canary = prober.watch(canary, Moment::ZERO, Role::Canary, &mut context);
+    prober.enrolled(vec![canary], &context);
+    let is_suspect =
+        |prober: &Prober| [0, canary].map(|slot| prober.seen(slot).is_some_and(Watch::is_suspect));
+    prober.resume(0, &mut context);
+    prober.doubted(0, 0, "unreachable".into(), &mut context);
+    assert_eq!(is_suspect(&prober), [true, true]);
+    prober.suspect(0, false, &mut context);
+    assert_eq!(is_suspect(&prober), [false, false]);
+    prober.expect(0, false);
+    prober.doubted(0, 0, "unreachable".into(), &mut context);
+    assert_eq!(is_suspect(&prober), [false, false], "that is no news");
+}
+
+#[test]
+fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() {
+    let (mut prober, mut context, _) = probing(1, 9);
+    for seq in 0..3 {
+        assert_eq!(prober.unreachable(), 0, "{seq} faults");
+        prober.answered(0, seq, Answer::Fault("no route".into()), &mut context);
+    }
+    assert_eq!(prober.unreachable(), 1);
+    prober.resume(0, &mut context);
+    prober.answered(0, 0, Answer::Silence, &mut context);
+    assert_eq!(prober.unreachable(), 0, "that probe was sent after the last fault");
+}

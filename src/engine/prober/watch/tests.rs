@@ -1,0 +1,123 @@
+//! The schedule of one endpoint, and what becomes of its probes.
+
+use super::*;
+
+const PACE: Pace = Pace {
+    interval: Duration::from_secs(1),
+    timeout: Duration::from_millis(500),
+    retry_interval: Duration::from_millis(200),
+};
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn watch() -> Watch {
+    let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 10]), port: None };
+    Watch::new(endpoint, ms(300))
+}
+
+/// Sends whenever a probe is due until `end`; says when.
+fn send_until(watch: &mut Watch, end: Moment, seq: &mut u64) -> Vec<u64> {
+    let mut sent = Vec::new();
+    while watch.due <= end {
+        let now = watch.due;
+        watch.send(*seq, now, PACE);
+        *seq += 1;
+        sent.push(u64::try_from(now.as_millis()).unwrap());
+    }
+    sent
+}
+
+#[test]
+fn probes_keep_their_own_phase() {
+    let mut watch = watch();
+    assert_eq!(send_until(&mut watch, ms(3500), &mut 0), [300, 1300, 2300, 3300]);
+}
+
+#[test]
+fn a_late_start_skips_the_missed_slots_and_keeps_the_phase() {
+    let mut watch = watch();
+    watch.send(0, ms(4900), PACE);
+    assert_eq!(watch.due, ms(5300));
+}
+
+#[test]
+fn a_suspect_is_probed_at_the_retry_interval_and_a_cleared_one_returns_to_its_phase() {
+    let mut watch = watch();
+    let mut seq = 0;
+    send_until(&mut watch, ms(300), &mut seq);
+    assert!(watch.set_suspect(true, ms(350), PACE));
+    assert!(!watch.set_suspect(true, ms(360), PACE), "no news twice");
+    assert_eq!(send_until(&mut watch, ms(900), &mut seq), [500, 700, 900]);
+    watch.set_suspect(false, ms(950), PACE);
+    assert_eq!(send_until(&mut watch, ms(2400), &mut seq), [1300, 2300]);
+}
+
+#[test]
+fn each_suspicion_opens_another_flow() {
+    let mut watch = watch();
+    let before = watch.flow();
+    watch.set_suspect(true, ms(0), PACE);
+    assert_ne!(watch.flow(), before);
+    let during = watch.flow();
+    watch.set_suspect(false, ms(0), PACE);
+    assert_eq!(watch.flow(), during);
+}
+
+#[test]
+fn it_wakes_for_the_overdue_reply_before_the_timeout() {
+    let mut watch = watch();
+    watch.send(0, ms(300), PACE);
+    assert_eq!(watch.wake(PACE, true), ms(800), "nothing measured: the timeout");
+    watch.rtt.measure(ms(1));
+    assert_eq!(watch.wake(PACE, true), ms(350), "measured: the least patience");
+    assert_eq!(watch.wake(PACE, false), ms(800), "not watchful: the timeout");
+    assert!(!watch.is_overdue(ms(349), PACE));
+    assert!(watch.is_overdue(ms(350), PACE));
+    watch.set_suspect(true, ms(350), PACE);
+    assert_eq!(watch.wake(PACE, true), ms(500), "suspect: the retry");
+}
+
+#[test]
+fn a_probe_is_judged_once_and_settled_in_order() {
+    let mut watch = watch();
+    watch.send(7, ms(0), PACE);
+    watch.send(8, ms(200), PACE);
+    assert!(watch.judge(8, Outcome::Reply).is_some());
+    assert_eq!(watch.judge(8, Outcome::Loss), None);
+    assert_eq!(watch.settle(), None, "the earlier one is still out");
+    let lost = watch.expire(ms(500), PACE, false);
+    let outcome = Outcome::Loss;
+    assert_eq!(lost, [Judged { seq: 7, sent: ms(0), quick: false, outcome }]);
+    assert_eq!(watch.settle(), Some(Outcome::Loss));
+    assert_eq!(watch.settle(), Some(Outcome::Reply));
+    assert_eq!(watch.settle(), None);
+    assert_eq!(watch.judge(8, Outcome::Reply), None, "gone");
+}
+
+#[test]
+fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_does() {
+    let mut watch = watch();
+    let mut flows = vec![];
+    for seq in 0..12 {
+        let now = ms(seq * 1000);
+        watch.send(seq, now, PACE);
+        flows.push(watch.flow());
+        if seq < 8 {
+            watch.expire(now + PACE.timeout, PACE, false);
+        } else {
+            watch.judge(seq, Outcome::Reply);
+        }
+    }
+    assert_eq!(flows, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
+}
+
+#[test]
+fn what_a_deaf_machine_did_not_hear_is_a_fault() {
+    let mut watch = watch();
+    watch.send(0, ms(0), PACE);
+    let judged = watch.expire(ms(4000), PACE, true);
+    let outcome = Outcome::Fault;
+    assert_eq!(judged, [Judged { seq: 0, sent: ms(0), quick: false, outcome }]);
+}
