@@ -21,6 +21,7 @@ mod metrics;
 pub mod model;
 mod page;
 mod reader;
+mod reason;
 mod rendering;
 mod row;
 #[cfg(test)]

@@ -5,8 +5,6 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::canaries::Cause;
 use super::event::{DnsProblem, Drain, Slot};
 use super::prober::watch::{Endpoint, Outcome};
@@ -233,8 +231,7 @@ pub enum Act {
 
 /// Why nothing is done about a target though its health asks for it: the same word in the log, the
 /// metrics, the status and the notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// No canary answers: the losses may be this agent's own.
     Isolated,

@@ -91,6 +91,7 @@ pub struct Target {
     /// The verdict: whether its records belong in the zone.
     pub in_service: bool,
     /// Why what its health asks for is not done; `None` if nothing stands in the way.
+    #[serde(default, with = "super::reason")]
     pub reason: Option<Reason>,
     /// The newest outcomes, as far as they are alike; a count of 0 before the first.
     pub streak: Streak,
@@ -336,10 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_for_reasons_and_health_are_the_same_in_json_and_text() {
-        for reason in Reason::ALL {
-            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
-        }
+    fn the_words_for_health_are_the_same_in_json_and_text() {
         for health in [Health::Up, Health::Down, Health::AssumedUp, Health::Unknown] {
             assert_eq!(serde_json::to_value(health).unwrap(), health.as_str());
         }
