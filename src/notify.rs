@@ -104,9 +104,9 @@ pub enum NoticeKind {
     Unconfirmed,
     /// A change cannot be made now and is tried again.
     Failing,
-    /// No canary answers: this agent withdraws nothing.
+    /// No canary answers, or no target can be asked: this agent withdraws nothing.
     Isolated,
-    /// A canary answers again.
+    /// A canary answers again, or a target can be asked again.
     IsolationOver,
     /// Addresses were not seen for over a minute, so that nobody knows how they are.
     Unknown,

@@ -233,7 +233,7 @@ pub enum Act {
 /// metrics, the status and the notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// No canary answers: the losses may be this agent's own.
+    /// No canary answers, or no target can be asked: the losses may be this agent's own.
     Isolated,
     /// Too few peers say the same.
     NoQuorum,

@@ -238,8 +238,8 @@ impl Showing {
                     self.show(engine, *target);
                 }
             }
-            Fact::Isolated { .. } => self.board.set_isolated(true),
-            Fact::IsolationOver { .. } => self.board.set_isolated(false),
+            Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
+            Fact::IsolationOver { .. } => self.board.set_isolation(None),
             Fact::Applied { withdrawn, restored, created, took, dry_run } => {
                 for (target, gone) in withdrawn {
                     self.withdrew(at, *target, gone, *took, *dry_run);
@@ -443,6 +443,7 @@ fn setup(config: &Config, now: Time) -> Setup {
             provider: config.provider.name().into(),
             zone,
             isolated: false,
+            isolation_cause: None,
             config_loaded_at: now,
             guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
         },

@@ -17,6 +17,7 @@ use super::reader::Reader;
 use super::row::Row;
 use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
 use super::time::Moment;
+use crate::engine::canaries::Cause;
 use crate::engine::plan::Observed;
 use crate::heart::Heart;
 
@@ -30,7 +31,7 @@ pub const PUBLISH_SOON: Duration = Duration::from_millis(50);
 /// What is watched, and by whom: what a start or a reload settles.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The agent as a whole. `isolated` is taken over; later it is [`Board::set_isolated`]'s.
+    /// The agent as a whole. Its isolation does not belong to the setup: see [`Board::set_isolation`].
     pub agent: Agent,
     /// The addresses that are watched, distinct, in the configuration's order.
     pub targets: Vec<IpAddr>,
@@ -71,6 +72,8 @@ pub struct Board {
     /// When the agent started, and when its configuration was loaded.
     begun: [Instant; 2],
     setup: Setup,
+    /// Kept apart from the setup, so that a reload leaves it as it is.
+    isolation: Option<Cause>,
     /// Shared with the snapshots, so that publishing copies no names.
     agent: Arc<Agent>,
     names: Arc<[String]>,
@@ -95,6 +98,7 @@ impl Board {
             dates: now,
             begun: [setup.agent.started_at, setup.agent.config_loaded_at]
                 .map(|time| now.clock_at(time)),
+            isolation: None,
             agent: Arc::new(setup.agent.clone()),
             names: setup.names.clone().into(),
             rows: Vec::new(),
@@ -120,7 +124,7 @@ impl Board {
     }
 
     /// A reload at `now`: targets that stay keep all that is known of them, the others' traces are
-    /// gone. When the agent started stays known as well, whatever `setup` says of it.
+    /// gone. The time of the agent's start and its isolation stay as well, whatever `setup` says.
     pub fn reload(&mut self, setup: Setup, now: Moment) {
         self.moment = now;
         self.begun[1] = now.clock;
@@ -251,13 +255,11 @@ impl Board {
         self.urgent = true;
     }
 
-    /// Whether any canary answers.
-    pub fn set_isolated(&mut self, isolated: bool) {
-        if self.setup.agent.isolated != isolated {
-            self.setup.agent.isolated = isolated;
-            self.agent = Arc::new(self.setup.agent.clone());
-            self.urgent = true;
-        }
+    /// The agent takes its own network for the cause of its losses, on these grounds; `None` if it
+    /// does not.
+    pub fn set_isolation(&mut self, cause: Option<Cause>) {
+        self.urgent |= self.isolation != cause;
+        self.isolation = cause;
     }
 
     /// Something was done to the zone, or would have been in dry-run: `withdrew 192.0.2.10 from
@@ -311,6 +313,7 @@ impl Board {
             begun: self.begun,
             minute: second / 60,
             agent: Arc::clone(&self.agent),
+            isolation: self.isolation,
             names: Arc::clone(&self.names),
             places: Arc::clone(&self.places),
             rows: self.rows.iter_mut().map(|row| row.view_at(second)).collect(),

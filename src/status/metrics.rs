@@ -111,7 +111,7 @@ impl Scrape {
         families.gauge(
             "goavail_isolated",
             "1 while this agent takes its own network for the cause of what it misses.",
-            flag(agent.isolated),
+            flag(self.0.isolation.is_some()),
         )?;
         let alive = f64::from(u32::try_from(alive).unwrap_or(u32::MAX));
         families.gauge("goavail_peers_alive", "Peers whose votes count.", alive)

@@ -62,8 +62,12 @@ pub struct Agent {
     pub provider: String,
     /// The zone's name.
     pub zone: String,
-    /// No canary answers, so that losses are no evidence and nothing is withdrawn.
+    /// The agent takes its own network for the cause of its losses: they are no evidence, and nothing
+    /// is withdrawn.
     pub isolated: bool,
+    /// The sign of that, in words: `no canary answers`. `None` if it is not isolated.
+    #[serde(default)]
+    pub isolation_cause: Option<String>,
     /// When the configuration in force was read.
     pub config_loaded_at: Time,
     /// The guards that are off, by the key that would turn each on.
@@ -150,6 +154,14 @@ pub struct Canary {
 }
 
 impl Status {
+    /// The sign that the agent is isolated, if it is: in words that begin a sentence without a capital.
+    pub(super) fn isolation(&self) -> Option<&str> {
+        // An agent of an earlier version names none.
+        let cause =
+            self.agent.isolation_cause.as_deref().unwrap_or("its own network may be at fault");
+        self.agent.isolated.then_some(cause)
+    }
+
     /// Whether the agent's loop does not turn, so that all of this is old.
     pub fn is_stale(&self) -> bool {
         self.silence_s >= super::MAX_SILENCE.as_secs_f64()

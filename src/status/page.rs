@@ -134,9 +134,9 @@ fn banners(out: &mut String, status: &Status) {
         let words = format!("has not turned for {old}; what is below is that old.");
         banner("bad", format!("<b>Stale.</b> The agent's loop {words}"));
     }
-    if status.agent.isolated {
-        let why = "No canary answers, so losses are no evidence and nothing is withdrawn.";
-        banner("bad", format!("<b>Isolated.</b> {why}"));
+    if let Some(cause) = status.isolation() {
+        let so = "losses are no evidence and nothing is withdrawn.";
+        banner("bad", format!("<b>Isolated:</b> {}, so {so}", text(cause)));
     }
     if status.agent.dry_run {
         banner("warn", "<b>Dry run.</b> Nothing is written at the provider.".into());
@@ -237,6 +237,7 @@ mod tests {
         let nasty = "<script>alert(1)</script><img src=x onerror='a'>&\"";
         status.agent.name = nasty.into();
         status.agent.zone = nasty.into();
+        (status.agent.isolated, status.agent.isolation_cause) = (true, Some(nasty.into()));
         status.agent.guards_off = vec![nasty.into()];
         status.peers[0].address = nasty.into();
         status.changes[0].what = nasty.into();
@@ -304,6 +305,9 @@ mod tests {
         status.targets = vec![sample::target("192.0.2.10")];
         status.agent.isolated = true;
         assert_eq!(headline(&status).0, "This agent is isolated", "while all seems well");
+        status.agent.isolation_cause = Some("this machine can ask none of its targets".into());
+        let banner = "<b>Isolated:</b> this machine can ask none of its targets, so losses";
+        assert!(rendered(&status).contains(banner));
     }
 
     #[test]

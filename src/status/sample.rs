@@ -23,6 +23,7 @@ pub(crate) fn agent() -> Agent {
         provider: "Cloudflare".into(),
         zone: "example.com".into(),
         isolated: false,
+        isolation_cause: None,
         config_loaded_at: time(0),
         guards_off: vec!["canaries".into()],
     }

@@ -11,6 +11,7 @@ use super::ledger::{Ledger, Recent};
 use super::model::{Agent, Canary, Health, Limits, Peer, RecordPresence, Status, Target, Vote};
 use super::row::View;
 use super::time::{Moment, Time};
+use crate::engine::canaries::Cause;
 use crate::engine::plan::Family;
 
 /// Another agent, as the driver knows it.
@@ -48,6 +49,8 @@ pub struct Snapshot {
     /// Whole minutes since the board was made.
     pub(super) minute: u64,
     pub(super) agent: Arc<Agent>,
+    /// The cause of the agent's isolation, while there is one.
+    pub(super) isolation: Option<Cause>,
     pub(super) names: Arc<[String]>,
     pub(super) rows: Vec<View>,
     /// Where in `rows` each address is: `/verdict` is asked often.
@@ -66,6 +69,7 @@ impl Snapshot {
             begun: [now.clock; 2],
             minute: 0,
             agent: Arc::new(setup.agent.clone()),
+            isolation: None,
             names: Arc::new([]),
             rows: Vec::new(),
             places: Arc::default(),
@@ -84,7 +88,13 @@ impl Snapshot {
         Status {
             at: Time::new(self.moment.wall),
             silence_s: 0.0,
-            agent: Agent { started_at, config_loaded_at, ..Agent::clone(&self.agent) },
+            agent: Agent {
+                started_at,
+                config_loaded_at,
+                isolated: self.isolation.is_some(),
+                isolation_cause: self.isolation.map(|cause| cause.as_str().to_owned()),
+                ..Agent::clone(&self.agent)
+            },
             targets: self.rows.iter().map(|row| self.target(row)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
             canaries: self.canaries.to_vec(),

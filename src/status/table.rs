@@ -42,8 +42,8 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
         let words = format!("STALE: the agent's loop has not turned for {silence:.0} s");
         lines.push(paint.red(&words));
     }
-    if agent.isolated {
-        lines.push(paint.red("ISOLATED: no canary answers, so nothing is withdrawn"));
+    if let Some(cause) = status.isolation() {
+        lines.push(paint.red(&clip(&format!("ISOLATED: {cause}, so nothing is withdrawn"))));
     }
     if agent.dry_run {
         lines.push(paint.yellow("DRY RUN: nothing is written at the provider"));
@@ -245,6 +245,7 @@ mod tests {
     fn the_table_reads_like_this() {
         let mut status = sample::status();
         status.agent.isolated = true;
+        status.agent.isolation_cause = Some("no canary answers".into());
         status.agent.dry_run = true;
         let want = "\
 eu-1  goavail 0.1.0  cluster  ip  Cloudflare example.com
@@ -265,6 +266,23 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
 ";
         let got = table(&status, false);
         assert_eq!(got, want, "\n{got}");
+    }
+
+    #[test]
+    fn an_isolated_agent_names_the_cause() {
+        let mut status = sample::status();
+        let mut line = |isolated, cause: Option<&str>| {
+            (status.agent.isolated, status.agent.isolation_cause) =
+                (isolated, cause.map(Into::into));
+            let text = table(&status, false);
+            text.lines().find(|line| line.starts_with("ISOLATED")).map(str::to_owned)
+        };
+        let asked = "this machine can ask none of its targets";
+        let named = format!("ISOLATED: {asked}, so nothing is withdrawn");
+        assert_eq!(line(true, Some(asked)), Some(named));
+        let unnamed = "ISOLATED: its own network may be at fault, so nothing is withdrawn";
+        assert_eq!(line(true, None).as_deref(), Some(unnamed), "an agent of an earlier version");
+        assert_eq!(line(false, None), None);
     }
 
     #[test]

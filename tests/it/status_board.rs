@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use goavail::engine::canaries::Cause;
 use goavail::status::model::{Health, Outcome, Reason};
 use goavail::status::{
     Board, CHANGES_KEPT, Format, MINUTES, Moment, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
@@ -103,6 +104,32 @@ fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
     assert!(!metrics.contains("198.51.100.14"), "a removed target has no series");
     let lost = "goavail_probes_total{target=\"198.51.100.13\",outcome=\"loss\"} 310\n";
     assert!(metrics.contains(lost), "one that stays goes on counting");
+}
+
+#[test]
+fn an_isolated_agent_is_shown_as_isolated_with_its_cause_over_a_reload() {
+    let (mut board, end) = scene();
+    let shown = |board: &mut Board| {
+        board.publish(end);
+        let snapshot = board.reader().snapshot();
+        let metrics = encode(&snapshot, Format::Text);
+        let agent = serde_json::to_value(snapshot.status().agent).unwrap();
+        let isolated = agent["isolated"].as_bool().unwrap();
+        assert!(metrics.contains(&format!("goavail_isolated {}.0\n", u8::from(isolated))));
+        agent["isolation_cause"].as_str().map(str::to_owned)
+    };
+    for (cause, words) in [
+        (Cause::NoCanary, "no canary answers"),
+        (Cause::NothingCanBeAsked, "this machine can ask none of its targets"),
+    ] {
+        board.set_isolation(Some(cause));
+        assert_eq!(shown(&mut board).as_deref(), Some(words));
+        board.reload(setup(&targets()), end);
+        assert_eq!(shown(&mut board).as_deref(), Some(words), "after a reload");
+    }
+    board.set_isolation(None);
+    board.reload(setup(&targets()), end);
+    assert_eq!(shown(&mut board), None);
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(crate) fn setup(targets: &[IpAddr]) -> Setup {
             provider: "Cloudflare".into(),
             zone: "example.com".into(),
             isolated: false,
+            isolation_cause: None,
             config_loaded_at: beginning,
             guards_off: vec!["canaries".into(), "require_signed".into()],
         },

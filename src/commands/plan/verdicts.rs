@@ -32,7 +32,7 @@ pub enum Why {
     Drained,
     /// It should go, but too few addresses would be left.
     Floor,
-    /// Left as it is: no canary answers.
+    /// Left as it is: the agent takes its own network for the cause.
     Isolated,
     /// Left as it is: not enough peers agree.
     NoQuorum,

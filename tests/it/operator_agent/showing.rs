@@ -114,6 +114,35 @@ fn a_verdict_tells_the_truth_also_while_the_floor_keeps_the_record() {
     });
 }
 
+#[test]
+fn an_isolated_agent_says_so_and_why_over_a_reload() {
+    run(|| {
+        let desk = Desk::new("");
+        let mut agent = desk.confirmed();
+        desk.lab.unplug(0);
+        let cause = "this machine can ask none of its targets";
+        first(&mut agent, &["WARN", &format!("isolated: {cause}")]);
+        let config = desk.config("name = \"renamed\"\n");
+        for name in [None, Some("renamed")] {
+            if name.is_some() {
+                desk.reload(&mut agent, &config);
+            }
+            desk.until_shown(&mut agent, one(), |_| {
+                let of = &desk.status()["agent"];
+                of["isolated"] == true && name.is_none_or(|name| of["name"] == name)
+            });
+            assert_eq!(desk.status()["agent"]["isolation_cause"], cause, "{name:?}");
+            let line = format!("ISOLATED: {cause}, so nothing is withdrawn\n");
+            let table = desk.done(&["status"]);
+            assert!(table.contains(&line), "{name:?}: {table}");
+            assert!(desk.get("/metrics").1.contains("goavail_isolated 1.0\n"), "{name:?}");
+        }
+        desk.lab.plug(0);
+        first(&mut agent, &["no longer isolated"]);
+        desk.until_shown(&mut agent, one(), |_| desk.status()["agent"]["isolated"] == false);
+    });
+}
+
 /// A death, its withdrawal, the return, a reload and a bad one: something of everything.
 fn eventful(desk: &Desk) -> Agent {
     let mut agent = desk.confirmed();
