@@ -10,7 +10,6 @@ mod cluster_sender;
 mod commands;
 mod config;
 mod contract;
-mod documents;
 mod doors;
 mod driver;
 mod e2e;

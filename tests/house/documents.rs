@@ -1,25 +1,16 @@
-//! README, CONTRIBUTING, CHANGELOG and the pages of `docs/`: their links lead somewhere, and whatever
-//! the code lets an operator write or read stands on a page.
+//! README, CONTRIBUTING, CHANGELOG and the pages of `docs/`: their links lead somewhere, and each key,
+//! metric, reason, notice and warning of the code stands on a page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use goavail::status::model::Reason;
-use goavail::status::{Format, encode};
 
-use crate::status_scene::scene;
+use crate::source::{self, read, root};
 
 /// The most lines of the front page.
 const FRONT_PAGE: usize = 150;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 /// The pages of `docs/`, in the order of their names.
 fn pages() -> Vec<PathBuf> {
@@ -144,25 +135,29 @@ fn the_front_page_is_short_and_its_commands_are_the_ones_that_ci_runs() {
     assert!(commands.contains(&"cargo test --locked"), "{commands:?}");
 }
 
+/// Whether a table on a page has a row for `name`.
+fn has_row(page: &str, name: &str) -> bool {
+    page.contains(&format!("| `{name}` |"))
+}
+
 #[test]
 fn every_key_stands_on_the_page_about_the_configuration() {
     let page = read(&root().join("docs/configuration.md"));
-    let missing: Vec<_> = goavail::config::known_keys()
-        .filter(|key| !page.contains(&format!("| `{key}` |")))
-        .collect();
+    let missing: Vec<_> =
+        goavail::config::known_keys().filter(|key| !has_row(&page, key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
 fn every_metric_stands_on_the_page_about_monitoring() {
     let page = read(&root().join("docs/monitoring.md"));
-    let (board, _) = scene();
-    let text = encode(&board.reader().snapshot(), Format::Text);
-    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let names: BTreeSet<&str> = families.filter_map(|line| line.split(' ').next()).collect();
+    let source = read(&root().join("src/status/metrics.rs"));
+    let names = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with("goavail_"));
+    let names: BTreeSet<&str> = names.collect();
     assert!(names.len() > 15, "{names:?}");
-    let missing: Vec<_> =
-        names.iter().filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    // The encoder appends `_total` to the name of a counter.
+    let stands = |name: &str| has_row(&page, name) || has_row(&page, &format!("{name}_total"));
+    let missing: Vec<_> = names.iter().filter(|name| !stands(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     let parts = goavail::panics::PARTS;
     assert!(parts.iter().all(|part| page.contains(&format!("`{part}`"))), "{parts:?}");
@@ -173,8 +168,7 @@ fn every_reason_stands_in_the_gate_in_readme_and_in_the_page_about_decisions() {
     for document in ["README.md", "docs/decisions.md"] {
         let text = read(&root().join(document));
         for reason in Reason::ALL {
-            let row = format!("| `{reason}` |");
-            assert!(text.contains(&row), "{document}: {reason}");
+            assert!(has_row(&text, reason.as_str()), "{document}: {reason}");
         }
     }
 }
@@ -224,18 +218,6 @@ fn first_message(call: &str) -> Option<String> {
     Some(longest.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Every source file below a folder.
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("src/ can be read") {
-        let path = entry.expect("src/ can be read").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// The beginning of the first part of a message that has three words and no value put into it.
 fn landmark(message: &str) -> Option<String> {
     let fixed = message.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
@@ -247,21 +229,54 @@ fn landmark(message: &str) -> Option<String> {
 #[test]
 fn every_warning_in_the_log_stands_on_the_page_about_operations() {
     let page = read(&root().join("docs/operations.md"));
-    let mut files = Vec::new();
-    sources(&root().join("src"), &mut files);
     let mut found = 0;
     let mut missing = BTreeSet::new();
-    for file in
-        files.iter().filter(|file| !file.components().any(|part| part.as_os_str() == "tests"))
-    {
-        for message in messages(&read(file)) {
+    for file in source::all().iter().filter(|file| !file.is_test()) {
+        for message in messages(&file.text) {
             let Some(landmark) = landmark(&message) else { continue };
             found += 1;
             if !page.contains(&landmark) {
-                missing.insert(format!("{}: {landmark}", file.display()));
+                missing.insert(format!("{}: {landmark}", file.path));
             }
         }
     }
     assert!(found > 30, "{found}");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_links_are_found() {
+        let page = root().join("docs/decisions.md");
+        let rows = [
+            ("[a](../README.md)", None),
+            ("[a](#the-gate)", None),
+            ("[a](cluster.md#no-such)", Some("cluster.md#no-such has no such heading")),
+            ("see [a](gone.md), please", Some("there is no gone.md")),
+            ("`[a](gone.md)`\n```\n[a](gone.md)\n```", None),
+        ];
+        for (text, want) in rows {
+            let found: Vec<_> =
+                links(text).iter().filter_map(|link| trouble(&page, link)).collect();
+            assert_eq!(found.len(), usize::from(want.is_some()), "{text}: {found:?}");
+            assert!(want.is_none_or(|want| found[0].ends_with(want)), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn names_without_a_row_are_found() {
+        let page = "| `interval` | 2 |\nThe `timeout` is long.";
+        assert!(has_row(page, "interval") && !has_row(page, "timeout") && !has_row(page, "inter"));
+    }
+
+    #[test]
+    fn warnings_are_found_by_their_first_words() {
+        let source =
+            "warn!(%error, \"cannot read {}: it is gone\", file);\ninfo!(\"all is well\");";
+        assert_eq!(messages(source), ["cannot read {}: it is gone"]);
+        assert_eq!(landmark("cannot read {}: it is gone").as_deref(), Some("it is gone"));
+    }
 }
