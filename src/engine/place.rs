@@ -1,16 +1,16 @@
-//! Places of those who ask, for record sets that are told apart by them.
+//! Places of clients, which distinguish the record sets of geolocation routing.
 //!
-//! Route 53 answers an asker from the set of the smallest place that he is in: a state, its country,
-//! its continent, everywhere. Once that set is gone, the next wider one answers; with none left, nobody
-//! does. Source: "Geolocation routing" in the Route 53 developer guide.
+//! Route 53 answers a client from the set of the smallest place that contains it: a state, its
+//! country, its continent, everywhere. Once that set is gone, the next wider one answers; with none
+//! left, there is no answer. Source: "Geolocation routing" in the Route 53 developer guide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Where those are who get a record set.
+/// The place of the clients that get a record set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// Wherever there is no set for a smaller place; Route 53's default set.
+    /// Everywhere that has no set for a smaller place; Route 53's default set.
     Everywhere,
     /// A continent, by its two letters.
     Continent(String),
@@ -20,11 +20,11 @@ pub enum Place {
     Subdivision(String, String),
 }
 
-/// Addresses by the place whose askers get them.
+/// Addresses by the place of the clients that get them.
 pub type Parts = BTreeMap<Place, BTreeSet<IpAddr>>;
 
 impl Place {
-    /// As Route 53 writes a place; a country `*` is everywhere.
+    /// Creates a place from Route 53's notation; a country `*` is everywhere.
     pub fn new(continent: Option<&str>, country: Option<&str>, subdivision: Option<&str>) -> Self {
         match (continent, country, subdivision) {
             (_, Some("*"), _) | (None, None, _) => Self::Everywhere,
@@ -34,8 +34,8 @@ impl Place {
         }
     }
 
-    /// Whether whoever is at `other` is here too. Of countries on two continents that is not known, and
-    /// then they are on none.
+    /// Whether this place contains `other`. For countries on two continents that is not known, so
+    /// they are on none.
     pub fn includes(&self, other: &Self) -> bool {
         let country = match other {
             Self::Country(country) | Self::Subdivision(country, _) => Some(country.as_str()),
@@ -52,15 +52,15 @@ impl Place {
     }
 }
 
-/// What an asker at `place` can get: what is there for that place, and, once that is gone, for a wider
-/// one.
+/// Returns the addresses that a client at `place` can get: those for that place, and those for
+/// wider places, which answer once the smaller ones are gone.
 pub fn reach(parts: &Parts, place: &Place) -> BTreeSet<IpAddr> {
     let wider = parts.iter().filter(|(other, _)| other.includes(place));
     wider.flat_map(|(_, addresses)| addresses).copied().collect()
 }
 
-/// The countries of each continent, as Route 53 counts the continents. Those on two of them (Armenia,
-/// Azerbaijan, Cyprus, Egypt, Georgia, Kazakhstan, Russia, Turkey) are left out.
+/// The countries of each continent, as Route 53 counts the continents. Those on two of them
+/// (Armenia, Azerbaijan, Cyprus, Egypt, Georgia, Kazakhstan, Russia, Turkey) are left out.
 const CONTINENTS: [(&str, &str); 7] = [
     (
         "AF",

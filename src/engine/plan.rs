@@ -1,7 +1,7 @@
-//! What to change so that record sets serve what was decided, and no less than the floor.
+//! The changes that make record sets match the verdicts without falling below the floor.
 //!
-//! Planning is a pure function of what the provider lists and what is wished for; planning again
-//! after applying the plan gives an empty plan.
+//! Planning is a pure function of the listing and the wishes; planning again after applying the
+//! plan gives an empty plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The kind of record that holds `address`.
+    /// Returns the kind of record that holds `address`.
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::A } else { Self::Aaaa }
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// Which record set: an owner name and a kind of record (RFC 2181, section 5).
+/// The key of a record set: an owner name and a kind of record (RFC 2181, section 5).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetKey {
     /// The owner name, fully qualified, lower case, without the final dot.
@@ -49,29 +49,31 @@ impl fmt::Display for SetKey {
     }
 }
 
-/// The record sets at the managed names as they were read.
+/// The record sets at the managed names as they were listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
-    /// The distinct addresses of each set, foreign ones included. A set that is not there is an empty
-    /// entry or none at all; what could not be read is never here.
+    /// The distinct addresses of each set, foreign ones included. A set that does not exist is an
+    /// empty entry or has none; a set that could not be read never has an entry.
     pub sets: BTreeMap<SetKey, BTreeSet<IpAddr>>,
-    /// Sets that could not be read or cannot be edited, and why. Nothing is planned there.
+    /// Sets that could not be read or cannot be edited, with the reason. Nothing is planned there.
     pub unfit: BTreeMap<SetKey, String>,
-    /// Places that a write without an answer may still change, whatever was read there.
+    /// Addresses of sets that a write without an answer may still change, regardless of the
+    /// listing.
     pub doubted: BTreeSet<(SetKey, IpAddr)>,
-    /// Of each set from which an asker gets what is meant for his place: the addresses by place.
+    /// The addresses by place, for each set that gives a client the addresses meant for its place.
     pub parts: BTreeMap<SetKey, Parts>,
-    /// What is wrong with the zone as a whole though its records can be read and changed.
+    /// A problem of the zone as a whole that does not keep its records from being read and changed.
     pub caution: Option<String>,
 }
 
 impl Observed {
-    /// What one asker can get at a set: all of it, or, where it depends on where he is, what is there
-    /// for that place and for wider ones. A kind of asker for each item, at least one.
+    /// Returns the addresses that one client can get at a set: all of it, or, if they depend on the
+    /// client's place, those for that place and for wider ones. There is one item for each kind of
+    /// client, and at least one.
     ///
-    /// Sets told apart in any other way (by weight, by latency, for failover) answer for one another
-    /// once one of them is gone, so that each asker can get all of them.
-    fn askers(&self, key: &SetKey) -> Vec<BTreeSet<IpAddr>> {
+    /// Sets distinguished in any other way (by weight, by latency, for failover) answer for one
+    /// another once one of them is gone, so each client can get all of them.
+    fn clients(&self, key: &SetKey) -> Vec<BTreeSet<IpAddr>> {
         match self.parts.get(key) {
             Some(parts) if !parts.is_empty() => {
                 parts.keys().map(|place| reach(parts, place)).collect()
@@ -80,22 +82,23 @@ impl Observed {
         }
     }
 
-    /// As [`Self::askers`], for the places of before a write as well: what each asker can get now, and
-    /// what he could get then; nothing, where that does not depend on his place.
-    fn askers_since(
+    /// Like [`Self::clients`], but also with the places from before a write: the addresses that
+    /// each client can get now, and those that it could get then. The latter are empty if they do
+    /// not depend on the client's place.
+    fn clients_since(
         &self,
         key: &SetKey,
         were: Option<&Parts>,
     ) -> Vec<(BTreeSet<IpAddr>, BTreeSet<IpAddr>)> {
         let Some(were) = were.filter(|were| !were.is_empty()) else {
-            return self.askers(key).into_iter().map(|now| (now, BTreeSet::new())).collect();
+            return self.clients(key).into_iter().map(|now| (now, BTreeSet::new())).collect();
         };
         let none = Parts::new();
         let now = self.parts.get(key).unwrap_or(&none);
         were.keys().map(|place| (reach(now, place), reach(were, place))).collect()
     }
 
-    /// Takes for gone whatever `is_leaving`.
+    /// Removes all addresses for which `is_leaving` returns true, as if they were gone.
     pub fn without(&mut self, is_leaving: impl Fn(&IpAddr) -> bool) {
         let parts = self.parts.values_mut().flat_map(BTreeMap::values_mut);
         for there in self.sets.values_mut().chain(parts) {
@@ -103,12 +106,13 @@ impl Observed {
         }
     }
 
-    /// The addresses of a set; `None` if it is not there, or not known.
+    /// Returns the addresses of a set; `None` if it does not exist, or is not known.
     pub fn get(&self, key: &SetKey) -> Option<&BTreeSet<IpAddr>> {
         self.sets.get(key)
     }
 
-    /// Whether `address` is in a set; `None` if that set could not be read, or may change yet.
+    /// Returns whether `address` is in a set; `None` if that set could not be read, or may still
+    /// change.
     pub fn holds(&self, key: &SetKey, address: IpAddr) -> Option<bool> {
         let is_doubted = || self.doubted.contains(&(key.clone(), address));
         let is_known = !self.unfit.contains_key(key) && (self.doubted.is_empty() || !is_doubted());
@@ -122,24 +126,24 @@ impl FromIterator<(SetKey, BTreeSet<IpAddr>)> for Observed {
     }
 }
 
-/// What was decided about one address.
+/// The decision about one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wish {
-    /// It belongs into every set of its family.
+    /// It belongs in every set of its family.
     Serve,
-    /// It belongs out of every set, if that leaves the floor.
+    /// It belongs in no set, if the floor allows that.
     Withdraw,
-    /// It belongs out of every set whatever is left: the operator's word, for which the floor was
-    /// asked when it was given.
+    /// It belongs in no set regardless of the floor, at the operator's command. The floor was
+    /// checked when the command was given.
     WithdrawAnyway,
 }
 
-/// What to change, all sets together, and what has to wait.
+/// The changes to all record sets together, and those that have to wait.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// Addresses to create, ascending.
     pub create: Vec<(SetKey, IpAddr)>,
-    /// Addresses whose records are to be deleted, ascending, every duplicate of each.
+    /// Addresses to delete with all duplicate records, ascending.
     pub delete: Vec<(SetKey, IpAddr)>,
     /// Addresses that stay for now, since the floor would be broken.
     pub held: Vec<(SetKey, IpAddr)>,
@@ -152,15 +156,16 @@ impl Plan {
     }
 }
 
-/// Works out how to make the sets at `names` serve what is wished for.
+/// Plans how to make the sets at `names` match the wishes.
 ///
-/// Shape: `observed` holds every address at those names, foreign ones too; an address without a wish
-/// is left as it is, and so is a set that is unfit. Where several addresses are to go and the floor
-/// lets only some, the lowest ones stay: any two agents that know the same then choose the same ones.
+/// Shape: `observed` holds every address at those names, foreign ones too. An address without a
+/// wish is left as it is, and so is an unfit set. If several addresses are to go and the floor
+/// allows only some, the lowest ones stay: any two agents with the same knowledge choose the same
+/// ones.
 ///
-/// Units: `floor` counts distinct addresses that are left in a set, foreign ones included, A and
-/// AAAA apart; where it depends on his place what an asker gets, those that are left for each place.
-/// Addresses withdrawn by the operator's word do not ask for it.
+/// Units: `floor` counts the distinct addresses left in a set, foreign ones included, A and AAAA
+/// apart. If answers depend on the client's place, it counts those left for each place. Addresses
+/// withdrawn at the operator's command are not subject to it.
 pub fn plan(
     names: &[String],
     observed: &Observed,
@@ -170,8 +175,8 @@ pub fn plan(
     plan_but(names, observed, wishes, floor, &BTreeSet::new())
 }
 
-/// As [`plan`], but for the changes in `struck`, which will not be made: an address that will not be
-/// created does not count towards the floor, and one that will not be deleted does.
+/// Like [`plan`], but without the changes in `struck`, which will not be made: an address that will
+/// not be created does not count towards the floor, and one that will not be deleted does.
 pub fn plan_but(
     names: &[String],
     observed: &Observed,
@@ -196,7 +201,7 @@ pub fn plan_but(
     plan
 }
 
-/// Plans one set.
+/// Plans the changes to one set.
 fn plan_set(
     key: &SetKey,
     observed: &Observed,
@@ -212,23 +217,23 @@ fn plan_set(
         };
         wishes.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
     };
-    let mut askers = observed.askers(key);
+    let mut clients = observed.clients(key);
     let create: Vec<_> = entries(Wish::Serve, false).collect();
-    // For which place a record will be is not known here; the next reading shows it.
-    if let [everyone] = &mut askers[..]
+    // The place of a new record is not known here; the next listing shows it.
+    if let [everyone] = &mut clients[..]
         && !observed.parts.contains_key(key)
     {
         everyone.extend(create.iter().map(|(_, address)| *address));
     }
     let mut delete: Vec<_> = entries(Wish::WithdrawAnyway, true).collect();
-    for asker in &mut askers {
-        asker.retain(|address| delete.iter().all(|(_, gone)| gone != address));
+    for client in &mut clients {
+        client.retain(|address| delete.iter().all(|(_, gone)| gone != address));
     }
     let mut held = Vec::new();
     for entry in entries(Wish::Withdraw, true).rev() {
-        if floor_allows(&askers, entry.1, floor) {
-            for asker in &mut askers {
-                asker.remove(&entry.1);
+        if floor_allows(&clients, entry.1, floor) {
+            for client in &mut clients {
+                client.remove(&entry.1);
             }
             delete.push(entry);
         } else {
@@ -242,17 +247,17 @@ fn plan_set(
     plan.held.extend(held);
 }
 
-/// Whether every asker who can get `address` can get more than the floor asks for.
-fn floor_allows(askers: &[BTreeSet<IpAddr>], address: IpAddr, floor: usize) -> bool {
-    askers.iter().filter(|asker| asker.contains(&address)).all(|asker| asker.len() > floor)
+/// Whether every client that can get `address` can get more addresses than the floor requires.
+fn floor_allows(clients: &[BTreeSet<IpAddr>], address: IpAddr, floor: usize) -> bool {
+    clients.iter().filter(|client| client.contains(&address)).all(|client| client.len() > floor)
 }
 
-/// Which of the addresses that this agent just withdrew have to come back, because somebody else
+/// Returns the addresses just withdrawn by this agent that have to come back, because another agent
 /// changed the set at the same moment and the floor is broken.
 ///
-/// Shape: `observed` was read after the write; `withdrawn` is what the write took out without the
-/// operator's word, and `were` for which places that was. The lowest addresses come back, so that any
-/// two agents put back the same ones.
+/// Shape: `observed` was listed after the write; `withdrawn` is the part of the write that was not
+/// commanded by the operator, and `were` holds the places before it. The lowest addresses come
+/// back, so that any two agents restore the same ones.
 pub fn repair(
     observed: &Observed,
     withdrawn: &[(SetKey, IpAddr)],
@@ -268,13 +273,13 @@ pub fn repair(
     }
     let mut back = Vec::new();
     for (key, candidates) in candidates {
-        let mut askers = observed.askers_since(key, were.get(key));
+        let mut clients = observed.clients_since(key, were.get(key));
         for address in candidates {
-            let helped = |asker: &&mut (BTreeSet<IpAddr>, BTreeSet<IpAddr>)| {
-                asker.1.is_empty() || asker.1.contains(&address)
+            let helped = |client: &&mut (BTreeSet<IpAddr>, BTreeSet<IpAddr>)| {
+                client.1.is_empty() || client.1.contains(&address)
             };
-            if askers.iter_mut().filter(helped).any(|(now, _)| now.len() < floor) {
-                for (now, _) in askers.iter_mut().filter(helped) {
+            if clients.iter_mut().filter(helped).any(|(now, _)| now.len() < floor) {
+                for (now, _) in clients.iter_mut().filter(helped) {
                     now.insert(address);
                 }
                 back.push((key.clone(), address));
@@ -284,7 +289,7 @@ pub fn repair(
     back
 }
 
-/// At which names the floor would be broken if `address` went now.
+/// Returns the names at which the floor would be broken if `address` were withdrawn now.
 pub fn floor_breaks(
     names: &[String],
     observed: &Observed,
@@ -294,7 +299,7 @@ pub fn floor_breaks(
     let family = Family::of(address);
     let breaks = |name: &&String| {
         let key = SetKey { name: (*name).clone(), family };
-        !floor_allows(&observed.askers(&key), address, floor)
+        !floor_allows(&observed.clients(&key), address, floor)
     };
     names.iter().filter(breaks).cloned().collect()
 }

@@ -120,7 +120,7 @@ fn by_place(text: &str) -> Observed {
 }
 
 #[test]
-fn the_floor_counts_what_an_asker_at_each_place_can_get() {
+fn the_floor_counts_what_a_client_at_each_place_can_get() {
     // what is there for which place, the wishes, the floor; then deleted, held
     let cases = [
         ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
