@@ -1,11 +1,12 @@
-//! The probes of all endpoints: when each is sent, and what became of it.
+//! The probes of all endpoints: when each is sent, and its outcome.
 //!
-//! What it means that a probe was answered or lost is decided elsewhere: the prober returns what was
-//! judged. It knows of a target only whether a missing reply would be news ([`Prober::expect`]).
+//! The consequences of a reply or a loss are decided elsewhere: the prober returns the judged
+//! probes. It knows of a target only whether a missing reply would be news ([`Prober::expect`]).
 //!
-//! One file a concept: [`watch`] the schedule of one endpoint and its probes under way, [`rtt`] when a
-//! reply is overdue, [`rate_check`] whether it answers at the retry pace, [`retries`] the budget that
-//! all retries share, `faults` what keeps this machine from sending, `endpoint` one endpoint.
+//! One file a concept: [`watch`] the schedule of one endpoint and its outstanding probes, [`rtt`]
+//! when a reply is overdue, [`rate_check`] whether an endpoint answers at the retry pace,
+//! [`retries`] the budget shared by all retries, `faults` the local faults that prevent sending,
+//! `endpoint` one watched endpoint.
 
 mod endpoint;
 mod faults;
@@ -28,49 +29,50 @@ use faults::FaultLines;
 use retries::Retries;
 use watch::{Endpoint, Judged, Outcome, Watch};
 
-/// How much longer than the timeout the prober listens for a late reply, at most.
+/// Upper bound on the time beyond the timeout during which the prober listens for a late reply.
 const LATE_WINDOW: Duration = Duration::from_secs(5);
 
 /// The probes of all endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Prober {
     endpoints: Places<Watched>,
-    /// The number of the next probe. None is used twice.
+    /// The number of the next probe. No number is used twice.
     next_seq: u64,
-    /// The number of probes that have not come to their end.
+    /// The number of probes that have not ended.
     in_flight: u32,
-    /// Endpoints whose due probe waits for room.
+    /// Endpoints with a due probe that waits for room.
     waiting: VecDeque<Slot>,
-    /// The budget that all retries share.
+    /// The budget shared by all retries.
     retries: Retries,
-    /// The faults that are worth a line.
+    /// The limiter for log lines about faults.
     fault_lines: FaultLines,
     /// The number of endpoints that rehearse the retry pace.
     rehearsing: usize,
-    /// The endpoint whose replies are ignored, as a rehearsal asks for.
+    /// The endpoint with ignored replies, if a rehearsal requires one.
     ignored: Option<Slot>,
     canaries: Vec<Slot>,
-    /// The number of targets that are suspect. Canaries keep step with them.
+    /// The number of suspect targets. Canaries are probed faster while there is one.
     suspects: usize,
-    /// The number of targets that could not be asked `failure_threshold` times in a row.
+    /// The number of targets to which this machine could not send `failure_threshold` times in a
+    /// row.
     unreachable: usize,
 }
 
-/// A probe that was judged.
+/// The result of a judged probe.
 #[derive(Debug)]
 pub(super) struct ProbeResult {
     pub(super) judged: Judged,
-    /// The round trip of a reply.
+    /// The round-trip time of a reply.
     pub(super) rtt: Option<Duration>,
 }
 
 impl Prober {
-    /// Makes room for `count` endpoints in all.
+    /// Reserves room for `count` endpoints in all.
     pub(super) fn reserve(&mut self, count: usize) {
         self.endpoints.reserve(count);
     }
 
-    /// Begins to watch `endpoint`, with a first probe at `first`.
+    /// Starts watching `endpoint`, with a first probe at `first`.
     pub(super) fn watch(
         &mut self,
         endpoint: Endpoint,
@@ -83,7 +85,7 @@ impl Prober {
         slot
     }
 
-    /// Goes on watching, with another schedule or port.
+    /// Continues to watch an endpoint with another schedule or port.
     pub(super) fn move_watch(
         &mut self,
         slot: Slot,
@@ -99,22 +101,22 @@ impl Prober {
         self.arm(slot, context);
     }
 
-    /// Ends watching.
+    /// Stops watching an endpoint.
     pub(super) fn unwatch(&mut self, slot: Slot) {
         self.endpoints.remove(slot);
     }
 
-    /// The address and port in a place, if there is one.
+    /// Returns the address and port in a slot, if it is in use.
     pub(super) fn endpoint(&self, slot: Slot) -> Option<Endpoint> {
         Some(self.endpoints.get(slot)?.watch.endpoint)
     }
 
-    /// The purpose of the endpoint in a place.
+    /// Returns the purpose of the endpoint in a slot.
     pub(super) fn role(&self, slot: Slot) -> Option<Role> {
         Some(self.endpoints.get(slot)?.role)
     }
 
-    /// What is known of the endpoint in a place.
+    /// Returns the probe state of the endpoint in a slot.
     pub(super) fn seen(&self, slot: Slot) -> Option<&Watch> {
         Some(&self.endpoints.get(slot)?.watch)
     }
@@ -124,7 +126,7 @@ impl Prober {
         self.endpoints.get(slot).is_some_and(|watched| watched.faults.present.is_some())
     }
 
-    /// Takes these endpoints for the canaries, and counts again what depends on the endpoints.
+    /// Sets the canaries, and recomputes the counts that depend on the endpoints.
     pub(super) fn enrolled(&mut self, canaries: Vec<Slot>, context: &Context) {
         self.canaries = canaries;
         let targets = self.endpoints.iter().filter(|watched| watched.is_target());
@@ -133,31 +135,31 @@ impl Prober {
         self.count_rehearsing();
     }
 
-    /// Whether a missing reply of a target is news: false once the target is down.
+    /// Sets whether a missing reply of a target is news: false once the target is down.
     pub(super) fn expect(&mut self, slot: Slot, expected: bool) {
         if let Some(watched) = self.endpoints.get_mut(slot) {
             watched.expected = expected;
         }
     }
 
-    /// Ignores the replies of one endpoint, or of none.
+    /// Sets the endpoint with ignored replies; `None` ignores none.
     pub(super) fn ignore(&mut self, slot: Option<Slot>) {
         self.ignored = slot;
     }
 
-    /// Whether an entry on the schedule, made for `moment`, is still valid.
+    /// Whether a schedule entry for `moment` is still valid.
     pub(super) fn is_armed_for(&self, slot: Slot, moment: Moment) -> bool {
         self.endpoints.get(slot).is_some_and(|watched| watched.armed == Some(moment))
     }
 
-    /// The moment of an endpoint has come: judges the probes whose time is up. `None` if the entry for
-    /// `moment` is stale; otherwise [`Self::resume`] has to follow. `deaf`: this process did not run, so
-    /// they are faults.
+    /// Judges the probes of an endpoint that have timed out. Returns `None` if the entry for
+    /// `moment` is stale; otherwise the caller must call [`Self::resume`]. `stalled` means that
+    /// this process did not run, so the probes are faults.
     pub(super) fn expire(
         &mut self,
         slot: Slot,
         moment: Moment,
-        deaf: bool,
+        stalled: bool,
         context: &Context,
     ) -> Option<Vec<Judged>> {
         let watched = self.endpoints.get_mut(slot)?;
@@ -165,10 +167,10 @@ impl Prober {
             return None;
         }
         watched.armed = None;
-        Some(watched.watch.expire(context.now, context.settings.pace, deaf))
+        Some(watched.watch.expire(context.now, context.settings.pace, stalled))
     }
 
-    /// Sends the next probe of an endpoint if it is due, and schedules what comes after.
+    /// Sends the next probe of an endpoint if it is due, and schedules the next look at it.
     pub(super) fn resume(&mut self, slot: Slot, context: &mut Context) {
         if self.is_overdue(slot, context) {
             self.suspect(slot, true, context);
@@ -177,16 +179,16 @@ impl Prober {
         self.arm(slot, context);
     }
 
-    /// Puts an endpoint on the schedule for its next moment, unless it stands there already. An entry
-    /// for an earlier moment is stale from then on.
+    /// Schedules an endpoint for its next moment, unless that is scheduled already. This
+    /// invalidates an entry for an earlier moment.
     pub(super) fn arm(&mut self, slot: Slot, context: &mut Context) {
         let (now, pace) = (context.now, context.settings.pace);
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
         if watched.armed.is_some_and(|armed| armed <= now) {
-            // The next tick looks at it, and by its moment sees whether this process ran.
+            // The next tick processes the entry. Its lateness shows whether this process ran.
             return;
         }
-        // Nothing is noted for the past: being late for it would look like a stall.
+        // Nothing is scheduled for the past: being late for it would look like a stall.
         let wake = watched.watch.wake(pace, watched.is_watchful()).max(now);
         if watched.armed != Some(wake) {
             watched.armed = Some(wake);
@@ -194,7 +196,7 @@ impl Prober {
         }
     }
 
-    /// Whether a target that is not down misses a reply by its own measure.
+    /// Whether a target that is not down misses a reply by its own round-trip times.
     fn is_overdue(&self, slot: Slot, context: &Context) -> bool {
         let watchful = self.endpoints.get(slot).filter(|watched| watched.is_watchful());
         watchful.is_some_and(|it| it.watch.is_overdue(context.now, context.settings.pace))
@@ -214,7 +216,7 @@ impl Prober {
         }
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
         if !room {
-            // An answer calls it sooner than that.
+            // The end of another probe starts it sooner than that.
             watched.watch.put_off(now + pace.interval);
             if !std::mem::replace(&mut watched.waits, true) {
                 self.waiting.push_back(slot);
@@ -225,7 +227,7 @@ impl Prober {
         self.next_seq += 1;
         self.in_flight += 1;
         let nth = watched.watch.send(seq, now, pace);
-        // A connect holds a descriptor, so nobody listens for a late one.
+        // A TCP connection holds a descriptor, so the prober does not wait for a late one.
         let late = if context.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
         context.act(Action::Probe(ProbeRequest {
             slot,
@@ -238,7 +240,7 @@ impl Prober {
         }));
     }
 
-    /// Gives the room of an answered probe to the endpoint that waits longest.
+    /// Gives the room of an ended probe to the endpoint that has waited longest.
     fn start_next_waiting(&mut self, context: &mut Context) {
         while let Some(slot) = self.waiting.pop_front() {
             if let Some(watched) = self.endpoints.get_mut(slot)
@@ -252,7 +254,8 @@ impl Prober {
         }
     }
 
-    /// A probe came to its end. Returns it if that judges it; [`Self::arm`] has to follow.
+    /// Handles the end of a probe. Returns the result if that judges the probe; the caller must
+    /// then call [`Self::arm`].
     pub(super) fn answered(
         &mut self,
         slot: Slot,
@@ -272,7 +275,8 @@ impl Prober {
                 Some(_) if rtt <= timeout => self.replied(slot, seq, rtt, context),
                 _ => {
                     let endpoint = watch.endpoint;
-                    // Its time was up before; the tick that says so knows whether this process ran.
+                    // The probe has timed out. The next tick judges it, since a tick shows whether
+                    // this process ran.
                     context.report(Fact::Late { endpoint, rtt });
                     None
                 }
@@ -283,7 +287,8 @@ impl Prober {
                 self.left(slot, seq, context);
                 Some(ProbeResult { judged, rtt: None })
             }
-            // Its time was up before; the tick that says so knows whether this process ran.
+            // The probe has timed out. The next tick judges it, since a tick shows whether this
+            // process ran.
             Answer::Silence => {
                 self.left(slot, seq, context);
                 None
@@ -296,7 +301,7 @@ impl Prober {
         }
     }
 
-    /// A reply in time.
+    /// Records a reply in time.
     fn replied(
         &mut self,
         slot: Slot,
@@ -314,8 +319,8 @@ impl Prober {
         Some(ProbeResult { judged, rtt: Some(rtt) })
     }
 
-    /// A probe may not have got there. Its reply may still come, so nothing is judged; but there is no
-    /// need to wait any longer before the next one.
+    /// Handles a report that a probe may not have been delivered. Its reply may still come, so
+    /// nothing is judged, but the next probe need not wait any longer.
     pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, context: &mut Context) {
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
         if !watched.watch.is_missed(seq) {
@@ -327,7 +332,7 @@ impl Prober {
         }
     }
 
-    /// Records the result of a probe with the rehearsal of the retry pace that it may belong to.
+    /// Records the outcome of a probe for the rehearsal of the retry pace, if it belongs to one.
     pub(super) fn count_rate(&mut self, slot: Slot, judged: &Judged, context: &mut Context) {
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
         let shown = watched.rate().judged(judged.seq, judged.quick, judged.outcome);
@@ -336,12 +341,12 @@ impl Prober {
         }
     }
 
-    /// Takes the oldest probe of an endpoint off if it has been judged, see [`Watch::settle`].
+    /// Removes the oldest probe of an endpoint if it has been judged; see [`Watch::settle`].
     pub(super) fn settle(&mut self, slot: Slot) -> Option<Outcome> {
         self.endpoints.get_mut(slot)?.watch.settle()
     }
 
-    /// Makes a target suspect or clears it. The canaries keep step.
+    /// Marks a target as suspect or clears it. The pace of the canaries follows.
     pub(super) fn suspect(&mut self, slot: Slot, suspect: bool, context: &mut Context) {
         let (now, pace) = (context.now, context.settings.pace);
         let Some(watched) = self.endpoints.get_mut(slot) else { return };

@@ -1,4 +1,4 @@
-//! From the results of probes to the health of targets and the word of canaries.
+//! From the results of probes to the health of targets and the evidence of canaries.
 
 use super::event::{Action, Answer, Fact, Slot};
 use super::prober::watch::{Judged, Outcome};
@@ -8,16 +8,18 @@ use super::service::health::Health;
 use super::{Engine, Moment};
 
 impl Engine {
-    /// Looks after one endpoint: overdue replies, probes whose time is up, the next probe.
-    pub(super) fn watch_due(&mut self, slot: Slot, moment: Moment, deaf: bool) {
-        let Some(expired) = self.prober.expire(slot, moment, deaf, &self.context) else { return };
+    /// Processes a due endpoint: overdue replies, timed-out probes, the next probe.
+    pub(super) fn watch_due(&mut self, slot: Slot, moment: Moment, stalled: bool) {
+        let Some(expired) = self.prober.expire(slot, moment, stalled, &self.context) else {
+            return;
+        };
         for judged in expired {
             self.judged(slot, &ProbeResult { judged, rtt: None });
         }
         self.prober.resume(slot, &mut self.context);
     }
 
-    /// A probe came to its end.
+    /// Handles the end of a probe.
     pub(super) fn answered(&mut self, slot: Slot, seq: u64, answer: Answer) {
         let fault = matches!(answer, Answer::Fault(_));
         let result = self.prober.answered(slot, seq, answer, &mut self.context);
@@ -30,7 +32,7 @@ impl Engine {
         self.prober.arm(slot, &mut self.context);
     }
 
-    /// Counts one probe that was judged.
+    /// Counts a judged probe.
     fn judged(&mut self, slot: Slot, result: &ProbeResult) {
         let Judged { outcome, quick, .. } = result.judged;
         self.context.report(Fact::Judged { slot, outcome, rtt: result.rtt });
@@ -41,7 +43,7 @@ impl Engine {
             Some(Role::Canary) => {
                 let faulty = self.prober.is_faulty(slot);
                 while self.prober.settle(slot).is_some() {}
-                // A lost probe of a rehearsal says nothing.
+                // A lost probe of a rehearsal proves nothing.
                 if !quick || outcome != Outcome::Loss {
                     self.canaries.judged(slot, &result.judged, faulty);
                     self.canary_judged(outcome);
@@ -69,7 +71,7 @@ impl Engine {
         self.weigh_losses(id);
     }
 
-    /// Has the zone read before it is needed.
+    /// Requests a listing of the zone before it is needed.
     fn prepare(&mut self, id: usize) {
         let in_service = self.service().get(id).is_some_and(|target| target.verdict.in_service);
         if in_service && self.zones[0].prepare(self.context.now) {
@@ -77,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// A target's health changed.
+    /// Reports a change of a target's health to all parts that depend on it.
     pub(super) fn flipped(&mut self, id: usize, flip: Flip) {
         let Some(slot) = self.service().get(id).map(|target| target.endpoint) else { return };
         self.prober.expect(slot, flip.to != Health::Down);

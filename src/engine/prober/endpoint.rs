@@ -1,4 +1,4 @@
-//! A watched endpoint: its purpose, its schedule, and what keeps this machine from asking it.
+//! A watched endpoint: its purpose, its schedule, and the faults that prevent probes to it.
 
 use super::faults::Faults;
 use super::rate_check::RateCheck;
@@ -10,7 +10,7 @@ use crate::engine::Moment;
 pub(in crate::engine) enum Role {
     /// It proves that this agent's own network works.
     Canary,
-    /// Its records are managed. The number is its place among the targets of the service.
+    /// Its DNS records are managed. Carries its place among the targets of the service.
     Target(usize),
 }
 
@@ -19,19 +19,19 @@ pub(in crate::engine) enum Role {
 pub(super) struct Watched {
     pub(super) watch: Watch,
     pub(super) role: Role,
-    /// Whether a missing reply is news: false for a target that is down already.
+    /// Whether a missing reply is news: false for a target that is already down.
     pub(super) expected: bool,
-    /// The time of its only valid entry on the schedule; its other entries are stale.
+    /// The time of its only valid schedule entry; its other entries are stale.
     pub(super) armed: Option<Moment>,
     pub(super) faults: Faults,
-    /// Its due probe waits for room.
+    /// Whether its due probe waits for room.
     pub(super) waits: bool,
-    /// Its due retry waits for the budget.
+    /// Whether its due retry waits for the budget.
     pub(super) waits_to_retry: bool,
 }
 
 impl Watched {
-    /// An endpoint that was never probed, and is probed first at `first`.
+    /// Creates an endpoint that was never probed, with a first probe at `first`.
     pub(super) fn new(endpoint: Endpoint, first: Moment, role: Role) -> Self {
         Self {
             watch: Watch::new(endpoint, first),
@@ -44,17 +44,17 @@ impl Watched {
         }
     }
 
-    /// Whether it is a target.
+    /// Whether the endpoint is a target.
     pub(super) fn is_target(&self) -> bool {
         matches!(self.role, Role::Target(_))
     }
 
-    /// Whether a reply that is overdue by its own measure is to be acted on.
+    /// Whether a reply that is overdue by the endpoint's own round-trip times is to be acted on.
     pub(super) fn is_watchful(&self) -> bool {
         self.is_target() && self.expected
     }
 
-    /// Its rehearsals of the retry pace.
+    /// Returns its rehearsals of the retry pace.
     pub(super) fn rate(&mut self) -> &mut RateCheck {
         &mut self.watch.rate
     }

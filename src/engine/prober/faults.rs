@@ -1,4 +1,4 @@
-//! Which faults are worth a line: each change once, but not fifty a second.
+//! Limits the log lines about faults: each change is reported once, but not fifty a second.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,26 +10,27 @@ use crate::engine::context::Context;
 use crate::engine::event::{Fact, Slot};
 use crate::engine::schedule::Item;
 
-/// The time that one summary is about.
+/// The period that one summary covers.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// How many faults get a line of their own in that time.
+/// The number of faults in that period that get a line of their own.
 const LINES: u32 = 3;
 
-/// The lines about faults of all endpoints together.
+/// The limiter for log lines about faults, for all endpoints together.
 #[derive(Debug, Default)]
 pub(super) struct FaultLines {
-    /// When the present minute ends.
+    /// The end of the current minute.
     ends: Option<Moment>,
     told: u32,
-    /// Faults without a line of their own in this minute.
+    /// The number of faults without a line of their own in this minute.
     more: u32,
     where_else: BTreeSet<Endpoint>,
     newest: String,
 }
 
 impl FaultLines {
-    /// A fault begins; returns whether it gets a line, and when the minute that began with it ends.
+    /// Counts a new fault. Returns whether it gets a line, and the end of the minute if the fault
+    /// begins one.
     pub(super) fn begins(
         &mut self,
         endpoint: Endpoint,
@@ -48,8 +49,8 @@ impl FaultLines {
         (false, ends)
     }
 
-    /// The minute is over: the summary, if there is anything to sum up, and when the next one ends.
-    /// A minute after one with a summary has a summary only.
+    /// Ends the minute. Returns the summary, if there is anything to summarise, and the end of the
+    /// next minute. A minute that follows one with a summary has only a summary.
     pub(super) fn sum_up(&mut self, now: Moment) -> Option<(Fact, Moment)> {
         if self.ends.is_none_or(|ends| now < ends) {
             return None;
@@ -69,22 +70,22 @@ impl FaultLines {
     }
 }
 
-/// What keeps this machine from sending probes to one endpoint.
+/// The faults that keep this machine from sending probes to one endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    /// The present one.
+    /// The current fault, if there is one.
     pub(super) present: Option<String>,
     /// The number of probes in a row that could not be sent.
     in_a_row: u32,
-    /// The present one had a line of its own in the log.
+    /// Whether the current fault had a line of its own in the log.
     told: bool,
-    /// The first probe, by its number, that was sent after the last fault was known.
+    /// The number of the first probe that was sent after the last fault was known.
     known_before: u64,
 }
 
 impl Prober {
     /// Sets or clears the reason why this machine cannot send probes to an endpoint, and reports a
-    /// change. Faults in a row are counted.
+    /// change. Counts faults in a row.
     pub(super) fn set_fault(&mut self, slot: Slot, fault: Option<String>, context: &mut Context) {
         let threshold = context.settings.thresholds.failure.get();
         let next_seq = self.next_seq;
@@ -121,9 +122,10 @@ impl Prober {
         context.report(Fact::Faulty { endpoint, what, told });
     }
 
-    /// Takes note that probe `seq` was not answered, and nothing kept it from leaving. That shows that
-    /// this machine can send again only if it was sent after the last fault was known: the kernel
-    /// reports some faults seconds late, and until then what they hold up looks like silence.
+    /// Records that probe `seq` was sent without an error but not answered. That shows that this
+    /// machine can send again only if the probe was sent after the last fault was known: the kernel
+    /// reports some faults seconds late, and until then the probes held up by them look like
+    /// silence.
     pub(super) fn left(&mut self, slot: Slot, seq: u64, context: &mut Context) {
         if self.endpoints.get(slot).is_some_and(|watched| seq >= watched.faults.known_before) {
             self.set_fault(slot, None, context);
@@ -138,7 +140,7 @@ impl Prober {
         }
     }
 
-    /// Counts again the targets to which this machine cannot send, after they or the threshold have
+    /// Recounts the targets to which this machine cannot send, after they or the threshold have
     /// changed.
     pub(in crate::engine) fn count_unreachable(&mut self, context: &Context) {
         let threshold = context.settings.thresholds.failure.get();
@@ -146,7 +148,8 @@ impl Prober {
         self.unreachable = targets.filter(|watched| watched.faults.in_a_row >= threshold).count();
     }
 
-    /// The number of targets to which this machine could not send `failure_threshold` times in a row.
+    /// Returns the number of targets to which this machine could not send `failure_threshold` times
+    /// in a row.
     pub(in crate::engine) fn unreachable(&self) -> usize {
         self.unreachable
     }

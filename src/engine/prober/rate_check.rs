@@ -1,9 +1,10 @@
-//! Whether an endpoint answers at the retry pace, found out while all is well.
+//! Detects while all is well whether an endpoint answers at the retry pace.
 //!
-//! A target that answers one echo request a second loses its retries to its own limit as soon as one
-//! reply is lost: three losses, and it is alive. So the retry pace is rehearsed, at the start and about
-//! once an hour: one ordinary probe, then quick ones. Losses of the quick ones count for nothing. If some
-//! of them were lost and the next ordinary probe was answered, the endpoint limits what it answers.
+//! A target that answers one echo request a second loses its retries to its own rate limit as soon
+//! as one reply is lost: three losses are counted though it is alive. The retry pace is therefore
+//! rehearsed, at the start and about once an hour: one ordinary probe, then quick ones. Losses of
+//! the quick ones do not count. If some of them were lost and the next ordinary probe was answered,
+//! the endpoint limits its answers.
 
 use std::time::Duration;
 
@@ -13,40 +14,40 @@ use crate::engine::Moment;
 use crate::engine::context::Context;
 use crate::engine::event::{Fact, Settings, Slot};
 
-/// Between two rehearsals.
+/// The time between two rehearsals.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// After this long an endpoint is asked again whether it really limits: a probe may have been lost by
+/// The time after which a newly found rate limit is checked again: a probe may have been lost by
 /// chance.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
 
-/// So many intervals later comes the next try after one that told nothing.
+/// The number of intervals between an inconclusive rehearsal and the next one.
 const TRY_AGAIN: u32 = 10;
 
-/// What a rehearsal has shown.
+/// The finding of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     /// All probes were answered.
     Whole,
-    /// Quick ones were lost, though it is there.
+    /// Quick probes were lost, though the endpoint is reachable.
     Limits,
-    /// Nothing: it is not well, or could not be asked.
+    /// No finding: the endpoint is not well, or could not be probed.
     Nothing,
 }
 
-/// A rehearsal that is under way.
+/// A rehearsal in progress.
 #[derive(Debug, Clone, Default)]
 struct Session {
     /// The ordinary probe that it began with.
     first: Option<u64>,
     first_judged: bool,
-    /// Quick probes still to be sent.
+    /// The number of quick probes still to be sent.
     left: u32,
-    /// Quick probes that are out.
+    /// The number of outstanding quick probes.
     out: u32,
     lost: bool,
     void: bool,
-    /// The ordinary probe after it, and whether it was answered.
+    /// The ordinary probe after it. `answered` holds its outcome.
     after: Option<u64>,
     answered: Option<bool>,
 }
@@ -54,22 +55,22 @@ struct Session {
 /// The rehearsals of one endpoint.
 #[derive(Debug, Clone, Default)]
 pub struct RateCheck {
-    /// When the next one is due.
+    /// The time at which the next rehearsal is due.
     pub due: Moment,
-    /// Whether it limits what it answers, as far as that is known.
+    /// Whether the endpoint limits its answers, as far as that is known.
     pub limits: bool,
-    /// Boxed: nearly no endpoint has one at any moment, and there may be a million endpoints.
+    /// Boxed: hardly any endpoint has one at any moment, and there may be a million endpoints.
     session: Option<Box<Session>>,
 }
 
 impl RateCheck {
-    /// Begins with the probe that is sent next; `probes` in all.
+    /// Begins a rehearsal of `probes` probes in all with the next probe.
     pub fn begin(&mut self, probes: u32) {
         let session = Session { left: probes.saturating_sub(1), ..Session::default() };
         self.session = Some(Box::new(session));
     }
 
-    /// Whether one is under way.
+    /// Whether a rehearsal is in progress.
     pub fn is_open(&self) -> bool {
         self.session.is_some()
     }
@@ -79,7 +80,7 @@ impl RateCheck {
         self.session.as_ref().is_some_and(|session| session.first.is_some() && session.left > 0)
     }
 
-    /// A probe is sent; returns whether it is a quick one.
+    /// Records a probe that is sent; returns whether it is a quick one.
     pub fn sent(&mut self, seq: u64) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.first.is_none() {
@@ -94,7 +95,7 @@ impl RateCheck {
         false
     }
 
-    /// The endpoint misses an ordinary probe: there is something better to do.
+    /// Aborts the rehearsal because the endpoint misses an ordinary probe, which takes precedence.
     pub fn break_off(&mut self) {
         if let Some(session) = &mut self.session {
             session.void |= session.left > 0;
@@ -102,7 +103,7 @@ impl RateCheck {
         }
     }
 
-    /// A probe was judged; returns what the rehearsal has shown if that ends it.
+    /// Records a judged probe; returns the finding if that ends the rehearsal.
     pub fn judged(&mut self, seq: u64, quick: bool, outcome: Outcome) -> Option<Shown> {
         let session = self.session.as_mut()?;
         if quick {
@@ -131,7 +132,8 @@ impl RateCheck {
     }
 }
 
-/// Where in the hour an endpoint has its rehearsals, from 0 to 1: neighbours lie far apart.
+/// Returns the position of an endpoint's rehearsals in the hour, from 0 to 1. The positions of
+/// neighbours are far apart.
 fn place(slot: Slot) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -139,8 +141,8 @@ fn place(slot: Slot) -> f64 {
     turns.fract()
 }
 
-/// The number of endpoints that may rehearse at the same time, so that the pace of all never doubles;
-/// one may in any case.
+/// Returns the number of endpoints that may rehearse at the same time. It is limited so that the
+/// total probe rate never doubles, but at least one.
 fn most_rehearsing(settings: &Settings) -> usize {
     let pace = settings.pace;
     let endpoints = settings.targets.len() + settings.canaries.len();
@@ -174,7 +176,7 @@ impl Prober {
         }
     }
 
-    /// Ends a rehearsal.
+    /// Ends a rehearsal and acts on its finding.
     pub(super) fn rehearsed(&mut self, slot: Slot, shown: Shown, context: &mut Context) {
         self.rehearsing = self.rehearsing.saturating_sub(1);
         let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
@@ -197,7 +199,7 @@ impl Prober {
         };
         if rate.limits != limited {
             let (endpoint, limits) = (watched.watch.endpoint, !limited);
-            // The next loss may come an interval later, and all of them lie an interval apart.
+            // The next loss may come an interval later, and all of them are an interval apart.
             let losses = thresholds.failure.get();
             let noticed_after = interval.saturating_mul(losses) + pace.timeout;
             let noticed_after = limits.then_some(noticed_after);
@@ -205,14 +207,14 @@ impl Prober {
         }
     }
 
-    /// Has every endpoint rehearse again: the retry pace is another.
+    /// Makes every endpoint rehearse again, since the retry pace changed.
     pub(in crate::engine) fn rehearse_all_again(&mut self, now: Moment) {
         for watched in self.endpoints.iter_mut() {
             watched.rate().due = now;
         }
     }
 
-    /// Counts again the endpoints that rehearse.
+    /// Recounts the endpoints that rehearse.
     pub(super) fn count_rehearsing(&mut self) {
         self.rehearsing = self.endpoints.iter().filter(|it| it.watch.rate.is_open()).count();
     }
@@ -222,7 +224,8 @@ impl Prober {
 mod tests {
     use super::*;
 
-    /// `r` reply, `x` loss, `f` fault: of the first, the quick ones, and the next ordinary probe.
+    /// Plays a rehearsal. `r` reply, `x` loss, `f` fault: of the first probe, the quick ones, and
+    /// the next ordinary one.
     fn play(outcomes: &str) -> Option<Shown> {
         let mut rate = RateCheck::default();
         rate.begin(3);

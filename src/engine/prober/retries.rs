@@ -1,4 +1,5 @@
-//! The budget that all retries share, so that what is lost for want of room is not asked for in heaps.
+//! The budget shared by all retries, so that losses caused by congestion do not cause floods of
+//! retries.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,41 +10,41 @@ use crate::engine::context::Context;
 use crate::engine::event::{Settings, Slot};
 use crate::engine::schedule::Item;
 
-/// The fewest retries a second that are allowed.
+/// The minimum budget, in retries a second.
 const LEAST_BUDGET: f64 = 100.0;
 
-/// How many retries may go out at the same moment after a rest.
+/// The number of retries that may be sent at the same moment after a rest.
 const AT_ONCE: u32 = 10;
 
-/// The budget: one retry each time so much time has gone by, and who waits for it, in turn.
+/// The budget: one retry per fixed period, and the queue of endpoints that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Retries {
-    /// When the budget is whole again.
+    /// The time at which the budget is full again.
     whole_at: Moment,
     waiting: VecDeque<Slot>,
 }
 
-/// The probes a second of this many endpoints at the ordinary pace.
+/// Returns the probes a second of this many endpoints at the ordinary pace.
 fn ordinary(endpoints: usize, interval: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let endpoints = endpoints as f64;
     endpoints / interval.as_secs_f64().max(0.001)
 }
 
-/// The number of retries a second that `endpoints` together are allowed.
+/// Returns the number of retries a second that `endpoints` together are allowed.
 pub fn budget(endpoints: usize, interval: Duration) -> f64 {
     ordinary(endpoints, interval).max(LEAST_BUDGET)
 }
 
-/// The most probes a second that `endpoints` together are sent: all at the ordinary pace, and as many
-/// retries as the budget allows.
+/// Returns the maximum number of probes a second that are sent to `endpoints` together: all at the
+/// ordinary pace, and as many retries as the budget allows.
 pub fn most_a_second(endpoints: usize, interval: Duration, retry_interval: Duration) -> f64 {
     let all_suspect = ordinary(endpoints, interval.min(retry_interval));
     all_suspect.min(ordinary(endpoints, interval) + budget(endpoints, interval))
 }
 
 impl Retries {
-    /// Takes one retry out of the budget, if there is room.
+    /// Takes one retry out of the budget, if there is room. Returns whether there was.
     fn take(&mut self, now: Moment, every: Duration) -> bool {
         let room = self.whole_at.max(now) + every <= now + every * AT_ONCE;
         if room {
@@ -57,7 +58,7 @@ impl Retries {
         self.whole_at = self.whole_at.max(now) + every;
     }
 
-    /// When there is room for one more.
+    /// Returns the time at which there is room for one more retry.
     fn room_at(&self, every: Duration) -> Moment {
         self.whole_at.saturating_sub(every * (AT_ONCE - 1))
     }
@@ -69,8 +70,9 @@ fn every(settings: &Settings) -> Duration {
 }
 
 impl Prober {
-    /// Whether the due probe of an endpoint may go out. A retry may have to wait its turn, but never
-    /// for longer than until its next ordinary probe. Canaries are few and never wait.
+    /// Returns whether the due probe of an endpoint may be sent now. A retry may have to wait for
+    /// its turn, but never longer than until its next ordinary probe. Canaries are few and never
+    /// wait.
     pub(super) fn may_retry(&mut self, slot: Slot, context: &mut Context) -> bool {
         let (now, every) = (context.now, every(&context.settings));
         let Some(watched) = self.endpoints.get_mut(slot) else { return false };
@@ -82,7 +84,7 @@ impl Prober {
             self.retries.spend(now, every);
             return true;
         }
-        // Those that wait go first.
+        // Endpoints that already wait go first.
         let first = self.retries.waiting.is_empty() || watched.waits_to_retry;
         if first && self.retries.take(now, every) {
             watched.waits_to_retry = false;
@@ -96,7 +98,7 @@ impl Prober {
         false
     }
 
-    /// Sends the retries that wait for the budget, as far as it goes.
+    /// Sends the retries that wait for the budget, as far as it reaches.
     pub(in crate::engine) fn retry_waiting(&mut self, context: &mut Context) {
         let (now, every) = (context.now, every(&context.settings));
         while let Some(slot) = self.retries.waiting.front().copied() {

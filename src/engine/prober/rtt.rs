@@ -1,14 +1,14 @@
-//! When a reply is overdue by a target's own measure.
+//! Estimates from a target's own round trips when a reply is overdue.
 
 use std::time::Duration;
 
-/// The least time after which a reply can be called overdue.
+/// The minimum time after which a reply can be considered overdue.
 pub const LEAST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Smoothed round-trip time and its variation.
 ///
-/// Source: RFC 6298, section 2: gains 1/8 and 1/4, patience SRTT + 4 × RTTVAR. The least value
-/// is ours ([`LEAST_PATIENCE`]), for an overdue reply here only quickens the next probe.
+/// Source: RFC 6298, section 2: gains 1/8 and 1/4, patience SRTT + 4 × RTTVAR. The minimum is
+/// goavail's own ([`LEAST_PATIENCE`]), since an overdue reply here only hastens the next probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RoundTrip {
     /// SRTT and RTTVAR in seconds, once anything was measured.
@@ -16,7 +16,7 @@ pub struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Takes one measured round trip in.
+    /// Adds a measured round trip to the estimate.
     pub fn measure(&mut self, rtt: Duration) {
         let sample = rtt.as_secs_f64();
         self.estimate = Some(match self.estimate {
@@ -28,7 +28,8 @@ impl RoundTrip {
         });
     }
 
-    /// How long after sending a reply is overdue; `None` before the first measurement.
+    /// Returns the time after sending at which a reply is overdue; `None` before the first
+    /// measurement.
     pub fn patience(&self) -> Option<Duration> {
         let (smoothed, variation) = self.estimate?;
         Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(LEAST_PATIENCE))

@@ -1,4 +1,4 @@
-//! When to probe one endpoint, and what became of each probe: reply, loss or fault.
+//! The probe schedule of one endpoint, and the outcome of each probe: reply, loss or fault.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -8,15 +8,15 @@ use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
 use crate::engine::Moment;
 
-/// So many losses in a row are given to one flow before another is tried.
+/// The number of losses in a row after which another flow is tried.
 const LOSSES_A_FLOW: u8 = 3;
 
-/// What a probe is sent to.
+/// The destination of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Whom.
+    /// The IP address to probe.
     pub address: IpAddr,
-    /// The TCP port that is connected to; `None` means an echo request.
+    /// The TCP port to connect to; `None` means an echo request.
     pub port: Option<u16>,
 }
 
@@ -30,37 +30,37 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// How fast endpoints are probed.
+/// The pace at which endpoints are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Between probes of one endpoint.
+    /// Time between probes of one endpoint.
     pub interval: Duration,
-    /// After this long without a reply a probe is a loss.
+    /// Time without a reply after which a probe is a loss.
     pub timeout: Duration,
-    /// Between probes of an endpoint that is suspect.
+    /// Time between probes of a suspect endpoint.
     pub retry_interval: Duration,
 }
 
-/// What one probe said.
+/// The outcome of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// An answer came within the timeout.
+    /// A reply arrived within the timeout.
     Reply,
-    /// None did.
+    /// No reply arrived within the timeout.
     Loss,
-    /// This machine could not ask, or was not there to hear. That is a fact about the vantage
-    /// point, not the target, so it moves no counter.
+    /// This machine could not send the probe, or could not receive its reply. That is a fact about
+    /// the vantage point, not the target, so it moves no counter.
     Fault,
 }
 
-/// One probe that is not yet settled.
+/// A probe that has not been counted yet.
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     seq: u64,
     sent: Moment,
-    /// A rehearsal of the retry pace: nobody wonders where its reply is.
+    /// Whether it rehearses the retry pace. A missing reply is then no cause for suspicion.
     quick: bool,
-    /// What became of it, if that is known; it stays here until all earlier ones are settled too.
+    /// The outcome, if known. The probe stays here until all earlier ones are counted.
     outcome: Option<Outcome>,
 }
 
@@ -70,47 +70,47 @@ impl Flight {
     }
 }
 
-/// One probe that has been judged.
+/// A probe that has been judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
-    /// Its number.
+    /// The number of the probe.
     pub seq: u64,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub sent: Moment,
-    /// It rehearsed the retry pace; that it was lost says nothing of the target's health.
+    /// Whether it rehearsed the retry pace. Its loss then says nothing about the target's health.
     pub quick: bool,
-    /// What it said.
+    /// The outcome of the probe.
     pub outcome: Outcome,
 }
 
-/// The probes of one endpoint: when the next one is due, which ones are still out.
+/// The probes of one endpoint: the time of the next one, and the outstanding ones.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    /// Whom.
+    /// The watched endpoint.
     pub endpoint: Endpoint,
     /// Its measured round trips.
     pub rtt: RoundTrip,
-    /// The last round trip in time.
+    /// The last round-trip time within the timeout.
     pub last_rtt: Option<Duration>,
-    /// When the next probe goes out.
+    /// The time at which the next probe is sent.
     due: Moment,
-    /// Any one moment of its schedule; the others lie whole intervals before and after it.
+    /// Any one moment of its schedule; the others are whole intervals before and after it.
     slot: Moment,
     last_sent: Option<Moment>,
     suspect: bool,
     flow: u16,
-    /// Losses in a row since the flow is the present one.
+    /// The number of losses in a row since the current flow began.
     lost_on_flow: u8,
     nth: u16,
     flights: VecDeque<Flight>,
-    /// What was last said of a probe that was not answered, since the last reply.
+    /// The last error report about an unanswered probe, since the last reply.
     pub said: Option<String>,
-    /// Whether it answers at the retry pace.
+    /// Whether the endpoint answers at the retry pace.
     pub rate: RateCheck,
 }
 
 impl Watch {
-    /// A schedule whose first probe is due at `first`.
+    /// Creates a schedule with a first probe at `first`.
     pub fn new(endpoint: Endpoint, first: Moment) -> Self {
         Self {
             endpoint,
@@ -129,20 +129,20 @@ impl Watch {
         }
     }
 
-    /// Whether it is missing a reply and is probed at the retry interval.
+    /// Whether the endpoint misses a reply and is probed at the retry interval.
     pub fn is_suspect(&self) -> bool {
         self.suspect
     }
 
-    /// The flow that the next probe belongs to: another echo identifier when it becomes suspect, and
-    /// again after every [`LOSSES_A_FLOW`] losses. A NAT or a firewall that has a wrong entry for one
-    /// identifier keeps it for as long as requests with it come in.
+    /// Returns the flow of the next probe. It changes the echo identifier when the endpoint becomes
+    /// suspect, and again after every [`LOSSES_A_FLOW`] losses. A NAT or a firewall that has a
+    /// wrong entry for one identifier keeps it for as long as requests with it come in.
     pub fn flow(&self) -> u16 {
         self.flow
     }
 
-    /// When something is next to be done here without an answer coming in. `watchful`: an overdue
-    /// reply is something to be done about.
+    /// Returns the time of the next action here if no answer comes in. `watchful` means that an
+    /// overdue reply requires one.
     pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
         let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
         let deadline = pending.map(|flight| flight.sent + pace.timeout);
@@ -161,13 +161,13 @@ impl Watch {
         self.due <= now
     }
 
-    /// Puts the due probe off: there is no room for it yet. That is no loss.
+    /// Delays the due probe until there is room for it. That is no loss.
     pub fn put_off(&mut self, until: Moment) {
         self.due = until;
     }
 
-    /// Sends one probe numbered `seq`, and works out when the next one is due. Returns how many
-    /// went before it, modulo 2^16.
+    /// Records one sent probe numbered `seq`, and computes when the next one is due. Returns the
+    /// number of probes before it, modulo 2^16.
     pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) -> u16 {
         if self.lost_on_flow >= LOSSES_A_FLOW {
             self.change_flow();
@@ -190,10 +190,11 @@ impl Watch {
         self.suspect && !self.rate.limits
     }
 
-    /// If the due probe is a retry and no ordinary probe: when the next ordinary one is due.
+    /// Returns the time of the next ordinary probe, if the due probe is a retry and not an ordinary
+    /// one.
     pub fn retries_before(&self, now: Moment, pace: Pace) -> Option<Moment> {
         let last = self.last_sent.filter(|_| self.is_quick())?;
-        // Of the schedule, the first moment after the last probe.
+        // The first moment of the schedule after the last probe.
         let interval = pace.interval.as_nanos().max(1);
         let ahead = self.slot.saturating_sub(last).as_nanos().saturating_sub(1) / interval;
         let behind = last.checked_sub(self.slot).map_or(0, |by| by.as_nanos() / interval + 1);
@@ -207,7 +208,7 @@ impl Watch {
         self.flights.iter().all(|flight| flight.outcome.is_some())
     }
 
-    /// The first moment of the schedule after `now`.
+    /// Returns the first moment of the schedule after `now`.
     fn slot_after(&mut self, now: Moment, pace: Pace) -> Moment {
         if self.slot <= now {
             let behind = now.saturating_sub(self.slot).as_nanos() / pace.interval.as_nanos().max(1);
@@ -217,7 +218,7 @@ impl Watch {
         self.slot
     }
 
-    /// Makes it suspect or clears it; returns whether that is news.
+    /// Marks the endpoint as suspect or clears it; returns whether that is a change.
     pub fn set_suspect(&mut self, suspect: bool, now: Moment, pace: Pace) -> bool {
         if self.suspect == suspect {
             return false;
@@ -250,7 +251,7 @@ impl Watch {
         };
     }
 
-    /// Moves it to another schedule, after a change of pace or of neighbours.
+    /// Moves the endpoint to another schedule, after a change of pace or of neighbours.
     pub fn reschedule(&mut self, slot: Moment, now: Moment, pace: Pace) {
         self.slot = slot;
         let due = self.slot_after(now, pace);
@@ -259,7 +260,7 @@ impl Watch {
         }
     }
 
-    /// Whether a reply is overdue by its own measure, or a probe's time is up.
+    /// Whether a reply is overdue by the endpoint's own round-trip times, or a probe has timed out.
     pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
         let patience = self.rtt.patience().unwrap_or(pace.timeout).min(pace.timeout);
         let is_overdue = |flight: &Flight| {
@@ -268,10 +269,10 @@ impl Watch {
         self.flights.iter().any(is_overdue)
     }
 
-    /// Judges the probes whose time is up: losses, or faults where the machine was not there to
-    /// hear. Returns them in the order of sending.
-    pub fn expire(&mut self, now: Moment, pace: Pace, deaf: bool) -> Vec<Judged> {
-        let outcome = if deaf { Outcome::Fault } else { Outcome::Loss };
+    /// Judges the probes that have timed out: losses, or faults if `stalled`, since the process
+    /// could not receive replies then. Returns them in the order of sending.
+    pub fn expire(&mut self, now: Moment, pace: Pace, stalled: bool) -> Vec<Judged> {
+        let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
         let is_up =
             |flight: &&mut Flight| flight.outcome.is_none() && flight.sent + pace.timeout <= now;
         let judge = |flight: &mut Flight| {
@@ -285,7 +286,7 @@ impl Watch {
         expired
     }
 
-    /// Judges the probe numbered `seq`; `None` if it was judged before.
+    /// Judges the probe numbered `seq`; returns `None` if it was judged before.
     pub fn judge(&mut self, seq: u64, outcome: Outcome) -> Option<Judged> {
         let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
         let flight = &mut self.flights[found];
@@ -298,7 +299,7 @@ impl Watch {
         Some(judged)
     }
 
-    /// When the probe numbered `seq` was sent, if it is not yet settled.
+    /// Returns the time at which the probe numbered `seq` was sent, if it has not been counted yet.
     pub fn sent(&self, seq: u64) -> Option<Moment> {
         let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
         Some(self.flights[found].sent)
@@ -313,8 +314,9 @@ impl Watch {
         })
     }
 
-    /// Takes the oldest probe off if it has been judged: what is left to count in the order of
-    /// sending. A quick one that was lost counts for nothing, as a fault does.
+    /// Removes the oldest probe if it has been judged, and returns the outcome to count. Outcomes
+    /// are thus counted in the order of sending. A quick probe that was lost does not count, like a
+    /// fault.
     pub fn settle(&mut self) -> Option<Outcome> {
         let outcome = self.flights.front()?.outcome?;
         let quick = self.flights.pop_front().is_some_and(|flight| flight.quick);
