@@ -1,20 +1,23 @@
-//! The decisions: pure, std only, time is a parameter.
+//! The decision engine: pure, std only, with time as a parameter.
 //!
-//! [`Engine::handle`] is told what happened and when, and answers with what is to be done. It reads
-//! no clock, opens no socket and writes no log, so everything that goavail decides can be played
-//! through in a test. One file a concept:
+//! [`Engine::handle`] receives an event and its time, and returns the actions to perform. It reads
+//! no clock, opens no socket and writes no log, so every decision that goavail makes can be
+//! replayed in a test. One file a concept:
 //!
-//! - [`prober`]: when to probe each endpoint, and what became of each probe
-//! - [`canaries`]: whether this agent may trust what it sees
-//! - [`service`]: the health of targets, the gate with its questions in their order, the verdicts
-//! - `peers`: what they said, and what they are to hear; [`quorum`]: whether enough agents say the same
-//! - `zone`: what was read of it, and the orders to its DNS worker; [`plan`]: which records to change,
-//!   and the floor
-//! - `stall`: whether this process ran; `schedule`: what is looked at next; `context`: the event in hand
-//! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `cluster`: the ways between the parts:
-//!   who is watched, from probes to health, isolation, from verdicts to orders and back, the operator's
-//!   commands, what the peers have to do with it; `view`: what it shows of itself
-//! - [`event`]: what it is told and what it asks for
+//! - [`prober`]: when to probe each endpoint, and the outcome of each probe
+//! - [`canaries`]: whether this agent can trust its own observations
+//! - [`service`]: the health of targets, the gate with its ordered questions, the verdicts
+//! - `peers`: the votes of peers, and the announcement of this agent's own votes; [`quorum`]:
+//!   whether enough agents agree
+//! - `zone`: the last listing of a zone, and the orders to its DNS worker; [`plan`]: which records
+//!   to change, and the floor
+//! - `stall`: whether this process ran; `schedule`: when to look at each part again; `context`: the
+//!   current event
+//! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `cluster`: the connections
+//!   between the parts. In this order: the watched endpoints, from probes to health, isolation,
+//!   from verdicts to orders and back, the operator's commands, the exchange of votes with peers;
+//!   `view`: the state that the engine exposes
+//! - [`event`]: the events that the engine receives and the actions that it requests
 
 pub mod action;
 pub mod canaries;
@@ -59,10 +62,10 @@ use zone::Zone;
 pub use roster::phase;
 pub use view::TargetView;
 
-/// A moment on the agent's own clock: the time since it started.
+/// A time on the agent's own clock: the time since it started.
 pub type Moment = Duration;
 
-/// Routes events to the parts, and runs the decision pass at the end of each.
+/// Routes events to the parts, and runs the decision pass at the end of each event.
 ///
 /// There is one service and one zone so far.
 #[derive(Debug)]
@@ -77,7 +80,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An agent that starts at `now`, with the drains that it remembers.
+    /// Creates an agent that starts at `now`, with the drains that it remembers.
     pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
         let mut engine = Self {
             context: Context::new(settings, now),
@@ -96,7 +99,7 @@ impl Engine {
         engine
     }
 
-    /// Treats `target` as dead from `begin` until it has flipped, then as it is.
+    /// Treats `target` as dead from `begin` until its health has flipped, then normally again.
     #[must_use]
     pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
         self.services[0].rehearse(target);
@@ -104,7 +107,7 @@ impl Engine {
         self
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     pub fn settings(&self) -> &Settings {
         &self.context.settings
     }
@@ -113,16 +116,16 @@ impl Engine {
         &self.services[0]
     }
 
-    /// When it wants to be told that time has passed.
+    /// Returns the time at which the next [`Event::Tick`] is needed.
     pub fn next_wake(&self) -> Option<Moment> {
         self.context.schedule.next()
     }
 
-    /// Takes an event in; says what is to be done.
+    /// Handles one event, and returns the actions that it requests, in order.
     ///
-    /// What is due by time is looked at on [`Event::Tick`] only: answers that came in before it are
-    /// to be told first. A tick is to be told at least once a second: without one for a while, this
-    /// process counts as having stood still.
+    /// Entries that are due by time are processed on [`Event::Tick`] only: answers that arrived
+    /// before a tick have to be handled first. A tick is needed at least once a second: after a
+    /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
         self.prober.ignore(self.service().rehearsed_dead());
@@ -150,7 +153,7 @@ impl Engine {
         self.context.take_actions()
     }
 
-    /// Takes off the head of the schedule what an answer has made needless.
+    /// Drops entries from the head of the schedule that an answer has made unnecessary.
     fn forget_stale(&mut self) {
         let prober = &self.prober;
         self.context.schedule.forget(|when, item| match item {
@@ -159,7 +162,7 @@ impl Engine {
         });
     }
 
-    /// Looks at everything whose moment has come.
+    /// Processes every entry of the schedule that is due.
     fn tick(&mut self) {
         let now = self.context.now;
         let (next, timeout) = (self.context.schedule.next(), self.context.settings.pace.timeout);
@@ -182,14 +185,14 @@ impl Engine {
         }
     }
 
-    /// Looks for evidence that has aged: this agent has no vote without any.
+    /// Looks for evidence that has expired. Without evidence, this agent has no vote.
     fn sweep(&mut self) {
         if self.services[0].sweep(&mut self.context) {
             self.peers.announce();
         }
     }
 
-    /// Begins to treat the rehearsed target as dead.
+    /// Starts treating the rehearsed target as dead.
     fn begin_rehearsal(&mut self) {
         self.services[0].begin_rehearsal(&mut self.context);
         self.prober.ignore(self.service().rehearsed_dead());

@@ -1,4 +1,4 @@
-//! What the engine asks for.
+//! The actions that the engine requests.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,82 +10,83 @@ use super::fact::Fact;
 use super::plan::Wish;
 use super::prober::watch::Endpoint;
 
-/// What the engine asks for.
+/// An action that the engine requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Send this probe and bring its answer back.
+    /// Send this probe and return its answer.
     Probe(ProbeRequest),
-    /// A target may be about to be withdrawn: open the connection and read the zone.
+    /// A target may be about to be withdrawn: open the connection and list the zone.
     Prepare,
-    /// Make the record sets serve this. It replaces any earlier order that is not yet done.
+    /// Make the record sets serve these addresses. This replaces any earlier order that is not yet
+    /// done.
     Reconcile(Order),
-    /// What was ordered about this target stands no more; another order follows shortly.
+    /// The order about this target no longer stands; another order follows shortly.
     Recall(IpAddr),
-    /// All of this agent's votes, at each change and every few seconds. What is not among them any
-    /// more is taken back.
+    /// Announce all of this agent's votes, at each change and every few seconds. A vote that is no
+    /// longer among them is retracted.
     Announce(Announcement),
-    /// An order of the operator's was carried out or not.
+    /// A command of the operator was carried out or refused.
     DrainAnswered {
-        /// The order's.
+        /// The ticket of the command.
         ticket: u64,
-        /// Whether it was.
+        /// `Ok` if the command was carried out; otherwise the reason for its refusal.
         answer: Result<(), DrainRefusal>,
     },
-    /// The drains changed: all of them, to be remembered.
+    /// The drains changed. Store all of them.
     Remember(BTreeMap<IpAddr, Drain>),
-    /// Something happened that somebody may want to know.
+    /// Report a fact to the log, the metrics, the status and the notices.
     Tell(Fact),
 }
 
-/// This agent's votes.
+/// The votes that this agent announces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Announcement {
-    /// By target.
+    /// The votes, by target.
     pub votes: BTreeMap<IpAddr, OwnVote>,
-    /// For how long a vote counts from its evidence.
+    /// How long a vote counts, from the time of its evidence.
     pub term: Duration,
 }
 
-/// How this agent sees one target.
+/// This agent's vote on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnVote {
-    /// `true` for up.
+    /// Whether this agent sees the target up.
     pub up: bool,
-    /// When it saw that.
+    /// The time of the evidence for the vote.
     pub evidence: Moment,
 }
 
-/// What the record sets should serve.
+/// The desired contents of the record sets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Order {
-    /// Grows with each order, so that a report tells which one it is about.
+    /// The number of the order. It grows with each order, so that a report can name its order.
     pub number: u64,
-    /// By address; an address without a wish is left as it is.
+    /// The desired state of each address; an address without an entry is left as it is.
     pub wishes: BTreeMap<IpAddr, Wish>,
-    /// The fewest addresses that stay in a set.
+    /// The fewest addresses that stay in a record set.
     pub floor: usize,
-    /// Read the zone again even if it was read a moment ago.
+    /// Whether to list the zone again even if it was listed a moment ago.
     pub read_again: bool,
 }
 
-/// One probe that is to be sent.
+/// A request to send one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// Whose probe it is; to be handed back with the answer.
+    /// The endpoint's slot; to be handed back with the answer.
     pub slot: Slot,
-    /// Its number, never used twice; to be handed back with the answer.
+    /// The number of the probe, never used twice; to be handed back with the answer.
     pub seq: u64,
-    /// Whom to ask.
+    /// The address and port to probe.
     pub endpoint: Endpoint,
-    /// How many probes went there before this one, modulo 2^16: for the sequence number.
+    /// The number of earlier probes to this endpoint, modulo 2^16. Used as the sequence number.
     pub nth: u16,
-    /// Changes when the endpoint becomes suspect: another echo identifier, so that a device on the
-    /// way that black-holes one flow does not decide.
+    /// The flow of the probe. It changes when the endpoint becomes suspect, which selects another
+    /// echo identifier: a device on the path that black-holes one flow must not decide.
     pub flow: u16,
-    /// After this long without a reply the probe counts as lost, unless the prober has said before
-    /// that this machine could not ask.
+    /// Time without a reply after which the probe counts as lost, unless the prober has reported
+    /// before that this machine could not send.
     pub timeout: Duration,
-    /// After this long the prober may give up listening: a while longer than the timeout, so that
-    /// a late reply is seen for what it is.
+    /// Time after which the prober may stop listening. It is longer than the timeout, so that a
+    /// late reply is recognised as one.
     pub patience: Duration,
 }

@@ -1,4 +1,4 @@
-//! What the engine is told.
+//! The events that the engine receives.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,186 +10,191 @@ pub use super::fact::{Act, Fact, Gone, Reason};
 use super::plan::{Observed, SetKey, Wish};
 pub use super::settings::{ClusterSettings, Settings};
 
-/// Which of the watched endpoints: a place in the engine's list that stays the same for as long as
-/// it is watched.
+/// The index of a watched endpoint in the engine's list. It stays the same for as long as the
+/// endpoint is watched.
 pub type Slot = usize;
 
-/// What became of asking.
+/// The result of sending one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It answered, this long after the probe left.
+    /// A reply arrived, this long after the probe was sent.
     Reply(Duration),
-    /// It said that it is not there: a loss at once.
+    /// The target reported that it is not reachable, which counts as a loss at once. Carries the
+    /// report.
     Unreachable(String),
-    /// This machine could not ask, and why.
+    /// This machine could not send the probe. Carries the reason.
     Fault(String),
-    /// Nothing was heard for as long as the prober had patience.
+    /// No reply was received while the prober listened.
     Silence,
 }
 
-/// What the engine is told.
+/// An event that the engine receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Time has passed.
     Tick,
-    /// A probe came to its end. Every request gets exactly one answer.
+    /// A probe has ended. Every request gets exactly one answer.
     Answered {
-        /// [`ProbeRequest::slot`]
+        /// The [`ProbeRequest::slot`] of the probe.
         slot: Slot,
-        /// [`ProbeRequest::seq`]
+        /// The [`ProbeRequest::seq`] of the probe.
         seq: u64,
-        /// What became of it.
+        /// The result of the probe.
         answer: Answer,
     },
-    /// A router, or anybody who can guess its numbers, says that a probe did not get there. Its reply
-    /// may still come: it is lost when its time is up, and until then this is a hint.
+    /// A router, or anybody who can guess the numbers of the probe, reports that it was not
+    /// delivered. Its reply may still come: the probe is lost when its timeout has passed, and
+    /// until then this is a hint.
     Doubted {
-        /// [`ProbeRequest::slot`]
+        /// The [`ProbeRequest::slot`] of the probe.
         slot: Slot,
-        /// [`ProbeRequest::seq`]
+        /// The [`ProbeRequest::seq`] of the probe.
         seq: u64,
-        /// What was said, and by what address.
+        /// The text of the report, and the address that sent it.
         what: String,
     },
-    /// The DNS worker reports.
+    /// A report from the DNS worker.
     Dns(DnsReport),
-    /// A peer says how it sees a target.
+    /// The vote of a peer on a target.
     Vote {
-        /// Who, by its vote address.
+        /// The peer, by its vote address.
         peer: SocketAddr,
-        /// About whom.
+        /// The target of the vote.
         target: IpAddr,
-        /// Whether it sees the target up.
+        /// Whether the peer sees the target up.
         up: bool,
-        /// How old what it saw was when it was said.
+        /// The age of the peer's evidence when the vote was sent.
         age: Duration,
     },
-    /// A peer has no vote on a target any more.
+    /// A peer retracted its vote on a target.
     Abstained {
-        /// Who, by its vote address.
+        /// The peer, by its vote address.
         peer: SocketAddr,
-        /// About whom.
+        /// The target of the vote.
         target: IpAddr,
     },
     /// A peer came to life or is gone.
     Peer {
-        /// Who, by its vote address.
+        /// The peer, by its vote address.
         peer: SocketAddr,
-        /// Whether it is alive.
+        /// Whether the peer is alive.
         alive: bool,
-        /// Whether it is a Go agent, whose last vote stands until it changes.
+        /// Whether it is a legacy (Go) agent. The last vote of such an agent stands until it
+        /// changes.
         go: bool,
     },
     /// The operator takes a target out by hand. Answered by [`Action::DrainAnswered`].
     Drain(DrainOrder),
     /// The operator gives a target back. Answered by [`Action::DrainAnswered`].
     Undrain {
-        /// Handed back with the answer.
+        /// The ticket of the command, handed back with the answer.
         ticket: u64,
-        /// Which.
+        /// The target to give back.
         target: IpAddr,
     },
-    /// The wall clock was set: these drains, of an earlier process, end at another moment.
+    /// The wall clock was set: these drains, of an earlier process, end at another time.
     Redated(BTreeMap<IpAddr, Moment>),
     /// The settings changed.
     Reloaded(Box<Settings>),
 }
 
-/// The operator's order to take a target out.
+/// The operator's command to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainOrder {
-    /// Handed back with the answer.
+    /// The ticket of the command, handed back with the answer.
     pub ticket: u64,
-    /// Which.
+    /// The target to take out.
     pub target: IpAddr,
-    /// For how long; `None` means until it is given back.
+    /// Duration of the drain; `None` means until the target is given back.
     pub lasts: Option<Duration>,
-    /// Why, in the operator's words.
+    /// The reason for the drain, in the operator's words.
     pub reason: Option<String>,
-    /// Whatever the floor says.
+    /// Whether to skip the check of the floor.
     pub force: bool,
 }
 
 /// A target that the operator took out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drain {
-    /// When it ends by itself.
+    /// The time at which the drain ends by itself, if it does.
     pub until: Option<Moment>,
-    /// Why, in the operator's words.
+    /// The reason for the drain, in the operator's words.
     pub reason: Option<String>,
 }
 
-/// Why an order of the operator's was not carried out.
+/// The reason why a command of the operator was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DrainRefusal {
-    /// It is not one of the targets.
+    /// The address is not one of the targets.
     NotATarget,
-    /// It is not drained.
+    /// The target is not drained.
     NotDrained,
     /// Too few addresses would be left at these names.
     Floor(Vec<String>),
-    /// The zone could not be read, so nobody knows what would be left.
+    /// The zone could not be listed, so the number of remaining addresses is not known. Carries the
+    /// problem.
     ZoneUnknown(String),
 }
 
-/// What the DNS worker did or could not do.
+/// A report from the DNS worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsReport {
-    /// The zone was read.
+    /// The zone was listed.
     Listed(Observed),
-    /// The provider confirmed a change. In dry-run: it would have been asked for.
+    /// The provider confirmed a change. In dry-run, the change would have been requested.
     Applied {
-        /// What is out now.
+        /// The addresses that are withdrawn now.
         withdrawn: Vec<(SetKey, IpAddr)>,
-        /// What is in now.
+        /// The addresses that are restored now.
         restored: Vec<(SetKey, IpAddr)>,
-        /// What is in now, at names that held no address, and was never seen there.
+        /// The addresses that were added at names without any address, and had never been seen
+        /// there.
         created: Vec<(SetKey, IpAddr)>,
-        /// From the wish to the provider's word.
+        /// Time from when the change was first desired to the provider's confirmation.
         took: Duration,
     },
-    /// The sets are as these wishes want them, but for what the floor holds back.
+    /// The record sets match an order, except for the addresses that the floor holds back.
     Settled {
-        /// The number of the order that they were in.
+        /// The number of that order.
         number: u64,
         /// The wishes that were carried out.
         wishes: BTreeMap<IpAddr, Wish>,
-        /// What stays in for the floor's sake, and at which names.
+        /// The addresses that stay in because of the floor, with the names at which they stay.
         held: BTreeMap<IpAddr, Vec<String>>,
-        /// What is not yet as it should be at some set, or may not stay so. The worker goes on with
-        /// it; it is said again when that is over.
+        /// The addresses that are not yet as desired at some set, or may not stay so. The worker
+        /// keeps working on them, and reports again when that is over.
         open: BTreeSet<IpAddr>,
     },
-    /// The sets that have trouble of their own, all of them, and why. The worker goes on trying.
+    /// All record sets with a problem of their own, and the problem. The worker keeps retrying.
     Apart(BTreeMap<SetKey, String>),
-    /// The places at which a write without an answer may still change something, all of them.
+    /// All addresses of record sets that a write without an answer may still change.
     Doubted(BTreeSet<(SetKey, IpAddr)>),
-    /// The provider could not be asked or did not do it; the worker goes on trying.
+    /// The provider could not be reached or did not make the change; the worker keeps retrying.
     Failing(DnsProblem),
 }
 
-/// Why DNS is not as it should be.
+/// A problem that keeps DNS from the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsProblem {
-    /// What may be done about it.
+    /// The kind of problem, which determines the remedy.
     pub kind: DnsProblemKind,
     /// The whole chain of causes, in one line.
     pub what: String,
-    /// When the worker tries again.
+    /// Time until the worker tries again.
     pub retry_in: Option<Duration>,
 }
 
-/// What may be done about a [`DnsProblem`].
+/// The kind of a [`DnsProblem`], by remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DnsProblemKind {
-    /// The provider said no: credentials, permissions, no such zone.
+    /// The provider refused: credentials, permissions, no such zone.
     Refused,
-    /// Nothing changed; later may work.
+    /// Nothing changed; a later attempt may succeed.
     Unavailable,
     /// The change may be in force or not.
     Unconfirmed,
-    /// The zone changed meanwhile.
+    /// The zone was changed concurrently.
     Changed,
-    /// The worker or its provider panicked, or could not be built anew.
+    /// The worker or its provider panicked, or could not be rebuilt.
     Defect,
 }

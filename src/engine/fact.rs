@@ -1,4 +1,4 @@
-//! What happened, for the log, the metrics, the status and the notices.
+//! Facts for the log, the metrics, the status and the notices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,249 +10,255 @@ use super::event::{DnsProblem, Drain, Slot};
 use super::prober::watch::{Endpoint, Outcome};
 use super::service::health::Health;
 
-/// What happened, for the log, the metrics, the status and the notices.
+/// A fact for the log, the metrics, the status and the notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A probe was judged.
     Judged {
-        /// Whose.
+        /// The slot of the probed endpoint.
         slot: Slot,
-        /// What it said.
+        /// The outcome of the probe.
         outcome: Outcome,
-        /// The round trip of a reply.
+        /// The round-trip time of a reply.
         rtt: Option<Duration>,
     },
     /// A reply came after its probe's timeout. The probe stays lost.
     Late {
-        /// Whose.
+        /// The endpoint that replied.
         endpoint: Endpoint,
-        /// The round trip.
+        /// The round-trip time of the reply.
         rtt: Duration,
     },
-    /// This machine cannot ask this endpoint.
+    /// This machine cannot send probes to this endpoint.
     Faulty {
-        /// Whom.
+        /// The endpoint that cannot be probed.
         endpoint: Endpoint,
-        /// Why.
+        /// The error that keeps the probe from being sent.
         what: String,
-        /// Whether that is worth a line; else it is in the next [`Fact::Faults`].
+        /// Whether this deserves a line in the log; otherwise it is part of the next
+        /// [`Fact::Faults`].
         told: bool,
     },
-    /// It can again.
+    /// This machine can send probes to this endpoint again.
     FaultOver {
-        /// Whom.
+        /// The endpoint that can be probed again.
         endpoint: Endpoint,
-        /// Whether that is worth a line.
+        /// Whether this deserves a line in the log.
         told: bool,
     },
-    /// This machine could not ask, more often in the last minute than was told.
+    /// Faults occurred in the last minute that were not reported one by one.
     Faults {
-        /// How often besides.
+        /// The number of those faults.
         count: u32,
-        /// How many endpoints.
+        /// The number of affected endpoints.
         endpoints: usize,
-        /// The first of them.
+        /// The first few affected endpoints.
         first: Vec<Endpoint>,
-        /// Why, the last time.
+        /// The error of the newest of those faults.
         newest: String,
     },
-    /// An endpoint does not answer at the retry pace though all is well, or does so again.
+    /// An endpoint that is otherwise healthy does not answer at the retry pace, or does so again.
     Limits {
-        /// Which.
+        /// The endpoint in question.
         endpoint: Endpoint,
-        /// If it limits what it answers, it is probed at the ordinary pace whatever happens, and its
-        /// death is noticed after this long at worst.
+        /// Present if the endpoint limits its answers: the longest time until its failure is
+        /// noticed. Such an endpoint is always probed at the ordinary pace.
         noticed_after: Option<Duration>,
     },
-    /// The process did not run for a while; what it did not hear meanwhile is no evidence.
+    /// The process did not run for a while; probes outstanding during that time are no evidence.
     Stalled {
-        /// For how long.
+        /// Duration of the stall.
         lasted: Duration,
     },
     /// A target's health changed, or its assumed health was confirmed.
     Flipped {
-        /// Whose.
+        /// The target in question.
         target: IpAddr,
-        /// From.
+        /// The health before the change.
         from: Health,
-        /// To.
+        /// The health after the change.
         to: Health,
-        /// Outcomes in a row that made it.
+        /// The number of outcomes in a row that caused the change.
         count: u32,
-        /// Since the last reply in time, if any was ever heard.
+        /// Time since the last reply in time, if there ever was one.
         silent_for: Option<Duration>,
-        /// What was last said of a probe in this run of losses: by the target or by the network.
+        /// The last error report about a probe in this run of losses, from the target or the
+        /// network.
         said: Option<String>,
     },
-    /// It was settled what is to be done about a target.
+    /// The verdict on a target was decided.
     Verdict {
-        /// Which.
+        /// The target of the verdict.
         target: IpAddr,
-        /// Whether it belongs into DNS.
+        /// Whether the target belongs in DNS.
         in_service: bool,
-        /// The operator's word, not its health.
+        /// Whether the verdict follows from the operator's command instead of the target's health.
         by_hand: bool,
         /// The peers that hold the same vote.
         agreeing: Vec<SocketAddr>,
-        /// How long this agent leaves it to those before it in rank.
+        /// Time that this agent leaves to the agents before it in rank.
         after: Duration,
     },
-    /// Nothing is done about a target, and why.
+    /// A change that a target's health calls for is refused.
     Refused {
-        /// Which.
+        /// The target in question.
         target: IpAddr,
-        /// Why.
+        /// The reason for the refusal.
         reason: Reason,
-        /// The evidence.
+        /// The evidence for the reason.
         detail: String,
     },
-    /// That is over.
+    /// A refusal ended.
     RefusalOver {
-        /// Which.
+        /// The target in question.
         target: IpAddr,
-        /// What it was.
+        /// The reason of the refusal.
         reason: Reason,
     },
-    /// This agent takes its own network for the cause: nothing is withdrawn.
+    /// This agent considers its own network the cause of its losses: nothing is withdrawn.
     Isolated {
-        /// The targets whose losses led here.
+        /// The targets with the losses that led here.
         missing: Vec<IpAddr>,
-        /// What shows it.
+        /// The reason to suspect this agent's own network.
         cause: Cause,
     },
-    /// Nothing was judged of these targets for so long that their health is not known any more.
+    /// No probe of these targets was judged for so long that their health is now unknown.
     EvidenceLost {
-        /// Which.
+        /// The targets without evidence.
         targets: Vec<IpAddr>,
     },
-    /// That has lasted so long that people are told.
+    /// The health of these targets has been unknown for so long that people are notified.
     StillUnknown {
-        /// Which.
+        /// The targets without evidence.
         targets: Vec<IpAddr>,
     },
-    /// A probe of such a target was judged again.
+    /// A probe of a target with unknown health was judged again.
     EvidenceBack {
-        /// Which.
+        /// The target in question.
         target: IpAddr,
-        /// For how long its health was not known.
+        /// Time for which its health was unknown.
         lasted: Duration,
-        /// People had been told.
+        /// Whether people were notified that it was unknown.
         told: bool,
     },
-    /// A canary answered, or a target could be asked: every run of losses starts from zero.
+    /// A canary answered, or a probe could be sent to a target: every run of losses starts from
+    /// zero.
     IsolationOver {
-        /// How long it lasted.
+        /// Duration of the isolation.
         lasted: Duration,
     },
     /// The provider confirmed a change.
     Applied {
-        /// What went, and since when nothing was heard of it.
+        /// The addresses that were withdrawn, and the evidence at that time.
         withdrawn: BTreeMap<IpAddr, Gone>,
-        /// What came back, and at which names.
+        /// The addresses that were restored, and the names at which they were.
         restored: BTreeMap<IpAddr, Vec<String>>,
-        /// What is at names now that held no address, and was never seen there.
+        /// The addresses that were added at names without any address, and had never been seen
+        /// there.
         created: BTreeMap<IpAddr, Vec<String>>,
-        /// From the wish to the provider's word.
+        /// Time from when the change was first desired to the provider's confirmation.
         took: Duration,
-        /// It would have been.
+        /// Whether this is a dry-run, in which the change would have been requested.
         dry_run: bool,
     },
-    /// One name is left out or not changed for trouble of its own; all others are looked after.
+    /// One name is left out or not changed because of a problem of its own; all others are
+    /// maintained.
     NameFailing {
-        /// Which.
+        /// The owner name.
         name: String,
-        /// Why.
+        /// The problem with the name.
         what: String,
     },
-    /// That is over.
+    /// A name no longer fails.
     NameFailingOver {
-        /// Which.
+        /// The owner name.
         name: String,
     },
-    /// DNS is not as it should be, and the worker goes on trying.
+    /// DNS is not in the desired state, and the worker keeps retrying.
     Failing(DnsProblem),
-    /// That is over.
+    /// The provider has recovered.
     FailingOver,
     /// The operator took a target out.
     Drained {
-        /// Which.
+        /// The target that was taken out.
         target: IpAddr,
-        /// The order.
+        /// The drain that is in force now.
         drain: Drain,
     },
-    /// The operator gave it back, or the time was up.
+    /// The operator gave a target back, or its drain expired.
     Undrained {
-        /// Which.
+        /// The target that was given back.
         target: IpAddr,
-        /// The time was up.
+        /// Whether the drain expired.
         expired: bool,
     },
     /// A peer came to life or is gone.
     Peer {
-        /// Who.
+        /// The peer, by its vote address.
         peer: SocketAddr,
-        /// Whether it is alive.
+        /// Whether the peer is alive.
         alive: bool,
     },
-    /// A rehearsal goes on.
+    /// A rehearsal advanced.
     Rehearsal {
-        /// With whom.
+        /// The target of the rehearsal.
         target: IpAddr,
-        /// How far.
+        /// The stage that the rehearsal has reached.
         act: Act,
     },
 }
 
-/// An address that was withdrawn.
+/// The evidence about an address at the time of its withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Gone {
-    /// At which names.
+    /// The names at which the address was withdrawn.
     pub names: Vec<String>,
-    /// Losses in a row when the provider confirmed it: the ones that decided it, and those since.
+    /// The number of losses in a row when the provider confirmed the withdrawal: the ones that
+    /// decided it, and later ones.
     pub losses: u32,
-    /// Since the last reply in time, if any was ever heard.
+    /// Time since the last reply in time, if there ever was one.
     pub silent_for: Option<Duration>,
-    /// By the operator's word.
+    /// Whether the operator took it out.
     pub by_hand: bool,
-    /// The peers that had seen the same.
+    /// The peers that agreed to the verdict.
     pub agreeing: Vec<SocketAddr>,
 }
 
-/// How far a rehearsal is.
+/// A stage of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// From now on the target is treated as dead.
     Dead,
-    /// From now on it is treated as it is.
+    /// From now on the target is treated normally again.
     Alive,
-    /// It is back in service; the agent goes on watching.
+    /// The target is back in service; the agent keeps watching.
     Over,
 }
 
-/// Why nothing is done about a target though its health asks for it: the same word in the log, the
-/// metrics, the status and the notices.
+/// The reason why a change that a target's health calls for is not made. The same word is used in
+/// the log, the metrics, the status and the notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// No canary answers, or no target can be asked: the losses may be this agent's own.
+    /// No canary answers, or no target can be probed: this agent's own network may be the cause.
     Isolated,
-    /// Too few peers say the same.
+    /// Too few peers agree.
     NoQuorum,
-    /// Enough peers say the opposite too.
+    /// Enough peers to act on it see the contrary, too.
     Contested,
     /// Too few addresses would be left.
     Floor,
-    /// The operator took it out.
+    /// The operator took the target out.
     Drained,
     /// Nothing is written in dry-run.
     DryRun,
 }
 
 impl Reason {
-    /// Every one of them.
+    /// All reasons, in the order of their variants.
     pub const ALL: [Self; 6] =
         [Self::Isolated, Self::NoQuorum, Self::Contested, Self::Floor, Self::Drained, Self::DryRun];
 
-    /// The word.
+    /// Returns the word for the reason.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Isolated => "isolated",

@@ -1,4 +1,4 @@
-//! What the engine works by.
+//! The settings of the engine.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -8,44 +8,44 @@ use std::time::Duration;
 use super::prober::watch::{Endpoint, Pace};
 use super::service::health::Thresholds;
 
-/// What the engine works by. All of it can change while it runs.
+/// The settings of the engine. All of them can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The addresses that are watched, distinct.
+    /// The watched addresses, distinct.
     pub targets: Vec<IpAddr>,
-    /// The TCP port that is connected to on each target; `None` means echo requests.
+    /// The TCP port to connect to on each target; `None` means echo requests.
     pub port: Option<u16>,
-    /// What proves that this agent's own network works.
+    /// The endpoints that prove that this agent's own network works.
     pub canaries: Vec<Endpoint>,
-    /// How many outcomes in a row flip a target.
+    /// The numbers of outcomes in a row that flip a target.
     pub thresholds: Thresholds,
-    /// How fast it is probed.
+    /// The pace at which endpoints are probed.
     pub pace: Pace,
-    /// How many targets may be probed at the same moment.
+    /// The number of targets that may be probed at the same moment.
     pub burst: NonZeroUsize,
-    /// Where targets are published: provider and zone, in words that differ if those do.
+    /// The provider and zone where targets are published, as a text that differs if either does.
     pub zone: String,
-    /// The owner names there.
+    /// The owner names in that zone.
     pub names: Vec<String>,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
-    /// How often DNS is compared and repaired without a verdict.
+    /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
     pub resync_interval: Option<Duration>,
-    /// How many probes may be out at once; more wait their turn.
+    /// The number of probes that may be outstanding at once; further ones wait for their turn.
     pub most_in_flight: Option<NonZeroU32>,
-    /// The other agents; `None` means that this one acts alone.
+    /// The other agents; `None` means that this agent acts alone.
     pub cluster: Option<ClusterSettings>,
-    /// Nothing is written at the provider.
+    /// Whether nothing is written at the provider.
     pub dry_run: bool,
 }
 
-/// The cluster as the engine knows it. Agents are named by their vote address.
+/// The cluster as the engine knows it. Agents are identified by their vote address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterSettings {
-    /// This agent.
+    /// The vote address of this agent.
     pub own: SocketAddr,
-    /// The other agents.
+    /// The vote addresses of the other agents.
     pub peers: BTreeSet<SocketAddr>,
-    /// How many peers must agree.
+    /// The number of peers that must agree.
     pub min_peers_agree: usize,
 }

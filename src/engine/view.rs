@@ -1,4 +1,4 @@
-//! What the engine shows of itself.
+//! The state that the engine exposes.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,36 +15,38 @@ use super::{Engine, Moment};
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
-    /// Its address.
+    /// The target's address.
     pub address: IpAddr,
-    /// Its health, as seen from here.
+    /// The target's health, as seen from here.
     pub health: Health,
-    /// Nothing was judged for so long that the health is not known any more.
+    /// Whether the health is unknown, since nothing was judged for too long.
     pub unknown: bool,
     /// Whether there is evidence on which a verdict or a vote may rest.
     pub proven: bool,
-    /// When a probe was last judged a reply or a loss; before the first, when the watching began.
+    /// The time at which a probe was last judged a reply or a loss; before the first, the time at
+    /// which watching began.
     pub judged: Moment,
-    /// The verdict: whether it belongs into DNS.
+    /// The verdict: whether the target belongs in DNS.
     pub in_service: bool,
-    /// Why nothing is done about it though its health asks for it.
+    /// The reason why a change that its health calls for is not made.
     pub reason: Option<Reason>,
-    /// Losses in a row; 0 after a reply.
+    /// The number of losses in a row; 0 after a reply.
     pub losses: u32,
-    /// Replies in a row; 0 after a loss.
+    /// The number of replies in a row; 0 after a loss.
     pub replies: u32,
-    /// The last round trip in time.
+    /// The last round-trip time within the timeout.
     pub last_rtt: Option<Duration>,
-    /// When health or verdict last changed.
+    /// The time at which health or verdict last changed.
     pub since: Moment,
-    /// It does not answer at the retry pace, and is probed at the ordinary one whatever happens.
+    /// Whether the target does not answer at the retry pace, and is always probed at the ordinary
+    /// one.
     pub limits: bool,
-    /// The operator's word.
+    /// The operator's drain, if there is one.
     pub drain: Option<Drain>,
 }
 
 impl Engine {
-    /// Every target, in the order of addresses.
+    /// Iterates over all targets, in the order of addresses.
     pub fn targets(&self) -> impl Iterator<Item = TargetView> {
         self.service().targets().filter_map(|target| self.view(target))
     }
@@ -57,19 +59,19 @@ impl Engine {
         !is_target && settings.canaries.contains(&endpoint)
     }
 
-    /// One target.
+    /// Returns the view of one target.
     pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
         self.view(self.service().target(address)?)
     }
 
-    /// The target that is watched in this place, if it is one.
+    /// Returns the target that is watched in this slot, if it is a target.
     pub fn target_in(&self, slot: Slot) -> Option<IpAddr> {
         let Some(Role::Target(id)) = self.prober.role(slot) else { return None };
         self.service().get(id).map(|target| target.address)
     }
 
-    /// The targets that DNS keeps waiting: what was decided about them is to be carried out, and when
-    /// the zone was last read it was not so.
+    /// Returns the targets with a verdict that DNS does not follow yet: it is still to be carried
+    /// out, and the last listing contradicted it.
     pub fn waiting_for_dns(&self) -> impl Iterator<Item = IpAddr> {
         self.zones[0].orders.all_open().filter(|address| {
             let target = self.service().target(*address);
@@ -77,8 +79,8 @@ impl Engine {
         })
     }
 
-    /// Whether a target was in every one of its sets when the zone was last read, or in none,
-    /// whichever was decided. Sets that are unfit do not count.
+    /// Whether the last listing matched the verdict on a target: it was in every one of its sets,
+    /// or in none. Unfit sets do not count.
     fn follows(&self, target: &Target) -> bool {
         let (family, observed) = (Family::of(target.address), self.observed());
         self.context.settings.names.iter().all(|name| {
@@ -89,12 +91,13 @@ impl Engine {
         })
     }
 
-    /// Since when this agent takes its own network for the cause, if it does.
+    /// Returns the time since which this agent has considered its own network the cause of its
+    /// losses, if it does.
     pub fn isolated_since(&self) -> Option<Moment> {
         self.canaries.isolation().map(|isolation| isolation.since)
     }
 
-    /// The zone when it was last read; empty before that.
+    /// Returns the last listing of the zone; empty before the first.
     pub fn observed(&self) -> &Observed {
         self.zones[0].observed()
     }
