@@ -1,10 +1,10 @@
-//! A service: its targets, their health, and what is to be done about them.
+//! A service: its targets, their health, and the verdicts on them.
 //!
-//! What happens to a target marks it; [`Service::decide`] then decides about all that are marked, at
-//! the end of each event. One file a concept: [`health`] replies and losses in a row, [`evidence`] how
-//! old what was seen may be, `decision` the pass, `verdict` the gate with its questions in their order, `target`
-//! the verdict that stands, `drains` the targets that the operator took out, `rehearsal` a target that is treated
-//! as dead on demand, `publication` what DNS should hold.
+//! Events mark the affected targets; at the end of each event, [`Service::decide`] decides about
+//! all marked ones. One file a concept: [`health`] replies and losses in a row, [`evidence`] the
+//! maximum age of observations, `decision` the pass, `verdict` the gate with its ordered questions,
+//! `target` the verdict in force, `drains` the targets that the operator took out, `rehearsal` a
+//! target that is treated as dead on demand, `publication` the desired contents of DNS.
 
 mod decision;
 mod drains;
@@ -39,11 +39,11 @@ pub(super) struct Service {
     by_address: BTreeMap<IpAddr, usize>,
     pub(super) drains: Drains,
     rehearsal: Option<Rehearsal>,
-    /// The targets about which something changed that the gate looks at.
+    /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<usize>,
-    /// The targets whose run of losses is complete, and that no canary has confirmed yet.
+    /// The targets with a complete run of losses that no canary has confirmed yet.
     unproven: BTreeSet<usize>,
-    /// When evidence is looked at next.
+    /// The time at which the age of evidence is checked next.
     next_sweep: Option<Moment>,
 }
 
@@ -55,12 +55,13 @@ pub(super) struct Flip {
 }
 
 impl Service {
-    /// Makes room for `count` targets in all.
+    /// Reserves room for `count` targets in all.
     pub(super) fn reserve(&mut self, count: usize) {
         self.targets.reserve(count);
     }
 
-    /// Adds a target that is watched at `endpoint`, under the number that [`Self::next_id`] gave.
+    /// Adds a target. `endpoint` starts watching it, given its place among the targets, and returns
+    /// its slot.
     pub(super) fn add(
         &mut self,
         address: IpAddr,
@@ -90,42 +91,42 @@ impl Service {
         targets
     }
 
-    /// The number of a target.
+    /// Returns the id of the target at an address.
     pub(super) fn id(&self, address: IpAddr) -> Option<usize> {
         self.by_address.get(&address).copied()
     }
 
-    /// A target by its number.
+    /// Returns a target by its id.
     pub(super) fn get(&self, id: usize) -> Option<&Target> {
         self.targets.get(id)
     }
 
-    /// A target by its address.
+    /// Returns a target by its address.
     pub(super) fn target(&self, address: IpAddr) -> Option<&Target> {
         self.targets.get(self.id(address)?)
     }
 
-    /// All targets, in the order of their addresses.
+    /// Iterates over all targets, in the order of their addresses.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
         self.by_address.values().filter_map(|id| self.targets.get(*id))
     }
 
-    /// The numbers of all targets, in the order of their addresses.
+    /// Returns the ids of all targets, in the order of their addresses.
     pub(super) fn ids(&self) -> Vec<usize> {
         self.by_address.values().copied().collect()
     }
 
-    /// Has the decision pass look at a target.
+    /// Marks a target for the decision pass.
     pub(super) fn mark(&mut self, id: usize) {
         self.dirty.insert(id);
     }
 
-    /// Has the decision pass look at every target.
+    /// Marks every target for the decision pass.
     pub(super) fn mark_all(&mut self) {
         self.dirty.extend(self.by_address.values());
     }
 
-    /// Takes note of a probe that was judged. Returns whether it is a loss that counts.
+    /// Records a judged probe of a target. Returns its consequences.
     pub(super) fn judged(
         &mut self,
         id: usize,
@@ -137,7 +138,8 @@ impl Service {
         let now = context.now;
         let Some(target) = self.targets.get_mut(id) else { return Judgement::default() };
         if let Some(rtt) = rtt {
-            // What the prober measured may be a little longer than the time that we know passed.
+            // The round trip measured by the prober may be a little longer than the time that has
+            // passed here.
             target.streaks.hear((judged.sent + rtt).min(now));
         }
         let void = judged.quick && judged.outcome == Outcome::Loss;
@@ -160,7 +162,8 @@ impl Service {
         Judgement { missed: counts && up, regained }
     }
 
-    /// Counts one outcome towards recovery, in the order of sending. Returns the flip that it makes.
+    /// Counts one outcome towards recovery, in the order of sending. Returns the flip that it
+    /// causes.
     pub(super) fn count(&mut self, id: usize, outcome: Outcome, context: &Context) -> Option<Flip> {
         let target = self.targets.get_mut(id).filter(|_| outcome != Outcome::Fault)?;
         let from = target.streaks.health();
@@ -169,8 +172,8 @@ impl Service {
         flips.then(|| Flip { from, to: target.streaks.health() })
     }
 
-    /// The beginning of a target's run of losses, if that is complete. It then stands among those
-    /// that are [`Self::unproven`].
+    /// Returns the beginning of a target's run of losses, if the run is complete. The target is
+    /// then among those that are [`Self::unproven`].
     pub(super) fn complete_run(&mut self, id: usize, context: &Context) -> Option<Moment> {
         let target = self.targets.get(id)?;
         if !target.streaks.is_missing(context.settings.thresholds) {
@@ -181,7 +184,7 @@ impl Service {
         Some(target.streaks.run_began().unwrap_or(context.now))
     }
 
-    /// The targets whose run of losses is complete, and that no canary has confirmed yet.
+    /// Returns the targets with a complete run of losses that no canary has confirmed yet.
     pub(super) fn unproven(&self) -> Vec<usize> {
         self.unproven.iter().copied().collect()
     }
@@ -195,7 +198,7 @@ impl Service {
         Some(Flip { from, to: Health::Down })
     }
 
-    /// Reports that a target's health changed. `said`: what was last reported of a lost probe.
+    /// Reports that a target's health changed. `said` is the last error report about a lost probe.
     pub(super) fn flipped(
         &mut self,
         id: usize,
@@ -214,7 +217,8 @@ impl Service {
         self.mark(id);
     }
 
-    /// Starts every run of losses over, and drops all evidence: this agent did not see straight.
+    /// Starts every run of losses over, and discards all evidence: this agent's observations were
+    /// wrong.
     pub(super) fn start_over(&mut self, now: Moment) {
         self.unproven.clear();
         for target in self.targets.iter_mut() {
@@ -228,7 +232,7 @@ impl Service {
         self.rehearsal = Some(Rehearsal::new(target));
     }
 
-    /// Begins to treat the rehearsed target as dead.
+    /// Starts treating the rehearsed target as dead.
     pub(super) fn begin_rehearsal(&mut self, context: &mut Context) {
         if let Some(rehearsal) = &mut self.rehearsal
             && rehearsal.begin()
@@ -238,13 +242,13 @@ impl Service {
         }
     }
 
-    /// The endpoint whose replies are ignored by a rehearsal, if there is one.
+    /// Returns the endpoint with replies that a rehearsal ignores, if there is one.
     pub(super) fn rehearsed_dead(&self) -> Option<Slot> {
         let rehearsal = self.rehearsal.as_ref().filter(|rehearsal| rehearsal.ignores_replies())?;
         Some(self.target(rehearsal.target())?.endpoint)
     }
 
-    /// Moves the rehearsal on after the target flipped or DNS followed.
+    /// Advances the rehearsal after the target flipped or DNS followed.
     fn advance_rehearsal(&mut self, id: usize, context: &mut Context) {
         let Some(target) = self.targets.get(id) else { return };
         let (address, health) = (target.address, target.streaks.health());
@@ -255,7 +259,7 @@ impl Service {
         }
     }
 
-    /// Holds a target out by the operator's command, given now or before a restart.
+    /// Keeps a target out at the operator's command, given now or before a restart.
     pub(super) fn begin_drain(
         &mut self,
         address: IpAddr,
@@ -271,25 +275,27 @@ impl Service {
         context.schedule.note(context.now, Item::Verdict(id));
         self.drains.begin(address, drain);
         if let Some(target) = self.targets.get_mut(id) {
-            // One that was out by verdict before is out by hand now: that is another wish.
+            // A target already withdrawn by verdict is now withdrawn by command, which is another
+            // wish.
             target.verdict.start_over(context.now);
         }
         orders.open(address);
     }
 
-    /// Takes out the parked drains of addresses that are watched now.
+    /// Removes and returns the parked drains of addresses that are watched now.
     pub(super) fn unpark_drains(&mut self, now: Moment) -> Vec<(IpAddr, Drain)> {
         let watched = &self.by_address;
         self.drains.unpark(now, |address| watched.contains_key(&address))
     }
 
-    /// Takes out the drains that wait for the zone to be read and are about no watched target.
+    /// Removes and returns the drain commands that wait for a listing and no longer name a watched
+    /// target.
     pub(super) fn take_unwatched_drains(&mut self) -> Vec<DrainOrder> {
         let watched = &self.by_address;
         self.drains.take_unwatched(|address| watched.contains_key(&address))
     }
 
-    /// Ends the drain of a target if its time is up.
+    /// Ends the drain of a target if it has expired.
     fn end_drain_in_time(&mut self, target: IpAddr, context: &mut Context) {
         if self.drains.expire(target, context.now) {
             context.report(Fact::Undrained { target, expired: true });
@@ -298,11 +304,11 @@ impl Service {
     }
 }
 
-/// What a judged probe amounts to.
+/// The consequences of a judged probe.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Judgement {
-    /// A loss that counts, of a target that is not down.
+    /// Whether it is a loss that counts, of a target that is not down.
     pub(super) missed: bool,
-    /// There is evidence again, so that this agent has a vote.
+    /// Whether there is evidence again, which gives this agent a vote.
     pub(super) regained: bool,
 }

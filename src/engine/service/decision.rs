@@ -1,4 +1,4 @@
-//! The decision pass: from what happened to a target to the verdict on it.
+//! The decision pass: from the events about a target to the verdict on it.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::engine::peers::Peers;
 use crate::engine::quorum::Agreement;
 use crate::engine::schedule::Item;
 use crate::engine::zone::orders::Orders;
-/// Grace period before a missing quorum is reported: all agents but the last see a death before a
-/// quorum exists, and nobody should be woken by that.
+/// Grace period before a missing quorum is reported. All agents but the last detect a failure
+/// before a quorum exists; that is normal and not worth a page.
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
 
-/// What the gate looks at besides the service itself.
+/// The inputs of the gate that come from outside the service.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Outside<'a> {
     pub(in crate::engine) isolation: Option<Isolation>,
@@ -27,7 +27,7 @@ pub(in crate::engine) struct Outside<'a> {
 }
 
 impl Service {
-    /// Asks the gate about one target.
+    /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
         verdict::decide(&Inputs {
             drained: self.drains.is_drained(target.address),
@@ -38,7 +38,7 @@ impl Service {
         })
     }
 
-    /// The decision pass: decides about every target about which something changed.
+    /// Runs the decision pass: decides about every target with a relevant change.
     pub(in crate::engine) fn decide(
         &mut self,
         outside: Outside<'_>,
@@ -50,7 +50,7 @@ impl Service {
         }
     }
 
-    /// Decides what is to be done about one target, and reports what changed.
+    /// Decides about one target, and reports the changes.
     fn decide_on(
         &mut self,
         id: usize,
@@ -63,7 +63,7 @@ impl Service {
         let Some(target) = self.targets.get(id) else { return };
         let ruling = self.rule(target, outside, context);
         let opposed = outside.is_opposed(target, context);
-        // Others may have changed it, on this agent's word or against it, and then be gone.
+        // Other agents may have changed DNS, with or against this agent's vote, and then be gone.
         let doubtful = match target.streaks.health() {
             Health::AssumedUp => false,
             Health::Up => opposed,
@@ -89,8 +89,8 @@ impl Service {
         self.advance_rehearsal(id, context);
     }
 
-    /// Takes a decision over. While others hold against it, to restore it would be to take turns with
-    /// them.
+    /// Makes a decision the verdict. While enough other agents hold the contrary, restoring the
+    /// target would only take turns with them.
     fn take_over(&mut self, id: usize, decision: Decision<'_>, context: &mut Context) {
         let Some(target) = self.targets.get_mut(id) else { return };
         let judged = decision.judged && target.streaks.health() != Health::AssumedUp;
@@ -105,8 +105,8 @@ impl Service {
         context.report(Fact::Verdict { target, in_service, by_hand, agreeing, after });
     }
 
-    /// Has a target decided on again when this agent may act, and when what the peers said will have
-    /// aged.
+    /// Schedules another decision about a target for when this agent may act, and for when the
+    /// peers' votes will have expired.
     pub(super) fn note_next_decision(
         &self,
         id: usize,
@@ -157,7 +157,8 @@ impl Service {
         }
     }
 
-    /// The reason why nothing is done about a target though its health asks for it, and the evidence.
+    /// Returns the reason why a change that the target's health calls for is not made, and the
+    /// evidence for it.
     fn reason(
         &self,
         target: &Target,
@@ -170,7 +171,7 @@ impl Service {
         let early = grace_ends.is_some_and(|ends| context.now < ends);
         match ruling {
             _ if self.drains.is_drained(target.address) => (Some(Reason::Drained), String::new()),
-            // Contested is said by all, since what DNS holds is against one side or the other.
+            // Every agent reports a contested target, since DNS contradicts one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early
                     && (target.differs() || !verdict.settled || *reason == Reason::Contested) =>
@@ -194,7 +195,7 @@ impl Service {
 }
 
 impl Outside<'_> {
-    /// What the votes on a target amount to. An agent without a cluster agrees with itself.
+    /// Evaluates the votes on a target. An agent without a cluster agrees with itself.
     fn agreement(self, target: &Target, context: &Context) -> Agreement {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
@@ -203,7 +204,7 @@ impl Outside<'_> {
         self.peers.agreement(cluster.own, target.address, own, needed, context.now)
     }
 
-    /// Whether enough others see the contrary that they may act on it.
+    /// Whether enough other agents see the contrary to act on it.
     fn is_opposed(self, target: &Target, context: &Context) -> bool {
         let (Some(cluster), Some(own)) = (&context.settings.cluster, own_word(target)) else {
             return false;
@@ -212,7 +213,7 @@ impl Outside<'_> {
         votes.filter(|ballot| ballot.up != own).count() > cluster.min_peers_agree
     }
 
-    /// When the agreement about a target may change without anything being received.
+    /// Returns the time at which the agreement about a target may change without any message.
     fn agreement_lapses(self, target: &Target, context: &Context) -> Option<Moment> {
         context.settings.cluster.as_ref()?;
         self.peers.next_expiry(target.address, context.now)

@@ -1,4 +1,4 @@
-//! Which targets the operator took out, and for how long.
+//! The targets that the operator took out, and for how long.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,19 +6,19 @@ use std::net::IpAddr;
 use crate::engine::Moment;
 use crate::engine::event::{Drain, DrainOrder, DrainRefusal};
 
-/// The drains of watched targets, those of addresses that are not watched for now, and the commands
-/// that wait for the zone to be read.
+/// The drains of watched targets, those of addresses that are currently not watched, and the
+/// commands that wait for a listing.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Drains {
     active: BTreeMap<IpAddr, Drain>,
-    /// A reload may name these addresses again.
+    /// Drains of addresses that are not watched. A reload may name them again.
     parked: BTreeMap<IpAddr, Drain>,
-    /// Commands to be answered when the zone has been read.
+    /// Commands to be answered when the zone has been listed.
     awaiting_listing: Vec<DrainOrder>,
 }
 
 impl Drains {
-    /// The drain of a watched target.
+    /// Returns the drain of a watched target.
     pub(in crate::engine) fn get(&self, target: IpAddr) -> Option<&Drain> {
         self.active.get(&target)
     }
@@ -37,7 +37,7 @@ impl Drains {
     ///
     /// # Errors
     ///
-    /// If it is not drained.
+    /// [`DrainRefusal::NotDrained`] if the target is not drained.
     pub(in crate::engine) fn end(&mut self, target: IpAddr) -> Result<(), DrainRefusal> {
         self.active.remove(&target).map(drop).ok_or(DrainRefusal::NotDrained)
     }
@@ -46,12 +46,12 @@ impl Drains {
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// [`DrainRefusal::NotATarget`] if the address has no drain.
     pub(in crate::engine) fn end_parked(&mut self, address: IpAddr) -> Result<(), DrainRefusal> {
         self.parked.remove(&address).map(drop).ok_or(DrainRefusal::NotATarget)
     }
 
-    /// Ends the drain of a watched target if its time is up. Returns whether it was.
+    /// Ends the drain of a watched target if it has expired. Returns whether it had.
     pub(in crate::engine) fn expire(&mut self, target: IpAddr, now: Moment) -> bool {
         let until = self.active.get(&target).and_then(|drain| drain.until);
         let is_over = until.is_some_and(|until| until <= now);
@@ -73,8 +73,8 @@ impl Drains {
         }
     }
 
-    /// Takes out the parked drains of addresses that are watched now. Parked drains that have expired
-    /// are dropped.
+    /// Removes and returns the parked drains of addresses that are watched now. Parked drains that
+    /// have expired are dropped.
     pub(in crate::engine) fn unpark(
         &mut self,
         now: Moment,
@@ -84,8 +84,8 @@ impl Drains {
         self.parked.extract_if(.., |address, _| is_watched(*address)).collect()
     }
 
-    /// Has drains end at other moments. Those that do not end by themselves, or are over, stay so.
-    /// Returns the watched targets among them.
+    /// Changes the times at which drains end. Drains without an end, and drains that are over, stay
+    /// as they are. Returns the watched targets with a new end.
     pub(in crate::engine) fn redate(
         &mut self,
         ends: &BTreeMap<IpAddr, Moment>,
@@ -104,17 +104,17 @@ impl Drains {
         watched
     }
 
-    /// Keeps a command until the zone has been read.
+    /// Keeps a command until the zone has been listed.
     pub(in crate::engine) fn await_listing(&mut self, order: DrainOrder) {
         self.awaiting_listing.push(order);
     }
 
-    /// Takes out the commands that waited for the zone to be read.
+    /// Removes and returns the commands that waited for a listing.
     pub(in crate::engine) fn take_awaiting(&mut self) -> Vec<DrainOrder> {
         std::mem::take(&mut self.awaiting_listing)
     }
 
-    /// Takes out the commands among them that are about no watched target.
+    /// Removes and returns the waiting commands that no longer name a watched target.
     pub(in crate::engine) fn take_unwatched(
         &mut self,
         is_watched: impl Fn(IpAddr) -> bool,
@@ -122,12 +122,12 @@ impl Drains {
         self.awaiting_listing.extract_if(.., |order| !is_watched(order.target)).collect()
     }
 
-    /// Whether a command waits for the zone to be read.
+    /// Whether a command waits for a listing.
     pub(in crate::engine) fn is_awaiting_listing(&self) -> bool {
         !self.awaiting_listing.is_empty()
     }
 
-    /// All drains: those in force, and those of addresses that are not watched for now.
+    /// Returns all drains: those in force, and those of addresses that are currently not watched.
     pub(in crate::engine) fn all(&self) -> BTreeMap<IpAddr, Drain> {
         let all = self.active.iter().chain(&self.parked);
         all.map(|(address, drain)| (*address, drain.clone())).collect()

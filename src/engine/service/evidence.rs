@@ -1,8 +1,8 @@
-//! How old what this agent saw of a target may be before it is no evidence any more.
+//! The age up to which this agent's observations of a target count as evidence.
 //!
-//! What is repeated is not seen: an order, a vote and a verdict rest on a probe that was judged a
-//! short while ago. A *fault* judges nothing. Without evidence the verdict stands as it was, nothing
-//! new is done for it, and this agent has no vote.
+//! Repeating an observation does not renew it: an order, a vote and a verdict rest on a probe that
+//! was judged a short while ago. A *fault* judges nothing. Without evidence the verdict stays as it
+//! was, no new action is taken for it, and this agent has no vote.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,41 +14,43 @@ use crate::engine::context::Context;
 use crate::engine::event::Fact;
 use crate::engine::schedule::Item;
 
-/// The least time for which a judged probe is evidence; with long intervals it is longer.
+/// The minimum time for which a judged probe is evidence; with long intervals it is longer.
 pub const LEAST_TERM: Duration = Duration::from_secs(10);
 
-/// After so long without evidence people are told.
+/// Time without evidence after which people are notified.
 const TOLD_AFTER: Duration = Duration::from_mins(1);
 
-/// The least time between two looks for evidence that has aged.
+/// The minimum time between two checks of the age of evidence.
 const SWEEP_DISTANCE: Duration = Duration::from_millis(100);
 
-/// For how long a judged probe is evidence.
+/// Returns the time for which a judged probe is evidence.
 pub fn term(interval: Duration) -> Duration {
     interval.saturating_mul(3).max(LEAST_TERM)
 }
 
-/// What this agent has to show for what it says of a target.
+/// This agent's evidence about one target.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Evidence {
-    /// When a probe was last judged a reply or a loss; before the first, when the watching began.
+    /// The time at which a probe was last judged a reply or a loss; before the first, the time at
+    /// which watching began.
     pub(in crate::engine) judged: Moment,
-    /// The newest evidence for the health that it has. A loss while isolated is none, and once it is
-    /// gone only what agrees with the health brings it back.
+    /// The time of the newest evidence for the current health. A loss while isolated is none, and
+    /// once the evidence has expired, only an observation that agrees with the health renews it.
     pub(in crate::engine) proof: Option<Moment>,
-    /// Since when nothing was judged for a whole term.
+    /// The time from which the health counts as unknown, since nothing had been judged for a whole
+    /// term.
     pub(in crate::engine) unknown_since: Option<Moment>,
-    /// People were told of that.
+    /// Whether people were notified that the health is unknown.
     told: bool,
 }
 
 impl Evidence {
-    /// Nothing yet.
+    /// Creates a record without any evidence.
     pub(super) fn none(now: Moment) -> Self {
         Self { judged: now, proof: None, unknown_since: None, told: false }
     }
 
-    /// When this has to be looked at next if nothing more is judged.
+    /// Returns the time of the next check if nothing more is judged.
     fn next_look(&self, term: Duration) -> Option<Moment> {
         let lapses = self.proof.map(|at| at + term);
         let unknown = match self.unknown_since {
@@ -60,7 +62,8 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// A probe was judged a reply or a loss. `proves`: it is evidence; `agrees`: with the health.
+    /// Records that a probe was judged a reply or a loss. `proves` means that it is evidence;
+    /// `agrees` that it agrees with the health.
     pub(super) fn saw(&mut self, proves: bool, agrees: bool, now: Moment) -> Seen {
         self.judged = now;
         let regained = proves && agrees && self.proof.is_none();
@@ -72,7 +75,7 @@ impl Evidence {
         Seen { regained, back }
     }
 
-    /// Looks whether it has aged.
+    /// Expires the evidence that is too old.
     fn age(&mut self, term: Duration, now: Moment) -> Aged {
         let lapsed = self.proof.take_if(|at| *at + term <= now).is_some();
         let lost = self.unknown_since.is_none() && self.judged + term <= now;
@@ -85,28 +88,28 @@ impl Evidence {
     }
 }
 
-/// What a judged probe changed.
+/// The changes that a judged probe made to the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// There is evidence for the health again.
+    /// Whether there is evidence for the health again.
     pub(super) regained: bool,
-    /// The health was not known: for how long, and whether people were told.
+    /// Present if the health was unknown: for how long, and whether people were notified.
     pub(super) back: Option<(Duration, bool)>,
 }
 
-/// What aged.
+/// The changes that age made to the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Aged {
-    /// There is no evidence for the health any more.
+    /// Whether the evidence for the health has just expired.
     lapsed: bool,
-    /// The health is not known any more.
+    /// Whether the health has just become unknown.
     lost: bool,
-    /// That has lasted so long that people are told.
+    /// Whether the health has been unknown for so long that people are notified.
     lasting: bool,
 }
 
 impl Service {
-    /// Has evidence looked at by `at`.
+    /// Schedules a check of the evidence for `at`, unless one is due earlier.
     pub(in crate::engine) fn note_sweep(&mut self, at: Moment, context: &mut Context) {
         if self.next_sweep.is_none_or(|next| at < next) {
             self.next_sweep = Some(at);
@@ -114,7 +117,8 @@ impl Service {
         }
     }
 
-    /// Looks for evidence that has aged. Returns whether any has, so that this agent has no vote.
+    /// Expires old evidence of all targets. Returns whether any expired, which costs this agent a
+    /// vote.
     pub(in crate::engine) fn sweep(&mut self, context: &mut Context) -> bool {
         let now = context.now;
         if self.next_sweep.is_none_or(|next| now < next) {
@@ -153,13 +157,13 @@ impl Service {
     }
 }
 
-/// This agent's own vote on a target: what it sees, `true` for up, and the moment of its evidence.
-/// None before the first flip or confirmation, and none without evidence.
+/// Returns this agent's own vote on a target: its view, `true` for up, and the time of the
+/// evidence. There is none before the first flip or confirmation, and none without evidence.
 pub(in crate::engine) fn own_vote(target: &Target) -> Option<(bool, Moment)> {
     Some((own_word(target)?, target.evidence.proof?))
 }
 
-/// What this agent's probes last amounted to, `true` for up; `None` before the first flip or
+/// Returns this agent's own view of a target, `true` for up; `None` before the first flip or
 /// confirmation.
 pub(super) fn own_word(target: &Target) -> Option<bool> {
     match target.streaks.health() {
@@ -169,7 +173,7 @@ pub(super) fn own_word(target: &Target) -> Option<bool> {
     }
 }
 
-/// The targets of a fact about evidence.
+/// Returns the targets of a fact about evidence.
 pub fn unseen(fact: &Fact) -> &[IpAddr] {
     match fact {
         Fact::EvidenceLost { targets } | Fact::StillUnknown { targets } => targets,

@@ -4,42 +4,42 @@ use std::num::NonZeroU32;
 
 use crate::engine::Moment;
 
-/// A target as seen from this vantage point.
+/// The health of a target as seen from this vantage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Health {
-    /// Not yet confirmed: nothing is withdrawn before a full run of losses, nothing restored
-    /// before a full run of replies.
+    /// Not yet confirmed: nothing is withdrawn before a full run of losses, nothing restored before
+    /// a full run of replies.
     AssumedUp,
-    /// A full run of replies was heard since it was last anything else.
+    /// A full run of replies was received since the health was last anything else.
     Up,
     /// A full run of losses was counted.
     Down,
 }
 
-/// How many outcomes in a row flip a target's health.
+/// The numbers of outcomes in a row that flip a target's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Losses in a row that flip it down.
+    /// The number of losses in a row that flips it down.
     pub failure: NonZeroU32,
-    /// Replies in a row that flip it up.
+    /// The number of replies in a row that flips it up.
     pub recovery: NonZeroU32,
 }
 
 /// The running counts of one target.
 ///
-/// Replies reset the losses when they are heard. They are counted towards recovery in the order in
-/// which their probes were sent, once all earlier ones are judged: so a target that answers every
-/// other probe never makes a run, however long its timeout is.
+/// Replies reset the losses as soon as they are received. They are counted towards recovery in the
+/// order in which their probes were sent, once all earlier ones are judged: a target that answers
+/// every other probe therefore never completes a run, however long its timeout is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Streaks {
     health: Health,
     losses: u32,
     replies: u32,
-    /// When the first lost probe of the present run of losses was sent.
+    /// The send time of the first lost probe in the current run of losses.
     run_began: Option<Moment>,
-    /// Losses of probes sent up to then say nothing any more.
+    /// Losses of probes sent up to this time no longer count.
     evidence_after: Option<Moment>,
-    /// When a reply in time was last heard.
+    /// The time of the last reply within the timeout.
     heard: Option<Moment>,
 }
 
@@ -57,38 +57,38 @@ impl Default for Streaks {
 }
 
 impl Streaks {
-    /// The health now.
+    /// Returns the current health.
     pub fn health(&self) -> Health {
         self.health
     }
 
-    /// Losses in a row, 0 after a reply.
+    /// Returns the number of losses in a row, 0 after a reply.
     pub fn losses(&self) -> u32 {
         self.losses
     }
 
-    /// Replies in a row, 0 after a loss.
+    /// Returns the number of replies in a row, 0 after a loss.
     pub fn replies(&self) -> u32 {
         self.replies
     }
 
-    /// When the first lost probe of the present run of losses was sent.
+    /// Returns the send time of the first lost probe in the current run of losses.
     pub fn run_began(&self) -> Option<Moment> {
         self.run_began
     }
 
-    /// When a reply in time was last heard.
+    /// Returns the time of the last reply within the timeout.
     pub fn heard(&self) -> Option<Moment> {
         self.heard
     }
 
-    /// A reply in time was heard.
+    /// Records a reply in time, which ends the run of losses.
     pub fn hear(&mut self, heard: Moment) {
         self.heard = self.heard.max(Some(heard));
         self.start_losses_over(heard);
     }
 
-    /// Forgets the present run of losses; probes sent up to `after` no longer count.
+    /// Forgets the current run of losses; probes sent up to `after` no longer count.
     pub fn start_losses_over(&mut self, after: Moment) {
         self.evidence_after = self.evidence_after.max(Some(after));
         self.losses = 0;
@@ -97,7 +97,7 @@ impl Streaks {
 
     /// Counts the loss of a probe sent at `sent`; returns whether it counted.
     ///
-    /// It does only if it was sent after the newest reply in time was heard.
+    /// A loss counts only if its probe was sent after the newest reply in time was received.
     pub fn lose(&mut self, sent: Moment) -> bool {
         if self.evidence_after.is_some_and(|after| sent <= after) {
             return false;
@@ -112,7 +112,8 @@ impl Streaks {
         self.health != Health::Down && self.losses >= thresholds.failure.get()
     }
 
-    /// Flips it down. The caller has made sure that the run of losses is complete and evidence.
+    /// Flips the health down. The caller has made sure that the run of losses is complete and
+    /// counts as evidence.
     pub fn flip_down(&mut self) {
         self.health = Health::Down;
         self.replies = 0;
@@ -144,7 +145,7 @@ mod tests {
     }
 
     /// Plays one probe a second, each judged before the next is sent. `r` reply, `x` loss. The
-    /// answer has `D` or `U` where a probe flips the target, `.` where it does not.
+    /// result has `D` or `U` where a probe flips the target, `.` where it does not.
     fn play(probes: &str, thresholds: Thresholds) -> String {
         let mut streaks = Streaks::default();
         let step = |(second, probe): (usize, char)| {

@@ -1,4 +1,4 @@
-//! What DNS should hold of a service, by its verdicts.
+//! The desired contents of DNS for a service, according to its verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::engine::plan::{Family, SetKey, Wish};
 use crate::engine::zone::orders::Orders;
 
 impl Service {
-    /// What is desired for one target now, whether or not it is already so.
+    /// Returns the desired state of one target now, whether or not DNS already matches it.
     fn wish(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Option<Wish> {
         let Ruling::Settle { in_service, .. } = self.rule(target, outside, context) else {
             return None;
@@ -27,7 +27,8 @@ impl Service {
         })
     }
 
-    /// What is desired for the target at an address now, whether or not it is already so.
+    /// Returns the desired state of the target at an address now, whether or not DNS already
+    /// matches it.
     pub(in crate::engine) fn desired(
         &self,
         address: IpAddr,
@@ -37,7 +38,7 @@ impl Service {
         self.wish(self.target(address)?, outside, context)
     }
 
-    /// What is desired and not known to be so.
+    /// Returns the desired states that DNS is not known to match.
     pub(in crate::engine) fn open_wishes(
         &self,
         outside: Outside<'_>,
@@ -48,13 +49,14 @@ impl Service {
         orders.all_open().filter_map(wish).collect()
     }
 
-    /// Whether something was decided about a target since this agent started, or since others may have
-    /// changed it.
+    /// Whether a decision about a target has been made since this agent started, or since others
+    /// may have changed its records.
     fn is_decided(&self, target: &Target) -> bool {
         self.drains.is_drained(target.address) || !target.verdict.unconfirmed
     }
 
-    /// What is desired for every target that was decided on, whether or not it is known to be so.
+    /// Returns the desired state of every target with a decision, whether or not DNS is known to
+    /// match it.
     pub(in crate::engine) fn decided_wishes(
         &self,
         outside: Outside<'_>,
@@ -65,7 +67,7 @@ impl Service {
         decided.filter_map(wish).collect()
     }
 
-    /// Whether what others did is to be read before these wishes are acted on.
+    /// Whether changes by other agents have to be listed before these wishes are acted on.
     pub(in crate::engine) fn others_come_first(
         &self,
         wishes: &BTreeMap<IpAddr, Wish>,
@@ -76,7 +78,8 @@ impl Service {
         targets.any(|it| it.verdict.leaves_it_to_others() || it.verdict.comes_late(needed))
     }
 
-    /// Has the targets at these addresses decided on again when their votes will have aged.
+    /// Schedules other decisions about the targets at these addresses for when their votes will
+    /// have expired.
     pub(in crate::engine) fn note_next_decisions(
         &self,
         addresses: &[IpAddr],
@@ -94,8 +97,8 @@ impl Service {
         self.targets().any(|target| !target.verdict.held.is_empty())
     }
 
-    /// Has everything that was decided on compared with DNS once more. `families`: only these. Returns
-    /// the targets.
+    /// Requests another comparison with DNS for every target with a decision, limited to the given
+    /// families. Returns these targets.
     pub(in crate::engine) fn compare(
         &mut self,
         families: &[Family],
@@ -116,8 +119,8 @@ impl Service {
         affected.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Takes note of what the worker has carried out: `held` stays in for the floor's sake, `open` is not
-    /// as it should be yet.
+    /// Records the part of an order that the worker has carried out. The addresses in `held` stay
+    /// in because of the floor, those in `open` do not match yet.
     pub(in crate::engine) fn settled(
         &mut self,
         (wishes, held, open): Carried<'_>,
@@ -143,7 +146,7 @@ impl Service {
         }
     }
 
-    /// What is told of the records that were withdrawn.
+    /// Groups the withdrawn records by address, with the evidence to report.
     pub(in crate::engine) fn gone(
         &self,
         withdrawn: Vec<(SetKey, IpAddr)>,
@@ -173,7 +176,7 @@ impl Service {
     }
 }
 
-/// The wishes of an order that was carried out, what the floor holds in at which names, and what is not
-/// as it should be yet.
+/// A carried-out order: its wishes, the addresses that the floor holds in with the names at which
+/// it does, and the addresses that do not match yet.
 pub(in crate::engine) type Carried<'a> =
     (&'a BTreeMap<IpAddr, Wish>, &'a BTreeMap<IpAddr, Vec<String>>, &'a BTreeSet<IpAddr>);

@@ -1,4 +1,4 @@
-//! The rehearsal that an operator asks for: one target is treated as dead for a while.
+//! The rehearsal that an operator requests: one target is treated as dead for a while.
 
 use std::net::IpAddr;
 
@@ -14,27 +14,27 @@ pub(in crate::engine) struct Rehearsal {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It has not begun.
+    /// The rehearsal has not begun.
     Waiting,
     /// The replies of the target are ignored.
     Dead,
-    /// They count again; the target is not back in DNS yet.
+    /// The replies count again; the target is not back in DNS yet.
     Reviving,
     Over,
 }
 
 impl Rehearsal {
-    /// A rehearsal with `target` that has not begun.
+    /// Creates a rehearsal with `target` that has not begun.
     pub(in crate::engine) fn new(target: IpAddr) -> Self {
         Self { target, phase: Phase::Waiting }
     }
 
-    /// The target.
+    /// Returns the target of the rehearsal.
     pub(in crate::engine) fn target(&self) -> IpAddr {
         self.target
     }
 
-    /// Begins. Returns false if it has begun before.
+    /// Begins the rehearsal. Returns false if it has begun before.
     pub(in crate::engine) fn begin(&mut self) -> bool {
         let begins = self.phase == Phase::Waiting;
         if begins {
@@ -48,7 +48,7 @@ impl Rehearsal {
         self.phase == Phase::Dead
     }
 
-    /// Moves on if `health` and what DNS was confirmed to hold allow it. Returns the act that begins.
+    /// Advances if `health` and the confirmed state of DNS allow it. Returns the act that begins.
     pub(in crate::engine) fn advance(&mut self, health: Health, confirmed: bool) -> Option<Act> {
         let (phase, act) = match (self.phase, health, confirmed) {
             (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),

@@ -12,57 +12,57 @@ use crate::engine::event::{Reason, Slot};
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
     pub(in crate::engine) address: IpAddr,
-    /// The place of its endpoint among those of the prober.
+    /// The slot of its endpoint in the prober.
     pub(in crate::engine) endpoint: Slot,
     pub(in crate::engine) streaks: Streaks,
     pub(in crate::engine) evidence: Evidence,
-    /// When health or verdict last changed.
+    /// The time at which health or verdict last changed.
     pub(in crate::engine) since: Moment,
     pub(in crate::engine) verdict: VerdictState,
 }
 
-/// The verdict on a target, and what became of it.
+/// The verdict on a target, and the progress of carrying it out.
 #[derive(Debug)]
 pub(in crate::engine) struct VerdictState {
-    /// Whether it belongs into DNS.
+    /// Whether the target belongs in DNS.
     pub(in crate::engine) in_service: bool,
-    /// The provider has confirmed the verdict, or nothing is to be done for it.
+    /// Whether the provider has confirmed the verdict, or there is nothing to do for it.
     pub(in crate::engine) settled: bool,
-    /// It may be out of DNS though the verdict is in: nothing was compared since this agent started,
-    /// or since it or a quorum of others saw it down.
+    /// Whether DNS may contradict the verdict: nothing was compared since this agent started, or
+    /// since it or a quorum of others saw the target down.
     pub(in crate::engine) unconfirmed: bool,
     /// The peers that agreed to the verdict.
     pub(in crate::engine) agreeing: Vec<SocketAddr>,
-    /// When the verdict was reached.
+    /// The time at which the verdict was reached.
     pub(super) decided_at: Moment,
-    /// When this agent may act on the verdict, after those before it in rank.
+    /// The time at which this agent may act on the verdict, after the agents before it in rank.
     pub(super) act_at: Moment,
-    /// The names at which the floor keeps it.
+    /// The names at which the floor keeps the target.
     pub(in crate::engine) held: Vec<String>,
-    /// Since when the peers stand against what its health asks for.
+    /// The time since which the peers have opposed the change that its health calls for.
     pub(super) refused_since: Option<Moment>,
     pub(in crate::engine) reason: Option<Reason>,
 }
 
-/// A decision that is to become the verdict.
+/// A decision that may become the verdict.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decision<'a> {
     pub(super) in_service: bool,
     pub(super) agreeing: &'a [SocketAddr],
-    /// How long this agent leaves it to those before it in rank.
+    /// Time that this agent leaves to the agents before it in rank.
     pub(super) after: Duration,
-    /// It rests on the health, and not enough others stand against it.
+    /// Whether the decision rests on the health, and too few other agents oppose it.
     pub(super) judged: bool,
 }
 
-/// The next whole second. What is not urgent waits for it, so that thousands of targets that are
-/// confirmed at the start do not make thousands of orders.
+/// Returns the next whole second. Changes that are not urgent wait for it, so that thousands of
+/// targets confirmed at the start do not cause thousands of orders.
 fn end_of_second(now: Moment) -> Moment {
     Duration::from_secs(now.as_secs() + 1)
 }
 
 impl Target {
-    /// A target that is assumed to be up and in DNS.
+    /// Creates a target that is assumed to be up and in DNS.
     pub(super) fn new(address: IpAddr, endpoint: Slot, now: Moment) -> Self {
         let verdict = VerdictState {
             in_service: true,
@@ -79,7 +79,7 @@ impl Target {
         Self { address, endpoint, streaks, evidence, since: now, verdict }
     }
 
-    /// Whether its health asks for another verdict than the one that stands.
+    /// Whether its health calls for another verdict than the one in force.
     pub(super) fn differs(&self) -> bool {
         match self.streaks.health() {
             Health::AssumedUp => false,
@@ -90,18 +90,19 @@ impl Target {
 }
 
 impl VerdictState {
-    /// Whether others come before this agent in rank: what they did is to be read before it acts.
+    /// Whether other agents come before this one in rank. Their changes are then listed before this
+    /// agent acts.
     pub(super) fn leaves_it_to_others(&self) -> bool {
         self.act_at > self.decided_at
     }
 
-    /// Whether the peers were enough without this agent, so that one of them may have acted already,
-    /// with itself as the first in rank.
+    /// Whether the peers were enough for a quorum without this agent, so that one of them may have
+    /// acted already, as the first in rank among themselves.
     pub(super) fn comes_late(&self, needed: Option<usize>) -> bool {
         needed.is_some_and(|needed| self.agreeing.len() > needed)
     }
 
-    /// Takes a decision over. Returns whether the verdict is another now.
+    /// Makes a decision the verdict. Returns whether the verdict changed.
     pub(super) fn take_over(&mut self, decision: Decision<'_>, now: Moment) -> bool {
         let Decision { in_service, agreeing, after, judged } = decision;
         let confirms = self.unconfirmed && judged;
@@ -112,20 +113,20 @@ impl VerdictState {
             self.start_over(now);
             self.act_at = now + after;
         } else if confirms {
-            // An agent that was restarted after a withdrawal heals it here, and one that saw it down
-            // all along withdraws what the others had restored.
+            // An agent that was restarted after a withdrawal restores the target here, and one that
+            // saw the target down all along withdraws it after other agents had restored it.
             self.settled = false;
             self.decided_at = if in_service { end_of_second(now) } else { now };
             self.act_at = self.decided_at + after;
         } else if !self.settled {
-            // Those before it in rank may have fallen away.
+            // The agents before this one in rank may have dropped out.
             self.act_at = self.act_at.min(self.decided_at + after);
         }
         self.unconfirmed &= !judged;
         changed
     }
 
-    /// The verdict of now is to be carried out, whatever became of it before.
+    /// Requests that the current verdict be carried out, regardless of earlier progress.
     pub(super) fn start_over(&mut self, now: Moment) {
         self.settled = false;
         self.decided_at = now;

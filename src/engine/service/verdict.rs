@@ -1,7 +1,7 @@
-//! The gate: whether a target belongs in DNS, by everything that may stand in the way.
+//! The gate: whether a target belongs in DNS, considering every possible objection.
 //!
-//! [`decide`] asks the questions of the table in `docs/decisions.md` in their order. The floor is not
-//! among them, since it needs the listing: `plan` asks it when the zone was read.
+//! [`decide`] asks the questions of the table in `docs/decisions.md` in their order. The floor is
+//! not among them, since it needs the listing: `plan` checks it once the zone has been listed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,34 +11,34 @@ use crate::engine::canaries::Cause;
 use crate::engine::event::Reason;
 use crate::engine::quorum::{self, Agreement};
 
-/// Everything that the gate may look at about one target.
+/// All inputs of the gate for one target.
 #[derive(Debug, Clone)]
 pub(super) struct Inputs {
-    /// The operator took it out.
+    /// Whether the operator took the target out.
     pub(super) drained: bool,
-    /// Its health, as seen from here.
+    /// The target's health, as seen from here.
     pub(super) health: Health,
-    /// Why this agent does not trust what it sees, if so.
+    /// The reason why this agent does not trust its observations, if it does not.
     pub(super) isolation: Option<Cause>,
-    /// This agent has fresh evidence for the health.
+    /// Whether this agent has fresh evidence for the health.
     pub(super) proven: bool,
-    /// What the votes amount to. An agent without peers agrees with itself.
+    /// The result of the votes. An agent without peers agrees with itself.
     pub(super) agreement: Agreement,
 }
 
-/// What is to be done about a target now.
+/// The ruling of the gate on one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ruling {
-    /// Nothing; what was decided before stands.
+    /// No change; the earlier verdict stands.
     Keep,
-    /// Nothing, though its health asks for something.
+    /// No change, though the target's health calls for one. Carries the evidence.
     Refuse(Reason, String),
-    /// It belongs into DNS or out of it. `after`: how long this agent leaves it to those before it in
-    /// rank.
+    /// A decision whether the target belongs in DNS. `after` is the time that this agent leaves to
+    /// the agents before it in rank.
     Settle { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
 }
 
-/// Decides about one target. Each question is asked only if none before it had an answer.
+/// Decides about one target. Each question is asked only if the earlier ones had no answer.
 pub(super) fn decide(inputs: &Inputs) -> Ruling {
     if inputs.drained {
         return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
@@ -48,7 +48,7 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
         Health::Up => true,
         Health::Down => false,
     };
-    // Isolation keeps nothing out of DNS that answers.
+    // Isolation keeps no target out of DNS that answers.
     if let Some(cause) = inputs.isolation.filter(|_| !in_service) {
         return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
     }
@@ -91,7 +91,7 @@ mod tests {
         Agreement::Agreed { rank, agreeing: vec![peer(2)] }
     }
 
-    /// A target that is down, with nothing in the way.
+    /// A target that is down, without any objection.
     fn down() -> Inputs {
         let agreement = agreed(0);
         Inputs { drained: false, health: Health::Down, isolation: None, proven: true, agreement }
