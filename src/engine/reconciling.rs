@@ -11,7 +11,7 @@ use super::schedule::Item;
 use super::service::Outside;
 use super::zone::orders::Due;
 
-/// The names of each address.
+/// Groups the names by address.
 fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
     let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     for (key, address) in entries {
@@ -21,19 +21,20 @@ fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
 }
 
 impl Engine {
-    /// What the gate looks at besides the service itself.
+    /// Returns the inputs of the gate that come from outside the service.
     fn outside(&self) -> Outside<'_> {
         Outside { isolation: self.canaries.isolation(), peers: &self.peers }
     }
 
-    /// Decides about every target about which something changed.
+    /// Decides about every target with a relevant change.
     pub(super) fn decide(&mut self) {
         let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
         let orders = &mut self.zones[0].orders;
         self.services[0].decide(outside, orders, &mut self.context);
     }
 
-    /// What is desired and not known to be so; with `all`, what is known to be so as well.
+    /// Returns the desired states that DNS is not known to match; with `all`, also those that it is
+    /// known to match.
     fn wishes(&self, all: bool) -> BTreeMap<IpAddr, Wish> {
         let (service, outside) = (self.service(), self.outside());
         let mut wishes = service.open_wishes(outside, &self.zones[0].orders, &self.context);
@@ -43,7 +44,7 @@ impl Engine {
         wishes
     }
 
-    /// Orders what is not yet settled, if the worker does not have it in hand already.
+    /// Places an order for unconfirmed verdicts, unless the worker has the same order in hand.
     pub(super) fn place_order(&mut self) {
         let (now, zone) = (self.context.now, &self.zones[0]);
         let desired = |address| self.service().desired(address, self.outside(), &self.context);
@@ -52,7 +53,7 @@ impl Engine {
             Due::NoNews => self.zones[0].orders.clear_changes(),
             Due::NotBefore(next) => self.context.schedule.note(next, Item::Order),
             Due::Now { news } => {
-                // It replaces the order of a resync, and has its work to do as well.
+                // This order replaces the one of a resync, and has to do its work as well.
                 let resyncs = zone.orders.is_resyncing();
                 let wishes = self.wishes(resyncs);
                 if news || !wishes.is_empty() {
@@ -75,7 +76,7 @@ impl Engine {
         self.context.act(Action::Reconcile(order));
     }
 
-    /// Sets the time of the next [`Self::resync`]; whatever was set before is off.
+    /// Sets the time of the next [`Self::resync`], and cancels any earlier one.
     pub(super) fn note_resync(&mut self) {
         let interval = self.context.settings.resync_interval;
         if let Some(next) = self.zones[0].schedule_resync(self.context.now, interval) {
@@ -83,7 +84,7 @@ impl Engine {
         }
     }
 
-    /// Compares and repairs all that was decided, if the time for it came with this event.
+    /// Compares DNS with all verdicts and repairs it, if a resync is due with this event.
     pub(super) fn resync(&mut self) {
         if !self.zones[0].take_resync() {
             return;
@@ -95,20 +96,20 @@ impl Engine {
         }
         let addresses: Vec<IpAddr> = wishes.keys().copied().collect();
         self.order(wishes, true, true);
-        // What the order rests on may age before it is carried out.
+        // The evidence behind the order may expire before the order is carried out.
         let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
         let orders = &self.zones[0].orders;
         self.services[0].note_next_decisions(&addresses, outside, orders, &mut self.context);
     }
 
-    /// Asks again whether the floor still keeps anything in.
+    /// Requests another check of whether the floor still keeps an address in.
     pub(super) fn retry_held(&mut self) {
         if self.service().is_held() {
             self.zones[0].orders.read_again();
         }
     }
 
-    /// The DNS worker reports.
+    /// Handles a report from the DNS worker.
     pub(super) fn dns_reported(&mut self, report: DnsReport) {
         match report {
             DnsReport::Listed(observed) => self.listed(observed),
@@ -143,11 +144,11 @@ impl Engine {
         }
     }
 
-    /// The zone was read.
+    /// Handles a new listing of the zone.
     fn listed(&mut self, observed: Observed) {
         let before = self.zones[0].listed(observed, self.context.now);
         self.note_failing_names();
-        // Sets that can be read and edited again are compared with what was decided.
+        // Sets that can be read and edited again are compared with the verdicts.
         let fit: Vec<_> = self.zones[0].fit_again(&before).into_iter().collect();
         for id in self.services[0].compare(&fit, &mut self.zones[0].orders) {
             self.services[0].mark(id);
@@ -174,7 +175,7 @@ impl Engine {
         }
     }
 
-    /// Has the floor asked about again if it keeps anything in.
+    /// Schedules another check of the floor if it keeps an address in.
     fn note_held(&mut self, held: bool) {
         if held && let Some(at) = self.zones[0].orders.retry_floor(self.context.now) {
             self.context.schedule.note(at, Item::Held);

@@ -1,4 +1,4 @@
-//! A zone as the engine knows it: what was last read of it, and the orders to its DNS worker.
+//! A zone as the engine knows it: its last listing, and the orders to its DNS worker.
 
 pub(super) mod orders;
 
@@ -10,69 +10,69 @@ use super::event::Fact;
 use super::plan::{Family, Observed, SetKey};
 use orders::Orders;
 
-/// The least time between two requests to read the zone in advance.
+/// The minimum time between two requests to list the zone in advance.
 const PREPARE_EVERY: Duration = Duration::from_secs(30);
 
-/// The age up to which a reading may serve where other agents may change the zone meanwhile.
+/// The maximum age of a usable listing where other agents may change the zone, too.
 const SHARED_FRESH_FOR: Duration = Duration::from_secs(5);
 
-/// One zone.
+/// The state of one zone.
 #[derive(Debug, Default)]
 pub(super) struct Zone {
-    /// What is to be changed there.
+    /// The orders to the worker of the zone.
     pub(super) orders: Orders,
-    /// What was last read of it.
+    /// The last listing of the zone.
     observed: Observed,
-    /// When that was.
+    /// The time of the last listing.
     listed_at: Option<Moment>,
-    /// When it was last to be read in advance.
+    /// The time of the last request to list the zone in advance.
     prepared_at: Option<Moment>,
-    /// Sets that the worker could not change for trouble of their own, and why.
+    /// Sets that the worker could not change because of a problem of their own, with the problem.
     apart: BTreeMap<SetKey, String>,
-    /// The names that were last reported to fail, and why.
+    /// The names that were last reported to fail, with the problem.
     failing_names: BTreeMap<String, String>,
-    /// Whether the last that the provider did was to fail.
+    /// Whether the provider failed last.
     provider_failing: bool,
-    /// When all verdicts are compared with it next, if ever.
+    /// The time at which all verdicts are compared with the zone next, if ever.
     next_resync: Option<Moment>,
-    /// That time came with the event in hand.
+    /// Whether a resync is due with the current event.
     resync_due: bool,
 }
 
 impl Zone {
-    /// What was last read; empty before that.
+    /// Returns the last listing; empty before the first.
     pub(super) fn observed(&self) -> &Observed {
         &self.observed
     }
 
-    /// Takes what was read at `now`. Returns what was read before.
+    /// Stores the listing made at `now`. Returns the one before it.
     pub(super) fn listed(&mut self, observed: Observed, now: Moment) -> Observed {
         self.listed_at = Some(now);
         std::mem::replace(&mut self.observed, observed)
     }
 
-    /// Takes the places at which a write without an answer may still change something.
+    /// Sets the addresses of sets that a write without an answer may still change.
     pub(super) fn set_doubted(&mut self, doubted: BTreeSet<(SetKey, std::net::IpAddr)>) {
         self.observed.doubted = doubted;
     }
 
-    /// Takes the sets that have trouble of their own.
+    /// Sets the record sets that have a problem of their own.
     pub(super) fn set_apart(&mut self, apart: BTreeMap<SetKey, String>) {
         self.apart = apart;
     }
 
-    /// Another zone, or other names: nothing that was read holds there.
+    /// Discards the listing, since the zone or the names changed.
     pub(super) fn moved(&mut self) {
         self.observed = Observed::default();
         self.orders.void_reports();
     }
 
-    /// Whether what was read is too old for a zone that other agents change too.
+    /// Whether the listing is too old for a zone that other agents change, too.
     pub(super) fn is_stale(&self, now: Moment) -> bool {
         self.listed_at.is_none_or(|at| now > at + SHARED_FRESH_FOR)
     }
 
-    /// Whether the zone is to be read in advance at `now`; not too often.
+    /// Returns whether the zone is to be listed in advance at `now`, which is not done too often.
     pub(super) fn prepare(&mut self, now: Moment) -> bool {
         let recently = self.prepared_at.is_some_and(|at| now < at + PREPARE_EVERY);
         if !recently {
@@ -81,17 +81,17 @@ impl Zone {
         !recently
     }
 
-    /// The provider failed.
+    /// Records that the provider failed.
     pub(super) fn provider_failed(&mut self) {
         self.provider_failing = true;
     }
 
-    /// The provider did what it was asked. Returns whether it had failed before.
+    /// Records that the provider succeeded. Returns whether it had failed before.
     pub(super) fn provider_recovered(&mut self) -> bool {
         std::mem::take(&mut self.provider_failing)
     }
 
-    /// Sets the time of the next resync; whatever was set before is off.
+    /// Sets the time of the next resync, and cancels any earlier one.
     pub(super) fn schedule_resync(
         &mut self,
         now: Moment,
@@ -101,17 +101,18 @@ impl Zone {
         self.next_resync
     }
 
-    /// Has this event's pass compare all verdicts, if the time of a resync has come.
+    /// Makes the pass of this event compare all verdicts, if a resync is due.
     pub(super) fn begin_resync(&mut self, now: Moment) {
         self.resync_due = self.next_resync.is_some_and(|next| next <= now);
     }
 
-    /// Whether the time of a resync came with this event.
+    /// Returns whether a resync was due with this event, and clears that.
     pub(super) fn take_resync(&mut self) -> bool {
         std::mem::take(&mut self.resync_due)
     }
 
-    /// The facts about names that began to fail, or for another reason, and that fail no longer.
+    /// Returns the facts about names that began to fail, fail for another reason, or fail no
+    /// longer.
     pub(super) fn failing_names(&mut self, managed: &[String]) -> Vec<Fact> {
         let managed: BTreeSet<&str> = managed.iter().map(String::as_str).collect();
         let mut failing: BTreeMap<String, String> = BTreeMap::new();
@@ -136,8 +137,7 @@ impl Zone {
         begun.chain(over).collect()
     }
 
-    /// The families of the sets that could not be read or edited in the reading `before`, and can be
-    /// now.
+    /// Returns the families of the sets that were unfit in the listing `before` and no longer are.
     pub(super) fn fit_again(&self, before: &Observed) -> BTreeSet<Family> {
         let is_fit = |key: &&SetKey| !self.observed.unfit.contains_key(key);
         before.unfit.keys().filter(is_fit).map(|key| key.family).collect()

@@ -1,4 +1,5 @@
-//! The orders to the DNS worker: what it has in hand, what is open, when the next one is placed.
+//! The orders to the DNS worker: the one in hand, the open targets, and when the next order is
+//! placed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,34 +9,35 @@ use crate::engine::Moment;
 use crate::engine::event::Order;
 use crate::engine::plan::Wish;
 
-/// The least time between two orders, so that what becomes due together goes out together.
+/// The minimum time between two orders, so that changes that become due together are ordered
+/// together.
 const DISTANCE: Duration = Duration::from_millis(50);
 
-/// The time after which the worker is asked again whether the floor still keeps an address in.
+/// Time after which the worker is asked again whether the floor still keeps an address in.
 const FLOOR_RETRY: Duration = Duration::from_secs(15);
 
-/// What was ordered of the DNS worker, and what is to be ordered next.
+/// The orders placed with the DNS worker, and the changes to be ordered next.
 ///
-/// It does not know what is desired: whoever asks it says that, see [`Orders::due`].
+/// The desired states are not known here: the caller passes them, see [`Orders::due`].
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Orders {
     /// The part of the last order that the worker has not confirmed.
     in_hand: BTreeMap<IpAddr, Wish>,
-    /// What of it was recalled. The next order is without it.
+    /// The recalled part of the last order. The next order is without it.
     recalled: BTreeSet<IpAddr>,
-    /// The targets whose verdict DNS is not known to follow.
+    /// The targets with a verdict that DNS is not known to match.
     open: BTreeSet<IpAddr>,
-    /// The targets of which something changed since the last order that may call for another.
+    /// The targets with a change since the last order that may require another one.
     changed: BTreeSet<IpAddr>,
     /// The number of the last order.
     last: u64,
-    /// Reports about orders up to this number are about names or a zone of before.
+    /// Reports about orders up to this number concern earlier names or an earlier zone.
     void_through: u64,
-    /// The order that compares all verdicts with DNS, while it is not confirmed.
+    /// The number of the order that compares all verdicts with DNS, until it is confirmed.
     resync: Option<u64>,
-    /// The time of the last order that changes called for.
+    /// The time of the last order that was caused by changes.
     placed_at: Option<Moment>,
-    /// The next order must not rest on an earlier reading.
+    /// Whether the next order must not rest on an earlier listing.
     read_again: bool,
     /// Before this time the worker is not asked again about the floor.
     floor_retry_at: Moment,
@@ -46,9 +48,9 @@ pub(in crate::engine) struct Orders {
 pub(in crate::engine) enum Due {
     /// No, and nothing has changed.
     Nothing,
-    /// No: what changed asks for nothing else than is in hand.
+    /// No: the changes require nothing beyond the order in hand.
     NoNews,
-    /// Not before this time.
+    /// Yes, but not before this time.
     NotBefore(Moment),
     /// Yes. Without news, only if anything is open.
     Now { news: bool },
@@ -60,23 +62,23 @@ impl Orders {
         self.changed.insert(address);
     }
 
-    /// Records that DNS is not known to follow the verdict on a target.
+    /// Records that DNS is not known to match the verdict on a target.
     pub(in crate::engine) fn open(&mut self, address: IpAddr) {
         self.open.insert(address);
     }
 
-    /// Forgets a target that is no longer watched. What is in hand stays there.
+    /// Forgets a target that is no longer watched. An order in hand is not affected.
     pub(in crate::engine) fn forget(&mut self, address: IpAddr) {
         self.open.remove(&address);
     }
 
-    /// The worker has done what was ordered about a target.
+    /// Records that the worker has carried out the order about a target.
     pub(in crate::engine) fn confirm(&mut self, address: IpAddr) {
         self.in_hand.remove(&address);
         self.open.remove(&address);
     }
 
-    /// The targets whose verdict DNS is not known to follow.
+    /// Returns the targets with a verdict that DNS is not known to match.
     pub(in crate::engine) fn all_open(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.open.iter().copied()
     }
@@ -91,19 +93,19 @@ impl Orders {
         self.in_hand.is_empty()
     }
 
-    /// Recalls what was ordered about a target if something else is `desired` now. Returns whether
-    /// the worker is to be told.
+    /// Recalls the order about a target if another state is `desired` now. Returns whether the
+    /// worker has to be notified.
     pub(in crate::engine) fn recall(&mut self, address: IpAddr, desired: Option<Wish>) -> bool {
         let ordered = self.in_hand.get(&address);
         ordered.is_some() && ordered != desired.as_ref() && self.recalled.insert(address)
     }
 
-    /// Has the next order read the zone, whatever was read a moment ago.
+    /// Requires the next order to list the zone, however recent the last listing is.
     pub(in crate::engine) fn read_again(&mut self) {
         self.read_again = true;
     }
 
-    /// Whether the next order has to read the zone.
+    /// Whether the next order has to list the zone.
     pub(in crate::engine) fn must_read(&self) -> bool {
         self.read_again || self.is_resyncing()
     }
@@ -113,7 +115,8 @@ impl Orders {
         self.resync.is_some()
     }
 
-    /// Whether an order is to be placed at `now`, by what is `desired` of each target.
+    /// Returns whether an order is to be placed at `now`, given the state that is `desired` of each
+    /// target.
     pub(in crate::engine) fn due(
         &self,
         now: Moment,
@@ -137,19 +140,19 @@ impl Orders {
         }
     }
 
-    /// Forgets what changed: it was seen to.
+    /// Forgets the changes, since they have been handled.
     pub(in crate::engine) fn clear_changes(&mut self) {
         self.changed.clear();
         self.read_again = false;
     }
 
-    /// Notes the time of an order that changes called for.
+    /// Records the time of an order that was caused by changes.
     pub(in crate::engine) fn set_placed_at(&mut self, now: Moment) {
         self.placed_at = Some(now);
     }
 
-    /// Makes the next order of `wishes`. It replaces the last one. `resyncs`: it compares all verdicts
-    /// with DNS.
+    /// Creates the next order, of `wishes`, which replaces the last one. `resyncs` means that it
+    /// compares all verdicts with DNS.
     pub(in crate::engine) fn next_order(
         &mut self,
         wishes: BTreeMap<IpAddr, Wish>,
@@ -164,8 +167,8 @@ impl Orders {
         Order { number: self.last, wishes, floor, read_again }
     }
 
-    /// Takes a report that the order of this `number` was carried out. Returns whether it is about the
-    /// names and the zone of now.
+    /// Records a report that the order of this `number` was carried out. Returns whether the order
+    /// concerns the current names and zone.
     pub(in crate::engine) fn carried_out(&mut self, number: u64) -> bool {
         let counts = number > self.void_through;
         if counts {
@@ -174,8 +177,9 @@ impl Orders {
         counts
     }
 
-    /// When to ask again whether the floor still keeps an address in; `None` if that is settled: one
-    /// question at a time, or each would lead to the next one for ever.
+    /// Returns the time to check again whether the floor still keeps an address in; `None` if a
+    /// check is already scheduled. There is one check at a time, or each would lead to the next one
+    /// forever.
     pub(in crate::engine) fn retry_floor(&mut self, now: Moment) -> Option<Moment> {
         if self.floor_retry_at > now {
             return None;
@@ -184,7 +188,7 @@ impl Orders {
         Some(self.floor_retry_at)
     }
 
-    /// A new worker begins: all it had in hand is ordered again.
+    /// Requests all orders in hand again, since a new worker begins.
     pub(in crate::engine) fn restart(&mut self, watched: impl Iterator<Item = IpAddr>) {
         self.in_hand.clear();
         self.recalled.clear();
@@ -192,7 +196,7 @@ impl Orders {
         self.changed.extend(watched);
     }
 
-    /// The targets are published elsewhere: reports about the orders so far count no longer.
+    /// Invalidates reports about earlier orders, since the targets are now published elsewhere.
     pub(in crate::engine) fn void_reports(&mut self) {
         self.void_through = self.last;
     }
@@ -208,7 +212,7 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
-    /// Target 1 is open and to be withdrawn.
+    /// Returns orders in which target 1 is open and to be withdrawn.
     fn withdrawing() -> (Orders, BTreeMap<IpAddr, Wish>) {
         let mut orders = Orders::default();
         orders.open(ip(1));
