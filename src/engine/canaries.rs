@@ -1,49 +1,50 @@
-//! Whether this agent may trust what it sees: the canaries, and isolation.
+//! Whether this agent can trust its own observations: the canaries, and isolation.
 
 use super::Moment;
 use super::event::Slot;
 use super::prober::watch::{Judged, Outcome};
 
-/// What one canary says about this agent's own network.
+/// The evidence of one canary about this agent's own network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Canary {
-    /// When the newest probe that it answered was sent.
+    /// The send time of the newest probe that the canary answered.
     answered: Option<Moment>,
-    /// When the newest probe that it did not answer, or that could not be sent, was sent.
+    /// The send time of the newest probe that the canary did not answer, or that could not be sent.
     missed: Option<Moment>,
-    /// How many it has missed in a row since it last answered.
+    /// The number of probes in a row that it has missed since its last answer.
     misses: u32,
 }
 
-/// What the canaries say about a run of losses.
+/// The evidence of the canaries about a run of losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// A canary answered a probe sent after the first lost probe of the run, or there are none.
+    /// A canary answered a probe sent after the first lost probe of the run, or there are no
+    /// canaries.
     Proven,
-    /// None has yet, but at least one has still to be heard.
+    /// No canary has answered yet, but the result of at least one is still outstanding.
     Pending,
-    /// None did: the losses may be this agent's own.
+    /// No canary answered: this agent's own network may be the cause of the losses.
     Absent,
 }
 
-/// Since when and why this agent takes its own network for the cause.
+/// A period during which this agent considers its own network the cause of its losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Isolation {
     pub(super) since: Moment,
     pub(super) cause: Cause,
 }
 
-/// What shows that the own network is the cause.
+/// The reason to consider this agent's own network the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// No canary answers.
     NoCanary,
-    /// There are no canaries, and this machine can ask none of the targets.
+    /// There are no canaries, and this machine cannot send probes to any of the targets.
     NothingCanBeAsked,
 }
 
 impl Cause {
-    /// In words.
+    /// Returns the cause in words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoCanary => "no canary answers",
@@ -52,26 +53,26 @@ impl Cause {
     }
 }
 
-/// The canaries, what each of them last said, and what follows from that.
+/// The canaries, the last results of each, and the isolation that follows from them.
 #[derive(Debug, Default)]
 pub(super) struct Canaries {
-    /// In the order of the settings.
+    /// The canaries by slot, in the order of the settings.
     members: Vec<(Slot, Canary)>,
     isolation: Option<Isolation>,
 }
 
 impl Canaries {
-    /// The places of all canaries, in the order of the settings.
+    /// Returns the slots of all canaries, in the order of the settings.
     pub(super) fn slots(&self) -> Vec<Slot> {
         self.members.iter().map(|(slot, _)| *slot).collect()
     }
 
-    /// Whether there are none.
+    /// Whether there are no canaries.
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Takes these canaries from now on; the ones that stay keep what they said.
+    /// Replaces the canaries. The ones that remain keep their results.
     pub(super) fn set_members(&mut self, slots: &[Slot]) {
         let before = std::mem::take(&mut self.members);
         let said =
@@ -79,8 +80,8 @@ impl Canaries {
         self.members = slots.iter().map(|slot| (*slot, said(slot).unwrap_or_default())).collect();
     }
 
-    /// Records what a probe of the canary in `slot` said. `faulty`: this machine cannot send to it. A
-    /// fault without that says nothing: this process did not run.
+    /// Records the result of a probe of the canary in `slot`. `faulty` means that this machine
+    /// cannot send to it. A fault without that proves nothing: this process did not run.
     pub(super) fn judged(&mut self, slot: Slot, judged: &Judged, faulty: bool) {
         let canary = self.members.iter_mut().find(|(known, _)| *known == slot);
         let Some((_, canary)) = canary else { return };
@@ -101,15 +102,15 @@ impl Canaries {
         self.members.iter().all(|(_, canary)| canary.misses >= threshold)
     }
 
-    /// Weighs a run of losses whose first lost probe was sent at `run_began`.
+    /// Weighs a run of losses that began with a probe sent at `run_began`.
     ///
-    /// Every canary must have missed a probe sent after that for the evidence to be absent; until then
+    /// The evidence is absent only once every canary has missed a probe sent after that. Until then
     /// it is pending, so that a run shorter than a canary's pace is not called isolation.
     pub(super) fn weigh(&self, run_began: Moment) -> Evidence {
         weigh(self.members.iter().map(|(_, canary)| *canary), run_began)
     }
 
-    /// The isolation, while there is one.
+    /// Returns the isolation, if this agent is isolated.
     pub(super) fn isolation(&self) -> Option<Isolation> {
         self.isolation
     }
@@ -119,7 +120,7 @@ impl Canaries {
         self.isolation.is_some()
     }
 
-    /// Whether it is isolated as it can ask nobody.
+    /// Whether this agent is isolated because it cannot send probes to any target.
     pub(super) fn is_isolated_by_faults(&self) -> bool {
         self.isolation.is_some_and(|isolation| isolation.cause == Cause::NothingCanBeAsked)
     }
@@ -129,7 +130,7 @@ impl Canaries {
         self.isolation = Some(Isolation { since, cause });
     }
 
-    /// Ends isolation, if there is any. Returns it.
+    /// Ends isolation, if there is any, and returns it.
     pub(super) fn end_isolation(&mut self) -> Option<Isolation> {
         self.isolation.take()
     }

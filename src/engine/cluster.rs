@@ -1,4 +1,4 @@
-//! What the peers have to do with it: their votes, their lives, and this agent's own votes.
+//! The exchange with peers: their votes, their liveness, and this agent's own votes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,15 +12,16 @@ use super::schedule::Item;
 use super::service::{Target, evidence};
 
 impl Engine {
-    /// Whatever the event: what is in the queue is told before the tick, and the first of it must
-    /// not be acted on with votes that are young by this agent's clock only.
+    /// Discards the peers' votes if the process was suspended. This happens on every event: queued
+    /// events are handled before the tick, and the first of them must not be acted on with votes
+    /// that are fresh by this agent's clock only.
     pub(super) fn forget_if_suspended(&mut self) {
         if self.stall.is_suspended(self.context.now) {
             self.peers.suspended(self.context.now);
         }
     }
 
-    /// Counts the votes of the peers that the settings name.
+    /// Registers the peers that the settings name as voters.
     pub(super) fn enroll_peers(&mut self) {
         let settings = &self.context.settings;
         let targets: BTreeSet<IpAddr> = settings.targets.iter().copied().collect();
@@ -28,7 +29,7 @@ impl Engine {
         self.peers.enroll(peers.copied(), &targets, settings.pace.interval);
     }
 
-    /// A peer says how it sees a target.
+    /// Records the vote of a peer on a target.
     pub(super) fn voted(&mut self, peer: SocketAddr, target: IpAddr, up: bool, age: Duration) {
         let Some(id) = self.service().id(target) else { return };
         let Some(news) = self.peers.vote(self.context.now, (peer, target), up, age) else { return };
@@ -37,7 +38,7 @@ impl Engine {
         }
     }
 
-    /// A peer has no evidence about a target any more.
+    /// Retracts the vote of a peer that no longer has evidence about a target.
     pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr) {
         let Some(id) = self.service().id(target) else { return };
         if self.peers.retract(self.context.now, peer, target) {
@@ -45,7 +46,7 @@ impl Engine {
         }
     }
 
-    /// A peer came to life, is gone, or turned out to be another kind of agent.
+    /// Records that a peer came to life, is gone, or turned out to be another kind of agent.
     pub(super) fn peer_changed(&mut self, peer: SocketAddr, alive: bool, go: bool) {
         if self.peers.set_alive(peer, alive, go) {
             self.context.report(Fact::Peer { peer, alive });
@@ -53,8 +54,8 @@ impl Engine {
         self.services[0].mark_all();
     }
 
-    /// How this agent sees its targets. Those not yet confirmed are left out, and those that it has
-    /// no evidence about; an isolated agent has none at all.
+    /// Returns this agent's votes on its targets. Targets that are not yet confirmed are left out,
+    /// and targets without evidence; an isolated agent has no votes at all.
     fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
         if self.canaries.is_isolated() {
             return BTreeMap::new();
@@ -66,8 +67,8 @@ impl Engine {
         self.service().targets().filter_map(vote).collect()
     }
 
-    /// Tells the peers: at each change, and every few seconds how fresh the evidence is. So a loop
-    /// that stands still repeats nothing.
+    /// Announces this agent's votes: at each change, and every few seconds to renew the age of the
+    /// evidence. An event loop that hangs therefore repeats nothing.
     pub(super) fn announce(&mut self) {
         if self.context.settings.cluster.is_none() {
             return;
@@ -85,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// The votes on a target that count now.
+    /// Returns the votes on a target that count now.
     pub fn votes_on(&self, target: IpAddr) -> impl Iterator<Item = Ballot> + '_ {
         self.peers.votes_on(target, self.context.now)
     }

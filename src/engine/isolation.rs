@@ -1,4 +1,4 @@
-//! When this agent may not trust what it sees: isolation, its beginning and its end.
+//! Isolation: when this agent cannot trust its own observations, and when it can again.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use super::event::{Fact, Reason};
 use super::prober::watch::Outcome;
 
 impl Engine {
-    /// A canary answered or did not: complete runs of losses may be evidence now, or not.
+    /// Weighs complete runs of losses again after a canary answered or missed a probe.
     pub(super) fn canary_judged(&mut self, outcome: Outcome) {
         let threshold = self.context.settings.thresholds.failure.get();
         if outcome == Outcome::Reply {
@@ -22,7 +22,7 @@ impl Engine {
         }
     }
 
-    /// Flips a target down if its run of losses is complete and evidence.
+    /// Flips a target down if its run of losses is complete and counts as evidence.
     pub(super) fn weigh_losses(&mut self, id: usize) {
         let Some(began) = self.services[0].complete_run(id, &self.context) else { return };
         match self.canaries.weigh(began) {
@@ -44,8 +44,9 @@ impl Engine {
         }
     }
 
-    /// Probes of an endpoint could not be sent, or can be again. Without canaries, an agent that can ask
-    /// nobody is isolated; that one probe could not be sent is as little a sign as one that is lost.
+    /// Begins or ends isolation after a probe could not be sent, or could be again. Without
+    /// canaries, an agent that cannot send probes to any target is isolated. A single probe that
+    /// could not be sent is as weak a sign as a single lost one.
     pub(super) fn weigh_faults(&mut self, faulty: bool) {
         let reaches_none = self.prober.unreachable() == self.context.settings.targets.len();
         if !faulty && self.canaries.is_isolated_by_faults() {
@@ -67,8 +68,8 @@ impl Engine {
         self.services[0].mark_all();
     }
 
-    /// Ends isolation, if there is any: every run of losses starts from zero, and what was seen until
-    /// now is no evidence.
+    /// Ends isolation, if there is any: every run of losses starts from zero, and observations made
+    /// until now are no evidence.
     pub(super) fn end_isolation(&mut self) {
         let Some(Isolation { since, .. }) = self.canaries.end_isolation() else { return };
         let now = self.context.now;

@@ -9,7 +9,7 @@ use super::schedule::Item;
 use super::{Engine, Moment};
 
 impl Engine {
-    /// The operator takes a target out.
+    /// Handles the operator's command to take a target out.
     pub(super) fn drain(&mut self, order: DrainOrder) {
         let ticket = order.ticket;
         if self.service().id(order.target).is_none() {
@@ -18,7 +18,7 @@ impl Engine {
         } else if order.force || self.context.settings.floor == 0 {
             self.begin_drain(order);
         } else {
-            // Answered when the zone has been read.
+            // The command is answered once the zone has been listed.
             self.services[0].drains.await_listing(order);
             self.context.act(Action::Prepare);
         }
@@ -26,7 +26,7 @@ impl Engine {
 
     pub(super) fn drain_if_floor_allows(&mut self, order: DrainOrder) {
         let Settings { names, floor, .. } = &self.context.settings;
-        // Those whose withdrawal is on its way, or ordered a moment ago, will be gone too.
+        // Targets with a withdrawal that is in progress, or was just requested, will be gone too.
         let mut left = self.zones[0].observed().clone();
         let leaving = self.drains();
         left.without(|address| leaving.contains_key(address));
@@ -51,13 +51,13 @@ impl Engine {
         }
     }
 
-    /// Holds a target out by the operator's command, given now or before a restart.
+    /// Keeps a target out at the operator's command, given now or before a restart.
     pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain) {
         let orders = &mut self.zones[0].orders;
         self.services[0].begin_drain(address, drain, orders, &mut self.context);
     }
 
-    /// The operator gives a target back.
+    /// Handles the operator's command to give a target back.
     pub(super) fn undrain(&mut self, ticket: u64, target: IpAddr) {
         let id = self.service().id(target);
         let drains = &mut self.services[0].drains;
@@ -73,7 +73,8 @@ impl Engine {
         }
     }
 
-    /// Has drains end at other moments. Those that do not end by themselves, or are over, stay so.
+    /// Changes the times at which drains end. Drains without an end, and drains that are over, stay
+    /// as they are.
     pub(super) fn redate_drains(&mut self, ends: &BTreeMap<IpAddr, Moment>) {
         let now = self.context.now;
         for (address, until) in self.services[0].drains.redate(ends) {
@@ -84,7 +85,7 @@ impl Engine {
         self.context.act(Action::Remember(self.drains()));
     }
 
-    /// Holds those out again that the settings name again.
+    /// Drains those parked addresses again that the settings name again.
     pub(super) fn unpark_drains(&mut self) {
         let back = self.services[0].unpark_drains(self.context.now);
         for (address, drain) in back {
@@ -92,8 +93,8 @@ impl Engine {
         }
     }
 
-    /// Refuses the commands that wait for the zone to be read and are about no watched target any more,
-    /// and has it read for the others: the reload stopped the reading that was under way.
+    /// Refuses the commands that wait for a listing but no longer name a watched target. Requests a
+    /// listing for the others: the reload stopped the one in progress.
     pub(super) fn ask_again(&mut self) {
         for order in self.services[0].take_unwatched_drains() {
             let answer = Err(DrainRefusal::NotATarget);
@@ -104,7 +105,7 @@ impl Engine {
         }
     }
 
-    /// All drains: those in force, and those of addresses that are not watched for now.
+    /// Returns all drains: those in force, and those of addresses that are currently not watched.
     pub fn drains(&self) -> BTreeMap<IpAddr, Drain> {
         self.service().drains.all()
     }

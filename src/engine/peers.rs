@@ -1,4 +1,4 @@
-//! The peers: their votes and their lives, and when this agent's own votes are announced to them.
+//! The peers: their votes and liveness, and when this agent's own votes are announced to them.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -7,30 +7,31 @@ use std::time::Duration;
 use super::Moment;
 use super::quorum::{self, Agreement, Ballot, Ballots};
 
-/// How long after a suspension votes may still be in the queue that were sent during it.
+/// Time after a suspension during which votes sent before its end may still be in the queue.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// The time between two announcements of votes that have not changed: how fresh their evidence is.
+/// The time between two announcements of unchanged votes, which renew the age of their evidence.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 
 /// The same with more targets than [`CROWD`]: their votes wait for their turn, and their evidence
 /// must not grow old in that time.
 const ANNOUNCE_CROWD_EVERY: Duration = Duration::from_secs(2);
 
-/// From this number of votes on a peer does not get all of them at once.
+/// The number of votes above which a peer does not receive all of them at once.
 const CROWD: usize = 5_000;
 
-/// The least time between two announcements of this number of votes. Thousands of targets that are
-/// confirmed one after the other must not make thousands of announcements of thousands of votes.
+/// Returns the minimum time between two announcements of this number of votes. Thousands of targets
+/// that are confirmed one after the other must not cause thousands of announcements of thousands of
+/// votes.
 fn distance(votes: usize) -> Duration {
     Duration::from_micros(5 * u64::try_from(votes).unwrap_or(u64::MAX))
 }
 
-/// What the peers said, and what they are to hear.
+/// The votes of the peers, and the announcement of this agent's own votes.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     ballots: Ballots,
-    /// This agent's votes changed since they were last announced.
+    /// Whether this agent's votes changed since they were last announced.
     announce_due: bool,
     /// The time of the last announcement.
     announced_at: Option<Moment>,
@@ -42,14 +43,14 @@ pub(super) struct Peers {
 /// Whether this agent's votes are to be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnnounceDue {
-    /// Not yet. A change waits until the time given, if there is one.
+    /// Not yet. A change waits until the given time, if there is one.
     Later(Option<Moment>),
     /// Now, and again at this time.
     Now(Moment),
 }
 
 impl Peers {
-    /// Counts the votes of `peers` on `targets`, which are probed every `interval`.
+    /// Registers `peers` as voters on `targets`, which are probed every `interval`.
     pub(super) fn enroll(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
@@ -62,15 +63,15 @@ impl Peers {
         self.announce_due = true;
     }
 
-    /// The process was suspended until `now`: its votes are young by its own clock only, and the
-    /// peers say again what still holds.
+    /// Discards votes after the process was suspended until `now`: they are fresh by its own clock
+    /// only, and the peers repeat the ones that still hold.
     pub(super) fn suspended(&mut self, now: Moment) {
         self.ballots.forget();
         self.ignore_votes_until = now + SETTLING;
     }
 
-    /// Records a vote; `up` is what the peer sees, `age` how old its evidence is. Returns `None` if
-    /// the vote is ignored, else whether it is another than the peer's last.
+    /// Records a vote; `up` is the peer's view, `age` the age of its evidence. Returns `None` if
+    /// the vote is ignored, otherwise whether it differs from the peer's last vote.
     pub(super) fn vote(
         &mut self,
         now: Moment,
@@ -78,30 +79,31 @@ impl Peers {
         up: bool,
         age: Duration,
     ) -> Option<bool> {
-        // A legacy agent says nothing twice.
+        // A legacy agent repeats nothing.
         let ignored = now < self.ignore_votes_until && !self.ballots.is_go(peer);
         (!ignored).then(|| self.ballots.record(now, peer, target, up, age))
     }
 
-    /// A peer retracts its vote. Returns whether that one counted.
+    /// Retracts a peer's vote. Returns whether that vote counted.
     pub(super) fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
         self.ballots.take_back(now, peer, target)
     }
 
-    /// Records whether a peer is alive and a legacy agent. Returns whether its life changed.
+    /// Records whether a peer is alive, and whether it is a legacy agent. Returns whether its
+    /// liveness changed.
     pub(super) fn set_alive(&mut self, peer: SocketAddr, alive: bool, legacy: bool) -> bool {
         let before = self.ballots.is_alive(peer);
         self.ballots.set_alive(peer, alive, legacy);
         before != alive
     }
 
-    /// Has this agent's votes announced: they changed.
+    /// Requests an announcement of this agent's votes, since they changed.
     pub(super) fn announce(&mut self) {
         self.announce_due = true;
     }
 
-    /// Whether the votes on `targets` many targets are to be announced at `now`. If so, they count as
-    /// announced.
+    /// Returns whether the votes on `targets` many targets are to be announced at `now`. If so,
+    /// they count as announced.
     pub(super) fn announce_due(&mut self, now: Moment, targets: usize) -> AnnounceDue {
         let every = if targets > CROWD { ANNOUNCE_CROWD_EVERY } else { ANNOUNCE_EVERY };
         let wait = if self.announce_due { distance(targets) } else { every };
@@ -113,7 +115,7 @@ impl Peers {
         AnnounceDue::Now(now + every)
     }
 
-    /// What the votes on `target` amount to; see [`Ballots::agreement`].
+    /// Evaluates the votes on `target`; see [`Ballots::agreement`].
     pub(super) fn agreement(
         &self,
         local: SocketAddr,
@@ -125,7 +127,7 @@ impl Peers {
         self.ballots.agreement(local, target, own, needed, now)
     }
 
-    /// The votes on a target that count at `now`.
+    /// Returns the votes on a target that count at `now`.
     pub(super) fn votes_on(
         &self,
         target: IpAddr,
@@ -134,7 +136,7 @@ impl Peers {
         self.ballots.on(target, now)
     }
 
-    /// When the first of them expires.
+    /// Returns the time at which the first vote on a target expires.
     pub(super) fn next_expiry(&self, target: IpAddr, now: Moment) -> Option<Moment> {
         self.ballots.next_expiry(target, now)
     }

@@ -1,4 +1,4 @@
-//! Numbered places, each taken by one item for as long as it exists.
+//! Numbered places, each occupied by one item for as long as it exists.
 
 /// Items by the number of their place. A place is used again after its item is gone.
 #[derive(Debug)]
@@ -14,7 +14,8 @@ impl<T> Default for Places<T> {
 }
 
 impl<T> Places<T> {
-    /// Makes room for `count` items in all, and no more: doubling would leave up to half of it unused.
+    /// Reserves room for `count` items in all, and no more: doubling would leave up to half of it
+    /// unused.
     pub(super) fn reserve(&mut self, count: usize) {
         self.places.reserve_exact(count.saturating_sub(self.places.len()));
     }
@@ -36,22 +37,22 @@ impl<T> Places<T> {
         Some(item)
     }
 
-    /// The item in a place, if there is one.
+    /// Returns the item in a place, if there is one.
     pub(super) fn get(&self, place: usize) -> Option<&T> {
         self.places.get(place)?.as_ref()
     }
 
-    /// The same, to be changed.
+    /// Returns the item in a place for modification, if there is one.
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut T> {
         self.places.get_mut(place)?.as_mut()
     }
 
-    /// All items, by their places.
+    /// Iterates over all items, by their places.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().flatten()
     }
 
-    /// The same, to be changed.
+    /// Iterates over all items for modification, by their places.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }

@@ -1,55 +1,55 @@
-//! Whether enough agents say the same about a target, and which of them acts first.
+//! Whether enough agents agree about a target, and which of them acts first.
 //!
-//! An agent acts on what it has seen itself, and only if at least so many peers have seen the same:
-//! peers alone never cause a change. What is counted is the *ballots*, the last vote of each peer on
-//! each target; a ballot counts while its peer is alive and for [`vote_term`] from its evidence,
-//! unless it is taken back before.
+//! An agent acts on its own observations only, and only if enough peers have observed the same:
+//! peers alone never cause a change. A *ballot* is the last vote of a peer on a target. It counts
+//! while its peer is alive and for [`vote_term`] from its evidence, unless it is retracted before.
 //!
 //! # Why never both directions at once
 //!
 //! With `needed` peers to agree, a verdict takes `needed + 1` agents. If that is more than half of
 //! all agents, two verdicts of opposite directions would need one agent to vote both ways, so they
-//! exclude each other whatever each agent has heard. If it is half or less, two disjoint groups
-//! could each have their quorum; whoever hears both is told [`Agreement::Contested`] and leaves DNS
-//! as it is.
+//! exclude each other no matter which votes each agent has received. If it is half or less, two
+//! disjoint groups could each have their quorum; an agent that receives votes from both gets
+//! [`Agreement::Contested`] and leaves DNS as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// How long a vote counts from its evidence at least; three times the pace at which it is repeated.
+/// The minimum time for which a vote counts, from its evidence. It is at least three times the
+/// interval at which votes are repeated.
 pub const VOTE_TTL: Duration = Duration::from_secs(30);
 
-/// How long a vote counts from its evidence, where targets are probed every `interval`. With the
-/// usual intervals [`VOTE_TTL`]; with one as long as that a vote has to last from probe to probe, or
-/// no two agents would ever agree.
+/// Returns the time for which a vote counts from its evidence, if targets are probed every
+/// `interval`. With the usual intervals this is [`VOTE_TTL`]. With an interval as long as that, a
+/// vote has to last from probe to probe, or no two agents would ever agree.
 pub fn vote_term(interval: Duration) -> Duration {
     interval.saturating_mul(2).max(VOTE_TTL)
 }
 
-/// How much longer each rank waits before it acts than the one before.
+/// Additional wait of each rank, compared to the rank before it.
 pub const RANK_STEP: Duration = Duration::from_secs(5);
 
-/// How long the agent of `rank` waits before it looks whether there is anything left to do.
+/// Returns the time that the agent of `rank` waits before it checks whether anything is left to do.
 pub fn wait_of(rank: usize) -> Duration {
     RANK_STEP.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX))
 }
 
-/// One peer's word on one target.
+/// One peer's vote on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ballot {
-    /// Whose; the address that it is listed under in `peers`.
+    /// The peer, by the address that it is listed under in `peers`.
     pub peer: SocketAddr,
-    /// What it sees: `true` is up.
+    /// Whether the peer sees the target up.
     pub up: bool,
-    /// How old what it saw is by now.
+    /// The current age of the evidence for the vote.
     pub age: Duration,
 }
 
-/// What the votes amount to, for one target and the direction that this agent has flipped to.
+/// The result of the votes on one target, for the direction that this agent has flipped to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Agreement {
-    /// This agent has not judged the target itself, so there is nothing that peers could agree to.
+    /// This agent has not judged the target itself, so there is nothing for peers to agree to.
     Unjudged,
     /// Enough peers have seen the same.
     Agreed {
@@ -62,7 +62,7 @@ pub enum Agreement {
     NoQuorum {
         /// The peers that agree, ascending.
         agreeing: Vec<SocketAddr>,
-        /// How many it takes.
+        /// The number of peers that must agree.
         needed: usize,
     },
     /// Enough peers have seen the same, and enough agents for a quorum have seen the contrary;
@@ -81,7 +81,7 @@ pub enum Agreement {
 #[derive(Debug, Clone)]
 pub struct Ballots {
     voters: BTreeMap<SocketAddr, Voter>,
-    /// How long a vote counts from its evidence.
+    /// Time for which a vote counts, from its evidence.
     term: Duration,
 }
 
@@ -91,37 +91,38 @@ impl Default for Ballots {
     }
 }
 
-/// One peer, as a voter. Nobody is alive before it was said so.
+/// One peer, as a voter. A peer counts as alive only once it is reported to be.
 #[derive(Debug, Clone, Default)]
 struct Voter {
     alive: bool,
-    /// A Go agent votes once at each flip and never again, so its vote does not age.
+    /// Whether the peer is a legacy (Go) agent. Such an agent votes once at each flip and never
+    /// again, so its vote does not age.
     go: bool,
-    /// By target.
+    /// The peer's votes, by target.
     votes: BTreeMap<IpAddr, Vote>,
 }
 
-/// One vote.
+/// One peer's vote on one target.
 #[derive(Debug, Clone, Copy)]
 struct Vote {
-    /// `true` is up.
+    /// Whether the peer sees the target up.
     up: bool,
-    /// When it was last heard.
+    /// The time at which the vote was received.
     heard: Duration,
-    /// How old its evidence was then.
+    /// The age of its evidence at that time.
     age: Duration,
 }
 
 impl Ballots {
-    /// No votes yet, from `peers`, of whom none is alive yet.
+    /// Creates an empty set of votes by `peers`. No peer is alive yet.
     pub fn new(peers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let mut ballots = Self::default();
         ballots.set_peers(peers);
         ballots
     }
 
-    /// Takes `peers` for the peers from now on. Those that stay keep their votes and whether they
-    /// are alive; the votes of those that go are forgotten.
+    /// Replaces the peers. Peers that remain keep their votes and liveness; the votes of removed
+    /// peers are forgotten.
     pub fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
         let mut before = std::mem::take(&mut self.voters);
         self.voters = peers
@@ -130,7 +131,7 @@ impl Ballots {
             .collect();
     }
 
-    /// Has votes count for `term` from their evidence.
+    /// Sets the time for which votes count, from their evidence.
     pub fn set_term(&mut self, term: Duration) {
         self.term = term;
     }
@@ -142,11 +143,11 @@ impl Ballots {
         }
     }
 
-    /// Notes that `peer` said at `now` that it sees `target` up or down, on evidence of this `age`. The
-    /// vote of one that is no
-    /// peer is not kept; the vote of one that is not alive is, and counts once it is.
+    /// Records that `peer` voted at `now` that it sees `target` up or down, on evidence of this
+    /// `age`. The vote of an unknown peer is not kept; the vote of a peer that is not alive is
+    /// kept, and counts once the peer is alive.
     ///
-    /// Returns whether this is news: another word than its last that still counts.
+    /// Returns whether this differs from the peer's last vote that still counts.
     pub fn record(
         &mut self,
         now: Duration,
@@ -162,7 +163,7 @@ impl Ballots {
         before != voter.vote(target, now, term).map(|ballot| ballot.0)
     }
 
-    /// Notes that `peer` has no vote on `target` any more. Returns whether it had one that counted.
+    /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
     pub fn take_back(&mut self, now: Duration, peer: SocketAddr, target: IpAddr) -> bool {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
@@ -171,17 +172,17 @@ impl Ballots {
         counted
     }
 
-    /// Forgets every vote that ages. For an agent that stood still (stopped, suspended): what it
-    /// heard before is young by its clock only, and peers say again what still holds.
+    /// Forgets every vote that ages. Used after this agent was suspended or stopped: votes received
+    /// before are fresh by its clock only, and peers repeat the ones that still hold.
     pub fn forget(&mut self) {
         for voter in self.voters.values_mut().filter(|voter| !voter.go) {
             voter.votes.clear();
         }
     }
 
-    /// Notes whether `peer` is alive, and whether it is a Go agent, whose votes stand until they
-    /// change. The votes of a peer that ceases to be alive are forgotten: when it is back, it says
-    /// again what it sees.
+    /// Records whether `peer` is alive, and whether it is a legacy agent, with votes that stand
+    /// until they change. The votes of a peer that is no longer alive are forgotten: it repeats
+    /// them when it is back.
     pub fn set_alive(&mut self, peer: SocketAddr, alive: bool, go: bool) {
         let Some(voter) = self.voters.get_mut(&peer) else { return };
         if voter.alive && !alive {
@@ -196,25 +197,25 @@ impl Ballots {
         self.voters.get(&peer).is_some_and(|voter| voter.alive)
     }
 
-    /// Whether `peer` is a Go agent, who says nothing twice.
+    /// Whether `peer` is a legacy agent, which repeats nothing.
     pub fn is_go(&self, peer: SocketAddr) -> bool {
         self.voters.get(&peer).is_some_and(|voter| voter.go)
     }
 
-    /// How many peers are alive.
+    /// Returns the number of peers that are alive.
     pub fn alive(&self) -> usize {
         self.voters.values().filter(|voter| voter.alive).count()
     }
 
-    /// The votes on `target` that count at `now`, by peer, ascending.
+    /// Returns the votes on `target` that count at `now`, by peer, ascending.
     pub fn on(&self, target: IpAddr, now: Duration) -> impl Iterator<Item = Ballot> + '_ {
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
             voter.vote(target, now, self.term).map(|(up, age)| Ballot { peer, up, age })
         })
     }
 
-    /// When the first vote on `target` that counts at `now` will count no longer, if nothing newer
-    /// is heard; `None` if none will age.
+    /// Returns the time at which the first vote on `target` that counts at `now` expires, if
+    /// nothing newer is received; `None` if no vote ages.
     pub fn next_expiry(&self, target: IpAddr, now: Duration) -> Option<Duration> {
         let ageing = self.voters.values().filter(|voter| voter.alive && !voter.go);
         ageing
@@ -223,10 +224,10 @@ impl Ballots {
             .min()
     }
 
-    /// What the votes on `target` amount to at `now` for the agent at `local`.
+    /// Evaluates the votes on `target` at `now` for the agent at `local`.
     ///
-    /// `own` is what this agent sees itself (`true` is up), `None` before its first flip or
-    /// confirmation. `needed` is how many peers must agree; with 0 the agent acts alone.
+    /// `own` is this agent's own view (`true` is up), `None` before its first flip or confirmation.
+    /// `needed` is the number of peers that must agree; with 0 the agent acts alone.
     pub fn agreement(
         &self,
         local: SocketAddr,
@@ -236,7 +237,7 @@ impl Ballots {
         now: Duration,
     ) -> Agreement {
         let Some(own) = own else { return Agreement::Unjudged };
-        // A vote in our own name would be our own flip counted twice.
+        // A vote in this agent's own name would count its own flip twice.
         let (agreeing, contrary): (Vec<_>, Vec<_>) =
             self.on(target, now).filter(|b| b.peer != local).partition(|b| b.up == own);
         let peers = |ballots: Vec<Ballot>| ballots.into_iter().map(|b| b.peer).collect();
@@ -252,7 +253,7 @@ impl Ballots {
 }
 
 impl Voter {
-    /// What it says about `target`, if that counts at `now`, and the vote's age.
+    /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote.
     fn vote(&self, target: IpAddr, now: Duration, term: Duration) -> Option<(bool, Duration)> {
         let &Vote { up, heard, age } = self.votes.get(&target)?;
         let age = now.saturating_sub(heard).saturating_add(age);
@@ -260,12 +261,13 @@ impl Voter {
     }
 }
 
-/// The place of the agent at `local` among itself and `others`, for `target`: how many of them come
-/// before it.
+/// Returns the place of the agent at `local` among itself and `others`, for `target`: the number of
+/// agents that come before it.
 ///
-/// Rendezvous hashing: each agent's [`weight`] is a function of target and agent alone, the heavier
-/// comes first, and of equals the one with the lower address. So all agents name the same first one
-/// without asking each other, each target has another one, and losing an agent moves no other.
+/// Rendezvous hashing: each agent's [`weight`] is a function of target and agent alone, and the
+/// heavier agent comes first; among equals, the one with the lower address. All agents thus
+/// determine the same first one without communicating, each target has another one, and the loss of
+/// an agent moves no other.
 pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
     let own = weight(target, local);
     let before = |&other: &SocketAddr| {
@@ -275,7 +277,7 @@ pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
     others.iter().filter(|other| before(other)).count()
 }
 
-/// The weight of `agent` for `target`. All versions of the program must agree on it.
+/// Returns the weight of `agent` for `target`. All versions of the program must agree on it.
 ///
 /// FNV-1a (64 bits; offset basis `cbf29ce484222325`, prime `100000001b3`) over the target's address
 /// as 16 bytes (IPv4 as `::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), the agent's address likewise

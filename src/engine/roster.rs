@@ -1,4 +1,4 @@
-//! Who is watched: enrolled at the start and at every reload.
+//! The watched endpoints: enrolled at the start and at every reload.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,16 +12,17 @@ use super::prober::Role;
 use super::prober::watch::Endpoint;
 use super::service::evidence;
 
-/// When in the interval the `index`th of `count` targets is probed: at a moment of its own, or
-/// together with no more than make up a `burst`. Those moments are spread evenly.
+/// Returns the offset in the interval at which the `index`th of `count` targets is probed. Each
+/// target has its own offset, or shares it with at most as many others as make up a `burst`. The
+/// offsets are spread evenly.
 pub fn phase(interval: Duration, burst: NonZeroUsize, index: usize, count: usize) -> Duration {
     let groups = count.div_ceil(burst.get()).max(1);
-    // Neighbours in the list are often neighbours in the network: they go apart.
+    // Neighbours in the list are often neighbours in the network, so they are separated.
     spread(interval, index % groups, groups, 0.0)
 }
 
-/// The same for the `index`th of `count` canaries: between those, or along with a burst,
-/// where it wakes nobody up.
+/// Returns the offset of the `index`th of `count` canaries: between the targets, or, with bursts,
+/// together with one, so that it causes no additional wake-up.
 fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
     let (interval, burst) = (settings.pace.interval, settings.burst);
     match burst.get() {
@@ -30,16 +31,16 @@ fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
     }
 }
 
-/// The place of the `index`th of `count` schedules within the interval, so that they do not fire
-/// at once. `shift` moves all of them by a part of the gap between two.
+/// Returns the offset of the `index`th of `count` schedules within the interval, so that they do
+/// not fire at once. `shift` moves all of them by a part of the gap between two.
 fn spread(interval: Duration, index: usize, count: usize, shift: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     interval.mul_f64((index as f64 + shift) / count.max(1) as f64)
 }
 
 impl Engine {
-    /// Watches exactly what the settings name. Whatever stays keeps its counters and its state;
-    /// the records of what goes are left as they are.
+    /// Watches exactly the endpoints that the settings name. Endpoints that remain keep their
+    /// counters and their state; the DNS records of removed targets are left as they are.
     pub(super) fn enroll(&mut self) {
         let settings = self.context.settings.clone();
         let (now, interval, burst) = (self.context.now, settings.pace.interval, settings.burst);
@@ -71,7 +72,7 @@ impl Engine {
         self.services[0].note_sweep(now + term, &mut self.context);
     }
 
-    /// Watches the canaries that the settings name. Returns their places.
+    /// Watches the canaries that the settings name. Returns their slots.
     fn enroll_canaries(&mut self, settings: &Settings) -> Vec<Slot> {
         let before = self.canaries.slots();
         let mut slots = Vec::with_capacity(settings.canaries.len());
@@ -94,7 +95,7 @@ impl Engine {
         slots
     }
 
-    /// Works by other settings from now on.
+    /// Puts other settings in force.
     pub(super) fn reload(&mut self, settings: &Settings) {
         let before = std::mem::replace(&mut self.context.settings, settings.clone());
         let had_canaries = !self.canaries.is_empty();

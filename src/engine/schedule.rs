@@ -1,4 +1,4 @@
-//! What is to be looked at, and when.
+//! A queue of the items to look at, by time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,53 +6,53 @@ use std::collections::BinaryHeap;
 use super::Moment;
 use super::event::Slot;
 
-/// What is to be looked at again.
+/// An item to look at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item {
     /// The probes of one endpoint.
     Watch(Slot),
-    /// What is to be done about one target.
+    /// The verdict on one target.
     Verdict(Slot),
-    /// What the floor held back.
+    /// The addresses that the floor holds back.
     Held,
-    /// An order that was put off for a moment, so that more can go with it.
+    /// An order that was delayed for a moment, so that more changes can join it.
     Order,
     /// Retries that wait for their budget.
     Retry,
     /// The faults of the last minute.
     Faults,
-    /// All of DNS.
+    /// The comparison of DNS with all verdicts.
     Resync,
-    /// The rehearsal.
+    /// The start of the rehearsal.
     Rehearsal,
-    /// How old what was seen is.
+    /// The age of the evidence.
     Evidence,
-    /// What the peers are told.
+    /// The announcement of this agent's votes.
     Announce,
 }
 
-/// A queue of moments. An entry that is stale by the time it comes up does no harm: what is looked at
-/// is judged by the state it is in then.
+/// A priority queue by time. An entry that is stale when it comes up does no harm: items are judged
+/// by their state at that time.
 ///
-/// Only the next few milliseconds are kept in order; what is due later lies unsorted in buckets, one
-/// for each tick, until its tick comes. Each probe makes two entries, and most of them are stale when
-/// they come up: sorting all of them cost more than anything else that is decided about a probe.
+/// Only the next few milliseconds are kept in order; later entries lie unsorted in buckets, one for
+/// each tick, until their tick comes. Each probe makes two entries, and most of them are stale when
+/// they come up: sorting all of them would cost more than every other decision about a probe.
 ///
-/// Invariant: `soon` is empty only if all of it is.
+/// Invariant: `soon` is empty only if the whole schedule is.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// What is due before the tick `horizon`, in order.
+    /// The entries due before the tick `horizon`, in order.
     soon: BinaryHeap<Reverse<Entry>>,
-    /// What is due within [`BUCKETS`] ticks from there; the bucket of a tick is its remainder.
+    /// The entries due within [`BUCKETS`] ticks from there; the bucket of a tick is its remainder.
     later: Vec<Vec<Entry>>,
-    /// How many entries are in `later`.
+    /// The number of entries in `later`.
     in_later: usize,
-    /// What was due after that when it was noted, in order.
+    /// The entries that were due after that when they were added, in order.
     far: BinaryHeap<Reverse<Entry>>,
     horizon: u128,
 }
 
-/// How many ticks ahead there are buckets: a little over four seconds.
+/// The number of ticks ahead with a bucket: a little over four seconds.
 const BUCKETS: usize = 1024;
 
 /// A tick has 2^22 nanoseconds, which is a little over four milliseconds.
@@ -64,20 +64,20 @@ fn tick((when, _): &Entry) -> u128 {
     when.as_nanos() >> TICK_BITS
 }
 
-/// The place of a tick's bucket.
+/// Returns the index of a tick's bucket.
 fn place(tick: u128) -> usize {
     usize::try_from(tick % BUCKETS as u128).unwrap_or_default()
 }
 
 impl Schedule {
-    /// Notes that `item` is to be looked at at `when`.
+    /// Schedules `item` for `when`.
     pub(super) fn note(&mut self, when: Moment, item: Item) {
         let entry = (when, item);
         let tick = tick(&entry);
         if tick < self.horizon {
             self.soon.push(Reverse(entry));
         } else if tick < self.horizon + BUCKETS as u128 {
-            // The first finds no buckets yet.
+            // The buckets are allocated on first use.
             self.later.resize(BUCKETS, Vec::new());
             self.later[place(tick)].push(entry);
             self.in_later += 1;
@@ -87,12 +87,13 @@ impl Schedule {
         self.sort_next();
     }
 
-    /// The next entry's moment.
+    /// Returns the time of the next entry.
     pub(super) fn next(&self) -> Option<Moment> {
         self.soon.peek().map(|Reverse((when, _))| *when)
     }
 
-    /// Drops what comes next for as long as it `is_stale`: nobody needs to wake up for it.
+    /// Drops the next entries for as long as they are stale by `is_stale`, so that no wake-up is
+    /// spent on them.
     pub(super) fn forget(&mut self, is_stale: impl Fn(Moment, Item) -> bool) {
         while let Some(Reverse((when, item))) = self.soon.peek()
             && is_stale(*when, *item)
@@ -102,7 +103,7 @@ impl Schedule {
         }
     }
 
-    /// Takes the next entry off if its moment has come.
+    /// Removes and returns the next entry if it is due.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<(Moment, Item)> {
         if self.next()? > now {
             return None;
@@ -112,7 +113,7 @@ impl Schedule {
         Some(entry)
     }
 
-    /// Moves the horizon on until something is due before it, or nothing is left.
+    /// Advances the horizon until something is due before it, or nothing is left.
     fn sort_next(&mut self) {
         while self.soon.is_empty() {
             if self.in_later > 0 {
@@ -121,7 +122,7 @@ impl Schedule {
                 self.soon.extend(bucket.drain(..).map(Reverse));
             } else {
                 let Some(Reverse(entry)) = self.far.peek() else { return };
-                // Nothing lies between: no need to go there tick by tick.
+                // Nothing lies in between, so there is no need to advance tick by tick.
                 self.horizon = self.horizon.max(tick(entry));
             }
             self.horizon += 1;
@@ -182,8 +183,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is noted for whenever, before or after others were taken: it comes up in the
-        /// order that one sorted list would have.
+        /// Entries added for any time, before or after others were taken, come up in the order that
+        /// one sorted list would have.
         #[test]
         fn it_is_one_sorted_list(
             steps in vec((0_u64..20_000, 0_u64..10, 0_usize..4, any::<bool>()), 1..200),

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use super::Moment;
 
-/// The least lateness of a tick that counts as a stall.
+/// The minimum lateness of a tick that counts as a stall.
 const LEAST_STALL: Duration = Duration::from_millis(25);
 
-/// The least time between two reports of a stall.
+/// The minimum time between two reports of a stall.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// The time without a tick after which the process counts as suspended.
+/// Time without a tick after which the process counts as suspended.
 const SUSPENDED_AFTER: Duration = Duration::from_secs(5);
 
-/// Compares the ticks that come with the ticks that were due.
+/// Compares the actual ticks with the ticks that were due.
 #[derive(Debug)]
 pub(super) struct StallDetector {
     /// The time of the last tick.
@@ -22,28 +22,29 @@ pub(super) struct StallDetector {
     reported: Option<Moment>,
 }
 
-/// What a tick shows.
+/// The finding of one tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tick {
-    /// The process did not run for so long that what it missed is no evidence.
+    /// Whether the process did not run for so long that probes outstanding during that time are no
+    /// evidence.
     pub(super) stalled: bool,
-    /// How long, if that is to be reported.
+    /// Duration of the stall, if it is to be reported.
     pub(super) report: Option<Duration>,
 }
 
 impl StallDetector {
-    /// Starts as if a tick had come at `now`.
+    /// Creates a detector as if a tick had come at `now`.
     pub(super) fn new(now: Moment) -> Self {
         Self { ticked: now, reported: None }
     }
 
-    /// Whether no tick came for so long that the process must have been suspended.
+    /// Whether there was no tick for so long that the process must have been suspended.
     pub(super) fn is_suspended(&self, now: Moment) -> bool {
         now > self.ticked + SUSPENDED_AFTER
     }
 
-    /// Records a tick at `now`. `due` is the time of the earliest entry that it has to look at;
-    /// `timeout` is the time that a probe has for its reply.
+    /// Records a tick at `now`. `due` is the time of the earliest due entry; `timeout` is the time
+    /// that a probe has for its reply.
     pub(super) fn tick(&mut self, now: Moment, due: Option<Moment>, timeout: Duration) -> Tick {
         self.ticked = now;
         let late = due.map(|due| now.saturating_sub(due)).unwrap_or_default();
