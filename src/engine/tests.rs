@@ -1,4 +1,4 @@
-//! Scenarios in virtual time: one engine, a world that answers or not, a zone.
+//! Scenarios in virtual time: one engine, a world with targets that answer or not, a zone.
 
 mod cluster;
 mod guards;

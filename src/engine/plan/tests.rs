@@ -1,4 +1,4 @@
-//! What is planned for a listing and its wishes.
+//! Plans for a listing and the wishes about it.
 
 use proptest::prelude::*;
 
@@ -43,7 +43,7 @@ fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
 
 #[test]
 fn a_plan_changes_what_is_wished_for_and_nothing_else() {
-    // what is there, the wishes, the floor; then created, deleted, held
+    // listing, wishes, floor; then created, deleted, held
     type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
     let cases: [Row; 11] = [
         ("a dead address goes", &[1, 2], "-1", 0, [&[], &[1], &[]]),
@@ -121,7 +121,7 @@ fn by_place(text: &str) -> Observed {
 
 #[test]
 fn the_floor_counts_what_a_client_at_each_place_can_get() {
-    // what is there for which place, the wishes, the floor; then deleted, held
+    // listing by place, wishes, floor; then deleted, held
     let cases = [
         ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
         ("without a floor it goes", "FR 1, DE 2", "-1", 0, [vec![1], vec![]]),

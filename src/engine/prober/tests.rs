@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::engine::tests::world::{ip, ms, settings};
 
-/// A prober of so many targets with room for `most` probes, and the probes that were sent until
-/// `now` with no answer to any.
+/// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
+/// sent until `now`, none of them answered.
 fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<Slot>) {
     let mut settings = settings(&(1..=targets).collect::<Vec<_>>());
     settings.most_in_flight = NonZeroU32::new(most);

@@ -8,7 +8,7 @@ use proptest::sample::subsequence;
 
 const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
 
-/// The agent with this number; 0 is the one that is asked.
+/// Returns the address of the agent with this number; 0 is the agent under test.
 fn agent(number: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, u8::try_from(number).unwrap()], 8081))
 }
@@ -17,7 +17,8 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// `votes` is one letter a peer: `d` down, `u` up, `.` no vote; upper case if the peer is not alive.
+/// Creates ballots from one letter a peer: `d` down, `u` up, `.` no vote; upper case if the peer is
+/// not alive.
 fn ballots(votes: &str) -> Ballots {
     let peers: Vec<_> = (1..=votes.len()).map(agent).collect();
     let mut ballots = Ballots::new(peers.clone());
@@ -36,7 +37,7 @@ fn ballots(votes: &str) -> Ballots {
     ballots
 }
 
-/// One word for the verdict on going down.
+/// Returns one word for the result of going down.
 fn down(ballots: &Ballots, needed: usize, now: Duration) -> &'static str {
     word(&ballots.agreement(agent(0), TARGET, Some(false), needed, now))
 }
@@ -86,8 +87,9 @@ fn a_verdict_names_its_evidence() {
     assert_eq!(agreeing, [agent(1), agent(3)]);
 }
 
-/// The table in section 4.4 of the study of the Go agent, column "doc": with how many failing votes
-/// the documentation said that a removal passes. The program itself got 9 of these 15 rows wrong.
+/// The table in section 4.4 of the study of the Go agent, column "doc": the number of failing votes
+/// with which, according to the documentation, a removal passes. The program itself got 9 of these
+/// 15 rows wrong.
 #[test]
 fn it_passes_with_as_many_votes_as_was_always_documented() {
     let table: [(usize, usize, &[usize]); 15] = [
@@ -113,7 +115,7 @@ fn it_passes_with_as_many_votes_as_was_always_documented() {
             let silent = format!("{}{}", "d".repeat(dead), ".".repeat(peers - dead));
             let want = if passing.contains(&dead) { "agreed" } else { "no_quorum" };
             assert_eq!(down(&ballots(&silent), needed, seconds(1)), want, "{row}, none else");
-            // New here: the others say alive, which may be a quorum of its own.
+            // Unlike there, the others report up, which may be a quorum of its own.
             let divided = silent.replace('.', "u");
             let contested = want == "agreed" && peers - dead > needed;
             let want = if contested { "contested" } else { want };
@@ -192,7 +194,7 @@ fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     assert_eq!(ballots.alive(), 1);
 }
 
-/// Computed from the description in [`weight`]'s documentation by another program.
+/// Computed by another program from the description in [`weight`]'s documentation.
 #[test]
 fn weights_are_the_same_in_all_versions() {
     let cases = [
@@ -230,14 +232,15 @@ fn each_rank_waits_five_seconds_longer() {
     assert!(wait_of(usize::MAX) > seconds(1_000_000), "and never wraps around");
 }
 
-/// One event of a cluster's life: who, what it says, whether it lives, how many seconds later.
+/// One event in the life of a cluster: the peer, its vote, its liveness, the seconds since the
+/// event before.
 type Heard = (usize, bool, bool, u64);
 
 fn own_flip() -> impl Strategy<Value = Option<bool>> {
     option::of(any::<bool>())
 }
 
-/// What the agent `me` knows if it has heard the votes of `heard`.
+/// Returns the ballots of the agent `me` that has received the votes of `heard`.
 fn view(all: &[Option<bool>], me: usize, heard: &[usize]) -> Ballots {
     let mut ballots = Ballots::new((0..all.len()).filter(|&a| a != me).map(agent));
     for &from in heard {
@@ -258,7 +261,7 @@ fn agreed(all: &[Option<bool>], me: usize, heard: &[usize], needed: usize) -> Op
 }
 
 proptest! {
-    /// Two agents that have heard different parts of the votes, as when links are cut.
+    /// Two agents have received different parts of the votes, as when links are cut.
     #[test]
     fn a_majority_never_decides_both_ways(
         (all, heard, others) in vec(own_flip(), 2..8).prop_flat_map(|all| {
@@ -280,7 +283,7 @@ proptest! {
         prop_assert!(verdicts != [Some(true), Some(false)] && verdicts != [Some(false), Some(true)]);
     }
 
-    /// Whatever is needed, if it is any peer at all.
+    /// Holds for any number of needed peers above zero.
     #[test]
     fn agents_that_know_the_same_never_decide_both_ways(
         all in vec(own_flip(), 2..8),
@@ -318,8 +321,8 @@ proptest! {
         prop_assert_eq!(verdict, Agreement::Unjudged);
     }
 
-    /// Of each peer the newest word counts, so the order in which different peers are heard is
-    /// nothing; nor is how often.
+    /// The newest vote of each peer counts, so neither the order in which the votes of different
+    /// peers arrive nor their repetition matters.
     #[test]
     fn neither_the_order_of_arrival_nor_repetition_changes_the_verdict(
         all in vec(own_flip(), 1..8),
@@ -340,7 +343,7 @@ proptest! {
         prop_assert_eq!(verdict(&sorted), verdict(&shuffled));
     }
 
-    /// After any history, the verdict is what a plain count of live peers' fresh last words gives.
+    /// After any history, the verdict matches a plain count of the fresh last votes of live peers.
     #[test]
     fn expired_and_dead_voters_do_not_count_and_nobody_counts_twice(
         history in vec((0_usize..6, any::<bool>(), any::<bool>(), 0_u64..8), 0..60),
@@ -363,7 +366,8 @@ proptest! {
     }
 }
 
-/// The last word of `peer`, if it is alive at the end and said it less than 30 s before `end`.
+/// Returns the last vote of `peer`, if it is alive at the end and voted less than 30 s before
+/// `end`.
 fn counts(history: &[Heard], peer: usize, end: u64) -> Option<bool> {
     let mut now = 0;
     let mut last = None;

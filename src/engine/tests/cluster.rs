@@ -1,14 +1,14 @@
 //! Scenarios in virtual time: several engines, one zone, links that are cut and healed, agents that
-//! die, return and stand still.
+//! die, return and are suspended.
 //!
-//! - `world`: the clock, what is to come, and each agent's way to targets and provider; `agent`: one
-//!   process; `net`: who reaches whom; `peers`: votes and gossip between agents; `processes`: what
-//!   happens to a process; `worker`, `zone`: the DNS worker and the provider; `chance`: dice that can
-//!   be thrown again
-//! - `agreement`: rows for one engine: what it is told, what it does
+//! - `world`: the clock, the queue of events, and each agent's connection to targets and provider;
+//!   `agent`: one process; `net`: the reachability of agents and targets; `peers`: votes and gossip
+//!   between agents; `processes`: start, death and suspension of a process; `worker`, `zone`: the
+//!   DNS worker and the provider; `chance`: reproducible random numbers
+//! - `agreement`: rows for one engine: the votes it receives, the actions it requests
 //! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with its claim
-//! - `runs`: what the Go agents did wrong in the same situations
-//! - `claims`: what must hold whatever happens
+//! - `runs`: the failures of the Go agents in the same situations
+//! - `claims`: the invariants of every schedule
 //! - `schedule`, `random`: thousands of random schedules, each from one seed
 
 mod agent;

@@ -1,4 +1,4 @@
-//! The floor and the operator's word.
+//! The floor and the operator's commands.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn a_drain_whose_floor_cannot_be_asked_is_refused() {
     assert_eq!(world.answers, [(7, "Err(ZoneUnknown(\"no connection\"))".into())]);
 }
 
-/// Both are answered by one reading of the zone; the second must see the first.
+/// Both are answered after one listing of the zone; the second must see the first.
 #[test]
 fn two_drains_at_once_do_not_empty_a_name_together() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
@@ -113,7 +113,7 @@ fn two_drains_at_once_do_not_empty_a_name_together() {
     assert_eq!(world.in_zone(), [2]);
 }
 
-/// The reload stops whoever was reading the zone.
+/// The reload stops the worker that was listing the zone.
 #[test]
 fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2, 3]) });

@@ -74,7 +74,7 @@ fn resync_repairs_what_was_edited_by_hand() {
     assert_eq!(world.writes(), ["+192.0.2.1"], "nothing to repair, nothing written");
 }
 
-/// What was edited by hand is not forgotten because something dies at the same moment.
+/// An edit by hand is repaired even if a target dies at the same moment.
 #[test]
 fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
     let resync_interval = Some(ms(30_000));
@@ -95,7 +95,7 @@ fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
     assert_eq!(world.in_zone(), [1, 3], "both");
 }
 
-/// The same where a reload makes the worker begin anew.
+/// The same with a reload that starts the worker anew.
 #[test]
 fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
     let resync_interval = Some(ms(30_000));
@@ -143,7 +143,7 @@ fn another_pace_of_the_resync_stands_for_the_one_before() {
     assert_eq!(resyncs, 10);
 }
 
-/// The worker of before a reload may have done its last order under the names of before.
+/// The worker from before a reload may have carried out its last order at the names from before it.
 #[test]
 fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {
     let mut world = World::new(settings(&[1, 2, 3]));

@@ -116,7 +116,7 @@ fn nobody_can_be_asked(world: &mut World) {
     }
 }
 
-/// What is sent while the interface is down is a fault, which moves no target's counter.
+/// A probe sent while the interface is down is a fault, which moves no target's counter.
 #[test]
 fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
     for settings in [guarded(&[1, 2, 3]), settings(&[1, 2, 3])] {
@@ -148,7 +148,7 @@ fn canaries_that_are_all_missed_are_isolation_though_no_target_is_suspect() {
     assert!(world.writes().is_empty());
 }
 
-/// The operator has put it back by hand; what this agent knows of it is minutes old.
+/// The operator has put it back by hand; this agent's evidence is minutes old.
 #[test]
 fn while_nobody_can_be_asked_a_resync_withdraws_nothing() {
     for canaries in [guarded(&[1, 2]), settings(&[1, 2])] {
@@ -165,7 +165,7 @@ fn while_nobody_can_be_asked_a_resync_withdraws_nothing() {
     }
 }
 
-/// One target alone cannot be asked, so nobody is isolated.
+/// Only one target cannot be probed, so the agent is not isolated.
 #[test]
 fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order() {
     let mut world = World::new(Settings { resync_interval: Some(ms(15_000)), ..settings(&[1, 2]) });

@@ -1,9 +1,9 @@
-//! What the network may do to a probe: errors that are untrue, limits, and faults that flicker.
+//! The effects of a network on a probe: untrue errors, limits, and faults that flicker.
 
 use super::world::*;
 use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
 
-/// Somebody says of the last probe that it did not get there.
+/// Reports that the last probe was not delivered.
 fn doubt(world: &mut World) -> ProbeRequest {
     let (_, probe) = *world.probes.last().unwrap();
     let (slot, seq, what) = (probe.slot, probe.seq, "host unreachable".to_owned());
@@ -44,7 +44,7 @@ fn an_error_that_no_reply_follows_is_a_loss_when_the_time_is_up_as_silence_is() 
     }
 }
 
-/// The number of probes in each whole second from `begin` on.
+/// Returns the number of probes in each whole second from `begin` on.
 fn probes_a_second(world: &World, begin: u64) -> Vec<usize> {
     let mut seconds = vec![];
     for (moment, _) in &world.probes {
@@ -75,8 +75,8 @@ fn one_lost_reply_takes_no_target_out_that_answers_once_a_second() {
     assert!(!world.view(1).limits);
 }
 
-/// Were it asked at the retry pace while a target is suspect, it would seem to be missing, and with it
-/// the whole network.
+/// Probed at the retry pace while a target is suspect, the canary would seem to be missing, and the
+/// whole network with it.
 #[test]
 fn a_canary_that_answers_once_a_second_is_found_out_at_the_start_and_hides_no_death() {
     let mut world = World::new(guarded(&[1, 2]));
@@ -185,8 +185,8 @@ fn faults_that_flicker_are_summed_up_once_a_minute() {
     assert!(!story.iter().any(|line| line.contains("Down")), "{story:?}");
 }
 
-/// The kernel says only after seconds that its gateway is dead. The probes that it held up until then
-/// seemed lost.
+/// The kernel reports only after seconds that its gateway is dead. The probes that it held up until
+/// then seemed lost.
 #[test]
 fn a_fault_that_is_known_late_is_not_over_by_the_silence_of_earlier_probes() {
     let mut world = World::new(settings(&[1]));
@@ -197,7 +197,7 @@ fn a_fault_that_is_known_late_is_not_over_by_the_silence_of_earlier_probes() {
     let (slot, seq, answer) = (probe.slot, probe.seq, Answer::Fault("no gateway".into()));
     world.tell(Event::Answered { slot, seq, answer });
     let over = |world: &World| world.story().iter().filter(|line| *line == "fault over 1").count();
-    // The first probe that was sent after that, at 10.5 s, is given up a second later.
+    // The first probe that was sent after that, at 10.5 s, times out a second later.
     world.run_until(ms(11_450));
     assert_eq!(over(&world), 0, "{:?}", world.story());
     world.run_until(ms(15_000));

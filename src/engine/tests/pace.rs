@@ -1,4 +1,4 @@
-//! When probes go out, and how fast a death is noticed.
+//! When probes are sent, and how fast a death is noticed.
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,7 +11,7 @@ use crate::engine::prober::watch::Endpoint;
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
     let mut world = World::new(settings(&[1, 2, 3, 4]));
     world.run_until(ms(2900));
-    // Each rehearses its retries in turn.
+    // Each endpoint rehearses its retries in turn.
     assert_eq!(world.sent(ip(1)), [0, 200, 400, 1000, 2000]);
     assert_eq!(world.sent(ip(2)), [250, 1250, 1450, 1650, 2250]);
     assert_eq!(world.sent(ip(4)), [750, 1750, 1950, 2150, 2750]);
@@ -84,7 +84,7 @@ fn a_fault_moves_no_counter_and_is_told_once() {
     world.run_until(ms(60_000));
     world.lives(1);
     world.run_until(ms(70_000));
-    // Without canaries an agent that can ask nobody is isolated, and soon knows nothing any more.
+    // Without canaries, an agent that cannot send any probe is isolated, and soon has no evidence.
     let told = ["isolated", "unseen 1", "fault over 1", "isolation over", "seen 1"];
     assert_eq!(world.story(), [&["1 Up", "fault 1 no route"], &told[..]].concat());
 }
@@ -195,7 +195,7 @@ fn in_a_burst_whoever_falls_silent_is_retried_and_noticed_as_ever() {
     let all: BTreeSet<_> = moments.filter(|at| (4000..8000).contains(at)).collect();
     assert_eq!(all.len(), 4 * 3, "three bursts a second: {all:?}");
     let sent: Vec<_> = world.sent(ip(2)).into_iter().filter(|at| *at >= 8500).collect();
-    // Overdue by its own measure, retried until the third loss, and back in its burst.
+    // Overdue by its own round-trip times, retried until the third loss, and back in its burst.
     assert_eq!(sent, [9333, 9533, 9733, 9933, 10_133, 10_333, 11_333]);
     let neighbour = world.sent(ip(5)).into_iter().filter(|at| *at >= 8500);
     assert_eq!(neighbour.collect::<Vec<_>>(), [9333, 10_333, 11_333], "in the burst");

@@ -1,4 +1,4 @@
-//! A world for one engine: who answers, the zone, the clock.
+//! A world for one engine: targets that answer or not, the zone, the clock.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -21,7 +21,7 @@ pub(in crate::engine) fn ip(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
-/// The canary's address.
+/// Returns the canary's address.
 pub(super) fn canary() -> IpAddr {
     IpAddr::from([198, 51, 100, 1])
 }
@@ -30,7 +30,8 @@ pub(in crate::engine) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// One second, half a second, a fifth of a second; three losses, three replies; no guards.
+/// Settings with an interval of one second, a timeout of half a second and a retry interval of a
+/// fifth; three losses, three replies; no guards.
 pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
     let three = NonZeroU32::new(3).unwrap();
     Settings {
@@ -50,30 +51,30 @@ pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
     }
 }
 
-/// The same with a canary.
+/// The same settings with a canary.
 pub(super) fn guarded(targets: &[u8]) -> Settings {
     let canaries = vec![Endpoint { address: canary(), port: None }];
     Settings { canaries, ..settings(targets) }
 }
 
-/// How an address behaves from some moment on.
+/// The behaviour of an address from some time on.
 #[derive(Debug, Clone)]
 pub(super) enum Way {
     /// It answers after this long.
     Answers(Duration),
-    /// Nothing is heard of it.
+    /// It does not answer.
     Silent,
-    /// This machine cannot ask.
+    /// This machine cannot send probes to it.
     Fault(&'static str),
 }
 
-/// A firewall on the way that lets so many requests pass and no more; a bucket of tokens.
+/// A firewall on the path with a rate limit; a token bucket.
 pub(super) struct Limit {
-    /// One more may pass each time this has gone by.
+    /// Time per token.
     pub(super) every: Duration,
-    /// So many may pass at once after a rest.
+    /// The number of tokens in a full bucket.
     pub(super) burst: u32,
-    /// When it is full again.
+    /// The time at which the bucket is full again.
     full_at: Moment,
 }
 
@@ -92,23 +93,23 @@ impl Limit {
     }
 }
 
-/// An engine and everything around it.
+/// An engine and its surroundings.
 pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) now: Moment,
     ways: BTreeMap<IpAddr, Way>,
-    /// What is to come, by moment and by order of asking.
+    /// Upcoming events, by time and by order of request.
     coming: BinaryHeap<Reverse<(Moment, u64)>>,
     events: BTreeMap<u64, Event>,
     count: u64,
     pub(super) zone: Observed,
-    /// What is on the way to all of them.
+    /// The rate limit on the path to all targets.
     pub(super) limit: Option<Limit>,
-    /// What the canary itself answers at most.
+    /// The rate limit of the canary itself.
     pub(super) canary_limit: Option<Limit>,
-    /// The zone can be asked.
+    /// Whether the zone can be listed and changed.
     pub(super) zone_works: bool,
-    /// Orders stay on its desk until [`World::take_up_order`].
+    /// Whether orders wait until [`World::take_up_order`].
     pub(super) worker_is_slow: bool,
     pub(super) probes: Vec<(Moment, ProbeRequest)>,
     pub(super) facts: Vec<(Moment, Fact)>,
@@ -119,7 +120,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// All targets answer after 10 ms and are in the zone.
+    /// Creates a world in which all targets answer after 10 ms and are in the zone.
     pub(super) fn new(settings: Settings) -> Self {
         Self::with_drains(settings, BTreeMap::new())
     }
@@ -170,14 +171,14 @@ impl World {
         self.events.insert(self.count, event);
     }
 
-    /// Tells the engine something now.
+    /// Passes an event to the engine now.
     pub(super) fn tell(&mut self, event: Event) {
         for action in self.engine.handle(self.now, event) {
             self.act(action);
         }
     }
 
-    /// Lets time pass until `end`, everything in its order.
+    /// Runs until `end`, with all events in order.
     pub(super) fn run_until(&mut self, end: Moment) {
         self.tell(Event::Tick);
         let mut standing = 0;
@@ -207,7 +208,8 @@ impl World {
         self.run_until(self.now + time);
     }
 
-    /// The process does not run for `time`; what was to be heard meanwhile is heard afterwards.
+    /// Suspends the process for `time`; answers that arrive during that time are received
+    /// afterwards.
     pub(super) fn stall_for(&mut self, time: Duration) {
         self.now += time;
         self.tell(Event::Tick);
@@ -256,7 +258,7 @@ impl World {
         DnsReport::Failing(DnsProblem { kind, what, retry_in: None })
     }
 
-    /// What the worker does, in no time: list, plan, apply, report.
+    /// Does the worker's work in no time: list, plan, apply, report.
     fn reconcile(&mut self, order: Order) {
         self.orders.push((self.now, order));
         if !self.worker_is_slow {
@@ -264,7 +266,7 @@ impl World {
         }
     }
 
-    /// The worker takes up what lies on its desk: the newest order.
+    /// Carries out the newest order that waits.
     pub(super) fn take_up_order(&mut self) {
         let Some((_, order)) = self.orders.last().cloned() else { return };
         let report = self.listing();
@@ -297,7 +299,7 @@ impl World {
         );
     }
 
-    /// The last bytes of the addresses in the zone.
+    /// Returns the last bytes of the addresses in the zone.
     pub(super) fn in_zone(&self) -> Vec<u8> {
         let addresses: BTreeSet<IpAddr> = self.zone.sets.values().flatten().copied().collect();
         addresses.iter().map(last).collect()
@@ -311,13 +313,13 @@ impl World {
         self.engine.targets().find(|view| view.address == ip(number)).unwrap()
     }
 
-    /// When the probes of one address were sent, in milliseconds.
+    /// Returns the send times of the probes to one address, in milliseconds.
     pub(super) fn sent(&self, address: IpAddr) -> Vec<u128> {
         let its = self.probes.iter().filter(|(_, probe)| probe.endpoint.address == address);
         its.map(|(moment, _)| moment.as_millis()).collect()
     }
 
-    /// The facts that are worth a line, as words, but for single probes.
+    /// Returns the facts that deserve a line, as words, except for single probes.
     pub(super) fn story(&self) -> Vec<String> {
         self.facts.iter().filter_map(|(_, fact)| tell(fact)).collect()
     }

@@ -1,4 +1,4 @@
-//! The schedule of one endpoint, and what becomes of its probes.
+//! The schedule of one endpoint, and the outcomes of its probes.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn watch() -> Watch {
     Watch::new(endpoint, ms(300))
 }
 
-/// Sends whenever a probe is due until `end`; says when.
+/// Sends whenever a probe is due until `end`; returns the send times.
 fn send_until(watch: &mut Watch, end: Moment, seq: &mut u64) -> Vec<u64> {
     let mut sent = Vec::new();
     while watch.due <= end {

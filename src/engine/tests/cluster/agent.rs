@@ -1,4 +1,4 @@
-//! One agent: a process that runs, is dead, or stands still.
+//! One agent: a process that runs, is dead, or is suspended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,16 +10,16 @@ use crate::engine::plan::Wish;
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::{Engine, Moment, TargetView};
 
-/// How far a vote may be older than its term when it is acted on: it was on its way for a while,
+/// The time by which a vote may exceed its term when it is acted on: it was in transit for a while,
 /// and this process may have been slow for a while.
 const SLACK: Duration = Duration::from_secs(7);
 
-/// The vote address of the agent with this number.
+/// Returns the vote address of the agent with this number.
 pub(super) fn address(number: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, u8::try_from(number + 1).unwrap()], 8081))
 }
 
-/// What comes in at a process.
+/// An input of a process.
 #[derive(Debug)]
 pub(super) enum Input {
     Event(Event),
@@ -27,16 +27,16 @@ pub(super) enum Input {
     Votes {
         from: usize,
         said: Moment,
-        /// `true` is up, and when that was seen.
+        /// The vote on each target (`true` is up), and the time of its evidence.
         votes: BTreeMap<IpAddr, (bool, Moment)>,
         taken_back: BTreeSet<IpAddr>,
     },
     Worker(Heard),
-    /// SIGHUP, and what the file says.
+    /// SIGHUP, with the settings that the file then has.
     Reload(Box<Settings>),
 }
 
-/// What one agent was told by another, kept apart from the engine so that it can be held to it.
+/// A vote that one agent received from another, kept apart from the engine to check its actions.
 #[derive(Debug, Clone, Copy)]
 struct Word {
     up: bool,
@@ -47,27 +47,27 @@ struct Word {
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) settings: Settings,
-    /// None while it is dead.
+    /// The engine; `None` while the process is dead.
     pub(super) engine: Option<Engine>,
-    /// Grows with each start: what was on its way to the process before is not for this one.
+    /// The number of starts. Inputs in transit to an earlier process are dropped.
     pub(super) life: u32,
-    /// While it stands still: what it has not taken in.
+    /// The inputs that are queued while the process is suspended.
     pub(super) frozen: Option<Vec<Input>>,
-    /// When it was started, or went on after standing still.
+    /// The time at which it was started or resumed.
     pub(super) began: Moment,
     pub(super) ticked: Moment,
     pub(super) worker: Worker,
-    /// What it tells the others.
+    /// The votes that it announces.
     pub(super) votes: BTreeMap<IpAddr, bool>,
-    /// When it saw that.
+    /// The time of the evidence for each vote.
     pub(super) evidence: BTreeMap<IpAddr, Moment>,
-    /// Since when it has had a vote without a break.
+    /// The time since which it has had a vote without a break.
     pub(super) votes_since: BTreeMap<IpAddr, Moment>,
-    /// What it told them once and tells them no more.
+    /// The targets of votes that it announced once and has retracted.
     pub(super) taken_back: BTreeSet<IpAddr>,
     pub(super) facts: Vec<(Moment, Fact)>,
     pub(super) orders: Vec<(Moment, Order)>,
-    /// What it wished for last and was not told to be so.
+    /// The last wish about each address that is not confirmed.
     pub(super) standing: BTreeMap<IpAddr, Wish>,
     words: BTreeMap<(SocketAddr, IpAddr), Word>,
     alive: BTreeMap<SocketAddr, bool>,
@@ -95,7 +95,7 @@ impl Agent {
         }
     }
 
-    /// A new process, which knows nothing.
+    /// Starts a new process without any state.
     pub(super) fn start(&mut self, now: Moment) {
         self.die();
         self.life += 1;
@@ -119,7 +119,8 @@ impl Agent {
         self.engine.is_some() && self.frozen.is_none()
     }
 
-    /// When it does something by itself: the driver's loop turns once a second at least.
+    /// Returns the time of its next action by itself: the driver's loop iterates at least once a
+    /// second.
     pub(super) fn next_wake(&self) -> Option<Moment> {
         let engine = self.engine.as_ref().filter(|_| self.frozen.is_none())?;
         let beat = self.ticked + Duration::from_secs(1);
@@ -138,7 +139,7 @@ impl Agent {
         self.settings.cluster.as_ref().is_some_and(|cluster| cluster.peers.contains(&peer))
     }
 
-    /// Takes down what it is told.
+    /// Records a change of a peer's liveness.
     pub(super) fn note_peer(&mut self, peer: SocketAddr, alive: bool) {
         self.alive.insert(peer, alive);
         if !alive {
@@ -176,7 +177,7 @@ impl Agent {
         })
     }
 
-    /// What is wrong with acting in this direction now; nothing if it is as it should be.
+    /// Returns the objection to acting in this direction now, if there is one.
     pub(super) fn objection(&self, target: IpAddr, up: bool, now: Moment) -> Option<String> {
         let Some(view) = self.view(target) else { return Some("it is no target".into()) };
         if (view.health == crate::engine::service::health::Health::Down) == up {
@@ -194,7 +195,7 @@ impl Agent {
         if agree < needed {
             return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
         }
-        // A vote heard just after standing still may have been forgotten, and rightly.
+        // A vote received just after a suspension may have been discarded, and rightly.
         let surely = |word: &&Word| {
             now + Duration::from_secs(1) < word.seen + VOTE_TTL
                 && word.heard > self.began + Duration::from_secs(2)

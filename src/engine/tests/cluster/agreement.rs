@@ -1,4 +1,4 @@
-//! One engine and what its peers say: which votes count, and what they amount to.
+//! One engine and the votes of its peers: the votes that count, and the agreement they make.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,13 +7,13 @@ use super::world::member;
 use crate::engine::event::{Event, Reason, Settings};
 use crate::engine::tests::world::{World, ip, ms, settings};
 
-/// The engine is agent 0.
+/// Creates a world in which the engine is agent 0.
 fn world(agents: usize, needed: usize) -> World {
     World::new(member(0, agents, needed, &settings(&[1, 2])))
 }
 
-/// `1a` peer 1 is alive, `1x` it is gone, `1g` it is alive and a Go agent, `1d` it says down, `1u` up,
-/// `1o` it saw it down 29 s ago, `1r` it takes back what it said.
+/// Reports events in words: `1a` peer 1 is alive, `1x` it is gone, `1g` it is alive and a Go agent,
+/// `1d` it votes down, `1u` up, `1o` it saw the target down 29 s ago, `1r` it retracts its vote.
 fn tell(world: &mut World, words: &str) {
     for word in words.split_whitespace() {
         let (number, what) = word.split_at(1);
@@ -126,7 +126,7 @@ fn what_is_heard_first_after_a_standstill_is_not_believed() {
         world.dies(1);
         world.run_for(ms(8_000));
         assert_eq!(world.view(1).reason, Some(Reason::NoQuorum));
-        // Stopped for a minute; the vote was waiting in the queue, and the driver takes it first.
+        // Stopped for a minute; the vote was waiting in the queue, and the driver handles it first.
         world.now += ms(60_000);
         tell(&mut world, "1d");
         world.tell(Event::Tick);
@@ -139,7 +139,7 @@ fn what_is_heard_first_after_a_standstill_is_not_believed() {
     }
 }
 
-/// Each agent but the last sees it before the others do; that is how a failover goes.
+/// Each agent but the last sees it before the others do; that is normal in a failover.
 #[test]
 fn that_the_peers_are_a_little_later_is_no_refusal() {
     let mut world = world(3, 2);
@@ -160,7 +160,7 @@ fn that_the_peers_are_a_little_later_is_no_refusal() {
 fn in_single_mode_nobody_is_asked() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(10_000));
-    // Whatever is reloaded: without peers there is no cluster.
+    // Without peers there is no cluster, regardless of the other settings.
     world.tell(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
     tell(&mut world, "1a 1u");
     world.dies(1);

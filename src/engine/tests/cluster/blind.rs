@@ -1,4 +1,4 @@
-//! Agents that cannot see: what they saw before helps nobody to a quorum.
+//! Agents that cannot observe: their earlier observations contribute to no quorum.
 
 use super::world::World;
 use super::zone::Kind;
@@ -12,10 +12,10 @@ fn world(settings: &Settings) -> World {
     world
 }
 
-/// What takes an agent's sight away.
+/// A change that keeps an agent from observing.
 type Blinding = fn(&mut World);
 
-/// Agent 0 can ask nobody any more, or nobody answers it.
+/// Agent 0 can no longer send probes to anyone, or nobody answers it.
 fn blindings() -> [(&'static str, Settings, Blinding); 3] {
     let loses_its_routes: Blinding = |world| {
         world.net.faulty.extend([(0, ip(1)), (0, ip(2))]);

@@ -1,4 +1,4 @@
-//! Chance that can be played again: all of a schedule follows from one number.
+//! Reproducible random numbers: all of a schedule follows from one seed.
 
 use std::time::Duration;
 
@@ -21,18 +21,18 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// Less than `end`.
+    /// Returns a number below `end`.
     pub(super) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end.max(1)).unwrap();
         usize::try_from(self.next() % end).unwrap()
     }
 
-    /// So many times in a hundred.
+    /// Returns true so many times in a hundred.
     pub(super) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// Whole milliseconds from `from` to below `to`.
+    /// Returns whole milliseconds from `from` to below `to`.
     pub(super) fn between(&mut self, from: u64, to: u64) -> Duration {
         ms(from + self.next() % (to - from).max(1))
     }

@@ -1,4 +1,4 @@
-//! What must hold whatever happens.
+//! The invariants of every schedule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use crate::engine::plan::Wish;
 use crate::engine::service::health::Health;
 use crate::engine::{Engine, Moment};
 
-/// For so long after an agent changed its mind votes of before may still count somewhere: a vote's
-/// term, and the time that it was on its way.
+/// Time after a change of an agent's vote during which its earlier votes may still count somewhere:
+/// a vote's term, and its time in transit.
 const MINDS_DIFFER_FOR: Duration = Duration::from_secs(40);
 
-/// For so long it is no refusal yet that the peers have not seen it too.
+/// Grace period before a missing quorum is reported.
 const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
 
 impl World {
@@ -24,7 +24,8 @@ impl World {
         self.broken.push(format!("at {:.3} s: {claim}", self.now.as_secs_f64()));
     }
 
-    /// An order rests on what its agent sees and was told; and no two stand against each other.
+    /// Checks that an order rests on its agent's own evidence and received votes, and that no two
+    /// orders contradict each other.
     pub(super) fn check_order(&mut self, agent: usize, order: &Order) {
         for (address, wish) in &order.wishes {
             let up = *wish == Wish::Serve;
@@ -51,7 +52,7 @@ impl World {
         }
     }
 
-    /// A request to change something leaves: what it rests on must hold at that moment.
+    /// Checks a write when it is sent: its basis must hold at that moment.
     pub(super) fn check_write(&mut self, agent: usize, create: &[IpAddr], delete: &[IpAddr]) {
         for address in delete {
             if self.wish(agent, *address) != Some(Wish::Withdraw) {
@@ -63,7 +64,7 @@ impl World {
                 self.breaks(&format!("{agent} withdraws {address}, but {why}"));
             }
         }
-        // What comes back for the floor's sake asks nobody.
+        // A restoration for the floor requires no agreement.
         for address in create {
             if self.wish(agent, *address) != Some(Wish::Serve) {
                 continue;
@@ -74,7 +75,8 @@ impl World {
         }
     }
 
-    /// Whatever is not done although its health asks for it has a reason, in every status.
+    /// Checks that every status has a reason for a change that a target's health calls for and that
+    /// is not made.
     pub(super) fn check_reasons(&mut self) {
         let mut silent = vec![];
         for (number, agent) in self.agents.iter().enumerate().filter(|(_, agent)| agent.runs()) {
@@ -89,7 +91,8 @@ impl World {
                         matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address);
                     its.then_some(*at)
                 };
-                // Without evidence it asks for nothing, and so the peers keep it waiting since then.
+                // Without evidence it asks for no agreement, so it has waited for its peers only
+                // since it had a vote.
                 let asked = agent.votes_since.get(&view.address).copied();
                 let since = agent.facts.iter().rev().find_map(over).max(Some(view.since));
                 let since = since.max(asked);
@@ -104,7 +107,8 @@ impl World {
         }
     }
 
-    /// Nobody changes a record back and forth: each change is somebody's change of mind.
+    /// Checks that no record is changed back and forth: each change follows from an agent's change
+    /// of vote.
     pub(super) fn check_writes(&mut self) {
         let mut changes: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for write in &self.zone.writes {
@@ -122,8 +126,8 @@ impl World {
         }
     }
 
-    /// Which targets are not where they belong, now that nothing is cut: dead ones out unless the
-    /// floor holds them, living ones in.
+    /// Returns the targets with the wrong state in DNS once every link is open: dead ones must be
+    /// out unless the floor holds them, living ones in.
     pub(super) fn wrong(&self) -> Vec<String> {
         let floor = self.agents.iter().map(|agent| agent.settings.floor).max().unwrap_or_default();
         let targets = self.agents.iter().flat_map(|agent| agent.settings.targets.iter().copied());

@@ -11,7 +11,7 @@ fn the_floor_holds_when_two_agents_withdraw_the_last_two_at_once() {
     for (seed, kind) in (0..40).flat_map(|seed| [(seed, Kind::ByRecord), (seed, Kind::WholeSet)]) {
         let alike = Settings { floor: 1, ..settings(&[1, 2]) };
         let mut world = World::new(2, 0, &alike, kind, seed);
-        // Each sees one of them dead, at the same moment, and neither hears of the other.
+        // Each sees one of them dead, at the same moment, and neither receives the other's votes.
         let mut other_way_round = world.agents[1].settings.clone();
         other_way_round.targets.reverse();
         world.kill(1);
@@ -50,8 +50,8 @@ fn of_two_dead_ones_the_floor_keeps_the_same_one_at_every_agent() {
     }
 }
 
-/// Each flip elsewhere is one more report that the floor holds something; it must not be one more
-/// reading every so often, for ever.
+/// Each flip elsewhere is one more report that the floor holds an address; it must not cause one
+/// more listing every few seconds, forever.
 #[test]
 fn what_the_floor_holds_is_asked_about_no_more_often_after_many_flips() {
     use crate::engine::tests::world::World;

@@ -1,4 +1,4 @@
-//! Votes that age, and agents that stand still, while a withdrawal waits.
+//! Votes that age, and agents that are suspended, while a withdrawal waits.
 
 use super::world::World;
 use super::zone::Kind;
@@ -22,7 +22,8 @@ fn votes_that_age_while_a_withdrawal_waits_for_its_rank_take_it_back() {
     let mut world = world(3, 2);
     let ranked = world.ranked(ip(1));
     let waiting = ranked[1];
-    // The others see it down, cannot do anything about it, and are heard no more: gossip goes on.
+    // The others see it down, cannot act on it, and their votes no longer arrive: only gossip
+    // continues.
     for other in [ranked[0], ranked[2]] {
         world.net.unseen.insert((other, ip(1)));
         world.net.barred.insert(other);
@@ -64,7 +65,8 @@ fn votes_that_age_while_the_provider_fails_take_the_order_back() {
     assert_eq!((world.in_zone(), world.zone.writes.len()), (vec![2], 1));
 }
 
-/// Stopped while its turn was coming; its queue is full of what was said before and meanwhile.
+/// Suspended while its turn was coming; its queue is full of votes sent before and during that
+/// time.
 #[test]
 fn an_agent_that_stood_still_does_not_act_on_what_was_said_before() {
     for stood_still in [8, 20, 60, 600] {
@@ -72,7 +74,7 @@ fn an_agent_that_stood_still_does_not_act_on_what_was_said_before() {
         let (stopped, _) = world.have_one_wait_for_its_rank(1);
         world.freeze(stopped, ms(stood_still * 1_000));
         world.run_for(ms(500));
-        // It is back before anybody could do anything.
+        // It is back before any agent could act.
         world.net.dead.clear();
         world.net.unseen.clear();
         world.run_for(ms(stood_still * 1_000 + 60_000));

@@ -1,4 +1,5 @@
-//! Agents that see different things, agents that do not hear each other, agents that are alone.
+//! Agents that see different things, agents that do not receive each other's votes, agents that are
+//! alone.
 
 use super::world::World;
 use super::zone::Kind;
@@ -88,7 +89,7 @@ fn with_none_needed_the_last_agent_acts_alone() {
     assert_eq!(world.writes(), ["0-1"]);
 }
 
-/// 0 hears nothing of 1 and 2, so 1 and 2 count on it and it does not count on them.
+/// Agent 0 receives nothing from 1 and 2, so 1 and 2 count on it and it does not count on them.
 #[test]
 fn a_link_that_is_cut_one_way_costs_one_agent_its_say() {
     let mut world = world(3, 1);
@@ -113,7 +114,8 @@ fn what_an_agent_did_that_is_gone_for_good_is_put_right_by_those_who_heard_it_sa
     assert_eq!(world.in_zone(), [1, 2], "{:?}", world.writes());
 }
 
-/// 0 withdraws on the word of 1, which does not hear 0 and so never comes to a verdict itself.
+/// Agent 0 withdraws on the vote of 1, which does not receive from 0 and so never reaches a verdict
+/// itself.
 #[test]
 fn an_agent_that_saw_it_down_puts_it_right_even_if_it_never_agreed_to_withdraw_it() {
     let mut world = world(3, 1);
@@ -131,7 +133,7 @@ fn an_agent_that_saw_it_down_puts_it_right_even_if_it_never_agreed_to_withdraw_i
     assert_eq!(world.in_zone(), [1, 2], "{:?}", world.writes());
 }
 
-/// What nobody who lives has heard of, `resync_interval` finds.
+/// A change that no live agent knows of is found by `resync_interval`.
 #[test]
 fn what_an_agent_did_unheard_before_it_was_gone_is_found_by_resync() {
     let resync_interval = Some(ms(60_000));

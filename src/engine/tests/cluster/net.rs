@@ -1,31 +1,31 @@
-//! Who can reach whom.
+//! The reachability between agents, targets and the provider.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Everything is open until it is cut.
+/// The broken connections. Everything is open until it is cut.
 #[derive(Debug, Default)]
 pub(super) struct Net {
-    /// From one agent to another.
+    /// Cut links, from one agent to another.
     pub(super) cut: BTreeSet<(usize, usize)>,
-    /// From an agent to a target.
+    /// Cut links, from an agent to a target.
     pub(super) unseen: BTreeSet<(usize, IpAddr)>,
     /// Targets that an agent cannot ask.
     pub(super) faulty: BTreeSet<(usize, IpAddr)>,
-    /// Targets that answer nobody.
+    /// Targets that answer no agent.
     pub(super) dead: BTreeSet<IpAddr>,
-    /// Agents without a way to the provider.
+    /// Agents without a connection to the provider.
     pub(super) barred: BTreeSet<usize>,
-    /// The provider answers nobody.
+    /// Whether the provider answers no agent.
     pub(super) provider_down: bool,
-    /// Of a hundred votes so many are lost.
+    /// The percentage of votes that are lost.
     pub(super) loss: usize,
-    /// Of a hundred writes so many take effect and their answer is lost.
+    /// The percentage of writes that take effect while their answer is lost.
     pub(super) lost_answers: usize,
 }
 
 impl Net {
-    /// Whether what `from` sends reaches `to`.
+    /// Whether messages from `from` reach `to`.
     pub(super) fn reaches(&self, from: usize, to: usize) -> bool {
         !self.cut.contains(&(from, to))
     }

@@ -1,4 +1,4 @@
-//! What agents tell each other, and whom each believes to be alive.
+//! Votes and gossip between agents, and each agent's view of its peers' liveness.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,32 +11,32 @@ use crate::engine::event::{Announcement, Event};
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::tests::world::ms;
 
-/// How long after it was taken a vote is said again.
+/// Time after which a delivered vote is repeated.
 const REPEAT: Duration = Duration::from_secs(10);
 
-/// One agent's courier to one peer.
+/// The vote sender from one agent to one peer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Courier {
-    /// The turn that counts.
+    /// The token of the turn that counts.
     pub(super) token: u64,
     failures: u32,
-    /// Votes do not overtake each other.
+    /// The arrival of the newest message. Votes do not overtake each other.
     newest: Moment,
 }
 
 impl Courier {
-    /// Nothing was sent, and no turn before this one counts.
+    /// Creates a sender that has sent nothing. No turn before this one counts.
     pub(super) fn new(token: u64) -> Self {
         Self { token, ..Self::default() }
     }
 }
 
-/// Whether one agent believes another to be alive.
+/// One agent's view of another's liveness.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// What its engine was told.
+    /// Whether its engine was told that the peer is alive.
     told: bool,
-    /// What gossip found out last.
+    /// The last finding of gossip.
     found: bool,
     token: u64,
 }
@@ -66,14 +66,14 @@ impl World {
         }
     }
 
-    /// Tells every peer everything now.
+    /// Sends all votes to every peer now.
     pub(super) fn post_all(&mut self, agent: usize) {
         for to in 0..self.agents.len() {
             self.post(agent, to);
         }
     }
 
-    /// Tells one peer all votes; they are said again later, sooner if they were not taken.
+    /// Sends all votes to one peer; they are repeated later, and sooner if they were not delivered.
     pub(super) fn post(&mut self, from: usize, to: usize) {
         let sender = &self.agents[from];
         if !sender.runs() || !sender.has_peer(address(to)) {
@@ -107,7 +107,8 @@ impl World {
         self.later(said + again, Happening::Post { from, to, token });
     }
 
-    /// Who can be reached has changed: gossip will find out. A death is believed late, a return soon.
+    /// Schedules the findings of gossip after the reachability changed. A death is believed late, a
+    /// return soon.
     pub(super) fn look_around(&mut self) {
         for agent in 0..self.agents.len() {
             for peer in 0..self.agents.len() {
@@ -141,7 +142,7 @@ impl World {
         direct(one, other) || others.into_iter().any(|via| direct(one, via) && direct(via, other))
     }
 
-    /// Gossip has made up its mind about a peer.
+    /// Reports a finding of gossip about a peer.
     pub(super) fn gossip(&mut self, agent: usize, peer: usize, token: u64) {
         let Sight { told, found, token: newest } = self.sights[agent][peer];
         if token != newest || told == found || !self.agents[agent].runs() {
@@ -169,7 +170,7 @@ impl World {
         self.link(other, one, false);
     }
 
-    /// A whole quiet while: long enough that everybody has confirmed everything and all is said.
+    /// Runs for long enough that every agent has confirmed every target and sent all votes.
     pub(super) fn settle_down(&mut self) {
         self.run_for(ms(30_000));
     }

@@ -1,4 +1,4 @@
-//! What happens to a process: it starts, dies, stands still, goes on, is told to read its file again.
+//! The life of a process: start, death, suspension, resumption, reload.
 
 use super::agent::Input;
 use super::peers::{Courier, Sight};
@@ -7,7 +7,7 @@ use crate::engine::Moment;
 use crate::engine::event::{Event, Settings};
 
 impl World {
-    /// An agent starts: it has seen nobody, and those that did not miss it learn that it is new.
+    /// Starts an agent: it knows no peer, and the ones that did not miss it learn that it is new.
     pub(super) fn start(&mut self, agent: usize) {
         self.note(|| format!("{agent}: starts"));
         let now = self.now;
@@ -32,7 +32,7 @@ impl World {
         self.look_around();
     }
 
-    /// A process stands still for `time`.
+    /// Suspends a process for `time`.
     pub(super) fn freeze(&mut self, agent: usize, time: Moment) {
         if !self.agents[agent].runs() {
             return;
@@ -43,7 +43,7 @@ impl World {
         self.look_around();
     }
 
-    /// It goes on. As in the driver, what has come in is taken before time is told to have passed.
+    /// Resumes a process. As in the driver, queued events are handled before the tick.
     pub(super) fn thaw(&mut self, agent: usize) {
         let waiting = self.agents[agent].frozen.take().unwrap_or_default();
         self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
@@ -61,7 +61,7 @@ impl World {
         self.look_around();
     }
 
-    /// Takes other settings (SIGHUP).
+    /// Reloads an agent with other settings (SIGHUP).
     pub(super) fn reload(&mut self, agent: usize, settings: Settings) {
         if self.agents[agent].engine.is_none() {
             self.agents[agent].settings = settings;

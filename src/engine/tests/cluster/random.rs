@@ -6,18 +6,18 @@ use super::trace::Trace;
 use super::world::World;
 use crate::engine::tests::world::ms;
 
-/// How many schedules each of the tests plays.
+/// The number of schedules that each of the tests plays.
 const SCHEDULES: u64 = 700;
 
-/// How long after everything is well again DNS may take to be right: votes have aged, deaths are
-/// believed, the longest wait for the provider and for the floor are over.
+/// Time after the end of all failures until DNS must be right: votes have aged, deaths are
+/// believed, the longest waits for the provider and for the floor are over.
 const PATIENCE: u64 = 240_000;
 
 pub(super) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Says which seed it was if an engine panics.
+/// Prints its seed if an engine panics.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -34,7 +34,7 @@ fn play(schedule: &Schedule, told: bool) -> World {
     play_in(schedule, world)
 }
 
-/// Everything that the engines do in the schedule of this seed.
+/// Returns all actions of the engines in the schedule of this seed.
 pub(super) fn play_traced(seed: u64) -> Trace {
     let schedule = Schedule::of(seed);
     let mut world = schedule.world();

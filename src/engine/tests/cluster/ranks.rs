@@ -1,4 +1,5 @@
-//! Who acts: the first in rank at once, each other one later and only if it is still needed.
+//! The order in which agents act: the first in rank at once, each other one later and only if it is
+//! still needed.
 
 use super::world::World;
 use super::zone::Kind;
@@ -7,22 +8,23 @@ use crate::engine::event::Fact;
 use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
 
-/// Agents that have confirmed everything and heard each other.
+/// Creates agents that have confirmed every target and received each other's votes.
 fn world(agents: usize, needed: usize, kind: Kind, seed: u64) -> World {
     let mut world = World::new(agents, needed, &settings(&[1, 2]), kind, seed);
     world.settle_down();
     world
 }
 
-/// When an agent came to the verdict that the target goes.
+/// Returns the time of an agent's verdict that the target goes.
 fn verdict(world: &World, agent: usize) -> Moment {
     let is_it = |fact: &Fact| matches!(fact, Fact::Verdict { in_service: false, .. });
     world.agents[agent].facts.iter().find(|(_, fact)| is_it(fact)).expect("no verdict").0
 }
 
 impl World {
-    /// The target dies; the first in rank has seen it first and cannot act, the second has come to
-    /// its verdict and waits, the others cannot act either. Says who waits, and since when.
+    /// Kills the target so that the second in rank waits: the first has seen the death first and
+    /// cannot act, the second has reached its verdict, the others cannot act either. Returns the
+    /// waiting agent, and the time since which it waits.
     pub(super) fn have_one_wait_for_its_rank(&mut self, target: u8) -> (usize, Moment) {
         let target = ip(target);
         let ranked = self.ranked(target);
@@ -80,14 +82,14 @@ fn a_cluster_acts_as_soon_as_enough_have_seen_it() {
     }
 }
 
-/// It would come first of all, had the others not been enough without it: they have chosen one of
-/// themselves by then, and what it read at its first loss is older than that one's write.
+/// It would be the first of all, had the others not been enough without it. They have chosen one of
+/// themselves by then, and its own listing, made at its first loss, is older than that one's write.
 #[test]
 fn whoever_sees_it_when_others_were_enough_reads_again_before_it_acts() {
     for (seed, later) in (0..8).flat_map(|seed| [100, 200, 300, 400].map(|later| (seed, later))) {
         let mut world = world(3, 1, Kind::ByRecord, seed);
         let first = world.ranked(ip(1))[0];
-        // So that it probes at another phase than the others.
+        // It then probes at another phase than the others.
         world.kill(first);
         world.run_for(ms(20_000 + later));
         world.start(first);
@@ -147,7 +149,7 @@ fn whoever_comes_later_reads_before_it_acts() {
 fn agents_that_act_at_the_same_instant_change_each_record_once() {
     for (seed, kind) in (0..10).flat_map(|seed| [(seed, Kind::ByRecord), (seed, Kind::WholeSet)]) {
         let mut world = world(3, 0, kind, seed);
-        // Nobody hears of anybody, so everybody comes first.
+        // No agent receives from another, so each is the first in rank.
         for (one, other) in [(0, 1), (0, 2), (1, 2)] {
             world.cut_both(one, other);
         }
@@ -200,7 +202,7 @@ fn in_a_calm_cluster_no_failover_waits_for_an_agent_that_has_nothing_to_do() {
 }
 
 /// For the first in rank nothing changes when the target dies: it has seen it down all along. The
-/// others had restored the record against its word, and leave it to the first to withdraw it again.
+/// others had restored the record against its vote, and leave it to the first to withdraw it again.
 #[test]
 fn what_others_restored_goes_at_once_though_the_first_saw_it_down_all_along() {
     for (agents, needed) in [(3, 1), (4, 1), (5, 2), (7, 3)] {

@@ -1,4 +1,4 @@
-//! SIGHUP in a running cluster: peers, how many must agree, targets.
+//! SIGHUP in a running cluster: peers, the number that must agree, targets.
 
 use super::agent::address;
 use super::world::{World, member};
@@ -18,7 +18,7 @@ fn with(agent: usize, agents: usize, needed: usize, targets: &[u8]) -> Settings 
     member(agent, agents, needed, &settings(targets))
 }
 
-/// It froze a whole cluster of Go agents within threshold + 1 rounds (defects 6 and 18).
+/// This froze a whole cluster of Go agents within threshold + 1 rounds (defects 6 and 18).
 #[test]
 fn a_target_that_one_agent_learns_of_before_the_others_freezes_nobody() {
     let mut world = world(2, 1);
@@ -39,7 +39,7 @@ fn a_target_that_one_agent_learns_of_before_the_others_freezes_nobody() {
 fn a_reload_that_changes_nothing_forgets_neither_votes_nor_turns() {
     let mut world = world(3, 1);
     let (waiting, decided) = world.have_one_wait_for_its_rank(1);
-    // Nothing is repeated any more: what is known must do.
+    // Nothing is repeated any more, so the votes received before must suffice.
     world.net.loss = 100;
     world.reload(waiting, with(waiting, 3, 1, &[1, 2]));
     let gone = world.run_until_it_is("gone", |world| !world.zone.holds(ip(1)));

@@ -24,7 +24,7 @@ fn an_agent_restarted_after_a_withdrawal_does_not_put_a_dead_target_back() {
     }
 }
 
-/// It alone sees the target up, and would confirm it if nobody contradicted.
+/// It alone sees the target up, and would confirm it if no peer contradicted.
 #[test]
 fn an_agent_restarted_where_the_target_answers_waits_for_its_peers_to_say_so() {
     let mut world = world(1);

@@ -1,4 +1,4 @@
-//! What the Go agents did wrong in a run (section 4.5 of their study, defects 11 to 13), run again.
+//! The failures of the Go agents in a run (section 4.5 of their study, defects 11 to 13), replayed.
 
 use super::agent::address;
 use super::world::World;

@@ -1,4 +1,4 @@
-//! Random schedules: what is set up, what goes wrong and when, all from one seed.
+//! Random schedules: the setup, the failures and their times, all from one seed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,20 +14,20 @@ use crate::engine::prober::watch::{Endpoint, Pace};
 use crate::engine::service::health::Thresholds;
 use crate::engine::tests::world::{canary, ip, ms, settings};
 
-/// What can go wrong, or right again. Agents and targets by number.
+/// A failure, or its end. Agents and targets by number.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Dies(u8),
     Lives(u8),
-    /// An agent's way to a target.
+    /// The link from an agent to a target.
     Unseen(usize, u8),
     Seen(usize, u8),
-    /// One way between two agents.
+    /// The link between two agents, in one direction.
     Cut(usize, usize),
     Open(usize, usize),
     /// Agents below this number and the others do not reach each other.
     Halves(usize),
-    /// An agent's way to the provider.
+    /// The connection from an agent to the provider.
     Barred(usize),
     Unbarred(usize),
     ProviderDown,
@@ -37,9 +37,9 @@ pub(super) enum Step {
     Mainland(usize),
     Kill(usize),
     Start(usize),
-    /// A process stands still for so many seconds.
+    /// A process is suspended for so many seconds.
     Freeze(usize, u64),
-    /// SIGHUP: how many peers must agree, which peer and which target are left out.
+    /// SIGHUP: the number of peers that must agree, the peer and the target that are left out.
     Reload {
         agent: usize,
         needed: usize,
@@ -48,20 +48,20 @@ pub(super) enum Step {
     },
 }
 
-/// What a schedule is mostly about; the seed says which, modulo four.
+/// The main subject of a schedule; the seed modulo four selects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     /// So many must agree that no two groups can both have their quorum.
     Majority,
     /// Fewer: groups that are cut off from each other may act apart.
     Minority,
-    /// There is a floor.
+    /// There is a floor to keep.
     Floor,
     /// Agents are killed, started, stopped and reloaded, and have canaries.
     Processes,
 }
 
-/// One schedule.
+/// One random schedule.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     pub(super) seed: u64,
@@ -74,7 +74,7 @@ pub(super) struct Schedule {
     pub(super) loss: usize,
     pub(super) lost_answers: usize,
     pub(super) steps: Vec<(Moment, Step)>,
-    /// When everything is well again.
+    /// The time at which all failures have ended.
     pub(super) healed: Moment,
     /// Agents that are dead then and stay so.
     pub(super) gone: BTreeSet<usize>,
@@ -103,7 +103,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// A calm pace, so that a schedule is cheap: what is tried here is not the probing.
+/// Settings with a calm pace, so that a schedule is cheap: probing is not the subject here.
 pub(super) fn calm(targets: u8, floor: usize) -> Settings {
     let two = NonZeroU32::new(2).unwrap();
     let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
@@ -113,7 +113,7 @@ pub(super) fn calm(targets: u8, floor: usize) -> Settings {
 }
 
 impl Schedule {
-    /// The schedule that this seed stands for.
+    /// Returns the schedule of this seed.
     pub(super) fn of(seed: u64) -> Self {
         let about = [About::Majority, About::Minority, About::Floor, About::Processes];
         let about = about[usize::try_from(seed % 4).unwrap()];
@@ -198,14 +198,15 @@ impl Schedule {
         if self.about == About::Processes {
             settings.canaries.push(Endpoint { address: canary(), port: None });
         }
-        // What one that is gone for good did unheard, nothing else can find out.
+        // A change made by an agent that is gone for good, and of which no other agent received
+        // anything, cannot be found otherwise.
         if !self.gone.is_empty() && !self.is_majority() {
             settings.resync_interval = Some(ms(60_000));
         }
         settings
     }
 
-    /// What an agent sees and reaches when its own network fails or works again.
+    /// Cuts or opens all links of an agent, as when its own network fails or recovers.
     fn island(&self, agent: usize, is: bool, world: &mut World) {
         let seen = (1..=self.targets).map(ip).chain([canary()]).map(|address| (agent, address));
         if is {
@@ -265,7 +266,7 @@ impl Schedule {
         }
     }
 
-    /// Everything is well again; agents that are dead are started, but for those that are gone.
+    /// Ends all failures; dead agents are started, except for those that are gone for good.
     pub(super) fn heal(&self, world: &mut World) {
         world.note(|| "*** healed".into());
         let net = &mut world.net;

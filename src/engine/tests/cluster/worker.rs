@@ -1,5 +1,5 @@
-//! The DNS worker as `dns::worker` is meant to be: list, plan, apply, list again, until it is so.
-//! Whether the order still stands is asked before each request.
+//! A model of `dns::worker`: list, plan, apply, list again, until the zone matches. Before each
+//! request it checks whether the order still stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,30 +15,30 @@ use crate::engine::tests::world::{NAME, ms};
 const FRESH_FOR: Duration = Duration::from_secs(30);
 const MOST_ROUNDS: u32 = 5;
 
-/// What it is told.
+/// An input of the worker.
 #[derive(Debug)]
 pub(super) enum Heard {
     /// The answer to [`Doing::List`].
     Listed(Option<Reading>),
     /// The answer to [`Doing::Write`].
     Written(Fate),
-    /// The time of [`Doing::Rest`] is up.
+    /// The time of [`Doing::Rest`] has passed.
     Rested(u64),
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Done,
-    /// The zone was not as it was read.
+    /// The zone was not as it was listed.
     Changed,
-    /// It did not get there.
+    /// The request did not arrive.
     Failed,
-    /// Its answer was lost.
+    /// The answer was lost.
     Unconfirmed,
 }
 
-/// What it does.
+/// A request of the worker.
 #[derive(Debug)]
 pub(super) enum Doing {
     List,
@@ -51,23 +51,24 @@ pub(super) enum Doing {
 enum Phase {
     #[default]
     Idle,
-    /// For an order, or in advance.
+    /// Listing for an order, or in advance.
     Listing {
         asked: Moment,
         in_advance: bool,
     },
-    /// The plan, and the floor it was made with: a reload meanwhile must not make it forgotten.
+    /// Writing the plan, with the floor it was made with: a reload in between must not make it
+    /// forgotten.
     Writing(Plan, usize),
     Resting,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Worker {
-    /// The newest order, and how many there were.
+    /// The newest order, and the number of orders so far.
     desk: (Order, u64),
-    /// What of it was taken back.
+    /// The recalled part of the newest order.
     recalled: BTreeSet<IpAddr>,
-    /// The one that is worked on.
+    /// The order in progress.
     order: Order,
     number: u64,
     phase: Phase,
@@ -75,9 +76,9 @@ pub(super) struct Worker {
     rounds: u32,
     failures: u32,
     rests: u64,
-    /// Taken out without the operator's word, and not looked at since.
+    /// Addresses withdrawn without the operator's command, and not listed since.
     owed: BTreeSet<IpAddr>,
-    /// Came back for the floor's sake, and stays in until then.
+    /// Addresses restored for the floor, and the time until which they stay in.
     back: BTreeMap<IpAddr, Moment>,
 }
 
@@ -104,7 +105,7 @@ impl Worker {
         vec![Doing::List]
     }
 
-    /// Another worker takes over once the call in hand is finished.
+    /// Replaces the worker once the call in progress is finished.
     pub(super) fn replaced(&mut self) {
         self.desk = (Order::default(), self.desk.1 + 1);
         self.recalled.clear();
@@ -116,7 +117,7 @@ impl Worker {
         }
     }
 
-    /// What the newest order wants of `address`.
+    /// Returns the wish of the newest order about `address`.
     pub(super) fn wish(&self, address: IpAddr) -> Option<Wish> {
         self.desk.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
@@ -158,7 +159,7 @@ impl Worker {
         self.number == self.desk.1
     }
 
-    /// Takes up the newest order, if that is not done.
+    /// Begins the newest order, if it is not done.
     fn take_up(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
         self.phase = Phase::Idle;
         if self.stands() {
@@ -186,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// The zone is known: plan and write, or be done.
+    /// Plans and writes after a listing, or finishes.
     fn go_on(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
         let Some((_, reading)) = self.reading.clone() else { return };
         let plan = self.plan(&reading, now, chance);
@@ -206,7 +207,7 @@ impl Worker {
             return;
         }
         if plan.delete.iter().chain(&plan.create).any(|(_, it)| self.recalled.contains(it)) {
-            // The order that comes next says what is left of it.
+            // The next order contains the rest of it.
             self.phase = Phase::Idle;
             return;
         }

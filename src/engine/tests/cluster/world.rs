@@ -1,4 +1,4 @@
-//! A world of several engines that share a zone: one clock, one queue of what is to come.
+//! A world of several engines that share a zone: one clock, one queue of events.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
@@ -30,28 +30,28 @@ pub(super) struct World {
     pub(super) sights: Vec<Vec<Sight>>,
     coming: BinaryHeap<Reverse<Coming>>,
     pub(super) count: u64,
-    /// When any agent last said something else about a target than before.
+    /// The time at which any agent last changed its vote on a target.
     pub(super) mind_changed: Moment,
     /// Claims that did not hold.
     pub(super) broken: Vec<String>,
-    /// What happened, if somebody wants to know.
+    /// The log of events, if one is kept.
     pub(super) story: Option<Vec<String>>,
-    /// Every action of every engine, if somebody wants to know.
+    /// Every action of every engine, if a trace is kept.
     pub(super) trace: Option<Trace>,
 }
 
-/// Something that is to happen.
+/// An event that is to happen.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// Something comes in at a process, if that is still the same.
+    /// An input arrives at a process, if that is still the same.
     In { agent: usize, life: u32, input: Input },
-    /// A courier's turn, unless it had a later one.
+    /// A sender's turn, unless it had a later one.
     Post { from: usize, to: usize, token: u64 },
-    /// Membership believes it, unless it changed its mind.
+    /// Gossip reaches a finding, unless it has changed since.
     Gossip { agent: usize, peer: usize, token: u64 },
     /// A request arrives at the provider.
     Asked { agent: usize, life: u32, ask: Ask },
-    /// A process that stands still goes on.
+    /// A suspended process resumes.
     Thaw { agent: usize, life: u32 },
 }
 
@@ -88,7 +88,7 @@ impl PartialEq for Coming {
 
 impl Eq for Coming {}
 
-/// The settings of one of `agents`, of which the others are peers.
+/// Returns the settings of one of `agents`; the others are its peers.
 pub(super) fn member(number: usize, agents: usize, needed: usize, alike: &Settings) -> Settings {
     let peers: BTreeSet<_> = (0..agents).filter(|other| *other != number).map(address).collect();
     let own = address(number);
@@ -97,7 +97,7 @@ pub(super) fn member(number: usize, agents: usize, needed: usize, alike: &Settin
 }
 
 impl World {
-    /// `agents` that are about to start; all targets live and are in the zone.
+    /// Creates `agents` that are about to start; all targets live and are in the zone.
     pub(super) fn new(
         agents: usize,
         needed: usize,
@@ -130,7 +130,7 @@ impl World {
         world
     }
 
-    /// Notes what happened, for whoever wants to read it.
+    /// Adds a line to the log of events, if one is kept.
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         let now = self.now.as_secs_f64();
         if let Some(story) = &mut self.story {
@@ -148,7 +148,7 @@ impl World {
         self.later(at, Happening::In { agent, life, input });
     }
 
-    /// Lets time pass until `end`, everything in its order.
+    /// Runs until `end`, with all events in order.
     pub(super) fn run_until(&mut self, end: Moment) {
         let mut standing = 0;
         loop {
@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    /// Tells an engine something, and does what it asks for.
+    /// Passes an event to an engine, and performs the actions that it requests.
     pub(super) fn tell(&mut self, agent: usize, event: Event) {
         let now = self.now;
         let whom = &mut self.agents[agent];
@@ -314,7 +314,7 @@ impl World {
         self.later(self.now + after, Happening::Asked { agent, life, ask });
     }
 
-    /// A request is where the provider is, or gets lost on the way there.
+    /// Handles a request at the provider, or loses it on the way there.
     fn asked(&mut self, agent: usize, life: u32, ask: Ask) {
         let open = self.net.provider_open(agent);
         let patience = self.chance.between(200, 5_000);
@@ -337,14 +337,14 @@ impl World {
         self.later(self.now + after, Happening::In { agent, life, input });
     }
 
-    /// The agents, the one that acts on `target` first if all of them agree at the front.
+    /// Returns the agents, the first to act on `target` at the front if all of them agree.
     pub(super) fn ranked(&self, target: IpAddr) -> Vec<usize> {
         let mut agents: Vec<usize> = (0..self.agents.len()).collect();
         agents.sort_by_key(|agent| Reverse(quorum::weight(target, address(*agent))));
         agents
     }
 
-    /// Lets time pass until `done`, in small steps; says when that was.
+    /// Runs in small steps until `done`; returns the time.
     pub(super) fn run_until_it_is(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Moment {
         let patience = self.now + ms(60_000);
         while !done(self) {
@@ -362,12 +362,12 @@ impl World {
         self.agents[agent].view(ip(last)).map(|view| view.health)
     }
 
-    /// The last bytes of the addresses in the zone.
+    /// Returns the last bytes of the addresses in the zone.
     pub(super) fn in_zone(&self) -> Vec<u8> {
         (0..=255).filter(|last| self.zone.holds(ip(*last))).collect()
     }
 
-    /// What took effect: who, `-` or `+`, the last byte.
+    /// Returns the writes that took effect: the agent, `-` or `+`, the last byte.
     pub(super) fn writes(&self) -> Vec<String> {
         let sign = |came| if came { '+' } else { '-' };
         let last = |address: IpAddr| crate::engine::tests::world::last(&address);

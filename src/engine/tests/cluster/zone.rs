@@ -1,4 +1,4 @@
-//! The provider: one record set, changed the way Cloudflare or Route 53 let it be changed.
+//! The provider: one record set, with the semantics of Cloudflare or Route 53.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,15 +7,15 @@ use crate::engine::Moment;
 use crate::engine::plan::{Family, Observed, SetKey};
 use crate::engine::tests::world::NAME;
 
-/// The one record set.
+/// Returns the key of the one record set.
 pub(super) fn key() -> SetKey {
     SetKey { name: NAME.into(), family: Family::A }
 }
 
-/// When a change is refused since the zone is not as it was read.
+/// The condition under which a change is refused because the zone has changed since its listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A record to delete is gone, or one to create is there: Cloudflare's batch.
+    /// A record to delete is gone, or one to create exists: Cloudflare's batch.
     ByRecord,
     /// Anything in the set has changed: Route 53's compare-and-swap.
     WholeSet,
@@ -27,11 +27,11 @@ pub(super) struct Write {
     pub(super) at: Moment,
     pub(super) by: usize,
     pub(super) address: IpAddr,
-    /// It was created; else it was deleted.
+    /// Whether the record was created; otherwise it was deleted.
     pub(super) came: bool,
 }
 
-/// What a listing showed.
+/// The result of a listing.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     records: BTreeMap<IpAddr, u64>,
@@ -47,13 +47,13 @@ impl Reading {
 #[derive(Debug)]
 pub(super) struct Zone {
     kind: Kind,
-    /// By address, the record's name at the provider.
+    /// The records at the provider, by address.
     records: BTreeMap<IpAddr, u64>,
     version: u64,
     pub(super) writes: Vec<Write>,
-    /// How often it was read.
+    /// The number of listings so far.
     pub(super) readings: usize,
-    /// How many changes were refused since it was not as they took it to be.
+    /// The number of changes that were refused because the set had changed.
     pub(super) refused: usize,
 }
 
@@ -76,7 +76,7 @@ impl Zone {
         self.records.len()
     }
 
-    /// Makes all of these changes or none; says whether it made them.
+    /// Makes all of these changes or none; returns whether it made them.
     pub(super) fn apply(
         &mut self,
         (at, by): (Moment, usize),
