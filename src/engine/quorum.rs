@@ -108,7 +108,7 @@ struct Vote {
     /// Whether the peer sees the target up.
     up: bool,
     /// The time at which the vote was received.
-    heard: Duration,
+    received_at: Duration,
     /// The age of its evidence at that time.
     age: Duration,
 }
@@ -159,7 +159,7 @@ impl Ballots {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let before = voter.vote(target, now, term).map(|ballot| ballot.0);
-        voter.votes.insert(target, Vote { up, heard: now, age });
+        voter.votes.insert(target, Vote { up, received_at: now, age });
         before != voter.vote(target, now, term).map(|ballot| ballot.0)
     }
 
@@ -255,8 +255,8 @@ impl Ballots {
 impl Voter {
     /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote.
     fn vote(&self, target: IpAddr, now: Duration, term: Duration) -> Option<(bool, Duration)> {
-        let &Vote { up, heard, age } = self.votes.get(&target)?;
-        let age = now.saturating_sub(heard).saturating_add(age);
+        let &Vote { up, received_at, age } = self.votes.get(&target)?;
+        let age = now.saturating_sub(received_at).saturating_add(age);
         (self.go || age < term).then_some((up, age))
     }
 }

@@ -140,10 +140,11 @@ impl Service {
         if let Some(rtt) = rtt {
             // The round trip measured by the prober may be a little longer than the time that has
             // passed here.
-            target.streaks.hear((judged.sent + rtt).min(now));
+            target.streaks.receive_reply((judged.sent + rtt).min(now));
         }
         let void = judged.quick && judged.outcome == Outcome::Loss;
-        let counts = judged.outcome == Outcome::Loss && !void && target.streaks.lose(judged.sent);
+        let counts =
+            judged.outcome == Outcome::Loss && !void && target.streaks.record_loss(judged.sent);
         let up = target.streaks.health() != Health::Down;
         let mut regained = false;
         if judged.outcome != Outcome::Fault && !void {
@@ -212,7 +213,7 @@ impl Service {
         target.evidence.proof = Some(now);
         let (target, streaks) = (target.address, &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
-        let silent_for = streaks.heard().map(|heard| now.saturating_sub(heard));
+        let silent_for = streaks.last_reply().map(|at| now.saturating_sub(at));
         context.report(Fact::Flipped { target, from, to, count, silent_for, said });
         self.mark(id);
     }

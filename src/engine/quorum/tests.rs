@@ -190,7 +190,7 @@ fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     let left: Vec<_> = ballots.on(TARGET, seconds(1)).map(|ballot| ballot.peer).collect();
     assert_eq!(left, [agent(1)]);
     assert_eq!(ballots.on(other, seconds(1)).count(), 0);
-    assert!(!ballots.is_alive(agent(3)), "a new peer is not alive before it is heard of");
+    assert!(!ballots.is_alive(agent(3)), "a new peer is not alive before it is received of");
     assert_eq!(ballots.alive(), 1);
 }
 
@@ -234,16 +234,16 @@ fn each_rank_waits_five_seconds_longer() {
 
 /// One event in the life of a cluster: the peer, its vote, its liveness, the seconds since the
 /// event before.
-type Heard = (usize, bool, bool, u64);
+type Received = (usize, bool, bool, u64);
 
 fn own_flip() -> impl Strategy<Value = Option<bool>> {
     option::of(any::<bool>())
 }
 
-/// Returns the ballots of the agent `me` that has received the votes of `heard`.
-fn view(all: &[Option<bool>], me: usize, heard: &[usize]) -> Ballots {
+/// Returns the ballots of the agent `me` that has received the votes of `received`.
+fn view(all: &[Option<bool>], me: usize, received: &[usize]) -> Ballots {
     let mut ballots = Ballots::new((0..all.len()).filter(|&a| a != me).map(agent));
-    for &from in heard {
+    for &from in received {
         ballots.set_alive(agent(from), true, false);
         if let Some(up) = all[from] {
             ballots.record(seconds(0), agent(from), TARGET, up, Duration::ZERO);
@@ -252,9 +252,9 @@ fn view(all: &[Option<bool>], me: usize, heard: &[usize]) -> Ballots {
     ballots
 }
 
-fn agreed(all: &[Option<bool>], me: usize, heard: &[usize], needed: usize) -> Option<bool> {
+fn agreed(all: &[Option<bool>], me: usize, received: &[usize], needed: usize) -> Option<bool> {
     let own = all[me];
-    match view(all, me, heard).agreement(agent(me), TARGET, own, needed, seconds(1)) {
+    match view(all, me, received).agreement(agent(me), TARGET, own, needed, seconds(1)) {
         Agreement::Agreed { .. } => own,
         _ => None,
     }
@@ -264,7 +264,7 @@ proptest! {
     /// Two agents have received different parts of the votes, as when links are cut.
     #[test]
     fn a_majority_never_decides_both_ways(
-        (all, heard, others) in vec(own_flip(), 2..8).prop_flat_map(|all| {
+        (all, received, others) in vec(own_flip(), 2..8).prop_flat_map(|all| {
             let everybody: Vec<usize> = (0..all.len()).collect();
             let some = subsequence(everybody.clone(), 0..=all.len());
             (Just(all), some.clone(), some)
@@ -277,7 +277,7 @@ proptest! {
         let needed = agents / 2 + more;
         prop_assert!(2 * (needed + 1) > agents);
         let verdicts = [
-            agreed(&all, a.index(agents), &heard, needed),
+            agreed(&all, a.index(agents), &received, needed),
             agreed(&all, b.index(agents), &others, needed),
         ];
         prop_assert!(verdicts != [Some(true), Some(false)] && verdicts != [Some(false), Some(true)]);
@@ -337,8 +337,8 @@ proptest! {
             .filter(|from| sorted.contains(from))
             .flat_map(|from| std::iter::repeat_n(from, 1 + usize::from(twice[from])))
             .collect();
-        let verdict = |heard: &[usize]| {
-            view(&all, 0, heard).agreement(agent(0), TARGET, Some(false), needed, seconds(1))
+        let verdict = |received: &[usize]| {
+            view(&all, 0, received).agreement(agent(0), TARGET, Some(false), needed, seconds(1))
         };
         prop_assert_eq!(verdict(&sorted), verdict(&shuffled));
     }
@@ -368,7 +368,7 @@ proptest! {
 
 /// Returns the last vote of `peer`, if it is alive at the end and voted less than 30 s before
 /// `end`.
-fn counts(history: &[Heard], peer: usize, end: u64) -> Option<bool> {
+fn counts(history: &[Received], peer: usize, end: u64) -> Option<bool> {
     let mut now = 0;
     let mut last = None;
     for &(who, up, alive, later) in history {
@@ -377,5 +377,5 @@ fn counts(history: &[Heard], peer: usize, end: u64) -> Option<bool> {
             last = Some((up, alive, now));
         }
     }
-    last.filter(|&(_, alive, heard)| alive && end - heard < 30).map(|(up, ..)| up)
+    last.filter(|&(_, alive, received)| alive && end - received < 30).map(|(up, ..)| up)
 }

@@ -40,7 +40,7 @@ pub struct Streaks {
     /// Losses of probes sent up to this time no longer count.
     evidence_after: Option<Moment>,
     /// The time of the last reply within the timeout.
-    heard: Option<Moment>,
+    last_reply: Option<Moment>,
 }
 
 impl Default for Streaks {
@@ -51,7 +51,7 @@ impl Default for Streaks {
             replies: 0,
             run_began: None,
             evidence_after: None,
-            heard: None,
+            last_reply: None,
         }
     }
 }
@@ -78,14 +78,14 @@ impl Streaks {
     }
 
     /// Returns the time of the last reply within the timeout.
-    pub fn heard(&self) -> Option<Moment> {
-        self.heard
+    pub fn last_reply(&self) -> Option<Moment> {
+        self.last_reply
     }
 
     /// Records a reply in time, which ends the run of losses.
-    pub fn hear(&mut self, heard: Moment) {
-        self.heard = self.heard.max(Some(heard));
-        self.start_losses_over(heard);
+    pub fn receive_reply(&mut self, at: Moment) {
+        self.last_reply = self.last_reply.max(Some(at));
+        self.start_losses_over(at);
     }
 
     /// Forgets the current run of losses; probes sent up to `after` no longer count.
@@ -98,7 +98,7 @@ impl Streaks {
     /// Counts the loss of a probe sent at `sent`; returns whether it counted.
     ///
     /// A loss counts only if its probe was sent after the newest reply in time was received.
-    pub fn lose(&mut self, sent: Moment) -> bool {
+    pub fn record_loss(&mut self, sent: Moment) -> bool {
         if self.evidence_after.is_some_and(|after| sent <= after) {
             return false;
         }
@@ -151,10 +151,10 @@ mod tests {
         let step = |(second, probe): (usize, char)| {
             let sent = Duration::from_secs(second as u64);
             if probe == 'r' {
-                streaks.hear(sent + Duration::from_millis(10));
+                streaks.receive_reply(sent + Duration::from_millis(10));
                 return if streaks.count_in_order(true, thresholds) { 'U' } else { '.' };
             }
-            streaks.lose(sent);
+            streaks.record_loss(sent);
             streaks.count_in_order(false, thresholds);
             if !streaks.is_missing(thresholds) {
                 return '.';
@@ -185,26 +185,30 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_counts_only_if_its_probe_was_sent_after_the_newest_reply_was_heard() {
+    fn a_loss_counts_only_if_its_probe_was_sent_after_the_newest_reply_was_received() {
         let mut streaks = Streaks::default();
         let second = Duration::from_secs;
-        streaks.hear(second(10));
-        assert!(!streaks.lose(second(9)), "sent before the reply was heard");
-        assert!(!streaks.lose(second(10)), "sent at the very moment");
-        assert!(streaks.lose(second(11)), "sent after it");
-        streaks.hear(second(5));
-        assert_eq!(streaks.heard(), Some(second(10)), "an older reply does not turn time back");
+        streaks.receive_reply(second(10));
+        assert!(!streaks.record_loss(second(9)), "sent before the reply was received");
+        assert!(!streaks.record_loss(second(10)), "sent at the very moment");
+        assert!(streaks.record_loss(second(11)), "sent after it");
+        streaks.receive_reply(second(5));
+        assert_eq!(
+            streaks.last_reply(),
+            Some(second(10)),
+            "an older reply does not turn time back"
+        );
     }
 
     #[test]
     fn starting_over_voids_probes_already_on_their_way() {
         let mut streaks = Streaks::default();
         let second = Duration::from_secs;
-        streaks.lose(second(1));
+        streaks.record_loss(second(1));
         streaks.start_losses_over(second(3));
         assert_eq!((streaks.losses(), streaks.run_began()), (0, None));
-        assert!(!streaks.lose(second(2)));
-        assert!(streaks.lose(second(4)));
+        assert!(!streaks.record_loss(second(2)));
+        assert!(streaks.record_loss(second(4)));
         assert_eq!(streaks.run_began(), Some(second(4)));
     }
 

@@ -165,11 +165,11 @@ impl Service {
         let Some(target) = self.target(address) else {
             return Gone { by_hand, ..Gone::default() };
         };
-        let heard = target.streaks.heard();
+        let last_reply = target.streaks.last_reply();
         Gone {
             names: vec![],
             losses: target.streaks.losses(),
-            silent_for: heard.map(|heard| context.now.saturating_sub(heard)),
+            silent_for: last_reply.map(|at| context.now.saturating_sub(at)),
             by_hand,
             agreeing: target.verdict.agreeing.clone(),
         }

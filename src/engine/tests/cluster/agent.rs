@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::worker::{Heard, Worker};
+use super::worker::{self, Worker};
 use crate::engine::event::{Event, Fact, Order, Settings};
 use crate::engine::plan::Wish;
 use crate::engine::quorum::VOTE_TTL;
@@ -31,7 +31,7 @@ pub(super) enum Input {
         votes: BTreeMap<IpAddr, (bool, Moment)>,
         taken_back: BTreeSet<IpAddr>,
     },
-    Worker(Heard),
+    Worker(worker::Input),
     /// SIGHUP, with the settings that the file then has.
     Reload(Box<Settings>),
 }
@@ -41,7 +41,7 @@ pub(super) enum Input {
 struct Word {
     up: bool,
     seen: Moment,
-    heard: Moment,
+    received_at: Moment,
 }
 
 #[derive(Debug)]
@@ -153,8 +153,8 @@ impl Agent {
         target: IpAddr,
         word: (bool, Moment, Moment),
     ) {
-        let (up, seen, heard) = word;
-        self.words.insert((peer, target), Word { up, seen, heard });
+        let (up, seen, received_at) = word;
+        self.words.insert((peer, target), Word { up, seen, received_at });
     }
 
     pub(super) fn note_taken_back(&mut self, peer: SocketAddr, target: IpAddr) {
@@ -198,7 +198,7 @@ impl Agent {
         // A vote received just after a suspension may have been discarded, and rightly.
         let surely = |word: &&Word| {
             now + Duration::from_secs(1) < word.seen + VOTE_TTL
-                && word.heard > self.began + Duration::from_secs(2)
+                && word.received_at > self.began + Duration::from_secs(2)
         };
         let contrary = self.counts(target, !up).filter(surely).count();
         if needed > 0 && contrary > needed {

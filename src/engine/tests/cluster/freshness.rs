@@ -43,7 +43,7 @@ fn votes_that_age_while_a_withdrawal_waits_for_its_rank_take_it_back() {
     assert_eq!(world.reason(waiting, 1), Some(Reason::NoQuorum));
     world.net.loss = 0;
     world.run_for(ms(20_000));
-    assert_eq!(world.in_zone(), [2], "they are heard again");
+    assert_eq!(world.in_zone(), [2], "votes arrive again");
 }
 
 #[test]

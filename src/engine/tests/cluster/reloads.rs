@@ -96,7 +96,7 @@ fn a_peer_that_is_removed_has_no_vote_and_one_that_is_added_must_be_heard() {
     assert_eq!(world.reason(0, 1), Some(Reason::NoQuorum), "2 agrees, and is no peer");
     assert_eq!(world.writes(), [""; 0]);
     world.reload(0, with(0, 3, 1, &[1, 2]));
-    assert_eq!(world.reason(0, 1), Some(Reason::NoQuorum), "not before it is heard");
+    assert_eq!(world.reason(0, 1), Some(Reason::NoQuorum), "not before a vote arrives");
     world.run_for(ms(5_000));
     assert_eq!((world.in_zone(), world.reason(0, 1)), (vec![2], None));
 }

@@ -17,7 +17,7 @@ const MOST_ROUNDS: u32 = 5;
 
 /// An input of the worker.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Input {
     /// The answer to [`Doing::List`].
     Listed(Option<Reading>),
     /// The answer to [`Doing::Write`].
@@ -122,10 +122,10 @@ impl Worker {
         self.desk.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
 
-    pub(super) fn heard(&mut self, now: Moment, heard: Heard, chance: &mut Chance) -> Vec<Doing> {
+    pub(super) fn receive(&mut self, now: Moment, input: Input, chance: &mut Chance) -> Vec<Doing> {
         let mut out = vec![];
-        match (std::mem::take(&mut self.phase), heard) {
-            (Phase::Listing { asked, in_advance }, Heard::Listed(Some(reading))) => {
+        match (std::mem::take(&mut self.phase), input) {
+            (Phase::Listing { asked, in_advance }, Input::Listed(Some(reading))) => {
                 out.push(Doing::Report(DnsReport::Listed(reading.observed())));
                 self.reading = Some((asked, reading));
                 if in_advance || !self.stands() {
@@ -134,19 +134,19 @@ impl Worker {
                     self.go_on(now, chance, &mut out);
                 }
             }
-            (Phase::Listing { in_advance: true, .. }, Heard::Listed(None)) => {
+            (Phase::Listing { in_advance: true, .. }, Input::Listed(None)) => {
                 let (kind, what) = (DnsProblemKind::Unavailable, "no connection".into());
                 let problem = DnsProblem { kind, what, retry_in: None };
                 out.push(Doing::Report(DnsReport::Failing(problem)));
                 self.take_up(now, chance, &mut out);
             }
-            (Phase::Listing { .. }, Heard::Listed(None)) => {
+            (Phase::Listing { .. }, Input::Listed(None)) => {
                 self.fail(DnsProblemKind::Unavailable, now, chance, &mut out);
             }
-            (Phase::Writing(plan, floor), Heard::Written(fate)) => {
+            (Phase::Writing(plan, floor), Input::Written(fate)) => {
                 self.written(plan, floor, fate, now, chance, &mut out);
             }
-            (Phase::Resting, Heard::Rested(rest)) if rest == self.rests => {
+            (Phase::Resting, Input::Rested(rest)) if rest == self.rests => {
                 self.rounds = 0;
                 self.round(now, chance, &mut out);
             }

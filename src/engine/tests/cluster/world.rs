@@ -9,7 +9,7 @@ use super::chance::Chance;
 use super::net::Net;
 use super::peers::{Courier, Sight};
 use super::trace::Trace;
-use super::worker::{Doing, Fate, Heard};
+use super::worker::{self, Doing, Fate};
 use super::zone::{Kind, Reading, Zone};
 use crate::engine::Moment;
 use crate::engine::event::{
@@ -216,8 +216,8 @@ impl World {
                     self.tell(agent, Event::Abstained { peer, target });
                 }
             }
-            Input::Worker(heard) => {
-                let doing = self.agents[agent].worker.heard(self.now, heard, &mut self.chance);
+            Input::Worker(input) => {
+                let doing = self.agents[agent].worker.receive(self.now, input, &mut self.chance);
                 self.work(agent, doing);
             }
             Input::Reload(settings) => self.reload(agent, *settings),
@@ -296,7 +296,7 @@ impl World {
                     self.send_in(self.now, agent, Input::Event(Event::Dns(report)));
                 }
                 Doing::Rest(wait, rest) => {
-                    let input = Input::Worker(Heard::Rested(rest));
+                    let input = Input::Worker(worker::Input::Rested(rest));
                     self.send_in(self.now + wait, agent, input);
                 }
                 Doing::List => self.ask(agent, Ask::List),
@@ -319,21 +319,21 @@ impl World {
         let open = self.net.provider_open(agent);
         let patience = self.chance.between(200, 5_000);
         let back = self.chance.between(5, 200);
-        let (after, heard) = match ask {
-            Ask::List if open => (back, Heard::Listed(Some(self.zone.read()))),
-            Ask::List => (patience, Heard::Listed(None)),
-            Ask::Write { .. } if !open => (patience, Heard::Written(Fate::Failed)),
+        let (after, input) = match ask {
+            Ask::List if open => (back, worker::Input::Listed(Some(self.zone.read()))),
+            Ask::List => (patience, worker::Input::Listed(None)),
+            Ask::Write { .. } if !open => (patience, worker::Input::Written(Fate::Failed)),
             Ask::Write { reading, create, delete } => {
                 let done = self.zone.apply((self.now, agent), &reading, &create, &delete);
                 self.note(|| format!("{agent}: +{create:?} -{delete:?}: {done}"));
                 if self.chance.percent(self.net.lost_answers) {
-                    (patience, Heard::Written(Fate::Unconfirmed))
+                    (patience, worker::Input::Written(Fate::Unconfirmed))
                 } else {
-                    (back, Heard::Written(if done { Fate::Done } else { Fate::Changed }))
+                    (back, worker::Input::Written(if done { Fate::Done } else { Fate::Changed }))
                 }
             }
         };
-        let input = Input::Worker(heard);
+        let input = Input::Worker(input);
         self.later(self.now + after, Happening::In { agent, life, input });
     }
 
