@@ -86,7 +86,7 @@ impl Peers {
 
     /// Retracts a peer's vote. Returns whether that vote counted.
     pub(super) fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
-        self.ballots.take_back(now, peer, target)
+        self.ballots.retract(now, peer, target)
     }
 
     /// Records whether a peer is alive, and whether it is a legacy agent. Returns whether its

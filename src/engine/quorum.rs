@@ -164,7 +164,7 @@ impl Ballots {
     }
 
     /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
-    pub fn take_back(&mut self, now: Duration, peer: SocketAddr, target: IpAddr) -> bool {
+    pub fn retract(&mut self, now: Duration, peer: SocketAddr, target: IpAddr) -> bool {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let counted = voter.vote(target, now, term).is_some();

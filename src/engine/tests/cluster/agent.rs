@@ -29,7 +29,7 @@ pub(super) enum Input {
         said: Moment,
         /// The vote on each target (`true` is up), and the time of its evidence.
         votes: BTreeMap<IpAddr, (bool, Moment)>,
-        taken_back: BTreeSet<IpAddr>,
+        retracted: BTreeSet<IpAddr>,
     },
     Worker(worker::Input),
     /// SIGHUP, with the settings that the file then has.
@@ -64,7 +64,7 @@ pub(super) struct Agent {
     /// The time since which it has had a vote without a break.
     pub(super) votes_since: BTreeMap<IpAddr, Moment>,
     /// The targets of votes that it announced once and has retracted.
-    pub(super) taken_back: BTreeSet<IpAddr>,
+    pub(super) retracted: BTreeSet<IpAddr>,
     pub(super) facts: Vec<(Moment, Fact)>,
     pub(super) orders: Vec<(Moment, Order)>,
     /// The last wish about each address that is not confirmed.
@@ -86,7 +86,7 @@ impl Agent {
             votes: BTreeMap::new(),
             evidence: BTreeMap::new(),
             votes_since: BTreeMap::new(),
-            taken_back: BTreeSet::new(),
+            retracted: BTreeSet::new(),
             facts: vec![],
             orders: vec![],
             standing: BTreeMap::new(),
@@ -109,7 +109,7 @@ impl Agent {
         self.worker = Worker::default();
         self.votes.clear();
         self.votes_since.clear();
-        self.taken_back.clear();
+        self.retracted.clear();
         self.standing.clear();
         self.words.clear();
         self.alive.clear();

@@ -55,8 +55,8 @@ impl World {
             return;
         }
         let before = std::mem::replace(&mut whom.votes, votes.clone());
-        whom.taken_back.extend(before.into_keys());
-        whom.taken_back.retain(|target| !votes.contains_key(target));
+        whom.retracted.extend(before.into_keys());
+        whom.retracted.retain(|target| !votes.contains_key(target));
         self.note(|| format!("{agent}: votes {votes:?}"));
         self.mind_changed = self.now;
         for to in 0..self.agents.len() {
@@ -85,7 +85,7 @@ impl World {
         };
         let votes: BTreeMap<_, _> =
             sender.votes.iter().filter_map(|(of, up)| fresh(of, up)).collect();
-        let taken_back = sender.taken_back.clone();
+        let retracted = sender.retracted.clone();
         let lost = self.chance.percent(self.net.loss);
         let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
         let answered = arrives && self.net.reaches(to, from) && self.agents[to].frozen.is_none();
@@ -101,8 +101,8 @@ impl World {
         let again = if answered { REPEAT } else { backoff.min(REPEAT) };
         courier.newest = courier.newest.max(said + delay);
         let at = courier.newest;
-        if arrives && !(votes.is_empty() && taken_back.is_empty()) {
-            self.send_in(at, to, Input::Votes { from, said, votes, taken_back });
+        if arrives && !(votes.is_empty() && retracted.is_empty()) {
+            self.send_in(at, to, Input::Votes { from, said, votes, retracted });
         }
         self.later(said + again, Happening::Post { from, to, token });
     }

@@ -204,14 +204,14 @@ impl World {
     pub(super) fn take_in(&mut self, agent: usize, input: Input) {
         match input {
             Input::Event(event) => self.tell(agent, event),
-            Input::Votes { from, said, votes, taken_back } => {
+            Input::Votes { from, said, votes, retracted } => {
                 let (peer, now) = (address(from), self.now);
                 for (target, (up, seen)) in votes {
                     let age = said.saturating_sub(seen);
                     self.agents[agent].note_vote(peer, target, (up, seen, now));
                     self.tell(agent, Event::Vote { peer, target, up, age });
                 }
-                for target in taken_back {
+                for target in retracted {
                     self.agents[agent].note_taken_back(peer, target);
                     self.tell(agent, Event::Abstained { peer, target });
                 }
