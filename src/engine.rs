@@ -139,7 +139,7 @@ impl Engine {
             Event::Dns(report) => self.dns_reported(report),
             Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age),
             Event::Abstained { peer, target } => self.abstained(peer, target),
-            Event::Peer { peer, alive, go } => self.peer_changed(peer, alive, go),
+            Event::Peer { peer, alive, go: legacy } => self.peer_changed(peer, alive, legacy),
             Event::Drain(order) => self.drain(order),
             Event::Undrain { ticket, target } => self.undrain(ticket, target),
             Event::Redated(ends) => self.redate_drains(&ends),

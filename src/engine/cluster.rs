@@ -47,8 +47,8 @@ impl Engine {
     }
 
     /// Records that a peer came to life, is gone, or turned out to be another kind of agent.
-    pub(super) fn peer_changed(&mut self, peer: SocketAddr, alive: bool, go: bool) {
-        if self.peers.set_alive(peer, alive, go) {
+    pub(super) fn peer_changed(&mut self, peer: SocketAddr, alive: bool, legacy: bool) {
+        if self.peers.set_alive(peer, alive, legacy) {
             self.context.report(Fact::Peer { peer, alive });
         }
         self.services[0].mark_all();

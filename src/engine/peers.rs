@@ -80,7 +80,7 @@ impl Peers {
         age: Duration,
     ) -> Option<bool> {
         // A legacy agent repeats nothing.
-        let ignored = now < self.ignore_votes_until && !self.ballots.is_go(peer);
+        let ignored = now < self.ignore_votes_until && !self.ballots.is_legacy(peer);
         (!ignored).then(|| self.ballots.record(now, peer, target, up, age))
     }
 

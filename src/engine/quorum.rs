@@ -97,7 +97,7 @@ struct Voter {
     alive: bool,
     /// Whether the peer is a legacy (Go) agent. Such an agent votes once at each flip and never
     /// again, so its vote does not age.
-    go: bool,
+    legacy: bool,
     /// The peer's votes, by target.
     votes: BTreeMap<IpAddr, Vote>,
 }
@@ -175,7 +175,7 @@ impl Ballots {
     /// Forgets every vote that ages. Used after this agent was suspended or stopped: votes received
     /// before are fresh by its clock only, and peers repeat the ones that still hold.
     pub fn forget(&mut self) {
-        for voter in self.voters.values_mut().filter(|voter| !voter.go) {
+        for voter in self.voters.values_mut().filter(|voter| !voter.legacy) {
             voter.votes.clear();
         }
     }
@@ -183,13 +183,13 @@ impl Ballots {
     /// Records whether `peer` is alive, and whether it is a legacy agent, with votes that stand
     /// until they change. The votes of a peer that is no longer alive are forgotten: it repeats
     /// them when it is back.
-    pub fn set_alive(&mut self, peer: SocketAddr, alive: bool, go: bool) {
+    pub fn set_alive(&mut self, peer: SocketAddr, alive: bool, legacy: bool) {
         let Some(voter) = self.voters.get_mut(&peer) else { return };
         if voter.alive && !alive {
             voter.votes.clear();
         }
         voter.alive = alive;
-        voter.go = go;
+        voter.legacy = legacy;
     }
 
     /// Whether `peer` is a peer and alive.
@@ -198,8 +198,8 @@ impl Ballots {
     }
 
     /// Whether `peer` is a legacy agent, which repeats nothing.
-    pub fn is_go(&self, peer: SocketAddr) -> bool {
-        self.voters.get(&peer).is_some_and(|voter| voter.go)
+    pub fn is_legacy(&self, peer: SocketAddr) -> bool {
+        self.voters.get(&peer).is_some_and(|voter| voter.legacy)
     }
 
     /// Returns the number of peers that are alive.
@@ -217,7 +217,7 @@ impl Ballots {
     /// Returns the time at which the first vote on `target` that counts at `now` expires, if
     /// nothing newer is received; `None` if no vote ages.
     pub fn next_expiry(&self, target: IpAddr, now: Duration) -> Option<Duration> {
-        let ageing = self.voters.values().filter(|voter| voter.alive && !voter.go);
+        let ageing = self.voters.values().filter(|voter| voter.alive && !voter.legacy);
         ageing
             .filter_map(|voter| voter.vote(target, now, self.term))
             .map(|(_, age)| now + self.term.saturating_sub(age))
@@ -257,7 +257,7 @@ impl Voter {
     fn vote(&self, target: IpAddr, now: Duration, term: Duration) -> Option<(bool, Duration)> {
         let &Vote { up, received_at, age } = self.votes.get(&target)?;
         let age = now.saturating_sub(received_at).saturating_add(age);
-        (self.go || age < term).then_some((up, age))
+        (self.legacy || age < term).then_some((up, age))
     }
 }
 

@@ -127,14 +127,14 @@ fn it_passes_with_as_many_votes_as_was_always_documented() {
 #[test]
 fn a_vote_ages_and_a_go_agents_does_not() {
     let mut ballots = ballots("d");
-    for (go, age, want) in [
+    for (legacy, age, want) in [
         (false, 29, "agreed"),
         (false, 30, "no_quorum"),
         (true, 30, "agreed"),
         (true, 9999, "agreed"),
     ] {
-        ballots.set_alive(agent(1), true, go);
-        assert_eq!(down(&ballots, 1, seconds(age)), want, "go {go}, {age} s");
+        ballots.set_alive(agent(1), true, legacy);
+        assert_eq!(down(&ballots, 1, seconds(age)), want, "legacy {legacy}, {age} s");
     }
     assert_eq!(ballots.next_expiry(TARGET, seconds(1)), None, "a Go agent's never");
     ballots.set_alive(agent(1), true, false);
@@ -144,26 +144,30 @@ fn a_vote_ages_and_a_go_agents_does_not() {
 
 #[test]
 fn a_peer_that_died_must_say_it_again() {
-    for go in [false, true] {
+    for legacy in [false, true] {
         let mut ballots = ballots("d");
-        ballots.set_alive(agent(1), false, go);
-        ballots.set_alive(agent(1), true, go);
-        assert_eq!(down(&ballots, 1, seconds(1)), "no_quorum", "go {go}");
-        ballots.set_alive(agent(1), false, go);
+        ballots.set_alive(agent(1), false, legacy);
+        ballots.set_alive(agent(1), true, legacy);
+        assert_eq!(down(&ballots, 1, seconds(1)), "no_quorum", "legacy {legacy}");
+        ballots.set_alive(agent(1), false, legacy);
         ballots.record(seconds(2), agent(1), TARGET, false, Duration::ZERO);
-        assert_eq!(down(&ballots, 1, seconds(2)), "no_quorum", "go {go}, not alive");
-        ballots.set_alive(agent(1), true, go);
-        assert_eq!(down(&ballots, 1, seconds(3)), "agreed", "go {go}, said before it was alive");
+        assert_eq!(down(&ballots, 1, seconds(2)), "no_quorum", "legacy {legacy}, not alive");
+        ballots.set_alive(agent(1), true, legacy);
+        assert_eq!(
+            down(&ballots, 1, seconds(3)),
+            "agreed",
+            "legacy {legacy}, said before it was alive"
+        );
     }
 }
 
 #[test]
 fn an_agent_that_stood_still_forgets_all_but_what_go_agents_said() {
-    for (go, want) in [(false, "no_quorum"), (true, "agreed")] {
+    for (legacy, want) in [(false, "no_quorum"), (true, "agreed")] {
         let mut ballots = ballots("d");
-        ballots.set_alive(agent(1), true, go);
+        ballots.set_alive(agent(1), true, legacy);
         ballots.forget();
-        assert_eq!(down(&ballots, 1, seconds(1)), want, "go {go}");
+        assert_eq!(down(&ballots, 1, seconds(1)), want, "legacy {legacy}");
     }
 }
 
