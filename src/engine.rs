@@ -93,7 +93,7 @@ impl Engine {
         };
         engine.enroll();
         for (address, drain) in drains {
-            engine.take_up_drain(address, drain);
+            engine.begin_drain(address, drain);
         }
         engine.note_resync();
         engine

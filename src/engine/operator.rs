@@ -16,7 +16,7 @@ impl Engine {
             let answer = Err(DrainRefusal::NotATarget);
             self.context.act(Action::DrainAnswered { ticket, answer });
         } else if order.force || self.context.settings.floor == 0 {
-            self.begin_drain(order);
+            self.accept_drain(order);
         } else {
             // The command is answered once the zone has been listed.
             self.services[0].drains.await_listing(order);
@@ -32,17 +32,17 @@ impl Engine {
         left.without(|address| leaving.contains_key(address));
         let broken = plan::floor_breaks(names, &left, order.target, *floor);
         if broken.is_empty() {
-            self.begin_drain(order);
+            self.accept_drain(order);
         } else {
             let answer = Err(DrainRefusal::Floor(broken));
             self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });
         }
     }
 
-    fn begin_drain(&mut self, order: DrainOrder) {
+    fn accept_drain(&mut self, order: DrainOrder) {
         let now = self.context.now;
         let drain = Drain { until: order.lasts.map(|lasts| now + lasts), reason: order.reason };
-        self.take_up_drain(order.target, drain.clone());
+        self.begin_drain(order.target, drain.clone());
         self.context.report(Fact::Drained { target: order.target, drain });
         self.context.act(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
         self.context.act(Action::Remember(self.drains()));
@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// Keeps a target out at the operator's command, given now or before a restart.
-    pub(super) fn take_up_drain(&mut self, address: IpAddr, drain: Drain) {
+    pub(super) fn begin_drain(&mut self, address: IpAddr, drain: Drain) {
         let orders = &mut self.zones[0].orders;
         self.services[0].begin_drain(address, drain, orders, &mut self.context);
     }
@@ -89,7 +89,7 @@ impl Engine {
     pub(super) fn unpark_drains(&mut self) {
         let back = self.services[0].unpark_drains(self.context.now);
         for (address, drain) in back {
-            self.take_up_drain(address, drain);
+            self.begin_drain(address, drain);
         }
     }
 
