@@ -33,7 +33,7 @@ impl Engine {
     pub(super) fn voted(&mut self, peer: SocketAddr, target: IpAddr, up: bool, age: Duration) {
         let Some(id) = self.service().id(target) else { return };
         let Some(news) = self.peers.vote(self.context.now, (peer, target), up, age) else { return };
-        if news || self.service().get(id).is_some_and(|target| !target.verdict.settled) {
+        if news || self.service().get(id).is_some_and(|target| !target.verdict.confirmed) {
             self.services[0].mark(id);
         }
     }

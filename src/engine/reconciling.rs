@@ -129,7 +129,7 @@ impl Engine {
                         Outside { isolation: self.canaries.isolation(), peers: &self.peers };
                     let carried = (&wishes, &held, &open);
                     let orders = &mut self.zones[0].orders;
-                    self.services[0].settled(carried, outside, orders, &self.context);
+                    self.services[0].confirm(carried, outside, orders, &self.context);
                     self.note_held(!held.is_empty());
                 }
             }

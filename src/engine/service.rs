@@ -253,7 +253,7 @@ impl Service {
     fn advance_rehearsal(&mut self, id: usize, context: &mut Context) {
         let Some(target) = self.targets.get(id) else { return };
         let (address, health) = (target.address, target.streaks.health());
-        let confirmed = target.verdict.settled;
+        let confirmed = target.verdict.confirmed;
         let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == address);
         if let Some(act) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
             context.report(Fact::Rehearsal { target: address, act });

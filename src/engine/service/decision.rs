@@ -71,13 +71,13 @@ impl Service {
         };
         orders.mark(address);
         if let Some(target) = self.targets.get_mut(id) {
-            target.verdict.unconfirmed |= doubtful;
+            target.verdict.unverified |= doubtful;
         }
         if let Ruling::Settle { in_service, agreeing, after } = &ruling {
             let (in_service, after) = (*in_service, *after);
             let decision = Decision { in_service, agreeing, after, judged: !opposed };
             self.take_over(id, decision, context);
-            if self.targets.get(id).is_some_and(|target| !target.verdict.settled) {
+            if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
                 orders.open(address);
             }
         }
@@ -120,7 +120,7 @@ impl Service {
         let moments = grace_ends.into_iter().chain([verdict.act_at]);
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
         let ordered = orders.has_in_hand(target.address);
-        let open = !verdict.settled || target.differs() || verdict.unconfirmed;
+        let open = !verdict.confirmed || target.differs() || verdict.unverified;
         if open || ordered || verdict.reason.is_some() {
             moments.extend(outside.agreement_lapses(target, context));
         }
@@ -174,7 +174,7 @@ impl Service {
             // Every agent reports a contested target, since DNS contradicts one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early
-                    && (target.differs() || !verdict.settled || *reason == Reason::Contested) =>
+                    && (target.differs() || !verdict.confirmed || *reason == Reason::Contested) =>
             {
                 (Some(*reason), detail.clone())
             }
@@ -186,7 +186,7 @@ impl Service {
             _ if !verdict.held.is_empty() => {
                 (Some(Reason::Floor), format!("still in service at {}", verdict.held.join(", ")))
             }
-            _ if !verdict.in_service && context.settings.dry_run && verdict.settled => {
+            _ if !verdict.in_service && context.settings.dry_run && verdict.confirmed => {
                 (Some(Reason::DryRun), "nothing is written in dry-run".into())
             }
             _ => (None, String::new()),

@@ -52,7 +52,7 @@ impl Service {
     /// Whether a decision about a target has been made since this agent started, or since others
     /// may have changed its records.
     fn is_decided(&self, target: &Target) -> bool {
-        self.drains.is_drained(target.address) || !target.verdict.unconfirmed
+        self.drains.is_drained(target.address) || !target.verdict.unverified
     }
 
     /// Returns the desired state of every target with a decision, whether or not DNS is known to
@@ -112,7 +112,7 @@ impl Service {
         let affected: Vec<_> = self.by_address.iter().filter_map(decided).collect();
         for (address, id) in &affected {
             if let Some(target) = self.targets.get_mut(*id) {
-                target.verdict.settled = false;
+                target.verdict.confirmed = false;
                 orders.open(*address);
             }
         }
@@ -121,7 +121,7 @@ impl Service {
 
     /// Records the part of an order that the worker has carried out. The addresses in `held` stay
     /// in because of the floor, those in `open` do not match yet.
-    pub(in crate::engine) fn settled(
+    pub(in crate::engine) fn confirm(
         &mut self,
         (wishes, held, open): Carried<'_>,
         outside: Outside<'_>,
@@ -135,9 +135,9 @@ impl Service {
             }
             let names = held.get(address).cloned().unwrap_or_default();
             let Some(target) = self.targets.get_mut(id) else { continue };
-            target.verdict.settled = names.is_empty() && !open.contains(address);
+            target.verdict.confirmed = names.is_empty() && !open.contains(address);
             target.verdict.held = names;
-            if target.verdict.settled {
+            if target.verdict.confirmed {
                 orders.confirm(*address);
             } else if open.contains(address) {
                 orders.open(*address);

@@ -27,10 +27,10 @@ pub(in crate::engine) struct VerdictState {
     /// Whether the target belongs in DNS.
     pub(in crate::engine) in_service: bool,
     /// Whether the provider has confirmed the verdict, or there is nothing to do for it.
-    pub(in crate::engine) settled: bool,
+    pub(in crate::engine) confirmed: bool,
     /// Whether DNS may contradict the verdict: nothing was compared since this agent started, or
     /// since it or a quorum of others saw the target down.
-    pub(in crate::engine) unconfirmed: bool,
+    pub(in crate::engine) unverified: bool,
     /// The peers that agreed to the verdict.
     pub(in crate::engine) agreeing: Vec<SocketAddr>,
     /// The time at which the verdict was reached.
@@ -66,8 +66,8 @@ impl Target {
     pub(super) fn new(address: IpAddr, endpoint: Slot, now: Moment) -> Self {
         let verdict = VerdictState {
             in_service: true,
-            settled: true,
-            unconfirmed: true,
+            confirmed: true,
+            unverified: true,
             agreeing: Vec::new(),
             decided_at: now,
             act_at: now,
@@ -105,30 +105,30 @@ impl VerdictState {
     /// Makes a decision the verdict. Returns whether the verdict changed.
     pub(super) fn take_over(&mut self, decision: Decision<'_>, now: Moment) -> bool {
         let Decision { in_service, agreeing, after, judged } = decision;
-        let confirms = self.unconfirmed && judged;
+        let verifies = self.unverified && judged;
         let changed = self.in_service != in_service;
         if changed {
             self.in_service = in_service;
             self.agreeing = agreeing.to_vec();
             self.start_over(now);
             self.act_at = now + after;
-        } else if confirms {
+        } else if verifies {
             // An agent that was restarted after a withdrawal restores the target here, and one that
             // saw the target down all along withdraws it after other agents had restored it.
-            self.settled = false;
+            self.confirmed = false;
             self.decided_at = if in_service { end_of_second(now) } else { now };
             self.act_at = self.decided_at + after;
-        } else if !self.settled {
+        } else if !self.confirmed {
             // The agents before this one in rank may have dropped out.
             self.act_at = self.act_at.min(self.decided_at + after);
         }
-        self.unconfirmed &= !judged;
+        self.unverified &= !judged;
         changed
     }
 
     /// Requests that the current verdict be carried out, regardless of earlier progress.
     pub(super) fn start_over(&mut self, now: Moment) {
-        self.settled = false;
+        self.confirmed = false;
         self.decided_at = now;
         self.act_at = now;
         self.held.clear();
@@ -154,7 +154,7 @@ mod tests {
         let mut verdict = target().verdict;
         verdict.held = vec!["www".into()];
         assert!(verdict.take_over(decision(false, 5, true), SECOND));
-        assert!(!verdict.in_service && !verdict.settled && !verdict.unconfirmed);
+        assert!(!verdict.in_service && !verdict.confirmed && !verdict.unverified);
         assert_eq!((verdict.act_at, verdict.held.len()), (SECOND * 6, 0));
         assert!(verdict.leaves_it_to_others());
         assert!(!verdict.take_over(decision(false, 0, true), SECOND * 2), "it stands");
@@ -169,12 +169,12 @@ mod tests {
             verdict.in_service = in_service;
             let now = SECOND * 3 / 2;
             verdict.take_over(decision(in_service, 0, false), now);
-            assert!(verdict.settled && verdict.unconfirmed, "others stand against it");
+            assert!(verdict.confirmed && verdict.unverified, "others stand against it");
             verdict.take_over(decision(in_service, 0, true), now);
-            assert_eq!((verdict.settled, verdict.act_at), (false, act_at));
-            verdict.settled = true;
+            assert_eq!((verdict.confirmed, verdict.act_at), (false, act_at));
+            verdict.confirmed = true;
             verdict.take_over(decision(in_service, 0, true), now);
-            assert!(verdict.settled, "once");
+            assert!(verdict.confirmed, "once");
         }
     }
 

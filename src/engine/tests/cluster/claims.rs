@@ -39,8 +39,8 @@ impl World {
     fn check_opposite(&mut self, agent: usize, address: IpAddr, up: bool) {
         let agents = self.agents.len();
         let needed = self.agents.iter().map(Agent::needed).min().unwrap_or_default();
-        let settled = self.now > self.mind_changed + MINDS_DIFFER_FOR;
-        if 2 * (needed + 1) <= agents || !settled {
+        let is_agreed = self.now > self.mind_changed + MINDS_DIFFER_FOR;
+        if 2 * (needed + 1) <= agents || !is_agreed {
             return;
         }
         let opposite = if up { Wish::Withdraw } else { Wish::Serve };
