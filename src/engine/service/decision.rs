@@ -73,10 +73,10 @@ impl Service {
         if let Some(target) = self.targets.get_mut(id) {
             target.verdict.unverified |= doubtful;
         }
-        if let Ruling::Settle { in_service, agreeing, after } = &ruling {
+        if let Ruling::Decide { in_service, agreeing, after } = &ruling {
             let (in_service, after) = (*in_service, *after);
             let decision = Decision { in_service, agreeing, after, judged: !opposed };
-            self.take_over(id, decision, context);
+            self.adopt(id, decision, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
                 orders.open(address);
             }
@@ -91,11 +91,11 @@ impl Service {
 
     /// Makes a decision the verdict. While enough other agents hold the contrary, restoring the
     /// target would only take turns with them.
-    fn take_over(&mut self, id: usize, decision: Decision<'_>, context: &mut Context) {
+    fn adopt(&mut self, id: usize, decision: Decision<'_>, context: &mut Context) {
         let Some(target) = self.targets.get_mut(id) else { return };
         let judged = decision.judged && target.streaks.health() != Health::AssumedUp;
         let decision = Decision { judged, ..decision };
-        if !target.verdict.take_over(decision, context.now) {
+        if !target.verdict.adopt(decision, context.now) {
             return;
         }
         target.since = context.now;

@@ -13,7 +13,7 @@ use crate::engine::zone::orders::Orders;
 impl Service {
     /// Returns the desired state of one target now, whether or not DNS already matches it.
     fn wish(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Option<Wish> {
-        let Ruling::Settle { in_service, .. } = self.rule(target, outside, context) else {
+        let Ruling::Decide { in_service, .. } = self.rule(target, outside, context) else {
             return None;
         };
         let verdict = &target.verdict;

@@ -103,7 +103,7 @@ impl VerdictState {
     }
 
     /// Makes a decision the verdict. Returns whether the verdict changed.
-    pub(super) fn take_over(&mut self, decision: Decision<'_>, now: Moment) -> bool {
+    pub(super) fn adopt(&mut self, decision: Decision<'_>, now: Moment) -> bool {
         let Decision { in_service, agreeing, after, judged } = decision;
         let verifies = self.unverified && judged;
         let changed = self.in_service != in_service;
@@ -153,11 +153,11 @@ mod tests {
     fn a_decision_becomes_the_verdict_and_is_acted_on_in_turn() {
         let mut verdict = target().verdict;
         verdict.held = vec!["www".into()];
-        assert!(verdict.take_over(decision(false, 5, true), SECOND));
+        assert!(verdict.adopt(decision(false, 5, true), SECOND));
         assert!(!verdict.in_service && !verdict.confirmed && !verdict.unverified);
         assert_eq!((verdict.act_at, verdict.held.len()), (SECOND * 6, 0));
         assert!(verdict.leaves_it_to_others());
-        assert!(!verdict.take_over(decision(false, 0, true), SECOND * 2), "it stands");
+        assert!(!verdict.adopt(decision(false, 0, true), SECOND * 2), "it stands");
         assert_eq!(verdict.act_at, SECOND, "nobody comes before it any more");
         assert!(!verdict.leaves_it_to_others());
     }
@@ -168,12 +168,12 @@ mod tests {
             let mut verdict = target().verdict;
             verdict.in_service = in_service;
             let now = SECOND * 3 / 2;
-            verdict.take_over(decision(in_service, 0, false), now);
+            verdict.adopt(decision(in_service, 0, false), now);
             assert!(verdict.confirmed && verdict.unverified, "others stand against it");
-            verdict.take_over(decision(in_service, 0, true), now);
+            verdict.adopt(decision(in_service, 0, true), now);
             assert_eq!((verdict.confirmed, verdict.act_at), (false, act_at));
             verdict.confirmed = true;
-            verdict.take_over(decision(in_service, 0, true), now);
+            verdict.adopt(decision(in_service, 0, true), now);
             assert!(verdict.confirmed, "once");
         }
     }

@@ -35,13 +35,13 @@ pub(super) enum Ruling {
     Refuse(Reason, String),
     /// A decision whether the target belongs in DNS. `after` is the time that this agent leaves to
     /// the agents before it in rank.
-    Settle { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
+    Decide { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
 }
 
 /// Decides about one target. Each question is asked only if the earlier ones had no answer.
 pub(super) fn decide(inputs: &Inputs) -> Ruling {
     if inputs.drained {
-        return Ruling::Settle { in_service: false, agreeing: vec![], after: Duration::ZERO };
+        return Ruling::Decide { in_service: false, agreeing: vec![], after: Duration::ZERO };
     }
     let in_service = match inputs.health {
         Health::AssumedUp => return Ruling::Keep,
@@ -59,7 +59,7 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
         Agreement::Unjudged => Ruling::Keep,
         Agreement::Agreed { rank, agreeing } => {
             let (agreeing, after) = (agreeing.clone(), quorum::wait_of(*rank));
-            Ruling::Settle { in_service, agreeing, after }
+            Ruling::Decide { in_service, agreeing, after }
         }
         Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
             Reason::NoQuorum,
@@ -150,7 +150,7 @@ mod tests {
             let got = match decide(&inputs) {
                 Ruling::Keep => "keep".to_owned(),
                 Ruling::Refuse(reason, detail) => format!("{reason}: {detail}"),
-                Ruling::Settle { in_service, after, .. } => {
+                Ruling::Decide { in_service, after, .. } => {
                     format!("{} after {} s", if in_service { "in" } else { "out" }, after.as_secs())
                 }
             };
