@@ -341,9 +341,9 @@ impl Prober {
         }
     }
 
-    /// Removes the oldest probe of an endpoint if it has been judged; see [`Watch::settle`].
-    pub(super) fn settle(&mut self, slot: Slot) -> Option<Outcome> {
-        self.endpoints.get_mut(slot)?.watch.settle()
+    /// Removes the oldest probe of an endpoint if it has been judged; see [`Watch::pop_judged`].
+    pub(super) fn pop_judged(&mut self, slot: Slot) -> Option<Outcome> {
+        self.endpoints.get_mut(slot)?.watch.pop_judged()
     }
 
     /// Marks a target as suspect or clears it. The pace of the canaries follows.

@@ -42,7 +42,7 @@ impl Engine {
             Some(Role::Target(id)) => self.target_judged(id, slot, result),
             Some(Role::Canary) => {
                 let faulty = self.prober.is_faulty(slot);
-                while self.prober.settle(slot).is_some() {}
+                while self.prober.pop_judged(slot).is_some() {}
                 // A lost probe of a rehearsal proves nothing.
                 if !quick || outcome != Outcome::Loss {
                     self.canaries.judged(slot, &result.judged, faulty);
@@ -63,7 +63,7 @@ impl Engine {
             self.prober.suspect(slot, true, &mut self.context);
             self.prepare(id);
         }
-        while let Some(outcome) = self.prober.settle(slot) {
+        while let Some(outcome) = self.prober.pop_judged(slot) {
             if let Some(flip) = self.services[0].count(id, outcome, &self.context) {
                 self.flipped(id, flip);
             }

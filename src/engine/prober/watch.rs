@@ -317,7 +317,7 @@ impl Watch {
     /// Removes the oldest probe if it has been judged, and returns the outcome to count. Outcomes
     /// are thus counted in the order of sending. A quick probe that was lost does not count, like a
     /// fault.
-    pub fn settle(&mut self) -> Option<Outcome> {
+    pub fn pop_judged(&mut self) -> Option<Outcome> {
         let outcome = self.flights.front()?.outcome?;
         let quick = self.flights.pop_front().is_some_and(|flight| flight.quick);
         Some(if quick && outcome == Outcome::Loss { Outcome::Fault } else { outcome })

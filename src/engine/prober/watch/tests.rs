@@ -86,13 +86,13 @@ fn a_probe_is_judged_once_and_settled_in_order() {
     watch.send(8, ms(200), PACE);
     assert!(watch.judge(8, Outcome::Reply).is_some());
     assert_eq!(watch.judge(8, Outcome::Loss), None);
-    assert_eq!(watch.settle(), None, "the earlier one is still out");
+    assert_eq!(watch.pop_judged(), None, "the earlier one is still out");
     let lost = watch.expire(ms(500), PACE, false);
     let outcome = Outcome::Loss;
     assert_eq!(lost, [Judged { seq: 7, sent: ms(0), quick: false, outcome }]);
-    assert_eq!(watch.settle(), Some(Outcome::Loss));
-    assert_eq!(watch.settle(), Some(Outcome::Reply));
-    assert_eq!(watch.settle(), None);
+    assert_eq!(watch.pop_judged(), Some(Outcome::Loss));
+    assert_eq!(watch.pop_judged(), Some(Outcome::Reply));
+    assert_eq!(watch.pop_judged(), None);
     assert_eq!(watch.judge(8, Outcome::Reply), None, "gone");
 }
 
