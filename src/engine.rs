@@ -29,7 +29,6 @@ mod isolation;
 mod operator;
 mod peers;
 pub mod place;
-mod places;
 pub mod plan;
 pub mod prober;
 mod probing;
@@ -39,6 +38,7 @@ mod roster;
 mod schedule;
 pub mod service;
 pub mod settings;
+mod slab;
 mod stall;
 #[cfg(test)]
 mod tests;

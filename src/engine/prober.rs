@@ -21,8 +21,8 @@ use std::time::Duration;
 use super::Moment;
 use super::context::Context;
 use super::event::{Action, Answer, Fact, ProbeRequest, Slot};
-use super::places::Places;
 use super::schedule::Item;
+use super::slab::Slab;
 pub(super) use endpoint::Role;
 use endpoint::Watched;
 use faults::FaultLines;
@@ -35,7 +35,7 @@ const LATE_WINDOW: Duration = Duration::from_secs(5);
 /// The probes of all endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Prober {
-    endpoints: Places<Watched>,
+    endpoints: Slab<Watched>,
     /// The number of the next probe. No number is used twice.
     next_seq: u64,
     /// The number of probes that have not ended.

@@ -22,9 +22,9 @@ use std::time::Duration;
 use super::Moment;
 use super::context::Context;
 use super::event::{Act, Action, Drain, DrainOrder, Fact, Slot};
-use super::places::Places;
 use super::prober::watch::{Judged, Outcome};
 use super::schedule::Item;
+use super::slab::Slab;
 use super::zone::orders::Orders;
 pub(super) use decision::Outside;
 use drains::Drains;
@@ -35,7 +35,7 @@ pub(super) use target::Target;
 /// The targets of a service.
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    targets: Places<Target>,
+    targets: Slab<Target>,
     by_address: BTreeMap<IpAddr, usize>,
     pub(super) drains: Drains,
     rehearsal: Option<Rehearsal>,

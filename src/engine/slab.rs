@@ -1,0 +1,75 @@
+//! Items under stable keys, which are indexes into a list.
+
+/// A list whose items keep their keys. A key is used again after its item is gone.
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<usize>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    /// Reserves room for `count` items in all, and no more: doubling would leave up to half of it
+    /// unused.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.slots.reserve_exact(count.saturating_sub(self.slots.len()));
+    }
+
+    /// Adds an item. Returns its key.
+    pub(super) fn insert(&mut self, item: T) -> usize {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[key] = Some(item);
+        key
+    }
+
+    /// Removes and returns the item with this key.
+    pub(super) fn remove(&mut self, key: usize) -> Option<T> {
+        let item = self.slots.get_mut(key).and_then(Option::take)?;
+        self.free.push(key);
+        Some(item)
+    }
+
+    /// Returns the item with this key, if there is one.
+    pub(super) fn get(&self, key: usize) -> Option<&T> {
+        self.slots.get(key)?.as_ref()
+    }
+
+    /// Returns the item with this key for modification, if there is one.
+    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
+        self.slots.get_mut(key)?.as_mut()
+    }
+
+    /// Iterates over all items, by their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten()
+    }
+
+    /// Iterates over all items for modification, by their keys.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_used_again_and_never_by_two() {
+        let mut slab = Slab::default();
+        assert_eq!(["a", "b"].map(|item| slab.insert(item)), [0, 1]);
+        assert_eq!(slab.remove(0), Some("a"));
+        assert_eq!(slab.remove(0), None, "it is gone");
+        assert_eq!(slab.get(0), None);
+        assert_eq!(["c", "d"].map(|item| slab.insert(item)), [0, 2]);
+        assert_eq!(slab.iter().copied().collect::<Vec<_>>(), ["c", "b", "d"]);
+    }
+}
