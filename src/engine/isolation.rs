@@ -7,6 +7,7 @@ use super::Engine;
 use super::canaries::{Cause, Evidence, Isolation};
 use super::event::{Fact, Reason};
 use super::prober::watch::Outcome;
+use super::service::TargetId;
 
 impl Engine {
     /// Weighs complete runs of losses again after a canary answered or missed a probe.
@@ -23,7 +24,7 @@ impl Engine {
     }
 
     /// Flips a target down if its run of losses is complete and counts as evidence.
-    pub(super) fn weigh_losses(&mut self, id: usize) {
+    pub(super) fn weigh_losses(&mut self, id: TargetId) {
         let Some(began) = self.services[0].complete_run(id, &self.context) else { return };
         match self.canaries.weigh(began) {
             Evidence::Proven => {

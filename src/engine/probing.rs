@@ -3,8 +3,8 @@
 use super::event::{Action, Answer, Fact, Slot};
 use super::prober::watch::{Judged, Outcome};
 use super::prober::{ProbeResult, Role};
-use super::service::Flip;
 use super::service::health::Health;
+use super::service::{Flip, TargetId};
 use super::{Engine, Moment};
 
 impl Engine {
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    fn target_judged(&mut self, id: usize, slot: Slot, result: &ProbeResult) {
+    fn target_judged(&mut self, id: TargetId, slot: Slot, result: &ProbeResult) {
         let ProbeResult { judged, rtt } = result;
         let isolated = self.canaries.is_isolated();
         let judgement = self.services[0].judged(id, judged, *rtt, isolated, &mut self.context);
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Requests a listing of the zone before it is needed.
-    fn prepare(&mut self, id: usize) {
+    fn prepare(&mut self, id: TargetId) {
         let in_service = self.service().get(id).is_some_and(|target| target.verdict.in_service);
         if in_service && self.zones[0].prepare(self.context.now) {
             self.context.act(Action::Prepare);
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// Reports a change of a target's health to all parts that depend on it.
-    pub(super) fn flipped(&mut self, id: usize, flip: Flip) {
+    pub(super) fn flipped(&mut self, id: TargetId, flip: Flip) {
         let Some(slot) = self.service().get(id).map(|target| target.endpoint) else { return };
         self.prober.expect(slot, flip.to != Health::Down);
         if flip.to == Health::Down {

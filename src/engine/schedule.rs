@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::Moment;
 use super::event::Slot;
+use super::service::TargetId;
 
 /// An item to look at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +13,7 @@ pub(super) enum Item {
     /// The probes of one endpoint.
     Watch(Slot),
     /// The verdict on one target.
-    Verdict(Slot),
+    Verdict(TargetId),
     /// The addresses that the floor holds back.
     Held,
     /// An order that was delayed for a moment, so that more changes can join it.
@@ -154,7 +155,7 @@ mod tests {
             (ms(1), Item::Rehearsal),
             (ms(2), Item::Watch(0)),
             (ms(2), Item::Watch(1)),
-            (ms(2), Item::Verdict(0)),
+            (ms(2), Item::Verdict(TargetId::from(0))),
             (ms(2), Item::Held),
             (ms(2), Item::Order),
             (far, Item::Resync),

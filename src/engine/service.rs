@@ -30,19 +30,19 @@ pub(super) use decision::Outside;
 use drains::Drains;
 use health::Health;
 use rehearsal::Rehearsal;
-pub(super) use target::Target;
+pub(super) use target::{Target, TargetId};
 
 /// The targets of a service.
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    targets: Slab<Target>,
-    by_address: BTreeMap<IpAddr, usize>,
+    targets: Slab<Target, TargetId>,
+    by_address: BTreeMap<IpAddr, TargetId>,
     pub(super) drains: Drains,
     rehearsal: Option<Rehearsal>,
     /// The targets with a change that the gate has to look at.
-    dirty: BTreeSet<usize>,
+    dirty: BTreeSet<TargetId>,
     /// The targets with a complete run of losses that no canary has confirmed yet.
-    unproven: BTreeSet<usize>,
+    unproven: BTreeSet<TargetId>,
     /// The time at which the age of evidence is checked next.
     next_sweep: Option<Moment>,
 }
@@ -60,12 +60,11 @@ impl Service {
         self.targets.reserve(count);
     }
 
-    /// Adds a target. `endpoint` starts watching it, given its place among the targets, and returns
-    /// its slot.
+    /// Adds a target. `endpoint` starts watching it, given its id, and returns its slot.
     pub(super) fn add(
         &mut self,
         address: IpAddr,
-        endpoint: impl FnOnce(usize) -> Slot,
+        endpoint: impl FnOnce(TargetId) -> Slot,
         now: Moment,
     ) {
         let id = self.targets.insert(Target::new(address, Slot::MAX, now));
@@ -78,7 +77,7 @@ impl Service {
     /// Removes the targets that are not among `keep`, and returns them. Their drains are parked.
     pub(super) fn retain(&mut self, keep: &BTreeSet<IpAddr>) -> Vec<Target> {
         let gone = self.by_address.extract_if(.., |address, _| !keep.contains(address));
-        let gone: Vec<usize> = gone.map(|(_, id)| id).collect();
+        let gone: Vec<TargetId> = gone.map(|(_, id)| id).collect();
         let mut targets = vec![];
         for id in gone {
             self.dirty.remove(&id);
@@ -92,12 +91,12 @@ impl Service {
     }
 
     /// Returns the id of the target at an address.
-    pub(super) fn id(&self, address: IpAddr) -> Option<usize> {
+    pub(super) fn id(&self, address: IpAddr) -> Option<TargetId> {
         self.by_address.get(&address).copied()
     }
 
     /// Returns a target by its id.
-    pub(super) fn get(&self, id: usize) -> Option<&Target> {
+    pub(super) fn get(&self, id: TargetId) -> Option<&Target> {
         self.targets.get(id)
     }
 
@@ -112,12 +111,12 @@ impl Service {
     }
 
     /// Returns the ids of all targets, in the order of their addresses.
-    pub(super) fn ids(&self) -> Vec<usize> {
+    pub(super) fn ids(&self) -> Vec<TargetId> {
         self.by_address.values().copied().collect()
     }
 
     /// Marks a target for the decision pass.
-    pub(super) fn mark(&mut self, id: usize) {
+    pub(super) fn mark(&mut self, id: TargetId) {
         self.dirty.insert(id);
     }
 
@@ -129,7 +128,7 @@ impl Service {
     /// Records a judged probe of a target. Returns its consequences.
     pub(super) fn judged(
         &mut self,
-        id: usize,
+        id: TargetId,
         judged: &Judged,
         rtt: Option<Duration>,
         isolated: bool,
@@ -165,7 +164,12 @@ impl Service {
 
     /// Counts one outcome towards recovery, in the order of sending. Returns the flip that it
     /// causes.
-    pub(super) fn count(&mut self, id: usize, outcome: Outcome, context: &Context) -> Option<Flip> {
+    pub(super) fn count(
+        &mut self,
+        id: TargetId,
+        outcome: Outcome,
+        context: &Context,
+    ) -> Option<Flip> {
         let target = self.targets.get_mut(id).filter(|_| outcome != Outcome::Fault)?;
         let from = target.streaks.health();
         let thresholds = context.settings.thresholds;
@@ -175,7 +179,7 @@ impl Service {
 
     /// Returns the beginning of a target's run of losses, if the run is complete. The target is
     /// then among those that are [`Self::unproven`].
-    pub(super) fn complete_run(&mut self, id: usize, context: &Context) -> Option<Moment> {
+    pub(super) fn complete_run(&mut self, id: TargetId, context: &Context) -> Option<Moment> {
         let target = self.targets.get(id)?;
         if !target.streaks.is_missing(context.settings.thresholds) {
             self.unproven.remove(&id);
@@ -186,12 +190,12 @@ impl Service {
     }
 
     /// Returns the targets with a complete run of losses that no canary has confirmed yet.
-    pub(super) fn unproven(&self) -> Vec<usize> {
+    pub(super) fn unproven(&self) -> Vec<TargetId> {
         self.unproven.iter().copied().collect()
     }
 
     /// Flips a target down.
-    pub(super) fn flip_down(&mut self, id: usize) -> Option<Flip> {
+    pub(super) fn flip_down(&mut self, id: TargetId) -> Option<Flip> {
         self.unproven.remove(&id);
         let target = self.targets.get_mut(id)?;
         let from = target.streaks.health();
@@ -202,7 +206,7 @@ impl Service {
     /// Reports that a target's health changed. `said` is the last error report about a lost probe.
     pub(super) fn flipped(
         &mut self,
-        id: usize,
+        id: TargetId,
         Flip { from, to }: Flip,
         said: Option<String>,
         context: &mut Context,
@@ -250,7 +254,7 @@ impl Service {
     }
 
     /// Advances the rehearsal after the target flipped or DNS followed.
-    fn advance_rehearsal(&mut self, id: usize, context: &mut Context) {
+    fn advance_rehearsal(&mut self, id: TargetId, context: &mut Context) {
         let Some(target) = self.targets.get(id) else { return };
         let (address, health) = (target.address, target.streaks.health());
         let confirmed = target.verdict.confirmed;

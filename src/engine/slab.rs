@@ -1,19 +1,23 @@
 //! Items under stable keys, which are indexes into a list.
 
-/// A list whose items keep their keys. A key is used again after its item is gone.
+use std::marker::PhantomData;
+
+/// A list whose items keep their keys, which have a type of their own. A key is used again after its
+/// item is gone.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
+pub(super) struct Slab<T, K = usize> {
     slots: Vec<Option<T>>,
     free: Vec<usize>,
+    key: PhantomData<K>,
 }
 
-impl<T> Default for Slab<T> {
+impl<T, K> Default for Slab<T, K> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), free: Vec::new(), key: PhantomData }
     }
 }
 
-impl<T> Slab<T> {
+impl<T, K: From<usize> + Into<usize>> Slab<T, K> {
     /// Reserves room for `count` items in all, and no more: doubling would leave up to half of it
     /// unused.
     pub(super) fn reserve(&mut self, count: usize) {
@@ -21,30 +25,31 @@ impl<T> Slab<T> {
     }
 
     /// Adds an item. Returns its key.
-    pub(super) fn insert(&mut self, item: T) -> usize {
-        let key = self.free.pop().unwrap_or_else(|| {
+    pub(super) fn insert(&mut self, item: T) -> K {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[key] = Some(item);
-        key
+        self.slots[index] = Some(item);
+        index.into()
     }
 
     /// Removes and returns the item with this key.
-    pub(super) fn remove(&mut self, key: usize) -> Option<T> {
-        let item = self.slots.get_mut(key).and_then(Option::take)?;
-        self.free.push(key);
+    pub(super) fn remove(&mut self, key: K) -> Option<T> {
+        let index = key.into();
+        let item = self.slots.get_mut(index).and_then(Option::take)?;
+        self.free.push(index);
         Some(item)
     }
 
     /// Returns the item with this key, if there is one.
-    pub(super) fn get(&self, key: usize) -> Option<&T> {
-        self.slots.get(key)?.as_ref()
+    pub(super) fn get(&self, key: K) -> Option<&T> {
+        self.slots.get(key.into())?.as_ref()
     }
 
     /// Returns the item with this key for modification, if there is one.
-    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut T> {
-        self.slots.get_mut(key)?.as_mut()
+    pub(super) fn get_mut(&mut self, key: K) -> Option<&mut T> {
+        self.slots.get_mut(key.into())?.as_mut()
     }
 
     /// Iterates over all items, by their keys.
@@ -64,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_key_is_used_again_and_never_by_two() {
-        let mut slab = Slab::default();
+        let mut slab: Slab<&str> = Slab::default();
         assert_eq!(["a", "b"].map(|item| slab.insert(item)), [0, 1]);
         assert_eq!(slab.remove(0), Some("a"));
         assert_eq!(slab.remove(0), None, "it is gone");

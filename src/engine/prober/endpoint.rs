@@ -4,14 +4,15 @@ use super::faults::Faults;
 use super::rate_check::RateCheck;
 use super::watch::{Endpoint, Watch};
 use crate::engine::Moment;
+use crate::engine::service::TargetId;
 
 /// The purpose of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Role {
     /// It proves that this agent's own network works.
     Canary,
-    /// Its DNS records are managed. Carries its place among the targets of the service.
-    Target(usize),
+    /// Its DNS records are managed. Carries its id in the service.
+    Target(TargetId),
 }
 
 /// A watched endpoint.

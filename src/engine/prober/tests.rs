@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::engine::service::TargetId;
 use crate::engine::tests::world::{ip, ms, settings};
 
 /// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
@@ -14,7 +15,7 @@ fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<Slot>) {
     let mut prober = Prober::default();
     let slots = (1..=targets).map(|last| {
         let endpoint = Endpoint { address: ip(last), port: None };
-        prober.watch(endpoint, Moment::ZERO, Role::Target(0), &mut context)
+        prober.watch(endpoint, Moment::ZERO, Role::Target(TargetId::from(0)), &mut context)
     });
     let slots = slots.collect();
     (prober, context, slots)

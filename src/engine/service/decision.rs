@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::evidence::own_word;
 use super::health::Health;
-use super::target::Decision;
+use super::target::{Decision, TargetId};
 use super::verdict::{self, Inputs, Ruling};
 use super::{Service, Target};
 use crate::engine::Moment;
@@ -53,7 +53,7 @@ impl Service {
     /// Decides about one target, and reports the changes.
     fn decide_on(
         &mut self,
-        id: usize,
+        id: TargetId,
         outside: Outside<'_>,
         orders: &mut Orders,
         context: &mut Context,
@@ -91,7 +91,7 @@ impl Service {
 
     /// Makes a decision the verdict. While enough other agents hold the contrary, restoring the
     /// target would only take turns with them.
-    fn adopt(&mut self, id: usize, decision: Decision<'_>, context: &mut Context) {
+    fn adopt(&mut self, id: TargetId, decision: Decision<'_>, context: &mut Context) {
         let Some(target) = self.targets.get_mut(id) else { return };
         let judged = decision.judged && target.streaks.health() != Health::AssumedUp;
         let decision = Decision { judged, ..decision };
@@ -109,7 +109,7 @@ impl Service {
     /// peers' votes will have expired.
     pub(super) fn note_next_decision(
         &self,
-        id: usize,
+        id: TargetId,
         outside: Outside<'_>,
         orders: &Orders,
         context: &mut Context,
@@ -132,7 +132,7 @@ impl Service {
     /// Reports once when a refusal begins and once when it ends.
     fn give_reason(
         &mut self,
-        id: usize,
+        id: TargetId,
         ruling: &Ruling,
         outside: Outside<'_>,
         context: &mut Context,

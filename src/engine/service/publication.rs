@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::verdict::Ruling;
-use super::{Outside, Service, Target};
+use super::{Outside, Service, Target, TargetId};
 use crate::engine::context::Context;
 use crate::engine::event::Gone;
 use crate::engine::plan::{Family, SetKey, Wish};
@@ -103,8 +103,8 @@ impl Service {
         &mut self,
         families: &[Family],
         orders: &mut Orders,
-    ) -> Vec<usize> {
-        let decided = |(address, id): (&IpAddr, &usize)| {
+    ) -> Vec<TargetId> {
+        let decided = |(address, id): (&IpAddr, &TargetId)| {
             let target = self.targets.get(*id)?;
             let affected = families.contains(&Family::of(*address)) && self.is_decided(target);
             affected.then_some((*address, *id))

@@ -8,6 +8,22 @@ use super::health::{Health, Streaks};
 use crate::engine::Moment;
 use crate::engine::event::{Reason, Slot};
 
+/// The id of a target in its service. It stays the same for as long as the target is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) struct TargetId(usize);
+
+impl From<usize> for TargetId {
+    fn from(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+impl From<TargetId> for usize {
+    fn from(id: TargetId) -> Self {
+        id.0
+    }
+}
+
 /// A target of a service.
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
