@@ -179,7 +179,7 @@ impl Engine {
                 Item::Order | Item::Announce => {}
                 Item::Evidence => self.sweep(),
                 Item::Retry => self.prober.retry_waiting(&mut self.context),
-                Item::Faults => self.prober.sum_faults_up(&mut self.context),
+                Item::Faults => self.prober.report_fault_summary(&mut self.context),
                 Item::Rehearsal => self.begin_rehearsal(),
             }
         }

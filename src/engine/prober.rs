@@ -25,7 +25,7 @@ use super::schedule::Item;
 use super::slab::Slab;
 pub(super) use endpoint::Role;
 use endpoint::Watched;
-use faults::FaultLines;
+use faults::FaultLogLimiter;
 use retries::Retries;
 use watch::{Endpoint, Judged, Outcome, Watch};
 
@@ -45,7 +45,7 @@ pub(super) struct Prober {
     /// The budget shared by all retries.
     retries: Retries,
     /// The limiter for log lines about faults.
-    fault_lines: FaultLines,
+    fault_log: FaultLogLimiter,
     /// The number of endpoints that rehearse the retry pace.
     rehearsing: usize,
     /// The endpoint with ignored replies, if a rehearsal requires one.

@@ -14,24 +14,24 @@ use crate::engine::schedule::Item;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// The number of faults in that period that get a line of their own.
-const LINES: u32 = 3;
+const MAX_LINES: u32 = 3;
 
 /// The limiter for log lines about faults, for all endpoints together.
 #[derive(Debug, Default)]
-pub(super) struct FaultLines {
+pub(super) struct FaultLogLimiter {
     /// The end of the current minute.
     ends: Option<Moment>,
-    told: u32,
+    logged: u32,
     /// The number of faults without a line of their own in this minute.
-    more: u32,
-    where_else: BTreeSet<Endpoint>,
+    unlogged: u32,
+    other_endpoints: BTreeSet<Endpoint>,
     newest: String,
 }
 
-impl FaultLines {
+impl FaultLogLimiter {
     /// Counts a new fault. Returns whether it gets a line, and the end of the minute if the fault
     /// begins one.
-    pub(super) fn begins(
+    pub(super) fn begin(
         &mut self,
         endpoint: Endpoint,
         what: &str,
@@ -39,33 +39,33 @@ impl FaultLines {
     ) -> (bool, Option<Moment>) {
         let ends = self.ends.is_none().then_some(now + MINUTE);
         self.ends = self.ends.or(ends);
-        if self.told < LINES {
-            self.told += 1;
+        if self.logged < MAX_LINES {
+            self.logged += 1;
             return (true, ends);
         }
-        self.more += 1;
-        self.where_else.insert(endpoint);
+        self.unlogged += 1;
+        self.other_endpoints.insert(endpoint);
         what.clone_into(&mut self.newest);
         (false, ends)
     }
 
     /// Ends the minute. Returns the summary, if there is anything to summarise, and the end of the
     /// next minute. A minute that follows one with a summary has only a summary.
-    pub(super) fn sum_up(&mut self, now: Moment) -> Option<(Fact, Moment)> {
+    pub(super) fn summarize(&mut self, now: Moment) -> Option<(Fact, Moment)> {
         if self.ends.is_none_or(|ends| now < ends) {
             return None;
         }
-        let summary = (self.more > 0).then(|| {
+        let summary = (self.unlogged > 0).then(|| {
             let fact = Fact::Faults {
-                count: self.more,
-                endpoints: self.where_else.len(),
-                first: self.where_else.iter().take(3).copied().collect(),
+                count: self.unlogged,
+                endpoints: self.other_endpoints.len(),
+                first: self.other_endpoints.iter().take(3).copied().collect(),
                 newest: std::mem::take(&mut self.newest),
             };
             (fact, now + MINUTE)
         });
-        let told = if summary.is_some() { LINES } else { 0 };
-        *self = Self { ends: summary.as_ref().map(|(_, ends)| *ends), told, ..Self::default() };
+        let logged = if summary.is_some() { MAX_LINES } else { 0 };
+        *self = Self { ends: summary.as_ref().map(|(_, ends)| *ends), logged, ..Self::default() };
         summary
     }
 }
@@ -78,7 +78,7 @@ pub(super) struct Faults {
     /// The number of probes in a row that could not be sent.
     in_a_row: u32,
     /// Whether the current fault had a line of its own in the log.
-    told: bool,
+    logged: bool,
     /// The number of the first probe that was sent after the last fault was known.
     known_before: u64,
 }
@@ -110,16 +110,16 @@ impl Prober {
         let endpoint = watched.watch.endpoint;
         faults.present.clone_from(&fault);
         let Some(what) = fault else {
-            let told = std::mem::take(&mut faults.told);
-            context.report(Fact::FaultOver { endpoint, told });
+            let logged = std::mem::take(&mut faults.logged);
+            context.report(Fact::FaultOver { endpoint, told: logged });
             return;
         };
-        let (told, ends) = self.fault_lines.begins(endpoint, &what, context.now);
-        faults.told |= told;
+        let (logged, ends) = self.fault_log.begin(endpoint, &what, context.now);
+        faults.logged |= logged;
         if let Some(ends) = ends {
             context.schedule.note(ends, Item::Faults);
         }
-        context.report(Fact::Faulty { endpoint, what, told });
+        context.report(Fact::Faulty { endpoint, what, told: logged });
     }
 
     /// Records that probe `seq` was sent without an error but not answered. That shows that this
@@ -133,8 +133,8 @@ impl Prober {
     }
 
     /// Reports the faults of the last minute that got no line.
-    pub(in crate::engine) fn sum_faults_up(&mut self, context: &mut Context) {
-        if let Some((fact, next)) = self.fault_lines.sum_up(context.now) {
+    pub(in crate::engine) fn report_fault_summary(&mut self, context: &mut Context) {
+        if let Some((fact, next)) = self.fault_log.summarize(context.now) {
             context.schedule.note(next, Item::Faults);
             context.report(fact);
         }
