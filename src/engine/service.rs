@@ -148,11 +148,15 @@ impl Service {
         let mut regained = false;
         if judged.outcome != Outcome::Fault && !void {
             let replied = judged.outcome == Outcome::Reply;
-            let seen = target.evidence.saw(replied || counts && !isolated, replied == up, now);
-            regained = seen.regained;
-            if let Some((lasted, told)) = seen.back {
+            let change = target.evidence.record(replied || counts && !isolated, replied == up, now);
+            regained = change.regained;
+            if let Some((lasted, notified)) = change.back {
                 target.since = now;
-                context.report(Fact::EvidenceBack { target: target.address, lasted, told });
+                context.report(Fact::EvidenceBack {
+                    target: target.address,
+                    lasted,
+                    told: notified,
+                });
             }
             if regained {
                 self.dirty.insert(id);

@@ -18,10 +18,10 @@ use crate::engine::schedule::Item;
 pub const LEAST_TERM: Duration = Duration::from_secs(10);
 
 /// Time without evidence after which people are notified.
-const TOLD_AFTER: Duration = Duration::from_mins(1);
+const NOTIFY_AFTER: Duration = Duration::from_mins(1);
 
 /// The minimum time between two checks of the age of evidence.
-const SWEEP_DISTANCE: Duration = Duration::from_millis(100);
+const MIN_SWEEP_GAP: Duration = Duration::from_millis(100);
 
 /// Returns the time for which a judged probe is evidence.
 pub fn term(interval: Duration) -> Duration {
@@ -41,13 +41,13 @@ pub(in crate::engine) struct Evidence {
     /// term.
     pub(in crate::engine) unknown_since: Option<Moment>,
     /// Whether people were notified that the health is unknown.
-    told: bool,
+    notified: bool,
 }
 
 impl Evidence {
     /// Creates a record without any evidence.
     pub(super) fn none(now: Moment) -> Self {
-        Self { judged: now, proof: None, unknown_since: None, told: false }
+        Self { judged: now, proof: None, unknown_since: None, notified: false }
     }
 
     /// Returns the time of the next check if nothing more is judged.
@@ -55,7 +55,7 @@ impl Evidence {
         let lapses = self.proof.map(|at| at + term);
         let unknown = match self.unknown_since {
             None => Some(self.judged + term),
-            Some(since) => (!self.told).then_some(since + TOLD_AFTER),
+            Some(since) => (!self.notified).then_some(since + NOTIFY_AFTER),
         };
         lapses.into_iter().chain(unknown).min()
     }
@@ -64,15 +64,15 @@ impl Evidence {
 impl Evidence {
     /// Records that a probe was judged a reply or a loss. `proves` means that it is evidence;
     /// `agrees` that it agrees with the health.
-    pub(super) fn saw(&mut self, proves: bool, agrees: bool, now: Moment) -> Seen {
+    pub(super) fn record(&mut self, proves: bool, agrees: bool, now: Moment) -> EvidenceChange {
         self.judged = now;
         let regained = proves && agrees && self.proof.is_none();
         if proves && (self.proof.is_some() || agrees) {
             self.proof = Some(now);
         }
-        let told = std::mem::take(&mut self.told);
-        let back = self.unknown_since.take().map(|since| (now.saturating_sub(since), told));
-        Seen { regained, back }
+        let notified = std::mem::take(&mut self.notified);
+        let back = self.unknown_since.take().map(|since| (now.saturating_sub(since), notified));
+        EvidenceChange { regained, back }
     }
 
     /// Expires the evidence that is too old.
@@ -82,15 +82,15 @@ impl Evidence {
         if lost {
             self.unknown_since = Some(now);
         }
-        let long = self.unknown_since.is_some_and(|since| since + TOLD_AFTER <= now);
-        let lasting = long && !std::mem::replace(&mut self.told, true);
+        let long = self.unknown_since.is_some_and(|since| since + NOTIFY_AFTER <= now);
+        let lasting = long && !std::mem::replace(&mut self.notified, true);
         Aged { lapsed, lost, lasting }
     }
 }
 
 /// The changes that a judged probe made to the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct EvidenceChange {
     /// Whether there is evidence for the health again.
     pub(super) regained: bool,
     /// Present if the health was unknown: for how long, and whether people were notified.
@@ -151,7 +151,7 @@ impl Service {
             context.report(Fact::StillUnknown { targets: lasting });
         }
         if let Some(next) = next {
-            self.note_sweep(next.max(now + SWEEP_DISTANCE), context);
+            self.note_sweep(next.max(now + MIN_SWEEP_GAP), context);
         }
         lapsed
     }
@@ -191,25 +191,25 @@ mod tests {
     #[test]
     fn evidence_lapses_after_a_term_and_comes_back_with_what_agrees() {
         let mut evidence = Evidence::none(Moment::ZERO);
-        assert!(evidence.saw(true, true, SECOND).regained);
-        assert!(!evidence.saw(true, true, SECOND * 2).regained, "it was there");
+        assert!(evidence.record(true, true, SECOND).regained);
+        assert!(!evidence.record(true, true, SECOND * 2).regained, "it was there");
         assert_eq!(evidence.next_look(SECOND * 10), Some(SECOND * 12));
         let aged = evidence.age(SECOND * 10, SECOND * 12);
         assert_eq!(aged, Aged { lapsed: true, lost: true, lasting: false });
-        assert!(!evidence.saw(true, false, SECOND * 13).regained, "that does not agree");
-        assert!(!evidence.saw(false, true, SECOND * 13).regained, "that proves nothing");
-        assert!(evidence.saw(true, true, SECOND * 14).regained);
+        assert!(!evidence.record(true, false, SECOND * 13).regained, "that does not agree");
+        assert!(!evidence.record(false, true, SECOND * 13).regained, "that proves nothing");
+        assert!(evidence.record(true, true, SECOND * 14).regained);
     }
 
     #[test]
-    fn people_are_told_once_after_a_minute_without_any() {
+    fn people_are_notified_once_after_a_minute_without_any() {
         let mut evidence = Evidence::none(Moment::ZERO);
         let term = SECOND * 10;
         assert_eq!(evidence.age(term, term), Aged { lapsed: false, lost: true, lasting: false });
         assert_eq!(evidence.next_look(term), Some(SECOND * 70));
         assert!(evidence.age(term, SECOND * 70).lasting);
         assert!(!evidence.age(term, SECOND * 71).lasting, "once");
-        let back = evidence.saw(true, true, SECOND * 80).back;
+        let back = evidence.record(true, true, SECOND * 80).back;
         assert_eq!(back, Some((SECOND * 70, true)));
     }
 }
