@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::evidence::own_word;
+use super::evidence::own_view;
 use super::health::Health;
 use super::target::{Decision, TargetId};
 use super::verdict::{self, Inputs, Ruling};
@@ -200,13 +200,13 @@ impl Outside<'_> {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
-        let (own, needed) = (own_word(target), cluster.min_peers_agree);
+        let (own, needed) = (own_view(target), cluster.min_peers_agree);
         self.peers.agreement(cluster.own, target.address, own, needed, context.now)
     }
 
     /// Whether enough other agents see the contrary to act on it.
     fn is_opposed(self, target: &Target, context: &Context) -> bool {
-        let (Some(cluster), Some(own)) = (&context.settings.cluster, own_word(target)) else {
+        let (Some(cluster), Some(own)) = (&context.settings.cluster, own_view(target)) else {
             return false;
         };
         let votes = self.peers.votes_on(target.address, context.now);

@@ -160,12 +160,12 @@ impl Service {
 /// Returns this agent's own vote on a target: its view, `true` for up, and the time of the
 /// evidence. There is none before the first flip or confirmation, and none without evidence.
 pub(in crate::engine) fn own_vote(target: &Target) -> Option<(bool, Moment)> {
-    Some((own_word(target)?, target.evidence.proof?))
+    Some((own_view(target)?, target.evidence.proof?))
 }
 
 /// Returns this agent's own view of a target, `true` for up; `None` before the first flip or
 /// confirmation.
-pub(super) fn own_word(target: &Target) -> Option<bool> {
+pub(super) fn own_view(target: &Target) -> Option<bool> {
     match target.streaks.health() {
         Health::AssumedUp => None,
         Health::Up => Some(true),
