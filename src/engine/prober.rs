@@ -333,11 +333,11 @@ impl Prober {
     }
 
     /// Records the outcome of a probe for the rehearsal of the retry pace, if it belongs to one.
-    pub(super) fn count_rate(&mut self, slot: Slot, judged: &Judged, context: &mut Context) {
+    pub(super) fn count_rehearsal(&mut self, slot: Slot, judged: &Judged, context: &mut Context) {
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
-        let shown = watched.rate().judged(judged.seq, judged.quick, judged.outcome);
-        if let Some(shown) = shown {
-            self.rehearsed(slot, shown, context);
+        let finding = watched.rate().judged(judged.seq, judged.quick, judged.outcome);
+        if let Some(finding) = finding {
+            self.end_rehearsal(slot, finding, context);
         }
     }
 

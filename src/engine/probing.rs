@@ -36,7 +36,7 @@ impl Engine {
     fn judged(&mut self, slot: Slot, result: &ProbeResult) {
         let Judged { outcome, quick, .. } = result.judged;
         self.context.report(Fact::Judged { slot, outcome, rtt: result.rtt });
-        self.prober.count_rate(slot, &result.judged, &mut self.context);
+        self.prober.count_rehearsal(slot, &result.judged, &mut self.context);
         match self.prober.role(slot) {
             None => {}
             Some(Role::Target(id)) => self.target_judged(id, slot, result),

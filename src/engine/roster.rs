@@ -103,7 +103,7 @@ impl Engine {
         let paces = [before.pace, settings.pace].map(|pace| (pace.interval, pace.retry_interval));
         self.enroll();
         if paces[0] != paces[1] {
-            self.prober.rehearse_all_again(self.context.now);
+            self.prober.restart_rehearsals(self.context.now);
         }
         if settings.resync_interval != before.resync_interval {
             self.note_resync();

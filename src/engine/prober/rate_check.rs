@@ -19,20 +19,20 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// The time after which a newly found rate limit is checked again: a probe may have been lost by
 /// chance.
-const ASK_AGAIN: Duration = Duration::from_mins(1);
+const RECHECK_AFTER: Duration = Duration::from_mins(1);
 
 /// The number of intervals between an inconclusive rehearsal and the next one.
-const TRY_AGAIN: u32 = 10;
+const RETRY_INTERVALS: u32 = 10;
 
 /// The finding of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum Finding {
     /// All probes were answered.
-    Whole,
+    AllAnswered,
     /// Quick probes were lost, though the endpoint is reachable.
-    Limits,
+    RateLimited,
     /// No finding: the endpoint is not well, or could not be probed.
-    Nothing,
+    Inconclusive,
 }
 
 /// A rehearsal in progress.
@@ -44,7 +44,7 @@ struct Session {
     /// The number of quick probes still to be sent.
     left: u32,
     /// The number of outstanding quick probes.
-    out: u32,
+    outstanding: u32,
     lost: bool,
     void: bool,
     /// The ordinary probe after it. `answered` holds its outcome.
@@ -76,7 +76,7 @@ impl RateCheck {
     }
 
     /// Whether the next probe is a quick one.
-    pub fn goes_on(&self) -> bool {
+    pub fn is_next_quick(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.first.is_some() && session.left > 0)
     }
 
@@ -87,7 +87,7 @@ impl RateCheck {
             session.first = Some(seq);
         } else if session.left > 0 {
             session.left -= 1;
-            session.out += 1;
+            session.outstanding += 1;
             return true;
         } else if session.after.is_none() {
             session.after = Some(seq);
@@ -96,7 +96,7 @@ impl RateCheck {
     }
 
     /// Aborts the rehearsal because the endpoint misses an ordinary probe, which takes precedence.
-    pub fn break_off(&mut self) {
+    pub fn abort(&mut self) {
         if let Some(session) = &mut self.session {
             session.void |= session.left > 0;
             session.left = 0;
@@ -104,10 +104,10 @@ impl RateCheck {
     }
 
     /// Records a judged probe; returns the finding if that ends the rehearsal.
-    pub fn judged(&mut self, seq: u64, quick: bool, outcome: Outcome) -> Option<Shown> {
+    pub fn judged(&mut self, seq: u64, quick: bool, outcome: Outcome) -> Option<Finding> {
         let session = self.session.as_mut()?;
         if quick {
-            session.out = session.out.saturating_sub(1);
+            session.outstanding = session.outstanding.saturating_sub(1);
             session.lost |= outcome == Outcome::Loss;
             session.void |= outcome == Outcome::Fault;
         } else if session.first == Some(seq) {
@@ -119,22 +119,22 @@ impl RateCheck {
         } else if session.after == Some(seq) {
             session.answered = Some(outcome == Outcome::Reply);
         }
-        let over = session.first_judged && session.left == 0 && session.out == 0;
-        let shown = match (session.void, session.lost, session.answered) {
+        let over = session.first_judged && session.left == 0 && session.outstanding == 0;
+        let finding = match (session.void, session.lost, session.answered) {
             _ if !over => return None,
-            (true, ..) | (_, true, Some(false)) => Shown::Nothing,
-            (_, false, _) => Shown::Whole,
-            (_, true, Some(true)) => Shown::Limits,
+            (true, ..) | (_, true, Some(false)) => Finding::Inconclusive,
+            (_, false, _) => Finding::AllAnswered,
+            (_, true, Some(true)) => Finding::RateLimited,
             (_, true, None) => return None,
         };
         self.session = None;
-        Some(shown)
+        Some(finding)
     }
 }
 
 /// Returns the position of an endpoint's rehearsals in the hour, from 0 to 1. The positions of
 /// neighbours are far apart.
-fn place(slot: Slot) -> f64 {
+fn position(slot: Slot) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let turns = slot as f64 * GOLDEN;
@@ -177,7 +177,7 @@ impl Prober {
     }
 
     /// Ends a rehearsal and acts on its finding.
-    pub(super) fn rehearsed(&mut self, slot: Slot, shown: Shown, context: &mut Context) {
+    pub(super) fn end_rehearsal(&mut self, slot: Slot, finding: Finding, context: &mut Context) {
         self.rehearsing = self.rehearsing.saturating_sub(1);
         let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
         let interval = pace.interval;
@@ -186,16 +186,16 @@ impl Prober {
         let limited = rate.limits;
         let first = rate.due < HOUR;
         rate.due = context.now
-            + match shown {
-                Shown::Nothing => interval * TRY_AGAIN,
-                Shown::Limits if !limited => ASK_AGAIN,
-                Shown::Whole if first => HOUR.mul_f64(0.5 + place(slot)),
-                Shown::Whole | Shown::Limits => HOUR,
+            + match finding {
+                Finding::Inconclusive => interval * RETRY_INTERVALS,
+                Finding::RateLimited if !limited => RECHECK_AFTER,
+                Finding::AllAnswered if first => HOUR.mul_f64(0.5 + position(slot)),
+                Finding::AllAnswered | Finding::RateLimited => HOUR,
             };
-        rate.limits = match shown {
-            Shown::Nothing => limited,
-            Shown::Whole => false,
-            Shown::Limits => true,
+        rate.limits = match finding {
+            Finding::Inconclusive => limited,
+            Finding::AllAnswered => false,
+            Finding::RateLimited => true,
         };
         if rate.limits != limited {
             let (endpoint, limits) = (watched.watch.endpoint, !limited);
@@ -208,7 +208,7 @@ impl Prober {
     }
 
     /// Makes every endpoint rehearse again, since the retry pace changed.
-    pub(in crate::engine) fn rehearse_all_again(&mut self, now: Moment) {
+    pub(in crate::engine) fn restart_rehearsals(&mut self, now: Moment) {
         for watched in self.endpoints.iter_mut() {
             watched.rate().due = now;
         }
@@ -226,10 +226,10 @@ mod tests {
 
     /// Plays a rehearsal. `r` reply, `x` loss, `f` fault: of the first probe, the quick ones, and
     /// the next ordinary one.
-    fn play(outcomes: &str) -> Option<Shown> {
+    fn play(outcomes: &str) -> Option<Finding> {
         let mut rate = RateCheck::default();
         rate.begin(3);
-        let mut shown = None;
+        let mut finding = None;
         for (seq, outcome) in (0..).zip(outcomes.chars()) {
             let quick = rate.sent(seq);
             assert_eq!(quick, (1..3).contains(&seq), "{outcomes}: {seq}");
@@ -238,21 +238,21 @@ mod tests {
                 'x' => Outcome::Loss,
                 _ => Outcome::Fault,
             };
-            shown = shown.or(rate.judged(seq, quick, outcome));
+            finding = finding.or(rate.judged(seq, quick, outcome));
         }
-        shown
+        finding
     }
 
     #[test]
-    fn what_a_rehearsal_shows() {
+    fn a_rehearsal_ends_with_a_finding() {
         let rows = [
-            ("all answered", "rrr", Some(Shown::Whole)),
+            ("all answered", "rrr", Some(Finding::AllAnswered)),
             ("not yet over", "rr", None),
             ("a quick one lost: it depends on the next", "rrx", None),
-            ("and it is there", "rrxr", Some(Shown::Limits)),
-            ("and it is not", "rrxx", Some(Shown::Nothing)),
-            ("both quick ones lost, and it is there", "rxxr", Some(Shown::Limits)),
-            ("this machine could not ask", "rfrr", Some(Shown::Nothing)),
+            ("and it is there", "rrxr", Some(Finding::RateLimited)),
+            ("and it is not", "rrxx", Some(Finding::Inconclusive)),
+            ("both quick ones lost, and it is there", "rxxr", Some(Finding::RateLimited)),
+            ("this machine could not ask", "rfrr", Some(Finding::Inconclusive)),
         ];
         for (name, outcomes, want) in rows {
             assert_eq!(play(outcomes), want, "{name}: {outcomes}");
@@ -260,20 +260,20 @@ mod tests {
     }
 
     #[test]
-    fn whoever_misses_the_first_probe_rehearses_nothing() {
+    fn a_lost_first_probe_ends_the_rehearsal() {
         let mut rate = RateCheck::default();
         rate.begin(3);
         assert!(!rate.sent(0));
         assert!(rate.sent(1));
         assert_eq!(rate.judged(0, false, Outcome::Loss), None, "one is still out");
-        assert!(!rate.goes_on());
-        assert_eq!(rate.judged(1, true, Outcome::Loss), Some(Shown::Nothing));
+        assert!(!rate.is_next_quick());
+        assert_eq!(rate.judged(1, true, Outcome::Loss), Some(Finding::Inconclusive));
     }
 
     #[test]
-    fn the_places_in_the_hour_lie_apart() {
-        let mut places: Vec<_> = (0..100).map(place).collect();
-        places.sort_by(f64::total_cmp);
-        assert!(places.windows(2).all(|two| two[1] - two[0] > 0.003), "{places:?}");
+    fn the_positions_in_the_hour_are_far_apart() {
+        let mut positions: Vec<_> = (0..100).map(position).collect();
+        positions.sort_by(f64::total_cmp);
+        assert!(positions.windows(2).all(|two| two[1] - two[0] > 0.003), "{positions:?}");
     }
 }

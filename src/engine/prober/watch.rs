@@ -175,7 +175,7 @@ impl Watch {
         let quick = self.rate.sent(seq);
         self.flights.push_back(Flight { seq, sent: now, quick, outcome: None });
         self.last_sent = Some(now);
-        self.due = if self.is_quick() || self.rate.goes_on() {
+        self.due = if self.is_quick() || self.rate.is_next_quick() {
             now + pace.retry_interval
         } else {
             self.slot_after(now, pace)
@@ -226,7 +226,7 @@ impl Watch {
         self.suspect = suspect;
         if suspect {
             self.change_flow();
-            self.rate.break_off();
+            self.rate.abort();
             if self.rate.limits {
                 return true;
             }
