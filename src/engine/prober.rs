@@ -117,7 +117,7 @@ impl Prober {
     }
 
     /// Returns the probe state of the endpoint in a slot.
-    pub(super) fn seen(&self, slot: Slot) -> Option<&Watch> {
+    pub(super) fn state(&self, slot: Slot) -> Option<&Watch> {
         Some(&self.endpoints.get(slot)?.watch)
     }
 
@@ -283,14 +283,14 @@ impl Prober {
             },
             Answer::Unreachable(what) => {
                 let judged = watch.judge(seq, Outcome::Loss)?;
-                watch.said = Some(what);
-                self.left(slot, seq, context);
+                watch.last_error = Some(what);
+                self.unanswered(slot, seq, context);
                 Some(ProbeResult { judged, rtt: None })
             }
             // The probe has timed out. The next tick judges it, since a tick shows whether this
             // process ran.
             Answer::Silence => {
-                self.left(slot, seq, context);
+                self.unanswered(slot, seq, context);
                 None
             }
             Answer::Fault(what) => {
@@ -313,7 +313,7 @@ impl Prober {
         let judged = watch.judge(seq, Outcome::Reply)?;
         watch.rtt.measure(rtt);
         watch.last_rtt = Some(rtt);
-        watch.said = None;
+        watch.last_error = None;
         self.set_fault(slot, None, context);
         self.suspect(slot, false, context);
         Some(ProbeResult { judged, rtt: Some(rtt) })
@@ -326,7 +326,7 @@ impl Prober {
         if !watched.watch.is_missed(seq) {
             return;
         }
-        watched.watch.said = Some(what);
+        watched.watch.last_error = Some(what);
         if watched.is_watchful() {
             self.suspect(slot, true, context);
         }

@@ -87,7 +87,7 @@ impl Engine {
             self.prober.suspect(slot, false, &mut self.context);
         }
         self.peers.announce();
-        let said = self.prober.seen(slot).and_then(|watch| watch.said.clone());
-        self.services[0].flipped(id, flip, said, &mut self.context);
+        let last_error = self.prober.state(slot).and_then(|watch| watch.last_error.clone());
+        self.services[0].flipped(id, flip, last_error, &mut self.context);
     }
 }

@@ -207,12 +207,12 @@ impl Service {
         Some(Flip { from, to: Health::Down })
     }
 
-    /// Reports that a target's health changed. `said` is the last error report about a lost probe.
+    /// Reports that a target's health changed. `last_error` is the last error report about a lost probe.
     pub(super) fn flipped(
         &mut self,
         id: TargetId,
         Flip { from, to }: Flip,
-        said: Option<String>,
+        last_error: Option<String>,
         context: &mut Context,
     ) {
         let now = context.now;
@@ -222,7 +222,7 @@ impl Service {
         let (target, streaks) = (target.address, &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.last_reply().map(|at| now.saturating_sub(at));
-        context.report(Fact::Flipped { target, from, to, count, silent_for, said });
+        context.report(Fact::Flipped { target, from, to, count, silent_for, said: last_error });
         self.mark(id);
     }
 

@@ -103,7 +103,7 @@ impl Engine {
     }
 
     fn view(&self, target: &Target) -> Option<TargetView> {
-        let watch = self.prober.seen(target.endpoint)?;
+        let watch = self.prober.state(target.endpoint)?;
         Some(TargetView {
             address: target.address,
             health: target.streaks.health(),

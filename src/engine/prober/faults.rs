@@ -126,7 +126,7 @@ impl Prober {
     /// machine can send again only if the probe was sent after the last fault was known: the kernel
     /// reports some faults seconds late, and until then the probes held up by them look like
     /// silence.
-    pub(super) fn left(&mut self, slot: Slot, seq: u64, context: &mut Context) {
+    pub(super) fn unanswered(&mut self, slot: Slot, seq: u64, context: &mut Context) {
         if self.endpoints.get(slot).is_some_and(|watched| seq >= watched.faults.known_before) {
             self.set_fault(slot, None, context);
         }

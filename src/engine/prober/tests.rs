@@ -60,7 +60,7 @@ fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let canary = prober.watch(canary, Moment::ZERO, Role::Canary, &mut context);
     prober.enrolled(vec![canary], &context);
     let is_suspect =
-        |prober: &Prober| [0, canary].map(|slot| prober.seen(slot).is_some_and(Watch::is_suspect));
+        |prober: &Prober| [0, canary].map(|slot| prober.state(slot).is_some_and(Watch::is_suspect));
     prober.resume(0, &mut context);
     prober.doubted(0, 0, "unreachable".into(), &mut context);
     assert_eq!(is_suspect(&prober), [true, true]);

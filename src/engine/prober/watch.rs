@@ -104,7 +104,7 @@ pub struct Watch {
     nth: u16,
     flights: VecDeque<Flight>,
     /// The last error report about an unanswered probe, since the last reply.
-    pub said: Option<String>,
+    pub last_error: Option<String>,
     /// Whether the endpoint answers at the retry pace.
     pub rate: RateCheck,
 }
@@ -124,7 +124,7 @@ impl Watch {
             lost_on_flow: 0,
             nth: 0,
             flights: VecDeque::new(),
-            said: None,
+            last_error: None,
             rate: RateCheck::default(),
         }
     }
