@@ -8,22 +8,22 @@ use super::Moment;
 use super::quorum::{self, Agreement, Ballot, Ballots};
 
 /// Time after a suspension during which votes sent before its end may still be in the queue.
-const SETTLING: Duration = Duration::from_secs(1);
+const QUEUE_GRACE: Duration = Duration::from_secs(1);
 
 /// The time between two announcements of unchanged votes, which renew the age of their evidence.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 
-/// The same with more targets than [`CROWD`]: their votes wait for their turn, and their evidence
+/// The same with more targets than [`MANY_VOTES`]: their votes wait for their turn, and their evidence
 /// must not grow old in that time.
-const ANNOUNCE_CROWD_EVERY: Duration = Duration::from_secs(2);
+const ANNOUNCE_MANY_EVERY: Duration = Duration::from_secs(2);
 
 /// The number of votes above which a peer does not receive all of them at once.
-const CROWD: usize = 5_000;
+const MANY_VOTES: usize = 5_000;
 
 /// Returns the minimum time between two announcements of this number of votes. Thousands of targets
 /// that are confirmed one after the other must not cause thousands of announcements of thousands of
 /// votes.
-fn distance(votes: usize) -> Duration {
+fn min_announce_gap(votes: usize) -> Duration {
     Duration::from_micros(5 * u64::try_from(votes).unwrap_or(u64::MAX))
 }
 
@@ -67,7 +67,7 @@ impl Peers {
     /// only, and the peers repeat the ones that still hold.
     pub(super) fn suspended(&mut self, now: Moment) {
         self.ballots.forget();
-        self.ignore_votes_until = now + SETTLING;
+        self.ignore_votes_until = now + QUEUE_GRACE;
     }
 
     /// Records a vote; `up` is the peer's view, `age` the age of its evidence. Returns `None` if
@@ -105,8 +105,8 @@ impl Peers {
     /// Returns whether the votes on `targets` many targets are to be announced at `now`. If so,
     /// they count as announced.
     pub(super) fn announce_due(&mut self, now: Moment, targets: usize) -> AnnounceDue {
-        let every = if targets > CROWD { ANNOUNCE_CROWD_EVERY } else { ANNOUNCE_EVERY };
-        let wait = if self.announce_due { distance(targets) } else { every };
+        let every = if targets > MANY_VOTES { ANNOUNCE_MANY_EVERY } else { ANNOUNCE_EVERY };
+        let wait = if self.announce_due { min_announce_gap(targets) } else { every };
         if let Some(next) = self.announced_at.map(|at| at + wait).filter(|next| *next > now) {
             return AnnounceDue::Later(self.announce_due.then_some(next));
         }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn many_votes_are_announced_more_often_and_changes_of_them_keep_a_distance() {
+    fn many_votes_are_announced_more_often_and_changes_of_them_keep_a_minimum_gap() {
         let mut peers = peers(false);
         assert_eq!(peers.announce_due(SECOND, 10_000), AnnounceDue::Now(SECOND * 3));
         peers.announce();

@@ -17,7 +17,7 @@ use crate::engine::schedule::Item;
 use crate::engine::zone::orders::Orders;
 /// Grace period before a missing quorum is reported. All agents but the last detect a failure
 /// before a quorum exists; that is normal and not worth a page.
-const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
+const QUORUM_GRACE: Duration = Duration::from_secs(5);
 
 /// The inputs of the gate that come from outside the service.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +116,7 @@ impl Service {
     ) {
         let Some(target) = self.targets.get(id) else { return };
         let verdict = &target.verdict;
-        let grace_ends = verdict.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
         let moments = grace_ends.into_iter().chain([verdict.act_at]);
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
         let ordered = orders.has_in_hand(target.address);
@@ -167,7 +167,7 @@ impl Service {
         context: &Context,
     ) -> (Option<Reason>, String) {
         let verdict = &target.verdict;
-        let grace_ends = verdict.refused_since.map(|since| since + PEERS_MAY_TAKE);
+        let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
         let early = grace_ends.is_some_and(|ends| context.now < ends);
         match ruling {
             _ if self.drains.is_drained(target.address) => (Some(Reason::Drained), String::new()),

@@ -11,7 +11,7 @@ use crate::engine::plan::Wish;
 
 /// The minimum time between two orders, so that changes that become due together are ordered
 /// together.
-const DISTANCE: Duration = Duration::from_millis(50);
+const MIN_ORDER_GAP: Duration = Duration::from_millis(50);
 
 /// Time after which the worker is asked again whether the floor still keeps an address in.
 const FLOOR_RETRY: Duration = Duration::from_secs(15);
@@ -134,7 +134,7 @@ impl Orders {
         if !news && !self.read_again {
             return Due::NoNews;
         }
-        match self.placed_at.map(|placed_at| placed_at + DISTANCE) {
+        match self.placed_at.map(|placed_at| placed_at + MIN_ORDER_GAP) {
             Some(next) if next > now => Due::NotBefore(next),
             _ => Due::Now { news },
         }
@@ -239,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn two_orders_keep_their_distance_and_a_change_waits_for_it() {
+    fn two_orders_keep_a_minimum_gap_and_a_change_waits_for_it() {
         let (mut orders, desired) = withdrawing();
         orders.set_placed_at(SECOND);
-        assert_eq!(due(&orders, SECOND, &desired), Due::NotBefore(SECOND + DISTANCE));
-        assert_eq!(due(&orders, SECOND + DISTANCE, &desired), Due::Now { news: true });
+        assert_eq!(due(&orders, SECOND, &desired), Due::NotBefore(SECOND + MIN_ORDER_GAP));
+        assert_eq!(due(&orders, SECOND + MIN_ORDER_GAP, &desired), Due::Now { news: true });
     }
 
     #[test]

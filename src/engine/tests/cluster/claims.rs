@@ -13,10 +13,10 @@ use crate::engine::{Engine, Moment};
 
 /// Time after a change of an agent's vote during which its earlier votes may still count somewhere:
 /// a vote's term, and its time in transit.
-const MINDS_DIFFER_FOR: Duration = Duration::from_secs(40);
+const VOTE_CHANGE_GRACE: Duration = Duration::from_secs(40);
 
 /// Grace period before a missing quorum is reported.
-const PEERS_MAY_TAKE: Duration = Duration::from_secs(5);
+const QUORUM_GRACE: Duration = Duration::from_secs(5);
 
 impl World {
     pub(super) fn breaks(&mut self, claim: &str) {
@@ -39,7 +39,7 @@ impl World {
     fn check_opposite(&mut self, agent: usize, address: IpAddr, up: bool) {
         let agents = self.agents.len();
         let needed = self.agents.iter().map(Agent::needed).min().unwrap_or_default();
-        let is_agreed = self.now > self.mind_changed + MINDS_DIFFER_FOR;
+        let is_agreed = self.now > self.mind_changed + VOTE_CHANGE_GRACE;
         if 2 * (needed + 1) <= agents || !is_agreed {
             return;
         }
@@ -96,7 +96,7 @@ impl World {
                 let asked = agent.votes_since.get(&view.address).copied();
                 let since = agent.facts.iter().rev().find_map(over).max(Some(view.since));
                 let since = since.max(asked);
-                let long = since.is_some_and(|since| self.now > since + PEERS_MAY_TAKE);
+                let long = since.is_some_and(|since| self.now > since + QUORUM_GRACE);
                 if asks != view.in_service && view.reason.is_none() && long {
                     silent.push(format!("{number} does not say why nothing is done: {view:?}"));
                 }
