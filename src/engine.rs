@@ -95,7 +95,7 @@ impl Engine {
         for (address, drain) in drains {
             engine.begin_drain(address, drain);
         }
-        engine.note_resync();
+        engine.schedule_resync();
         engine
     }
 
@@ -103,7 +103,7 @@ impl Engine {
     #[must_use]
     pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
         self.services[0].rehearse(target);
-        self.context.schedule.note(begin, Item::Rehearsal);
+        self.context.schedule.add(begin, Item::Rehearsal);
         self
     }
 

@@ -76,9 +76,9 @@ impl Engine {
         let targets = self.context.settings.targets.len();
         match self.peers.announce_due(self.context.now, targets) {
             AnnounceDue::Later(None) => {}
-            AnnounceDue::Later(Some(at)) => self.context.schedule.note(at, Item::Announce),
+            AnnounceDue::Later(Some(at)) => self.context.schedule.add(at, Item::Announce),
             AnnounceDue::Now(next) => {
-                self.context.schedule.note(next, Item::Announce);
+                self.context.schedule.add(next, Item::Announce);
                 let term = quorum::vote_term(self.context.settings.pace.interval);
                 let announcement = Announcement { votes: self.votes(), term };
                 self.context.act(Action::Announce(announcement));

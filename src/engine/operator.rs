@@ -79,7 +79,7 @@ impl Engine {
         let now = self.context.now;
         for (address, until) in self.services[0].drains.redate(ends) {
             if let Some(id) = self.service().id(address) {
-                self.context.schedule.note(until.max(now), Item::Verdict(id));
+                self.context.schedule.add(until.max(now), Item::Verdict(id));
             }
         }
         self.context.act(Action::Remember(self.drains()));

@@ -81,7 +81,7 @@ impl Prober {
         context: &mut Context,
     ) -> Slot {
         let slot = self.endpoints.insert(Watched::new(endpoint, first, role));
-        context.schedule.note(first, Item::Watch(slot));
+        context.schedule.add(first, Item::Watch(slot));
         slot
     }
 
@@ -192,7 +192,7 @@ impl Prober {
         let wake = watched.watch.wake(pace, watched.is_watchful()).max(now);
         if watched.armed != Some(wake) {
             watched.armed = Some(wake);
-            context.schedule.note(wake, Item::Watch(slot));
+            context.schedule.add(wake, Item::Watch(slot));
         }
     }
 

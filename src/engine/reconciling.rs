@@ -51,7 +51,7 @@ impl Engine {
         match zone.orders.due(now, desired) {
             Due::Nothing => {}
             Due::NoNews => self.zones[0].orders.clear_changes(),
-            Due::NotBefore(next) => self.context.schedule.note(next, Item::Order),
+            Due::NotBefore(next) => self.context.schedule.add(next, Item::Order),
             Due::Now { news } => {
                 // This order replaces the one of a resync, and has to do its work as well.
                 let resyncs = zone.orders.is_resyncing();
@@ -77,10 +77,10 @@ impl Engine {
     }
 
     /// Sets the time of the next [`Self::resync`], and cancels any earlier one.
-    pub(super) fn note_resync(&mut self) {
+    pub(super) fn schedule_resync(&mut self) {
         let interval = self.context.settings.resync_interval;
         if let Some(next) = self.zones[0].schedule_resync(self.context.now, interval) {
-            self.context.schedule.note(next, Item::Resync);
+            self.context.schedule.add(next, Item::Resync);
         }
     }
 
@@ -89,7 +89,7 @@ impl Engine {
         if !self.zones[0].take_resync() {
             return;
         }
-        self.note_resync();
+        self.schedule_resync();
         let wishes = self.wishes(true);
         if wishes.is_empty() {
             return;
@@ -99,7 +99,7 @@ impl Engine {
         // The evidence behind the order may expire before the order is carried out.
         let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
         let orders = &self.zones[0].orders;
-        self.services[0].note_next_decisions(&addresses, outside, orders, &mut self.context);
+        self.services[0].schedule_next_decisions(&addresses, outside, orders, &mut self.context);
     }
 
     /// Requests another check of whether the floor still keeps an address in.
@@ -119,7 +119,7 @@ impl Engine {
             }
             DnsReport::Apart(apart) => {
                 self.zones[0].set_apart(apart);
-                self.note_failing_names();
+                self.report_failing_names();
             }
             DnsReport::Doubted(doubted) => self.zones[0].set_doubted(doubted),
             DnsReport::Settled { number, wishes, held, open } => {
@@ -130,7 +130,7 @@ impl Engine {
                     let carried = (&wishes, &held, &open);
                     let orders = &mut self.zones[0].orders;
                     self.services[0].confirm(carried, outside, orders, &self.context);
-                    self.note_held(!held.is_empty());
+                    self.schedule_floor_retry(!held.is_empty());
                 }
             }
             DnsReport::Failing(problem) => {
@@ -147,7 +147,7 @@ impl Engine {
     /// Handles a new listing of the zone.
     fn listed(&mut self, observed: Observed) {
         let before = self.zones[0].listed(observed, self.context.now);
-        self.note_failing_names();
+        self.report_failing_names();
         // Sets that can be read and edited again are compared with the verdicts.
         let fit: Vec<_> = self.zones[0].fit_again(&before).into_iter().collect();
         for id in self.services[0].compare(&fit, &mut self.zones[0].orders) {
@@ -162,7 +162,7 @@ impl Engine {
     }
 
     /// Reports once when a name begins to fail, for each new reason, and once when that is over.
-    fn note_failing_names(&mut self) {
+    fn report_failing_names(&mut self) {
         for fact in self.zones[0].failing_names(&self.context.settings.names) {
             self.context.report(fact);
         }
@@ -176,9 +176,9 @@ impl Engine {
     }
 
     /// Schedules another check of the floor if it keeps an address in.
-    fn note_held(&mut self, held: bool) {
+    fn schedule_floor_retry(&mut self, held: bool) {
         if held && let Some(at) = self.zones[0].orders.retry_floor(self.context.now) {
-            self.context.schedule.note(at, Item::Held);
+            self.context.schedule.add(at, Item::Held);
         }
     }
 

@@ -69,7 +69,7 @@ impl Engine {
         self.prober.enrolled(canaries, &self.context);
         self.enroll_peers();
         let term = evidence::term(interval);
-        self.services[0].note_sweep(now + term, &mut self.context);
+        self.services[0].schedule_sweep(now + term, &mut self.context);
     }
 
     /// Watches the canaries that the settings name. Returns their slots.
@@ -106,7 +106,7 @@ impl Engine {
             self.prober.restart_rehearsals(self.context.now);
         }
         if settings.resync_interval != before.resync_interval {
-            self.note_resync();
+            self.schedule_resync();
         }
         let can_ask =
             self.prober.unreachable() < settings.targets.len() || settings.targets.is_empty();

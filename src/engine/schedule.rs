@@ -72,7 +72,7 @@ fn place(tick: u128) -> usize {
 
 impl Schedule {
     /// Schedules `item` for `when`.
-    pub(super) fn note(&mut self, when: Moment, item: Item) {
+    pub(super) fn add(&mut self, when: Moment, item: Item) {
         let entry = (when, item);
         let tick = tick(&entry);
         if tick < self.horizon {
@@ -162,7 +162,7 @@ mod tests {
         ];
         let mut schedule = Schedule::default();
         for (when, item) in sorted.iter().rev() {
-            schedule.note(*when, *item);
+            schedule.add(*when, *item);
         }
         assert_eq!(schedule.take_due(Duration::ZERO), None, "nothing is due");
         let taken: Vec<_> = std::iter::from_fn(|| schedule.take_due(far)).collect();
@@ -173,7 +173,7 @@ mod tests {
     fn only_what_comes_next_is_forgotten_and_only_while_it_is_stale() {
         let mut schedule = Schedule::default();
         for (second, slot) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            schedule.note(Duration::from_secs(second), Item::Watch(slot));
+            schedule.add(Duration::from_secs(second), Item::Watch(slot));
         }
         schedule.forget(|_, item| item == Item::Watch(7));
         let all = |schedule: &mut Schedule| -> Vec<_> {
@@ -201,7 +201,7 @@ mod tests {
                     sorted.retain(|entry| Some(*entry) != due);
                     prop_assert_eq!(schedule.take_due(now), due);
                 } else if sorted.insert((now + ahead, Item::Watch(slot))) {
-                    schedule.note(now + ahead, Item::Watch(slot));
+                    schedule.add(now + ahead, Item::Watch(slot));
                 }
                 prop_assert_eq!(schedule.next(), sorted.first().map(|(when, _)| *when));
             }

@@ -161,7 +161,7 @@ impl Service {
             if regained {
                 self.dirty.insert(id);
             }
-            self.note_sweep(now + evidence::term(context.settings.pace.interval), context);
+            self.schedule_sweep(now + evidence::term(context.settings.pace.interval), context);
         }
         Judgement { missed: counts && up, regained }
     }
@@ -280,8 +280,8 @@ impl Service {
             self.drains.park(address, drain);
             return;
         };
-        context.schedule.note(drain.until.unwrap_or(context.now), Item::Verdict(id));
-        context.schedule.note(context.now, Item::Verdict(id));
+        context.schedule.add(drain.until.unwrap_or(context.now), Item::Verdict(id));
+        context.schedule.add(context.now, Item::Verdict(id));
         self.drains.begin(address, drain);
         if let Some(target) = self.targets.get_mut(id) {
             // A target already withdrawn by verdict is now withdrawn by command, which is another

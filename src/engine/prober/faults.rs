@@ -117,7 +117,7 @@ impl Prober {
         let (logged, ends) = self.fault_log.begin(endpoint, &what, context.now);
         faults.logged |= logged;
         if let Some(ends) = ends {
-            context.schedule.note(ends, Item::Faults);
+            context.schedule.add(ends, Item::Faults);
         }
         context.report(Fact::Faulty { endpoint, what, told: logged });
     }
@@ -135,7 +135,7 @@ impl Prober {
     /// Reports the faults of the last minute that got no line.
     pub(in crate::engine) fn report_fault_summary(&mut self, context: &mut Context) {
         if let Some((fact, next)) = self.fault_log.summarize(context.now) {
-            context.schedule.note(next, Item::Faults);
+            context.schedule.add(next, Item::Faults);
             context.report(fact);
         }
     }

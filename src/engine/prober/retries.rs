@@ -94,7 +94,7 @@ impl Prober {
         if !std::mem::replace(&mut watched.waits_to_retry, true) {
             self.retries.waiting.push_back(slot);
         }
-        context.schedule.note(self.retries.room_at(every).max(now), Item::Retry);
+        context.schedule.add(self.retries.room_at(every).max(now), Item::Retry);
         false
     }
 
@@ -108,7 +108,7 @@ impl Prober {
                 continue;
             };
             if self.retries.room_at(every) > now {
-                context.schedule.note(self.retries.room_at(every), Item::Retry);
+                context.schedule.add(self.retries.room_at(every), Item::Retry);
                 return;
             }
             self.retries.waiting.pop_front();

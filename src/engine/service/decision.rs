@@ -85,7 +85,7 @@ impl Service {
         if orders.recall(address, self.desired(address, outside, context)) {
             context.act(Action::Recall(address));
         }
-        self.note_next_decision(id, outside, orders, context);
+        self.schedule_next_decision(id, outside, orders, context);
         self.advance_rehearsal(id, context);
     }
 
@@ -107,7 +107,7 @@ impl Service {
 
     /// Schedules another decision about a target for when this agent may act, and for when the
     /// peers' votes will have expired.
-    pub(super) fn note_next_decision(
+    pub(super) fn schedule_next_decision(
         &self,
         id: TargetId,
         outside: Outside<'_>,
@@ -125,7 +125,7 @@ impl Service {
             moments.extend(outside.agreement_lapses(target, context));
         }
         for moment in moments {
-            context.schedule.note(moment, Item::Verdict(id));
+            context.schedule.add(moment, Item::Verdict(id));
         }
     }
 

@@ -110,10 +110,10 @@ struct Aged {
 
 impl Service {
     /// Schedules a check of the evidence for `at`, unless one is due earlier.
-    pub(in crate::engine) fn note_sweep(&mut self, at: Moment, context: &mut Context) {
+    pub(in crate::engine) fn schedule_sweep(&mut self, at: Moment, context: &mut Context) {
         if self.next_sweep.is_none_or(|next| at < next) {
             self.next_sweep = Some(at);
-            context.schedule.note(at, Item::Evidence);
+            context.schedule.add(at, Item::Evidence);
         }
     }
 
@@ -151,7 +151,7 @@ impl Service {
             context.report(Fact::StillUnknown { targets: lasting });
         }
         if let Some(next) = next {
-            self.note_sweep(next.max(now + MIN_SWEEP_GAP), context);
+            self.schedule_sweep(next.max(now + MIN_SWEEP_GAP), context);
         }
         lapsed
     }

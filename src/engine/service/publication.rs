@@ -80,7 +80,7 @@ impl Service {
 
     /// Schedules other decisions about the targets at these addresses for when their votes will
     /// have expired.
-    pub(in crate::engine) fn note_next_decisions(
+    pub(in crate::engine) fn schedule_next_decisions(
         &self,
         addresses: &[IpAddr],
         outside: Outside<'_>,
@@ -88,7 +88,7 @@ impl Service {
         context: &mut Context,
     ) {
         for id in addresses.iter().filter_map(|address| self.id(*address)) {
-            self.note_next_decision(id, outside, orders, context);
+            self.schedule_next_decision(id, outside, orders, context);
         }
     }
 
