@@ -69,8 +69,8 @@ impl Engine {
     fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, resyncs: bool) {
         let settings = &self.context.settings;
         let stale = settings.cluster.is_some() && self.zones[0].is_stale(self.context.now);
-        let others_first = self.service().others_come_first(&wishes, &self.context);
-        let read_again = read_again || others_first || stale;
+        let list_first = self.service().must_list_first(&wishes, &self.context);
+        let read_again = read_again || list_first || stale;
         let floor = settings.floor;
         let order = self.zones[0].orders.next_order(wishes, floor, read_again, resyncs);
         self.context.act(Action::Reconcile(order));

@@ -68,14 +68,14 @@ impl Service {
     }
 
     /// Whether changes by other agents have to be listed before these wishes are acted on.
-    pub(in crate::engine) fn others_come_first(
+    pub(in crate::engine) fn must_list_first(
         &self,
         wishes: &BTreeMap<IpAddr, Wish>,
         context: &Context,
     ) -> bool {
         let needed = context.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let mut targets = wishes.keys().filter_map(|address| self.target(*address));
-        targets.any(|it| it.verdict.leaves_it_to_others() || it.verdict.comes_late(needed))
+        targets.any(|it| it.verdict.waits_for_rank() || it.verdict.peers_may_have_acted(needed))
     }
 
     /// Schedules other decisions about the targets at these addresses for when their votes will

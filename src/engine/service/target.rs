@@ -108,13 +108,13 @@ impl Target {
 impl VerdictState {
     /// Whether other agents come before this one in rank. Their changes are then listed before this
     /// agent acts.
-    pub(super) fn leaves_it_to_others(&self) -> bool {
+    pub(super) fn waits_for_rank(&self) -> bool {
         self.act_at > self.decided_at
     }
 
     /// Whether the peers were enough for a quorum without this agent, so that one of them may have
     /// acted already, as the first in rank among themselves.
-    pub(super) fn comes_late(&self, needed: Option<usize>) -> bool {
+    pub(super) fn peers_may_have_acted(&self, needed: Option<usize>) -> bool {
         needed.is_some_and(|needed| self.agreeing.len() > needed)
     }
 
@@ -172,10 +172,10 @@ mod tests {
         assert!(verdict.adopt(decision(false, 5, true), SECOND));
         assert!(!verdict.in_service && !verdict.confirmed && !verdict.unverified);
         assert_eq!((verdict.act_at, verdict.held.len()), (SECOND * 6, 0));
-        assert!(verdict.leaves_it_to_others());
+        assert!(verdict.waits_for_rank());
         assert!(!verdict.adopt(decision(false, 0, true), SECOND * 2), "it stands");
         assert_eq!(verdict.act_at, SECOND, "nobody comes before it any more");
-        assert!(!verdict.leaves_it_to_others());
+        assert!(!verdict.waits_for_rank());
     }
 
     #[test]
@@ -198,6 +198,9 @@ mod tests {
     fn the_peers_may_have_acted_if_they_were_enough_without_this_agent() {
         let mut verdict = target().verdict;
         verdict.agreeing = vec![([10, 0, 0, 2], 1).into(), ([10, 0, 0, 3], 1).into()];
-        assert_eq!([None, Some(1), Some(2)].map(|n| verdict.comes_late(n)), [false, true, false]);
+        assert_eq!(
+            [None, Some(1), Some(2)].map(|n| verdict.peers_may_have_acted(n)),
+            [false, true, false]
+        );
     }
 }
