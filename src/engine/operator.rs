@@ -95,7 +95,7 @@ impl Engine {
 
     /// Refuses the commands that wait for a listing but no longer name a watched target. Requests a
     /// listing for the others: the reload stopped the one in progress.
-    pub(super) fn ask_again(&mut self) {
+    pub(super) fn resume_waiting_drains(&mut self) {
         for order in self.services[0].take_unwatched_drains() {
             let answer = Err(DrainRefusal::NotATarget);
             self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });

@@ -149,7 +149,7 @@ impl Engine {
         let before = self.zones[0].listed(observed, self.context.now);
         self.report_failing_names();
         // Sets that can be read and edited again are compared with the verdicts.
-        let fit: Vec<_> = self.zones[0].fit_again(&before).into_iter().collect();
+        let fit: Vec<_> = self.zones[0].recovered_families(&before).into_iter().collect();
         for id in self.services[0].compare(&fit, &mut self.zones[0].orders) {
             self.services[0].mark(id);
         }

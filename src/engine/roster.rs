@@ -117,11 +117,11 @@ impl Engine {
         }
         self.zones[0].orders.restart(settings.targets.iter().copied());
         if moved {
-            self.zones[0].moved();
+            self.zones[0].discard_listing();
             let both = [Family::A, Family::Aaaa];
             self.services[0].compare(&both, &mut self.zones[0].orders);
         }
-        self.ask_again();
+        self.resume_waiting_drains();
         for id in self.service().ids() {
             self.weigh_losses(id);
             self.services[0].mark(id);

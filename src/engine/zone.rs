@@ -62,7 +62,7 @@ impl Zone {
     }
 
     /// Discards the listing, since the zone or the names changed.
-    pub(super) fn moved(&mut self) {
+    pub(super) fn discard_listing(&mut self) {
         self.observed = Observed::default();
         self.orders.void_reports();
     }
@@ -138,7 +138,7 @@ impl Zone {
     }
 
     /// Returns the families of the sets that were unfit in the listing `before` and no longer are.
-    pub(super) fn fit_again(&self, before: &Observed) -> BTreeSet<Family> {
+    pub(super) fn recovered_families(&self, before: &Observed) -> BTreeSet<Family> {
         let is_fit = |key: &&SetKey| !self.observed.unfit.contains_key(key);
         before.unfit.keys().filter(is_fit).map(|key| key.family).collect()
     }
@@ -182,9 +182,9 @@ mod tests {
         let mut zone = Zone::default();
         let before = unfit(&[("a", "alias")]);
         zone.listed(before.clone(), SECOND);
-        assert!(zone.fit_again(&before).is_empty());
+        assert!(zone.recovered_families(&before).is_empty());
         zone.listed(Observed::default(), SECOND);
-        assert_eq!(zone.fit_again(&before), [Family::A].into());
+        assert_eq!(zone.recovered_families(&before), [Family::A].into());
     }
 
     #[test]

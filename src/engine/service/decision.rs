@@ -81,7 +81,7 @@ impl Service {
                 orders.open(address);
             }
         }
-        self.give_reason(id, &ruling, outside, context);
+        self.report_refusal(id, &ruling, outside, context);
         if orders.recall(address, self.desired(address, outside, context)) {
             context.act(Action::Recall(address));
         }
@@ -130,7 +130,7 @@ impl Service {
     }
 
     /// Reports once when a refusal begins and once when it ends.
-    fn give_reason(
+    fn report_refusal(
         &mut self,
         id: TargetId,
         ruling: &Ruling,
@@ -142,7 +142,7 @@ impl Service {
         let since = target.verdict.refused_since.unwrap_or(context.now);
         target.verdict.refused_since = by_peers.then_some(since);
         let Some(target) = self.targets.get(id) else { return };
-        let (reason, detail) = self.reason(target, ruling, outside, context);
+        let (reason, detail) = self.refusal(target, ruling, outside, context);
         let Some(target) = self.targets.get_mut(id) else { return };
         let before = std::mem::replace(&mut target.verdict.reason, reason);
         let target = target.address;
@@ -159,7 +159,7 @@ impl Service {
 
     /// Returns the reason why a change that the target's health calls for is not made, and the
     /// evidence for it.
-    fn reason(
+    fn refusal(
         &self,
         target: &Target,
         ruling: &Ruling,
