@@ -38,7 +38,7 @@ pub(super) enum Input {
 
 /// A vote that one agent received from another, kept apart from the engine to check its actions.
 #[derive(Debug, Clone, Copy)]
-struct Word {
+struct ReceivedVote {
     up: bool,
     seen: Moment,
     received_at: Moment,
@@ -69,7 +69,7 @@ pub(super) struct Agent {
     pub(super) orders: Vec<(Moment, Order)>,
     /// The last wish about each address that is not confirmed.
     pub(super) standing: BTreeMap<IpAddr, Wish>,
-    words: BTreeMap<(SocketAddr, IpAddr), Word>,
+    received: BTreeMap<(SocketAddr, IpAddr), ReceivedVote>,
     alive: BTreeMap<SocketAddr, bool>,
 }
 
@@ -90,7 +90,7 @@ impl Agent {
             facts: vec![],
             orders: vec![],
             standing: BTreeMap::new(),
-            words: BTreeMap::new(),
+            received: BTreeMap::new(),
             alive: BTreeMap::new(),
         }
     }
@@ -111,7 +111,7 @@ impl Agent {
         self.votes_since.clear();
         self.retracted.clear();
         self.standing.clear();
-        self.words.clear();
+        self.received.clear();
         self.alive.clear();
     }
 
@@ -143,7 +143,7 @@ impl Agent {
     pub(super) fn note_peer(&mut self, peer: SocketAddr, alive: bool) {
         self.alive.insert(peer, alive);
         if !alive {
-            self.words.retain(|(of, _), _| *of != peer);
+            self.received.retain(|(of, _), _| *of != peer);
         }
     }
 
@@ -151,14 +151,14 @@ impl Agent {
         &mut self,
         peer: SocketAddr,
         target: IpAddr,
-        word: (bool, Moment, Moment),
+        vote: (bool, Moment, Moment),
     ) {
-        let (up, seen, received_at) = word;
-        self.words.insert((peer, target), Word { up, seen, received_at });
+        let (up, seen, received_at) = vote;
+        self.received.insert((peer, target), ReceivedVote { up, seen, received_at });
     }
 
     pub(super) fn note_taken_back(&mut self, peer: SocketAddr, target: IpAddr) {
-        self.words.remove(&(peer, target));
+        self.received.remove(&(peer, target));
     }
 
     pub(super) fn note_settings(&mut self, settings: Settings) {
@@ -166,14 +166,14 @@ impl Agent {
         let peers = self.settings.cluster.as_ref().map(|cluster| cluster.peers.clone());
         let peers = peers.unwrap_or_default();
         let targets = &self.settings.targets;
-        self.words.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
+        self.received.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
         self.alive.retain(|peer, _| peers.contains(peer));
     }
 
-    fn counts(&self, target: IpAddr, up: bool) -> impl Iterator<Item = &Word> {
-        self.words.iter().filter_map(move |((peer, of), word)| {
+    fn counts(&self, target: IpAddr, up: bool) -> impl Iterator<Item = &ReceivedVote> {
+        self.received.iter().filter_map(move |((peer, of), vote)| {
             let alive = self.alive.get(peer).copied().unwrap_or_default();
-            (*of == target && word.up == up && alive && self.has_peer(*peer)).then_some(word)
+            (*of == target && vote.up == up && alive && self.has_peer(*peer)).then_some(vote)
         })
     }
 
@@ -191,14 +191,14 @@ impl Agent {
         }
         let needed = self.needed();
         let agree =
-            self.counts(target, up).filter(|word| now < word.seen + VOTE_TTL + SLACK).count();
+            self.counts(target, up).filter(|vote| now < vote.seen + VOTE_TTL + SLACK).count();
         if agree < needed {
             return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
         }
         // A vote received just after a suspension may have been discarded, and rightly.
-        let surely = |word: &&Word| {
-            now + Duration::from_secs(1) < word.seen + VOTE_TTL
-                && word.received_at > self.began + Duration::from_secs(2)
+        let surely = |vote: &&ReceivedVote| {
+            now + Duration::from_secs(1) < vote.seen + VOTE_TTL
+                && vote.received_at > self.began + Duration::from_secs(2)
         };
         let contrary = self.counts(target, !up).filter(surely).count();
         if needed > 0 && contrary > needed {

@@ -16,7 +16,7 @@ const REPEAT: Duration = Duration::from_secs(10);
 
 /// The vote sender from one agent to one peer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Courier {
+pub(super) struct VoteSender {
     /// The token of the turn that counts.
     pub(super) token: u64,
     failures: u32,
@@ -24,7 +24,7 @@ pub(super) struct Courier {
     newest: Moment,
 }
 
-impl Courier {
+impl VoteSender {
     /// Creates a sender that has sent nothing. No turn before this one counts.
     pub(super) fn new(token: u64) -> Self {
         Self { token, ..Self::default() }
@@ -33,7 +33,7 @@ impl Courier {
 
 /// One agent's view of another's liveness.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sight {
+pub(super) struct PeerView {
     /// Whether its engine was told that the peer is alive.
     told: bool,
     /// The last finding of gossip.
@@ -60,7 +60,7 @@ impl World {
         self.note(|| format!("{agent}: votes {votes:?}"));
         self.mind_changed = self.now;
         for to in 0..self.agents.len() {
-            if self.couriers[agent][to].failures == 0 {
+            if self.senders[agent][to].failures == 0 {
                 self.post(agent, to);
             }
         }
@@ -94,13 +94,13 @@ impl World {
         let jitter = self.chance.between(500, 1_500);
         self.count += 1;
         let (token, said) = (self.count, self.now);
-        let courier = &mut self.couriers[from][to];
-        courier.token = token;
-        courier.failures = if answered { 0 } else { courier.failures + 1 };
-        let backoff = jitter.saturating_mul(1 << (courier.failures.min(5)) >> 1);
+        let vote_sender = &mut self.senders[from][to];
+        vote_sender.token = token;
+        vote_sender.failures = if answered { 0 } else { vote_sender.failures + 1 };
+        let backoff = jitter.saturating_mul(1 << (vote_sender.failures.min(5)) >> 1);
         let again = if answered { REPEAT } else { backoff.min(REPEAT) };
-        courier.newest = courier.newest.max(said + delay);
-        let at = courier.newest;
+        vote_sender.newest = vote_sender.newest.max(said + delay);
+        let at = vote_sender.newest;
         if arrives && !(votes.is_empty() && retracted.is_empty()) {
             self.send_in(at, to, Input::Votes { from, said, votes, retracted });
         }
@@ -113,11 +113,11 @@ impl World {
         for agent in 0..self.agents.len() {
             for peer in 0..self.agents.len() {
                 if !self.agents[agent].has_peer(address(peer)) {
-                    self.sights[agent][peer] = Sight::default();
+                    self.peer_views[agent][peer] = PeerView::default();
                     continue;
                 }
                 let reached = self.gossips(agent, peer);
-                if !self.agents[agent].runs() || self.sights[agent][peer].found == reached {
+                if !self.agents[agent].runs() || self.peer_views[agent][peer].found == reached {
                     continue;
                 }
                 let after = if reached {
@@ -127,8 +127,8 @@ impl World {
                 };
                 self.count += 1;
                 let (at, token) = (self.now + after, self.count);
-                self.sights[agent][peer] =
-                    Sight { found: reached, token, ..self.sights[agent][peer] };
+                self.peer_views[agent][peer] =
+                    PeerView { found: reached, token, ..self.peer_views[agent][peer] };
                 self.later(at, Happening::Gossip { agent, peer, token });
             }
         }
@@ -144,11 +144,11 @@ impl World {
 
     /// Reports a finding of gossip about a peer.
     pub(super) fn gossip(&mut self, agent: usize, peer: usize, token: u64) {
-        let Sight { told, found, token: newest } = self.sights[agent][peer];
+        let PeerView { told, found, token: newest } = self.peer_views[agent][peer];
         if token != newest || told == found || !self.agents[agent].runs() {
             return;
         }
-        self.sights[agent][peer].told = found;
+        self.peer_views[agent][peer].told = found;
         self.tell(agent, Event::Peer { peer: address(peer), alive: found, go: false });
         if found {
             self.post(agent, peer);

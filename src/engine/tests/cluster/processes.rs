@@ -1,7 +1,7 @@
 //! The life of a process: start, death, suspension, resumption, reload.
 
 use super::agent::Input;
-use super::peers::{Courier, Sight};
+use super::peers::{PeerView, VoteSender};
 use super::world::{Happening, World};
 use crate::engine::Moment;
 use crate::engine::event::{Event, Settings};
@@ -15,11 +15,11 @@ impl World {
         self.mind_changed = now;
         for other in 0..self.agents.len() {
             self.count += 1;
-            self.couriers[agent][other] = Courier::new(self.count);
-            self.sights[agent][other] = Sight::default();
+            self.senders[agent][other] = VoteSender::new(self.count);
+            self.peer_views[agent][other] = PeerView::default();
             self.count += 1;
             let (from, to, token) = (other, agent, self.count);
-            self.couriers[from][to].token = token;
+            self.senders[from][to].token = token;
             let after = self.chance.between(500, 2_000);
             self.later(now + after, Happening::Post { from, to, token });
         }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::agent::{Agent, Input, address};
 use super::chance::Chance;
 use super::net::Net;
-use super::peers::{Courier, Sight};
+use super::peers::{PeerView, VoteSender};
 use super::trace::Trace;
 use super::worker::{self, Doing, Fate};
 use super::zone::{Kind, Reading, Zone};
@@ -26,8 +26,8 @@ pub(super) struct World {
     pub(super) zone: Zone,
     pub(super) net: Net,
     pub(super) chance: Chance,
-    pub(super) couriers: Vec<Vec<Courier>>,
-    pub(super) sights: Vec<Vec<Sight>>,
+    pub(super) senders: Vec<Vec<VoteSender>>,
+    pub(super) peer_views: Vec<Vec<PeerView>>,
     coming: BinaryHeap<Reverse<Coming>>,
     pub(super) count: u64,
     /// The time at which any agent last changed its vote on a target.
@@ -112,8 +112,8 @@ impl World {
             zone: Zone::new(kind, alike.targets.iter().copied()),
             net: Net::default(),
             chance: Chance::new(seed),
-            couriers: vec![],
-            sights: vec![],
+            senders: vec![],
+            peer_views: vec![],
             coming: BinaryHeap::new(),
             count: 0,
             mind_changed: Moment::ZERO,
@@ -121,9 +121,9 @@ impl World {
             story: None,
             trace: None,
         };
-        let each = |_| (0..agents).map(|_| Courier::default()).collect();
-        world.couriers = (0..agents).map(each).collect();
-        world.sights = (0..agents).map(|_| vec![Sight::default(); agents]).collect();
+        let each = |_| (0..agents).map(|_| VoteSender::default()).collect();
+        world.senders = (0..agents).map(each).collect();
+        world.peer_views = (0..agents).map(|_| vec![PeerView::default(); agents]).collect();
         for number in 0..agents {
             world.start(number);
         }
@@ -190,7 +190,7 @@ impl World {
                 }
             }
             Happening::Post { from, to, token } => {
-                if self.couriers[from][to].token == token {
+                if self.senders[from][to].token == token {
                     self.post(from, to);
                 }
             }
