@@ -52,7 +52,7 @@ pub(super) struct Agent {
     /// The number of starts. Inputs in transit to an earlier process are dropped.
     pub(super) life: u32,
     /// The inputs that are queued while the process is suspended.
-    pub(super) frozen: Option<Vec<Input>>,
+    pub(super) suspended: Option<Vec<Input>>,
     /// The time at which it was started or resumed.
     pub(super) began: Moment,
     pub(super) ticked: Moment,
@@ -79,7 +79,7 @@ impl Agent {
             settings,
             engine: None,
             life: 0,
-            frozen: None,
+            suspended: None,
             began: Moment::ZERO,
             ticked: Moment::ZERO,
             worker: Worker::default(),
@@ -105,7 +105,7 @@ impl Agent {
 
     pub(super) fn die(&mut self) {
         self.engine = None;
-        self.frozen = None;
+        self.suspended = None;
         self.worker = Worker::default();
         self.votes.clear();
         self.votes_since.clear();
@@ -116,13 +116,13 @@ impl Agent {
     }
 
     pub(super) fn runs(&self) -> bool {
-        self.engine.is_some() && self.frozen.is_none()
+        self.engine.is_some() && self.suspended.is_none()
     }
 
     /// Returns the time of its next action by itself: the driver's loop iterates at least once a
     /// second.
     pub(super) fn next_wake(&self) -> Option<Moment> {
-        let engine = self.engine.as_ref().filter(|_| self.frozen.is_none())?;
+        let engine = self.engine.as_ref().filter(|_| self.suspended.is_none())?;
         let beat = self.ticked + Duration::from_secs(1);
         Some(engine.next_wake().map_or(beat, |wake| wake.min(beat)))
     }

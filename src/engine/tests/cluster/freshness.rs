@@ -72,7 +72,7 @@ fn an_agent_that_stood_still_does_not_act_on_what_was_said_before() {
     for stood_still in [8, 20, 60, 600] {
         let mut world = world(3, 1);
         let (stopped, _) = world.have_one_wait_for_its_rank(1);
-        world.freeze(stopped, ms(stood_still * 1_000));
+        world.suspend(stopped, ms(stood_still * 1_000));
         world.run_for(ms(500));
         // It is back before any agent could act.
         world.net.dead.clear();
@@ -89,7 +89,7 @@ fn an_agent_that_stood_still_acts_again_once_its_peers_are_heard() {
     let ranked = world.ranked(ip(1));
     world.net.barred.extend([ranked[0], ranked[2]]);
     world.net.dead.insert(ip(1));
-    world.freeze(ranked[1], ms(60_000));
+    world.suspend(ranked[1], ms(60_000));
     world.run_for(ms(59_000));
     assert_eq!(world.in_zone(), [1, 2]);
     world.run_for(ms(25_000));

@@ -88,7 +88,7 @@ impl World {
         let retracted = sender.retracted.clone();
         let lost = self.chance.percent(self.net.loss);
         let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
-        let answered = arrives && self.net.reaches(to, from) && self.agents[to].frozen.is_none();
+        let answered = arrives && self.net.reaches(to, from) && self.agents[to].suspended.is_none();
         let slow = self.chance.percent(3);
         let delay = self.chance.between(1, if slow { 1_500 } else { 60 });
         let jitter = self.chance.between(500, 1_500);

@@ -33,19 +33,19 @@ impl World {
     }
 
     /// Suspends a process for `time`.
-    pub(super) fn freeze(&mut self, agent: usize, time: Moment) {
+    pub(super) fn suspend(&mut self, agent: usize, time: Moment) {
         if !self.agents[agent].runs() {
             return;
         }
-        self.agents[agent].frozen = Some(vec![]);
+        self.agents[agent].suspended = Some(vec![]);
         let life = self.agents[agent].life;
-        self.later(self.now + time, Happening::Thaw { agent, life });
+        self.later(self.now + time, Happening::Resume { agent, life });
         self.look_around();
     }
 
     /// Resumes a process. As in the driver, queued events are handled before the tick.
-    pub(super) fn thaw(&mut self, agent: usize) {
-        let waiting = self.agents[agent].frozen.take().unwrap_or_default();
+    pub(super) fn resume(&mut self, agent: usize) {
+        let waiting = self.agents[agent].suspended.take().unwrap_or_default();
         self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
         self.agents[agent].began = self.now;
         let is_work = |input: &Input| matches!(input, Input::Worker(_));
@@ -67,7 +67,7 @@ impl World {
             self.agents[agent].settings = settings;
             return;
         }
-        if let Some(waiting) = &mut self.agents[agent].frozen {
+        if let Some(waiting) = &mut self.agents[agent].suspended {
             waiting.push(Input::Reload(Box::new(settings)));
             return;
         }

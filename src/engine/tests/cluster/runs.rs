@@ -32,7 +32,7 @@ fn one_write_where_the_go_agents_made_none_or_several() {
             world.kill(0);
         }),
         ("a peer takes votes and never answers: the monitor loop stopped", 3, |world| {
-            world.freeze(0, ms(600_000));
+            world.suspend(0, ms(600_000));
         }),
     ];
     for (name, agents, run) in runs {

@@ -38,7 +38,7 @@ pub(super) enum Step {
     Kill(usize),
     Start(usize),
     /// A process is suspended for so many seconds.
-    Freeze(usize, u64),
+    Suspend(usize, u64),
     /// SIGHUP: the number of peers that must agree, the peer and the target that are left out.
     Reload {
         agent: usize,
@@ -174,7 +174,7 @@ impl Schedule {
             20 => Step::Mainland(agent),
             21 | 26 => Step::Kill(agent),
             22 | 27 => Step::Start(agent),
-            23 | 28..=30 => Step::Freeze(agent, chance.pick(&[3, 8, 20, 40, 70])),
+            23 | 28..=30 => Step::Suspend(agent, chance.pick(&[3, 8, 20, 40, 70])),
             _ => self.any_reload(agent, other, target, chance),
         }
     }
@@ -254,7 +254,7 @@ impl Schedule {
             Step::Mainland(agent) => self.island(agent, false, world),
             Step::Kill(agent) => world.kill(agent),
             Step::Start(agent) => world.start(agent),
-            Step::Freeze(agent, seconds) => world.freeze(agent, ms(seconds * 1_000)),
+            Step::Suspend(agent, seconds) => world.suspend(agent, ms(seconds * 1_000)),
             Step::Reload { agent, needed, without, unwatched } => {
                 let mut settings = member(agent, self.agents, needed, &self.alike());
                 if let Some(cluster) = &mut settings.cluster {

@@ -52,7 +52,7 @@ pub(super) enum Happening {
     /// A request arrives at the provider.
     Asked { agent: usize, life: u32, ask: Ask },
     /// A suspended process resumes.
-    Thaw { agent: usize, life: u32 },
+    Resume { agent: usize, life: u32 },
 }
 
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl World {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::In { agent, life, input } if self.agents[agent].life == life => {
-                match &mut self.agents[agent].frozen {
+                match &mut self.agents[agent].suspended {
                     Some(waiting) => waiting.push(input),
                     None => self.take_in(agent, input),
                 }
@@ -196,8 +196,10 @@ impl World {
             }
             Happening::Gossip { agent, peer, token } => self.gossip(agent, peer, token),
             Happening::Asked { agent, life, ask } => self.asked(agent, life, ask),
-            Happening::Thaw { agent, life } if self.agents[agent].life == life => self.thaw(agent),
-            Happening::In { .. } | Happening::Thaw { .. } => {}
+            Happening::Resume { agent, life } if self.agents[agent].life == life => {
+                self.resume(agent)
+            }
+            Happening::In { .. } | Happening::Resume { .. } => {}
         }
     }
 
