@@ -49,14 +49,14 @@ fn what_the_floor_held_back_goes_as_soon_as_a_foreign_record_makes_room() {
 fn a_drained_target_is_out_whatever_its_health_and_comes_back_when_given_back() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.tell(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(order(7, 1)));
     world.run_until(ms(7000));
     assert_eq!(world.answers, [(7, "Ok(())".into())]);
     assert_eq!(world.in_zone(), [2]);
     assert_eq!(world.view(1).reason, Some(Reason::Drained));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "its good health does not bring it back");
-    world.tell(Event::Undrain { ticket: 8, target: ip(1) });
+    world.send(Event::Undrain { ticket: 8, target: ip(1) });
     world.run_until(ms(61_000));
     assert_eq!(world.in_zone(), [1, 2]);
     assert_eq!(world.view(1).reason, None);
@@ -66,10 +66,10 @@ fn a_drained_target_is_out_whatever_its_health_and_comes_back_when_given_back() 
 fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.tell(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(order(7, 1)));
     world.dies(1);
     world.run_until(ms(20_000));
-    world.tell(Event::Undrain { ticket: 8, target: ip(1) });
+    world.send(Event::Undrain { ticket: 8, target: ip(1) });
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     world.lives(1);
@@ -81,11 +81,11 @@ fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
 fn a_drain_asks_the_floor_once_and_force_overrides_it() {
     let mut world = World::new(Settings { floor: 2, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
-    world.tell(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(order(7, 1)));
     world.run_until(ms(7000));
     assert_eq!(world.answers, [(7, "Err(Floor([\"www.example.com\"]))".into())]);
     assert_eq!(world.in_zone(), [1, 2]);
-    world.tell(Event::Drain(DrainOrder { force: true, ..order(8, 1) }));
+    world.send(Event::Drain(DrainOrder { force: true, ..order(8, 1) }));
     world.run_until(ms(8000));
     assert_eq!(world.in_zone(), [2]);
 }
@@ -95,7 +95,7 @@ fn a_drain_whose_floor_cannot_be_asked_is_refused() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
     world.zone_works = false;
-    world.tell(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(order(7, 1)));
     world.run_until(ms(7000));
     assert_eq!(world.answers, [(7, "Err(ZoneUnknown(\"no connection\"))".into())]);
 }
@@ -105,8 +105,8 @@ fn a_drain_whose_floor_cannot_be_asked_is_refused() {
 fn two_drains_at_once_do_not_empty_a_name_together() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
-    world.tell(Event::Drain(order(7, 1)));
-    world.tell(Event::Drain(order(8, 2)));
+    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(order(8, 2)));
     world.run_until(ms(9000));
     let refused = "Err(Floor([\"www.example.com\"]))";
     assert_eq!(world.answers, [(7, "Ok(())".into()), (8, refused.into())]);
@@ -120,10 +120,10 @@ fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
     world.run_until(ms(6000));
     world.worker_is_slow = true;
     for (ticket, target) in [(7, 1), (8, 3)] {
-        world.tell(Event::Drain(order(ticket, target)));
+        world.send(Event::Drain(order(ticket, target)));
     }
     world.worker_is_slow = false;
-    world.tell(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
+    world.send(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
     world.run_until(ms(7000));
     world.answers.sort();
     assert_eq!(world.answers, [(7, "Ok(())".into()), (8, "Err(NotATarget)".into())]);
@@ -134,21 +134,21 @@ fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
 fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.tell(Event::Drain(order(7, 1)));
-    world.tell(Event::Drain(DrainOrder { lasts: Some(ms(1_000)), ..order(8, 2) }));
+    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(DrainOrder { lasts: Some(ms(1_000)), ..order(8, 2) }));
     world.run_until(ms(6500));
-    world.tell(Event::Reloaded(Box::new(settings(&[3]))));
+    world.send(Event::Reloaded(Box::new(settings(&[3]))));
     assert_eq!(world.engine.drains().len(), 2, "they are still to be remembered");
     world.run_until(ms(20_000));
-    world.tell(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
+    world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(40_000));
     assert!(world.view(1).drain.is_some());
     assert_eq!(world.view(2).drain, None, "that one has ended meanwhile");
     assert_eq!(world.in_zone(), [2, 3]);
 
-    world.tell(Event::Reloaded(Box::new(settings(&[2, 3]))));
-    world.tell(Event::Undrain { ticket: 9, target: ip(1) });
-    world.tell(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
+    world.send(Event::Reloaded(Box::new(settings(&[2, 3]))));
+    world.send(Event::Undrain { ticket: 9, target: ip(1) });
+    world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
     assert_eq!(world.answers.last(), Some(&(9, "Ok(())".into())));
@@ -157,9 +157,9 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
 #[test]
 fn orders_about_strangers_are_answered() {
     let mut world = World::new(settings(&[1]));
-    world.tell(Event::Drain(order(7, 99)));
-    world.tell(Event::Undrain { ticket: 8, target: ip(99) });
-    world.tell(Event::Undrain { ticket: 9, target: ip(1) });
+    world.send(Event::Drain(order(7, 99)));
+    world.send(Event::Undrain { ticket: 8, target: ip(99) });
+    world.send(Event::Undrain { ticket: 9, target: ip(1) });
     let answers: Vec<_> = world.answers.iter().map(|(_, answer)| answer.as_str()).collect();
     assert_eq!(answers, ["Err(NotATarget)", "Err(NotATarget)", "Err(NotDrained)"]);
 }
@@ -168,7 +168,7 @@ fn orders_about_strangers_are_answered() {
 fn a_drain_ends_by_itself() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.tell(Event::Drain(DrainOrder { lasts: Some(ms(10_000)), ..order(7, 1) }));
+    world.send(Event::Drain(DrainOrder { lasts: Some(ms(10_000)), ..order(7, 1) }));
     world.run_until(ms(15_900));
     assert_eq!(world.in_zone(), [2]);
     world.run_until(ms(17_000));
@@ -185,7 +185,7 @@ fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
         let mut world = World::with_drains(settings(&[1, 2]), drains);
         world.run_until(ms(6000));
         let ends = [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, ms(then)));
-        world.tell(Event::Redated(ends.into()));
+        world.send(Event::Redated(ends.into()));
         assert_eq!(world.engine.drains()[&ip(77)].until, Some(ms(then)), "{name}: not watched");
         world.run_until(ms(30_000));
         assert_eq!(world.when("1 drain expired"), ms(then), "{name}");

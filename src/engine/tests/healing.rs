@@ -90,7 +90,7 @@ fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
     world.run_until(ms(40_000));
     assert_eq!(world.in_zone(), [2, 3], "nothing was done yet");
     world.worker_is_slow = false;
-    world.take_up_order();
+    world.run_order();
     world.run_until(ms(41_000));
     assert_eq!(world.in_zone(), [1, 3], "both");
 }
@@ -108,7 +108,7 @@ fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
     world.worker_is_slow = true;
     world.run_until(ms(30_001));
     world.worker_is_slow = false;
-    world.tell(Event::Reloaded(Box::new(with(&[1, 2, 3]))));
+    world.send(Event::Reloaded(Box::new(with(&[1, 2, 3]))));
     world.run_until(ms(32_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
 }
@@ -124,7 +124,7 @@ fn what_is_published_in_another_zone_is_compared_with_that() {
         there.insert(ip(1));
     });
     let zone = "another zone".to_owned();
-    world.tell(Event::Reloaded(Box::new(Settings { zone, ..settings(&[1, 2]) })));
+    world.send(Event::Reloaded(Box::new(Settings { zone, ..settings(&[1, 2]) })));
     world.run_until(ms(12_000));
     assert_eq!(world.in_zone(), [2], "it is taken out there too");
 }
@@ -135,7 +135,7 @@ fn another_pace_of_the_resync_stands_for_the_one_before() {
     let mut world = World::new(every(30_000));
     world.run_until(ms(10_000));
     for pace in [20_000, 30_000, 20_000, 30_000] {
-        world.tell(Event::Reloaded(Box::new(every(pace))));
+        world.send(Event::Reloaded(Box::new(every(pace))));
     }
     let before = world.orders.len();
     world.run_until(ms(310_000));
@@ -154,9 +154,9 @@ fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {
     let before = world.orders.last().unwrap().1.clone();
     assert_eq!(before.wishes, [(ip(1), Wish::Withdraw)].into());
     let names = vec!["other.example.com".to_owned()];
-    world.tell(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
+    world.send(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
     let (number, wishes, held) = (before.number, before.wishes, BTreeMap::new());
-    world.tell(Event::Dns(DnsReport::Settled {
+    world.send(Event::Dns(DnsReport::Settled {
         number,
         wishes,
         held,
@@ -202,7 +202,7 @@ fn a_reload_keeps_counters_adds_and_removes_targets_and_touches_no_record() {
     world.dies(1);
     world.run_until(ms(10_000));
     assert_eq!(world.in_zone(), [2]);
-    world.tell(Event::Reloaded(Box::new(settings(&[1, 3]))));
+    world.send(Event::Reloaded(Box::new(settings(&[1, 3]))));
     let before = world.writes().len();
     world.run_until(ms(20_000));
     assert_eq!(world.view(1).health, Health::Down, "it is still known to be down");
@@ -218,7 +218,7 @@ fn a_reload_gives_no_target_a_false_miss() {
     world.run_until(ms(6005));
     for round in 0..200 {
         let targets: &[u8] = if round % 2 == 0 { &[1, 2, 3, 4] } else { &[1, 2, 3] };
-        world.tell(Event::Reloaded(Box::new(settings(targets))));
+        world.send(Event::Reloaded(Box::new(settings(targets))));
         world.run_for(ms(137));
     }
     let story = world.story();
@@ -261,7 +261,7 @@ fn a_restart_in_the_middle_of_an_outage_of_everything_empties_nothing() {
     for last in [1, 2, 3] {
         world.dies(last);
     }
-    world.set(canary(), Way::Silent);
+    world.set(canary(), Behaviour::Silent);
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
 }
@@ -280,7 +280,7 @@ fn a_set_that_is_fit_again_is_compared_with_what_was_decided_meanwhile() {
     world.zone.unfit.clear();
     world.zone.sets.insert(set, there);
     let report = DnsReport::Listed(world.zone.clone());
-    world.tell(Event::Dns(report));
+    world.send(Event::Dns(report));
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     assert_eq!(world.writes(), ["-192.0.2.1"]);

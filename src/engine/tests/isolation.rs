@@ -8,14 +8,14 @@ fn everything_goes_silent(world: &mut World) {
     for last in [1, 2, 3] {
         world.dies(last);
     }
-    world.set(canary(), Way::Silent);
+    world.set(canary(), Behaviour::Silent);
 }
 
 fn everything_answers(world: &mut World) {
     for last in [1, 2, 3] {
         world.lives(last);
     }
-    world.set(canary(), Way::Answers(ms(5)));
+    world.set(canary(), Behaviour::Answers(ms(5)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_canary_that_this_machine_cannot_ask_proves_nothing() {
     let mut world = World::new(guarded(&[1, 2, 3]));
     world.run_until(ms(6000));
     world.dies(1);
-    world.set(canary(), Way::Fault("no route"));
+    world.set(canary(), Behaviour::Fault("no route"));
     world.run_until(ms(20_000));
     assert!(world.writes().is_empty());
     assert_eq!(world.view(1).reason, Some(Reason::Isolated));
@@ -112,7 +112,7 @@ fn withdrawals_that_wait_are_stopped_by_isolation() {
 
 fn nobody_can_be_asked(world: &mut World) {
     for address in [ip(1), ip(2), ip(3), canary()] {
-        world.set(address, Way::Fault("network is down"));
+        world.set(address, Behaviour::Fault("network is down"));
     }
 }
 
@@ -139,7 +139,7 @@ fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
 fn canaries_that_are_all_missed_are_isolation_though_no_target_is_suspect() {
     let mut world = World::new(guarded(&[1, 2]));
     world.run_until(ms(6000));
-    world.set(canary(), Way::Silent);
+    world.set(canary(), Behaviour::Silent);
     world.run_until(ms(10_000));
     assert!(world.engine.isolated_since().is_some());
     assert_eq!((world.view(1).health, world.view(1).reason), (Health::Up, None));
@@ -172,7 +172,7 @@ fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order
     world.run_until(ms(6000));
     world.dies(1);
     world.run_until(ms(12_000));
-    world.set(ip(1), Way::Fault("no route"));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(23_000));
     world.zone.sets.values_mut().for_each(|set| _ = set.insert(ip(1)));
     world.run_until(ms(120_000));
@@ -184,9 +184,9 @@ fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order
     world.dies(1);
     world.run_until(ms(12_000));
     assert!(world.orders.last().unwrap().1.wishes.contains_key(&ip(1)), "it waits");
-    world.set(ip(1), Way::Fault("no route"));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(25_000));
-    world.take_up_order();
+    world.run_order();
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2], "a pending order: {:?}", world.writes());
     world.worker_is_slow = false;
@@ -199,7 +199,7 @@ fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order
 fn a_target_that_cannot_be_asked_is_unknown_after_a_while_and_its_verdict_stands() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.set(ip(1), Way::Fault("no route"));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(14_900));
     assert!(!world.view(1).unknown, "what was seen last is still evidence");
     world.run_until(ms(17_000));
@@ -219,7 +219,7 @@ fn a_target_that_cannot_be_asked_is_unknown_after_a_while_and_its_verdict_stands
 #[test]
 fn a_target_that_was_never_asked_is_unknown_and_nobody_assumes_it_up() {
     let mut world = World::new(settings(&[1, 2]));
-    world.set(ip(1), Way::Fault("no route"));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(11_000));
     assert!(world.view(1).unknown);
 }
@@ -229,11 +229,11 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     let (target, ticket) = (ip(1), 1);
-    world.tell(Event::Drain(DrainOrder { ticket, target, lasts: None, reason: None, force: true }));
-    world.set(ip(1), Way::Fault("no route"));
+    world.send(Event::Drain(DrainOrder { ticket, target, lasts: None, reason: None, force: true }));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "the operator's word needs no evidence");
-    world.tell(Event::Undrain { ticket, target });
+    world.send(Event::Undrain { ticket, target });
     world.run_until(ms(120_000));
     assert_eq!(world.in_zone(), [2], "nobody knows whether it lives");
     world.lives(1);

@@ -7,14 +7,14 @@ use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
 fn doubt(world: &mut World) -> ProbeRequest {
     let (_, probe) = *world.probes.last().unwrap();
     let (slot, seq, what) = (probe.slot, probe.seq, "host unreachable".to_owned());
-    world.tell(Event::Doubted { slot, seq, what });
+    world.send(Event::Doubted { slot, seq, what });
     probe
 }
 
 #[test]
 fn an_error_hurries_the_next_probe_and_a_reply_after_it_makes_all_well() {
     let mut world = World::new(settings(&[1]));
-    world.set(ip(1), Way::Answers(ms(300)));
+    world.set(ip(1), Behaviour::Answers(ms(300)));
     world.run_until(ms(9900));
     for second in 10..30 {
         world.run_until(ms(second * 1000 + 5));
@@ -140,7 +140,7 @@ fn all_retries_share_a_budget_and_take_turns() {
     for last in 1..=100 {
         world.dies(last);
     }
-    world.set(canary(), Way::Silent);
+    world.set(canary(), Behaviour::Silent);
     world.run_until(ms(30_000));
     let seconds = probes_a_second(&world, 10);
     assert!(seconds.iter().all(|second| *second <= 100 + 100 + 11 + 5), "{seconds:?}");
@@ -173,7 +173,7 @@ fn faults_that_flicker_are_summed_up_once_a_minute() {
             let faulty = (second + u64::from(last)) % 2 == 0;
             world.set(
                 ip(last),
-                if faulty { Way::Fault("not permitted") } else { Way::Answers(ms(5)) },
+                if faulty { Behaviour::Fault("not permitted") } else { Behaviour::Answers(ms(5)) },
             );
         }
         world.run_for(ms(1000));
@@ -195,7 +195,7 @@ fn a_fault_that_is_known_late_is_not_over_by_the_silence_of_earlier_probes() {
     world.run_until(ms(10_450));
     let (_, probe) = *world.probes.last().unwrap();
     let (slot, seq, answer) = (probe.slot, probe.seq, Answer::Fault("no gateway".into()));
-    world.tell(Event::Answered { slot, seq, answer });
+    world.send(Event::Answered { slot, seq, answer });
     let over = |world: &World| world.story().iter().filter(|line| *line == "fault over 1").count();
     // The first probe that was sent after that, at 10.5 s, times out a second later.
     world.run_until(ms(11_450));

@@ -70,7 +70,7 @@ fn each_suspicion_changes_the_flow() {
 fn a_late_reply_is_a_loss_and_stays_one() {
     let mut world = World::new(settings(&[1]));
     world.run_until(ms(4500));
-    world.set(ip(1), Way::Answers(ms(700)));
+    world.set(ip(1), Behaviour::Answers(ms(700)));
     world.run_until(ms(7000));
     assert!(world.story().contains(&"late 1".into()));
     assert_eq!(world.when("1 Down"), ms(5900));
@@ -80,7 +80,7 @@ fn a_late_reply_is_a_loss_and_stays_one() {
 fn a_fault_moves_no_counter_and_is_told_once() {
     let mut world = World::new(settings(&[1]));
     world.run_until(ms(4500));
-    world.set(ip(1), Way::Fault("no route"));
+    world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));
     world.lives(1);
     world.run_until(ms(70_000));
@@ -101,12 +101,12 @@ fn an_unreachable_answer_is_a_loss_at_once() {
     world.run_until(ms(100));
     let (_, probe) = world.probes[0];
     let answer = Answer::Unreachable("ICMP type 3 code 1".into());
-    world.tell(Event::Answered { slot: probe.slot, seq: probe.seq, answer: answer.clone() });
+    world.send(Event::Answered { slot: probe.slot, seq: probe.seq, answer: answer.clone() });
     assert_eq!(world.story(), ["1 Up"], "that probe had been answered");
     world.dies(1);
     world.run_until(ms(1020));
     let (_, probe) = *world.probes.last().unwrap();
-    world.tell(Event::Answered { slot: probe.slot, seq: probe.seq, answer });
+    world.send(Event::Answered { slot: probe.slot, seq: probe.seq, answer });
     assert_eq!(world.when("1 Down"), ms(1020));
 }
 
@@ -116,7 +116,7 @@ fn answers_of_somebody_elses_probes_count_for_nothing() {
     world.dies(1);
     world.run_until(ms(100));
     for (slot, seq) in [(0, 99), (7, 0), (usize::MAX, 0)] {
-        world.tell(Event::Answered { slot, seq, answer: Answer::Reply(ms(1)) });
+        world.send(Event::Answered { slot, seq, answer: Answer::Reply(ms(1)) });
     }
     assert_eq!(world.view(1).replies, 0);
 }
@@ -126,7 +126,7 @@ fn a_probe_that_waits_for_room_is_no_loss() {
     let most_in_flight = NonZeroU32::new(2);
     let mut world = World::new(Settings { most_in_flight, ..settings(&[1, 2, 3, 4, 5, 6]) });
     for last in 1..=6 {
-        world.set(ip(last), Way::Answers(ms(400)));
+        world.set(ip(last), Behaviour::Answers(ms(400)));
     }
     world.run_until(ms(30_000));
     assert_eq!(world.story().iter().filter(|line| line.ends_with("Up")).count(), 6);
@@ -162,9 +162,9 @@ fn what_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
     world.now += ms(4000);
     let (slot, seq) = (pending.slot, pending.seq);
     for answer in [Answer::Silence, Answer::Reply(ms(4050))] {
-        world.tell(Event::Answered { slot, seq, answer });
+        world.send(Event::Answered { slot, seq, answer });
     }
-    world.tell(Event::Tick);
+    world.send(Event::Tick);
     assert_eq!(world.story(), ["1 Up", "late 1", "stalled"]);
 }
 

@@ -59,7 +59,7 @@ pub(super) fn guarded(targets: &[u8]) -> Settings {
 
 /// The behaviour of an address from some time on.
 #[derive(Debug, Clone)]
-pub(super) enum Way {
+pub(super) enum Behaviour {
     /// It answers after this long.
     Answers(Duration),
     /// It does not answer.
@@ -97,7 +97,7 @@ impl Limit {
 pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) now: Moment,
-    ways: BTreeMap<IpAddr, Way>,
+    ways: BTreeMap<IpAddr, Behaviour>,
     /// Upcoming events, by time and by order of request.
     coming: BinaryHeap<Reverse<(Moment, u64)>>,
     events: BTreeMap<u64, Event>,
@@ -109,7 +109,7 @@ pub(super) struct World {
     pub(super) canary_limit: Option<Limit>,
     /// Whether the zone can be listed and changed.
     pub(super) zone_works: bool,
-    /// Whether orders wait until [`World::take_up_order`].
+    /// Whether orders wait until [`World::run_order`].
     pub(super) worker_is_slow: bool,
     pub(super) probes: Vec<(Moment, ProbeRequest)>,
     pub(super) facts: Vec<(Moment, Fact)>,
@@ -153,16 +153,16 @@ impl World {
         }
     }
 
-    pub(super) fn set(&mut self, address: IpAddr, way: Way) {
+    pub(super) fn set(&mut self, address: IpAddr, way: Behaviour) {
         self.ways.insert(address, way);
     }
 
     pub(super) fn dies(&mut self, last: u8) {
-        self.set(ip(last), Way::Silent);
+        self.set(ip(last), Behaviour::Silent);
     }
 
     pub(super) fn lives(&mut self, last: u8) {
-        self.set(ip(last), Way::Answers(ms(10)));
+        self.set(ip(last), Behaviour::Answers(ms(10)));
     }
 
     fn later(&mut self, after: Duration, event: Event) {
@@ -172,7 +172,7 @@ impl World {
     }
 
     /// Passes an event to the engine now.
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn send(&mut self, event: Event) {
         for action in self.engine.handle(self.now, event) {
             self.act(action);
         }
@@ -180,7 +180,7 @@ impl World {
 
     /// Runs until `end`, with all events in order.
     pub(super) fn run_until(&mut self, end: Moment) {
-        self.tell(Event::Tick);
+        self.send(Event::Tick);
         let mut standing = 0;
         loop {
             let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
@@ -195,10 +195,10 @@ impl World {
             if coming == Some(next) {
                 let Some(Reverse((_, number))) = self.coming.pop() else { break };
                 if let Some(event) = self.events.remove(&number) {
-                    self.tell(event);
+                    self.send(event);
                 }
             } else {
-                self.tell(Event::Tick);
+                self.send(Event::Tick);
             }
         }
         self.now = end;
@@ -212,7 +212,7 @@ impl World {
     /// afterwards.
     pub(super) fn stall_for(&mut self, time: Duration) {
         self.now += time;
-        self.tell(Event::Tick);
+        self.send(Event::Tick);
     }
 
     fn act(&mut self, action: Action) {
@@ -241,11 +241,11 @@ impl World {
         let exempt = request.endpoint.address == canary();
         let limit = if exempt { &mut self.canary_limit } else { &mut self.limit };
         let passes = limit.as_mut().is_none_or(|limit| limit.lets_pass(self.now));
-        let way = if passes { way } else { Some(Way::Silent) };
-        let (after, answer) = match way.unwrap_or(Way::Answers(ms(10))) {
-            Way::Answers(rtt) => (rtt, Answer::Reply(rtt)),
-            Way::Silent => (request.patience, Answer::Silence),
-            Way::Fault(why) => (Duration::ZERO, Answer::Fault(why.into())),
+        let way = if passes { way } else { Some(Behaviour::Silent) };
+        let (after, answer) = match way.unwrap_or(Behaviour::Answers(ms(10))) {
+            Behaviour::Answers(rtt) => (rtt, Answer::Reply(rtt)),
+            Behaviour::Silent => (request.patience, Answer::Silence),
+            Behaviour::Fault(why) => (Duration::ZERO, Answer::Fault(why.into())),
         };
         self.later(after, Event::Answered { slot, seq, answer });
     }
@@ -262,12 +262,12 @@ impl World {
     fn reconcile(&mut self, order: Order) {
         self.orders.push((self.now, order));
         if !self.worker_is_slow {
-            self.take_up_order();
+            self.run_order();
         }
     }
 
     /// Carries out the newest order that waits.
-    pub(super) fn take_up_order(&mut self) {
+    pub(super) fn run_order(&mut self) {
         let Some((_, order)) = self.orders.last().cloned() else { return };
         let report = self.listing();
         self.later(ms(30), Event::Dns(report));
@@ -321,11 +321,11 @@ impl World {
 
     /// Returns the facts that deserve a line, as words, except for single probes.
     pub(super) fn story(&self) -> Vec<String> {
-        self.facts.iter().filter_map(|(_, fact)| tell(fact)).collect()
+        self.facts.iter().filter_map(|(_, fact)| report(fact)).collect()
     }
 
     pub(super) fn when(&self, wanted: &str) -> Moment {
-        let found = self.facts.iter().find(|(_, fact)| tell(fact).as_deref() == Some(wanted));
+        let found = self.facts.iter().find(|(_, fact)| report(fact).as_deref() == Some(wanted));
         found.unwrap_or_else(|| panic!("no {wanted:?} in {:#?}", self.story())).0
     }
 }
@@ -341,7 +341,7 @@ fn lasts(targets: &[IpAddr]) -> String {
     targets.iter().map(|target| last(target).to_string()).collect::<Vec<_>>().join(" ")
 }
 
-fn tell(fact: &Fact) -> Option<String> {
+fn report(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Late { endpoint, .. } => format!("late {}", last(&endpoint.address)),
         Fact::Judged { .. }

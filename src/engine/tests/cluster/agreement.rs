@@ -14,12 +14,12 @@ fn world(agents: usize, needed: usize) -> World {
 
 /// Reports events in words: `1a` peer 1 is alive, `1x` it is gone, `1g` it is alive and a Go agent,
 /// `1d` it votes down, `1u` up, `1o` it saw the target down 29 s ago, `1r` it retracts its vote.
-fn tell(world: &mut World, words: &str) {
+fn report(world: &mut World, words: &str) {
     for word in words.split_whitespace() {
         let (number, what) = word.split_at(1);
         let peer: SocketAddr = address(number.parse().unwrap());
         let target: IpAddr = ip(1);
-        world.tell(match what {
+        world.send(match what {
             "a" => Event::Peer { peer, alive: true, go: false },
             "g" => Event::Peer { peer, alive: true, go: true },
             "x" => Event::Peer { peer, alive: false, go: false },
@@ -67,7 +67,7 @@ fn what_the_peers_say_decides_whether_a_dead_target_goes() {
     for (name, agents, needed, words, want) in cases {
         let mut world = world(agents, needed);
         world.run_until(ms(10_000));
-        tell(&mut world, words);
+        report(&mut world, words);
         world.dies(1);
         world.run_for(ms(25_000));
         assert_eq!((&*world.in_zone(), world.view(1).reason), want, "{name}: {words}");
@@ -79,7 +79,7 @@ fn peers_alone_never_cause_a_change() {
     for needed in 0..=2 {
         let mut world = world(3, needed);
         world.run_until(ms(10_000));
-        tell(&mut world, "1a 2a 1d 2d");
+        report(&mut world, "1a 2a 1d 2d");
         world.run_for(ms(25_000));
         assert!(world.writes().is_empty(), "{needed} needed: {:?}", world.writes());
         assert_eq!(world.view(1).reason, None, "{needed} needed: nothing here asks for a change");
@@ -90,11 +90,11 @@ fn peers_alone_never_cause_a_change() {
 fn a_refusal_ends_when_the_vote_that_was_missing_comes() {
     let mut world = world(3, 1);
     world.run_until(ms(10_000));
-    tell(&mut world, "1a 2a");
+    report(&mut world, "1a 2a");
     world.dies(1);
     world.run_for(ms(8_000));
     assert_eq!(world.view(1).reason, Some(Reason::NoQuorum));
-    tell(&mut world, "2d");
+    report(&mut world, "2d");
     world.run_for(ms(6_000));
     assert_eq!((world.in_zone(), world.view(1).reason), (vec![2], None));
     let said = world.story().iter().filter(|line| line.contains("no_quorum")).count();
@@ -109,7 +109,7 @@ fn a_vote_ages_unless_a_go_agent_gave_it() {
     {
         let mut world = world(3, 1);
         world.run_until(ms(10_000));
-        tell(&mut world, &format!("{word} 1d"));
+        report(&mut world, &format!("{word} 1d"));
         world.run_for(ms(age * 1_000));
         world.dies(1);
         world.run_for(ms(20_000));
@@ -122,18 +122,18 @@ fn what_is_heard_first_after_a_standstill_is_not_believed() {
     for (word, want) in [("1a", false), ("1g", true)] {
         let mut world = world(3, 1);
         world.run_until(ms(10_000));
-        tell(&mut world, word);
+        report(&mut world, word);
         world.dies(1);
         world.run_for(ms(8_000));
         assert_eq!(world.view(1).reason, Some(Reason::NoQuorum));
         // Stopped for a minute; the vote was waiting in the queue, and the driver handles it first.
         world.now += ms(60_000);
-        tell(&mut world, "1d");
-        world.tell(Event::Tick);
-        tell(&mut world, "1d");
+        report(&mut world, "1d");
+        world.send(Event::Tick);
+        report(&mut world, "1d");
         world.run_for(ms(9_000));
         assert_eq!(world.in_zone() == [2], want, "{word}: nothing repeats what a Go agent said");
-        tell(&mut world, "1d");
+        report(&mut world, "1d");
         world.run_for(ms(6_000));
         assert_eq!(world.in_zone(), [2], "{word}: said again");
     }
@@ -144,12 +144,12 @@ fn what_is_heard_first_after_a_standstill_is_not_believed() {
 fn that_the_peers_are_a_little_later_is_no_refusal() {
     let mut world = world(3, 2);
     world.run_until(ms(10_000));
-    tell(&mut world, "1a 2a 1u 2u");
+    report(&mut world, "1a 2a 1u 2u");
     world.dies(1);
     world.run_for(ms(3_500));
-    tell(&mut world, "1d");
+    report(&mut world, "1d");
     world.run_for(ms(1_500));
-    tell(&mut world, "2d");
+    report(&mut world, "2d");
     world.run_for(ms(15_000));
     assert_eq!(world.in_zone(), [2]);
     let refusals = world.story().iter().filter(|line| line.contains("no_quorum")).count();
@@ -161,8 +161,8 @@ fn in_single_mode_nobody_is_asked() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(10_000));
     // Without peers there is no cluster, regardless of the other settings.
-    world.tell(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
-    tell(&mut world, "1a 1u");
+    world.send(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
+    report(&mut world, "1a 1u");
     world.dies(1);
     world.run_for(ms(5_000));
     assert_eq!(world.in_zone(), [2]);

@@ -149,7 +149,7 @@ impl World {
             return;
         }
         self.peer_views[agent][peer].told = found;
-        self.tell(agent, Event::Peer { peer: address(peer), alive: found, go: false });
+        self.send(agent, Event::Peer { peer: address(peer), alive: found, go: false });
         if found {
             self.post(agent, peer);
         }

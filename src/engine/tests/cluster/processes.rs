@@ -75,7 +75,7 @@ impl World {
         self.agents[agent].worker.replaced();
         self.agents[agent].standing.clear();
         self.look_around();
-        self.tell(agent, Event::Reloaded(Box::new(settings)));
+        self.send(agent, Event::Reloaded(Box::new(settings)));
         self.post_all(agent);
     }
 }

@@ -60,8 +60,8 @@ fn forged_names_are_no_voters() {
     for _ in 0..30 {
         for stranger in 5..9 {
             let peer = address(stranger);
-            world.tell(0, Event::Peer { peer, alive: true, go: true });
-            world.tell(0, Event::Vote { peer, target: ip(1), up: false, age: ms(0) });
+            world.send(0, Event::Peer { peer, alive: true, go: true });
+            world.send(0, Event::Vote { peer, target: ip(1), up: false, age: ms(0) });
         }
         world.run_for(ms(1_000));
     }

@@ -65,7 +65,7 @@ enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     /// The newest order, and the number of orders so far.
-    desk: (Order, u64),
+    mailbox: (Order, u64),
     /// The recalled part of the newest order.
     recalled: BTreeSet<IpAddr>,
     /// The order in progress.
@@ -84,11 +84,11 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn order(&mut self, now: Moment, order: Order, chance: &mut Chance) -> Vec<Doing> {
-        self.desk = (order, self.desk.1 + 1);
+        self.mailbox = (order, self.mailbox.1 + 1);
         self.recalled.clear();
         let mut out = vec![];
         if matches!(self.phase, Phase::Idle | Phase::Resting) {
-            self.take_up(now, chance, &mut out);
+            self.begin_order(now, chance, &mut out);
         }
         out
     }
@@ -107,7 +107,7 @@ impl Worker {
 
     /// Replaces the worker once the call in progress is finished.
     pub(super) fn replaced(&mut self) {
-        self.desk = (Order::default(), self.desk.1 + 1);
+        self.mailbox = (Order::default(), self.mailbox.1 + 1);
         self.recalled.clear();
         self.order = Order::default();
         self.reading = None;
@@ -119,7 +119,7 @@ impl Worker {
 
     /// Returns the wish of the newest order about `address`.
     pub(super) fn wish(&self, address: IpAddr) -> Option<Wish> {
-        self.desk.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
+        self.mailbox.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
 
     pub(super) fn receive(&mut self, now: Moment, input: Input, chance: &mut Chance) -> Vec<Doing> {
@@ -129,16 +129,16 @@ impl Worker {
                 out.push(Doing::Report(DnsReport::Listed(reading.observed())));
                 self.reading = Some((asked, reading));
                 if in_advance || !self.stands() {
-                    self.take_up(now, chance, &mut out);
+                    self.begin_order(now, chance, &mut out);
                 } else {
-                    self.go_on(now, chance, &mut out);
+                    self.proceed(now, chance, &mut out);
                 }
             }
             (Phase::Listing { in_advance: true, .. }, Input::Listed(None)) => {
                 let (kind, what) = (DnsProblemKind::Unavailable, "no connection".into());
                 let problem = DnsProblem { kind, what, retry_in: None };
                 out.push(Doing::Report(DnsReport::Failing(problem)));
-                self.take_up(now, chance, &mut out);
+                self.begin_order(now, chance, &mut out);
             }
             (Phase::Listing { .. }, Input::Listed(None)) => {
                 self.fail(DnsProblemKind::Unavailable, now, chance, &mut out);
@@ -156,16 +156,16 @@ impl Worker {
     }
 
     fn stands(&self) -> bool {
-        self.number == self.desk.1
+        self.number == self.mailbox.1
     }
 
     /// Begins the newest order, if it is not done.
-    fn take_up(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+    fn begin_order(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
         self.phase = Phase::Idle;
         if self.stands() {
             return;
         }
-        (self.order, self.number) = self.desk.clone();
+        (self.order, self.number) = self.mailbox.clone();
         if self.order.read_again {
             self.reading = None;
         }
@@ -178,9 +178,9 @@ impl Worker {
     fn round(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
         self.rounds += 1;
         if !self.stands() {
-            self.take_up(now, chance, out);
+            self.begin_order(now, chance, out);
         } else if self.reading.as_ref().is_some_and(|(at, _)| now < *at + FRESH_FOR) {
-            self.go_on(now, chance, out);
+            self.proceed(now, chance, out);
         } else {
             self.phase = Phase::Listing { asked: now, in_advance: false };
             out.push(Doing::List);
@@ -188,7 +188,7 @@ impl Worker {
     }
 
     /// Plans and writes after a listing, or finishes.
-    fn go_on(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+    fn proceed(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
         let Some((_, reading)) = self.reading.clone() else { return };
         let plan = self.plan(&reading, now, chance);
         if plan.is_empty() {
@@ -203,7 +203,7 @@ impl Worker {
                 held,
                 open: BTreeSet::new(),
             }));
-            self.take_up(now, chance, out);
+            self.begin_order(now, chance, out);
             return;
         }
         if plan.delete.iter().chain(&plan.create).any(|(_, it)| self.recalled.contains(it)) {
@@ -287,7 +287,7 @@ impl Worker {
             self.phase = Phase::Resting;
             out.push(Doing::Rest(wait, self.rests));
         } else {
-            self.take_up(now, chance, out);
+            self.begin_order(now, chance, out);
         }
     }
 }

@@ -178,7 +178,7 @@ impl World {
 
     pub(super) fn tick(&mut self, agent: usize) {
         self.agents[agent].ticked = self.now;
-        self.tell(agent, Event::Tick);
+        self.send(agent, Event::Tick);
     }
 
     fn happen(&mut self, what: Happening) {
@@ -205,17 +205,17 @@ impl World {
 
     pub(super) fn take_in(&mut self, agent: usize, input: Input) {
         match input {
-            Input::Event(event) => self.tell(agent, event),
+            Input::Event(event) => self.send(agent, event),
             Input::Votes { from, said, votes, retracted } => {
                 let (peer, now) = (address(from), self.now);
                 for (target, (up, seen)) in votes {
                     let age = said.saturating_sub(seen);
                     self.agents[agent].note_vote(peer, target, (up, seen, now));
-                    self.tell(agent, Event::Vote { peer, target, up, age });
+                    self.send(agent, Event::Vote { peer, target, up, age });
                 }
                 for target in retracted {
                     self.agents[agent].note_taken_back(peer, target);
-                    self.tell(agent, Event::Abstained { peer, target });
+                    self.send(agent, Event::Abstained { peer, target });
                 }
             }
             Input::Worker(input) => {
@@ -227,7 +227,7 @@ impl World {
     }
 
     /// Passes an event to an engine, and performs the actions that it requests.
-    pub(super) fn tell(&mut self, agent: usize, event: Event) {
+    pub(super) fn send(&mut self, agent: usize, event: Event) {
         let now = self.now;
         let whom = &mut self.agents[agent];
         match &event {
