@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn canaries_that_stay_keep_what_they_said() {
+    fn canaries_that_stay_keep_their_results() {
         let mut canaries = Canaries::default();
         canaries.set_members(&[1, 2]);
         canaries.judged(2, &judged(1, Outcome::Loss), false);

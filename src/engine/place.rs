@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_includes_itself_and_what_is_in_it() {
+    fn a_place_includes_itself_and_the_places_in_it() {
         let cases = [
             ("*", "continent-EU", true),
             ("*", "FR", true),

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_comes_next_is_forgotten_and_only_while_it_is_stale() {
+    fn only_the_next_entries_are_dropped_and_only_while_they_are_stale() {
         let mut schedule = Schedule::default();
         for (second, slot) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
             schedule.add(Duration::from_secs(second), Item::Watch(slot));

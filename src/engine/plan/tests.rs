@@ -42,7 +42,7 @@ fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
 }
 
 #[test]
-fn a_plan_changes_what_is_wished_for_and_nothing_else() {
+fn a_plan_changes_the_wished_for_addresses_and_nothing_else() {
     // listing, wishes, floor; then created, deleted, held
     type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
     let cases: [Row; 11] = [
@@ -96,7 +96,7 @@ fn two_agents_that_emptied_a_set_put_the_same_address_back() {
 }
 
 #[test]
-fn a_drain_is_told_where_the_floor_would_break() {
+fn a_refused_drain_names_where_the_floor_would_break() {
     let names = [NAME.to_owned(), "api.example.com".to_owned()];
     assert_eq!(floor_breaks(&names, &set(&[1, 2]), ip(1), 2), [NAME.to_owned()]);
     assert!(floor_breaks(&names, &set(&[1, 2]), ip(1), 1).is_empty());
@@ -120,7 +120,7 @@ fn by_place(text: &str) -> Observed {
 }
 
 #[test]
-fn the_floor_counts_what_a_client_at_each_place_can_get() {
+fn the_floor_counts_the_addresses_for_a_client_at_each_place() {
     // listing by place, wishes, floor; then deleted, held
     let cases = [
         ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
@@ -143,14 +143,14 @@ fn the_floor_counts_what_a_client_at_each_place_can_get() {
 }
 
 #[test]
-fn a_drain_is_told_where_one_country_would_get_nothing() {
+fn a_refused_drain_names_where_one_country_would_get_nothing() {
     let names = [NAME.to_owned()];
     assert_eq!(floor_breaks(&names, &by_place("FR 1, DE 2"), ip(1), 1), names);
     assert!(floor_breaks(&names, &by_place("FR 1, * 2"), ip(1), 1).is_empty());
 }
 
 #[test]
-fn what_comes_back_is_for_the_place_that_lacks_it() {
+fn a_restored_address_is_for_the_place_that_lacks_it() {
     let both = [(key(), ip(1)), (key(), ip(2))];
     let repaired =
         |before: &str, now: &str| lasts(&repair(&by_place(now), &both, &by_place(before).parts, 1));

@@ -162,7 +162,7 @@ fn a_peer_that_died_must_say_it_again() {
 }
 
 #[test]
-fn an_agent_that_stood_still_forgets_all_but_what_go_agents_said() {
+fn a_suspended_agent_forgets_all_votes_but_those_of_legacy_agents() {
     for (legacy, want) in [(false, "no_quorum"), (true, "agreed")] {
         let mut ballots = ballots("d");
         ballots.set_alive(agent(1), true, legacy);

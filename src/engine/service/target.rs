@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_compared_is_compared_once_and_a_restoration_waits_for_the_second_to_end() {
+    fn an_unverified_verdict_is_compared_once_and_a_restoration_waits_for_the_second_to_end() {
         for (in_service, act_at) in [(true, SECOND * 2), (false, SECOND * 3 / 2)] {
             let mut verdict = target().verdict;
             verdict.in_service = in_service;

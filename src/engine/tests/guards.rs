@@ -32,7 +32,7 @@ fn the_floor_keeps_the_last_address_until_another_is_back() {
 }
 
 #[test]
-fn what_the_floor_held_back_goes_as_soon_as_a_foreign_record_makes_room() {
+fn a_held_back_address_goes_as_soon_as_a_foreign_record_makes_room() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1]) });
     world.run_until(ms(6000));
     world.dies(1);
@@ -46,7 +46,7 @@ fn what_the_floor_held_back_goes_as_soon_as_a_foreign_record_makes_room() {
 }
 
 #[test]
-fn a_drained_target_is_out_whatever_its_health_and_comes_back_when_given_back() {
+fn a_drained_target_is_out_at_any_health_and_comes_back_when_given_back() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     world.send(Event::Drain(order(7, 1)));
@@ -91,7 +91,7 @@ fn a_drain_asks_the_floor_once_and_force_overrides_it() {
 }
 
 #[test]
-fn a_drain_whose_floor_cannot_be_asked_is_refused() {
+fn a_drain_is_refused_if_the_floor_cannot_be_checked() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
     world.zone_works = false;

@@ -58,7 +58,7 @@ fn records_edited_by_hand_are_left_alone_until_the_next_flip() {
 }
 
 #[test]
-fn resync_repairs_what_was_edited_by_hand() {
+fn resync_repairs_an_edit_by_hand() {
     let resync_interval = Some(ms(30_000));
     let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
@@ -114,7 +114,7 @@ fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
 }
 
 #[test]
-fn what_is_published_in_another_zone_is_compared_with_that() {
+fn a_target_published_in_another_zone_is_compared_with_that() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     world.dies(1);
@@ -145,7 +145,7 @@ fn another_pace_of_the_resync_stands_for_the_one_before() {
 
 /// The worker from before a reload may have carried out its last order at the names from before it.
 #[test]
-fn what_the_old_worker_still_reports_settles_nothing_at_new_names() {
+fn late_reports_of_the_old_worker_confirm_nothing_at_new_names() {
     let mut world = World::new(settings(&[1, 2, 3]));
     world.run_until(ms(6000));
     world.worker_is_slow = true;
@@ -227,7 +227,7 @@ fn a_reload_gives_no_target_a_false_miss() {
 }
 
 #[test]
-fn a_rehearsal_tells_the_whole_story() {
+fn a_rehearsal_reports_the_whole_story() {
     let mut world = World::new(Settings { dry_run: true, ..guarded(&[1, 2]) });
     let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
     world.engine = engine.rehearsing(ip(1), ms(5000));
@@ -267,7 +267,7 @@ fn a_restart_in_the_middle_of_an_outage_of_everything_empties_nothing() {
 }
 
 #[test]
-fn a_set_that_is_fit_again_is_compared_with_what_was_decided_meanwhile() {
+fn a_set_that_is_fit_again_is_compared_with_the_verdicts_made_before() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     let set = SetKey { name: NAME.into(), family: Family::A };

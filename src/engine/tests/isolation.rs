@@ -19,7 +19,7 @@ fn everything_answers(world: &mut World) {
 }
 
 #[test]
-fn an_agent_whose_own_network_fails_withdraws_nothing_and_says_so_once() {
+fn an_agent_with_a_failed_network_withdraws_nothing_and_reports_that_once() {
     let mut world = World::new(guarded(&[1, 2, 3]));
     world.run_until(ms(6000));
     everything_goes_silent(&mut world);

@@ -97,7 +97,7 @@ fn a_canary_that_answers_once_a_second_is_found_out_at_the_start_and_hides_no_de
 }
 
 #[test]
-fn who_limits_is_found_dead_within_the_time_that_was_told() {
+fn a_rate_limited_target_is_found_dead_within_the_reported_time() {
     let mut world = World::new(settings(&[1]));
     world.limit = Some(Limit::new(ms(1000), 1));
     world.run_until(ms(20_010));
@@ -108,7 +108,7 @@ fn who_limits_is_found_dead_within_the_time_that_was_told() {
 }
 
 #[test]
-fn who_dies_while_it_rehearses_is_found_dead_as_soon_as_ever() {
+fn a_target_that_dies_while_it_rehearses_is_found_dead_as_soon_as_ever() {
     for death in (20..1_000).step_by(20) {
         let mut world = World::new(settings(&[1]));
         world.run_until(ms(death));

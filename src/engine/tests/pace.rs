@@ -135,7 +135,7 @@ fn a_probe_that_waits_for_room_is_no_loss() {
 }
 
 #[test]
-fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
+fn a_reply_missed_while_the_process_did_not_run_is_no_evidence() {
     let mut world = World::new(guarded(&[1, 2, 3]));
     world.run_until(ms(10_500));
     for _ in 0..20 {
@@ -149,7 +149,7 @@ fn what_was_not_heard_because_this_process_did_not_run_is_no_evidence() {
 }
 
 #[test]
-fn what_was_waiting_while_this_process_did_not_run_is_no_evidence_either() {
+fn a_probe_that_waited_while_the_process_did_not_run_is_no_evidence_either() {
     let one = NonZeroU32::MIN;
     let thresholds = crate::engine::service::health::Thresholds { failure: one, recovery: one };
     let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
@@ -184,7 +184,7 @@ fn ten_thousand_targets_keep_the_pace() {
 }
 
 #[test]
-fn in_a_burst_whoever_falls_silent_is_retried_and_noticed_as_ever() {
+fn in_a_burst_a_silent_target_is_retried_and_noticed_as_ever() {
     let burst = NonZeroUsize::new(50).unwrap();
     let targets = (1..=150).collect::<Vec<_>>();
     let mut world = World::new(Settings { burst, ..settings(&targets) });

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_due_for_what_is_open_and_not_in_hand() {
+    fn an_order_is_due_for_open_targets_that_are_not_in_hand() {
         let (mut orders, desired) = withdrawing();
         assert_eq!(due(&Orders::default(), SECOND, &desired), Due::Nothing);
         assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::NoNews, "nothing is desired");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_desired_any_more_is_recalled_once_and_calls_for_an_order_without_it() {
+    fn an_obsolete_wish_is_recalled_once_and_requires_an_order_without_it() {
         let (mut orders, desired) = withdrawing();
         assert!(!orders.recall(ip(1), None), "it was not ordered");
         orders.next_order(desired, 0, false, false);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_worker_is_ordered_again_what_the_last_one_had_in_hand() {
+    fn a_new_worker_gets_the_orders_that_the_last_one_had_in_hand() {
         let (mut orders, desired) = withdrawing();
         orders.next_order(desired.clone(), 0, false, false);
         orders.clear_changes();

@@ -80,7 +80,7 @@ fn it_wakes_for_the_overdue_reply_before_the_timeout() {
 }
 
 #[test]
-fn a_probe_is_judged_once_and_settled_in_order() {
+fn a_probe_is_judged_once_and_counted_in_order() {
     let mut watch = watch();
     watch.send(7, ms(0), PACE);
     watch.send(8, ms(200), PACE);
@@ -114,7 +114,7 @@ fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_
 }
 
 #[test]
-fn what_a_deaf_machine_did_not_hear_is_a_fault() {
+fn a_reply_missed_during_a_stall_is_a_fault() {
     let mut watch = watch();
     watch.send(0, ms(0), PACE);
     let judged = watch.expire(ms(4000), PACE, true);

@@ -32,7 +32,7 @@ fn report(world: &mut World, words: &str) {
 }
 
 #[test]
-fn what_the_peers_say_decides_whether_a_dead_target_goes() {
+fn the_votes_of_peers_decide_whether_a_dead_target_goes() {
     let out: (&[u8], Option<Reason>) = (&[2], None);
     let refused = |reason| -> (&[u8], Option<Reason>) { (&[1, 2], Some(reason)) };
     let cases = [
@@ -118,7 +118,7 @@ fn a_vote_ages_unless_a_go_agent_gave_it() {
 }
 
 #[test]
-fn what_is_heard_first_after_a_standstill_is_not_believed() {
+fn the_first_votes_after_a_suspension_are_ignored() {
     for (word, want) in [("1a", false), ("1g", true)] {
         let mut world = world(3, 1);
         world.run_until(ms(10_000));

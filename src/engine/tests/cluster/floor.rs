@@ -53,7 +53,7 @@ fn of_two_dead_ones_the_floor_keeps_the_same_one_at_every_agent() {
 /// Each flip elsewhere is one more report that the floor holds an address; it must not cause one
 /// more listing every few seconds, forever.
 #[test]
-fn what_the_floor_holds_is_asked_about_no_more_often_after_many_flips() {
+fn the_floor_is_checked_no_more_often_after_many_flips() {
     use crate::engine::tests::world::World;
     let mut world = World::new(Settings { floor: 3, ..settings(&[1, 2, 3]) });
     world.run_until(ms(6_000));

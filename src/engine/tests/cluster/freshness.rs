@@ -68,7 +68,7 @@ fn votes_that_age_while_the_provider_fails_take_the_order_back() {
 /// Suspended while its turn was coming; its queue is full of votes sent before and during that
 /// time.
 #[test]
-fn an_agent_that_stood_still_does_not_act_on_what_was_said_before() {
+fn a_suspended_agent_does_not_act_on_votes_from_before() {
     for stood_still in [8, 20, 60, 600] {
         let mut world = world(3, 1);
         let (stopped, _) = world.have_one_wait_for_its_rank(1);

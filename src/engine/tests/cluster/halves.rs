@@ -104,7 +104,7 @@ fn a_link_that_is_cut_one_way_costs_one_agent_its_say() {
 
 /// It withdrew what the others see up, and will never put it back.
 #[test]
-fn what_an_agent_did_that_is_gone_for_good_is_put_right_by_those_who_heard_it_say_so() {
+fn a_change_by_an_agent_gone_for_good_is_reverted_by_agents_that_received_its_vote() {
     let mut world = world(3, 0);
     world.net.unseen.insert((0, ip(1)));
     world.run_for(ms(20_000));
@@ -135,7 +135,7 @@ fn an_agent_that_saw_it_down_puts_it_right_even_if_it_never_agreed_to_withdraw_i
 
 /// A change that no live agent knows of is found by `resync_interval`.
 #[test]
-fn what_an_agent_did_unheard_before_it_was_gone_is_found_by_resync() {
+fn a_change_by_an_agent_gone_for_good_without_a_vote_is_found_by_resync() {
     let resync_interval = Some(ms(60_000));
     for (resync_interval, want) in [(None, vec![2]), (resync_interval, vec![1, 2])] {
         let alike = crate::engine::event::Settings { resync_interval, ..settings(&[1, 2]) };

@@ -100,12 +100,12 @@ fn with_a_majority_needed_nothing_is_done_without_it_and_dns_ends_up_right() {
 }
 
 #[test]
-fn with_fewer_needed_those_who_acted_apart_are_of_one_mind_in_the_end() {
+fn with_fewer_needed_agents_that_acted_apart_agree_in_the_end() {
     play_all(About::Minority);
 }
 
 #[test]
-fn the_floor_holds_in_the_end_whoever_withdraws_what_at_once() {
+fn the_floor_holds_in_the_end_despite_concurrent_withdrawals() {
     play_all(About::Floor);
 }
 

@@ -42,7 +42,7 @@ impl World {
 }
 
 #[test]
-fn whatever_the_number_of_agents_a_record_goes_once_and_comes_back_once() {
+fn with_any_number_of_agents_a_record_goes_once_and_comes_back_once() {
     for agents in 2..=7 {
         for (kind, seed) in [(Kind::ByRecord, 1), (Kind::WholeSet, 2), (Kind::ByRecord, 3)] {
             let mut world = world(agents, agents / 2, kind, seed);
@@ -85,7 +85,7 @@ fn a_cluster_acts_as_soon_as_enough_have_seen_it() {
 /// It would be the first of all, had the others not been enough without it. They have chosen one of
 /// themselves by then, and its own listing, made at its first loss, is older than that one's write.
 #[test]
-fn whoever_sees_it_when_others_were_enough_reads_again_before_it_acts() {
+fn an_agent_that_sees_it_when_others_were_enough_lists_again_before_it_acts() {
     for (seed, later) in (0..8).flat_map(|seed| [100, 200, 300, 400].map(|later| (seed, later))) {
         let mut world = world(3, 1, Kind::ByRecord, seed);
         let first = world.ranked(ip(1))[0];
@@ -133,7 +133,7 @@ fn if_the_first_is_cut_off_from_the_provider_the_next_acts_within_five_seconds_a
 }
 
 #[test]
-fn whoever_comes_later_reads_before_it_acts() {
+fn an_agent_of_a_later_rank_lists_before_it_acts() {
     let mut world = world(3, 2, Kind::ByRecord, 6);
     world.net.dead.insert(ip(1));
     world.run_for(ms(30_000));
@@ -204,7 +204,7 @@ fn in_a_calm_cluster_no_failover_waits_for_an_agent_that_has_nothing_to_do() {
 /// For the first in rank nothing changes when the target dies: it has seen it down all along. The
 /// others had restored the record against its vote, and leave it to the first to withdraw it again.
 #[test]
-fn what_others_restored_goes_at_once_though_the_first_saw_it_down_all_along() {
+fn a_record_restored_by_others_goes_at_once_though_the_first_saw_it_down_all_along() {
     for (agents, needed) in [(3, 1), (4, 1), (5, 2), (7, 3)] {
         let mut world = world(agents, needed, Kind::ByRecord, 7);
         let first = world.ranked(ip(1))[0];

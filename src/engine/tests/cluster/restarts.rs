@@ -41,7 +41,7 @@ fn an_agent_restarted_where_the_target_answers_waits_for_its_peers_to_say_so() {
 }
 
 #[test]
-fn agents_that_are_all_restarted_heal_what_they_withdrew() {
+fn agents_that_are_all_restarted_restore_their_withdrawals() {
     for needed in 0..3 {
         let mut world = world(needed);
         world.net.dead.insert(ip(1));
