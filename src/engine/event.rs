@@ -42,7 +42,7 @@ pub enum Event {
         /// The result of the probe.
         answer: Answer,
     },
-    /// A router, or anybody who can guess the numbers of the probe, reports that it was not
+    /// A router, or any sender that can guess the numbers of the probe, reports that it was not
     /// delivered. Its reply may still come: the probe is lost when its timeout has passed, and
     /// until then this is a hint.
     Doubted {

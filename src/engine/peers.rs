@@ -13,8 +13,8 @@ const QUEUE_GRACE: Duration = Duration::from_secs(1);
 /// The time between two announcements of unchanged votes, which renew the age of their evidence.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
 
-/// The same with more targets than [`MANY_VOTES`]: their votes wait for their turn, and their evidence
-/// must not grow old in that time.
+/// The same with more targets than [`MANY_VOTES`]: their votes wait for their turn, and their
+/// evidence must not grow old in that time.
 const ANNOUNCE_MANY_EVERY: Duration = Duration::from_secs(2);
 
 /// The number of votes above which a peer does not receive all of them at once.

@@ -207,7 +207,8 @@ impl Service {
         Some(Flip { from, to: Health::Down })
     }
 
-    /// Reports that a target's health changed. `last_error` is the last error report about a lost probe.
+    /// Reports that a target's health changed. `last_error` is the last error report about a lost
+    /// probe.
     pub(super) fn flipped(
         &mut self,
         id: TargetId,

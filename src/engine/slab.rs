@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-/// A list whose items keep their keys, which have a type of their own. A key is used again after its
-/// item is gone.
+/// A list whose items keep their keys, which have a type of their own. A key is used again after
+/// its item is gone.
 #[derive(Debug)]
 pub(super) struct Slab<T, K = usize> {
     slots: Vec<Option<T>>,

@@ -6,7 +6,8 @@
 //!   between agents; `processes`: start, death and suspension of a process; `worker`, `zone`: the
 //!   DNS worker and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
-//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with its claim
+//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with
+//!   its claim
 //! - `runs`: the failures of the Go agents in the same situations
 //! - `claims`: the invariants of every schedule
 //! - `schedule`, `random`: thousands of random schedules, each from one seed

@@ -103,7 +103,7 @@ fn a_refusal_ends_when_the_vote_that_was_missing_comes() {
 
 #[test]
 fn a_vote_ages_unless_a_go_agent_gave_it() {
-    // It takes up to two seconds until the target is down here.
+    // The target is down here after up to two seconds.
     for (word, age, want) in
         [("1a", 27, true), ("1a", 30, false), ("1g", 30, true), ("1g", 900, true)]
     {

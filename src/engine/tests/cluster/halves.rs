@@ -102,7 +102,7 @@ fn a_link_that_is_cut_one_way_costs_one_agent_its_say() {
     assert_eq!(world.reason(0, 1), Some(Reason::NoQuorum));
 }
 
-/// It withdrew what the others see up, and will never put it back.
+/// It withdrew a target that the others see up, and will never restore it.
 #[test]
 fn a_change_by_an_agent_gone_for_good_is_reverted_by_agents_that_received_its_vote() {
     let mut world = world(3, 0);

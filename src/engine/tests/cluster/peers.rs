@@ -34,7 +34,7 @@ impl VoteSender {
 /// One agent's view of another's liveness.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PeerView {
-    /// Whether its engine was told that the peer is alive.
+    /// The liveness of the peer as last reported to the agent's engine.
     told: bool,
     /// The last finding of gossip.
     found: bool,
@@ -45,18 +45,18 @@ impl World {
     pub(super) fn announce(&mut self, agent: usize, all: &Announcement) {
         let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, vote)| (*of, vote.up)).collect();
         let now = self.now;
-        let whom = &mut self.agents[agent];
-        whom.votes_since.retain(|target, _| votes.contains_key(target));
+        let announcer = &mut self.agents[agent];
+        announcer.votes_since.retain(|target, _| votes.contains_key(target));
         for target in votes.keys() {
-            whom.votes_since.entry(*target).or_insert(now);
+            announcer.votes_since.entry(*target).or_insert(now);
         }
-        whom.evidence = all.votes.iter().map(|(of, vote)| (*of, vote.evidence)).collect();
-        if whom.votes == votes {
+        announcer.evidence = all.votes.iter().map(|(of, vote)| (*of, vote.evidence)).collect();
+        if announcer.votes == votes {
             return;
         }
-        let before = std::mem::replace(&mut whom.votes, votes.clone());
-        whom.retracted.extend(before.into_keys());
-        whom.retracted.retain(|target| !votes.contains_key(target));
+        let before = std::mem::replace(&mut announcer.votes, votes.clone());
+        announcer.retracted.extend(before.into_keys());
+        announcer.retracted.retain(|target| !votes.contains_key(target));
         self.note(|| format!("{agent}: votes {votes:?}"));
         self.mind_changed = self.now;
         for to in 0..self.agents.len() {

@@ -198,8 +198,8 @@ impl Schedule {
         if self.about == About::Processes {
             settings.canaries.push(Endpoint { address: canary(), port: None });
         }
-        // A change made by an agent that is gone for good, and of which no other agent received
-        // anything, cannot be found otherwise.
+        // A change made by an agent that is gone for good and sent nothing about it to any other
+        // agent cannot be found otherwise.
         if !self.gone.is_empty() && !self.is_majority() {
             settings.resync_interval = Some(ms(60_000));
         }

@@ -229,15 +229,15 @@ impl World {
     /// Passes an event to an engine, and performs the actions that it requests.
     pub(super) fn send(&mut self, agent: usize, event: Event) {
         let now = self.now;
-        let whom = &mut self.agents[agent];
+        let state = &mut self.agents[agent];
         match &event {
-            Event::Peer { peer, alive, .. } => whom.note_peer(*peer, *alive),
+            Event::Peer { peer, alive, .. } => state.note_peer(*peer, *alive),
             Event::Dns(DnsReport::Settled { wishes, .. }) => {
-                whom.standing.retain(|address, wish| wishes.get(address) != Some(wish));
+                state.standing.retain(|address, wish| wishes.get(address) != Some(wish));
             }
             _ => {}
         }
-        let Some(engine) = &mut whom.engine else { return };
+        let Some(engine) = &mut state.engine else { return };
         for action in engine.handle(now, event) {
             if let Some(trace) = &mut self.trace {
                 trace.add(now, agent, &action);
@@ -284,10 +284,10 @@ impl World {
     fn order(&mut self, agent: usize, order: Order) {
         self.note(|| format!("{agent}: orders {:?} read_again {}", order.wishes, order.read_again));
         self.check_order(agent, &order);
-        let whom = &mut self.agents[agent];
-        whom.orders.push((self.now, order.clone()));
-        whom.standing.clone_from(&order.wishes);
-        let doing = whom.worker.order(self.now, order, &mut self.chance);
+        let state = &mut self.agents[agent];
+        state.orders.push((self.now, order.clone()));
+        state.standing.clone_from(&order.wishes);
+        let doing = state.worker.order(self.now, order, &mut self.chance);
         self.work(agent, doing);
     }
 
