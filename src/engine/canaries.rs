@@ -198,7 +198,7 @@ mod tests {
         canaries.judged(7, &judged(2, Outcome::Fault), true);
         canaries.judged(7, &judged(3, Outcome::Fault), false);
         assert!(canaries.all_miss(2));
-        assert!(!canaries.all_miss(3), "the last one says nothing");
+        assert!(!canaries.all_miss(3), "the last one proves nothing");
         canaries.judged(7, &judged(4, Outcome::Reply), false);
         assert!(!canaries.all_miss(1));
     }

@@ -55,7 +55,7 @@ fn word(agreement: &Agreement) -> &'static str {
 fn enough_live_peers_must_have_seen_the_same() {
     let cases = [
         ("one peer agrees, one is needed", "d.", 1, "agreed"),
-        ("nobody has said anything", "..", 1, "no_quorum"),
+        ("no peer has voted", "..", 1, "no_quorum"),
         ("one of two needed", "d.", 2, "no_quorum"),
         ("both of two needed", "dd", 2, "agreed"),
         ("with none needed the agent acts alone", "", 0, "agreed"),
@@ -156,7 +156,7 @@ fn a_peer_that_died_must_say_it_again() {
         assert_eq!(
             down(&ballots, 1, seconds(3)),
             "agreed",
-            "legacy {legacy}, said before it was alive"
+            "legacy {legacy}, voted before it was alive"
         );
     }
 }
@@ -174,11 +174,11 @@ fn a_suspended_agent_forgets_all_votes_but_those_of_legacy_agents() {
 #[test]
 fn only_a_changed_word_is_news() {
     let mut ballots = ballots("d");
-    assert!(!ballots.record(seconds(1), agent(1), TARGET, false, Duration::ZERO), "said again");
+    assert!(!ballots.record(seconds(1), agent(1), TARGET, false, Duration::ZERO), "repeated");
     assert!(ballots.record(seconds(2), agent(1), TARGET, true, Duration::ZERO), "changed");
     assert!(
         ballots.record(seconds(32), agent(1), TARGET, true, Duration::ZERO),
-        "said again after it had aged"
+        "repeated after it had expired"
     );
     assert!(!ballots.record(seconds(33), agent(9), TARGET, true, Duration::ZERO), "no peer");
     assert_eq!(ballots.on(TARGET, seconds(33)).count(), 1, "a stranger's vote is not kept");

@@ -130,8 +130,8 @@ fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
         everything_answers(&mut world);
         world.run_until(ms(203_000));
         assert_eq!(world.engine.isolated_since(), None);
-        let said = |what: &str| world.story().iter().filter(|line| *line == what).count();
-        assert_eq!((said("isolated"), said("isolation over")), (1, 1), "{:?}", world.story());
+        let times = |what: &str| world.story().iter().filter(|line| *line == what).count();
+        assert_eq!((times("isolated"), times("isolation over")), (1, 1), "{:?}", world.story());
     }
 }
 
@@ -210,10 +210,14 @@ fn a_target_that_cannot_be_asked_is_unknown_after_a_while_and_its_verdict_stands
     world.run_until(ms(310_000));
     assert!(!world.view(1).unknown);
     let lost = world.when("unseen 1");
-    assert_eq!(world.when("still unseen 1"), lost + ms(60_000), "people are told after a minute");
-    let said = |what: &str| world.story().iter().filter(|line| *line == what).count();
-    assert_eq!((said("unseen 1"), said("still unseen 1"), said("seen 1")), (1, 1, 1));
-    assert_eq!(said("isolated"), 0, "the other one can be asked");
+    assert_eq!(
+        world.when("still unseen 1"),
+        lost + ms(60_000),
+        "people are notified after a minute"
+    );
+    let times = |what: &str| world.story().iter().filter(|line| *line == what).count();
+    assert_eq!((times("unseen 1"), times("still unseen 1"), times("seen 1")), (1, 1, 1));
+    assert_eq!(times("isolated"), 0, "the other one can be asked");
 }
 
 #[test]

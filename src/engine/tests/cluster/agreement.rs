@@ -44,18 +44,18 @@ fn the_votes_of_peers_decide_whether_a_dead_target_goes() {
         ("none needed, all others see it up", 3, 0, "1a 2a 1u 2u", out),
         ("one contradicts, which is no quorum", 3, 1, "1a 2a 1d 2u", out),
         ("two contradict, one of them is gone", 4, 1, "1a 2a 3a 1d 2u 3u 3x", out),
-        ("nobody has said anything", 3, 1, "1a 2a", refused(Reason::NoQuorum)),
+        ("no peer has voted", 3, 1, "1a 2a", refused(Reason::NoQuorum)),
         ("nobody lives", 3, 1, "1d 2d", refused(Reason::NoQuorum)),
         ("one of the two needed", 3, 2, "1a 2a 1d", refused(Reason::NoQuorum)),
         ("one voter counts once", 3, 2, "1a 2a 1d 1d 1d", refused(Reason::NoQuorum)),
-        ("who said it is gone", 3, 1, "1a 2a 1d 1x", refused(Reason::NoQuorum)),
+        ("the peer that voted down is gone", 3, 1, "1a 2a 1d 1x", refused(Reason::NoQuorum)),
         ("gone and back, it has to say it again", 3, 1, "1a 1d 1x 1a", refused(Reason::NoQuorum)),
         ("it took that back", 3, 1, "1a 2a 1d 1r", refused(Reason::NoQuorum)),
         ("what it saw is nearly half a minute old", 3, 1, "1a 2a 1o", refused(Reason::NoQuorum)),
         ("it took back the contrary", 4, 1, "1a 2a 3a 1d 2u 3u 3r", out),
         ("it changed its mind", 3, 1, "1a 1d 1u", refused(Reason::NoQuorum)),
-        ("a stranger says so", 3, 1, "1a 9a 9d", refused(Reason::NoQuorum)),
-        ("it is said in our own name", 3, 1, "0a 0d", refused(Reason::NoQuorum)),
+        ("an unknown agent votes down", 3, 1, "1a 9a 9d", refused(Reason::NoQuorum)),
+        ("the vote is in our own name", 3, 1, "0a 0d", refused(Reason::NoQuorum)),
         (
             "two contradict, which is a quorum",
             4,
@@ -132,10 +132,10 @@ fn the_first_votes_after_a_suspension_are_ignored() {
         world.send(Event::Tick);
         report(&mut world, "1d");
         world.run_for(ms(9_000));
-        assert_eq!(world.in_zone() == [2], want, "{word}: nothing repeats what a Go agent said");
+        assert_eq!(world.in_zone() == [2], want, "{word}: nothing repeats the vote of a Go agent");
         report(&mut world, "1d");
         world.run_for(ms(6_000));
-        assert_eq!(world.in_zone(), [2], "{word}: said again");
+        assert_eq!(world.in_zone(), [2], "{word}: repeated");
     }
 }
 

@@ -35,7 +35,7 @@ impl VoteSender {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PeerView {
     /// The liveness of the peer as last reported to the agent's engine.
-    told: bool,
+    reported: bool,
     /// The last finding of gossip.
     found: bool,
     token: u64,
@@ -144,11 +144,11 @@ impl World {
 
     /// Reports a finding of gossip about a peer.
     pub(super) fn gossip(&mut self, agent: usize, peer: usize, token: u64) {
-        let PeerView { told, found, token: newest } = self.peer_views[agent][peer];
-        if token != newest || told == found || !self.agents[agent].runs() {
+        let PeerView { reported, found, token: newest } = self.peer_views[agent][peer];
+        if token != newest || reported == found || !self.agents[agent].runs() {
             return;
         }
-        self.peer_views[agent][peer].told = found;
+        self.peer_views[agent][peer].reported = found;
         self.send(agent, Event::Peer { peer: address(peer), alive: found, go: false });
         if found {
             self.post(agent, peer);

@@ -28,9 +28,9 @@ impl Drop for Seed {
     }
 }
 
-fn play(schedule: &Schedule, told: bool) -> World {
+fn play(schedule: &Schedule, with_story: bool) -> World {
     let mut world = schedule.world();
-    world.story = told.then(Vec::new);
+    world.story = with_story.then(Vec::new);
     play_in(schedule, world)
 }
 
@@ -85,9 +85,9 @@ fn play_all(about: About) {
 fn play_one(seed: u64) {
     let schedule = Schedule::of(seed);
     let mark = Seed(seed);
-    let told = variable("GOAVAIL_SEED").is_some();
-    let world = play(&schedule, told);
-    if told || !world.broken.is_empty() {
+    let with_story = variable("GOAVAIL_SEED").is_some();
+    let world = play(&schedule, with_story);
+    if with_story || !world.broken.is_empty() {
         let story = play(&schedule, true).story.unwrap_or_default().join("\n");
         eprintln!("{schedule}\n{story}");
     }

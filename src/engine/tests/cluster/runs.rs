@@ -28,9 +28,13 @@ fn one_write_where_the_go_agents_made_none_or_several() {
             world.run_for(ms(60_000));
             world.net.dead.insert(ip(1));
         }),
-        ("three agents, the first in both lists was just killed: nobody was told", 3, |world| {
-            world.kill(0);
-        }),
+        (
+            "three agents, the first in both lists was just killed, unknown to the others",
+            3,
+            |world| {
+                world.kill(0);
+            },
+        ),
         ("a peer takes votes and never answers: the monitor loop stopped", 3, |world| {
             world.suspend(0, ms(600_000));
         }),
