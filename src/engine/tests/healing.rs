@@ -182,7 +182,7 @@ fn the_zone_is_read_in_advance_at_the_first_loss_and_not_again_for_half_a_minute
 }
 
 #[test]
-fn a_provider_that_fails_and_recovers_is_told_once_each() {
+fn a_provider_that_fails_and_recovers_is_reported_once_each() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     world.zone_works = false;
@@ -232,13 +232,13 @@ fn a_rehearsal_reports_the_whole_story() {
     let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
     world.engine = engine.rehearsing(ip(1), ms(5000));
     world.run_until(ms(20_000));
-    let told: Vec<_> = world
+    let reported: Vec<_> = world
         .story()
         .into_iter()
         .filter(|line| line.starts_with("reh") || line.starts_with('1'))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "1 Up",
             "rehearsal 1 Dead",
@@ -284,11 +284,11 @@ fn a_set_that_is_fit_again_is_compared_with_the_verdicts_made_before() {
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     assert_eq!(world.writes(), ["-192.0.2.1"]);
-    let told = world.facts.iter().filter_map(|(_, fact)| match fact {
+    let reported = world.facts.iter().filter_map(|(_, fact)| match fact {
         Fact::NameFailing { name, what } => Some(format!("{name}: {what}")),
         Fact::NameFailingOver { name } => Some(format!("{name} again")),
         _ => None,
     });
-    let told: Vec<_> = told.collect();
-    assert_eq!(told, [format!("{NAME}: it is an alias"), format!("{NAME} again")]);
+    let reported: Vec<_> = reported.collect();
+    assert_eq!(reported, [format!("{NAME}: it is an alias"), format!("{NAME} again")]);
 }

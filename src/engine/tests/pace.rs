@@ -77,7 +77,7 @@ fn a_late_reply_is_a_loss_and_stays_one() {
 }
 
 #[test]
-fn a_fault_moves_no_counter_and_is_told_once() {
+fn a_fault_moves_no_counter_and_is_reported_once() {
     let mut world = World::new(settings(&[1]));
     world.run_until(ms(4500));
     world.set(ip(1), Behaviour::Fault("no route"));
@@ -85,8 +85,8 @@ fn a_fault_moves_no_counter_and_is_told_once() {
     world.lives(1);
     world.run_until(ms(70_000));
     // Without canaries, an agent that cannot send any probe is isolated, and soon has no evidence.
-    let told = ["isolated", "unseen 1", "fault over 1", "isolation over", "seen 1"];
-    assert_eq!(world.story(), [&["1 Up", "fault 1 no route"], &told[..]].concat());
+    let after = ["isolated", "unseen 1", "fault over 1", "isolation over", "seen 1"];
+    assert_eq!(world.story(), [&["1 Up", "fault 1 no route"], &after[..]].concat());
 }
 
 #[test]
@@ -224,8 +224,8 @@ fn behind_a_firewall_that_lets_few_requests_pass_at_once_nobody_is_lost() {
         let half_a_minute = ms(5000)..ms(35_000);
         let probes =
             world.probes.iter().filter(|(moment, _)| half_a_minute.contains(moment)).count();
-        let told = format!("{targets} targets, one in {every} ms, {at_once} at once");
-        assert_eq!(probes, 30 * usize::from(targets), "{told}: nothing is asked twice");
-        assert!(!world.story().iter().any(|line| line.contains("Down")), "{told}");
+        let label = format!("{targets} targets, one in {every} ms, {at_once} at once");
+        assert_eq!(probes, 30 * usize::from(targets), "{label}: nothing is asked twice");
+        assert!(!world.story().iter().any(|line| line.contains("Down")), "{label}");
     }
 }

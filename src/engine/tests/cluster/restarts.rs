@@ -71,7 +71,7 @@ fn agents_that_start_at_the_same_moment_or_one_by_one_write_nothing() {
 }
 
 #[test]
-fn a_peer_restarted_so_fast_that_nobody_missed_it_is_told_all_votes_anew() {
+fn a_peer_restarted_so_fast_that_nobody_missed_it_receives_all_votes_anew() {
     let mut world = world(2);
     world.net.provider_down = true;
     world.net.dead.insert(ip(1));
