@@ -1,4 +1,4 @@
-//! Whether this agent can trust its own observations: the canaries, and isolation.
+//! The trust of this agent in its own observations: the canaries, and isolation.
 
 use super::Moment;
 use super::event::Slot;

@@ -40,7 +40,7 @@ pub(super) struct Peers {
     ignore_votes_until: Moment,
 }
 
-/// Whether this agent's votes are to be announced.
+/// The time at which this agent's votes are to be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AnnounceDue {
     /// Not yet. A change waits until the given time, if there is one.

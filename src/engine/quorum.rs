@@ -1,4 +1,4 @@
-//! Whether enough agents agree about a target, and which of them acts first.
+//! The quorum: whether enough agents agree about a target, and which of them acts first.
 //!
 //! An agent acts on its own observations only, and only if enough peers have observed the same:
 //! peers alone never cause a change. A *ballot* is the last vote of a peer on a target. It counts

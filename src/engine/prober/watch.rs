@@ -105,7 +105,7 @@ pub struct Watch {
     flights: VecDeque<Flight>,
     /// The last error report about an unanswered probe, since the last reply.
     pub last_error: Option<String>,
-    /// Whether the endpoint answers at the retry pace.
+    /// The rehearsals that show whether the endpoint answers at the retry pace.
     pub rate: RateCheck,
 }
 

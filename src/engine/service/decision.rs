@@ -15,6 +15,7 @@ use crate::engine::peers::Peers;
 use crate::engine::quorum::Agreement;
 use crate::engine::schedule::Item;
 use crate::engine::zone::orders::Orders;
+
 /// Grace period before a missing quorum is reported. All agents but the last detect a failure
 /// before a quorum exists; that is normal and not worth a page.
 const QUORUM_GRACE: Duration = Duration::from_secs(5);

@@ -43,7 +43,7 @@ pub(in crate::engine) struct Orders {
     floor_retry_at: Moment,
 }
 
-/// Whether an order is to be placed.
+/// The time at which an order is to be placed, if one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Due {
     /// No, and nothing has changed.
