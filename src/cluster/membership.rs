@@ -17,8 +17,8 @@ use super::clock::{BEAT, Clock, unix_millis};
 use super::courier::Standings;
 use super::gossip::{Dropped, Gossip, Output};
 use super::line::ANSWER_WITHIN;
+use super::log_limiter::LogLimiter;
 use super::roster::{Life, Roster};
-use super::seldom::Seldom;
 use super::votes::Voted;
 
 /// How often the vote port of a Go agent is tried.
@@ -50,8 +50,8 @@ pub struct Membership {
     next_try: Duration,
     /// Whether this process stood still and has not asked all peers for an answer since.
     woke: bool,
-    /// By where a datagram came from and why it was dropped.
-    hushed: Seldom<(IpAddr, Dropped)>,
+    /// Limits warnings by the source of a datagram and the reason it was dropped.
+    log_limiter: LogLimiter<(IpAddr, Dropped)>,
 }
 
 impl Membership {
@@ -76,7 +76,7 @@ impl Membership {
             tries: JoinSet::new(),
             next_try: Duration::ZERO,
             woke: false,
-            hushed: Seldom::default(),
+            log_limiter: LogLimiter::default(),
         }
     }
 
@@ -169,8 +169,8 @@ impl Membership {
     fn received(&mut self, datagram: &[u8], from: SocketAddr) {
         let now = self.clock.now();
         let Err(reason) = self.gossip.receive(now, datagram) else { return };
-        if let Some(hushed) = self.hushed.mention(now, (from.ip(), reason)) {
-            warn!(%from, %reason, hushed, "dropped gossip");
+        if let Some(suppressed) = self.log_limiter.allow(now, (from.ip(), reason)) {
+            warn!(%from, %reason, suppressed, "dropped gossip");
         }
     }
 

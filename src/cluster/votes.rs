@@ -18,7 +18,7 @@ use super::ClusterEvent;
 use super::admission::{Admission, Admitted, Moment, Refusal};
 use super::clock::unix_millis;
 use super::courier::Office;
-use super::seldom::Seldom;
+use super::log_limiter::LogLimiter;
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
 use crate::serve::Limits;
 
@@ -73,8 +73,8 @@ pub struct Desk {
     office: Office,
     events: mpsc::Sender<ClusterEvent>,
     voted: mpsc::UnboundedSender<Voted>,
-    /// By where a request came from and why it was refused.
-    hushed: Mutex<Seldom<(IpAddr, Refusal)>>,
+    /// Limits warnings by the source of a request and the reason it was refused.
+    log_limiter: Mutex<LogLimiter<(IpAddr, Refusal)>>,
 }
 
 impl Desk {
@@ -85,8 +85,8 @@ impl Desk {
         events: mpsc::Sender<ClusterEvent>,
         voted: mpsc::UnboundedSender<Voted>,
     ) -> Self {
-        let (admission, hushed) = (Mutex::new(admission), Mutex::new(Seldom::default()));
-        Self { admission, office, events, voted, hushed }
+        let (admission, log_limiter) = (Mutex::new(admission), Mutex::new(LogLimiter::default()));
+        Self { admission, office, events, voted, log_limiter }
     }
 
     /// Takes other peers and targets from the next request on.
@@ -106,9 +106,11 @@ impl Desk {
         // Whoever reads the counts must not learn more of a vote than its sender.
         let counted = peer.filter(|_| refusal != Refusal::Unsigned);
         self.office.tally.add(counted, "refused");
-        if let Some(hushed) = lock(&self.hushed).mention(self.office.clock.now(), (from, refusal)) {
+        if let Some(suppressed) =
+            lock(&self.log_limiter).allow(self.office.clock.now(), (from, refusal))
+        {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-            warn!(%from, peer = name, reason = %refusal, hushed, "refused a vote");
+            warn!(%from, peer = name, reason = %refusal, suppressed, "refused a vote");
         }
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST)
     }
