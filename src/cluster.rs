@@ -13,9 +13,9 @@
 pub mod admission;
 pub mod bind;
 pub mod clock;
+pub mod connection;
 pub mod courier;
 pub mod gossip;
-pub mod line;
 pub mod log_limiter;
 pub mod membership;
 pub mod outbox;

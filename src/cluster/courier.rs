@@ -12,7 +12,7 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::clock::{BEAT, Clock, unix_millis};
-use super::line::{ANSWER_WITHIN, Answer, Line};
+use super::connection::{ANSWER_WITHIN, Answer, PipelinedConnection};
 use super::outbox::{Due, Outbox, Votes, Word};
 use super::seal::Seal;
 use super::signature::Form;
@@ -86,12 +86,12 @@ pub struct Courier {
     office: Office,
     standing: Standing,
     outbox: Outbox,
-    line: Option<Line>,
-    /// Sent on `line`, in this order.
+    connection: Option<PipelinedConnection>,
+    /// Sent on `connection`, in this order.
     flights: VecDeque<Flight>,
     /// How many may be in flight: 1 to a peer not known to take more.
     window: usize,
-    /// When the line was last used.
+    /// When the connection was last used.
     used: Duration,
     last_signed: u64,
     /// How its votes are signed: in the second form, unless the peer shows that it does not know it.
@@ -108,7 +108,7 @@ impl Courier {
             office,
             standing: Standing::default(),
             outbox: Outbox::default(),
-            line: None,
+            connection: None,
             flights: VecDeque::new(),
             window: 1,
             used: Duration::ZERO,
@@ -132,8 +132,8 @@ impl Courier {
                 }
             };
             let answer = async {
-                match &mut self.line {
-                    Some(line) => line.answer().await,
+                match &mut self.connection {
+                    Some(connection) => connection.answer().await,
                     None => pending().await,
                 }
             };
@@ -192,7 +192,7 @@ impl Courier {
         let due =
             due.map(|due| if stands_still { due.max(self.office.clock.now() + BEAT) } else { due });
         let silent = self.flights.front().map(|flight| flight.answer_by);
-        let idle = self.line.as_ref().map(|_| self.used + IDLE);
+        let idle = self.connection.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
     }
 
@@ -217,10 +217,12 @@ impl Courier {
 
     async fn post(&mut self, due: Due) -> io::Result<()> {
         let Due { target, word, evidence } = due;
-        if self.line.is_none() {
-            self.line = Some(Line::open(self.peer).await?);
+        if self.connection.is_none() {
+            self.connection = Some(PipelinedConnection::open(self.peer).await?);
         }
-        let Some(line) = &mut self.line else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(connection) = &mut self.connection else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let seal = self.office.seal.as_deref();
         let age = self.office.clock.now().saturating_sub(evidence);
         let (up, beside) = match word {
@@ -233,7 +235,7 @@ impl Courier {
         self.last_signed = next_time(self.last_signed, unix_millis());
         let form = self.form;
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
-        line.post(&body, signature.as_deref()).await?;
+        connection.post(&body, signature.as_deref()).await?;
         self.used = self.office.clock.now();
         let answer_by = self.used + ANSWER_WITHIN;
         self.flights.push_back(Flight { target, word, form, answer_by });
@@ -244,7 +246,7 @@ impl Courier {
         let flight = self.flights.pop_front();
         match (answer, flight) {
             // Nothing was asked: it hung up, or speaks out of turn.
-            (_, None) => self.line = None,
+            (_, None) => self.connection = None,
             (Err(cause), Some(flight)) => {
                 self.flights.push_front(flight);
                 self.fail(&cause);
@@ -304,7 +306,7 @@ impl Courier {
         let now = self.office.clock.now();
         let Some(&flight) = self.flights.front() else {
             if now >= self.used + IDLE {
-                self.line = None;
+                self.connection = None;
             }
             return;
         };
@@ -335,7 +337,7 @@ impl Courier {
     }
 
     fn hang_up(&mut self) {
-        self.line = None;
+        self.connection = None;
         self.flights.clear();
         self.window = 1;
     }

@@ -14,9 +14,9 @@ use tracing::{debug, info, warn};
 
 use super::ClusterEvent;
 use super::clock::{BEAT, Clock, unix_millis};
+use super::connection::ANSWER_WITHIN;
 use super::courier::Standings;
 use super::gossip::{Dropped, Gossip, Output};
-use super::line::ANSWER_WITHIN;
 use super::log_limiter::LogLimiter;
 use super::roster::{Life, Roster};
 use super::votes::Voted;

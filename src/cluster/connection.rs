@@ -57,14 +57,14 @@ impl Answer {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Line {
+pub struct PipelinedConnection {
     stream: TcpStream,
     peer: SocketAddr,
     /// What was read and belongs to answers not yet returned.
     unread: Vec<u8>,
 }
 
-impl Line {
+impl PipelinedConnection {
     /// Connects within [`ANSWER_WITHIN`].
     pub async fn open(peer: SocketAddr) -> io::Result<Self> {
         let stream = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await??;
