@@ -1,7 +1,7 @@
 //! The other agents: their votes, who of them is alive, and ours to them.
 //!
 //! ```text
-//! peers --HTTP--> votes -> admission --Vote--> engine --announce--> couriers --HTTP--> peers
+//! peers --HTTP--> votes -> admission --Vote--> engine --announce--> senders --HTTP--> peers
 //! peers --UDP---> membership -> gossip, roster --Peer--> engine        ^
 //!                            \----- who is ours, who is back ---------/
 //! ```
@@ -14,7 +14,6 @@ pub mod admission;
 pub mod bind;
 pub mod clock;
 pub mod connection;
-pub mod courier;
 pub mod gossip;
 pub mod log_limiter;
 pub mod membership;
@@ -22,6 +21,7 @@ pub mod outbox;
 pub mod roster;
 pub mod seal;
 pub mod signature;
+pub mod vote_sender;
 pub mod votes;
 pub mod wire;
 
@@ -38,11 +38,11 @@ use tokio::time::{Instant, timeout};
 
 use self::admission::Admission;
 use self::clock::Clock;
-use self::courier::{Courier, Office};
 use self::gossip::Gossip;
 use self::membership::{Membership, Order};
 use self::outbox::{Vote, Votes};
 use self::seal::Seal;
+use self::vote_sender::{Office, VoteSender};
 use self::votes::Desk;
 use crate::config::ClusterConfig;
 use crate::serve::serve;
@@ -119,8 +119,8 @@ pub enum ClusterError {
 #[derive(Debug)]
 pub struct Cluster {
     tasks: JoinSet<&'static str>,
-    couriers: BTreeMap<SocketAddr, AbortHandle>,
-    /// What new couriers are given.
+    senders: BTreeMap<SocketAddr, AbortHandle>,
+    /// What new senders are given.
     office: Office,
     desk: Arc<Desk>,
     votes: watch::Sender<Arc<Votes>>,
@@ -167,9 +167,9 @@ impl Cluster {
         let listening = serve(listener, router, votes::LIMITS, pending());
         tasks.spawn(named("vote listener", listening));
 
-        let couriers = BTreeMap::new();
-        let mut cluster = Self { tasks, couriers, office, desk, votes, orders };
-        cluster.employ(&peers().collect());
+        let senders = BTreeMap::new();
+        let mut cluster = Self { tasks, senders, office, desk, votes, orders };
+        cluster.ensure_senders(&peers().collect());
         Ok(cluster)
     }
 
@@ -204,7 +204,7 @@ impl Cluster {
         targets: impl IntoIterator<Item = IpAddr>,
     ) {
         let peers: BTreeSet<_> = peers.into_iter().collect();
-        self.employ(&peers);
+        self.ensure_senders(&peers);
         // Membership first, as it is told of a new peer's first vote once only. If it has ended,
         // `failed` says so.
         let (done, known) = oneshot::channel();
@@ -214,19 +214,19 @@ impl Cluster {
         self.desk.reload(peers, targets);
     }
 
-    /// Has one courier for each of `peers` and no other.
-    fn employ(&mut self, peers: &BTreeSet<SocketAddr>) {
-        self.couriers.retain(|peer, courier| {
+    /// Has one sender for each of `peers` and no other.
+    fn ensure_senders(&mut self, peers: &BTreeSet<SocketAddr>) {
+        self.senders.retain(|peer, sender| {
             let stays = peers.contains(peer);
             if !stays {
-                courier.abort();
+                sender.abort();
             }
             stays
         });
         for &peer in peers {
             let (tasks, office) = (&mut self.tasks, &self.office);
-            self.couriers.entry(peer).or_insert_with(|| {
-                tasks.spawn(named("courier", Courier::new(peer, office.clone()).run()))
+            self.senders.entry(peer).or_insert_with(|| {
+                tasks.spawn(named("vote sender", VoteSender::new(peer, office.clone()).run()))
             });
         }
     }
@@ -242,7 +242,7 @@ impl Cluster {
     pub async fn failed(&mut self) -> ClusterError {
         loop {
             match self.tasks.join_next().await {
-                // A courier that was let go.
+                // A sender that was let go.
                 Some(Err(ended)) if ended.is_cancelled() => {}
                 Some(Err(panicked)) => return ClusterError::Panicked(panicked),
                 Some(Ok(part)) => return ClusterError::Ended(part),

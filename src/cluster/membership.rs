@@ -15,10 +15,10 @@ use tracing::{debug, info, warn};
 use super::ClusterEvent;
 use super::clock::{BEAT, Clock, unix_millis};
 use super::connection::ANSWER_WITHIN;
-use super::courier::Standings;
 use super::gossip::{Dropped, Gossip, Output};
 use super::log_limiter::LogLimiter;
 use super::roster::{Life, Roster};
+use super::vote_sender::Standings;
 use super::votes::Voted;
 
 /// How often the vote port of a Go agent is tried.
@@ -198,7 +198,7 @@ impl Membership {
         }
     }
 
-    /// Sends what gossip has to say, and tells the engine and the couriers what is new.
+    /// Sends what gossip has to say, and tells the engine and the senders what is new.
     async fn flush(&mut self) {
         let now = self.clock.now();
         for output in self.gossip.outputs() {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::courier::{Standing, Standings};
+use super::vote_sender::{Standing, Standings};
 
 /// How long gossip must call a peer dead before that is believed.
 pub const DEBOUNCE: Duration = Duration::from_secs(10);
@@ -148,7 +148,7 @@ impl Roster {
         peer.told = Some(life);
     }
 
-    /// What the couriers must know.
+    /// What the senders must know.
     pub fn standings(&self) -> Standings {
         let standing = |peer: &Peer| Standing {
             ours: peer.member != Member::Unseen || peer.signed == Some(true),

@@ -17,9 +17,9 @@ use tracing::{debug, warn};
 use super::ClusterEvent;
 use super::admission::{Admission, Admitted, Moment, Refusal};
 use super::clock::unix_millis;
-use super::courier::Office;
 use super::log_limiter::LogLimiter;
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
+use super::vote_sender::Office;
 use crate::serve::Limits;
 
 /// What a peer may ask for: votes are small, come in bursts, and are answered at once.
@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::clock::Clock;
-    use crate::cluster::courier::Standing;
+    use crate::cluster::vote_sender::Standing;
 
     fn agent(number: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, number], 8081))

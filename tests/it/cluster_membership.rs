@@ -1,6 +1,6 @@
 //! Who is alive, with real sockets on loopback. The schedules of deaths, cuts and losses are in
 //! virtual time, beside the code in `src/cluster/gossip`; here it is proved that the sockets, the
-//! timers and the couriers around it do their part.
+//! timers and the senders around it do their part.
 
 use std::time::Duration;
 

@@ -401,5 +401,5 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     });
     assert_eq!(heard.await, new);
     let ended = timeout(Duration::from_millis(300), agent.cluster.failed()).await;
-    assert!(ended.is_err(), "a courier that was let go is no failure: {ended:?}");
+    assert!(ended.is_err(), "a sender that was let go is no failure: {ended:?}");
 }

@@ -41,7 +41,7 @@ const LEAD_OF_NEWS: u64 = 8_000;
 /// How long a wait lasts at least, so that votes go out by the hundred and not one by one.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// What membership knows about a peer that its courier must know.
+/// What membership knows about a peer that its sender must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
     /// Whether it is known to run this program, rather than perhaps to be a Go agent.
@@ -53,7 +53,7 @@ pub struct Standing {
 /// The standing of each peer.
 pub type Standings = BTreeMap<SocketAddr, Standing>;
 
-/// What all couriers have in common.
+/// What all senders have in common.
 #[derive(Debug, Clone)]
 pub struct Office {
     /// This agent's name in its votes.
@@ -81,7 +81,7 @@ struct Flight {
 
 /// Tells one peer.
 #[derive(Debug)]
-pub struct Courier {
+pub struct VoteSender {
     peer: SocketAddr,
     office: Office,
     standing: Standing,
@@ -100,8 +100,8 @@ pub struct Courier {
     declined: Option<u16>,
 }
 
-impl Courier {
-    /// A courier to `peer`, which is assumed to know nothing.
+impl VoteSender {
+    /// A sender to `peer`, which is assumed to know nothing.
     pub fn new(peer: SocketAddr, office: Office) -> Self {
         Self {
             peer,
