@@ -20,6 +20,7 @@ pub mod membership;
 pub mod outbox;
 pub mod roster;
 pub mod seal;
+pub mod shared;
 pub mod signature;
 pub mod vote_sender;
 pub mod votes;
@@ -42,12 +43,13 @@ use self::gossip::Gossip;
 use self::membership::{Membership, Order};
 use self::outbox::{Vote, Votes};
 use self::seal::Seal;
-use self::vote_sender::{Office, VoteSender};
+use self::shared::Shared;
+use self::vote_sender::VoteSender;
 use self::votes::Desk;
 use crate::config::ClusterConfig;
 use crate::serve::serve;
 
-pub use self::votes::Counts;
+pub use self::shared::Counts;
 
 /// How long leaving may take.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -121,7 +123,7 @@ pub struct Cluster {
     tasks: JoinSet<&'static str>,
     senders: BTreeMap<SocketAddr, AbortHandle>,
     /// What new senders are given.
-    office: Office,
+    shared: Shared,
     desk: Arc<Desk>,
     votes: watch::Sender<Arc<Votes>>,
     orders: mpsc::Sender<Order>,
@@ -144,11 +146,11 @@ impl Cluster {
         let (standings, known) = watch::channel(Arc::default());
         let (orders, ordered) = mpsc::channel(8);
         let (turned, turns) = mpsc::unbounded_channel();
-        let office = Office {
+        let shared = Shared {
             local,
             seal: seal.clone(),
             clock: Arc::clone(&clock),
-            tally: Arc::default(),
+            counters: Arc::default(),
             votes: announced,
             standings: known,
         };
@@ -161,14 +163,14 @@ impl Cluster {
         tasks.spawn(named("membership", membership.run(ordered, turns)));
 
         let admission = Admission::new(local, seal, config.require_signed, peers(), targets);
-        let desk = Arc::new(Desk::new(admission, office.clone(), events, turned));
+        let desk = Arc::new(Desk::new(admission, shared.clone(), events, turned));
         let router = votes::router(Arc::clone(&desk));
         // It ends with its task: a vote that is cut off is sent again, to others.
         let listening = serve(listener, router, votes::LIMITS, pending());
         tasks.spawn(named("vote listener", listening));
 
         let senders = BTreeMap::new();
-        let mut cluster = Self { tasks, senders, office, desk, votes, orders };
+        let mut cluster = Self { tasks, senders, shared, desk, votes, orders };
         cluster.ensure_senders(&peers().collect());
         Ok(cluster)
     }
@@ -181,7 +183,7 @@ impl Cluster {
         term: Duration,
         votes: impl IntoIterator<Item = (IpAddr, bool, Instant)>,
     ) {
-        let clock = &self.office.clock;
+        let clock = &self.shared.clock;
         let vote = |(target, up, seen)| (target, Vote { up, evidence: clock.at(seen) });
         let votes = Votes { votes: votes.into_iter().map(vote).collect(), term };
         self.votes.send_if_modified(|before| {
@@ -193,7 +195,7 @@ impl Cluster {
 
     /// The time here, which is to be told each turn of the loop that announces.
     pub fn clock(&self) -> Arc<Clock> {
-        Arc::clone(&self.office.clock)
+        Arc::clone(&self.shared.clock)
     }
 
     /// Takes other peers and targets. What is known of those that stay is kept. This agent's own
@@ -224,9 +226,9 @@ impl Cluster {
             stays
         });
         for &peer in peers {
-            let (tasks, office) = (&mut self.tasks, &self.office);
+            let (tasks, shared) = (&mut self.tasks, &self.shared);
             self.senders.entry(peer).or_insert_with(|| {
-                tasks.spawn(named("vote sender", VoteSender::new(peer, office.clone()).run()))
+                tasks.spawn(named("vote sender", VoteSender::new(peer, shared.clone()).run()))
             });
         }
     }
@@ -234,7 +236,7 @@ impl Cluster {
     /// How often what happened to the votes of and to each peer: `accepted`, `refused`, and, of
     /// ours, `delivered`, `declined`, `postponed`, `unanswered`, `failed`.
     pub fn counts(&self) -> Counts {
-        self.office.tally.counts()
+        self.shared.counters.counts()
     }
 
     /// Waits until a part of the cluster ends that should not: for ever, if there is no bug.

@@ -7,16 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use super::clock::{BEAT, Clock, unix_millis};
+use super::clock::{BEAT, unix_millis};
 use super::connection::{ANSWER_WITHIN, Answer, PipelinedConnection};
-use super::outbox::{Due, Outbox, Votes, Word};
-use super::seal::Seal;
+use super::outbox::{Due, Outbox, Word};
+use super::shared::Shared;
 use super::signature::Form;
-use super::votes::Tally;
 use super::wire::{self, Beside};
 
 /// How many votes are sent ahead of their answers to a peer that takes them.
@@ -53,23 +51,6 @@ pub struct Standing {
 /// The standing of each peer.
 pub type Standings = BTreeMap<SocketAddr, Standing>;
 
-/// What all senders have in common.
-#[derive(Debug, Clone)]
-pub struct Office {
-    /// This agent's name in its votes.
-    pub local: SocketAddr,
-    /// The key, if there is one.
-    pub seal: Option<Arc<Seal>>,
-    /// The time.
-    pub clock: Arc<Clock>,
-    /// Where it is counted what happens.
-    pub tally: Arc<Tally>,
-    /// This agent's votes as they are now.
-    pub votes: watch::Receiver<Arc<Votes>>,
-    /// What is known of the peers.
-    pub standings: watch::Receiver<Arc<Standings>>,
-}
-
 /// A vote that was sent and is not answered yet.
 #[derive(Debug, Clone, Copy)]
 struct Flight {
@@ -83,7 +64,7 @@ struct Flight {
 #[derive(Debug)]
 pub struct VoteSender {
     peer: SocketAddr,
-    office: Office,
+    shared: Shared,
     standing: Standing,
     outbox: Outbox,
     connection: Option<PipelinedConnection>,
@@ -102,10 +83,10 @@ pub struct VoteSender {
 
 impl VoteSender {
     /// A sender to `peer`, which is assumed to know nothing.
-    pub fn new(peer: SocketAddr, office: Office) -> Self {
+    pub fn new(peer: SocketAddr, shared: Shared) -> Self {
         Self {
             peer,
-            office,
+            shared,
             standing: Standing::default(),
             outbox: Outbox::default(),
             connection: None,
@@ -123,7 +104,7 @@ impl VoteSender {
         self.take_orders();
         loop {
             self.send_due().await;
-            let clock = Arc::clone(&self.office.clock);
+            let clock = Arc::clone(&self.shared.clock);
             let wake = self.wake();
             let alarm = async {
                 match wake {
@@ -138,8 +119,8 @@ impl VoteSender {
                 }
             };
             let changed = tokio::select! {
-                changed = self.office.votes.changed() => Some(changed),
-                changed = self.office.standings.changed() => Some(changed),
+                changed = self.shared.votes.changed() => Some(changed),
+                changed = self.shared.standings.changed() => Some(changed),
                 answer = answer => {
                     self.answered(answer);
                     None
@@ -158,10 +139,10 @@ impl VoteSender {
     }
 
     fn take_orders(&mut self) {
-        let now = self.office.clock.now();
-        let votes = Arc::clone(&self.office.votes.borrow_and_update());
+        let now = self.shared.clock.now();
+        let votes = Arc::clone(&self.shared.votes.borrow_and_update());
         self.outbox.announce(now, &votes);
-        let standings = Arc::clone(&self.office.standings.borrow_and_update());
+        let standings = Arc::clone(&self.shared.standings.borrow_and_update());
         let standing = standings.get(&self.peer).copied().unwrap_or_default();
         if standing.ours != self.standing.ours {
             self.outbox.set_repeats(now, standing.ours);
@@ -180,17 +161,17 @@ impl VoteSender {
     /// How far the time of the last signature is ahead of the clock, in milliseconds.
     fn lead(&self) -> u64 {
         // Without a key nothing is signed.
-        self.office.seal.as_ref().map_or(0, |_| lead(self.last_signed, unix_millis()))
+        self.shared.seal.as_ref().map_or(0, |_| lead(self.last_signed, unix_millis()))
     }
 
     /// When something is to be done though nothing was heard.
     fn wake(&self) -> Option<Duration> {
-        let due = paced(self.office.clock.now(), self.lead(), self.outbox.wake());
+        let due = paced(self.shared.clock.now(), self.lead(), self.outbox.wake());
         let due = due.filter(|_| self.flights.len() < self.room());
         // A loop that stands still is looked at again.
-        let stands_still = self.office.clock.loop_stands_still();
+        let stands_still = self.shared.clock.loop_stands_still();
         let due =
-            due.map(|due| if stands_still { due.max(self.office.clock.now() + BEAT) } else { due });
+            due.map(|due| if stands_still { due.max(self.shared.clock.now() + BEAT) } else { due });
         let silent = self.flights.front().map(|flight| flight.answer_by);
         let idle = self.connection.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
@@ -203,10 +184,10 @@ impl VoteSender {
                 return;
             }
             // What a loop said that does not turn any more may be untrue by now.
-            if self.office.clock.loop_stands_still() {
+            if self.shared.clock.loop_stands_still() {
                 return;
             }
-            let (now, woke) = (self.office.clock.now(), self.office.clock.woke());
+            let (now, woke) = (self.shared.clock.now(), self.shared.clock.woke());
             let Some(due) = self.outbox.next(now, lead >= LEAD, woke) else { return };
             if let Err(cause) = self.post(due).await {
                 self.fail(&cause);
@@ -223,20 +204,20 @@ impl VoteSender {
         let Some(connection) = &mut self.connection else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let seal = self.office.seal.as_deref();
-        let age = self.office.clock.now().saturating_sub(evidence);
+        let seal = self.shared.seal.as_deref();
+        let age = self.shared.clock.now().saturating_sub(evidence);
         let (up, beside) = match word {
             Word::Sees(up) => (up, Beside::Age(age)),
             Word::TakesBack(up) => (up, Beside::Abstains),
         };
         // To a peer that may be a Go agent a vote is a Go agent's to the byte.
         let beside = Some(beside).filter(|_| self.standing.ours);
-        let body = wire::encode_with(seal, self.office.local, target, up, beside)?;
+        let body = wire::encode_with(seal, self.shared.local, target, up, beside)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
         let form = self.form;
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
         connection.post(&body, signature.as_deref()).await?;
-        self.used = self.office.clock.now();
+        self.used = self.shared.clock.now();
         let answer_by = self.used + ANSWER_WITHIN;
         self.flights.push_back(Flight { target, word, form, answer_by });
         Ok(())
@@ -265,13 +246,13 @@ impl VoteSender {
     }
 
     fn land(&mut self, flight: Flight, answer: Answer) {
-        let (now, peer) = (self.office.clock.now(), self.peer);
+        let (now, peer) = (self.shared.clock.now(), self.peer);
         let (Flight { target, word, form, .. }, Answer { status, knows_v2, .. }) = (flight, answer);
         if self.outbox.is_failing() {
             info!(%peer, "this peer takes votes again");
         }
         let outcome = match status {
-            _ if self.office.seal.is_some() && answer.is_of_version_0_1(form) => {
+            _ if self.shared.seal.is_some() && answer.is_of_version_0_1(form) => {
                 self.outbox.postponed(now, target, word);
                 self.form = Form::V1;
                 "postponed"
@@ -292,7 +273,7 @@ impl VoteSender {
         if knows_v2 {
             self.form = Form::V2;
         }
-        self.office.tally.add(Some(peer), outcome);
+        self.shared.counters.add(Some(peer), outcome);
         let declined = (outcome == "declined").then_some(status);
         if declined.is_some() && declined != self.declined {
             warn!(%peer, %target, status, reason = answer.meaning(), "this peer does not take our vote");
@@ -303,7 +284,7 @@ impl VoteSender {
 
     /// Nothing was heard for as long as [`wake`](Self::wake) said.
     fn expire(&mut self) {
-        let now = self.office.clock.now();
+        let now = self.shared.clock.now();
         let Some(&flight) = self.flights.front() else {
             if now >= self.used + IDLE {
                 self.connection = None;
@@ -318,21 +299,21 @@ impl VoteSender {
         } else {
             // It may be a Go agent that took the vote and is busy with its DNS calls; to send it
             // again would make it call again.
-            self.office.tally.add(Some(self.peer), "unanswered");
+            self.shared.counters.add(Some(self.peer), "unanswered");
             self.outbox.delivered(now, flight.target, flight.word);
             self.hang_up();
         }
     }
 
     fn fail(&mut self, cause: &io::Error) {
-        self.office.tally.add(Some(self.peer), "failed");
+        self.shared.counters.add(Some(self.peer), "failed");
         let peer = self.peer;
         if self.outbox.is_failing() {
             debug!(%peer, %cause, "cannot tell this peer our votes");
         } else {
             warn!(%peer, %cause, "cannot tell this peer our votes, trying again until it works");
         }
-        self.outbox.failed(self.office.clock.now(), rand::random_range(0.5..1.5));
+        self.outbox.failed(self.shared.clock.now(), rand::random_range(0.5..1.5));
         self.hang_up();
     }
 

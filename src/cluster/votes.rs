@@ -1,8 +1,7 @@
 //! The vote listener: where peers POST what they see.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,8 +17,8 @@ use super::ClusterEvent;
 use super::admission::{Admission, Admitted, Moment, Refusal};
 use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
+use super::shared::{Shared, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
-use super::vote_sender::Office;
 use crate::serve::Limits;
 
 /// What a peer may ask for: votes are small, come in bursts, and are answered at once.
@@ -41,36 +40,11 @@ pub struct Voted {
     pub signed: bool,
 }
 
-/// How often what happened to the votes of and to each peer; `None` stands for senders that are
-/// not known.
-pub type Counts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
-
-/// Counts what happens to votes.
-#[derive(Debug, Default)]
-pub struct Tally(Mutex<Counts>);
-
-impl Tally {
-    /// Counts one.
-    pub fn add(&self, peer: Option<SocketAddr>, outcome: &'static str) {
-        *lock(&self.0).entry((peer, outcome)).or_default() += 1;
-    }
-
-    /// All that was counted so far.
-    pub fn counts(&self) -> Counts {
-        lock(&self.0).clone()
-    }
-}
-
-/// A panic elsewhere leaves these maps whole, so it does not spread.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What the listener needs at each request.
 #[derive(Debug)]
 pub struct Desk {
     admission: Mutex<Admission>,
-    office: Office,
+    shared: Shared,
     events: mpsc::Sender<ClusterEvent>,
     voted: mpsc::UnboundedSender<Voted>,
     /// Limits warnings by the source of a request and the reason it was refused.
@@ -81,12 +55,12 @@ impl Desk {
     /// `voted` gets at most two messages for each peer and reload, so it needs no bound.
     pub fn new(
         admission: Admission,
-        office: Office,
+        shared: Shared,
         events: mpsc::Sender<ClusterEvent>,
         voted: mpsc::UnboundedSender<Voted>,
     ) -> Self {
         let (admission, log_limiter) = (Mutex::new(admission), Mutex::new(LogLimiter::default()));
-        Self { admission, office, events, voted, log_limiter }
+        Self { admission, shared, events, voted, log_limiter }
     }
 
     /// Takes other peers and targets from the next request on.
@@ -105,9 +79,9 @@ impl Desk {
         }
         // Whoever reads the counts must not learn more of a vote than its sender.
         let counted = peer.filter(|_| refusal != Refusal::Unsigned);
-        self.office.tally.add(counted, "refused");
+        self.shared.counters.add(counted, "refused");
         if let Some(suppressed) =
-            lock(&self.log_limiter).allow(self.office.clock.now(), (from, refusal))
+            lock(&self.log_limiter).allow(self.shared.clock.now(), (from, refusal))
         {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
             warn!(%from, peer = name, reason = %refusal, suppressed, "refused a vote");
@@ -119,7 +93,7 @@ impl Desk {
         let Admitted { peer, target, up, age, abstains, signed, turned } = vote;
         if turned {
             // With a key, each peer that does not sign is named once.
-            if !signed && self.office.seal.is_some() {
+            if !signed && self.shared.seal.is_some() {
                 warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
                     copy its votes can vote in its name");
             }
@@ -129,10 +103,10 @@ impl Desk {
         // A vote that waited while this process stood still may be untrue by now; who sent it
         // sends it again. A Go agent does not, but never has more than one waiting.
         let again = signed || self.is_ours(peer);
-        if again && !self.office.clock.is_settled() {
+        if again && !self.shared.clock.is_settled() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        self.office.tally.add(Some(peer), "accepted");
+        self.shared.counters.add(Some(peer), "accepted");
         debug!(%peer, %target, up, ?age, abstains, signed, "vote heard");
         let event = if abstains {
             ClusterEvent::Abstained { peer, target, signed }
@@ -149,12 +123,12 @@ impl Desk {
     fn known_form(&self) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
         let known =
             || (HeaderName::from_static(SIGNATURE_HEADER), HeaderValue::from_static(KNOWN_FORM));
-        AppendHeaders(self.office.seal.as_ref().map(|_| known()))
+        AppendHeaders(self.shared.seal.as_ref().map(|_| known()))
     }
 
     /// Whether a peer is known to run this program, which without a key does not show in its votes.
     fn is_ours(&self, peer: SocketAddr) -> bool {
-        self.office.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
+        self.shared.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
     }
 }
 
@@ -176,7 +150,7 @@ async fn receive(
         (Some(one), None) => Some(one.to_str().unwrap_or_default()),
         (Some(_), Some(_)) => Some(""),
     };
-    let now = Moment { millis: unix_millis(), uptime: desk.office.clock.now() };
+    let now = Moment { millis: unix_millis(), uptime: desk.shared.clock.now() };
     let judged = lock(&desk.admission).admit(now, &body, signature, |peer| desk.is_ours(peer));
     let status = match judged {
         Ok(vote) => desk.accept(vote).await,
@@ -213,18 +187,18 @@ mod tests {
             let (_standings, known) =
                 watch::channel(Arc::new(BTreeMap::from([(agent(1), standing)])));
             let (_votes, announced) = watch::channel(Arc::default());
-            let office = Office {
+            let shared = Shared {
                 local: agent(0),
                 seal: None,
                 clock: Arc::new(Clock::start()),
-                tally: Arc::default(),
+                counters: Arc::default(),
                 votes: announced,
                 standings: known,
             };
             let (events, _heard) = mpsc::channel(8);
             let (turned, _turns) = mpsc::unbounded_channel();
             let desk =
-                Desk::new(Admission::new(agent(0), None, false, [], []), office, events, turned);
+                Desk::new(Admission::new(agent(0), None, false, [], []), shared, events, turned);
             let target = IpAddr::from([203, 0, 113, 1]);
             let (age, abstains) = (Duration::ZERO, false);
             let vote = Admitted {

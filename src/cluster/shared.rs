@@ -1,0 +1,53 @@
+//! State shared by the vote listener and all vote senders.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::clock::Clock;
+use super::outbox::Votes;
+use super::seal::Seal;
+use super::vote_sender::Standings;
+
+/// Context that the vote listener and every vote sender hold a copy of.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The `local_addr` of this agent, which is its name in votes.
+    pub local: SocketAddr,
+    /// The cluster's key, if one is configured.
+    pub seal: Option<Arc<Seal>>,
+    /// The clock of the cluster part.
+    pub clock: Arc<Clock>,
+    /// The number of votes by peer and outcome.
+    pub counters: Arc<Counters>,
+    /// The current votes of this agent.
+    pub votes: watch::Receiver<Arc<Votes>>,
+    /// The current standing of every peer.
+    pub standings: watch::Receiver<Arc<Standings>>,
+}
+
+/// The number of votes from and to each peer by outcome. `None` stands for unknown senders.
+pub type Counts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
+
+/// Counters of vote outcomes.
+#[derive(Debug, Default)]
+pub struct Counters(Mutex<Counts>);
+
+impl Counters {
+    /// Adds one to the counter of `peer` and `outcome`.
+    pub fn add(&self, peer: Option<SocketAddr>, outcome: &'static str) {
+        *lock(&self.0).entry((peer, outcome)).or_default() += 1;
+    }
+
+    /// Returns a copy of all counters.
+    pub fn counts(&self) -> Counts {
+        lock(&self.0).clone()
+    }
+}
+
+/// Locks `mutex`. A panic elsewhere leaves its value whole, so poisoning is ignored.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
