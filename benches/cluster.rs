@@ -107,7 +107,7 @@ impl Cluster {
             } else {
                 members.config(name(index))
             };
-            let votes = "info,goavail::cluster::votes=debug";
+            let votes = "info,goavail::cluster::listener=debug";
             scene.setup(index, &config).env("RUST_LOG", votes).start()
         };
         let mut agents: Vec<_> = (0..size).map(start).collect();

@@ -15,6 +15,7 @@ pub mod bind;
 pub mod clock;
 pub mod connection;
 pub mod gossip;
+pub mod listener;
 pub mod log_limiter;
 pub mod membership;
 pub mod outbox;
@@ -23,7 +24,6 @@ pub mod seal;
 pub mod shared;
 pub mod signature;
 pub mod vote_sender;
-pub mod votes;
 pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,12 +40,12 @@ use tokio::time::{Instant, timeout};
 use self::admission::Admission;
 use self::clock::Clock;
 use self::gossip::Gossip;
+use self::listener::VoteListener;
 use self::membership::{Membership, Order};
 use self::outbox::{Vote, Votes};
 use self::seal::Seal;
 use self::shared::Shared;
 use self::vote_sender::VoteSender;
-use self::votes::Desk;
 use crate::config::ClusterConfig;
 use crate::serve::serve;
 
@@ -124,7 +124,7 @@ pub struct Cluster {
     senders: BTreeMap<SocketAddr, AbortHandle>,
     /// What new senders are given.
     shared: Shared,
-    desk: Arc<Desk>,
+    listener: Arc<VoteListener>,
     votes: watch::Sender<Arc<Votes>>,
     orders: mpsc::Sender<Order>,
 }
@@ -139,8 +139,8 @@ impl Cluster {
     ) -> Result<Self, ClusterError> {
         let seal = config.crypto_key.as_ref().map(Seal::new).transpose()?.map(Arc::new);
         let local = config.local_addr;
-        let listener = bind::votes(local).await?;
-        let socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
+        let socket = bind::votes(local).await?;
+        let gossip_socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
         let clock = Arc::new(Clock::start());
         let (votes, announced) = watch::channel(Arc::default());
         let (standings, known) = watch::channel(Arc::default());
@@ -159,18 +159,19 @@ impl Cluster {
         let (start, seed) = (clock::unix_millis(), rand::random());
         let peers = || config.peers.iter().copied();
         let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
-        let membership = Membership::new(gossip, peers(), socket, clock, events.clone(), standings);
+        let membership =
+            Membership::new(gossip, peers(), gossip_socket, clock, events.clone(), standings);
         tasks.spawn(named("membership", membership.run(ordered, turns)));
 
         let admission = Admission::new(local, seal, config.require_signed, peers(), targets);
-        let desk = Arc::new(Desk::new(admission, shared.clone(), events, turned));
-        let router = votes::router(Arc::clone(&desk));
+        let listener = Arc::new(VoteListener::new(admission, shared.clone(), events, turned));
+        let router = listener::router(Arc::clone(&listener));
         // It ends with its task: a vote that is cut off is sent again, to others.
-        let listening = serve(listener, router, votes::LIMITS, pending());
+        let listening = serve(socket, router, listener::LIMITS, pending());
         tasks.spawn(named("vote listener", listening));
 
         let senders = BTreeMap::new();
-        let mut cluster = Self { tasks, senders, shared, desk, votes, orders };
+        let mut cluster = Self { tasks, senders, shared, listener, votes, orders };
         cluster.ensure_senders(&peers().collect());
         Ok(cluster)
     }
@@ -213,7 +214,7 @@ impl Cluster {
         if self.orders.send(Order::Peers(peers.clone(), done)).await.is_ok() {
             let _ = known.await;
         }
-        self.desk.reload(peers, targets);
+        self.listener.reload(peers, targets);
     }
 
     /// Has one sender for each of `peers` and no other.

@@ -16,10 +16,10 @@ use super::ClusterEvent;
 use super::clock::{BEAT, Clock, unix_millis};
 use super::connection::ANSWER_WITHIN;
 use super::gossip::{Dropped, Gossip, Output};
+use super::listener::SignatureChange;
 use super::log_limiter::LogLimiter;
 use super::roster::{Life, Roster};
 use super::vote_sender::Standings;
-use super::votes::Voted;
 
 /// How often the vote port of a Go agent is tried.
 pub const TRY_EVERY: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl Membership {
     pub async fn run(
         mut self,
         mut orders: mpsc::Receiver<Order>,
-        mut voted: mpsc::UnboundedReceiver<Voted>,
+        mut signature_changes: mpsc::UnboundedReceiver<SignatureChange>,
     ) {
         loop {
             self.beat();
@@ -100,8 +100,8 @@ impl Membership {
             let order = tokio::select! {
                 // Read by `drain`; an error shows there as well.
                 _ = self.socket.readable() => None,
-                Some(voted) = voted.recv() => {
-                    self.voted(voted);
+                Some(change) = signature_changes.recv() => {
+                    self.signature_changed(change);
                     None
                 }
                 Some(tried) = self.tries.join_next() => {
@@ -174,7 +174,7 @@ impl Membership {
         }
     }
 
-    fn voted(&mut self, Voted { peer, signed }: Voted) {
+    fn signature_changed(&mut self, SignatureChange { peer, signed }: SignatureChange) {
         self.roster.voted(peer, signed);
         if self.roster.go_agents().contains(&peer) {
             info!(%peer, "this peer votes like a Go agent, and counts as alive while its vote port \

@@ -69,7 +69,7 @@ fn play(key: Option<&'static str>) -> Play {
     let start = |index: usize| {
         let config = members.config(name(index)).replace("require_signed = true", "");
         let setup = scene.setup(index, &config);
-        setup.env("RUST_LOG", "info,goavail::cluster::votes=debug").start()
+        setup.env("RUST_LOG", "info,goavail::cluster::listener=debug").start()
     };
     let mut agents = vec![start(0), start(1)];
     for (index, agent) in agents.iter_mut().enumerate() {

@@ -31,10 +31,10 @@ pub const LIMITS: Limits = Limits {
     drain_within: Duration::from_millis(500),
 };
 
-/// That a peer voted with or without a signature, when it did otherwise before or never voted.
+/// The first vote of a peer, or its first vote that is signed after unsigned ones or vice versa.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Voted {
-    /// Who.
+pub struct SignatureChange {
+    /// The peer that voted.
     pub peer: SocketAddr,
     /// Whether its vote was signed.
     pub signed: bool,
@@ -42,25 +42,25 @@ pub struct Voted {
 
 /// What the listener needs at each request.
 #[derive(Debug)]
-pub struct Desk {
+pub struct VoteListener {
     admission: Mutex<Admission>,
     shared: Shared,
     events: mpsc::Sender<ClusterEvent>,
-    voted: mpsc::UnboundedSender<Voted>,
+    signature_changes: mpsc::UnboundedSender<SignatureChange>,
     /// Limits warnings by the source of a request and the reason it was refused.
     log_limiter: Mutex<LogLimiter<(IpAddr, Refusal)>>,
 }
 
-impl Desk {
-    /// `voted` gets at most two messages for each peer and reload, so it needs no bound.
+impl VoteListener {
+    /// `signature_changes` gets at most two messages for each peer and reload, so it needs no bound.
     pub fn new(
         admission: Admission,
         shared: Shared,
         events: mpsc::Sender<ClusterEvent>,
-        voted: mpsc::UnboundedSender<Voted>,
+        signature_changes: mpsc::UnboundedSender<SignatureChange>,
     ) -> Self {
         let (admission, log_limiter) = (Mutex::new(admission), Mutex::new(LogLimiter::default()));
-        Self { admission, shared, events, voted, log_limiter }
+        Self { admission, shared, events, signature_changes, log_limiter }
     }
 
     /// Takes other peers and targets from the next request on.
@@ -98,7 +98,7 @@ impl Desk {
                     copy its votes can vote in its name");
             }
             // The other end is gone only when everything ends.
-            let _ = self.voted.send(Voted { peer, signed });
+            let _ = self.signature_changes.send(SignatureChange { peer, signed });
         }
         // A vote that waited while this process stood still may be untrue by now; who sent it
         // sends it again. A Go agent does not, but never has more than one waiting.
@@ -133,12 +133,12 @@ impl Desk {
 }
 
 /// `POST /` and nothing else.
-pub fn router(desk: Arc<Desk>) -> Router {
-    Router::new().route("/", post(receive)).with_state(desk)
+pub fn router(listener: Arc<VoteListener>) -> Router {
+    Router::new().route("/", post(receive)).with_state(listener)
 }
 
 async fn receive(
-    State(desk): State<Arc<Desk>>,
+    State(listener): State<Arc<VoteListener>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
@@ -150,13 +150,14 @@ async fn receive(
         (Some(one), None) => Some(one.to_str().unwrap_or_default()),
         (Some(_), Some(_)) => Some(""),
     };
-    let now = Moment { millis: unix_millis(), uptime: desk.shared.clock.now() };
-    let judged = lock(&desk.admission).admit(now, &body, signature, |peer| desk.is_ours(peer));
+    let now = Moment { millis: unix_millis(), uptime: listener.shared.clock.now() };
+    let judged =
+        lock(&listener.admission).admit(now, &body, signature, |peer| listener.is_ours(peer));
     let status = match judged {
-        Ok(vote) => desk.accept(vote).await,
-        Err((refusal, peer)) => desk.refuse(from.ip(), refusal, peer),
+        Ok(vote) => listener.accept(vote).await,
+        Err((refusal, peer)) => listener.refuse(from.ip(), refusal, peer),
     };
-    (desk.known_form(), status)
+    (listener.known_form(), status)
 }
 
 #[cfg(test)]
@@ -197,8 +198,12 @@ mod tests {
             };
             let (events, _heard) = mpsc::channel(8);
             let (turned, _turns) = mpsc::unbounded_channel();
-            let desk =
-                Desk::new(Admission::new(agent(0), None, false, [], []), shared, events, turned);
+            let listener = VoteListener::new(
+                Admission::new(agent(0), None, false, [], []),
+                shared,
+                events,
+                turned,
+            );
             let target = IpAddr::from([203, 0, 113, 1]);
             let (age, abstains) = (Duration::ZERO, false);
             let vote = Admitted {
@@ -210,9 +215,9 @@ mod tests {
                 signed,
                 turned: false,
             };
-            assert_eq!(desk.accept(vote).await, StatusCode::OK, "{name}, before");
+            assert_eq!(listener.accept(vote).await, StatusCode::OK, "{name}, before");
             advance(Duration::from_secs(20)).await;
-            assert_eq!(desk.accept(vote).await, want, "{name}");
+            assert_eq!(listener.accept(vote).await, want, "{name}");
         }
     }
 }
