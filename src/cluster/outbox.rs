@@ -37,11 +37,11 @@ pub struct Vote {
 
 /// What is said of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum Statement {
     /// How it is seen; `true` is up.
     Sees(bool),
     /// Nothing any more; before, it was seen so.
-    TakesBack(bool),
+    Retracts(bool),
 }
 
 /// Something to be sent now.
@@ -50,7 +50,7 @@ pub struct Due {
     /// About whom.
     pub target: IpAddr,
     /// What.
-    pub word: Word,
+    pub statement: Statement,
     /// When the evidence for it was seen.
     pub evidence: Duration,
 }
@@ -59,18 +59,18 @@ pub struct Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// To be sent, not before this time. News goes before what is told again.
-    Due { at: Duration, news: bool },
+    Due { at: Duration, urgent: bool },
     /// Sent, not answered.
-    Flying,
+    InFlight,
     /// Taken at this time.
-    Told(Duration),
+    Delivered(Duration),
     /// Not sent, as its evidence was too old by then.
-    Stale,
+    Parked,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Letter {
-    word: Word,
+struct PendingVote {
+    statement: Statement,
     /// The newest evidence that was announced.
     evidence: Duration,
     /// The evidence with which it was last sent.
@@ -80,12 +80,12 @@ struct Letter {
 
 /// The votes that one peer is to be told.
 ///
-/// Invariant: `queue` holds exactly the letters that are due.
+/// Invariant: `queue` holds exactly the pending that are due.
 #[derive(Debug, Default)]
 pub struct Outbox {
     repeats: bool,
     term: Duration,
-    letters: BTreeMap<IpAddr, Letter>,
+    pending: BTreeMap<IpAddr, PendingVote>,
     /// `(not news, due, target)`, so that news comes first.
     queue: BTreeSet<(bool, Duration, IpAddr)>,
     /// Nothing is sent before this time, as the peer could not be reached.
@@ -97,16 +97,19 @@ impl Outbox {
     /// Takes the whole of this agent's votes as they are now.
     pub fn announce(&mut self, now: Duration, all: &Votes) {
         self.term = all.term;
-        let missing = |(target, _): &(&IpAddr, &Letter)| !all.votes.contains_key(*target);
-        let gone: Vec<_> = self.letters.iter().filter(missing).map(|(t, l)| (*t, *l)).collect();
-        for (target, letter) in gone {
-            match letter.word {
-                Word::TakesBack(_) => {}
-                Word::Sees(up) if self.repeats && letter.sent.is_some() => {
-                    let stage = Stage::Due { at: now, news: true };
-                    self.put(target, Letter { word: Word::TakesBack(up), stage, ..letter });
+        let missing = |(target, _): &(&IpAddr, &PendingVote)| !all.votes.contains_key(*target);
+        let gone: Vec<_> = self.pending.iter().filter(missing).map(|(t, l)| (*t, *l)).collect();
+        for (target, vote) in gone {
+            match vote.statement {
+                Statement::Retracts(_) => {}
+                Statement::Sees(up) if self.repeats && vote.sent.is_some() => {
+                    let stage = Stage::Due { at: now, urgent: true };
+                    self.put(
+                        target,
+                        PendingVote { statement: Statement::Retracts(up), stage, ..vote },
+                    );
                 }
-                Word::Sees(_) => self.remove(target),
+                Statement::Sees(_) => self.remove(target),
             }
         }
         for (&target, vote) in &all.votes {
@@ -115,43 +118,45 @@ impl Outbox {
     }
 
     fn announced(&mut self, now: Duration, target: IpAddr, Vote { up, evidence }: Vote) {
-        let word = Word::Sees(up);
-        let Some(before) = self.letters.get(&target).copied() else {
-            let stage = Stage::Due { at: now, news: !up };
-            self.put(target, Letter { word, evidence, sent: None, stage });
+        let statement = Statement::Sees(up);
+        let Some(before) = self.pending.get(&target).copied() else {
+            let stage = Stage::Due { at: now, urgent: !up };
+            self.put(target, PendingVote { statement, evidence, sent: None, stage });
             return;
         };
         let fresh = before.sent.is_none_or(|sent| evidence > sent);
-        let news = !up || before.word == Word::Sees(!up);
+        let urgent = !up || before.statement == Statement::Sees(!up);
         let stage = match before.stage {
-            _ if before.word != word => Stage::Due { at: now, news },
-            Stage::Stale if fresh => Stage::Due { at: now, news },
-            Stage::Told(at) if self.repeats && fresh => {
-                Stage::Due { at: now.max(at + REPEAT), news: false }
+            _ if before.statement != statement => Stage::Due { at: now, urgent },
+            Stage::Parked if fresh => Stage::Due { at: now, urgent },
+            Stage::Delivered(at) if self.repeats && fresh => {
+                Stage::Due { at: now.max(at + REPEAT), urgent: false }
             }
             stage => stage,
         };
         if stage == before.stage {
             // Nearly all of them, at each announcement.
-            if let Some(letter) = self.letters.get_mut(&target) {
-                *letter = Letter { word, evidence, ..before };
+            if let Some(vote) = self.pending.get_mut(&target) {
+                *vote = PendingVote { statement, evidence, ..before };
             }
         } else {
-            self.put(target, Letter { word, evidence, sent: before.sent, stage });
+            self.put(target, PendingVote { statement, evidence, sent: before.sent, stage });
         }
     }
 
     /// Whether what was told is told again; not to one that may be a Go agent.
     pub fn set_repeats(&mut self, now: Duration, repeats: bool) {
         self.repeats = repeats;
-        for (target, letter) in self.letters.clone() {
-            let newer = letter.sent.is_some_and(|sent| letter.evidence > sent);
-            match letter.stage {
-                Stage::Told(_) if repeats && newer => {
-                    let stage = Stage::Due { at: now + REPEAT, news: false };
-                    self.put(target, Letter { stage, ..letter });
+        for (target, vote) in self.pending.clone() {
+            let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
+            match vote.stage {
+                Stage::Delivered(_) if repeats && newer => {
+                    let stage = Stage::Due { at: now + REPEAT, urgent: false };
+                    self.put(target, PendingVote { stage, ..vote });
                 }
-                _ if !repeats && matches!(letter.word, Word::TakesBack(_)) => self.remove(target),
+                _ if !repeats && matches!(vote.statement, Statement::Retracts(_)) => {
+                    self.remove(target);
+                }
                 _ => {}
             }
         }
@@ -160,9 +165,9 @@ impl Outbox {
     /// The peer is back, and knows nothing: all is due at once.
     pub fn rejoined(&mut self, now: Duration) {
         self.reopen();
-        for (target, letter) in self.letters.clone() {
-            let news = letter.word != Word::Sees(true);
-            self.put(target, Letter { stage: Stage::Due { at: now, news }, ..letter });
+        for (target, vote) in self.pending.clone() {
+            let urgent = vote.statement != Statement::Sees(true);
+            self.put(target, PendingVote { stage: Stage::Due { at: now, urgent }, ..vote });
         }
     }
 
@@ -178,19 +183,19 @@ impl Outbox {
             let first = [class(false), class(true)];
             let may_go = |(old, at, _): &&(bool, _, _)| *at <= now && !(*old && held);
             let &(_, _, target) = first.into_iter().flatten().find(may_go)?;
-            let letter = *self.letters.get(&target)?;
-            let Letter { word, evidence, .. } = letter;
+            let vote = *self.pending.get(&target)?;
+            let PendingVote { statement, evidence, .. } = vote;
             let old = evidence.saturating_add(self.term) <= now;
-            match word {
+            match statement {
                 // It has aged there by itself.
-                Word::TakesBack(_) if old => self.remove(target),
-                Word::Sees(_) if old || since.is_some_and(|since| evidence <= since) => {
-                    self.put(target, Letter { stage: Stage::Stale, ..letter });
+                Statement::Retracts(_) if old => self.remove(target),
+                Statement::Sees(_) if old || since.is_some_and(|since| evidence <= since) => {
+                    self.put(target, PendingVote { stage: Stage::Parked, ..vote });
                 }
                 _ => {
                     let sent = Some(evidence);
-                    self.put(target, Letter { sent, stage: Stage::Flying, ..letter });
-                    return Some(Due { target, word, evidence });
+                    self.put(target, PendingVote { sent, stage: Stage::InFlight, ..vote });
+                    return Some(Due { target, statement, evidence });
                 }
             }
         }
@@ -206,32 +211,32 @@ impl Outbox {
     }
 
     /// The peer took the vote.
-    pub fn delivered(&mut self, now: Duration, target: IpAddr, word: Word) {
+    pub fn delivered(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        if let Word::TakesBack(_) = word {
-            if self.flies(target, word).is_some() {
+        if let Statement::Retracts(_) = statement {
+            if self.in_flight(target, statement).is_some() {
                 self.remove(target);
             }
             return;
         }
-        let Some(letter) = self.flies(target, word) else { return };
-        let newer = letter.sent.is_some_and(|sent| letter.evidence > sent);
-        let again = Stage::Due { at: now + REPEAT, news: false };
-        let stage = if self.repeats && newer { again } else { Stage::Told(now) };
-        self.put(target, Letter { stage, ..letter });
+        let Some(vote) = self.in_flight(target, statement) else { return };
+        let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
+        let again = Stage::Due { at: now + REPEAT, urgent: false };
+        let stage = if self.repeats && newer { again } else { Stage::Delivered(now) };
+        self.put(target, PendingVote { stage, ..vote });
     }
 
     /// The peer answered that it does not take the vote, which may change: it does not know the
     /// target yet, or its clock or key is another.
-    pub fn declined(&mut self, now: Duration, target: IpAddr, word: Word) {
+    pub fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        self.land(target, word, Stage::Due { at: now + REPEAT, news: false });
+        self.requeue(target, statement, Stage::Due { at: now + REPEAT, urgent: false });
     }
 
     /// The peer answered that it cannot take the vote just now.
-    pub fn postponed(&mut self, now: Duration, target: IpAddr, word: Word) {
+    pub fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        self.land(target, word, Stage::Due { at: now + BACKOFF, news: true });
+        self.requeue(target, statement, Stage::Due { at: now + BACKOFF, urgent: true });
     }
 
     /// The peer could not be reached, or hung up: all that was in flight is due again, after a
@@ -240,9 +245,12 @@ impl Outbox {
         let wait = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(REPEAT);
         self.closed_until = now + wait.mul_f64(jitter);
         self.failures += 1;
-        for (target, letter) in self.letters.clone() {
-            if letter.stage == Stage::Flying {
-                self.put(target, Letter { stage: Stage::Due { at: now, news: true }, ..letter });
+        for (target, vote) in self.pending.clone() {
+            if vote.stage == Stage::InFlight {
+                self.put(
+                    target,
+                    PendingVote { stage: Stage::Due { at: now, urgent: true }, ..vote },
+                );
             }
         }
     }
@@ -257,35 +265,38 @@ impl Outbox {
         self.failures = 0;
     }
 
-    /// The letter in flight that says so, unless a newer vote took off meanwhile.
-    fn flies(&self, target: IpAddr, word: Word) -> Option<Letter> {
-        let flying = |letter: &Letter| letter.stage == Stage::Flying && letter.word == word;
-        self.letters.get(&target).copied().filter(flying)
+    /// The vote in flight that says so, unless a newer vote took off meanwhile.
+    fn in_flight(&self, target: IpAddr, statement: Statement) -> Option<PendingVote> {
+        let is_in_flight =
+            |vote: &PendingVote| vote.stage == Stage::InFlight && vote.statement == statement;
+        self.pending.get(&target).copied().filter(is_in_flight)
     }
 
     /// Ends a flight.
-    fn land(&mut self, target: IpAddr, word: Word, stage: Stage) {
-        if let Some(letter) = self.flies(target, word) {
-            self.put(target, Letter { stage, ..letter });
+    fn requeue(&mut self, target: IpAddr, statement: Statement, stage: Stage) {
+        if let Some(vote) = self.in_flight(target, statement) {
+            self.put(target, PendingVote { stage, ..vote });
         }
     }
 
-    fn put(&mut self, target: IpAddr, letter: Letter) {
+    fn put(&mut self, target: IpAddr, vote: PendingVote) {
         self.unqueue(target);
-        if let Stage::Due { at, news } = letter.stage {
-            self.queue.insert((!news, at, target));
+        if let Stage::Due { at, urgent } = vote.stage {
+            self.queue.insert((!urgent, at, target));
         }
-        self.letters.insert(target, letter);
+        self.pending.insert(target, vote);
     }
 
     fn remove(&mut self, target: IpAddr) {
         self.unqueue(target);
-        self.letters.remove(&target);
+        self.pending.remove(&target);
     }
 
     fn unqueue(&mut self, target: IpAddr) {
-        if let Some(Letter { stage: Stage::Due { at, news }, .. }) = self.letters.get(&target) {
-            self.queue.remove(&(!news, *at, target));
+        if let Some(PendingVote { stage: Stage::Due { at, urgent }, .. }) =
+            self.pending.get(&target)
+        {
+            self.queue.remove(&(!urgent, *at, target));
         }
     }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::clock::{BEAT, unix_millis};
 use super::connection::{ANSWER_WITHIN, Answer, PipelinedConnection};
-use super::outbox::{Due, Outbox, Word};
+use super::outbox::{Due, Outbox, Statement};
 use super::shared::Shared;
 use super::signature::Form;
 use super::wire::{self, Beside};
@@ -27,17 +27,17 @@ const IDLE: Duration = Duration::from_secs(3);
 /// How far the time in a signature may run ahead of the wall clock, in milliseconds. It runs ahead
 /// by a millisecond for each vote that is signed within the same one; further than this means that
 /// the wall clock was set back.
-const AHEAD: u64 = 10_000;
+const PLAUSIBLE_LEAD: u64 = 10_000;
 
 /// How far it may run ahead before votes that are no news wait, in milliseconds. So a peer is told a
 /// thousand signed votes a second for as long as one likes, and some thousands at once.
-const LEAD: u64 = 4_000;
+const MAX_LEAD: u64 = 4_000;
 
 /// The same for news, which may have to be told while the others wait.
-const LEAD_OF_NEWS: u64 = 8_000;
+const MAX_URGENT_LEAD: u64 = 8_000;
 
 /// How long a wait lasts at least, so that votes go out by the hundred and not one by one.
-const BREATH: Duration = Duration::from_millis(100);
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// What membership knows about a peer that its sender must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,9 +53,9 @@ pub type Standings = BTreeMap<SocketAddr, Standing>;
 
 /// A vote that was sent and is not answered yet.
 #[derive(Debug, Clone, Copy)]
-struct Flight {
+struct SentVote {
     target: IpAddr,
-    word: Word,
+    statement: Statement,
     form: Form,
     answer_by: Duration,
 }
@@ -69,7 +69,7 @@ pub struct VoteSender {
     outbox: Outbox,
     connection: Option<PipelinedConnection>,
     /// Sent on `connection`, in this order.
-    flights: VecDeque<Flight>,
+    in_flight: VecDeque<SentVote>,
     /// How many may be in flight: 1 to a peer not known to take more.
     window: usize,
     /// When the connection was last used.
@@ -90,7 +90,7 @@ impl VoteSender {
             standing: Standing::default(),
             outbox: Outbox::default(),
             connection: None,
-            flights: VecDeque::new(),
+            in_flight: VecDeque::new(),
             window: 1,
             used: Duration::ZERO,
             last_signed: 0,
@@ -101,7 +101,7 @@ impl VoteSender {
 
     /// Runs until the votes or the standings come no more.
     pub async fn run(mut self) {
-        self.take_orders();
+        self.take_updates();
         loop {
             self.send_due().await;
             let clock = Arc::clone(&self.shared.clock);
@@ -131,14 +131,14 @@ impl VoteSender {
                 }
             };
             match changed {
-                Some(Ok(())) => self.take_orders(),
+                Some(Ok(())) => self.take_updates(),
                 Some(Err(_)) => return,
                 None => {}
             }
         }
     }
 
-    fn take_orders(&mut self) {
+    fn take_updates(&mut self) {
         let now = self.shared.clock.now();
         let votes = Arc::clone(&self.shared.votes.borrow_and_update());
         self.outbox.announce(now, &votes);
@@ -167,20 +167,20 @@ impl VoteSender {
     /// When something is to be done though nothing was heard.
     fn wake(&self) -> Option<Duration> {
         let due = paced(self.shared.clock.now(), self.lead(), self.outbox.wake());
-        let due = due.filter(|_| self.flights.len() < self.room());
+        let due = due.filter(|_| self.in_flight.len() < self.room());
         // A loop that stands still is looked at again.
         let stands_still = self.shared.clock.loop_stands_still();
         let due =
             due.map(|due| if stands_still { due.max(self.shared.clock.now() + BEAT) } else { due });
-        let silent = self.flights.front().map(|flight| flight.answer_by);
+        let silent = self.in_flight.front().map(|sent| sent.answer_by);
         let idle = self.connection.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
     }
 
     async fn send_due(&mut self) {
-        while self.flights.len() < self.room() {
+        while self.in_flight.len() < self.room() {
             let lead = self.lead();
-            if lead >= LEAD_OF_NEWS {
+            if lead >= MAX_URGENT_LEAD {
                 return;
             }
             // What a loop said that does not turn any more may be untrue by now.
@@ -188,7 +188,7 @@ impl VoteSender {
                 return;
             }
             let (now, woke) = (self.shared.clock.now(), self.shared.clock.woke());
-            let Some(due) = self.outbox.next(now, lead >= LEAD, woke) else { return };
+            let Some(due) = self.outbox.next(now, lead >= MAX_LEAD, woke) else { return };
             if let Err(cause) = self.post(due).await {
                 self.fail(&cause);
                 return;
@@ -197,7 +197,7 @@ impl VoteSender {
     }
 
     async fn post(&mut self, due: Due) -> io::Result<()> {
-        let Due { target, word, evidence } = due;
+        let Due { target, statement, evidence } = due;
         if self.connection.is_none() {
             self.connection = Some(PipelinedConnection::open(self.peer).await?);
         }
@@ -206,9 +206,9 @@ impl VoteSender {
         };
         let seal = self.shared.seal.as_deref();
         let age = self.shared.clock.now().saturating_sub(evidence);
-        let (up, beside) = match word {
-            Word::Sees(up) => (up, Beside::Age(age)),
-            Word::TakesBack(up) => (up, Beside::Abstains),
+        let (up, beside) = match statement {
+            Statement::Sees(up) => (up, Beside::Age(age)),
+            Statement::Retracts(up) => (up, Beside::Abstains),
         };
         // To a peer that may be a Go agent a vote is a Go agent's to the byte.
         let beside = Some(beside).filter(|_| self.standing.ours);
@@ -219,25 +219,25 @@ impl VoteSender {
         connection.post(&body, signature.as_deref()).await?;
         self.used = self.shared.clock.now();
         let answer_by = self.used + ANSWER_WITHIN;
-        self.flights.push_back(Flight { target, word, form, answer_by });
+        self.in_flight.push_back(SentVote { target, statement, form, answer_by });
         Ok(())
     }
 
     fn answered(&mut self, answer: io::Result<Answer>) {
-        let flight = self.flights.pop_front();
-        match (answer, flight) {
+        let sent = self.in_flight.pop_front();
+        match (answer, sent) {
             // Nothing was asked: it hung up, or speaks out of turn.
             (_, None) => self.connection = None,
-            (Err(cause), Some(flight)) => {
-                self.flights.push_front(flight);
+            (Err(cause), Some(sent)) => {
+                self.in_flight.push_front(sent);
                 self.fail(&cause);
             }
-            (Ok(answer), Some(flight)) => {
-                self.land(flight, answer);
+            (Ok(answer), Some(sent)) => {
+                self.record_answer(sent, answer);
                 if answer.stays_open {
                     self.window = (self.window * 2).min(WINDOW);
-                } else if self.flights.is_empty() {
-                    self.hang_up();
+                } else if self.in_flight.is_empty() {
+                    self.disconnect();
                 } else {
                     self.fail(&io::ErrorKind::UnexpectedEof.into());
                 }
@@ -245,28 +245,29 @@ impl VoteSender {
         }
     }
 
-    fn land(&mut self, flight: Flight, answer: Answer) {
+    fn record_answer(&mut self, sent: SentVote, answer: Answer) {
         let (now, peer) = (self.shared.clock.now(), self.peer);
-        let (Flight { target, word, form, .. }, Answer { status, knows_v2, .. }) = (flight, answer);
+        let (SentVote { target, statement, form, .. }, Answer { status, knows_v2, .. }) =
+            (sent, answer);
         if self.outbox.is_failing() {
             info!(%peer, "this peer takes votes again");
         }
         let outcome = match status {
             _ if self.shared.seal.is_some() && answer.is_of_version_0_1(form) => {
-                self.outbox.postponed(now, target, word);
+                self.outbox.postponed(now, target, statement);
                 self.form = Form::V1;
                 "postponed"
             }
             200..300 => {
-                self.outbox.delivered(now, target, word);
+                self.outbox.delivered(now, target, statement);
                 "delivered"
             }
             500.. => {
-                self.outbox.postponed(now, target, word);
+                self.outbox.postponed(now, target, statement);
                 "postponed"
             }
             _ => {
-                self.outbox.declined(now, target, word);
+                self.outbox.declined(now, target, statement);
                 "declined"
             }
         };
@@ -279,19 +280,19 @@ impl VoteSender {
             warn!(%peer, %target, status, reason = answer.meaning(), "this peer does not take our vote");
         }
         self.declined = declined;
-        debug!(%peer, %target, ?word, status, "vote answered");
+        debug!(%peer, %target, ?statement, status, "vote answered");
     }
 
     /// Nothing was heard for as long as [`wake`](Self::wake) said.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
-        let Some(&flight) = self.flights.front() else {
+        let Some(&sent) = self.in_flight.front() else {
             if now >= self.used + IDLE {
                 self.connection = None;
             }
             return;
         };
-        if now < flight.answer_by {
+        if now < sent.answer_by {
             return;
         }
         if self.standing.ours {
@@ -300,8 +301,8 @@ impl VoteSender {
             // It may be a Go agent that took the vote and is busy with its DNS calls; to send it
             // again would make it call again.
             self.shared.counters.add(Some(self.peer), "unanswered");
-            self.outbox.delivered(now, flight.target, flight.word);
-            self.hang_up();
+            self.outbox.delivered(now, sent.target, sent.statement);
+            self.disconnect();
         }
     }
 
@@ -314,12 +315,12 @@ impl VoteSender {
             warn!(%peer, %cause, "cannot tell this peer our votes, trying again until it works");
         }
         self.outbox.failed(self.shared.clock.now(), rand::random_range(0.5..1.5));
-        self.hang_up();
+        self.disconnect();
     }
 
-    fn hang_up(&mut self) {
+    fn disconnect(&mut self) {
         self.connection = None;
-        self.flights.clear();
+        self.in_flight.clear();
         self.window = 1;
     }
 }
@@ -329,20 +330,20 @@ impl VoteSender {
 fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duration> {
     let held = |due: Option<Duration>, most: u64| match lead.checked_sub(most) {
         None => due,
-        Some(over) => due.map(|due| due.max(now + Duration::from_millis(over) + BREATH)),
+        Some(over) => due.map(|due| due.max(now + Duration::from_millis(over) + MIN_WAIT)),
     };
-    let [news, others] = due;
-    [held(news, LEAD_OF_NEWS), held(others, LEAD)].into_iter().flatten().min()
+    let [urgent, others] = due;
+    [held(urgent, MAX_URGENT_LEAD), held(others, MAX_LEAD)].into_iter().flatten().min()
 }
 
 /// How far ahead of `now` the `last` signature is; not at all if the clock was set back.
 fn lead(last: u64, now: u64) -> u64 {
-    Some(last.saturating_sub(now)).filter(|lead| *lead <= AHEAD).unwrap_or_default()
+    Some(last.saturating_sub(now)).filter(|lead| *lead <= PLAUSIBLE_LEAD).unwrap_or_default()
 }
 
 /// The time to sign the next vote with: now, but later than the last.
 fn next_time(last: u64, now: u64) -> u64 {
-    if last.saturating_sub(now) > AHEAD { now } else { now.max(last + 1) }
+    if last.saturating_sub(now) > PLAUSIBLE_LEAD { now } else { now.max(last + 1) }
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ fn votes(votes: &[(u8, bool)]) -> Votes {
 
 /// The next one to send, if it is a vote: whom it is about and how it is seen.
 fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
-    outbox.next(now, held, None).map(|due| match due.word {
-        Word::Sees(up) => (due.target, up),
-        Word::TakesBack(_) => panic!("{due:?}"),
+    outbox.next(now, held, None).map(|due| match due.statement {
+        Statement::Sees(up) => (due.target, up),
+        Statement::Retracts(_) => panic!("{due:?}"),
     })
 }
 
@@ -45,7 +45,7 @@ fn soonest(outbox: &Outbox) -> Option<Duration> {
 fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
     let sent: Vec<_> = std::iter::from_fn(|| next(outbox, now, false)).collect();
     for &(target, up) in &sent {
-        outbox.delivered(now, target, Word::Sees(up));
+        outbox.delivered(now, target, Statement::Sees(up));
     }
     sent
 }
@@ -90,21 +90,22 @@ fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standsti
 
 #[test]
 fn a_vote_that_is_announced_no_more_is_taken_back_once_if_it_was_sent() {
-    let taken_back = |number| (target(number), Word::TakesBack(false));
+    let taken_back = |number| (target(number), Statement::Retracts(false));
     let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
     assert!(next(&mut outbox, s(0), false).is_some() && next(&mut outbox, s(0), false).is_some());
-    outbox.delivered(s(0), target(1), Word::Sees(false));
+    outbox.delivered(s(0), target(1), Statement::Sees(false));
     // The first was taken, the second is on its way, and nobody heard of the third.
     outbox.announce(s(1), &votes(&[]));
-    let send =
-        |outbox: &mut Outbox, at| outbox.next(at, true, None).map(|due| (due.target, due.word));
-    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(1)), "that is news");
+    let send = |outbox: &mut Outbox, at| {
+        outbox.next(at, true, None).map(|due| (due.target, due.statement))
+    };
+    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(1)), "that is urgent");
     assert_eq!(send(&mut outbox, s(1)), Some(taken_back(2)));
-    outbox.delivered(s(1), target(2), Word::Sees(false));
-    outbox.delivered(s(1), target(1), Word::TakesBack(false));
+    outbox.delivered(s(1), target(2), Statement::Sees(false));
+    outbox.delivered(s(1), target(1), Statement::Retracts(false));
     outbox.failed(s(1), 1.0);
     assert_eq!(send(&mut outbox, s(2)), Some(taken_back(2)), "it did not get there");
-    outbox.delivered(s(2), target(2), Word::TakesBack(false));
+    outbox.delivered(s(2), target(2), Statement::Retracts(false));
     assert_eq!(soonest(&outbox), None);
     outbox.announce(s(3), &votes_at(s(3), &[(1, false)]));
     assert_eq!(deliver(&mut outbox, s(3)), [(target(1), false)]);
@@ -122,12 +123,16 @@ fn to_one_that_may_be_a_go_agent_nothing_is_taken_back() {
 }
 
 #[test]
-fn news_goes_before_what_is_told_for_the_first_time_or_again_and_alone_while_those_are_held() {
+fn urgent_votes_go_before_first_and_repeated_ones_and_alone_while_those_are_held() {
     let mut outbox = outbox(&[(1, true), (2, true), (3, false)]);
-    assert_eq!(next(&mut outbox, s(0), true), Some((target(3), false)), "a first no is news");
+    assert_eq!(
+        next(&mut outbox, s(0), true),
+        Some((target(3), false)),
+        "a first down vote is urgent"
+    );
     assert_eq!(next(&mut outbox, s(0), true), None);
     assert_eq!(next(&mut outbox, s(0), false), Some((target(1), true)));
-    outbox.delivered(s(0), target(1), Word::Sees(true));
+    outbox.delivered(s(0), target(1), Statement::Sees(true));
     outbox.announce(s(1), &votes(&[(1, false), (2, true), (3, false)]));
     assert_eq!(next(&mut outbox, s(1), true), Some((target(1), false)), "it changed");
     outbox.rejoined(s(2));
@@ -185,22 +190,22 @@ fn one_that_cannot_be_reached_is_tried_ever_more_seldom_until_it_can() {
 }
 
 #[test]
-fn news_goes_before_what_is_told_again_and_replaces_what_is_older() {
+fn urgent_votes_go_before_repeats_and_replace_older_ones() {
     let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
     deliver(&mut outbox, s(0));
     outbox.announce(s(20), &votes_at(s(20), &[(1, false), (2, false), (3, true)]));
     let order = deliver(&mut outbox, s(20));
     assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
-    // Changed while the older word is on its way.
+    // Changed while the older statement is on its way.
     let told = [(2, false), (3, true)];
     outbox.announce(s(21), &votes_at(s(20), &[&[(1, true)], &told[..]].concat()));
     assert_eq!(next(&mut outbox, s(21), false), Some((target(1), true)));
     outbox.announce(s(21), &votes_at(s(20), &[&[(1, false)], &told[..]].concat()));
-    outbox.delivered(s(22), target(1), Word::Sees(true));
+    outbox.delivered(s(22), target(1), Statement::Sees(true));
     assert_eq!(
         next(&mut outbox, s(22), false),
         Some((target(1), false)),
-        "the newer word is still due"
+        "the newer statement is still due"
     );
     assert_eq!(soonest(&outbox), None);
 }
@@ -212,8 +217,8 @@ fn what_was_not_taken_is_offered_again() {
     for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {
         assert!(next(&mut outbox, s(at), false).is_some(), "{name}");
         match name {
-            "declined" => outbox.declined(s(at), target(1), Word::Sees(false)),
-            _ => outbox.postponed(s(at), target(1), Word::Sees(false)),
+            "declined" => outbox.declined(s(at), target(1), Statement::Sees(false)),
+            _ => outbox.postponed(s(at), target(1), Statement::Sees(false)),
         }
         assert_eq!(soonest(&outbox), Some(s(due)), "{name}");
     }
