@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! peers --HTTP--> votes -> admission --Vote--> engine --announce--> senders --HTTP--> peers
-//! peers --UDP---> membership -> gossip, roster --Peer--> engine        ^
+//! peers --UDP---> membership -> gossip, peer_table --Peer--> engine        ^
 //!                            \----- who is ours, who is back ---------/
 //! ```
 //!
@@ -19,7 +19,7 @@ pub mod listener;
 pub mod log_limiter;
 pub mod membership;
 pub mod outbox;
-pub mod roster;
+pub mod peer_table;
 pub mod seal;
 pub mod shared;
 pub mod signature;
@@ -88,7 +88,7 @@ pub enum ClusterEvent {
         /// Whether it has a vote from now on.
         alive: bool,
         /// Whether it is a Go agent, whose last vote stands until it changes.
-        go: bool,
+        legacy: bool,
     },
 }
 

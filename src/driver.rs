@@ -254,7 +254,9 @@ impl<P: Probe, E: Effects> Driver<P, E> {
                     ClusterEvent::Abstained { peer, target, .. } => {
                         Event::Abstained { peer, target }
                     }
-                    ClusterEvent::Peer { peer, alive, go } => Event::Peer { peer, alive, go },
+                    ClusterEvent::Peer { peer, alive, legacy } => {
+                        Event::Peer { peer, alive, go: legacy }
+                    }
                 });
             }
             Input::Command(command) => {

@@ -18,11 +18,11 @@ use super::connection::ANSWER_WITHIN;
 use super::gossip::{Dropped, Gossip, Output};
 use super::listener::SignatureChange;
 use super::log_limiter::LogLimiter;
-use super::roster::{Life, Roster};
+use super::peer_table::{PeerState, PeerTable};
 use super::vote_sender::Standings;
 
 /// How often the vote port of a Go agent is tried.
-pub const TRY_EVERY: Duration = Duration::from_secs(10);
+pub const PORT_PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How many datagrams are taken in a row.
 const DRAIN: usize = 256;
@@ -40,14 +40,14 @@ pub enum Order {
 #[derive(Debug)]
 pub struct Membership {
     gossip: Gossip,
-    roster: Roster,
+    peer_table: PeerTable,
     socket: UdpSocket,
     clock: Arc<Clock>,
     events: mpsc::Sender<ClusterEvent>,
     standings: watch::Sender<Arc<Standings>>,
     /// Vote ports that are being tried.
-    tries: JoinSet<(SocketAddr, bool)>,
-    next_try: Duration,
+    port_probes: JoinSet<(SocketAddr, bool)>,
+    next_port_probe: Duration,
     /// Whether this process stood still and has not asked all peers for an answer since.
     woke: bool,
     /// Limits warnings by the source of a datagram and the reason it was dropped.
@@ -64,17 +64,17 @@ impl Membership {
         events: mpsc::Sender<ClusterEvent>,
         standings: watch::Sender<Arc<Standings>>,
     ) -> Self {
-        let mut roster = Roster::default();
-        roster.set_peers(peers);
+        let mut peer_table = PeerTable::default();
+        peer_table.set_peers(peers);
         Self {
             gossip,
-            roster,
+            peer_table,
             socket,
             clock,
             events,
             standings,
-            tries: JoinSet::new(),
-            next_try: Duration::ZERO,
+            port_probes: JoinSet::new(),
+            next_port_probe: Duration::ZERO,
             woke: false,
             log_limiter: LogLimiter::default(),
         }
@@ -104,9 +104,9 @@ impl Membership {
                     self.signature_changed(change);
                     None
                 }
-                Some(tried) = self.tries.join_next() => {
+                Some(tried) = self.port_probes.join_next() => {
                     if let Ok((peer, open)) = tried {
-                        self.roster.tried(peer, open);
+                        self.peer_table.port_probed(peer, open);
                     }
                     None
                 }
@@ -119,7 +119,7 @@ impl Membership {
             match order {
                 Some(Order::Peers(peers, done)) => {
                     self.gossip.set_peers(self.clock.now(), peers.iter().copied());
-                    self.roster.set_peers(peers);
+                    self.peer_table.set_peers(peers);
                     let _ = done.send(());
                 }
                 Some(Order::Leave(done)) => {
@@ -142,7 +142,7 @@ impl Membership {
                 "this agent stood still; its peers' votes count again \
                 once each of them is heard again"
             );
-            self.roster.woke();
+            self.peer_table.resumed();
             self.woke = true;
         }
         if self.woke && self.clock.is_settled() {
@@ -175,23 +175,23 @@ impl Membership {
     }
 
     fn signature_changed(&mut self, SignatureChange { peer, signed }: SignatureChange) {
-        self.roster.voted(peer, signed);
-        if self.roster.go_agents().contains(&peer) {
+        self.peer_table.voted(peer, signed);
+        if self.peer_table.legacy_agents().contains(&peer) {
             info!(%peer, "this peer votes like a Go agent, and counts as alive while its vote port \
                 takes connections");
-            self.next_try = self.clock.now();
+            self.next_port_probe = self.clock.now();
         }
     }
 
     /// Tries the vote ports of Go agents when that is due.
     fn try_go_agents(&mut self) {
         let now = self.clock.now();
-        if now < self.next_try {
+        if now < self.next_port_probe {
             return;
         }
-        self.next_try = now + TRY_EVERY;
-        for peer in self.roster.go_agents() {
-            self.tries.spawn(async move {
+        self.next_port_probe = now + PORT_PROBE_INTERVAL;
+        for peer in self.peer_table.legacy_agents() {
+            self.port_probes.spawn(async move {
                 let connected = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await;
                 (peer, matches!(connected, Ok(Ok(_))))
             });
@@ -211,13 +211,13 @@ impl Membership {
                 }
                 Output::Heard(peer) => {
                     if self.clock.is_settled() {
-                        self.roster.heard(peer);
+                        self.peer_table.received_from(peer);
                     }
                 }
-                Output::Up(peer) => self.roster.gossiped(now, peer, true),
-                Output::Down(peer) => self.roster.gossiped(now, peer, false),
-                Output::Restarted(peer) => self.roster.restarted(peer),
-                Output::Left(peer) => self.roster.left(peer),
+                Output::Up(peer) => self.peer_table.set_gossip_state(now, peer, true),
+                Output::Down(peer) => self.peer_table.set_gossip_state(now, peer, false),
+                Output::Restarted(peer) => self.peer_table.restarted(peer),
+                Output::Left(peer) => self.peer_table.left(peer),
                 Output::Double(agent) => warn!(
                     local_addr = %agent,
                     "two agents use one local_addr, and neither can be relied on; give each of them \
@@ -225,21 +225,21 @@ impl Membership {
                 ),
             }
         }
-        self.tell(now);
+        self.publish(now);
     }
 
     /// Does not wait for the engine: what it has no room for is told at the next beat.
-    fn tell(&mut self, now: Duration) {
-        while let Some((peer, life)) = self.roster.news(now) {
-            let Life { alive, go } = life;
-            if self.events.try_send(ClusterEvent::Peer { peer, alive, go }).is_err() {
+    fn publish(&mut self, now: Duration) {
+        while let Some((peer, state)) = self.peer_table.next_change(now) {
+            let PeerState { alive, legacy } = state;
+            if self.events.try_send(ClusterEvent::Peer { peer, alive, legacy }).is_err() {
                 break;
             }
             // Whoever is told by the event says so in the log.
-            debug!(%peer, alive, go, "told of a peer's life");
-            self.roster.told(peer, life);
+            debug!(%peer, alive, legacy, "peer state reported to the engine");
+            self.peer_table.reported(peer, state);
         }
-        let standings = self.roster.standings();
+        let standings = self.peer_table.standings();
         self.standings.send_if_modified(|known| {
             let changed = **known != standings;
             if changed {

@@ -106,7 +106,9 @@ impl Agent {
     /// Waits until `peer` is alive or not; says whether as a Go agent.
     pub(crate) async fn wait_alive(&mut self, peer: SocketAddr, want: bool) -> bool {
         self.wait(|event| match event {
-            ClusterEvent::Peer { peer: p, alive, go } => (p == peer && alive == want).then_some(go),
+            ClusterEvent::Peer { peer: p, alive, legacy } => {
+                (p == peer && alive == want).then_some(legacy)
+            }
             ClusterEvent::Vote { .. } | ClusterEvent::Abstained { .. } => None,
         })
         .await

@@ -1,0 +1,313 @@
+//! Which peers are alive, from all that is known of them.
+//!
+//! A peer that speaks our gossip is alive while gossip says so. When a link heals, two healthy agents
+//! may call each other dead for some seconds, so a death is believed after [`DEBOUNCE`] only; unless
+//! the peer said itself that it leaves. A Go agent speaks another gossip: a peer that was never seen
+//! in ours and votes without a signature is alive while its vote port takes connections.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::vote_sender::{Standing, Standings};
+
+/// How long gossip must call a peer dead before that is believed.
+pub const DEBOUNCE: Duration = Duration::from_secs(10);
+
+/// What gossip says of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Member {
+    /// Nothing, ever.
+    #[default]
+    Unseen,
+    /// It is alive.
+    Alive,
+    /// It is dead since then.
+    Dead(Duration),
+    /// It said that it leaves.
+    Left,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Peer {
+    member: Member,
+    /// Nothing was heard from it since this process stood still.
+    stale: bool,
+    /// Whether its last vote was signed; `None` before the first.
+    signed: Option<bool>,
+    /// Whether its vote port took the last connection.
+    port_open: bool,
+    /// What the engine was reported last.
+    reported: Option<PeerState>,
+    joins: u64,
+}
+
+/// Whether a peer is alive, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerState {
+    /// Whether it has a vote.
+    pub alive: bool,
+    /// Whether it is a Go agent.
+    pub legacy: bool,
+}
+
+/// What is known of every peer.
+#[derive(Debug, Default)]
+pub struct PeerTable {
+    peers: BTreeMap<SocketAddr, Peer>,
+}
+
+impl PeerTable {
+    /// Takes `peers` for the peers; what is known of those that stay is kept.
+    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
+        let mut before = std::mem::take(&mut self.peers);
+        self.peers = peers
+            .into_iter()
+            .map(|peer| (peer, before.remove(&peer).unwrap_or_default()))
+            .collect();
+    }
+
+    /// Gossip says that `peer` is alive or dead since `now`.
+    pub fn set_gossip_state(&mut self, now: Duration, peer: SocketAddr, alive: bool) {
+        let Some(peer) = self.peers.get_mut(&peer) else { return };
+        peer.member = match (alive, peer.member) {
+            (true, _) => Member::Alive,
+            (false, Member::Alive) => Member::Dead(now),
+            (false, before) => before,
+        };
+    }
+
+    /// `peer` said that it leaves.
+    pub fn left(&mut self, peer: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.member = Member::Left;
+        }
+    }
+
+    /// `peer` was restarted, so fast that gossip did not miss it; it knows nothing any more.
+    pub fn restarted(&mut self, peer: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.joins += 1;
+        }
+    }
+
+    /// `peer` was heard in gossip, by itself and just now.
+    pub fn received_from(&mut self, peer: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.stale = false;
+        }
+    }
+
+    /// `peer` voted, with or without a signature.
+    pub fn voted(&mut self, peer: SocketAddr, signed: bool) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.signed = Some(signed);
+        }
+    }
+
+    /// The vote port of `peer` took a connection, or did not.
+    pub fn port_probed(&mut self, peer: SocketAddr, open: bool) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.port_open = open;
+        }
+    }
+
+    /// This process stood still. Peers of our kind count as dead until they are heard again; what a
+    /// Go agent said meanwhile is still waiting in our socket and true.
+    pub fn resumed(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.stale = true;
+        }
+    }
+
+    /// The peers that look like Go agents, whose vote ports must be tried.
+    pub fn legacy_agents(&self) -> Vec<SocketAddr> {
+        let legacy = self.peers.iter().filter(|(_, peer)| peer.is_legacy());
+        legacy.map(|(&address, _)| address).collect()
+    }
+
+    /// The next peer of which something else holds at `now` than the engine was reported. Nothing needs
+    /// to be reported of a peer that was never alive.
+    pub fn next_change(&self, now: Duration) -> Option<(SocketAddr, PeerState)> {
+        self.peers.iter().find_map(|(&address, peer)| {
+            let state = peer.state(now);
+            (Some(state) != peer.reported && (state.alive || peer.reported.is_some()))
+                .then_some((address, state))
+        })
+    }
+
+    /// The engine was reported. One that comes to state has joined.
+    pub fn reported(&mut self, peer: SocketAddr, state: PeerState) {
+        let Some(peer) = self.peers.get_mut(&peer) else { return };
+        let was_alive = peer.reported.is_some_and(|reported| reported.alive);
+        // A Go agent that is noticed by its first vote was there before, and was reported our votes.
+        let first_of_legacy_agent = state.legacy && peer.reported.is_none();
+        if state.alive && !was_alive && !first_of_legacy_agent {
+            peer.joins += 1;
+        }
+        peer.reported = Some(state);
+    }
+
+    /// What the senders must know.
+    pub fn standings(&self) -> Standings {
+        let standing = |peer: &Peer| Standing {
+            ours: peer.member != Member::Unseen || peer.signed == Some(true),
+            joins: peer.joins,
+        };
+        self.peers.iter().map(|(&address, peer)| (address, standing(peer))).collect()
+    }
+}
+
+impl Peer {
+    fn is_legacy(&self) -> bool {
+        self.member == Member::Unseen && self.signed == Some(false)
+    }
+
+    fn state(&self, now: Duration) -> PeerState {
+        if self.is_legacy() {
+            return PeerState { alive: self.port_open, legacy: true };
+        }
+        let was_alive = self.reported.is_some_and(|reported| reported.alive);
+        let alive = match self.member {
+            Member::Alive => true,
+            Member::Dead(since) => was_alive && now.saturating_sub(since) < DEBOUNCE,
+            Member::Unseen | Member::Left => false,
+        };
+        PeerState { alive: alive && !self.stale, legacy: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 8081);
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Tells the engine all there is to tell; one letter each: `A` alive, `D` dead, `a`, `d` as a Go
+    /// agent.
+    fn report(table: &mut PeerTable, now: Duration) -> String {
+        let mut reported = String::new();
+        while let Some((peer, state)) = table.next_change(now) {
+            table.reported(peer, state);
+            reported.push(match (state.alive, state.legacy) {
+                (true, false) => 'A',
+                (false, false) => 'D',
+                (true, true) => 'a',
+                (false, true) => 'd',
+            });
+        }
+        reported
+    }
+
+    fn table() -> PeerTable {
+        let mut table = PeerTable::default();
+        table.set_peers([PEER]);
+        table
+    }
+
+    fn standing(table: &PeerTable) -> Standing {
+        table.standings()[&PEER]
+    }
+
+    #[test]
+    fn a_death_is_believed_after_ten_seconds_and_a_farewell_at_once() {
+        let mut table = table();
+        assert_eq!(report(&mut table, s(0)), "", "nothing is known");
+        table.set_gossip_state(s(1), PEER, true);
+        assert_eq!(report(&mut table, s(1)), "A");
+        table.set_gossip_state(s(2), PEER, false);
+        table.set_gossip_state(s(9), PEER, false);
+        assert_eq!(report(&mut table, s(11)), "", "it may be a glitch");
+        assert_eq!(report(&mut table, s(12)), "D");
+        table.set_gossip_state(s(13), PEER, true);
+        assert_eq!(report(&mut table, s(13)), "A", "a return is believed at once");
+        table.set_gossip_state(s(14), PEER, false);
+        table.set_gossip_state(s(20), PEER, true);
+        assert_eq!(report(&mut table, s(40)), "", "a glitch it was");
+        table.left(PEER);
+        assert_eq!(report(&mut table, s(41)), "D", "it said so itself");
+        table.set_gossip_state(s(41), PEER, false);
+        assert_eq!(report(&mut table, s(42)), "");
+        assert_eq!(standing(&table), Standing { ours: true, joins: 2 });
+    }
+
+    #[test]
+    fn a_go_agent_is_alive_while_its_port_is_open() {
+        let mut table = table();
+        assert!(table.legacy_agents().is_empty(), "it has not voted");
+        table.voted(PEER, false);
+        assert_eq!(table.legacy_agents(), [PEER]);
+        assert_eq!(report(&mut table, s(0)), "", "its port was not probed yet");
+        table.port_probed(PEER, true);
+        assert_eq!(report(&mut table, s(1)), "a");
+        assert_eq!(
+            standing(&table),
+            Standing { ours: false, joins: 0 },
+            "it was sent our votes before"
+        );
+        table.port_probed(PEER, false);
+        assert_eq!(report(&mut table, s(11)), "d");
+        table.port_probed(PEER, true);
+        assert_eq!(report(&mut table, s(21)), "a");
+        assert_eq!(standing(&table).joins, 1, "it has forgotten our votes");
+    }
+
+    #[test]
+    fn a_go_agent_that_is_replaced_by_ours_is_one_of_ours() {
+        let mut table = table();
+        table.voted(PEER, false);
+        table.port_probed(PEER, true);
+        assert_eq!(report(&mut table, s(0)), "a");
+        table.set_gossip_state(s(1), PEER, true);
+        assert_eq!(report(&mut table, s(1)), "A");
+        assert!(table.legacy_agents().is_empty());
+        table.set_gossip_state(s(2), PEER, false);
+        assert_eq!(report(&mut table, s(12)), "D", "its open port does not make it one again");
+    }
+
+    #[test]
+    fn one_that_signs_is_ours_and_needs_gossip_to_be_alive() {
+        let mut table = table();
+        table.voted(PEER, true);
+        table.port_probed(PEER, true);
+        assert_eq!(report(&mut table, s(0)), "");
+        assert!(standing(&table).ours);
+        assert!(table.legacy_agents().is_empty());
+    }
+
+    #[test]
+    fn after_a_suspension_a_peer_must_be_received_from_again() {
+        let mut table = table();
+        table.set_gossip_state(s(0), PEER, true);
+        assert_eq!(report(&mut table, s(0)), "A");
+        table.resumed();
+        assert_eq!(report(&mut table, s(60)), "D");
+        table.received_from(PEER);
+        assert_eq!(report(&mut table, s(61)), "A");
+        assert_eq!(standing(&table).joins, 2, "and is sent our votes anew");
+        let mut table = self::table();
+        table.voted(PEER, false);
+        table.port_probed(PEER, true);
+        assert_eq!(report(&mut table, s(0)), "a");
+        table.resumed();
+        assert_eq!(report(&mut table, s(60)), "", "a Go agent's vote stands");
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_known_of_peers_that_stay() {
+        let mut table = table();
+        let other = SocketAddr::from(([10, 0, 0, 2], 8081));
+        table.set_gossip_state(s(0), PEER, true);
+        assert_eq!(report(&mut table, s(0)), "A");
+        table.set_peers([PEER, other]);
+        assert_eq!(report(&mut table, s(1)), "");
+        table.set_peers([other]);
+        table.set_peers([PEER, other]);
+        assert_eq!(standing(&table), Standing::default(), "one that went is forgotten");
+    }
+}
