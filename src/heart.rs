@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// After this long without an iteration of the loop, nothing is done on its word: an order, a vote
 /// and a status that nobody looks after may be untrue by now. The loop turns once a second at least.
-pub const STANDSTILL: Duration = Duration::from_secs(3);
+pub const STALLED_AFTER: Duration = Duration::from_secs(3);
 
 /// When the driver's loop last turned.
 #[derive(Debug)]
@@ -37,6 +37,6 @@ impl Heart {
 
     /// Whether it turned a short while ago, so that its word stands.
     pub fn is_beating(&self, now: Instant) -> bool {
-        self.silence(now) < STANDSTILL
+        self.silence(now) < STALLED_AFTER
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A process that is stopped (SIGSTOP, a paused virtual machine, a machine in swap) wakes with its
 //! sockets full of what was said meanwhile, some of it long untrue, and all of it looking new. So
-//! for [`SETTLING`] after a standstill of more than [`STANDSTILL`] what peers are heard to say is
+//! for [`STALE_AFTER_RESUME`] after a standstill of more than [`SUSPENDED_AFTER`] what peers are heard to say is
 //! not believed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,21 +15,21 @@ use tokio::time::Instant;
 pub const BEAT: Duration = Duration::from_millis(500);
 
 /// The longest time between two beats that is only a busy machine.
-pub const STANDSTILL: Duration = Duration::from_secs(3);
+pub const SUSPENDED_AFTER: Duration = Duration::from_secs(3);
 
 /// How long after a standstill what was said meanwhile may still be coming out of the sockets.
-pub const SETTLING: Duration = Duration::from_secs(1);
+pub const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
 
 /// The time since the cluster part started, and the wall clock's.
 ///
-/// Invariant: beats are at least [`STANDSTILL`] apart only if this process stood still, as one task
+/// Invariant: beats are at least [`SUSPENDED_AFTER`] apart only if this process stood still, as one task
 /// beats every [`BEAT`] and does nothing slow.
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
-    pulse: Mutex<Pulse>,
-    /// When the loop that decides last turned, in milliseconds after the start; 0 if nobody says.
-    turned: AtomicU64,
+    suspension: Mutex<SuspensionDetector>,
+    /// When the loop that decides last last_iteration, in milliseconds after the start; 0 if nobody says.
+    last_iteration: AtomicU64,
 }
 
 impl Clock {
@@ -37,8 +37,8 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             start: instant(),
-            pulse: Mutex::new(Pulse::new(unix_millis())),
-            turned: AtomicU64::new(0),
+            suspension: Mutex::new(SuspensionDetector::new(unix_millis())),
+            last_iteration: AtomicU64::new(0),
         }
     }
 
@@ -57,37 +57,38 @@ impl Clock {
         instant.saturating_duration_since(self.start)
     }
 
-    /// Notes that the loop that decides has turned. Once it was said that it does, a loop that does
+    /// Notes that the loop that decides has last_iteration. Once it was said that it does, a loop that does
     /// not speaks for nobody.
-    pub fn loop_turned(&self) {
+    pub fn record_iteration(&self) {
         let millis = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
-        self.turned.store(millis.max(1), Ordering::Relaxed);
+        self.last_iteration.store(millis.max(1), Ordering::Relaxed);
     }
 
     /// Whether the loop that decides stands still.
-    pub fn loop_stands_still(&self) -> bool {
-        let turned = self.turned.load(Ordering::Relaxed);
-        turned > 0 && self.now() >= Duration::from_millis(turned) + crate::heart::STANDSTILL
+    pub fn loop_is_stalled(&self) -> bool {
+        let last_iteration = self.last_iteration.load(Ordering::Relaxed);
+        last_iteration > 0
+            && self.now() >= Duration::from_millis(last_iteration) + crate::heart::STALLED_AFTER
     }
 
     /// When this process last went on after it had stood still: what it saw before is as old as
     /// nobody knows, since the clock may have stood still with it.
-    pub fn woke(&self) -> Option<Duration> {
-        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.woke
+    pub fn resumed_at(&self) -> Option<Duration> {
+        let suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
+        suspension.resumed_at
     }
 
     /// Notes that the process runs. If it stood still before, says for how long.
     pub fn beat(&self) -> Option<Duration> {
-        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.beat(self.now(), unix_millis())
+        let mut suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
+        suspension.beat(self.now(), unix_millis())
     }
 
     /// Whether what is heard now was also said now. Asks for itself whether the process stood
     /// still, as others may run before the one who beats.
-    pub fn is_settled(&self) -> bool {
-        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        pulse.is_settled(self.now(), unix_millis())
+    pub fn input_is_current(&self) -> bool {
+        let suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
+        suspension.input_is_current(self.now(), unix_millis())
     }
 }
 
@@ -106,15 +107,15 @@ fn instant() -> Instant {
 /// When the process was last seen running, by both clocks: a monotonic clock does not run while a
 /// virtual machine is suspended.
 #[derive(Debug)]
-struct Pulse {
+struct SuspensionDetector {
     last: Duration,
     last_millis: u64,
-    woke: Option<Duration>,
+    resumed_at: Option<Duration>,
 }
 
-impl Pulse {
+impl SuspensionDetector {
     fn new(millis: u64) -> Self {
-        Self { last: Duration::ZERO, last_millis: millis, woke: None }
+        Self { last: Duration::ZERO, last_millis: millis, resumed_at: None }
     }
 
     fn gap(&self, now: Duration, millis: u64) -> Duration {
@@ -125,16 +126,18 @@ impl Pulse {
     fn beat(&mut self, now: Duration, millis: u64) -> Option<Duration> {
         let gap = self.gap(now, millis);
         (self.last, self.last_millis) = (now, millis);
-        if gap <= STANDSTILL {
+        if gap <= SUSPENDED_AFTER {
             return None;
         }
-        self.woke = Some(now);
+        self.resumed_at = Some(now);
         Some(gap)
     }
 
-    fn is_settled(&self, now: Duration, millis: u64) -> bool {
-        let settling = self.woke.is_some_and(|woke| now.saturating_sub(woke) < SETTLING);
-        self.gap(now, millis) <= STANDSTILL && !settling
+    fn input_is_current(&self, now: Duration, millis: u64) -> bool {
+        let stale = self
+            .resumed_at
+            .is_some_and(|resumed_at| now.saturating_sub(resumed_at) < STALE_AFTER_RESUME);
+        self.gap(now, millis) <= SUSPENDED_AFTER && !stale
     }
 }
 
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_is_noticed_by_either_clock_and_takes_a_second_to_settle() {
+    fn a_suspension_is_noticed_by_either_clock_and_input_is_current_a_second_later() {
         let cases = [
             ("a busy machine", 3000, 3000, None),
             ("stopped, both clocks run on", 20_000, 20_000, Some(20_000)),
@@ -155,12 +158,23 @@ mod tests {
             ("the wall clock was set back", 500, 0, None),
         ];
         for (name, monotonic, wall, want) in cases {
-            let mut pulse = Pulse::new(1_000_000);
+            let mut suspension = SuspensionDetector::new(1_000_000);
             let (now, millis) = (ms(monotonic), 1_000_000 + wall);
-            assert_eq!(pulse.is_settled(now, millis), want.is_none(), "{name}, before the beat");
-            assert_eq!(pulse.beat(now, millis), want.map(ms), "{name}");
-            assert_eq!(pulse.is_settled(now + ms(999), millis + 999), want.is_none(), "{name}");
-            assert!(pulse.is_settled(now + ms(1000), millis + 1000), "{name}, a second later");
+            assert_eq!(
+                suspension.input_is_current(now, millis),
+                want.is_none(),
+                "{name}, before the beat"
+            );
+            assert_eq!(suspension.beat(now, millis), want.map(ms), "{name}");
+            assert_eq!(
+                suspension.input_is_current(now + ms(999), millis + 999),
+                want.is_none(),
+                "{name}"
+            );
+            assert!(
+                suspension.input_is_current(now + ms(1000), millis + 1000),
+                "{name}, a second later"
+            );
         }
     }
 
@@ -171,7 +185,7 @@ mod tests {
         assert_eq!(clock.now(), ms(1500));
         assert_eq!(clock.beat(), None);
         tokio::time::advance(ms(9000)).await;
-        assert!(!clock.is_settled());
+        assert!(!clock.input_is_current());
         assert_eq!(clock.beat(), Some(ms(9000)));
     }
 }

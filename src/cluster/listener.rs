@@ -103,7 +103,7 @@ impl VoteListener {
         // A vote that waited while this process stood still may be untrue by now; who sent it
         // sends it again. A Go agent does not, but never has more than one waiting.
         let again = signed || self.is_ours(peer);
-        if again && !self.shared.clock.is_settled() {
+        if again && !self.shared.clock.input_is_current() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         self.shared.counters.add(Some(peer), "accepted");
@@ -177,7 +177,7 @@ mod tests {
 
     /// What a vote gets that waited in the socket of an agent that stood still.
     #[tokio::test(start_paused = true)]
-    async fn after_a_standstill_whoever_says_it_again_is_put_off() {
+    async fn after_a_suspension_senders_that_retry_are_asked_to() {
         let cases = [
             ("signed", true, true, StatusCode::SERVICE_UNAVAILABLE),
             ("one of ours without a key", false, true, StatusCode::SERVICE_UNAVAILABLE),

@@ -49,7 +49,7 @@ pub struct Membership {
     port_probes: JoinSet<(SocketAddr, bool)>,
     next_port_probe: Duration,
     /// Whether this process stood still and has not asked all peers for an answer since.
-    woke: bool,
+    join_all_due: bool,
     /// Limits warnings by the source of a datagram and the reason it was dropped.
     log_limiter: LogLimiter<(IpAddr, Dropped)>,
 }
@@ -75,7 +75,7 @@ impl Membership {
             standings,
             port_probes: JoinSet::new(),
             next_port_probe: Duration::ZERO,
-            woke: false,
+            join_all_due: false,
             log_limiter: LogLimiter::default(),
         }
     }
@@ -139,14 +139,14 @@ impl Membership {
         if let Some(gap) = self.clock.beat() {
             warn!(
                 seconds = gap.as_secs(),
-                "this agent stood still; its peers' votes count again \
-                once each of them is heard again"
+                "this agent was suspended; votes of a peer count again once gossip from it is \
+                 received"
             );
             self.peer_table.resumed();
-            self.woke = true;
+            self.join_all_due = true;
         }
-        if self.woke && self.clock.is_settled() {
-            self.woke = false;
+        if self.join_all_due && self.clock.input_is_current() {
+            self.join_all_due = false;
             self.gossip.join_all(self.clock.now());
         }
     }
@@ -210,7 +210,7 @@ impl Membership {
                     }
                 }
                 Output::Heard(peer) => {
-                    if self.clock.is_settled() {
+                    if self.clock.input_is_current() {
                         self.peer_table.received_from(peer);
                     }
                 }

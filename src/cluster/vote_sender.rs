@@ -169,9 +169,9 @@ impl VoteSender {
         let due = paced(self.shared.clock.now(), self.lead(), self.outbox.wake());
         let due = due.filter(|_| self.in_flight.len() < self.room());
         // A loop that stands still is looked at again.
-        let stands_still = self.shared.clock.loop_stands_still();
+        let is_stalled = self.shared.clock.loop_is_stalled();
         let due =
-            due.map(|due| if stands_still { due.max(self.shared.clock.now() + BEAT) } else { due });
+            due.map(|due| if is_stalled { due.max(self.shared.clock.now() + BEAT) } else { due });
         let silent = self.in_flight.front().map(|sent| sent.answer_by);
         let idle = self.connection.as_ref().map(|_| self.used + IDLE);
         [due, silent.or(idle)].into_iter().flatten().min()
@@ -184,11 +184,11 @@ impl VoteSender {
                 return;
             }
             // What a loop said that does not turn any more may be untrue by now.
-            if self.shared.clock.loop_stands_still() {
+            if self.shared.clock.loop_is_stalled() {
                 return;
             }
-            let (now, woke) = (self.shared.clock.now(), self.shared.clock.woke());
-            let Some(due) = self.outbox.next(now, lead >= MAX_LEAD, woke) else { return };
+            let (now, resumed_at) = (self.shared.clock.now(), self.shared.clock.resumed_at());
+            let Some(due) = self.outbox.next(now, lead >= MAX_LEAD, resumed_at) else { return };
             if let Err(cause) = self.post(due).await {
                 self.fail(&cause);
                 return;

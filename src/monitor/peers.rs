@@ -65,7 +65,7 @@ impl Peers {
 
     /// The driver's loop turned, so that what it announced stands.
     pub(super) fn turned(&self) {
-        self.time.loop_turned();
+        self.time.record_iteration();
     }
 
     pub(super) fn reload(&self, config: &Config) {

@@ -131,7 +131,7 @@ fn frozen(key: Option<&'static str>) {
     scene.holds(&[target, v4(CALM)], 2);
 
     agents[1].signal(Signal::CONT);
-    next(&mut agents[1], &["this agent stood still"]);
+    next(&mut agents[1], &["this agent was suspended"]);
     next(&mut agents[1], &["verdict=\"in service\"", &about(target)]);
     scene.until_settled(1, target, true);
     for index in [0, 2] {
