@@ -3,7 +3,7 @@
 //! The protocol is `foca`'s. Around it: the envelope (sealed with the cluster's key, if there is
 //! one), joining for ever, a farewell that is believed at once, and a way around one bug of it.
 
-mod doubles;
+mod duplicates;
 mod identity;
 mod profile;
 mod sieve;
@@ -23,14 +23,14 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tracing::{debug, trace};
 
-use self::doubles::Doubles;
+use self::duplicates::DuplicateDetector;
 pub use self::identity::Id;
 use self::profile::profile;
 use self::sieve::{AHEAD, Sieve};
 use super::seal::Seal;
 
 /// How often peers that are not alive are asked to let us join, give or take a fifth.
-pub const JOIN_EVERY: Duration = Duration::from_secs(5);
+pub const JOIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The first byte of gossip that is not sealed. Sealed gossip begins with another.
 const PLAIN: u8 = 0;
@@ -42,10 +42,10 @@ const SWIM: u8 = 0;
 const FAREWELL: u8 = 1;
 
 /// Renewals closer to each other than this are one struggle for a place in the cluster.
-const STRUGGLE: Duration = Duration::from_mins(1);
+const RENEWAL_SERIES: Duration = Duration::from_mins(1);
 
 /// So many renewals bridge any difference between clocks. Whoever struggles on is not alone.
-const MUST_BE_TWO: u32 = 24;
+const DUPLICATE_AFTER: u32 = 24;
 
 /// What is to be done or known after an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum Output {
     /// Send this datagram there.
     Send(SocketAddr, Vec<u8>),
     /// This peer was heard, by itself.
-    Heard(SocketAddr),
+    Received(SocketAddr),
     /// This peer is alive now.
     Up(SocketAddr),
     /// This peer is not alive any more.
@@ -63,7 +63,7 @@ pub enum Output {
     /// This peer says that it leaves.
     Left(SocketAddr),
     /// This agent or peer is two processes that use one address.
-    Double(SocketAddr),
+    Duplicate(SocketAddr),
 }
 
 /// Why a datagram was dropped.
@@ -104,14 +104,14 @@ pub struct Gossip {
     /// The peers that are alive, each with the start of its process.
     alive: BTreeMap<SocketAddr, u64>,
     /// The processes that peers are heard of.
-    doubles: Doubles,
+    duplicates: DuplicateDetector,
     next_join: Duration,
     /// The wall clock, in milliseconds of Unix time, as [`set_wall`](Self::set_wall) told.
     wall: u64,
     /// Whether this agent was declared dead and has no new life yet.
     defunct: bool,
     /// When our identity was renewed last, and how often in this struggle.
-    renewed: (Duration, u32),
+    last_renewal: (Duration, u32),
     leaving: bool,
     outputs: Vec<Output>,
 }
@@ -148,11 +148,11 @@ impl Gossip {
             members_port,
             peers,
             alive: BTreeMap::new(),
-            doubles: Doubles::default(),
+            duplicates: DuplicateDetector::default(),
             next_join: Duration::ZERO,
             wall: start,
             defunct: false,
-            renewed: (Duration::ZERO, 0),
+            last_renewal: (Duration::ZERO, 0),
             leaving: false,
             outputs: Vec::new(),
         }
@@ -161,9 +161,9 @@ impl Gossip {
     /// Takes other peers. Those that go are ignored from now on; new ones are joined at once.
     pub fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
         self.peers = peers.into_iter().collect();
-        self.doubles.keep(|peer| self.peers.contains(peer));
+        self.duplicates.keep(|peer| self.peers.contains(peer));
         self.next_join = now;
-        self.settle(now);
+        self.process_effects(now);
     }
 
     /// Tells what the wall clock shows, in milliseconds of Unix time. To be called before the other
@@ -176,9 +176,9 @@ impl Gossip {
         if id.start.max(id.life) > millis.saturating_add(AHEAD) {
             let id = Id { start: id.start.min(millis), life: millis, ..id.clone() };
             debug!(life = id.life, "the clock was set back, joining anew");
-            note(self.foca.change_identity(id, &mut self.runtime));
+            trace_error(self.foca.change_identity(id, &mut self.runtime));
             self.next_join = now;
-            self.settle(now);
+            self.process_effects(now);
         }
     }
 
@@ -197,8 +197,8 @@ impl Gossip {
     pub fn wake(&mut self, now: Duration) {
         while self.alarms.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
             let Some(Reverse((_, timer, _))) = self.alarms.pop() else { break };
-            self.ring(timer);
-            self.settle(now);
+            self.fire(timer);
+            self.process_effects(now);
         }
         if now >= self.next_join {
             self.join(now);
@@ -214,8 +214,8 @@ impl Gossip {
         for peer in missing.copied().collect::<Vec<_>>() {
             self.announce(peer);
         }
-        self.next_join = now + JOIN_EVERY.mul_f64(self.rng.random_range(0.8..1.2));
-        self.settle(now);
+        self.next_join = now + JOIN_INTERVAL.mul_f64(self.rng.random_range(0.8..1.2));
+        self.process_effects(now);
     }
 
     /// Asks every peer for an answer.
@@ -223,14 +223,14 @@ impl Gossip {
         for peer in self.peers.clone() {
             self.announce(peer);
         }
-        self.settle(now);
+        self.process_effects(now);
     }
 
     fn announce(&mut self, peer: SocketAddr) {
         // A peer takes this for its own whatever its process's start is.
         let gossip = SocketAddr::new(peer.ip(), self.members_port);
         let id = Id { gossip, vote: peer, start: 0, life: 0 };
-        note(self.foca.announce(id, &mut self.runtime));
+        trace_error(self.foca.announce(id, &mut self.runtime));
     }
 
     /// Hands one alarm back to foca.
@@ -239,12 +239,12 @@ impl Gossip {
     /// suspicion in time, whereupon it gives up its identity and joins anew, and is reported dead on
     /// the way. So if it lives after all, what this alarm made foca send is dropped; what else the
     /// alarm does in that case is nothing.
-    fn ring(&mut self, timer: Timer<Id>) {
+    fn fire(&mut self, timer: Timer<Id>) {
         let suspect = match &timer {
             Timer::ChangeSuspectToDown { member_id, .. } => Some(member_id.clone()),
             _ => None,
         };
-        note(self.foca.handle_timer(timer, &mut self.runtime));
+        trace_error(self.foca.handle_timer(timer, &mut self.runtime));
         let Some(suspect) = suspect else { return };
         if self.foca.iter_members().any(|member| *member.id() == suspect) {
             while self.runtime.to_send().is_some() {}
@@ -265,12 +265,12 @@ impl Gossip {
     fn receive_swim(&mut self, now: Duration, data: &[u8]) -> Result<(), Dropped> {
         let (src, sifted) = self.sieve().sift(data)?;
         let handled = self.foca.handle_data(&sifted, &mut self.runtime);
-        self.outputs.push(Output::Heard(src.vote));
-        if self.doubles.heard(now, src.vote, src.start) {
-            self.outputs.push(Output::Double(src.vote));
+        self.outputs.push(Output::Received(src.vote));
+        if self.duplicates.received_from(now, src.vote, src.start) {
+            self.outputs.push(Output::Duplicate(src.vote));
         }
-        note(handled);
-        self.settle(now);
+        trace_error(handled);
+        self.process_effects(now);
         Ok(())
     }
 
@@ -284,9 +284,9 @@ impl Gossip {
         if known.is_some_and(|known| known.id().life <= id.life) {
             let vote = id.vote;
             let down = std::iter::once(Member::down(id));
-            note(self.foca.apply_many(down, true, &mut self.runtime));
+            trace_error(self.foca.apply_many(down, true, &mut self.runtime));
             self.outputs.push(Output::Left(vote));
-            self.settle(now);
+            self.process_effects(now);
         }
         Ok(())
     }
@@ -305,8 +305,8 @@ impl Gossip {
     /// Says that we leave, to everybody. Nothing works afterwards.
     pub fn leave(&mut self, now: Duration) {
         self.leaving = true;
-        note(self.foca.leave_cluster(&mut self.runtime));
-        self.settle(now);
+        trace_error(self.foca.leave_cluster(&mut self.runtime));
+        self.process_effects(now);
         let mut farewell = vec![FAREWELL];
         let id = self.foca.identity().clone();
         if PostcardCodec.encode_member(&Member::down(id), &mut farewell).is_err() {
@@ -321,7 +321,7 @@ impl Gossip {
     }
 
     /// Carries over what foca accumulated, and works out who has come and gone.
-    fn settle(&mut self, now: Duration) {
+    fn process_effects(&mut self, now: Duration) {
         let mut defunct = false;
         while let Some(event) = self.runtime.to_notify() {
             trace!(?event, "gossip");
@@ -338,7 +338,7 @@ impl Gossip {
             self.counter += 1;
             self.alarms.push(Reverse((now + after, timer, self.counter)));
         }
-        self.compare();
+        self.report_changes();
     }
 
     /// Takes up a new life, as the cluster has declared this one dead.
@@ -349,17 +349,18 @@ impl Gossip {
     /// one before, so they bridge any difference in a few exchanges. Beyond that two agents share an
     /// address, and are left to try at the pace of joining.
     fn renew(&mut self, now: Duration) {
-        let (last, count) = self.renewed;
-        let count = if count > 0 && now.saturating_sub(last) < STRUGGLE { count + 1 } else { 1 };
-        self.renewed = (now, count);
+        let (last, count) = self.last_renewal;
+        let count =
+            if count > 0 && now.saturating_sub(last) < RENEWAL_SERIES { count + 1 } else { 1 };
+        self.last_renewal = (now, count);
         let mut id = self.foca.identity().clone();
         let further = id.life.saturating_add(1000 << count.min(40));
         id.life = further.max(self.wall).min(self.wall.saturating_add(AHEAD));
         debug!(life = id.life, count, "declared dead by the others, joining anew");
         // Refused if it is the one that we have. Then time must go by first.
         self.defunct = self.foca.change_identity(id, &mut self.runtime).is_err();
-        if count == MUST_BE_TWO {
-            self.outputs.push(Output::Double(self.foca.identity().vote));
+        if count == DUPLICATE_AFTER {
+            self.outputs.push(Output::Duplicate(self.foca.identity().vote));
         }
         if count <= 40 {
             for peer in self.peers.clone() {
@@ -369,7 +370,7 @@ impl Gossip {
     }
 
     /// Puts out who has come and gone since the last time.
-    fn compare(&mut self) {
+    fn report_changes(&mut self) {
         let members = self.foca.iter_members().map(Member::id);
         let alive: BTreeMap<_, _> = members
             .filter(|id| self.peers.contains(&id.vote))
@@ -416,7 +417,7 @@ impl Gossip {
 
 /// foca's errors are about one datagram or timer and leave it as it was; a peer that is stopped and
 /// woken causes some.
-fn note(done: Result<(), foca::Error>) {
+fn trace_error(done: Result<(), foca::Error>) {
     if let Err(cause) = done {
         trace!(%cause, "gossip");
     }

@@ -209,7 +209,7 @@ impl Membership {
                         debug!(%to, %cause, "gossip not sent");
                     }
                 }
-                Output::Heard(peer) => {
+                Output::Received(peer) => {
                     if self.clock.input_is_current() {
                         self.peer_table.received_from(peer);
                     }
@@ -218,7 +218,7 @@ impl Membership {
                 Output::Down(peer) => self.peer_table.set_gossip_state(now, peer, false),
                 Output::Restarted(peer) => self.peer_table.restarted(peer),
                 Output::Left(peer) => self.peer_table.left(peer),
-                Output::Double(agent) => warn!(
+                Output::Duplicate(agent) => warn!(
                     local_addr = %agent,
                     "two agents use one local_addr, and neither can be relied on; give each of them \
                     its own, and list it in the peers of the others"

@@ -255,7 +255,7 @@ fn another_key_keeps_an_agent_out_and_is_told() {
         life: 1,
     };
     let good = swim(&id(1, PORT));
-    let double = Id { start: 2, ..id(0, PORT) };
+    let duplicate = Id { start: 2, ..id(0, PORT) };
     let cases = [
         ("a peer", ours.seal_gossip(&good).unwrap(), Ok(())),
         ("not sealed", [&[PLAIN][..], &good].concat(), Err(Dropped::NotOurs)),
@@ -267,7 +267,11 @@ fn another_key_keeps_an_agent_out_and_is_told() {
         ("another kind", ours.seal_gossip(b"\x09").unwrap(), Err(Dropped::Malformed)),
         ("no peer", ours.seal_gossip(&swim(&id(5, PORT))).unwrap(), Err(Dropped::Stranger)),
         ("ours, come back", ours.seal_gossip(&swim(&id(0, PORT))).unwrap(), Err(Dropped::Stranger)),
-        ("another in our place", ours.seal_gossip(&swim(&double)).unwrap(), Err(Dropped::OurName)),
+        (
+            "another in our place",
+            ours.seal_gossip(&swim(&duplicate)).unwrap(),
+            Err(Dropped::OurName),
+        ),
         ("another port", ours.seal_gossip(&swim(&id(1, 7000))).unwrap(), Err(Dropped::Stranger)),
     ];
     for (name, datagram, want) in cases {
@@ -292,10 +296,10 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
         world.clocks.push(world.clocks[1]);
         world.run(s(300));
         let is_named = |(_, by, what): &&(Duration, usize, Output)| {
-            *by != 1 && *by != 3 && matches!(what, Output::Double(_))
+            *by != 1 && *by != 3 && matches!(what, Output::Duplicate(_))
         };
         let named: Vec<_> = world.log.iter().filter(is_named).collect();
-        assert!(named.iter().all(|(.., what)| *what == Output::Double(vote(1))), "seed {seed}");
+        assert!(named.iter().all(|(.., what)| *what == Output::Duplicate(vote(1))), "seed {seed}");
         let by: BTreeSet<usize> = named.iter().map(|(_, by, _)| *by).collect();
         assert_eq!((by, named.len()), ([0, 2].into(), 2), "seed {seed}: {named:?}");
     }
@@ -315,7 +319,7 @@ fn loss_alone_kills_nobody() {
     }
 }
 
-/// Without the way around in `ring`, the suspect that answers in time is sent a message that makes
+/// Without the way around in `fire`, the suspect that answers in time is sent a message that makes
 /// it give up its identity.
 #[test]
 fn a_suspect_that_refutes_in_time_is_not_told_that_it_is_dead() {

@@ -135,7 +135,7 @@ impl World {
                         self.flying.insert((arrival, self.sent, number, to, datagram));
                     }
                 }
-                Output::Heard(_) => {}
+                Output::Received(_) => {}
                 other => self.log.push((self.now, number, other)),
             }
         }

@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// So many returns within [`WITHIN`] are no datagrams that were late.
-const RETURNS: usize = 3;
+/// So many returns within [`WINDOW`] are no datagrams that were late.
+const MIN_RETURNS: usize = 3;
 
 /// How long a return counts.
-const WITHIN: Duration = Duration::from_mins(1);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// For how long there must be none before the matter is raised again.
-const OVER_AFTER: Duration = Duration::from_hours(1);
+const REPORT_AGAIN_AFTER: Duration = Duration::from_hours(1);
 
 /// The processes that peers are heard of.
 #[derive(Debug, Default)]
-pub(super) struct Doubles(BTreeMap<SocketAddr, Processes>);
+pub(super) struct DuplicateDetector(BTreeMap<SocketAddr, Processes>);
 
 /// The processes that one peer is heard of, by their starts.
 #[derive(Debug)]
@@ -27,14 +27,15 @@ struct Processes {
     before: Option<u64>,
     /// When it came back to the one before, the newest last.
     returns: VecDeque<Duration>,
-    told: bool,
+    reported: bool,
 }
 
-impl Doubles {
+impl DuplicateDetector {
     /// Notes that `peer` was heard, from its process that started at `start`. Returns whether it is
     /// known from now on that there are two of them.
-    pub(super) fn heard(&mut self, now: Duration, peer: SocketAddr, start: u64) -> bool {
-        let first = Processes { now: start, before: None, returns: VecDeque::new(), told: false };
+    pub(super) fn received_from(&mut self, now: Duration, peer: SocketAddr, start: u64) -> bool {
+        let first =
+            Processes { now: start, before: None, returns: VecDeque::new(), reported: false };
         let processes = self.0.entry(peer).or_insert(first);
         if processes.now == start {
             return false;
@@ -45,16 +46,16 @@ impl Doubles {
             return false;
         }
         let ago = |at: Option<&Duration>| at.map(|at| now.saturating_sub(*at));
-        if ago(processes.returns.back()).is_some_and(|ago| ago >= OVER_AFTER) {
-            processes.told = false;
+        if ago(processes.returns.back()).is_some_and(|ago| ago >= REPORT_AGAIN_AFTER) {
+            processes.reported = false;
         }
         processes.returns.push_back(now);
-        while processes.returns.len() > RETURNS {
+        while processes.returns.len() > MIN_RETURNS {
             processes.returns.pop_front();
         }
-        let many = processes.returns.len() == RETURNS;
-        let two = many && ago(processes.returns.front()).is_some_and(|ago| ago < WITHIN);
-        two && !std::mem::replace(&mut processes.told, true)
+        let many = processes.returns.len() == MIN_RETURNS;
+        let two = many && ago(processes.returns.front()).is_some_and(|ago| ago < WINDOW);
+        two && !std::mem::replace(&mut processes.reported, true)
     }
 
     /// Forgets all but these.
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_processes_in_turn_are_told_once_and_restarts_and_late_datagrams_are_none() {
+    fn two_processes_in_turn_are_reported_once_and_restarts_and_late_datagrams_are_not() {
         type Case = (&'static str, Vec<(u64, u64)>, Vec<u64>);
 
         let in_turn: Vec<(u64, u64)> = (0..60).map(|n| (n * 5, 1 + n % 2)).collect();
@@ -83,12 +84,12 @@ mod tests {
             ("again after hours", [in_turn, again].concat(), vec![20, 7210]),
         ];
         for (name, heard, want) in cases {
-            let mut doubles = Doubles::default();
+            let mut duplicates = DuplicateDetector::default();
             let peer = SocketAddr::from(([10, 0, 0, 1], 8081));
-            let told = heard
-                .into_iter()
-                .filter(|&(at, start)| doubles.heard(Duration::from_secs(at), peer, start));
-            assert_eq!(told.map(|(at, _)| at).collect::<Vec<_>>(), want, "{name}");
+            let reported = heard.into_iter().filter(|&(at, start)| {
+                duplicates.received_from(Duration::from_secs(at), peer, start)
+            });
+            assert_eq!(reported.map(|(at, _)| at).collect::<Vec<_>>(), want, "{name}");
         }
     }
 }
