@@ -41,7 +41,7 @@ use self::admission::Admission;
 use self::clock::Clock;
 use self::gossip::Gossip;
 use self::listener::VoteListener;
-use self::membership::{Membership, Order};
+use self::membership::{Command, Membership};
 use self::outbox::{Vote, Votes};
 use self::seal::Seal;
 use self::shared::Shared;
@@ -80,7 +80,7 @@ pub enum ClusterEvent {
         /// Whether that was signed.
         signed: bool,
     },
-    /// A peer came to life, ceased to be alive, or turned out to be another kind of agent. Peers
+    /// A peer came to life, ceased to be alive, or signature_changes out to be another kind of agent. Peers
     /// are not alive until this says so.
     Peer {
         /// Who, as listed in `peers`.
@@ -126,7 +126,7 @@ pub struct Cluster {
     shared: Shared,
     listener: Arc<VoteListener>,
     votes: watch::Sender<Arc<Votes>>,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
 }
 
 impl Cluster {
@@ -144,8 +144,8 @@ impl Cluster {
         let clock = Arc::new(Clock::start());
         let (votes, announced) = watch::channel(Arc::default());
         let (standings, known) = watch::channel(Arc::default());
-        let (orders, ordered) = mpsc::channel(8);
-        let (turned, turns) = mpsc::unbounded_channel();
+        let (commands, command_receiver) = mpsc::channel(8);
+        let (signature_changes, signature_change_receiver) = mpsc::unbounded_channel();
         let shared = Shared {
             local,
             seal: seal.clone(),
@@ -161,17 +161,21 @@ impl Cluster {
         let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
         let membership =
             Membership::new(gossip, peers(), gossip_socket, clock, events.clone(), standings);
-        tasks.spawn(named("membership", membership.run(ordered, turns)));
+        tasks.spawn(named(
+            "membership",
+            membership.run(command_receiver, signature_change_receiver),
+        ));
 
         let admission = Admission::new(local, seal, config.require_signed, peers(), targets);
-        let listener = Arc::new(VoteListener::new(admission, shared.clone(), events, turned));
+        let listener =
+            Arc::new(VoteListener::new(admission, shared.clone(), events, signature_changes));
         let router = listener::router(Arc::clone(&listener));
         // It ends with its task: a vote that is cut off is sent again, to others.
         let listening = serve(socket, router, listener::LIMITS, pending());
         tasks.spawn(named("vote listener", listening));
 
         let senders = BTreeMap::new();
-        let mut cluster = Self { tasks, senders, shared, listener, votes, orders };
+        let mut cluster = Self { tasks, senders, shared, listener, votes, commands };
         cluster.ensure_senders(&peers().collect());
         Ok(cluster)
     }
@@ -211,7 +215,7 @@ impl Cluster {
         // Membership first, as it is told of a new peer's first vote once only. If it has ended,
         // `failed` says so.
         let (done, known) = oneshot::channel();
-        if self.orders.send(Order::Peers(peers.clone(), done)).await.is_ok() {
+        if self.commands.send(Command::Peers(peers.clone(), done)).await.is_ok() {
             let _ = known.await;
         }
         self.listener.reload(peers, targets);
@@ -258,7 +262,7 @@ impl Cluster {
     pub async fn leave(mut self) {
         let (done, left) = oneshot::channel();
         let leaving = async {
-            if self.orders.send(Order::Leave(done)).await.is_ok() {
+            if self.commands.send(Command::Leave(done)).await.is_ok() {
                 let _ = left.await;
             }
         };

@@ -29,7 +29,7 @@ const DRAIN: usize = 256;
 
 /// What membership is told by the rest of the program.
 #[derive(Debug)]
-pub enum Order {
+pub enum Command {
     /// These are the peers from now on; tell when that is known.
     Peers(BTreeSet<SocketAddr>, oneshot::Sender<()>),
     /// Say farewell, tell when that is done, and end.
@@ -80,10 +80,10 @@ impl Membership {
         }
     }
 
-    /// Runs until told to leave, or until those who give orders are gone.
+    /// Runs until told to leave, or until those who give commands are gone.
     pub async fn run(
         mut self,
-        mut orders: mpsc::Receiver<Order>,
+        mut commands: mpsc::Receiver<Command>,
         mut signature_changes: mpsc::UnboundedReceiver<SignatureChange>,
     ) {
         loop {
@@ -97,7 +97,7 @@ impl Membership {
             self.try_go_agents();
             let next = self.gossip.next_wake().min(self.clock.now() + BEAT);
             let alarm = self.clock.instant(next);
-            let order = tokio::select! {
+            let command = tokio::select! {
                 // Read by `drain`; an error shows there as well.
                 _ = self.socket.readable() => None,
                 Some(change) = signature_changes.recv() => {
@@ -110,19 +110,19 @@ impl Membership {
                     }
                     None
                 }
-                order = orders.recv() => match order {
+                command = commands.recv() => match command {
                     None => return,
-                    order => order,
+                    command => command,
                 },
                 () = sleep_until(alarm) => None,
             };
-            match order {
-                Some(Order::Peers(peers, done)) => {
+            match command {
+                Some(Command::Peers(peers, done)) => {
                     self.gossip.set_peers(self.clock.now(), peers.iter().copied());
                     self.peer_table.set_peers(peers);
                     let _ = done.send(());
                 }
-                Some(Order::Leave(done)) => {
+                Some(Command::Leave(done)) => {
                     self.gossip.leave(self.clock.now());
                     self.flush().await;
                     // Who asked may have waited long enough.
