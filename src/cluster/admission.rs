@@ -31,7 +31,7 @@ const CLOCKS_APART: u64 = 2_000;
 
 /// When a vote arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Arrival {
     /// By the wall clock, in milliseconds of Unix time.
     pub millis: u64,
     /// Since this agent started, by a clock that nobody sets. What was signed before that may have
@@ -57,7 +57,7 @@ pub struct Admitted {
     pub signed: bool,
     /// Whether this is the first vote of its sender, or the first that is signed or not as opposed
     /// to the one before.
-    pub turned: bool,
+    pub signing_changed: bool,
 }
 
 /// Why a vote does not count.
@@ -192,7 +192,7 @@ impl Admission {
     /// On a refusal the peer that it names is returned as well, if it got as far as that.
     pub fn admit(
         &mut self,
-        now: Moment,
+        now: Arrival,
         body: &[u8],
         signature: Option<&str>,
         is_ours: impl FnOnce(SocketAddr) -> bool,
@@ -261,7 +261,7 @@ impl Admission {
     }
 }
 
-impl Moment {
+impl Arrival {
     /// Whether what was signed counts by its time alone.
     fn check(self, Signed { at, .. }: Signed) -> Result<(), Refusal> {
         if at.abs_diff(self.millis) > SIGNATURE_WINDOW {
@@ -296,9 +296,9 @@ impl Sender {
     ) -> Admitted {
         self.last_signed = signed.or(self.last_signed);
         let signed = signed.is_some();
-        let turned = self.signed.replace(signed) != Some(signed);
+        let signing_changed = self.signed.replace(signed) != Some(signed);
         let (up, age, abstains) = (words.up, words.age.unwrap_or_default(), words.abstains);
-        Admitted { peer, target, up, age, abstains, signed, turned }
+        Admitted { peer, target, up, age, abstains, signed, signing_changed }
     }
 }
 

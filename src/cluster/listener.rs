@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::ClusterEvent;
-use super::admission::{Admission, Admitted, Moment, Refusal};
+use super::admission::{Admission, Admitted, Arrival, Refusal};
 use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
 use super::shared::{Shared, lock};
@@ -90,8 +90,8 @@ impl VoteListener {
     }
 
     async fn accept(&self, vote: Admitted) -> StatusCode {
-        let Admitted { peer, target, up, age, abstains, signed, turned } = vote;
-        if turned {
+        let Admitted { peer, target, up, age, abstains, signed, signing_changed } = vote;
+        if signing_changed {
             // With a key, each peer that does not sign is named once.
             if !signed && self.shared.seal.is_some() {
                 warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
@@ -150,7 +150,7 @@ async fn receive(
         (Some(one), None) => Some(one.to_str().unwrap_or_default()),
         (Some(_), Some(_)) => Some(""),
     };
-    let now = Moment { millis: unix_millis(), uptime: listener.shared.clock.now() };
+    let now = Arrival { millis: unix_millis(), uptime: listener.shared.clock.now() };
     let judged =
         lock(&listener.admission).admit(now, &body, signature, |peer| listener.is_ours(peer));
     let status = match judged {
@@ -197,12 +197,12 @@ mod tests {
                 standings: known,
             };
             let (events, _heard) = mpsc::channel(8);
-            let (turned, _turns) = mpsc::unbounded_channel();
+            let (signing_changed, _turns) = mpsc::unbounded_channel();
             let listener = VoteListener::new(
                 Admission::new(agent(0), None, false, [], []),
                 shared,
                 events,
-                turned,
+                signing_changed,
             );
             let target = IpAddr::from([203, 0, 113, 1]);
             let (age, abstains) = (Duration::ZERO, false);
@@ -213,7 +213,7 @@ mod tests {
                 age,
                 abstains,
                 signed,
-                turned: false,
+                signing_changed: false,
             };
             assert_eq!(listener.accept(vote).await, StatusCode::OK, "{name}, before");
             advance(Duration::from_secs(20)).await;

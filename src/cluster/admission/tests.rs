@@ -11,8 +11,8 @@ const NOW: u64 = 1_700_000_000_000;
 const US: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9)), 8081);
 
 /// Long after the start.
-fn at(millis: u64) -> Moment {
-    Moment { millis, uptime: Duration::from_hours(1) }
+fn at(millis: u64) -> Arrival {
+    Arrival { millis, uptime: Duration::from_hours(1) }
 }
 
 fn seal(key: &str) -> Arc<Seal> {
@@ -36,7 +36,7 @@ impl Admission {
     /// As [`admit`](Self::admit), of a peer that gossip does not know.
     fn judge(
         &mut self,
-        now: Moment,
+        now: Arrival,
         body: &[u8],
         signature: Option<&str>,
     ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
@@ -117,10 +117,10 @@ fn who_has_signed_once_goes_on_signing() {
     let body = body(Some(&key), 1, 1);
     let header = |at| key.sign(Form::V2, US, at, &body);
     let first = admission.judge(at(NOW), &body, None).unwrap();
-    assert_eq!((first.signed, first.turned), (false, true));
-    assert!(!admission.judge(at(NOW), &body, None).unwrap().turned, "unsigned as before");
+    assert_eq!((first.signed, first.signing_changed), (false, true));
+    assert!(!admission.judge(at(NOW), &body, None).unwrap().signing_changed, "unsigned as before");
     let signed = admission.judge(at(NOW), &body, Some(&header(NOW))).unwrap();
-    assert_eq!((signed.signed, signed.turned), (true, true), "it was upgraded");
+    assert_eq!((signed.signed, signed.signing_changed), (true, true), "it was upgraded");
     let stripped = admission.judge(at(NOW), &body, None);
     assert_eq!(stripped, Err((Refusal::Unsigned, Some(peer(1)))), "a signature was taken off");
     let forged = admission.judge(at(NOW), &body, Some("v1,1,00"));
@@ -170,10 +170,10 @@ fn what_was_signed_before_the_start_does_not_count() {
         ("long after the start", 29_000, 3_600_000, 200),
     ];
     for (name, ago, uptime, want) in cases {
-        let moment = Moment { millis: NOW, uptime: Duration::from_millis(uptime) };
+        let arrival = Arrival { millis: NOW, uptime: Duration::from_millis(uptime) };
         let body = body(Some(&key), 1, 1);
         let header = key.sign(Form::V2, US, NOW.saturating_add_signed(-ago), &body);
-        let got = admission(Some(&key), false).judge(moment, &body, Some(&header));
+        let got = admission(Some(&key), false).judge(arrival, &body, Some(&header));
         let got = got.map_or_else(|(refusal, _)| refusal.status(), |_| 200);
         assert_eq!(got, want, "{name}");
     }
