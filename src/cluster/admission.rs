@@ -20,7 +20,7 @@ use std::time::Duration;
 use self::spelling::Spellings;
 use super::seal::Seal;
 use super::signature::Signed;
-use super::wire::{self, Unreadable, Words};
+use super::wire::{self, RawVote, Unreadable};
 
 /// How far a signature's time may be from ours, in milliseconds.
 pub const SIGNATURE_WINDOW: u64 = 30_000;
@@ -197,47 +197,47 @@ impl Admission {
         signature: Option<&str>,
         is_ours: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
-        let words = wire::decode(None, body).map_err(|_| (Refusal::Malformed, None))?;
+        let vote = wire::decode(None, body).map_err(|_| (Refusal::Malformed, None))?;
         match (self.seal.clone(), signature) {
             // Without a key there is nothing to hold a signature against.
-            (None, _) => self.admit_words(&words, None),
+            (None, _) => self.admit_raw(&vote, None),
             (Some(seal), Some(header)) => {
                 let signed = seal.verify(header, self.local, body);
                 let signed = signed.map_err(|_| (Refusal::BadSignature, None))?;
-                let words =
+                let vote =
                     wire::decode(Some(&seal), body).map_err(|unreadable| match unreadable {
                         Unreadable::Malformed => (Refusal::Malformed, None),
                         Unreadable::NotOurs => (Refusal::NotOurs, None),
                     })?;
                 // Whose clock is apart is to be named.
-                let peer = words.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
+                let peer = vote.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
                 now.check(signed).map_err(|refusal| (refusal, peer))?;
-                self.admit_words(&words, Some(signed))
+                self.admit_raw(&vote, Some(signed))
             }
-            (Some(seal), None) => self.admit_unsigned(&seal, &words, is_ours),
+            (Some(seal), None) => self.admit_unsigned(&seal, &vote, is_ours),
         }
     }
 
     /// Judges a vote in plain words: it was signed, or there is no key.
-    fn admit_words(
+    fn admit_raw(
         &mut self,
-        words: &Words,
+        vote: &RawVote,
         signed: Option<Signed>,
     ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
-        let known = words.peer.parse().ok().and_then(|peer| {
+        let known = vote.peer.parse().ok().and_then(|peer| {
             let sender = self.senders.get_mut(&peer)?;
             Some((peer, sender))
         });
         let (peer, sender) = known.ok_or_else(|| {
-            let own = words.peer.parse() == Ok(self.local);
+            let own = vote.peer.parse() == Ok(self.local);
             (if own { Refusal::OurName } else { Refusal::Stranger }, None)
         })?;
         if let Some(signed) = signed {
             sender.check(signed).map_err(|refusal| (refusal, Some(peer)))?;
         }
-        let target = words.target.parse().ok().filter(|target| self.targets.contains(target));
+        let target = vote.target.parse().ok().filter(|target| self.targets.contains(target));
         let target = target.ok_or((Refusal::UnknownTarget, Some(peer)))?;
-        Ok(sender.accept(peer, target, words, signed))
+        Ok(sender.accept(peer, target, vote, signed))
     }
 
     /// Judges a vote that is encrypted and not signed. The work is the same whatever the words are,
@@ -245,11 +245,11 @@ impl Admission {
     fn admit_unsigned(
         &mut self,
         seal: &Seal,
-        words: &Words,
+        vote: &RawVote,
         is_ours: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
-        let peer = self.peer_words.find(&seal.reveal(&words.peer));
-        let target = self.target_words.find(&seal.reveal(&words.target));
+        let peer = self.peer_words.find(&seal.reveal(&vote.peer));
+        let target = self.target_words.find(&seal.reveal(&vote.target));
         let (Some(peer), Some(target)) = (peer, target) else {
             return Err((Refusal::NotOurs, None));
         };
@@ -257,7 +257,7 @@ impl Admission {
         if self.require_signed || sender.last_signed.is_some() || is_ours(peer) {
             return Err((Refusal::Unsigned, Some(peer)));
         }
-        Ok(sender.accept(peer, target, words, None))
+        Ok(sender.accept(peer, target, vote, None))
     }
 }
 
@@ -291,13 +291,13 @@ impl Sender {
         &mut self,
         peer: SocketAddr,
         target: IpAddr,
-        words: &Words,
+        vote: &RawVote,
         signed: Option<Signed>,
     ) -> Admitted {
         self.last_signed = signed.or(self.last_signed);
         let signed = signed.is_some();
         let signing_changed = self.signed.replace(signed) != Some(signed);
-        let (up, age, abstains) = (words.up, words.age.unwrap_or_default(), words.abstains);
+        let (up, age, abstains) = (vote.up, vote.age.unwrap_or_default(), vote.abstains);
         Admitted { peer, target, up, age, abstains, signed, signing_changed }
     }
 }

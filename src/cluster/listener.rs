@@ -197,12 +197,12 @@ mod tests {
                 standings: known,
             };
             let (events, _heard) = mpsc::channel(8);
-            let (signing_changed, _turns) = mpsc::unbounded_channel();
+            let (signature_changes, _receiver) = mpsc::unbounded_channel();
             let listener = VoteListener::new(
                 Admission::new(agent(0), None, false, [], []),
                 shared,
                 events,
-                signing_changed,
+                signature_changes,
             );
             let target = IpAddr::from([203, 0, 113, 1]);
             let (age, abstains) = (Duration::ZERO, false);

@@ -15,7 +15,7 @@ use super::connection::{ANSWER_WITHIN, Answer, PipelinedConnection};
 use super::outbox::{Due, Outbox, Statement};
 use super::shared::Shared;
 use super::signature::Form;
-use super::wire::{self, Beside};
+use super::wire::{self, Extension};
 
 /// How many votes are sent ahead of their answers to a peer that takes them.
 const WINDOW: usize = 128;
@@ -206,13 +206,13 @@ impl VoteSender {
         };
         let seal = self.shared.seal.as_deref();
         let age = self.shared.clock.now().saturating_sub(evidence);
-        let (up, beside) = match statement {
-            Statement::Sees(up) => (up, Beside::Age(age)),
-            Statement::Retracts(up) => (up, Beside::Abstains),
+        let (up, extension) = match statement {
+            Statement::Sees(up) => (up, Extension::Age(age)),
+            Statement::Retracts(up) => (up, Extension::Abstains),
         };
         // To a peer that may be a Go agent a vote is a Go agent's to the byte.
-        let beside = Some(beside).filter(|_| self.standing.ours);
-        let body = wire::encode_with(seal, self.shared.local, target, up, beside)?;
+        let extension = Some(extension).filter(|_| self.standing.ours);
+        let body = wire::encode_extended(seal, self.shared.local, target, up, extension)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
         let form = self.form;
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));

@@ -14,7 +14,7 @@ use super::seal::Seal;
 
 /// A vote's words, before anybody looked whether they name a peer and a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
+pub struct RawVote {
     /// Who says that it is speaking.
     pub peer: String,
     /// What it speaks of.
@@ -29,7 +29,7 @@ pub struct Words {
 
 /// What only agents of this kind are told beside a vote; a Go agent would skip it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub enum Extension {
     /// How old the evidence is.
     Age(Duration),
     /// The vote is taken back.
@@ -58,7 +58,7 @@ pub fn encode(
     target: IpAddr,
     up: bool,
 ) -> io::Result<Vec<u8>> {
-    encode_with(seal, local, target, up, None)
+    encode_extended(seal, local, target, up, None)
 }
 
 /// The same with what is said `beside` it.
@@ -66,12 +66,12 @@ pub fn encode(
 /// # Errors
 ///
 /// As of [`encode`].
-pub fn encode_with(
+pub fn encode_extended(
     seal: Option<&Seal>,
     local: SocketAddr,
     target: IpAddr,
     up: bool,
-    beside: Option<Beside>,
+    extension: Option<Extension>,
 ) -> io::Result<Vec<u8>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
@@ -85,10 +85,12 @@ pub fn encode_with(
         #[serde(skip_serializing_if = "Option::is_none")]
         abstain: Option<bool>,
     }
-    let (evidence_age, abstain) = match beside {
+    let (evidence_age, abstain) = match extension {
         None => (None, None),
-        Some(Beside::Age(age)) => (Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)), None),
-        Some(Beside::Abstains) => (None, Some(true)),
+        Some(Extension::Age(age)) => {
+            (Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)), None)
+        }
+        Some(Extension::Abstains) => (None, Some(true)),
     };
     let hide = |text: String| match seal {
         Some(seal) => seal.encrypt(&text),
@@ -102,7 +104,7 @@ pub fn encode_with(
 /// Reads a body. As in the Go agents, keys are matched without regard to case and others are
 /// ignored; unlike there, each of the three must be there once, and nothing may follow. One that takes
 /// its vote back need not say what it saw.
-pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
+pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
     let field = |name: &str| {
         let mut found = value.as_object()?.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -133,7 +135,7 @@ pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<Words, Unreadable> {
         None => Ok(text.to_owned()),
     };
     let age = age.map(Duration::from_millis);
-    Ok(Words { peer: show(peer)?, target: show(target)?, up, age, abstains })
+    Ok(RawVote { peer: show(peer)?, target: show(target)?, up, age, abstains })
 }
 
 fn has(value: &Value, name: &str) -> bool {
@@ -163,14 +165,14 @@ mod tests {
         let theirs = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":true}"#;
         assert_eq!(hidden.len(), theirs.len(), "{hidden}");
         assert!(hidden.starts_with(r#"{"Peer":""#) && hidden.ends_with(r#","Live":true}"#));
-        let words = decode(Some(&seal()), hidden.as_bytes()).unwrap();
-        assert_eq!((words.peer.as_str(), words.target.as_str()), ("10.99.0.1:8081", "10.99.0.2"));
+        let vote = decode(Some(&seal()), hidden.as_bytes()).unwrap();
+        assert_eq!((vote.peer.as_str(), vote.target.as_str()), ("10.99.0.1:8081", "10.99.0.2"));
     }
 
     #[test]
     fn what_a_go_agent_sent_is_read() {
         let sent = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":false}"#;
-        let want = Words {
+        let want = RawVote {
             peer: "10.99.0.1:8081".into(),
             target: "10.99.0.2".into(),
             up: false,
@@ -251,16 +253,16 @@ mod tests {
         let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let age = Duration::from_millis(1234);
         let cases = [
-            (Beside::Age(age), r#","EvidenceAge":1234}"#, Some(age), false),
-            (Beside::Abstains, r#","Abstain":true}"#, None, true),
+            (Extension::Age(age), r#","EvidenceAge":1234}"#, Some(age), false),
+            (Extension::Abstains, r#","Abstain":true}"#, None, true),
         ];
-        for (beside, want, age, abstains) in cases {
-            let body = encode_with(None, local, target, true, Some(beside)).unwrap();
+        for (extension, want, age, abstains) in cases {
+            let body = encode_extended(None, local, target, true, Some(extension)).unwrap();
             let plain = String::from_utf8(encode(None, local, target, true).unwrap()).unwrap();
             let body = String::from_utf8(body).unwrap();
             assert_eq!(body, plain.trim_end_matches('}').to_owned() + want);
-            let words = decode(None, body.as_bytes()).unwrap();
-            assert_eq!((words.up, words.age, words.abstains), (true, age, abstains));
+            let vote = decode(None, body.as_bytes()).unwrap();
+            assert_eq!((vote.up, vote.age, vote.abstains), (true, age, abstains));
         }
     }
 
@@ -281,10 +283,10 @@ mod tests {
             local in any::<SocketAddr>(), target in any::<IpAddr>(), up in any::<bool>(),
         ) {
             for seal in [None, Some(&seal())] {
-                let words = decode(seal, &encode(seal, local, target, up).unwrap()).unwrap();
-                prop_assert_eq!(words.peer, local.to_string());
-                prop_assert_eq!(words.target, target.to_string());
-                prop_assert_eq!(words.up, up);
+                let vote = decode(seal, &encode(seal, local, target, up).unwrap()).unwrap();
+                prop_assert_eq!(vote.peer, local.to_string());
+                prop_assert_eq!(vote.target, target.to_string());
+                prop_assert_eq!(vote.up, up);
             }
         }
     }
