@@ -1,14 +1,14 @@
-//! The other agents: their votes, who of them is alive, and ours to them.
+//! Exchange of votes and liveness with the other agents.
 //!
 //! ```text
-//! peers --HTTP--> votes -> admission --Vote--> engine --announce--> senders --HTTP--> peers
-//! peers --UDP---> membership -> gossip, peer_table --Peer--> engine        ^
-//!                            \----- who is ours, who is back ---------/
+//! peers --HTTP--> listener -> admission --Vote--> engine --announce--> vote senders --HTTP--> peers
+//! peers --UDP---> membership -> gossip, peer_table --Peer--> engine       ^
+//!                            \-------- standing of each peer -------------/
 //! ```
 //!
-//! Nothing is decided here: a [`ClusterEvent`] says what was heard, and what it amounts to is worked
-//! out by [`crate::engine::quorum`]. What is heard is bounded, judged and put in order first, so
-//! that whatever is sent to these two ports, the agent lives on and keeps its pace.
+//! Nothing is decided here. A [`ClusterEvent`] reports what was received, and
+//! [`crate::engine::quorum`] decides what it means. Input is bounded, validated and put in order
+//! first, so nothing sent to these two ports can stop or slow the agent.
 
 pub mod admission;
 pub mod bind;
@@ -51,78 +51,82 @@ use crate::serve::serve;
 
 pub use self::shared::Counts;
 
-/// How long leaving may take.
+/// Maximum time that leaving the cluster may take.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
-/// What was heard from or about a peer.
+/// An event received from or about a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterEvent {
-    /// A peer said what it sees. Its identity and the target are known, its signature holds if it
-    /// has one; whether the vote counts is the engine's to say.
+    /// A peer reported the health of a target. The peer and the target are known, and the
+    /// signature, if there is one, is valid. The engine decides whether the vote counts.
     Vote {
-        /// Who votes, as listed in `peers`.
+        /// The voter, as listed in `peers`.
         peer: SocketAddr,
-        /// On what; one of the targets.
+        /// The target of the vote.
         target: IpAddr,
-        /// What it sees: `true` is up.
+        /// The health that the peer sees: `true` is up.
         up: bool,
-        /// How old what it saw was when it was said; 0 if that was not said.
+        /// The age of the peer's evidence when it voted; 0 if the vote carries no age.
         age: Duration,
-        /// Whether it was signed.
+        /// Whether the vote was signed.
         signed: bool,
     },
-    /// A peer takes its vote back: it has no evidence about this target any more.
+    /// A peer retracted its vote: it no longer has evidence about this target.
     Abstained {
-        /// Who, as listed in `peers`.
+        /// The voter, as listed in `peers`.
         peer: SocketAddr,
-        /// On what; one of the targets.
+        /// The target of the retracted vote.
         target: IpAddr,
-        /// Whether that was signed.
+        /// Whether the retraction was signed.
         signed: bool,
     },
-    /// A peer came to life, ceased to be alive, or signature_changes out to be another kind of agent. Peers
-    /// are not alive until this says so.
+    /// A peer became alive, is no longer alive, or turned out to be another kind of agent. Peers
+    /// are not alive until this event says so.
     Peer {
-        /// Who, as listed in `peers`.
+        /// The peer, as listed in `peers`.
         peer: SocketAddr,
-        /// Whether it has a vote from now on.
+        /// Whether the peer has a vote from now on.
         alive: bool,
-        /// Whether it is a Go agent, whose last vote stands until it changes.
+        /// Whether it is a Go agent. The last vote of a Go agent stands until it changes.
         legacy: bool,
     },
 }
 
-/// Why the cluster part could not start, or has ended.
+/// The reason why the cluster part could not start or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// The address or port cannot be had; most often another process holds it. Nothing was started.
+    /// The address or port cannot be bound, usually because another process holds it. Nothing was
+    /// started.
     #[error("cannot listen for {what} on {address}")]
     Bind {
-        /// What for.
+        /// The purpose of the socket: `votes` or `gossip`.
         what: &'static str,
-        /// Where.
+        /// The address that could not be bound.
         address: SocketAddr,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The key is of no length that AES knows. Nothing was started.
+    /// The length of the key is not one that AES allows. Nothing was started.
     #[error(transparent)]
     Key(#[from] seal::KeyLength),
-    /// A part that runs for ever has ended, which is a bug; the rest of the cluster still runs.
+    /// A part that should run forever has ended, which is a bug. The rest of the cluster still
+    /// runs.
     #[error("the cluster's {0} has ended, which is a bug in goavail")]
     Ended(&'static str),
-    /// A part that runs for ever has panicked, which is a bug; the rest of the cluster still runs.
+    /// A part that should run forever has panicked, which is a bug. The rest of the cluster still
+    /// runs.
     #[error("a part of the cluster has panicked, which is a bug in goavail")]
     Panicked(#[source] tokio::task::JoinError),
 }
 
-/// The cluster, as the driver holds it. Dropping it ends everything at once and says no farewell.
+/// Handle of the running cluster part, owned by the driver. Dropping it ends everything at once and
+/// sends no farewell.
 #[derive(Debug)]
 pub struct Cluster {
     tasks: JoinSet<&'static str>,
     senders: BTreeMap<SocketAddr, AbortHandle>,
-    /// What new senders are given.
+    /// Context given to new senders.
     shared: Shared,
     listener: Arc<VoteListener>,
     votes: watch::Sender<Arc<Votes>>,
@@ -130,8 +134,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Opens both ports and starts to join. From then on, what is heard goes into `events`, and the
-    /// vote listener takes votes only as fast as these are received.
+    /// Opens both ports and starts to join. From then on received events are sent to `events`. The
+    /// vote listener accepts votes only as fast as `events` is drained.
     pub async fn start(
         config: &ClusterConfig,
         targets: impl IntoIterator<Item = IpAddr>,
@@ -170,7 +174,7 @@ impl Cluster {
         let listener =
             Arc::new(VoteListener::new(admission, shared.clone(), events, signature_changes));
         let router = listener::router(Arc::clone(&listener));
-        // It ends with its task: a vote that is cut off is sent again, to others.
+        // Ends with its task: a vote that is cut off is sent again, to the other agents.
         let listening = serve(socket, router, listener::LIMITS, pending());
         tasks.spawn(named("vote listener", listening));
 
@@ -180,9 +184,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Tells every peer what this agent sees: the whole of its votes. What is not in it any more is
-    /// taken back. A vote is repeated every [`outbox::REPEAT`] only if it is announced again with newer
-    /// evidence, and told for no longer than `term` after its evidence.
+    /// Announces all votes of this agent to every peer. A vote that is no longer included is
+    /// retracted. A vote is repeated every [`outbox::REPEAT`] only if it is announced again with
+    /// newer evidence, and is sent for no longer than `term` after its evidence.
     pub fn announce(
         &self,
         term: Duration,
@@ -198,13 +202,14 @@ impl Cluster {
         });
     }
 
-    /// The time here, which is to be told each turn of the loop that announces.
+    /// Returns the clock of the cluster part. The loop that announces must record each of its
+    /// iterations there.
     pub fn clock(&self) -> Arc<Clock> {
         Arc::clone(&self.shared.clock)
     }
 
-    /// Takes other peers and targets. What is known of those that stay is kept. This agent's own
-    /// addresses and key cannot change.
+    /// Replaces the peers and targets. State of those that stay is kept. This agent's own addresses
+    /// and key cannot change.
     pub async fn reload(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
@@ -212,8 +217,8 @@ impl Cluster {
     ) {
         let peers: BTreeSet<_> = peers.into_iter().collect();
         self.ensure_senders(&peers);
-        // Membership first, as it is told of a new peer's first vote once only. If it has ended,
-        // `failed` says so.
+        // Membership first: it is notified only once of a new peer's first vote. If it has ended,
+        // `failed` reports that.
         let (done, known) = oneshot::channel();
         if self.commands.send(Command::Peers(peers.clone(), done)).await.is_ok() {
             let _ = known.await;
@@ -221,7 +226,7 @@ impl Cluster {
         self.listener.reload(peers, targets);
     }
 
-    /// Has one sender for each of `peers` and no other.
+    /// Starts and stops senders so that there is exactly one for each of `peers`.
     fn ensure_senders(&mut self, peers: &BTreeSet<SocketAddr>) {
         self.senders.retain(|peer, sender| {
             let stays = peers.contains(peer);
@@ -238,18 +243,19 @@ impl Cluster {
         }
     }
 
-    /// How often what happened to the votes of and to each peer: `accepted`, `refused`, and, of
-    /// ours, `delivered`, `declined`, `postponed`, `unanswered`, `failed`.
+    /// Returns the number of votes from and to each peer by outcome: `accepted` and `refused` for
+    /// received votes, and `delivered`, `declined`, `postponed`, `unanswered` and `failed` for sent
+    /// ones.
     pub fn counts(&self) -> Counts {
         self.shared.counters.counts()
     }
 
-    /// Waits until a part of the cluster ends that should not: for ever, if there is no bug.
-    /// Dropping the future loses nothing.
+    /// Waits until a part of the cluster ends that should not. Never completes unless there is a
+    /// bug. Dropping the future loses nothing.
     pub async fn failed(&mut self) -> ClusterError {
         loop {
             match self.tasks.join_next().await {
-                // A sender that was let go.
+                // The sender of a peer that was removed.
                 Some(Err(ended)) if ended.is_cancelled() => {}
                 Some(Err(panicked)) => return ClusterError::Panicked(panicked),
                 Some(Ok(part)) => return ClusterError::Ended(part),
@@ -258,7 +264,7 @@ impl Cluster {
         }
     }
 
-    /// Says farewell to the peers and ends everything, within [`LEAVE_WITHIN`].
+    /// Sends a farewell to the peers and ends everything, within [`LEAVE_WITHIN`].
     pub async fn leave(mut self) {
         let (done, left) = oneshot::channel();
         let leaving = async {
@@ -266,13 +272,13 @@ impl Cluster {
                 let _ = left.await;
             }
         };
-        // Whatever does not end in time ends with the tasks.
+        // Tasks that do not end in time are aborted here.
         let _ = timeout(LEAVE_WITHIN, leaving).await;
         self.tasks.shutdown().await;
     }
 }
 
-/// `part`, which says its name when it ends.
+/// Runs `part` and returns its name once it ends.
 async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
     part.await;
     name

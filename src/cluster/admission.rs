@@ -1,14 +1,15 @@
-//! Which votes count: from whom, about what, signed when.
+//! Rules for accepting votes, by sender, target and time of signing.
 //!
-//! A sender is known by the name in its vote, which must be in `peers`, and not by the address that
-//! its connection comes from: behind NAT that is the router's, and the Go agents are told apart by
-//! name as well. Without a key or signature a name proves nothing; `require_signed` is what keeps
-//! others from voting in a peer's name.
+//! A sender is identified by the name in its vote, which must be in `peers`, and not by the address
+//! of its connection. Behind NAT that is the router's address, and the Go agents are also told
+//! apart by name. Without a key or signature a name proves nothing; `require_signed` is the setting
+//! that keeps others from voting in a peer's name.
 //!
-//! With a key, a stranger learns nothing from an answer. A vote without a signature is encrypted, but
-//! not authenticated: whoever could tell a word that decrypts to nonsense from one that decrypts to a
-//! name could make up words bit by bit. So whatever is neither signed with the key nor, decrypted,
-//! from a peer and on a target, gets one answer, and the same work is done for it.
+//! With a key, a stranger learns nothing from an answer. A vote without a signature is encrypted
+//! but not authenticated. An attacker able to tell a word that decrypts to nonsense from one that
+//! decrypts to a name could forge words bit by bit. All votes that are neither signed with the key
+//! nor, once decrypted, from a peer and on a target therefore get the same answer after the same
+//! work.
 
 mod spelling;
 
@@ -22,20 +23,20 @@ use super::seal::Seal;
 use super::signature::Signed;
 use super::wire::{self, RawVote, Unreadable};
 
-/// How far a signature's time may be from ours, in milliseconds.
+/// Maximum difference between the time of a signature and ours, in milliseconds.
 pub const SIGNATURE_WINDOW: u64 = 30_000;
 
-/// How far two clocks that are kept right may be apart, in milliseconds. By so much a vote may seem
-/// to be from before the start and be new: its sender is asked to say it again.
+/// Maximum difference between two synchronised clocks, in milliseconds. A vote may seem to precede
+/// our start by this much and still be new, so its sender is asked to send it again.
 const CLOCKS_APART: u64 = 2_000;
 
-/// When a vote arrived.
+/// The time of a vote's arrival, by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// By the wall clock, in milliseconds of Unix time.
+    /// The wall clock, in milliseconds of Unix time.
     pub millis: u64,
-    /// Since this agent started, by a clock that nobody sets. What was signed before that may have
-    /// been accepted by an earlier process, and that is not remembered.
+    /// Time since this agent started, by a monotonic clock. A vote signed before the start may
+    /// already have been accepted by an earlier process, and no record of that is kept.
     pub uptime: Duration,
 }
 
@@ -43,67 +44,68 @@ pub struct Arrival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact about the vote of its own")]
 pub struct Admitted {
-    /// Who votes.
+    /// The voter, as listed in `peers`.
     pub peer: SocketAddr,
-    /// On what.
+    /// The target of the vote.
     pub target: IpAddr,
-    /// What it sees: `true` is up.
+    /// The health that the voter sees: `true` is up.
     pub up: bool,
-    /// How old what it saw is; 0 if that was not said.
+    /// The age of its evidence; 0 if the vote carries no age.
     pub age: Duration,
-    /// It takes its vote back.
+    /// Whether the vote is retracted.
     pub abstains: bool,
-    /// Whether its signature held.
+    /// Whether the vote carried a valid signature.
     pub signed: bool,
-    /// Whether this is the first vote of its sender, or the first that is signed or not as opposed
-    /// to the one before.
+    /// Whether this is the first vote of its sender, or its first signed vote after unsigned ones
+    /// or vice versa.
     pub signing_changed: bool,
 }
 
-/// Why a vote does not count.
+/// The reason why a vote does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
-    /// Not JSON, or not a vote. Found before anything is decrypted.
+    /// Not JSON, or not a vote. Detected before anything is decrypted.
     #[error("it is not a vote in JSON")]
     Malformed,
-    /// To an agent with a key: neither signed with it nor, decrypted with it, from a peer and on a
-    /// target. There is no telling what is wrong, and nobody is told.
+    /// Sent to an agent with a key, but neither signed with it nor, once decrypted with it, from a
+    /// peer and on a target. The cause cannot be determined and is not revealed.
     #[error("it is not encrypted with our crypto_key, or not by one of peers about a target")]
     NotOurs,
-    /// A signature that does not hold.
+    /// The signature is invalid.
     #[error("it is not signed with our crypto_key")]
     BadSignature,
-    /// A signature of another time: the clocks differ, or somebody sends an old vote again.
+    /// The signature is from another time: the clocks differ, or somebody replays an old vote.
     #[error("it was signed more than 30 s from now by our clock; are the clocks apart?")]
     OtherTime,
-    /// A signature no later than the last one that was accepted.
+    /// The signature is no later than the last one accepted.
     #[error("it is no newer than the last vote of its sender")]
     Replayed,
-    /// A signature from before this agent started.
+    /// The signature is from before this agent started.
     #[error("it was signed before this agent started")]
     BeforeStart,
-    /// A signature that may be from just before this agent started, or from just after.
+    /// The signature may be from just before or just after this agent started.
     #[error("it may have been signed before this agent started")]
     JustStarted,
-    /// A signature of the first form, though its sender has used the second.
+    /// The signature has the first form, but its sender has already used the second.
     #[error("its signature is of the old form, and its sender has used the new one before")]
     OldForm,
-    /// No signature, where one is required: by `require_signed`, or as its sender has signed before.
+    /// A signature is missing although one is required, by `require_signed` or because the sender
+    /// has signed before.
     #[error("it is not signed")]
     Unsigned,
-    /// The sender has this agent's own name. Without a key, or of a signed vote.
+    /// The sender has this agent's own name. Only without a key, or for a signed vote.
     #[error("its sender has our own local_addr; each agent needs one of its own")]
     OurName,
-    /// The sender is not in `peers`. Without a key, or of a signed vote.
+    /// The sender is not in `peers`. Only without a key, or for a signed vote.
     #[error("its sender is not in peers")]
     Stranger,
-    /// The address is not a target here. Without a key, or of a signed vote.
+    /// The address is not a target here. Only without a key, or for a signed vote.
     #[error("its address is not watched here")]
     UnknownTarget,
 }
 
 impl Refusal {
-    /// The HTTP status that says so.
+    /// Returns the HTTP status of the answer.
     pub fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
@@ -121,33 +123,33 @@ impl Refusal {
     }
 }
 
-/// What is remembered of one peer.
+/// State kept for one peer.
 #[derive(Debug, Clone, Default)]
 struct Sender {
-    /// The last signature that was accepted. While there is one, votes must be signed, and in its
-    /// form or a newer one.
+    /// The last accepted signature. Once there is one, votes must be signed in its form or a newer
+    /// one.
     last_signed: Option<Signed>,
-    /// Whether its last vote was signed.
+    /// Whether its last vote was signed; `None` before the first vote.
     signed: Option<bool>,
 }
 
-/// Judges votes.
+/// Decides which votes are accepted.
 #[derive(Debug)]
 pub struct Admission {
-    /// This agent's name in votes; what a signature says that it is for.
+    /// This agent's name in votes, which a signature names as its receiver.
     local: SocketAddr,
     seal: Option<Arc<Seal>>,
     require_signed: bool,
     senders: BTreeMap<SocketAddr, Sender>,
     targets: BTreeSet<IpAddr>,
-    /// The same, by the words of votes that are not signed.
+    /// The peers and targets by their spellings in unsigned votes.
     peer_words: Spellings<SocketAddr>,
     target_words: Spellings<IpAddr>,
 }
 
 impl Admission {
-    /// Admits votes of `peers` to `local` on `targets`; with a key, encrypted ones only, and if
-    /// `require_signed`, signed ones only.
+    /// Creates the rules for votes of `peers` to `local` on `targets`. With a key only encrypted
+    /// votes are accepted, and with `require_signed` only signed ones.
     pub fn new(
         local: SocketAddr,
         seal: Option<Arc<Seal>>,
@@ -168,7 +170,7 @@ impl Admission {
         admission
     }
 
-    /// Takes other peers and targets; what is known of peers that stay is kept.
+    /// Replaces the peers and targets. State of peers that stay is kept.
     pub fn reload(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
@@ -186,10 +188,10 @@ impl Admission {
         }
     }
 
-    /// Judges a vote that came at `now`. `signature` is its header's value; `is_ours` says whether a
-    /// peer is known to run this program, which signs whenever it has a key.
+    /// Checks a vote that arrived at `now`. `signature` is the value of its header. `is_ours`
+    /// returns whether a peer is known to run this program, which signs whenever it has a key.
     ///
-    /// On a refusal the peer that it names is returned as well, if it got as far as that.
+    /// A refusal includes the peer named in the vote if the check got that far.
     pub fn admit(
         &mut self,
         now: Arrival,
@@ -199,7 +201,7 @@ impl Admission {
     ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
         let vote = wire::decode(None, body).map_err(|_| (Refusal::Malformed, None))?;
         match (self.seal.clone(), signature) {
-            // Without a key there is nothing to hold a signature against.
+            // Without a key a signature cannot be verified.
             (None, _) => self.admit_raw(&vote, None),
             (Some(seal), Some(header)) => {
                 let signed = seal.verify(header, self.local, body);
@@ -209,7 +211,7 @@ impl Admission {
                         Unreadable::Malformed => (Refusal::Malformed, None),
                         Unreadable::NotOurs => (Refusal::NotOurs, None),
                     })?;
-                // Whose clock is apart is to be named.
+                // The warning about differing clocks names the peer.
                 let peer = vote.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
                 now.check(signed).map_err(|refusal| (refusal, peer))?;
                 self.admit_raw(&vote, Some(signed))
@@ -218,7 +220,7 @@ impl Admission {
         }
     }
 
-    /// Judges a vote in plain words: it was signed, or there is no key.
+    /// Checks a vote with readable names: it was signed, or there is no key.
     fn admit_raw(
         &mut self,
         vote: &RawVote,
@@ -240,8 +242,8 @@ impl Admission {
         Ok(sender.accept(peer, target, vote, signed))
     }
 
-    /// Judges a vote that is encrypted and not signed. The work is the same whatever the words are,
-    /// but for those that a peer made.
+    /// Checks a vote that is encrypted and not signed. The work is the same for all words except
+    /// those made by a peer.
     fn admit_unsigned(
         &mut self,
         seal: &Seal,
@@ -262,7 +264,7 @@ impl Admission {
 }
 
 impl Arrival {
-    /// Whether what was signed counts by its time alone.
+    /// Checks a signature by its time alone.
     fn check(self, Signed { at, .. }: Signed) -> Result<(), Refusal> {
         if at.abs_diff(self.millis) > SIGNATURE_WINDOW {
             return Err(Refusal::OtherTime);
@@ -277,7 +279,7 @@ impl Arrival {
 }
 
 impl Sender {
-    /// Whether a signature counts after those that were accepted before.
+    /// Checks a signature against those accepted before.
     fn check(&self, Signed { at, form }: Signed) -> Result<(), Refusal> {
         match self.last_signed {
             Some(last) if form < last.form => Err(Refusal::OldForm),
@@ -286,7 +288,7 @@ impl Sender {
         }
     }
 
-    /// Remembers how a vote that is accepted was signed.
+    /// Records how an accepted vote was signed.
     fn accept(
         &mut self,
         peer: SocketAddr,

@@ -1,4 +1,4 @@
-//! Listening on the address that peers know this agent by, even where no interface has it.
+//! Binding of the address by which peers know this agent, even if no local interface has it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,8 +7,8 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use super::ClusterError;
 
-/// Listens for votes on `local`, or on its port of every address if `local` is not on this machine,
-/// as behind an EIP or another NAT.
+/// Binds the vote port of `local`. If `local` is not on this machine, as behind an EIP or another
+/// NAT, the same port of every address is bound.
 pub async fn votes(local: SocketAddr) -> Result<TcpListener, ClusterError> {
     let bound = match TcpListener::bind(local).await {
         Err(cause) if is_elsewhere(&cause) => TcpListener::bind(everywhere(local)).await,
@@ -17,7 +17,7 @@ pub async fn votes(local: SocketAddr) -> Result<TcpListener, ClusterError> {
     bound.map_err(|source| ClusterError::Bind { what: "votes", address: local, source })
 }
 
-/// Opens the gossip socket on `local` in the same way.
+/// Binds the gossip socket of `local` in the same way.
 pub async fn gossip(local: SocketAddr) -> Result<UdpSocket, ClusterError> {
     let bound = match UdpSocket::bind(local).await {
         Err(cause) if is_elsewhere(&cause) => UdpSocket::bind(everywhere(local)).await,
@@ -44,7 +44,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_another_machine_is_listened_for_on_all_of_ours() {
-        // Reserved for documentation (RFC 5737), so on no machine. Port 0: any that is free.
+        // Reserved for documentation (RFC 5737), so no machine has it. Port 0 selects any free
+        // port.
         let elsewhere: SocketAddr = "192.0.2.1:0".parse().unwrap();
         let http = votes(elsewhere).await.unwrap().local_addr().unwrap();
         let udp = gossip(elsewhere).await.unwrap().local_addr().unwrap();

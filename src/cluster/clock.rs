@@ -1,9 +1,9 @@
-//! The time at this border, and whether this process has just stood still.
+//! Clock of the cluster part, with detection of suspension.
 //!
-//! A process that is stopped (SIGSTOP, a paused virtual machine, a machine in swap) wakes with its
-//! sockets full of what was said meanwhile, some of it long untrue, and all of it looking new. So
-//! for [`STALE_AFTER_RESUME`] after a standstill of more than [`SUSPENDED_AFTER`] what peers are heard to say is
-//! not believed.
+//! When a suspended process (SIGSTOP, a paused virtual machine, a machine that swaps) resumes, its
+//! sockets are full of messages sent during the suspension. Some of them are long untrue, and all
+//! of them look new. Input from peers is therefore ignored for [`STALE_AFTER_RESUME`] after a
+//! suspension of more than [`SUSPENDED_AFTER`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,29 +11,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// How often whoever watches calls [`Clock::beat`].
+/// Interval at which the observing task calls [`Clock::beat`].
 pub const BEAT: Duration = Duration::from_millis(500);
 
-/// The longest time between two beats that is only a busy machine.
+/// Maximum gap between two beats that a busy machine explains; a larger one is a suspension.
 pub const SUSPENDED_AFTER: Duration = Duration::from_secs(3);
 
-/// How long after a standstill what was said meanwhile may still be coming out of the sockets.
+/// Time after a suspension during which stale messages may still be read from the sockets.
 pub const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
 
-/// The time since the cluster part started, and the wall clock's.
+/// Monotonic time since the start of the cluster part, and the wall clock.
 ///
-/// Invariant: beats are at least [`SUSPENDED_AFTER`] apart only if this process stood still, as one task
-/// beats every [`BEAT`] and does nothing slow.
+/// Invariant: beats are more than [`SUSPENDED_AFTER`] apart only if this process was suspended,
+/// because one task beats every [`BEAT`] and does nothing slow.
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
     suspension: Mutex<SuspensionDetector>,
-    /// When the loop that decides last last_iteration, in milliseconds after the start; 0 if nobody says.
+    /// Time of the driver loop's last iteration, in milliseconds after the start; 0 if none was
+    /// recorded.
     last_iteration: AtomicU64,
 }
 
 impl Clock {
-    /// Starts at 0.
+    /// Creates a clock that starts at 0.
     pub fn start() -> Self {
         Self {
             start: instant(),
@@ -42,57 +43,58 @@ impl Clock {
         }
     }
 
-    /// Monotonic time since the start.
+    /// Returns the monotonic time since the start.
     pub fn now(&self) -> Duration {
         instant().saturating_duration_since(self.start)
     }
 
-    /// The instant that [`now`](Self::now) calls `at`, for timers.
+    /// Returns the instant for which [`now`](Self::now) returns `at`, for timers.
     pub fn instant(&self, at: Duration) -> Instant {
         self.start + at
     }
 
-    /// The time of an instant; 0 for one before the start.
+    /// Returns the time of an instant, or 0 if it lies before the start.
     pub fn at(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.start)
     }
 
-    /// Notes that the loop that decides has last_iteration. Once it was said that it does, a loop that does
-    /// not speaks for nobody.
+    /// Records an iteration of the driver's loop. Once one was recorded, votes are sent only while
+    /// the loop keeps iterating.
     pub fn record_iteration(&self) {
         let millis = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
         self.last_iteration.store(millis.max(1), Ordering::Relaxed);
     }
 
-    /// Whether the loop that decides stands still.
+    /// Whether the driver's loop is stalled.
     pub fn loop_is_stalled(&self) -> bool {
         let last_iteration = self.last_iteration.load(Ordering::Relaxed);
         last_iteration > 0
             && self.now() >= Duration::from_millis(last_iteration) + crate::heart::STALLED_AFTER
     }
 
-    /// When this process last went on after it had stood still: what it saw before is as old as
-    /// nobody knows, since the clock may have stood still with it.
+    /// Returns the time this process last resumed after a suspension. The age of earlier evidence
+    /// is unknown, because the clock may have been suspended too.
     pub fn resumed_at(&self) -> Option<Duration> {
         let suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
         suspension.resumed_at
     }
 
-    /// Notes that the process runs. If it stood still before, says for how long.
+    /// Records that the process runs. Returns the length of the suspension if it was suspended
+    /// before.
     pub fn beat(&self) -> Option<Duration> {
         let mut suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
         suspension.beat(self.now(), unix_millis())
     }
 
-    /// Whether what is heard now was also said now. Asks for itself whether the process stood
-    /// still, as others may run before the one who beats.
+    /// Whether input received now was also sent recently. Checks for a suspension itself, since
+    /// other tasks may run before the one that beats.
     pub fn input_is_current(&self) -> bool {
         let suspension = self.suspension.lock().unwrap_or_else(PoisonError::into_inner);
         suspension.input_is_current(self.now(), unix_millis())
     }
 }
 
-/// The wall clock, in milliseconds of Unix time; 0 before 1970.
+/// Returns the wall clock in milliseconds of Unix time, or 0 before 1970.
 pub fn unix_millis() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a signature carries the wall clock's time")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -104,8 +106,8 @@ fn instant() -> Instant {
     Instant::now()
 }
 
-/// When the process was last seen running, by both clocks: a monotonic clock does not run while a
-/// virtual machine is suspended.
+/// Time of the last beat by both clocks. Both are needed because a monotonic clock does not run
+/// while a virtual machine is suspended.
 #[derive(Debug)]
 struct SuspensionDetector {
     last: Duration,

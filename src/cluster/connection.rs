@@ -1,10 +1,11 @@
-//! A connection to one peer's vote port, on which requests are sent ahead of their answers.
+//! HTTP/1.1 connection to one peer's vote port, with pipelined requests.
 //!
-//! Signed votes must arrive in the order they were signed in, as a peer takes none that is older
-//! than the last; so all go down one connection. Waiting for each answer, a peer 100 ms away would
-//! be told ten votes a second, too few for a thousand targets that are repeated every 10 s. HTTP/1.1
-//! allows to send on meanwhile (RFC 9112, section 9.3.2), which reqwest cannot, hence this little
-//! client. It reads no more of an answer than its status and where it ends.
+//! Signed votes must arrive in the order in which they were signed, since a peer rejects a vote
+//! that is older than the last one. All of them therefore use one connection. With a round trip for
+//! each vote, a peer 100 ms away could receive only ten votes a second, too few for a thousand
+//! targets that are repeated every 10 s. HTTP/1.1 permits pipelining (RFC 9112, section 9.3.2), but
+//! reqwest does not support it; hence this small client. It reads only the status of an answer and
+//! finds where it ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,31 +18,32 @@ use tokio::time::timeout;
 use super::signature::{Form, KNOWN_FORM, SIGNATURE_HEADER};
 use crate::http::USER_AGENT;
 
-/// How long a connection may take to come up, and a vote to be answered.
+/// Maximum time to establish a connection, and to wait for the answer to a vote.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read, with its head; ours are under 200 bytes.
+/// Maximum length of an answer with its head, in bytes. Answers of this program are under 200
+/// bytes.
 const ANSWER_BYTES: usize = 16 * 1024;
 
-/// An answer: its status, and whether the connection can be used after it.
+/// The relevant parts of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// Whether another answer can follow.
+    /// Whether another answer can follow on the same connection.
     pub stays_open: bool,
-    /// Whether the peer says that it knows the second form of signatures.
+    /// Whether the peer announces support for the second form of signatures.
     pub knows_v2: bool,
 }
 
 impl Answer {
-    /// Whether this is how an agent that knows the first form of signatures only answers a vote
-    /// that is signed in `form`.
+    /// Whether this is the answer of an agent that knows only the first form of signatures to a
+    /// vote signed in `form`.
     pub fn is_of_version_0_1(self, form: Form) -> bool {
         form == Form::V2 && self.status == 401 && !self.knows_v2
     }
 
-    /// What an operator can make of a peer's refusal.
+    /// Returns the likely cause of a peer's refusal, for the operator.
     pub fn meaning(self) -> &'static str {
         match self.status {
             401 => {
@@ -55,24 +57,24 @@ impl Answer {
     }
 }
 
-/// One connection.
+/// A connection with requests that are not answered yet.
 #[derive(Debug)]
 pub struct PipelinedConnection {
     stream: TcpStream,
     peer: SocketAddr,
-    /// What was read and belongs to answers not yet returned.
+    /// Bytes read that belong to answers not yet returned.
     unread: Vec<u8>,
 }
 
 impl PipelinedConnection {
-    /// Connects within [`ANSWER_WITHIN`].
+    /// Connects to `peer` within [`ANSWER_WITHIN`].
     pub async fn open(peer: SocketAddr) -> io::Result<Self> {
         let stream = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, peer, unread: Vec::new() })
     }
 
-    /// Sends a vote, within [`ANSWER_WITHIN`].
+    /// Sends a vote within [`ANSWER_WITHIN`].
     pub async fn post(&mut self, body: &[u8], signature: Option<&str>) -> io::Result<()> {
         let mut request = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\n\
@@ -89,16 +91,16 @@ impl PipelinedConnection {
         timeout(ANSWER_WITHIN, self.stream.write_all(&request)).await?
     }
 
-    /// The next answer. Dropping the future loses nothing.
+    /// Returns the next answer. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// If the peer closes the connection, or says what is no answer.
+    /// Fails if the peer closes the connection or sends something that is not an answer.
     pub async fn answer(&mut self) -> io::Result<Answer> {
         loop {
             if let Some((answer, length)) = parse(&self.unread)? {
                 self.unread.drain(..length.min(self.unread.len()));
-                // 1xx announces the answer and is none.
+                // A 1xx response precedes the answer and is not one itself.
                 if answer.status >= 200 {
                     return Ok(answer);
                 }
@@ -114,10 +116,11 @@ impl PipelinedConnection {
     }
 }
 
-/// The answer that `bytes` begin with and its length in bytes, if all of it is there.
+/// Returns the answer at the start of `bytes` and its length in bytes, or `None` if it is
+/// incomplete.
 ///
-/// An answer that is not delimited by `Content-Length` ends with its head here, as the connection
-/// is not used any more.
+/// An answer that is not delimited by `Content-Length` is taken to end with its head, because the
+/// connection is not used afterwards.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not an answer in HTTP/1");
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {

@@ -1,7 +1,9 @@
-//! SWIM membership without sockets: datagrams and times in, datagrams and changes out.
+//! SWIM membership without sockets: the input is datagrams and times, the output is datagrams and
+//! changes.
 //!
-//! The protocol is `foca`'s. Around it: the envelope (sealed with the cluster's key, if there is
-//! one), joining for ever, a farewell that is believed at once, and a way around one bug of it.
+//! The protocol is implemented by `foca`. This module adds the envelope (sealed with the cluster's
+//! key, if there is one), joining without end, a farewell that is accepted at once, and a
+//! workaround for a bug in `foca`.
 
 mod duplicates;
 mod identity;
@@ -29,88 +31,89 @@ use self::profile::profile;
 use self::sieve::{AHEAD, Sieve};
 use super::seal::Seal;
 
-/// How often peers that are not alive are asked to let us join, give or take a fifth.
+/// Interval at which peers that are not alive are asked to let us join, with a jitter of a fifth.
 pub const JOIN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The first byte of gossip that is not sealed. Sealed gossip begins with another.
+/// First byte of gossip that is not sealed. Sealed gossip begins with a different byte.
 const PLAIN: u8 = 0;
 
-/// The first byte inside the envelope: what follows is foca's.
+/// First byte inside the envelope of a datagram of `foca`.
 const SWIM: u8 = 0;
 
-/// The first byte inside the envelope: what follows is the identity of one that leaves.
+/// First byte inside the envelope of a farewell. The identity of the leaving agent follows.
 const FAREWELL: u8 = 1;
 
-/// Renewals closer to each other than this are one struggle for a place in the cluster.
+/// Maximum time between two renewals of the same series.
 const RENEWAL_SERIES: Duration = Duration::from_mins(1);
 
-/// So many renewals bridge any difference between clocks. Whoever struggles on is not alone.
+/// Number of renewals in a series that bridges any difference between clocks. A longer series means
+/// that another process uses the same address.
 const DUPLICATE_AFTER: u32 = 24;
 
-/// What is to be done or known after an input.
+/// An action to take or a fact to record after an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this datagram there.
+    /// A datagram to send to this address.
     Send(SocketAddr, Vec<u8>),
-    /// This peer was heard, by itself.
+    /// A datagram was received from this peer itself.
     Received(SocketAddr),
-    /// This peer is alive now.
+    /// The peer is alive now.
     Up(SocketAddr),
-    /// This peer is not alive any more.
+    /// The peer is no longer alive.
     Down(SocketAddr),
-    /// This peer is another process than before, and was not missed in between.
+    /// The peer is a new process, and its absence was not noticed.
     Restarted(SocketAddr),
-    /// This peer says that it leaves.
+    /// The peer announced that it leaves.
     Left(SocketAddr),
-    /// This agent or peer is two processes that use one address.
+    /// Two processes use the address of this peer, or of this agent.
     Duplicate(SocketAddr),
 }
 
-/// Why a datagram was dropped.
+/// The reason why a datagram was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Dropped {
-    /// Not sealed though we have a key, sealed though we have none, or sealed with another key.
+    /// Not sealed although we have a key, sealed although we have none, or sealed with another key.
     #[error("it is not sealed with our crypto_key")]
     NotOurs,
-    /// No gossip of this program.
+    /// Not gossip of this program.
     #[error("it is not our gossip; is this the port of another program?")]
     Malformed,
-    /// Its sender is not in `peers`, or not at the `members_port` that we think.
+    /// Its sender is not in `peers` or uses a `members_port` other than the expected one.
     #[error("its sender is not in peers, or its members_port is another than ours")]
     Stranger,
-    /// Its sender is another process in this agent's place.
+    /// Its sender is another process with this agent's address.
     #[error("its sender has our own local_addr; each agent needs one of its own")]
     OurName,
-    /// Its sender started, or took up a new life, more than a day from now.
+    /// Its sender started or renewed its identity more than a day in the future.
     #[error("its sender started more than a day from now by our clock; are the clocks apart?")]
     Ahead,
 }
 
-/// A wake-up that foca asked for. Ordered by time, then by foca's own order, then by age.
+/// A timer set by `foca`. Ordered by time, then by `foca`'s own order, then by age.
 type Alarm = Reverse<(Duration, Timer<Id>, u64)>;
 
-/// Membership, as one agent sees it.
+/// Membership as seen by one agent.
 pub struct Gossip {
     foca: Foca<Id, PostcardCodec, SmallRng, NoCustomBroadcast>,
     runtime: AccumulatingRuntime<Id>,
     alarms: BinaryHeap<Alarm>,
-    /// Breaks ties between alarms.
+    /// Tie-breaker between alarms.
     counter: u64,
     rng: SmallRng,
     seal: Option<Arc<Seal>>,
     members_port: u16,
-    /// By their vote address.
+    /// The peers by vote address.
     peers: BTreeSet<SocketAddr>,
-    /// The peers that are alive, each with the start of its process.
+    /// The start time of the process of each peer that is alive.
     alive: BTreeMap<SocketAddr, u64>,
-    /// The processes that peers are heard of.
+    /// Detector of peers with two processes.
     duplicates: DuplicateDetector,
     next_join: Duration,
-    /// The wall clock, in milliseconds of Unix time, as [`set_wall`](Self::set_wall) told.
+    /// The wall clock in milliseconds of Unix time, as last passed to [`set_wall`](Self::set_wall).
     wall: u64,
-    /// Whether this agent was declared dead and has no new life yet.
+    /// Whether this agent was declared dead and has no new identity yet.
     defunct: bool,
-    /// When our identity was renewed last, and how often in this struggle.
+    /// Time of the last renewal of our identity, and the number of renewals in its series.
     last_renewal: (Duration, u32),
     leaving: bool,
     outputs: Vec<Output>,
@@ -123,8 +126,9 @@ impl std::fmt::Debug for Gossip {
 }
 
 impl Gossip {
-    /// The agent that votes as `local`, whose process started at `start`, in milliseconds of Unix
-    /// time. It knows nobody yet and joins at the first [`wake`](Self::wake).
+    /// Creates the membership of the agent that votes as `local`. Its process started at `start`,
+    /// in milliseconds of Unix time. It knows no members yet and joins at the first
+    /// [`wake`](Self::wake).
     pub fn new(
         local: SocketAddr,
         members_port: u16,
@@ -158,7 +162,7 @@ impl Gossip {
         }
     }
 
-    /// Takes other peers. Those that go are ignored from now on; new ones are joined at once.
+    /// Replaces the peers. Removed peers are ignored from now on; new ones are joined at once.
     pub fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
         self.peers = peers.into_iter().collect();
         self.duplicates.keep(|peer| self.peers.contains(peer));
@@ -166,10 +170,11 @@ impl Gossip {
         self.process_effects(now);
     }
 
-    /// Tells what the wall clock shows, in milliseconds of Unix time. To be called before the other
-    /// inputs: it says which processes can have started by now.
+    /// Sets the wall clock, in milliseconds of Unix time. Must be called before the other inputs,
+    /// because it determines which processes can have started by now.
     ///
-    /// An own identity that others take for impossible, as the clock was set back since, is replaced.
+    /// If the clock was set back so far that others consider our identity impossible, the identity
+    /// is replaced.
     pub fn set_wall(&mut self, now: Duration, millis: u64) {
         self.wall = millis;
         let id = self.foca.identity();
@@ -182,18 +187,18 @@ impl Gossip {
         }
     }
 
-    /// When [`wake`](Self::wake) is to be called next.
+    /// Returns the time at which [`wake`](Self::wake) must be called next.
     pub fn next_wake(&self) -> Duration {
         let alarm = self.alarms.peek().map(|Reverse((at, ..))| *at);
         alarm.map_or(self.next_join, |at| at.min(self.next_join))
     }
 
-    /// What has come of the inputs since this was asked last.
+    /// Returns the outputs since the last call.
     pub fn outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 
-    /// Does what is due at `now`.
+    /// Performs everything that is due at `now`.
     pub fn wake(&mut self, now: Duration) {
         while self.alarms.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
             let Some(Reverse((_, timer, _))) = self.alarms.pop() else { break };
@@ -227,18 +232,18 @@ impl Gossip {
     }
 
     fn announce(&mut self, peer: SocketAddr) {
-        // A peer takes this for its own whatever its process's start is.
+        // A peer accepts this as its identity whatever the start of its process.
         let gossip = SocketAddr::new(peer.ip(), self.members_port);
         let id = Id { gossip, vote: peer, start: 0, life: 0 };
         trace_error(self.foca.announce(id, &mut self.runtime));
     }
 
-    /// Hands one alarm back to foca.
+    /// Passes one alarm back to `foca`.
     ///
-    /// foca 2.0.0 tells a suspect at the end of its respite that it is dead even if it refuted the
-    /// suspicion in time, whereupon it gives up its identity and joins anew, and is reported dead on
-    /// the way. So if it lives after all, what this alarm made foca send is dropped; what else the
-    /// alarm does in that case is nothing.
+    /// When the suspicion of a member times out, `foca` 2.0.0 tells it that it is dead even if it
+    /// refuted the suspicion in time. The member then gives up its identity, joins anew, and is
+    /// reported dead in between. If the member is in fact alive, the messages that this alarm made
+    /// `foca` send are therefore dropped. In that case the alarm has no other effect.
     fn fire(&mut self, timer: Timer<Id>) {
         let suspect = match &timer {
             Timer::ChangeSuspectToDown { member_id, .. } => Some(member_id.clone()),
@@ -251,7 +256,7 @@ impl Gossip {
         }
     }
 
-    /// Takes a datagram as it came from the network.
+    /// Handles a datagram as received from the network.
     pub fn receive(&mut self, now: Duration, datagram: &[u8]) -> Result<(), Dropped> {
         let plain = self.open(datagram)?;
         let (&kind, data) = plain.split_first().ok_or(Dropped::Malformed)?;
@@ -278,7 +283,7 @@ impl Gossip {
         let member = Codec::<Id>::decode_member(&mut PostcardCodec, data);
         let id = member.map_err(|_| Dropped::Malformed)?.id().clone();
         self.sieve().check(&id)?;
-        // One that was sent by an earlier process of this peer comes too late.
+        // A farewell of an earlier process of this peer comes too late.
         let known =
             self.foca.iter_membership_state().find(|member| member.id().gossip == id.gossip);
         if known.is_some_and(|known| known.id().life <= id.life) {
@@ -302,7 +307,7 @@ impl Gossip {
         }
     }
 
-    /// Says that we leave, to everybody. Nothing works afterwards.
+    /// Announces to everybody that we leave. Nothing works afterwards.
     pub fn leave(&mut self, now: Duration) {
         self.leaving = true;
         trace_error(self.foca.leave_cluster(&mut self.runtime));
@@ -313,14 +318,14 @@ impl Gossip {
             return;
         }
         for peer in self.peers.clone() {
-            // Twice, as datagrams get lost.
+            // Sent twice because datagrams get lost.
             for _ in 0..2 {
                 self.send(SocketAddr::new(peer.ip(), self.members_port), &farewell);
             }
         }
     }
 
-    /// Carries over what foca accumulated, and works out who has come and gone.
+    /// Transfers the effects that `foca` has accumulated, and reports changed members.
     fn process_effects(&mut self, now: Duration) {
         let mut defunct = false;
         while let Some(event) = self.runtime.to_notify() {
@@ -341,13 +346,13 @@ impl Gossip {
         self.report_changes();
     }
 
-    /// Takes up a new life, as the cluster has declared this one dead.
+    /// Renews our identity after the cluster has declared it dead.
     ///
-    /// The new identity must win over the one that the others know, which is no further than
-    /// [`AHEAD`] of their clocks, and must not be further ahead itself. If the known one is from a
-    /// process whose clock was ahead of ours, it takes several renewals; each goes twice as far as the
-    /// one before, so they bridge any difference in a few exchanges. Beyond that two agents share an
-    /// address, and are left to try at the pace of joining.
+    /// The new identity must win over the known one, which is at most [`AHEAD`] ahead of the other
+    /// agents' clocks, and must not be further ahead itself. If the known identity comes from a
+    /// process with a clock ahead of ours, several renewals are needed. Each goes twice as far as
+    /// the one before, so a few exchanges bridge any difference. If that is not enough, two agents
+    /// share an address, and this one retries only at the pace of joining.
     fn renew(&mut self, now: Duration) {
         let (last, count) = self.last_renewal;
         let count =
@@ -357,7 +362,7 @@ impl Gossip {
         let further = id.life.saturating_add(1000 << count.min(40));
         id.life = further.max(self.wall).min(self.wall.saturating_add(AHEAD));
         debug!(life = id.life, count, "declared dead by the others, joining anew");
-        // Refused if it is the one that we have. Then time must go by first.
+        // `foca` refuses an identity equal to the current one. Time must pass first.
         self.defunct = self.foca.change_identity(id, &mut self.runtime).is_err();
         if count == DUPLICATE_AFTER {
             self.outputs.push(Output::Duplicate(self.foca.identity().vote));
@@ -369,7 +374,7 @@ impl Gossip {
         }
     }
 
-    /// Puts out who has come and gone since the last time.
+    /// Reports the members that have come or gone since the last call.
     fn report_changes(&mut self) {
         let members = self.foca.iter_members().map(Member::id);
         let alive: BTreeMap<_, _> = members
@@ -395,7 +400,7 @@ impl Gossip {
         }
     }
 
-    /// Puts the envelope around.
+    /// Adds the envelope to `payload`.
     fn close(&self, payload: &[u8]) -> io::Result<Vec<u8>> {
         match &self.seal {
             Some(seal) => seal.seal_gossip(payload),
@@ -403,7 +408,7 @@ impl Gossip {
         }
     }
 
-    /// Takes the envelope off.
+    /// Removes the envelope from `datagram`.
     fn open(&self, datagram: &[u8]) -> Result<Vec<u8>, Dropped> {
         match &self.seal {
             Some(seal) => seal.open_gossip(datagram).map_err(|_| Dropped::NotOurs),
@@ -415,8 +420,8 @@ impl Gossip {
     }
 }
 
-/// foca's errors are about one datagram or timer and leave it as it was; a peer that is stopped and
-/// woken causes some.
+/// Traces an error of `foca`. Its errors concern a single datagram or timer and leave the state
+/// unchanged; a peer that is suspended and resumed causes some.
 fn trace_error(done: Result<(), foca::Error>) {
     if let Err(cause) = done {
         trace!(%cause, "gossip");

@@ -1,4 +1,4 @@
-//! The vote listener: where peers POST what they see.
+//! HTTP listener for the votes of peers.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use super::shared::{Shared, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
 use crate::serve::Limits;
 
-/// What a peer may ask for: votes are small, come in bursts, and are answered at once.
+/// Limits on requests. Votes are small, come in bursts and are answered at once.
 pub const LIMITS: Limits = Limits {
     connections: 256,
     head_within: Duration::from_secs(5),
@@ -40,7 +40,7 @@ pub struct SignatureChange {
     pub signed: bool,
 }
 
-/// What the listener needs at each request.
+/// State shared by all requests.
 #[derive(Debug)]
 pub struct VoteListener {
     admission: Mutex<Admission>,
@@ -52,7 +52,8 @@ pub struct VoteListener {
 }
 
 impl VoteListener {
-    /// `signature_changes` gets at most two messages for each peer and reload, so it needs no bound.
+    /// Creates a listener. At most two messages for each peer and reload are sent to
+    /// `signature_changes`, so it needs no bound.
     pub fn new(
         admission: Admission,
         shared: Shared,
@@ -63,7 +64,7 @@ impl VoteListener {
         Self { admission, shared, events, signature_changes, log_limiter }
     }
 
-    /// Takes other peers and targets from the next request on.
+    /// Replaces the peers and targets, starting with the next request.
     pub fn reload(
         &self,
         peers: impl IntoIterator<Item = SocketAddr>,
@@ -74,10 +75,10 @@ impl VoteListener {
 
     fn refuse(&self, from: IpAddr, refusal: Refusal, peer: Option<SocketAddr>) -> StatusCode {
         if refusal == Refusal::JustStarted {
-            // Who signed it says it again in a second, and nobody else can.
+            // Its signer sends it again in a second. Nobody else can.
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        // Whoever reads the counts must not learn more of a vote than its sender.
+        // A reader of the counters must not learn more about a vote than its sender does.
         let counted = peer.filter(|_| refusal != Refusal::Unsigned);
         self.shared.counters.add(counted, "refused");
         if let Some(suppressed) =
@@ -92,16 +93,16 @@ impl VoteListener {
     async fn accept(&self, vote: Admitted) -> StatusCode {
         let Admitted { peer, target, up, age, abstains, signed, signing_changed } = vote;
         if signing_changed {
-            // With a key, each peer that does not sign is named once.
+            // With a key, each peer that does not sign is reported once.
             if !signed && self.shared.seal.is_some() {
                 warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
                     copy its votes can vote in its name");
             }
-            // The other end is gone only when everything ends.
+            // The receiver is gone only when everything ends.
             let _ = self.signature_changes.send(SignatureChange { peer, signed });
         }
-        // A vote that waited while this process stood still may be untrue by now; who sent it
-        // sends it again. A Go agent does not, but never has more than one waiting.
+        // A vote that waited while this process was suspended may no longer be true, and its sender
+        // will send it again. A Go agent will not, but never has more than one waiting.
         let again = signed || self.is_ours(peer);
         if again && !self.shared.clock.input_is_current() {
             return StatusCode::SERVICE_UNAVAILABLE;
@@ -119,20 +120,20 @@ impl VoteListener {
         }
     }
 
-    /// What every answer says about the signatures that are understood here.
+    /// Returns the header that announces, in every answer, the form of signatures known here.
     fn known_form(&self) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
         let known =
             || (HeaderName::from_static(SIGNATURE_HEADER), HeaderValue::from_static(KNOWN_FORM));
         AppendHeaders(self.shared.seal.as_ref().map(|_| known()))
     }
 
-    /// Whether a peer is known to run this program, which without a key does not show in its votes.
+    /// Whether a peer is known to run this program. Without a key its votes do not show that.
     fn is_ours(&self, peer: SocketAddr) -> bool {
         self.shared.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
     }
 }
 
-/// `POST /` and nothing else.
+/// Returns the router, which serves `POST /` only.
 pub fn router(listener: Arc<VoteListener>) -> Router {
     Router::new().route("/", post(receive)).with_state(listener)
 }
@@ -144,7 +145,8 @@ async fn receive(
     body: Bytes,
 ) -> impl IntoResponse {
     let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
-    // A header that is not text, or is there twice, is no signature of ours and no lack of one.
+    // A header that is not text or occurs twice is not a signature of ours, but is not a missing
+    // one either.
     let signature = match (signatures.next(), signatures.next()) {
         (None, _) => None,
         (Some(one), None) => Some(one.to_str().unwrap_or_default()),
@@ -175,7 +177,7 @@ mod tests {
         SocketAddr::from(([10, 0, 0, number], 8081))
     }
 
-    /// What a vote gets that waited in the socket of an agent that stood still.
+    /// Covers a vote that waited in the socket of a suspended agent.
     #[tokio::test(start_paused = true)]
     async fn after_a_suspension_senders_that_retry_are_asked_to() {
         let cases = [

@@ -1,4 +1,4 @@
-//! Who of the peers is alive: gossip on a socket, and the vote ports of Go agents.
+//! Liveness of the peers, by gossip on a socket and by the vote ports of Go agents.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,22 +21,22 @@ use super::log_limiter::LogLimiter;
 use super::peer_table::{PeerState, PeerTable};
 use super::vote_sender::Standings;
 
-/// How often the vote port of a Go agent is tried.
+/// Interval at which the vote port of a Go agent is probed.
 pub const PORT_PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many datagrams are taken in a row.
+/// Maximum number of datagrams read in a row.
 const DRAIN: usize = 256;
 
-/// What membership is told by the rest of the program.
+/// A command to membership from the rest of the program.
 #[derive(Debug)]
 pub enum Command {
-    /// These are the peers from now on; tell when that is known.
+    /// Replace the peers, then acknowledge.
     Peers(BTreeSet<SocketAddr>, oneshot::Sender<()>),
-    /// Say farewell, tell when that is done, and end.
+    /// Send a farewell, acknowledge, and end.
     Leave(oneshot::Sender<()>),
 }
 
-/// Keeps track of the peers. Owns the gossip socket.
+/// Tracks the peers. Owns the gossip socket.
 #[derive(Debug)]
 pub struct Membership {
     gossip: Gossip,
@@ -45,17 +45,17 @@ pub struct Membership {
     clock: Arc<Clock>,
     events: mpsc::Sender<ClusterEvent>,
     standings: watch::Sender<Arc<Standings>>,
-    /// Vote ports that are being tried.
+    /// Vote ports being probed.
     port_probes: JoinSet<(SocketAddr, bool)>,
     next_port_probe: Duration,
-    /// Whether this process stood still and has not asked all peers for an answer since.
+    /// Whether this process was suspended and has not asked all peers for an answer since.
     join_all_due: bool,
     /// Limits warnings by the source of a datagram and the reason it was dropped.
     log_limiter: LogLimiter<(IpAddr, Dropped)>,
 }
 
 impl Membership {
-    /// `gossip` on `socket`, with `peers`.
+    /// Creates membership for `peers`, with `gossip` on `socket`.
     pub fn new(
         gossip: Gossip,
         peers: impl IntoIterator<Item = SocketAddr>,
@@ -80,7 +80,7 @@ impl Membership {
         }
     }
 
-    /// Runs until told to leave, or until those who give commands are gone.
+    /// Runs until told to leave or until the command channel is closed.
     pub async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
@@ -89,8 +89,8 @@ impl Membership {
         loop {
             self.beat();
             self.gossip.set_wall(self.clock.now(), unix_millis());
-            // What was received comes before what is due: an agent that was stopped would else find
-            // that nobody answered it in time.
+            // Datagrams are read before timers run. Otherwise an agent that was suspended would
+            // find that nobody answered it in time.
             self.drain();
             self.gossip.wake(self.clock.now());
             self.flush().await;
@@ -98,7 +98,7 @@ impl Membership {
             let next = self.gossip.next_wake().min(self.clock.now() + BEAT);
             let alarm = self.clock.instant(next);
             let command = tokio::select! {
-                // Read by `drain`; an error shows there as well.
+                // Read by `drain`, which also reports an error.
                 _ = self.socket.readable() => None,
                 Some(change) = signature_changes.recv() => {
                     self.signature_changed(change);
@@ -125,7 +125,7 @@ impl Membership {
                 Some(Command::Leave(done)) => {
                     self.gossip.leave(self.clock.now());
                     self.flush().await;
-                    // Who asked may have waited long enough.
+                    // The caller may have stopped waiting.
                     let _ = done.send(());
                     return;
                 }
@@ -134,7 +134,7 @@ impl Membership {
         }
     }
 
-    /// Notices that this process stood still, and when that is over.
+    /// Detects a suspension of this process, and joins again when it is over.
     fn beat(&mut self) {
         if let Some(gap) = self.clock.beat() {
             warn!(
@@ -151,16 +151,17 @@ impl Membership {
         }
     }
 
-    /// Takes the datagrams that are there, though no more than a few hundred, so that a flood of
-    /// them does not keep the rest waiting.
+    /// Reads the waiting datagrams, but only a few hundred, so that a flood does not block
+    /// everything else.
     fn drain(&mut self) {
-        // One that is longer than any of ours is cut, and then cannot be opened.
+        // A datagram longer than any of ours is cut and then cannot be opened.
         let mut buffer = [0; 2048];
         for _ in 0..DRAIN {
             match self.socket.try_recv_from(&mut buffer) {
                 Ok((length, from)) => self.received(&buffer[..length], from),
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => return,
-                // Such as an ICMP answer to what was sent before; it says nothing about the socket.
+                // For example an ICMP error in response to an earlier datagram; it says nothing
+                // about the socket.
                 Err(cause) => debug!(%cause, "gossip socket"),
             }
         }
@@ -183,7 +184,7 @@ impl Membership {
         }
     }
 
-    /// Tries the vote ports of Go agents when that is due.
+    /// Probes the vote ports of Go agents when that is due.
     fn try_go_agents(&mut self) {
         let now = self.clock.now();
         if now < self.next_port_probe {
@@ -198,13 +199,13 @@ impl Membership {
         }
     }
 
-    /// Sends what gossip has to say, and tells the engine and the senders what is new.
+    /// Sends pending gossip, and publishes changes to the engine and the vote senders.
     async fn flush(&mut self) {
         let now = self.clock.now();
         for output in self.gossip.outputs() {
             match output {
                 Output::Send(to, datagram) => {
-                    // What does not get out is as good as lost on the way, and SWIM expects that.
+                    // A datagram that cannot be sent is as good as lost, and SWIM tolerates loss.
                     if let Err(cause) = self.socket.send_to(&datagram, to).await {
                         debug!(%to, %cause, "gossip not sent");
                     }
@@ -228,14 +229,15 @@ impl Membership {
         self.publish(now);
     }
 
-    /// Does not wait for the engine: what it has no room for is told at the next beat.
+    /// Publishes changed states of peers. Does not wait for the engine: events that do not fit its
+    /// queue are published at the next beat.
     fn publish(&mut self, now: Duration) {
         while let Some((peer, state)) = self.peer_table.next_change(now) {
             let PeerState { alive, legacy } = state;
             if self.events.try_send(ClusterEvent::Peer { peer, alive, legacy }).is_err() {
                 break;
             }
-            // Whoever is told by the event says so in the log.
+            // The receiver of the event logs it.
             debug!(%peer, alive, legacy, "peer state reported to the engine");
             self.peer_table.reported(peer, state);
         }

@@ -1,100 +1,100 @@
-//! What one peer is still to be told, and when. No sockets and no clock in it.
+//! Queue of votes to send to one peer. It uses no sockets and no clock.
 //!
-//! A vote is *due* from the moment it changes, and goes before all that is merely told for the first
-//! time or again: those may be tens of thousands. Once a peer has taken it, it is due again after
-//! [`REPEAT`] if that peer is known to run this program, and if newer evidence for it was announced
-//! since; and not at all if it may be a Go agent, as each vote makes one of those call its DNS
-//! provider. A newer vote on a target replaces the older. One that is announced no more is taken
-//! back, and to a peer that may be a Go agent simply not told any more.
+//! A vote is *due* from the moment it changes. A changed vote is urgent: it precedes all votes that
+//! are sent for the first time or repeated, of which there may be tens of thousands. A delivered
+//! vote is due again after [`REPEAT`] if the peer is known to run this program and newer evidence
+//! has been announced since. It is not repeated to a possible Go agent, because each vote makes one
+//! of those call its DNS provider. A newer vote on a target replaces the older one. A vote that is
+//! no longer announced is retracted; to a possible Go agent it is just not sent any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How long after a peer took a vote it is told again.
+/// Time after a delivery before the vote is sent again.
 pub const REPEAT: Duration = Duration::from_secs(10);
 
-/// The first wait after a peer could not be reached; doubled each time up to [`REPEAT`].
+/// Wait after the first failure to reach a peer. It doubles with each failure, up to [`REPEAT`].
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// The votes of one agent.
+/// All votes of one agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Votes {
-    /// By target.
+    /// The votes by target.
     pub votes: BTreeMap<IpAddr, Vote>,
-    /// For how long a vote counts from its evidence: older ones are not told.
+    /// Time after its evidence for which a vote counts. Older votes are not sent.
     pub term: Duration,
 }
 
-/// One vote.
+/// A vote of this agent on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vote {
-    /// `true` is up.
+    /// Whether the target is up.
     pub up: bool,
-    /// When that was seen.
+    /// The time of the evidence for the vote.
     pub evidence: Duration,
 }
 
-/// What is said of a target.
+/// A statement about a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statement {
-    /// How it is seen; `true` is up.
+    /// The target's health as seen here: `true` is up.
     Sees(bool),
-    /// Nothing any more; before, it was seen so.
+    /// No health any more; the value is the last one sent.
     Retracts(bool),
 }
 
-/// Something to be sent now.
+/// A statement that is to be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// About whom.
+    /// The target of the statement.
     pub target: IpAddr,
-    /// What.
+    /// The statement to send.
     pub statement: Statement,
-    /// When the evidence for it was seen.
+    /// The time of the evidence for it.
     pub evidence: Duration,
 }
 
-/// Where a vote is on its way to the peer.
+/// Progress of a vote on its way to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// To be sent, not before this time. News goes before what is told again.
+    /// Waiting to be sent, not before this time. Urgent votes precede all others.
     Due { at: Duration, urgent: bool },
-    /// Sent, not answered.
+    /// Sent and not answered yet.
     InFlight,
-    /// Taken at this time.
+    /// Accepted by the peer at this time.
     Delivered(Duration),
-    /// Not sent, as its evidence was too old by then.
+    /// Not sent because its evidence was too old. It becomes due with newer evidence.
     Parked,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct PendingVote {
     statement: Statement,
-    /// The newest evidence that was announced.
+    /// The time of the newest evidence announced.
     evidence: Duration,
-    /// The evidence with which it was last sent.
+    /// The time of the evidence with which the vote was last sent.
     sent: Option<Duration>,
     stage: Stage,
 }
 
-/// The votes that one peer is to be told.
+/// The votes pending for one peer.
 ///
-/// Invariant: `queue` holds exactly the pending that are due.
+/// Invariant: `queue` holds exactly the pending votes that are due.
 #[derive(Debug, Default)]
 pub struct Outbox {
     repeats: bool,
     term: Duration,
     pending: BTreeMap<IpAddr, PendingVote>,
-    /// `(not news, due, target)`, so that news comes first.
+    /// `(not urgent, due time, target)`, so that urgent votes sort first.
     queue: BTreeSet<(bool, Duration, IpAddr)>,
-    /// Nothing is sent before this time, as the peer could not be reached.
+    /// Nothing is sent before this time, because the peer could not be reached.
     closed_until: Duration,
     failures: u32,
 }
 
 impl Outbox {
-    /// Takes the whole of this agent's votes as they are now.
+    /// Replaces this agent's votes by the current ones.
     pub fn announce(&mut self, now: Duration, all: &Votes) {
         self.term = all.term;
         let missing = |(target, _): &(&IpAddr, &PendingVote)| !all.votes.contains_key(*target);
@@ -135,7 +135,7 @@ impl Outbox {
             stage => stage,
         };
         if stage == before.stage {
-            // Nearly all of them, at each announcement.
+            // The common case: nearly all votes, at each announcement.
             if let Some(vote) = self.pending.get_mut(&target) {
                 *vote = PendingVote { statement, evidence, ..before };
             }
@@ -144,7 +144,7 @@ impl Outbox {
         }
     }
 
-    /// Whether what was told is told again; not to one that may be a Go agent.
+    /// Sets whether delivered votes are repeated. They are not repeated to a possible Go agent.
     pub fn set_repeats(&mut self, now: Duration, repeats: bool) {
         self.repeats = repeats;
         for (target, vote) in self.pending.clone() {
@@ -162,7 +162,7 @@ impl Outbox {
         }
     }
 
-    /// The peer is back, and knows nothing: all is due at once.
+    /// Makes all votes due at once, because the peer restarted and has none of them.
     pub fn rejoined(&mut self, now: Duration) {
         self.reopen();
         for (target, vote) in self.pending.clone() {
@@ -171,9 +171,9 @@ impl Outbox {
         }
     }
 
-    /// The next vote to send at `now`, which is in flight from then on; while the others are `held`
-    /// back, news only. What rests on evidence of no more than `since`, or on such that is older than
-    /// a vote counts, is laid aside: it is told once newer evidence was announced.
+    /// Returns the next vote to send at `now` and marks it as in flight. While other votes are
+    /// `held` back, only urgent ones are returned. A vote with evidence no newer than `since`, or
+    /// older than its term, is parked until newer evidence is announced.
     pub fn next(&mut self, now: Duration, held: bool, since: Option<Duration>) -> Option<Due> {
         if now < self.closed_until {
             return None;
@@ -187,7 +187,7 @@ impl Outbox {
             let PendingVote { statement, evidence, .. } = vote;
             let old = evidence.saturating_add(self.term) <= now;
             match statement {
-                // It has aged there by itself.
+                // The peer's copy has expired by itself.
                 Statement::Retracts(_) if old => self.remove(target),
                 Statement::Sees(_) if old || since.is_some_and(|since| evidence <= since) => {
                     self.put(target, PendingVote { stage: Stage::Parked, ..vote });
@@ -201,8 +201,8 @@ impl Outbox {
         }
     }
 
-    /// When there may be something to send again: news, and what is told for the first time or
-    /// again. `None` if no such thing is due ever.
+    /// Returns the earliest times at which there may be an urgent vote and any other vote to send.
+    /// `None` means that no such vote is due at all.
     pub fn wake(&self) -> [Option<Duration>; 2] {
         [false, true].map(|old| {
             let (class, at, _) = self.queue.range((old, Duration::ZERO, LEAST)..).next()?;
@@ -210,7 +210,7 @@ impl Outbox {
         })
     }
 
-    /// The peer took the vote.
+    /// Records that the peer accepted the vote.
     pub fn delivered(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         if let Statement::Retracts(_) = statement {
@@ -226,21 +226,21 @@ impl Outbox {
         self.put(target, PendingVote { stage, ..vote });
     }
 
-    /// The peer answered that it does not take the vote, which may change: it does not know the
-    /// target yet, or its clock or key is another.
+    /// Records that the peer rejected the vote. This may change: the peer may not know the target
+    /// yet, or its clock or key may differ.
     pub fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         self.requeue(target, statement, Stage::Due { at: now + REPEAT, urgent: false });
     }
 
-    /// The peer answered that it cannot take the vote just now.
+    /// Records that the peer cannot accept the vote at the moment.
     pub fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         self.requeue(target, statement, Stage::Due { at: now + BACKOFF, urgent: true });
     }
 
-    /// The peer could not be reached, or hung up: all that was in flight is due again, after a
-    /// while. `jitter` stretches that by a random factor.
+    /// Records that the peer could not be reached or closed the connection. All votes in flight are
+    /// due again after a wait, which is multiplied by the random factor `jitter`.
     pub fn failed(&mut self, now: Duration, jitter: f64) {
         let wait = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(REPEAT);
         self.closed_until = now + wait.mul_f64(jitter);
@@ -265,14 +265,14 @@ impl Outbox {
         self.failures = 0;
     }
 
-    /// The vote in flight that says so, unless a newer vote took off meanwhile.
+    /// Returns the vote in flight with this statement, unless a newer statement has replaced it.
     fn in_flight(&self, target: IpAddr, statement: Statement) -> Option<PendingVote> {
         let is_in_flight =
             |vote: &PendingVote| vote.stage == Stage::InFlight && vote.statement == statement;
         self.pending.get(&target).copied().filter(is_in_flight)
     }
 
-    /// Ends a flight.
+    /// Moves a vote that was in flight to `stage`.
     fn requeue(&mut self, target: IpAddr, statement: Statement, stage: Stage) {
         if let Some(vote) = self.in_flight(target, statement) {
             self.put(target, PendingVote { stage, ..vote });

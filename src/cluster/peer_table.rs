@@ -1,9 +1,10 @@
-//! Which peers are alive, from all that is known of them.
+//! Liveness of each peer, derived from all sources.
 //!
-//! A peer that speaks our gossip is alive while gossip says so. When a link heals, two healthy agents
-//! may call each other dead for some seconds, so a death is believed after [`DEBOUNCE`] only; unless
-//! the peer said itself that it leaves. A Go agent speaks another gossip: a peer that was never seen
-//! in ours and votes without a signature is alive while its vote port takes connections.
+//! A peer that takes part in our gossip is alive while gossip says so. When a link heals, two
+//! healthy agents may declare each other dead for some seconds. A death is therefore accepted only
+//! after [`DEBOUNCE`], unless the peer itself said that it leaves. A Go agent uses another gossip
+//! protocol: a peer that was never seen in ours and votes without a signature is alive while its
+//! vote port accepts connections.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,54 +12,54 @@ use std::time::Duration;
 
 use super::vote_sender::{Standing, Standings};
 
-/// How long gossip must call a peer dead before that is believed.
+/// Minimum time that gossip must report a peer dead before the death is accepted.
 pub const DEBOUNCE: Duration = Duration::from_secs(10);
 
-/// What gossip says of a peer.
+/// State of a peer according to gossip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Member {
-    /// Nothing, ever.
+    /// Gossip has never seen the peer.
     #[default]
     Unseen,
-    /// It is alive.
+    /// The peer is alive.
     Alive,
-    /// It is dead since then.
+    /// The peer has been dead since this time.
     Dead(Duration),
-    /// It said that it leaves.
+    /// The peer announced that it leaves.
     Left,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Peer {
     member: Member,
-    /// Nothing was heard from it since this process stood still.
+    /// Whether nothing was received from the peer since this process was suspended.
     stale: bool,
-    /// Whether its last vote was signed; `None` before the first.
+    /// Whether its last vote was signed; `None` before the first vote.
     signed: Option<bool>,
-    /// Whether its vote port took the last connection.
+    /// Whether its vote port accepted the last connection.
     port_open: bool,
-    /// What the engine was reported last.
+    /// The state last reported to the engine.
     reported: Option<PeerState>,
     joins: u64,
 }
 
-/// Whether a peer is alive, and as what.
+/// Liveness and kind of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerState {
-    /// Whether it has a vote.
+    /// Whether the peer has a vote.
     pub alive: bool,
-    /// Whether it is a Go agent.
+    /// Whether the peer is a Go agent.
     pub legacy: bool,
 }
 
-/// What is known of every peer.
+/// State of every peer.
 #[derive(Debug, Default)]
 pub struct PeerTable {
     peers: BTreeMap<SocketAddr, Peer>,
 }
 
 impl PeerTable {
-    /// Takes `peers` for the peers; what is known of those that stay is kept.
+    /// Replaces the set of peers. State of those that stay is kept.
     pub fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
         let mut before = std::mem::take(&mut self.peers);
         self.peers = peers
@@ -67,7 +68,7 @@ impl PeerTable {
             .collect();
     }
 
-    /// Gossip says that `peer` is alive or dead since `now`.
+    /// Records that gossip reports `peer` alive or dead since `now`.
     pub fn set_gossip_state(&mut self, now: Duration, peer: SocketAddr, alive: bool) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         peer.member = match (alive, peer.member) {
@@ -77,57 +78,59 @@ impl PeerTable {
         };
     }
 
-    /// `peer` said that it leaves.
+    /// Records that `peer` announced that it leaves.
     pub fn left(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.member = Member::Left;
         }
     }
 
-    /// `peer` was restarted, so fast that gossip did not miss it; it knows nothing any more.
+    /// Records that `peer` restarted before gossip noticed its absence. The new process has none of
+    /// our votes.
     pub fn restarted(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.joins += 1;
         }
     }
 
-    /// `peer` was heard in gossip, by itself and just now.
+    /// Records that gossip was just received from `peer` itself.
     pub fn received_from(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.stale = false;
         }
     }
 
-    /// `peer` voted, with or without a signature.
+    /// Records that `peer` voted, with or without a signature.
     pub fn voted(&mut self, peer: SocketAddr, signed: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.signed = Some(signed);
         }
     }
 
-    /// The vote port of `peer` took a connection, or did not.
+    /// Records whether the vote port of `peer` accepted a connection.
     pub fn port_probed(&mut self, peer: SocketAddr, open: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.port_open = open;
         }
     }
 
-    /// This process stood still. Peers of our kind count as dead until they are heard again; what a
-    /// Go agent said meanwhile is still waiting in our socket and true.
+    /// Records that this process was suspended. Peers of our kind count as dead until gossip from
+    /// them is received again. Votes that a Go agent sent during the suspension still wait in our
+    /// socket and are true.
     pub fn resumed(&mut self) {
         for peer in self.peers.values_mut() {
             peer.stale = true;
         }
     }
 
-    /// The peers that look like Go agents, whose vote ports must be tried.
+    /// Returns the peers that look like Go agents. Their vote ports must be probed.
     pub fn legacy_agents(&self) -> Vec<SocketAddr> {
         let legacy = self.peers.iter().filter(|(_, peer)| peer.is_legacy());
         legacy.map(|(&address, _)| address).collect()
     }
 
-    /// The next peer of which something else holds at `now` than the engine was reported. Nothing needs
-    /// to be reported of a peer that was never alive.
+    /// Returns the next peer with a state at `now` that differs from the one last reported to the
+    /// engine. A peer that was never alive is not reported.
     pub fn next_change(&self, now: Duration) -> Option<(SocketAddr, PeerState)> {
         self.peers.iter().find_map(|(&address, peer)| {
             let state = peer.state(now);
@@ -136,11 +139,11 @@ impl PeerTable {
         })
     }
 
-    /// The engine was reported. One that comes to state has joined.
+    /// Records that `state` was reported to the engine. A peer that becomes alive has joined.
     pub fn reported(&mut self, peer: SocketAddr, state: PeerState) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         let was_alive = peer.reported.is_some_and(|reported| reported.alive);
-        // A Go agent that is noticed by its first vote was there before, and was reported our votes.
+        // A Go agent noticed by its first vote was there before and has received our votes.
         let first_of_legacy_agent = state.legacy && peer.reported.is_none();
         if state.alive && !was_alive && !first_of_legacy_agent {
             peer.joins += 1;
@@ -148,7 +151,7 @@ impl PeerTable {
         peer.reported = Some(state);
     }
 
-    /// What the senders must know.
+    /// Returns the standing of every peer, for the vote senders.
     pub fn standings(&self) -> Standings {
         let standing = |peer: &Peer| Standing {
             ours: peer.member != Member::Unseen || peer.signed == Some(true),
@@ -188,8 +191,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Tells the engine all there is to tell; one letter each: `A` alive, `D` dead, `a`, `d` as a Go
-    /// agent.
+    /// Reports all changes and returns a letter for each: `A` alive, `D` dead, `a` and `d` the same
+    /// for a Go agent.
     fn report(table: &mut PeerTable, now: Duration) -> String {
         let mut reported = String::new();
         while let Some((peer, state)) = table.next_change(now) {

@@ -1,8 +1,10 @@
-//! What the shared key does: hides votes as the Go agents do, signs them, seals gossip.
+//! Cryptography with the shared key: encryption of votes as in the Go agents, signatures, and
+//! sealed gossip.
 //!
-//! Three keys come from `crypto_key`, each for one purpose: the key itself for the words in a vote
-//! (compatible with the Go agents, so unauthenticated and malleable: see the signature), and two by
-//! HKDF-SHA256 (RFC 5869, no salt), one for signing votes, one for sealing gossip.
+//! Three keys are derived from `crypto_key`, each for one purpose. The key itself encrypts the
+//! words in a vote; that is compatible with the Go agents, and therefore unauthenticated and
+//! malleable (see the signature). Two more keys come from HKDF-SHA256 (RFC 5869, no salt), one for
+//! signing votes and one for sealing gossip.
 
 use std::fmt;
 use std::io;
@@ -21,42 +23,43 @@ use sha2::Sha256;
 
 use super::signature::{BadSignature, Form, Signed, Signer};
 
-/// Bytes that [`Seal::seal_gossip`] adds: version, nonce, tag.
+/// Number of bytes that [`Seal::seal_gossip`] adds: version, nonce and tag.
 pub const GOSSIP_OVERHEAD: usize = 1 + NONCE + 16;
 
-/// Tells the signing key apart from the others.
+/// HKDF info that separates the signing key from the others.
 const SIGNING_INFO: &[u8] = b"goavail vote v1";
 
-/// Tells the gossip key apart from the others.
+/// HKDF info that separates the gossip key from the others.
 const GOSSIP_INFO: &[u8] = b"goavail gossip v1";
 
-/// The first byte of sealed gossip.
+/// First byte of sealed gossip.
 const GOSSIP_VERSION: u8 = 1;
 
-/// One block of AES, in bytes; also the length of an initialisation vector.
+/// Block length of AES in bytes, which is also the length of an initialisation vector.
 const BLOCK: usize = 16;
 
-/// The nonce of AES-GCM, in bytes. It is random: the chance that any two are alike stays under
-/// 2⁻³² for 2³² datagrams (NIST SP 800-38D, section 8.3), over a year of a busy cluster's gossip.
+/// Length of the nonce of AES-GCM in bytes. The nonce is random: the chance that any two are alike
+/// stays under 2⁻³² for 2³² datagrams (NIST SP 800-38D, section 8.3), more than a busy cluster
+/// sends in a year.
 const NONCE: usize = 12;
 
-/// `crypto_key` is not 16, 24 or 32 bytes long. Nothing was made.
+/// The length of `crypto_key` is not 16, 24 or 32 bytes. Nothing was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("crypto_key: {0} bytes are not allowed; 16, 24 or 32")]
 pub struct KeyLength(pub usize);
 
-/// A text that our key did not make: not base64url, too short, or not text once decrypted.
+/// A text that was not made with our key: not base64url, too short, or not text once decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not encrypted with this cluster's key")]
 pub struct NotOurs;
 
-/// All that is done with `crypto_key`.
+/// All operations with `crypto_key`.
 pub struct Seal {
-    /// The raw bytes; of one of the lengths that AES knows.
+    /// The raw key, with a length that AES allows.
     key: SecretSlice<u8>,
-    /// Holds the signing key.
+    /// Signer with the signing key.
     signer: Signer,
-    /// Holds the gossip key.
+    /// Cipher with the gossip key.
     gossip: Aes256Gcm,
 }
 
@@ -67,7 +70,7 @@ impl fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Takes the raw bytes of `crypto_key`.
+    /// Derives the keys from the raw bytes of `crypto_key`.
     pub fn new(crypto_key: &SecretString) -> Result<Self, KeyLength> {
         let key = crypto_key.expose_secret().as_bytes();
         if !matches!(key.len(), 16 | 24 | 32) {
@@ -86,11 +89,11 @@ impl Seal {
         })
     }
 
-    /// Hides a word of a vote: base64url, padded, of a random IV and AES-CFB128 of `text`.
+    /// Encrypts a word of a vote: padded base64url of a random IV and AES-CFB128 of `text`.
     ///
     /// # Errors
     ///
-    /// If the system has no random bytes.
+    /// Fails if the system has no random bytes.
     pub fn encrypt(&self, text: &str) -> io::Result<String> {
         Ok(self.encrypt_with(random()?, text))
     }
@@ -102,9 +105,10 @@ impl Seal {
         URL_SAFE.encode(bytes)
     }
 
-    /// Reads what [`encrypt`](Self::encrypt), here or in a Go agent, made with the same key.
+    /// Decrypts the output of [`encrypt`](Self::encrypt), made here or in a Go agent with the same
+    /// key.
     ///
-    /// There is no telling whether it was made so: under another key it is other bytes, which
+    /// The result is not authenticated: decryption with another key yields other bytes, which
     /// nearly always are not text.
     pub fn decrypt(&self, text: &str) -> Result<String, NotOurs> {
         let long_enough = URL_SAFE.decode(text).is_ok_and(|bytes| bytes.len() >= BLOCK);
@@ -114,8 +118,8 @@ impl Seal {
         String::from_utf8(self.reveal(text)).map_err(|_| NotOurs)
     }
 
-    /// What `text` decrypts to, whatever that is; nothing if it is not of the right form. The time
-    /// that it takes says nothing about the key or what comes out.
+    /// Returns the decrypted bytes of `text` whatever they are, or nothing if its form is wrong.
+    /// The time taken reveals nothing about the key or the result.
     pub fn reveal(&self, text: &str) -> Vec<u8> {
         let Ok(mut bytes) = URL_SAFE.decode(text) else { return Vec::new() };
         if bytes.len() < BLOCK {
@@ -125,7 +129,7 @@ impl Seal {
         bytes.split_off(BLOCK)
     }
 
-    /// Works on all but the first block of `bytes`, which is the IV.
+    /// Applies the cipher to all but the first block of `bytes`, which is the IV.
     fn cfb(&self, bytes: &mut [u8], direction: Direction) {
         let (iv, data) = bytes.split_at_mut(BLOCK);
         let key = self.key.expose_secret();
@@ -148,13 +152,13 @@ impl Seal {
         }
     }
 
-    /// The signature of `body` in `form`, to the agent at `to`, at `millis` of Unix time.
+    /// Returns the signature of `body` in `form`, to the agent at `to`, at `millis` of Unix time.
     pub fn sign(&self, form: Form, to: SocketAddr, millis: u64, body: &[u8]) -> String {
         self.signer.sign(form, to, millis, body)
     }
 
-    /// What `header` says, if it is our signature of `body` to the agent at `to`. Whether its time is
-    /// acceptable is the caller's to say.
+    /// Returns the content of `header` if it is our signature of `body` to the agent at `to`. The
+    /// caller decides whether its time is acceptable.
     pub fn verify(
         &self,
         header: &str,
@@ -164,12 +168,12 @@ impl Seal {
         self.signer.verify(header, to, body)
     }
 
-    /// A datagram that only this cluster can read or make: a version byte, a random nonce, and
-    /// AES-256-GCM of `plain`, the version being authenticated as well.
+    /// Seals a datagram so that only this cluster can read or make it: a version byte, a random
+    /// nonce, and AES-256-GCM of `plain`, with the version authenticated as well.
     ///
     /// # Errors
     ///
-    /// If the system has no random bytes.
+    /// Fails if the system has no random bytes.
     pub fn seal_gossip(&self, plain: &[u8]) -> io::Result<Vec<u8>> {
         let nonce: [u8; NONCE] = random()?;
         let payload = Payload { msg: plain, aad: &[GOSSIP_VERSION] };
@@ -180,7 +184,7 @@ impl Seal {
         Ok([&[GOSSIP_VERSION][..], &nonce, &sealed].concat())
     }
 
-    /// What [`seal_gossip`](Self::seal_gossip) was given, if it was made with our key.
+    /// Opens the output of [`seal_gossip`](Self::seal_gossip) if it was made with our key.
     pub fn open_gossip(&self, datagram: &[u8]) -> Result<Vec<u8>, NotOurs> {
         let (&version, rest) = datagram.split_first().ok_or(NotOurs)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or(NotOurs)?;
@@ -216,7 +220,7 @@ mod tests {
         Seal::new(&SecretString::from(key)).unwrap()
     }
 
-    /// What a running Go agent made: key, text, result. Section 4.3 of the study of it.
+    /// Output of a running Go agent: key, text, result. From section 4.3 of the study of it.
     const VECTORS: [(&str, &str, &str); 9] = [
         (KEYS[0], "10.99.0.2", "slpFb6DB8q6Vt_CsxijG8XoO5fDX9l-Hog=="),
         (KEYS[0], "10.99.0.1:8081", "BeG1T1nEos3FlAftCHa9sxKT-u19quYcJ-iE8MWK"),

@@ -1,8 +1,9 @@
-//! The signature of a vote: who may make it, and what it covers.
+//! Signatures of votes.
 //!
-//! There are two forms. The first covers the time and the body, so a vote to one agent is a good vote
-//! to any other. The second covers the receiver's vote address as well. Agents of version 0.1 know
-//! the first only; every answer of an agent that knows the second says so, in [`KNOWN_FORM`].
+//! There are two forms. The first covers the time and the body, so a vote to one agent is also a
+//! valid vote to any other. The second also covers the receiver's vote address. Agents of version
+//! 0.1 know the first form only. Every answer of an agent that knows the second form announces it
+//! in [`KNOWN_FORM`].
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
@@ -10,24 +11,24 @@ use std::net::SocketAddr;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The header that carries a vote's signature.
+/// Name of the header that carries a vote's signature.
 pub const SIGNATURE_HEADER: &str = "goavail-signature";
 
-/// The value of [`SIGNATURE_HEADER`] in the answers of an agent that knows [`Form::V2`].
+/// Value of [`SIGNATURE_HEADER`] in the answers of an agent that knows [`Form::V2`].
 pub const KNOWN_FORM: &str = "v2";
 
-/// A signature that does not hold: not of these forms, or not made with our key for this body, time
+/// A signature that is invalid: not of a known form, or not made with our key for this body, time
 /// and receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not signed with this cluster's key")]
 pub struct BadSignature;
 
-/// What a signature covers, besides its time and the body.
+/// The data covered by a signature besides its time and the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
-    /// Nothing else.
+    /// Nothing else is covered.
     V1,
-    /// The `local_addr` of the agent that it is for.
+    /// The `local_addr` of the receiving agent.
     V2,
 }
 
@@ -40,27 +41,27 @@ impl fmt::Display for Form {
     }
 }
 
-/// What a signature that holds says.
+/// The content of a valid signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signed {
-    /// When it was made, in milliseconds of Unix time by the sender's clock.
+    /// The time of signing, in milliseconds of Unix time by the sender's clock.
     pub at: u64,
-    /// What it covers.
+    /// The data that the signature covers.
     pub form: Form,
 }
 
-/// Signs votes and holds signatures against them.
+/// Signs votes and verifies signatures.
 pub(super) struct Signer(Hmac<Sha256>);
 
 impl Signer {
-    /// A signer with `key`.
+    /// Creates a signer with `key`.
     pub(super) fn new(key: &[u8; 32]) -> Self {
         let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key);
         Self(mac.expect("HMAC takes a key of any length"))
     }
 
-    /// The value of [`SIGNATURE_HEADER`] for `body` to the agent at `to`, at `millis` of Unix time:
-    /// `<form>,<millis>,<hex>`, where `hex` is, in lower case, the HMAC-SHA256 of
+    /// Returns the value of [`SIGNATURE_HEADER`] for `body` to the agent at `to`, at `millis` of
+    /// Unix time: `<form>,<millis>,<hex>`, where `hex` is, in lower case, the HMAC-SHA256 of
     /// `v1\n<millis>\n<body>` or of `v2\n<to>\n<millis>\n<body>`.
     pub(super) fn sign(&self, form: Form, to: SocketAddr, millis: u64, body: &[u8]) -> String {
         let mut value = format!("{form},{millis},");
@@ -70,7 +71,7 @@ impl Signer {
         value
     }
 
-    /// What `header` says, if it is our signature of `body` to the agent at `to`.
+    /// Returns the content of `header` if it is our signature of `body` to the agent at `to`.
     pub(super) fn verify(
         &self,
         header: &str,
@@ -101,7 +102,7 @@ impl Signer {
     }
 }
 
-/// The 32 bytes that 64 lower-case hex digits stand for.
+/// Decodes 64 lower-case hex digits.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
     let digit = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -137,7 +138,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Computed by another program (Python's `hmac`, HKDF by hand as in RFC 5869).
+    /// The expected values were computed by another program (Python's `hmac`, with HKDF by hand as
+    /// in RFC 5869).
     #[test]
     fn signatures_are_the_same_in_all_versions() {
         let body = br#"{"Peer":"a","IPAddress":"b","Live":false}"#;

@@ -1,4 +1,4 @@
-//! Telling one peer this agent's votes, for as long as they stand.
+//! Sends this agent's votes to one peer for as long as they stand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
@@ -17,34 +17,35 @@ use super::shared::Shared;
 use super::signature::Form;
 use super::wire::{self, Extension};
 
-/// How many votes are sent ahead of their answers to a peer that takes them.
+/// Maximum number of unanswered votes sent to a peer that supports pipelining.
 const WINDOW: usize = 128;
 
-/// How long a connection is kept with nothing to say; well under the 5 s after which a listener of
-/// ours hangs up, so that no vote is sent into a connection that is just being closed.
+/// Time after which an idle connection is closed. It is well under the 5 s after which our listener
+/// hangs up, so that no vote is sent into a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// How far the time in a signature may run ahead of the wall clock, in milliseconds. It runs ahead
-/// by a millisecond for each vote that is signed within the same one; further than this means that
-/// the wall clock was set back.
+/// Maximum plausible lead of the last signature's time over the wall clock, in milliseconds. The
+/// lead grows by a millisecond for each further vote signed within the same millisecond. A larger
+/// lead means that the wall clock was set back.
 const PLAUSIBLE_LEAD: u64 = 10_000;
 
-/// How far it may run ahead before votes that are no news wait, in milliseconds. So a peer is told a
-/// thousand signed votes a second for as long as one likes, and some thousands at once.
+/// Maximum lead at which votes that are not urgent are still sent, in milliseconds. This allows a
+/// thousand signed votes a second indefinitely, and some thousands at once.
 const MAX_LEAD: u64 = 4_000;
 
-/// The same for news, which may have to be told while the others wait.
+/// Maximum lead at which urgent votes are still sent, in milliseconds. Urgent votes may have to be
+/// sent while the others wait.
 const MAX_URGENT_LEAD: u64 = 8_000;
 
-/// How long a wait lasts at least, so that votes go out by the hundred and not one by one.
+/// Minimum length of a wait, so that votes are sent by the hundred and not one by one.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// What membership knows about a peer that its sender must know.
+/// Facts about a peer that membership reports to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Whether it is known to run this program, rather than perhaps to be a Go agent.
+    /// Whether the peer is known to run this program. If not, it may be a Go agent.
     pub ours: bool,
-    /// How often it has (re)joined.
+    /// The number of times the peer has joined or rejoined.
     pub joins: u64,
 }
 
@@ -60,7 +61,7 @@ struct SentVote {
     answer_by: Duration,
 }
 
-/// Tells one peer.
+/// Sends votes to one peer.
 #[derive(Debug)]
 pub struct VoteSender {
     peer: SocketAddr,
@@ -68,21 +69,22 @@ pub struct VoteSender {
     standing: Standing,
     outbox: Outbox,
     connection: Option<PipelinedConnection>,
-    /// Sent on `connection`, in this order.
+    /// Unanswered votes, in the order they were sent on `connection`.
     in_flight: VecDeque<SentVote>,
-    /// How many may be in flight: 1 to a peer not known to take more.
+    /// Maximum number of unanswered votes; 1 for a peer not known to support more.
     window: usize,
-    /// When the connection was last used.
+    /// The time the connection was last used.
     used: Duration,
     last_signed: u64,
-    /// How its votes are signed: in the second form, unless the peer shows that it does not know it.
+    /// The form of signature to use: the second form unless the peer shows that it does not know
+    /// it.
     form: Form,
-    /// The status with which the last vote was declined, if it was.
+    /// The status of the answer if the last vote was declined.
     declined: Option<u16>,
 }
 
 impl VoteSender {
-    /// A sender to `peer`, which is assumed to know nothing.
+    /// Creates a sender for `peer`, which is assumed to have no votes yet.
     pub fn new(peer: SocketAddr, shared: Shared) -> Self {
         Self {
             peer,
@@ -99,7 +101,7 @@ impl VoteSender {
         }
     }
 
-    /// Runs until the votes or the standings come no more.
+    /// Runs until the channel of votes or of standings is closed.
     pub async fn run(mut self) {
         self.take_updates();
         loop {
@@ -153,22 +155,23 @@ impl VoteSender {
         self.standing = standing;
     }
 
-    /// How many votes may be in flight now. A Go agent answers only once its own DNS calls are over.
+    /// Returns the maximum number of votes in flight at this time. A Go agent answers only after
+    /// its own DNS calls are finished.
     fn room(&self) -> usize {
         if self.standing.ours { self.window } else { 1 }
     }
 
-    /// How far the time of the last signature is ahead of the clock, in milliseconds.
+    /// Returns the lead of the last signature's time over the wall clock, in milliseconds.
     fn lead(&self) -> u64 {
         // Without a key nothing is signed.
         self.shared.seal.as_ref().map_or(0, |_| lead(self.last_signed, unix_millis()))
     }
 
-    /// When something is to be done though nothing was heard.
+    /// Returns the time of the next action if no input is received before.
     fn wake(&self) -> Option<Duration> {
         let due = paced(self.shared.clock.now(), self.lead(), self.outbox.wake());
         let due = due.filter(|_| self.in_flight.len() < self.room());
-        // A loop that stands still is looked at again.
+        // Checks again later whether a stalled loop has resumed.
         let is_stalled = self.shared.clock.loop_is_stalled();
         let due =
             due.map(|due| if is_stalled { due.max(self.shared.clock.now() + BEAT) } else { due });
@@ -183,7 +186,7 @@ impl VoteSender {
             if lead >= MAX_URGENT_LEAD {
                 return;
             }
-            // What a loop said that does not turn any more may be untrue by now.
+            // Votes announced by a loop that has stalled may no longer be true.
             if self.shared.clock.loop_is_stalled() {
                 return;
             }
@@ -210,7 +213,7 @@ impl VoteSender {
             Statement::Sees(up) => (up, Extension::Age(age)),
             Statement::Retracts(up) => (up, Extension::Abstains),
         };
-        // To a peer that may be a Go agent a vote is a Go agent's to the byte.
+        // A vote to a possible Go agent is identical, byte for byte, to one of a Go agent.
         let extension = Some(extension).filter(|_| self.standing.ours);
         let body = wire::encode_extended(seal, self.shared.local, target, up, extension)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
@@ -226,7 +229,7 @@ impl VoteSender {
     fn answered(&mut self, answer: io::Result<Answer>) {
         let sent = self.in_flight.pop_front();
         match (answer, sent) {
-            // Nothing was asked: it hung up, or speaks out of turn.
+            // An answer without a request: the peer closed the connection or broke the protocol.
             (_, None) => self.connection = None,
             (Err(cause), Some(sent)) => {
                 self.in_flight.push_front(sent);
@@ -283,7 +286,8 @@ impl VoteSender {
         debug!(%peer, %target, ?statement, status, "vote answered");
     }
 
-    /// Nothing was heard for as long as [`wake`](Self::wake) said.
+    /// Handles the timer set by [`wake`](Self::wake): closes an idle connection, or gives up on a
+    /// vote that was not answered in time.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
         let Some(&sent) = self.in_flight.front() else {
@@ -298,8 +302,8 @@ impl VoteSender {
         if self.standing.ours {
             self.fail(&io::ErrorKind::TimedOut.into());
         } else {
-            // It may be a Go agent that took the vote and is busy with its DNS calls; to send it
-            // again would make it call again.
+            // The peer may be a Go agent that took the vote and is busy with its DNS calls. Sending
+            // the vote again would make it repeat those calls.
             self.shared.counters.add(Some(self.peer), "unanswered");
             self.outbox.delivered(now, sent.target, sent.statement);
             self.disconnect();
@@ -325,8 +329,8 @@ impl VoteSender {
     }
 }
 
-/// When the next vote may be sent, by when news and the others are `due` and by how far signatures
-/// are ahead of the clock.
+/// Returns the time at which the next vote may be sent. `due` holds the due times of urgent votes
+/// and of all others, and `lead` is the lead of signatures over the clock.
 fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duration> {
     let held = |due: Option<Duration>, most: u64| match lead.checked_sub(most) {
         None => due,
@@ -336,12 +340,12 @@ fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duratio
     [held(urgent, MAX_URGENT_LEAD), held(others, MAX_LEAD)].into_iter().flatten().min()
 }
 
-/// How far ahead of `now` the `last` signature is; not at all if the clock was set back.
+/// Returns the lead of the `last` signature over `now`, or 0 if the clock was set back.
 fn lead(last: u64, now: u64) -> u64 {
     Some(last.saturating_sub(now)).filter(|lead| *lead <= PLAUSIBLE_LEAD).unwrap_or_default()
 }
 
-/// The time to sign the next vote with: now, but later than the last.
+/// Returns the time for the next signature: the current time, but later than the last signature.
 fn next_time(last: u64, now: u64) -> u64 {
     if last.saturating_sub(now) > PLAUSIBLE_LEAD { now } else { now.max(last + 1) }
 }

@@ -1,7 +1,8 @@
-//! One vote, as it goes over the wire: `{"Peer":"…","IPAddress":"…","Live":true|false}`.
+//! Wire format of a vote: `{"Peer":"…","IPAddress":"…","Live":true|false}`.
 //!
-//! The form is the Go agents' and fixed: with a key, `Peer` and `IPAddress` are encrypted each for
-//! itself, and `Live` is not. The signature, in a header of its own, covers the body as it is sent.
+//! The format is fixed by the Go agents. With a key, `Peer` and `IPAddress` are encrypted
+//! separately, and `Live` is not encrypted. The signature, in a header of its own, covers the body
+//! as it is sent.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,46 +13,46 @@ use serde_json::Value;
 
 use super::seal::Seal;
 
-/// A vote's words, before anybody looked whether they name a peer and a target.
+/// The fields of a vote before its peer and target are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawVote {
-    /// Who says that it is speaking.
+    /// The claimed name of the sender.
     pub peer: String,
-    /// What it speaks of.
+    /// The target, as written by the sender.
     pub target: String,
-    /// What it sees: `true` is up.
+    /// The health that the sender sees: `true` is up.
     pub up: bool,
-    /// How old that was when it was said; not said by a Go agent.
+    /// The age of the evidence when the vote was sent; absent in votes of Go agents.
     pub age: Option<Duration>,
-    /// It takes its vote back: it has no evidence any more.
+    /// Whether the vote is retracted because the sender has no evidence any more.
     pub abstains: bool,
 }
 
-/// What only agents of this kind are told beside a vote; a Go agent would skip it.
+/// A field sent only to agents of this program. A Go agent would ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
-    /// How old the evidence is.
+    /// The age of the evidence.
     Age(Duration),
-    /// The vote is taken back.
+    /// The vote is retracted.
     Abstains,
 }
 
-/// Why a body has no words for us.
+/// The reason why a body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Not JSON, or not a vote.
     #[error("not a vote in JSON")]
     Malformed,
-    /// Plain text though we have a key, or encrypted with another one.
+    /// Plain text although we have a key, or encrypted with another key.
     #[error("not encrypted with this cluster's key")]
     NotOurs,
 }
 
-/// The body that tells a peer what `local` sees of `target`.
+/// Encodes a vote of `local` on `target`.
 ///
 /// # Errors
 ///
-/// If it is to be encrypted and the system has no random bytes.
+/// Fails if the vote is to be encrypted and the system has no random bytes.
 pub fn encode(
     seal: Option<&Seal>,
     local: SocketAddr,
@@ -61,11 +62,11 @@ pub fn encode(
     encode_extended(seal, local, target, up, None)
 }
 
-/// The same with what is said `beside` it.
+/// Encodes a vote together with an `extension`.
 ///
 /// # Errors
 ///
-/// As of [`encode`].
+/// Fails as [`encode`] does.
 pub fn encode_extended(
     seal: Option<&Seal>,
     local: SocketAddr,
@@ -101,9 +102,9 @@ pub fn encode_extended(
     serde_json::to_vec(&body).map_err(io::Error::from)
 }
 
-/// Reads a body. As in the Go agents, keys are matched without regard to case and others are
-/// ignored; unlike there, each of the three must be there once, and nothing may follow. One that takes
-/// its vote back need not say what it saw.
+/// Decodes a body. As in the Go agents, keys are matched case-insensitively and unknown keys are
+/// ignored. Unlike there, each of the three keys must occur once, and nothing may follow. A
+/// retraction may omit `Live`.
 pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
     let field = |name: &str| {
@@ -126,8 +127,8 @@ pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
         up => up.unwrap_or_default(),
     };
     let show = |text: &str| match seal {
-        // Under another key the text is arbitrary bytes; those that happen to be UTF-8 are hardly
-        // ever all printable, and no address has any other character.
+        // Under another key the text is arbitrary bytes. Those that happen to be UTF-8 are hardly
+        // ever all printable, and an address has no other characters.
         Some(seal) => match seal.decrypt(text) {
             Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
             _ => Err(Unreadable::NotOurs),
@@ -159,7 +160,7 @@ mod tests {
         let plain = encode(None, local, target, false).unwrap();
         let want = r#"{"Peer":"10.99.0.1:8081","IPAddress":"10.99.0.2","Live":false}"#;
         assert_eq!(String::from_utf8(plain).unwrap(), want);
-        // With a key each word has an IV of its own, so compared by shape and length.
+        // With a key each word has a random IV, so only shape and length are compared.
         let hidden =
             String::from_utf8(encode(Some(&seal()), local, target, true).unwrap()).unwrap();
         let theirs = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":true}"#;

@@ -1,16 +1,16 @@
-//! Peers and targets by the words that stand for them.
+//! Lookup of peers and targets by their spellings.
 //!
-//! These words come from whoever reaches the vote port, decrypted with a key that only peers should
-//! have. Reading them as an address ends at the first letter that does not fit, and so takes a time
-//! that tells how far they fit. Here they are looked up by a keyed hash, whose time depends on their
-//! length alone.
+//! The words come from anybody able to reach the vote port, decrypted with a key that only peers
+//! should have. Parsing a word as an address stops at the first character that does not fit, so its
+//! duration reveals how far the word fits. Here words are looked up by a keyed hash, with a
+//! duration that depends on their length alone.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Something with a text that stands for it in a vote.
+/// A value that has a text form in votes.
 pub(super) trait Spelled: Copy {
-    /// All the ways in which it is written, by programs and by hand.
+    /// Returns all its text forms, as written by programs and by hand.
     fn spellings(self) -> Vec<String>;
 }
 
@@ -35,7 +35,8 @@ impl Spelled for SocketAddr {
     }
 }
 
-/// As RFC 5952 wants it, with all eight groups, and with all digits; in small letters and capitals.
+/// Returns the form of RFC 5952, the form with all eight groups, and the form with all digits, each
+/// in lower and upper case.
 fn spellings_of_v6(address: Ipv6Addr) -> Vec<String> {
     let groups = address.segments();
     let short = groups.map(|group| format!("{group:x}")).join(":");
@@ -45,12 +46,12 @@ fn spellings_of_v6(address: Ipv6Addr) -> Vec<String> {
     small.into_iter().chain(capitals).collect()
 }
 
-/// What each text stands for.
+/// Map from each text form to its value.
 #[derive(Debug)]
 pub(super) struct Spellings<T>(HashMap<Vec<u8>, T>);
 
 impl<T> Default for Spellings<T> {
-    /// No text stands for anything.
+    /// Returns an empty map.
     fn default() -> Self {
         Self(HashMap::new())
     }
@@ -64,7 +65,7 @@ impl<T: Spelled> FromIterator<T> for Spellings<T> {
 }
 
 impl<T: Copy> Spellings<T> {
-    /// What `text` stands for.
+    /// Returns the value with the text form `text`.
     pub(super) fn find(&self, text: &[u8]) -> Option<T> {
         self.0.get(text).copied()
     }

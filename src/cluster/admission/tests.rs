@@ -1,4 +1,4 @@
-//! Which votes count, as rows; and what a stranger can learn from the answers.
+//! Rows of accepted and refused votes, and tests that answers reveal nothing to a stranger.
 
 use super::*;
 use crate::cluster::signature::Form;
@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 const NOW: u64 = 1_700_000_000_000;
 
-/// The agent that judges.
+/// The agent that checks the votes.
 const US: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9)), 8081);
 
-/// Long after the start.
+/// An arrival long after the start.
 fn at(millis: u64) -> Arrival {
     Arrival { millis, uptime: Duration::from_hours(1) }
 }
@@ -27,13 +27,13 @@ fn target(number: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, number])
 }
 
-/// Peers 1 and 2, target 1.
+/// Rules for peers 1 and 2 and target 1.
 fn admission(key: Option<&Arc<Seal>>, require_signed: bool) -> Admission {
     Admission::new(US, key.cloned(), require_signed, [peer(1), peer(2)], [target(1)])
 }
 
 impl Admission {
-    /// As [`admit`](Self::admit), of a peer that gossip does not know.
+    /// Calls [`admit`](Self::admit) for a peer that gossip does not know.
     fn judge(
         &mut self,
         now: Arrival,
@@ -75,7 +75,7 @@ fn a_vote_counts_if_its_sender_and_target_are_known_and_its_key_is_ours() {
 #[test]
 fn a_signature_must_be_fresh_and_newer_than_the_last() {
     let key = seal("1234567891012345");
-    // `(when by the sender's clock, when by ours, the status)`, in the order they come.
+    // `(time by the sender's clock, time by ours, status)`, in order of arrival.
     let cases = [
         ("30 s slow", NOW - 30_000, NOW, 200),
         ("the same again", NOW - 30_000, NOW, 401),
@@ -159,7 +159,7 @@ fn who_has_used_the_new_form_does_not_go_back_to_the_old_one() {
 #[test]
 fn what_was_signed_before_the_start_does_not_count() {
     let key = seal("1234567891012345");
-    // `(how long ago it was signed, how long ago this agent started, the status)`, in ms.
+    // `(age of the signature, time since this agent started, status)`, in ms.
     let cases = [
         ("before a restart", 21_000, 5_000, 401),
         ("the moment of the start", 5_000, 5_000, 200),
@@ -196,8 +196,8 @@ fn signed_votes_are_told_what_is_wrong_with_them() {
     }
 }
 
-/// An agent of this program signs whenever it has a key, and sealed gossip shows that it is one: a
-/// copy of its vote with the signature taken off is nobody's.
+/// An agent of this program signs whenever it has a key, and sealed gossip identifies it as one. A
+/// copy of its vote without the signature is therefore rejected.
 #[test]
 fn a_peer_that_gossip_knows_must_sign() {
     let key = seal("1234567891012345");
@@ -208,15 +208,15 @@ fn a_peer_that_gossip_knows_must_sign() {
     }
 }
 
-/// A stranger who makes up a block of keystream by asking: what a word decrypts to is the keystream
-/// of its IV, which is always the same for one IV, combined with what was sent. `oracle` is all that
-/// the agent lets it know of a request.
+/// An attacker that learns a block of keystream by trial. A word decrypts to the bytes sent,
+/// combined with the keystream of its IV, which is always the same for one IV. `oracle` returns
+/// everything that the agent reveals about a request.
 struct Forger {
     requests: usize,
     keystream: Vec<u8>,
 }
 
-/// The bytes that an address is written with, which is what gave the keystream away.
+/// The bytes used in addresses. Accepting only these is how the keystream was revealed.
 const GRAPHIC: std::ops::RangeInclusive<u8> = 0x21..=0x7e;
 
 impl Forger {
@@ -232,7 +232,7 @@ impl Forger {
         format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":false}}"#).into_bytes()
     }
 
-    /// The body of a vote in the name of `peer` on `target`, once the keystream is known.
+    /// Returns the body of a vote in the name of `peer` on `target`, once the keystream is known.
     fn forge(&self, peer: &str, target: &str) -> Vec<u8> {
         let hide = |text: &str| -> Vec<u8> {
             text.bytes().zip(&self.keystream).map(|(byte, key)| byte ^ key).collect()
@@ -240,9 +240,9 @@ impl Forger {
         Self::vote(&hide(peer), &hide(target))
     }
 
-    /// Learns one byte of keystream after another, as long as the answers differ at all.
+    /// Learns the keystream byte by byte as long as the answers differ at all.
     fn learn<A: PartialEq>(&mut self, length: usize, mut oracle: impl FnMut(&[u8]) -> A) -> bool {
-        // What is sent so that all bytes learnt before decrypt to a letter.
+        // A prefix that makes all bytes learnt so far decrypt to a letter.
         let mut prefix = Vec::new();
         while self.keystream.len() < length {
             let answers: Vec<A> = (0..=u8::MAX)
@@ -252,7 +252,8 @@ impl Forger {
                     oracle(&Self::vote(&word, &word))
                 })
                 .collect();
-            // The keys under which the bytes that decrypt to a letter are those answered alike.
+            // Whether the answers agree with this keystream byte: one answer for all bytes that
+            // decrypt to a letter, another for the rest.
             let fits = |key: u8| {
                 let letters: Vec<_> =
                     (0..=u8::MAX).map(|byte| GRAPHIC.contains(&(byte ^ key))).collect();
@@ -272,8 +273,8 @@ impl Forger {
     }
 }
 
-/// Against an agent that tells words which decrypt to letters from others, it has a vote after some
-/// thousands of requests; with one request for each guess that it can rule out, after 260.
+/// Some thousands of requests are enough against an agent that distinguishes words that decrypt to
+/// letters. If each request rules out one guess, 260 are enough.
 #[test]
 fn the_forger_of_these_tests_beats_an_agent_that_says_what_it_decrypts() {
     let key = seal("1234567891012345");
@@ -294,7 +295,7 @@ fn whoever_makes_up_votes_by_asking_learns_nothing_and_gives_up() {
     for require_signed in [false, true] {
         let mut admission = admission(Some(&key), require_signed);
         let mut stranger = Forger { requests: 0, keystream: Vec::new() };
-        // The answer, the name that it is counted under, and the reason in the log.
+        // The answer, the peer it is counted under, and the reason in the log.
         let learnt = stranger.learn(14, |body| {
             let (refusal, peer) = admission.judge(at(NOW), body, None).unwrap_err();
             assert_eq!((refusal.status(), peer), (401, None));
@@ -305,7 +306,8 @@ fn whoever_makes_up_votes_by_asking_learns_nothing_and_gives_up() {
     }
 }
 
-/// Half of a vote is no more than none of it: who has a peer's word cannot look for targets with it.
+/// Half of a vote reveals no more than none of it: with a peer's word one cannot search for
+/// targets.
 #[test]
 fn a_known_word_beside_an_unknown_one_is_answered_like_two_unknown_ones() {
     let key = seal("1234567891012345");

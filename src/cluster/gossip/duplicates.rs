@@ -1,38 +1,38 @@
-//! Notices that two processes use one `local_addr`.
+//! Detection of two processes that use the same `local_addr`.
 //!
-//! A process that is started again is another than before once. Two at a time are heard in turn: the
-//! peer comes back to a process that it seemed to have left behind.
+//! A peer that is restarted changes to a new process once. With two running processes, datagrams of
+//! both arrive in turn, so the peer seems to return to a process that was already replaced.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// So many returns within [`WINDOW`] are no datagrams that were late.
+/// Number of returns within [`WINDOW`] that late datagrams cannot explain.
 const MIN_RETURNS: usize = 3;
 
-/// How long a return counts.
+/// Period for which a return counts.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// For how long there must be none before the matter is raised again.
+/// Time without a return after which duplicates are reported again.
 const REPORT_AGAIN_AFTER: Duration = Duration::from_hours(1);
 
-/// The processes that peers are heard of.
+/// The processes of each peer.
 #[derive(Debug, Default)]
 pub(super) struct DuplicateDetector(BTreeMap<SocketAddr, Processes>);
 
-/// The processes that one peer is heard of, by their starts.
+/// The processes of one peer, by their start times.
 #[derive(Debug)]
 struct Processes {
     now: u64,
     before: Option<u64>,
-    /// When it came back to the one before, the newest last.
+    /// Times of the returns to the process before, the newest last.
     returns: VecDeque<Duration>,
     reported: bool,
 }
 
 impl DuplicateDetector {
-    /// Notes that `peer` was heard, from its process that started at `start`. Returns whether it is
-    /// known from now on that there are two of them.
+    /// Records that a datagram of `peer` was received, from its process that started at `start`.
+    /// Returns whether a second process has just been detected.
     pub(super) fn received_from(&mut self, now: Duration, peer: SocketAddr, start: u64) -> bool {
         let first =
             Processes { now: start, before: None, returns: VecDeque::new(), reported: false };
@@ -58,7 +58,7 @@ impl DuplicateDetector {
         two && !std::mem::replace(&mut processes.reported, true)
     }
 
-    /// Forgets all but these.
+    /// Forgets all peers except these.
     pub(super) fn keep(&mut self, keep: impl Fn(&SocketAddr) -> bool) {
         self.0.retain(|peer, _| keep(peer));
     }

@@ -1,4 +1,4 @@
-//! Who an agent is, in gossip.
+//! Identity of an agent in gossip.
 
 use std::net::SocketAddr;
 
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 /// An agent, as gossip knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Id {
-    /// Where its gossip goes to; what identifies it.
+    /// The address that receives its gossip; it identifies the agent.
     pub gossip: SocketAddr,
     /// Its `local_addr`, which is its name everywhere else.
     pub vote: SocketAddr,
-    /// When its process started, in milliseconds of Unix time.
+    /// The start of its process, in milliseconds of Unix time.
     pub start: u64,
-    /// Grows with each life: the start at first, more after each time it was declared dead. Of two
-    /// identities with one address the greater is the newer.
+    /// Grows with each renewal: equal to the start at first, and larger after each time the agent
+    /// was declared dead. Of two identities with one address the greater is the newer.
     pub life: u64,
 }
 
 impl Identity for Id {
     type Addr = SocketAddr;
 
-    /// Not left to foca: see `Gossip::renew`.
+    /// Renewal is not left to `foca`: see `Gossip::renew`.
     fn renew(&self) -> Option<Self> {
         None
     }

@@ -1,9 +1,9 @@
-//! What of a datagram foca gets to see: who is in `peers`, with numbers that can be true.
+//! Filter for datagrams to `foca`: only members in `peers`, with plausible numbers.
 //!
-//! Whoever can send gossip, anybody if there is no key, chooses the numbers in it, and they outlive
-//! the datagram: agents tell each other what they were told. A life that no clock shows for centuries
-//! could never be outdone by the peer that it is said of. And addresses that are nobody's would be
-//! probed, and told on.
+//! The sender of a datagram, which can be anybody if there is no key, chooses the numbers in it.
+//! They outlive the datagram, because agents pass on the gossip they receive. The peer concerned
+//! could never surpass a life that lies centuries in the future. And addresses that belong to
+//! nobody would be probed and passed on.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,27 +12,27 @@ use foca::{Codec, Header, Message, PostcardCodec};
 
 use super::{Dropped, Id};
 
-/// How far ahead of our clock the start or a life of a process may be, in milliseconds. Clocks that
-/// are further apart than this are not right.
+/// Maximum time by which the start or a life of a process may be ahead of our clock, in
+/// milliseconds. Clocks that differ by more are wrong.
 pub(super) const AHEAD: u64 = 24 * 3600 * 1000;
 
-/// Who may be spoken of.
+/// The members that may be mentioned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sieve<'a> {
     /// The peers, by their vote address.
     pub(super) peers: &'a BTreeSet<SocketAddr>,
-    /// Where this agent's gossip comes in.
+    /// The address that receives this agent's gossip.
     pub(super) own: SocketAddr,
-    /// When this process started.
+    /// The start of this process.
     pub(super) start: u64,
-    /// The port of everybody's gossip.
+    /// The gossip port of all agents.
     pub(super) members_port: u16,
     /// Our clock, in milliseconds of Unix time.
     pub(super) wall: u64,
 }
 
 impl Sieve<'_> {
-    /// Whether `id` may be that of a peer.
+    /// Checks that `id` may be the identity of a peer.
     pub(super) fn check(self, id: &Id) -> Result<(), Dropped> {
         if id.gossip == self.own && id.start != self.start {
             return Err(Dropped::OurName);
@@ -49,12 +49,14 @@ impl Sieve<'_> {
         if id.start > latest || id.life > latest { Err(Dropped::Ahead) } else { Ok(()) }
     }
 
-    /// Whether `id` may be that of a peer or of this agent, of which peers tell each other as well.
+    /// Checks that `id` may be the identity of a peer or of this agent. Peers also tell each other
+    /// about this agent.
     fn check_any(self, id: &Id) -> Result<(), Dropped> {
         if id.gossip == self.own { self.check_time(id) } else { self.check(id) }
     }
 
-    /// Foca's datagram `data` without the members that it must not hear of; and who sent it.
+    /// Returns the sender of `foca`'s datagram `data`, and the datagram without the members that
+    /// `foca` must not see.
     pub(super) fn sift(self, mut data: &[u8]) -> Result<(Id, Vec<u8>), Dropped> {
         let malformed = |_| Dropped::Malformed;
         let header: Header<Id> = PostcardCodec.decode_header(&mut data).map_err(malformed)?;
@@ -69,7 +71,7 @@ impl Sieve<'_> {
         let mut sifted = Vec::with_capacity(data.len() + 128);
         PostcardCodec.encode_header(&header, &mut sifted).map_err(|_| Dropped::Malformed)?;
         let Some((count, mut rest)) = data.split_first_chunk::<2>() else {
-            // Nothing, or a byte that foca has its own opinion of.
+            // Nothing, or a byte that `foca` interprets itself.
             sifted.extend_from_slice(data);
             return Ok((header.src, sifted));
         };
@@ -84,7 +86,7 @@ impl Sieve<'_> {
         for member in members {
             PostcardCodec.encode_member(&member, &mut sifted).map_err(|_| Dropped::Malformed)?;
         }
-        // Whatever follows is not of this program.
+        // Further bytes do not come from this program and are dropped.
         Ok((header.src, sifted))
     }
 }

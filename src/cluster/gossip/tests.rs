@@ -1,4 +1,5 @@
-//! Several agents in one virtual network: links with delay and loss, that are cut and healed.
+//! Tests of several agents in a virtual network with delay and loss, in which links are cut and
+//! healed.
 
 mod world;
 
@@ -127,7 +128,7 @@ fn an_agent_whose_clock_is_wrong_by_a_year_is_let_in_once_it_is_set_right() {
     }
 }
 
-/// A datagram of agent `from` that says `members` of others, as anybody can send it without a key.
+/// Returns a datagram of agent `from` that reports `members`, as anybody can send it without a key.
 fn forged(from: Id, to: Id, members: &[Member<Id>]) -> Vec<u8> {
     let header =
         foca::Header { src: from, src_incarnation: 0, dst: to, message: foca::Message::Gossip };
@@ -140,8 +141,8 @@ fn forged(from: Id, to: Id, members: &[Member<Id>]) -> Vec<u8> {
     bytes
 }
 
-/// Three agents without a key that see each other, and an identity for agent `number` as it is said
-/// to be by somebody else.
+/// Returns three agents without a key that see each other, and a function that forges an identity
+/// of agent `number`.
 fn open_world() -> (World, impl Fn(usize, u64, u64) -> Id) {
     let mut world = World::with_key(3, 11, None);
     for number in 0..3 {
@@ -172,7 +173,8 @@ fn nobody_is_parted_by_numbers_that_no_clock_shows() {
             [(foca::State::Alive, 0), (foca::State::Down, 0), (foca::State::Suspect, u16::MAX)]
         {
             let (mut world, id) = open_world();
-            // Each of two is told so of the other two, by themselves and by each other.
+            // Each of two agents receives this about the other two, from themselves and from each
+            // other.
             for (to, one, other) in [(0, 1, 2), (1, 0, 2), (2, 0, 1)] {
                 let agent = world.agents[to].as_mut().unwrap();
                 let dst = agent.foca.identity().clone();
@@ -207,7 +209,7 @@ fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
     }
 }
 
-/// Whoever they are, they would be sent datagrams, and told of to the others.
+/// Unknown members would be sent datagrams and passed on to the others.
 #[test]
 fn members_that_are_no_peers_are_not_heard_of() {
     let (mut world, id) = open_world();
@@ -287,7 +289,7 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
     for seed in 0..10 {
         let mut world = World::new(3, seed);
         world.run(s(20));
-        // What is sent there goes to agent 1, as one of the two always has the address.
+        // Datagrams to this address go to agent 1, because one of the two always holds the address.
         let peers = [vote(0), vote(2)];
         let key = world.key.map(seal);
         let mut double = Gossip::new(vote(1), PORT, peers, key, 1_020_000, seed);
@@ -305,8 +307,9 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
     }
 }
 
-/// foca 2.0.0 alone tells a suspect that refuted in time that it is dead: with a third of all
-/// datagrams lost, one healthy agent or another is then reported dead every few seconds.
+/// Without a workaround, `foca` 2.0.0 tells a suspect that refuted in time that it is dead. With a
+/// third of all datagrams lost, one healthy agent or another is then reported dead every few
+/// seconds.
 #[test]
 fn loss_alone_kills_nobody() {
     for seed in 0..10 {
@@ -319,13 +322,14 @@ fn loss_alone_kills_nobody() {
     }
 }
 
-/// Without the way around in `fire`, the suspect that answers in time is sent a message that makes
-/// it give up its identity.
+/// Without the workaround in `fire`, a suspect that answers in time is sent a message that makes it
+/// give up its identity.
 #[test]
 fn a_suspect_that_refutes_in_time_is_not_told_that_it_is_dead() {
     let mut world = World::new(2, 3);
     world.run(s(20));
-    // Deaf for long enough to be suspected, then healthy before the respite of 6 s ends.
+    // Unreachable for long enough to be suspected, then healthy before the suspicion times out
+    // after 6 s.
     world.cut(0, 1);
     world.run(s(4));
     world.cut.clear();
@@ -391,7 +395,7 @@ fn a_reload_lets_new_peers_in_and_others_out() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Any schedule of deaths, starts and cuts; in the end all run and all links are whole.
+    /// Any schedule of deaths, starts and cuts. In the end all agents run and all links are whole.
     #[test]
     fn whatever_happened_once_all_is_well_everybody_sees_everybody(
         seed in any::<u64>(),

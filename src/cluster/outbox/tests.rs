@@ -1,4 +1,4 @@
-//! What one peer is told, and when.
+//! Tests of the votes sent to one peer and of their times.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn target(number: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, number])
 }
 
-/// Votes on evidence of `seen`.
+/// Returns votes with evidence of `seen`.
 fn votes_at(seen: Duration, votes: &[(u8, bool)]) -> Votes {
     let vote = |&(number, up): &(u8, bool)| (target(number), Vote { up, evidence: seen });
     Votes { votes: votes.iter().map(vote).collect(), term: s(30) }
@@ -20,7 +20,7 @@ fn votes(votes: &[(u8, bool)]) -> Votes {
     votes_at(s(0), votes)
 }
 
-/// The next one to send, if it is a vote: whom it is about and how it is seen.
+/// Returns target and health of the next statement to send, if it is a vote.
 fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
     outbox.next(now, held, None).map(|due| match due.statement {
         Statement::Sees(up) => (due.target, up),
@@ -28,7 +28,7 @@ fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, bool)
     })
 }
 
-/// An outbox to a peer of our kind, with these votes due at 0.
+/// Returns an outbox to a peer of our kind, with these votes due at 0.
 fn outbox(of: &[(u8, bool)]) -> Outbox {
     let mut outbox = Outbox::default();
     outbox.set_repeats(s(0), true);
@@ -36,12 +36,12 @@ fn outbox(of: &[(u8, bool)]) -> Outbox {
     outbox
 }
 
-/// When there may be something to send again.
+/// Returns the earliest time at which there may be a vote to send.
 fn soonest(outbox: &Outbox) -> Option<Duration> {
     outbox.wake().into_iter().flatten().min()
 }
 
-/// Sends all that is due and has it taken.
+/// Sends and delivers all votes that are due.
 fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
     let sent: Vec<_> = std::iter::from_fn(|| next(outbox, now, false)).collect();
     for &(target, up) in &sent {
@@ -63,7 +63,7 @@ fn a_peer_of_our_kind_is_told_again_every_ten_seconds() {
     }
 }
 
-/// So whoever announces must be alive.
+/// A repeated vote thus proves that its sender is alive.
 #[test]
 fn what_is_not_announced_again_with_newer_evidence_is_said_once() {
     let mut outbox = outbox(&[(1, false)]);
@@ -94,7 +94,7 @@ fn a_vote_that_is_announced_no_more_is_taken_back_once_if_it_was_sent() {
     let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
     assert!(next(&mut outbox, s(0), false).is_some() && next(&mut outbox, s(0), false).is_some());
     outbox.delivered(s(0), target(1), Statement::Sees(false));
-    // The first was taken, the second is on its way, and nobody heard of the third.
+    // The first was delivered, the second is in flight, and the third was never sent.
     outbox.announce(s(1), &votes(&[]));
     let send = |outbox: &mut Outbox, at| {
         outbox.next(at, true, None).map(|due| (due.target, due.statement))
@@ -196,7 +196,7 @@ fn urgent_votes_go_before_repeats_and_replace_older_ones() {
     outbox.announce(s(20), &votes_at(s(20), &[(1, false), (2, false), (3, true)]));
     let order = deliver(&mut outbox, s(20));
     assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
-    // Changed while the older statement is on its way.
+    // Changed while the older statement is in flight.
     let told = [(2, false), (3, true)];
     outbox.announce(s(21), &votes_at(s(20), &[&[(1, true)], &told[..]].concat()));
     assert_eq!(next(&mut outbox, s(21), false), Some((target(1), true)));

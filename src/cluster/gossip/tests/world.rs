@@ -2,23 +2,23 @@
 
 use super::*;
 
-/// A cluster of agents 0, 1, … in virtual time. The seed decides on delays and losses.
+/// A cluster of agents 0, 1, … in virtual time. The seed determines delays and losses.
 pub(super) struct World {
     pub(super) now: Duration,
     pub(super) seed: u64,
     pub(super) rng: SmallRng,
     pub(super) agents: Vec<Option<Gossip>>,
-    /// What each agent's clock shows more than [`now`](Self::now), in milliseconds.
+    /// Difference between each agent's clock and [`now`](Self::now), in milliseconds.
     pub(super) clocks: Vec<u64>,
     pub(super) key: Option<&'static str>,
-    /// On their way: `(arrival, order, from, to, datagram)`.
+    /// Datagrams in transit: `(arrival, order, from, to, datagram)`.
     pub(super) flying: BTreeSet<(Duration, u64, usize, SocketAddr, Vec<u8>)>,
     pub(super) sent: u64,
-    /// The share of datagrams that are lost.
+    /// The fraction of datagrams that is lost.
     pub(super) loss: f64,
-    /// The links that are cut, each way for itself.
+    /// The cut links, one entry for each direction.
     pub(super) cut: BTreeSet<(usize, usize)>,
-    /// `(when, who sees it, what)`, without datagrams and mere signs of life.
+    /// `(time, observing agent, output)`, without datagrams and mere signs of life.
     pub(super) log: Vec<(Duration, usize, Output)>,
 }
 
@@ -47,7 +47,7 @@ impl World {
         world
     }
 
-    /// Starts an agent whose clock says that its process starts at `start`.
+    /// Starts an agent with a clock that shows `start` at the start of its process.
     pub(super) fn start(&mut self, number: usize, start: u64) {
         self.start_with(number, start, self.key);
     }
@@ -66,7 +66,7 @@ impl World {
         self.clocks[number] = millis.wrapping_sub(u64::try_from(self.now.as_millis()).unwrap());
     }
 
-    /// Tells every agent what its clock shows.
+    /// Passes its clock to every agent.
     fn show_clocks(&mut self) {
         let since = u64::try_from(self.now.as_millis()).unwrap();
         for (agent, clock) in self.agents.iter_mut().zip(&self.clocks) {
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    /// Ends an agent without a word.
+    /// Stops an agent without a farewell.
     pub(super) fn kill(&mut self, number: usize) {
         self.agents[number] = None;
     }
@@ -85,7 +85,7 @@ impl World {
         self.cut.extend([(one, other), (other, one)]);
     }
 
-    /// Lets `span` go by.
+    /// Runs the cluster for `span`.
     pub(super) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
@@ -94,7 +94,7 @@ impl World {
             }
             let wakes = self.agents.iter().flatten().map(Gossip::next_wake).min();
             let arrival = self.flying.first().map(|flying| flying.0);
-            // Agents whose alarm is due in the past are woken now.
+            // Agents with an alarm in the past are woken now.
             let next = wakes.into_iter().chain(arrival).min().unwrap_or(end).max(self.now);
             if next >= end {
                 self.now = end;
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// Which agents each agent sees alive, by number; its own left out.
+    /// Returns the numbers of the agents that each agent sees alive, without its own.
     pub(super) fn views(&self) -> Vec<Option<Vec<usize>>> {
         let view = |agent: &Gossip| {
             (0..self.agents.len()).filter(|&n| agent.alive.contains_key(&vote(n))).collect()
@@ -159,7 +159,7 @@ impl World {
             .all(|(me, view)| view.as_ref().is_none_or(|view| *view == others(me)))
     }
 
-    /// When agent `who` said `what`, since `since`.
+    /// Returns the time after `since` at which agent `who` reported `what`.
     pub(super) fn when(&self, who: usize, what: &Output, since: Duration) -> Option<Duration> {
         let found =
             self.log.iter().find(|(at, by, said)| *at >= since && *by == who && said == what);
