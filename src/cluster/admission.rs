@@ -69,13 +69,13 @@ pub enum Refusal {
     Malformed,
     /// Sent to an agent with a key, but neither signed with it nor, once decrypted with it, from a
     /// peer and on a target. The cause cannot be determined and is not revealed.
-    #[error("it is not encrypted with our crypto_key, or not by one of peers about a target")]
+    #[error("it is not encrypted with our crypto_key, or its sender or target is unknown")]
     NotOurs,
     /// The signature is invalid.
     #[error("it is not signed with our crypto_key")]
     BadSignature,
     /// The signature is from another time: the clocks differ, or somebody replays an old vote.
-    #[error("it was signed more than 30 s from now by our clock; are the clocks apart?")]
+    #[error("its signature is more than 30 s off our clock; are the clocks apart?")]
     OtherTime,
     /// The signature is no later than the last one accepted.
     #[error("it is no newer than the last vote of its sender")]
@@ -87,14 +87,14 @@ pub enum Refusal {
     #[error("it may have been signed before this agent started")]
     JustStarted,
     /// The signature has the first form, but its sender has already used the second.
-    #[error("its signature is of the old form, and its sender has used the new one before")]
+    #[error("its signature has the old form, but its sender has used the new one before")]
     OldForm,
     /// A signature is missing although one is required, by `require_signed` or because the sender
     /// has signed before.
     #[error("it is not signed")]
     Unsigned,
     /// The sender has this agent's own name. Only without a key, or for a signed vote.
-    #[error("its sender has our own local_addr; each agent needs one of its own")]
+    #[error("its sender uses our own local_addr; each agent needs its own")]
     OurName,
     /// The sender is not in `peers`. Only without a key, or for a signed vote.
     #[error("its sender is not in peers")]

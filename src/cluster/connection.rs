@@ -47,8 +47,8 @@ impl Answer {
     pub fn meaning(self) -> &'static str {
         match self.status {
             401 => {
-                "its crypto_key or its local_addr is another than we think, the clocks are more \
-                 than 30 s apart, or it wants votes signed"
+                "its crypto_key differs from ours, its local_addr differs from our peers, the \
+                 clocks are more than 30 s apart, or it requires signed votes"
             }
             403 => "our local_addr is not in its peers",
             404 => "it does not watch this address",

@@ -79,13 +79,13 @@ pub enum Dropped {
     #[error("it is not our gossip; is this the port of another program?")]
     Malformed,
     /// Its sender is not in `peers` or uses a `members_port` other than the expected one.
-    #[error("its sender is not in peers, or its members_port is another than ours")]
+    #[error("its sender is not in peers, or its members_port differs from ours")]
     Stranger,
     /// Its sender is another process with this agent's address.
-    #[error("its sender has our own local_addr; each agent needs one of its own")]
+    #[error("its sender uses our own local_addr; each agent needs its own")]
     OurName,
     /// Its sender started or renewed its identity more than a day in the future.
-    #[error("its sender started more than a day from now by our clock; are the clocks apart?")]
+    #[error("its sender started more than a day in the future by our clock; are the clocks apart?")]
     Ahead,
 }
 

@@ -95,7 +95,7 @@ impl VoteListener {
         if signing_changed {
             // With a key, each peer that does not sign is reported once.
             if !signed && self.shared.seal.is_some() {
-                warn!(%peer, "this peer does not sign its votes; whoever reaches our port and can \
+                warn!(%peer, "peer does not sign its votes; anybody able to reach our port and to \
                     copy its votes can vote in its name");
             }
             // The receiver is gone only when everything ends.
@@ -108,7 +108,7 @@ impl VoteListener {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         self.shared.counters.add(Some(peer), "accepted");
-        debug!(%peer, %target, up, ?age, abstains, signed, "vote heard");
+        debug!(%peer, %target, up, ?age, abstains, signed, "vote received");
         let event = if abstains {
             ClusterEvent::Abstained { peer, target, signed }
         } else {

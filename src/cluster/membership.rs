@@ -178,8 +178,8 @@ impl Membership {
     fn signature_changed(&mut self, SignatureChange { peer, signed }: SignatureChange) {
         self.peer_table.voted(peer, signed);
         if self.peer_table.legacy_agents().contains(&peer) {
-            info!(%peer, "this peer votes like a Go agent, and counts as alive while its vote port \
-                takes connections");
+            info!(%peer, "peer votes like a Go agent; it counts as alive while its vote port \
+                accepts connections");
             self.next_port_probe = self.clock.now();
         }
     }
@@ -221,8 +221,8 @@ impl Membership {
                 Output::Left(peer) => self.peer_table.left(peer),
                 Output::Duplicate(agent) => warn!(
                     local_addr = %agent,
-                    "two agents use one local_addr, and neither can be relied on; give each of them \
-                    its own, and list it in the peers of the others"
+                    "two agents use one local_addr and neither is reliable; give each its own, \
+                     and list it in the peers of the others"
                 ),
             }
         }

@@ -45,7 +45,7 @@ const NONCE: usize = 12;
 
 /// The length of `crypto_key` is not 16, 24 or 32 bytes. Nothing was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("crypto_key: {0} bytes are not allowed; 16, 24 or 32")]
+#[error("crypto_key: the length must be 16, 24 or 32 bytes, not {0}")]
 pub struct KeyLength(pub usize);
 
 /// A text that was not made with our key: not base64url, too short, or not text once decrypted.

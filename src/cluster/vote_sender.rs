@@ -253,7 +253,7 @@ impl VoteSender {
         let (SentVote { target, statement, form, .. }, Answer { status, knows_v2, .. }) =
             (sent, answer);
         if self.outbox.is_failing() {
-            info!(%peer, "this peer takes votes again");
+            info!(%peer, "peer accepts votes again");
         }
         let outcome = match status {
             _ if self.shared.seal.is_some() && answer.is_of_version_0_1(form) => {
@@ -280,7 +280,7 @@ impl VoteSender {
         self.shared.counters.add(Some(peer), outcome);
         let declined = (outcome == "declined").then_some(status);
         if declined.is_some() && declined != self.declined {
-            warn!(%peer, %target, status, reason = answer.meaning(), "this peer does not take our vote");
+            warn!(%peer, %target, status, reason = answer.meaning(), "peer rejected our vote");
         }
         self.declined = declined;
         debug!(%peer, %target, ?statement, status, "vote answered");
@@ -314,9 +314,9 @@ impl VoteSender {
         self.shared.counters.add(Some(self.peer), "failed");
         let peer = self.peer;
         if self.outbox.is_failing() {
-            debug!(%peer, %cause, "cannot tell this peer our votes");
+            debug!(%peer, %cause, "cannot deliver votes to peer");
         } else {
-            warn!(%peer, %cause, "cannot tell this peer our votes, trying again until it works");
+            warn!(%peer, %cause, "cannot deliver votes to peer; retrying");
         }
         self.outbox.failed(self.shared.clock.now(), rand::random_range(0.5..1.5));
         self.disconnect();

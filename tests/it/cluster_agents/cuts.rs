@@ -108,7 +108,7 @@ fn a_link_cut_one_way_between_two_of_three_changes_nothing() {
         let members = Members::new(3, &[target, v4(CALM)]);
         let mut agents = scene.start_all(&[0, 1, 2], &members);
         scene.lab.cut_one_way(Place::Agent(0), Place::Agent(1));
-        first(&mut agents[0], &["cannot tell this peer our votes"]);
+        first(&mut agents[0], &["cannot deliver votes to peer"]);
         scene.lab.remove(&[target]);
         for index in 0..3 {
             scene.until_settled(index, target, false);

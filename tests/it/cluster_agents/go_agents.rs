@@ -116,7 +116,7 @@ fn a_whole_story(key: Option<&'static str>) {
     // Agents of our kind tell each other what stands again and again, and a Go agent once.
     for _ in 0..2 {
         let said = name(0).to_string();
-        next(&mut play.agents[1], &["vote heard", &said, &about(target), "up=true"]);
+        next(&mut play.agents[1], &["vote received", &said, &about(target), "up=true"]);
     }
     let once = [true, false, true];
     let each = [0, 1].iter().flat_map(|&agent| once.map(|up| (agent, up)));

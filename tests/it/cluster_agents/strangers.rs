@@ -36,7 +36,7 @@ fn an_agent_with_another_key_is_no_peer_is_named_and_harms_nobody() {
             first(agent, &["WARN", "refused a vote", &from, "not signed with our crypto_key"]);
             first(agent, &["WARN", "dropped gossip", &from, "not sealed with our crypto_key"]);
         }
-        first(&mut odd, &["WARN", "this peer does not take our vote", "status=401"]);
+        first(&mut odd, &["WARN", "peer rejected our vote", "status=401"]);
         assert!([0, 1].iter().all(|&index| !peer(&scene.status(index), 2).alive));
         scene.holds(&[v4(CALM)], 1);
         assert_eq!(count(&mut odd, &["withdrew"]), 0);
@@ -72,10 +72,10 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
             }
         }
         for agent in &mut agents {
-            let why = "it was signed more than 30 s from now by our clock";
+            let why = "its signature is more than 30 s off our clock";
             first(agent, &["WARN", "refused a vote", &name(2).to_string(), why]);
             let why = "the clocks are more than 30 s apart";
-            first(agent, &["WARN", "this peer does not take our vote", "status=401", why]);
+            first(agent, &["WARN", "peer rejected our vote", "status=401", why]);
         }
         scene.lab.remove(&[target]);
         for index in [0, 1] {
