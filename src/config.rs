@@ -1,8 +1,8 @@
-//! What the configuration file and the command line ask for, validated.
+//! Validated configuration, from the configuration file, the environment and the command line.
 //!
-//! Two stages: `raw` is what was written, each key judged alone; [`Config`] is what the agent does,
-//! keys weighed together. All that is wrong is told at once, and nothing is taken over from a
-//! configuration of which anything is wrong.
+//! There are two stages: `raw` holds the file's values, each key validated alone; [`Config`] is the
+//! agent's task, with the keys validated together. All problems are reported at once, and a
+//! configuration with any problem has no effect.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -42,35 +42,35 @@ use keys::Section;
 use problem::Report;
 use raw::Raw;
 
-/// The largest file that is read, in bytes: room for a hundred thousand addresses.
+/// Maximum size of the file in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// Every key that a file may hold, as the documentation writes it: with its section in front, as in
-/// `Cloudflare.ttl`, unless it stands above the first section.
+/// Returns every key that a file may hold, as the documentation writes it: with its section in
+/// front, as in `Cloudflare.ttl`, unless it stands above the first section.
 pub fn known_keys() -> impl Iterator<Item = String> {
     keys::KEYS.iter().map(|(section, key)| section.key(key))
 }
 
-/// Looks an environment variable up. What is set but empty counts as not set.
+/// Lookup of an environment variable. A variable that is set but empty counts as not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     /// `--type tcp`: TCP connects instead of echo requests.
     pub tcp: bool,
-    /// Whose section is used.
+    /// The provider, which selects the section that is used.
     pub provider: Provider,
-    /// Nothing is to be written at the provider.
+    /// Whether nothing is to be written at the provider.
     pub dry_run: bool,
 }
 
-/// Where records can be kept.
+/// A DNS provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Provider {
-    /// Cloudflare
+    /// Cloudflare's DNS.
     Cloudflare,
-    /// Amazon Route 53
+    /// Amazon's Route 53.
     Route53,
 }
 
@@ -87,23 +87,23 @@ impl Provider {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is no UTF-8 text, or is larger than 8 MiB, that alone; else what
-/// [`parse`] refuses.
+/// Fails with a single problem if the file cannot be read, is not UTF-8 text, or is larger than 8
+/// MiB. Otherwise fails as [`parse`] does.
 pub fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
     parse(&text_of_file(path)?, path, asked, env)
 }
 
-/// Builds the configuration that `text` asks for. `path` is where it came from: problems name it,
-/// and the paths in it are seen from its folder.
+/// Builds the configuration from `text`. `path` is the file it came from: problems name it, and
+/// relative paths in the text start at its directory.
 ///
-/// Beside its arguments it reads the files that `…_FILE` variables name and, if the file gives the
+/// Besides its arguments it reads the files named by `…_FILE` variables and, if the file gives the
 /// agent no name, the host's name.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, at once. If lines of the text are no TOML, what could not be read may
-/// be missed for no other reason, so then missing keys and keys that contradict each other are not
-/// told of.
+/// Reports all problems at once. If some lines are not TOML, keys may seem missing only because
+/// those lines could not be read. In that case missing keys and contradictions between keys are not
+/// reported.
 pub fn parse(text: &str, path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
     let file = path.display().to_string();
     let mut report = Report::new(&file);
@@ -127,12 +127,12 @@ pub fn parse(text: &str, path: &Path, asked: &Asked, env: Env<'_>) -> Result<Con
     Ok(config)
 }
 
-/// Reads `[Status]` alone, for commands that only ask the running agent: they work while the rest
-/// of the file is being edited, and for either provider.
+/// Reads `[Status]` alone, for commands that only query the running agent. They work while the rest
+/// of the file is being edited, and with either provider.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is no TOML, or has something wrong in `[Status]`.
+/// Fails if the file cannot be read, is not TOML, or has a problem in `[Status]`.
 pub fn load_status(path: &Path) -> Result<StatusConfig, ConfigErrors> {
     let text = text_of_file(path)?;
     let mut report = Report::new(&path.display().to_string());
@@ -150,13 +150,14 @@ pub fn load_status(path: &Path) -> Result<StatusConfig, ConfigErrors> {
     Ok(status)
 }
 
-/// The configuration file's text.
+/// Returns the text of the configuration file.
 fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
     text_of(path, LARGEST_FILE)
         .map_err(|why| ConfigErrors::about_file(&path.display().to_string(), why))
 }
 
-/// A file's text, or why there is none, without a word of what is in it.
+/// Returns the text of a file, or the reason why it cannot be read. The reason quotes nothing from
+/// the file.
 pub(crate) fn text_of(path: &Path, largest: u64) -> Result<String, String> {
     match file::read(path, largest + 1) {
         Err(error) => Err(format!("cannot be read: {error}")),
@@ -169,7 +170,7 @@ pub(crate) fn text_of(path: &Path, largest: u64) -> Result<String, String> {
     }
 }
 
-/// What this machine calls itself, or `goavail` if it does not say.
+/// Returns the name of this machine, or `goavail` if it has none.
 ///
 /// Source: proc(5), `/proc/sys/kernel/hostname`.
 fn host_name() -> String {
@@ -178,150 +179,151 @@ fn host_name() -> String {
     if name.is_empty() { "goavail".to_owned() } else { name.to_owned() }
 }
 
-/// Everything the agent was asked to do, validated and complete.
+/// The complete, validated configuration of the agent.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it came from.
+    /// The file the configuration was read from.
     pub path: PathBuf,
-    /// What this agent is called in notices and status.
+    /// The name of this agent in notices and status.
     pub name: String,
-    /// The addresses that are watched: distinct, in the file's order. Never empty.
+    /// The watched addresses: distinct, in the order of the file. Never empty.
     pub targets: Vec<IpAddr>,
-    /// With `--type tcp`, the port that is connected to on each target; `None` means echo requests.
+    /// The port to connect to on each target with `--type tcp`; `None` means echo requests.
     pub tcp_port: Option<u16>,
-    /// How targets are probed and how many outcomes decide.
+    /// Pace of probing, and thresholds.
     pub probing: Probing,
-    /// The floor: addresses that stay in every record set. 0 is off.
+    /// The floor: the number of addresses that stay in every record set. 0 is off.
     pub min_in_service: usize,
-    /// What proves that this agent's own network works. Empty is off.
+    /// Endpoints that prove that this agent's own network works. An empty list is off.
     pub canaries: Vec<Endpoint>,
-    /// How often DNS is compared and repaired without a verdict.
+    /// Interval at which DNS is compared and repaired without a change of verdict.
     pub resync_interval: Option<Duration>,
-    /// Where memory across restarts is kept.
+    /// The file that keeps state across restarts.
     pub state_file: Option<PathBuf>,
-    /// Where the records are.
+    /// The provider of the records.
     pub provider: ProviderConfig,
-    /// The other agents; `None` is single mode.
+    /// The other agents; `None` means that this agent runs alone.
     pub cluster: Option<ClusterConfig>,
-    /// Who may ask this agent what it sees.
+    /// Endpoints that serve the status of this agent.
     pub status: StatusConfig,
-    /// Who is told what happened.
+    /// Receivers of notices.
     pub notify: NotifyConfig,
-    /// Nothing is written at the provider.
+    /// Whether nothing is written at the provider.
     pub dry_run: bool,
-    /// What stands between this agent and those it asks, in words: proxies, certificate authorities.
+    /// Description of the proxies and certificate authorities between this agent and the services
+    /// it uses.
     pub network: Option<String>,
-    /// What the operator should know though it is not refused.
+    /// Warnings for the operator about settings that are accepted.
     pub warnings: Vec<String>,
-    /// The guards that are off, by the name of the key that would turn them on.
+    /// The guards that are off, by the name of the key that turns each on.
     pub guards_off: Vec<&'static str>,
 }
 
-/// How targets are probed and how many outcomes decide.
+/// Pace of probing, and the number of outcomes that decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probing {
-    /// Losses in a row that flip a target down.
+    /// Consecutive losses that flip a target down.
     pub failure_threshold: NonZeroU32,
-    /// Replies in a row that flip a target up.
+    /// Consecutive replies that flip a target up.
     pub recovery_threshold: NonZeroU32,
-    /// Between probes of one target.
+    /// Time between probes of one target.
     pub interval: Duration,
-    /// After this long without a reply a probe is a loss.
+    /// Time without a reply after which a probe is a loss.
     pub timeout: Duration,
-    /// Between probes of a target that is suspect.
+    /// Time between probes of a suspect target.
     pub retry_interval: Duration,
-    /// How many targets may be probed at the same moment.
+    /// Maximum number of targets probed at the same time.
     pub burst: NonZeroUsize,
 }
 
-/// Where the records are.
+/// The provider of the records, with its section.
 #[derive(Debug, Clone)]
 pub enum ProviderConfig {
-    /// `[Cloudflare]`
+    /// The settings of `[Cloudflare]`.
     Cloudflare(CloudflareConfig),
-    /// `[Route53]`
+    /// The settings of `[Route53]`.
     Route53(Route53Config),
 }
 
-/// `[Cloudflare]`
+/// The settings of `[Cloudflare]`.
 #[derive(Debug, Clone)]
 pub struct CloudflareConfig {
-    /// The zone's name, lower case, no final dot.
+    /// The name of the zone, in lower case, without the final dot.
     pub zone: String,
-    /// The owner names, fully qualified, lower case, no final dot; distinct.
+    /// The owner names, fully qualified, in lower case, without the final dot; distinct.
     pub names: Vec<String>,
-    /// Whether a record that is created anew is proxied.
+    /// Whether newly created records are proxied.
     pub proxied: bool,
-    /// The TTL of a record that is created anew, in seconds; 1 is automatic.
+    /// The TTL of newly created records in seconds; 1 is automatic.
     pub ttl: u32,
-    /// Where the API is, without a final slash.
+    /// The base URL of the API, without the final slash.
     pub api_url: String,
-    /// Who we are; `None` if the environment holds no credentials.
+    /// The credentials; `None` if the environment holds none.
     pub credentials: Option<CloudflareCredentials>,
 }
 
-/// How we prove to Cloudflare who we are.
+/// Credentials for Cloudflare.
 #[derive(Debug, Clone)]
 pub enum CloudflareCredentials {
     /// A scoped API token.
     Token(SecretString),
-    /// The global key and the account's e-mail address.
+    /// The global key, with the account's e-mail address.
     GlobalKey {
-        /// The key.
+        /// The global API key.
         key: SecretString,
-        /// The account.
+        /// The account's e-mail address.
         email: String,
     },
 }
 
-/// `[Route53]`
+/// The settings of `[Route53]`.
 #[derive(Debug, Clone)]
 pub struct Route53Config {
-    /// The zone's name, lower case, no final dot.
+    /// The name of the zone, in lower case, without the final dot.
     pub zone: String,
-    /// The owner names, fully qualified, lower case, no final dot; distinct.
+    /// The owner names, fully qualified, in lower case, without the final dot; distinct.
     pub names: Vec<String>,
-    /// The TTL of a set that is created anew, in seconds.
+    /// The TTL of newly created record sets in seconds.
     pub ttl: u32,
-    /// The hosted zone's id; looked up by name if absent.
+    /// The id of the hosted zone; looked up by name if absent.
     pub zone_id: Option<String>,
-    /// The region whose endpoint is asked.
+    /// The region of the endpoint to use.
     pub region: String,
-    /// Another place for the API.
+    /// Another URL for the API.
     pub api_url: Option<String>,
 }
 
-/// `[Members]`
+/// The settings of `[Members]`.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// This agent's `host:port` for votes, as its peers list it.
+    /// The `host:port` at which this agent receives votes, as its peers list it.
     pub local_addr: SocketAddr,
-    /// The other agents' `host:port` for votes.
+    /// The `host:port` at which each other agent receives votes.
     pub peers: Vec<SocketAddr>,
-    /// The gossip port, of this agent and of every peer.
+    /// The gossip port of this agent and of every peer.
     pub members_port: u16,
-    /// How many peers must agree. 0 means that this agent acts alone.
+    /// The number of peers that must agree. 0 means that this agent acts alone.
     pub min_peers_agree: usize,
-    /// 16, 24 or 32 bytes.
+    /// The shared key, of 16, 24 or 32 bytes.
     pub crypto_key: Option<SecretString>,
-    /// Refuse votes that carry no signature.
+    /// Whether votes without a signature are refused.
     pub require_signed: bool,
 }
 
-/// `[Status]`
+/// The settings of `[Status]`.
 #[derive(Debug, Clone, Default)]
 pub struct StatusConfig {
-    /// Where the read-only service listens.
+    /// The address of the read-only service.
     pub listen: Option<SocketAddr>,
-    /// The control socket.
+    /// The path of the control socket.
     pub socket: Option<PathBuf>,
 }
 
-/// Who is told what happened. Both URLs are secrets: whoever has one can write there.
+/// Receivers of notices. Both URLs are secrets: anybody in possession of one can post there.
 #[derive(Debug, Clone, Default)]
 pub struct NotifyConfig {
     /// A Slack incoming webhook, as a whole URL.
     pub slack: Option<SecretString>,
-    /// Gets each notice as JSON.
+    /// A URL that receives each notice as JSON.
     pub webhook: Option<SecretString>,
 }

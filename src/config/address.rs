@@ -1,4 +1,4 @@
-//! What an address may be: one host's, as it is written in DNS.
+//! Rules for addresses: each must be the address of a single host, written as in DNS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,14 +6,14 @@ use super::Endpoint;
 use super::document::Value;
 use super::rule::as_text;
 
-/// An address that is watched.
+/// Reads the address of a target.
 pub(super) fn target(value: &Value) -> Result<IpAddr, String> {
     let allowed = "an IP address, such as \"192.0.2.10\"";
     let address = as_text(value).and_then(|text| text.parse().ok()).ok_or(allowed)?;
     one_host(address)
 }
 
-/// What is probed to learn whether this agent's own network works.
+/// Reads an endpoint that is probed to test this agent's own network.
 pub(super) fn canary(value: &Value) -> Result<Endpoint, String> {
     let allowed = "an IP address, such as \"192.0.2.1\", or one with a TCP port, such as \
                    \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
@@ -26,14 +26,14 @@ pub(super) fn canary(value: &Value) -> Result<Endpoint, String> {
     Ok(Endpoint { address, port: Some(some_port(with_port)?) })
 }
 
-/// Where an agent of the cluster takes votes, as its peers know it.
+/// Reads the address at which an agent of the cluster receives votes, as its peers know it.
 pub(super) fn agent(value: &Value) -> Result<SocketAddr, String> {
     let address = host_port(value)?;
     one_host(address.ip())?;
     Ok(address)
 }
 
-/// Where this agent listens; also on all its addresses.
+/// Reads an address to listen on; the unspecified address is allowed.
 pub(super) fn listen(value: &Value) -> Result<SocketAddr, String> {
     let address = host_port(value)?;
     if !address.ip().is_unspecified() {
@@ -42,8 +42,8 @@ pub(super) fn listen(value: &Value) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-/// An address with a port. Names are not looked up: what they mean may change while the agent runs,
-/// or be unknown just when DNS is what is broken.
+/// Reads an address with a port. Names are not looked up: their addresses may change while the
+/// agent runs, or be unavailable exactly when DNS is broken.
 fn host_port(value: &Value) -> Result<SocketAddr, String> {
     let allowed = "an IP address and a port, such as \"192.0.2.1:8081\" or \
                    \"[2001:db8::1]:8081\"; names are not looked up";
@@ -59,10 +59,10 @@ fn some_port(address: SocketAddr) -> Result<u16, String> {
     }
 }
 
-/// `address`, if it can be one host's.
+/// Returns `address` if it can be the address of a single host.
 ///
-/// An IPv4 address in IPv6 clothes (RFC 4291, 2.5.5.2) is refused and not rewritten: it would have
-/// to go into an A record while what was written asks for an AAAA record.
+/// An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is refused and not rewritten: it would belong in
+/// an A record although the file asks for an AAAA record.
 pub(super) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
     if let IpAddr::V6(v6) = address
         && let Some(v4) = v6.to_ipv4_mapped()
@@ -81,8 +81,8 @@ pub(super) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
     Err(format!("{kind} is not one host's"))
 }
 
-/// Why nobody outside can reach an address, if that is so (RFC 1918, 6598, 3927, 4193, 4291).
-/// Loopback is not meant here: rehearsals use it.
+/// Returns the reason why an address cannot be reached from outside, if there is one (RFC 1918,
+/// 6598, 3927, 4193, 4291). Loopback is not included: rehearsals use it.
 pub(super) fn private(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) if v4.is_private() => Some("a private address"),

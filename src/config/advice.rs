@@ -1,4 +1,4 @@
-//! What is not refused though the operator should know it, and which guards are off.
+//! Warnings about accepted settings, and the list of guards that are off.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -9,10 +9,10 @@ use super::raw::Raw;
 use super::{ClusterConfig, Config, address, keys::Section, names, own, seconds, url};
 use crate::engine::plan::Family;
 
-/// How long a death may go unnoticed before it is worth a warning.
+/// Detection time above which a warning is issued.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// The guards that are off, by the key that would turn each on.
+/// Returns the guards that are off, by the key that turns each on.
 pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
     let mut off = Vec::new();
     let mut note = |is_off: bool, key| off.extend(is_off.then_some(key));
@@ -26,7 +26,7 @@ pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
     off
 }
 
-/// Warns of what is allowed and yet may hurt.
+/// Warns about accepted settings that may do harm.
 pub(super) fn advise(raw: &Raw, config: &Config, report: &mut Report) {
     pace(raw, config, report);
     addresses(raw, config, report);
@@ -100,7 +100,8 @@ fn addresses(raw: &Raw, config: &Config, report: &mut Report) {
     }
 }
 
-/// A host name that looks like a whole name in another domain and gets this one appended.
+/// Warns about a host name that looks like a full name in another domain and gets this one
+/// appended.
 fn hostnames(raw: &Raw, config: &Config, report: &mut Report) {
     let (items, domain) = match &config.provider {
         super::ProviderConfig::Cloudflare(given) => {
@@ -120,7 +121,7 @@ fn hostnames(raw: &Raw, config: &Config, report: &mut Report) {
     }
 }
 
-/// A floor that no withdrawal can ever leave standing.
+/// Warns about a floor that no withdrawal can ever satisfy.
 fn floor(raw: &Raw, config: &Config, report: &mut Report) {
     let Some(at) = raw.min_in_service.given().filter(|at| at.value > 0) else { return };
     for family in [Family::A, Family::Aaaa] {
@@ -172,7 +173,7 @@ fn quorum(raw: &Raw, cluster: &ClusterConfig, report: &mut Report) {
     shared_hosts(raw, cluster, report);
 }
 
-/// Agents on one host would need the same gossip port there.
+/// Warns about agents on one host, which would need the same gossip port there.
 fn shared_hosts(raw: &Raw, cluster: &ClusterConfig, report: &mut Report) {
     let mut seen: Vec<SocketAddr> = vec![cluster.local_addr];
     for peer in raw.members.peers.items() {
@@ -188,7 +189,7 @@ fn shared_hosts(raw: &Raw, cluster: &ClusterConfig, report: &mut Report) {
     }
 }
 
-/// Half a cluster is none.
+/// Warns about a cluster that is only half configured and therefore off.
 fn alone(raw: &Raw, report: &mut Report) {
     let members = &raw.members;
     let peers = members.peers.given().filter(|at| !at.value.is_empty());

@@ -1,5 +1,4 @@
-//! AWS's credentials as far as they can be judged without asking anybody: the environment and the
-//! profile files.
+//! Offline checks of the AWS credentials in the environment and in the profile files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -16,7 +15,7 @@ use super::problem::{Report, Spot};
 use super::rule::{VISIBLE, fits_a_header};
 use super::{Env, disclosure};
 
-/// Variables that AWS signs or asks with.
+/// Variables with values that AWS signs or sends.
 const SENT: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -28,7 +27,7 @@ const SENT: [&str; 5] = [
 /// Properties of a profile that AWS signs with.
 const SIGNED_WITH: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
-/// Variables that say which profile is used, and where it is.
+/// Variables that select the profile and its location.
 const PLACES: [&str; 5] = [
     "HOME",
     "AWS_PROFILE",
@@ -37,7 +36,7 @@ const PLACES: [&str; 5] = [
     "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
-/// Properties of a profile each of which leads to credentials.
+/// Properties of a profile that each lead to credentials.
 const LEADS_TO_CREDENTIALS: [&str; 9] = [
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -50,10 +49,10 @@ const LEADS_TO_CREDENTIALS: [&str; 9] = [
     "web_identity_token_file",
 ];
 
-/// The longest file of AWS's that is read here, in bytes.
+/// Maximum size of an AWS file that is read here, in bytes.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// Refuses what the SDK could not sign with, or reads in a way that nobody meant.
+/// Refuses values that the SDK cannot sign with, or reads differently from their evident meaning.
 pub(super) fn check(env: Env<'_>, report: &mut Report) {
     for variable in SENT {
         let Some(value) = env(variable).filter(|value| !value.trim().is_empty()) else { continue };
@@ -67,8 +66,9 @@ pub(super) fn check(env: Env<'_>, report: &mut Report) {
     }
 }
 
-/// Why the profile that is used cannot be: its files cannot be read as such, or hold what cannot be
-/// signed with. `None` also if it is not used, since the environment holds a key, or not there.
+/// Returns the reason why the selected profile is unusable: its files cannot be parsed, or hold
+/// values that cannot be used for signing. `None` also if the profile does not exist, or is not
+/// used because the environment holds a key.
 pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
     if let Some(why) = endless_file(env) {
         return Some(why);
@@ -83,10 +83,10 @@ pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
     }
 }
 
-/// Why the profile that is asked for gives no credentials, in words that name it and its files: it is
-/// not there, or holds none. `None` also if nobody asked for one by name.
+/// Returns the reason why the requested profile gives no credentials, naming it and its files: it
+/// does not exist or holds none. `None` also if no profile was requested by name.
 ///
-/// The SDK passes over such a profile without a word and asks elsewhere.
+/// The SDK silently skips such a profile and tries other sources.
 pub(crate) fn missing_profile(env: Env<'_>) -> Option<String> {
     let profiles = profiles(env)?.ok()?;
     let by_name = env("AWS_PROFILE").is_some();
@@ -113,7 +113,7 @@ pub(crate) fn missing_profile(env: Env<'_>) -> Option<String> {
     None
 }
 
-/// The profile files, unless the environment holds a key, so that they are not used.
+/// Loads the profile files, unless the environment holds a key and they are therefore not used.
 fn profiles(env: Env<'_>) -> Option<Result<ProfileSet, ProfileFileLoadError>> {
     let set = |variable: &str| env(variable).is_some_and(|value| !value.trim().is_empty());
     if set("AWS_ACCESS_KEY_ID") && (set("AWS_SECRET_ACCESS_KEY") || set("SECRET_ACCESS_KEY")) {
@@ -122,18 +122,19 @@ fn profiles(env: Env<'_>) -> Option<Result<ProfileSet, ProfileFileLoadError>> {
     let places = PLACES.into_iter().filter_map(|name| Some((name.to_owned(), env(name)?)));
     let places: HashMap<String, String> = places.collect();
     let (disk, places, files) = (Fs::real(), AwsEnv::from(places), EnvConfigFiles::default());
-    // Its only waiting is for a disk, in place.
+    // It only ever waits for a disk, without yielding.
     profile::load(&disk, &places, &files, None).now_or_never()
 }
 
-/// Where a file of AWS's is: where the variable says, else at its usual place in the home directory.
+/// Returns the location of an AWS file: the path in the variable, or the usual place in the home
+/// directory.
 fn file(env: Env<'_>, variable: &str, usual: Option<&str>) -> Option<String> {
     let home = env("HOME").filter(|home| !home.is_empty());
     let at_home = || Some(format!("{}/.aws/{}", home?, usual?));
     env(variable).filter(|path| !path.is_empty()).or_else(at_home)
 }
 
-/// The two files that hold profiles, as they may be shown, and whether each is there.
+/// Returns the two profile files in a form that may be displayed, and whether each exists.
 fn profile_files(env: Env<'_>) -> [String; 2] {
     let files = [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
     files.map(|(variable, usual)| {
@@ -147,8 +148,9 @@ fn profile_files(env: Env<'_>) -> [String; 2] {
     })
 }
 
-/// A file of AWS's whose end does not come: a pipe that nobody fills, or a disk that does not answer.
-/// The SDK, and whatever else reads such a file in place, would wait for it for ever.
+/// Returns an AWS file that cannot be read to its end: a pipe without a writer, or a disk that does
+/// not respond. The SDK, and other code that reads such a file synchronously, would wait for it
+/// forever.
 pub(crate) fn endless_file(env: Env<'_>) -> Option<String> {
     let files = [
         ("AWS_CONFIG_FILE", Some("config")),
@@ -163,7 +165,8 @@ pub(crate) fn endless_file(env: Env<'_>) -> Option<String> {
     })
 }
 
-/// What the selected profile, or one that it builds on, holds and cannot be signed with.
+/// Returns the value in the selected profile, or in one that it builds on, that cannot be used for
+/// signing.
 fn unfit(profiles: &ProfileSet, env: Env<'_>) -> Option<String> {
     let mut seen = BTreeSet::new();
     let mut name = profiles.selected_profile();
@@ -193,8 +196,8 @@ fn unfit_property(profile: &Profile, key: &str, env: Env<'_>) -> Option<String> 
 mod tests {
     use super::*;
 
-    /// What is said of the profile with this environment, and `~/.aws/config` and
-    /// `~/.aws/credentials` with these texts; the home directory is shown as `~`.
+    /// Returns the message about the profile with this environment and these texts of
+    /// `~/.aws/config` and `~/.aws/credentials`. The home directory is displayed as `~`.
     fn said(named: Option<&str>, config: &str, credentials: Option<&str>) -> Option<String> {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join(".aws");

@@ -1,4 +1,4 @@
-//! From what the file says to what the agent does: what keys mean together.
+//! Construction of the configuration from the file's values, with checks across keys.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -17,32 +17,32 @@ use super::{
     ProviderConfig, Route53Config, StatusConfig, names,
 };
 
-/// Losses or replies in a row, if the file does not say.
+/// Default number of consecutive losses or replies.
 const THRESHOLD: u32 = 3;
 
-/// Between probes, if the file does not say: what the Go program's example had.
+/// Default interval between probes, the one in the Go program's example.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Cloudflare's API.
+/// Base URL of Cloudflare's API.
 const CLOUDFLARE: &str = "https://api.cloudflare.com/client/v4";
 
-/// Cloudflare's word for a TTL that it chooses.
+/// TTL by which Cloudflare is asked to choose one itself.
 const AUTOMATIC_TTL: u32 = 1;
 
-/// The TTL of a new Route 53 set, in seconds.
+/// Default TTL of a new Route 53 record set, in seconds.
 const ROUTE53_TTL: u32 = 60;
 
-/// The region that Route 53's API is in.
+/// Region of Route 53's API.
 const REGION: &str = "us-east-1";
 
-/// The gossip port of the Go program.
+/// Default gossip port, as in the Go program.
 const MEMBERS_PORT: u16 = 7946;
 
-/// The longest path of a Unix socket: `sun_path` of unix(7) less its final zero.
+/// Maximum length of the path of a Unix socket: `sun_path` of unix(7) without its final zero.
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// A configuration that is being built. Where something was refused, it goes on with the default,
-/// so that everything that is wrong is found; what comes of it is thrown away.
+/// Builder of a configuration. A refused value is replaced by its default so that building
+/// continues and finds all problems. The result is then discarded.
 pub(super) struct Builder<'a> {
     pub(super) raw: &'a Raw,
     pub(super) path: &'a Path,
@@ -51,11 +51,11 @@ pub(super) struct Builder<'a> {
     pub(super) report: &'a mut Report,
 }
 
-/// The zone's name, the owner names, the addresses.
+/// The name of the zone, the owner names, and the addresses.
 type Zone = (String, Vec<String>, Vec<IpAddr>);
 
 impl Builder<'_> {
-    /// Everything but the warnings.
+    /// Builds everything except the warnings.
     pub(super) fn build(mut self) -> Config {
         let raw = self.raw;
         let (provider, targets) = self.provider();
@@ -89,7 +89,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The chosen provider's section, which must be complete.
+    /// Builds the section of the selected provider, which must be complete.
     fn provider(&mut self) -> (ProviderConfig, Vec<IpAddr>) {
         let raw = self.raw;
         match self.asked.provider {
@@ -124,7 +124,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What both providers need.
+    /// Builds the part that both providers have.
     fn zone(&mut self, zone: &RawZone, domain_key: &str) -> Zone {
         let section = self.asked.provider.section();
         let nothing = zone.domain.is_absent()
@@ -146,7 +146,7 @@ impl Builder<'_> {
         (domain, names, self.distinct(zone.ip_addresses.items()))
     }
 
-    /// Refuses a file without the section that is needed, and points to the one that is there.
+    /// Refuses a file without the required section, and points to the section it has instead.
     fn refuse_missing_section(&mut self, section: Section) {
         let (chosen, other) = match self.asked.provider {
             Provider::Cloudflare => ("cloudflare", Provider::Route53),
@@ -172,7 +172,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The owner names that the host names stand for, each once.
+    /// Returns the owner names for the host names, without duplicates.
     fn owner_names(&mut self, hostnames: &[At<String>], domain: &str) -> Vec<String> {
         let mut whole = Vec::new();
         for hostname in hostnames.iter().filter(|_| !domain.is_empty()) {
@@ -186,7 +186,7 @@ impl Builder<'_> {
         self.distinct(&whole)
     }
 
-    /// The items, each once, in their order.
+    /// Returns the items without duplicates, in their order.
     fn distinct<T: Clone + Eq + Hash>(&mut self, items: &[At<T>]) -> Vec<T> {
         let mut seen = HashSet::new();
         let mut distinct = Vec::with_capacity(items.len());
@@ -200,7 +200,7 @@ impl Builder<'_> {
         distinct
     }
 
-    /// Where Cloudflare's API is; the environment's word stands for the file's.
+    /// Returns the URL of Cloudflare's API. The environment overrides the file.
     fn cloudflare_url(&mut self) -> String {
         let file = self.raw.cloudflare.zone.api_url.given();
         let Some(url) = self.environment().cloudflare_url() else {
@@ -212,7 +212,7 @@ impl Builder<'_> {
         url
     }
 
-    /// `[Members]`: cluster mode is on when `peers` and `local_addr` are both set.
+    /// Builds `[Members]`. The cluster is on when `peers` and `local_addr` are both set.
     fn cluster(&mut self) -> Option<ClusterConfig> {
         let members = &self.raw.members;
         let crypto_key = self.crypto_key();
@@ -248,7 +248,7 @@ impl Builder<'_> {
         })
     }
 
-    /// The cluster's key; the environment's word stands for the file's.
+    /// Returns the cluster's key. The environment overrides the file.
     fn crypto_key(&mut self) -> Option<String> {
         let file = self.raw.members.crypto_key.given();
         let Some((variable, key)) = self.environment().crypto_key() else {
@@ -260,7 +260,7 @@ impl Builder<'_> {
         Some(key)
     }
 
-    /// `[Status]`
+    /// Builds the section `[Status]`.
     pub(super) fn status(&mut self) -> StatusConfig {
         let raw = &self.raw.status;
         let socket = raw.socket.given().map(|at| (at, self.beside(&at.value)));
@@ -274,12 +274,12 @@ impl Builder<'_> {
         StatusConfig { listen, socket: socket.map(|(_, path)| path) }
     }
 
-    /// A path from the file, seen from where the agent runs.
+    /// Resolves a path in the file relative to the file's directory.
     fn beside(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// The way to everybody who is asked over HTTP.
+    /// Describes the network path to all services used over HTTP.
     fn network(&mut self, provider: &ProviderConfig) -> Option<String> {
         let raw = self.raw;
         let hooks = [("Slack", &raw.slack_addr), ("the webhook", &raw.webhook_url)];
@@ -293,9 +293,9 @@ impl Builder<'_> {
     }
 }
 
-/// Whether two listeners cannot both have what they ask for.
+/// Whether two listeners need the same address and port.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    // `[::]` takes what is sent to IPv4 addresses as well.
+    // `[::]` also receives connections to IPv4 addresses.
     let covers = |wide: SocketAddr, narrow: SocketAddr| {
         wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
     };
@@ -303,7 +303,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && same_host
 }
 
-/// The pace, with what was left out following what was given.
+/// Returns the pace of probing. Omitted values are derived from the given ones.
 fn probing(raw: &Raw) -> Probing {
     let failures = raw.failure_threshold.or(THRESHOLD);
     let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);

@@ -1,4 +1,4 @@
-//! What the agent would do, in words: what `goavail check` prints.
+//! Description of the configuration in words, as printed by `goavail check`.
 
 use std::fmt::Display;
 
@@ -8,11 +8,11 @@ use super::{
 use crate::engine::plan::Family;
 use crate::engine::prober::retries;
 
-/// How many items of a list are printed.
+/// Maximum number of items of a list that are printed.
 const LISTED: usize = 20;
 
 impl Config {
-    /// What the agent would do, a line for each part; no secret and no URL is in it.
+    /// Describes the agent's task, a line for each part. The text contains no secret and no URL.
     pub fn in_words(&self) -> String {
         let parts = [
             ("agent", self.agent()),
@@ -40,7 +40,7 @@ impl Config {
         std::iter::once(sound).chain(parts).chain(warnings).collect()
     }
 
-    /// The guards that are off, by the keys that would turn them on; `None` if all are on.
+    /// Lists the guards that are off, by the keys that turn them on; `None` if all are on.
     pub fn guards_off_in_words(&self) -> Option<String> {
         (!self.guards_off.is_empty()).then(|| self.guards_off.join(", "))
     }
@@ -83,7 +83,7 @@ impl Config {
         )
     }
 
-    /// What becomes of an address that does not answer at the retry pace.
+    /// Describes the retries for a target that does not answer.
     fn retries(&self) -> String {
         let pace = &self.probing;
         if pace.retry_interval >= pace.interval {
@@ -150,7 +150,7 @@ impl Config {
     }
 
     fn floor(&self) -> String {
-        // Only Route 53 answers some askers from another set than others.
+        // Only Route 53 can answer different clients from different record sets.
         let each = match self.provider {
             ProviderConfig::Route53(_) => "; with geolocation, of those that one asker can get",
             ProviderConfig::Cloudflare(_) => "",
@@ -190,7 +190,7 @@ impl Config {
 }
 
 impl ProviderConfig {
-    /// The provider as the operator names it.
+    /// Returns the provider's name for the operator.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Cloudflare(_) => "Cloudflare",
@@ -198,7 +198,7 @@ impl ProviderConfig {
         }
     }
 
-    /// The provider as the command line and the metrics name it.
+    /// Returns the provider's name on the command line and in metrics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Cloudflare(_) => "cloudflare",
@@ -255,7 +255,7 @@ fn alone() -> String {
     "none: this agent decides alone".to_owned()
 }
 
-/// The items, or as many as one reads and how many there are besides.
+/// Lists the items, or a readable number of them and the count of the rest.
 fn listed<T: Display>(items: &[T]) -> String {
     let shown: Vec<String> = items.iter().take(LISTED).map(T::to_string).collect();
     let shown = shown.join(", ");

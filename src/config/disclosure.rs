@@ -1,41 +1,44 @@
-//! What of the configuration may be shown: a secret typed into the wrong place must not be repeated.
+//! Rules for displaying parts of the configuration: a secret typed into the wrong place must not be
+//! repeated.
 //!
-//! Nobody can tell a secret from a name for certain. What looks like one, long and without the shape of
-//! words, is hidden: the line and the key say where to look, and a value that is hidden for nothing
-//! costs little.
+//! A secret cannot be told from a name with certainty. Text that looks like one, long and without
+//! the shape of words, is hidden. The line and the key still show the place, and a value hidden
+//! unnecessarily costs little.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::document::{hidden, shown};
 
-/// From so many characters on, a run of letters and digits may be a token.
+/// Minimum length of a run of letters and digits that may be a token.
 const TOKEN: usize = 16;
 
-/// A token has at least so many different characters; fewer are somebody's filling.
+/// Minimum number of different characters in a token; a run with fewer is a placeholder.
 const VARIED: usize = 8;
 
-/// The longest rest of a URL, after its host, that is shown.
+/// Maximum length of the rest of a URL, after its host, that is displayed.
 const SHORT_REST: usize = 6;
 
-/// The longest name that is shown: the longest key has half of that.
+/// Maximum length of a name that is displayed: the longest key has half of that.
 const LONGEST_NAME: usize = 40;
 
-/// Whether a text may be, or hold, a token, a key or a password: a long run of mixed characters.
+/// Whether a text may be or contain a token, a key or a password: a long run of mixed characters.
 pub(super) fn may_be_secret(text: &str) -> bool {
     let in_run = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     let is_webhook = |run: &str| super::url::is_slack_path(run.trim_matches('/'));
     text.split(|c| !in_run(c)).any(|run| is_mixed(run) || is_webhook(run))
 }
 
-/// A long run in which letters and digits, or capitals and small letters, take turns as in no word.
+/// Whether letters and digits, or capitals and lower-case letters, alternate in a long run as in no
+/// word.
 fn is_mixed(run: &str) -> bool {
     let varied = run.chars().collect::<BTreeSet<_>>().len() >= VARIED;
     let mut words = run.split(['_', '-', '/']).filter(|word| !word.is_empty());
     run.len() >= TOKEN && varied && !words.all(is_word)
 }
 
-/// A word as people write it: letters of one case or with a capital first, then a few digits.
+/// Whether this is a word as people write it: letters of one case or with an initial capital, then
+/// a few digits.
 fn is_word(word: &str) -> bool {
     let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = word.len() - letters.len();
@@ -45,19 +48,21 @@ fn is_word(word: &str) -> bool {
     letters.len() < TOKEN && digits <= 4 && (lower(tail) || upper(letters))
 }
 
-/// A key or a section as it may be shown: only its length if it may be a secret.
+/// Returns a key or a section in a form that may be displayed: only its length if it may be a
+/// secret.
 pub(crate) fn name(written: &str) -> String {
     let is_name =
         written.len() <= LONGEST_NAME && !may_be_secret(written) && !written.contains("://");
     if is_name { shown(written) } else { hidden_name(written) }
 }
 
-/// A name of which only the length is told.
+/// Returns a placeholder with the length of a name.
 fn hidden_name(written: &str) -> String {
     format!("(a name of {} bytes, not shown)", written.len())
 }
 
-/// A piece of the file's text, or what it is if it may be a secret. Of a URL only its host is shown.
+/// Returns a piece of the file's text, or a description if it may be a secret. Of a URL only the
+/// host is displayed.
 pub(super) fn value(source: &str) -> Option<String> {
     if let Some((scheme, rest)) = source.split_once("://") {
         let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
@@ -75,15 +80,16 @@ pub(super) fn value(source: &str) -> Option<String> {
     (!may_be_secret(source)).then(|| shown(source))
 }
 
-/// A path as it may be shown. What is no file, and may never have been meant to be one, is shown as
-/// far as its folder is there. What is on a disk that does not answer is not shown.
+/// Returns a path in a form that may be displayed. If there is no such file, the text may not be
+/// meant as a path at all, so only the directories that exist are displayed. A path on a disk that
+/// does not respond is not displayed.
 pub(crate) fn path(written: &str) -> String {
     let path = Path::new(written).to_owned();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.map(Path::to_owned);
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (file, above) = (file.unwrap_or_default(), folder.clone());
-    // Also a link that leads nowhere is there.
+    // A dangling link counts as existing.
     let look = move || {
         let is_there = path.symlink_metadata().is_ok();
         (is_there, !is_there && above.is_some_and(|above| above.is_dir()))
@@ -98,7 +104,7 @@ pub(crate) fn path(written: &str) -> String {
     }
 }
 
-/// Whether a text looks like a file's name and not like a secret.
+/// Whether a text looks like the name of a file and not like a secret.
 fn is_file_name(text: &str) -> bool {
     text.len() < 32 && text.split(['.', '_', '-']).all(is_word)
 }

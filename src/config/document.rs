@@ -1,4 +1,4 @@
-//! The file as it was written: known keys, each with its line and its value.
+//! The file as written: known keys, each with its line and its value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,27 +11,27 @@ use super::keys::{self, Section};
 use super::problem::{Report, Spot};
 use crate::text::visible;
 
-/// How many characters of a value are shown.
+/// Maximum number of characters of a value that are displayed.
 const SHOWN: usize = 60;
 
 /// A value with its place.
 pub(super) struct Written {
-    /// Where.
+    /// The place of the value in the file.
     pub(super) spot: Spot,
-    /// As it was written, shortened, on one line; for a secret only what it is.
+    /// The text as written, shortened to one line; a placeholder for a secret.
     pub(super) shown: String,
-    /// What.
+    /// The parsed value.
     pub(super) value: Value,
 }
 
-/// A value. It has no `Debug`, for it may be a secret.
+/// A value. It has no `Debug`, because it may be a secret.
 pub(super) enum Value {
     Text(String),
     Integer(i64),
     Float(f64),
     Truth(bool),
     List(Vec<Written>),
-    /// A date, a table, or a number beyond what anything here takes.
+    /// A date, a table, or a number beyond every accepted range.
     Other,
 }
 
@@ -40,17 +40,17 @@ pub(super) struct Document {
     keys: BTreeMap<(Section, &'static str), Written>,
     /// The line of each section's header.
     sections: BTreeMap<Section, usize>,
-    /// Whether every line is TOML. If not, what is absent may have been lost.
+    /// Whether every line is TOML. If not, an absent key may have been lost.
     pub(super) whole: bool,
 }
 
 impl Document {
-    /// Takes a key out.
+    /// Removes and returns a key.
     pub(super) fn take(&mut self, section: Section, key: &'static str) -> Option<Written> {
         self.keys.remove(&(section, key))
     }
 
-    /// The place of a key that is not there: its section's header, if that is.
+    /// Returns the place of an absent key: the header of its section, if there is one.
     pub(super) fn missing(&self, section: Section, key: &str) -> Spot {
         let key = section.key(key);
         match self.sections.get(&section) {
@@ -59,24 +59,24 @@ impl Document {
         }
     }
 
-    /// Whether there is such a section.
+    /// Whether the file has this section.
     pub(super) fn has(&self, section: Section) -> bool {
         self.sections.contains_key(&section)
     }
 
-    /// Whether there is nothing at all.
+    /// Whether the file has no section and no key.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.sections.is_empty()
     }
 }
 
-/// What the parser says of a key that is there already, spelt the same.
+/// The parser's message about a key that already exists in the same spelling.
 const DUPLICATE: &str = "duplicate key";
 
-/// Reads a file; names and syntax are judged here, values are not.
+/// Reads a file. Names and syntax are checked here, values are not.
 ///
-/// Where a line is no TOML, what the parser made of it is left out, and unknown names are not told
-/// of, for they may be pieces of what was broken.
+/// If a line is not TOML, the parser's result for it is dropped, and unknown names are not
+/// reported, because they may be fragments of the broken lines.
 pub(super) fn read(text: &str, report: &mut Report) -> Document {
     let (table, errors) = DeTable::parse_recoverable(text);
     let (twice, errors): (Vec<_>, Vec<_>) =
@@ -94,7 +94,7 @@ pub(super) fn read(text: &str, report: &mut Report) -> Document {
     reading.document
 }
 
-/// Where an error begins.
+/// Returns the offset at which an error begins.
 fn start(error: &toml::de::Error) -> usize {
     error.span().map_or(0, |span| span.start)
 }
@@ -105,27 +105,27 @@ impl Document {
     }
 }
 
-/// A key as it was written, with its value.
+/// A key as written, with its value.
 #[derive(Clone, Copy)]
 struct Name<'a> {
     section: Section,
-    /// As written.
+    /// The key in its original spelling.
     key: &'a str,
     offset: usize,
     value: &'a Spanned<DeValue<'a>>,
 }
 
-/// A file that is being read.
+/// State while a file is read.
 struct Reading<'a, 'r> {
     lines: Lines<'a>,
-    /// Lines that are no TOML.
+    /// The lines that are not TOML.
     broken: BTreeSet<usize>,
     report: &'r mut Report,
     document: Document,
 }
 
 impl Reading<'_, '_> {
-    /// All keys, those of the sections and those above them; sections are judged on the way.
+    /// Collects the keys of all sections and those above them, and checks the sections on the way.
     fn flatten<'t>(&mut self, table: &'t DeTable<'t>) -> Vec<Name<'t>> {
         let mut names = Vec::new();
         let mut entries: Vec<_> = table.iter().collect();
@@ -149,7 +149,7 @@ impl Reading<'_, '_> {
         names
     }
 
-    /// Notes a section, which may be there once.
+    /// Records a section, which may occur only once.
     fn section(&mut self, section: Section, written: &str, offset: usize) {
         let line = self.lines.at(offset);
         if let Some(first) = self.document.sections.get(&section) {
@@ -160,7 +160,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Tells of the lines that are no TOML, each once, with the key that was to be set there.
+    /// Reports each line that is not TOML once, with the key that was to be set there.
     fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
         let known = |name: &Name<'_>| {
             let key = keys::find(name.section, &name.key.to_ascii_lowercase())?;
@@ -176,13 +176,13 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Tells of keys and sections that the parser found twice, spelt the same.
+    /// Reports keys and sections that the parser found twice in the same spelling.
     fn twice(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
         for error in errors {
             let offset = start(error);
             let written = self.lines.text.get(error.span().unwrap_or_default()).unwrap_or_default();
             let bare = written.trim_matches(['"', '\'']);
-            // The nearest one above is the one of the same section.
+            // The nearest one above belongs to the same section.
             let above = names.iter().rfind(|name| name.offset < offset && name.key == bare);
             let line = self.lines.at(offset);
             if let Some(name) = above {
@@ -195,7 +195,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Notes one key, if it is known and not there yet.
+    /// Records a key if it is known and was not recorded before.
     fn name(&mut self, name: Name<'_>) {
         let Name { section, key: written, offset, value } = name;
         let line = self.lines.at(offset);
@@ -217,13 +217,13 @@ impl Reading<'_, '_> {
         self.document.keys.insert((section, key), written);
     }
 
-    /// Whether any line of a key and its value is no TOML.
+    /// Whether any line of a key and its value is not TOML.
     fn is_broken(&self, line: usize, value: &Range<usize>) -> bool {
         let lines = line..=self.lines.at(value.end).max(line);
         self.broken.range(lines).next().is_some()
     }
 
-    /// Refuses a name that nobody knows, without its value, which may be a secret.
+    /// Refuses an unknown name. Its value is not displayed, because it may be a secret.
     fn unknown(
         &mut self,
         section: Section,
@@ -245,7 +245,7 @@ impl Reading<'_, '_> {
         self.report.refuse(&spot, what);
     }
 
-    /// A value of ours from one of the parser's.
+    /// Converts a value of the parser to one of ours.
     fn written(&self, spot: Spot, value: &Spanned<DeValue<'_>>, secret: bool) -> Written {
         let converted = match value.get_ref() {
             DeValue::String(text) => Value::Text(text.to_string()),
@@ -265,7 +265,7 @@ impl Reading<'_, '_> {
         Written { spot, shown, value: converted }
     }
 
-    /// A value as it may be shown.
+    /// Returns a value in a form that may be displayed.
     fn shown(&self, value: &Spanned<DeValue<'_>>, secret: bool) -> String {
         let source = self.lines.text.get(value.span()).unwrap_or_default();
         match value.get_ref() {
@@ -280,17 +280,17 @@ impl Reading<'_, '_> {
     }
 }
 
-/// An integer, if it fits.
+/// Converts an integer if it fits.
 fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// A secret, as it may be shown.
+/// Returns a placeholder for a secret.
 pub(super) fn hidden(secret: &str) -> String {
     format!("a value of {} bytes", secret.len())
 }
 
-/// A piece of text, shortened and on one line.
+/// Returns a piece of text, shortened to one line.
 pub(super) fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(SHOWN).collect();
     if short.len() < text.len() {
@@ -299,7 +299,7 @@ pub(super) fn shown(text: &str) -> String {
     plain(&short)
 }
 
-/// Text that can do nothing to a terminal.
+/// Returns the text with everything escaped that could affect a terminal.
 fn plain(text: &str) -> String {
     let escape = |letter: char| {
         if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
@@ -307,7 +307,7 @@ fn plain(text: &str) -> String {
     visible(text).chars().map(escape).collect()
 }
 
-/// Where each line of a text begins.
+/// The offsets at which the lines of a text begin.
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
@@ -319,7 +319,7 @@ impl<'a> Lines<'a> {
         Self { text, starts: std::iter::once(0).chain(after).collect() }
     }
 
-    /// The line, from 1, that the byte at `offset` is in.
+    /// Returns the number of the line, from 1, with the byte at `offset`.
     fn at(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset)
     }

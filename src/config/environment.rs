@@ -1,7 +1,7 @@
-//! What the environment says: secrets, and where the API is.
+//! Settings from the environment: secrets, and the URL of the API.
 //!
-//! A variable that is set to nothing counts as not set, as shells and container tools leave it. A
-//! relative path in a `…_FILE` variable is relative to where the agent was started.
+//! A variable set to an empty text counts as not set, since shells and container tools leave it
+//! that way. A relative path in a `…_FILE` variable starts at the agent's working directory.
 
 use std::path::Path;
 
@@ -12,31 +12,31 @@ use super::field::not_allowed;
 use super::problem::{Report, Spot};
 use super::{CloudflareCredentials, Env, disclosure, rule, text_of, url};
 
-/// The longest secret that is read from a file, in bytes.
+/// Maximum length of a secret read from a file, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
-/// What a set of variables came to.
+/// Result of looking up a set of variables.
 enum Found<T> {
     /// None of them is set.
     Nothing,
-    /// Something about them was refused.
+    /// One of them was refused.
     Refused,
-    /// The variable and its value.
+    /// The variable that is set, and its value.
     This(String, T),
 }
 
-/// The environment, while it is read.
+/// The environment while it is read.
 pub(super) struct Environment<'a> {
-    /// Looks a variable up.
+    /// Lookup of a variable.
     pub(super) env: Env<'a>,
-    /// Where is said what is not allowed.
+    /// Report that receives the problems.
     pub(super) report: &'a mut Report,
 }
 
 impl Environment<'_> {
-    /// Who we are at Cloudflare: a token, or the global key with its e-mail address.
+    /// Returns the credentials for Cloudflare: a token, or the global key with its e-mail address.
     ///
-    /// None is allowed while nothing is to be written.
+    /// They may be absent in a dry run.
     pub(super) fn cloudflare(&mut self, dry_run: bool) -> Option<CloudflareCredentials> {
         match self.either("CF_API_TOKEN", "CLOUDFLARE_API_TOKEN") {
             Found::This(_, token) => return Some(CloudflareCredentials::Token(token.into())),
@@ -58,7 +58,7 @@ impl Environment<'_> {
         None
     }
 
-    /// The key that the cluster's agents share, with the variable's name.
+    /// Returns the key shared by the agents of the cluster, with the variable's name.
     pub(super) fn crypto_key(&mut self) -> Option<(String, String)> {
         let Found::This(variable, key) = self.secret("GOAVAIL_CRYPTO_KEY") else { return None };
         if !rule::fits_aes(&key) {
@@ -69,7 +69,7 @@ impl Environment<'_> {
         Some((variable, key))
     }
 
-    /// Another place for Cloudflare's API.
+    /// Returns another URL for Cloudflare's API.
     pub(super) fn cloudflare_url(&mut self) -> Option<String> {
         let variable = "CLOUDFLARE_BASE_URL";
         let text = (self.env)(variable).filter(|text| !text.is_empty())?;
@@ -87,7 +87,7 @@ impl Environment<'_> {
         }
     }
 
-    /// One of two names for the same thing.
+    /// Returns the value of one of two names for the same variable.
     fn either(&mut self, first: &str, second: &str) -> Found<String> {
         match (self.printable(first), self.printable(second)) {
             (Found::Refused, _) | (_, Found::Refused) => Found::Refused,
@@ -103,8 +103,8 @@ impl Environment<'_> {
         }
     }
 
-    /// A secret that goes into an HTTP header: visible ASCII characters only. A line end after it, as
-    /// `$(cat …)` in other tools leaves it, is no part of it.
+    /// Returns a secret for an HTTP header: visible ASCII characters only. A trailing line end, as
+    /// left by `$(cat …)` in other tools, is removed.
     fn printable(&mut self, variable: &str) -> Found<String> {
         let (variable, secret) = match self.secret(variable) {
             Found::This(variable, secret) => {
@@ -120,7 +120,7 @@ impl Environment<'_> {
         Found::This(variable, secret)
     }
 
-    /// A secret from its variable, or from the file that `…_FILE` names.
+    /// Returns a secret from its variable, or from the file named by `…_FILE`.
     fn secret(&mut self, variable: &str) -> Found<String> {
         let in_file = format!("{variable}_FILE");
         let [value, path] =
@@ -137,7 +137,7 @@ impl Environment<'_> {
         }
     }
 
-    /// A secret from a file, without the line end that editors leave.
+    /// Reads a secret from a file, without the line end that editors leave.
     fn read_file(&mut self, variable: String, path: &str) -> Found<String> {
         let what = match text_of(Path::new(path), LONGEST_SECRET) {
             Ok(text) => {
@@ -153,14 +153,14 @@ impl Environment<'_> {
         Found::Refused
     }
 
-    /// One half of a pair is there.
+    /// Refuses an incomplete pair of variables.
     fn half(&mut self, missing: &str, there: &str) {
         let what = format!("missing; {there} is set and needs it, or set CF_API_TOKEN alone");
         self.report.refuse(&Spot::variable(missing), what);
     }
 }
 
-/// The key as the agent keeps it.
+/// Wraps a key as the agent keeps it.
 pub(super) fn secret(text: &str) -> SecretString {
     text.to_owned().into()
 }

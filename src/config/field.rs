@@ -1,4 +1,4 @@
-//! A key's value once its type and range were judged, with the place it came from.
+//! The validated value of a key, with its place in the file.
 
 use super::document::{Document, Value, Written};
 use super::keys::{self, Section};
@@ -7,11 +7,11 @@ use super::problem::{Report, Spot};
 /// A value with its place. Two are equal if their values are.
 #[derive(Clone)]
 pub(super) struct At<T> {
-    /// Where it was written.
+    /// The place of the value in the file.
     pub(super) spot: Spot,
-    /// As it may be shown.
+    /// The value in a form that may be displayed.
     pub(super) shown: String,
-    /// What it says.
+    /// The validated value.
     pub(super) value: T,
 }
 
@@ -21,21 +21,21 @@ impl<T: PartialEq> PartialEq for At<T> {
     }
 }
 
-/// What a file says about one key.
+/// The setting of one key in the file.
 pub(super) enum Field<T> {
-    /// Nothing.
+    /// The key is not set.
     Absent,
-    /// What is not allowed; that was reported.
+    /// The key has a value that is not allowed, which was reported.
     Refused,
-    /// This.
+    /// The key has this value.
     Given(At<T>),
 }
 
-/// What a file says about a list.
+/// The setting of a key with a list.
 pub(super) type List<T> = Field<Vec<At<T>>>;
 
 impl<T> Field<T> {
-    /// What was given.
+    /// Returns the value with its place, if there is one.
     pub(super) fn given(&self) -> Option<&At<T>> {
         match self {
             Self::Given(at) => Some(at),
@@ -43,47 +43,47 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value that was given.
+    /// Returns the value, if there is one.
     pub(super) fn value(&self) -> Option<&T> {
         self.given().map(|at| &at.value)
     }
 
-    /// Whether nothing was written.
+    /// Whether the key is not set.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether something was written that is not allowed.
+    /// Whether the value of the key is not allowed.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Refused)
     }
 }
 
 impl<T: Clone> Field<T> {
-    /// The value that was given, or `default`.
+    /// Returns the value, or `default` if there is none.
     pub(super) fn or(&self, default: T) -> T {
         self.value().cloned().unwrap_or(default)
     }
 }
 
 impl<T> List<T> {
-    /// The items that were given.
+    /// Returns the items of the list.
     pub(super) fn items(&self) -> &[At<T>] {
         self.value().map_or(&[], Vec::as_slice)
     }
 }
 
-/// Takes keys out of a document, each by a rule: a function that reads a value or says what is
-/// allowed instead.
+/// Takes keys out of a document. A rule for each key is a function that reads a value or returns a
+/// description of allowed values.
 pub(super) struct Reader<'r> {
-    /// Where they are taken from.
+    /// The source of the keys.
     pub(super) document: Document,
-    /// Where is said what is not allowed.
+    /// Report that receives the problems.
     pub(super) report: &'r mut Report,
 }
 
 impl Reader<'_> {
-    /// A key with one value.
+    /// Reads a key with one value.
     pub(super) fn one<T: PartialEq>(
         &mut self,
         section: Section,
@@ -93,7 +93,8 @@ impl Reader<'_> {
         self.field(section, key, |report, written| judge(report, written, &rule))
     }
 
-    /// A key with a list, whose items all follow `rule`; `such_as` is an example of the list.
+    /// Reads a key with a list of items that all follow `rule`. `such_as` is an example of the
+    /// list.
     pub(super) fn each<T: PartialEq>(
         &mut self,
         section: Section,
@@ -107,7 +108,7 @@ impl Reader<'_> {
                 return Field::Refused;
             };
             let judged = items.into_iter().map(|item| judge(report, item, &rule));
-            // All are judged, so that all that are wrong are told of.
+            // All items are checked so that all problems are reported.
             let judged: Vec<Field<T>> = judged.collect();
             let good: Option<Vec<At<T>>> = judged.into_iter().map(Field::into_given).collect();
             match good {
@@ -117,8 +118,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A key where it belongs or where the oldest files have it; in both places only if both say
-    /// the same.
+    /// Reads a key from its own section or from the place it has in the oldest files. If it stands
+    /// in both places the values must be equal.
     fn field<T: PartialEq>(
         &mut self,
         section: Section,
@@ -140,7 +141,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `own`, unless `old` says something else.
+    /// Returns `own` unless `old` has a different value.
     fn agreed<T: PartialEq>(&mut self, own: Field<T>, old: &Field<T>) -> Field<T> {
         let (Some(mine), Some(other)) = (own.given(), old.given()) else {
             return Field::Refused;
@@ -183,7 +184,7 @@ fn judge<T>(
     }
 }
 
-/// The one form in which a value is refused.
+/// Formats the message for a refused value, which has the same form everywhere.
 pub(super) fn not_allowed(shown: &str, allowed: &str) -> String {
     format!("{shown} is not allowed; {allowed}")
 }

@@ -1,19 +1,19 @@
-//! The names that a configuration file may hold, and what was probably meant by others.
+//! The names allowed in a configuration file, and suggestions for unknown ones.
 
 use std::fmt;
 
 /// A part of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Section {
-    /// Above the first section.
+    /// The part above the first section.
     Top,
-    /// `[Cloudflare]`
+    /// The section `[Cloudflare]`.
     Cloudflare,
-    /// `[Route53]`
+    /// The section `[Route53]`.
     Route53,
-    /// `[Members]`
+    /// The section `[Members]`.
     Members,
-    /// `[Status]`
+    /// The section `[Status]`.
     Status,
 }
 
@@ -22,7 +22,7 @@ use Section::{Cloudflare, Members, Route53, Status, Top};
 /// The sections that have a header.
 const SECTIONS: [Section; 4] = [Cloudflare, Route53, Members, Status];
 
-/// Every key and the section it belongs to.
+/// Every key, with its section.
 pub(super) const KEYS: [(Section, &str); 35] = [
     (Top, "failure_threshold"),
     (Top, "recovery_threshold"),
@@ -61,7 +61,7 @@ pub(super) const KEYS: [(Section, &str); 35] = [
     (Status, "socket"),
 ];
 
-/// What the oldest files, which have no sections, hold at the top, and where it belongs.
+/// Keys at the top of the oldest files, which have no sections, with the section they belong to.
 const ONCE_AT_THE_TOP: [(Section, &str); 9] = [
     (Cloudflare, "ip_addresses"),
     (Cloudflare, "dns_domain"),
@@ -74,16 +74,16 @@ const ONCE_AT_THE_TOP: [(Section, &str); 9] = [
     (Members, "crypto_key"),
 ];
 
-/// Keys whose values are never shown.
+/// Keys with values that are never displayed.
 const SECRET: [&str; 3] = ["crypto_key", "slack_addr", "webhook_url"];
 
 impl Section {
-    /// The section of this name, in lower case.
+    /// Returns the section with this name, in lower case.
     pub(super) fn named(folded: &str) -> Option<Self> {
         SECTIONS.into_iter().find(|section| section.name().eq_ignore_ascii_case(folded))
     }
 
-    /// As the documentation writes it.
+    /// Returns the name as the documentation writes it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Top => "",
@@ -94,7 +94,7 @@ impl Section {
         }
     }
 
-    /// `key` with its section in front.
+    /// Returns `key` with its section in front.
     pub(super) fn key(self, key: &str) -> String {
         if self == Top { key.to_owned() } else { format!("{}.{key}", self.name()) }
     }
@@ -109,24 +109,25 @@ impl fmt::Display for Section {
     }
 }
 
-/// The key of this name, in lower case, that may stand in `section`.
+/// Returns the key with this name, in lower case, that may stand in `section`.
 pub(super) fn find(section: Section, folded: &str) -> Option<&'static str> {
     let own = KEYS.iter().filter(|(home, _)| *home == section);
     let old = ONCE_AT_THE_TOP.iter().filter(|_| section == Top);
     own.chain(old).map(|(_, key)| *key).find(|key| *key == folded)
 }
 
-/// Whether the oldest files hold this key of `section` at the top.
+/// Whether the oldest files have this key of `section` at the top.
 pub(super) fn was_at_the_top(section: Section, key: &str) -> bool {
     ONCE_AT_THE_TOP.contains(&(section, key))
 }
 
-/// Whether a key's value must not be shown.
+/// Whether the value of a key must not be displayed.
 pub(super) fn is_secret(key: &str) -> bool {
     SECRET.contains(&key)
 }
 
-/// Why an unknown key is refused: what has become of it, where it belongs, what is spelt like it.
+/// Explains why an unknown key is refused: its replacement, its proper section, or a key with a
+/// similar spelling.
 pub(super) fn about_unknown_key(section: Section, folded: &str) -> String {
     if section == Top && folded == "ports" {
         return "not known any more; port holds the one TCP port, from 1 to 65535".to_owned();
@@ -152,7 +153,7 @@ pub(super) fn about_unknown_key(section: Section, folded: &str) -> String {
     }
 }
 
-/// Why an unknown section is refused.
+/// Explains why an unknown section is refused.
 pub(super) fn about_unknown_section(folded: &str) -> String {
     let names = SECTIONS.iter().map(|section| section.name());
     match nearest(folded, names) {
@@ -162,7 +163,8 @@ pub(super) fn about_unknown_section(folded: &str) -> String {
     }
 }
 
-/// The candidate that is spelt most like `folded`, if one is: a third of its letters may differ.
+/// Returns the candidate with the spelling closest to `folded`, if a third of the letters or less
+/// differ.
 fn nearest<'a>(folded: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .filter(|name| folded.len() <= 2 * name.len())

@@ -1,4 +1,4 @@
-//! Owner names: what may be one, and how a host name becomes one.
+//! Rules for owner names, and their derivation from host names.
 //!
 //! Source: RFC 1035, sections 2.3.1 and 2.3.4, with the underscore that practice allows and the
 //! wildcard of RFC 1034, section 4.3.3.
@@ -6,13 +6,13 @@
 use super::document::Value;
 use super::rule::as_text;
 
-/// The longest name, in characters, without the final dot.
+/// Maximum length of a name in characters, without the final dot.
 const LONGEST: usize = 253;
 
-/// The longest label.
+/// Maximum length of a label in characters.
 const LONGEST_LABEL: usize = 63;
 
-/// A zone's name, in lower case, without the final dot.
+/// Reads the name of a zone and converts it to lower case, without the final dot.
 pub(super) fn domain(value: &Value) -> Result<String, String> {
     let text = as_text(value).ok_or("a domain name, such as \"example.com\"")?;
     let name = text.to_ascii_lowercase();
@@ -21,7 +21,7 @@ pub(super) fn domain(value: &Value) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// A host name, in lower case; what it stands for depends on the domain.
+/// Reads a host name and converts it to lower case. Its owner name depends on the domain.
 pub(super) fn hostname(value: &Value) -> Result<String, String> {
     let text = as_text(value).ok_or(
         "a host name, such as \"www\" or \"www.example.com\", or \"@\" for the domain itself",
@@ -35,13 +35,13 @@ pub(super) fn hostname(value: &Value) -> Result<String, String> {
     Ok(name)
 }
 
-/// The owner name that `hostname` stands for in `domain`: one that ends in the domain stays as it
-/// is, `@` is the domain itself, any other gets the domain appended.
+/// Returns the owner name for `hostname` in `domain`. A name that ends in the domain stays as it
+/// is, `@` is the domain itself, and to any other name the domain is appended.
 ///
 /// # Errors
 ///
-/// What is allowed instead, if the name would be too long, or if a final dot says that the name is
-/// whole although it is in another domain.
+/// Returns a description of allowed names if the name would be too long, or if a final dot marks it
+/// as a full name although it lies in another domain.
 pub(super) fn qualify(hostname: &str, domain: &str) -> Result<String, String> {
     let bare = hostname.strip_suffix('.').unwrap_or(hostname);
     let within =
@@ -62,7 +62,7 @@ pub(super) fn qualify(hostname: &str, domain: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// Judges a whole name and the labels of it that are no wildcard.
+/// Checks a full name and those of its labels that are not wildcards.
 fn check<'a>(name: &str, mut labels: impl Iterator<Item = &'a str>) -> Result<(), String> {
     if name.len() > LONGEST {
         return Err(format!("a name has at most {LONGEST} characters"));

@@ -1,5 +1,6 @@
-//! What stands between this agent and those it asks: proxies and certificate authorities that the
-//! environment names. What cannot work is refused here, as it would fail in the middle of a failover.
+//! The network path between this agent and the services it uses: proxies and certificate
+//! authorities named by the environment. Settings that cannot work are refused here, since they
+//! would otherwise fail in the middle of a failover.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,13 +15,14 @@ use super::{Env, ProviderConfig};
 use crate::http::proxy::Proxies;
 use crate::http::roots;
 
-/// Where Route 53 is if nobody says otherwise.
+/// Default URL of Route 53.
 const ROUTE53: &str = "https://route53.amazonaws.com";
 
-/// Variables by which AWS's own tools are sent elsewhere, the nearest first.
+/// Variables that redirect AWS's own tools, in order of precedence.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_ROUTE_53", "AWS_ENDPOINT_URL"];
 
-/// Refuses what cannot work, and says what is in between; `hooks` are who else is asked, and where.
+/// Refuses settings that cannot work, and describes the network path. `hooks` are the other
+/// receivers, with their URLs.
 pub(super) fn check(
     provider: &ProviderConfig,
     hooks: &[(&str, String)],
@@ -54,7 +56,7 @@ pub(super) fn check(
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-/// Where AWS's own variables say that Route 53 is.
+/// Returns the URL of Route 53 according to AWS's own variables.
 fn endpoint(env: Env<'_>, report: &mut Report) -> String {
     let set = |name: &'static str| Some((name, env(name).filter(|url| !url.is_empty())?));
     let Some((variable, url)) = ENDPOINTS.into_iter().find_map(set) else {
@@ -69,7 +71,7 @@ fn endpoint(env: Env<'_>, report: &mut Report) -> String {
     url
 }
 
-/// The file of certificate authorities that AWS's own tools trust instead of the system's.
+/// Returns the file of certificate authorities that AWS's own tools trust instead of the system's.
 fn authorities(env: Env<'_>, report: &mut Report) -> Option<String> {
     let variable = "AWS_CA_BUNDLE";
     let path = env(variable).filter(|path| !path.is_empty())?;

@@ -1,4 +1,4 @@
-//! This machine's own addresses among those that are to prove something about others.
+//! Detection of this machine's own addresses among targets and canaries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -7,11 +7,11 @@ use super::field::At;
 use super::problem::Report;
 use super::raw::Raw;
 
-/// How many addresses are named in one line.
+/// Maximum number of addresses named in one line.
 const NAMED: usize = 3;
 
-/// Warns of targets and canaries that this machine answers for itself, also with its cable pulled.
-/// Loopback is told of elsewhere.
+/// Warns of targets and canaries that this machine answers itself, even with its cable pulled.
+/// Loopback is reported elsewhere.
 pub(super) fn warn(raw: &Raw, config: &Config, report: &mut Report) {
     let targets = match config.provider {
         super::ProviderConfig::Cloudflare(_) => raw.cloudflare.zone.ip_addresses.items(),
@@ -41,7 +41,7 @@ fn line<T>(items: &[&At<T>], why: &str, report: &mut Report) {
     report.warn(&first.spot, text);
 }
 
-/// Who knows which addresses are local: the kernel's routes. Nothing is sent.
+/// Test for local addresses by the kernel's routes. Nothing is sent.
 struct Kernel {
     v4: Option<UdpSocket>,
     v6: Option<UdpSocket>,
@@ -53,11 +53,12 @@ impl Kernel {
         Self { v4, v6: UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok() }
     }
 
-    /// Whether `address` is one of this machine's, loopback left out: what goes there comes from there.
+    /// Whether `address` is one of this machine's own, except loopback: the kernel selects it as
+    /// its own source address.
     fn owns(&self, address: IpAddr) -> bool {
         let socket = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let Some(socket) = socket.as_ref().filter(|_| !address.is_loopback()) else { return false };
-        // The port is of no matter to a socket that sends nothing.
+        // The port does not matter, because nothing is sent.
         let connected = socket.connect((address, 9)).and_then(|()| socket.local_addr());
         connected.is_ok_and(|own| own.ip() == address)
     }
@@ -73,7 +74,7 @@ mod tests {
         let documentation: [IpAddr; 2] = [[192, 0, 2, 77].into(), "2001:db8::77".parse().unwrap()];
         assert!(documentation.into_iter().all(|address| !kernel.owns(address)));
         assert!(!kernel.owns(Ipv4Addr::LOCALHOST.into()), "told of elsewhere");
-        // Where this machine would send from, if it has a way out at all.
+        // The source address of this machine, if it has a route out at all.
         let out = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
         if out.connect(("192.0.2.77", 9)).is_ok() {
             let own = out.local_addr().unwrap().ip();

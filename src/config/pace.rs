@@ -1,24 +1,25 @@
-//! How fast a death and a recovery are noticed, worked out from the pace of probing.
+//! Detection and recovery times, derived from the pace of probing.
 
 use std::time::Duration;
 
 use super::Probing;
 
-/// How long something takes.
+/// Lower and upper bound of a delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
-    /// If all falls well.
+    /// The delay in the best case.
     pub best: Duration,
-    /// If all falls badly.
+    /// The delay in the worst case.
     pub worst: Duration,
 }
 
 impl Probing {
-    /// From the last moment at which a target could have answered to the moment it is seen down.
+    /// Returns the time from the last moment at which a target could have answered until it is seen
+    /// down.
     ///
-    /// With `N = failure_threshold`: the first probe that is lost starts at once at best, an
-    /// interval later at worst; the other `N - 1` follow it every `retry_interval`; the last of
-    /// them is a loss when its timeout is over.
+    /// With `N = failure_threshold`: the first lost probe starts at once in the best case and an
+    /// interval later in the worst. The other `N - 1` follow every `retry_interval`, and the last
+    /// of them is a loss when its timeout expires.
     ///
     /// ```text
     /// best  =            (N - 1) × retry_interval + timeout
@@ -29,10 +30,10 @@ impl Probing {
         Delay { best, worst: self.interval + best }
     }
 
-    /// From the moment a target that is down answers again to the moment it is seen up.
+    /// Returns the time from the moment a target that is down answers again until it is seen up.
     ///
-    /// With `M = recovery_threshold`, probes a whole `interval` apart, and each way one round trip
-    /// more, which is not counted here:
+    /// With `M = recovery_threshold` and probes a whole `interval` apart. One round trip is added
+    /// in both cases and not counted here:
     ///
     /// ```text
     /// best  = (M - 1) × interval
@@ -44,7 +45,7 @@ impl Probing {
     }
 }
 
-/// A duration as people read it: `0.25 s`, `2 s`; down to the millisecond.
+/// Formats a duration in seconds, with up to three decimals: `0.25 s`, `2 s`.
 pub fn seconds(duration: Duration) -> String {
     let text = format!("{:.3}", duration.as_secs_f64());
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
@@ -56,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// `pace` is interval, timeout, retry interval in milliseconds and the two thresholds.
+    /// `pace` holds interval, timeout and retry interval in milliseconds, and the two thresholds.
     fn probing(pace: (u64, u64, u64, u32, u32)) -> Probing {
         let (interval, timeout, retry, failures, replies) = pace;
         Probing {

@@ -1,31 +1,32 @@
-//! What is wrong with a configuration: one line for each thing, with its place.
+//! Problems of a configuration, one line for each, with its place.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use super::keys::Section;
 
-/// How many problems are printed; a file that is no configuration at all has thousands.
+/// Maximum number of problems printed; a file that is not a configuration at all has thousands.
 const PRINTED: usize = 100;
 
-/// The number of items that are named where the same is to be said of many.
+/// Maximum number of items named individually in warnings with the same text.
 const NAMED: usize = 3;
 
-/// Where what was not found in any file comes from.
+/// Source of the problems that are not in any file.
 const ENVIRONMENT: &str = "environment";
 
-/// One thing that is wrong, or that the operator should know: `file:line: key: what`.
+/// A problem or a warning: `file:line: key: what`.
 ///
-/// It never holds a secret: of the value of a secret key it tells the length only.
+/// It never holds a secret: for the value of a secret key it contains only the length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The file as it was named, or `environment`.
     pub file: String,
-    /// The line, counted from 1; `None` if it is about the file or about something missing.
+    /// The line, counted from 1; `None` for the file as a whole or for something missing.
     pub line: Option<usize>,
-    /// The key with its section, `Cloudflare.ttl`, or the variable; `None` if it is about the file.
+    /// The key with its section, as in `Cloudflare.ttl`, or the variable; `None` for the file as a
+    /// whole.
     pub key: Option<String>,
-    /// The value, and what is allowed.
+    /// The value, and the allowed values.
     pub what: String,
 }
 
@@ -42,31 +43,32 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration. Never empty; nothing was taken over from it.
+/// All problems of a configuration. Never empty. The configuration has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
     problems: Vec<Problem>,
 }
 
 impl ConfigErrors {
-    /// A configuration that could not be looked at.
+    /// Creates the problem of a configuration that could not be examined.
     pub(super) fn about_file(file: &str, what: impl Into<String>) -> Self {
         let file = file.to_owned();
         Self { problems: vec![Problem { file, line: None, key: None, what: what.into() }] }
     }
 
-    /// A file whose reading broke off.
+    /// Creates the problem of a file that could not be read to its end.
     pub(crate) fn unread(file: &std::path::Path, why: &str) -> Self {
         Self::about_file(&file.display().to_string(), why)
     }
 
-    /// The problems in the order of the file, then what is missing, then the environment's.
+    /// Returns the problems: first in the order of the file, then missing keys, then the
+    /// environment.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 }
 
-/// One problem a line; after a hundred, how many more there are.
+/// Prints one problem a line. After a hundred, only the number of the others follows.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().take(PRINTED).enumerate() {
@@ -80,10 +82,10 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Where a key was written.
+/// The place of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// The file's line, from 1; `None` where nothing was written.
+    /// The line in the file, from 1; `None` if the key was not written.
     pub(super) line: Option<usize>,
     /// The key with its section, or the variable.
     pub(super) key: String,
@@ -92,17 +94,17 @@ pub(super) struct Spot {
 }
 
 impl Spot {
-    /// A key in the file.
+    /// Returns the place of a key in the file.
     pub(super) fn line(line: usize, key: &str) -> Self {
         Self { line: Some(line), key: key.to_owned(), environment: false }
     }
 
-    /// A key that is not in the file.
+    /// Returns the place of a key that is not in the file.
     pub(super) fn missing(key: &str) -> Self {
         Self { line: None, key: key.to_owned(), environment: false }
     }
 
-    /// An environment variable.
+    /// Returns the place of an environment variable.
     pub(super) fn variable(name: &str) -> Self {
         Self { line: None, key: name.to_owned(), environment: true }
     }
@@ -115,46 +117,46 @@ pub(super) struct Report {
     warnings: Vec<Warning>,
 }
 
-/// Something that the operator should know.
+/// A warning for the operator.
 struct Warning {
     problem: Problem,
-    /// The item of a list that it is about.
+    /// The item of a list that the warning is about.
     item: Option<String>,
 }
 
 impl Report {
-    /// Nothing wrong so far with `file`.
+    /// Creates an empty report for `file`.
     pub(super) fn new(file: &str) -> Self {
         Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Something that is not allowed.
+    /// Adds a problem.
     pub(super) fn refuse(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.problems.push(problem);
     }
 
-    /// A line of the file that is no TOML; `key` if it is known whose value it is.
+    /// Adds a line of the file that is not TOML, with its `key` if that is known.
     pub(super) fn syntax(&mut self, line: usize, key: Option<String>, message: &str) {
         let what = format!("not valid TOML: {message}");
         self.problems.push(Problem { file: self.file.clone(), line: Some(line), key, what });
     }
 
-    /// Something that the operator should know.
+    /// Adds a warning.
     pub(super) fn warn(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.warnings.push(Warning { problem, item: None });
     }
 
-    /// Something that the operator should know of one item of a list, and that may be so of many:
-    /// `what` goes on after the item.
+    /// Adds a warning about one item of a list that may apply to many items: `what` continues the
+    /// sentence after the item.
     pub(super) fn warn_of(&mut self, spot: &Spot, item: &str, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.warnings.push(Warning { problem, item: Some(item.to_owned()) });
     }
 
-    /// The warnings, in the order of the file. What is said of more than three items of a list is
-    /// one warning, in the first one's place.
+    /// Returns the warnings in the order of the file. The same warning about more than three items
+    /// of a list is merged into the first one's place.
     pub(super) fn warnings(&mut self) -> Vec<String> {
         self.warnings.sort_by_key(|warning| place(&warning.problem));
         let mut alike: HashMap<(&Option<String>, &str), Vec<&str>> = HashMap::new();
@@ -174,7 +176,7 @@ impl Report {
                     let (named, more) = (items[..NAMED].join(", "), items.len() - NAMED);
                     format!("{named} and {more} more: each {what}")
                 }
-                // Told with the first of them.
+                // Merged into the first one.
                 Some(items) if items.is_empty() => continue,
                 Some(items) => {
                     alike.insert((&problem.key, &problem.what), items);
@@ -187,12 +189,12 @@ impl Report {
         lines
     }
 
-    /// Whether nothing was refused so far.
+    /// Whether there are no problems so far.
     pub(super) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Forgets what is wrong elsewhere than in `section`.
+    /// Drops the problems outside `section`.
     pub(super) fn keep_only(&mut self, section: Section) {
         let name = section.name();
         let within = |key: &String| {
@@ -201,9 +203,11 @@ impl Report {
         self.problems.retain(|problem| problem.key.as_ref().is_some_and(within));
     }
 
+    /// Ends the report.
+    ///
     /// # Errors
     ///
-    /// If anything was refused.
+    /// Fails if there is any problem.
     pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
         if self.problems.is_empty() {
             return Ok(());
@@ -218,7 +222,7 @@ impl Report {
     }
 }
 
-/// By line; what has none comes last, the environment's last of all.
+/// Sorts by line. Problems without a line come last, and those of the environment after them.
 fn in_order(problems: &mut [Problem]) {
     problems.sort_by_key(place);
 }

@@ -1,4 +1,4 @@
-//! What the file says: every key, judged alone. What keys mean together is `build`'s.
+//! The values in the file, each key validated alone. Checks across keys are in `build`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,16 +17,16 @@ use super::{address, names, url};
 /// An example of a list of addresses.
 const ADDRESSES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
 
-/// The shortest pause between probes: 50 ms.
+/// Minimum pause between probes: 50 ms.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The shortest timeout.
+/// Minimum timeout: 1 ms.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// The longest pause and the longest timeout.
+/// Maximum pause, and maximum timeout: one hour.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// How often DNS may be read for nothing: once a second at most, once a day at least.
+/// Minimum and maximum interval of a resync: one second and one day.
 const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 
 /// Every key of the file.
@@ -49,11 +49,11 @@ pub(super) struct Raw {
     pub(super) route53: RawRoute53,
     pub(super) members: RawMembers,
     pub(super) status: RawStatus,
-    /// The rest of the document: which sections there are.
+    /// The rest of the document: the sections that it has.
     pub(super) document: Document,
 }
 
-/// What both providers' sections hold.
+/// The keys that both providers' sections have.
 pub(super) struct RawZone {
     pub(super) domain: Field<String>,
     pub(super) hostnames: List<String>,
@@ -62,20 +62,20 @@ pub(super) struct RawZone {
     pub(super) api_url: Field<String>,
 }
 
-/// `[Cloudflare]`
+/// The keys of `[Cloudflare]`.
 pub(super) struct RawCloudflare {
     pub(super) zone: RawZone,
     pub(super) dns_proxied: Field<bool>,
 }
 
-/// `[Route53]`
+/// The keys of `[Route53]`.
 pub(super) struct RawRoute53 {
     pub(super) zone: RawZone,
     pub(super) aws_zoneid: Field<String>,
     pub(super) aws_region: Field<String>,
 }
 
-/// `[Members]`
+/// The keys of `[Members]`.
 pub(super) struct RawMembers {
     pub(super) peers: List<SocketAddr>,
     pub(super) local_addr: Field<SocketAddr>,
@@ -85,7 +85,7 @@ pub(super) struct RawMembers {
     pub(super) require_signed: Field<bool>,
 }
 
-/// `[Status]`
+/// The keys of `[Status]`.
 pub(super) struct RawStatus {
     pub(super) listen: Field<SocketAddr>,
     pub(super) socket: Field<PathBuf>,
@@ -125,7 +125,7 @@ impl Raw {
         }
     }
 
-    /// Where to say that a key is missing.
+    /// Returns the place at which a missing key is reported.
     pub(super) fn missing(&self, section: Section, key: &str) -> Spot {
         self.document.missing(section, key)
     }

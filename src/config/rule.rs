@@ -1,6 +1,6 @@
-//! What each kind of value may be: numbers, durations, texts, paths.
+//! Rules for each kind of value: numbers, durations, texts, paths.
 //!
-//! A rule reads a value, or says what is allowed in its place.
+//! A rule reads a value, or returns a description of the allowed values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::document::Value;
 use crate::text::is_invisible;
 
-/// An integer from `least` to `most`.
+/// Reads an integer from `least` to `most`.
 pub(super) fn integer<T: TryFrom<i64>>(
     least: i64,
     most: i64,
@@ -22,12 +22,12 @@ pub(super) fn integer<T: TryFrom<i64>>(
     }
 }
 
-/// A port that something can listen on.
+/// Reads a port to listen on.
 pub(super) fn port(value: &Value) -> Result<u16, String> {
     integer(1, i64::from(u16::MAX))(value)
 }
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 pub(super) fn truth(value: &Value) -> Result<bool, String> {
     match value {
         Value::Truth(truth) => Ok(*truth),
@@ -35,7 +35,7 @@ pub(super) fn truth(value: &Value) -> Result<bool, String> {
     }
 }
 
-/// A duration from `least` to `most`: a number of seconds, or a text such as `250ms`.
+/// Reads a duration from `least` to `most`: a number of seconds, or a text such as `250ms`.
 pub(super) fn duration(
     least: Duration,
     most: Duration,
@@ -54,7 +54,7 @@ pub(super) fn duration(
     }
 }
 
-/// A text for which `read` finds a meaning; what else it gets, `allowed` says.
+/// Reads a text that `read` can interpret; otherwise the values are those that `allowed` describes.
 pub(super) fn text<T>(
     allowed: &'static str,
     read: impl Fn(&str) -> Option<T>,
@@ -62,7 +62,7 @@ pub(super) fn text<T>(
     move |value| as_text(value).and_then(&read).ok_or_else(|| allowed.to_owned())
 }
 
-/// The text that a value is.
+/// Returns the text of a value that is one.
 pub(super) fn as_text(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) => Some(text),
@@ -70,28 +70,29 @@ pub(super) fn as_text(value: &Value) -> Option<&str> {
     }
 }
 
-/// What people call this agent.
+/// Reads the name of this agent.
 pub(super) fn name(value: &Value) -> Result<String, String> {
     text("a name of 1 to 255 characters without control or invisible characters", |name| {
         let fits = (1..=255).contains(&name.chars().count());
         let plain =
             !name.contains(|c: char| c.is_control() || is_invisible(c)) && !name.trim().is_empty();
-        // The address of a webhook, typed here by mistake, would be in every notice.
+        // The URL of a webhook, typed here by mistake, would be in every notice.
         let no_url = !name.contains("://") && !super::url::is_slack_path(name);
         (fits && plain && no_url).then(|| name.to_owned())
     })(value)
 }
 
-/// A path; whether there is a file is not asked.
+/// Reads a path. Whether the file exists is not checked.
 pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
     text("the path of a file, in quotes", |path| {
-        // A URL here is a secret in the wrong place: whoever has a webhook's can write there.
+        // A URL here is a secret in the wrong place: anybody in possession of a webhook's URL can
+        // post there.
         let fits = !path.is_empty() && !path.contains('\0') && !path.contains("://");
         fits.then(|| PathBuf::from(path))
     })(value)
 }
 
-/// A key for AES.
+/// Reads a key for AES.
 pub(super) fn crypto_key(value: &Value) -> Result<String, String> {
     text("a text of 16, 24 or 32 bytes", |key| fits_aes(key).then(|| key.to_owned()))(value)
 }
@@ -101,7 +102,7 @@ pub(super) fn fits_aes(key: &str) -> bool {
     [16, 24, 32].contains(&key.len())
 }
 
-/// What can be sent in an HTTP header, in words.
+/// Description of the characters allowed in an HTTP header.
 pub(super) const VISIBLE: &str = "visible ASCII characters without blanks";
 
 /// Whether a secret can be sent in an HTTP header: visible ASCII characters, and at least one.
@@ -109,7 +110,8 @@ pub(crate) fn fits_a_header(secret: &str) -> bool {
     !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A hosted zone's id, with or without the `/hostedzone/` that AWS's own tools put in front.
+/// Reads the id of a hosted zone, with or without the `/hostedzone/` that AWS's own tools put in
+/// front.
 pub(super) fn zone_id(value: &Value) -> Result<String, String> {
     text("a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"", |id| {
         let id = id.strip_prefix("/hostedzone/").unwrap_or(id);
@@ -119,7 +121,7 @@ pub(super) fn zone_id(value: &Value) -> Result<String, String> {
     })(value)
 }
 
-/// A region of AWS.
+/// Reads the name of an AWS region.
 pub(super) fn region(value: &Value) -> Result<String, String> {
     text("a region, such as \"us-east-1\"", |region| {
         let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -128,7 +130,7 @@ pub(super) fn region(value: &Value) -> Result<String, String> {
     })(value)
 }
 
-/// The TTL that Cloudflare takes: 1 is automatic.
+/// Reads a TTL that Cloudflare accepts: 1 is automatic.
 pub(super) fn cloudflare_ttl(value: &Value) -> Result<u32, String> {
     let seconds = integer(1, 86_400)(value).ok();
     seconds.filter(|seconds| *seconds == 1 || *seconds >= 30).ok_or_else(|| {

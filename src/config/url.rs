@@ -1,4 +1,4 @@
-//! What a URL may be: where an API is, where a notice goes.
+//! Rules for URLs of APIs and of receivers of notices.
 
 use std::net::IpAddr;
 
@@ -7,16 +7,16 @@ use reqwest::Url;
 use super::document::Value;
 use super::rule::as_text;
 
-/// Where the path of a Slack webhook belongs to.
+/// The URL that the path of a Slack webhook is appended to.
 const SLACK: &str = "https://hooks.slack.com/services/";
 
-/// Where an API is, without the final slash. Credentials go there, so the way must be closed to
-/// others: TLS, or the machine itself.
+/// Reads the base URL of an API, without the final slash. Credentials are sent there, so the
+/// connection must be private: TLS, or the machine itself.
 pub(super) fn api(value: &Value) -> Result<String, String> {
     as_text(value).ok_or_else(|| https_only("api.example.com")).and_then(api_text)
 }
 
-/// Like [`api`], of a text that did not come from the file.
+/// Like [`api`], for a text that is not from the file.
 pub(super) fn api_text(text: &str) -> Result<String, String> {
     let url = web(text).filter(|url| url.query().is_none());
     let url = url.ok_or_else(|| https_only("api.example.com"))?;
@@ -26,7 +26,7 @@ pub(super) fn api_text(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A Slack webhook: its path, as the old files have it, or a whole URL.
+/// Reads a Slack webhook: its path, as in the old files, or a whole URL.
 pub(super) fn slack(value: &Value) -> Result<String, String> {
     let allowed = "the path of a Slack webhook, T…/B…/X…, or its whole URL, which begins with \
                    https://";
@@ -39,13 +39,14 @@ pub(super) fn slack(value: &Value) -> Result<String, String> {
     Ok(url.into())
 }
 
-/// Where notices go as JSON. Plain HTTP is allowed, for such a place is often close by.
+/// Reads the URL that receives notices as JSON. Plain HTTP is allowed, because such a receiver is
+/// often close by.
 pub(super) fn webhook(value: &Value) -> Result<String, String> {
     let url = as_text(value).and_then(web).ok_or("a URL that begins with https:// or http://")?;
     Ok(url.into())
 }
 
-/// Whether what is sent to `url` can be read on the way by others than this machine.
+/// Whether data sent to `url` can be read on the way by other machines.
 pub(super) fn is_open(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -53,9 +54,9 @@ pub(super) fn is_open(url: &Url) -> bool {
     url.scheme() != "https" && !loopback
 }
 
-/// A URL of the web with a host; one with a password or a fragment is a mistake. Whoever sends reads
-/// it in another way than whoever parses it, so both must find it whole: `https://${HOST}/x` is for
-/// one of them only.
+/// Parses a web URL with a host. A password or a fragment is a mistake. The HTTP client parses a
+/// URL differently from this parser, so both must accept it: `https://${HOST}/x` is valid for one
+/// of them only.
 pub(super) fn web(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let sent: hyper::Uri = url.as_str().parse().ok()?;
@@ -67,7 +68,7 @@ pub(super) fn web(text: &str) -> Option<Url> {
     (http && bare).then_some(url)
 }
 
-/// Whether a host can be one: an address, or labels of letters, digits, hyphens and underscores.
+/// Whether a host is valid: an address, or labels of letters, digits, hyphens and underscores.
 fn is_host(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let label = |label: &str| {
@@ -82,7 +83,7 @@ fn https_only(example: &str) -> String {
     format!("a URL such as \"https://{example}\"; plain http only to this machine itself")
 }
 
-/// `T…/B…/X…`: three words of letters and digits.
+/// Whether this is `T…/B…/X…`: three words of letters and digits.
 pub(super) fn is_slack_path(path: &str) -> bool {
     let words: Vec<&str> = path.split('/').collect();
     let plain =
