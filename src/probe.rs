@@ -1,7 +1,7 @@
-//! Asking an endpoint whether it is there: echo requests and TCP connects.
+//! Probes of an endpoint, by echo request or TCP connect.
 //!
-//! A prober asks once and says what became of it. When to ask and what an answer means is decided
-//! by [`crate::engine`].
+//! A prober sends a single probe and returns its outcome. [`crate::engine`] decides when to probe
+//! and what the outcome means.
 
 pub mod icmp;
 mod route;
@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 use crate::engine::event::{Answer, ProbeRequest};
 
-/// Asks endpoints.
+/// Sends probes to endpoints.
 pub trait Probe: Send + Sync + 'static {
-    /// Asks once. Gives up after the request's patience, and always comes to an end.
+    /// Sends one probe. Gives up after the request's patience, and always completes.
     fn probe(&self, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 
-/// Asks by echo request or by connect, as the endpoint wants it.
+/// Probes by echo request or by connect, as the endpoint requires.
 #[derive(Debug)]
 pub struct Prober {
     icmp: icmp::Icmp,
 }
 
 impl Prober {
-    /// A prober over these echo sockets.
+    /// Creates a prober with these echo sockets.
     pub fn new(icmp: icmp::Icmp) -> Self {
         Self { icmp }
     }

@@ -1,11 +1,11 @@
 //! Echo requests on shared sockets (RFC 792, RFC 4443).
 //!
-//! A reply ends a probe at once. An ICMP error does not: the reply may still follow, and anybody may
-//! have made the error up. It is passed on as [`Event::Doubted`], and the wait goes on. Only this
-//! machine's own word about its own way to the target ends a probe, as a fault.
+//! A reply ends a probe at once. An ICMP error does not: the reply may still follow, and anybody
+//! may have forged the error. It is passed on as [`Event::Doubted`], and the wait continues. Only a
+//! report of this machine about its own route to the target ends a probe, as a fault.
 //!
-//! That word comes late: a kernel looks for a silent gateway for three seconds. So it is asked for,
-//! shortly before a probe would count as lost.
+//! That report comes late, because a kernel tries to reach a silent gateway for three seconds. The
+//! kernel is therefore queried shortly before a probe would count as lost.
 
 mod message;
 mod socket;
@@ -27,27 +27,27 @@ use message::Request;
 use socket::EchoSocket;
 use waiting::End;
 
-/// How long the further flows of datagram sockets share one identifier.
+/// Time for which the further flows of datagram sockets share one identifier.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
-/// Where a prober's remarks go while a probe is on its way.
+/// Receiver of a prober's events while a probe is in flight.
 pub type Notice = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Why no echo request can be sent from here.
+/// The reason why no echo request can be sent from this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum IcmpError {
-    /// Neither kind of socket is allowed.
+    /// Neither kind of socket is permitted.
     #[error(
         "cannot open an ICMP socket; run as root, give the binary CAP_NET_RAW, or widen \
          net.ipv4.ping_group_range"
     )]
     Forbidden(#[source] io::Error),
-    /// The machine has no such protocol, or something else is wrong with it.
+    /// The machine does not support the protocol, or opening the socket failed for another reason.
     #[error("cannot open an {family} ICMP socket")]
     Unavailable {
-        /// `IPv4` or `IPv6`.
+        /// The address family, `IPv4` or `IPv6`.
         family: &'static str,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -59,14 +59,14 @@ pub struct Icmp {
     v4: Sockets,
     v6: Sockets,
     routes: Arc<Routes>,
-    /// Numbers for each target's requests. Its key is this process's own and random: who sees the
-    /// requests to one target learns nothing about those to another.
+    /// Hash that numbers each target's requests. Its key is random and private to this process: an
+    /// observer of the requests to one target learns nothing about those to another.
     numbers: RandomState,
 }
 
-/// The sockets of one family. A raw socket serves any number of flows. A datagram socket has its
-/// identifier from the kernel: a second one stands by for the other flow, and all further flows share
-/// one that is opened anew every [`FRESH_FOR`].
+/// The sockets of one address family. A raw socket serves any number of flows. The kernel assigns
+/// the identifier of a datagram socket: a second one stands by for the other flow, and all further
+/// flows share one that is reopened every [`FRESH_FOR`].
 struct Sockets {
     family: ICMP,
     open: [OnceLock<Arc<EchoSocket>>; 2],
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Sockets {
 }
 
 impl Sockets {
-    /// The socket for `flow`.
+    /// Returns the socket for `flow`.
     fn socket(&self, flow: u16) -> Result<Arc<EchoSocket>, IcmpError> {
         let first = self.opened(0)?;
         match flow {
@@ -102,8 +102,8 @@ impl Sockets {
         Ok(Arc::clone(place.get_or_init(|| socket)))
     }
 
-    /// A socket with an identifier that is at most [`FRESH_FOR`] old. Probes under way keep the
-    /// one before it open.
+    /// Returns a socket with an identifier that is at most [`FRESH_FOR`] old. Probes in flight keep
+    /// the previous one open.
     fn fresh(&self) -> Result<Arc<EchoSocket>, IcmpError> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((opened, socket)) = &*fresh
@@ -123,8 +123,8 @@ impl Sockets {
 }
 
 impl Icmp {
-    /// Sockets to be opened when they are needed. What is heard about a probe before its end goes to
-    /// `notice`. Must be called, like all of this, inside a Tokio runtime.
+    /// Creates sockets that are opened when needed. Events about a probe in flight are sent to
+    /// `notice`. Like everything here, this must be called inside a Tokio runtime.
     pub fn new(notice: &Notice) -> Self {
         let routes = Arc::new(Routes::default());
         let sockets = |family| Sockets {
@@ -138,17 +138,17 @@ impl Icmp {
         Self { v4, v6, routes, numbers: RandomState::new() }
     }
 
-    /// What is known of this machine's own ways.
+    /// Returns the cache of this machine's routes.
     pub(super) fn routes(&self) -> &Routes {
         &self.routes
     }
 
-    /// Opens the sockets that `addresses` need. The targets of a family that cannot be had are in
-    /// fault, as they would be after a reload that brought them.
+    /// Opens the sockets that `addresses` need. If a family is unavailable its targets are in
+    /// fault, as they would be if a reload added them.
     ///
     /// # Errors
     ///
-    /// [`IcmpError`] if none of them can be opened.
+    /// Fails with [`IcmpError`] if no socket can be opened.
     pub fn open_for(&self, addresses: &[IpAddr]) -> Result<(), IcmpError> {
         let families = [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6];
         let needed = families.into_iter().filter_map(|is| addresses.iter().copied().find(is));
@@ -166,7 +166,7 @@ impl Icmp {
         }
     }
 
-    /// Which kind of socket is open, `raw` or `datagram`, if any is.
+    /// Returns the kind of the open sockets, `raw` or `datagram`, if any is open.
     pub fn kind(&self) -> Option<&'static str> {
         let open = self.v4.open[0].get().or_else(|| self.v6.open[0].get())?;
         Some(open.kind())
@@ -176,7 +176,8 @@ impl Icmp {
         if address.is_ipv4() { &self.v4 } else { &self.v6 }
     }
 
-    /// The numbers of a request: an identifier and a first sequence number for each target and flow.
+    /// Returns the numbers of a request: an identifier and a first sequence number for each target
+    /// and flow.
     fn number(&self, probe: &ProbeRequest) -> Request {
         let address = probe.endpoint.address;
         let [high, low, first @ ..] =
@@ -202,7 +203,7 @@ impl Icmp {
         let Some(mut place) = socket.waiting().enter(request, &probe) else {
             return Answer::Fault("another probe waits for the same reply".into());
         };
-        // Sending may wait for room in the socket; that wait has an end too.
+        // Sending may wait for room in the socket; that wait is bounded too.
         match tokio::time::timeout(probe.patience, socket.send(request)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Answer::Fault(error.to_string()),

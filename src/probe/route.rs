@@ -1,5 +1,4 @@
-//! Which way this machine sends a packet, and whether whoever is to pass it on answers, as its kernel
-//! says (rtnetlink).
+//! This machine's routes and the reachability of its gateways, according to its kernel (rtnetlink).
 
 mod netlink;
 
@@ -16,22 +15,22 @@ use crate::engine::event::ProbeRequest;
 use crate::engine::prober::watch::Endpoint;
 use netlink::{asked, is_silent, neighbour, route_to, way_to};
 
-/// For how long the kernel's word about a route is taken for true.
+/// Time for which the kernel's answer about a route is cached.
 const ROUTE_FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// For how long its word about a neighbour is.
+/// Time for which the kernel's answer about a neighbour is cached.
 const NEIGHBOUR_FRESH_FOR: Duration = Duration::from_millis(100);
 
-/// The part of the timeout after which the kernel is asked about the gateway: the answer has to be
-/// there before the time is up.
+/// Fraction of the timeout after which the kernel is queried about the gateway. The answer must
+/// arrive before the timeout.
 const ASK_AFTER: f64 = 0.9;
 
-/// Where an address is, as seen from this machine.
+/// The location of an address, as seen from this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
     /// It is an address of this machine.
     Own,
-    /// It is on a link of this machine, or routed to one machine there.
+    /// It is on a link of this machine, or routed to a single machine there.
     Near,
     /// It is behind one of these gateways.
     Beyond(Vec<Neighbour>),
@@ -41,18 +40,18 @@ pub(crate) enum Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Neighbour {
     address: IpAddr,
-    /// The number of the interface.
+    /// The index of the interface.
     link: u32,
 }
 
-/// The routes and neighbours of this machine. Each answer of the kernel's is kept for a moment.
+/// Cache of this machine's routes and neighbours. Each answer of the kernel is kept for a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     ways: Mutex<Known<Endpoint, Option<Way>>>,
     silent: Mutex<Known<Neighbour, bool>>,
 }
 
-/// Answers of the kernel's, all forgotten together.
+/// Answers of the kernel that all expire together.
 #[derive(Debug)]
 struct Known<K, V> {
     answers: HashMap<K, V>,
@@ -75,20 +74,20 @@ impl<K: Hash + Eq + Copy, V: Clone> Known<K, V> {
     }
 }
 
-/// How the wait for an answer ended.
+/// Result of waiting for an answer.
 #[derive(Debug)]
 pub(crate) enum Waited<T> {
-    /// Something came.
+    /// An answer arrived.
     Ended(T),
-    /// Nothing came, and this machine could not ask, for this reason.
+    /// No answer arrived, and this machine could not send the probe, for this reason.
     Fault(String),
-    /// Nothing came.
+    /// No answer arrived.
     Silence,
 }
 
 impl Routes {
-    /// Waits for what ends `probe`, which has been sent. Shortly before it would count as lost, this
-    /// asks whether it can have left at all.
+    /// Waits for the end of `probe`, which has been sent. Shortly before it would count as lost,
+    /// this checks whether it can have left this machine at all.
     pub(crate) async fn wait<T>(
         &self,
         probe: &ProbeRequest,
@@ -105,7 +104,8 @@ impl Routes {
         tokio::time::timeout(rest, end).await.map_or(Waited::Silence, Waited::Ended)
     }
 
-    /// Where probes to `endpoint` go. `None` if there is no route, or the kernel does not say.
+    /// Returns the route of probes to `endpoint`. `None` if there is no route or the kernel does
+    /// not tell.
     fn way(&self, endpoint: Endpoint, now: Instant) -> Option<Way> {
         let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         ways.get(endpoint, now, ROUTE_FRESH_FOR, |endpoint| {
@@ -113,21 +113,22 @@ impl Routes {
         })
     }
 
-    /// Whether an ICMP error that `source` sent about an echo request to `target` is this machine's own
-    /// word about its own way there: its gateway does not answer, or has no way on.
+    /// Whether an ICMP error from `source` about an echo request to `target` is this machine's own
+    /// report about its route: its gateway does not answer, or has no route.
     ///
-    /// About a neighbour such an error is no fault: nobody else could report that it is gone.
+    /// For a neighbour such an error is no fault, because nobody else could report that it is gone.
     pub(crate) fn is_own_fault(&self, source: IpAddr, target: IpAddr, now: Instant) -> bool {
         let way = |address| self.way(Endpoint { address, port: None }, now);
         way(source) == Some(Way::Own) && matches!(way(target), Some(Way::Beyond(_)))
     }
 
-    /// What keeps probes to `endpoint` from leaving this machine's own links, if anything does: none of
-    /// the gateways on the way there answers. To be asked after a probe was sent, when a living gateway
-    /// would long have answered: the kernel itself gives up, and says so, after seconds only.
+    /// Returns the reason why probes to `endpoint` cannot leave this machine's own links, if there
+    /// is one: none of the gateways on the route answers. Must be called after a probe was sent, at
+    /// a time when a live gateway would long have answered; the kernel itself gives up and reports
+    /// it only after seconds.
     ///
-    /// Nothing is known while the kernel still takes the gateway for reachable: up to 45 seconds after
-    /// it last answered, with the usual settings (`base_reachable_time_ms`).
+    /// Nothing is known while the kernel still considers the gateway reachable. With the usual
+    /// settings that is up to 45 seconds after its last answer (`base_reachable_time_ms`).
     pub(crate) fn silent_gateway(&self, endpoint: Endpoint, now: Instant) -> Option<String> {
         let Some(Way::Beyond(gateways)) = self.way(endpoint, now) else { return None };
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +137,8 @@ impl Routes {
                 asked(&neighbour(gateway)).is_ok_and(|answer| is_silent(&answer) == Some(true))
             })
         };
-        // Which of several the kernel takes depends on a hash: while one answers, nothing is certain.
+        // The kernel selects one of several gateways by a hash. While one of them answers, nothing
+        // is certain.
         let all = !gateways.is_empty() && gateways.iter().all(&mut is_silent);
         let addresses: Vec<_> = gateways.iter().map(|it| it.address.to_string()).collect();
         let addresses = addresses.join(", ");

@@ -1,4 +1,4 @@
-//! A connection that is opened and closed again, without a byte being sent.
+//! A TCP connection that is opened and closed again without sending a byte.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,23 +13,24 @@ use super::now;
 use super::route::{Routes, Waited};
 use crate::engine::event::{Answer, ProbeRequest};
 
-/// Descriptors that are left to everything but connects.
+/// Number of file descriptors reserved for everything except connects.
 const SPARE_DESCRIPTORS: u64 = 256;
 
-/// The most connects that may be in flight at once, however many descriptors there are.
+/// Maximum number of concurrent connects, even with more descriptors.
 const MOST_CONNECTS: u64 = 4096;
 
 /// Connects to the endpoint of `probe` at `port`.
 ///
-/// Accepted is a reply. Whatever comes back after the request has left is about the target: refused,
-/// reset, timed out, or a router on the way that knows no way on. What keeps this machine from
-/// asking at all is a fault: no route, no descriptor, no local port, a gateway that does not answer.
+/// An accepted connection is a reply. Every answer after the request has left this machine is about
+/// the target: refused, reset, timed out, or a router on the path without a route. Anything that
+/// keeps this machine from sending is a fault: no route, no descriptor, no local port, a gateway
+/// that does not answer.
 pub(super) async fn connect(probe: &ProbeRequest, port: u16, routes: &Routes) -> Answer {
     let address = probe.endpoint.address;
     let began = now();
     let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port)));
-    // The system call is made when this is polled for the first time; what it says by itself was
-    // said here, but for the refusal of a listener on this very machine.
+    // The first poll makes the system call. An error at this point comes from this machine, except
+    // for the refusal of a listener on this very machine.
     match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
         Poll::Ready(Ok(_stream)) => return Answer::Reply(began.elapsed()),
         Poll::Ready(Err(error)) if is_about_the_target(&error) => return refused(&error),
@@ -52,20 +53,20 @@ fn refused(error: &io::Error) -> Answer {
     Answer::Unreachable(error.to_string())
 }
 
-/// Whether an error that the system call itself returns may be the target's. "Host unreachable" is
-/// not: so soon it is the word of this machine's own routes.
+/// Whether an error returned by the system call itself may come from the target. "Host unreachable"
+/// does not: this early it comes from this machine's own routes.
 fn is_about_the_target(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::CONNREFUSED | Errno::CONNRESET | Errno::CONNABORTED))
 }
 
-/// How many connects may be in flight at once, from the limit of open files, which is raised as far
-/// as it goes.
+/// Returns the maximum number of concurrent connects. It follows from the limit of open files,
+/// which is raised as far as possible.
 pub fn room() -> std::num::NonZeroU32 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where it cannot be raised, what is there has to do.
+    // If the limit cannot be raised, the current one is used.
     let _ = setrlimit(Resource::Nofile, limit);
     let open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let room = open.saturating_sub(SPARE_DESCRIPTORS).clamp(16, MOST_CONNECTS);

@@ -1,43 +1,43 @@
-//! Echo requests, and what answers or quotes them (RFC 792, RFC 4443).
+//! Echo requests, and messages that answer or quote them (RFC 792, RFC 4443).
 
 use std::net::IpAddr;
 
 use socket2::Type;
 use surge_ping::{ICMP, Icmpv4Packet, Icmpv6Packet};
 
-/// What is sent along: as much as `ping` sends, so that it is treated alike on the way.
+/// The payload, as long as that of `ping`, so that it is treated alike on the path.
 const PAYLOAD: [u8; 56] = [0x67; 56];
 
-/// The protocol number of ICMP, and of `ICMPv6`.
+/// The protocol numbers of ICMP and `ICMPv6`.
 const PROTOCOLS: (u8, u8) = (1, 58);
 
-/// An echo request as both its reply and an ICMP error about it name it.
+/// The fields of an echo request that both its reply and an ICMP error about it contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Request {
-    /// Its destination.
+    /// The destination of the request.
     pub(super) address: IpAddr,
-    /// Its identifier; 0 on a datagram socket, where the kernel compares it.
+    /// The identifier; 0 on a datagram socket, where the kernel compares it.
     pub(super) identifier: u16,
-    /// Its sequence number.
+    /// The sequence number.
     pub(super) sequence: u16,
 }
 
-/// What a message says about a request.
+/// The meaning of a message about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
-    /// The reply.
+    /// An echo reply.
     Reply,
     /// An ICMP error.
     Error {
-        /// Its type.
+        /// The type of the error.
         kind: u8,
-        /// Its code.
+        /// The code of the error.
         code: u8,
     },
 }
 
-/// The ICMP messages that are about a request: the reply itself, and what says that the request did
-/// not get there (unreachable, time exceeded, parameter problem).
+/// Returns the types of ICMP messages about a request: the reply itself, and reports that the
+/// request did not arrive (unreachable, time exceeded, parameter problem).
 ///
 /// Source: IANA's registries of ICMP and `ICMPv6` types.
 pub(super) fn answers(family: ICMP) -> [u8; 4] {
@@ -52,7 +52,8 @@ pub(super) fn is_echo_request(address: IpAddr, kind: u8) -> bool {
     kind == if address.is_ipv4() { 8 } else { 128 }
 }
 
-/// The bytes of an echo request. The kernel replaces identifier and checksum where they are its own.
+/// Returns the bytes of an echo request. The kernel replaces the identifier and checksum where it
+/// assigns them.
 pub(super) fn bytes(request: Request) -> [u8; 8 + PAYLOAD.len()] {
     let mut bytes = [0; 8 + PAYLOAD.len()];
     bytes[0] = if request.address.is_ipv4() { 8 } else { 128 };
@@ -64,7 +65,7 @@ pub(super) fn bytes(request: Request) -> [u8; 8 + PAYLOAD.len()] {
     bytes
 }
 
-/// The Internet checksum (RFC 1071); of a message that has its checksum in it, 0.
+/// Returns the Internet checksum (RFC 1071), which is 0 for a message that includes its checksum.
 fn checksum(bytes: &[u8]) -> u16 {
     let (pairs, last) = bytes.as_chunks::<2>();
     let words = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair)));
@@ -77,8 +78,9 @@ fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or_default()
 }
 
-/// Whether a message arrived as it was sent, as far as its own checksum tells. A raw socket for ICMP is
-/// handed what the kernel has not checked; on all others, and for `ICMPv6`, the kernel checks.
+/// Whether a message arrived undamaged, according to its own checksum. A raw socket for ICMP
+/// receives messages that the kernel has not checked. On all others, and for `ICMPv6`, the kernel
+/// checks.
 fn is_whole(socket: Type, source: IpAddr, message: &[u8]) -> bool {
     if socket != Type::RAW || source.is_ipv6() {
         return true;
@@ -86,17 +88,17 @@ fn is_whole(socket: Type, source: IpAddr, message: &[u8]) -> bool {
     icmp_of(message).is_some_and(|icmp| checksum(icmp) == 0)
 }
 
-/// The ICMP message in an IPv4 packet.
+/// Returns the ICMP message in an IPv4 packet.
 fn icmp_of(packet: &[u8]) -> Option<&[u8]> {
     packet.get(usize::from(packet.first()? & 15) * 4..)
 }
 
-/// Understands a message from `source`, as a socket of this type hands it over; `None` if it neither
-/// answers nor quotes an echo request, or was damaged on the way.
+/// Parses a message from `source`, as received from a socket of this type. `None` if it neither
+/// answers nor quotes an echo request, or was damaged on the path.
 pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Word)> {
     let (kind, code, request) = match source {
         IpAddr::V4(address) => {
-            // The own address goes into what is not asked for here.
+            // The local address only fills a field that is not used here.
             let packet = Icmpv4Packet::decode(message, socket, address, address).ok()?;
             let request = Request {
                 address: packet.get_real_dest().into(),
@@ -124,8 +126,8 @@ pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option
     (quotes && is_whole(socket, source, message)).then_some((request, Word::Error { kind, code }))
 }
 
-/// Whether an ICMP error quotes an echo request, and not some other packet whose bytes look alike.
-/// Our requests have no extension headers, so none are looked for.
+/// Whether an ICMP error quotes an echo request, and not another packet with similar bytes. Our
+/// requests have no extension headers, so none are searched for.
 fn quotes_an_echo_request(family: ICMP, socket: Type, message: &[u8]) -> Option<bool> {
     let icmp = match family {
         ICMP::V4 if socket == Type::RAW => icmp_of(message)?,
@@ -138,7 +140,7 @@ fn quotes_an_echo_request(family: ICMP, socket: Type, message: &[u8]) -> Option<
     })
 }
 
-/// An ICMP error in words.
+/// Describes an ICMP error in words.
 pub(super) fn in_words(family: ICMP, (kind, code): (u8, u8), source: IpAddr) -> String {
     let what = match (family, kind, code) {
         (ICMP::V4, 3, 0) | (ICMP::V6, 1, 0) => "network unreachable",
@@ -165,7 +167,7 @@ mod tests {
         Request { address: ip(address), identifier: 0x1234, sequence: 7 }
     }
 
-    /// An ICMP error about `request` as a raw socket gets it.
+    /// Returns an ICMP error about `request` as a raw socket receives it.
     fn error(kind: u8, request: Request) -> Vec<u8> {
         let echo = bytes(request);
         let mut message = vec![];
@@ -189,7 +191,7 @@ mod tests {
         summed(request.address, message)
     }
 
-    /// A message as a raw socket gets it, with the checksum that its ICMP part has to have.
+    /// Returns a message as a raw socket receives it, with the correct checksum of its ICMP part.
     fn summed(address: IpAddr, mut message: Vec<u8>) -> Vec<u8> {
         if address.is_ipv4() {
             let start = usize::from(message[0] & 15) * 4;
@@ -200,7 +202,7 @@ mod tests {
         message
     }
 
-    /// A reply to `request` as a raw socket gets it.
+    /// Returns a reply to `request` as a raw socket receives it.
     fn reply(request: Request) -> Vec<u8> {
         let mut echo = bytes(request);
         let mut message = vec![];
@@ -280,12 +282,12 @@ mod tests {
                 damaged[place] ^= 0x10;
                 assert_eq!(understand(Type::RAW, source, &damaged), None, "{word:?}: byte {place}");
             }
-            // An odd byte at the end is summed up too.
+            // An odd byte at the end is included in the checksum.
             let mut odd = good.clone();
             odd.push(0x67);
             assert_eq!(understand(Type::RAW, source, &odd), None, "{word:?}");
             assert!(understand(Type::RAW, source, &summed(source, odd)).is_some(), "{word:?}");
-            // What a datagram socket hands over has no IP header, and the kernel has checked it.
+            // A message from a datagram socket has no IP header, and the kernel has checked it.
             let mut icmp = good[20..].to_vec();
             icmp[2] ^= 0x10;
             assert!(understand(Type::DGRAM, source, &icmp).is_some(), "{word:?}");

@@ -1,4 +1,4 @@
-//! A shared echo socket: opened, listened to, sent through.
+//! A shared echo socket, with its listeners.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -21,14 +21,15 @@ use crate::engine::event::Event;
 use crate::probe::now;
 use crate::probe::route::Routes;
 
-/// The receive buffer asked for, in bytes: room for the replies of thousands of targets that come
-/// in while this process does not run for a moment. The kernel's usual 208 KiB hold 258 of them.
+/// Size of the receive buffer to request, in bytes: room for the replies of thousands of targets
+/// that arrive while this process is not running for a moment. The kernel's usual 208 KiB hold 258
+/// of them.
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
-/// How often sending is tried anew after an error that was about another request.
+/// Maximum number of attempts to send after errors about other requests.
 const SENDS: usize = 3;
 
-/// An open echo socket and those who listen to it.
+/// An open echo socket and its listeners.
 #[derive(Debug)]
 pub(super) struct EchoSocket {
     shared: Arc<Shared>,
@@ -58,7 +59,7 @@ pub(super) fn name(family: ICMP) -> &'static str {
 }
 
 impl EchoSocket {
-    /// Opens a raw socket, else a datagram one, and listens to it.
+    /// Opens a raw socket, or a datagram socket if that fails, and starts to listen.
     pub(super) fn open(
         family: ICMP,
         routes: Arc<Routes>,
@@ -78,7 +79,7 @@ impl EchoSocket {
             tracing::debug!(family = name(family), %error, "cannot choose what an ICMP socket hears");
         }
         socket.set_nonblocking(true).map_err(unavailable)?;
-        // To the runtime it is a socket for datagrams like any other.
+        // To the runtime it is a datagram socket like any other.
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
         let waiting = Waiting::default();
@@ -97,17 +98,17 @@ impl EchoSocket {
         Ok(opened)
     }
 
-    /// Whether it is a raw socket, on which identifiers are ours.
+    /// Whether it is a raw socket, on which this program chooses the identifiers.
     pub(super) fn is_raw(&self) -> bool {
         self.shared.kind == Type::RAW
     }
 
-    /// `raw` or `datagram`.
+    /// Returns the kind of the socket, `raw` or `datagram`.
     pub(super) fn kind(&self) -> &'static str {
         if self.is_raw() { "raw" } else { "datagram" }
     }
 
-    /// The requests that wait for a reply on this socket.
+    /// Returns the requests waiting for a reply on this socket.
     pub(super) fn waiting(&self) -> &Waiting {
         &self.shared.waiting
     }
@@ -137,7 +138,7 @@ impl Drop for EchoSocket {
 }
 
 impl Shared {
-    /// Takes messages in for as long as the runtime lasts.
+    /// Receives messages for as long as the runtime exists.
     async fn listen(self: Arc<Self>) {
         let mut buffer = [0; 2048];
         loop {
@@ -152,7 +153,8 @@ impl Shared {
         }
     }
 
-    /// On a datagram socket the kernel itself compares identifiers, and chose them.
+    /// Returns a request as registered. On a datagram socket the kernel chooses the identifiers and
+    /// compares them itself.
     fn as_waiting(&self, request: Request) -> Request {
         if self.kind == Type::RAW { request } else { Request { identifier: 0, ..request } }
     }
@@ -171,7 +173,7 @@ impl Shared {
         (self.notice)(Event::Doubted { slot, seq, what });
     }
 
-    /// Takes in the errors that the kernel keeps apart on a datagram socket.
+    /// Receives the errors that the kernel queues separately on a datagram socket.
     async fn listen_for_errors(self: Arc<Self>) {
         loop {
             let read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
@@ -182,8 +184,8 @@ impl Shared {
         }
     }
 
-    /// The next error from the queue: what it is about, what it says, and its sender; `None` if it
-    /// quotes no echo request or is no ICMP error.
+    /// Returns the next error from the queue: its request, its meaning, and its sender. `None` if
+    /// it quotes no echo request or is not an ICMP error.
     fn next_error(&self) -> io::Result<Option<(Request, Word, IpAddr)>> {
         let mut quoted = [0; 64];
         let mut control = nix::cmsg_space!([u8; 64]);
@@ -221,7 +223,7 @@ fn address(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
 
-/// Creates a raw socket, else a datagram one. The error is the first one's.
+/// Creates a raw socket, or a datagram socket if that fails. The error is that of the raw socket.
 fn create(family: ICMP) -> io::Result<(Type, Socket)> {
     let (domain, protocol) = match family {
         ICMP::V4 => (Domain::IPV4, Protocol::ICMPV4),
@@ -235,7 +237,7 @@ fn create(family: ICMP) -> io::Result<(Type, Socket)> {
     )
 }
 
-/// Has a datagram socket keep the ICMP errors about its requests, with their senders.
+/// Enables the queue of ICMP errors, with their senders, on a datagram socket.
 fn queue_errors(socket: &Socket, family: ICMP) -> io::Result<()> {
     match family {
         ICMP::V4 => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
@@ -244,18 +246,18 @@ fn queue_errors(socket: &Socket, family: ICMP) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps all other messages from a raw socket, own requests and redirects too: a redirect quotes a
-/// request that was passed on and will be answered.
+/// Makes a raw socket drop all messages except answers, including our own requests and redirects:
+/// a redirect quotes a request that was passed on and will be answered.
 fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
-    // Classic BPF, see the kernel's description of socket filters: load the type, jump to
-    // the last line if it is one of these, else drop.
+    // Classic BPF, see the kernel's description of socket filters: load the type, jump to the last
+    // line if it is one of these, else drop.
     const HEADER_LENGTH_TO_X: u16 = 0xb1;
     const BYTE_AT_X: u16 = 0x50;
     const BYTE_AT: u16 = 0x30;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
     let load = match family {
-        // With the IP header in front.
+        // An IPv4 message begins with the IP header.
         ICMP::V4 => [(HEADER_LENGTH_TO_X, 0), (BYTE_AT_X, 0)].as_slice(),
         ICMP::V6 => &[(BYTE_AT, 0)],
     };
@@ -267,12 +269,12 @@ fn listen_for_answers_only(socket: &impl AsFd, family: ICMP) -> io::Result<()> {
     SockRef::from(socket).attach_filter(&program)
 }
 
-/// Makes room for replies: with `CAP_NET_ADMIN` as much as is wanted, else as much as
+/// Enlarges the receive buffer: to the full size with `CAP_NET_ADMIN`, otherwise as far as
 /// `net.core.rmem_max` allows. Returns the bytes that the kernel granted.
 fn widen(socket: &Socket) -> usize {
     use rustix::net::sockopt;
     if sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER).is_err() {
-        // What cannot be had is not missed by a few hundred targets.
+        // A few hundred targets do not need the larger buffer.
         let _ = sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
     }
     sockopt::socket_recv_buffer_size(socket).unwrap_or_default()
@@ -284,7 +286,7 @@ mod tests {
 
     use super::*;
 
-    /// An ICMP message as a raw socket gets it.
+    /// Returns an ICMP message as a raw socket receives it.
     fn message(family: ICMP, kind: u8) -> Vec<u8> {
         let options = if kind.is_multiple_of(2) { 4 } else { 0 };
         let mut bytes = match family {
@@ -298,7 +300,7 @@ mod tests {
         bytes
     }
 
-    /// A pair of datagram sockets goes through the same filter as a raw one.
+    /// A pair of datagram sockets uses the same filter as a raw one.
     #[test]
     fn a_raw_socket_hears_answers_and_nothing_else() {
         for (family, wanted) in [(ICMP::V4, [0, 3, 11, 12]), (ICMP::V6, [1, 3, 4, 129])] {
@@ -306,7 +308,7 @@ mod tests {
             near.set_nonblocking(true).unwrap();
             listen_for_answers_only(&near, family).unwrap();
             let heard = (0..=u8::MAX).filter(|kind| {
-                // What the filter drops is refused or lost, as the kernel pleases.
+                // The kernel may refuse or drop a filtered message.
                 let _ = far.send(&message(family, *kind));
                 near.recv(&mut [0; 64]).is_ok()
             });

@@ -1,4 +1,4 @@
-//! The requests that wait for their reply.
+//! Requests waiting for their reply.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,29 +10,29 @@ use tokio::time::Instant;
 use super::message::Request;
 use crate::engine::event::{ProbeRequest, Slot};
 
-/// What ends the wait for a reply.
+/// The end of the wait for a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The reply was heard.
+    /// The reply was received at this time.
     Reply(Instant),
-    /// This machine could not ask.
+    /// This machine could not send the request.
     Fault(String),
 }
 
-/// A request that waits: whose probe it is, and who wants to know.
+/// A waiting request, with its probe and the channel for its result.
 #[derive(Debug)]
 struct Waiter {
     probe: (Slot, u64),
     end: oneshot::Sender<End>,
 }
 
-/// All requests of one socket that wait.
+/// All waiting requests of one socket.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waiting {
     waiters: Arc<Mutex<HashMap<Request, Waiter>>>,
 }
 
-/// The place of one request among them; given back when it is dropped.
+/// Registration of one waiting request; removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     waiting: Waiting,
@@ -43,11 +43,11 @@ pub(super) struct Place {
 
 impl Waiting {
     fn waiters(&self) -> MutexGuard<'_, HashMap<Request, Waiter>> {
-        // No code that can panic runs while it is locked.
+        // Code that can panic does not run while it is locked.
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a request; `None` if another probe waits for the very same reply.
+    /// Registers a request. `None` if another probe waits for the very same reply.
     pub(super) fn enter(&self, request: Request, probe: &ProbeRequest) -> Option<Place> {
         let (sender, end) = oneshot::channel();
         let probe = (probe.slot, probe.seq);
@@ -60,16 +60,16 @@ impl Waiting {
         Some(Place { waiting: self.clone(), request, probe, end })
     }
 
-    /// Whose probe a request is, if it waits.
+    /// Returns the probe of a request if it is waiting.
     pub(super) fn probe(&self, request: Request) -> Option<(Slot, u64)> {
         self.waiters().get(&request).map(|waiter| waiter.probe)
     }
 
-    /// Ends the wait of a request, if it waits.
+    /// Ends the wait of a request if it is waiting.
     pub(super) fn end(&self, request: Request, end: End) {
         let waiter = self.waiters().remove(&request);
         if let Some(waiter) = waiter {
-            // Who has given up needs no answer.
+            // A probe that has given up needs no result.
             let _ = waiter.end.send(end);
         }
     }
@@ -77,7 +77,7 @@ impl Waiting {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // After its end another probe may have taken the same place.
+        // After its end another probe may have registered the same request.
         if let Entry::Occupied(entry) = self.waiting.waiters().entry(self.request)
             && entry.get().probe == self.probe
         {

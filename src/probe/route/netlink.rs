@@ -1,4 +1,4 @@
-//! Questions about routes and neighbours to the kernel, and its answers (rtnetlink(7)).
+//! Queries about routes and neighbours to the kernel, and its answers (rtnetlink(7)).
 
 use std::io::{self, Read as _};
 use std::net::IpAddr;
@@ -8,22 +8,22 @@ use socket2::{Domain, Socket, Type};
 use super::{Neighbour, Way};
 use crate::engine::prober::watch::Endpoint;
 
-/// Length of a netlink message's header, and of what each kind of question has of its own.
+/// Length of a netlink message's header, and of the part specific to each kind of query.
 const HEADER: usize = 16;
 const OWN_PART: usize = 12;
 
-/// The longest prefix of a route whose next hop is a gateway of this machine, by family. Behind a longer
-/// one may be a single server, to which its public addresses are routed: if that next hop is silent,
-/// the target is dead.
+/// Longest prefix of a route with a next hop that counts as a gateway of this machine, by family.
+/// Behind a longer one there may be a single server with its public addresses routed to it: if that
+/// next hop is silent, the target is dead.
 const WIDE_V4: u8 = 23;
 const WIDE_V6: u8 = 47;
 
-/// Puts one question to the kernel.
+/// Sends one query to the kernel and returns its answer.
 pub(super) fn asked(question: &[u8]) -> io::Result<Vec<u8>> {
     const NETLINK: i32 = 16;
     const NETLINK_ROUTE: i32 = 0;
     let socket = Socket::new(NETLINK.into(), Type::RAW, Some(NETLINK_ROUTE.into()))?;
-    // The answer is there before the system call of the question returns.
+    // The answer is available before the system call of the query returns.
     socket.set_nonblocking(true)?;
     socket.send(question)?;
     let mut answer = vec![0; 4096];
@@ -32,9 +32,9 @@ pub(super) fn asked(question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// `RTM_GETROUTE` for one destination: header, `rtmsg`, attributes. It asks for the route itself
-/// (`RTM_F_FIB_MATCH`), with its prefix and all of its next hops. Source: rtnetlink(7), and
-/// `linux/rtnetlink.h` for the protocol and port, by which rules may choose another table.
+/// Builds `RTM_GETROUTE` for one destination: header, `rtmsg`, attributes. It requests the route
+/// itself (`RTM_F_FIB_MATCH`), with its prefix and all of its next hops. Source: rtnetlink(7), and
+/// `linux/rtnetlink.h` for the protocol and port, by which rules may select another table.
 pub(super) fn route_to(endpoint: Endpoint) -> Vec<u8> {
     const GET_ROUTE: u16 = 26;
     const FIB_MATCH: u32 = 0x2000;
@@ -59,8 +59,8 @@ pub(super) fn route_to(endpoint: Endpoint) -> Vec<u8> {
     question(GET_ROUTE, own_part, endpoint.address, attributes)
 }
 
-/// `RTM_GETNEIGH` for one neighbour: header, `ndmsg`, one attribute. Source: rtnetlink(7). Kernels
-/// before 5.0 do not know this question and refuse it.
+/// Builds `RTM_GETNEIGH` for one neighbour: header, `ndmsg`, one attribute. Source: rtnetlink(7).
+/// Kernels before 5.0 do not know this query and refuse it.
 pub(super) fn neighbour(neighbour: Neighbour) -> Vec<u8> {
     const GET_NEIGHBOUR: u16 = 30;
     let mut own_part = [0; OWN_PART];
@@ -68,8 +68,8 @@ pub(super) fn neighbour(neighbour: Neighbour) -> Vec<u8> {
     question(GET_NEIGHBOUR, own_part, neighbour.address, vec![])
 }
 
-/// A question about `address`, whose attribute has the number 1 in both kinds, as has the family the
-/// first place in what is each kind's own.
+/// Builds a query about `address`. In both kinds its attribute has the number 1, and the family
+/// stands first in the specific part.
 fn question(
     kind: u16,
     mut own_part: [u8; OWN_PART],
@@ -100,13 +100,13 @@ fn question(
     message
 }
 
-/// What each kind's own part of an answer is; `None` if it is another kind of answer.
+/// Returns the specific part of an answer of this kind; `None` if it is another kind of answer.
 fn own_part(answer: &[u8], kind: u16) -> Option<&[u8]> {
     let is = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
     (is == kind).then(|| answer.get(HEADER..HEADER + OWN_PART)).flatten()
 }
 
-/// Understands the answer about a route: its type, its prefix, and the gateways among its attributes.
+/// Parses the answer about a route: its type, its prefix, and the gateways among its attributes.
 pub(super) fn way_to(answer: &[u8]) -> Option<Way> {
     const NEW_ROUTE: u16 = 24;
     const LOCAL: u8 = 2;
@@ -130,17 +130,17 @@ pub(super) fn way_to(answer: &[u8]) -> Option<Way> {
         }
     }
     if let Some(hops) = several {
-        // One next hop without a gateway is always there.
+        // A next hop without a gateway is always reachable.
         return Some(hops.map_or(Way::Near, Way::Beyond));
     }
     let gateway = gateway.zip(link).map(|(address, link)| Neighbour { address, link });
     Some(gateway.map_or(Way::Near, |gateway| Way::Beyond(vec![gateway])))
 }
 
-/// The gateway in one attribute of a route or a next hop.
+/// Returns the gateway in one attribute of a route or a next hop.
 fn gateway_in(kind: u16, value: &[u8]) -> Option<IpAddr> {
     const GATEWAY: u16 = 5;
-    /// A gateway of the other family, after two bytes that name it.
+    /// A gateway of the other family, preceded by two bytes that name the family.
     const VIA: u16 = 18;
     match kind {
         GATEWAY => address(value),
@@ -149,8 +149,8 @@ fn gateway_in(kind: u16, value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The gateways of several next hops (`rtnexthop`: length, flags, weight, interface, attributes); `None`
-/// if one has no gateway.
+/// Returns the gateways of several next hops (`rtnexthop`: length, flags, weight, interface,
+/// attributes); `None` if one has no gateway.
 fn next_hops(mut rest: &[u8]) -> Option<Vec<Neighbour>> {
     const HOP: usize = 8;
     let mut gateways = vec![];
@@ -165,8 +165,8 @@ fn next_hops(mut rest: &[u8]) -> Option<Vec<Neighbour>> {
     Some(gateways)
 }
 
-/// Understands the answer about a neighbour: whether it does not answer, or has not yet when asked
-/// whether it is still there.
+/// Parses the answer about a neighbour. Returns whether it does not answer, or has not yet
+/// confirmed that it is still there.
 pub(super) fn is_silent(answer: &[u8]) -> Option<bool> {
     const NEW_NEIGHBOUR: u16 = 28;
     const INCOMPLETE: u16 = 1;
@@ -177,7 +177,7 @@ pub(super) fn is_silent(answer: &[u8]) -> Option<bool> {
     Some(state & (INCOMPLETE | PROBE | FAILED) != 0)
 }
 
-/// Attributes, by their kind.
+/// Returns the attributes by kind.
 fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let short = |at: usize| Some(u16::from_ne_bytes(rest.get(at..at + 2)?.try_into().ok()?));
@@ -209,7 +209,7 @@ mod tests {
         bytes
     }
 
-    /// An answer: its kind, its own part, and attributes.
+    /// Builds an answer from its kind, its specific part, and attributes.
     fn answer(kind: u16, own: [u8; OWN_PART], attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
@@ -219,7 +219,7 @@ mod tests {
         bytes
     }
 
-    /// A route of IPv4 with this prefix.
+    /// Builds an IPv4 route with this prefix.
     fn route(prefix: u8, attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let mut own = [0; OWN_PART];
         own[..2].copy_from_slice(&[2, prefix]);
