@@ -1,15 +1,15 @@
-//! Telling people: one short message for each thing that an operator should know of, to Slack and
-//! to a webhook.
+//! Notices to people: a short message for each event that concerns the operator, to Slack and to a
+//! webhook.
 //!
-//! [`Notifier::send`] only puts a notice into a queue, so nothing that happens at Slack's end can
-//! hold anything up here. Each channel has a queue and a task of its own: notices of one kind that
-//! come within a second become one message, sending is retried a few times, and what cannot be
-//! delivered is dropped with a log line that says what it was. The channels' URLs are secrets and
-//! are never logged.
+//! [`Notifier::send`] only queues a notice, so trouble at Slack cannot block anything here. Each
+//! channel has its own queue and task. Notices of one kind that arrive within a second are merged
+//! into one message. Sending is retried a few times, and a notice that cannot be delivered is
+//! dropped with a log line that describes it. The channels' URLs are secrets and are never logged.
 //!
 //! # The notice as JSON
 //!
-//! What `webhook_url` is sent by `POST`, one object each; keys may be added, but none is renamed:
+//! `webhook_url` receives each notice by `POST`, as one object. Keys may be added, but none is
+//! renamed:
 //!
 //! ```json
 //! {
@@ -29,7 +29,7 @@
 //! }
 //! ```
 //!
-//! `kind` is one of the words of [`NoticeKind::word`]; `text` is what Slack would be sent.
+//! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack.
 
 mod channel;
 mod delivery;
@@ -51,106 +51,107 @@ use tally::Account;
 pub use delivery::Pace;
 pub use tally::{Counts, Tally};
 
-/// How many notices may wait to be looked at by one channel: more than the targets of the largest
-/// agent, so that all of them may fall at once.
+/// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
+/// so that all of them may go down at once.
 const QUEUE: usize = 16_384;
 
-/// Something that an operator should know of.
+/// An event that concerns the operator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
-    /// When it happened.
+    /// The time of the event.
     pub at: SystemTime,
-    /// The agent that tells it.
+    /// The name of the reporting agent.
     pub agent: String,
     /// Whether that agent writes nothing at the provider.
     pub dry_run: bool,
-    /// What happened.
+    /// The kind of the event.
     pub kind: NoticeKind,
-    /// The addresses it is about; empty if it is about the agent.
+    /// The addresses concerned; empty if the notice is about the agent.
     pub targets: Vec<IpAddr>,
-    /// The owner names it is about.
+    /// The owner names concerned.
     pub names: Vec<String>,
-    /// Why, as one of the named reasons of a refusal: `floor`.
+    /// The named reason of a refusal, such as `floor`.
     pub reason: Option<String>,
-    /// Why, in whatever words: an error with its causes. Without secrets.
+    /// The cause in free text: an error with its causes. Without secrets.
     pub detail: Option<String>,
-    /// What speaks for it.
+    /// The evidence for the notice.
     pub evidence: Evidence,
 }
 
-/// What a notice is about.
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeKind {
-    /// The provider confirmed that addresses are out; in dry-run, they would be.
+    /// The provider confirmed that addresses are withdrawn; in dry-run, they would be.
     Withdrawn,
-    /// The provider confirmed that addresses are back; in dry-run, they would be.
+    /// The provider confirmed that addresses are restored; in dry-run, they would be.
     Restored,
-    /// Addresses are at names now that held none, and nothing was remembered of them; in dry-run,
-    /// they would be.
+    /// Addresses were added at names that had none, without a record in memory; in dry-run, they
+    /// would be.
     Created,
-    /// A name is left alone for trouble of its own; all others are looked after.
+    /// A name is suspended because of a problem of its own; all other names are maintained.
     NameFailing,
-    /// That is over.
+    /// The suspended name is maintained again.
     NameBack,
-    /// The provider says that the zone is not active, so that changes to it may be seen by nobody.
+    /// The provider reports that the zone is not active, so changes to it may be invisible.
     ZoneInactive,
-    /// It is active.
+    /// The zone is active again.
     ZoneActive,
     /// A guard keeps addresses as they are, for the notice's reason.
     Refused,
-    /// That guard no longer does.
+    /// That guard has ended.
     RefusalOver,
     /// A change was sent and its answer was lost.
     Unconfirmed,
-    /// A change cannot be made now and is tried again.
+    /// A change cannot be made now and will be retried.
     Failing,
     /// No canary answers, or no target can be asked: this agent withdraws nothing.
     Isolated,
     /// A canary answers again, or a target can be asked again.
     IsolationOver,
-    /// Addresses were not seen for over a minute, so that nobody knows how they are.
+    /// There was no evidence about addresses for over a minute, so their health is unknown.
     Unknown,
-    /// They are seen again.
+    /// There is evidence about them again.
     UnknownOver,
-    /// A new configuration was bad; the old one stays.
+    /// A new configuration was rejected; the old one remains in force.
     ReloadRefused,
-    /// The provider refuses our credentials or our zone.
+    /// The provider rejects our credentials or our zone.
     ProviderRefused,
     /// The provider accepts our requests again.
     ProviderBack,
-    /// An operator took addresses out.
+    /// An operator drained addresses.
     Drained,
-    /// An operator gave addresses back.
+    /// An operator undrained addresses.
     Undrained,
-    /// The agent ends because something in it failed.
+    /// The agent stops because of an internal failure.
     Stopped,
 }
 
-/// What speaks for a notice. Of several addresses it holds for each one of them.
+/// The evidence for a notice. For several addresses, it holds for each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evidence {
-    /// Losses in a row; of several addresses, the fewest.
+    /// Consecutive losses; for several addresses, the fewest.
     pub losses: Option<u32>,
-    /// Replies in a row; of several addresses, the fewest.
+    /// Consecutive replies; for several addresses, the fewest.
     pub replies: Option<u32>,
-    /// The vantage points that agreed, by name; of several addresses, about all of them.
+    /// The vantage points that agreed, by name; for several addresses, those that agreed about all
+    /// of them.
     pub votes: Vec<String>,
-    /// From the last reply to the notice; of several addresses, the shortest.
+    /// Time from the last reply to the notice; for several addresses, the shortest.
     pub since_last_reply: Option<Duration>,
-    /// From the verdict to the provider's confirmation; of several addresses, the longest.
+    /// Time from the verdict to the provider's confirmation; for several addresses, the longest.
     pub took: Option<Duration>,
 }
 
-/// Where notices go. Must be made inside a Tokio runtime.
+/// Sends notices to all channels. Must be created inside a Tokio runtime.
 #[derive(Debug)]
 pub struct Notifier {
     lines: Vec<Line>,
     tally: Tally,
-    /// Told `true` when what is left is to be dropped.
+    /// Set to `true` to drop the remaining notices.
     give_up: watch::Sender<bool>,
 }
 
-/// One channel's queue and the task behind it.
+/// The queue of one channel and its task.
 #[derive(Debug)]
 struct Line {
     account: Account,
@@ -159,24 +160,25 @@ struct Line {
 }
 
 impl Notifier {
-    /// Opens the channels that are configured. One that cannot be used is named in an error line,
-    /// and the others serve.
+    /// Opens the configured channels. An unusable channel is reported as an error in the log; the
+    /// others work.
     pub fn start(config: &NotifyConfig) -> Self {
         Self::with_pace(config, Pace::default())
     }
 
-    /// As [`Self::start`], at another pace than everybody's.
+    /// Like [`Self::start`], with another pace.
     pub fn with_pace(config: &NotifyConfig, pace: Pace) -> Self {
         Self::counting(config, pace, Tally::default())
     }
 
-    /// Opens other channels after this one's. `same` are those that go where they went before.
+    /// Opens new channels that replace those of this notifier. `same` are the channels with an
+    /// unchanged destination.
     #[must_use]
     pub fn successor(&self, config: &NotifyConfig, same: &[&str]) -> Self {
         Self::counting(config, Pace::default(), self.tally.succeed(same))
     }
 
-    /// What became of the notices.
+    /// Returns the counters of notices.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -216,8 +218,8 @@ impl Notifier {
         }
     }
 
-    /// Hands a notice to every channel and returns at once. A channel whose queue is full loses it,
-    /// and a log line says so.
+    /// Queues a notice for every channel and returns at once. If the queue of a channel is full the
+    /// notice is lost there, and a log line reports it.
     pub fn send(&self, notice: &Notice) {
         for line in &self.lines {
             if let Err(error) = line.queue.try_send(notice.clone()) {
@@ -230,8 +232,8 @@ impl Notifier {
         }
     }
 
-    /// Lets the channels deliver what waits, for `limit` at most in all; what is left then is
-    /// dropped with a log line each.
+    /// Lets the channels deliver waiting notices, for `limit` at most in total. The rest is
+    /// dropped, with a log line for each.
     pub async fn close(self, limit: Duration) {
         let mut tasks = Vec::new();
         for Line { queue, task, .. } in self.lines {
@@ -250,7 +252,8 @@ impl Notifier {
 mod tests {
     use super::*;
 
-    /// A notice of the agent sfo-1 about 192.0.2.n for each of `targets` at www.example.com.
+    /// Returns a notice of the agent sfo-1 about 192.0.2.n for each of `targets` at
+    /// www.example.com.
     pub(super) fn notice(kind: NoticeKind, targets: &[u8]) -> Notice {
         let address = |n: &u8| IpAddr::from([192, 0, 2, *n]);
         Notice {

@@ -1,4 +1,4 @@
-//! A webhook, Slack's or anybody's: one POST for each notice.
+//! Delivery to a webhook, of Slack or any other service: one POST for each notice.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::message::printable;
 use super::{Evidence, Notice};
 use crate::http::SendError;
 
-/// Makes a notice into what the other side understands.
+/// Converts a notice to the body that the receiver expects.
 pub(super) type Body = fn(&Notice) -> Value;
 
-/// A URL that takes notices. The URL is a secret.
+/// A URL that accepts notices. The URL is a secret.
 pub(super) struct Hook {
     name: &'static str,
     client: Mutex<reqwest::Client>,
@@ -24,10 +24,10 @@ pub(super) struct Hook {
     body: Body,
 }
 
-/// Why a channel cannot be used at all. Nothing in it holds the URL.
+/// The reason why a channel is unusable. It never contains the URL.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HookError {
-    /// The configured text is no URL for a POST.
+    /// The configured text is not a URL for a POST.
     #[error("its URL is not one that begins with https:// or http://")]
     NotUrl,
     /// No HTTP client could be built.
@@ -36,7 +36,7 @@ pub(super) enum HookError {
 }
 
 impl Hook {
-    /// A channel called `name` at `url`.
+    /// Creates a channel called `name` that posts to `url`.
     pub(super) fn new(
         name: &'static str,
         url: &SecretString,
@@ -50,7 +50,7 @@ impl Hook {
         Ok(Self { name, client: Mutex::new(client), url, body })
     }
 
-    /// What an answer that is no success means.
+    /// Classifies an answer that is not a success.
     async fn judge(&self, mut answer: Response) -> PostError {
         let status = answer.status();
         let why = format!("it answered {status}");
@@ -91,7 +91,7 @@ impl Channel for Hook {
     }
 }
 
-/// A transport's error with its causes in one line, without the URL.
+/// Formats a transport error with its causes in one line, without the URL.
 fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut line = error.to_string();
@@ -103,21 +103,21 @@ fn told(error: reqwest::Error) -> String {
     line
 }
 
-/// `Retry-After` in seconds. As a date, which Slack never sends, it counts as absent.
+/// Returns `Retry-After` in seconds. A date, which Slack never sends, counts as absent.
 fn retry_after(answer: &Response) -> Option<Duration> {
     let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// Slack's one word for what is wrong, such as `channel_is_archived`. Anything else is nothing to
-/// log: a web server's page about an error likes to repeat the path, and the path is the secret.
+/// Returns Slack's one-word error, such as `channel_is_archived`. Anything else is not logged: the
+/// error page of a web server often repeats the path, and the path is the secret.
 fn error_word(body: &[u8]) -> Option<&str> {
     let word = std::str::from_utf8(body).ok()?.trim();
     let plain = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     (plain && (1..=40).contains(&word.len())).then_some(word)
 }
 
-/// What Slack's incoming webhooks take.
+/// Returns the body for Slack's incoming webhooks.
 ///
 /// Source: `&`, `<` and `>` are escaped as Slack's page on formatting text asks.
 pub(super) fn slack_body(notice: &Notice) -> Value {
@@ -125,7 +125,7 @@ pub(super) fn slack_body(notice: &Notice) -> Value {
     json!({ "text": text })
 }
 
-/// The notice as JSON, as documented in [`crate::notify`].
+/// Returns the notice as JSON, as documented in [`crate::notify`].
 pub(super) fn webhook_body(notice: &Notice) -> Value {
     #[derive(Serialize)]
     struct Shown<'a> {

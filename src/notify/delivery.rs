@@ -1,4 +1,5 @@
-//! Getting notices to one channel: gathered for a moment, sent in order, tried again, dropped.
+//! Delivery of notices to one channel: merged for a moment, sent in order, retried, and finally
+//! dropped.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,59 +14,60 @@ use super::tally::Account;
 use crate::config::seconds;
 use crate::panics::{Rest, caught};
 
-/// How long a channel may ask to be left alone. What would have to wait longer is dropped, for it
-/// would be old news by then.
+/// Maximum pause that a channel may ask for. A notice that would have to wait longer is dropped,
+/// because it would be outdated by then.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// How notices are gathered and how often they are tried.
+/// Timing of merging and retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// From the first notice of a message to its being sent: others may join it meanwhile.
+    /// Time from the first notice of a message until it is sent. Others may join it during that
+    /// time.
     pub window: Duration,
-    /// How often a message is tried in all; at least once.
+    /// Maximum number of attempts for a message; at least one.
     pub tries: u32,
-    /// Before the second try. Each further wait is twice as long, and every one is jittered by
-    /// ± 50 %, so that agents do not knock in step.
+    /// Wait before the second attempt. Each further wait is twice as long, and each is jittered by
+    /// ± 50 %, so that agents do not retry in step.
     pub first_wait: Duration,
 }
 
 impl Default for Pace {
-    /// One second, five tries, about 1 + 2 + 4 + 8 s between them.
+    /// Returns one second, five attempts, and about 1 + 2 + 4 + 8 s between them.
     fn default() -> Self {
         let second = Duration::from_secs(1);
         Self { window: second, tries: 5, first_wait: second }
     }
 }
 
-/// Why a channel did not take a notice. Nothing in it holds the channel's URL.
+/// The reason why a channel did not accept a notice. It never contains the channel's URL.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostError {
-    /// It said no, and would again.
+    /// The channel rejected the notice, and would reject it again.
     #[error("{0}")]
     Refused(String),
-    /// It may take it later.
+    /// The channel may accept the notice later.
     #[error("{why}")]
     Later {
-        /// What went wrong.
+        /// The cause of the failure.
         why: String,
-        /// How long it wants to be left alone.
+        /// The pause that the channel asks for.
         retry_after: Option<Duration>,
     },
 }
 
-/// Something that takes notices, one at a time.
+/// A receiver of notices, one at a time.
 pub(super) trait Channel: Send + Sync + 'static {
-    /// What it is called in log lines.
+    /// Returns the name of the channel for the log.
     fn name(&self) -> &'static str;
 
-    /// Makes one attempt, which ends by itself.
+    /// Makes one attempt, which always completes.
     fn post(&self, notice: &Notice) -> impl Future<Output = Result<(), PostError>> + Send;
 
-    /// Builds anew what it sends with, after a panic.
+    /// Rebuilds the client after a panic.
     fn renew(&self) {}
 }
 
-/// Delivers what comes into `inbox` until that is closed and empty, or until told to give up.
+/// Delivers the notices from `inbox` until that is closed and empty, or until `give_up` is set.
 #[expect(clippy::disallowed_methods, reason = "how long it worked between two panics")]
 pub(super) async fn work(
     channel: impl Channel,
@@ -82,7 +84,7 @@ pub(super) async fn work(
         let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace, &account);
         let panicked = tokio::select! {
             biased;
-            // An error means that nobody is left to tell us, so there is nothing to wait for.
+            // An error means that the sender is gone, so there is nothing to wait for.
             Ok(_) = give_up.wait_for(|told| *told) => break,
             done = caught("notices", delivering) => match done {
                 Ok(()) => break,
@@ -107,7 +109,8 @@ pub(super) async fn work(
     }
 }
 
-/// The loop of [`work`]; what it leaves behind when it is dropped is in `unsent` and `waiting`.
+/// Runs the loop of [`work`]. If it is dropped, the remaining notices are in `unsent` and
+/// `waiting`.
 async fn deliver(
     channel: &impl Channel,
     inbox: &mut mpsc::Receiver<Notice>,
@@ -121,7 +124,7 @@ async fn deliver(
             let Some(notice) = inbox.recv().await else { return };
             admit(account, waiting, notice);
         }
-        // While the inbox is open this is the whole window; once it is closed nobody can join.
+        // While the inbox is open this is the whole window. Once it is closed nothing can join.
         let joining = async {
             while let Some(notice) = inbox.recv().await {
                 admit(account, waiting, notice);
@@ -137,7 +140,8 @@ async fn deliver(
     }
 }
 
-/// Runs `work` to its end and meanwhile hands on what comes, so that the queue does not fill up.
+/// Runs `work` to its end and keeps draining the inbox at the same time, so that the queue does not
+/// fill up.
 async fn beside<T>(
     work: impl Future<Output = T>,
     inbox: &mut mpsc::Receiver<Notice>,
@@ -163,7 +167,7 @@ fn admit(account: &Account, waiting: &mut Waiting, notice: Notice) {
     }
 }
 
-/// Tries until the channel has taken the notice or there is no point in trying on.
+/// Retries until the channel accepts the notice or further attempts are pointless.
 async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, account: &Account) {
     let mut backoff = pace.first_wait;
     let mut tries_left = pace.tries;
@@ -195,7 +199,7 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, account: &Acc
 
 #[cfg(test)]
 mod tests {
-    //! All in virtual time: the clock is paused and jumps to the next timer.
+    //! Tests in virtual time: the clock is paused and jumps to the next timer.
 
     use std::sync::{Arc, Mutex};
 
@@ -204,7 +208,7 @@ mod tests {
     use crate::notify::Tally;
     use crate::notify::tests::notice;
 
-    /// A channel that answers as its script says and remembers who came when.
+    /// A channel that answers by a script and records each notice with its time.
     #[derive(Clone)]
     struct Scripted {
         answers: Arc<Mutex<VecDeque<Answer>>>,
@@ -265,7 +269,7 @@ mod tests {
     }
 
     impl Bench {
-        /// Closes the queue, lets the worker finish and returns what was posted.
+        /// Closes the queue, lets the worker finish and returns the posted notices.
         async fn posts(self) -> Vec<(Duration, NoticeKind, usize)> {
             drop(self.queue);
             self.task.await.unwrap();
@@ -336,7 +340,8 @@ mod tests {
 
         let fails = || (0..5).map(|_| Answer::Fail(None));
         let hangs = || [Answer::Hang].into_iter();
-        // `(answers, notices, those delivered, failed and dropped, why the channel fails)`
+        // `(answers, notices, counts of delivered, failed and dropped, reason why the channel
+        // fails)`
         let cases: [Case; 6] = [
             ("takes all", vec![], 2, [2, 0, 0], None),
             ("takes it late", fails().take(4).collect(), 1, [1, 0, 0], None),

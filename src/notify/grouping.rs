@@ -1,4 +1,4 @@
-//! What waits to be sent, with the notices of one kind about several addresses made into one.
+//! Queue of waiting notices, with notices of one kind about several addresses merged into one.
 
 use std::collections::{HashSet, VecDeque};
 use std::mem;
@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use super::{Evidence, Notice};
 
-/// How many messages may wait. When a channel is that far behind, its oldest news is dropped.
+/// Maximum number of waiting messages. When a channel is that far behind, its oldest message is
+/// dropped.
 pub(super) const LONGEST: usize = 100;
 
-/// The messages that wait, oldest first.
+/// The waiting messages, oldest first.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// Notices whose times lie no further apart than this are made one.
+    /// Maximum time between notices that are merged.
     window: Duration,
     groups: VecDeque<Group>,
 }
 
-/// A notice that may have been made of several.
+/// A notice that may have been merged from several.
 #[derive(Debug)]
 struct Group {
     notice: Notice,
@@ -27,15 +28,15 @@ struct Group {
 }
 
 impl Waiting {
-    /// Nothing waits yet.
+    /// Creates an empty queue.
     pub(super) fn new(window: Duration) -> Self {
         Self { window, groups: VecDeque::new() }
     }
 
-    /// Takes a notice in; returns the notice that had to go for it, if any.
+    /// Adds a notice. Returns the notice that was dropped for it, if any.
     ///
-    /// It joins a waiting one if no reader is misled by that: one of the same kind about other
-    /// addresses, with nothing between the two that is about the same addresses or the agent.
+    /// It joins a waiting notice if that cannot mislead a reader: one of the same kind about other
+    /// addresses, with nothing between the two that concerns the same addresses or the agent.
     #[must_use]
     pub(super) fn add(&mut self, notice: Notice) -> Option<Notice> {
         let window = self.window;
@@ -54,12 +55,12 @@ impl Waiting {
         if too_many { self.groups.pop_front().map(|group| group.notice) } else { None }
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
-    /// All that waits, oldest first; from then on nothing does.
+    /// Removes and returns all waiting notices, oldest first.
     pub(super) fn take(&mut self) -> VecDeque<Notice> {
         mem::take(&mut self.groups).into_iter().map(|group| group.notice).collect()
     }
@@ -82,7 +83,7 @@ impl Group {
             && self.is_disjoint(notice)
     }
 
-    /// Makes `other` part of this; the time stays that of the first.
+    /// Merges `other` into this notice; the time stays that of the first.
     fn join(&mut self, other: Notice) {
         let own = &mut self.notice;
         for target in other.targets {
@@ -106,7 +107,7 @@ impl Group {
 }
 
 impl Evidence {
-    /// What both show.
+    /// Returns the evidence that holds for both.
     fn and(self, other: &Self) -> Self {
         Self {
             losses: self.losses.zip(other.losses).map(|(one, two)| one.min(two)),
@@ -129,7 +130,7 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(1);
 
-    /// The kinds and addresses that would be sent, in order.
+    /// Returns the kinds and addresses that would be sent, in order.
     fn sent(notices: impl IntoIterator<Item = Notice>) -> Vec<String> {
         let mut waiting = Waiting::new(WINDOW);
         for notice in notices {

@@ -1,4 +1,4 @@
-//! The words of a notice: one short line, whatever it is about and however much it touches.
+//! Text of a notice: one short line, however much it concerns.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 use super::{Evidence, Notice, NoticeKind};
 use crate::text::visible;
 
-/// How many of several things are named before the rest is counted.
+/// Maximum number of items that are named before the rest is counted.
 const NAMED: usize = 3;
 
-/// The most characters of one name, reason or detail.
+/// Maximum length in characters of a name or reason, and of a detail.
 const LONGEST_WORD: usize = 80;
 const LONGEST_DETAIL: usize = 300;
 
 impl NoticeKind {
-    /// The kind in one word, as the JSON form has it. These never change.
+    /// Returns the kind in one word, as in the JSON form. These words never change.
     pub fn word(self) -> &'static str {
         match self {
             Self::Withdrawn => "withdrawn",
@@ -43,7 +43,8 @@ impl NoticeKind {
 }
 
 impl Notice {
-    /// The notice as one line of at most 2,000 characters: who, what, to whom, why, and when.
+    /// Returns the notice as one line of at most 2,000 characters: agent, event, addresses, reason,
+    /// and time.
     pub fn text(&self) -> String {
         let mut parts = vec![self.what()];
         parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
@@ -55,7 +56,7 @@ impl Notice {
         format!("{agent}{dry_run}: {}; {at}", parts.join("; "))
     }
 
-    /// What happened, to which addresses and names.
+    /// Describes the event, with its addresses and names.
     fn what(&self) -> String {
         let who = listed(&self.targets, "addresses");
         let at = |word: &str| match self.names.as_slice() {
@@ -129,7 +130,8 @@ impl Notice {
 }
 
 impl Evidence {
-    /// What there is of it, one phrase each. Of several addresses it is a bound.
+    /// Describes the evidence, a phrase for each piece. For several addresses each number is a
+    /// bound.
     fn parts(&self, several: bool) -> Vec<String> {
         let bound = if several { "at least " } else { "" };
         let run = |count: u32, one: &str, more: &str| {
@@ -150,7 +152,8 @@ impl Evidence {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`, or for more than [`NAMED`] `100 addresses (a, b, c and 97 more)`.
+/// Formats a list as `a`, `a and b`, `a, b and c`, or for more than [`NAMED`] items as `100
+/// addresses (a, b, c and 97 more)`.
 fn listed(things: &[impl Display], kind: &str) -> String {
     let named: Vec<String> =
         things.iter().take(NAMED).map(|thing| clean(&thing.to_string(), LONGEST_WORD)).collect();
@@ -162,7 +165,7 @@ fn listed(things: &[impl Display], kind: &str) -> String {
     }
 }
 
-/// `text` on one line, without control characters, and no longer than `longest` characters.
+/// Returns `text` on one line, without control characters, and no longer than `longest` characters.
 fn clean(text: &str, longest: usize) -> String {
     let text = visible(text);
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -173,7 +176,7 @@ fn clean(text: &str, longest: usize) -> String {
     line.chars().take(longest - 1).chain(['…']).collect()
 }
 
-/// A duration as people say it: `310 ms`, `2.4 s`, `1h 5m 3s`.
+/// Formats a duration for people: `310 ms`, `2.4 s`, `1h 5m 3s`.
 fn span(duration: Duration) -> String {
     match duration {
         short if short < Duration::from_secs(1) => format!("{} ms", short.as_millis()),
@@ -185,7 +188,8 @@ fn span(duration: Duration) -> String {
     }
 }
 
-/// The same time, or the nearest one that RFC 3339 can write: a clock may be set to anything.
+/// Returns the same time, or the nearest one that RFC 3339 can represent: a clock may have any
+/// setting.
 pub(super) fn printable(at: SystemTime) -> SystemTime {
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799); // the end of 9999
     at.clamp(SystemTime::UNIX_EPOCH, last)

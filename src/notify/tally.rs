@@ -1,11 +1,11 @@
-//! What became of the notices, counted for each channel, and which channels do not take them.
+//! Counters of notices by channel and outcome, and the channels that currently fail.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Notice;
 
-/// What became of a notice.
+/// The outcome of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Delivered,
@@ -25,38 +25,38 @@ impl Outcome {
     }
 }
 
-/// How often each outcome came, by channel and outcome.
+/// The number of notices by channel and outcome.
 pub type Counts = BTreeMap<[&'static str; 2], u64>;
 
-/// Counts what becomes of notices. Clones count together.
+/// Counters of notices. Clones share the same counters.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     counts: Arc<Mutex<Counts>>,
-    /// By channel, why its last notice was not delivered.
+    /// The reason why the last notice was not delivered, by channel.
     failing: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 impl Tally {
-    /// The number of notices by channel and by what became of them: `delivered`, `failed` or
-    /// `dropped`.
+    /// Returns the number of notices by channel and outcome: `delivered`, `failed` or `dropped`.
     pub fn counts(&self) -> Counts {
         lock(&self.counts).clone()
     }
 
-    /// Each channel whose last notice could not be delivered, with the reason. No secret is in it.
+    /// Returns each channel that could not deliver its last notice, with the reason, which contains
+    /// no secret.
     pub fn failing(&self) -> BTreeMap<&'static str, String> {
         lock(&self.failing).clone()
     }
 
-    /// Counts on for other channels. Of the old ones, those of `same` are still in trouble if they
-    /// were; what becomes of the others concerns nobody any more.
+    /// Continues the counters for a new set of channels. Failures of the channels in `same` are
+    /// kept; those of the others no longer matter.
     pub(super) fn succeed(&self, same: &[&str]) -> Self {
         let mut failing = self.failing();
         failing.retain(|channel, _| same.contains(channel));
         Self { counts: Arc::clone(&self.counts), failing: Arc::new(Mutex::new(failing)) }
     }
 
-    /// The account of one channel, which is there from now on, whatever comes of its notices.
+    /// Returns the account of one channel, which is listed from now on even without notices.
     pub(super) fn account(&self, channel: &'static str) -> Account {
         let mut counts = lock(&self.counts);
         for outcome in Outcome::ALL {
@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-/// What becomes of one channel's notices, counted and said.
+/// Counts and logs the outcome of one channel's notices.
 #[derive(Debug)]
 pub(super) struct Account {
     channel: &'static str,
@@ -74,28 +74,28 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The channel took one.
+    /// Records a delivered notice.
     pub(super) fn delivered(&self) {
         self.count(Outcome::Delivered);
         lock(&self.tally.failing).remove(self.channel);
     }
 
-    /// The channel refused `notice`, or did not take it however often it was tried.
+    /// Records that the channel rejected `notice`, or did not accept it in any attempt.
     pub(super) fn failed(&self, notice: &Notice, why: &str) {
         self.lost(notice, Outcome::Failed, why);
     }
 
-    /// `notice` was given up before the channel could say anything of it.
+    /// Records that `notice` was dropped without an answer from the channel.
     pub(super) fn dropped(&self, notice: &Notice, why: &str) {
         self.lost(notice, Outcome::Dropped, why);
     }
 
-    /// Nothing can be delivered there at all.
+    /// Records that nothing can be delivered to the channel at all.
     pub(super) fn unusable(&self, why: &str) {
         lock(&self.tally.failing).insert(self.channel, why.to_owned());
     }
 
-    /// Says that a notice is lost, and which.
+    /// Counts and logs a lost notice.
     fn lost(&self, notice: &Notice, outcome: Outcome, why: &str) {
         self.count(outcome);
         self.unusable(why);
