@@ -1,14 +1,15 @@
-//! What the agent remembers across restarts: drains, what was withdrawn, and what withdrawn records
-//! carried.
+//! State kept across restarts: drains, withdrawn addresses, and the attributes of withdrawn
+//! records.
 //!
-//! One JSON file, written whole: into a new file beside it, to the disk, and then into its place.
-//! Whenever the machine or the process dies, the old file or the new one is there, never half of
-//! one. A link is followed, and the file that it leads to replaced. Where a file cannot be replaced, as
-//! one that is mounted by itself into a container, it is written in its place, with a whole copy beside
-//! it first where there is room for one.
+//! It is a single JSON file that is always replaced as a whole: a new file is written beside it,
+//! synced to the disk, and renamed into its place. If the machine or the process dies, the old file
+//! or the new one is complete. A symbolic link is followed, and the file it leads to is replaced.
+//! If a file cannot be replaced, for example because it is mounted by itself into a container, it
+//! is overwritten in place. Before that a complete copy is written beside it if there is room for
+//! one.
 //!
-//! What a record carried is kept as the JSON that the provider's side made of it; nothing here
-//! looks inside.
+//! The attributes of a record are kept as the JSON that the provider's code produced; they are not
+//! interpreted here.
 
 mod disk;
 
@@ -22,68 +23,69 @@ use serde::{Deserialize, Serialize};
 
 use crate::file;
 
-/// The version that is written. A file of a newer one is not read: a newer program wrote it, and
-/// overwriting it would lose what only that one knows.
+/// The version that is written. A file of a newer version is not read: a newer program wrote it,
+/// and overwriting it would lose data that only that program knows.
 pub const VERSION: u32 = 1;
 
-/// All that is remembered.
+/// All state kept across restarts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// Targets that the operator took out.
+    /// Targets drained by the operator.
     pub drains: Vec<Drain>,
-    /// Records that were withdrawn and not restored since, whoever or whatever had them withdrawn.
+    /// Records that were withdrawn and not restored since, whatever the cause of the withdrawal.
     pub withdrawn: Vec<Withdrawn>,
-    /// Where a write may still change something though nothing is remembered of the record.
+    /// Places at which a write may still take effect although no record is remembered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Pending>,
 }
 
-/// The operator's word that a target is out.
+/// An operator's order to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
-    /// The target.
+    /// The drained target.
     pub address: IpAddr,
-    /// When it was ordered, in whole seconds of Unix time.
+    /// The time of the order, in whole seconds of Unix time.
     pub since: u64,
-    /// When it ends by itself, in whole seconds of Unix time; `None` means by `undrain` only.
+    /// The time at which it expires, in whole seconds of Unix time; `None` means that only
+    /// `undrain` ends it.
     #[serde(default)]
     pub until: Option<u64>,
-    /// What the operator said.
+    /// The reason given by the operator.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// A record that was withdrawn.
+/// A withdrawn record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Withdrawn {
-    /// The owner name, fully qualified, lower case, without the final dot.
+    /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
-    /// `A` or `AAAA`.
+    /// The record type, `A` or `AAAA`.
     pub r#type: String,
-    /// The address.
+    /// The address in the record.
     pub address: IpAddr,
-    /// When, in whole seconds of Unix time.
+    /// The time of the withdrawal, in whole seconds of Unix time.
     pub at: u64,
-    /// What it carried, in the provider's own terms; null if that is not known.
+    /// Its attributes in the provider's own terms; null if unknown.
     #[serde(default)]
     pub attributes: serde_json::Value,
-    /// What it carries since it was restored, where the provider took less of it than it had; absent
-    /// while it is out.
+    /// Its attributes since it was restored, if the provider accepted only a part of them; absent
+    /// while it is withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_back_as: Option<serde_json::Value>,
 }
 
-/// A place at which a write may still change something.
+/// A place at which a write may still take effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// The owner name, fully qualified, lower case, without the final dot.
+    /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
-    /// The address.
+    /// The address in the record.
     pub address: IpAddr,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 struct Document<M> {
     version: u32,
@@ -91,110 +93,111 @@ struct Document<M> {
     memory: M,
 }
 
-/// What was found at the start.
+/// The result of loading the file at the start.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What to go on with; empty if there was nothing that could be read.
+    /// The state to continue with; empty if nothing could be read.
     pub memory: Memory,
-    /// What the operator must be told: a file that was refused, and where it is now.
+    /// An error for the operator: a rejected file, and its present location.
     pub trouble: Option<LoadError>,
 }
 
-/// Why a file was not taken over. The agent goes on with an empty memory.
+/// The reason why a file was rejected. The agent continues with an empty memory.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It is not what this program writes. It was renamed, so that nothing of it is lost.
+    /// It was not written by this program. It was renamed, so nothing in it is lost.
     #[error(
         "state file {} is damaged and was set aside as {}; drains and remembered records are forgotten",
         path.display(), aside.display()
     )]
     Damaged {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// Where it is now.
+        /// Its present location.
         aside: PathBuf,
-        /// What is wrong with it.
+        /// The error in its content.
         #[source]
         source: serde_json::Error,
     },
-    /// A newer program wrote it. It was renamed, so that nothing of it is lost.
+    /// A newer program wrote it. It was renamed, so nothing in it is lost.
     #[error(
         "state file {} has version {version}, this program reads up to {VERSION}; it was set aside \
          as {}; drains and remembered records are forgotten",
         path.display(), aside.display()
     )]
     Newer {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// Where it is now.
+        /// Its present location.
         aside: PathBuf,
-        /// The version that it says it has.
+        /// The version in the file.
         version: u64,
     },
-    /// It is refused, and cannot be set aside. It stays, and must not be overwritten: do not save.
+    /// It was rejected and cannot be set aside. It stays in place and must not be overwritten: do
+    /// not save.
     #[error("state file {} is refused and cannot be set aside as {}; it is left alone, and nothing is remembered", path.display(), aside.display())]
     Stuck {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// Where it should have gone.
+        /// The intended new location.
         aside: PathBuf,
-        /// Why it could not.
+        /// The reason why it could not be renamed.
         #[source]
         source: io::Error,
     },
-    /// It cannot be read. It stays, and must not be overwritten: do not save.
+    /// It cannot be read. It stays in place and must not be overwritten: do not save.
     #[error("state file {} cannot be read; it is left alone, and nothing is remembered", path.display())]
     Unreadable {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
 impl LoadError {
-    /// Whether the file is still in its place, and would be lost if it were written over.
+    /// Whether the file is still in place and would be lost if it were overwritten.
     pub fn in_place(&self) -> bool {
         matches!(self, Self::Stuck { .. } | Self::Unreadable { .. })
     }
 }
 
-/// The memory could not be written. The file on the disk is the last one that was; try again with
-/// the next change, and go on.
+/// The state could not be written. The file on the disk is the last one written successfully. Retry
+/// with the next change, and continue.
 #[derive(Debug, thiserror::Error)]
 #[error("state file {}: cannot {what}; a restart now would forget what is newer", path.display())]
 pub struct SaveError {
-    /// The file.
+    /// The state file.
     path: PathBuf,
     /// The step that failed, as a verb and its object.
     what: &'static str,
-    /// Why.
+    /// The error of the operating system.
     #[source]
     source: io::Error,
 }
 
-/// The state file.
+/// Handle of the state file.
 #[derive(Debug, Clone)]
 pub struct StateFile {
     path: PathBuf,
 }
 
 impl StateFile {
-    /// The file at `path`, which need not be there.
+    /// Creates a handle of the file at `path`, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads what the last agent left. No file, or an empty one, is an empty memory and no trouble; a
-    /// file that is damaged or too new is renamed to `<file>.damaged-<unix time>` or
-    /// `<file>.newer-<unix time>`. If the agent was killed while it wrote in the file's place, the copy
-    /// beside it is taken. `now` names the file that is set aside.
+    /// Reads the state that the last agent left. A missing or empty file is an empty memory and not
+    /// an error. A file that is damaged or too new is renamed to `<file>.damaged-<unix time>` or
+    /// `<file>.newer-<unix time>`. If the agent was killed while it overwrote the file in place,
+    /// the copy beside it is used. `now` is the time in the name of a file that is set aside.
     pub fn load(&self, now: SystemTime) -> Loaded {
         let read = file::real(&self.path).and_then(|path| disk::read(&path));
         let text = match read {
@@ -214,13 +217,13 @@ impl StateFile {
         }
     }
 
-    /// What is in it, for somebody who only looks: nothing is set aside. `None` if it cannot be read.
+    /// Reads the state without setting anything aside. `None` if it cannot be read.
     pub fn peek(&self) -> Option<Memory> {
         let text = disk::read(&file::real(&self.path).ok()?).ok()?;
         parse(&text).ok()
     }
 
-    /// The copy beside a file that was written in its place and is half written.
+    /// Returns the copy beside a file that was being overwritten in place and is incomplete.
     fn copy(&self, refusal: &Refusal) -> Option<Memory> {
         let Refusal::Damaged(_) = refusal else { return None };
         let text = disk::read(&disk::beside(&file::real(&self.path).ok()?)).ok()?;
@@ -246,10 +249,10 @@ impl StateFile {
         }
     }
 
-    /// Writes `memory` in the place of what is there, for the owner only. When this returns, it is
-    /// on the disk.
+    /// Replaces the file by `memory`, readable by the owner only. When this returns, it is on the
+    /// disk.
     ///
-    /// It blocks on the disk: keep it off the threads that must not wait. Two calls for one file
+    /// This blocks on the disk: keep it off the threads that must not wait. Two calls for one file
     /// must not overlap.
     pub fn save(&self, memory: &Memory) -> Result<(), SaveError> {
         let failed = |what| move |source| SaveError { path: self.path.clone(), what, source };
@@ -268,7 +271,7 @@ impl Loaded {
     }
 }
 
-/// Why a text is not taken over.
+/// The reason why a text is rejected.
 enum Refusal {
     Damaged(serde_json::Error),
     Newer(u64),
@@ -282,7 +285,7 @@ fn parse(text: &[u8]) -> Result<Memory, Refusal> {
     if is_blank(text) {
         return Ok(Memory::default());
     }
-    // The version comes first, for a newer file may look different in all else.
+    // The version is read first, because a newer file may differ in everything else.
     let Version { version } = serde_json::from_slice(text).map_err(Refusal::Damaged)?;
     if version > u64::from(VERSION) {
         return Err(Refusal::Newer(version));
@@ -291,7 +294,7 @@ fn parse(text: &[u8]) -> Result<Memory, Refusal> {
     Ok(document.memory)
 }
 
-/// A name beside `path` that nobody has.
+/// Returns an unused name beside `path`.
 fn free_name(path: &Path, label: &str, now: SystemTime) -> Result<PathBuf, (PathBuf, io::Error)> {
     let time = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let plain = with_suffix(path, &format!(".{label}-{time}"));
@@ -308,7 +311,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether nothing was ever written: as `touch` leaves a file, or a container's mount.
+/// Whether nothing was ever written: the file is as `touch` or a container's mount leaves it.
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)
 }

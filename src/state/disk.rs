@@ -1,5 +1,5 @@
-//! The state file on the disk: read in time, replaced whole, or written in its place where it cannot
-//! be replaced.
+//! The state file on the disk: read within a time limit, and replaced as a whole or, if that is
+//! impossible, overwritten in place.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use super::with_suffix;
 use crate::file::real;
 
-/// The largest state file that is read, in bytes: room for more records than anybody has.
+/// Maximum size of a state file that is read, in bytes: room for more records than anybody has.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// The step that failed, as a verb and its object, and why.
+/// The step that failed, as a verb and its object, with the error.
 pub(super) type Failed = (&'static str, io::Error);
 
-/// All that is in it. Only an ordinary file is read.
+/// Returns the content of the file. Only a regular file is read.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not an ordinary file"));
@@ -27,13 +27,13 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The new file, before it has its place. One name for all, so that a process that was killed leaves
-/// one behind at most, and the next one uses it up.
+/// Returns the path of the new file before it is renamed. The name is fixed, so a killed process
+/// leaves at most one such file, and the next process reuses it.
 pub(super) fn beside(path: &Path) -> PathBuf {
     with_suffix(path, ".new")
 }
 
-/// Gives the file another name; one that cannot be renamed is copied there.
+/// Renames the file; if it cannot be renamed it is copied.
 pub(super) fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     let path = real(path)?;
     match fs::rename(&path, aside) {
@@ -45,14 +45,13 @@ pub(super) fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts `text` in the place of what is there, for the owner only. When this returns, it is on the
-/// disk.
+/// Replaces the file by `text`, readable by the owner only. When this returns, it is on the disk.
 pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
     let path = real(path).map_err(|error| ("follow its link", error))?;
     let beside = beside(&path);
     match write_new(&beside, text) {
         Ok(()) => {}
-        // Its folder takes no new file. What is there may still take what is new.
+        // The directory accepts no new file, but the existing file may still be writable.
         Err(error) if is_closed(&error) => {
             return write_over(&path, text).map_err(|_| ("write a new file beside it", error));
         }
@@ -61,7 +60,7 @@ pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
     match fs::rename(&beside, &path) {
         Ok(()) => sync_directory(&path).map_err(|error| ("make sure of its directory", error)),
         Err(error) if is_fixed(&error) => {
-            // The copy must outlive this machine before the file is touched.
+            // The copy must survive a crash of this machine before the file is touched.
             sync_directory(&path).map_err(|error| ("make sure of its directory", error))?;
             write_over(&path, text).map_err(|error| ("write it in its place", error))?;
             let _ = fs::remove_file(&beside);
@@ -71,20 +70,20 @@ pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
     }
 }
 
-/// Whether a file cannot be given another name or replaced: it is mounted by itself, or its folder
+/// Whether a file cannot be renamed or replaced, because it is mounted by itself or its directory
 /// forbids it.
 fn is_fixed(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ResourceBusy | ErrorKind::CrossesDevices) || is_closed(error)
 }
 
-/// Whether a folder takes no new files.
+/// Whether a directory accepts no new files.
 fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Writes a whole file and waits until it is on the disk.
 fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
-    // What a killed process left may be anything, a link among it: it is not written through.
+    // A killed process may have left anything, even a link: it must not be written through.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -92,14 +91,14 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(text).and_then(|()| file.sync_all());
     if written.is_err() {
-        // On a full disk what is half written would only be in the way.
+        // On a full disk an incomplete file would only take up room.
         let _ = fs::remove_file(path);
     }
     written
 }
 
-/// Writes over what is there and waits until it is on the disk. Killed in between, it leaves the
-/// beginning of the new and the end of the old.
+/// Overwrites the file and waits until it is on the disk. If the process is killed in between, the
+/// file has the beginning of the new text and the end of the old.
 fn write_over(path: &Path, text: &[u8]) -> io::Result<()> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not an ordinary file"));
@@ -110,7 +109,7 @@ fn write_over(path: &Path, text: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Waits until the directory knows the file by its new name.
+/// Waits until the directory entry with the new name is on the disk.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
