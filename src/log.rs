@@ -19,34 +19,35 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::text::with_remedy;
 use writer::Queue;
 
-/// How an event is written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Text for people
     #[default]
     Text,
-    /// For machines: one object a line.
+    /// JSON, one object a line
     Json,
 }
 
-/// What this log is asked to be.
+/// Options of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// How an event is written.
+    /// Format of log lines.
     pub format: Format,
-    /// `--debug`: this program's own events from DEBUG on.
+    /// Whether this program's own events are written from DEBUG on (`--debug`).
     pub debug: bool,
     /// Whether text may be coloured.
     pub colour: bool,
 }
 
-/// Libraries whose INFO, or whose every packet, nobody wants to read.
+/// Filter for libraries with unwanted events at INFO, or with an event for every packet.
 ///
-/// surge-ping tells each packet that it did not wait for; rustls and hyper each connection.
+/// surge-ping reports each packet that it did not wait for; rustls and hyper report each
+/// connection.
 const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn,\
                      foca=warn,aws_config=warn,aws_smithy_runtime=warn,aws_sdk_route53=warn";
 
-/// `RUST_LOG` holds something that is no filter.
+/// `RUST_LOG` is not a valid filter.
 #[derive(Debug, thiserror::Error)]
 #[error("RUST_LOG is no filter such as \"info,goavail=debug\"")]
 pub struct BadFilter {
@@ -54,34 +55,34 @@ pub struct BadFilter {
     source: tracing_subscriber::filter::ParseError,
 }
 
-/// The queue of the thread that writes, where there is one.
+/// Queue of the writing thread, if there is one.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// How long the end of the program waits for the reader of the log.
+/// Maximum time that the end of the program waits for the reader of the log.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Starts the log of this process, on stderr. `rust_log` is the variable's value, which stands for
-/// everything that would be chosen otherwise, unless it is empty.
+/// Starts the log of this process on stderr. `rust_log` is the value of the variable, which
+/// overrides every other choice unless it is empty.
 ///
 /// # Errors
 ///
-/// If `rust_log` is no filter; nothing is started then. If there is a log already, it stays.
+/// Fails if `rust_log` is not a filter; nothing is started then. An existing log stays in place.
 pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
-    // An error means that a log was started before, and that one serves.
+    // An error means that a log was started before, which then remains in use.
     let _ = subscriber(options, filter, io::stderr).try_init();
     Ok(())
 }
 
-/// As [`start`], written by a thread of its own: whoever says something never waits for the reader.
-/// Without a thread to be had, the log is written where something is said.
+/// Like [`start`], but with a thread of its own for writing, so that logging never waits for the
+/// reader. If no thread can be started, events are written directly.
 ///
 /// # Errors
 ///
-/// As [`start`].
+/// Fails as [`start`] does.
 pub fn start_beside(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
-    // A descriptor of its own: the lock of `io::stderr` would be held by a write that hangs.
+    // A separate descriptor: a write that hangs would hold the lock of `io::stderr`.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
     match stderr.and_then(|stderr| Queue::start(stderr, move |count| lost(options, count))) {
         Ok(queue) => {
@@ -96,7 +97,7 @@ pub fn start_beside(options: Options, rust_log: Option<&str>) -> Result<(), BadF
     Ok(())
 }
 
-/// The line about so many lines that were lost.
+/// Formats the line that reports `count` lost lines.
 fn lost(options: Options, count: u64) -> Vec<u8> {
     let (line, written) = std::sync::mpsc::channel();
     let writer = move || Sent(line.clone());
@@ -107,12 +108,12 @@ fn lost(options: Options, count: u64) -> Vec<u8> {
     written.try_iter().flatten().collect()
 }
 
-/// Sends on what is written.
+/// Sends the written bytes to a channel.
 struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
 
 impl Write for Sent {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // It is received as long as anything is written.
+        // The receiver exists as long as anything is written.
         let _ = self.0.send(bytes.to_vec());
         Ok(bytes.len())
     }
@@ -122,27 +123,26 @@ impl Write for Sent {
     }
 }
 
-/// Says on stderr, as it stands and after all that was logged, how the program ends. [`finish`] must
-/// follow.
+/// Writes the final message to stderr, unformatted and after all log lines. [`finish`] must follow.
 pub fn last_words(text: &str) {
     let line = format!("goavail: {}\n", with_remedy(text));
     match QUEUE.get() {
         Some(queue) => queue.push(line.as_bytes()),
-        // If nobody listens there, the exit code still tells.
+        // If nobody reads stderr, the exit code still reports the failure.
         None => _ = io::stderr().lock().write_all(line.as_bytes()),
     }
 }
 
-/// Waits until all that was logged is written; no longer than a second, since the reader may stand
-/// still.
+/// Waits until the log is written completely, but no longer than a second, since the reader may
+/// hang.
 pub fn finish() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(LAST_LINES);
     }
 }
 
-/// Whether stderr may be coloured: it is a terminal and `NO_COLOR` is not set (no-color.org: to
-/// nothing counts as not set).
+/// Whether stderr may be coloured: it is a terminal and `NO_COLOR` is not set (no-color.org: an
+/// empty value counts as not set).
 pub fn may_colour(no_color: Option<&str>) -> bool {
     colours(io::stderr().is_terminal(), no_color)
 }
@@ -151,7 +151,7 @@ fn colours(terminal: bool, no_color: Option<&str>) -> bool {
     terminal && no_color.is_none_or(str::is_empty)
 }
 
-/// Which events are written.
+/// Selects the events that are written.
 fn filter(debug: bool, rust_log: Option<&str>) -> Result<EnvFilter, BadFilter> {
     let chosen = rust_log.filter(|text| !text.trim().is_empty());
     let own = if debug { "goavail=debug," } else { "" };
@@ -159,7 +159,7 @@ fn filter(debug: bool, rust_log: Option<&str>) -> Result<EnvFilter, BadFilter> {
     Ok(EnvFilter::try_new(chosen.unwrap_or(&default))?)
 }
 
-/// A log that writes to `writer`.
+/// Builds a log that writes to `writer`.
 fn subscriber<W>(options: Options, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -167,7 +167,8 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = match options.format {
         Format::Text => layer.with_ansi(options.colour).with_target(false).boxed(),
-        // Without tracing's own `target`, the module: ours, the address, has the same key.
+        // Without tracing's own `target`, the module: our field `target`, the address, has the same
+        // key.
         Format::Json => {
             layer.json().flatten_event(true).with_ansi(false).with_target(false).boxed()
         }
@@ -175,8 +176,8 @@ where
     tracing_subscriber::registry().with(filter).with(filter_fn(may_be_told)).with(layer)
 }
 
-/// Whether an event may be written, whatever `RUST_LOG` asks for: at TRACE the AWS SDK tells whole
-/// requests and answers, and in those to instance metadata the token that it is asked with.
+/// Whether an event may be written, whatever `RUST_LOG` requests. At TRACE the AWS SDK logs whole
+/// requests and answers, and in those to instance metadata the token used for them.
 fn may_be_told(event: &Metadata<'_>) -> bool {
     *event.level() < Level::TRACE || !event.target().starts_with("aws_")
 }
@@ -196,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written.
+    /// The bytes written.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    /// What `events` write with these options.
+    /// Returns the output of `events` with these options.
     fn log(options: Options, rust_log: Option<&str>, events: fn()) -> String {
         let written = Written::default();
         let writer = written.clone();
@@ -222,7 +223,7 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// The levels of one's own events that come through, by their first letters.
+    /// Emits own events of all levels; their first letters show the ones that pass.
     fn own() {
         tracing::debug!(target: "goavail::driver", "own debug");
         tracing::info!(target: "goavail::driver", "own info");

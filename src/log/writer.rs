@@ -1,7 +1,7 @@
-//! The thread that writes the log, so that nothing else ever waits for its reader.
+//! The thread that writes the log, so that nothing else waits for its reader.
 //!
-//! Lines wait in a bounded queue. While the reader stands still the queue fills, and what comes after
-//! that is lost; how much is said in its place, once the reader goes on.
+//! Lines wait in a bounded queue. If the reader hangs, the queue fills and further lines are lost.
+//! Their number is logged in their place once the reader resumes.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes may wait: room for all that ten thousand targets have to say when they die at once.
+/// Capacity of the queue in bytes: room for all events of ten thousand targets that go down at
+/// once.
 const ROOM: usize = 8 * 1024 * 1024;
 
-/// The most that is written at once. A pipe takes so much whole (`PIPE_BUF` in pipe(7)), so that
-/// lines of several processes do not mix.
+/// Maximum size of one write. A pipe accepts this much atomically (`PIPE_BUF` in pipe(7)), so lines
+/// of several processes do not mix.
 const PIECE: usize = 4096;
 
-/// The end of the queue where lines are put.
+/// The sending end of the queue.
 #[derive(Debug, Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -26,15 +27,15 @@ pub(super) struct Queue(Arc<Shared>);
 struct Shared {
     room: usize,
     state: Mutex<State>,
-    /// Something waits to be written.
+    /// Signalled when there are lines to write.
     filled: Condvar,
-    /// All has been written.
+    /// Signalled when everything has been written.
     emptied: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What waits: whole lines.
+    /// The waiting lines, always whole.
     waiting: Vec<u8>,
     /// The number of bytes that the thread has taken and not yet written.
     in_hand: usize,
@@ -49,11 +50,12 @@ impl State {
 }
 
 impl Queue {
-    /// Starts a thread that writes to `sink`. `lost` makes the line about so many lost lines.
+    /// Starts a thread that writes to `sink`. `lost` formats the line that reports a number of lost
+    /// lines.
     ///
     /// # Errors
     ///
-    /// If the process may not start another thread.
+    /// Fails if the process may not start another thread.
     pub(super) fn start(
         sink: impl Write + AsFd + Send + 'static,
         lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
@@ -79,11 +81,11 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Puts one line with its end into the queue, or counts it as lost. Never waits.
+    /// Queues one line with its line end, or counts it as lost. Never waits.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.0.state();
         let fits = state.waiting.len() + state.in_hand + line.len() <= self.0.room;
-        // What comes after a lost line is lost too, until that was noted: the order stays true.
+        // Lines after a lost one are lost too until that is reported, which keeps the order.
         if fits && state.lost == 0 {
             state.waiting.extend_from_slice(line);
         } else {
@@ -93,7 +95,7 @@ impl Queue {
         self.0.filled.notify_one();
     }
 
-    /// Waits until all is written, but no longer than `limit`. Returns whether it is.
+    /// Waits until everything is written, but no longer than `limit`. Returns whether it is.
     pub(super) fn flush(&self, limit: Duration) -> bool {
         let unwritten = |state: &mut State| !state.is_empty() || state.in_hand > 0;
         let waited = self.0.emptied.wait_timeout_while(self.0.state(), limit, unwritten);
@@ -106,12 +108,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for lines and takes all there are.
+    /// Waits for lines and takes all of them.
     fn take(&self, told: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
         let waited = self.filled.wait_while(self.state(), |state| state.is_empty());
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         let mut lines = std::mem::take(&mut state.waiting);
-        // Lost lines would have come after these and before whatever comes next.
+        // The lost lines belong after these and before the next ones.
         if state.lost > 0 {
             lines.extend(told(std::mem::take(&mut state.lost)));
         }
@@ -133,22 +135,22 @@ impl Shared {
     }
 }
 
-/// The length of what is written next: as many whole lines as a pipe takes at once, or one that is
-/// longer.
+/// Returns the length of the next write: as many whole lines as a pipe accepts at once, or a single
+/// longer one.
 fn piece(lines: &[u8]) -> usize {
     let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
     let first = || lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
     end(&lines[..lines.len().min(PIECE)]).or_else(first).unwrap_or(lines.len())
 }
 
-/// Writes it all, however long that takes. A reader that has gone is no reason to stop working.
+/// Writes all bytes, however long that takes. A closed reader is no reason to stop.
 fn write_whole(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match sink.write(bytes) {
             Ok(0) => return,
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Somebody who shares the other end has made it so.
+            // Another process that shares the other end made it non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut ready = [PollFd::new(sink, PollFlags::OUT)];
                 if poll(&mut ready, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
@@ -160,7 +162,7 @@ fn write_whole(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) {
     }
 }
 
-/// Puts each event into the queue; the layer writes an event at once and whole.
+/// Queues each event; the layer writes an event at once and whole.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a Queue);
 
@@ -199,7 +201,7 @@ mod tests {
     fn a_reader_that_stands_still_holds_nobody_up_and_is_told_how_much_it_missed() {
         let (reader, sink) = io::pipe().unwrap();
         let queue = Queue::with_room(10_000, sink, lost).unwrap();
-        // Far more than pipe and queue take together.
+        // Far more than the pipe and the queue hold together.
         let all = 100_000;
         (0..all).for_each(|n| queue.push(format!("line {n}\n").as_bytes()));
         assert!(!queue.flush(Duration::ZERO), "nobody reads");
