@@ -1,4 +1,4 @@
-//! The one place where HTTP clients are built: one TLS stack, the same limits and proxies for all.
+//! Construction of all HTTP clients: one TLS stack, with the same limits and proxies.
 
 pub(crate) mod page;
 pub mod proxy;
@@ -9,41 +9,42 @@ use std::time::Duration;
 
 use self::proxy::Proxies;
 
-/// How long a connection may take to come up.
+/// Maximum time to establish a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a request may take in all.
+/// Maximum time of a whole request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept for the next request: longer than the time between two readings of
-/// a zone in advance, shorter than routers that translate addresses remember a connection.
+/// Time for which an idle connection is kept: longer than the time between two readings of a zone
+/// in advance, and shorter than routers that translate addresses remember a connection.
 pub const KEEP_CONNECTION: Duration = Duration::from_secs(40);
 
-/// An idle connection is tried this often, and given up when nothing came back for
-/// [`CONNECT_TIMEOUT`]: one that died in silence must not cost a request its whole time.
+/// Interval of probes on an idle connection, which is dropped if none is answered within
+/// [`CONNECT_TIMEOUT`]. A connection that died silently must not cost a request its whole time.
 pub const TRY_CONNECTION: Duration = Duration::from_secs(10);
 
-/// What we call ourselves.
+/// Value of the `User-Agent` header.
 pub const USER_AGENT: &str = concat!("goavail/", env!("CARGO_PKG_VERSION"));
 
 /// Makes rustls on ring the process's TLS provider.
 ///
-/// reqwest without a built-in provider panics if none was installed, so whoever builds a client
-/// comes by here first. Doing it twice is harmless.
+/// reqwest without a built-in provider panics if none was installed, so this runs before any client
+/// is built. Doing it twice is harmless.
 fn install_tls() {
     static ONCE: LazyLock<()> = LazyLock::new(|| {
-        // An error means that one is installed already, and then that one serves.
+        // An error means that a provider is installed already, which then remains in use.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
     LazyLock::force(&ONCE);
 }
 
-/// A client that trusts the system's certificate authorities and the bundled ones, so that it works
-/// in an image without any, follows no redirects and gives up after [`REQUEST_TIMEOUT`].
+/// Returns a client that trusts the system's certificate authorities and the bundled ones, so that
+/// it works in an image without any. It follows no redirects and gives up after
+/// [`REQUEST_TIMEOUT`].
 ///
 /// # Errors
 ///
-/// If the TLS configuration cannot be built.
+/// Fails if the TLS configuration cannot be built.
 pub fn client() -> reqwest::Result<reqwest::Client> {
     static ROOTS: LazyLock<Arc<Vec<reqwest::Certificate>>> = LazyLock::new(|| {
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
@@ -60,7 +61,7 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         .tcp_user_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(ROOTS.iter().cloned())
-        // By our own reading of the environment, which is every client's.
+        // Proxies follow our own reading of the environment, which is the same for every client.
         .no_proxy();
     let proxies = Proxies::of_process();
     let exempt = || reqwest::NoProxy::from_string(proxies.exempt());
@@ -73,14 +74,14 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
     builder.build()
 }
 
-/// The proxy through which `url` is asked, if there is one; without its credentials.
+/// Returns the proxy for requests to `url`, if there is one, without its credentials.
 pub fn proxy_of(url: &reqwest::Url) -> Option<String> {
     let uri = url.as_str().parse().ok()?;
     Proxies::of_process().via(&uri).map(|proxy| proxy.to_string())
 }
 
-/// A request that failed on its way: who was asked, and through which proxy. It holds no URL, whose
-/// path may be a secret.
+/// A request that failed on its way, with the host and the proxy. It holds no URL, because the path
+/// may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from {asked}")]
 pub struct SendError {
@@ -101,7 +102,7 @@ impl From<reqwest::Error> for SendError {
 }
 
 impl SendError {
-    /// Whether nothing can have left this machine.
+    /// Whether the request cannot have left this machine.
     pub fn was_never_sent(&self) -> bool {
         self.source.is_connect() || self.source.is_builder()
     }

@@ -1,14 +1,14 @@
-//! Web pages that come back in place of an answer.
+//! Web pages received in place of an API's answer.
 
-/// Whether it is one.
+/// Whether the text is a web page.
 pub(crate) fn is_html(text: &str) -> bool {
     let start = text.trim_start().get(..64).unwrap_or(text.trim_start()).to_ascii_lowercase();
     start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head")
 }
 
-/// The page's title, if it has one that says anything.
+/// Returns the title of the page, if it has one that is not empty.
 pub(crate) fn title(text: &str) -> Option<String> {
-    // ASCII letters alone change, so that every index holds in both.
+    // Only ASCII letters change, so every index is valid in both texts.
     let lower = text.to_ascii_lowercase();
     let tag = lower.find("<title")?;
     let start = tag + lower[tag..].find('>')? + 1;

@@ -1,14 +1,14 @@
-//! Which requests go through a proxy, by the environment: the same for every client.
+//! Selection of proxies from the environment, the same for every client.
 //!
 //! | variable | for |
 //! |---|---|
 //! | `HTTPS_PROXY`, `https_proxy` | `https://` |
 //! | `HTTP_PROXY`, `http_proxy` | `http://` |
-//! | `ALL_PROXY`, `all_proxy` | whatever has none of its own |
-//! | `NO_PROXY`, `no_proxy` | hosts that are asked directly: names with all below them, addresses, networks, `*` |
+//! | `ALL_PROXY`, `all_proxy` | every scheme without its own variable |
+//! | `NO_PROXY`, `no_proxy` | hosts that are contacted directly: names with all their subdomains, addresses, networks, `*` |
 //!
-//! This machine itself is always asked directly, and so are the addresses at which a cloud hands out
-//! credentials: a proxy is another machine, which has others.
+//! This machine itself is always contacted directly. So are the addresses at which a cloud provides
+//! credentials: a proxy is another machine, with other credentials.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -16,49 +16,50 @@ use std::sync::LazyLock;
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// What never goes through a proxy: loopback, and who hands out AWS's credentials (EC2, ECS, EKS).
+/// Hosts never contacted through a proxy: loopback, and the sources of AWS credentials (EC2, ECS,
+/// EKS).
 const DIRECT: &str = "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,169.254.170.23,\
                       fd00:ec2::254,fd00:ec2::23";
 
-/// The proxies that the environment names. It has no derived `Debug`, since their URLs may hold
+/// The proxies named in the environment. It has no derived `Debug`, since their URLs may hold
 /// passwords.
 pub struct Proxies {
     http: Option<Setting>,
     https: Option<Setting>,
-    /// `NO_PROXY` and what is always asked directly.
+    /// `NO_PROXY`, and the hosts that are always contacted directly.
     exempt: String,
-    /// Knows by `exempt` who is asked directly.
+    /// Matcher for the hosts in `exempt`.
     matcher: Matcher,
 }
 
-/// One variable.
+/// The setting of one variable.
 struct Setting {
     variable: &'static str,
     proxy: Result<Proxy, String>,
 }
 
-/// A proxy that can be used.
+/// A usable proxy.
 struct Proxy {
-    /// May hold a password.
+    /// The URL of the proxy, which may contain a password.
     url: String,
-    /// `scheme://host:port`
+    /// The proxy as `scheme://host:port`.
     shown: String,
 }
 
-/// The way of one request through a proxy: as an operator knows it, without its password.
+/// The proxy of one request, displayed for an operator without its password.
 #[derive(Clone, Copy)]
 pub struct Via<'a>(&'a Setting);
 
 impl Proxies {
-    /// The proxies of this process's own environment, which does not change while it runs.
+    /// Returns the proxies of this process's own environment, which does not change while it runs.
     pub fn of_process() -> &'static Self {
         static OURS: LazyLock<Proxies> =
             LazyLock::new(|| Proxies::read(&|variable| std::env::var(variable).ok()));
         &OURS
     }
 
-    /// The proxies of an environment. What cannot be used shows when somebody would go that way:
-    /// [`Via::trouble`].
+    /// Reads the proxies of an environment. An unusable one is reported only by [`Via::trouble`]
+    /// when a request would use it.
     pub fn read(env: crate::config::Env<'_>) -> Self {
         let first = |variables: &[&'static str]| {
             let set = |variable: &&'static str| {
@@ -76,30 +77,31 @@ impl Proxies {
         Self {
             http: setting(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
             https: setting(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
-            // Which proxy is asked about is beside the point.
+            // The matcher only decides whether a proxy is used at all, so its address does not
+            // matter.
             matcher: Matcher::builder().all("http://proxy.invalid").no(exempt.clone()).build(),
             exempt,
         }
     }
 
-    /// The proxy that a request for `uri` goes through; `None` if it goes directly.
+    /// Returns the proxy for a request to `uri`; `None` if it goes directly.
     pub fn via(&self, uri: &Uri) -> Option<Via<'_>> {
         self.matcher.intercept(uri)?;
         let setting = if uri.scheme_str()? == "https" { &self.https } else { &self.http };
         setting.as_ref().map(Via)
     }
 
-    /// The proxy for `http://`, with its password.
+    /// Returns the proxy for `http://`, with its password.
     pub(crate) fn http_url(&self) -> Option<&str> {
         self.http.as_ref().and_then(Setting::url)
     }
 
-    /// The proxy for `https://`, with its password.
+    /// Returns the proxy for `https://`, with its password.
     pub(crate) fn https_url(&self) -> Option<&str> {
         self.https.as_ref().and_then(Setting::url)
     }
 
-    /// Who is asked directly, in the form of `NO_PROXY`.
+    /// Returns the hosts that are contacted directly, in the form of `NO_PROXY`.
     pub(crate) fn exempt(&self) -> &str {
         &self.exempt
     }
@@ -118,12 +120,13 @@ impl Setting {
 }
 
 impl Via<'_> {
-    /// The variable that names the proxy.
+    /// Returns the variable that names the proxy.
     pub fn variable(&self) -> &'static str {
         self.0.variable
     }
 
-    /// Why the proxy cannot be used, if that is so: what is allowed, without the value.
+    /// Returns the reason why the proxy is unusable, if there is one: a description of the allowed
+    /// values, without the value itself.
     pub fn trouble(&self) -> Option<&str> {
         self.0.proxy.as_ref().err().map(String::as_str)
     }
@@ -138,7 +141,7 @@ impl fmt::Display for Via<'_> {
     }
 }
 
-/// The proxy at `url`, or why it cannot be used.
+/// Returns the proxy at `url`, or the reason why it is unusable.
 fn usable(url: String) -> Result<Proxy, String> {
     let allowed = "is not allowed; the URL of a proxy, such as http://proxy.example.com:3128";
     let hidden = || format!("a value of {} bytes {allowed}", url.len());
@@ -155,7 +158,7 @@ fn usable(url: String) -> Result<Proxy, String> {
         return Err(hidden());
     };
     let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
-    // What has no scheme may be a token that was typed here.
+    // A text without a scheme may be a token typed here by mistake.
     let host = crate::config::name_as_shown(host);
     let shown = format!("{scheme}://{host}{port}");
     let url = if uri.scheme().is_some() { url } else { format!("http://{url}") };
@@ -166,7 +169,7 @@ fn usable(url: String) -> Result<Proxy, String> {
 mod tests {
     use super::*;
 
-    /// Variables and their values.
+    /// Variables with their values.
     type Variables<'a> = &'a [(&'a str, &'a str)];
 
     fn read(variables: Variables<'_>) -> Proxies {

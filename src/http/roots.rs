@@ -1,4 +1,4 @@
-//! Certificate authorities from a file that the operator names.
+//! Certificate authorities from a file named by the operator.
 
 use std::path::Path;
 
@@ -6,15 +6,15 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// The largest bundle that is read, in bytes; the usual ones have a quarter of a mebibyte.
+/// Maximum size of a bundle in bytes. Common ones have a quarter of a mebibyte.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// The certificates in the PEM file at `path`, each of which can be trusted by rustls.
+/// Returns the certificates in the PEM file at `path`, all of which rustls can trust.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or anything in it that says that it is a certificate is none, or
-/// there is none at all. The text names neither the path nor what the file holds.
+/// Fails if the file cannot be read, if anything in it labelled as a certificate is not one, or if
+/// it has none at all. The text names neither the path nor the content of the file.
 pub(crate) fn bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = crate::config::text_of(path, LARGEST)?;
     let mut store = RootCertStore::empty();
