@@ -1,20 +1,20 @@
-//! Serving HTTP to whoever connects, with bounds that hold whatever is sent.
+//! HTTP service with limits that hold for every client.
 //!
-//! `axum::serve` knows no limit on headers that trickle in, on bodies that never end or on the
-//! number of connections; what listens here faces the open network, so all three are bounded:
+//! `axum::serve` has no limit on headers that trickle in, on bodies that never end, or on the
+//! number of connections. The listeners here face the open network, so all three are limited:
 //!
 //! - A connection that has not sent the whole head of its next request within
-//!   [`Limits::head_within`] is closed. That is also how long an idle connection is kept.
+//!   [`Limits::head_within`] is closed. This is also the time an idle connection is kept.
 //! - A body is read whole before the router sees the request: 413 over [`Limits::body_bytes`], 408
-//!   if it is not there within [`Limits::body_within`].
-//! - An answer that is not taken whole within [`Limits::written_within`] ends its connection, so that
-//!   a reader that stands still keeps no answer in memory.
+//!   if it is not complete within [`Limits::body_within`].
+//! - An answer that is not read whole within [`Limits::written_within`] ends its connection, so
+//!   that a reader that hangs keeps no answer in memory.
 //! - At most [`Limits::connections`] are open. One more closes the oldest that is not in a handler
-//!   at that moment, so whoever only holds connections open keeps nobody else out; if all of them
-//!   are in a handler, the new one is closed.
+//!   at that moment, so a client that merely holds connections open keeps nobody else out. If all
+//!   of them are in a handler, the new one is closed.
 //!
 //! An error of `accept`, such as too many open files, closes the oldest idle connection and is
-//! followed by a pause; it never ends the service.
+//! followed by a pause. It never ends the service.
 
 mod outgoing;
 
@@ -47,34 +47,34 @@ use tracing::{debug, error, warn};
 use crate::panics::caught;
 use outgoing::Outgoing;
 
-/// How long nothing is accepted after `accept` failed: long enough not to spin, short enough that
-/// a waiting peer's own timeout of 2 s is not used up.
+/// Pause after `accept` failed: long enough not to spin, short enough to leave time within a
+/// waiting peer's own timeout of 2 s.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest head of a request, in bytes. hyper allows no less than 8,192.
+/// Maximum length of the head of a request, in bytes. hyper allows no less than 8,192.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// What a client may ask for in bytes, time and connections.
+/// Limits on a client in bytes, time and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections open at once. At least 1.
+    /// Maximum number of open connections. At least 1.
     pub connections: usize,
-    /// From the first moment a request could begin until its head is complete; so also how long a
-    /// connection may be idle.
+    /// Time from the first moment at which a request could begin until its head is complete, and
+    /// therefore also the time a connection may be idle.
     pub head_within: Duration,
-    /// From the end of the head until the body is complete.
+    /// Time from the end of the head until the body is complete.
     pub body_within: Duration,
-    /// The longest body that is read.
+    /// Maximum length of a body in bytes.
     pub body_bytes: usize,
-    /// From when the client first keeps an answer waiting until it has taken all of it.
+    /// Time from the moment the client first blocks an answer until it has read all of it.
     pub written_within: Duration,
-    /// How long requests in hand may take once the service is told to end.
+    /// Time that requests in progress may take after the service is told to end.
     pub drain_within: Duration,
 }
 
 impl Default for Limits {
-    /// What suits a small API: 256 connections, 5 s for head and body each, 4 KiB of body, 30 s to
-    /// take an answer, 1 s to end.
+    /// Returns limits for a small API: 256 connections, 5 s for head and body each, 4 KiB of body,
+    /// 30 s to read an answer, 1 s to end.
     fn default() -> Self {
         Self {
             connections: 256,
@@ -87,11 +87,11 @@ impl Default for Limits {
     }
 }
 
-/// Something that connections come from.
+/// A source of connections.
 pub trait Accept: Send + 'static {
-    /// One connection.
+    /// The type of a connection.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    /// Where it comes from. A handler finds it in the request's [`ConnectInfo`].
+    /// The origin of a connection. A handler finds it in the request's [`ConnectInfo`].
     type From: Clone + Send + Sync + 'static;
 
     /// Waits for the next connection. Dropping the future loses none.
@@ -119,8 +119,9 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves `router` to every connection of `listener` until `shutdown` completes; then accepts no
-/// more, lets requests in hand finish within [`Limits::drain_within`] and closes everything.
+/// Serves `router` to every connection of `listener` until `shutdown` completes. Then it accepts no
+/// more connections, lets requests in progress finish within [`Limits::drain_within`], and closes
+/// everything.
 ///
 /// Dropping the future closes everything at once.
 pub async fn serve<L: Accept>(
@@ -168,7 +169,7 @@ pub async fn serve<L: Accept>(
     }
 }
 
-/// Whether `accept` failed because of the one connection that it would have returned.
+/// Whether `accept` failed because of the single connection that it would have returned.
 fn is_the_clients(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),
@@ -178,12 +179,12 @@ fn is_the_clients(cause: &io::Error) -> bool {
     )
 }
 
-/// The connections that are open, each in a task of its own.
+/// The open connections, each in a task of its own.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    /// In the order they came, those that ended meanwhile included. The flag is set while a
-    /// handler is at work for the connection.
+    /// The connections in order of arrival, including those that have ended. The flag is set while
+    /// the connection is in a handler.
     order: VecDeque<(AbortHandle, Arc<AtomicBool>)>,
 }
 
@@ -197,7 +198,7 @@ impl Connections {
         self.order.push_back((handle, busy));
     }
 
-    /// Sees to it that fewer than `limit` connections are open; `false` if that cannot be.
+    /// Closes connections until fewer than `limit` are open; `false` if that is impossible.
     async fn make_room(&mut self, limit: usize) -> bool {
         while let Some(ended) = self.tasks.try_join_next() {
             report(ended);
@@ -208,14 +209,13 @@ impl Connections {
         self.tasks.len() < limit || self.close_oldest_idle().await
     }
 
-    /// Closes the connection that is open longest of those that are in no handler; `false` if
-    /// there is none.
+    /// Closes the oldest connection that is in no handler; `false` if there is none.
     async fn close_oldest_idle(&mut self) -> bool {
         self.order.retain(|(task, _)| !task.is_finished());
         let idle = self.order.iter().position(|(_, busy)| !busy.load(Ordering::Acquire));
         let Some((task, _)) = idle.and_then(|at| self.order.remove(at)) else { return false };
         task.abort();
-        // Its descriptor is free once the task is gone, so that is waited for.
+        // The descriptor is free only once the task has ended.
         if let Some(ended) = self.tasks.join_next().await {
             report(ended);
         }
@@ -223,7 +223,7 @@ impl Connections {
     }
 }
 
-/// A handler that panics ends its own connection only, but not in silence.
+/// Logs the panic of a handler, which ends only its own connection.
 fn report(ended: Result<(), JoinError>) {
     if let Err(cause) = ended
         && cause.is_panic()
@@ -232,7 +232,7 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// Serves one connection until either side closes it or a limit is broken.
+/// Serves one connection until either side closes it or a limit is exceeded.
 async fn connection<Io, From>(
     io: Io,
     from: From,
@@ -260,7 +260,7 @@ async fn connection<Io, From>(
     }
 }
 
-/// Reads the body within its limits and hands the request on.
+/// Reads the body within its limits and passes the request on.
 async fn answer(
     request: Request<Incoming>,
     router: Router,
@@ -289,7 +289,8 @@ async fn answer(
     })
 }
 
-/// An empty answer after which the connection is closed, as what is left of the request is unread.
+/// Returns an empty answer, after which the connection is closed because the rest of the request is
+/// unread.
 fn refusal(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
@@ -297,7 +298,7 @@ fn refusal(status: StatusCode) -> Response<Body> {
     answer
 }
 
-/// Marks a connection as being in a handler for as long as it lives.
+/// Marks a connection as being in a handler for the lifetime of this value.
 struct Busy(Arc<AtomicBool>);
 
 impl Busy {

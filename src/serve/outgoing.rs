@@ -1,4 +1,4 @@
-//! A connection whose client has to take what it asked for.
+//! Write timeout for a client that does not read its answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails a write that the client keeps waiting for too long, counted from the first write that it
-/// did not take at once until everything is written.
+/// A stream that fails a write if the client blocks it for too long, counted from the first write
+/// that blocked until everything is written.
 #[derive(Debug)]
 pub(super) struct Outgoing<Io> {
     io: Io,
     within: Duration,
-    /// Set while the client keeps an answer waiting.
+    /// The end of the timeout, set while the client blocks an answer.
     until: Option<Pin<Box<Sleep>>>,
 }
 
@@ -23,7 +23,7 @@ impl<Io> Outgoing<Io> {
         Self { io, within, until: None }
     }
 
-    /// Passes `written` on, unless it has been pending for too long.
+    /// Returns `written` unless it has been pending for too long.
     fn in_time<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -73,7 +73,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Outgoing<Io> {
         self.io.is_write_vectored()
     }
 
-    /// hyper flushes once everything that it had is written.
+    /// hyper flushes once everything it had is written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(context);
         if matches!(flushed, Poll::Ready(Ok(()))) {
