@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Options are accepted before and after the command. They are declared once and read at both
-//! places; what stands after the command was given later, so it wins.
+//! places. An option after the command was given later, so it wins.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,57 +20,57 @@ mod options;
 
 use options::Options;
 
-/// The shortest time span that can be asked for.
+/// Minimum duration on the command line.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The longest time span that can be asked for: a year.
+/// Maximum duration on the command line: a year.
 const YEAR: Duration = Duration::from_hours(366 * 24);
 
-/// What was asked for on the command line, complete.
+/// A complete, parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// What to do.
+    /// The command to run.
     pub command: Command,
-    /// `--config-file`
+    /// The value of `--config-file`.
     pub config_file: PathBuf,
-    /// What the configuration is read for.
+    /// The options that affect the configuration.
     pub asked: Asked,
-    /// `--debug`
+    /// Whether `--debug` was given.
     pub debug: bool,
-    /// `--log-format`
+    /// The value of `--log-format`.
     pub log_format: log::Format,
 }
 
-/// Why there is nothing to do.
+/// The reason why there is no command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// `--help` or `--version`: this is for stdout, and all is well.
+    /// The text of `--help` or `--version`, for stdout. Not an error.
     Told(String),
-    /// No command: the help is for stderr, and the command line is refused.
+    /// The help, for stderr: the command line was rejected because it has no command.
     NoCommand(String),
-    /// What is wrong with the command line, without the program's name in front.
+    /// An error in the command line, without the program's name in front.
     Refused(String),
 }
 
-/// What to do.
+/// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Watch the addresses and keep DNS in step
+    /// Monitor the addresses and keep DNS in step
     #[command(after_help = exits::MONITOR)]
     Monitor(Monitor),
-    /// Validate the configuration and say what the agent would do
+    /// Validate the configuration and describe what the agent would do
     #[command(after_help = exits::CHECK)]
     Check,
-    /// Show what DNS holds, what it should hold, and the difference; change nothing
+    /// Show the records in DNS, the desired ones, and the difference; change nothing
     #[command(after_help = exits::PLAN)]
     Plan(Plan),
-    /// Show what the running agent sees
+    /// Show the status of the running agent
     #[command(after_help = exits::STATUS)]
     Status(Status),
-    /// Take an address out by hand
+    /// Take an address out of service manually
     #[command(after_help = exits::ORDER)]
     Drain(Drain),
-    /// Give a drained address back to the agent
+    /// Return a drained address to the agent
     #[command(after_help = exits::ORDER)]
     Undrain(Undrain),
     /// Print completions for a shell
@@ -81,15 +81,15 @@ pub enum Command {
     Man,
 }
 
-/// `goavail monitor`
+/// The arguments of `goavail monitor`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Monitor {
-    /// In dry-run, treat this target as dead a few seconds after the start, then as alive again
+    /// In dry-run, treat this target as down a few seconds after the start, then as up again
     #[arg(long, value_name = "ADDRESS")]
     pub rehearse: Option<IpAddr>,
 }
 
-/// `goavail plan`
+/// The arguments of `goavail plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Plan {
     /// Print JSON
@@ -97,52 +97,52 @@ pub struct Plan {
     pub json: bool,
 }
 
-/// `goavail status`
+/// The arguments of `goavail status`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Stay, and draw it again every second, until interrupted
+    /// Keep running and redraw every second until interrupted
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
 }
 
-/// `goavail drain`
+/// The arguments of `goavail drain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Drain {
-    /// The target to take out
+    /// The target to take out of service
     pub address: IpAddr,
-    /// End by itself after this long, such as 2h or 90m
+    /// End the drain after this time, such as 2h or 90m
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub lasting: Option<Duration>,
-    /// Why, for those who will ask
+    /// The reason, shown in the status
     #[arg(long)]
     pub reason: Option<String>,
-    /// Do it even if the floor would break
+    /// Drain even if the floor would be violated
     #[arg(long)]
     pub force: bool,
 }
 
-/// `goavail undrain`
+/// The arguments of `goavail undrain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Undrain {
-    /// The target to give back
+    /// The target to return to the agent
     pub address: IpAddr,
 }
 
-/// `goavail completions`
+/// The arguments of `goavail completions`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Completions {
-    /// The shell
+    /// The shell to generate for
     pub shell: clap_complete::Shell,
 }
 
-/// Reads a command line, the program's name first.
+/// Parses a command line that begins with the program's name.
 ///
 /// # Errors
 ///
-/// If it asks for help or for the version, names no command, or cannot be understood.
+/// Fails if it asks for help or for the version, has no command, or is invalid.
 pub fn read<I>(arguments: I) -> Result<Invocation, Stop>
 where
     I: IntoIterator,
@@ -164,25 +164,26 @@ where
     }
 }
 
-/// Completions for `shell`, from the same definitions as `--help`.
+/// Generates completions for `shell`, from the same definitions as `--help`.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut definition(), "goavail", &mut script);
     script
 }
 
-/// The manual page in roff, from the same definitions as `--help`.
+/// Generates the manual page in roff, from the same definitions as `--help`.
 ///
 /// # Errors
 ///
-/// None that a page written into memory can meet.
+/// Never fails in practice, because the page is written to memory.
 pub fn manual() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(definition()).render(&mut page)?;
     Ok(page)
 }
 
-/// The whole command line: the options stand before the command and, once more, after each.
+/// Returns the definition of the command line: the options stand before the command and again after
+/// each command.
 fn definition() -> clap::Command {
     let line = clap::Command::new("goavail")
         .version(env!("CARGO_PKG_VERSION"))
@@ -194,7 +195,7 @@ fn definition() -> clap::Command {
         .mut_subcommands(Options::augment_args)
 }
 
-/// What clap found, in the form in which everything else here is told.
+/// Converts an error of clap to the form of all other errors here.
 fn stop(error: &clap::Error) -> Stop {
     let text = error.render().to_string();
     match error.kind() {
@@ -206,7 +207,7 @@ fn stop(error: &clap::Error) -> Stop {
     }
 }
 
-/// A time span on the command line: `2h`, `90m`, or a number of seconds.
+/// Parses a duration on the command line: `2h`, `90m`, or a number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds

@@ -1,6 +1,6 @@
-//! What `--help` says of exit codes: a contract with whoever calls goavail from a script.
+//! Exit codes as listed by `--help`: a contract with scripts that call goavail.
 
-/// Of all commands.
+/// Exit codes of all commands.
 pub(super) const ALL: &str = "\
 Exit codes:
   0  ended as asked
@@ -8,20 +8,20 @@ Exit codes:
   2  the command line or the configuration is refused
   3  there is a difference (plan only)";
 
-/// Of `goavail monitor`.
+/// Exit codes of `goavail monitor`.
 pub(super) const MONITOR: &str = "\
 Exit codes:
   0  stopped by SIGTERM or SIGINT; records stay as they are
   1  stopped by a failure while running
   2  the command line or the configuration is refused, or the provider refuses credentials or zone";
 
-/// Of `goavail check`.
+/// Exit codes of `goavail check`.
 pub(super) const CHECK: &str = "\
 Exit codes:
   0  it is sound
   2  the command line or the configuration is refused";
 
-/// Of `goavail plan`.
+/// Exit codes of `goavail plan`.
 pub(super) const PLAN: &str = "\
 What should be there is worked out twice: if all targets were healthy and none were drained, and,
 where an agent answers ([Status] in the same file), by its verdicts. Lines that begin with + would
@@ -36,7 +36,7 @@ Exit codes:
   2  the command line or the configuration is refused
   3  a difference";
 
-/// Of `goavail status`.
+/// Exit codes of `goavail status`.
 pub(super) const STATUS: &str = "\
 The agent is asked on its control socket or its listener, whichever [Status] sets.
 
@@ -45,7 +45,7 @@ Exit codes:
   1  no agent answers, or its loop does not turn
   2  the command line or [Status] is refused";
 
-/// Of `goavail drain` and `goavail undrain`.
+/// Exit codes of `goavail drain` and `goavail undrain`.
 pub(super) const ORDER: &str = "\
 The agent is asked on its control socket, which [Status] sets.
 

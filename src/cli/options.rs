@@ -1,4 +1,4 @@
-//! The options that every command takes, given before the command, after it, or both.
+//! Options of every command, given before the command, after it, or both.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::{Command, Invocation};
 use crate::config::{Asked, Provider};
 use crate::log;
 
-/// How targets are probed.
+/// The kind of probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// Echo requests
@@ -17,8 +17,8 @@ enum Kind {
     Tcp,
 }
 
-// The options that stand before or after the command; what is absent was not given there. This is no
-// doc comment, for clap would make it the description of each command.
+// The options before or after the command; an absent one was not given there. This is not a doc
+// comment, because clap would use it as the description of each command.
 #[derive(Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags and their opposites, as clap reads them")]
 pub(super) struct Options {
@@ -38,22 +38,22 @@ pub(super) struct Options {
         help = "Log more; RUST_LOG overrides it"
     )]
     debug: bool,
-    /// Do not; this is the default, the last one given wins
+    /// Do not log more; this is the default, the last one given wins
     #[arg(long, overrides_with = "debug")]
     no_debug: bool,
-    /// How targets are probed [default: ip]
+    /// Kind of probes [default: ip]
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
-    /// Where the records are [default: cloudflare]
+    /// DNS provider of the records [default: cloudflare]
     #[arg(short = 'p', long, value_name = "PROVIDER")]
     dns_provider: Option<Provider>,
-    /// How log lines are written; coloured only on a terminal [default: text]
+    /// Format of log lines; coloured only on a terminal [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<log::Format>,
 }
 
 impl Options {
-    /// These options, with `later` ones winning.
+    /// Merges these options with `later` ones, which win.
     pub(super) fn then(self, later: Self) -> Self {
         let (dry_run, no_dry_run) =
             last((self.dry_run, self.no_dry_run), (later.dry_run, later.no_dry_run));
@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// Of a flag and its opposite, the pair that was given last, if it was given at all.
+/// Returns the pair of a flag and its opposite that was given last, if it was given at all.
 fn last(earlier: (bool, bool), later: (bool, bool)) -> (bool, bool) {
     if later == (false, false) { earlier } else { later }
 }
