@@ -68,9 +68,9 @@ pub struct Asked {
 /// A DNS provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Provider {
-    /// Cloudflare's DNS.
+    /// Cloudflare DNS
     Cloudflare,
-    /// Amazon's Route 53.
+    /// Amazon Route 53
     Route53,
 }
 

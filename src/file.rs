@@ -1,5 +1,5 @@
-//! Reading files that may never come to their end: a pipe that nobody fills, a network file system
-//! that does not answer.
+//! Reading of files with a time limit: a pipe without a writer, or a network file system that does
+//! not respond, would otherwise block forever.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,32 +11,32 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
-/// How long a file may take.
+/// Maximum time to read a file.
 pub const MAY_TAKE: Duration = Duration::from_secs(10);
 
-/// How long a look at whether something is there may take.
+/// Maximum time to check whether a file exists.
 const MAY_LOOK: Duration = Duration::from_secs(1);
 
-/// The number of threads that may hang at once. Nothing in this process can free them.
+/// Maximum number of threads that may hang at once. Nothing in this process can free them.
 const MOST_STUCK: usize = 16;
 
-/// The number of links that are followed one after another; the kernel follows as many.
+/// Maximum number of links that are followed in a row; the kernel follows as many.
 const MOST_LINKS: usize = 40;
 
 /// The number of threads at work.
 static READERS: AtomicUsize = AtomicUsize::new(0);
 
-/// Reads the file at `path`, and no more of it than `most` bytes, within [`MAY_TAKE`].
+/// Reads the file at `path`, but no more than `most` bytes, within [`MAY_TAKE`].
 ///
 /// # Errors
 ///
-/// If it cannot be read, or not in time; then nothing of it is handed out.
+/// Fails if it cannot be read, or not in time; then no part of it is returned.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_within(path, most, MAY_TAKE)
 }
 
-/// Asks the disk a question that may never be answered, and waits no longer than [`MAY_LOOK`]; `None`
-/// if there is no answer by then.
+/// Runs a query of the disk that may hang, and waits no longer than [`MAY_LOOK`]; `None` if it has
+/// not finished by then.
 pub(crate) fn look<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     look_within(question, MAY_LOOK)
 }
@@ -63,7 +63,7 @@ fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
     read.map_err(|error| with_target(path, error))
 }
 
-/// Does `work` on a thread of its own; `None` if it is not done within `limit`.
+/// Runs `work` on a thread of its own; `None` if it has not finished within `limit`.
 fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     limit: Duration,
@@ -72,7 +72,7 @@ fn beside<T: Send + 'static>(
     let (answer, answered) = sync_channel(1);
     let work = move || {
         let _reader = reader;
-        // Nobody waits for what comes too late.
+        // A result that comes too late has no receiver.
         let _ = answer.send(work());
     };
     std::thread::Builder::new().name("file".into()).spawn(work)?;
@@ -83,22 +83,22 @@ fn beside<T: Send + 'static>(
     }
 }
 
-/// Checks that a runtime finds the files that it needs: one that cannot open them panics.
+/// Checks that a runtime can open the files it needs, because otherwise it panics.
 ///
 /// # Errors
 ///
-/// If so many more cannot be opened now.
+/// Fails if that many more files cannot be opened at present.
 pub fn room_for_a_runtime() -> io::Result<()> {
-    // A queue of events and its waker, and three ends of the pair by which signals come in.
+    // An event queue with its waker, and three ends of the pair that delivers signals.
     const PIPES: usize = 3;
     (0..PIPES).map(|_| io::pipe()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
-/// Where the file at `path` really is, be it there or not: links are followed.
+/// Returns the actual path of the file at `path`, which need not exist: links are followed.
 ///
 /// # Errors
 ///
-/// If a link cannot be read, not in time, or there are too many.
+/// Fails if a link cannot be read, or not in time, or if there are too many.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     let link = path.to_owned();
     look(move || follow(&link))
@@ -110,7 +110,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     for _ in 0..MOST_LINKS {
         match std::fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // It is no link, or it is not there.
+            // It is not a link, or it does not exist.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -125,7 +125,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links, one after another"))
 }
 
-/// `error`, which came of the file at `path`, with where that leads, if it is a link.
+/// Adds the destination to `error` if the file at `path` is a link.
 pub fn with_target(path: &Path, error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::TimedOut {
         return error;
@@ -147,7 +147,8 @@ impl Reader {
         if READERS.fetch_add(1, Ordering::SeqCst) >= MOST_STUCK {
             READERS.fetch_sub(1, Ordering::SeqCst);
             let what = format!("{MOST_STUCK} earlier attempts to read a file still hang");
-            // Of the same kind as theirs: whoever then read in place would hang as well.
+            // The same kind of error as theirs: a caller that then read the file directly would
+            // hang as well.
             return Err(io::Error::new(io::ErrorKind::TimedOut, what));
         }
         Ok(Self)
@@ -160,9 +161,9 @@ impl Drop for Reader {
     }
 }
 
-/// The bytes; `None` if they do not come in time.
+/// Returns the bytes; `None` if they do not arrive in time.
 fn read_until(path: &Path, most: u64, until: Instant) -> Option<io::Result<Vec<u8>>> {
-    // A pipe is opened without waiting for its writer, and so never holds a thread.
+    // A pipe is opened without waiting for its writer, so it never blocks a thread.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -185,7 +186,7 @@ fn read_until(path: &Path, most: u64, until: Instant) -> Option<io::Result<Vec<u
     }
 }
 
-/// Waits for something to read, or for the end of it.
+/// Waits until there is something to read, or the end of the file.
 #[expect(clippy::disallowed_methods, reason = "how long a file takes concerns its reader alone")]
 fn is_ready(file: &File, until: Instant) -> bool {
     loop {
@@ -194,7 +195,7 @@ fn is_ready(file: &File, until: Instant) -> bool {
         match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {
             Ok(count) => return count > 0,
             Err(rustix::io::Errno::INTR) => {}
-            // Reading says what is wrong.
+            // The read that follows reports the error.
             Err(_) => return true,
         }
     }
@@ -224,7 +225,7 @@ mod tests {
             let error = read_within(&path, 100, Duration::from_millis(1)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         }
-        // One that is filled and not closed has no end either.
+        // A pipe that is filled and not closed has no end either.
         let mut writer = File::options().read(true).write(true).open(&path).unwrap();
         writer.write_all(b"the beginning").unwrap();
         let error = read_within(&path, 100, Duration::from_millis(1)).unwrap_err();

@@ -1,22 +1,23 @@
-//! Whether the driver's loop still turns, for what acts on its word elsewhere.
+//! Heartbeat of the driver's loop, checked by the parts that act on its decisions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// After this long without an iteration of the loop, nothing is done on its word: an order, a vote
-/// and a status that nobody looks after may be untrue by now. The loop turns once a second at least.
+/// Time without an iteration after which the loop counts as stalled. Its orders, votes and status
+/// are then no longer acted on, because they may be outdated. The loop has an iteration at least
+/// once a second.
 pub const STALLED_AFTER: Duration = Duration::from_secs(3);
 
-/// When the driver's loop last turned.
+/// The time of the driver loop's last iteration.
 #[derive(Debug)]
 pub struct Heart {
     made: Instant,
-    /// Milliseconds after `made`.
+    /// Milliseconds from `made` to the last iteration.
     beat: AtomicU64,
 }
 
 impl Heart {
-    /// A heart that beats at `made`.
+    /// Creates a heartbeat with a first iteration at `made`.
     pub fn new(made: Instant) -> Self {
         Self { made, beat: AtomicU64::new(0) }
     }
@@ -25,17 +26,17 @@ impl Heart {
         u64::try_from(now.saturating_duration_since(self.made).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The loop turned.
+    /// Records an iteration of the loop.
     pub fn beat(&self, now: Instant) {
         self.beat.store(self.millis(now), Ordering::Relaxed);
     }
 
-    /// How long ago it last turned.
+    /// Returns the time since the last iteration.
     pub fn silence(&self, now: Instant) -> Duration {
         Duration::from_millis(self.millis(now).saturating_sub(self.beat.load(Ordering::Relaxed)))
     }
 
-    /// Whether it turned a short while ago, so that its word stands.
+    /// Whether the last iteration is recent enough to rely on the loop's decisions.
     pub fn is_beating(&self, now: Instant) -> bool {
         self.silence(now) < STALLED_AFTER
     }

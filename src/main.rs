@@ -13,24 +13,24 @@ use goavail::monitor::{self, Ended};
 use goavail::status::Drain;
 use goavail::{log, panics, privilege};
 
-/// The command line or the configuration is refused.
+/// Exit code for a rejected command line or configuration.
 const REFUSED: u8 = 2;
 
-/// Stopped by a failure while running.
+/// Exit code for a failure while running.
 const STOPPED: u8 = 1;
 
-/// There is a difference; from `plan` alone.
+/// Exit code of `plan` if there is a difference.
 const DIFFERENT: u8 = 3;
 
-/// Why the program ends without having done what it was asked.
+/// The reason why the program ends without having completed its task.
 enum Failure {
-    /// Exit code 2: the command line.
+    /// A rejected command line: exit code 2.
     Refused(String),
-    /// Exit code 2: the configuration, a line for each thing that is wrong.
+    /// A rejected configuration, with a line for each problem: exit code 2.
     Configuration(ConfigErrors),
-    /// Exit code 1.
+    /// A failure while running: exit code 1.
     Stopped(anyhow::Error),
-    /// Exit code 3: nothing went wrong, and all was said.
+    /// A difference, reported in full, without any error: exit code 3.
     Different,
 }
 
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// Does what the command line asks, and says what went wrong.
+/// Runs the command and prints its error.
 fn run_and_tell() -> ExitCode {
     let ended = match cli::read(std::env::args_os()) {
         Ok(invocation) => run(&invocation),
@@ -89,7 +89,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     match &invocation.command {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
         Command::Monitor(command) => {
-            // First of all, while there is but one thread to give privileges up for.
+            // This comes first, while there is only one thread with privileges to drop.
             let settled = privilege::settle();
             let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
             start_log(invocation, log::start_beside)?;
@@ -128,7 +128,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     }
 }
 
-/// Watches until it is told to stop.
+/// Monitors until told to stop.
 fn watch(
     invocation: &Invocation,
     config: Config,
@@ -143,18 +143,18 @@ fn watch(
     })
 }
 
-/// The validated configuration.
+/// Returns the validated configuration.
 fn configuration(invocation: &Invocation) -> Result<Config, Failure> {
     config::load(&invocation.config_file, &invocation.asked, &variable)
         .map_err(Failure::Configuration)
 }
 
-/// Where the running agent can be asked.
+/// Returns the addresses at which the running agent can be queried.
 fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
     config::load_status(&invocation.config_file).map_err(Failure::Configuration)
 }
 
-/// Prints what a command found, and ends as it does.
+/// Prints the result of a command, and ends with its exit code.
 fn tell(said: Said) -> Result<(), Failure> {
     print(said.text.as_bytes())?;
     match said.ending {
@@ -169,7 +169,7 @@ fn may_colour() -> bool {
     commands::may_colour(variable("NO_COLOR").as_deref())
 }
 
-/// Only what is watched can be rehearsed.
+/// Checks that the address to rehearse is a target.
 fn rehearsable(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> {
     match address {
         Some(address) if !config.targets.contains(&address) => {
@@ -194,13 +194,13 @@ fn start_log(
     })
 }
 
-/// An environment variable. What is no UTF-8 is kept as far as it goes, so that it is refused
-/// where it is looked at and not taken for absent.
+/// Returns an environment variable. A value that is not UTF-8 is converted as far as possible, so
+/// that it is rejected by its reader and not mistaken for absent.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).as_deref().map(OsStr::to_string_lossy).map(String::from)
 }
 
-/// Prints a result. A reader that has had enough, as `head` has, is no failure.
+/// Prints a result. A reader that stops early, as `head` does, is not a failure.
 fn print(text: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {

@@ -1,8 +1,8 @@
-//! Panics: a defect of this program or of a library that it uses.
+//! Handling of panics, which are defects of this program or of a library.
 //!
-//! A panic in a part without which the agent is not whole ends the program, so that the supervisor
-//! restarts it: nothing dies in silence. One in a request to somebody else, or in the answer to one,
-//! is caught, counted and told, since the watching must go on.
+//! A panic in a part that the agent cannot do without ends the program, so that the supervisor
+//! restarts it: nothing dies silently. A panic in a request to another service, or in an answer to
+//! one, is caught, counted and logged, because monitoring must continue.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -17,11 +17,11 @@ use std::time::Duration;
 thread_local! {
     /// Whether a panic on this thread is caught.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
-    /// What the hook was told of the panic that is being caught.
+    /// The message passed to the hook for the panic being caught.
     static TOLD: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The parts that a panic is caught in.
+/// The parts in which panics are caught.
 pub const PARTS: [&str; 7] = [
     "a listener",
     "a notice",
@@ -32,27 +32,28 @@ pub const PARTS: [&str; 7] = [
     "the configuration",
 ];
 
-/// The number of panics that were caught, by the part they happened in.
+/// The number of caught panics, by part.
 static COUNTS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
-/// The first wait before a part that panicked is built anew, doubled with each panic in a row.
+/// Wait before a part that panicked is rebuilt for the first time. It doubles with each consecutive
+/// panic.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The longest such wait, and how long a part must have worked for the next panic to count as the
-/// first again.
+/// Maximum wait. A panic after a part has worked for this long counts as the first again.
 pub const LONGEST: Duration = Duration::from_mins(1);
 
-/// A panic that was caught.
+/// A caught panic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part} panicked: {what}")]
 pub struct Panicked {
-    /// What panicked, in the operator's words.
+    /// The part that panicked, in the operator's words.
     pub part: &'static str,
-    /// What it said, and where in the source.
+    /// The message, with its place in the source.
     pub what: String,
 }
 
-/// Has each panic that is not caught end the program with exit code 1 and its reason.
+/// Installs a hook that ends the program with exit code 1 and the reason at every panic that is not
+/// caught.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let told = panic.to_string().replace(['\n', '\r'], " ");
@@ -67,11 +68,11 @@ pub fn end_on_panic() {
     }));
 }
 
-/// Runs `work` to its end, or to its panic.
+/// Runs `work` to its end or to its panic.
 ///
 /// # Errors
 ///
-/// If it panics; it is gone then.
+/// Fails if `work` panics; it is dropped then.
 pub async fn caught<T>(part: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
     let mut work = pin!(work);
     poll_fn(|context| match caught_in(part, || work.as_mut().poll(context)) {
@@ -82,11 +83,11 @@ pub async fn caught<T>(part: &'static str, work: impl Future<Output = T>) -> Res
     .await
 }
 
-/// As [`caught`], for what does not wait.
+/// Like [`caught`], for work that is not asynchronous.
 ///
 /// # Errors
 ///
-/// If it panics.
+/// Fails if `work` panics.
 pub fn caught_in<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -98,7 +99,7 @@ pub fn caught_in<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, P
     })
 }
 
-/// The number of panics that were caught so far, by part.
+/// Returns the number of panics caught so far, by part.
 pub fn counts() -> BTreeMap<&'static str, u64> {
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -108,14 +109,15 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given").into()
 }
 
-/// How long to wait before a part that panicked is built anew.
+/// Backoff before a part that panicked is rebuilt.
 #[derive(Debug, Default)]
 pub struct Rest {
     panics: u32,
 }
 
 impl Rest {
-    /// The wait after one more panic; `worked` is how long the part had worked until then.
+    /// Returns the wait after a further panic. `worked` is the time for which the part had worked
+    /// before it.
     pub fn after(&mut self, worked: Duration) -> Duration {
         if worked >= LONGEST {
             self.panics = 0;

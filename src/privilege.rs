@@ -1,4 +1,4 @@
-//! Which of the process's privileges it keeps.
+//! The privileges that this process keeps.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
 };
 
-/// What an agent may need as long as it lives: raw sockets and the large receive buffer that a
-/// reload may open anew, a port below 1024, and, as root, configuration, secrets and a state file
-/// that belong to somebody else.
+/// Privileges that an agent may need at any time: raw sockets and the large receive buffer, which a
+/// reload may open again; ports below 1024; and, as root, access to configuration, secrets and a
+/// state file owned by another user.
 const KEPT: CapabilitySet = CapabilitySet::NET_RAW
     .union(CapabilitySet::NET_ADMIN)
     .union(CapabilitySet::NET_BIND_SERVICE)
@@ -17,16 +17,17 @@ const KEPT: CapabilitySet = CapabilitySet::NET_RAW
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::FOWNER);
 
-/// Takes up the right to open raw sockets, where it is permitted but not in effect (as from a
-/// binary with `cap_net_raw=p`, which can be started also where that right is not to be had), and
-/// gives up all that an agent never needs, for itself and for whatever it might start.
+/// Enables the right to open raw sockets if it is permitted but not effective, and drops all
+/// privileges that an agent never needs, for itself and for every process it might start. The
+/// former is the case for a binary with `cap_net_raw=p`, which can also be started where that right
+/// is unavailable.
 ///
 /// Capabilities belong to a thread and are inherited by the threads it starts: call this first in
 /// `main`, before there are others.
 ///
 /// # Errors
 ///
-/// If the kernel refuses. What was held before is still held then, and the agent can go on.
+/// Fails if the kernel refuses. The privileges are unchanged then, and the agent can continue.
 pub fn settle() -> io::Result<()> {
     let held = capabilities(None)?;
     let permitted = held.permitted & KEPT;
@@ -39,12 +40,12 @@ pub fn settle() -> io::Result<()> {
     Ok(())
 }
 
-/// Has no image of this process's memory, which holds secrets, written when it crashes, and lets
-/// nobody but root look into it. What it reads of itself under `/proc` belongs to root from then on.
+/// Disables core dumps, because the memory of this process holds secrets, and allows only root to
+/// inspect it. From then on, its own files under `/proc` belong to root.
 ///
 /// # Errors
 ///
-/// If the kernel refuses.
+/// Fails if the kernel refuses.
 pub fn forbid_dumps() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
@@ -53,7 +54,7 @@ pub fn forbid_dumps() -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Each test has a thread of its own, so this one can give up what others keep.
+    /// Each test has a thread of its own, so this one can drop privileges that others keep.
     #[test]
     fn what_an_agent_never_needs_is_given_up_and_raw_sockets_are_taken_up() {
         let before = capabilities(None).unwrap();

@@ -1,8 +1,8 @@
-//! What systemd is told, if it started us: `Type=notify-reload` and `WatchdogSec=`.
+//! Notifications to systemd, if it started us: `Type=notify-reload` and `WatchdogSec=`.
 //!
 //! Without systemd, that is without `NOTIFY_SOCKET`, each of these does nothing. A message that
-//! cannot be delivered, or not at once, is logged and otherwise ignored: the agent is more than its
-//! unit, and its loop waits for nobody.
+//! cannot be delivered at once is logged and otherwise ignored: the agent does not depend on its
+//! unit, and its loop must not block.
 
 use std::fmt::Write as _;
 use std::io;
@@ -13,12 +13,12 @@ use crate::text::visible;
 use sd_notify::NotifyState;
 use tracing::warn;
 
-/// Everything is open and the agent watches; also the end of a reload.
+/// Notifies that the agent is ready and monitoring; also marks the end of a reload.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// A reload begins. [`ready`] must follow, also if the new configuration is refused.
+/// Notifies that a reload begins. [`ready`] must follow, even if the new configuration is rejected.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -26,23 +26,25 @@ pub fn reloading() {
     }
 }
 
-/// The agent stops, on purpose.
+/// Notifies that the agent stops on purpose.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// The loop turns. To be called from the loop itself, at least every [`watchdog_every`].
+/// Notifies that the loop is running. Must be called from the loop itself, at least every
+/// [`watchdog_every`].
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// One line for `systemctl status`.
+/// Sets the status line of `systemctl status`.
 pub fn say(what: &str) {
     // A line break would begin another message.
     tell(&[NotifyState::Status(&visible(what).replace(char::is_control, " "))]);
 }
 
-/// How often [`alive`] must be called: half of `WatchdogSec=`. `None` if nobody waits for it.
+/// Returns the interval at which [`alive`] must be called: half of `WatchdogSec=`. `None` if the
+/// watchdog is off.
 pub fn watchdog_every() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|within| within / 2)
 }
@@ -53,7 +55,7 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// As [`sd_notify::notify`], which waits while systemd's queue is full.
+/// Like [`sd_notify::notify`], but never blocks; that one waits while systemd's queue is full.
 fn send(states: &[NotifyState<'_>]) -> io::Result<()> {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
     let mut message = String::new();

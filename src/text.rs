@@ -1,13 +1,13 @@
-//! Text from elsewhere, made fit to be shown.
+//! Sanitising of external text for display.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// Whether `c` takes part in how text is laid out without being seen itself: a reader would take the
-/// text for another one. Source: the Unicode categories Cf, Zl and Zp, and the fillers. Variation selectors
-/// belong to emoji and stay.
+/// Whether `c` affects the layout of text but is not visible itself: a reader would take the text
+/// for a different one. Source: the Unicode categories Cf, Zl and Zp, and the fillers. Variation
+/// selectors belong to emoji and stay.
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
@@ -18,7 +18,7 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `text` with its invisible characters escaped: `\u{202e}`.
+/// Returns `text` with its invisible characters escaped: `\u{202e}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return Cow::Borrowed(text);
@@ -30,27 +30,29 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `value` as JSON on one line, in which a terminal hides nothing: what cannot be seen in its strings,
-/// and what a terminal would obey, is escaped as JSON has it. A parser reads the very same strings.
+/// Returns `value` as JSON on one line that is safe for a terminal. Invisible characters and
+/// control characters in its strings are escaped as JSON escapes them, so a parser reads exactly
+/// the same strings.
 ///
 /// # Errors
 ///
-/// If `value` cannot be put into JSON.
+/// Fails if `value` cannot be represented in JSON.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string(value)?))
 }
 
-/// As [`json`], over several lines.
+/// Like [`json`], over several lines.
 ///
 /// # Errors
 ///
-/// As [`json`].
+/// Fails as [`json`] does.
 pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string_pretty(value)?))
 }
 
-/// JSON with every invisible character and every control character beyond ASCII's first ones, which the
-/// writer of JSON escapes itself, in escapes. All of them stand in strings: JSON's own signs are others.
+/// Escapes every invisible character in JSON, and every control character beyond the first ones of
+/// ASCII, which the JSON writer escapes itself. All of them are inside strings, because JSON's own
+/// syntax uses other characters.
 fn escaped(json: String) -> String {
     if json.bytes().all(|byte| byte < 0x7f) {
         return json;
@@ -60,7 +62,7 @@ fn escaped(json: String) -> String {
     for c in json.chars() {
         if is_hidden(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // A string takes whatever is written to it.
+                // Writing to a string always succeeds.
                 let _ = write!(out, "\\u{unit:04x}");
             }
         } else {
@@ -70,8 +72,8 @@ fn escaped(json: String) -> String {
     out
 }
 
-/// What to do where a text says that no more files can be opened. The kernel's words name neither the
-/// limit nor where it is set.
+/// Advice for texts that say that no more files can be opened. The kernel's message names neither
+/// the limit nor the place to set it.
 ///
 /// Source: the manual pages errno(3), systemd.exec(5) and `proc_sys_fs(5)`.
 const REMEDIES: [(&str, &str, &str); 2] = [
@@ -88,7 +90,7 @@ const REMEDIES: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// `text` with what to raise, where it says that no more files can be opened.
+/// Returns `text`, with the limit to raise if it says that no more files can be opened.
 pub fn with_remedy(text: &str) -> Cow<'_, str> {
     let is_said = |said: &str, debugged: &str| text.contains(said) || text.contains(debugged);
     let remedy = REMEDIES.iter().find(|(said, debugged, _)| is_said(said, debugged));
