@@ -157,9 +157,9 @@ where
     let command = Command::from_arg_matches(&matches).map_err(|error| stop(&error))?;
     let invocation = options.then(later).complete(command);
     match &invocation.command {
-        Command::Monitor(Monitor { rehearse: Some(_) }) if !invocation.asked.dry_run => Err(
-            Stop::Refused("--rehearse works in dry-run only; leave --no-dry-run out".to_owned()),
-        ),
+        Command::Monitor(Monitor { rehearse: Some(_) }) if !invocation.asked.dry_run => {
+            Err(Stop::Refused("--rehearse works in dry-run only; omit --no-dry-run".to_owned()))
+        }
         _ => Ok(invocation),
     }
 }
@@ -190,7 +190,7 @@ fn definition() -> clap::Command {
         .override_usage("goavail [OPTIONS] <COMMAND>")
         .args_override_self(true);
     Command::augment_subcommands(Options::augment_args(line))
-        .about("Watches public addresses from outside and takes the dead ones out of DNS")
+        .about("Monitors public addresses from outside and takes dead ones out of DNS")
         .after_help(exits::ALL)
         .mut_subcommands(Options::augment_args)
 }
@@ -374,8 +374,8 @@ mod tests {
         for line in ["goavail", "goavail -b"] {
             let Stop::NoCommand(help) = stop(line) else { panic!("{line}") };
             assert!(help.contains("Usage: goavail [OPTIONS] <COMMAND>"), "{help}");
-            assert!(help.contains("undrain  Give a drained address back to the agent"), "{help}");
-            assert!(help.starts_with("Watches public addresses from outside"), "{help}");
+            assert!(help.contains("undrain  Return a drained address to the agent"), "{help}");
+            assert!(help.starts_with("Monitors public addresses from outside"), "{help}");
             assert!(!help.contains("completions"), "hidden commands stay hidden: {help}");
             assert!(help.contains("3  there is a difference (plan only)"), "{help}");
         }
@@ -385,9 +385,9 @@ mod tests {
     fn each_commands_help_tells_its_exit_codes() {
         let commands = [
             ("monitor", "1  stopped by a failure while running"),
-            ("check", "0  it is sound"),
+            ("check", "0  the configuration is valid"),
             ("plan", "3  a difference"),
-            ("status", "its loop does not turn"),
+            ("status", "its loop is stalled"),
             ("drain", "1  no agent answers, or it refused"),
             ("undrain", "1  no agent answers, or it refused"),
         ];

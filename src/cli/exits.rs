@@ -18,17 +18,17 @@ Exit codes:
 /// Exit codes of `goavail check`.
 pub(super) const CHECK: &str = "\
 Exit codes:
-  0  it is sound
+  0  the configuration is valid
   2  the command line or the configuration is refused";
 
 /// Exit codes of `goavail plan`.
 pub(super) const PLAN: &str = "\
-What should be there is worked out twice: if all targets were healthy and none were drained, and,
-where an agent answers ([Status] in the same file), by its verdicts. Lines that begin with + would
-be created, with - deleted; with ! they stay for the sake of min_in_service, which is no difference.
+The desired records are computed twice: with all targets healthy and none drained and, if an agent
+answers ([Status] in the same file), by its verdicts. Records on lines with + would be created, with
+- deleted. Records on lines with ! stay because of min_in_service, which is not a difference.
 
 The agent's verdicts decide the exit code; without an agent, all targets count as healthy. Nothing
-is written, with --no-dry-run neither.
+is written, even with --no-dry-run.
 
 Exit codes:
   0  no difference
@@ -38,16 +38,16 @@ Exit codes:
 
 /// Exit codes of `goavail status`.
 pub(super) const STATUS: &str = "\
-The agent is asked on its control socket or its listener, whichever [Status] sets.
+The agent is queried on its control socket or its listener, as set in [Status].
 
 Exit codes:
   0  the agent answered
-  1  no agent answers, or its loop does not turn
+  1  no agent answers, or its loop is stalled
   2  the command line or [Status] is refused";
 
 /// Exit codes of `goavail drain` and `goavail undrain`.
 pub(super) const ORDER: &str = "\
-The agent is asked on its control socket, which [Status] sets.
+The agent is queried on its control socket, as set in [Status].
 
 Exit codes:
   0  done

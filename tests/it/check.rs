@@ -210,7 +210,7 @@ fn a_bad_command_line_is_refused_once_with_exit_code_2() {
         assert!(complaint.starts_with(want), "{line}: {complaint}");
         assert_eq!(complaint.matches("goavail: ").count(), 1, "{complaint}");
     }
-    let want = "goavail: --rehearse works in dry-run only; leave --no-dry-run out\n";
+    let want = "goavail: --rehearse works in dry-run only; omit --no-dry-run\n";
     let got = run(folder.path(), "monitor --rehearse 127.0.0.2 --no-dry-run");
     assert_eq!(got, (2, String::new(), want.to_owned()));
     let want = "goavail: --rehearse: 127.0.0.9 is not among the addresses in goavail.toml\n";
