@@ -32,10 +32,10 @@
 //! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack.
 
 mod channel;
+mod counters;
 mod delivery;
 mod grouping;
 mod message;
-mod tally;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -46,10 +46,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::NotifyConfig;
 use channel::Hook;
-use tally::Account;
+use counters::ChannelCounters;
 
+pub use counters::{Counts, NoticeCounters};
 pub use delivery::Pace;
-pub use tally::{Counts, Tally};
 
 /// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
 /// so that all of them may go down at once.
@@ -145,16 +145,16 @@ pub struct Evidence {
 /// Sends notices to all channels. Must be created inside a Tokio runtime.
 #[derive(Debug)]
 pub struct Notifier {
-    lines: Vec<Line>,
-    tally: Tally,
+    channels: Vec<ChannelQueue>,
+    counters: NoticeCounters,
     /// Set to `true` to drop the remaining notices.
     give_up: watch::Sender<bool>,
 }
 
 /// The queue of one channel and its task.
 #[derive(Debug)]
-struct Line {
-    account: Account,
+struct ChannelQueue {
+    counters: ChannelCounters,
     queue: mpsc::Sender<Notice>,
     task: JoinHandle<()>,
 }
@@ -168,23 +168,24 @@ impl Notifier {
 
     /// Like [`Self::start`], with another pace.
     pub fn with_pace(config: &NotifyConfig, pace: Pace) -> Self {
-        Self::counting(config, pace, Tally::default())
+        Self::with_counters(config, pace, NoticeCounters::default())
     }
 
     /// Opens new channels that replace those of this notifier. `same` are the channels with an
     /// unchanged destination.
     #[must_use]
     pub fn successor(&self, config: &NotifyConfig, same: &[&str]) -> Self {
-        Self::counting(config, Pace::default(), self.tally.succeed(same))
+        Self::with_counters(config, Pace::default(), self.counters.successor(same))
     }
 
     /// Returns the counters of notices.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &NoticeCounters {
+        &self.counters
     }
 
-    fn counting(config: &NotifyConfig, pace: Pace, tally: Tally) -> Self {
-        let mut notifier = Self { lines: Vec::new(), tally, give_up: watch::Sender::new(false) };
+    fn with_counters(config: &NotifyConfig, pace: Pace, counters: NoticeCounters) -> Self {
+        let mut notifier =
+            Self { channels: Vec::new(), counters, give_up: watch::Sender::new(false) };
         notifier.open("slack", config.slack.as_ref(), channel::slack_body, pace);
         notifier.open("webhook", config.webhook.as_ref(), channel::webhook_body, pace);
         notifier
@@ -198,7 +199,7 @@ impl Notifier {
         pace: Pace,
     ) {
         let Some(url) = url else { return };
-        let account = self.tally.account(channel);
+        let counters = self.counters.channel(channel);
         match Hook::new(channel, url, body) {
             Ok(hook) => {
                 let (queue, inbox) = mpsc::channel(QUEUE);
@@ -207,12 +208,12 @@ impl Notifier {
                     inbox,
                     self.give_up.subscribe(),
                     pace,
-                    self.tally.account(channel),
+                    self.counters.channel(channel),
                 );
-                self.lines.push(Line { account, queue, task: tokio::spawn(worker) });
+                self.channels.push(ChannelQueue { counters, queue, task: tokio::spawn(worker) });
             }
             Err(error) => {
-                account.unusable(&error.to_string());
+                counters.unusable(&error.to_string());
                 tracing::error!(channel, %error, "no notices are sent there");
             }
         }
@@ -221,13 +222,13 @@ impl Notifier {
     /// Queues a notice for every channel and returns at once. If the queue of a channel is full the
     /// notice is lost there, and a log line reports it.
     pub fn send(&self, notice: &Notice) {
-        for line in &self.lines {
-            if let Err(error) = line.queue.try_send(notice.clone()) {
+        for channel in &self.channels {
+            if let Err(error) = channel.queue.try_send(notice.clone()) {
                 let why = match error {
                     mpsc::error::TrySendError::Full(_) => "its queue is full",
                     mpsc::error::TrySendError::Closed(_) => "its task has ended",
                 };
-                line.account.dropped(notice, why);
+                channel.counters.dropped(notice, why);
             }
         }
     }
@@ -236,7 +237,7 @@ impl Notifier {
     /// dropped, with a log line for each.
     pub async fn close(self, limit: Duration) {
         let mut tasks = Vec::new();
-        for Line { queue, task, .. } in self.lines {
+        for ChannelQueue { queue, task, .. } in self.channels {
             drop(queue); // so that the task ends when it has sent what waits
             tasks.push(task);
         }

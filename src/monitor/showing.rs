@@ -339,7 +339,7 @@ impl Showing {
         &mut self,
         engine: &Engine,
         requests: &Tally,
-        notices: &notify::Tally,
+        notices: &notify::NoticeCounters,
         votes: impl FnOnce() -> Counts,
     ) {
         let now = moment(&self.clock);
@@ -361,7 +361,7 @@ impl Showing {
     }
 
     /// Takes over what became of the notices.
-    fn notices(&mut self, at: Instant, notices: &notify::Tally) {
+    fn notices(&mut self, at: Instant, notices: &notify::NoticeCounters) {
         for (labels, total) in notices.counts() {
             self.board.ledger().notices_in_all(labels, total);
         }

@@ -9,7 +9,7 @@ use crate::config::{Config, NotifyConfig};
 use crate::driver::brief;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Gone, Reason};
-use crate::notify::{Evidence, Notice, NoticeKind, Notifier, Tally};
+use crate::notify::{Evidence, Notice, NoticeCounters, NoticeKind, Notifier};
 
 /// Makes notices and sends them.
 pub(super) struct Teller {
@@ -55,8 +55,8 @@ impl Teller {
     }
 
     /// What became of the notices.
-    pub(super) fn tally(&self) -> &Tally {
-        self.notifier.tally()
+    pub(super) fn tally(&self) -> &NoticeCounters {
+        self.notifier.counters()
     }
 
     /// Sends what is left, for as long as `patience`.

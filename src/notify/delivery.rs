@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Notice;
+use super::counters::ChannelCounters;
 use super::grouping::Waiting;
-use super::tally::Account;
 use crate::config::seconds;
 use crate::panics::{Rest, caught};
 
@@ -74,14 +74,14 @@ pub(super) async fn work(
     mut inbox: mpsc::Receiver<Notice>,
     mut give_up: watch::Receiver<bool>,
     pace: Pace,
-    account: Account,
+    counters: ChannelCounters,
 ) {
     let mut waiting = Waiting::new(pace.window);
     let mut unsent = VecDeque::new();
     let mut rest = Rest::default();
     loop {
         let began = Instant::now();
-        let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace, &account);
+        let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace, &counters);
         let panicked = tokio::select! {
             biased;
             // An error means that the sender is gone, so there is nothing to wait for.
@@ -94,7 +94,7 @@ pub(super) async fn work(
         let wait = rest.after(began.elapsed());
         tracing::error!(channel = channel.name(), wait = seconds(wait), "{panicked}; begins anew");
         for notice in unsent.drain(..).chain(waiting.take()) {
-            account.dropped(&notice, "a defect");
+            counters.dropped(&notice, "a defect");
         }
         if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|told| *told)).await {
             break;
@@ -102,10 +102,10 @@ pub(super) async fn work(
         channel.renew();
     }
     while let Ok(notice) = inbox.try_recv() {
-        admit(&account, &mut waiting, notice);
+        admit(&counters, &mut waiting, notice);
     }
     for notice in unsent.into_iter().chain(waiting.take()) {
-        account.dropped(&notice, "the agent is ending");
+        counters.dropped(&notice, "the agent is ending");
     }
 }
 
@@ -117,24 +117,24 @@ async fn deliver(
     waiting: &mut Waiting,
     unsent: &mut VecDeque<Notice>,
     pace: Pace,
-    account: &Account,
+    counters: &ChannelCounters,
 ) {
     loop {
         if waiting.is_empty() {
             let Some(notice) = inbox.recv().await else { return };
-            admit(account, waiting, notice);
+            admit(counters, waiting, notice);
         }
         // While the inbox is open this is the whole window. Once it is closed nothing can join.
         let joining = async {
             while let Some(notice) = inbox.recv().await {
-                admit(account, waiting, notice);
+                admit(counters, waiting, notice);
             }
         };
         let _ = tokio::time::timeout(pace.window, joining).await;
         *unsent = waiting.take();
         while let Some(notice) = unsent.front() {
-            let sending = send(channel, notice, pace, account);
-            beside(sending, inbox, |late| admit(account, waiting, late)).await;
+            let sending = send(channel, notice, pace, counters);
+            beside(sending, inbox, |late| admit(counters, waiting, late)).await;
             unsent.pop_front();
         }
     }
@@ -161,14 +161,14 @@ async fn beside<T>(
     }
 }
 
-fn admit(account: &Account, waiting: &mut Waiting, notice: Notice) {
+fn admit(counters: &ChannelCounters, waiting: &mut Waiting, notice: Notice) {
     if let Some(gone) = waiting.add(notice) {
-        account.dropped(&gone, "too many wait to be sent");
+        counters.dropped(&gone, "too many wait to be sent");
     }
 }
 
 /// Retries until the channel accepts the notice or further attempts are pointless.
-async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, account: &Account) {
+async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, counters: &ChannelCounters) {
     let mut backoff = pace.first_wait;
     let mut tries_left = pace.tries;
     loop {
@@ -180,16 +180,16 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, account: &Acc
         });
         let (why, retry_after) = match posted {
             Ok(()) => {
-                account.delivered();
+                counters.delivered();
                 return tracing::debug!(channel = channel.name(), "notice sent");
             }
-            Err(PostError::Refused(why)) => return account.failed(notice, &why),
+            Err(PostError::Refused(why)) => return counters.failed(notice, &why),
             Err(PostError::Later { why, retry_after }) => (why, retry_after),
         };
         let wait =
             backoff.mul_f64(rand::random_range(0.5..=1.5)).max(retry_after.unwrap_or_default());
         if tries_left == 0 || wait > LONGEST_WAIT {
-            return account.failed(notice, &why);
+            return counters.failed(notice, &why);
         }
         tracing::info!(channel = channel.name(), why, wait = seconds(wait), "notice not sent yet");
         tokio::time::sleep(wait).await;
@@ -204,8 +204,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::notify::NoticeCounters;
     use crate::notify::NoticeKind::{self, Isolated, Restored, Withdrawn};
-    use crate::notify::Tally;
     use crate::notify::tests::notice;
 
     /// A channel that answers by a script and records each notice with its time.
@@ -249,7 +249,7 @@ mod tests {
         queue: mpsc::Sender<Notice>,
         give_up: watch::Sender<bool>,
         scripted: Scripted,
-        tally: Tally,
+        counters: NoticeCounters,
         task: tokio::task::JoinHandle<()>,
     }
 
@@ -262,10 +262,10 @@ mod tests {
         };
         let (queue, inbox) = mpsc::channel(1_000);
         let give_up = watch::Sender::new(false);
-        let tally = Tally::default();
-        let (told, account) = (give_up.subscribe(), tally.account("scripted"));
-        let worker = work(scripted.clone(), inbox, told, Pace::default(), account);
-        Bench { queue, give_up, scripted, tally, task: tokio::spawn(worker) }
+        let counters = NoticeCounters::default();
+        let (told, channel_counters) = (give_up.subscribe(), counters.channel("scripted"));
+        let worker = work(scripted.clone(), inbox, told, Pace::default(), channel_counters);
+        Bench { queue, give_up, scripted, counters, task: tokio::spawn(worker) }
     }
 
     impl Bench {
@@ -357,16 +357,16 @@ mod tests {
                 let kind = if n == 0 { Withdrawn } else { Restored };
                 bench.queue.send(notice(kind, &[n])).await.unwrap();
             }
-            let tally = bench.tally.clone();
+            let counters = bench.counters.clone();
             if hangs {
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 bench.give_up.send_replace(true);
             }
             bench.posts().await;
-            let found = tally.counts();
+            let found = counters.counts();
             let found = ["delivered", "failed", "dropped"].map(|word| found[&["scripted", word]]);
             assert_eq!(found, counts, "{name}");
-            let failing = tally.failing();
+            let failing = counters.failing();
             assert_eq!(failing.get("scripted").map(String::as_str), why, "{name}");
         }
     }

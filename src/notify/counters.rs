@@ -30,13 +30,13 @@ pub type Counts = BTreeMap<[&'static str; 2], u64>;
 
 /// Counters of notices. Clones share the same counters.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct NoticeCounters {
     counts: Arc<Mutex<Counts>>,
     /// The reason why the last notice was not delivered, by channel.
     failing: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
-impl Tally {
+impl NoticeCounters {
     /// Returns the number of notices by channel and outcome: `delivered`, `failed` or `dropped`.
     pub fn counts(&self) -> Counts {
         lock(&self.counts).clone()
@@ -50,34 +50,34 @@ impl Tally {
 
     /// Continues the counters for a new set of channels. Failures of the channels in `same` are
     /// kept; those of the others no longer matter.
-    pub(super) fn succeed(&self, same: &[&str]) -> Self {
+    pub(super) fn successor(&self, same: &[&str]) -> Self {
         let mut failing = self.failing();
         failing.retain(|channel, _| same.contains(channel));
         Self { counts: Arc::clone(&self.counts), failing: Arc::new(Mutex::new(failing)) }
     }
 
-    /// Returns the account of one channel, which is listed from now on even without notices.
-    pub(super) fn account(&self, channel: &'static str) -> Account {
+    /// Returns the counters of one channel, which are listed from now on even without notices.
+    pub(super) fn channel(&self, channel: &'static str) -> ChannelCounters {
         let mut counts = lock(&self.counts);
         for outcome in Outcome::ALL {
             counts.entry([channel, outcome.as_str()]).or_default();
         }
-        Account { channel, tally: self.clone() }
+        ChannelCounters { channel, counters: self.clone() }
     }
 }
 
 /// Counts and logs the outcome of one channel's notices.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct ChannelCounters {
     channel: &'static str,
-    tally: Tally,
+    counters: NoticeCounters,
 }
 
-impl Account {
+impl ChannelCounters {
     /// Records a delivered notice.
     pub(super) fn delivered(&self) {
         self.count(Outcome::Delivered);
-        lock(&self.tally.failing).remove(self.channel);
+        lock(&self.counters.failing).remove(self.channel);
     }
 
     /// Records that the channel rejected `notice`, or did not accept it in any attempt.
@@ -92,7 +92,7 @@ impl Account {
 
     /// Records that nothing can be delivered to the channel at all.
     pub(super) fn unusable(&self, why: &str) {
-        lock(&self.tally.failing).insert(self.channel, why.to_owned());
+        lock(&self.counters.failing).insert(self.channel, why.to_owned());
     }
 
     /// Counts and logs a lost notice.
@@ -103,7 +103,7 @@ impl Account {
     }
 
     fn count(&self, outcome: Outcome) {
-        *lock(&self.tally.counts).entry([self.channel, outcome.as_str()]).or_default() += 1;
+        *lock(&self.counters.counts).entry([self.channel, outcome.as_str()]).or_default() += 1;
     }
 }
 
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn a_reload_goes_on_counting_and_keeps_the_trouble_of_channels_that_stay() {
         let lost = notice(Withdrawn, &[1]);
-        let before = Tally::default();
-        let [slack, webhook] = ["slack", "webhook"].map(|channel| before.account(channel));
+        let before = NoticeCounters::default();
+        let [slack, webhook] = ["slack", "webhook"].map(|channel| before.channel(channel));
         slack.failed(&lost, "it answered 503");
         webhook.dropped(&lost, "its queue is full");
         for (name, same, want) in [
@@ -129,12 +129,12 @@ mod tests {
             ("one goes", &["slack"], &["slack"]),
             ("both go", &[], &[]),
         ] {
-            let after = before.succeed(same);
+            let after = before.successor(same);
             let failing = after.failing();
             assert_eq!(failing.keys().copied().collect::<Vec<_>>(), want, "{name}");
             webhook.dropped(&lost, "late");
             assert_eq!(after.failing(), failing, "{name}: what the old ones say is old");
-            after.account("slack").delivered();
+            after.channel("slack").delivered();
             assert!(!after.failing().contains_key("slack"), "{name}");
         }
         let counts = before.counts();
