@@ -46,12 +46,13 @@ impl Hook {
         if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
             return Err(HookError::NotUrl);
         }
-        let client = crate::http::client().map_err(|error| HookError::Client(told(error)))?;
+        let client =
+            crate::http::client().map_err(|error| HookError::Client(transport_error(error)))?;
         Ok(Self { name, client: Mutex::new(client), url, body })
     }
 
     /// Classifies an answer that is not a success.
-    async fn judge(&self, mut answer: Response) -> PostError {
+    async fn classify(&self, mut answer: Response) -> PostError {
         let status = answer.status();
         let why = format!("it answered {status}");
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
@@ -76,7 +77,7 @@ impl Channel for Hook {
         let request = client.post(self.url.clone()).json(&(self.body)(notice));
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(self.judge(answer).await),
+            Ok(answer) => Err(self.classify(answer).await),
             Err(error) => {
                 let why = crate::chain(&SendError::from(error));
                 Err(PostError::Later { why, retry_after: None })
@@ -92,7 +93,7 @@ impl Channel for Hook {
 }
 
 /// Formats a transport error with its causes in one line, without the URL.
-fn told(error: reqwest::Error) -> String {
+fn transport_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);

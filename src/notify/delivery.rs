@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Notice;
 use super::counters::ChannelCounters;
-use super::grouping::Waiting;
+use super::grouping::NoticeQueue;
 use crate::config::seconds;
 use crate::panics::{Rest, caught};
 
@@ -76,7 +76,7 @@ pub(super) async fn work(
     pace: Pace,
     counters: ChannelCounters,
 ) {
-    let mut waiting = Waiting::new(pace.window);
+    let mut waiting = NoticeQueue::new(pace.window);
     let mut unsent = VecDeque::new();
     let mut rest = Rest::default();
     loop {
@@ -85,7 +85,7 @@ pub(super) async fn work(
         let panicked = tokio::select! {
             biased;
             // An error means that the sender is gone, so there is nothing to wait for.
-            Ok(_) = give_up.wait_for(|told| *told) => break,
+            Ok(_) = give_up.wait_for(|set| *set) => break,
             done = caught("notices", delivering) => match done {
                 Ok(()) => break,
                 Err(panicked) => panicked,
@@ -96,7 +96,7 @@ pub(super) async fn work(
         for notice in unsent.drain(..).chain(waiting.take()) {
             counters.dropped(&notice, "a defect");
         }
-        if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|told| *told)).await {
+        if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|set| *set)).await {
             break;
         }
         channel.renew();
@@ -114,7 +114,7 @@ pub(super) async fn work(
 async fn deliver(
     channel: &impl Channel,
     inbox: &mut mpsc::Receiver<Notice>,
-    waiting: &mut Waiting,
+    waiting: &mut NoticeQueue,
     unsent: &mut VecDeque<Notice>,
     pace: Pace,
     counters: &ChannelCounters,
@@ -134,7 +134,7 @@ async fn deliver(
         *unsent = waiting.take();
         while let Some(notice) = unsent.front() {
             let sending = send(channel, notice, pace, counters);
-            beside(sending, inbox, |late| admit(counters, waiting, late)).await;
+            while_receiving(sending, inbox, |late| admit(counters, waiting, late)).await;
             unsent.pop_front();
         }
     }
@@ -142,7 +142,7 @@ async fn deliver(
 
 /// Runs `work` to its end and keeps draining the inbox at the same time, so that the queue does not
 /// fill up.
-async fn beside<T>(
+async fn while_receiving<T>(
     work: impl Future<Output = T>,
     inbox: &mut mpsc::Receiver<Notice>,
     mut take: impl FnMut(Notice),
@@ -161,7 +161,7 @@ async fn beside<T>(
     }
 }
 
-fn admit(counters: &ChannelCounters, waiting: &mut Waiting, notice: Notice) {
+fn admit(counters: &ChannelCounters, waiting: &mut NoticeQueue, notice: Notice) {
     if let Some(gone) = waiting.add(notice) {
         counters.dropped(&gone, "too many wait to be sent");
     }

@@ -9,11 +9,11 @@ use super::{Evidence, Notice};
 
 /// Maximum number of waiting messages. When a channel is that far behind, its oldest message is
 /// dropped.
-pub(super) const LONGEST: usize = 100;
+pub(super) const MAX_WAITING: usize = 100;
 
 /// The waiting messages, oldest first.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct NoticeQueue {
     /// Maximum time between notices that are merged.
     window: Duration,
     groups: VecDeque<Group>,
@@ -27,7 +27,7 @@ struct Group {
     members: HashSet<IpAddr>,
 }
 
-impl Waiting {
+impl NoticeQueue {
     /// Creates an empty queue.
     pub(super) fn new(window: Duration) -> Self {
         Self { window, groups: VecDeque::new() }
@@ -51,7 +51,7 @@ impl Waiting {
         }
         let members = notice.targets.iter().copied().collect();
         self.groups.push_back(Group { notice, members });
-        let too_many = self.groups.len() > LONGEST;
+        let too_many = self.groups.len() > MAX_WAITING;
         if too_many { self.groups.pop_front().map(|group| group.notice) } else { None }
     }
 
@@ -132,7 +132,7 @@ mod tests {
 
     /// Returns the kinds and addresses that would be sent, in order.
     fn sent(notices: impl IntoIterator<Item = Notice>) -> Vec<String> {
-        let mut waiting = Waiting::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW);
         for notice in notices {
             assert_eq!(waiting.add(notice), None);
         }
@@ -208,7 +208,7 @@ mod tests {
         two.evidence = evidence(3, &["us-1"], 9);
         two.detail = Some("b".into());
         two.names.push("b.example.com".into());
-        let mut waiting = Waiting::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW);
         for notice in [one, two] {
             assert_eq!(waiting.add(notice), None);
         }
@@ -221,15 +221,15 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_too_many_wait() {
-        let mut waiting = Waiting::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW);
         let first = notice(Isolated, &[]);
-        for count in 0..=LONGEST {
+        for count in 0..=MAX_WAITING {
             let mut next = notice(Isolated, &[]);
             next.at += Duration::from_secs(count as u64);
             let gone = waiting.add(next);
-            assert_eq!(gone, (count == LONGEST).then(|| first.clone()), "notice {count}");
+            assert_eq!(gone, (count == MAX_WAITING).then(|| first.clone()), "notice {count}");
         }
-        assert_eq!(waiting.take().len(), LONGEST);
+        assert_eq!(waiting.take().len(), MAX_WAITING);
         assert!(waiting.is_empty());
     }
 }
