@@ -8,8 +8,8 @@
 //! kernel is therefore queried shortly before a probe would count as lost.
 
 mod message;
+mod pending;
 mod socket;
-mod waiting;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -24,8 +24,8 @@ use crate::engine::event::{Answer, Event, ProbeRequest};
 use crate::probe::now;
 use crate::probe::route::{Routes, Waited};
 use message::Request;
+use pending::End;
 use socket::EchoSocket;
-use waiting::End;
 
 /// Time for which the further flows of datagram sockets share one identifier.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -200,7 +200,7 @@ impl Icmp {
         if !socket.is_raw() {
             request.identifier = 0;
         }
-        let Some(mut place) = socket.waiting().enter(request, &probe) else {
+        let Some(mut registration) = socket.pending().register(request, &probe) else {
             return Answer::Fault("another probe waits for the same reply".into());
         };
         // Sending may wait for room in the socket; that wait is bounded too.
@@ -210,7 +210,7 @@ impl Icmp {
             Err(_) => return Answer::Fault("the socket takes no more packets".into()),
         }
         let sent = now();
-        match self.routes.wait(&probe, &mut place.end).await {
+        match self.routes.wait(&probe, &mut registration.end).await {
             Waited::Ended(Ok(End::Reply(heard))) => {
                 Answer::Reply(heard.saturating_duration_since(sent))
             }

@@ -24,7 +24,7 @@ pub(super) struct Request {
 
 /// The meaning of a message about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Response {
     /// An echo reply.
     Reply,
     /// An ICMP error.
@@ -95,7 +95,7 @@ fn icmp_of(packet: &[u8]) -> Option<&[u8]> {
 
 /// Parses a message from `source`, as received from a socket of this type. `None` if it neither
 /// answers nor quotes an echo request, or was damaged on the path.
-pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Word)> {
+pub(super) fn parse(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Response)> {
     let (kind, code, request) = match source {
         IpAddr::V4(address) => {
             // The local address only fills a field that is not used here.
@@ -120,10 +120,11 @@ pub(super) fn understand(socket: Type, source: IpAddr, message: &[u8]) -> Option
     let family = if source.is_ipv4() { ICMP::V4 } else { ICMP::V6 };
     let [reply, errors @ ..] = answers(family);
     if kind == reply {
-        return is_whole(socket, source, message).then_some((request, Word::Reply));
+        return is_whole(socket, source, message).then_some((request, Response::Reply));
     }
     let quotes = errors.contains(&kind) && quotes_an_echo_request(family, socket, message)?;
-    (quotes && is_whole(socket, source, message)).then_some((request, Word::Error { kind, code }))
+    (quotes && is_whole(socket, source, message))
+        .then_some((request, Response::Error { kind, code }))
 }
 
 /// Whether an ICMP error quotes an echo request, and not another packet with similar bytes. Our
@@ -226,8 +227,8 @@ mod tests {
             (ROUTER[1], "2001:db8:1::7", 1),
         ] {
             let request = request(address);
-            let understood = understand(Type::RAW, ip(router), &error(kind, request));
-            assert_eq!(understood, Some((request, Word::Error { kind, code: 1 })), "{address}");
+            let parsed = parse(Type::RAW, ip(router), &error(kind, request));
+            assert_eq!(parsed, Some((request, Response::Error { kind, code: 1 })), "{address}");
         }
     }
 
@@ -244,15 +245,15 @@ mod tests {
                 let mut message = good.clone();
                 message[place] = value;
                 let message = summed(ip(router), message);
-                assert_eq!(understand(Type::RAW, ip(router), &message), None, "{address}: {why}");
+                assert_eq!(parse(Type::RAW, ip(router), &message), None, "{address}: {why}");
             }
             for length in 0..good.len() - PAYLOAD.len() {
                 let mut cut = good[..length].to_vec();
                 if length >= 28 {
                     cut = summed(ip(router), cut);
                 }
-                let understood = understand(Type::RAW, ip(router), &cut);
-                assert_eq!(understood, None, "{address}: {length} bytes of it");
+                let parsed = parse(Type::RAW, ip(router), &cut);
+                assert_eq!(parsed, None, "{address}: {length} bytes of it");
             }
         }
     }
@@ -261,10 +262,10 @@ mod tests {
     fn a_reply_is_about_the_request_to_its_sender() {
         let mut reply = bytes(request("2001:db8:1::7"));
         reply[0] = 129;
-        let understood = understand(Type::RAW, ip("2001:db8:1::7"), &reply);
-        assert_eq!(understood, Some((request("2001:db8:1::7"), Word::Reply)));
+        let parsed = parse(Type::RAW, ip("2001:db8:1::7"), &reply);
+        assert_eq!(parsed, Some((request("2001:db8:1::7"), Response::Reply)));
         assert_eq!(
-            understand(Type::RAW, ip("2001:db8:1::8"), &reply).unwrap().0.address,
+            parse(Type::RAW, ip("2001:db8:1::8"), &reply).unwrap().0.address,
             ip("2001:db8:1::8")
         );
     }
@@ -273,24 +274,28 @@ mod tests {
     fn what_was_damaged_on_the_way_is_about_nothing() {
         let request = request("198.51.100.7");
         let source = request.address;
-        for (good, word) in
-            [(reply(request), Word::Reply), (error(3, request), Word::Error { kind: 3, code: 1 })]
-        {
-            assert_eq!(understand(Type::RAW, source, &good).map(|(_, word)| word), Some(word));
+        for (good, response) in [
+            (reply(request), Response::Reply),
+            (error(3, request), Response::Error { kind: 3, code: 1 }),
+        ] {
+            assert_eq!(
+                parse(Type::RAW, source, &good).map(|(_, response)| response),
+                Some(response)
+            );
             for place in 20..good.len() {
                 let mut damaged = good.clone();
                 damaged[place] ^= 0x10;
-                assert_eq!(understand(Type::RAW, source, &damaged), None, "{word:?}: byte {place}");
+                assert_eq!(parse(Type::RAW, source, &damaged), None, "{response:?}: byte {place}");
             }
             // An odd byte at the end is included in the checksum.
             let mut odd = good.clone();
             odd.push(0x67);
-            assert_eq!(understand(Type::RAW, source, &odd), None, "{word:?}");
-            assert!(understand(Type::RAW, source, &summed(source, odd)).is_some(), "{word:?}");
+            assert_eq!(parse(Type::RAW, source, &odd), None, "{response:?}");
+            assert!(parse(Type::RAW, source, &summed(source, odd)).is_some(), "{response:?}");
             // A message from a datagram socket has no IP header, and the kernel has checked it.
             let mut icmp = good[20..].to_vec();
             icmp[2] ^= 0x10;
-            assert!(understand(Type::DGRAM, source, &icmp).is_some(), "{word:?}");
+            assert!(parse(Type::DGRAM, source, &icmp).is_some(), "{response:?}");
         }
     }
 

@@ -14,8 +14,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-use super::message::{self, Request, Word, answers, understand};
-use super::waiting::{End, Waiting};
+use super::message::{self, Request, Response, answers, parse};
+use super::pending::{End, PendingRequests};
 use super::{IcmpError, Notice};
 use crate::engine::event::Event;
 use crate::probe::now;
@@ -40,7 +40,7 @@ struct Shared {
     family: ICMP,
     kind: Type,
     socket: UdpSocket,
-    waiting: Waiting,
+    pending: PendingRequests,
     routes: Arc<Routes>,
     notice: Notice,
 }
@@ -82,8 +82,8 @@ impl EchoSocket {
         // To the runtime it is a datagram socket like any other.
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
-        let waiting = Waiting::default();
-        let shared = Arc::new(Shared { family, kind, socket, waiting, routes, notice });
+        let pending = PendingRequests::default();
+        let shared = Arc::new(Shared { family, kind, socket, pending, routes, notice });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
         if kind != Type::RAW {
             listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
@@ -109,8 +109,8 @@ impl EchoSocket {
     }
 
     /// Returns the requests waiting for a reply on this socket.
-    pub(super) fn waiting(&self) -> &Waiting {
-        &self.shared.waiting
+    pub(super) fn pending(&self) -> &PendingRequests {
+        &self.shared.pending
     }
 
     /// Sends a request.
@@ -147,27 +147,27 @@ impl Shared {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let heard = understand(self.kind, source.ip(), &buffer[..length]);
-            let Some((request, word)) = heard else { continue };
-            self.heard(self.as_waiting(request), word, source.ip());
+            let parsed = parse(self.kind, source.ip(), &buffer[..length]);
+            let Some((request, response)) = parsed else { continue };
+            self.received(self.as_registered(request), response, source.ip());
         }
     }
 
     /// Returns a request as registered. On a datagram socket the kernel chooses the identifiers and
     /// compares them itself.
-    fn as_waiting(&self, request: Request) -> Request {
+    fn as_registered(&self, request: Request) -> Request {
         if self.kind == Type::RAW { request } else { Request { identifier: 0, ..request } }
     }
 
-    fn heard(&self, request: Request, word: Word, source: IpAddr) {
+    fn received(&self, request: Request, response: Response, source: IpAddr) {
         let now = now();
-        let Word::Error { kind, code } = word else {
-            return self.waiting.end(request, End::Reply(now));
+        let Response::Error { kind, code } = response else {
+            return self.pending.end(request, End::Reply(now));
         };
-        let Some((slot, seq)) = self.waiting.probe(request) else { return };
+        let Some((slot, seq)) = self.pending.probe(request) else { return };
         let what = message::in_words(self.family, (kind, code), source);
         if self.routes.is_own_fault(source, request.address, now) {
-            return self.waiting.end(request, End::Fault(format!("{what}, which is this machine")));
+            return self.pending.end(request, End::Fault(format!("{what}, which is this machine")));
         }
         tracing::debug!(target = %request.address, what, "an error; the reply may still come");
         (self.notice)(Event::Doubted { slot, seq, what });
@@ -177,8 +177,8 @@ impl Shared {
     async fn listen_for_errors(self: Arc<Self>) {
         loop {
             let read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
-            if let Ok(Some((request, word, source))) = read {
-                self.heard(request, word, source);
+            if let Ok(Some((request, response, source))) = read {
+                self.received(request, response, source);
             }
             tokio::task::yield_now().await;
         }
@@ -186,7 +186,7 @@ impl Shared {
 
     /// Returns the next error from the queue: its request, its meaning, and its sender. `None` if
     /// it quotes no echo request or is not an ICMP error.
-    fn next_error(&self) -> io::Result<Option<(Request, Word, IpAddr)>> {
+    fn next_error(&self) -> io::Result<Option<(Request, Response, IpAddr)>> {
         let mut quoted = [0; 64];
         let mut control = nix::cmsg_space!([u8; 64]);
         let mut slices = [IoSliceMut::new(&mut quoted)];
@@ -194,7 +194,7 @@ impl Shared {
         let fd = self.socket.as_raw_fd();
         let read = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags)?;
         let about = read.address.and_then(|to| address(&to));
-        let said = read.cmsgs()?.find_map(|said| match said {
+        let error = read.cmsgs()?.find_map(|message| match message {
             ControlMessageOwned::Ipv4RecvErr(error, Some(source)) => {
                 let source = u32::from_be(source.sin_addr.s_addr);
                 Some((error, IpAddr::V4(source.into())))
@@ -205,7 +205,7 @@ impl Shared {
             _ => None,
         });
         let length = read.bytes;
-        Ok(about.zip(said).and_then(|(address, (error, source))| {
+        Ok(about.zip(error).and_then(|(address, (error, source))| {
             let quoted = quoted.get(..length)?;
             let sequence = u16::from_be_bytes([*quoted.get(6)?, *quoted.get(7)?]);
             let from_icmp = [2, 3].contains(&error.ee_origin);
@@ -213,7 +213,7 @@ impl Shared {
                 return None;
             }
             let request = Request { address, identifier: 0, sequence };
-            Some((request, Word::Error { kind: error.ee_type, code: error.ee_code }, source))
+            Some((request, Response::Error { kind: error.ee_type, code: error.ee_code }, source))
         }))
     }
 }
@@ -302,17 +302,17 @@ mod tests {
 
     /// A pair of datagram sockets uses the same filter as a raw one.
     #[test]
-    fn a_raw_socket_hears_answers_and_nothing_else() {
+    fn a_raw_socket_receives_answers_and_nothing_else() {
         for (family, wanted) in [(ICMP::V4, [0, 3, 11, 12]), (ICMP::V6, [1, 3, 4, 129])] {
             let (near, far) = UnixDatagram::pair().unwrap();
             near.set_nonblocking(true).unwrap();
             listen_for_answers_only(&near, family).unwrap();
-            let heard = (0..=u8::MAX).filter(|kind| {
+            let received = (0..=u8::MAX).filter(|kind| {
                 // The kernel may refuse or drop a filtered message.
                 let _ = far.send(&message(family, *kind));
                 near.recv(&mut [0; 64]).is_ok()
             });
-            assert_eq!(heard.collect::<Vec<_>>(), wanted, "{}", name(family));
+            assert_eq!(received.collect::<Vec<_>>(), wanted, "{}", name(family));
         }
     }
 }

@@ -21,64 +21,64 @@ pub(super) enum End {
 
 /// A waiting request, with its probe and the channel for its result.
 #[derive(Debug)]
-struct Waiter {
+struct PendingRequest {
     probe: (Slot, u64),
     end: oneshot::Sender<End>,
 }
 
 /// All waiting requests of one socket.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Waiting {
-    waiters: Arc<Mutex<HashMap<Request, Waiter>>>,
+pub(super) struct PendingRequests {
+    requests: Arc<Mutex<HashMap<Request, PendingRequest>>>,
 }
 
 /// Registration of one waiting request; removed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    waiting: Waiting,
+pub(super) struct Registration {
+    pending: PendingRequests,
     request: Request,
     probe: (Slot, u64),
     pub(super) end: oneshot::Receiver<End>,
 }
 
-impl Waiting {
-    fn waiters(&self) -> MutexGuard<'_, HashMap<Request, Waiter>> {
+impl PendingRequests {
+    fn requests(&self) -> MutexGuard<'_, HashMap<Request, PendingRequest>> {
         // Code that can panic does not run while it is locked.
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers a request. `None` if another probe waits for the very same reply.
-    pub(super) fn enter(&self, request: Request, probe: &ProbeRequest) -> Option<Place> {
+    pub(super) fn register(&self, request: Request, probe: &ProbeRequest) -> Option<Registration> {
         let (sender, end) = oneshot::channel();
         let probe = (probe.slot, probe.seq);
-        match self.waiters().entry(request) {
+        match self.requests().entry(request) {
             Entry::Occupied(_) => return None,
             Entry::Vacant(place) => {
-                place.insert(Waiter { probe, end: sender });
+                place.insert(PendingRequest { probe, end: sender });
             }
         }
-        Some(Place { waiting: self.clone(), request, probe, end })
+        Some(Registration { pending: self.clone(), request, probe, end })
     }
 
     /// Returns the probe of a request if it is waiting.
     pub(super) fn probe(&self, request: Request) -> Option<(Slot, u64)> {
-        self.waiters().get(&request).map(|waiter| waiter.probe)
+        self.requests().get(&request).map(|pending| pending.probe)
     }
 
     /// Ends the wait of a request if it is waiting.
     pub(super) fn end(&self, request: Request, end: End) {
-        let waiter = self.waiters().remove(&request);
-        if let Some(waiter) = waiter {
+        let pending = self.requests().remove(&request);
+        if let Some(pending) = pending {
             // A probe that has given up needs no result.
-            let _ = waiter.end.send(end);
+            let _ = pending.end.send(end);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         // After its end another probe may have registered the same request.
-        if let Entry::Occupied(entry) = self.waiting.waiters().entry(self.request)
+        if let Entry::Occupied(entry) = self.pending.requests().entry(self.request)
             && entry.get().probe == self.probe
         {
             entry.remove();
@@ -106,25 +106,25 @@ mod tests {
 
     #[test]
     fn a_place_is_taken_once_and_given_back() {
-        let waiting = Waiting::default();
-        let first = waiting.enter(request(7), &probe(1)).unwrap();
-        assert!(waiting.enter(request(7), &probe(2)).is_none(), "it is taken");
-        assert_eq!(waiting.probe(request(7)), Some((3, 1)));
-        assert_eq!(waiting.probe(request(8)), None, "nobody waits for that");
+        let pending = PendingRequests::default();
+        let first = pending.register(request(7), &probe(1)).unwrap();
+        assert!(pending.register(request(7), &probe(2)).is_none(), "it is taken");
+        assert_eq!(pending.probe(request(7)), Some((3, 1)));
+        assert_eq!(pending.probe(request(8)), None, "nobody waits for that");
         drop(first);
-        assert!(waiting.enter(request(7), &probe(2)).is_some());
-        assert!(waiting.waiters().is_empty());
+        assert!(pending.register(request(7), &probe(2)).is_some());
+        assert!(pending.requests().is_empty());
     }
 
     #[test]
     fn who_is_told_late_does_not_take_the_place_of_the_next() {
-        let waiting = Waiting::default();
-        let mut first = waiting.enter(request(7), &probe(1)).unwrap();
-        waiting.end(request(7), End::Fault("no".into()));
-        let second = waiting.enter(request(7), &probe(2)).unwrap();
+        let pending = PendingRequests::default();
+        let mut first = pending.register(request(7), &probe(1)).unwrap();
+        pending.end(request(7), End::Fault("no".into()));
+        let second = pending.register(request(7), &probe(2)).unwrap();
         assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
         drop(first);
-        assert_eq!(waiting.probe(request(7)), Some((3, 2)));
+        assert_eq!(pending.probe(request(7)), Some((3, 2)));
         drop(second);
     }
 }
