@@ -59,7 +59,7 @@ pub struct BadFilter {
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// Maximum time that the end of the program waits for the reader of the log.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const FINISH_WITHIN: Duration = Duration::from_secs(1);
 
 /// Starts the log of this process on stderr. `rust_log` is the value of the variable, which
 /// overrides every other choice unless it is empty.
@@ -80,7 +80,7 @@ pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> 
 /// # Errors
 ///
 /// Fails as [`start`] does.
-pub fn start_beside(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+pub fn start_threaded(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
     // A separate descriptor: a write that hangs would hold the lock of `io::stderr`.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
@@ -100,7 +100,7 @@ pub fn start_beside(options: Options, rust_log: Option<&str>) -> Result<(), BadF
 /// Formats the line that reports `count` lost lines.
 fn lost(options: Options, count: u64) -> Vec<u8> {
     let (line, written) = std::sync::mpsc::channel();
-    let writer = move || Sent(line.clone());
+    let writer = move || ToChannel(line.clone());
     let subscriber = subscriber(options, EnvFilter::new("warn"), writer);
     tracing::subscriber::with_default(subscriber, || {
         tracing::warn!("{count} lines lost: the reader of the log did not keep up");
@@ -109,9 +109,9 @@ fn lost(options: Options, count: u64) -> Vec<u8> {
 }
 
 /// Sends the written bytes to a channel.
-struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
+struct ToChannel(std::sync::mpsc::Sender<Vec<u8>>);
 
-impl Write for Sent {
+impl Write for ToChannel {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // The receiver exists as long as anything is written.
         let _ = self.0.send(bytes.to_vec());
@@ -124,7 +124,7 @@ impl Write for Sent {
 }
 
 /// Writes the final message to stderr, unformatted and after all log lines. [`finish`] must follow.
-pub fn last_words(text: &str) {
+pub fn write_final_message(text: &str) {
     let line = format!("goavail: {}\n", with_remedy(text));
     match QUEUE.get() {
         Some(queue) => queue.push(line.as_bytes()),
@@ -137,7 +137,7 @@ pub fn last_words(text: &str) {
 /// hang.
 pub fn finish() {
     if let Some(queue) = QUEUE.get() {
-        queue.flush(LAST_LINES);
+        queue.flush(FINISH_WITHIN);
     }
 }
 
@@ -173,12 +173,12 @@ where
             layer.json().flatten_event(true).with_ansi(false).with_target(false).boxed()
         }
     };
-    tracing_subscriber::registry().with(filter).with(filter_fn(may_be_told)).with(layer)
+    tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged)).with(layer)
 }
 
 /// Whether an event may be written, whatever `RUST_LOG` requests. At TRACE the AWS SDK logs whole
 /// requests and answers, and in those to instance metadata the token used for them.
-fn may_be_told(event: &Metadata<'_>) -> bool {
+fn may_be_logged(event: &Metadata<'_>) -> bool {
     *event.level() < Level::TRACE || !event.target().starts_with("aws_")
 }
 

@@ -62,7 +62,7 @@ fn run_and_tell() -> ExitCode {
         Ok(invocation) => run(&invocation),
         Err(Stop::Told(text)) => print(text.as_bytes()),
         Err(Stop::NoCommand(help)) => {
-            log::last_words(&format!("no command given\n\n{help}"));
+            log::write_final_message(&format!("no command given\n\n{help}"));
             return ExitCode::from(REFUSED);
         }
         Err(Stop::Refused(why)) => Err(Failure::Refused(why)),
@@ -70,15 +70,15 @@ fn run_and_tell() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Refused(why)) => {
-            log::last_words(&why);
+            log::write_final_message(&why);
             ExitCode::from(REFUSED)
         }
         Err(Failure::Configuration(errors)) => {
-            errors.to_string().lines().for_each(log::last_words);
+            errors.to_string().lines().for_each(log::write_final_message);
             ExitCode::from(REFUSED)
         }
         Err(Failure::Stopped(error)) => {
-            log::last_words(&goavail::chain(error.as_ref()));
+            log::write_final_message(&goavail::chain(error.as_ref()));
             ExitCode::from(STOPPED)
         }
         Err(Failure::Different) => ExitCode::from(DIFFERENT),
@@ -92,7 +92,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
             // This comes first, while there is only one thread with privileges to drop.
             let settled = privilege::settle();
             let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
-            start_log(invocation, log::start_beside)?;
+            start_log(invocation, log::start_threaded)?;
             if let Err(error) = settled {
                 tracing::warn!(
                     "goes on with all of its privileges, for giving up what is not needed failed: {error}"

@@ -62,7 +62,7 @@ pub fn end_on_panic() {
             return;
         }
         tracing::error!("{told}");
-        crate::log::last_words(&format!("stopped by a defect: {told}"));
+        crate::log::write_final_message(&format!("stopped by a defect: {told}"));
         crate::log::finish();
         std::process::exit(1);
     }));

@@ -13,11 +13,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Capacity of the queue in bytes: room for all events of ten thousand targets that go down at
 /// once.
-const ROOM: usize = 8 * 1024 * 1024;
+const CAPACITY: usize = 8 * 1024 * 1024;
 
 /// Maximum size of one write. A pipe accepts this much atomically (`PIPE_BUF` in pipe(7)), so lines
 /// of several processes do not mix.
-const PIECE: usize = 4096;
+const MAX_WRITE: usize = 4096;
 
 /// The sending end of the queue.
 #[derive(Debug, Clone)]
@@ -60,10 +60,10 @@ impl Queue {
         sink: impl Write + AsFd + Send + 'static,
         lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
     ) -> io::Result<Self> {
-        Self::with_room(ROOM, sink, lost)
+        Self::with_capacity(CAPACITY, sink, lost)
     }
 
-    fn with_room(
+    fn with_capacity(
         room: usize,
         mut sink: impl Write + AsFd + Send + 'static,
         lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
@@ -109,13 +109,13 @@ impl Shared {
     }
 
     /// Waits for lines and takes all of them.
-    fn take(&self, told: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
+    fn take(&self, lost_line: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
         let waited = self.filled.wait_while(self.state(), |state| state.is_empty());
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         let mut lines = std::mem::take(&mut state.waiting);
         // The lost lines belong after these and before the next ones.
         if state.lost > 0 {
-            lines.extend(told(std::mem::take(&mut state.lost)));
+            lines.extend(lost_line(std::mem::take(&mut state.lost)));
         }
         state.in_hand = lines.len();
         lines
@@ -124,7 +124,7 @@ impl Shared {
     fn write(&self, sink: &mut (impl Write + AsFd), lines: &[u8]) {
         let mut left = lines;
         while !left.is_empty() {
-            let (piece, rest) = left.split_at(piece(left));
+            let (piece, rest) = left.split_at(next_write(left));
             write_whole(sink, piece);
             left = rest;
             self.state().in_hand = left.len();
@@ -137,10 +137,10 @@ impl Shared {
 
 /// Returns the length of the next write: as many whole lines as a pipe accepts at once, or a single
 /// longer one.
-fn piece(lines: &[u8]) -> usize {
+fn next_write(lines: &[u8]) -> usize {
     let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
     let first = || lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-    end(&lines[..lines.len().min(PIECE)]).or_else(first).unwrap_or(lines.len())
+    end(&lines[..lines.len().min(MAX_WRITE)]).or_else(first).unwrap_or(lines.len())
 }
 
 /// Writes all bytes, however long that takes. A closed reader is no reason to stop.
@@ -164,9 +164,9 @@ fn write_whole(sink: &mut (impl Write + AsFd), mut bytes: &[u8]) {
 
 /// Queues each event; the layer writes an event at once and whole.
 #[derive(Debug)]
-pub(super) struct Line<'a>(&'a Queue);
+pub(super) struct QueueWriter<'a>(&'a Queue);
 
-impl Write for Line<'_> {
+impl Write for QueueWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.push(bytes);
         Ok(bytes.len())
@@ -178,10 +178,10 @@ impl Write for Line<'_> {
 }
 
 impl<'a> MakeWriter<'a> for Queue {
-    type Writer = Line<'a>;
+    type Writer = QueueWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(self)
+        QueueWriter(self)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_reader_that_stands_still_holds_nobody_up_and_is_told_how_much_it_missed() {
         let (reader, sink) = io::pipe().unwrap();
-        let queue = Queue::with_room(10_000, sink, lost).unwrap();
+        let queue = Queue::with_capacity(10_000, sink, lost).unwrap();
         // Far more than the pipe and the queue hold together.
         let all = 100_000;
         (0..all).for_each(|n| queue.push(format!("line {n}\n").as_bytes()));
@@ -248,16 +248,16 @@ mod tests {
 
     #[test]
     fn lines_are_written_whole_and_several_at_once_as_far_as_a_pipe_takes_them_whole() {
-        let long = [[b'x'; 2 * PIECE].as_slice(), b"\nshort\n"].concat();
-        let many = b"0123456\n".repeat(PIECE / 8 + 1);
+        let long = [[b'x'; 2 * MAX_WRITE].as_slice(), b"\nshort\n"].concat();
+        let many = b"0123456\n".repeat(MAX_WRITE / 8 + 1);
         for (name, lines, want) in [
             ("one", b"one\n".as_slice(), 4),
             ("several", b"one\ntwo\n", 8),
             ("without an end", b"one", 3),
-            ("a long one", long.as_slice(), 2 * PIECE + 1),
-            ("very many", many.as_slice(), PIECE),
+            ("a long one", long.as_slice(), 2 * MAX_WRITE + 1),
+            ("very many", many.as_slice(), MAX_WRITE),
         ] {
-            assert_eq!(piece(lines), want, "{name}");
+            assert_eq!(next_write(lines), want, "{name}");
         }
     }
 }
