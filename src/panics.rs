@@ -18,7 +18,7 @@ thread_local! {
     /// Whether a panic on this thread is caught.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
     /// The message passed to the hook for the panic being caught.
-    static TOLD: RefCell<Option<String>> = const { RefCell::new(None) };
+    static MESSAGE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// The parts in which panics are caught.
@@ -37,10 +37,10 @@ static COUNTS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
 /// Wait before a part that panicked is rebuilt for the first time. It doubles with each consecutive
 /// panic.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// Maximum wait. A panic after a part has worked for this long counts as the first again.
-pub const LONGEST: Duration = Duration::from_mins(1);
+pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A caught panic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,13 +56,13 @@ pub struct Panicked {
 /// caught.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let told = panic.to_string().replace(['\n', '\r'], " ");
+        let message = panic.to_string().replace(['\n', '\r'], " ");
         if CAUGHT.get() {
-            TOLD.set(Some(told));
+            MESSAGE.set(Some(message));
             return;
         }
-        tracing::error!("{told}");
-        crate::log::write_final_message(&format!("stopped by a defect: {told}"));
+        tracing::error!("{message}");
+        crate::log::write_final_message(&format!("stopped by a defect: {message}"));
         crate::log::finish();
         std::process::exit(1);
     }));
@@ -94,7 +94,7 @@ pub fn caught_in<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, P
     CAUGHT.set(outer);
     done.map_err(|payload| {
         *COUNTS.lock().unwrap_or_else(PoisonError::into_inner).entry(part).or_default() += 1;
-        let what = TOLD.take().unwrap_or_else(|| message(payload.as_ref()));
+        let what = MESSAGE.take().unwrap_or_else(|| message(payload.as_ref()));
         Panicked { part, what }
     })
 }
@@ -111,18 +111,18 @@ fn message(payload: &(dyn Any + Send)) -> String {
 
 /// Backoff before a part that panicked is rebuilt.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub struct RestartBackoff {
     panics: u32,
 }
 
-impl Rest {
+impl RestartBackoff {
     /// Returns the wait after a further panic. `worked` is the time for which the part had worked
     /// before it.
     pub fn after(&mut self, worked: Duration) -> Duration {
-        if worked >= LONGEST {
+        if worked >= LONGEST_WAIT {
             self.panics = 0;
         }
-        let wait = FIRST.saturating_mul(2_u32.saturating_pow(self.panics)).min(LONGEST);
+        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.panics)).min(LONGEST_WAIT);
         self.panics = self.panics.saturating_add(1);
         wait
     }
@@ -140,18 +140,21 @@ mod tests {
             panic!("no key {}", 7);
         });
         let panicked: Result<(), _> = panicked.await;
-        let told = panicked.unwrap_err().to_string();
-        assert!(told.starts_with("a test panicked: ") && told.contains("no key 7"), "{told}");
+        let message = panicked.unwrap_err().to_string();
+        assert!(
+            message.starts_with("a test panicked: ") && message.contains("no key 7"),
+            "{message}"
+        );
         assert_eq!(counts()["a test"], before + 1);
         assert_eq!(caught("a test", async { 3 }).await.unwrap(), 3);
     }
 
     #[test]
     fn waits_double_up_to_a_minute_and_begin_again_after_a_minute_of_work() {
-        let mut rest = Rest::default();
+        let mut rest = RestartBackoff::default();
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(rest.after(Duration::ZERO).as_secs(), seconds);
         }
-        assert_eq!(rest.after(LONGEST).as_secs(), 1);
+        assert_eq!(rest.after(LONGEST_WAIT).as_secs(), 1);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::dns::DnsProvider;
 use crate::dns::worker::{Desk, Estate, Remember, Worker, now};
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport};
-use crate::panics::{Rest, caught};
+use crate::panics::{RestartBackoff, caught};
 
 /// How long building a provider may take: it reads files, which may be on a disk that hangs.
 pub(super) const BUILD_MAY_TAKE: Duration = Duration::from_secs(15);
@@ -29,7 +29,7 @@ where
     R: Remember,
     F: Future<Output = Result<Worker<P, R>, String>>,
 {
-    let mut rest = Rest::default();
+    let mut rest = RestartBackoff::default();
     loop {
         let began = now();
         let what = match worker.take() {

@@ -12,7 +12,7 @@ use super::Notice;
 use super::counters::ChannelCounters;
 use super::grouping::NoticeQueue;
 use crate::config::seconds;
-use crate::panics::{Rest, caught};
+use crate::panics::{RestartBackoff, caught};
 
 /// Maximum pause that a channel may ask for. A notice that would have to wait longer is dropped,
 /// because it would be outdated by then.
@@ -78,7 +78,7 @@ pub(super) async fn work(
 ) {
     let mut waiting = NoticeQueue::new(pace.window);
     let mut unsent = VecDeque::new();
-    let mut rest = Rest::default();
+    let mut rest = RestartBackoff::default();
     loop {
         let began = Instant::now();
         let delivering = deliver(&channel, &mut inbox, &mut waiting, &mut unsent, pace, &counters);
