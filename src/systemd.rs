@@ -15,32 +15,32 @@ use tracing::warn;
 
 /// Notifies that the agent is ready and monitoring; also marks the end of a reload.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// Notifies that a reload begins. [`ready`] must follow, even if the new configuration is rejected.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => warn!(%error, "cannot read the clock that systemd wants with a reload"),
     }
 }
 
 /// Notifies that the agent stops on purpose.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
 /// Notifies that the loop is running. Must be called from the loop itself, at least every
 /// [`watchdog_every`].
 pub fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
 /// Sets the status line of `systemctl status`.
-pub fn say(what: &str) {
+pub fn status(what: &str) {
     // A line break would begin another message.
-    tell(&[NotifyState::Status(&visible(what).replace(char::is_control, " "))]);
+    notify(&[NotifyState::Status(&visible(what).replace(char::is_control, " "))]);
 }
 
 /// Returns the interval at which [`alive`] must be called: half of `WatchdogSec=`. `None` if the
@@ -49,7 +49,7 @@ pub fn watchdog_every() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|within| within / 2)
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = send(states) {
         warn!(%error, "cannot tell systemd");
     }

@@ -21,7 +21,7 @@ fn the_service() {
     assert_eq!(systemd::watchdog_every(), Some(Duration::from_secs(15)));
     systemd::ready();
     systemd::alive();
-    systemd::say("3 of 12 down\nREADY=0");
+    systemd::status("3 of 12 down\nREADY=0");
     systemd::reloading();
     systemd::ready();
     systemd::stopping();
