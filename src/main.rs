@@ -51,13 +51,13 @@ impl From<CommandError> for Failure {
 
 fn main() -> ExitCode {
     panics::end_on_panic();
-    let code = run_and_tell();
+    let code = run_and_report();
     log::finish();
     code
 }
 
 /// Runs the command and prints its error.
-fn run_and_tell() -> ExitCode {
+fn run_and_report() -> ExitCode {
     let ended = match cli::read(std::env::args_os()) {
         Ok(invocation) => run(&invocation),
         Err(Stop::Told(text)) => print(text.as_bytes()),
@@ -90,10 +90,10 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
         Command::Monitor(command) => {
             // This comes first, while there is only one thread with privileges to drop.
-            let settled = privilege::settle();
+            let reduced = privilege::reduce();
             let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
             start_log(invocation, log::start_threaded)?;
-            if let Err(error) = settled {
+            if let Err(error) = reduced {
                 tracing::warn!(
                     "goes on with all of its privileges, for giving up what is not needed failed: {error}"
                 );
@@ -102,26 +102,26 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
                 tracing::warn!("a core dump of this process would hold its secrets: {error}");
             }
             let config = configuration(invocation)?;
-            rehearsable(&config, command.rehearse)?;
+            check_rehearsal(&config, command.rehearse)?;
             watch(invocation, config, command.rehearse, &sighup)
         }
         Command::Plan(asked) => {
             start_log(invocation, log::start)?;
-            tell(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
+            report(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
         }
         Command::Status(asked) if asked.watch => {
             Ok(commands::watch(&status_places(invocation)?, may_colour())?)
         }
         Command::Status(asked) => {
-            tell(commands::status(&status_places(invocation)?, asked.json, may_colour())?)
+            report(commands::status(&status_places(invocation)?, asked.json, may_colour())?)
         }
         Command::Drain(asked) => {
             let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
             let order = Order::drain(Drain { lasting, reason, force })?;
-            tell(commands::order(&status_places(invocation)?, asked.address, &order)?)
+            report(commands::order(&status_places(invocation)?, asked.address, &order)?)
         }
         Command::Undrain(asked) => {
-            tell(commands::order(&status_places(invocation)?, asked.address, &Order::Undrain)?)
+            report(commands::order(&status_places(invocation)?, asked.address, &Order::Undrain)?)
         }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
@@ -155,7 +155,7 @@ fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
 }
 
 /// Prints the result of a command, and ends with its exit code.
-fn tell(said: Said) -> Result<(), Failure> {
+fn report(said: Said) -> Result<(), Failure> {
     print(said.text.as_bytes())?;
     match said.ending {
         Ending::Fine => Ok(()),
@@ -170,7 +170,7 @@ fn may_colour() -> bool {
 }
 
 /// Checks that the address to rehearse is a target.
-fn rehearsable(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> {
+fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> {
     match address {
         Some(address) if !config.targets.contains(&address) => {
             let file = config.path.display();

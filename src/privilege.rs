@@ -28,7 +28,7 @@ const KEPT: CapabilitySet = CapabilitySet::NET_RAW
 /// # Errors
 ///
 /// Fails if the kernel refuses. The privileges are unchanged then, and the agent can continue.
-pub fn settle() -> io::Result<()> {
+pub fn reduce() -> io::Result<()> {
     let held = capabilities(None)?;
     let permitted = held.permitted & KEPT;
     let effective = (held.effective & KEPT) | (permitted & CapabilitySet::NET_RAW);
@@ -60,11 +60,11 @@ mod tests {
         let before = capabilities(None).unwrap();
         let lowered = CapabilitySets { effective: CapabilitySet::empty(), ..before };
         set_capabilities(None, lowered).unwrap();
-        settle().unwrap();
+        reduce().unwrap();
         let after = capabilities(None).unwrap();
         assert_eq!(after.permitted, before.permitted & KEPT);
         assert_eq!(after.effective, before.permitted & CapabilitySet::NET_RAW);
         assert_eq!(after.inheritable, CapabilitySet::empty());
-        settle().expect("settling twice is harmless");
+        reduce().expect("reducing twice is harmless");
     }
 }
