@@ -45,14 +45,14 @@ fn look_within<T: Send + 'static>(
     question: impl FnOnce() -> T + Send + 'static,
     limit: Duration,
 ) -> Option<T> {
-    beside(question, limit).ok().flatten()
+    on_thread(question, limit).ok().flatten()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a file takes concerns its reader alone")]
 fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
     let until = Instant::now() + limit;
     let file = path.to_owned();
-    let found = beside(move || read_until(&file, most, until), limit)?;
+    let found = on_thread(move || read_until(&file, most, until), limit)?;
     let read = found.flatten().unwrap_or_else(|| {
         let seconds = limit.as_secs_f64();
         let what = format!(
@@ -64,7 +64,7 @@ fn read_within(path: &Path, most: u64, limit: Duration) -> io::Result<Vec<u8>> {
 }
 
 /// Runs `work` on a thread of its own; `None` if it has not finished within `limit`.
-fn beside<T: Send + 'static>(
+fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     limit: Duration,
 ) -> io::Result<Option<T>> {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_told_with_where_it_leads() {
+    fn a_link_that_leads_nowhere_is_reported_with_its_destination() {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         for target in ["gone", "/nowhere/gone"] {

@@ -226,7 +226,7 @@ impl StateFile {
     /// Returns the copy beside a file that was being overwritten in place and is incomplete.
     fn copy(&self, refusal: &Refusal) -> Option<Memory> {
         let Refusal::Damaged(_) = refusal else { return None };
-        let text = disk::read(&disk::beside(&file::real(&self.path).ok()?)).ok()?;
+        let text = disk::read(&disk::new_path(&file::real(&self.path).ok()?)).ok()?;
         parse(&text).ok().filter(|_| !is_blank(&text))
     }
 

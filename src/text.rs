@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_files_are_told_with_what_to_raise_and_once() {
+    fn too_few_files_are_reported_once_with_the_limit_to_raise() {
         let of = |code| std::io::Error::from_raw_os_error(code).to_string();
         let rows = [
             ("this process", of(24), Some("LimitNOFILE")),

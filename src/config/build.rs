@@ -74,7 +74,7 @@ impl Builder<'_> {
             min_in_service: raw.min_in_service.or(0),
             canaries: self.distinct(raw.canaries.items()),
             resync_interval: raw.resync_interval.value().copied(),
-            state_file: raw.state_file.value().map(|file| self.beside(file)),
+            state_file: raw.state_file.value().map(|file| self.resolve(file)),
             network: self.network(&provider),
             provider,
             cluster,
@@ -263,7 +263,7 @@ impl Builder<'_> {
     /// Builds the section `[Status]`.
     pub(super) fn status(&mut self) -> StatusConfig {
         let raw = &self.raw.status;
-        let socket = raw.socket.given().map(|at| (at, self.beside(&at.value)));
+        let socket = raw.socket.given().map(|at| (at, self.resolve(&at.value)));
         if let Some((at, path)) = &socket
             && path.as_os_str().len() > LONGEST_SOCKET_PATH
         {
@@ -275,7 +275,7 @@ impl Builder<'_> {
     }
 
     /// Resolves a path in the file relative to the file's directory.
-    fn beside(&self, path: &Path) -> PathBuf {
+    fn resolve(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 

@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Returns the path of the new file before it is renamed. The name is fixed, so a killed process
 /// leaves at most one such file, and the next process reuses it.
-pub(super) fn beside(path: &Path) -> PathBuf {
+pub(super) fn new_path(path: &Path) -> PathBuf {
     with_suffix(path, ".new")
 }
 
@@ -48,7 +48,7 @@ pub(super) fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
 /// Replaces the file by `text`, readable by the owner only. When this returns, it is on the disk.
 pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
     let path = real(path).map_err(|error| ("follow its link", error))?;
-    let beside = beside(&path);
+    let beside = new_path(&path);
     match write_new(&beside, text) {
         Ok(()) => {}
         // The directory accepts no new file, but the existing file may still be writable.
