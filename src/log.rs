@@ -49,7 +49,7 @@ const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rus
 
 /// `RUST_LOG` is not a valid filter.
 #[derive(Debug, thiserror::Error)]
-#[error("RUST_LOG is no filter such as \"info,goavail=debug\"")]
+#[error("RUST_LOG is not a filter such as \"info,goavail=debug\"")]
 pub struct BadFilter {
     #[from]
     source: tracing_subscriber::filter::ParseError,
@@ -91,7 +91,8 @@ pub fn start_threaded(options: Options, rust_log: Option<&str>) -> Result<(), Ba
         }
         Err(error) => {
             let _ = subscriber(options, filter, io::stderr).try_init();
-            tracing::warn!(%error, "the log has no thread of its own: a reader that stands still will stop the agent");
+            tracing::warn!(%error, "cannot start a thread for the log: a reader that hangs will \
+                block the agent");
         }
     }
     Ok(())
@@ -317,6 +318,6 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused() {
         let error = filter(false, Some("goavail=loud=very")).unwrap_err();
-        assert_eq!(error.to_string(), "RUST_LOG is no filter such as \"info,goavail=debug\"");
+        assert_eq!(error.to_string(), "RUST_LOG is not a filter such as \"info,goavail=debug\"");
     }
 }

@@ -95,11 +95,11 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
             start_log(invocation, log::start_threaded)?;
             if let Err(error) = reduced {
                 tracing::warn!(
-                    "goes on with all of its privileges, for giving up what is not needed failed: {error}"
+                    "failed to drop unneeded privileges; continuing with all of them: {error}"
                 );
             }
             if let Err(error) = privilege::forbid_dumps() {
-                tracing::warn!("a core dump of this process would hold its secrets: {error}");
+                tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
             }
             let config = configuration(invocation)?;
             check_rehearsal(&config, command.rehearse)?;

@@ -214,7 +214,7 @@ impl Notifier {
             }
             Err(error) => {
                 counters.unusable(&error.to_string());
-                tracing::error!(channel, %error, "no notices are sent there");
+                tracing::error!(channel, %error, "channel unusable; no notices are sent to it");
             }
         }
     }

@@ -155,7 +155,7 @@ pub async fn serve<L: Accept>(
             Err(cause) if is_the_clients(&cause) => {}
             Err(cause) => {
                 if !failing {
-                    warn!(%cause, "cannot accept connections, trying again until it works");
+                    warn!(%cause, "cannot accept connections; retrying");
                 }
                 failing = true;
                 open.close_oldest_idle().await;
@@ -165,7 +165,7 @@ pub async fn serve<L: Accept>(
     }
     drop(listener);
     if timeout(limits.drain_within, graceful.shutdown()).await.is_err() {
-        debug!("closing connections whose requests are not finished");
+        debug!("closing connections with unfinished requests");
     }
 }
 

@@ -135,7 +135,8 @@ pub enum LoadError {
     },
     /// It was rejected and cannot be set aside. It stays in place and must not be overwritten: do
     /// not save.
-    #[error("state file {} is refused and cannot be set aside as {}; it is left alone, and nothing is remembered", path.display(), aside.display())]
+    #[error("state file {} is rejected and cannot be set aside as {}; it is left in place, and no \
+        state is kept", path.display(), aside.display())]
     Stuck {
         /// The state file.
         path: PathBuf,
@@ -146,7 +147,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// It cannot be read. It stays in place and must not be overwritten: do not save.
-    #[error("state file {} cannot be read; it is left alone, and nothing is remembered", path.display())]
+    #[error("state file {} cannot be read; it is left in place, and no state is kept", path.display())]
     Unreadable {
         /// The state file.
         path: PathBuf,
@@ -166,7 +167,7 @@ impl LoadError {
 /// The state could not be written. The file on the disk is the last one written successfully. Retry
 /// with the next change, and continue.
 #[derive(Debug, thiserror::Error)]
-#[error("state file {}: cannot {what}; a restart now would forget what is newer", path.display())]
+#[error("state file {}: cannot {what}; a restart now would lose newer state", path.display())]
 pub struct SaveError {
     /// The state file.
     path: PathBuf,

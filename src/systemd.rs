@@ -22,7 +22,7 @@ pub fn ready() {
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "cannot read the clock that systemd wants with a reload"),
+        Err(error) => warn!(%error, "cannot read the clock for the reload notification to systemd"),
     }
 }
 
@@ -51,7 +51,7 @@ pub fn watchdog_every() -> Option<Duration> {
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = send(states) {
-        warn!(%error, "cannot tell systemd");
+        warn!(%error, "cannot notify systemd");
     }
 }
 

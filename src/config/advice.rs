@@ -148,8 +148,8 @@ fn canaries(raw: &Raw, config: &Config, report: &mut Report) {
             report.warn_of(&item.spot, &item.shown, what);
         }
         if targets.contains(&item.value.address) {
-            let what = "is a target too: when it dies, this agent may take itself for isolated \
-                        and withdraw nothing";
+            let what = "is also a target: when it goes down, this agent may consider itself \
+                isolated and withdraw nothing";
             report.warn_of(&item.spot, &item.shown, what);
         }
     }

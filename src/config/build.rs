@@ -207,7 +207,7 @@ impl Builder<'_> {
             return file.map_or_else(|| CLOUDFLARE.to_owned(), |at| at.value.clone());
         };
         if let Some(at) = file.filter(|at| at.value != url) {
-            self.report.warn(&at.spot, "not used, for CLOUDFLARE_BASE_URL says something else");
+            self.report.warn(&at.spot, "not used; CLOUDFLARE_BASE_URL has a different value");
         }
         url
     }
@@ -255,7 +255,7 @@ impl Builder<'_> {
             return file.map(|at| at.value.clone());
         };
         if let Some(at) = file.filter(|at| at.value != key) {
-            self.report.warn(&at.spot, format!("not used, for {variable} says something else"));
+            self.report.warn(&at.spot, format!("not used; {variable} has a different value"));
         }
         Some(key)
     }

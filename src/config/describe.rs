@@ -33,7 +33,7 @@ impl Config {
             ("guards off", self.guards_off_in_words().unwrap_or_else(|| "none".to_owned())),
         ];
         let network = self.network.as_ref().map(|words| ("network", words.clone()));
-        let sound = format!("{}: the configuration is sound\n", self.path.display());
+        let sound = format!("{}: the configuration is valid\n", self.path.display());
         let parts =
             parts.into_iter().chain(network).map(|(name, words)| format!("  {name:<12}{words}\n"));
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}\n"));
@@ -145,14 +145,14 @@ impl Config {
     fn repair(&self) -> String {
         match self.resync_interval {
             Some(pace) => format!("DNS is compared and repaired every {}", seconds(pace)),
-            None => "DNS is changed when a target flips, and else left alone".to_owned(),
+            None => "DNS is changed when a target flips, and otherwise left alone".to_owned(),
         }
     }
 
     fn floor(&self) -> String {
         // Only Route 53 can answer different clients from different record sets.
         let each = match self.provider {
-            ProviderConfig::Route53(_) => "; with geolocation, of those that one asker can get",
+            ProviderConfig::Route53(_) => "; with geolocation, of those that one client can get",
             ProviderConfig::Cloudflare(_) => "",
         };
         match self.min_in_service {

@@ -153,7 +153,7 @@ impl Reading<'_, '_> {
     fn section(&mut self, section: Section, written: &str, offset: usize) {
         let line = self.lines.at(offset);
         if let Some(first) = self.document.sections.get(&section) {
-            let what = format!("given in line {first} already");
+            let what = format!("already given in line {first}");
             self.report.refuse(&Spot::line(line, &disclosure::name(written)), what);
         } else {
             self.document.sections.insert(section, line);
@@ -188,7 +188,7 @@ impl Reading<'_, '_> {
             if let Some(name) = above {
                 let first = self.lines.at(name.offset);
                 let spot = Spot::line(line, &name.section.key(&disclosure::name(bare)));
-                self.report.refuse(&spot, format!("given in line {first} already"));
+                self.report.refuse(&spot, format!("already given in line {first}"));
             } else {
                 self.report.refuse(&Spot::line(line, &disclosure::name(bare)), "given twice");
             }
@@ -210,7 +210,7 @@ impl Reading<'_, '_> {
         let spot = Spot::line(line, &section.key(key));
         if let Some(first) = self.document.keys.get(&(section, key)) {
             let first = first.spot.line.unwrap_or_default();
-            self.report.refuse(&spot, format!("given in line {first} already"));
+            self.report.refuse(&spot, format!("already given in line {first}"));
             return;
         }
         let written = self.written(spot, value, keys::is_secret(key));

@@ -28,7 +28,7 @@ pub(super) struct Hook {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HookError {
     /// The configured text is not a URL for a POST.
-    #[error("its URL is not one that begins with https:// or http://")]
+    #[error("its URL does not begin with https:// or http://")]
     NotUrl,
     /// No HTTP client could be built.
     #[error("no HTTP client: {0}")]

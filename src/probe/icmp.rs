@@ -207,7 +207,7 @@ impl Icmp {
         match tokio::time::timeout(probe.patience, socket.send(request)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Answer::Fault(error.to_string()),
-            Err(_) => return Answer::Fault("the socket takes no more packets".into()),
+            Err(_) => return Answer::Fault("the socket accepts no more packets".into()),
         }
         let sent = now();
         match self.routes.wait(&probe, &mut registration.end).await {

@@ -41,7 +41,7 @@ fn with_file(content: impl AsRef<[u8]>) -> tempfile::TempDir {
 fn check_says_what_the_shipped_file_makes_the_agent_do() {
     let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
     let want = "\
-goavail.toml: the configuration is sound
+goavail.toml: the configuration is valid
   agent       probe-1, in dry-run: nothing is changed at Cloudflare
   watches     3 addresses by echo requests: 127.0.0.2, 127.0.0.3, 127.0.0.4
   pace        a probe every 1 s, every 0.2 s while a reply is missing; none within 0.5 s is a loss; at most 20 probes a second
@@ -50,7 +50,7 @@ goavail.toml: the configuration is sound
   return      3 replies in a row, noticed a round trip after 2 s at best, 3 s at worst
   records     A at www.example.com, api.example.com in zone example.com at Cloudflare; new ones: automatic TTL, not proxied
   access      no credentials in the environment: the zone cannot be read
-  repair      DNS is changed when a target flips, and else left alone
+  repair      DNS is changed when a target flips, and otherwise left alone
   floor       1 address stays in every record set
   canaries    127.0.0.1; while none answers, this agent withdraws nothing
   cluster     none: this agent decides alone
@@ -95,7 +95,7 @@ socket = "/run/goavail.sock"
 "#,
     );
     let want = "\
-goavail.toml: the configuration is sound
+goavail.toml: the configuration is valid
   agent       eu-1, changing records at Route 53
   watches     4 addresses by TCP connects to port 443: 198.51.100.1, 198.51.100.2, 198.51.100.3, 2001:db8::a
   pace        a probe every 5 s, every 0.25 s while a reply is missing; none within 1 s is a loss; up to 2 addresses at once; at most 24 probes a second
@@ -105,7 +105,7 @@ goavail.toml: the configuration is sound
   records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s
   access      by AWS's own chain of credentials
   repair      DNS is compared and repaired every 300 s
-  floor       2 addresses stay in every record set; with geolocation, of those that one asker can get
+  floor       2 addresses stay in every record set; with geolocation, of those that one client can get
   canaries    192.0.2.1, [2001:db8::1]:53; while none answers, this agent withdraws nothing
   cluster     192.0.2.20:8081 with 2 peers: 192.0.2.21:8081, 192.0.2.22:8081; 1 peer must agree; gossip on port 7946; encrypted, unsigned votes taken too
   memory      kept in /var/lib/goavail/state.json
@@ -251,7 +251,7 @@ fn a_filter_that_is_none_is_refused() {
     let output = goavail(folder.path(), "monitor", &[("RUST_LOG", "goavail=loud=very")]);
     let (code, _, complaint) = ended(&output);
     assert_eq!(code, 2);
-    let want = "goavail: RUST_LOG is no filter such as \"info,goavail=debug\": ";
+    let want = "goavail: RUST_LOG is not a filter such as \"info,goavail=debug\": ";
     assert!(complaint.starts_with(want), "{complaint}");
 }
 

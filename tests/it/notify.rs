@@ -311,7 +311,7 @@ async fn a_slack_address_that_is_no_url_is_an_error_line_and_the_webhook_still_s
         NotifyConfig { slack: Some(SECRET.into()), webhook: Some(webhook.url.clone().into()) };
     let (log, _guard) = Log::capture();
     let notifier = Notifier::with_pace(&config, QUICK);
-    assert!(log.text().contains("no notices are sent there"), "{}", log.text());
+    assert!(log.text().contains("channel unusable; no notices are sent to it"), "{}", log.text());
     notifier.send(&notice(NoticeKind::Drained, 1));
     assert!(webhook.text().await.contains("drained 192.0.2.1"));
     notifier.close(PATIENT).await;

@@ -148,7 +148,7 @@ pub(super) fn in_words(family: ICMP, (kind, code): (u8, u8), source: IpAddr) -> 
         (ICMP::V4, 3, 1) | (ICMP::V6, 1, 3) => "host unreachable",
         (ICMP::V4, 3, 9 | 10 | 13) | (ICMP::V6, 1, 1) => "prohibited",
         (ICMP::V4, 3, 2 | 3) | (ICMP::V6, 1, 4) => "not served",
-        (ICMP::V4, 11, _) | (ICMP::V6, 3, _) => "time exceeded on the way",
+        (ICMP::V4, 11, _) | (ICMP::V6, 3, _) => "time exceeded in transit",
         _ => "not delivered",
     };
     format!("{what}, says {source} (ICMP type {kind} code {code})")

@@ -76,7 +76,8 @@ impl EchoSocket {
             _ => queue_errors(&socket, family),
         };
         if let Err(error) = prepared {
-            tracing::debug!(family = name(family), %error, "cannot choose what an ICMP socket hears");
+            tracing::debug!(family = name(family), %error, "cannot filter the messages of an ICMP \
+                socket");
         }
         socket.set_nonblocking(true).map_err(unavailable)?;
         // To the runtime it is a datagram socket like any other.
@@ -169,7 +170,8 @@ impl Shared {
         if self.routes.is_own_fault(source, request.address, now) {
             return self.pending.end(request, End::Fault(format!("{what}, which is this machine")));
         }
-        tracing::debug!(target = %request.address, what, "an error; the reply may still come");
+        tracing::debug!(target = %request.address, what, "ICMP error received; the reply may \
+            still follow");
         (self.notice)(Event::Doubted { slot, seq, what });
     }
 

@@ -180,8 +180,8 @@ fn the_environment_says_where_cloudflares_api_is() {
     let text = format!("{CLOUDFLARE}api_url = \"https://api.example.com\"\n");
     let config = read_with(&text, ASKED, &env).unwrap();
     assert_eq!(cloudflare(&config).api_url, "http://127.0.0.1:8080/client/v4");
-    let want = "goavail.toml:5: Cloudflare.api_url: not used, for CLOUDFLARE_BASE_URL says something \
-                else";
+    let want = "goavail.toml:5: Cloudflare.api_url: not used; CLOUDFLARE_BASE_URL has a different \
+        value";
     assert_eq!(config.warnings, [want]);
 
     let allowed = "is not allowed; a URL such as \"https://api.example.com\"; plain http only to this machine \

@@ -165,7 +165,7 @@ fn a_key_given_twice_is_refused_however_it_is_spelt() {
         let once = format!("{key} = {value}\n");
         let name = whole_key(section, key);
 
-        let want = format!("goavail.toml:{}: {name}: given in line {line} already", line + 1);
+        let want = format!("goavail.toml:{}: {name}: already given in line {line}", line + 1);
         let other = format!("{once}{} = {value}\n", key.to_ascii_uppercase());
         assert_eq!(refused(&text.replacen(&once, &other, 1)), [want.as_str()]);
         assert_eq!(refused(&text.replacen(&once, &format!("{once}{once}"), 1)), [want]);

@@ -70,7 +70,7 @@ fn what_a_broken_line_may_have_swallowed_is_not_called_unknown() {
 #[test]
 fn a_section_given_twice_is_refused_however_it_is_spelt() {
     let with = |header: &str| format!("{CLOUDFLARE}[Members]\nmembers_port = 1\n{header}\n");
-    let want = "goavail.toml:7: members: given in line 5 already";
+    let want = "goavail.toml:7: members: already given in line 5";
     assert_eq!(refused(&with("[members]")), [want]);
     assert_eq!(refused(&with("[Members]")), ["goavail.toml:7: Members: given twice"]);
 }

@@ -164,8 +164,8 @@ fn a_guard_that_guards_nothing_or_too_much_is_warned_about() {
         (
             "a canary that is a target",
             format!("canaries = [\"192.0.2.1\", \"192.0.2.10:53\"]\n{CLOUDFLARE}"),
-            &["goavail.toml:1: canaries: \"192.0.2.10:53\" is a target too: when it dies, this \
-               agent may take itself for isolated and withdraw nothing"],
+            &["goavail.toml:1: canaries: \"192.0.2.10:53\" is also a target: when it goes down, \
+                this agent may consider itself isolated and withdraw nothing"],
         ),
         (
             "a canary that always sings",
