@@ -35,7 +35,8 @@ pub struct Memory {
     records: BTreeMap<Entry, Remembered>,
     /// Places of which nothing is remembered and at which a write may still change something.
     pending: BTreeSet<Entry>,
-    /// Records that are being restored with what they carried.
+    /// Records that this agent has restored, or may have: the create was confirmed, or its answer was
+    /// lost. No listing has shown them since.
     restoring: BTreeSet<Entry>,
 }
 
@@ -53,9 +54,9 @@ impl Memory {
         for (set, record) in &changes.delete {
             let place = (set.clone(), record.address);
             if kept.insert(place.clone()) {
-                self.restoring.remove(&place);
+                let is_ours = self.restoring.remove(&place);
                 let before = self.records.get(&place);
-                let full = Remembered::out(in_full(before, &record.attributes));
+                let full = Remembered::out(in_full(before, &record.attributes, is_ours));
                 news |= before != Some(&full);
                 self.records.insert(place, full);
             }
@@ -63,14 +64,18 @@ impl Memory {
         for new in &changes.create {
             let place = (new.set.clone(), new.address);
             match self.records.get_mut(&place) {
-                Some(record) => {
-                    news |= record.came_back_as.take().is_some();
-                    self.restoring.insert(place);
-                }
+                Some(record) => news |= record.came_back_as.take().is_some(),
                 None => news |= self.pend(place),
             }
         }
         news
+    }
+
+    /// Notes the records that a write created, or may have created. A create that the provider refused,
+    /// because the record exists, does not belong here: that record was made by somebody else.
+    pub(super) fn created(&mut self, places: impl IntoIterator<Item = Entry>) {
+        let records = &self.records;
+        self.restoring.extend(places.into_iter().filter(|place| records.contains_key(place)));
     }
 
     /// Notes that a write may still change something there. Returns whether that is news.
@@ -79,8 +84,8 @@ impl Memory {
     }
 
     /// Forgets what is in the zone, whoever put it back: from now on it counts as it is there. What
-    /// `is_doubted` may still go, and is kept; so is what a record carried that came back with less.
-    /// Returns whether that is news.
+    /// `is_doubted` may still go, and is kept; so is what a record carried that this agent put back with
+    /// less. Returns whether that is news.
     pub(super) fn found(&mut self, listing: &Listing, is_doubted: impl Fn(&Entry) -> bool) -> bool {
         let before = (self.records.len(), self.pending.len());
         let mut news = false;
@@ -143,21 +148,31 @@ impl Memory {
 }
 
 /// What to remember of a record that goes: what it carries, and what it carried before the provider
-/// took less of it, if it is as it came back then.
-fn in_full(before: Option<&Remembered>, now: &Attributes) -> Attributes {
-    match before {
-        Some(Remembered { attributes, came_back_as: Some(less) }) if less == now => {
-            attributes.clone()
-        }
-        _ => now.clone(),
-    }
+/// took less of it, if it is as it came back then. `is_ours`: this agent has restored it, and no listing
+/// has settled since how it came back.
+fn in_full(before: Option<&Remembered>, now: &Attributes, is_ours: bool) -> Attributes {
+    let less = |before: &&Remembered| match &before.came_back_as {
+        Some(less) => less == now,
+        None => is_ours && came_with_less(&before.attributes, now),
+    };
+    before.filter(less).map_or(now, |before| &before.attributes).clone()
 }
 
-/// Whether a record that was restored lacks something, for the provider would not take all of it. A
-/// Route 53 set may have been edited while the address was out, so that only its health check tells.
+/// Whether a record that was restored lacks something, because the provider would not take all of it.
+/// A record with anything more than it had was edited by somebody else, or made by him. Not so the
+/// fields that this program does not know: the provider may add some of its own. A Route 53 set may
+/// have been edited while the address was out, so that only its health check tells.
 fn came_with_less(was: &Attributes, is: &Attributes) -> bool {
     match (&was.extra, &is.extra) {
-        (Extra::Cloudflare { .. }, Extra::Cloudflare { .. }) => was != is,
+        (
+            Extra::Cloudflare { proxied: was_proxied, comment: was_comment, tags: had, .. },
+            Extra::Cloudflare { proxied, comment, tags, .. },
+        ) => {
+            let has_more = (*proxied && !was_proxied)
+                || (comment.is_some() && comment != was_comment)
+                || tags.iter().any(|tag| !had.contains(tag));
+            was != is && !has_more
+        }
         (Extra::Route53(was), Extra::Route53(is)) => {
             was.health_check_id.is_some() && is.health_check_id.is_none()
         }
@@ -221,8 +236,16 @@ mod tests {
         assert!(memory.remember(&gone(tagged(60, &["a:b"]))));
         let back = back(&memory);
         memory.remember(&back);
+        memory.created([place()]);
         memory.found(&shows(less), |_| false);
         memory
+    }
+
+    /// The same record, proxied and with a comment, as somebody else might make it.
+    fn by_hand() -> Attributes {
+        let (comment, other_fields) = (Some("by hand".to_owned()), serde_json::Map::new());
+        let extra = Extra::Cloudflare { proxied: true, comment, tags: vec![], other_fields };
+        Attributes { ttl: 1, extra }
     }
 
     #[test]
@@ -245,5 +268,33 @@ mod tests {
         by_others.remember(&gone(tagged(60, &["a:b"])));
         by_others.found(&shows(tagged(300, &[])), |_| false);
         assert_eq!(by_others, Memory::default(), "somebody else put it back");
+    }
+
+    #[test]
+    fn a_record_that_was_there_when_ours_was_refused_counts_as_it_is() {
+        let mut refused = Memory::default();
+        refused.remember(&gone(tagged(60, &["a:b"])));
+        let back = back(&refused);
+        refused.remember(&back);
+        refused.found(&shows(tagged(60, &[])), |_| false);
+        assert_eq!(refused, Memory::default(), "less than ours, but not ours");
+    }
+
+    #[test]
+    fn a_record_with_more_than_ours_had_was_made_or_edited_by_somebody_else() {
+        assert_eq!(restored_as(by_hand()), Memory::default());
+        assert_eq!(restored_as(tagged(60, &["a:b", "c:d"])), Memory::default());
+    }
+
+    #[test]
+    fn what_goes_again_before_it_is_settled_how_it_came_back_is_remembered_in_full() {
+        for (shown, want) in [(tagged(60, &[]), tagged(60, &["a:b"])), (by_hand(), by_hand())] {
+            let mut memory = Memory::default();
+            memory.remember(&gone(tagged(60, &["a:b"])));
+            memory.created([place()]);
+            memory.found(&shows(shown.clone()), |_| true);
+            memory.remember(&gone(shown));
+            assert_eq!(memory.recall(&place().0, place().1), Some(&want));
+        }
     }
 }

@@ -45,11 +45,16 @@ where
             Err(ProviderError::Partly { done, rest }) => (Some(part(plan, &done)), Err(*rest)),
             other => (None, other),
         };
+        let so = self.said_to_be_so(plan);
+        let may_be_done = matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. }));
+        let made = if may_be_done { Some(plan) } else { done.as_ref() };
+        let made = made.into_iter().flat_map(|made| &made.create);
+        self.given.memory.created(made.filter(|entry| !so.contains(*entry)).cloned());
         let anew = self.anew(changes, listing);
         if let Some(done) = &done {
             self.wrote(done, true, began, &anew).await?;
         }
-        if matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. })) {
+        if may_be_done {
             let left = done.as_ref().map_or_else(|| plan.clone(), |done| without(plan, done));
             if rest.is_err() {
                 self.doubt(left.delete.iter().chain(&left.create).cloned()).await?;
@@ -57,23 +62,25 @@ where
             self.wrote(&left, rest.is_ok(), began, &anew).await?;
         }
         self.done = done.unwrap_or_default();
-        self.believe(plan).await?;
+        self.believe(plan, so).await?;
         Ok(rest?)
     }
 
     /// Takes the provider's word for what it did not do, as it says that it is so already: were it asked
     /// for again while the listing lags behind, the name would be told as failing though nothing is
     /// wrong with it. The zone is read again until it shows.
-    async fn believe(&mut self, plan: &Plan) -> Result<(), Halt> {
-        let so = self.given.provider.said_to_be_so();
-        let is_asked =
-            |entry: &(SetKey, IpAddr)| plan.create.contains(entry) || plan.delete.contains(entry);
-        let so: BTreeSet<_> = so.into_iter().filter(is_asked).collect();
+    async fn believe(&mut self, plan: &Plan, so: BTreeSet<(SetKey, IpAddr)>) -> Result<(), Halt> {
         let now = now();
         for entry in &so {
             self.given.known.apart.believe(entry.clone(), plan.create.contains(entry), now);
         }
         self.doubt(so).await
+    }
+
+    /// What of `plan` the provider did not do in the last write, because it says that it is so already.
+    fn said_to_be_so(&self, plan: &Plan) -> BTreeSet<(SetKey, IpAddr)> {
+        let so = self.given.provider.said_to_be_so().into_iter();
+        so.filter(|entry| plan.create.contains(entry) || plan.delete.contains(entry)).collect()
     }
 
     /// Notes and reports what a write did, or may have done.

@@ -3,12 +3,14 @@
 //! Defects 22 and 24 of the Go agent: it withdrew the first of several records, stopped at the
 //! first name that failed, and forgot what records carried.
 
+use goavail::dns::cloudflare::Cloudflare;
 use goavail::dns::memory::Memory;
 use goavail::dns::{Attributes, Extra};
 
 use super::office::Start;
 use super::{API, Fate, Office, Remote, TTL, WWW, ip};
-use crate::contract::{CONFIGURED_TTL, ProviderUnderTest, set_of};
+use crate::contract::{CONFIGURED_TTL, ProviderUnderTest, ZONE, set_of};
+use crate::fake_cloudflare::{FakeCloudflare, Record};
 
 /// What `www` is remembered to have carried for `192.0.2.10`.
 fn recalled(memory: &Memory) -> Option<u32> {
@@ -131,4 +133,66 @@ async fn what_is_kept_in_for_the_floors_sake_is_not_remembered_as_gone() {
     office.says_until_settled().await;
     office.stop();
     assert_eq!(office.ended().await.records().count(), 0);
+}
+
+/// A record at the fake, as far as an operator sets it.
+fn carried(record: &Record) -> (u32, bool, Option<String>, Vec<String>) {
+    (record.ttl, record.proxied, record.comment.clone(), record.tags.clone())
+}
+
+/// The agent's own create is refused, because the operator was faster.
+#[tokio::test]
+async fn a_record_that_was_put_back_by_hand_comes_back_as_the_hand_made_it() {
+    let fake = FakeCloudflare::start(ZONE);
+    let seed = |last| fake.zone(|zone| carried(zone.seed("A", WWW, &ip(last).to_string())));
+    let there = |last| fake.zone(|zone| carried(zone.record("A", WWW, &ip(last).to_string())));
+    seed(10);
+    seed(11);
+    let mut office = Office::open(Cloudflare::new(&fake.config(&[WWW])).unwrap());
+    office.order("-10", 0);
+    office.says_until("withdrew 10@www").await;
+    office.read().await;
+
+    let by_hand = fake.zone(|zone| {
+        let record = zone.seed("A", WWW, &ip(10).to_string());
+        (record.ttl, record.proxied) = (1, true);
+        record.comment = Some("by hand".to_owned());
+        carried(record)
+    });
+    office.order("+10", 0);
+    office.read().await;
+    assert_eq!(there(10), by_hand);
+
+    office.order("-10", 0);
+    office.says_until("withdrew 10@www").await;
+    office.read().await;
+    office.order("+10", 0);
+    office.says_until("restored 10@www").await;
+    assert_eq!(there(10), by_hand);
+}
+
+/// What was withdrawn and restored without its tags, because the provider refused them then, has
+/// them again after the next outage.
+#[tokio::test]
+async fn a_record_that_came_back_with_less_gets_all_of_it_with_the_next_restoring() {
+    let fake = FakeCloudflare::start(ZONE);
+    fake.zone(|zone| {
+        zone.seed("A", WWW, &ip(11).to_string());
+        let record = zone.seed("A", WWW, &ip(10).to_string());
+        record.tags = vec!["owner:dns".to_owned()];
+    });
+    let tags = || fake.zone(|zone| zone.record("A", WWW, &ip(10).to_string()).tags.len());
+    let mut office = Office::open(Cloudflare::new(&fake.config(&[WWW])).unwrap());
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    fake.zone(|zone| zone.limits.tags = 0);
+    office.order("+10", 0);
+    office.says_until_settled().await;
+    assert_eq!(tags(), 0);
+    fake.zone(|zone| zone.limits.tags = 10);
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    office.order("+10", 0);
+    office.says_until_settled().await;
+    assert_eq!(tags(), 1);
 }

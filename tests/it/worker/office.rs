@@ -159,6 +159,16 @@ impl<P: DnsProvider> Office<P> {
         said
     }
 
+    /// Waits until it says this.
+    pub(super) async fn says_until(&mut self, words: &str) {
+        while self.says().await != words {}
+    }
+
+    /// Waits until it has read the zone.
+    pub(super) async fn read(&mut self) {
+        while !matches!(self.report().await, DnsReport::Listed(_)) {}
+    }
+
     /// Its next failure, whatever else it says before.
     pub(super) async fn failure(&mut self) -> DnsProblem {
         loop {
