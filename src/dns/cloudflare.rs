@@ -4,6 +4,7 @@
 //! - `refusal`: the API's error codes
 //! - `zone`: which zone it is, and whether the world is answered from it
 //! - `record`, `listing`: what a record carries; all pages or none
+//! - `reading`: which pages to ask for, also of a zone that others write to
 //! - `changes`, `apply`: what is to be done in batches, and carrying them out
 //! - `create`, `concede`: one record, without what the API refuses in it
 //! - `strangers`: records that were edited in place after they were read
@@ -11,7 +12,8 @@
 //! Here they are put together and their failures are told in the words of [`ProviderError`].
 //!
 //! Reading asks for all A and then all AAAA records of the zone, whatever the number of managed
-//! names, so that a failover costs the same number of requests for one name and for fifty.
+//! names, so that a failover costs the same number of requests for one name and for fifty. Only a
+//! zone of several pages may be asked for name by name, see `reading`.
 
 mod apply;
 mod call;
@@ -21,6 +23,7 @@ mod create;
 mod head;
 mod listing;
 mod name;
+mod reading;
 mod record;
 mod refusal;
 mod strangers;
@@ -33,16 +36,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use self::apply::{Cause, Stopped};
-use self::call::{Api, Ask, CallError};
+use self::call::{Api, CallError};
 use self::create::Lacking;
-use self::listing::{Incomplete, Names, Oddities, Pages};
+use self::listing::{Incomplete, Names, Oddities};
+use self::reading::Torn;
 use self::record::Settings;
 use self::refusal::Kind;
 use self::strangers::Stranger;
 use self::zone::{KnownZone, ZoneError};
 use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
 use crate::config::CloudflareConfig;
-use crate::engine::plan::{Family, SetKey};
+use crate::engine::plan::SetKey;
 
 const NAME: &str = "Cloudflare";
 
@@ -82,6 +86,8 @@ pub struct Cloudflare {
     owed: Mutex<Vec<Stranger>>,
     /// What was odd in the newest listing, so that it is said once.
     odd: Mutex<Oddities>,
+    /// Listings that others tore by writing between two pages.
+    torn: Torn,
 }
 
 /// Why reading failed.
@@ -112,36 +118,8 @@ impl Cloudflare {
             lacking: Mutex::default(),
             owed: Mutex::default(),
             odd: Mutex::default(),
+            torn: Torn::default(),
         })
-    }
-
-    async fn read(&self) -> Result<Listing, ReadError> {
-        let zone = self.zone_in_force().await?;
-        self.pay(&zone.id).await?;
-        let path = ["zones", zone.id.as_str(), "dns_records"];
-        let per_page = listing::PER_PAGE.to_string();
-        let mut listing = Listing { caution: zone.caution(&self.zone), ..Listing::default() };
-        let mut odd = Oddities::default();
-        for family in [Family::A, Family::Aaaa] {
-            let kind = family.to_string();
-            let mut pages = Pages::new(family, &self.names, &mut listing, &mut odd);
-            loop {
-                let page = pages.next().to_string();
-                // Sorted, so that a page boundary lies in the same place each time.
-                let query = [
-                    ("type", kind.as_str()),
-                    ("per_page", per_page.as_str()),
-                    ("page", page.as_str()),
-                    ("order", "name"),
-                ];
-                if !pages.take(self.api.ask(Ask::get(&path, &query)).await?)? {
-                    break;
-                }
-            }
-        }
-        self.complete(&mut listing);
-        self.say_what_is_odd(odd);
-        Ok(listing)
     }
 
     /// Names what was odd and did no harm, once as long as it stays the same.
@@ -298,6 +276,7 @@ impl Successor for Cloudflare {
             self.without_batch = before.without_batch;
             (self.lacking, self.owed) = (before.lacking, before.owed);
             (self.refused, self.odd) = (before.refused, before.odd);
+            self.torn = before.torn;
         }
         same
     }

@@ -1,6 +1,6 @@
 //! A zone's address records, read page by page: all of them or none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::call::{Envelope, ResultInfo};
 use super::name::canonical;
@@ -54,6 +54,17 @@ pub(super) struct Names(HashMap<String, String>);
 impl Names {
     pub(super) fn new(names: &[String]) -> Self {
         Self(names.iter().map(|name| (canonical(name), name.clone())).collect())
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// Each of them by itself, by the form in which the API is asked for it.
+    pub(super) fn each(&self) -> BTreeMap<&str, Self> {
+        let alone = |(form, name): (&String, &String)| Self([(form.clone(), name.clone())].into());
+        self.0.iter().map(|entry| (entry.0.as_str(), alone(entry))).collect()
     }
 
     /// The managed name, as it is configured, that `name` stands for.
@@ -114,7 +125,7 @@ impl<'a> Pages<'a> {
         for record in given {
             self.keep(record)?;
         }
-        let read = self.seen.len() as u64 + self.nameless;
+        let read = self.read();
         if read > total {
             return Err(Incomplete::Long { read, total });
         }
@@ -123,6 +134,18 @@ impl<'a> Pages<'a> {
         }
         self.page += 1;
         Ok(read < total)
+    }
+
+    /// The number of records that were given so far.
+    fn read(&self) -> u64 {
+        self.seen.len() as u64 + self.nameless
+    }
+
+    /// The number of pages that are left, if they are as large as those before.
+    pub(super) fn left(&self) -> u64 {
+        let size = self.read() / (self.page - 1).max(1);
+        let rest = self.total.unwrap_or_default().saturating_sub(self.read());
+        rest.div_ceil(size.max(1))
     }
 
     /// The number of records, which every page must tell alike.

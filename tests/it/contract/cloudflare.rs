@@ -6,6 +6,7 @@ mod edited;
 mod refusals;
 mod singly;
 mod stale;
+mod torn;
 
 use std::net::IpAddr;
 
