@@ -120,6 +120,12 @@ impl Memory {
         self.records.get(place).is_some_and(|record| record.came_back_as.is_none())
     }
 
+    /// The places of records that are back with less than they had.
+    pub(super) fn came_back(&self) -> Vec<Entry> {
+        let back = self.records.iter().filter(|(_, record)| record.came_back_as.is_some());
+        back.map(|(place, _)| place.clone()).collect()
+    }
+
     /// The places at which something may still be under way: those of withdrawn records, and those
     /// at which something was created.
     pub(super) fn places(&self) -> Vec<Entry> {

@@ -9,7 +9,7 @@
 //! - `write`: one write, what is remembered before it and known after it
 //! - `groups`: one write, or several where the provider does not take it whole
 //! - `apart`: what the provider will not do, kept apart from the rest
-//! - `doubts`: what a write without an answer may still change
+//! - `doubts`: what a write without an answer may still change, and what a reading contradicts
 //! - `aftermath`: what a write leaves to be seen to
 //! - `wished`: since when each wish stands
 
@@ -122,6 +122,8 @@ pub struct Worker<P, R> {
     pub remember: R,
     /// What is known of the zone already.
     pub known: Known,
+    /// Other agents change the zone too, so that it is no surprise if it is not as it was.
+    pub shared: bool,
 }
 
 /// Keeps the memory where it outlives this process.
@@ -146,7 +148,7 @@ pub struct Known {
     pub(super) aftermath: Aftermath,
     /// What is not tried for now.
     pub(super) apart: Apart,
-    /// What a write without an answer may still change.
+    /// What a write without an answer may still change, and what a reading contradicts.
     pub(super) doubts: Doubts,
     /// When sets that were left out of the last reading are looked at again.
     pub(super) look_at_unfit: Option<Instant>,
@@ -159,7 +161,9 @@ pub struct Known {
 impl Known {
     /// The zone, read just now.
     pub fn just_read(listing: Listing) -> Self {
-        Self { reading: Some((now(), listing)), ..Self::default() }
+        let (now, mut doubts) = (now(), Doubts::default());
+        doubts.read(now, &listing.observed());
+        Self { reading: Some((now, listing)), doubts, ..Self::default() }
     }
 }
 

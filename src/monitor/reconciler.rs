@@ -173,6 +173,7 @@ impl Builder {
             memory,
             remember: Records { keeper },
             known,
+            shared: self.config.cluster.is_some(),
         }
     }
 

@@ -180,6 +180,7 @@ mod tests {
                         memory: kept.0.lock().unwrap().clone(),
                         remember: kept.clone(),
                         known: Known::default(),
+                        shared: false,
                     };
                     async { Ok(worker) }
                 }

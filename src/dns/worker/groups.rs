@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::apart::{self, at};
-use super::round::Round;
+use super::round::{Round, by_address};
 use super::shift::{Halt, Shift};
 use super::write::without;
 use super::{Remember, now};
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::engine::event::DnsReport;
-use crate::engine::plan::{Plan, SetKey};
+use crate::engine::plan::{Plan, SetKey, Wish};
 
 impl<P, R> Shift<P, R>
 where
@@ -130,6 +130,45 @@ where
             self.given.known.apart.reject(entry.clone(), *there, why.clone(), now);
         }
         self.doubt(unshown.into_iter().map(|(entry, _)| entry)).await
+    }
+
+    /// Doubts what `listing` shows as it is wished for, although it was otherwise before and this agent did
+    /// not change it. A person may have; or the listing is untrue, and if it were
+    /// believed, nothing would be done and nothing would ask again.
+    ///
+    /// What is not as it is wished for needs no doubt: it is written, and the provider then says what
+    /// is true. Where other agents change the zone too, a change by one of them is what all others see
+    /// at each verdict, and they would be in doubt for two minutes each time.
+    pub(super) async fn doubt_surprises(&mut self, listing: &Listing) -> Result<(), Halt> {
+        if self.given.shared {
+            return Ok(());
+        }
+        let wishes = &self.order.wishes;
+        let is_wished = |address| wishes.get(&address).map(|wish| *wish == Wish::Serve);
+        let surprises = self.given.known.doubts.surprises(&listing.observed(), is_wished);
+        for is_there in [false, true] {
+            let such = surprises.iter().filter(|(_, there)| *there == is_there);
+            let such: Vec<_> = such.map(|(entry, _)| entry.clone()).collect();
+            for (target, names) in by_address(&such) {
+                let names = names.join(",");
+                if is_there {
+                    tracing::info!(
+                        %target,
+                        names,
+                        "DNS shows it again, though this agent has not restored it; the zone is \
+                         read for two minutes more before that counts"
+                    );
+                } else {
+                    tracing::info!(
+                        %target,
+                        names,
+                        "DNS does not show it, though this agent has not withdrawn it; the zone is \
+                         read for two minutes more before that counts"
+                    );
+                }
+            }
+        }
+        self.doubt(surprises.into_iter().map(|(entry, _)| entry)).await
     }
 
     /// Notes what a write may still change, and says that nobody knows what is there.

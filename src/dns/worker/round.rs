@@ -50,6 +50,7 @@ where
     pub(super) async fn round(&mut self) -> Result<Round, Halt> {
         self.stands()?;
         let listing = self.known().await?;
+        self.doubt_surprises(&listing).await?;
         self.look_back(&listing).await?;
         let mut plan = self.plan(&listing);
         let unshown = self.given.known.aftermath.unshown(&plan);
@@ -83,9 +84,10 @@ where
         let known = &mut self.given.known;
         known.reading = Some((asked, listing.clone()));
         known.look_at_unfit = (!listing.unfit.is_empty()).then(|| asked + LOOK_AT_UNFIT);
-        known.doubts.read(asked);
+        let observed = listing.observed();
+        known.doubts.read(asked, &observed);
         let doubted = known.doubts.entries();
-        self.report(DnsReport::Listed(Observed { doubted, ..listing.observed() })).await?;
+        self.report(DnsReport::Listed(Observed { doubted, ..observed })).await?;
         Ok(listing)
     }
 
@@ -276,7 +278,7 @@ fn say_what_comes_back(entries: &[(SetKey, IpAddr)]) {
     }
 }
 
-fn by_address(entries: &[(SetKey, IpAddr)]) -> BTreeMap<IpAddr, Vec<String>> {
+pub(super) fn by_address(entries: &[(SetKey, IpAddr)]) -> BTreeMap<IpAddr, Vec<String>> {
     let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     for (key, address) in entries {
         names.entry(*address).or_default().push(key.name.clone());

@@ -110,6 +110,8 @@ where
         if !std::mem::replace(&mut self.given.known.begun, true) {
             // Whatever the last agent was about to do may still be done.
             let remembered = self.given.memory.places();
+            let back = self.given.memory.came_back();
+            self.given.known.doubts.expect(back, true);
             if self.doubt(remembered).await.is_err() {
                 return self.hand_on();
             }

@@ -47,9 +47,11 @@ where
         };
         let so = self.said_to_be_so(plan);
         let may_be_done = matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. }));
-        let made = if may_be_done { Some(plan) } else { done.as_ref() };
-        let made = made.into_iter().flat_map(|made| &made.create);
-        self.given.memory.created(made.filter(|entry| !so.contains(*entry)).cloned());
+        if let Some(made) = if may_be_done { Some(plan) } else { done.as_ref() } {
+            self.given.known.doubts.wrote(made);
+            let created = made.create.iter().filter(|entry| !so.contains(*entry));
+            self.given.memory.created(created.cloned());
+        }
         let anew = self.anew(changes, listing);
         if let Some(done) = &done {
             self.wrote(done, true, began, &anew).await?;

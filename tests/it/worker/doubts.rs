@@ -1,12 +1,13 @@
-//! A write without an answer may still be carried out: the zone is read until that is over.
+//! A write without an answer may still be carried out, and a reading may be untrue: the zone is read
+//! until that is over.
 
-use goavail::dns::memory::Memory;
+use goavail::dns::memory::{Memory, Remembered};
 use goavail::dns::{Attributes, Extra};
 use goavail::engine::event::DnsReport;
 use tokio::time::sleep;
 
 use super::office::{Start, now};
-use super::{Fate, Office, Remote, Request, WWW, ip, s};
+use super::{Fate, Office, Remote, Request, TTL, WWW, ip, s};
 use crate::contract::set_of;
 
 /// How many seconds after `began` the zone was read, to the second below.
@@ -156,4 +157,100 @@ async fn a_creation_that_was_confirmed_and_seen_is_over() {
     office.order("+10", 0);
     office.says_until_settled().await;
     assert_eq!(office.told.lock().unwrap().last().unwrap(), &Memory::default());
+}
+
+/// The provider's listing is empty for a while, and an address dies.
+#[tokio::test(start_paused = true)]
+async fn an_untrue_reading_keeps_no_dead_address_in() {
+    for in_advance in [true, false] {
+        let remote = Remote::new(&[WWW], &[10, 11]);
+        let mut office = Office::open(remote.clone());
+        office.order("+10 +11", 0);
+        office.says_until_settled().await;
+        sleep(s(60)).await;
+        remote.reads([Fate::Empty; 3]);
+        if in_advance {
+            office.read_in_advance();
+            sleep(s(1)).await;
+        }
+        remote.requests();
+        let began = now();
+        office.order("-10", 0);
+        assert_eq!(office.says().await, "withdrew 10@www");
+        let at = readings(&remote, began);
+        assert_eq!(at[at.len() - 3..], [5, 15, 30], "in advance: {in_advance}");
+        office.says_until_settled().await;
+        assert_eq!(remote.holds().await, ["11@www"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_others_took_out_counts_as_gone_after_the_last_reading() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let mut office = Office::open(remote.clone());
+    office.read_in_advance();
+    sleep(s(60)).await;
+    office.said();
+    remote.take(WWW, 10).await;
+    remote.requests();
+    let began = now();
+    office.order("-10", 0);
+    let place = (set_of(WWW, ip(10)), ip(10));
+    loop {
+        match office.report().await {
+            DnsReport::Listed(observed) if began.elapsed() > s(1) => {
+                let is_over = began.elapsed() >= s(120);
+                assert_eq!(observed.holds(&place.0, place.1), is_over.then_some(false));
+            }
+            DnsReport::Settled { open, .. } if open.is_empty() => break,
+            _ => {}
+        }
+    }
+    assert_eq!(readings(&remote, began), [0, 5, 15, 30, 60, 120]);
+    office.order_anew("-10", 0);
+    assert_eq!(office.says_until_settled().await, ["settled"]);
+    assert_eq!(remote.requests(), [Request::Read], "and that is that");
+}
+
+/// A listing that is out of date shows what was withdrawn; were it believed, a live address would
+/// stay out, and what it carried would be forgotten.
+#[tokio::test(start_paused = true)]
+async fn an_outdated_reading_keeps_no_live_address_out() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let mut office = Office::open(remote.clone());
+    office.order("-10", 0);
+    office.says_until_settled().await;
+    sleep(s(60)).await;
+    remote.reads([Fate::Outdated, Fate::Outdated]);
+    office.order("+10", 0);
+    assert_eq!(office.says().await, "restored 10@www");
+    office.says_until_settled().await;
+    assert_eq!(remote.holds().await, ["10@www", "11@www"]);
+    assert_eq!(remote.carries(WWW, 10).await.0, TTL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_remembered_to_be_back_with_less_is_expected_there() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.reads([Fate::Empty]);
+    let attributes = Attributes { ttl: 77, extra: Extra::None };
+    let came_back_as = Some(Attributes { ttl: TTL, extra: Extra::None });
+    let record = Remembered { attributes, came_back_as };
+    let memory = [(set_of(WWW, ip(10)), ip(10), record)].into_iter().collect();
+    let mut office = Office::start(remote.clone(), Start { memory, ..Start::default() });
+    office.order("-10", 0);
+    assert_eq!(office.says().await, "withdrew 10@www");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_agent_may_have_done_is_no_surprise() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let mut office = Office::start(remote.clone(), Start { shared: true, ..Start::default() });
+    office.read_in_advance();
+    sleep(s(60)).await;
+    remote.take(WWW, 10).await;
+    remote.requests();
+    office.order("-10", 0);
+    assert_eq!(office.says_until_settled().await, ["settled"]);
+    assert_eq!(remote.requests(), [Request::Read]);
 }

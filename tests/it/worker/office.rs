@@ -44,11 +44,13 @@ pub(super) struct Start {
     pub(super) names: Vec<String>,
     pub(super) memory: Memory,
     pub(super) known: Known,
+    pub(super) shared: bool,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { names: vec![WWW.to_owned()], memory: Memory::default(), known: Known::default() }
+        let (memory, known) = (Memory::default(), Known::default());
+        Self { names: vec![WWW.to_owned()], memory, known, shared: false }
     }
 }
 
@@ -77,6 +79,7 @@ impl<P: DnsProvider> Office<P> {
             memory: start.memory,
             remember: Told(memories),
             known: start.known,
+            shared: start.shared,
         };
         Self { desk, reports, worker: tokio::spawn(worker.run()), told }
     }

@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::office::{Start, now};
-use super::{API, Fate, Office, Remote, Request, WWW, ip, ms, s};
+use super::{API, Fate, Office, Remote, Request, TTL, WWW, ip, ms, s};
 use goavail::dns::DnsProvider;
 use goavail::dns::worker::Known;
 
@@ -77,13 +77,13 @@ async fn a_reading_is_used_once_a_write_makes_it_old() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_may_ask_for_a_reading_of_its_own() {
-    let remote = Remote::new(&[WWW], &[10, 11]);
+    let remote = Remote::new(&[WWW], &[11]);
     let mut office = Office::open(remote.clone());
     office.read_in_advance();
     sleep(s(1)).await;
-    remote.take(WWW, 10).await;
+    remote.zone.put(WWW, ip(10), TTL);
     remote.requests();
-    office.order_anew("-10", 0);
+    office.order_anew("+10", 0);
     assert_eq!(office.says_until_settled().await, ["settled"]);
     assert_eq!(remote.requests(), [Request::Read]);
 }

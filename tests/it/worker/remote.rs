@@ -42,6 +42,10 @@ pub(super) enum Fate {
     Forgotten,
     /// It never comes to an end.
     Never,
+    /// A reading shows a zone without records, which is not true.
+    Empty,
+    /// A reading shows the zone as the first reading showed it.
+    Outdated,
 }
 
 /// A request that arrived.
@@ -67,6 +71,8 @@ struct Script {
     writes: VecDeque<Fate>,
     requests: Vec<(Instant, Request)>,
     carried: Vec<Carried>,
+    /// What the first reading showed.
+    first: Option<Listing>,
     dice: Option<StdRng>,
     swaps: bool,
 }
@@ -246,9 +252,13 @@ fn error(fate: Fate, what: &str) -> Option<ProviderError> {
             ProviderError::Unconfirmed { provider, what, source }
         }
         Fate::Changed => ProviderError::Changed { provider, what, source },
-        Fate::Works | Fate::OneByOne(_) | Fate::Takes(_) | Fate::Forgotten | Fate::Never => {
-            return None;
-        }
+        Fate::Works
+        | Fate::OneByOne(_)
+        | Fate::Takes(_)
+        | Fate::Forgotten
+        | Fate::Never
+        | Fate::Empty
+        | Fate::Outdated => return None,
     })
 }
 
@@ -283,7 +293,13 @@ impl DnsProvider for Remote {
             Fate::Never => std::future::pending().await,
             _ => {}
         }
-        let listing = self.truth().await;
+        let truth = self.truth().await;
+        let first = self.script().first.get_or_insert_with(|| truth.clone()).clone();
+        let listing = match fate {
+            Fate::Empty => Listing::default(),
+            Fate::Outdated => first,
+            _ => truth,
+        };
         self.travel().await;
         error(fate, "list the records").map_or(Ok(listing), Err)
     }

@@ -19,7 +19,7 @@ async fn after(office: Office, provider: &Remote, names: &[&str]) -> Office {
     let mut provider = provider.clone();
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
     let (memory, known) = estate.divide(&mut provider, &names);
-    Office::start(provider, Start { names, memory, known })
+    Office::start(provider, Start { names, memory, known, shared: false })
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +204,7 @@ async fn a_zone_that_was_made_up_is_made_up_anew() {
     office.stop();
     let mut provider = DryRun::new(remote.clone(), &names, &[ip(10), ip(11)]);
     let (memory, known) = office.estate().await.divide(&mut provider, &names);
-    let start = Start { names: names.to_vec(), memory, known };
+    let start = Start { names: names.to_vec(), memory, known, shared: false };
     let mut office = Office::start(provider, start);
     office.order("+10 +11", 1);
     assert_eq!(office.says_until_settled().await, ["settled"], "both are taken to be there");
