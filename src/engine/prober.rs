@@ -1,7 +1,7 @@
 //! The probes of all endpoints: when each is sent, and its outcome.
 //!
 //! The consequences of a reply or a loss are decided elsewhere: the prober returns the judged
-//! probes. It knows of a target only whether a missing reply would be news ([`Prober::expect`]).
+//! probes. It knows of a target only whether a missing reply would be news (`Prober::expect`).
 //!
 //! One file a concept: [`watch`] the schedule of one endpoint and its outstanding probes, [`rtt`]
 //! when a reply is overdue, [`rate_check`] whether an endpoint answers at the retry pace,

@@ -1,6 +1,6 @@
 //! A service: its targets, their health, and the verdicts on them.
 //!
-//! Events mark the affected targets; at the end of each event, [`Service::decide`] decides about
+//! Events mark the affected targets; at the end of each event, `Service::decide` decides about
 //! all marked ones. One file a concept: [`health`] replies and losses in a row, [`evidence`] the
 //! maximum age of observations, `decision` the pass, `verdict` the gate with its ordered questions,
 //! `target` the verdict in force, `drains` the targets that the operator took out, `rehearsal` a

@@ -135,7 +135,7 @@ impl Watch {
     }
 
     /// Returns the flow of the next probe. It changes the echo identifier when the endpoint becomes
-    /// suspect, and again after every [`LOSSES_A_FLOW`] losses. A NAT or a firewall that has a
+    /// suspect, and again after every `LOSSES_A_FLOW` losses. A NAT or a firewall that has a
     /// wrong entry for one identifier keeps it for as long as requests with it come in.
     pub fn flow(&self) -> u16 {
         self.flow
