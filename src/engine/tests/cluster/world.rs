@@ -197,7 +197,7 @@ impl World {
             Happening::Gossip { agent, peer, token } => self.gossip(agent, peer, token),
             Happening::Asked { agent, life, ask } => self.asked(agent, life, ask),
             Happening::Resume { agent, life } if self.agents[agent].life == life => {
-                self.resume(agent)
+                self.resume(agent);
             }
             Happening::In { .. } | Happening::Resume { .. } => {}
         }
