@@ -67,9 +67,9 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Returns the addresses that one client can get at a set: all of it, or, if they depend on the
-    /// client's place, those for that place and for wider ones. There is one item for each kind of
-    /// client, and at least one.
+    /// Returns the addresses that one client can get at a set: all of them, or, if they depend on
+    /// the place of the client, those for that place and for wider ones. There is one item for each
+    /// kind of client, and at least one.
     ///
     /// Sets distinguished in any other way (by weight, by latency, for failover) answer for one
     /// another once one of them is gone, so each client can get all of them.
@@ -252,7 +252,7 @@ fn floor_allows(clients: &[BTreeSet<IpAddr>], address: IpAddr, floor: usize) -> 
     clients.iter().filter(|client| client.contains(&address)).all(|client| client.len() > floor)
 }
 
-/// Returns the addresses just withdrawn by this agent that have to come back, because another agent
+/// Returns the addresses just withdrawn by this agent that have to come back, because somebody else
 /// changed the set at the same moment and the floor is broken.
 ///
 /// Shape: `observed` was listed after the write; `withdrawn` is the part of the write that was not
