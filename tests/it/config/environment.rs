@@ -161,8 +161,8 @@ fn the_clusters_key_may_be_in_the_environment() {
     let in_file = format!("{CLOUDFLARE}{MEMBERS}crypto_key = \"abcdefghijklmnop\"\n");
     let config = read_with(&in_file, ASKED, &env).unwrap();
     assert_eq!(key(&config).as_deref(), Some("1234567891012345"), "it stands for the file's");
-    let want = "goavail.toml:8: Members.crypto_key: not used, for GOAVAIL_CRYPTO_KEY says something \
-                else";
+    let want = "goavail.toml:8: Members.crypto_key: not used; GOAVAIL_CRYPTO_KEY has a different \
+                value";
     assert!(config.warnings.contains(&want.to_owned()), "{:?}", config.warnings);
 
     let want = "environment: GOAVAIL_CRYPTO_KEY: a value of 3 bytes is not allowed; a text of 16, 24 \
