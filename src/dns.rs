@@ -34,7 +34,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Whose askers get the record, if it depends on where they are.
+    /// The clients that get the record, if it depends on their place.
     fn place(&self) -> Option<Place> {
         let Extra::Route53(Route53Set {
             routing: Routing::Geo { continent, country, subdivision },
