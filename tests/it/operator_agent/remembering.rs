@@ -91,7 +91,7 @@ fn what_cannot_be_read_as_a_state_file_is_left_alone_and_stops_nothing() {
         let desk = Desk::new(STATE_FILE);
         std::fs::create_dir(desk.path("state.json")).unwrap();
         let mut agent = desk.confirmed();
-        first(&mut agent, &["ERROR", "state.json cannot be read; it is left alone"]);
+        first(&mut agent, &["ERROR", "state.json cannot be read; it is left in place"]);
         acts_without_memory(&desk, &mut agent);
         nth(&mut agent, 3, &["WARN", "is left alone since the start; nothing is kept"]);
         assert_eq!(std::fs::read_dir(desk.path("state.json")).unwrap().count(), 0);
