@@ -45,17 +45,22 @@ impl Engine {
         }
     }
 
-    /// Begins or ends isolation after a probe could not be sent, or could be again. Without
-    /// canaries, an agent that cannot send probes to any target is isolated. A single probe that
-    /// could not be sent is as weak a sign as a single lost one.
-    pub(super) fn weigh_faults(&mut self, faulty: bool) {
-        let reaches_none = self.prober.unreachable() == self.context.settings.targets.len();
-        if !faulty && self.canaries.is_isolated_by_faults() {
+    /// Begins or ends isolation by faults. Without canaries, an agent that cannot send probes to any
+    /// target is isolated. A single probe that could not be sent is as weak a sign as a single lost
+    /// one.
+    pub(super) fn weigh_faults(&mut self) {
+        let reaches_none = self.reaches_none();
+        if !reaches_none && self.canaries.is_isolated_by_faults() {
             self.end_isolation();
-        } else if faulty && reaches_none && self.canaries.is_empty() && !self.canaries.is_isolated()
-        {
+        } else if reaches_none && self.canaries.is_empty() && !self.canaries.is_isolated() {
             self.begin_isolation(Cause::NothingCanBeAsked);
         }
+    }
+
+    /// Whether there are targets and probes can be sent to none of them.
+    pub(super) fn reaches_none(&self) -> bool {
+        let targets = self.context.settings.targets.len();
+        targets > 0 && self.prober.unreachable() == targets
     }
 
     fn begin_isolation(&mut self, cause: Cause) {

@@ -21,10 +21,9 @@ impl Engine {
 
     /// Handles the end of a probe.
     pub(super) fn answered(&mut self, slot: Slot, seq: u64, answer: Answer) {
-        let fault = matches!(answer, Answer::Fault(_));
         let result = self.prober.answered(slot, seq, answer, &mut self.context);
         if self.prober.role(slot).is_some_and(|role| role != Role::Canary) {
-            self.weigh_faults(fault);
+            self.weigh_faults();
         }
         if let Some(result) = result {
             self.judged(slot, &result);

@@ -108,10 +108,8 @@ impl Engine {
         if settings.resync_interval != before.resync_interval {
             self.schedule_resync();
         }
-        let can_ask =
-            self.prober.unreachable() < settings.targets.len() || settings.targets.is_empty();
         if had_canaries && self.canaries.is_empty()
-            || can_ask && self.canaries.is_isolated_by_faults()
+            || !self.reaches_none() && self.canaries.is_isolated_by_faults()
         {
             self.end_isolation();
         }

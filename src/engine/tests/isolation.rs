@@ -1,7 +1,7 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::{DrainOrder, Event, Reason, Settings};
+use crate::engine::event::{Answer, DrainOrder, Event, Reason, Settings};
 use crate::engine::service::health::Health;
 
 fn everything_goes_silent(world: &mut World) {
@@ -243,4 +243,24 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
     world.lives(1);
     world.run_until(ms(130_000));
     assert_eq!(world.in_zone(), [1, 2]);
+}
+
+/// The kernel reports some faults seconds late. Probes from before end in silence when it has.
+#[test]
+fn isolation_by_faults_is_not_over_by_the_silence_of_earlier_probes() {
+    let mut world = World::new(settings(&[1]));
+    world.run_until(ms(9900));
+    world.dies(1);
+    world.run_until(ms(10_450));
+    let (_, probe) = *world.probes.last().unwrap();
+    for seq in probe.seq - 2..=probe.seq {
+        let answer = Answer::Fault("no gateway".into());
+        world.send(Event::Answered { slot: probe.slot, seq, answer });
+    }
+    assert!(world.story().contains(&"isolated".to_owned()), "{:?}", world.story());
+    // The first probe sent since, at 10.5 s, is given up a second later.
+    world.run_until(ms(11_450));
+    assert!(!world.story().contains(&"isolation over".to_owned()), "{:?}", world.story());
+    world.run_until(ms(12_000));
+    assert!(world.story().contains(&"isolation over".to_owned()), "{:?}", world.story());
 }
