@@ -101,7 +101,7 @@ pub fn room_for_a_runtime() -> io::Result<()> {
 /// Fails if a link cannot be read, or not in time, or if there are too many.
 pub fn real(path: &Path) -> io::Result<PathBuf> {
     let link = path.to_owned();
-    look(move || follow(&link))
+    look_within(move || follow(&link), MAY_TAKE)
         .unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer")))
 }
 
