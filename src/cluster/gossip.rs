@@ -5,6 +5,7 @@
 //! key, if there is one), joining without end, a farewell that is accepted at once, and a
 //! workaround for a bug in `foca`.
 
+mod datagram;
 mod duplicates;
 mod identity;
 mod profile;
@@ -12,7 +13,6 @@ mod sieve;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tracing::{debug, trace};
 
+pub use self::datagram::Dropped;
+use self::datagram::{FAREWELL, SWIM, close, open};
 use self::duplicates::DuplicateDetector;
 pub use self::identity::Id;
 use self::profile::profile;
@@ -33,15 +35,6 @@ use super::seal::Seal;
 
 /// Interval at which peers that are not alive are asked to let us join, with a jitter of a fifth.
 pub const JOIN_INTERVAL: Duration = Duration::from_secs(5);
-
-/// First byte of gossip that is not sealed. Sealed gossip begins with a different byte.
-const PLAIN: u8 = 0;
-
-/// First byte inside the envelope of a datagram of `foca`.
-const SWIM: u8 = 0;
-
-/// First byte inside the envelope of a farewell. The identity of the leaving agent follows.
-const FAREWELL: u8 = 1;
 
 /// Maximum time between two renewals of the same series.
 const RENEWAL_SERIES: Duration = Duration::from_mins(1);
@@ -67,26 +60,6 @@ pub enum Output {
     Left(SocketAddr),
     /// Two processes use the address of this peer, or of this agent.
     Duplicate(SocketAddr),
-}
-
-/// The reason why a datagram was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Dropped {
-    /// Not sealed although we have a key, sealed although we have none, or sealed with another key.
-    #[error("it is not sealed with our crypto_key")]
-    NotOurs,
-    /// Not gossip of this program.
-    #[error("it is not our gossip; is this the port of another program?")]
-    Malformed,
-    /// Its sender is not in `peers` or uses a `members_port` other than the expected one.
-    #[error("its sender is not in peers, or its members_port differs from ours")]
-    Stranger,
-    /// Its sender is another process with this agent's address.
-    #[error("its sender uses our own local_addr; each agent needs its own")]
-    OurName,
-    /// Its sender started or renewed its identity more than a day in the future.
-    #[error("its sender started more than a day in the future by our clock; are the clocks apart?")]
-    Ahead,
 }
 
 /// A timer set by `foca`. Ordered by time, then by `foca`'s own order, then by age.
@@ -258,7 +231,7 @@ impl Gossip {
 
     /// Handles a datagram as received from the network.
     pub fn receive(&mut self, now: Duration, datagram: &[u8]) -> Result<(), Dropped> {
-        let plain = self.open(datagram)?;
+        let plain = open(self.seal.as_deref(), datagram)?;
         let (&kind, data) = plain.split_first().ok_or(Dropped::Malformed)?;
         match kind {
             SWIM => self.receive_swim(now, data),
@@ -394,28 +367,9 @@ impl Gossip {
     }
 
     fn send(&mut self, to: SocketAddr, payload: &[u8]) {
-        match self.close(payload) {
+        match close(self.seal.as_deref(), payload) {
             Ok(datagram) => self.outputs.push(Output::Send(to, datagram)),
             Err(cause) => debug!(%cause, "cannot seal gossip"),
-        }
-    }
-
-    /// Adds the envelope to `payload`.
-    fn close(&self, payload: &[u8]) -> io::Result<Vec<u8>> {
-        match &self.seal {
-            Some(seal) => seal.seal_gossip(payload),
-            None => Ok([&[PLAIN][..], payload].concat()),
-        }
-    }
-
-    /// Removes the envelope from `datagram`.
-    fn open(&self, datagram: &[u8]) -> Result<Vec<u8>, Dropped> {
-        match &self.seal {
-            Some(seal) => seal.open_gossip(datagram).map_err(|_| Dropped::NotOurs),
-            None => match datagram.split_first() {
-                Some((&PLAIN, payload)) => Ok(payload.to_vec()),
-                _ => Err(Dropped::NotOurs),
-            },
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Sends this agent's votes to one peer for as long as they stand.
 
+mod pacing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::io;
@@ -16,6 +18,7 @@ use super::outbox::{Due, Outbox, Statement};
 use super::shared::Shared;
 use super::signature::Form;
 use super::wire::{self, Extension};
+use pacing::{MAX_LEAD, MAX_URGENT_LEAD, lead, next_time, paced};
 
 /// Maximum number of unanswered votes sent to a peer that supports pipelining.
 const WINDOW: usize = 128;
@@ -23,22 +26,6 @@ const WINDOW: usize = 128;
 /// Time after which an idle connection is closed. It is well under the 5 s after which our listener
 /// hangs up, so that no vote is sent into a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(3);
-
-/// Maximum plausible lead of the last signature's time over the wall clock, in milliseconds. The
-/// lead grows by a millisecond for each further vote signed within the same millisecond. A larger
-/// lead means that the wall clock was set back.
-const PLAUSIBLE_LEAD: u64 = 10_000;
-
-/// Maximum lead at which votes that are not urgent are still sent, in milliseconds. This allows a
-/// thousand signed votes a second indefinitely, and some thousands at once.
-const MAX_LEAD: u64 = 4_000;
-
-/// Maximum lead at which urgent votes are still sent, in milliseconds. Urgent votes may have to be
-/// sent while the others wait.
-const MAX_URGENT_LEAD: u64 = 8_000;
-
-/// Minimum length of a wait, so that votes are sent by the hundred and not one by one.
-const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Facts about a peer that membership reports to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -326,80 +313,5 @@ impl VoteSender {
         self.connection = None;
         self.in_flight.clear();
         self.window = 1;
-    }
-}
-
-/// Returns the time at which the next vote may be sent. `due` holds the due times of urgent votes
-/// and of all others, and `lead` is the lead of signatures over the clock.
-fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duration> {
-    let held = |due: Option<Duration>, most: u64| match lead.checked_sub(most) {
-        None => due,
-        Some(over) => due.map(|due| due.max(now + Duration::from_millis(over) + MIN_WAIT)),
-    };
-    let [urgent, others] = due;
-    [held(urgent, MAX_URGENT_LEAD), held(others, MAX_LEAD)].into_iter().flatten().min()
-}
-
-/// Returns the lead of the `last` signature over `now`, or 0 if the clock was set back.
-fn lead(last: u64, now: u64) -> u64 {
-    Some(last.saturating_sub(now)).filter(|lead| *lead <= PLAUSIBLE_LEAD).unwrap_or_default()
-}
-
-/// Returns the time for the next signature: the current time, but later than the last signature.
-fn next_time(last: u64, now: u64) -> u64 {
-    if last.saturating_sub(now) > PLAUSIBLE_LEAD { now } else { now.max(last + 1) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_vote_is_signed_later_than_the_one_before() {
-        let cases = [
-            ("the first", 0, 5000, 5000),
-            ("time went on", 5000, 6000, 6000),
-            ("within the same millisecond", 5000, 5000, 5001),
-            ("the clock was set back a little", 5000, 4000, 5001),
-            ("the clock was wrong by an hour", 3_605_000, 5000, 5000),
-        ];
-        for (name, last, now, want) in cases {
-            assert_eq!(next_time(last, now), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn while_signatures_run_ahead_news_waits_less_than_the_rest() {
-        let ms = Duration::from_millis;
-        let now = ms(1_000_000);
-        let (at_once, in_a_second) = (Some(now), Some(now + ms(1_000)));
-        let cases = [
-            ("nothing is due", 9_000, [None, None], None),
-            ("signatures keep up", 0, [None, at_once], Some(0)),
-            ("a little ahead", 3_999, [None, at_once], Some(0)),
-            ("at the limit", 4_000, [None, at_once], Some(100)),
-            ("beyond it, as news took them", 7_900, [None, at_once], Some(4_000)),
-            ("news goes all the same", 7_900, [at_once, at_once], Some(0)),
-            ("news that is not yet due", 7_900, [in_a_second, at_once], Some(1_000)),
-            ("too much news", 8_000, [at_once, at_once], Some(100)),
-            ("the clock was set back", 9_900, [at_once, None], Some(2_000)),
-        ];
-        for (name, lead, due, want) in cases {
-            assert_eq!(paced(now, lead, due), want.map(|want| now + ms(want)), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_holds_nothing_up() {
-        let cases = [
-            ("the first", 0, 5000, 0),
-            ("time went on", 5000, 6000, 0),
-            ("some were signed within one millisecond", 5003, 5000, 3),
-            ("as many as are ever signed ahead", 15_000, 5000, 10_000),
-            ("the clock was wrong by an hour", 3_605_000, 5000, 0),
-        ];
-        for (name, last, now, want) in cases {
-            assert_eq!(lead(last, now), want, "{name}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Keeps drains and withdrawn records across restarts, if the configuration names a state file.
 
+mod writing;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::calendar::{Calendar, Clocks};
@@ -18,6 +20,7 @@ use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::plan::{Family, SetKey};
 use crate::state::{self, Memory, Pending, StateFile, Withdrawn};
+use writing::MOST_WRITERS;
 
 /// The state file and what is in it, or would be.
 #[derive(Debug)]
@@ -212,84 +215,7 @@ impl Keeper {
         };
         memory.pending = records.pending().map(pending).collect();
     }
-
-    /// As [`Self::write`], beside the runtime's own threads and waiting no longer than a disk may
-    /// take. It goes on after that.
-    pub(super) async fn write_in_time(self: Arc<Self>) {
-        let permit = Arc::clone(&self.writers).try_acquire_owned();
-        if permit.is_err() && self.hangs.load(Ordering::SeqCst) {
-            return;
-        }
-        let keeper = Arc::clone(&self);
-        let writing = async move {
-            let permit = match permit {
-                Ok(permit) => permit,
-                Err(_) => Arc::clone(&keeper.writers).acquire_owned().await?,
-            };
-            let work = move || {
-                keeper.write();
-                keeper.hangs.store(false, Ordering::SeqCst);
-                drop(permit);
-            };
-            Ok::<_, AcquireError>(tokio::task::spawn_blocking(work).await)
-        };
-        if tokio::time::timeout(DISK_MAY_TAKE, writing).await.is_err() {
-            self.hangs.store(true, Ordering::SeqCst);
-            tracing::warn!(
-                "the state file is not written after {} s, the disk may hang; nothing waits for it",
-                DISK_MAY_TAKE.as_secs()
-            );
-        }
-    }
-
-    /// Writes what is not yet written. A disk that is full or read-only is told each time, and
-    /// stops nothing.
-    pub(super) fn write(&self) {
-        let file = match &self.place {
-            Place::Nowhere => return,
-            Place::File(file) => file,
-            Place::LeftAlone(path) => {
-                let path = path.display();
-                tracing::warn!("state file {path} is left alone since the start; nothing is kept");
-                return;
-            }
-        };
-        let mut written = self.written();
-        let memory = self.memory().clone();
-        if written.memory.as_ref() == Some(&memory) && !self.failed.load(Ordering::SeqCst) {
-            return;
-        }
-        match file.save(&memory) {
-            Ok(()) => {
-                if self.failed.swap(false, Ordering::SeqCst) {
-                    tracing::info!("state file {} is written again", file.path().display());
-                }
-                written.memory = Some(memory);
-            }
-            Err(error) => {
-                self.failed.store(true, Ordering::SeqCst);
-                tracing::warn!("{}", crate::chain(&error));
-            }
-        }
-    }
-
-    /// Whether something is not written that should be.
-    pub(super) fn is_behind(&self) -> bool {
-        match &self.place {
-            Place::Nowhere => false,
-            Place::File(_) => self.is_stuck(),
-            Place::LeftAlone(_) => true,
-        }
-    }
 }
-
-/// For how long the disk is waited for. One that fails says so at once; one that hangs must not keep
-/// a dead address in DNS.
-const DISK_MAY_TAKE: Duration = Duration::from_secs(2);
-
-/// How many may be at it at once: one writes, and whoever waits for that writes what is newest then.
-/// More would only hold threads that others need, for as long as the disk hangs.
-const MOST_WRITERS: usize = 4;
 
 /// The withdrawn records' way into the state file; without a keeper nothing is kept.
 #[derive(Debug)]
@@ -331,6 +257,7 @@ fn set_of(name: &str, address: IpAddr) -> SetKey {
 
 #[cfg(test)]
 mod tests {
+    use super::writing::DISK_MAY_TAKE;
     use super::*;
 
     /// Somebody's way to write "for ever" into the file.

@@ -1,39 +1,36 @@
 //! What others may see: the board behind the status service, kept from facts and views.
 
+mod conversions;
+mod readers;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::keeper::wall;
 use crate::cluster::{ClusterEvent, Counts};
-use crate::config::{Config, ProviderConfig};
+use crate::config::Config;
 use crate::dns::metered::Tally;
-use crate::driver::{Clock, Input, brief, settings};
+use crate::driver::{Clock, Input, brief};
+use crate::engine::Engine;
 use crate::engine::event::{Fact, Gone};
 use crate::engine::prober::watch::Outcome;
 use crate::engine::service::evidence::unseen;
-use crate::engine::service::health::Health;
-use crate::engine::{Engine, TargetView};
-use crate::file;
 use crate::notify;
 use crate::serve::{Limits, serve};
-use crate::status::{
-    self, Board, Command, Facts, Moment, PeerSeen, Setup, SocketFile, Time, VoteHeard, model,
-};
+use crate::status::{self, Board, Command, Moment, PeerSeen, SocketFile, Time, VoteHeard, model};
+use conversions::{facts, setup};
+use readers::Readers;
 
 /// How often what the board shows of every target is taken over from the engine.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// How many orders may wait for the driver.
 const ORDERS: usize = 16;
-
-/// The niceness of the thread that serves readers; 0 is the loop's.
-const READERS_NICE: i32 = 10;
 
 /// What the provider failed to do, as long as it does.
 const PROVIDER: &str = "keep DNS in step";
@@ -58,37 +55,6 @@ pub(super) struct Showing {
     _readers: Readers,
 }
 
-/// The runtime in which readers are served: a thread of its own, so that they delay neither a probe
-/// nor a request to the DNS provider, and that yields to both where processors are few.
-struct Readers(Option<Runtime>);
-
-impl Readers {
-    fn start() -> std::io::Result<Self> {
-        file::room_for_a_runtime()?;
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name("readers").enable_all().on_thread_start(|| {
-            // Of one thread, as Linux has it: setpriority(2), "C library/kernel differences".
-            if let Err(error) = rustix::process::setpriority_process(None, READERS_NICE) {
-                tracing::debug!(%error, "readers are served at the ordinary priority");
-            }
-        });
-        Ok(Self(Some(builder.build()?)))
-    }
-
-    fn spawn(&self, service: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.0 {
-            runtime.spawn(service);
-        }
-    }
-}
-
-impl Drop for Readers {
-    fn drop(&mut self) {
-        // It is dropped on a thread of another runtime, which must not wait for this one.
-        self.0.take().into_iter().for_each(Runtime::shutdown_background);
-    }
-}
-
 /// Both clocks, now.
 fn moment(clock: &Clock) -> Moment {
     Moment { clock: clock.started().into_std() + clock.now(), wall: wall() }
@@ -108,7 +74,7 @@ impl Showing {
         let board = Board::new(setup(config, Time::new(now.wall)), now);
         let readers = Readers::start().context("cannot set up the serving of readers")?;
         // Listeners belong to the runtime in which they are served.
-        let inside = readers.0.as_ref().map(Runtime::enter);
+        let inside = readers.enter();
         if let Some(address) = config.status.listen {
             let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
             readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
@@ -424,54 +390,4 @@ fn of_channel(channel: &str) -> String {
 /// What fails when one name has trouble of its own.
 fn of_name(name: &str) -> String {
     format!("look after the records of {name}")
-}
-
-fn setup(config: &Config, now: Time) -> Setup {
-    let zone = match &config.provider {
-        ProviderConfig::Cloudflare(cloudflare) => cloudflare.zone.clone(),
-        ProviderConfig::Route53(route53) => route53.zone.clone(),
-    };
-    let single = config.cluster.is_none();
-    Setup {
-        agent: model::Agent {
-            name: config.name.clone(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            started_at: now,
-            dry_run: config.dry_run,
-            mode: if single { model::Mode::Single } else { model::Mode::Cluster },
-            r#type: if config.tcp_port.is_some() { "tcp" } else { "ip" }.into(),
-            provider: config.provider.name().into(),
-            zone,
-            isolated: false,
-            isolation_cause: None,
-            config_loaded_at: now,
-            guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
-        },
-        targets: config.targets.clone(),
-        names: settings::names(config).to_vec(),
-    }
-}
-
-fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
-    let lost = view.losses > 0;
-    let drained = view.drain.as_ref().map(|drain| model::Drained {
-        until: drain.until.map(|until| now.wall_at(clock.started().into_std() + until)),
-        reason: drain.reason.clone(),
-    });
-    Facts {
-        health: match view.health {
-            _ if view.unknown => model::Health::Unknown,
-            Health::AssumedUp => model::Health::AssumedUp,
-            Health::Up => model::Health::Up,
-            Health::Down => model::Health::Down,
-        },
-        judged: Some(clock.started().into_std() + view.judged),
-        in_service: view.in_service,
-        reason: view.reason,
-        streak: model::Streak {
-            outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
-            count: u64::from(if lost { view.losses } else { view.replies }),
-        },
-        drained,
-    }
 }

@@ -1,0 +1,109 @@
+//! The commands and their arguments.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::exits;
+
+/// Minimum duration on the command line.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Maximum duration on the command line: a year.
+const YEAR: Duration = Duration::from_hours(366 * 24);
+
+/// A command with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Monitor the addresses and keep DNS in step
+    #[command(after_help = exits::MONITOR)]
+    Monitor(Monitor),
+    /// Validate the configuration and describe what the agent would do
+    #[command(after_help = exits::CHECK)]
+    Check,
+    /// Show the records in DNS, the desired ones, and the difference; change nothing
+    #[command(after_help = exits::PLAN)]
+    Plan(Plan),
+    /// Show the status of the running agent
+    #[command(after_help = exits::STATUS)]
+    Status(Status),
+    /// Take an address out of service manually
+    #[command(after_help = exits::ORDER)]
+    Drain(Drain),
+    /// Return a drained address to the agent
+    #[command(after_help = exits::ORDER)]
+    Undrain(Undrain),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(Completions),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// The arguments of `goavail monitor`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Monitor {
+    /// In dry-run, treat this target as down a few seconds after the start, then as up again
+    #[arg(long, value_name = "ADDRESS")]
+    pub rehearse: Option<IpAddr>,
+}
+
+/// The arguments of `goavail plan`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Plan {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `goavail status`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Status {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Keep running and redraw every second until interrupted
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+}
+
+/// The arguments of `goavail drain`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Drain {
+    /// The target to take out of service
+    pub address: IpAddr,
+    /// End the drain after this time, such as 2h or 90m
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasting: Option<Duration>,
+    /// The reason, shown in the status
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Drain even if the floor would be violated
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The arguments of `goavail undrain`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Undrain {
+    /// The target to return to the agent
+    pub address: IpAddr,
+}
+
+/// The arguments of `goavail completions`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Completions {
+    /// The shell to generate for
+    pub shell: clap_complete::Shell,
+}
+
+/// Parses a duration on the command line: `2h`, `90m`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .or_else(|| humantime::parse_duration(text).ok())
+        .filter(|duration| (SECOND..=YEAR).contains(duration))
+        .ok_or_else(|| "a duration is written as 2h, 90m or 30s, from 1s to a year".to_owned())
+}

@@ -1,0 +1,59 @@
+//! Conversions from the configuration and the engine's views to the entries of the board.
+
+use crate::config::{Config, ProviderConfig};
+use crate::driver::{Clock, settings};
+use crate::engine::TargetView;
+use crate::engine::service::health::Health;
+use crate::status::{Facts, Moment, Setup, Time, model};
+
+/// Returns the entry of the agent, as the configuration describes it.
+pub(super) fn setup(config: &Config, now: Time) -> Setup {
+    let zone = match &config.provider {
+        ProviderConfig::Cloudflare(cloudflare) => cloudflare.zone.clone(),
+        ProviderConfig::Route53(route53) => route53.zone.clone(),
+    };
+    let single = config.cluster.is_none();
+    Setup {
+        agent: model::Agent {
+            name: config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            started_at: now,
+            dry_run: config.dry_run,
+            mode: if single { model::Mode::Single } else { model::Mode::Cluster },
+            r#type: if config.tcp_port.is_some() { "tcp" } else { "ip" }.into(),
+            provider: config.provider.name().into(),
+            zone,
+            isolated: false,
+            isolation_cause: None,
+            config_loaded_at: now,
+            guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
+        },
+        targets: config.targets.clone(),
+        names: settings::names(config).to_vec(),
+    }
+}
+
+/// Returns the entry of one target.
+pub(super) fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
+    let lost = view.losses > 0;
+    let drained = view.drain.as_ref().map(|drain| model::Drained {
+        until: drain.until.map(|until| now.wall_at(clock.started().into_std() + until)),
+        reason: drain.reason.clone(),
+    });
+    Facts {
+        health: match view.health {
+            _ if view.unknown => model::Health::Unknown,
+            Health::AssumedUp => model::Health::AssumedUp,
+            Health::Up => model::Health::Up,
+            Health::Down => model::Health::Down,
+        },
+        judged: Some(clock.started().into_std() + view.judged),
+        in_service: view.in_service,
+        reason: view.reason,
+        streak: model::Streak {
+            outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
+            count: u64::from(if lost { view.losses } else { view.replies }),
+        },
+        drained,
+    }
+}
