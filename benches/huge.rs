@@ -35,7 +35,7 @@ fn measure(count: u32, pace: Duration) -> Vec<String> {
     let config = configuration::toml_at(slow, &targets, &names, nowhere, "recovery_threshold = 1");
     let mut agent = Setup::new(&config, Within::Lab(lab.agent(0)))
         .args(["monitor"])
-        .env("RUST_LOG", "info,goavail::driver::journal=debug")
+        .env("RUST_LOG", "info,goavail::agent::observers::log=debug")
         .start();
     for _ in &targets {
         agent.wait_for(|line| line.has(&["target confirmed up"]), 4 * pace);

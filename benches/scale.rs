@@ -158,7 +158,7 @@ fn goavail(lab: &Lab, targets: &[IpAddr], burst: usize, scope: Scope) -> Row {
         .args(["--no-dry-run", "monitor"])
         .env("CF_API_TOKEN", TOKEN)
         // Losses are told at this level, replies below it.
-        .env("RUST_LOG", "info,goavail::driver::journal=debug")
+        .env("RUST_LOG", "info,goavail::agent::observers::log=debug")
         .start();
     for _ in targets {
         agent.wait_for(|line| line.has(&["target confirmed up"]), PATIENT);

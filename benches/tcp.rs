@@ -32,7 +32,7 @@ pub(crate) fn run(scope: Scope) {
     let mut agent = Setup::new(&config, Within::Lab(lab.agent(0)))
         .args(["--no-dry-run", "--type", "tcp", "monitor"])
         .env("CF_API_TOKEN", TOKEN)
-        .env("RUST_LOG", "info,goavail::driver::journal=debug")
+        .env("RUST_LOG", "info,goavail::agent::observers::log=debug")
         .start();
     for _ in &targets {
         agent.wait_for(|line| line.has(&["target confirmed up"]), PATIENT);

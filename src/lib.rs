@@ -3,9 +3,8 @@
 //! # The map
 //!
 //! ```text
-//! main -> cli, config, commands, monitor
-//!         monitor -> driver, and the effects: probe, dns, cluster, notify, status, state
-//!                    driver -> engine
+//! main -> cli, config, commands, agent
+//!         agent -> engine, and the effects: probe, dns, cluster, notify, status, state
 //!         commands -> dns, status
 //! effects never name each other; the engine names nothing above it
 //! ```
@@ -14,9 +13,8 @@
 //! |---|---|---|
 //! | `cli` | the command line, independent of the commands themselves | `config`, `log` |
 //! | `config` | the validated settings of the file, the environment and the command line | `engine`, `file` |
-//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `config`, `dns`, `status`; `driver`'s view of the settings |
-//! | `monitor` | builds the agent: effects, signals, reload, an orderly end | all below |
-//! | `driver` | owns the engine: one queue, one clock; also logs events | `config`, `engine`; of the effects, the events they send |
+//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `config`, `dns`, `status`; `agent`'s view of the settings |
+//! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request or TCP connect | `engine` |
 //! | `dns` | the providers, dry-run around them, the worker that brings DNS to the desired state | `engine`, `config`, `heart`, `http` |
@@ -25,7 +23,7 @@
 //! | `status` | the status of the agent, and the operator's orders | `config`, `engine`, `heart` |
 //! | `state` | state kept across restarts | `file` |
 //! | `file` | reads files with a time limit | nothing |
-//! | `heart` | detects a stalled driver loop | nothing |
+//! | `heart` | detects a stalled event loop | nothing |
 //! | `http` | builds all HTTP clients | nothing |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
 //! | `log`, `panics`, `privilege`, `systemd` | the process and its surroundings | nothing |
@@ -37,26 +35,25 @@
 //! # How it works
 //!
 //! Effects send events into one bounded queue. [`engine::Engine::handle`] takes an event and the
-//! time and returns actions. The driver executes them beside its loop, and slow ones report back as
+//! time and returns actions. The event loop executes them beside its loop, and slow ones report back as
 //! further events. One task owns the engine, so no lock guards a decision. Time enters in the
-//! driver; `disallowed-methods` in `clippy.toml` enforces that, and each border that has to read a
+//! event loop; `disallowed-methods` in `clippy.toml` enforces that, and each border that has to read a
 //! clock gives its reason.
 //!
 //! Withdrawing and restoring is level-triggered: an order contains the desired record sets, and
 //! [`dns`]'s worker lists, plans, applies and lists again until they match.
 
+pub mod agent;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod dns;
-pub mod driver;
 pub mod engine;
 pub mod file;
 pub mod heart;
 pub mod http;
 pub mod log;
-pub mod monitor;
 pub mod notify;
 pub mod panics;
 pub mod privilege;

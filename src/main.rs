@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
+use goavail::agent::{self, Ended};
 use goavail::cli::{self, Command, Invocation, Stop};
 use goavail::commands::{self, CommandError, Ending, Order, Said};
 use goavail::config::{self, Config, ConfigErrors, StatusConfig};
-use goavail::monitor::{self, Ended};
 use goavail::status::Drain;
 use goavail::{log, panics, privilege};
 
@@ -91,7 +91,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         Command::Monitor(command) => {
             // This comes first, while there is only one thread with privileges to drop.
             let reduced = privilege::reduce();
-            let sighup = monitor::hold_sighup().map_err(anyhow::Error::from)?;
+            let sighup = agent::hold_sighup().map_err(anyhow::Error::from)?;
             start_log(invocation, log::start_threaded)?;
             if let Err(error) = reduced {
                 tracing::warn!(
@@ -137,7 +137,7 @@ fn watch(
 ) -> Result<(), Failure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
     let load = move || config::load(&file, &asked, &variable);
-    monitor::run(config, rehearse, load, sighup).map_err(|ended| match ended {
+    agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
         Ended::Refused(error) => Failure::Refused(goavail::chain(&error)),
         Ended::Stopped(error) => Failure::Stopped(error),
     })

@@ -9,10 +9,10 @@ mod verdicts;
 use std::collections::BTreeSet;
 
 use super::{CommandError, Ending, Said, wait_for};
+use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
 use crate::dns::chosen::Chosen;
 use crate::dns::{DnsProvider, Listing};
-use crate::driver::settings;
 use crate::state::StateFile;
 use crate::status::Place;
 use comparison::Compared;

@@ -8,8 +8,8 @@ mod stage;
 use std::path::Path;
 use std::time::Duration;
 
+use goavail::agent::event_loop::{Input, Loaded};
 use goavail::config::{Asked, Provider};
-use goavail::driver::{Input, Loaded};
 use goavail::engine::event::{Answer, Event, Fact, Settings};
 use goavail::engine::plan::Wish;
 use goavail::engine::service::health::Health;

@@ -6,8 +6,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use goavail::agent::event_loop::{Clock, Driver, Effects, Input, Loaded, QUEUE};
 use goavail::cluster::ClusterEvent;
-use goavail::driver::{Clock, Driver, Effects, Input, Loaded, QUEUE};
 use goavail::engine::event::{
     Answer, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest, Settings,
 };

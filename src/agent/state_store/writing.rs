@@ -19,7 +19,7 @@ pub(super) const MOST_WRITERS: usize = 4;
 impl Keeper {
     /// Writes as [`Self::write`] does, on a thread for blocking work, and waits no longer than
     /// [`DISK_MAY_TAKE`]. The write continues after that.
-    pub(in crate::monitor) async fn write_in_time(self: Arc<Self>) {
+    pub(in crate::agent) async fn write_in_time(self: Arc<Self>) {
         let permit = Arc::clone(&self.writers).try_acquire_owned();
         if permit.is_err() && self.hangs.load(Ordering::SeqCst) {
             return;
@@ -48,7 +48,7 @@ impl Keeper {
 
     /// Writes the state if it differs from the file. A disk that is full or read-only is logged
     /// each time, and stops nothing.
-    pub(in crate::monitor) fn write(&self) {
+    pub(in crate::agent) fn write(&self) {
         let file = match &self.place {
             Place::Nowhere => return,
             Place::File(file) => file,
@@ -78,7 +78,7 @@ impl Keeper {
     }
 
     /// Whether the file is older than the state.
-    pub(in crate::monitor) fn is_behind(&self) -> bool {
+    pub(in crate::agent) fn is_behind(&self) -> bool {
         match &self.place {
             Place::Nowhere => false,
             Place::File(_) => self.is_stuck(),

@@ -1,7 +1,8 @@
 //! Conversions from the configuration and the engine's views to the entries of the board.
 
+use crate::agent::event_loop::Clock;
+use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
-use crate::driver::{Clock, settings};
 use crate::engine::TargetView;
 use crate::engine::service::health::Health;
 use crate::status::{Facts, Moment, Setup, Time, model};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use super::event_loop::{Clock, Input};
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
 use crate::config::Config;
-use crate::driver::{Clock, Input};
 use crate::engine::event::Announcement;
 
 /// How many events of the cluster may wait.

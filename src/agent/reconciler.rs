@@ -8,7 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::keeper::{Keeper, Records};
+use super::event_loop::Input;
+use super::settings;
+use super::state_store::{Keeper, Records};
 use super::supervisor::{BUILD_MAY_TAKE, supervise};
 use crate::config::Config;
 use crate::dns::Listing;
@@ -16,7 +18,6 @@ use crate::dns::chosen::Chosen;
 use crate::dns::memory::Memory;
 use crate::dns::metered::{Metered, Tally};
 use crate::dns::worker::{Desk, Estate, Known, Worker, now};
-use crate::driver::{Input, settings};
 use crate::engine::event::{DnsReport, Event, Order};
 use crate::heart::Heart;
 

@@ -3,10 +3,6 @@
 //! Time enters here and nowhere else. Whatever is slow runs beside the loop and reports back as an
 //! event; the loop awaits nothing but its inputs.
 
-mod alarm;
-pub mod journal;
-pub mod settings;
-
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,8 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use alarm::Alarm;
-
+use super::timer::Alarm;
 use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
@@ -27,8 +22,6 @@ use crate::engine::event::{
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::status::Command;
-
-pub use journal::brief;
 
 /// How many inputs may wait for the engine before those who send them are made to wait.
 pub const QUEUE: usize = 4096;

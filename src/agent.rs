@@ -5,14 +5,16 @@
 
 mod calendar;
 mod effects;
+pub mod event_loop;
 mod fixed;
-mod keeper;
+pub mod observers;
 mod operator;
 mod peers;
 mod reconciler;
-mod showing;
+pub mod settings;
+mod state_store;
 mod supervisor;
-mod telling;
+mod timer;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,7 +33,6 @@ use crate::config::{Config, ConfigErrors};
 use crate::dns::chosen::Chosen;
 use crate::dns::metered::Metered;
 use crate::dns::{DnsProvider, Listing, ProviderError};
-use crate::driver::{Clock, Driver, Input, QUEUE, journal, settings};
 use crate::engine::Engine;
 use crate::engine::event::{Action, Drain, Event};
 use crate::file;
@@ -41,13 +42,15 @@ use crate::probe::{Prober, tcp};
 use crate::systemd;
 use crate::text::visible;
 use effects::{Monitor, Watchdog};
-use keeper::Keeper;
+use event_loop::{Clock, Driver, Input, QUEUE};
+use observers::log as journal;
+use observers::notices::Teller;
+use observers::status::Showing;
 use operator::Operator;
 use peers::Peers;
 use reconciler::Reconciler;
-use showing::Showing;
+use state_store::Keeper;
 use supervisor::BUILD_MAY_TAKE;
-use telling::Teller;
 
 /// How long after the start a rehearsal begins.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
@@ -219,7 +222,7 @@ async fn start(
     let _inside = talk.enter();
     Ok(Monitor {
         teller: Teller::start(&config),
-        started: keeper::wall() - clock.now(),
+        started: state_store::wall() - clock.now(),
         talk: handle,
         outbox: outbox.clone(),
         load,

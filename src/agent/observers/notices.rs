@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use secrecy::ExposeSecret;
 
-use super::keeper::wall;
+use super::log::brief;
+use crate::agent::state_store::wall;
 use crate::config::{Config, NotifyConfig};
-use crate::driver::brief;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Gone, Reason};
 use crate::notify::{Evidence, Notice, NoticeCounters, NoticeKind, Notifier};
 
 /// Makes notices and sends them.
-pub(super) struct Teller {
+pub(in crate::agent) struct Teller {
     agent: String,
     dry_run: bool,
     channels: NotifyConfig,
@@ -25,7 +25,7 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Must be made inside the runtime in which notices are to be sent.
-    pub(super) fn start(config: &Config) -> Self {
+    pub(in crate::agent) fn start(config: &Config) -> Self {
         Self {
             agent: config.name.clone(),
             dry_run: config.dry_run,
@@ -40,7 +40,7 @@ impl Teller {
     /// was told stays told, and what waits in a channel that stays is still sent. Must be called
     /// where [`Self::start`] must.
     #[must_use]
-    pub(super) fn take_over(&mut self, config: &Config) -> Option<Notifier> {
+    pub(in crate::agent) fn take_over(&mut self, config: &Config) -> Option<Notifier> {
         self.agent.clone_from(&config.name);
         self.dry_run = config.dry_run;
         let (before, after) = (urls(&self.channels), urls(&config.notify));
@@ -55,12 +55,12 @@ impl Teller {
     }
 
     /// What became of the notices.
-    pub(super) fn tally(&self) -> &NoticeCounters {
+    pub(in crate::agent) fn tally(&self) -> &NoticeCounters {
         self.notifier.counters()
     }
 
     /// Sends what is left, for as long as `patience`.
-    pub(super) async fn close(self, patience: std::time::Duration) {
+    pub(in crate::agent) async fn close(self, patience: std::time::Duration) {
         self.notifier.close(patience).await;
     }
 
@@ -83,7 +83,7 @@ impl Teller {
     }
 
     /// Tells people, if it is a thing they want to know.
-    pub(super) fn tell(&mut self, engine: &Engine, fact: &Fact) {
+    pub(in crate::agent) fn tell(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
             Fact::Applied { withdrawn, restored, created, took, .. } => {
                 for (target, gone) in withdrawn {
@@ -154,7 +154,7 @@ impl Teller {
     }
 
     /// The zone was read: what is wrong with it as a whole is told once, and so is its end.
-    pub(super) fn observed(&mut self, engine: &Engine) {
+    pub(in crate::agent) fn observed(&mut self, engine: &Engine) {
         let caution = &engine.observed().caution;
         if self.caution == *caution {
             return;
@@ -204,12 +204,12 @@ impl Teller {
     }
 
     /// A new configuration was bad.
-    pub(super) fn reload_refused(&self, why: &str) {
+    pub(in crate::agent) fn reload_refused(&self, why: &str) {
         self.send(NoticeKind::ReloadRefused, vec![], Some(why.to_owned()));
     }
 
     /// The agent ends because something in it failed.
-    pub(super) fn stopped(&self, why: &str) {
+    pub(in crate::agent) fn stopped(&self, why: &str) {
         self.send(NoticeKind::Stopped, vec![], Some(why.to_owned()));
     }
 }

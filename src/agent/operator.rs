@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::keeper::Lasting;
+use super::state_store::Lasting;
 use crate::engine::event::{DrainOrder, DrainRefusal, Event};
 use crate::status::{self, Answer, Command, Done, Refused, Time, model};
 

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use super::keeper::wall;
+use super::log::brief;
+use crate::agent::event_loop::{Clock, Input};
+use crate::agent::state_store::wall;
 use crate::cluster::{ClusterEvent, Counts};
 use crate::config::Config;
 use crate::dns::metered::Tally;
-use crate::driver::{Clock, Input, brief};
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Gone};
 use crate::engine::prober::watch::Outcome;
@@ -39,7 +40,7 @@ const PROVIDER: &str = "keep DNS in step";
 const ZONE: &str = "serve the zone";
 
 /// The board and its services.
-pub(super) struct Showing {
+pub(in crate::agent) struct Showing {
     board: Board,
     clock: Clock,
     refreshed: Instant,
@@ -62,7 +63,7 @@ fn moment(clock: &Clock) -> Moment {
 
 impl Showing {
     /// Opens what the configuration names; `None` if it names nothing.
-    pub(super) fn start(
+    pub(in crate::agent) fn start(
         config: &Config,
         clock: Clock,
         outbox: &mpsc::Sender<Input>,
@@ -140,7 +141,7 @@ impl Showing {
     }
 
     /// A new configuration is in force.
-    pub(super) fn reload(&mut self, config: &Config) {
+    pub(in crate::agent) fn reload(&mut self, config: &Config) {
         self.provider = config.provider.word();
         let now = moment(&self.clock);
         self.board.reload(setup(config, Time::new(now.wall)), now);
@@ -150,7 +151,7 @@ impl Showing {
     }
 
     /// A new configuration was refused.
-    pub(super) fn reload_refused(&mut self, why: &str) {
+    pub(in crate::agent) fn reload_refused(&mut self, why: &str) {
         let at = self.at();
         self.board.ledger().reload("refused");
         self.board.failed(at, "read the configuration again", why);
@@ -158,7 +159,7 @@ impl Showing {
     }
 
     /// Something was heard from or about a peer.
-    pub(super) fn heard(&mut self, event: &ClusterEvent) {
+    pub(in crate::agent) fn heard(&mut self, event: &ClusterEvent) {
         let at = self.at();
         let (ClusterEvent::Vote { peer, .. }
         | ClusterEvent::Abstained { peer, .. }
@@ -174,7 +175,7 @@ impl Showing {
     }
 
     /// Something happened.
-    pub(super) fn tell(&mut self, engine: &Engine, fact: &Fact) {
+    pub(in crate::agent) fn tell(&mut self, engine: &Engine, fact: &Fact) {
         let at = self.at();
         match fact {
             Fact::Judged { slot, outcome, rtt } => {
@@ -296,12 +297,12 @@ impl Showing {
     }
 
     /// Publishes what holds now. Whoever gave an order and was told of it sees it.
-    pub(super) fn publish(&mut self) {
+    pub(in crate::agent) fn publish(&mut self) {
         self.board.publish(moment(&self.clock));
     }
 
     /// A round of the driver's loop is over.
-    pub(super) fn turned(
+    pub(in crate::agent) fn turned(
         &mut self,
         engine: &Engine,
         requests: &Tally,
@@ -368,7 +369,7 @@ impl Showing {
     }
 
     /// The zone was read, or may be other than it was read.
-    pub(super) fn observed(&mut self, engine: &Engine) {
+    pub(in crate::agent) fn observed(&mut self, engine: &Engine) {
         let observed = engine.observed();
         if self.caution != observed.caution {
             let at = self.at();
