@@ -1,8 +1,11 @@
-//! Agents that cannot reach Cloudflare while everything else works.
+//! Agents that cannot reach Cloudflare, or that it misinforms, while everything else works.
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::scene::{Members, Scene, about, first, ranked_one, shown, withdrawn_by};
+use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
 /// A target that nothing happens to.
@@ -72,5 +75,31 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
         }
         assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "once in effect");
+    });
+}
+
+/// A listing can be empty for a while though the records exist. In a cluster a record that is missing
+/// counts as withdrawn by another agent, so the next rank reads the zone for itself.
+#[test]
+fn a_listing_that_was_empty_once_for_each_agent_leaves_no_dead_address_in() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
+        let info = json!({
+            "page": 1, "per_page": 5000, "count": 0, "total_count": 0, "total_pages": 0
+        });
+        let empty = json!({
+            "success": true, "errors": [], "messages": [], "result": [], "result_info": info
+        });
+        let empty = Fault::Answer(200, empty.to_string());
+        let met = scene.cloudflare.script(3, Entry::lists, empty);
+        scene.lab.remove(&[target]);
+        for index in 0..3 {
+            scene.until_settled(index, target, false);
+        }
+        scene.runtime().block_on(met.wait());
+        assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
+        assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "by one of them");
     });
 }
