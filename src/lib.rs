@@ -17,12 +17,13 @@
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request or TCP connect | `engine` |
-//! | `dns` | the providers, dry-run around them, the worker that brings DNS to the desired state | `engine`, `config`, `heart`, `http` |
+//! | `dns` | the registry of providers, dry-run around them, the reconciler that brings DNS to the desired state | `engine`, `config`, `backoff`, `heart`, `http` |
 //! | `cluster` | the other agents: votes and membership | `config`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and never blocks | `config`, `http` |
 //! | `status` | the status of the agent, and the operator's orders | `config`, `engine`, `heart` |
 //! | `state` | state kept across restarts | `file` |
 //! | `file` | reads files with a time limit | nothing |
+//! | `backoff` | the waits between retries | nothing |
 //! | `heart` | detects a stalled event loop | nothing |
 //! | `http` | builds all HTTP clients | nothing |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
@@ -41,9 +42,10 @@
 //! clock gives its reason.
 //!
 //! Withdrawing and restoring is level-triggered: an order contains the desired record sets, and
-//! [`dns`]'s worker lists, plans, applies and lists again until they match.
+//! [`dns`]'s reconciler lists, plans, applies and lists again until they match.
 
 pub mod agent;
+pub mod backoff;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

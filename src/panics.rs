@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 thread_local! {
     /// Whether a panic on this thread is caught.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
@@ -110,9 +112,13 @@ fn message(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Backoff before a part that panicked is rebuilt.
-#[derive(Debug, Default)]
-pub struct RestartBackoff {
-    panics: u32,
+#[derive(Debug)]
+pub struct RestartBackoff(Backoff);
+
+impl Default for RestartBackoff {
+    fn default() -> Self {
+        Self(Backoff::new(FIRST_WAIT, LONGEST_WAIT))
+    }
 }
 
 impl RestartBackoff {
@@ -120,11 +126,9 @@ impl RestartBackoff {
     /// before it.
     pub fn after(&mut self, worked: Duration) -> Duration {
         if worked >= LONGEST_WAIT {
-            self.panics = 0;
+            self.0.reset();
         }
-        let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.panics)).min(LONGEST_WAIT);
-        self.panics = self.panics.saturating_add(1);
-        wait
+        self.0.next_wait()
     }
 }
 

@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// Time after a delivery before the vote is sent again.
 pub const REPEAT: Duration = Duration::from_secs(10);
 
 /// Wait after the first failure to reach a peer. It doubles with each failure, up to [`REPEAT`].
-const BACKOFF: Duration = Duration::from_secs(1);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// All votes of one agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +83,7 @@ struct PendingVote {
 /// The votes pending for one peer.
 ///
 /// Invariant: `queue` holds exactly the pending votes that are due.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     repeats: bool,
     term: Duration,
@@ -90,7 +92,20 @@ pub struct Outbox {
     queue: BTreeSet<(bool, Duration, IpAddr)>,
     /// Nothing is sent before this time, because the peer could not be reached.
     closed_until: Duration,
-    failures: u32,
+    backoff: Backoff,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            repeats: false,
+            term: Duration::ZERO,
+            pending: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            closed_until: Duration::ZERO,
+            backoff: Backoff::new(FIRST_WAIT, REPEAT),
+        }
+    }
 }
 
 impl Outbox {
@@ -236,15 +251,13 @@ impl Outbox {
     /// Records that the peer cannot accept the vote at the moment.
     pub fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        self.requeue(target, statement, Stage::Due { at: now + BACKOFF, urgent: true });
+        self.requeue(target, statement, Stage::Due { at: now + FIRST_WAIT, urgent: true });
     }
 
     /// Records that the peer could not be reached or closed the connection. All votes in flight are
     /// due again after a wait, which is multiplied by the random factor `jitter`.
     pub fn failed(&mut self, now: Duration, jitter: f64) {
-        let wait = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(REPEAT);
-        self.closed_until = now + wait.mul_f64(jitter);
-        self.failures += 1;
+        self.closed_until = now + self.backoff.next_wait().mul_f64(jitter);
         for (target, vote) in self.pending.clone() {
             if vote.stage == Stage::InFlight {
                 self.put(
@@ -257,12 +270,12 @@ impl Outbox {
 
     /// Whether the last attempt to reach the peer failed.
     pub fn is_failing(&self) -> bool {
-        self.failures > 0
+        self.backoff.is_active()
     }
 
     fn reopen(&mut self) {
         self.closed_until = Duration::ZERO;
-        self.failures = 0;
+        self.backoff.reset();
     }
 
     /// Returns the vote in flight with this statement, unless a newer statement has replaced it.

@@ -305,7 +305,7 @@ impl VoteSender {
         } else {
             warn!(%peer, %cause, "cannot deliver votes to peer; retrying");
         }
-        self.outbox.failed(self.shared.clock.now(), rand::random_range(0.5..1.5));
+        self.outbox.failed(self.shared.clock.now(), crate::backoff::jitter());
         self.disconnect();
     }
 

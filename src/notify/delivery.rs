@@ -11,12 +11,17 @@ use tokio::time::Instant;
 use super::Notice;
 use super::counters::ChannelCounters;
 use super::grouping::NoticeQueue;
+use crate::backoff::Backoff;
 use crate::config::seconds;
 use crate::panics::{RestartBackoff, caught};
 
 /// Maximum pause that a channel may ask for. A notice that would have to wait longer is dropped,
 /// because it would be outdated by then.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// Maximum backoff without jitter. Even half of it exceeds [`LONGEST_WAIT`], so a notice is dropped
+/// before.
+const LONGEST_BACKOFF: Duration = LONGEST_WAIT.saturating_mul(4);
 
 /// Timing of merging and retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +174,7 @@ fn admit(counters: &ChannelCounters, waiting: &mut NoticeQueue, notice: Notice) 
 
 /// Retries until the channel accepts the notice or further attempts are pointless.
 async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, counters: &ChannelCounters) {
-    let mut backoff = pace.first_wait;
+    let mut backoff = Backoff::new(pace.first_wait, LONGEST_BACKOFF);
     let mut tries_left = pace.tries;
     loop {
         tries_left = tries_left.saturating_sub(1);
@@ -186,14 +191,12 @@ async fn send(channel: &impl Channel, notice: &Notice, pace: Pace, counters: &Ch
             Err(PostError::Refused(why)) => return counters.failed(notice, &why),
             Err(PostError::Later { why, retry_after }) => (why, retry_after),
         };
-        let wait =
-            backoff.mul_f64(rand::random_range(0.5..=1.5)).max(retry_after.unwrap_or_default());
+        let wait = backoff.next_jittered().max(retry_after.unwrap_or_default());
         if tries_left == 0 || wait > LONGEST_WAIT {
             return counters.failed(notice, &why);
         }
         tracing::info!(channel = channel.name(), why, wait = seconds(wait), "notice not sent yet");
         tokio::time::sleep(wait).await;
-        backoff *= 2;
     }
 }
 
