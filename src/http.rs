@@ -2,6 +2,7 @@
 
 pub(crate) mod page;
 pub mod proxy;
+pub(crate) mod retry_after;
 pub(crate) mod roots;
 
 use std::sync::{Arc, LazyLock};

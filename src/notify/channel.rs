@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode, Url, header::RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use super::delivery::{Channel, PostError};
 use super::message::printable;
 use super::{Evidence, Notice};
 use crate::http::SendError;
+use crate::http::retry_after::retry_after;
 
 /// Converts a notice to the body that the receiver expects.
 pub(super) type Body = fn(&Notice) -> Value;
@@ -57,7 +58,8 @@ impl Hook {
         let why = format!("it answered {status}");
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
         if status.is_server_error() || busy.contains(&status) {
-            return PostError::Later { why, retry_after: retry_after(&answer) };
+            let header = |name: &str| answer.headers().get(name)?.to_str().ok();
+            return PostError::Later { why, retry_after: retry_after(header) };
         }
         let start = answer.chunk().await.ok().flatten().unwrap_or_default();
         match error_word(&start).filter(|word| !self.url.as_str().contains(word)) {
@@ -102,12 +104,6 @@ fn transport_error(error: reqwest::Error) -> String {
         cause = error.source();
     }
     line
-}
-
-/// Returns `Retry-After` in seconds. A date, which Slack never sends, counts as absent.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// Returns Slack's one-word error, such as `channel_is_archived`. Anything else is not logged: the
