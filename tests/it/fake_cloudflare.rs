@@ -1,12 +1,12 @@
-//! A stateful Cloudflare API v4 on loopback, or wherever a test binds it.
+//! A stateful Cloudflare API v4 on loopback, or any other address.
 //!
-//! It keeps zones and their records, and answers as the real API does where goavail can tell the
-//! difference: credentials, filters, paging, batches as one transaction, identical records refused,
-//! error envelopes. A test seeds and inspects its zones directly, counts and awaits requests in its
-//! log, and scripts what goes wrong.
+//! It stores zones and their records, and behaves as the real API does where goavail can notice it:
+//! credentials, filters, paging, batches as one transaction, identical records refused, error
+//! envelopes. A test seeds and inspects its zones directly, counts and awaits requests in its log,
+//! and scripts faults.
 //!
 //! It runs on a thread of its own with a runtime of its own, so it serves tests with any runtime or
-//! none, and its clock runs on when a test pauses its own.
+//! none, and its clock continues while a test pauses its own.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
@@ -32,23 +32,23 @@ pub(crate) use self::rules::Limits;
 pub(crate) use self::zone::{Record, Zone};
 use crate::contract::Met;
 
-/// The token that is let in.
+/// The accepted token.
 pub(crate) const TOKEN: &str = "fakefakefakefakefakefakefakefakefake-tok";
-/// The global key that is let in, together with [`EMAIL`].
+/// The accepted global key, together with [`EMAIL`].
 pub(crate) const KEY: &str = "fa4efa4efa4efa4efa4efa4efa4efa4efa4ek";
 /// The account that [`KEY`] belongs to.
 pub(crate) const EMAIL: &str = "ops@example.com";
 
-/// How the service differs from the real one.
+/// Differences from the real service.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 selects a free one.
     pub(crate) listen: SocketAddr,
-    /// The most records that one page holds, whatever is asked for.
+    /// Maximum number of records on one page, even if more are requested.
     pub(crate) largest_page: usize,
-    /// The most operations that one batch may hold. The real number for the smallest plan is 200.
+    /// Maximum number of operations in one batch. The real number for the smallest plan is 200.
     pub(crate) largest_batch: usize,
-    /// Whether there are batches at all.
+    /// Whether batches are supported.
     pub(crate) batches: bool,
 }
 
@@ -59,13 +59,13 @@ impl Default for Setup {
     }
 }
 
-/// What the service knows; shared between its thread and the test.
+/// The state of the service, shared between its thread and the test.
 #[derive(Default)]
 struct State {
     zones: Vec<Zone>,
     log: Vec<Entry>,
     faults: fault::Script,
-    /// Requests that are still to be carried out, though whoever sent them may have given up.
+    /// Requests that are still to be carried out, although their clients may have given up.
     late: Vec<(api::Caller, Entry)>,
 }
 
@@ -91,13 +91,13 @@ pub(crate) struct FakeCloudflare {
 }
 
 impl FakeCloudflare {
-    /// With one empty zone of this name, on a free port of loopback.
+    /// Starts a service with one empty zone of this name, on a free port of loopback.
     pub(crate) fn start(zone: &str) -> Self {
         Self::start_with(zone, Setup::default(), || {})
     }
 
-    /// The same, set up otherwise. `first` runs on the service's own thread before it binds: that
-    /// is the place to enter a network namespace.
+    /// Starts a service with other settings. `first` runs on the service's own thread before it
+    /// binds: it may enter a network namespace.
     pub(crate) fn start_with(
         zone: &str,
         setup: Setup,
@@ -117,17 +117,17 @@ impl FakeCloudflare {
         Self { address, shared, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// Returns the address of the service.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What `api_url` is to be.
+    /// Returns the value for `api_url`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/client/v4", self.address)
     }
 
-    /// A configuration for the first zone, with the token that is let in.
+    /// Returns a configuration for the first zone, with the accepted token.
     pub(crate) fn config(&self, names: &[&str]) -> CloudflareConfig {
         CloudflareConfig {
             zone: self.zone(|zone| zone.name.clone()),
@@ -139,19 +139,20 @@ impl FakeCloudflare {
         }
     }
 
-    /// Looks into the first zone, or changes it behind everyone's back.
+    /// Inspects or changes the first zone directly.
     pub(crate) fn zone<T>(&self, look: impl FnOnce(&mut Zone) -> T) -> T {
         look(&mut self.shared.lock().zones[0])
     }
 
-    /// All zones of the account; to add one, or to take the first away.
+    /// Inspects or changes all zones of the account.
     pub(crate) fn zones<T>(&self, look: impl FnOnce(&mut Vec<Zone>) -> T) -> T {
         look(&mut self.shared.lock().zones)
     }
 
-    /// Makes the next `times` requests that `which` picks go wrong. Tells when the first one has.
+    /// Makes the next `times` requests that `which` selects fail. The result reports the first of
+    /// them.
     ///
-    /// Of several scripts that pick a request, the oldest counts.
+    /// If several scripts select a request, the oldest counts.
     pub(crate) fn script(
         &self,
         times: usize,
@@ -161,7 +162,7 @@ impl FakeCloudflare {
         self.shared.lock().faults.add(times, Box::new(which), fault)
     }
 
-    /// Changes the first zone right before the next request that `which` picks is dealt with.
+    /// Changes the first zone right before the next request that `which` selects is handled.
     pub(crate) fn meddle(
         &self,
         which: impl Fn(&Entry) -> bool + Send + 'static,
@@ -170,8 +171,8 @@ impl FakeCloudflare {
         self.script(1, which, Fault::Meddle(Box::new(change)))
     }
 
-    /// Carries out what [`Fault::Late`] kept back, in the order of its arrival, whether or not
-    /// anybody still waits for an answer. Returns the statuses that nobody hears of.
+    /// Carries out the requests that [`Fault::Late`] delayed, in the order of their arrival.
+    /// Returns the statuses of their answers, which are not sent.
     pub(crate) fn carry_out_late(&self) -> Vec<u16> {
         let mut state = self.shared.lock();
         let late = std::mem::take(&mut state.late);
@@ -180,22 +181,22 @@ impl FakeCloudflare {
         late.into_iter().map(carry_out).collect()
     }
 
-    /// Makes nothing go wrong any more.
+    /// Ends all faults.
     pub(crate) fn forget_scripts(&self) {
         self.shared.lock().faults = fault::Script::default();
     }
 
-    /// The requests so far, in the order of their arrival.
+    /// Returns the requests so far, in the order of their arrival.
     pub(crate) fn log(&self) -> Vec<Entry> {
         self.shared.lock().log.clone()
     }
 
-    /// How many requests so far `which` picks.
+    /// Returns the number of requests so far that `which` selects.
     pub(crate) fn count(&self, which: impl Fn(&Entry) -> bool) -> usize {
         self.shared.lock().log.iter().filter(|entry| which(entry)).count()
     }
 
-    /// Waits until the log is as `enough` wants it. A test bounds this by its own time limit.
+    /// Waits until `enough` returns true for the log. A test bounds this by its own time limit.
     pub(crate) async fn wait(&self, enough: impl Fn(&[Entry]) -> bool) {
         let mut turns = self.shared.turns.subscribe();
         while !enough(&self.shared.lock().log) {

@@ -1,8 +1,9 @@
-//! moto, a Route 53 that nobody here wrote, as a server on loopback.
+//! moto, an independent Route 53, as a server on loopback.
 //!
-//! It is taken from the machine's Python if that has it, else installed into a virtual environment
-//! under `target/`, once. Without either, tests that need it say SKIPPED and pass, except where
-//! `CI=true`: there they fail. `moto/serve.py` says in what it differs from moto as it comes.
+//! It is taken from the machine's Python if that has it, or else installed into a virtual
+//! environment under `target/`, once. Without either, tests that need it print SKIPPED and pass,
+//! except with `CI=true`: there they fail. `moto/serve.py` describes its differences from the
+//! original moto.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
@@ -22,23 +23,23 @@ use aws_sdk_route53::types::{
 };
 use aws_types::os_shim_internal::{Env, Fs};
 
-/// What is installed where the machine has no moto.
+/// The packages that are installed if the machine has no moto.
 const PACKAGE: &str = "moto[server]==5.2.5";
 
-/// How long a failed installation is not tried again.
+/// Time for which a failed installation is not tried again.
 const TRIES_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
-/// A running moto. It ends when this is dropped, and when the test's process ends in whatever way,
-/// for its standard input ends then.
+/// A running moto. It ends when this is dropped, and when the test's process ends in any way,
+/// because its standard input ends then.
 pub(crate) struct Moto {
     child: Child,
-    /// Where it listens, with the host as an address.
+    /// The address of the server, with the host as an IP address.
     pub(crate) host: String,
     /// A user's access key.
     pub(crate) key: String,
     /// The key's secret.
     pub(crate) secret: String,
-    /// What was issued to a role: key, secret and session token.
+    /// The credentials issued to a role: key, secret and session token.
     pub(crate) issued: [String; 3],
 }
 
@@ -49,13 +50,13 @@ impl Drop for Moto {
     }
 }
 
-/// The moto of this process, with Route 53's rules. `None` is a loud skip.
+/// Returns the moto of this process, with Route 53's rules. `None` is a loud skip.
 pub(crate) fn moto() -> Option<&'static Moto> {
     static MOTO: LazyLock<Option<Moto>> = LazyLock::new(|| start(&[]));
     MOTO.as_ref()
 }
 
-/// A moto that is left as it comes.
+/// Returns an original moto.
 pub(crate) fn plain_moto() -> Option<Moto> {
     start(&["--plain"])
 }
@@ -77,7 +78,7 @@ fn start(options: &[&str]) -> Option<Moto> {
     }
 }
 
-/// Starts the server and waits for the line that says that it listens.
+/// Starts the server and waits for the line that reports that it listens.
 fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
     let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
     let mut child = Command::new(python)
@@ -104,18 +105,19 @@ fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or("no word")
 }
 
-/// The Python of a virtual environment that has moto, made now if it is not there.
+/// Returns the Python of a virtual environment that has moto, which is created if it does not
+/// exist.
 fn installed() -> Result<PathBuf, String> {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = temporary.join("moto-5.2.5");
     let done = folder.join("complete");
-    // Tests in other processes want it at the same moment: one makes it, the others wait.
+    // Tests in other processes want it at the same time: one creates it, the others wait.
     let lock = File::create(temporary.join("moto.lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
     if done.exists() {
         return Ok(folder.join("bin/python3"));
     }
-    // A hundred tests need not wait for the same time-out one after the other.
+    // A hundred tests need not wait for the same timeout one after the other.
     let failed = temporary.join("moto.failed");
     let age = failed.metadata().ok().and_then(|m| m.modified().ok()?.elapsed().ok());
     if age.is_some_and(|age| age < TRIES_AGAIN_AFTER) {
@@ -129,7 +131,7 @@ fn installed() -> Result<PathBuf, String> {
 fn install(folder: &Path) -> Result<(), String> {
     let environment = folder.to_string_lossy();
     run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
-    // In CI nothing stands for a package that did not come at the first try.
+    // In CI a package that could not be installed at the first attempt is tried again.
     let patient = std::env::var("CI").as_deref() == Ok("true");
     let retries = if patient { "--retries=5" } else { "--retries=1" };
     let options = ["-m", "pip", "install", "--quiet", retries, "--timeout=20", PACKAGE];
@@ -146,12 +148,12 @@ fn run(program: &Path, options: &[&str]) -> Result<(), String> {
 }
 
 impl Moto {
-    /// What an environment with this moto's access key in it makes of the credential chain.
+    /// Returns the credential chain of an environment with this moto's access key in it.
     pub(crate) fn loader(&self) -> ConfigLoader {
         loader(&[("AWS_ACCESS_KEY_ID", &self.key), ("AWS_SECRET_ACCESS_KEY", &self.secret)])
     }
 
-    /// A client of the test's own, for looking behind the provider's back.
+    /// Returns a client of the test's own, which bypasses the provider.
     pub(crate) async fn client(&self) -> Client {
         let config = self
             .loader()
@@ -161,7 +163,7 @@ impl Moto {
         Client::new(&config.load().await)
     }
 
-    /// Makes a health check and returns its id.
+    /// Creates a health check and returns its id.
     pub(crate) async fn health_check(&self) -> String {
         let what = HealthCheckConfig::builder()
             .r#type(HealthCheckType::Tcp)
@@ -174,12 +176,12 @@ impl Moto {
         made.send().await.unwrap().health_check.unwrap().id
     }
 
-    /// Deletes one, whatever sets have it.
+    /// Deletes a health check, even if sets have it.
     pub(crate) async fn delete_health_check(&self, id: &str) {
         self.client().await.delete_health_check().health_check_id(id).send().await.unwrap();
     }
 
-    /// Makes an empty zone and returns its id.
+    /// Creates an empty zone and returns its id.
     pub(crate) async fn zone(&self, name: &str, private: bool) -> Zone {
         let client = self.client().await;
         let made = client
@@ -193,19 +195,19 @@ impl Moto {
     }
 }
 
-/// A number that was not given before.
+/// Returns a number that was not returned before.
 fn nth() -> String {
     static NTH: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     NTH.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string()
 }
 
-/// A credential chain in which nothing is found but `variables`. It looks at no file, and never for
-/// instance metadata.
+/// Returns a credential chain that finds nothing but `variables`. It reads no file, and never
+/// queries instance metadata.
 pub(crate) fn loader(variables: &[(&str, &str)]) -> ConfigLoader {
     loader_with_files(variables, &[])
 }
 
-/// As [`loader`], with these files, by path.
+/// Returns a chain as [`loader`] does, with these files, by path.
 pub(crate) fn loader_with_files(
     variables: &[(&str, &str)],
     files: &[(&str, &str)],
@@ -219,7 +221,7 @@ pub(crate) fn loader_with_files(
         .fs(Fs::from_slice(files))
 }
 
-/// A zone, seen past the provider under test.
+/// A zone, accessed without the provider under test.
 pub(crate) struct Zone {
     client: Client,
     pub(crate) id: String,
@@ -231,7 +233,7 @@ impl Zone {
         self.try_change(changes).await.unwrap();
     }
 
-    /// As [`Zone::change`]; says why not.
+    /// Carries out changes as [`Zone::change`] does. Returns the error if it fails.
     pub(crate) async fn try_change(
         &self,
         changes: Vec<(ChangeAction, ResourceRecordSet)>,
@@ -245,7 +247,8 @@ impl Zone {
         answer.map(|_| ()).map_err(|error| format!("{:?}", error.into_service_error()))
     }
 
-    /// Puts sets as they are, in as many batches as it takes: with `UPSERT` each value counts twice.
+    /// Puts sets as they are, in as many batches as necessary: with `UPSERT` each value counts
+    /// twice.
     pub(crate) async fn put(&self, sets: impl IntoIterator<Item = ResourceRecordSet>) {
         let mut batch: Vec<(ChangeAction, ResourceRecordSet)> = Vec::new();
         let mut values = 0;
@@ -262,7 +265,7 @@ impl Zone {
         }
     }
 
-    /// Every set of the zone but SOA and NS.
+    /// Returns every set of the zone but SOA and NS.
     pub(crate) async fn sets(&self) -> Vec<ResourceRecordSet> {
         let request = self.client.list_resource_record_sets().hosted_zone_id(&self.id);
         let mut pages = Vec::new();
@@ -290,7 +293,7 @@ impl Zone {
     }
 }
 
-/// The beginnings of a set with these values and a TTL of 120 s.
+/// Returns a builder of a set with these values and a TTL of 120 s.
 pub(crate) fn set(
     name: &str,
     kind: &str,

@@ -1,4 +1,4 @@
-//! From a request to its true answer.
+//! The correct answer to a request.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::{EMAIL, Entry, KEY, Setup, State, TOKEN};
 /// Status and body of an answer.
 pub(super) type Answer = (u16, Value);
 
-/// Who asks, told by three headers.
+/// The credentials in the three headers of a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caller {
     pub(super) authorization: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Lets the caller in, or says why not as the API says it.
+    /// Accepts the client, or returns the API's refusal.
     fn admit(&self) -> Result<(), Answer> {
         if let Some(authorization) = &self.authorization {
             let token = authorization.strip_prefix("Bearer ").unwrap_or_default();
@@ -44,7 +44,7 @@ fn malformed() -> Answer {
     (400, envelope(&Value::Null, &[error]))
 }
 
-/// Deals with a request, and changes the state if it says so.
+/// Handles a request, and changes the state if necessary.
 pub(super) fn answer(state: &mut State, setup: &Setup, caller: &Caller, entry: &Entry) -> Answer {
     if let Err(refused) = caller.admit() {
         return refused;
@@ -99,7 +99,7 @@ fn records(zone: &Zone, setup: &Setup, query: &Query) -> Answer {
     paged(&found, query, 100, setup.largest_page)
 }
 
-/// One page of `all`. More per page than `largest` is cut down to it.
+/// Returns one page of `all`, with at most `largest` records.
 fn paged(all: &[Value], query: &Query, usual: usize, largest: usize) -> Answer {
     let number = |key| query.get(key).and_then(|text| text.parse::<usize>().ok());
     let per_page = number("per_page").unwrap_or(usual).clamp(1, largest);
@@ -136,7 +136,7 @@ fn no_in_its_words(no: &No) -> Answer {
     (no.status, envelope(&Value::Null, &[error]))
 }
 
-/// A "no" in the API's words.
+/// Returns a refusal in the API's format.
 pub(super) fn refusal(status: u16, code: i64, message: &str) -> Answer {
     (status, envelope(&Value::Null, &[json!({"code": code, "message": message})]))
 }
@@ -145,7 +145,7 @@ fn envelope(result: &Value, errors: &[Value]) -> Value {
     json!({"result": result, "success": errors.is_empty(), "errors": errors, "messages": []})
 }
 
-/// The query of a request.
+/// Returns the query of a request.
 struct Query(Vec<(String, String)>);
 
 impl Query {

@@ -1,4 +1,4 @@
-//! What the fake itself promises to the tests that lean on it.
+//! The promises of the fake to the tests that rely on it.
 
 use std::net::TcpListener;
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! What may go wrong with a request, and the script that says with which.
+//! Faults of requests, and the script that selects the requests.
 
 use std::time::Duration;
 
@@ -7,33 +7,33 @@ use tokio::sync::oneshot;
 use super::{Entry, Zone};
 use crate::contract::Met;
 
-/// What becomes of a request.
+/// The fault of a request.
 pub(crate) enum Fault {
-    /// 429 in the API's words, with this `Retry-After`. Nothing is done.
+    /// 429 in the API's format, with this `Retry-After`. Nothing is done.
     Throttled(String),
-    /// This status and this body, which need not be the API's. Nothing is done.
+    /// This status and this body, which need not be in the API's format. Nothing is done.
     Answer(u16, String),
-    /// The true answer, halved; then the connection ends. A write is done.
+    /// The correct answer, halved; then the connection ends. A write is done.
     HalfABody,
-    /// No answer, ever; the connection stays open. Nothing is done.
+    /// No answer; the connection stays open. Nothing is done.
     Hang,
-    /// This status and this HTML page from something on the way, which names itself in `Via`.
-    /// Nothing is done.
+    /// This status and this HTML page from an intermediary that names itself in `Via`. Nothing is
+    /// done.
     Filtered(u16, &'static str, &'static str),
-    /// No answer, ever. What was asked is carried out later, when the test says so.
+    /// No answer. The request is carried out later, when the test says so.
     Late,
     /// The connection ends without an answer. Nothing is done.
     CutBefore,
     /// The request is carried out, then the connection ends without an answer.
     CutAfter,
-    /// The true answer, this much later.
+    /// The correct answer, after this delay.
     Slow(Duration),
-    /// The true answer, after the zone was changed.
+    /// The correct answer, after a change of the zone.
     Meddle(Box<dyn FnOnce(&mut Zone) + Send>),
 }
 
 impl Fault {
-    /// The same once more, for scripts that last for several requests.
+    /// Returns the same fault again, for scripts that last for several requests.
     fn again(&self) -> Self {
         match self {
             Self::Throttled(wait) => Self::Throttled(wait.clone()),
@@ -73,7 +73,7 @@ impl Script {
         met
     }
 
-    /// The fault that is kept for this request.
+    /// Returns the fault scripted for this request.
     pub(super) fn meet(&mut self, entry: &Entry) -> Option<Fault> {
         let position = self.0.iter().position(|line| (line.which)(entry))?;
         let line = &mut self.0[position];

@@ -1,21 +1,22 @@
-//! What was asked, and when it was answered.
+//! The received requests, and the times of their answers.
 
 use std::time::Instant;
 
 use serde_json::Value;
 
-/// One request.
+/// One received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// `GET`, `POST` ...
+    /// The method: `GET`, `POST` and others.
     pub(crate) method: String,
     /// The path below `/client/v4`, and the query.
     pub(crate) path: String,
     /// The body; null if there was none or it is not JSON.
     pub(crate) body: Value,
-    /// When the whole request was here.
+    /// The time at which the whole request had arrived.
     pub(crate) arrived: Instant,
-    /// When the answer was handed to the connection, and its status; `None` while there is none.
+    /// The time at which the answer was passed to the connection, and its status; `None` until
+    /// then.
     pub(crate) answered: Option<(Instant, u16)>,
 }
 

@@ -1,8 +1,8 @@
-//! Which records may be, and how the API says that one may not.
+//! The records that the API accepts, and its messages for others.
 //!
 //! Source: "DNS record attributes", "DNS record types" and "Proxy status" in Cloudflare's DNS
-//! documentation, and the errors quoted in public bug reports. Where those are silent the fake
-//! refuses: a field that it does not know, or that only the API itself may set, is an error here.
+//! documentation, and the errors quoted in public bug reports. In cases that they do not cover the
+//! fake refuses: an unknown field, or one that only the API itself may set, is an error here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::zone::{Record, Zone};
 
-/// Fields that the API shows and that nobody may send.
+/// Fields that the API returns and does not accept.
 pub(super) const READ_ONLY: [&str; 9] = [
     "id",
     "zone_id",
@@ -24,20 +24,20 @@ pub(super) const READ_ONLY: [&str; 9] = [
     "meta",
 ];
 
-/// Fields that may be sent, beside those that the zone has grown.
+/// Fields that are accepted, beside the new ones of the zone.
 const KNOWN: [&str; 8] =
     ["type", "name", "content", "ttl", "proxied", "comment", "tags", "settings"];
 
-/// What a zone's plan allows.
+/// The limits of a zone's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// The most tags that one record may have: 0 on the free plan, else 20.
+    /// Maximum number of tags of one record: 0 on the free plan, else 20.
     pub(crate) tags: usize,
-    /// The most characters of a comment: 100 on the free plan, else 500.
+    /// Maximum length of a comment in characters: 100 on the free plan, else 500.
     pub(crate) comment: usize,
     /// The TTLs that a record may have beside 1: from 60 s, on the largest plan from 30 s.
     pub(crate) ttl: RangeInclusive<u64>,
-    /// Whether a record that may not be so is refused with code 1004 and the true reason in its
+    /// Whether an invalid record is refused with code 1004 and the actual reason in its
     /// `error_chain`, as the API did for years, or with the reason alone.
     pub(crate) chained: bool,
 }
@@ -48,13 +48,13 @@ impl Default for Limits {
     }
 }
 
-/// Why the API says no.
+/// The reason of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct No {
     pub(super) status: u16,
     pub(super) code: i64,
     pub(super) message: String,
-    /// It stands in the chain of code 1004.
+    /// It is in the chain of code 1004.
     pub(super) chained: bool,
 }
 
@@ -68,7 +68,7 @@ impl No {
     }
 }
 
-/// What `body` describes, if it is a record that may be in `zone`.
+/// Returns the record that `body` describes, if it is valid in `zone`.
 pub(super) fn draft(zone: &Zone, body: &Value) -> Result<Record, No> {
     let no =
         |code, message: String| No { status: 400, code, message, chained: zone.limits.chained };
@@ -157,7 +157,7 @@ fn settings(zone: &Zone, body: &Value) -> Result<Map<String, Value>, No> {
     Ok(settings)
 }
 
-/// Whether Cloudflare can stand in front of it: an address of the public Internet, or a CNAME.
+/// Whether it can be proxied: an address of the public Internet, or a CNAME.
 pub(super) fn may_be_proxied(kind: &str, content: &str) -> bool {
     match content.parse() {
         Ok(IpAddr::V4(ip)) => {

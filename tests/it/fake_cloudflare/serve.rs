@@ -1,4 +1,4 @@
-//! The wire: connections that can be cut, answers that can be held back or halved.
+//! The network side: connections that can be cut, answers that can be delayed or halved.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::api::{self, Caller};
 use super::{Entry, Fault, Shared};
 
-/// Serves until `stopped` completes; tells where, once it listens.
+/// Serves until `stopped` completes. Reports the address once it listens.
 pub(super) fn run(
     shared: Arc<Shared>,
     bound: &mpsc::Sender<SocketAddr>,
@@ -40,7 +40,7 @@ pub(super) fn run(
     });
 }
 
-/// A second handle on a connection, to cut it by.
+/// A second handle to a connection, for cutting it.
 #[derive(Debug, Clone)]
 struct Line(Arc<std::net::TcpStream>);
 
@@ -50,7 +50,7 @@ impl Line {
     }
 }
 
-/// A listener whose connections are told to their requests.
+/// A listener that passes each connection to its requests.
 struct Tapped(TcpListener);
 
 impl Listener for Tapped {
@@ -64,7 +64,7 @@ impl Listener for Tapped {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        // A listener is no connection.
+        // A listener is not a connection.
         Err(io::ErrorKind::Unsupported.into())
     }
 }
@@ -88,7 +88,7 @@ async fn respond(
     let caller = caller(request.headers());
     let (entry, number) = log(&shared, request).await;
     let fault = {
-        // Under one lock, since the test is told as soon as the fault has met its request.
+        // Under one lock, because the test is notified as soon as the fault has met its request.
         let mut state = shared.lock();
         let fault = state.faults.meet(&entry);
         if matches!(fault, Some(Fault::Late)) {
@@ -148,7 +148,7 @@ fn caller(headers: &HeaderMap) -> Caller {
     }
 }
 
-/// Writes the request down; returns it and its place in the log.
+/// Logs the request. Returns it and its position in the log.
 async fn log(shared: &Shared, request: Request) -> (Entry, usize) {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 * 1024 * 1024).await.unwrap_or_default();
@@ -187,7 +187,7 @@ fn response(status: u16, body: String, header: Option<(&str, String)>, half: boo
         return response.body(Body::from(body)).unwrap();
     }
     let first = Bytes::copy_from_slice(&body.as_bytes()[..body.len() / 2]);
-    // The pause in between lets the first half out before the connection ends.
+    // The pause in between lets the first half be sent before the connection ends.
     let pause = stream::once(async {
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::rules::{self, Limits, No};
 
-/// One record.
+/// One record of a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) id: String,
@@ -15,14 +15,14 @@ pub(crate) struct Record {
     pub(crate) proxied: bool,
     pub(crate) comment: Option<String>,
     pub(crate) tags: Vec<String>,
-    /// `ipv4_only` and the like.
+    /// Settings such as `ipv4_only`.
     pub(crate) settings: Map<String, Value>,
-    /// Fields that the API has grown, as they are shown and taken; those of [`Zone::grown`].
+    /// New fields of the API, as they are returned and accepted; those of [`Zone::grown`].
     pub(crate) more: Map<String, Value>,
 }
 
 impl Record {
-    /// As the API shows it.
+    /// Returns the record in the API's format.
     pub(super) fn json(&self) -> Value {
         let mut shown = json!({
             "id": self.id,
@@ -53,27 +53,27 @@ impl Record {
     }
 }
 
-/// A zone.
+/// One zone with its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Zone {
     pub(crate) id: String,
     pub(crate) name: String,
-    /// `active`, `pending`, `moved` ...
+    /// The status: `active`, `pending`, `moved` and others.
     pub(crate) status: String,
     pub(crate) records: Vec<Record>,
-    /// The most records that the account may have here.
+    /// Maximum number of records of the account in this zone.
     pub(crate) quota: usize,
-    /// What the zone's plan allows.
+    /// The limits of the zone's plan.
     pub(crate) limits: Limits,
-    /// The fields that the API has grown and takes beside those that goavail knows.
+    /// New fields of the API that it accepts beside those known to goavail.
     pub(crate) grown: Vec<&'static str>,
-    /// What readers are shown instead of the records, while the listing is stale.
+    /// The records in listings, while the listing is outdated.
     shown: Option<Vec<Record>>,
     next: u64,
 }
 
 impl Zone {
-    /// An empty, active zone; the number tells zones apart, also those of one name.
+    /// Creates an empty, active zone. The number distinguishes zones, even those of one name.
     pub(crate) fn new(number: u64, name: &str) -> Self {
         let id = identifier(1 << 40 | number);
         let (name, status) = (name.to_owned(), "active".to_owned());
@@ -90,8 +90,8 @@ impl Zone {
         }
     }
 
-    /// Puts a record in by other means, with a TTL of 120 s; no rule is asked, so that is how
-    /// duplicates get in. Returns it for further changes.
+    /// Adds a record by other means, with a TTL of 120 s; no rule applies, so duplicates are
+    /// possible. Returns it for further changes.
     pub(crate) fn seed(&mut self, kind: &str, name: &str, content: &str) -> &mut Record {
         self.next += 1;
         self.records.push(Record {
@@ -109,29 +109,28 @@ impl Zone {
         self.records.last_mut().unwrap()
     }
 
-    /// The record of this type, name and content, for changes in place: its id stays.
+    /// Returns the record of this type, name and content, for changes in place: its id stays.
     pub(crate) fn record(&mut self, kind: &str, name: &str, content: &str) -> &mut Record {
         let found = self.records.iter_mut().find(|record| record.is(kind, name, content));
         found.expect("the zone holds no such record")
     }
 
-    /// From now on readers are shown the zone as it is now, whatever is written: a listing that
-    /// lags behind.
+    /// Makes listings show the zone as it is now, despite later writes: an outdated listing.
     pub(crate) fn freeze_listing(&mut self) {
         self.shown = Some(self.records.clone());
     }
 
-    /// Readers are shown the zone as it is again.
+    /// Makes listings show the zone as it is again.
     pub(crate) fn thaw_listing(&mut self) {
         self.shown = None;
     }
 
-    /// What readers are shown.
+    /// Returns the records for a listing.
     pub(super) fn listed(&self) -> &[Record] {
         self.shown.as_ref().unwrap_or(&self.records)
     }
 
-    /// The contents of all records of one type at one name, sorted.
+    /// Returns the contents of all records of one type at one name, sorted.
     pub(crate) fn contents(&self, kind: &str, name: &str) -> Vec<String> {
         let mine = self.records.iter().filter(|record| record.kind == kind && record.name == name);
         let mut contents: Vec<_> = mine.map(|record| record.content.clone()).collect();
@@ -159,7 +158,7 @@ impl Zone {
         Ok(self.records.remove(position))
     }
 
-    /// Changes those settings of a record that `body` names.
+    /// Changes the settings of a record that `body` contains.
     fn change(&mut self, body: &Value) -> Result<Record, No> {
         let id = body["id"].as_str().unwrap_or_default();
         let position =
@@ -176,7 +175,7 @@ impl Zone {
         Ok(record)
     }
 
-    /// All operations of a batch in their order, or none of them.
+    /// Carries out all operations of a batch in their order, or none of them.
     pub(super) fn batch(&mut self, body: &Value, largest: usize) -> Result<Value, No> {
         let part = |key: &str| body[key].as_array().cloned().unwrap_or_default();
         let parts = ["deletes", "patches", "puts", "posts"].map(part);
@@ -196,14 +195,14 @@ impl Zone {
         Ok(json!({ "deletes": deletes, "patches": patches, "puts": puts, "posts": posts }))
     }
 
-    /// A name outside the zone is taken for one relative to it, as the API does.
+    /// A name outside the zone is relative to it, as in the API.
     pub(super) fn absolute(&self, name: &str) -> String {
         let name = name.trim_end_matches('.').to_lowercase();
         let inside = name == self.name || name.ends_with(&format!(".{}", self.name));
         if inside { name } else { format!("{name}.{}", self.name) }
     }
 
-    /// Whether `draft` can stand beside the records that are there.
+    /// Whether `draft` can exist beside the other records.
     fn admit(&self, draft: &Record) -> Result<(), No> {
         if self.records.iter().any(|r| r.is(&draft.kind, &draft.name, &draft.content)) {
             return Err(No::plain(400, 81_058, "An identical record already exists."));
@@ -229,7 +228,7 @@ fn all(
     bodies.iter().map(|body| operation(body).map(|record| record.json())).collect()
 }
 
-/// 32 hexadecimal digits, as the API's identifiers are; different for different numbers.
+/// Returns 32 hexadecimal digits, as in the API's identifiers; different for different numbers.
 fn identifier(number: u64) -> String {
     format!("{:032x}", u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
 }
