@@ -10,10 +10,8 @@ mod fixed;
 pub mod observers;
 mod operator;
 mod peers;
-mod reconciler;
 pub mod settings;
 mod state_store;
-mod supervisor;
 mod timer;
 
 use std::collections::BTreeMap;
@@ -30,11 +28,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, ConfigErrors};
-use crate::dns::chosen::Chosen;
-use crate::dns::metered::Metered;
-use crate::dns::{DnsProvider, Listing, ProviderError};
+use crate::dns::metered::{Metered, ProviderCounters};
+use crate::dns::providers::{self, BuildError};
+use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
+use crate::dns::{DnsProvider, ProviderError};
 use crate::engine::Engine;
-use crate::engine::event::{Action, Drain, Event};
+use crate::engine::event::{Action, DnsReport, Drain, Event};
 use crate::file;
 use crate::panics::caught;
 use crate::probe::icmp::{Icmp, Notice};
@@ -48,9 +47,7 @@ use observers::notices::Teller;
 use observers::status::Showing;
 use operator::Operator;
 use peers::Peers;
-use reconciler::Reconciler;
-use state_store::Keeper;
-use supervisor::BUILD_MAY_TAKE;
+use state_store::{Keeper, Records};
 
 /// How long after the start a rehearsal begins.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
@@ -210,15 +207,13 @@ async fn start(
     let keeper = Arc::new(keeper.await?);
     let showing = Showing::start(&config, clock, outbox)?;
     let peers = Peers::start(&config, &handle, outbox.clone(), clock).await?;
-    let (provider, listing) = talk.spawn(first_reading(config.clone())).await??;
-    let reconciler = Reconciler::start(
-        &config,
-        handle.clone(),
-        outbox.clone(),
-        Arc::clone(&keeper),
-        provider,
-        listing,
-    );
+    let first = talk.spawn(first_reading(config.clone())).await??;
+    let surroundings = Surroundings {
+        runtime: handle.clone(),
+        reports: reports(&handle, outbox.clone()),
+        store: Arc::new(Records { keeper: Arc::clone(&keeper) }),
+    };
+    let reconciler = ReconcilerHandle::start(&config, surroundings, first);
     let _inside = talk.enter();
     Ok(Monitor {
         teller: Teller::start(&config),
@@ -247,41 +242,52 @@ async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
     }
 }
 
-/// The provider, if it could be built, and the zone, if it could be read.
-type FirstReading = (Option<Metered<Chosen>>, Option<Listing>);
+/// The number of reports of the reconciler that may wait.
+const REPORTS: usize = 64;
+
+/// Returns the channel for the reports of the reconciler, which go into the driver's queue.
+fn reports(talk: &tokio::runtime::Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport> {
+    let (reports, mut reported) = mpsc::channel(REPORTS);
+    talk.spawn(async move {
+        while let Some(report) = reported.recv().await {
+            if outbox.send(Input::Event(Event::Dns(report))).await.is_err() {
+                return;
+            }
+        }
+    });
+    reports
+}
 
 /// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
 /// be reached is not, nor is a defect of it.
-async fn first_reading(config: Config) -> Result<FirstReading, Ended> {
+async fn first_reading(config: Config) -> Result<FirstListing, Ended> {
     let unread = |why: &dyn std::fmt::Display| {
         tracing::warn!("goes on without having read the zone: {why}");
     };
     let reading = async {
-        let building = tokio::time::timeout(BUILD_MAY_TAKE, Box::pin(Chosen::build(&config)));
-        let Ok(built) = building.await else {
-            unread(&late_provider());
-            return Ok((None, None));
+        let built = match providers::build_in_time(&config).await {
+            Err(error @ BuildError::TimedOut) => {
+                unread(&error);
+                return Ok(FirstListing::default());
+            }
+            built => built?,
         };
-        let provider = Metered::new(built?);
-        match provider.list().await {
-            Ok(listing) => Ok((Some(provider), Some(listing))),
-            Err(error @ ProviderError::Refused { .. }) => Err(Ended::Refused(error)),
+        let counters = ProviderCounters::default();
+        let provider: Box<dyn DnsProvider> = Box::new(Metered::new(built, counters.clone()));
+        let listing = match provider.list().await {
+            Ok(listing) => Some(listing),
+            Err(error @ ProviderError::Refused { .. }) => return Err(Ended::Refused(error)),
             Err(error) => {
                 unread(&crate::chain(&error));
-                Ok((Some(provider), None))
+                None
             }
-        }
+        };
+        Ok(FirstListing { provider: Some(provider), listing, counters })
     };
     caught("the DNS provider", reading).await.unwrap_or_else(|panicked| {
         tracing::error!("goes on without having read the zone: {panicked}");
-        Ok((None, None))
+        Ok(FirstListing::default())
     })
-}
-
-/// A provider that could not be built in time.
-fn late_provider() -> String {
-    let seconds = BUILD_MAY_TAKE.as_secs();
-    format!("what the DNS provider needs could not be read within {seconds} s")
 }
 
 /// Passes on what the prober hears while a probe is on its way. Where the queue is full it is left

@@ -14,13 +14,12 @@ use super::observers::notices::Teller;
 use super::observers::status::Showing;
 use super::operator::{Operator, Settled};
 use super::peers::Peers;
-use super::reconciler::Reconciler;
 use super::settings;
 use super::state_store::{Keeper, Lasting, wall};
-use super::supervisor::BUILD_MAY_TAKE;
 use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
-use crate::dns::chosen::Chosen;
+use crate::dns::reconciler::handle::ReconcilerHandle;
+use crate::dns::{DnsProvider, providers};
 use crate::engine::event::{Announcement, Drain, DrainRefusal, Event, Fact, Order, Settings};
 use crate::engine::{Engine, Moment};
 use crate::panics::{caught, caught_in};
@@ -45,7 +44,7 @@ pub(super) struct Monitor {
     pub(super) load: Load,
     /// What the wall clock showed when the driver's began, as far as it is known to be right.
     pub(super) started: SystemTime,
-    pub(super) reconciler: Reconciler,
+    pub(super) reconciler: ReconcilerHandle,
     pub(super) peers: Option<Peers>,
     pub(super) teller: Teller,
     pub(super) showing: Option<Showing>,
@@ -177,12 +176,8 @@ impl Monitor {
 
 /// The provider that a new configuration names. Neither a defect nor a disk that hangs may be the
 /// end of all reloads.
-async fn provider_of(config: &Config) -> anyhow::Result<Chosen> {
-    let building = tokio::time::timeout(BUILD_MAY_TAKE, Box::pin(Chosen::build(config)));
-    match caught("the DNS provider", building).await? {
-        Ok(built) => Ok(built?),
-        Err(_) => Err(anyhow::Error::msg(super::late_provider())),
-    }
+async fn provider_of(config: &Config) -> anyhow::Result<Box<dyn DnsProvider>> {
+    Ok(caught("the DNS provider", providers::build_in_time(config)).await??)
 }
 
 impl Effects for Monitor {
@@ -202,11 +197,11 @@ impl Effects for Monitor {
     }
 
     fn prepare(&mut self) {
-        self.reconciler.prepare();
+        self.reconciler.request_listing();
     }
 
     fn reconcile(&mut self, order: Order) {
-        self.reconciler.order(order);
+        self.reconciler.place(order);
     }
 
     fn recall(&mut self, target: IpAddr) {
@@ -309,7 +304,7 @@ impl Effects for Monitor {
     fn turned(&mut self, engine: &Engine, now: Moment) {
         self.watchdog.turned(now);
         self.look_at_the_clock(engine, now);
-        self.reconciler.turned();
+        self.reconciler.beat();
         if let Some(peers) = &self.peers {
             peers.turned();
         }
@@ -326,7 +321,7 @@ impl Effects for Monitor {
         if let Some(showing) = &mut self.showing {
             let peers = self.peers.as_ref();
             let votes = || peers.map(Peers::counts).unwrap_or_default();
-            showing.turned(engine, &self.reconciler.tally, self.teller.tally(), votes);
+            showing.turned(engine, self.reconciler.counters(), self.teller.tally(), votes);
         }
     }
 }

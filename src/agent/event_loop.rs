@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::timer::Alarm;
 use crate::cluster::ClusterEvent;
 use crate::config::{Config, ConfigErrors};
-use crate::dns::chosen::Chosen;
+use crate::dns::DnsProvider;
 use crate::engine::event::{
     Action, Announcement, Answer, DnsReport, Drain, DrainRefusal, Event, Fact, Order, ProbeRequest,
     Settings,
@@ -89,7 +89,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Result<Config, ConfigErrors>,
     /// The provider; none if the configuration is bad.
-    pub provider: Result<Option<Chosen>, anyhow::Error>,
+    pub provider: Result<Option<Box<dyn DnsProvider>>, anyhow::Error>,
 }
 
 /// What goes out, beside probes. Nothing here waits: what is slow is done elsewhere.

@@ -5,6 +5,7 @@ mod writing;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,8 +15,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::calendar::{Calendar, Clocks};
-use crate::dns::memory::{Memory as WithdrawnRecords, Remembered};
-use crate::dns::worker::Remember;
+use crate::dns::reconciler::RecordStore;
+use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::plan::{Family, SetKey};
@@ -161,10 +162,10 @@ impl Keeper {
     }
 
     /// What withdrawn records carried.
-    pub(super) fn records(&self) -> WithdrawnRecords {
+    pub(super) fn records(&self) -> RecordMemory {
         let memory = self.memory();
         let place = |pending: &Pending| (set_of(&pending.name, pending.address), pending.address);
-        let records: WithdrawnRecords = memory.withdrawn.iter().filter_map(record).collect();
+        let records: RecordMemory = memory.withdrawn.iter().filter_map(record).collect();
         records.with_pending(memory.pending.iter().map(place))
     }
 
@@ -187,7 +188,7 @@ impl Keeper {
     }
 
     /// Takes the withdrawn records over.
-    fn note_records(&self, records: &WithdrawnRecords) {
+    fn note_records(&self, records: &RecordMemory) {
         let now = unix(wall());
         let mut memory = self.memory();
         let before = std::mem::take(&mut memory.withdrawn);
@@ -217,17 +218,25 @@ impl Keeper {
     }
 }
 
-/// The withdrawn records' way into the state file; without a keeper nothing is kept.
+/// Saves the withdrawn records in the state file.
 #[derive(Debug)]
 pub(super) struct Records {
-    pub(super) keeper: Option<Arc<Keeper>>,
+    pub(super) keeper: Arc<Keeper>,
 }
 
-impl Remember for Records {
-    async fn remember(&mut self, memory: &WithdrawnRecords) {
-        let Some(keeper) = self.keeper.clone() else { return };
-        keeper.note_records(memory);
-        keeper.write_in_time().await;
+impl RecordStore for Records {
+    fn load(&self) -> RecordMemory {
+        self.keeper.records()
+    }
+
+    fn save<'a>(
+        &'a self,
+        memory: &'a RecordMemory,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            self.keeper.note_records(memory);
+            Arc::clone(&self.keeper).write_in_time().await;
+        })
     }
 }
 
@@ -286,7 +295,7 @@ mod tests {
         let ((set, one), (_, two)) = (at(1), at(2));
         let back = Remembered { attributes: carried(60), came_back_as: Some(carried(300)) };
         let records = [(set.clone(), one, Remembered::out(carried(30))), (set, two, back)];
-        let records: WithdrawnRecords = records.into_iter().collect();
+        let records: RecordMemory = records.into_iter().collect();
         let records = records.with_pending([at(3)]);
         let keeper = Keeper::open(Some(&path));
         keeper.note_records(&records);
@@ -347,8 +356,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let keeper = Arc::new(Keeper::open(Some(&path)));
-        let mut records = Records { keeper: Some(Arc::clone(&keeper)) };
-        let memory = |ttl| -> WithdrawnRecords {
+        let records = Records { keeper: Arc::clone(&keeper) };
+        let memory = |ttl| -> RecordMemory {
             let set = SetKey { name: "www.example.com".into(), family: Family::A };
             let attributes = crate::dns::Attributes { ttl, extra: crate::dns::Extra::None };
             [(set, IpAddr::from([192, 0, 2, 1]), attributes)].into_iter().collect()
@@ -365,7 +374,7 @@ mod tests {
             is_ready.recv().unwrap();
             for ttl in (1..).take(MOST_WRITERS) {
                 let newest = memory(ttl);
-                let mut waiting = std::pin::pin!(records.remember(&newest));
+                let mut waiting = std::pin::pin!(records.save(&newest));
                 tokio::select! {
                     biased;
                     () = &mut waiting => panic!("the disk hangs"),
@@ -376,7 +385,7 @@ mod tests {
             }
             assert!(!path.exists(), "nothing could be written yet");
             // From now on nobody waits, and no further thread does.
-            records.remember(&memory(120)).await;
+            records.save(&memory(120)).await;
             drop(hangs);
         }
         // Whoever writes now comes after those who waited.

@@ -11,8 +11,7 @@ use std::collections::BTreeSet;
 use super::{CommandError, Ending, Said, wait_for};
 use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
-use crate::dns::chosen::Chosen;
-use crate::dns::{DnsProvider, Listing};
+use crate::dns::{Listing, providers};
 use crate::state::StateFile;
 use crate::status::Place;
 use comparison::Compared;
@@ -57,7 +56,7 @@ async fn read(config: &Config) -> Result<Listing, CommandError> {
     // Dry-run's provider makes a zone up where it cannot read one; here that must be an error.
     let config = Config { dry_run: false, ..config.clone() };
     let unread = |source| CommandError::Unread(source);
-    let provider = Chosen::build(&config).await.map_err(|error| unread(Box::new(error)))?;
+    let provider = providers::build(&config).await.map_err(|error| unread(Box::new(error)))?;
     provider.list().await.map_err(|error| unread(Box::new(error)))
 }
 

@@ -206,6 +206,14 @@ impl ProviderConfig {
         }
     }
 
+    /// Returns the owner names at which the targets are published.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Cloudflare(cloudflare) => &cloudflare.names,
+            Self::Route53(route53) => &route53.names,
+        }
+    }
+
     fn access(&self) -> String {
         let Self::Cloudflare(cloudflare) = self else {
             return "by AWS's own chain of credentials".to_owned();

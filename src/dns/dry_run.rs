@@ -1,122 +1,65 @@
-//! Dry-run as a type: reads for real, writes nothing, remembers what it would have written.
+//! Dry-run as a type: reads the real zone, writes nothing, and simulates its own writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    Attributes, Changes, DnsProvider, Extra, Listing, Permit, ProviderError, Record, Successor,
+    Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, ProviderError, Record,
+    RecordChanges, downcast,
 };
 use crate::engine::plan::{Family, SetKey};
 
-/// A provider that is only read. What it would have written is kept here and shown in its listings,
-/// so that the rest of the program takes the very same path.
+/// A provider that is only read. Writes are simulated here and appear in the listings, so that the
+/// rest of the program works as it would without dry-run.
 ///
-/// A zone that could never be read is made up from the configuration: every managed address at
-/// every name, with a warning each time that the reason changes. Once it was read, a reading that
-/// fails is a failure, as it would be without dry-run.
+/// If the zone has never been read, a listing is made up from the configuration: every managed
+/// address at every name, with a warning each time the reason changes. Once the zone has been read,
+/// a failed listing is a failure, as it would be without dry-run.
 #[derive(Debug)]
-pub struct DryRun<P> {
-    inner: P,
+pub struct DryRun {
+    inner: Box<dyn DnsProvider>,
     made_up: Listing,
-    state: Mutex<State>,
+    state: Mutex<DryRunState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    imagined: Imagined,
-    /// The zone was read at least once.
+struct DryRunState {
+    simulated: Simulated,
+    /// Whether the zone has been read at least once.
     was_read: bool,
-    /// Why it was made up the last time.
+    /// The reason why the last listing was made up.
     unreadable: Option<String>,
 }
 
-/// What would have been written and is not so. Once it is so, by whomever, the zone speaks for
-/// itself again.
+/// The simulated differences from the real zone. A difference ends once the real zone shows the
+/// same.
 #[derive(Debug, Default)]
-struct Imagined {
+struct Simulated {
     gone: BTreeSet<(SetKey, IpAddr)>,
     there: BTreeMap<(SetKey, IpAddr), Option<Attributes>>,
 }
 
-impl<P> DryRun<P> {
-    /// Wraps `inner`; `names` and `targets` are what the configuration manages.
-    pub fn new(inner: P, names: &[String], targets: &[IpAddr]) -> Self {
+impl DryRun {
+    /// Wraps `inner`; `names` and `targets` are those of the configuration.
+    pub fn new(inner: Box<dyn DnsProvider>, names: &[String], targets: &[IpAddr]) -> Self {
         let mut made_up = Listing::default();
         for name in names {
             for address in targets {
                 let key = SetKey { name: name.clone(), family: Family::of(*address) };
-                made_up.sets.entry(key).or_default().push(imagined(*address, None));
+                made_up.sets.entry(key).or_default().push(simulated_record(*address, None));
             }
         }
         Self { inner, made_up, state: Mutex::default() }
     }
-}
 
-/// A record that is not really there.
-fn imagined(address: IpAddr, attributes: Option<Attributes>) -> Record {
-    let attributes = attributes.unwrap_or(Attributes { ttl: 1, extra: Extra::None });
-    Record { address, id: String::new(), attributes }
-}
-
-impl Imagined {
-    /// Takes `changes` for done.
-    fn take(&mut self, changes: &Changes) {
-        for (set, record) in &changes.delete {
-            let place = (set.clone(), record.address);
-            self.there.remove(&place);
-            self.gone.insert(place);
-        }
-        for new in &changes.create {
-            let place = (new.set.clone(), new.address);
-            self.gone.remove(&place);
-            self.there.insert(place, new.attributes.clone());
-        }
-    }
-
-    /// Lets go of all that is not at `names`.
-    fn keep_to(&mut self, names: &BTreeSet<&str>) {
-        self.gone.retain(|(set, _)| names.contains(set.name.as_str()));
-        self.there.retain(|(set, _), _| names.contains(set.name.as_str()));
-    }
-
-    /// Lets go of what the zone really shows.
-    fn give_way_to(&mut self, real: &Listing) {
-        let real = real.observed();
-        let is_there =
-            |(set, address): &(SetKey, IpAddr)| real.get(set).is_some_and(|s| s.contains(address));
-        self.gone.retain(is_there);
-        self.there.retain(|place, _| !is_there(place));
-    }
-
-    /// The zone as it would be.
-    fn show_in(&self, listing: &mut Listing) {
-        for (set, address) in &self.gone {
-            if let Some(records) = listing.sets.get_mut(set) {
-                records.retain(|record| record.address != *address);
-            }
-        }
-        for ((set, address), attributes) in &self.there {
-            let records = listing.sets.entry(set.clone()).or_default();
-            if records.iter().all(|record| record.address != *address) {
-                records.push(imagined(*address, attributes.clone()));
-            }
-        }
-    }
-}
-
-impl<P: DnsProvider> DnsProvider for DryRun<P> {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    async fn list(&self) -> Result<Listing, ProviderError> {
+    async fn simulate_list(&self) -> Result<Listing, ProviderError> {
         let read = self.inner.list().await;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut listing = match read {
             Ok(listing) => {
                 state.was_read = true;
-                state.imagined.give_way_to(&listing);
+                state.simulated.drop_real(&listing);
                 listing
             }
             Err(error) if state.was_read => return Err(error),
@@ -132,35 +75,93 @@ impl<P: DnsProvider> DnsProvider for DryRun<P> {
                 self.made_up.clone()
             }
         };
-        state.imagined.show_in(&mut listing);
+        state.simulated.overlay(&mut listing);
         Ok(listing)
-    }
-
-    async fn apply_while(
-        &self,
-        _: &Listing,
-        changes: &Changes,
-        _: Permit<'_>,
-    ) -> Result<(), ProviderError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.imagined.take(changes);
-        Ok(())
     }
 }
 
-impl<P: Successor> Successor for DryRun<P> {
-    /// What was imagined stays so, as what was written would.
-    fn succeed(&mut self, before: Self) -> bool {
-        let same = self.inner.succeed(before.inner);
+/// Returns a record that exists in the simulation only.
+fn simulated_record(address: IpAddr, attributes: Option<Attributes>) -> Record {
+    let attributes = attributes.unwrap_or(Attributes { ttl: 1, extra: Extra::None });
+    Record { address, id: String::new(), attributes }
+}
+
+impl Simulated {
+    /// Simulates the given changes.
+    fn apply(&mut self, changes: &RecordChanges) {
+        for (set, record) in &changes.delete {
+            let place = (set.clone(), record.address);
+            self.there.remove(&place);
+            self.gone.insert(place);
+        }
+        for new in &changes.create {
+            let place = (new.set.clone(), new.address);
+            self.gone.remove(&place);
+            self.there.insert(place, new.attributes.clone());
+        }
+    }
+
+    /// Discards differences at other names than `names`.
+    fn retain_names(&mut self, names: &BTreeSet<&str>) {
+        self.gone.retain(|(set, _)| names.contains(set.name.as_str()));
+        self.there.retain(|(set, _), _| names.contains(set.name.as_str()));
+    }
+
+    /// Discards differences that the real zone shows by now.
+    fn drop_real(&mut self, real: &Listing) {
+        let real = real.observed();
+        let is_there =
+            |(set, address): &(SetKey, IpAddr)| real.get(set).is_some_and(|s| s.contains(address));
+        self.gone.retain(is_there);
+        self.there.retain(|place, _| !is_there(place));
+    }
+
+    /// Adds the differences to a listing of the real zone.
+    fn overlay(&self, listing: &mut Listing) {
+        for (set, address) in &self.gone {
+            if let Some(records) = listing.sets.get_mut(set) {
+                records.retain(|record| record.address != *address);
+            }
+        }
+        for ((set, address), attributes) in &self.there {
+            let records = listing.sets.entry(set.clone()).or_default();
+            if records.iter().all(|record| record.address != *address) {
+                records.push(simulated_record(*address, attributes.clone()));
+            }
+        }
+    }
+}
+
+impl DnsProvider for DryRun {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn list(&self) -> Call<'_, Listing> {
+        Box::pin(self.simulate_list())
+    }
+
+    fn apply<'a>(&'a self, request: ChangeRequest<'a>) -> Call<'a, ()> {
+        Box::pin(async move {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.simulated.apply(request.changes);
+            Ok(())
+        })
+    }
+
+    /// Keeps the simulated differences, as real writes would persist.
+    fn inherit_from(&mut self, before: Box<dyn DnsProvider>) -> bool {
+        let Some(before) = downcast::<Self>(before) else { return false };
+        let same = self.inner.inherit_from(before.inner);
         let before = before.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let names = self.made_up.sets.keys().map(|set| set.name.as_str()).collect();
-        state.imagined = before.imagined;
-        state.imagined.keep_to(&names);
+        state.simulated = before.simulated;
+        state.simulated.retain_names(&names);
         if same {
             (state.was_read, state.unreadable) = (before.was_read, before.unreadable);
         }
-        // A zone that was made up was made up of the settings before.
+        // A made-up listing was made from the earlier configuration.
         same && state.was_read
     }
 }

@@ -1,18 +1,18 @@
-//! Counts what became of each call to a provider.
+//! Counts the calls to a provider by their outcome.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Changes, DnsProvider, Listing, Permit, ProviderError, Successor};
+use super::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
-/// How often calls to a provider came to which end: `ok`, `refused`, `rejected`, `partly`,
+/// The number of calls to a provider by outcome: `ok`, `refused`, `rejected`, `partly`,
 /// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+pub struct ProviderCounters(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
-impl Tally {
+impl ProviderCounters {
     fn count<T>(&self, result: &Result<T, ProviderError>) {
         let outcome = match result {
             Ok(_) => "ok",
@@ -28,57 +28,52 @@ impl Tally {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
     }
 
-    /// All counts so far.
+    /// Returns all counts so far.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// A provider whose calls are counted.
+/// A provider with counted calls.
 #[derive(Debug)]
-pub struct Metered<P> {
-    /// Who is asked.
-    pub inner: P,
-    /// Where it is counted.
-    pub tally: Tally,
+pub struct Metered {
+    inner: Box<dyn DnsProvider>,
+    counters: ProviderCounters,
 }
 
-impl<P> Metered<P> {
-    /// Counts from nothing on.
-    pub fn new(inner: P) -> Self {
-        Self { inner, tally: Tally::default() }
+impl Metered {
+    /// Wraps `inner`, and counts its calls in `counters`.
+    pub fn new(inner: Box<dyn DnsProvider>, counters: ProviderCounters) -> Self {
+        Self { inner, counters }
     }
 }
 
-impl<P: DnsProvider> DnsProvider for Metered<P> {
+impl DnsProvider for Metered {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
 
-    async fn list(&self) -> Result<Listing, ProviderError> {
-        let result = self.inner.list().await;
-        self.tally.count(&result);
-        result
+    fn list(&self) -> Call<'_, Listing> {
+        Box::pin(async move {
+            let result = self.inner.list().await;
+            self.counters.count(&result);
+            result
+        })
     }
 
-    async fn apply_while(
-        &self,
-        listing: &Listing,
-        changes: &Changes,
-        permit: Permit<'_>,
-    ) -> Result<(), ProviderError> {
-        let result = self.inner.apply_while(listing, changes, permit).await;
-        self.tally.count(&result);
-        result
+    fn apply<'a>(&'a self, request: ChangeRequest<'a>) -> Call<'a, ()> {
+        Box::pin(async move {
+            let result = self.inner.apply(request).await;
+            self.counters.count(&result);
+            result
+        })
     }
 
-    fn said_to_be_so(&self) -> Vec<(SetKey, IpAddr)> {
-        self.inner.said_to_be_so()
+    fn take_already_in_force(&self) -> Vec<(SetKey, IpAddr)> {
+        self.inner.take_already_in_force()
     }
-}
 
-impl<P: Successor> Successor for Metered<P> {
-    fn succeed(&mut self, before: Self) -> bool {
-        self.inner.succeed(before.inner)
+    fn inherit_from(&mut self, before: Box<dyn DnsProvider>) -> bool {
+        downcast::<Self>(before).is_some_and(|before| self.inner.inherit_from(before.inner))
     }
 }

@@ -1,9 +1,9 @@
-//! What every DNS provider must do, asked of each of them: one suite, and a harness for each.
+//! The contract of all DNS providers: one suite, and a harness for each provider.
 //!
-//! A case is a generic function in [`cases`] or [`faults`]; it knows the zone only through
-//! [`ProviderUnderTest`], so nothing in it may depend on who the provider is. A harness seeds a
-//! zone, looks into it by other means than the provider under test, and makes the provider's next
-//! request go wrong. [`contract_suite!`] turns every case into a test of one harness.
+//! A case is a generic function in [`cases`] or [`faults`]. It knows the zone only through
+//! [`ProviderUnderTest`], so it cannot depend on the provider. A harness seeds a zone, inspects it
+//! by other means than the provider under test, and makes the provider's next request fail.
+//! [`contract_suite!`] turns every case into a test of one harness.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::dns::{Changes, DnsProvider, Listing, NewRecord, ProviderError};
+use goavail::dns::{ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges};
 use goavail::engine::plan::{Family, SetKey};
 
 pub(crate) use met::Met;
@@ -29,79 +29,79 @@ pub(crate) const ZONE: &str = "example.com";
 /// The managed names that every harness configures its provider with.
 pub(crate) const NAMES: [&str; 3] = ["www.example.com", "api.example.com", "example.com"];
 
-/// The TTL that a harness configures for records that are created anew, in seconds.
+/// The TTL that a harness configures for new records, in seconds.
 pub(crate) const CONFIGURED_TTL: u32 = 300;
 
-/// A record as the zone holds it, told by other means than the provider under test.
+/// A record in the zone, read by other means than the provider under test.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     /// The owner name, without the final dot.
     pub(crate) name: String,
-    /// The type: `A`, `AAAA`, `TXT` ...
+    /// The type: `A`, `AAAA`, `TXT` and others.
     pub(crate) kind: String,
-    /// One value.
+    /// The only value of this entry.
     pub(crate) value: String,
-    /// In seconds. The same for all records of one set, as RFC 2181 wants it.
+    /// Time to live in seconds; the same for all records of one set, as in RFC 2181.
     pub(crate) ttl: u32,
-    /// Everything else that the provider keeps with a record, in words of its own; seeding ignores
-    /// it and gives the record none.
+    /// All other settings of the record, in a text of the provider's own. Seeding ignores it and
+    /// gives the record none.
     pub(crate) extras: String,
 }
 
-/// An address record to seed, with a TTL of 120 s.
+/// Returns an address record to seed, with a TTL of 120 s.
 pub(crate) fn address_entry(name: &str, address: &str) -> Entry {
     let parsed: IpAddr = address.parse().unwrap();
     entry(name, &Family::of(parsed).to_string(), address)
 }
 
-/// A record of any type to seed, with a TTL of 120 s.
+/// Returns a record of any type to seed, with a TTL of 120 s.
 pub(crate) fn entry(name: &str, kind: &str, value: &str) -> Entry {
     let (name, kind, value) = (name.to_owned(), kind.to_owned(), value.to_owned());
     Entry { name, kind, value, ttl: 120, extras: String::new() }
 }
 
-/// Which of the provider's requests is meant.
+/// The kind of a request of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// The next one that reads, whatever it reads.
+    /// The next request that reads.
     Read,
-    /// The next one that writes.
+    /// The next request that writes.
     Write,
 }
 
-/// What becomes of a request.
+/// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The provider's way of saying "too many requests", with the time to wait where it can say
-    /// so. Nothing is done.
+    /// The provider's answer for too many requests, with a pause if it can contain one. Nothing is
+    /// done.
     Throttled(Duration),
     /// HTTP 503. Nothing is done.
     ServerError,
     /// HTTP 200 and an HTML page. Nothing is done.
     Html,
-    /// HTTP 200 and half of the true answer, then the connection ends. A write is done.
+    /// HTTP 200 and half of the correct answer, then the connection ends. A write is done.
     HalfABody,
-    /// No answer, ever; the connection stays open. Nothing is done.
+    /// No answer; the connection stays open. Nothing is done.
     Hang,
-    /// The connection ends once the request has arrived. Nothing is done.
+    /// The connection ends after the request was received. Nothing is done.
     CutBefore,
     /// The request is carried out, then the connection ends without an answer.
     CutAfter,
 }
 
-/// One provider in front of a zone of its own that a case may disturb.
+/// A provider in front of a zone of its own, which a case may disturb.
 ///
-/// The zone is [`ZONE`], empty at the start but for what it cannot be without (NS, SOA: not told by
-/// [`ProviderUnderTest::holds`]). Every provider that it builds manages [`NAMES`].
+/// The zone is [`ZONE`], empty at the start except for mandatory records (NS, SOA), which
+/// [`ProviderUnderTest::holds`] omits. Every provider that it builds manages [`NAMES`].
 pub(crate) trait ProviderUnderTest: Sized {
-    /// What is being tested.
+    /// The type of the provider.
     type Provider: DnsProvider;
 
-    /// Whether this provider can say how long it wants to be left alone.
+    /// Whether this provider can ask for a pause.
     const SAYS_WHEN_TO_RETRY: bool;
 
-    /// Whether what the harness runs on is on this machine; if not, it has said so, and the cases
-    /// are skipped.
+    /// Whether the harness can run on this machine. If not, it has logged that, and the cases are
+    /// skipped.
     fn is_here() -> bool {
         true
     }
@@ -109,36 +109,36 @@ pub(crate) trait ProviderUnderTest: Sized {
     /// Serves an empty zone.
     async fn start() -> Self;
 
-    /// A provider as an agent would build it at its start: nothing cached, good credentials.
+    /// Returns a provider as at the start of an agent: nothing cached, valid credentials.
     async fn provider(&self) -> Self::Provider;
 
-    /// The same with credentials that are well formed and wrong.
+    /// Returns a provider with well-formed, wrong credentials.
     async fn with_wrong_credentials(&self) -> Self::Provider;
 
-    /// The same for a zone that the account does not have.
+    /// Returns a provider for a zone that the account does not have.
     async fn of_unknown_zone(&self) -> Self::Provider;
 
-    /// The same at an address where nobody listens.
+    /// Returns a provider for an address without a server.
     async fn out_of_reach(&self) -> Self::Provider;
 
-    /// Puts records into the zone. Seeding one twice makes a duplicate where the provider's zones
-    /// can hold one, and is the same as once where they cannot.
+    /// Adds records to the zone. Seeding one twice makes a duplicate if the provider's zones can
+    /// contain one, and has no further effect otherwise.
     async fn seed(&self, entries: &[Entry]);
 
-    /// Gives an address record, which is there, everything that this provider can keep with one.
+    /// Gives an existing address record all settings that this provider supports.
     async fn adorn(&self, name: &str, address: IpAddr);
 
-    /// Takes all records of an address at one name out of the zone.
+    /// Removes all records of an address at one name.
     async fn remove(&self, name: &str, address: IpAddr);
 
-    /// Everything in the zone, sorted.
+    /// Returns all records of the zone, sorted.
     async fn holds(&self) -> Vec<Entry>;
 
-    /// Makes the provider's next request of this kind go wrong, once.
+    /// Makes the provider's next request of this kind fail, once.
     async fn inject(&self, on: Call, fault: Fault) -> Met;
 }
 
-/// What the zone holds, without its extras, for cases that compare with what they seeded.
+/// Returns the records of the zone without extras, for a comparison with seeded ones.
 pub(crate) async fn plainly<P: ProviderUnderTest>(zone: &P) -> Vec<Entry> {
     let mut entries = zone.holds().await;
     for entry in &mut entries {
@@ -148,21 +148,21 @@ pub(crate) async fn plainly<P: ProviderUnderTest>(zone: &P) -> Vec<Entry> {
     entries
 }
 
-/// `entries`, sorted as [`plainly`] sorts.
+/// Returns `entries`, sorted as [`plainly`] sorts.
 pub(crate) fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort();
     entries
 }
 
-/// The set that `address` belongs to at `name`.
+/// Returns the set that `address` belongs to at `name`.
 pub(crate) fn set_of(name: &str, address: IpAddr) -> SetKey {
     SetKey { name: name.to_owned(), family: Family::of(address) }
 }
 
-/// Everything that takes `address` out of every set of `listing`, duplicates included.
-pub(crate) fn withdrawal(listing: &Listing, address: &str) -> Changes {
+/// Returns the changes that remove `address` from every set of `listing`, duplicates included.
+pub(crate) fn withdrawal(listing: &Listing, address: &str) -> RecordChanges {
     let address: IpAddr = address.parse().unwrap();
-    let mut changes = Changes::default();
+    let mut changes = RecordChanges::default();
     for (set, records) in &listing.sets {
         let doomed = records.iter().filter(|record| record.address == address);
         changes.delete.extend(doomed.map(|record| (set.clone(), record.clone())));
@@ -170,11 +170,11 @@ pub(crate) fn withdrawal(listing: &Listing, address: &str) -> Changes {
     changes
 }
 
-/// Everything that puts `address` back at those of `names` where `listing` does not have it, with
-/// no memory of how it was.
-pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> Changes {
+/// Returns the changes that restore `address` at those of `names` at which `listing` does not have
+/// it, without a memory of its settings.
+pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> RecordChanges {
     let address: IpAddr = address.parse().unwrap();
-    let mut changes = Changes::default();
+    let mut changes = RecordChanges::default();
     for set in names.iter().map(|name| set_of(name, address)) {
         if !addresses(listing, &set).contains(&address) {
             changes.create.push(NewRecord { set, address, attributes: None });
@@ -183,23 +183,26 @@ pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> C
     changes
 }
 
-/// The distinct addresses that `listing` has in `set`.
+/// Returns the distinct addresses that `listing` has in `set`.
 pub(crate) fn addresses(listing: &Listing, set: &SetKey) -> BTreeSet<IpAddr> {
     listing.observed().sets.remove(set).unwrap_or_default()
 }
 
-/// Lists, plans with `plan` and applies until there is nothing left to do, as the worker does.
+/// Lists, plans with `plan` and applies until nothing is left to change, as the reconciler does.
 ///
-/// Bounded, so that a provider that never gets there fails; only "the zone had changed" may come
-/// in between.
-pub(crate) async fn converge<D: DnsProvider>(provider: &D, plan: impl Fn(&Listing) -> Changes) {
+/// The number of passes is limited, so that a provider that makes no progress fails. The only
+/// permitted error is that the zone has changed.
+pub(crate) async fn converge<D: DnsProvider>(
+    provider: &D,
+    plan: impl Fn(&Listing) -> RecordChanges,
+) {
     for _ in 0..4 {
         let listing = provider.list().await.unwrap();
         let changes = plan(&listing);
         if changes.is_empty() {
             return;
         }
-        match provider.apply(&listing, &changes).await {
+        match provider.apply(ChangeRequest::new(&listing, &changes)).await {
             Ok(()) | Err(ProviderError::Changed { .. }) => {}
             Err(error) => panic!("unexpected while converging: {error:?}"),
         }

@@ -1,4 +1,4 @@
-//! Route 53 against moto: the contract suite, and what is Route 53's alone.
+//! Route 53 against moto: the contract suite, and the properties of Route 53 alone.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
@@ -14,8 +14,8 @@ use std::net::IpAddr;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
 use goavail::config::Route53Config;
-use goavail::dns::route53::Route53;
-use goavail::dns::{Changes, Listing, NewRecord};
+use goavail::dns::providers::route53::Route53;
+use goavail::dns::{Listing, NewRecord, RecordChanges};
 
 use crate::contract::{
     CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE, contract_suite,
@@ -25,9 +25,9 @@ use crate::proxy::{Proxy, Request, Spoil};
 
 /// A managed address.
 const DEAD: &str = "192.0.2.10";
-/// Another one.
+/// Another managed address.
 const ALIVE: &str = "192.0.2.11";
-/// One that is not managed.
+/// An address that is not managed.
 const FOREIGN: &str = "198.51.100.7";
 
 /// A zone on moto behind a proxy, and providers for it.
@@ -39,7 +39,7 @@ pub(crate) struct OnMoto {
 
 contract_suite!(OnMoto);
 
-/// Whether a request reads the zone; asking about a change is beside the point.
+/// Whether a request reads the zone; queries about a change do not count.
 pub(crate) fn reads(request: &Request) -> bool {
     request.method == "GET" && !request.target.contains("/change/")
 }
@@ -49,7 +49,7 @@ pub(crate) fn writes(request: &Request) -> bool {
     request.method == "POST" && request.target.contains("/rrset")
 }
 
-/// A whole response with an error as Route 53 words it.
+/// Returns a whole response with an error in Route 53's format.
 pub(crate) fn aws_error(status: u16, code: &str, message: &str) -> Spoil {
     let body = format!(
         "<?xml version=\"1.0\"?>\n\
@@ -69,7 +69,7 @@ pub(crate) fn response(status: u16, kind: &str, body: &str) -> Spoil {
 }
 
 impl OnMoto {
-    /// A zone with these sets. `None` is a skip.
+    /// Creates a zone with these sets. `None` skips the test.
     async fn with(sets: impl IntoIterator<Item = ResourceRecordSet>) -> Option<Self> {
         let moto = moto()?;
         let zone = moto.zone(ZONE, false).await;
@@ -80,7 +80,7 @@ impl OnMoto {
         Some(Self { moto, zone, proxy: Proxy::before(&moto.host).await })
     }
 
-    /// What an agent would be configured with that manages `names` in this zone.
+    /// Returns the configuration of an agent that manages `names` in this zone.
     fn config(&self, names: &[&str]) -> Route53Config {
         Route53Config {
             zone: ZONE.to_owned(),
@@ -96,7 +96,7 @@ impl OnMoto {
         Route53::with(&self.config(names), self.moto.loader()).await
     }
 
-    /// The sets of one name and type, simple or not.
+    /// Returns the sets of one name and type, simple or not.
     async fn sets_at(&self, name: &str, kind: &str) -> Vec<ResourceRecordSet> {
         let mut sets = self.zone.sets().await;
         sets.retain(|set| plain(set.name()) == name && set.r#type().as_str() == kind);
@@ -104,10 +104,10 @@ impl OnMoto {
     }
 }
 
-/// What puts `address` back into every set where `before` has it, as it was remembered.
-fn recollection(before: &Listing, address: &str) -> Changes {
+/// Returns the changes that restore `address` in every set of `before`, as remembered.
+fn recollection(before: &Listing, address: &str) -> RecordChanges {
     let address: IpAddr = address.parse().unwrap();
-    let mut changes = Changes::default();
+    let mut changes = RecordChanges::default();
     for (set, records) in &before.sets {
         if let Some(record) = records.iter().find(|record| record.address == address) {
             let attributes = Some(record.attributes.clone());

@@ -16,7 +16,7 @@ use crate::agent::event_loop::{Clock, Input};
 use crate::agent::state_store::wall;
 use crate::cluster::{ClusterEvent, Counts};
 use crate::config::Config;
-use crate::dns::metered::Tally;
+use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Gone};
 use crate::engine::prober::watch::Outcome;
@@ -305,7 +305,7 @@ impl Showing {
     pub(in crate::agent) fn turned(
         &mut self,
         engine: &Engine,
-        requests: &Tally,
+        requests: &ProviderCounters,
         notices: &notify::NoticeCounters,
         votes: impl FnOnce() -> Counts,
     ) {

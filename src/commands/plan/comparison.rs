@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::verdicts::{Agent, Asked, Verdicts, Why};
-use crate::dns::route53::preview::{Preview, Sent, member, preview};
+use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
 use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
 use crate::engine::plan::{self, Family, Plan, SetKey, Wish};
 
@@ -305,7 +305,7 @@ impl Compared<'_> {
             let same = records.filter(move |record| record.address == *address);
             same.map(move |record| (set.clone(), record.clone()))
         });
-        let changes = dns::Changes { create: create.collect(), delete: delete.collect() };
+        let changes = dns::RecordChanges { create: create.collect(), delete: delete.collect() };
         self.ttl.map(|ttl| preview(self.listing, &changes, ttl))
     }
 

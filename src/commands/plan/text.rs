@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::comparison::{Change, Changes, Comparison, LeftOut, Record, Row, Set};
 use crate::commands::printable;
-use crate::dns::route53::preview::Sent;
+use crate::dns::providers::route53::preview::Sent;
 
 const TITLES: [&str; 5] = ["ADDRESS", "WHOSE", "THERE", "IF HEALTHY", "BY THE AGENT"];
 

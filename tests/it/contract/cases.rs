@@ -1,8 +1,10 @@
-//! Cases in which the provider's service does as it should.
+//! Cases in which the provider's service works.
 
 use std::net::IpAddr;
 
-use goavail::dns::{Attributes, Changes, DnsProvider, Listing, NewRecord, ProviderError};
+use goavail::dns::{
+    Attributes, ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges,
+};
 use goavail::engine::plan::{Family, SetKey};
 
 use super::{
@@ -19,7 +21,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Two managed addresses and a foreign one at each managed name.
+/// Seeds two managed addresses and a foreign one at each managed name.
 fn three_at_each_name() -> Vec<Entry> {
     let each = |name: &&str| [DEAD, ALIVE, FOREIGN].map(|address| address_entry(name, address));
     NAMES.iter().flat_map(each).collect()
@@ -60,12 +62,12 @@ pub(crate) async fn lists_a_and_aaaa_apart<P: ProviderUnderTest>() {
         let set = SetKey { name: NAMES[0].to_owned(), family };
         assert_eq!(addresses(&listing, &set), [ip(address)].into(), "{set}");
     }
-    provider.apply(&listing, &withdrawal(&listing, SIX)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, SIX))).await.unwrap();
     assert_eq!(plainly(&zone).await, [address_entry(NAMES[0], DEAD)]);
 }
 
 /// The managed names are the first and the last of the zone in the order of names, and so on the
-/// first and on the last page in any order that sorts by name.
+/// first and on the last page of any order by name.
 pub(crate) async fn lists_what_lies_beyond_the_first_page<P: ProviderUnderTest>() {
     let others = (0..250).map(|n| address_entry(&format!("host{n:03}.example.com"), DEAD));
     let entries: Vec<_> = others.chain(three_at_each_name()).collect();
@@ -75,7 +77,7 @@ pub(crate) async fn lists_what_lies_beyond_the_first_page<P: ProviderUnderTest>(
     for name in NAMES {
         assert_eq!(addresses(&listing, &set_of(name, ip(DEAD))).len(), 3, "{name}");
     }
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let left = NAMES.iter().fold(entries, |left, name| without(&left, name, DEAD));
     assert_eq!(plainly(&zone).await, left);
 }
@@ -85,7 +87,7 @@ pub(crate) async fn withdraw_removes_only_the_address<P: ProviderUnderTest>() {
     let zone: P = seeded(&entries).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, without(&entries, NAMES[0], DEAD));
     let again = provider.list().await.unwrap();
     let found = addresses(&again, &set_of(NAMES[0], ip(DEAD)));
@@ -97,7 +99,7 @@ pub(crate) async fn withdraw_removes_every_duplicate<P: ProviderUnderTest>() {
     zone.seed(&[address_entry(NAMES[0], DEAD)]).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, [address_entry(NAMES[0], ALIVE)]);
 }
 
@@ -109,7 +111,7 @@ pub(crate) async fn withdraw_leaves_the_address_at_other_names<P: ProviderUnderT
     let zone: P = seeded(&entries).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, without(&entries, NAMES[0], DEAD));
 }
 
@@ -124,16 +126,16 @@ pub(crate) async fn withdraw_leaves_other_types<P: ProviderUnderTest>() {
     let zone: P = seeded(&entries).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, without(&entries[..], NAMES[0], DEAD));
 }
 
-/// Whether a set may be emptied is the plan's question, not the provider's.
+/// The plan decides whether a set may be emptied, not the provider.
 pub(crate) async fn withdraw_of_the_last_address_empties_the_set<P: ProviderUnderTest>() {
     let zone: P = seeded(&[address_entry(NAMES[0], DEAD), address_entry(NAMES[1], ALIVE)]).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, [address_entry(NAMES[1], ALIVE)]);
     converge(&provider, |listing| restoration(listing, DEAD, &NAMES[..1])).await;
     assert_eq!(plainly(&zone).await.len(), 2, "a set that was emptied can be filled again");
@@ -144,7 +146,7 @@ pub(crate) async fn withdraw_reaches_several_names_in_one_call<P: ProviderUnderT
     let zone: P = seeded(&entries).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let left = NAMES.iter().fold(entries, |left, name| without(&left, name, DEAD));
     assert_eq!(plainly(&zone).await, left);
 }
@@ -155,7 +157,7 @@ pub(crate) async fn withdraw_and_restore_go_together_in_one_call<P: ProviderUnde
     let listing = provider.list().await.unwrap();
     let mut changes = restoration(&listing, ALIVE, &NAMES[..2]);
     changes.delete = withdrawal(&listing, DEAD).delete;
-    provider.apply(&listing, &changes).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
     let left: Vec<_> = plainly(&zone).await.into_iter().map(|e| (e.name, e.value)).collect();
     let want = [NAMES[1], NAMES[0]].map(|name| (name.to_owned(), ALIVE.to_owned()));
     assert_eq!(left, want);
@@ -167,7 +169,10 @@ pub(crate) async fn restore_creates_with_the_configured_settings<P: ProviderUnde
     let listing = provider.list().await.unwrap();
     let changes = [DEAD, SIX].map(|address| restoration(&listing, address, &NAMES));
     let create = changes.into_iter().flat_map(|changes| changes.create).collect();
-    provider.apply(&listing, &Changes { create, delete: Vec::new() }).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&listing, &RecordChanges { create, delete: Vec::new() }))
+        .await
+        .unwrap();
     let each = |name: &&str| [DEAD, SIX].map(|address| address_entry(name, address));
     let mut want: Vec<_> = NAMES.iter().flat_map(each).collect();
     for entry in &mut want {
@@ -176,7 +181,7 @@ pub(crate) async fn restore_creates_with_the_configured_settings<P: ProviderUnde
     assert_eq!(plainly(&zone).await, sorted(want));
 }
 
-/// What was listed of `address` in `set`, as the worker remembers it.
+/// Returns the listed settings of `address` in `set`, as the reconciler remembers them.
 fn remembered(listing: &Listing, set: &SetKey, address: IpAddr) -> Option<Attributes> {
     let records = listing.sets.get(set)?;
     records.iter().find(|record| record.address == address).map(|r| r.attributes.clone())
@@ -188,7 +193,7 @@ pub(crate) async fn restore_brings_back_all_that_was_remembered<P: ProviderUnder
     let before = zone.holds().await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert!(zone.holds().await.is_empty());
 
     let empty = provider.list().await.unwrap();
@@ -199,7 +204,10 @@ pub(crate) async fn restore_brings_back_all_that_was_remembered<P: ProviderUnder
         NewRecord { set, address: ip(DEAD), attributes }
     };
     let create = NAMES[..2].iter().map(back).collect();
-    provider.apply(&empty, &Changes { create, delete: Vec::new() }).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&empty, &RecordChanges { create, delete: Vec::new() }))
+        .await
+        .unwrap();
     assert_eq!(zone.holds().await, before);
 }
 
@@ -209,9 +217,9 @@ pub(crate) async fn applying_twice_is_the_same_as_once<P: ProviderUnderTest>() {
     let listing = provider.list().await.unwrap();
     let mut changes = restoration(&listing, ALIVE, &NAMES);
     changes.delete = withdrawal(&listing, DEAD).delete;
-    provider.apply(&listing, &changes).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
     let once = zone.holds().await;
-    same_change_again(&provider.apply(&listing, &changes).await);
+    same_change_again(&provider.apply(ChangeRequest::new(&listing, &changes)).await);
     assert_eq!(zone.holds().await, once);
 }
 
@@ -220,7 +228,10 @@ pub(crate) async fn two_agents_may_make_the_same_change<P: ProviderUnderTest>() 
     let (one, other) = (zone.provider().await, zone.provider().await);
     let (listing, same) = (one.list().await.unwrap(), other.list().await.unwrap());
     let (first, second) = (withdrawal(&listing, DEAD), withdrawal(&same, DEAD));
-    let (first, second) = tokio::join!(one.apply(&listing, &first), other.apply(&same, &second));
+    let (first, second) = tokio::join!(
+        one.apply(ChangeRequest::new(&listing, &first)),
+        other.apply(ChangeRequest::new(&same, &second))
+    );
     same_change_again(&first);
     same_change_again(&second);
     converge(&one, |listing| withdrawal(listing, DEAD)).await;
@@ -228,7 +239,7 @@ pub(crate) async fn two_agents_may_make_the_same_change<P: ProviderUnderTest>() 
     assert_eq!(plainly(&zone).await, left);
 }
 
-/// A change that is in force already is done, or refused because the zone has moved on.
+/// A change that is in force already is done, or refused because the zone has changed.
 fn same_change_again(answer: &Result<(), ProviderError>) {
     assert!(matches!(answer, Ok(()) | Err(ProviderError::Changed { .. })), "{answer:?}");
 }
@@ -238,7 +249,9 @@ pub(crate) async fn an_address_that_is_already_there_is_not_doubled<P: ProviderU
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
     zone.seed(&[address_entry(NAMES[0], DEAD)]).await;
-    same_change_again(&provider.apply(&listing, &restoration(&listing, DEAD, &NAMES)).await);
+    same_change_again(
+        &provider.apply(ChangeRequest::new(&listing, &restoration(&listing, DEAD, &NAMES))).await,
+    );
     converge(&provider, |listing| restoration(listing, DEAD, &NAMES)).await;
     let held = plainly(&zone).await;
     for name in NAMES {
@@ -253,7 +266,9 @@ pub(crate) async fn an_address_that_is_already_gone_stays_gone<P: ProviderUnderT
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
     zone.remove(NAMES[0], ip(DEAD)).await;
-    same_change_again(&provider.apply(&listing, &withdrawal(&listing, DEAD)).await);
+    same_change_again(
+        &provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await,
+    );
     converge(&provider, |listing| withdrawal(listing, DEAD)).await;
     let left = NAMES.iter().fold(entries, |left, name| without(&left, name, DEAD));
     assert_eq!(plainly(&zone).await, left);
@@ -265,7 +280,9 @@ pub(crate) async fn a_set_that_changed_meanwhile_keeps_the_stranger<P: ProviderU
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
     zone.seed(&[address_entry(NAMES[0], "198.51.100.99")]).await;
-    same_change_again(&provider.apply(&listing, &withdrawal(&listing, DEAD)).await);
+    same_change_again(
+        &provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await,
+    );
     converge(&provider, |listing| withdrawal(listing, DEAD)).await;
     let mut left = NAMES.iter().fold(entries, |left, name| without(&left, name, DEAD));
     left.push(address_entry(NAMES[0], "198.51.100.99"));

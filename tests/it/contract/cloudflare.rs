@@ -11,12 +11,12 @@ mod torn;
 use std::net::IpAddr;
 
 use goavail::config::{CloudflareConfig, CloudflareCredentials};
-use goavail::dns::cloudflare::Cloudflare;
+use goavail::dns::providers::cloudflare::Cloudflare;
 
 use super::{CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE};
 use crate::fake_cloudflare::{self as fake, FakeCloudflare, Setup};
 
-/// A zone on the fake, which gives no more than 100 records on a page.
+/// A zone on the fake, with at most 100 records on a page.
 struct OnTheFake(FakeCloudflare);
 
 impl OnTheFake {
@@ -52,7 +52,7 @@ impl ProviderUnderTest for OnTheFake {
     }
 
     async fn out_of_reach(&self) -> Cloudflare {
-        // Bound and closed again: nobody listens there, and nobody else was given the port.
+        // Bound and closed again: no server has this port.
         let nobody = FakeCloudflare::start(ZONE).url();
         self.with(|config| config.api_url = nobody)
     }
@@ -118,7 +118,7 @@ impl ProviderUnderTest for OnTheFake {
 
 super::contract_suite!(OnTheFake);
 
-/// An error as it is printed: with all its causes, on one line.
+/// Returns an error as it is printed: with all its causes, on one line.
 fn printed(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,8 +1,8 @@
-//! Cases in which the provider's service, or the way to it, fails.
+//! Cases in which the provider's service, or the connection to it, fails.
 
 use std::time::Duration;
 
-use goavail::dns::{Changes, DnsProvider, Listing, ProviderError};
+use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges};
 
 use super::{
     Call, Fault, Met, NAMES, ProviderUnderTest, address_entry, converge, plainly, withdrawal,
@@ -11,15 +11,16 @@ use super::{
 const DEAD: &str = "192.0.2.10";
 const ALIVE: &str = "192.0.2.11";
 
-/// Longer than any call may take: 10 s for each request, and a listing may need a few.
+/// Longer than any call: 10 s for each request, and a listing may need a few.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(45);
 
-/// A zone with [`DEAD`] and [`ALIVE`] at the first name, a provider, and what withdraws [`DEAD`].
+/// A zone with [`DEAD`] and [`ALIVE`] at the first name, a provider, and the withdrawal of
+/// [`DEAD`].
 struct Scene<P: ProviderUnderTest> {
     zone: P,
     provider: P::Provider,
     listing: Listing,
-    withdrawal: Changes,
+    withdrawal: RecordChanges,
 }
 
 impl<P: ProviderUnderTest> Scene<P> {
@@ -33,7 +34,7 @@ impl<P: ProviderUnderTest> Scene<P> {
     }
 
     async fn apply(&self) -> Result<(), ProviderError> {
-        self.provider.apply(&self.listing, &self.withdrawal).await
+        self.provider.apply(ChangeRequest::new(&self.listing, &self.withdrawal)).await
     }
 
     async fn read_meets(&self, fault: Fault) -> ProviderError {
@@ -59,7 +60,7 @@ impl<P: ProviderUnderTest> Scene<P> {
         assert_eq!(plainly(&self.zone).await, [address_entry(NAMES[0], ALIVE)]);
     }
 
-    /// The fault is over: reading and, where needed, writing work again with the same provider.
+    /// Checks that reading and, where needed, writing work again with the same provider.
     async fn recovers(&self) {
         converge(&self.provider, |listing| super::withdrawal(listing, DEAD)).await;
         self.holds_only_the_living().await;
@@ -81,8 +82,8 @@ fn said_when<P: ProviderUnderTest>(retry_after: Option<Duration>, wait: Duration
     assert_eq!(retry_after, P::SAYS_WHEN_TO_RETRY.then_some(wait));
 }
 
-/// Runs `call` against a provider that hangs, without waiting in real time: once the request has
-/// arrived, only the caller's own clock can end the wait, so the clock is let run.
+/// Runs `call` against a provider that hangs, without waiting in real time: after the request was
+/// received, only the caller's own clock can end the wait, so the clock is advanced.
 async fn without_waiting<T>(met: Met, call: impl Future<Output = T>) -> T {
     let skip = async {
         met.wait().await;
@@ -188,7 +189,8 @@ pub(crate) async fn wrong_credentials_are_refused<P: ProviderUnderTest>() {
     let scene = Scene::<P>::new().await;
     let provider = scene.zone.with_wrong_credentials().await;
     let read = provider.list().await.unwrap_err();
-    let write = provider.apply(&scene.listing, &scene.withdrawal).await.unwrap_err();
+    let write =
+        provider.apply(ChangeRequest::new(&scene.listing, &scene.withdrawal)).await.unwrap_err();
     for error in [read, write] {
         assert!(matches!(error, ProviderError::Refused { .. }), "{error:?}");
     }
@@ -205,5 +207,7 @@ pub(crate) async fn a_provider_out_of_reach_is_unavailable<P: ProviderUnderTest>
     let scene = Scene::<P>::new().await;
     let provider = scene.zone.out_of_reach().await;
     unavailable(&provider.list().await.unwrap_err());
-    unavailable(&provider.apply(&scene.listing, &scene.withdrawal).await.unwrap_err());
+    unavailable(
+        &provider.apply(ChangeRequest::new(&scene.listing, &scene.withdrawal)).await.unwrap_err(),
+    );
 }

@@ -1,5 +1,5 @@
-//! A provider over a shared map: the suite's own yardstick, and what other tests use where no wire
-//! is needed.
+//! A provider on a shared map: the reference for the suite, and the provider of tests without a
+//! network.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,41 +7,42 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use goavail::dns::{
-    Attributes, Changes, DnsProvider, Extra, Listing, NewRecord, Permit, ProviderError, Record,
+    self, Attributes, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, ProviderError, Record,
+    RecordChanges,
 };
 use goavail::engine::plan::SetKey;
 use tokio::sync::oneshot;
 
 use super::{CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE, set_of};
 
-/// How long a call may take in all, as a real provider's does.
+/// Time limit of a call, as in a real provider.
 const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// One zone in memory, and a provider for it. Clones share the zone and its faults.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct InMemory {
     zone: Arc<Mutex<Zone>>,
     names: Vec<String>,
     access: Access,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Access {
     Granted,
     Denied,
     OutOfReach,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Zone {
     records: BTreeMap<SetKey, Vec<Record>>,
     /// Records of other types, which a provider never lists.
     others: Vec<Entry>,
-    /// Sets that a listing leaves out, and why.
+    /// Sets that a listing omits, with the reason.
     unfit: BTreeMap<SetKey, String>,
-    /// Records that may not be created, whatever else is in the change: `None` is any at that set.
+    /// Records that may not be created, in any change: `None` is any record of that set.
     barred: Vec<(SetKey, Option<IpAddr>)>,
-    /// Whether it says which sets a rejection is about.
+    /// Whether a rejection names its sets.
     names_culprits: bool,
     next_id: u64,
     faults: Vec<(Call, Fault, oneshot::Sender<()>)>,
@@ -49,20 +50,20 @@ struct Zone {
 }
 
 impl InMemory {
-    /// A provider that manages `names` in an empty zone.
+    /// Creates a provider that manages `names` in an empty zone.
     pub(crate) fn new(names: &[&str]) -> Self {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         Self { zone: Arc::default(), names, access: Access::Granted }
     }
 
-    /// Puts an address into the zone by other means.
+    /// Adds an address to the zone by other means.
     pub(crate) fn put(&self, name: &str, address: IpAddr, ttl: u32) {
         let attributes = Some(Attributes { ttl, extra: Extra::None });
         let record = NewRecord { set: set_of(name, address), address, attributes };
         self.lock().create(&record);
     }
 
-    /// From now on a listing leaves a set out, for this reason; `None` ends it.
+    /// Makes listings omit a set for this reason; `None` ends it.
     pub(crate) fn set_unfit(&self, set: SetKey, why: Option<&str>) {
         let mut zone = self.lock();
         match why {
@@ -71,23 +72,22 @@ impl InMemory {
         };
     }
 
-    /// From now on a change that creates this record is rejected; without an address, any change at
-    /// that set is.
+    /// Makes changes that create this record rejected; without an address, any change of that set.
     pub(crate) fn bar(&self, set: SetKey, address: Option<IpAddr>) {
         self.lock().barred.push((set, address));
     }
 
-    /// Nothing is barred any more.
+    /// Ends all rejections.
     pub(crate) fn unbar(&self) {
         self.lock().barred.clear();
     }
 
-    /// From now on a rejection names the sets that it is about.
+    /// Makes rejections name their sets.
     pub(crate) fn name_culprits(&self) {
         self.lock().names_culprits = true;
     }
 
-    /// The calls that were made so far, in their order.
+    /// Returns the calls so far, in their order.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.lock().calls.clone()
     }
@@ -96,7 +96,7 @@ impl InMemory {
         self.zone.lock().unwrap()
     }
 
-    /// Counts the call and takes the fault that was kept for it.
+    /// Counts the call and returns the fault scripted for it.
     fn called(&self, call: Call) -> Option<Fault> {
         let mut zone = self.lock();
         zone.calls.push(call);
@@ -132,8 +132,8 @@ impl Zone {
         self.records.get(set).is_some_and(|set| set.iter().any(|r| r.address == address))
     }
 
-    /// The sets of `changes` at which something is barred.
-    fn culprits(&self, changes: &Changes) -> Vec<SetKey> {
+    /// Returns the sets of `changes` with a rejected change.
+    fn culprits(&self, changes: &RecordChanges) -> Vec<SetKey> {
         let is_barred = |set: &SetKey, created: Option<IpAddr>| {
             let fits = |(at, what): &(SetKey, Option<IpAddr>)| {
                 at == set && (what.is_none() || *what == created)
@@ -149,7 +149,7 @@ impl Zone {
         sets
     }
 
-    fn carry_out(&mut self, changes: &Changes) {
+    fn carry_out(&mut self, changes: &RecordChanges) {
         for new in &changes.create {
             if !self.holds(&new.set, new.address) {
                 self.create(new);
@@ -183,7 +183,21 @@ impl DnsProvider for InMemory {
         "Memory"
     }
 
-    async fn list(&self) -> Result<Listing, ProviderError> {
+    fn list(&self) -> dns::Call<'_, Listing> {
+        Box::pin(self.list_records())
+    }
+
+    fn apply<'a>(&'a self, request: ChangeRequest<'a>) -> dns::Call<'a, ()> {
+        Box::pin(self.change_records(request.changes))
+    }
+
+    fn inherit_from(&mut self, _: Box<dyn DnsProvider>) -> bool {
+        false
+    }
+}
+
+impl InMemory {
+    async fn list_records(&self) -> Result<Listing, ProviderError> {
         let what = "list the records";
         self.admit(what)?;
         match self.called(Call::Read) {
@@ -206,12 +220,7 @@ impl DnsProvider for InMemory {
         Ok(listing)
     }
 
-    async fn apply_while(
-        &self,
-        _: &Listing,
-        changes: &Changes,
-        _: Permit<'_>,
-    ) -> Result<(), ProviderError> {
+    async fn change_records(&self, changes: &RecordChanges) -> Result<(), ProviderError> {
         let what = "change the records";
         self.admit(what)?;
         let fault = self.called(Call::Write);
@@ -338,13 +347,19 @@ async fn what_is_rejected_changes_nothing_and_another_change_passes() {
     let listing = provider.list().await.unwrap();
     provider.bar(api.clone(), None);
     provider.name_culprits();
-    let both = Changes { create: vec![new(&www), new(&api)], delete: vec![] };
-    let error = provider.apply(&listing, &both).await.unwrap_err();
+    let both = RecordChanges { create: vec![new(&www), new(&api)], delete: vec![] };
+    let error = provider.apply(ChangeRequest::new(&listing, &both)).await.unwrap_err();
     assert!(matches!(&error, ProviderError::Rejected { culprits, .. } if *culprits == [api]));
     assert!(ProviderUnderTest::holds(&provider).await.is_empty(), "{error}");
-    provider.apply(&listing, &Changes { create: vec![new(&www)], delete: vec![] }).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(
+            &listing,
+            &RecordChanges { create: vec![new(&www)], delete: vec![] },
+        ))
+        .await
+        .unwrap();
     provider.unbar();
-    provider.apply(&listing, &both).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &both)).await.unwrap();
     assert_eq!(ProviderUnderTest::holds(&provider).await.len(), 2);
 }
 
@@ -352,6 +367,6 @@ async fn what_is_rejected_changes_nothing_and_another_change_passes() {
 async fn calls_are_counted_in_their_order() {
     let provider = InMemory::new(&NAMES);
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &Changes::default()).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &RecordChanges::default())).await.unwrap();
     assert_eq!(provider.calls(), [Call::Read, Call::Write]);
 }

@@ -2,17 +2,17 @@
 
 use tokio::sync::oneshot;
 
-/// Tells when a fault has met its request.
+/// Reports that a fault has met its request.
 pub(crate) struct Met(oneshot::Receiver<()>);
 
 impl Met {
-    /// The two ends: whoever plays the fault sends, the case waits.
+    /// Returns the two ends: the fault sends, the case waits.
     pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(receiver))
     }
 
-    /// Waits until the request has arrived.
+    /// Waits until the request has been received.
     pub(crate) async fn wait(self) {
         self.0.await.expect("the harness was dropped before the fault met its request");
     }

@@ -1,8 +1,8 @@
-//! The one promise that holds whatever is asked for: what is foreign stays as it is.
+//! The promise for all changes: foreign records are not changed.
 
 use std::net::IpAddr;
 
-use goavail::dns::{Changes, Listing};
+use goavail::dns::{Listing, RecordChanges};
 use goavail::engine::plan::Family;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -15,7 +15,7 @@ use super::{
 /// The managed addresses of this case; all others are foreign.
 const MANAGED: [&str; 4] = ["192.0.2.10", "192.0.2.11", "2001:db8::10", "2001:db8::11"];
 
-/// What may be in the zone beside the managed addresses at the managed names.
+/// The possible records of the zone beside the managed addresses at the managed names.
 fn foreign_candidates() -> Vec<Entry> {
     let mut entries = vec![
         entry(NAMES[0], "TXT", "\"192.0.2.10\""),
@@ -30,7 +30,7 @@ fn foreign_candidates() -> Vec<Entry> {
     entries
 }
 
-/// Every managed address at every managed name.
+/// Returns every managed address at every managed name.
 fn managed_candidates() -> Vec<Entry> {
     NAMES.iter().flat_map(|name| MANAGED.map(|address| address_entry(name, address))).collect()
 }
@@ -40,9 +40,9 @@ fn is_managed(entry: &Entry) -> bool {
     address && NAMES.contains(&entry.name.as_str()) && MANAGED.contains(&entry.value.as_str())
 }
 
-/// What makes the managed addresses serve exactly `wanted` at every managed name.
-fn changes_for(listing: &Listing, wanted: &[&str]) -> Changes {
-    let mut changes = Changes::default();
+/// Returns the changes after which exactly the addresses `wanted` are at every managed name.
+fn changes_for(listing: &Listing, wanted: &[&str]) -> RecordChanges {
+    let mut changes = RecordChanges::default();
     for address in MANAGED {
         if wanted.contains(&address) {
             changes.create.extend(restoration(listing, address, &NAMES).create);
@@ -71,8 +71,8 @@ async fn holds_for<P: ProviderUnderTest>(seed: Vec<Entry>, wanted: Vec<&str>) {
     assert_eq!(served.collect::<Vec<_>>(), want, "managed records");
 }
 
-/// Whatever the zone holds and whatever is wanted, the provider gets there, and everything that is
-/// not a managed address at a managed name is as it was.
+/// With any zone and any desired state, the provider reaches that state, and all records other than
+/// managed addresses at managed names are unchanged.
 pub(crate) fn foreign_records_survive_any_change<P: ProviderUnderTest>() {
     let config = Config { cases: 16, failure_persistence: None, ..Config::default() };
     let everything = [foreign_candidates(), managed_candidates()].concat();

@@ -45,7 +45,7 @@ fn sigterm_ends_it_while_a_change_hangs() {
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         ended_well(&ended);
-        assert!(ended.stderr.contains("the change in hand did not finish in time"));
+        assert!(ended.stderr.contains("the change in progress did not finish in time"));
         assert!(!ended.stderr.contains("could not confirm"), "before the request gives up");
     });
 }

@@ -1,18 +1,18 @@
-//! Getting at the zone: credentials, finding it by name, and what each refusal means.
+//! Access to the zone: credentials, the lookup by name, and the consequences of each refusal.
 
 use std::error::Error as _;
 
 use aws_config::ConfigLoader;
 use goavail::config::Route53Config;
-use goavail::dns::route53::Route53;
-use goavail::dns::{DnsProvider, ProviderError};
+use goavail::dns::providers::route53::Route53;
+use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
 
 use super::{ALIVE, DEAD, OnMoto, aws_error, reads, response, writes};
 use crate::contract::{NAMES, withdrawal};
 use crate::moto::{loader, loader_with_files, moto, set};
 use crate::proxy::{Proxy, Request, Spoil};
 
-/// A zone with both addresses, behind a proxy.
+/// Returns a zone with both addresses, behind a proxy.
 async fn world() -> Option<OnMoto> {
     OnMoto::with([set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()]).await
 }
@@ -21,7 +21,7 @@ async fn with(zone: &OnMoto, loader: ConfigLoader) -> Route53 {
     Route53::with(&zone.config(&NAMES), loader).await
 }
 
-/// The whole chain as the operator reads it.
+/// Returns the whole chain of an error as the operator reads it.
 pub(super) fn told(error: &ProviderError) -> String {
     format!("{error}: {}", error.source().unwrap())
 }
@@ -212,10 +212,15 @@ async fn each_answer_is_judged_by_what_may_be_done_next() {
         let error = provider.list().await.unwrap_err();
         assert_eq!(kind(&error), reading, "{name}, reading: {error:?}");
         zone.proxy.spoil_next(writes, spoil);
-        let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+        let error = withdraw(&provider, &listing).await.unwrap_err();
         assert_eq!(kind(&error), writing, "{name}, writing: {error:?}");
         assert!(!told(&error).contains('\n'), "{name}: {error:?}");
     }
+}
+
+/// Withdraws [`DEAD`] from every set of a listing.
+async fn withdraw(provider: &Route53, listing: &Listing) -> Result<(), ProviderError> {
+    provider.apply(ChangeRequest::new(listing, &withdrawal(listing, DEAD))).await
 }
 
 #[tokio::test]
@@ -237,7 +242,7 @@ async fn an_answer_without_its_end_is_no_empty_zone() {
     }
 }
 
-/// Providers for the zone called `name`, of which moto has what `zones` says: private or not.
+/// A provider for a zone that is looked up by its name, and the ids of moto's zones.
 struct ByName {
     proxy: Proxy,
     provider: Route53,

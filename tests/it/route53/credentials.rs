@@ -1,4 +1,4 @@
-//! Credentials that end, that cannot be signed with, or that nobody hands out.
+//! Credentials that expire, that are invalid, or that are missing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -7,8 +7,8 @@ use std::path::Path;
 use aws_config::ConfigLoader;
 use aws_types::os_shim_internal::Fs;
 use goavail::config::Route53Config;
-use goavail::dns::route53::Route53;
-use goavail::dns::{DnsProvider, ProviderError};
+use goavail::dns::providers::route53::Route53;
+use goavail::dns::{ChangeRequest, DnsProvider, ProviderError};
 
 use super::access::{kind, told};
 use super::{ALIVE, DEAD, OnMoto, aws_error, reads, response, writes};
@@ -16,14 +16,15 @@ use crate::contract::{NAMES, withdrawal};
 use crate::moto::{loader, loader_with_files, plain_moto, set};
 use crate::proxy::{Proxy, Request, Spoil};
 
-/// Where the credentials are, as the chain sees it.
+/// The location of the credentials in the chain.
 const FILE: &str = "/home/agent/.aws/credentials";
 
 async fn world() -> Option<OnMoto> {
     OnMoto::with([set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()]).await
 }
 
-/// A provider whose chain reads the file `credentials` in `folder`, whenever it is built.
+/// Returns a provider with a chain that reads the file `credentials` in `folder` whenever it is
+/// built.
 async fn reading(zone: &OnMoto, folder: &Path) -> Route53 {
     let folder = folder.to_owned();
     let make = move || {
@@ -51,7 +52,7 @@ async fn a_key_that_was_renewed_in_its_file_is_read_and_used_at_the_next_refusal
     assert_eq!(zone.proxy.seen(reads).len(), 3, "once with the old one, once with the new one");
     // In the middle of a change as well.
     zone.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(zone.proxy.seen(writes).len(), 2);
 }
 
@@ -121,7 +122,7 @@ async fn a_key_that_no_header_can_carry_is_refused_by_name_and_nothing_is_asked(
         assert!(told.contains(want) && !told.contains("SPLIT"), "{name}: {told}");
     }
     assert_eq!(zone.proxy.seen(|_| true), [], "nothing was asked");
-    // What only surrounds a key does no harm.
+    // Surrounding white space of a key is ignored.
     let around = env(&format!("{key}\n"), "");
     assert_eq!(
         Route53::with(&zone.config(&NAMES), around).await.list().await.unwrap().sets.len(),
@@ -150,7 +151,7 @@ async fn from_metadata(zone: &OnMoto, url: &str) -> ProviderError {
     provider.list().await.unwrap_err()
 }
 
-/// A URL at which nobody listens.
+/// Returns a URL without a server.
 fn nobody() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     format!("http://{}", listener.local_addr().unwrap())
@@ -164,7 +165,7 @@ async fn a_silent_metadata_service_is_unavailable_and_one_without_a_role_is_no_c
     let text = told(&error);
     assert!(text.contains("hop limit") && text.contains("AWS_EC2_METADATA_DISABLED"), "{text}");
 
-    // The token is never answered: what a hop limit of 1 does to a container.
+    // The token request is never answered, as with a hop limit of 1 in a container.
     for _ in 0..10 {
         zone.proxy.spoil_next(token, Spoil::Hang);
     }

@@ -1,10 +1,10 @@
-//! A change is followed until it is in force everywhere, without anybody waiting for it.
+//! A change is followed until it is in force everywhere, in the background.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use goavail::dns::DnsProvider;
+use goavail::dns::{ChangeRequest, DnsProvider};
 use tokio::sync::Notify;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -17,7 +17,7 @@ pub(crate) fn asks_about_a_change(request: &Request) -> bool {
     request.method == "GET" && request.target.contains("/change/")
 }
 
-/// What was logged on this thread.
+/// The log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<(Mutex<String>, Notify)>);
 
@@ -65,13 +65,13 @@ async fn a_change_is_followed_until_it_is_in_force_and_the_time_is_logged() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let provider = zone.managing(&NAMES).await.follow_every(Duration::from_millis(20));
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(zone.proxy.seen(asks_about_a_change), [], "nobody waits for it");
 
     let line = log.line("in force on all servers").await;
     let seconds = line.split_once("seconds=").map(|(_, rest)| rest.trim().parse::<f64>());
     assert!(line.contains("change=C") && matches!(seconds, Some(Ok(0.0..))), "{line}");
-    // moto says PENDING twice, then INSYNC; after that there is nothing to ask.
+    // moto answers PENDING twice, then INSYNC; after that no further query is needed.
     let polls = zone.proxy.seen(asks_about_a_change);
     assert_eq!(polls.len(), 3, "{polls:?}");
 }
@@ -82,9 +82,9 @@ async fn nothing_is_followed_once_the_provider_is_gone() {
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&NAMES).await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     drop(provider);
-    // An hour passes; a follower that lived on would ask 60 times.
+    // An hour passes; a follower that was still running would send 60 queries.
     tokio::time::pause();
     tokio::time::advance(Duration::from_hours(1)).await;
     tokio::time::resume();
@@ -92,7 +92,7 @@ async fn nothing_is_followed_once_the_provider_is_gone() {
     assert_eq!(zone.proxy.seen(asks_about_a_change), []);
 }
 
-/// A policy for one zone easily forgets that changes are no part of it.
+/// A policy for one zone easily omits changes.
 #[tokio::test]
 async fn who_may_not_ask_about_changes_asks_once_and_is_told_what_to_allow() {
     let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
@@ -104,12 +104,12 @@ async fn who_may_not_ask_about_changes_asks_once_and_is_told_what_to_allow() {
     let message = "User: arn:aws:iam::1:user/agent is not authorized to perform: route53:GetChange";
     zone.proxy.spoil_next(asks_about_a_change, aws_error(403, "AccessDenied", message));
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let line = log.line("route53:GetChange on arn:aws:route53:::change/*").await;
     assert!(line.contains("WARN") && line.contains("not asked any more"), "{line}");
-    // Another change is not asked about either.
+    // Another change is not queried either.
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, ALIVE)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, ALIVE))).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_mins(10)).await;
     tokio::time::resume();

@@ -1,8 +1,8 @@
-//! Every kind of set is edited in kind: withdrawing and restoring changes its values and no more.
+//! Every kind of set keeps its kind: withdrawing and restoring changes its values only.
 
 use aws_sdk_route53::types::builders::ResourceRecordSetBuilder as Builder;
 use aws_sdk_route53::types::{GeoLocation, ResourceRecordSet};
-use goavail::dns::{Changes, DnsProvider, NewRecord, ProviderError};
+use goavail::dns::{ChangeRequest, DnsProvider, NewRecord, ProviderError, RecordChanges};
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, recollection, values};
 use crate::contract::{CONFIGURED_TTL, NAMES, restoration, set_of, withdrawal};
@@ -10,10 +10,10 @@ use crate::moto::set;
 
 const WWW: &str = NAMES[0];
 
-/// A kind of routing, and what makes one set or its sibling of that kind.
+/// A kind of routing, and the function that makes a set or its sibling of that kind.
 type Kind = (&'static str, fn(Builder) -> Builder, fn(Builder) -> Builder);
 
-/// Health checks, too, for they belong to the set.
+/// Including health checks, because they belong to the set.
 fn kinds() -> [Kind; 7] {
     [
         (
@@ -70,7 +70,7 @@ fn built(kind: fn(Builder) -> Builder, addresses: &[&str]) -> ResourceRecordSet 
     kind(set(WWW, "A", addresses).ttl(45)).build().unwrap()
 }
 
-/// Without the final dot, as it was put.
+/// Returns a name without the final dot, as it was put.
 async fn now(zone: &OnMoto) -> Vec<ResourceRecordSet> {
     let mut sets = zone.zone.sets().await;
     for set in &mut sets {
@@ -86,11 +86,11 @@ async fn the_only_value_of_a_set_goes_with_the_set_and_comes_back_in_kind() {
         let Some(zone) = OnMoto::with([dying.clone(), sibling.clone()]).await else { return };
         let provider = zone.managing(&NAMES).await;
         let before = provider.list().await.unwrap();
-        provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&before, &withdrawal(&before, DEAD))).await.unwrap();
         assert_eq!(now(&zone).await, std::slice::from_ref(&sibling), "{name}: withdrawn");
 
         let after = provider.list().await.unwrap();
-        provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&after, &recollection(&before, DEAD))).await.unwrap();
         assert_eq!(now(&zone).await, [dying, sibling], "{name}: restored");
     }
 }
@@ -103,12 +103,12 @@ async fn one_of_two_values_goes_and_comes_back_in_kind() {
         let Some(zone) = OnMoto::with([dying.clone(), sibling.clone()]).await else { return };
         let provider = zone.managing(&NAMES).await;
         let before = provider.list().await.unwrap();
-        provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&before, &withdrawal(&before, DEAD))).await.unwrap();
         let left = built(one, &[FOREIGN]);
         assert_eq!(now(&zone).await, [left, sibling.clone()], "{name}: withdrawn");
 
         let after = provider.list().await.unwrap();
-        provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&after, &recollection(&before, DEAD))).await.unwrap();
         assert_eq!(now(&zone).await, [dying, sibling], "{name}: restored");
     }
 }
@@ -122,12 +122,18 @@ async fn a_whole_group_that_died_comes_back_in_kind() {
         let before = provider.list().await.unwrap();
         for address in [DEAD, ALIVE] {
             let listing = provider.list().await.unwrap();
-            provider.apply(&listing, &withdrawal(&listing, address)).await.unwrap();
+            provider
+                .apply(ChangeRequest::new(&listing, &withdrawal(&listing, address)))
+                .await
+                .unwrap();
         }
         assert_eq!(now(&zone).await, [], "{name}: withdrawn");
         for address in [ALIVE, DEAD] {
             let listing = provider.list().await.unwrap();
-            provider.apply(&listing, &recollection(&before, address)).await.unwrap();
+            provider
+                .apply(ChangeRequest::new(&listing, &recollection(&before, address)))
+                .await
+                .unwrap();
         }
         assert_eq!(now(&zone).await, [first, second], "{name}: restored");
     }
@@ -140,13 +146,13 @@ async fn an_address_in_several_sets_leaves_all_and_comes_back_to_all() {
     let Some(zone) = OnMoto::with([utah.clone(), anywhere.clone()]).await else { return };
     let provider = zone.managing(&NAMES).await;
     let before = provider.list().await.unwrap();
-    provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&before, &withdrawal(&before, DEAD))).await.unwrap();
     assert_eq!(now(&zone).await, [built(sets.2, &[FOREIGN])]);
 
     let after = provider.list().await.unwrap();
     let back = recollection(&before, DEAD);
     assert_eq!(back.create.len(), 1, "one memory for both");
-    provider.apply(&after, &back).await.unwrap();
+    provider.apply(ChangeRequest::new(&after, &back)).await.unwrap();
     assert_eq!(now(&zone).await, [utah, anywhere]);
 }
 
@@ -156,21 +162,23 @@ async fn a_simple_set_that_died_comes_back_with_its_time_to_live_and_health_chec
     let Some(zone) = OnMoto::with([simple.clone()]).await else { return };
     let provider = zone.managing(&NAMES).await;
     let before = provider.list().await.unwrap();
-    provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&before, &withdrawal(&before, DEAD))).await.unwrap();
     assert_eq!(now(&zone).await, []);
     let after = provider.list().await.unwrap();
-    provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&after, &recollection(&before, DEAD))).await.unwrap();
     assert_eq!(now(&zone).await, [simple]);
 }
 
-/// Restores DEAD without any memory of it into a zone with `sets`; says what its name has then.
+/// Restores DEAD without a memory of it into a zone with `sets`. Returns the sets of its name then.
 async fn restored_anew(sets: Vec<ResourceRecordSet>) -> Option<Result<Vec<String>, ProviderError>> {
     let zone = OnMoto::with(sets).await?;
     let provider = zone.managing(&NAMES).await;
     let listing = provider.list().await.unwrap();
     let address = DEAD.parse().unwrap();
     let create = vec![NewRecord { set: set_of(WWW, address), address, attributes: None }];
-    let answer = provider.apply(&listing, &Changes { create, delete: Vec::new() }).await;
+    let answer = provider
+        .apply(ChangeRequest::new(&listing, &RecordChanges { create, delete: Vec::new() }))
+        .await;
     let now = now(&zone).await;
     let told = |set: &ResourceRecordSet| {
         let id = set.set_identifier().unwrap_or("simple");
@@ -213,7 +221,7 @@ async fn an_address_of_which_nothing_is_remembered_goes_where_it_plainly_belongs
     }
 }
 
-/// The address was alone in a set of its own, which went with it: nothing tells what it was.
+/// The address was alone in a set of its own, which was deleted with it: its settings are unknown.
 #[tokio::test]
 async fn an_address_of_which_nothing_is_remembered_is_put_into_no_routed_set() {
     for (name, _, two) in kinds().into_iter().filter(|kind| kind.0 != "multivalue answer") {
@@ -223,8 +231,8 @@ async fn an_address_of_which_nothing_is_remembered_is_put_into_no_routed_set() {
         let listing = provider.list().await.unwrap();
         let address = DEAD.parse().unwrap();
         let create = vec![NewRecord { set: set_of(WWW, address), address, attributes: None }];
-        let changes = Changes { create, delete: Vec::new() };
-        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        let changes = RecordChanges { create, delete: Vec::new() };
+        let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
         let ProviderError::Rejected { culprits, source, .. } = error else {
             panic!("{name}: {error:?}")
         };
@@ -237,7 +245,7 @@ async fn an_address_of_which_nothing_is_remembered_is_put_into_no_routed_set() {
     }
 }
 
-/// One name's address has no home; another name gets its own back.
+/// One name's address has no known home; another name gets its address back.
 #[tokio::test]
 async fn an_address_without_a_home_at_one_name_is_put_back_at_the_others() {
     let (_, one, two) = kinds()[1];
@@ -247,7 +255,7 @@ async fn an_address_without_a_home_at_one_name_is_put_back_at_the_others() {
     let provider = zone.managing(&NAMES).await;
     let listing = provider.list().await.unwrap();
     let changes = restoration(&listing, DEAD, &NAMES[..2]);
-    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
     let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
     assert_eq!(done.create, [changes.create[1].clone()]);
     assert!(matches!(*rest, ProviderError::Rejected { .. }), "{rest:?}");
@@ -255,7 +263,8 @@ async fn an_address_without_a_home_at_one_name_is_put_back_at_the_others() {
     assert_eq!(api.iter().flat_map(values).collect::<Vec<_>>(), [ALIVE, DEAD]);
 }
 
-/// Route 53 lets a health check be deleted that a set has still (the API reference, `DeleteHealthCheck`).
+/// Route 53 allows the deletion of a health check that is in use (the API reference,
+/// `DeleteHealthCheck`).
 #[tokio::test]
 async fn a_set_comes_back_without_a_health_check_that_was_deleted() {
     for (name, one, two) in kinds().into_iter().take(1).chain(kinds().into_iter().skip(3).take(2)) {
@@ -266,17 +275,17 @@ async fn a_set_comes_back_without_a_health_check_that_was_deleted() {
         let Some(zone) = OnMoto::with([dying.clone(), sibling.clone()]).await else { return };
         let provider = zone.managing(&NAMES).await;
         let before = provider.list().await.unwrap();
-        provider.apply(&before, &withdrawal(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&before, &withdrawal(&before, DEAD))).await.unwrap();
         moto.delete_health_check(&check).await;
 
         let after = provider.list().await.unwrap();
-        provider.apply(&after, &recollection(&before, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&after, &recollection(&before, DEAD))).await.unwrap();
         dying.health_check_id = None;
         assert_eq!(now(&zone).await, [dying, sibling], "{name}");
     }
 }
 
-/// What is left of the set has to be written anew, too.
+/// The rest of the set has to be written anew, too.
 #[tokio::test]
 async fn an_address_leaves_a_set_whose_health_check_was_deleted_and_every_other_name() {
     let Some(moto) = crate::moto::moto() else { return };
@@ -289,7 +298,7 @@ async fn an_address_leaves_a_set_whose_health_check_was_deleted_and_every_other_
         moto.delete_health_check(check).await;
     }
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     for set in now(&zone).await {
         assert_eq!(values(&set), [ALIVE], "{set:?}");
         let kept = (set.name() == NAMES[2]).then_some("hc-1");

@@ -1,11 +1,11 @@
-//! What a listing finds, what it leaves alone, and how many requests it takes.
+//! The content of a listing, the sets it omits, and the number of its requests.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::{
     AliasTarget, CidrRoutingConfig, GeoProximityLocation, ResourceRecordSet,
 };
-use goavail::dns::DnsProvider;
+use goavail::dns::{ChangeRequest, DnsProvider};
 use goavail::engine::plan::SetKey;
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, plain, reads, recollection, values};
@@ -16,7 +16,7 @@ fn simple(name: &str, addresses: &[&str]) -> ResourceRecordSet {
     set(name, "A", addresses).build().unwrap()
 }
 
-/// Every set of the zone in words.
+/// Returns every set of the zone in words.
 async fn told(zone: &OnMoto) -> Vec<String> {
     let told = |set: &ResourceRecordSet| format!("{} {}", plain(set.name()), values(set).join(" "));
     zone.zone.sets().await.iter().map(told).collect()
@@ -30,7 +30,10 @@ async fn a_name_that_is_not_there_is_not_mistaken_for_the_next_one() {
     let provider = zone.managing(&["m.example.com"]).await;
     let listing = provider.list().await.unwrap();
     assert!(listing.observed().sets.values().all(BTreeSet::is_empty), "{listing:?}");
-    provider.apply(&listing, &restoration(&listing, DEAD, &["m.example.com"])).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&listing, &restoration(&listing, DEAD, &["m.example.com"])))
+        .await
+        .unwrap();
     let mut want = others.map(|name| format!("{name} {ALIVE}")).to_vec();
     want.push(format!("m.example.com {DEAD}"));
     want.sort();
@@ -47,7 +50,7 @@ async fn every_label_of_a_name_counts() {
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&["a.b.example.com"]).await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let want = [
         format!("a.example.com {DEAD} {ALIVE}"),
         format!("b.example.com {DEAD} {ALIVE}"),
@@ -63,7 +66,10 @@ async fn a_page_without_any_set_is_an_empty_listing() {
     let provider = zone.managing(&["zzz.example.com"]).await;
     let listing = provider.list().await.unwrap();
     assert!(listing.sets.is_empty(), "{listing:?}");
-    provider.apply(&listing, &restoration(&listing, DEAD, &["zzz.example.com"])).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&listing, &restoration(&listing, DEAD, &["zzz.example.com"])))
+        .await
+        .unwrap();
     assert_eq!(told(&zone).await, [format!("zzz.example.com {DEAD}")]);
 }
 
@@ -73,7 +79,7 @@ async fn a_wildcard_is_a_name_like_any_other() {
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&["*.example.com", "other.example.com"]).await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let want = [format!("*.example.com {ALIVE}"), format!("www.example.com {DEAD} {ALIVE}")];
     assert_eq!(told(&zone).await, want);
 }
@@ -84,11 +90,14 @@ async fn an_address_is_written_back_as_it_was_spelt() {
     let Some(zone) = OnMoto::with([odd]).await else { return };
     let provider = zone.managing(&["www.example.com"]).await;
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, "2001:db8::2")).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&listing, &withdrawal(&listing, "2001:db8::2")))
+        .await
+        .unwrap();
     assert_eq!(told(&zone).await, ["www.example.com 2001:DB8:0::1"]);
 }
 
-/// Whoever asks for a name by itself gets those that come after it as well, read already or not.
+/// A request for one name returns those after it as well, even if they were read already.
 #[tokio::test]
 async fn names_that_are_listed_escaped_beside_others_are_read_once_each_and_changed() {
     let names = ["example.com", "*.example.com", "_x.y.example.com", "www.example.com"];
@@ -99,9 +108,9 @@ async fn names_that_are_listed_escaped_beside_others_are_read_once_each_and_chan
     let listing = provider.list().await.unwrap();
     let read: Vec<usize> = listing.sets.values().map(Vec::len).collect();
     assert_eq!(read, [2, 2, 2, 2], "{listing:?}");
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let again = provider.list().await.unwrap();
-    provider.apply(&again, &recollection(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&again, &recollection(&listing, DEAD))).await.unwrap();
     let mut want = names.map(|name| format!("{name} {ALIVE} {DEAD}"));
     want.sort();
     let mut got = told(&zone).await;
@@ -109,7 +118,7 @@ async fn names_that_are_listed_escaped_beside_others_are_read_once_each_and_chan
     assert_eq!(got, want);
 }
 
-/// Sets that nothing can be withdrawn from, each at `www.example.com`.
+/// Sets that do not support a withdrawal, each at `www.example.com`.
 fn unfit() -> Vec<(&'static str, ResourceRecordSet, &'static str)> {
     let target = AliasTarget::builder()
         .hosted_zone_id("Z35SXDOTRQ7X7K")
@@ -154,7 +163,7 @@ async fn a_name_that_cannot_be_managed_is_left_out_with_its_reason_and_the_other
         let both = ["www.example.com A", "www.example.com AAAA"];
         assert_eq!(unfit, &both[..if is_cname { 2 } else { 1 }], "{name}");
         assert!(listing.unfit.values().all(|said| said.contains(why)), "{name}: {listing:?}");
-        provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+        provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
         assert_eq!(zone.sets_at("api.example.com", "A").await, [], "{name}");
 
         let elsewhere = zone.managing(&["api.example.com"]).await.list().await.unwrap();
@@ -178,13 +187,13 @@ async fn many_sets_of_one_name_are_read_to_the_last() {
     let listing = provider.list().await.unwrap();
     let read: Vec<usize> = listing.sets.values().map(Vec::len).collect();
     assert_eq!(read, [1, 100, 100]);
-    provider.apply(&listing, &withdrawal(&listing, "10.0.0.77")).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, "10.0.0.77"))).await.unwrap();
     let left = zone.sets_at("www.example.com", "A").await;
     assert_eq!(left.len(), 99);
     assert!(left.iter().flat_map(values).all(|value| value != "10.0.0.77"));
 }
 
-/// 700 other sets in three pages, and names far apart in them.
+/// 700 other sets on three pages, and names far apart among them.
 #[tokio::test]
 async fn a_listing_takes_no_more_requests_than_names_or_pages() {
     let hosts: Vec<String> = (0..700).map(|n| format!("host{n:03}.example.com")).collect();

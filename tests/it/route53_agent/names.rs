@@ -87,7 +87,7 @@ async fn an_agent_without_a_memory_puts_an_address_into_no_routed_set_and_names_
     scene.open(0);
     let mut next = scene.start(&config);
     next.nth(1, &["restored", &scene.target(0), "names=\"api.example.com\""]);
-    next.nth(1, &["is not put back at www.example.com A", "state_file"]);
+    next.nth(1, &["is not restored at www.example.com A", "state_file"]);
     let served = scene.served().await;
     assert!(served.contains(&format!("www.example.com A: {second}")), "{served:?}");
     assert!(served.iter().any(|s| s.starts_with("api") && s.contains(&first)), "{served:?}");

@@ -1,9 +1,9 @@
-//! What comes back on restore, and what happens where the API will not have all of it.
+//! Restored settings, and the omission of rejected ones.
 
 use std::net::IpAddr;
 
-use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{Attributes, Changes, DnsProvider, Listing, NewRecord};
+use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::{Attributes, ChangeRequest, DnsProvider, Listing, NewRecord, RecordChanges};
 use serde_json::json;
 
 use super::super::{NAMES, ZONE, set_of, withdrawal};
@@ -11,7 +11,7 @@ use crate::fake_cloudflare::{Entry, FakeCloudflare, Limits, Record, Zone};
 
 const LIVE: &str = "192.0.2.10";
 
-/// A zone with one record that has all that a record can have.
+/// A zone with one record that has all possible settings.
 async fn scene(adorn: impl FnOnce(&mut Record)) -> (FakeCloudflare, Cloudflare, Listing) {
     let fake = FakeCloudflare::start(ZONE);
     fake.zone(|zone| {
@@ -25,10 +25,10 @@ async fn scene(adorn: impl FnOnce(&mut Record)) -> (FakeCloudflare, Cloudflare, 
     (fake, provider, listing)
 }
 
-/// Withdraws the address that `listing` has at the first name, and has it restored by the memory.
+/// Withdraws the listed address at the first name, and restores it from memory.
 async fn out_and_in(provider: &Cloudflare, listing: &Listing, changed: impl FnOnce()) -> Listing {
     let out = withdrawal(listing, &address(listing).to_string());
-    provider.apply(listing, &out).await.unwrap();
+    provider.apply(ChangeRequest::new(listing, &out)).await.unwrap();
     changed();
     let empty = provider.list().await.unwrap();
     let (set, record) = &out.delete[0];
@@ -37,7 +37,10 @@ async fn out_and_in(provider: &Cloudflare, listing: &Listing, changed: impl FnOn
         address: record.address,
         attributes: Some(record.attributes.clone()),
     }];
-    provider.apply(&empty, &Changes { create, delete: Vec::new() }).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&empty, &RecordChanges { create, delete: Vec::new() }))
+        .await
+        .unwrap();
     provider.list().await.unwrap()
 }
 
@@ -120,7 +123,7 @@ async fn a_live_address_comes_back_without_what_is_refused_now_and_with_all_the_
             assert_eq!(the_record(&fake), want, "{name}");
             assert_eq!(attributes(&after), attributes(&listing), "{name}: the memory is kept");
 
-            // Once it is allowed again, the next restore brings all of it back.
+            // Once it is allowed again, the next restore includes all of it.
             fake.zone(|zone| zone.limits = Limits::default());
             out_and_in(&provider, &after, || {}).await;
             let back = the_record(&fake);
@@ -186,7 +189,10 @@ async fn one_record_that_may_not_have_its_tags_costs_no_other_record_anything() 
     }
     fake.zone(|zone| zone.limits.tags = 1);
     let create = vec![tagged, new(NAMES[2])];
-    provider.apply(&listing, &Changes { create, delete: Vec::new() }).await.unwrap();
+    provider
+        .apply(ChangeRequest::new(&listing, &RecordChanges { create, delete: Vec::new() }))
+        .await
+        .unwrap();
     let tags = |name| fake.zone(|zone| zone.record("A", name, LIVE).tags.len());
     assert_eq!((tags(NAMES[1]), tags(NAMES[2])), (0, 1));
 }

@@ -1,7 +1,7 @@
-//! How many requests a change costs, and what one request holds.
+//! The number of requests of a change, and the content of one request.
 
-use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{DnsProvider, Permit, ProviderError};
+use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::{ChangeRequest, DnsProvider, Permit, ProviderError};
 
 use super::super::{addresses, converge, set_of, withdrawal};
 use super::printed;
@@ -15,7 +15,7 @@ fn hosts(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("host{n:03}.{ZONE}")).collect()
 }
 
-/// A zone where each of `names` has a dead and a living address, and a provider for it.
+/// Returns a zone in which each of `names` has a dead and a live address, and a provider for it.
 fn serving(setup: Setup, names: &[String]) -> (FakeCloudflare, Cloudflare) {
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
     fake.zone(|zone| {
@@ -29,22 +29,22 @@ fn serving(setup: Setup, names: &[String]) -> (FakeCloudflare, Cloudflare) {
     (fake, provider)
 }
 
-/// The requests of the first withdrawal of a process, and of a later restoration: method and what
-/// is asked for.
+/// Returns the requests of the first withdrawal of a process, and of a later restore: method and
+/// path.
 async fn requests_of_a_failover(names: usize) -> [Vec<String>; 2] {
     let names = hosts(names);
     let (fake, provider) = serving(Setup::default(), &names);
     let listing = provider.list().await.unwrap();
     let withdrawal = withdrawal(&listing, DEAD);
     assert_eq!(withdrawal.delete.len(), names.len());
-    provider.apply(&listing, &withdrawal).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal)).await.unwrap();
     let first = fake.log().len();
 
     let listing = provider.list().await.unwrap();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let restoration = super::super::restoration(&listing, DEAD, &names);
     assert_eq!(restoration.create.len(), names.len());
-    provider.apply(&listing, &restoration).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &restoration)).await.unwrap();
 
     let zone = fake.zone(|zone| zone.id.clone());
     let shown = |entry: &Entry| {
@@ -72,7 +72,7 @@ async fn more_than_one_batch_holds_goes_in_several_and_tells_how_far_it_got() {
     let changes = withdrawal(&listing, DEAD);
     let size = |entry: &Entry| entry.body["deletes"].as_array().map_or(0, Vec::len);
     fake.script(1, move |entry| size(entry) == 50, Fault::Throttled("1".to_owned()));
-    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
     let log = fake.log();
     let sizes: Vec<_> = log.iter().filter(|entry| entry.is_batch()).map(size).collect();
     assert_eq!(sizes, [200, 200, 50]);
@@ -91,7 +91,10 @@ async fn what_is_revoked_between_two_batches_is_not_sent() {
     let listing = provider.list().await.unwrap();
     let changes = withdrawal(&listing, DEAD);
     let permit = Permit::new(&|_| false);
-    let error = provider.apply_while(&listing, &changes, permit).await.unwrap_err();
+    let error = provider
+        .apply(ChangeRequest { listing: &listing, changes: &changes, permit })
+        .await
+        .unwrap_err();
     assert_eq!(fake.count(Entry::is_batch), 1);
     let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
     assert!(matches!(*rest, ProviderError::Revoked { .. }), "{rest:?}");
@@ -132,7 +135,7 @@ async fn an_idn_is_the_same_name_in_unicode_and_in_punycode() {
 
     let mut changes = super::super::restoration(&listing, ALIVE, &["www.bücher.example"]);
     changes.delete = withdrawal(&listing, DEAD).delete;
-    provider.apply(&listing, &changes).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
     let held = fake.zone(|zone| zone.contents("A", "www.xn--bcher-kva.example"));
     assert_eq!(held, [ALIVE]);
     assert_eq!(fake.zone(|zone| zone.records.len()), 1);
@@ -142,16 +145,19 @@ async fn an_idn_is_the_same_name_in_unicode_and_in_punycode() {
 async fn the_zones_id_is_looked_up_again_once_it_leads_nowhere() {
     let (fake, provider) = serving(Setup::default(), &hosts(1));
     let listing = provider.list().await.unwrap();
-    // The zone is deleted and made anew, with another id.
+    // The zone is deleted and created anew, with another id.
     fake.zones(|zones| {
         let mut anew = Zone::new(2, ZONE);
         anew.seed("A", &hosts(1)[0], DEAD);
         zones[0] = anew;
     });
-    let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    let error = provider
+        .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Changed { .. }), "{error:?}");
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(fake.zone(|zone| zone.records.len()), 0);
     assert_eq!(fake.count(|entry| entry.path.starts_with("/zones?")), 2);
 

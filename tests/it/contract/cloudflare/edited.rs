@@ -1,7 +1,7 @@
-//! Records that are edited in place between reading and withdrawal: the same id, another record.
+//! Records that are edited in place between listing and withdrawal: the same id, another record.
 
-use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{DnsProvider, Listing, ProviderError};
+use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
 use serde_json::json;
 
 use super::super::{NAMES, ZONE, converge, withdrawal};
@@ -11,8 +11,8 @@ use crate::fake_cloudflare::{Entry, FakeCloudflare, Fault, Record, Setup};
 const DEAD: &str = "192.0.2.10";
 const FOREIGN: &str = "198.51.100.9";
 
-/// A zone with the dead address at two names, of which the first one's record is about to become
-/// somebody else's, with all that a record can have.
+/// Returns a zone with the dead address at two names; the first record is about to be edited into a
+/// foreign one with all possible settings.
 async fn scene(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing) {
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
     fake.zone(|zone| {
@@ -35,7 +35,7 @@ async fn scene(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing) {
     (fake, provider, listing)
 }
 
-/// All records but for their ids, sorted.
+/// Returns all records without their ids, sorted.
 fn held(fake: &FakeCloudflare) -> Vec<Record> {
     let mut records = fake.zone(|zone| zone.records.clone());
     for record in &mut records {
@@ -50,7 +50,10 @@ async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
     let (fake, provider, listing) = scene(Setup::default()).await;
     let edited: Vec<_> = held(&fake).into_iter().filter(|r| r.content == FOREIGN).collect();
     let before = fake.log().len();
-    let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    let error = provider
+        .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+        .await
+        .unwrap_err();
     assert_eq!(held(&fake), edited, "the stranger is back, and the other record is gone");
     assert_eq!(fake.log().len() - before, 2, "one batch, and one request that puts it back");
 
@@ -58,7 +61,7 @@ async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
     let gone: Vec<_> = done.delete.iter().map(|(set, _)| set.name.as_str()).collect();
     assert_eq!(gone, [NAMES[1]], "what is said to be gone is what was meant");
     assert!(matches!(*rest, ProviderError::Changed { .. }), "{rest:?}");
-    for words in ["was edited after it was read", DEAD, FOREIGN] {
+    for words in ["was edited after it was listed", DEAD, FOREIGN] {
         assert!(printed(&rest).contains(words), "{words}: {}", printed(&rest));
     }
 }
@@ -66,11 +69,11 @@ async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
 #[tokio::test]
 async fn the_address_that_was_meant_is_looked_for_again() {
     let (fake, provider, listing) = scene(Setup::default()).await;
-    // It did not vanish: it stands in a new record.
+    // It did not disappear: there is a new record.
     fake.zone(|zone| {
         zone.seed("A", NAMES[0], DEAD);
     });
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap_err();
     converge(&provider, |listing| withdrawal(listing, DEAD)).await;
     let left = fake.zone(|zone| zone.contents("A", NAMES[0]));
     assert_eq!(left, [FOREIGN]);
@@ -95,7 +98,10 @@ async fn a_record_that_became_another_name_or_type_is_put_back_too() {
             name.clone_into(&mut record.name);
             content.clone_into(&mut record.content);
         });
-        let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+        let error = provider
+            .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+            .await
+            .unwrap_err();
         assert!(matches!(error, ProviderError::Changed { .. }), "{kind} {name}: {error:?}");
         assert_eq!(fake.zone(|zone| zone.contents(kind, name)), [content]);
     }
@@ -112,7 +118,10 @@ async fn what_could_not_be_put_back_at_once_is_put_back_before_the_zone_is_read_
     for (number, fault) in faults.into_iter().enumerate() {
         let (fake, provider, listing) = scene(Setup::default()).await;
         fake.script(1, |entry| entry.method == "POST" && !entry.is_batch(), fault);
-        provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+        provider
+            .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+            .await
+            .unwrap_err();
         let again = provider.list().await.unwrap();
         let held = fake.zone(|zone| zone.contents("A", NAMES[0]));
         assert_eq!(held, [FOREIGN], "fault {number}");
@@ -128,7 +137,7 @@ async fn what_may_not_be_put_back_is_given_up_and_stops_nothing() {
     let (fake, provider, listing) = scene(Setup::default()).await;
     let no = r#"{"success":false,"errors":[{"code":81054,"message":"no"}]}"#.to_owned();
     fake.script(1, |e| e.method == "POST" && !e.is_batch(), Fault::Answer(400, no));
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap_err();
     provider.list().await.unwrap();
     assert_eq!(fake.count(|entry| entry.method == "POST" && !entry.is_batch()), 1);
 }
@@ -136,7 +145,10 @@ async fn what_may_not_be_put_back_is_given_up_and_stops_nothing() {
 #[tokio::test]
 async fn single_deletions_look_first() {
     let (fake, provider, listing) = scene(Setup { batches: false, ..Setup::default() }).await;
-    let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    let error = provider
+        .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+        .await
+        .unwrap_err();
     let ProviderError::Partly { done, rest } = error else { panic!("{error:?}") };
     assert_eq!(done.delete.len(), 1);
     assert!(matches!(*rest, ProviderError::Changed { .. }), "{rest:?}");

@@ -1,8 +1,8 @@
-//! What Cloudflare's own words turn into.
+//! The errors for Cloudflare's messages.
 
 use goavail::config::CloudflareCredentials;
-use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{DnsProvider, Listing, ProviderError};
+use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
 
 use super::super::{NAMES, ZONE, restoration, withdrawal};
 use super::printed;
@@ -69,7 +69,7 @@ async fn a_global_key_with_its_email_is_as_good_as_a_token() {
     let fake = serving();
     let provider = asking_as(&fake, Some(global_key(KEY)));
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert!(fake.zone(|zone| zone.records.is_empty()));
 }
 
@@ -79,7 +79,8 @@ async fn without_credentials_nothing_is_asked_and_the_way_out_is_named() {
     let provider = asking_as(&fake, None);
     let changes = restoration(&Listing::default(), DEAD, &NAMES);
     let read = provider.list().await.unwrap_err();
-    let write = provider.apply(&Listing::default(), &changes).await.unwrap_err();
+    let write =
+        provider.apply(ChangeRequest::new(&Listing::default(), &changes)).await.unwrap_err();
     for error in [read, write] {
         assert_eq!(word(&error), "refused");
         for variable in ["CF_API_TOKEN", "CF_API_KEY", "CF_API_EMAIL"] {
@@ -94,7 +95,7 @@ async fn a_token_is_never_asked_about_itself() {
     let fake = serving();
     let provider = asking_as(&fake, fake.config(&NAMES).credentials);
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let strange = fake.count(|entry| !entry.path.starts_with("/zones"));
     assert_eq!(strange, 0, "{:?}", fake.log());
 }
@@ -159,7 +160,7 @@ async fn what_the_api_says_decides_what_may_be_done_next() {
         fake.script(1, Entry::lists, answer());
         assert_eq!(word(&provider.list().await.unwrap_err()), read, "{name}, reading");
         fake.script(2, Entry::writes, answer());
-        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
         assert_eq!(word(&error), write, "{name}, writing: {}", printed(&error));
         assert!(!printed(&error).contains('\n') && printed(&error).len() < 600, "{name}");
         fake.forget_scripts();
@@ -225,9 +226,12 @@ async fn a_write_that_never_left_changed_nothing() {
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
     let listing = provider.list().await.unwrap();
     drop(fake);
-    // The first one may still be sent into the old connection, and then nobody knows.
-    provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
-    let error = provider.apply(&listing, &withdrawal(&listing, DEAD)).await.unwrap_err();
+    // The first request may still be sent on the old connection, and its outcome is unknown.
+    provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap_err();
+    let error = provider
+        .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
+        .await
+        .unwrap_err();
     assert_eq!(word(&error), "unavailable", "{}", printed(&error));
 }
 
@@ -242,14 +246,14 @@ async fn a_batch_that_meets_another_zone_than_was_listed_is_planned_again() {
     let there = fake.meddle(Entry::is_batch, |zone| {
         zone.seed("A", NAMES[1], "192.0.2.11");
     });
-    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
     there.wait().await;
     assert_eq!(word(&error), "changed", "already there: {}", printed(&error));
     assert_eq!(fake.zone(|zone| zone.records.len()), 2, "all or nothing");
 
     fake.zone(|zone| zone.records.clear());
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
-    let error = provider.apply(&listing, &changes).await.unwrap_err();
+    let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
     assert_eq!(word(&error), "changed", "already gone: {}", printed(&error));
     assert_eq!(fake.zone(|zone| zone.records.len()), 0, "all or nothing");
 }

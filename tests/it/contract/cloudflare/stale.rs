@@ -1,7 +1,7 @@
-//! A listing that lags behind what was written.
+//! A listing that is older than the last write.
 
-use goavail::dns::cloudflare::Cloudflare;
-use goavail::dns::{Changes, DnsProvider, ProviderError};
+use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::{ChangeRequest, DnsProvider, ProviderError, RecordChanges};
 
 use super::super::{NAMES, ZONE, restoration, withdrawal};
 use crate::fake_cloudflare::{Entry, FakeCloudflare, Zone};
@@ -9,8 +9,8 @@ use crate::fake_cloudflare::{Entry, FakeCloudflare, Zone};
 const DEAD: &str = "192.0.2.10";
 const ALIVE: &str = "192.0.2.11";
 
-/// What the listing wants done: the dead address away, the living one at every name.
-fn plan(listing: &goavail::dns::Listing) -> Changes {
+/// Plans from a listing: the dead address out, the live one at every name.
+fn plan(listing: &goavail::dns::Listing) -> RecordChanges {
     let mut changes = restoration(listing, ALIVE, &NAMES);
     changes.delete = withdrawal(listing, DEAD).delete;
     changes
@@ -24,17 +24,17 @@ async fn what_a_stale_listing_hides_is_done_after_one_fruitless_reading() {
             zone.seed("A", name, DEAD);
         }
         zone.freeze_listing();
-        // One name was changed already, and readers are not shown that.
+        // One name was changed already, and listings do not show that.
         zone.records.retain(|record| record.name != NAMES[0]);
         zone.seed("A", NAMES[0], ALIVE);
     });
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
     let listing = provider.list().await.unwrap();
-    let error = provider.apply(&listing, &plan(&listing)).await.unwrap_err();
+    let error = provider.apply(ChangeRequest::new(&listing, &plan(&listing))).await.unwrap_err();
     assert!(matches!(error, ProviderError::Changed { .. }), "list and plan again: {error:?}");
 
     let listing = provider.list().await.unwrap();
-    provider.apply(&listing, &plan(&listing)).await.unwrap();
+    provider.apply(ChangeRequest::new(&listing, &plan(&listing))).await.unwrap();
     for name in NAMES {
         assert_eq!(fake.zone(|zone| zone.contents("A", name)), [ALIVE], "{name}");
     }
@@ -58,7 +58,7 @@ async fn a_zone_that_others_change_is_listed_again_each_time() {
         let mut changes = withdrawal(&listing, DEAD);
         changes.delete.retain(|(set, _)| only(set));
         fake.zone(|zone| zone.records.retain(|record| record.name != name));
-        let error = provider.apply(&listing, &changes).await.unwrap_err();
+        let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
         assert!(matches!(error, ProviderError::Changed { .. }), "{name}: {error:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! A zone of several pages to which others write while it is read.
+//! A zone of several pages with concurrent writes.
 
-use goavail::dns::cloudflare::Cloudflare;
+use goavail::dns::providers::cloudflare::Cloudflare;
 use goavail::dns::{DnsProvider, Listing};
 
 use crate::contract::ZONE;
@@ -8,8 +8,8 @@ use crate::fake_cloudflare::{Entry, FakeCloudflare, Setup, Zone};
 
 const FOREIGN: &str = "198.51.100.9";
 
-/// A zone of three pages: foreign names before and after the managed ones, which have two addresses
-/// each. The first managed record begins the second page.
+/// A zone of three pages: foreign names before and after the managed ones, with two addresses each.
+/// The first managed record begins the second page.
 fn scene(managed: usize) -> (FakeCloudflare, Cloudflare) {
     let setup = Setup { largest_page: 100, ..Setup::default() };
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
@@ -29,7 +29,7 @@ fn scene(managed: usize) -> (FakeCloudflare, Cloudflare) {
     (fake, provider)
 }
 
-/// From now on the zone is changed before each page but the first is given, `times` times.
+/// Changes the zone before each page but the first is returned, `times` times.
 fn change_before_pages(fake: &FakeCloudflare, times: usize, change: fn(&mut Zone)) {
     for _ in 0..times {
         let is_later = |entry: &Entry| entry.path.contains("/dns_records?") && !is_first(entry);
@@ -41,18 +41,18 @@ fn is_first(entry: &Entry) -> bool {
     entry.path.split(['?', '&']).any(|part| part == "page=1")
 }
 
-/// The first foreign record goes, so that the first record of the second page is given on no page.
+/// Deletes the first foreign record, so that the first record of the second page is on no page.
 fn take_one(zone: &mut Zone) {
     zone.records.remove(0);
 }
 
-/// One foreign record goes and another one comes: the number of records stays the same.
+/// Deletes one foreign record and creates another one: the number of records stays the same.
 fn swap_one(zone: &mut Zone) {
     zone.records.remove(0);
     zone.seed("A", &format!("zz.{ZONE}"), FOREIGN);
 }
 
-/// How many records are listed, each of which must be there once.
+/// Returns the number of listed records; none is listed twice.
 fn listed(listing: &Listing) -> usize {
     let records = listing.sets.values().flatten();
     let ids: std::collections::BTreeSet<_> = records.clone().map(|record| &record.id).collect();
@@ -60,7 +60,7 @@ fn listed(listing: &Listing) -> usize {
     ids.len()
 }
 
-/// The requests for records since the last `before` requests.
+/// Returns the requests for records since the first `before` requests.
 fn readings(fake: &FakeCloudflare, before: usize) -> usize {
     fake.log()[before..].iter().filter(|entry| entry.path.contains("/dns_records?")).count()
 }

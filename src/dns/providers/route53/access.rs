@@ -1,0 +1,211 @@
+//! Access to Route 53: the client with its credentials, which may expire while the agent runs.
+//!
+//! A chain of credentials reads its files once. If Route 53 refuses the credentials, the chain is
+//! therefore rebuilt and the request repeated: at the first such refusal after a success, and later
+//! only if the chain has other credentials by then. A key that stays refused is used once in each
+//! attempt of the caller, and the next attempt finds a renewed key.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_route53::Client;
+use aws_sdk_route53::config::SharedHttpClient;
+use aws_sdk_route53::config::http::HttpResponse;
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+
+use super::client;
+use super::credentials::Chain;
+use super::failure::{RefusalCertainty, causes, doubt};
+use crate::config::Route53Config;
+
+/// The source of the settings of a chain of credentials.
+pub(super) enum Source {
+    /// The environment and the files of the process.
+    Process,
+    /// The code that built the provider; any number of times.
+    Made(Box<dyn Fn() -> ConfigLoader + Send + Sync>),
+    /// The same, once. The chain cannot be rebuilt then.
+    Once(Mutex<Option<Box<ConfigLoader>>>),
+}
+
+impl Source {
+    fn loader(&self) -> Option<ConfigLoader> {
+        match self {
+            Self::Process => Some(aws_config::defaults(BehaviorVersion::latest())),
+            Self::Made(make) => Some(make()),
+            Self::Once(loader) => {
+                let loader = loader.lock().unwrap_or_else(PoisonError::into_inner).take();
+                loader.map(|loader| *loader)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Process => "Process",
+            Self::Made(_) => "Made",
+            Self::Once(_) => "Once",
+        })
+    }
+}
+
+/// The client, with its credentials.
+#[derive(Debug)]
+pub(super) struct Access {
+    config: Route53Config,
+    source: Source,
+    /// Kept when credentials are renewed, to keep the open connections.
+    http: SharedHttpClient,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    client: Client,
+    chain: Arc<Chain>,
+    /// Whether the credentials were refused, without a success since.
+    refused: bool,
+}
+
+impl Access {
+    /// Creates a client. Credentials are looked up with the first request.
+    pub(super) async fn new(config: &Route53Config, source: Source) -> Self {
+        let http = client::http_client();
+        let loader = source.loader().unwrap_or_default();
+        let (client, chain) = build(config, &source, loader, http.clone()).await;
+        let current = Mutex::new(Current { client, chain, refused: false });
+        Self { config: config.clone(), source, http, current }
+    }
+
+    /// Sends a request. Repeats it with renewed credentials if it was refused because of them.
+    pub(super) async fn ask<T, E, F>(
+        &self,
+        send: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let used = self.current();
+        let refusal = match Box::pin(send(used.client)).await {
+            Ok(answer) => {
+                self.change(|current| current.refused = false);
+                return Ok(answer);
+            }
+            Err(refusal) => refusal,
+        };
+        let doubted = doubt(&refusal);
+        let again = match doubted {
+            Some(doubt) => Box::pin(self.renewed(&used.chain, doubt)).await,
+            // A chain without credentials has read its files and would not read them again.
+            None if causes(&refusal).any(|c| c.downcast_ref::<CredentialsError>().is_some()) => {
+                Box::pin(self.rebuild()).await;
+                None
+            }
+            None => None,
+        };
+        let Some(client) = again else { return Err(refusal) };
+        match Box::pin(send(client)).await {
+            Ok(answer) => {
+                tracing::info!("AWS credentials were renewed");
+                self.change(|current| current.refused = false);
+                Ok(answer)
+            }
+            // The first refusal is more informative than one without a reason.
+            Err(again)
+                if doubted == Some(RefusalCertainty::Certain)
+                    && doubt(&again) == Some(RefusalCertainty::Possible) =>
+            {
+                Err(refusal)
+            }
+            Err(again) => Err(again),
+        }
+    }
+
+    /// Returns a client with renewed credentials, if the request that was refused with those of
+    /// `used` is to be repeated.
+    async fn renewed(&self, used: &Arc<Chain>, doubt: RefusalCertainty) -> Option<Client> {
+        let before = self.current();
+        // A concurrent request may have been refused and have renewed them already.
+        let chain =
+            if Arc::ptr_eq(&before.chain, used) { self.rebuild().await? } else { before.chain };
+        let differ = chain.look_up().await != used.last_used();
+        let first = doubt == RefusalCertainty::Certain && !before.refused;
+        self.change(|current| current.refused = true);
+        (first || differ).then(|| self.current().client)
+    }
+
+    /// Rebuilds the chain, if its settings are still available.
+    async fn rebuild(&self) -> Option<Arc<Chain>> {
+        let loader = self.source.loader()?;
+        let (client, chain) = build(&self.config, &self.source, loader, self.http.clone()).await;
+        self.change(|current| {
+            (current.client, current.chain) = (client.clone(), Arc::clone(&chain));
+        });
+        Some(chain)
+    }
+
+    fn current(&self) -> Current {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Current)) {
+        change(&mut self.current.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+async fn build(
+    config: &Route53Config,
+    source: &Source,
+    loader: ConfigLoader,
+    http: SharedHttpClient,
+) -> (Client, Arc<Chain>) {
+    let files = match source {
+        Source::Process => look_at_files().await,
+        Source::Made(_) | Source::Once(_) => Files::default(),
+    };
+    let mut loader = client::configured(config, loader, http);
+    if files.endless {
+        // Reading them would take forever; the chain reports the reason for having no credentials.
+        let nothing = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "");
+        loader = loader.profile_files(nothing.build());
+    }
+    let settings = loader.load().await;
+    let chain = Arc::new(Chain::new(settings.credentials_provider(), files.broken, files.lacking));
+    let settings = aws_sdk_route53::config::Builder::from(&settings)
+        .credentials_provider(Arc::clone(&chain).shared())
+        .build();
+    (Client::from_conf(settings), chain)
+}
+
+/// The problems of the process's profile files.
+#[derive(Debug, Default)]
+struct Files {
+    /// The reason why they cannot be used.
+    broken: Option<String>,
+    /// Whether the reason is a file without an end.
+    endless: bool,
+    /// The reason why the selected profile has no credentials.
+    lacking: Option<String>,
+}
+
+async fn look_at_files() -> Files {
+    let look = || {
+        let env = |name: &str| std::env::var(name).ok();
+        let endless = crate::config::endless_file(&env);
+        if endless.is_some() {
+            return Files { broken: endless, endless: true, lacking: None };
+        }
+        let broken = crate::config::broken_profile(&env);
+        Files { broken, endless: false, lacking: crate::config::missing_profile(&env) }
+    };
+    // This takes up to the time limit of a file.
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}

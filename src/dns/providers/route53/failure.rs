@@ -1,0 +1,379 @@
+//! The consequences of an AWS error: a possible change, and the use of a retry.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_route53::config::http::HttpResponse;
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_types::error::ErrorMetadata;
+use hyper_util::client::legacy;
+
+use super::PROVIDER;
+use super::credentials::{ProfileWithoutCredentials, TooSlow, metadata_is_silent, missing_profile};
+use crate::dns::ProviderError;
+use crate::http::{page, retry_after};
+use crate::text::visible;
+
+/// Error codes that allow a retry, with any HTTP status. Nothing changed.
+///
+/// Source: "Throttling errors" in the SDK reference guide, and the Route 53 API reference.
+const LATER: [&str; 10] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "ServiceUnavailable",
+];
+
+/// Error codes that refuse the credentials themselves: expired, unknown, or not those of the
+/// signature. Nothing changed.
+///
+/// Source: "Common Errors" in the API references of Route 53 and STS.
+const CREDENTIALS_REFUSED: [&str; 16] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+    "InvalidIdentityToken",
+];
+
+/// Maximum length of a foreign text in a message.
+const LONGEST: usize = 400;
+
+/// The sources of credentials, in this order, for an operator without any.
+const NO_CREDENTIALS: &str = "no AWS credentials: tried the environment (AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY), the profile files (~/.aws), web identity (AWS_WEB_IDENTITY_TOKEN_FILE \
+    and AWS_ROLE_ARN), the container's endpoint (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or \
+    _FULL_URI) and the instance's metadata service";
+
+/// The possible reasons for a silent metadata service.
+const HOP_LIMIT: &str = "in a container on EC2 raise the instance's hop limit (aws ec2 \
+    modify-instance-metadata-options --http-put-response-hop-limit 2); elsewhere give credentials \
+    in one of the other places, or set AWS_EC2_METADATA_DISABLED=true";
+
+/// A description of a failure as one printable line, without secrets.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct OneLine(String);
+
+impl OneLine {
+    /// Returns the first line of `text`, cut to size: the lines after it may quote the signed text.
+    pub(super) fn new(text: &str) -> Self {
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason");
+        let line = visible(line);
+        let printable = line.chars().map(|c| if c.is_control() { ' ' } else { c });
+        Self(printable.take(LONGEST).collect())
+    }
+
+    /// Formats an error and its causes, outermost first, without repetitions.
+    fn chain(error: &(dyn Error + 'static)) -> Self {
+        let mut said: Vec<String> = Vec::new();
+        for text in causes(error).filter_map(words) {
+            if !said.iter().any(|earlier| earlier.contains(&text)) {
+                said.push(text);
+            }
+        }
+        // Some messages contain line breaks.
+        Self::new(&said.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Messages of layers of the SDK that have only a cause.
+const EMPTY: [&str; 6] = [
+    "service error",
+    "dispatch failure",
+    "io error",
+    "failed to construct request",
+    "unhandled error",
+    "an error occurred while loading credentials",
+];
+
+/// Returns the message of one cause, if it has one: the SDK's layers have none, and an error
+/// without a type is described here.
+fn words(cause: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(meta) = cause.downcast_ref::<ErrorMetadata>() {
+        let parts: Vec<&str> = meta.code().into_iter().chain(meta.message()).collect();
+        return (!parts.is_empty()).then(|| parts.join(": "));
+    }
+    let text = cause.to_string();
+    let says_nothing = EMPTY.contains(&text.as_str()) || text.starts_with("unhandled error (");
+    // A debug representation is not a sentence; its causes describe it.
+    let debugged = text.contains("Unhandled(") || text.contains("Error {");
+    (!says_nothing && !debugged).then_some(text)
+}
+
+/// The certainty with which an answer refuses the credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefusalCertainty {
+    /// It refuses them explicitly.
+    Certain,
+    /// It denies access, and other credentials might be permitted.
+    Possible,
+}
+
+/// Returns whether a request was refused because of its credentials.
+pub(super) fn doubt<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<RefusalCertainty> {
+    let (code, answer) = match error {
+        SdkError::ServiceError(answer) => (answer.err().meta().code(), answer.raw()),
+        SdkError::ResponseError(answer) => (None, answer.raw()),
+        _ => return None,
+    };
+    if code.is_some_and(|code| CREDENTIALS_REFUSED.contains(&code)) {
+        return Some(RefusalCertainty::Certain);
+    }
+    let refused = [401, 403].contains(&answer.status().as_u16()) && foreign(code, answer).is_none();
+    let later = code.is_some_and(|code| LATER.contains(&code));
+    (refused && !later).then_some(RefusalCertainty::Possible)
+}
+
+/// Returns the code and the message of an answer that denies permission.
+pub(super) fn not_allowed<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<String> {
+    let SdkError::ServiceError(answer) = error else { return None };
+    let (meta, status) = (answer.err().meta(), answer.raw().status().as_u16());
+    let denied = ["AccessDenied", "AccessDeniedException"];
+    let is_denied = meta.code().map_or(status == 403, |code| denied.contains(&code));
+    is_denied.then(|| answered(meta.code(), meta.message(), status).to_string())
+}
+
+/// Describes an error in one line.
+pub(super) fn in_words<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let meta = answer.err().meta();
+            answered(meta.code(), meta.message(), answer.raw().status().as_u16())
+        }
+        _ => OneLine::chain(error),
+    }
+    .to_string()
+}
+
+/// The kind of a request: whether it leaves an uncertainty if its answer is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    /// A request that changes nothing.
+    Read,
+    /// A request that may have changed something, unless the opposite is known.
+    Write,
+}
+
+/// The caller's next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// None, until a person solves the problem.
+    Fix,
+    /// A retry, after this time if it is known.
+    Later(Option<Duration>),
+    /// A check of whether the change was made.
+    Verify,
+}
+
+impl Next {
+    /// Returns the next step after an answer that was lost or not understood.
+    fn unanswered(asked: RequestKind) -> Self {
+        match asked {
+            RequestKind::Read => Self::Later(None),
+            RequestKind::Write => Self::Verify,
+        }
+    }
+
+    fn error(self, what: String, said: OneLine) -> ProviderError {
+        let (provider, source) = (PROVIDER, said.into());
+        match self {
+            Self::Fix => ProviderError::Refused { provider, what, source },
+            Self::Later(retry_after) => {
+                ProviderError::Unavailable { provider, what, retry_after, source }
+            }
+            Self::Verify => ProviderError::Unconfirmed { provider, what, source },
+        }
+    }
+}
+
+/// Creates the error of a problem in the zone or the configuration that a person has to solve.
+pub(super) fn refused(what: String, why: impl Error + Send + Sync + 'static) -> ProviderError {
+    ProviderError::Refused { provider: PROVIDER, what, source: why.into() }
+}
+
+/// Creates the error of an answer to a read that cannot be complete.
+pub(super) fn incomplete(what: String, why: &dyn Error) -> ProviderError {
+    Next::Later(None).error(what, OneLine::new(&why.to_string()))
+}
+
+/// Converts `error`, the result of the request `what`, for the caller.
+pub(super) fn judge<E>(
+    error: &SdkError<E, HttpResponse>,
+    asked: RequestKind,
+    what: String,
+) -> ProviderError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    if let Some(credentials) = causes(error).find_map(|c| c.downcast_ref::<CredentialsError>()) {
+        return judge_credentials(credentials, what);
+    }
+    match error {
+        SdkError::ServiceError(answer) => {
+            let meta = answer.err().meta();
+            let said = answered(meta.code(), meta.message(), answer.raw().status().as_u16());
+            let said = foreign(meta.code(), answer.raw()).unwrap_or(said);
+            judge_answer(meta.code(), answer.raw(), asked).error(what, said)
+        }
+        SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
+            let said = answered(None, None, answer.raw().status().as_u16());
+            let said = foreign(None, answer.raw()).unwrap_or(said);
+            judge_answer(None, answer.raw(), asked).error(what, said)
+        }
+        _ if was_never_sent(error) => Next::Later(None).error(what, OneLine::chain(error)),
+        _ => Next::unanswered(asked).error(what, OneLine::chain(error)),
+    }
+}
+
+fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
+    let lacking =
+        error.source().and_then(|source| source.downcast_ref::<ProfileWithoutCredentials>());
+    let error = lacking.map_or(error, |lacking| &lacking.elsewhere);
+    let (next, said) = weigh_credentials(error);
+    // The problem of the selected profile comes first: all that follows was tried instead.
+    let profile = lacking.map(|lacking| lacking.profile.clone());
+    match profile.or_else(|| missing_profile(error)) {
+        Some(profile) => next.error(what, OneLine(format!("{profile}; {said}"))),
+        None => next.error(what, said),
+    }
+}
+
+fn weigh_credentials(error: &CredentialsError) -> (Next, OneLine) {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) if metadata_is_silent(error) => {
+            let silent = "the last of these does not answer";
+            (Next::Later(None), OneLine(format!("{NO_CREDENTIALS}; {silent}: {HOP_LIMIT}")))
+        }
+        CredentialsError::CredentialsNotLoaded(_) => {
+            (Next::Fix, OneLine(NO_CREDENTIALS.to_owned()))
+        }
+        CredentialsError::InvalidConfiguration(_) => (Next::Fix, OneLine::chain(error)),
+        _ if causes(error).any(<dyn Error>::is::<TooSlow>) => {
+            (Next::Later(None), OneLine(format!("{}: {HOP_LIMIT}", OneLine::chain(error))))
+        }
+        CredentialsError::ProviderError(_)
+            if error.source().is_some_and(<dyn Error>::is::<io::Error>) =>
+        {
+            (Next::Later(None), OneLine(format!("{}: {}", unread_token(), OneLine::chain(error))))
+        }
+        // The source of credentials was not reachable or failed; nothing was sent to Route 53.
+        _ => (Next::Later(None), OneLine::chain(error)),
+    }
+}
+
+/// Describes the only file that the chain reads without naming it in its error.
+fn unread_token() -> String {
+    let variable = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    let path = std::env::var(variable).ok().filter(|path| !path.is_empty());
+    let path =
+        path.map_or_else(String::new, |path| format!(", {},", crate::config::path_as_shown(&path)));
+    format!("the file that {variable} names{path} cannot be read")
+}
+
+/// Returns the next step after a refusal.
+fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: RequestKind) -> Next {
+    let status = answer.status().as_u16();
+    if code.is_some_and(|code| LATER.contains(&code)) || [408, 429].contains(&status) {
+        return Next::Later(retry_after(answer));
+    }
+    match status {
+        // An intermediary rejected it: a proxy, a filter, a captive portal. It did not reach Route
+        // 53.
+        400..=499 if foreign(code, answer).is_some() => Next::Later(None),
+        400..=499 => Next::Fix,
+        // An internal failure, or a gateway that gave up: the change may have been made.
+        500..=599 => match Next::unanswered(asked) {
+            Next::Later(_) => Next::Later(retry_after(answer)),
+            doubt => doubt,
+        },
+        _ => Next::unanswered(asked),
+    }
+}
+
+/// Describes an answer that is not from AWS: it has no error code, and no XML in its body.
+fn foreign(code: Option<&str>, answer: &HttpResponse) -> Option<OneLine> {
+    let body = String::from_utf8_lossy(answer.body().bytes().unwrap_or_default());
+    let is_xml = body.trim_start().starts_with('<') && !page::is_html(&body);
+    if code.is_some() || is_xml {
+        return None;
+    }
+    let status = answer.status().as_u16();
+    let what = match page::title(&body) {
+        Some(title) => format!("a page titled \"{title}\""),
+        None if page::is_html(&body) => "a page without a title".to_owned(),
+        None if body.is_empty() => "an empty body".to_owned(),
+        None => format!("the text: {}", OneLine::new(&body)),
+    };
+    Some(OneLine::new(&format!("HTTP status {status} with {what}, which is not AWS's answer")))
+}
+
+fn retry_after(answer: &HttpResponse) -> Option<Duration> {
+    retry_after::retry_after(|name| answer.headers().get(name))
+}
+
+fn answered(code: Option<&str>, message: Option<&str>, status: u16) -> OneLine {
+    match (code, message) {
+        (Some(code), Some(message)) => OneLine::new(&format!("{code}: {message}")),
+        (Some(code), None) => OneLine::new(&format!("{code} (HTTP status {status})")),
+        (None, _) => OneLine::new(&format!("HTTP status {status}")),
+    }
+}
+
+/// Whether no connection was established, or the request could not be built.
+fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
+    causes(error)
+        .any(|cause| cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect))
+}
+
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_becomes_one_printable_line() {
+        let long = "x".repeat(LONGEST + 1);
+        let cases = [
+            ("the first line only", "denied\nthe canonical string was: token", "denied"),
+            ("empty lines are none", "\n \n denied ", "denied"),
+            ("no control characters", "a\u{7}b\tc", "a b c"),
+            ("no reason is said", "", "no reason"),
+            ("cut to size", &long, &long[..LONGEST]),
+        ];
+        for (name, text, want) in cases {
+            assert_eq!(OneLine::new(text).to_string(), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The handle to the reconciler's task: started, handed over at a reload, ended in order.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::record_memory::RecordMemory;
+use super::supervisor::supervise;
+use super::{Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge};
+use crate::config::Config;
+use crate::dns::clock::now;
+use crate::dns::metered::{Metered, ProviderCounters};
+use crate::dns::{DnsProvider, Listing, providers};
+use crate::engine::event::{DnsReport, Order};
+use crate::heart::Heart;
+
+/// A running reconciler, which ends with its handover.
+type ReconcilerTask = JoinHandle<Option<Handover>>;
+
+/// The surroundings of the reconciler, which outlast every reload.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The runtime for requests.
+    pub runtime: Handle,
+    /// The receiver of reports.
+    pub reports: mpsc::Sender<DnsReport>,
+    /// The store of the record memory.
+    pub store: Arc<dyn RecordStore>,
+}
+
+/// The result of the first listing, at the start of the agent.
+#[derive(Debug, Default)]
+pub struct FirstListing {
+    /// The provider, if it could be built. Its calls are counted in `counters`.
+    pub provider: Option<Box<dyn DnsProvider>>,
+    /// The zone, if it could be listed.
+    pub listing: Option<Listing>,
+    /// The number of calls to the provider by outcome.
+    pub counters: ProviderCounters,
+}
+
+/// The handle by which the driver controls the reconciler.
+#[derive(Debug)]
+pub struct ReconcilerHandle {
+    surroundings: Surroundings,
+    mailbox: watch::Sender<Mailbox>,
+    /// The heartbeat of the driver's loop.
+    heart: Arc<Heart>,
+    task: Option<ReconcilerTask>,
+    counters: ProviderCounters,
+}
+
+impl ReconcilerHandle {
+    /// Starts a reconciler with the result of the first listing. If it has no provider, one is built.
+    pub fn start(config: &Config, surroundings: Surroundings, first: FirstListing) -> Self {
+        let FirstListing { provider, listing, counters } = first;
+        let heart = Arc::new(Heart::new(now().into_std()));
+        let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&heart)));
+        if let Some(listing) = &listing {
+            // The channel is empty, so there is room.
+            let _ = surroundings.reports.try_send(DnsReport::Listed(listing.observed()));
+        }
+        let memory = surroundings.store.load();
+        let mut handle = Self { surroundings, mailbox, heart, task: None, counters };
+        let factory = handle.factory(config, instructions);
+        let knowledge = listing.map(ZoneKnowledge::just_listed).unwrap_or_default();
+        let reconciler = provider.map(|provider| factory.reconciler(provider, memory, knowledge));
+        handle.task = Some(handle.surroundings.runtime.spawn(factory.supervise(reconciler)));
+        handle
+    }
+
+    /// Requests a listing of the zone before it is needed.
+    pub fn request_listing(&self) {
+        self.mailbox.send_modify(Mailbox::request_listing);
+    }
+
+    /// Places an order.
+    pub fn place(&self, order: Order) {
+        self.mailbox.send_modify(|mailbox| mailbox.place(order));
+    }
+
+    /// Recalls the part of the order that concerns `target`.
+    pub fn recall(&self, target: IpAddr) {
+        self.mailbox.send_modify(|mailbox| mailbox.recall(target));
+    }
+
+    /// Records an iteration of the driver's loop, which keeps its orders valid.
+    pub fn beat(&self) {
+        self.heart.beat(now().into_std());
+    }
+
+    /// Returns the number of calls to the provider by outcome.
+    pub fn counters(&self) -> &ProviderCounters {
+        &self.counters
+    }
+
+    /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
+    pub fn hand_over(&mut self, config: &Config, provider: Box<dyn DnsProvider>) {
+        let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&self.heart)));
+        let mailbox_before = std::mem::replace(&mut self.mailbox, mailbox);
+        mailbox_before.send_modify(Mailbox::hand_over);
+        let before = self.task.take();
+        let factory = self.factory(config, instructions);
+        let mut provider: Box<dyn DnsProvider> =
+            Box::new(Metered::new(provider, self.counters.clone()));
+        self.task = Some(self.surroundings.runtime.spawn(async move {
+            let handover = match before {
+                Some(task) => handover_of(task, mailbox_before, factory.mailbox.clone()).await,
+                None => None,
+            };
+            let (memory, knowledge) = match handover {
+                Some(handover) => handover.pass_on(&mut *provider, factory.config.provider.names()),
+                None => (factory.surroundings.store.load(), ZoneKnowledge::default()),
+            };
+            let reconciler = factory.reconciler(provider, memory, knowledge);
+            Box::pin(factory.supervise(Some(reconciler))).await
+        }));
+    }
+
+    /// Ends the reconciler. The change in progress has `patience` to finish.
+    pub async fn finish(self, patience: Duration) {
+        self.mailbox.send_modify(Mailbox::end);
+        let Some(task) = self.task else { return };
+        if tokio::time::timeout(patience, task).await.is_err() {
+            tracing::warn!(
+                "the change in progress did not finish in time; it may be in force or not"
+            );
+        }
+    }
+
+    fn factory(&self, config: &Config, mailbox: watch::Receiver<Mailbox>) -> Factory {
+        let (surroundings, counters) = (self.surroundings.clone(), self.counters.clone());
+        Factory { config: Arc::new(config.clone()), surroundings, counters, mailbox }
+    }
+}
+
+/// Builds reconcilers for one mailbox.
+#[derive(Debug, Clone)]
+struct Factory {
+    config: Arc<Config>,
+    surroundings: Surroundings,
+    counters: ProviderCounters,
+    mailbox: watch::Receiver<Mailbox>,
+}
+
+impl Factory {
+    fn reconciler(
+        &self,
+        provider: Box<dyn DnsProvider>,
+        memory: RecordMemory,
+        knowledge: ZoneKnowledge,
+    ) -> Reconciler {
+        // In dry-run nothing is withdrawn, so nothing is saved.
+        let store = (!self.config.dry_run).then(|| Arc::clone(&self.surroundings.store));
+        Reconciler::new(ReconcilerSetup {
+            provider,
+            names: self.config.provider.names().to_vec(),
+            mailbox: self.mailbox.clone(),
+            reports: self.surroundings.reports.clone(),
+            memory,
+            store,
+            knowledge,
+            shared: self.config.cluster.is_some(),
+        })
+    }
+
+    /// Builds a reconciler after a panic of the last one. It knows the saved records alone.
+    async fn rebuild(self) -> Result<Reconciler, String> {
+        let built = providers::build_in_time(&self.config).await;
+        let provider = built.map_err(|error| crate::chain(&error))?;
+        let provider = Box::new(Metered::new(provider, self.counters.clone()));
+        Ok(self.reconciler(provider, self.surroundings.store.load(), ZoneKnowledge::default()))
+    }
+
+    /// Runs `reconciler`, or one that is built, until it is told to stop.
+    async fn supervise(self, reconciler: Option<Reconciler>) -> Option<Handover> {
+        let (mailbox, reports) = (self.mailbox.clone(), self.surroundings.reports.clone());
+        let build = move || Box::pin(self.clone().rebuild());
+        supervise(reconciler, build, mailbox, reports).await
+    }
+}
+
+/// Waits for the handover of a task that was told so in the mailbox `before`. If the agent stops
+/// first, the new reconciler will not run, and the old one is told to stop.
+async fn handover_of(
+    mut task: ReconcilerTask,
+    before: watch::Sender<Mailbox>,
+    mut mailbox: watch::Receiver<Mailbox>,
+) -> Option<Handover> {
+    tokio::select! {
+        ended = &mut task => return ended.ok().flatten(),
+        // An error means that the driver is gone, which is the end too.
+        _ = mailbox.wait_for(Mailbox::is_final) => before.send_modify(Mailbox::end),
+    }
+    task.await.ok().flatten()
+}

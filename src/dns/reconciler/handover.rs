@@ -1,0 +1,67 @@
+//! The knowledge that a reconciler hands over to its successor at a reload.
+
+use std::collections::BTreeSet;
+
+use super::listing_cache::ListingCache;
+use super::pending_writes::PendingWrites;
+use super::record_memory::RecordMemory;
+use super::rejections::Rejections;
+use super::retry::LastFailure;
+use super::uncertain::Uncertainty;
+use crate::dns::clock::now;
+use crate::dns::{DnsProvider, Listing};
+
+/// The knowledge of a zone and its provider.
+#[derive(Debug, Default)]
+pub struct ZoneKnowledge {
+    pub(super) listing: ListingCache,
+    /// The last failure, if the provider asked for a pause.
+    pub(super) pause: Option<LastFailure>,
+    pub(super) pending: PendingWrites,
+    pub(super) rejections: Rejections,
+    pub(super) uncertain: Uncertainty,
+    /// Names that held no address before this agent created one.
+    pub(super) new_names: BTreeSet<String>,
+    /// Whether a reconciler has started with it, and marked the places in its memory as uncertain.
+    pub(super) started: bool,
+}
+
+impl ZoneKnowledge {
+    /// Creates the knowledge from a listing that was requested just now.
+    pub fn just_listed(listing: Listing) -> Self {
+        let (now, mut uncertain) = (now(), Uncertainty::default());
+        uncertain.record_listing(now, &listing.observed());
+        Self { listing: ListingCache::with(now, listing), uncertain, ..Self::default() }
+    }
+}
+
+/// Everything that a reconciler leaves at its end.
+#[derive(Debug)]
+pub struct Handover {
+    /// The provider that it used.
+    pub provider: Box<dyn DnsProvider>,
+    /// The owner names that it managed.
+    pub names: Vec<String>,
+    /// The settings of withdrawn records.
+    pub memory: RecordMemory,
+    /// Its knowledge of the zone.
+    pub knowledge: ZoneKnowledge,
+}
+
+impl Handover {
+    /// Hands over to a reconciler that uses `provider` at `names`: the whole memory, and the
+    /// knowledge that still applies.
+    pub fn pass_on(
+        self,
+        provider: &mut dyn DnsProvider,
+        names: &[String],
+    ) -> (RecordMemory, ZoneKnowledge) {
+        let mut knowledge = self.knowledge;
+        if !provider.inherit_from(self.provider) {
+            knowledge = ZoneKnowledge::default();
+        } else if self.names != names {
+            knowledge = ZoneKnowledge { pause: knowledge.pause, ..ZoneKnowledge::default() };
+        }
+        (self.memory, knowledge)
+    }
+}

@@ -1,0 +1,20 @@
+//! The reasons for which work on an order ends early.
+
+use crate::dns::ProviderError;
+
+/// The reason for which work on an order ends early.
+#[derive(Debug)]
+pub(super) enum Interruption {
+    /// A newer order was placed.
+    Replaced,
+    /// The reconciler was told to stop, or the driver is gone.
+    Stopped,
+    /// A provider call failed.
+    Failed(ProviderError),
+}
+
+impl From<ProviderError> for Interruption {
+    fn from(error: ProviderError) -> Self {
+        Self::Failed(error)
+    }
+}

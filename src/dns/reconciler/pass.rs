@@ -1,0 +1,249 @@
+//! One pass: list, plan, apply, once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Reconciler;
+use super::groups::GroupsResult;
+use super::interruption::Interruption;
+use super::mailbox::Mailbox;
+use super::plan_parts::names_by_address;
+use crate::dns::clock::now;
+use crate::dns::{Listing, Placement};
+use crate::engine::event::DnsReport;
+use crate::engine::plan::{self, Observed, Plan, Wish};
+
+/// Time for which the next reconciler waits for a listing in progress.
+const HANDOVER_WAIT: Duration = Duration::from_secs(10);
+
+/// Interval at which a stalled loop is checked.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The end of one pass.
+#[derive(Debug)]
+pub(super) enum PassResult {
+    /// Nothing is left to change.
+    Confirmed,
+    /// Changes were confirmed; the next pass verifies them.
+    Applied,
+    /// Nothing was changed, because the listing was outdated by then.
+    Outdated,
+}
+
+/// As in [`DnsReport::Settled`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Confirmation {
+    number: u64,
+    wishes: BTreeMap<IpAddr, Wish>,
+    held: BTreeMap<IpAddr, Vec<String>>,
+    open: BTreeSet<IpAddr>,
+}
+
+impl Reconciler {
+    /// Runs one pass. The order is checked before each request.
+    pub(super) async fn pass(&mut self) -> Result<PassResult, Interruption> {
+        self.check_order()?;
+        let listing = self.recent_listing().await?;
+        self.question_surprises(&listing).await?;
+        self.verify_writes(&listing).await?;
+        let mut plan = self.plan(&listing);
+        let unshown = self.pending.unshown(&plan);
+        if !unshown.is_empty() {
+            self.postpone_unshown(unshown).await?;
+            plan = self.plan(&listing);
+        }
+        self.report_problems().await?;
+        if plan.is_empty() {
+            self.confirm(&plan).await?;
+            return Ok(PassResult::Confirmed);
+        }
+        self.check_order()?;
+        Ok(match self.write_in_groups(&plan, &listing).await? {
+            GroupsResult::All => PassResult::Applied,
+            GroupsResult::Outdated => PassResult::Outdated,
+        })
+    }
+
+    /// Lists the zone. The end of the agent interrupts it; a reconciler that takes over does so after
+    /// a while.
+    pub(super) async fn list(&mut self) -> Result<Listing, Interruption> {
+        self.listing.discard();
+        // The listing is at least as new as this.
+        let requested = now();
+        let requests = self.mailbox.borrow().listing_requests();
+        let mailbox = self.mailbox.clone();
+        let listed = tokio::select! {
+            listed = self.provider.list() => listed,
+            () = interrupted(mailbox) => return Err(Interruption::Stopped),
+        };
+        // Either outcome is reported.
+        self.answered = requests;
+        let listing = listed?;
+        self.listing.store(requested, listing.clone());
+        let observed = listing.observed();
+        self.uncertain.record_listing(requested, &observed);
+        let doubted = self.uncertain.entries();
+        self.report(DnsReport::Listed(Observed { doubted, ..observed })).await?;
+        Ok(listing)
+    }
+
+    /// Returns a recent listing, or a new one.
+    async fn recent_listing(&mut self) -> Result<Listing, Interruption> {
+        match self.listing.recent() {
+            Some(listing) => Ok(listing.clone()),
+            None => self.list().await,
+        }
+    }
+
+    /// Compares earlier writes with a listing.
+    pub(super) async fn verify_writes(&mut self, listing: &Listing) -> Result<(), Interruption> {
+        let uncertain = &self.uncertain;
+        self.memory.found(listing, |entry| uncertain.contains(entry)).await;
+        let applied = self.pending.verify(&listing.observed());
+        self.report_applied(applied).await
+    }
+
+    /// Reports that the zone is as desired, unless that was reported already.
+    async fn confirm(&mut self, plan: &Plan) -> Result<(), Interruption> {
+        let open = self.open_entries();
+        self.pending.confirm(now(), |entry| open.contains(entry));
+        self.listing.served();
+        self.has_conflicted = false;
+        let open: BTreeSet<IpAddr> = open.into_iter().map(|(_, address)| address).collect();
+        self.desired_since.confirmed(|address| open.contains(address));
+        let wishes = self.order.wishes.clone();
+        let open = open.into_iter().filter(|address| wishes.contains_key(address)).collect();
+        let held = names_by_address(&plan.held);
+        let confirmation = Confirmation { number: self.order.number, wishes, held, open };
+        if self.confirmation.as_ref() == Some(&confirmation) {
+            return Ok(());
+        }
+        self.confirmation = Some(confirmation.clone());
+        let Confirmation { number, wishes, held, open } = confirmation;
+        self.report(DnsReport::Settled { number, wishes, held, open }).await
+    }
+
+    /// Returns the places that are not yet as desired, or may not stay so.
+    fn open_entries(&self) -> BTreeSet<Placement> {
+        let mut open = self.uncertain.entries();
+        open.extend(self.rejections.entries().cloned());
+        open
+    }
+
+    /// Plans the changes, including those that a concurrent write of another agent requires.
+    fn plan(&mut self, listing: &Listing) -> Plan {
+        let (observed, now) = (listing.observed(), now());
+        let postponed = self.postponed(&observed, now);
+        let (wishes, floor) = (&self.order.wishes, self.order.floor);
+        let mut plan = plan::plan_but(&self.names, &observed, wishes, floor, &postponed);
+        let pending = &self.pending;
+        let kept = plan.delete.extract_if(.., |entry| {
+            wishes.get(&entry.1) == Some(&Wish::Withdraw) && pending.is_kept(entry, now)
+        });
+        plan.held.extend(kept);
+        let repair = self.pending.repair(&observed, &plan, &self.order, &postponed);
+        if !repair.is_empty() {
+            log_repair(&repair);
+            self.pending.keep_restored(&repair, now);
+            plan.create.extend(repair);
+        }
+        plan
+    }
+
+    /// Returns the changes to leave out: the postponed ones, and all but one of a set that is changed
+    /// one record at a time.
+    fn postponed(&mut self, observed: &Observed, now: Instant) -> BTreeSet<Placement> {
+        let (names, wishes, floor) = (&self.names, &self.order.wishes, self.order.floor);
+        let mut full = plan::plan(names, observed, wishes, floor);
+        let repair = self.pending.repair(observed, &full, &self.order, &BTreeSet::new());
+        full.create.extend(repair);
+        self.rejections.retain(&full);
+        let mut postponed = self.rejections.postponed(now);
+        for set in self.rejections.single_step_sets() {
+            let created = full.create.iter().filter(|entry| entry.0 == *set);
+            // A withdrawal before any creation must respect the floor without it.
+            let mut without_created = postponed.clone();
+            without_created.extend(created.clone().cloned());
+            let alone = plan::plan_but(names, observed, wishes, floor, &without_created);
+            let withdrawal = alone.delete.iter().find(|entry| entry.0 == *set);
+            let next = created.clone().find(|entry| !postponed.contains(entry));
+            let Some(one) = withdrawal.or(next).cloned() else { continue };
+            let deleted = full.delete.iter().filter(|entry| entry.0 == *set);
+            postponed.extend(created.chain(deleted).filter(|entry| **entry != one).cloned());
+        }
+        postponed
+    }
+
+    /// Checks, right before a request that changes something, that the loop that placed the order is
+    /// alive and has not recalled anything that `plan` contains. Returns false if it had to wait for
+    /// the loop, so that the zone has to be listed again.
+    pub(super) async fn is_still_required(&mut self, plan: &Plan) -> Result<bool, Interruption> {
+        let mut waited = false;
+        while !self.mailbox.borrow().is_sender_alive() {
+            if !std::mem::replace(&mut waited, true) {
+                tracing::warn!(
+                    "the agent's loop is stalled; nothing is written until it runs again"
+                );
+            }
+            let number = self.order.number;
+            let replaced =
+                self.mailbox.wait_for(|mailbox| mailbox.is_ending() || mailbox.number() != number);
+            // The check below finds out the reason for the end of the wait.
+            let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, replaced).await;
+            self.check_order()?;
+        }
+        self.check_order()?;
+        let mailbox = self.mailbox.borrow();
+        for (_, address) in plan.delete.iter().chain(&plan.create) {
+            if mailbox.is_recalled(*address) {
+                return Err(Interruption::Replaced);
+            }
+        }
+        Ok(!waited)
+    }
+
+    /// Verifies the last write once and repairs a broken floor, at the end of the reconciler.
+    pub(super) async fn finish(&mut self) {
+        if !self.pending.is_open() || self.retry.is_paused_by_provider() {
+            return;
+        }
+        let Ok(listing) = self.provider.list().await else { return };
+        // If the driver is gone too, there is no receiver for a report.
+        let _ = self.verify_writes(&listing).await;
+        // Nothing else is begun; an address that the operator took out stays out.
+        self.order.wishes.retain(|_, wish| *wish == Wish::WithdrawAnyway);
+        let (observed, none) = (listing.observed(), BTreeSet::new());
+        let create = self.pending.repair(&observed, &Plan::default(), &self.order, &none);
+        if !create.is_empty() {
+            log_repair(&create);
+            let plan = Plan { create, ..Plan::default() };
+            let changes = self.remember_changes(&plan, &listing).await;
+            let _ = self.write(&plan, &listing, &changes).await;
+        }
+    }
+}
+
+/// Waits until a listing has to be interrupted. A hand-over waits for it for a while: if each reload
+/// interrupted it, a zone that takes longer to list than the time between reloads would never be
+/// listed.
+async fn interrupted(mut mailbox: watch::Receiver<Mailbox>) {
+    if mailbox.wait_for(Mailbox::is_ending).await.is_ok() {
+        // Any end of this wait interrupts the listing.
+        let _ = tokio::time::timeout(HANDOVER_WAIT, mailbox.wait_for(Mailbox::is_final)).await;
+    }
+}
+
+fn log_repair(entries: &[Placement]) {
+    for (target, names) in names_by_address(entries) {
+        let names = names.join(",");
+        tracing::warn!(
+            %target,
+            names,
+            "concurrent change left the record set below min_in_service; restoring withdrawn addresses"
+        );
+    }
+}

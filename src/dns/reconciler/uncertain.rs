@@ -1,0 +1,227 @@
+//! Places with uncertain content, which are listed again until it is certain.
+//!
+//! Two things make the content of a place uncertain: a write with a lost answer, which may still take
+//! effect, and a listing that contradicts the earlier content although this agent did not change it.
+//! A provider's listing can be wrong for a while: empty, or outdated. If one such listing were
+//! trusted, nothing would be done about a dead address, and nothing would list the zone again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::plan_parts;
+use crate::dns::Placement;
+use crate::engine::plan::{Observed, Plan};
+
+/// Times after the beginning of the uncertainty at which the zone is listed, in seconds. A write that
+/// has not taken effect by the last of them never will; the content in the last listing is trusted.
+const LIST_AFTER: [u64; 5] = [5, 15, 30, 60, 120];
+
+/// The expected presence of an address, from earlier listings and from this agent's own writes.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    present: bool,
+    /// The time of the first of the newest listings that all contradict it.
+    contradicted: Option<Instant>,
+}
+
+/// The places with uncertain content.
+#[derive(Debug, Default)]
+pub(super) struct Uncertainty {
+    since: BTreeMap<Placement, Instant>,
+    /// The time at which the newest listing was requested.
+    listed: Option<Instant>,
+    /// The places in a listing, and those that this agent's writes changed.
+    expected: BTreeMap<Placement, Expected>,
+}
+
+impl Uncertainty {
+    /// Marks the content of these places as uncertain.
+    pub(super) fn mark(&mut self, entries: impl IntoIterator<Item = Placement>, now: Instant) {
+        self.since.extend(entries.into_iter().map(|entry| (entry, now)));
+    }
+
+    /// Records a listing that was requested at `requested`, and ends the uncertainty that it resolves.
+    pub(super) fn record_listing(&mut self, requested: Instant, observed: &Observed) {
+        self.listed = Some(requested);
+        for (entry, _) in self.since.extract_if(.., |_, since| requested >= *since + duration()) {
+            self.expected.remove(&entry);
+        }
+        self.expected.retain(|entry, expected| match is_present(observed, entry) {
+            Some(present) if present != expected.present => {
+                let since = *expected.contradicted.get_or_insert(requested);
+                requested < since + duration()
+            }
+            Some(_) => {
+                expected.contradicted = None;
+                true
+            }
+            None => true,
+        });
+        for (set, there) in &observed.sets {
+            self.expect(there.iter().map(|address| (set.clone(), *address)), true);
+        }
+    }
+
+    /// Records the expected presence at places that have none recorded.
+    pub(super) fn expect(&mut self, entries: impl IntoIterator<Item = Placement>, present: bool) {
+        let expected = Expected { present, contradicted: None };
+        for entry in entries {
+            self.expected.entry(entry).or_insert(expected);
+        }
+    }
+
+    /// Records a write that is in force, or may be.
+    pub(super) fn record_write(&mut self, plan: &Plan) {
+        for (entry, present) in plan_parts::entries(plan) {
+            self.expected.insert(entry.clone(), Expected { present, contradicted: None });
+        }
+    }
+
+    /// Returns the places at which a listing matches the desired state, so that nothing would be
+    /// done, but contradicts the expected one. `desired` returns whether an address is to be present.
+    pub(super) fn surprises(
+        &self,
+        observed: &Observed,
+        desired: impl Fn(IpAddr) -> Option<bool>,
+    ) -> Vec<(Placement, bool)> {
+        let mut surprises = Vec::new();
+        for (entry, expected) in &self.expected {
+            let Some(present) = is_present(observed, entry) else { continue };
+            let is_new = present != expected.present && !self.contains(entry);
+            if is_new && desired(entry.1) == Some(present) {
+                surprises.push((entry.clone(), present));
+            }
+        }
+        surprises
+    }
+
+    /// Returns the time of the next listing that the uncertain places require.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let listed = self.listed;
+        let next = |since: &Instant| {
+            let mut times = LIST_AFTER.iter().map(|after| *since + Duration::from_secs(*after));
+            times.find(|at| listed.is_none_or(|listed| listed < *at))
+        };
+        self.since.values().filter_map(next).min()
+    }
+
+    /// Whether the content of a place is uncertain.
+    pub(super) fn contains(&self, entry: &Placement) -> bool {
+        self.since.contains_key(entry)
+    }
+
+    /// Returns all places with uncertain content.
+    pub(super) fn entries(&self) -> BTreeSet<Placement> {
+        self.since.keys().cloned().collect()
+    }
+}
+
+/// Whether an address is present in a listing; `None` if its set could not be listed.
+fn is_present(observed: &Observed, (set, address): &Placement) -> Option<bool> {
+    let is_listed = !observed.unfit.contains_key(set);
+    is_listed.then(|| observed.get(set).is_some_and(|there| there.contains(address)))
+}
+
+/// Returns the duration of an uncertainty.
+fn duration() -> Duration {
+    Duration::from_secs(LIST_AFTER[LIST_AFTER.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::clock::now;
+    use crate::engine::plan::{Family, SetKey};
+
+    fn entry() -> Placement {
+        let set = SetKey { name: "www.example.com".into(), family: Family::A };
+        (set, IpAddr::from([192, 0, 2, 1]))
+    }
+
+    /// Returns a listing with or without the address.
+    fn listing(there: bool) -> Observed {
+        let (set, address) = entry();
+        [(set, there.then_some(address).into_iter().collect())].into_iter().collect()
+    }
+
+    /// Whether a listing is a surprise if it matches the desired state.
+    fn surprises(uncertain: &Uncertainty, there: bool) -> bool {
+        !uncertain.surprises(&listing(there), |_| Some(there)).is_empty()
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_uncertain_place_is_listed_five_times_and_then_certain() {
+        let now = now();
+        let mut uncertain = Uncertainty::default();
+        uncertain.mark([entry()], now);
+        let mut listed = vec![];
+        while let Some(next) = uncertain.next() {
+            listed.push((next - now).as_secs());
+            uncertain.record_listing(next, &Observed::default());
+        }
+        assert_eq!(listed, LIST_AFTER);
+        assert!(!uncertain.contains(&entry()));
+    }
+
+    #[test]
+    fn a_late_listing_counts_for_those_it_replaces() {
+        let now = now();
+        let mut uncertain = Uncertainty::default();
+        uncertain.mark([entry()], now);
+        uncertain.record_listing(now + s(40), &Observed::default());
+        assert_eq!(uncertain.next(), Some(now + s(60)));
+        uncertain.record_listing(now + s(540), &Observed::default());
+        assert_eq!(uncertain.next(), None);
+    }
+
+    #[test]
+    fn a_missing_address_is_a_surprise_unless_this_agent_withdrew_it() {
+        let now = now();
+        let mut uncertain = Uncertainty::default();
+        assert!(!surprises(&uncertain, false), "it was never listed");
+        uncertain.record_listing(now, &listing(true));
+        assert!(!surprises(&uncertain, true));
+        assert!(surprises(&uncertain, false));
+        assert!(uncertain.surprises(&listing(false), |_| None).is_empty(), "nothing is desired");
+        assert!(uncertain.surprises(&listing(false), |_| Some(true)).is_empty(), "it is created");
+        let mut unfit = Observed::default();
+        unfit.unfit.insert(entry().0, "an alias".into());
+        assert!(uncertain.surprises(&unfit, |_| Some(false)).is_empty(), "it was not listed");
+        uncertain.record_write(&Plan { delete: vec![entry()], ..Plan::default() });
+        assert!(!surprises(&uncertain, false));
+        assert!(surprises(&uncertain, true), "a surprise if it is still there, or there again");
+        uncertain.record_write(&Plan { create: vec![entry()], ..Plan::default() });
+        assert!(surprises(&uncertain, false));
+    }
+
+    #[test]
+    fn a_surprise_ends_with_the_uncertainty_or_once_listings_agree_for_as_long() {
+        let now = now();
+        for marked in [true, false] {
+            let mut uncertain = Uncertainty::default();
+            uncertain.record_listing(now, &listing(true));
+            if marked {
+                uncertain.mark([entry()], now + s(1));
+                assert!(!surprises(&uncertain, false), "it is uncertain already");
+            }
+            uncertain.record_listing(now + s(1), &listing(false));
+            uncertain.record_listing(now + s(61), &listing(false));
+            assert_eq!(surprises(&uncertain, false), !marked);
+            uncertain.record_listing(now + s(121), &listing(false));
+            assert!(!surprises(&uncertain, false));
+            assert!(uncertain.expected.is_empty(), "it is forgotten");
+        }
+        let mut uncertain = Uncertainty::default();
+        for (at, there) in [(0, true), (100, false), (101, true), (221, false)] {
+            uncertain.record_listing(now + s(at), &listing(there));
+        }
+        assert!(surprises(&uncertain, false), "it was listed in between");
+    }
+}

@@ -1,0 +1,163 @@
+//! One write: recording the records before it, and recording its outcome after it.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+use super::Reconciler;
+use super::interruption::Interruption;
+use super::plan_parts::{in_force, without};
+use crate::dns::clock::now;
+use crate::dns::{
+    ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
+};
+use crate::engine::plan::{Family, Plan, SetKey, Wish};
+
+impl Reconciler {
+    /// Returns the record changes of `plan`, after saving the settings of the records to delete.
+    pub(super) async fn remember_changes(
+        &mut self,
+        plan: &Plan,
+        listing: &Listing,
+    ) -> RecordChanges {
+        let changes = self.record_changes(plan, listing);
+        self.memory.remember(&changes).await;
+        changes
+    }
+
+    /// Writes the changes of `plan`. Returns the confirmed part of a write that broke off, and the
+    /// result of the rest.
+    pub(super) async fn write(
+        &mut self,
+        plan: &Plan,
+        listing: &Listing,
+        changes: &RecordChanges,
+    ) -> Result<(Plan, Result<(), ProviderError>), Interruption> {
+        self.pending.record_locations(&listing.observed());
+        let began = now();
+        let applied = {
+            let (mailbox, order) = (&self.mailbox, &self.order);
+            let is_current = |address| mailbox.borrow().permits(order, address);
+            let permit = Permit::new(&is_current);
+            self.provider.apply(ChangeRequest { listing, changes, permit }).await
+        };
+        self.listing.discard();
+        self.listing.served();
+        let (done, rest) = match applied {
+            Err(ProviderError::Partly { done, rest }) => (Some(in_force(plan, &done)), Err(*rest)),
+            other => (None, other),
+        };
+        let already = self.already_in_force(plan);
+        let may_be_done = matches!(rest, Ok(()) | Err(ProviderError::Unconfirmed { .. }));
+        if let Some(made) = if may_be_done { Some(plan) } else { done.as_ref() } {
+            self.uncertain.record_write(made);
+            let created = made.create.iter().filter(|entry| !already.contains(*entry));
+            self.memory.created(created.cloned());
+        }
+        let first_at_name = self.first_at_name(changes, listing);
+        if let Some(done) = &done {
+            self.record_write(done, true, began, &first_at_name).await?;
+        }
+        if may_be_done {
+            let left = done.as_ref().map_or_else(|| plan.clone(), |done| without(plan, done));
+            if rest.is_err() {
+                self.mark_uncertain(left.delete.iter().chain(&left.create).cloned()).await?;
+            }
+            self.record_write(&left, rest.is_ok(), began, &first_at_name).await?;
+        }
+        self.trust_already_in_force(plan, already).await?;
+        Ok((done.unwrap_or_default(), rest))
+    }
+
+    /// Trusts the provider's report that changes are already in force. If they were requested again
+    /// while the listing is outdated, the name would be reported as failing without a reason. The zone
+    /// is listed again until it shows them.
+    async fn trust_already_in_force(
+        &mut self,
+        plan: &Plan,
+        already: BTreeSet<Placement>,
+    ) -> Result<(), Interruption> {
+        let now = now();
+        for entry in &already {
+            self.rejections.trust(entry.clone(), plan.create.contains(entry), now);
+        }
+        self.mark_uncertain(already).await
+    }
+
+    /// Returns the changes of `plan` that the last write did not make because the provider reports
+    /// them as already in force.
+    fn already_in_force(&self, plan: &Plan) -> BTreeSet<Placement> {
+        let mut already = BTreeSet::new();
+        for entry in self.provider.take_already_in_force() {
+            if plan.create.contains(&entry) || plan.delete.contains(&entry) {
+                already.insert(entry);
+            }
+        }
+        already
+    }
+
+    /// Records and reports the changes that a write made, or may have made.
+    pub(super) async fn record_write(
+        &mut self,
+        plan: &Plan,
+        confirmed: bool,
+        began: Instant,
+        first_at_name: &BTreeSet<Placement>,
+    ) -> Result<(), Interruption> {
+        self.owe_withdrawals(plan);
+        let desired_since = &self.desired_since;
+        let since = |address| desired_since.since(address).unwrap_or(began);
+        let is_first = |entry: &Placement| first_at_name.contains(entry);
+        let applied = self.pending.record(plan, confirmed, since, is_first);
+        self.report_applied(applied).await
+    }
+
+    /// Records the withdrawals that the operator did not command, for a repair of the floor.
+    fn owe_withdrawals(&mut self, plan: &Plan) {
+        if self.order.floor == 0 {
+            return;
+        }
+        let wishes = &self.order.wishes;
+        let owed = plan.delete.iter().filter(|entry| wishes.get(&entry.1) == Some(&Wish::Withdraw));
+        self.pending.owe(owed.cloned());
+    }
+
+    /// Converts a plan to record changes.
+    fn record_changes(&self, plan: &Plan, listing: &Listing) -> RecordChanges {
+        let mut changes = RecordChanges::default();
+        for (set, address) in &plan.create {
+            let attributes = self.memory.recall(set, *address).cloned();
+            changes.create.push(NewRecord { set: set.clone(), address: *address, attributes });
+        }
+        for (set, address) in &plan.delete {
+            for record in listing.sets.get(set).into_iter().flatten() {
+                if record.address == *address {
+                    changes.delete.push((set.clone(), record.clone()));
+                }
+            }
+        }
+        changes
+    }
+
+    /// Returns the records to create at names without any address and without a remembered record.
+    fn first_at_name(&mut self, changes: &RecordChanges, listing: &Listing) -> BTreeSet<Placement> {
+        let mut first = BTreeSet::new();
+        for new in changes.create.iter().filter(|new| new.attributes.is_none()) {
+            let name = &new.set.name;
+            let is_new = is_empty_name(listing, name) && !self.memory.knows(name);
+            if self.new_names.contains(name) || is_new {
+                first.insert((new.set.clone(), new.address));
+            }
+        }
+        self.new_names.extend(first.iter().map(|(set, _)| set.name.clone()));
+        first
+    }
+}
+
+/// Whether both sets of a name were listed and are empty.
+fn is_empty_name(listing: &Listing, name: &str) -> bool {
+    [Family::A, Family::Aaaa].into_iter().all(|family| {
+        let set = SetKey { name: name.to_owned(), family };
+        listing.sets.get(&set).is_none_or(Vec::is_empty) && !listing.unfit.contains_key(&set)
+    })
+}
