@@ -9,6 +9,7 @@ use goavail::config::{Asked, CloudflareConfig, Config, Provider, ProviderConfig,
 
 mod any_text;
 mod environment;
+mod golden;
 mod keys;
 mod network;
 mod old_files;
