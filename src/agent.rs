@@ -27,7 +27,7 @@ use signal_hook_tokio::Signals;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, Endpoint};
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, BuildError};
 use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
@@ -36,8 +36,9 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, DnsReport, Drain, Event};
 use crate::file;
 use crate::panics::caught;
-use crate::probe::icmp::{Icmp, Notice};
-use crate::probe::{Prober, tcp};
+use crate::probe::checks::CheckKind;
+use crate::probe::icmp::{HintSender, Icmp};
+use crate::probe::{NetworkProber, Opens, tcp};
 use crate::systemd;
 use crate::text::visible;
 use effects::{Monitor, Watchdog};
@@ -132,7 +133,7 @@ async fn watch(
     say_what_is_off(&config);
     let (outbox, inbox) = mpsc::channel(QUEUE);
     let icmp = Icmp::new(&hints(outbox.clone()));
-    icmp.open_for(&pinged(&config))?;
+    icmp.open_for(&on_shared_sockets(&config))?;
     let (stops, mut stopped) = watch::channel(0);
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
@@ -152,7 +153,7 @@ async fn watch(
     }
     say_hello(&effects.config, &icmp);
     systemd::ready();
-    let probe = Arc::new(Prober::new(icmp));
+    let probe = Arc::new(NetworkProber::new(icmp));
     let driver = Driver { engine, clock, probe, effects, inbox, outbox };
     // A task of its own: each waking of the future that a runtime blocks on is a system call.
     let (driver, ended) = tokio::spawn(driver.run()).await?;
@@ -292,16 +293,20 @@ async fn first_reading(config: Config) -> Result<FirstListing, Ended> {
 
 /// Passes on what the prober hears while a probe is on its way. Where the queue is full it is left
 /// out: it hurries, and decides nothing.
-fn hints(outbox: mpsc::Sender<Input>) -> Notice {
+fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
     Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
 }
 
-/// The addresses that are asked by echo request.
-fn pinged(config: &Config) -> Vec<IpAddr> {
-    let canaries = config.canaries.iter().filter(|canary| canary.port.is_none());
-    let mut addresses: Vec<_> = canaries.map(|canary| canary.address).collect();
-    if config.tcp_port.is_none() {
-        addresses.extend(&config.targets);
+/// Returns the addresses that are probed on shared sockets: canaries first.
+fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
+    let canaries = config.canaries.iter().copied();
+    let port = config.tcp_port;
+    let targets = config.targets.iter().map(|address| Endpoint { address: *address, port });
+    let mut addresses = Vec::new();
+    for endpoint in canaries.chain(targets) {
+        if CheckKind::of(endpoint).opens() == Opens::SharedSocket {
+            addresses.push(endpoint.address);
+        }
     }
     addresses
 }

@@ -1,8 +1,9 @@
-//! Probes of an endpoint, by echo request or TCP connect.
+//! Probes of an endpoint, by one of the checks in [`checks`].
 //!
 //! A prober sends a single probe and returns its outcome. [`crate::engine`] decides when to probe
-//! and what the outcome means.
+//! and how the outcome counts.
 
+pub mod checks;
 pub mod icmp;
 mod route;
 pub mod tcp;
@@ -12,6 +13,8 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use crate::engine::event::{Answer, ProbeRequest};
+use crate::engine::prober::watch::Endpoint;
+use checks::CheckKind;
 
 /// Sends probes to endpoints.
 pub trait Probe: Send + Sync + 'static {
@@ -19,25 +22,63 @@ pub trait Probe: Send + Sync + 'static {
     fn probe(&self, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 
-/// Probes by echo request or by connect, as the endpoint requires.
+/// A way to probe an endpoint: a module here, and a line in [`checks`].
+pub trait Check {
+    /// The name on the command line and in the status.
+    const NAME: &'static str;
+
+    /// The resource that is opened for its probes.
+    const OPENS: Opens;
+
+    /// Whether the endpoint is probed by this check.
+    fn covers(endpoint: Endpoint) -> bool;
+
+    /// Describes the probes of this endpoint for `goavail check`, as in `by echo requests`.
+    fn in_words(endpoint: Endpoint) -> String;
+
+    /// Sends one probe. Gives up after the request's patience, and always completes.
+    fn probe(tools: &Tools, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
+}
+
+/// The resource that a check opens for its probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// An echo socket that all probes of an address family share. It needs a privilege, so it is
+    /// opened at the start.
+    SharedSocket,
+    /// A connection for each probe. The limit of open files bounds their number.
+    Connection,
+}
+
+/// The sockets and caches that the checks share.
 #[derive(Debug)]
-pub struct Prober {
+pub struct Tools {
     icmp: icmp::Icmp,
 }
 
-impl Prober {
-    /// Creates a prober with these echo sockets.
+impl Tools {
+    /// Returns tools with these echo sockets.
     pub fn new(icmp: icmp::Icmp) -> Self {
         Self { icmp }
     }
 }
 
-impl Probe for Prober {
+/// Probes each endpoint over the network, by the check that covers it.
+#[derive(Debug)]
+pub struct NetworkProber {
+    tools: Tools,
+}
+
+impl NetworkProber {
+    /// Creates a prober with these echo sockets.
+    pub fn new(icmp: icmp::Icmp) -> Self {
+        Self { tools: Tools::new(icmp) }
+    }
+}
+
+impl Probe for NetworkProber {
     async fn probe(&self, request: ProbeRequest) -> Answer {
-        match request.endpoint.port {
-            None => self.icmp.probe(request).await,
-            Some(port) => tcp::connect(&request, port, self.icmp.routes()).await,
-        }
+        CheckKind::of(request.endpoint).probe(&self.tools, request).await
     }
 }
 

@@ -20,9 +20,10 @@ use std::time::Duration;
 use surge_ping::ICMP;
 use tokio::time::Instant;
 
+use super::route::{Routes, Waited};
+use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Answer, Event, ProbeRequest};
-use crate::probe::now;
-use crate::probe::route::{Routes, Waited};
+use crate::engine::prober::watch::Endpoint;
 use message::Request;
 use pending::End;
 use socket::EchoSocket;
@@ -31,7 +32,7 @@ use socket::EchoSocket;
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Receiver of a prober's events while a probe is in flight.
-pub type Notice = Arc<dyn Fn(Event) + Send + Sync>;
+pub type HintSender = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The reason why no echo request can be sent from this machine.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +73,7 @@ struct Sockets {
     open: [OnceLock<Arc<EchoSocket>>; 2],
     fresh: Mutex<Option<(Instant, Arc<EchoSocket>)>>,
     routes: Arc<Routes>,
-    notice: Notice,
+    hints: HintSender,
 }
 
 impl std::fmt::Debug for Sockets {
@@ -117,22 +118,22 @@ impl Sockets {
     }
 
     fn open(&self) -> Result<Arc<EchoSocket>, IcmpError> {
-        let (routes, notice) = (Arc::clone(&self.routes), Arc::clone(&self.notice));
-        EchoSocket::open(self.family, routes, notice).map(Arc::new)
+        let (routes, hints) = (Arc::clone(&self.routes), Arc::clone(&self.hints));
+        EchoSocket::open(self.family, routes, hints).map(Arc::new)
     }
 }
 
 impl Icmp {
     /// Creates sockets that are opened when needed. Events about a probe in flight are sent to
-    /// `notice`. Like everything here, this must be called inside a Tokio runtime.
-    pub fn new(notice: &Notice) -> Self {
+    /// `hints`. Like everything here, this must be called inside a Tokio runtime.
+    pub fn new(hints: &HintSender) -> Self {
         let routes = Arc::new(Routes::default());
         let sockets = |family| Sockets {
             family,
             open: [OnceLock::new(), OnceLock::new()],
             fresh: Mutex::default(),
             routes: Arc::clone(&routes),
-            notice: Arc::clone(notice),
+            hints: Arc::clone(hints),
         };
         let (v4, v6) = (sockets(ICMP::V4), sockets(ICMP::V6));
         Self { v4, v6, routes, numbers: RandomState::new() }
@@ -191,7 +192,7 @@ impl Icmp {
     }
 
     /// Sends one echo request and waits for its reply.
-    pub(super) async fn probe(&self, probe: ProbeRequest) -> Answer {
+    async fn probe(&self, probe: ProbeRequest) -> Answer {
         let mut request = self.number(&probe);
         let socket = match self.sockets(request.address).socket(probe.flow) {
             Ok(socket) => socket,
@@ -221,13 +222,33 @@ impl Icmp {
     }
 }
 
+/// The check by echo requests.
+#[derive(Debug)]
+pub struct Echo;
+
+impl Check for Echo {
+    const NAME: &'static str = "ip";
+    const OPENS: Opens = Opens::SharedSocket;
+
+    fn covers(endpoint: Endpoint) -> bool {
+        endpoint.port.is_none()
+    }
+
+    fn in_words(_: Endpoint) -> String {
+        "by echo requests".to_owned()
+    }
+
+    async fn probe(tools: &Tools, request: ProbeRequest) -> Answer {
+        tools.icmp.probe(request).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::prober::watch::Endpoint;
 
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };
@@ -236,7 +257,7 @@ mod tests {
     }
 
     fn icmp() -> Icmp {
-        Icmp::new(&(Arc::new(|_| {}) as Notice))
+        Icmp::new(&(Arc::new(|_| {}) as HintSender))
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::task::Poll;
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 
-use super::now;
 use super::route::{Routes, Waited};
+use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Answer, ProbeRequest};
+use crate::engine::prober::watch::Endpoint;
 
 /// Number of file descriptors reserved for everything except connects.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -19,16 +20,37 @@ const SPARE_DESCRIPTORS: u64 = 256;
 /// Maximum number of concurrent connects, even with more descriptors.
 const MOST_CONNECTS: u64 = 4096;
 
-/// Connects to the endpoint of `probe` at `port`.
+/// The check by TCP connects.
+#[derive(Debug)]
+pub struct Connect;
+
+impl Check for Connect {
+    const NAME: &'static str = "tcp";
+    const OPENS: Opens = Opens::Connection;
+
+    fn covers(endpoint: Endpoint) -> bool {
+        endpoint.port.is_some()
+    }
+
+    fn in_words(endpoint: Endpoint) -> String {
+        format!("by TCP connects to port {}", endpoint.port.unwrap_or_default())
+    }
+
+    async fn probe(tools: &Tools, request: ProbeRequest) -> Answer {
+        connect(&request, tools.icmp.routes()).await
+    }
+}
+
+/// Connects to the address and the port of `probe`.
 ///
 /// An accepted connection is a reply. Every answer after the request has left this machine is about
 /// the target: refused, reset, timed out, or a router on the path without a route. Anything that
 /// keeps this machine from sending is a fault: no route, no descriptor, no local port, a gateway
 /// that does not answer.
-pub(super) async fn connect(probe: &ProbeRequest, port: u16, routes: &Routes) -> Answer {
-    let address = probe.endpoint.address;
+async fn connect(probe: &ProbeRequest, routes: &Routes) -> Answer {
+    let Endpoint { address, port } = probe.endpoint;
     let began = now();
-    let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port)));
+    let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port.unwrap_or_default())));
     // The first poll makes the system call. An error at this point comes from this machine, except
     // for the refusal of a listener on this very machine.
     match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
@@ -82,14 +104,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::prober::watch::Endpoint;
 
     async fn asked(address: IpAddr, port: u16) -> Answer {
         let endpoint = Endpoint { address, port: Some(port) };
         let timeout = Duration::from_secs(5);
         let probe =
             ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, patience: timeout };
-        connect(&probe, port, &Routes::default()).await
+        connect(&probe, &Routes::default()).await
     }
 
     #[tokio::test]

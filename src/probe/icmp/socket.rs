@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::message::{self, Request, Response, answers, parse};
 use super::pending::{End, PendingRequests};
-use super::{IcmpError, Notice};
+use super::{HintSender, IcmpError};
 use crate::engine::event::Event;
 use crate::probe::now;
 use crate::probe::route::Routes;
@@ -42,7 +42,7 @@ struct Shared {
     socket: UdpSocket,
     pending: PendingRequests,
     routes: Arc<Routes>,
-    notice: Notice,
+    hints: HintSender,
 }
 
 impl std::fmt::Debug for Shared {
@@ -63,7 +63,7 @@ impl EchoSocket {
     pub(super) fn open(
         family: ICMP,
         routes: Arc<Routes>,
-        notice: Notice,
+        hints: HintSender,
     ) -> Result<Self, IcmpError> {
         let unavailable = |source| IcmpError::Unavailable { family: name(family), source };
         let (kind, socket) = create(family).map_err(|source| match source.kind() {
@@ -84,7 +84,7 @@ impl EchoSocket {
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
         let pending = PendingRequests::default();
-        let shared = Arc::new(Shared { family, kind, socket, pending, routes, notice });
+        let shared = Arc::new(Shared { family, kind, socket, pending, routes, hints });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
         if kind != Type::RAW {
             listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
@@ -172,7 +172,7 @@ impl Shared {
         }
         tracing::debug!(target = %request.address, what, "ICMP error received; the reply may \
             still follow");
-        (self.notice)(Event::Doubted { slot, seq, what });
+        (self.hints)(Event::Doubted { slot, seq, what });
     }
 
     /// Receives the errors that the kernel queues separately on a datagram socket.
