@@ -327,3 +327,14 @@ pub struct NotifyConfig {
     /// A URL that receives each notice as JSON.
     pub webhook: Option<SecretString>,
 }
+
+impl NotifyConfig {
+    /// Returns the URL of the receiver for the channel with this name.
+    pub(crate) fn url(&self, channel: &str) -> Option<&SecretString> {
+        match channel {
+            "slack" => self.slack.as_ref(),
+            "webhook" => self.webhook.as_ref(),
+            _ => None,
+        }
+    }
+}

@@ -31,7 +31,7 @@
 //!
 //! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack.
 
-mod channel;
+mod channels;
 mod counters;
 mod delivery;
 mod grouping;
@@ -40,13 +40,13 @@ mod message;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::NotifyConfig;
-use channel::Hook;
+use channels::{CHANNELS, ChannelKind};
 use counters::ChannelCounters;
+use delivery::Delivery;
 
 pub use counters::{Counts, NoticeCounters};
 pub use delivery::Pace;
@@ -186,31 +186,23 @@ impl Notifier {
     fn with_counters(config: &NotifyConfig, pace: Pace, counters: NoticeCounters) -> Self {
         let mut notifier =
             Self { channels: Vec::new(), counters, give_up: watch::Sender::new(false) };
-        notifier.open("slack", config.slack.as_ref(), channel::slack_body, pace);
-        notifier.open("webhook", config.webhook.as_ref(), channel::webhook_body, pace);
+        for kind in CHANNELS {
+            notifier.open(kind, config, pace);
+        }
         notifier
     }
 
-    fn open(
-        &mut self,
-        channel: &'static str,
-        url: Option<&SecretString>,
-        body: channel::Body,
-        pace: Pace,
-    ) {
-        let Some(url) = url else { return };
+    /// Opens a channel of this kind, if it has a receiver.
+    fn open(&mut self, kind: ChannelKind, config: &NotifyConfig, pace: Pace) {
+        let channel = kind.name;
+        let Some(url) = config.url(channel) else { return };
         let counters = self.counters.channel(channel);
-        match Hook::new(channel, url, body) {
-            Ok(hook) => {
+        match (kind.open)(url) {
+            Ok(opened) => {
                 let (queue, inbox) = mpsc::channel(QUEUE);
-                let worker = delivery::work(
-                    hook,
-                    inbox,
-                    self.give_up.subscribe(),
-                    pace,
-                    self.counters.channel(channel),
-                );
-                self.channels.push(ChannelQueue { counters, queue, task: tokio::spawn(worker) });
+                let delivery = Delivery::new(opened, pace, self.counters.channel(channel));
+                let task = tokio::spawn(delivery.run(inbox, self.give_up.subscribe()));
+                self.channels.push(ChannelQueue { counters, queue, task });
             }
             Err(error) => {
                 counters.unusable(&error.to_string());

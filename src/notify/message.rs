@@ -46,7 +46,7 @@ impl Notice {
     /// Returns the notice as one line of at most 2,000 characters: agent, event, addresses, reason,
     /// and time.
     pub fn text(&self) -> String {
-        let mut parts = vec![self.what()];
+        let mut parts = vec![self.event()];
         parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
         parts.extend(self.detail.as_ref().map(|detail| clean(detail, LONGEST_DETAIL)));
         parts.extend(self.evidence.parts(self.targets.len() > 1));
@@ -57,74 +57,91 @@ impl Notice {
     }
 
     /// Describes the event, with its addresses and names.
-    fn what(&self) -> String {
-        let who = listed(&self.targets, "addresses");
-        let at = |word: &str| match self.names.as_slice() {
-            [] => String::new(),
-            names => format!(" {word} {}", listed(names, "names")),
-        };
-        match (self.kind, self.dry_run) {
-            (NoticeKind::Withdrawn, false) => format!("withdrew {who}{}", at("from")),
-            (NoticeKind::Withdrawn, true) => format!("would withdraw {who}{}", at("from")),
-            (NoticeKind::Restored, false) => format!("restored {who}{}", at("to")),
-            (NoticeKind::Restored, true) => format!("would restore {who}{}", at("to")),
-            (NoticeKind::Created, false) => format!("created {who}{}", at("at")),
-            (NoticeKind::Created, true) => format!("would create {who}{}", at("at")),
-            (NoticeKind::NameFailing, _) => {
+    fn event(&self) -> String {
+        let targets = self.targets_in_words();
+        let is_about_targets = !self.targets.is_empty();
+        match self.kind {
+            NoticeKind::Withdrawn => self.change("withdrew", "would withdraw", "from"),
+            NoticeKind::Restored => self.change("restored", "would restore", "to"),
+            NoticeKind::Created => self.change("created", "would create", "at"),
+            NoticeKind::NameFailing => {
                 format!("cannot look after {}; all other names are", listed(&self.names, "names"))
             }
-            (NoticeKind::NameBack, _) => {
+            NoticeKind::NameBack => {
                 format!("looks after {} again", listed(&self.names, "names"))
             }
-            (NoticeKind::ZoneInactive, _) => {
-                "the zone is not active, so changes to it may be seen by nobody".to_owned()
+            NoticeKind::Refused => format!("refused to change DNS for {targets}{}", self.at("at")),
+            NoticeKind::RefusalOver => {
+                format!("no longer refuses to change DNS for {targets}{}", self.at("at"))
             }
-            (NoticeKind::ZoneActive, _) => "the zone is active".to_owned(),
-            (NoticeKind::Refused, _) => format!("refused to change DNS for {who}{}", at("at")),
-            (NoticeKind::RefusalOver, _) => {
-                format!("no longer refuses to change DNS for {who}{}", at("at"))
+            NoticeKind::Unconfirmed if is_about_targets => {
+                let at = self.at("at");
+                format!("could not confirm a change of {targets}{at}; it may be in force or not")
             }
-            (NoticeKind::Unconfirmed, _) if self.targets.is_empty() => {
-                "could not confirm a change of DNS; it may be in force or not".to_owned()
+            NoticeKind::Failing if is_about_targets => {
+                let at = self.at("at");
+                format!("could not keep DNS in step for {targets}{at} and is trying again")
             }
-            (NoticeKind::Failing, _) if self.targets.is_empty() => {
-                "the DNS provider cannot be asked and is tried again".to_owned()
+            NoticeKind::Unknown => {
+                let at = self.at("at");
+                format!("cannot see {targets}: health unknown, and the verdict stands{at}")
             }
-            (NoticeKind::Unconfirmed, _) => {
-                format!(
-                    "could not confirm a change of {who}{}; it may be in force or not",
-                    at("at")
-                )
+            NoticeKind::UnknownOver => format!("sees {targets} again{}", self.at("at")),
+            NoticeKind::Drained => format!("drained {targets}: kept out{}", self.at("of")),
+            NoticeKind::Undrained => {
+                format!("undrained {targets}: its probes decide again{}", self.at("at"))
             }
-            (NoticeKind::Failing, _) => {
-                format!("could not keep DNS in step for {who}{} and is trying again", at("at"))
+            kind => kind.about_the_agent().to_owned(),
+        }
+    }
+
+    /// Describes a change of records, which is only imagined in dry-run.
+    fn change(&self, done: &str, imagined: &str, preposition: &str) -> String {
+        let verb = if self.dry_run { imagined } else { done };
+        format!("{verb} {}{}", self.targets_in_words(), self.at(preposition))
+    }
+
+    /// Lists the addresses concerned.
+    fn targets_in_words(&self) -> String {
+        listed(&self.targets, "addresses")
+    }
+
+    /// Lists the names concerned after a preposition; empty if there are none.
+    fn at(&self, preposition: &str) -> String {
+        if self.names.is_empty() {
+            return String::new();
+        }
+        format!(" {preposition} {}", listed(&self.names, "names"))
+    }
+}
+
+impl NoticeKind {
+    /// Describes an event that concerns the agent or the provider as a whole.
+    fn about_the_agent(self) -> &'static str {
+        match self {
+            Self::ZoneInactive => "the zone is not active, so changes to it may be seen by nobody",
+            Self::ZoneActive => "the zone is active",
+            Self::Unconfirmed => "could not confirm a change of DNS; it may be in force or not",
+            Self::Failing => "the DNS provider cannot be asked and is tried again",
+            Self::Isolated => "isolated: the own network may be the cause, so nothing is withdrawn",
+            Self::IsolationOver => "no longer isolated, and losses are counted anew",
+            Self::ReloadRefused => "refused the new configuration and keeps the old one",
+            Self::ProviderRefused => {
+                "the DNS provider refuses our requests, so nothing can be changed"
             }
-            (NoticeKind::Isolated, _) => {
-                "isolated: the own network may be the cause, so nothing is withdrawn".to_owned()
-            }
-            (NoticeKind::IsolationOver, _) => {
-                "no longer isolated, and losses are counted anew".to_owned()
-            }
-            (NoticeKind::Unknown, _) => {
-                format!("cannot see {who}: health unknown, and the verdict stands{}", at("at"))
-            }
-            (NoticeKind::UnknownOver, _) => format!("sees {who} again{}", at("at")),
-            (NoticeKind::ReloadRefused, _) => {
-                "refused the new configuration and keeps the old one".to_owned()
-            }
-            (NoticeKind::ProviderRefused, _) => {
-                "the DNS provider refuses our requests, so nothing can be changed".to_owned()
-            }
-            (NoticeKind::ProviderBack, _) => {
-                "the DNS provider accepts our requests again".to_owned()
-            }
-            (NoticeKind::Drained, _) => format!("drained {who}: kept out{}", at("of")),
-            (NoticeKind::Undrained, _) => {
-                format!("undrained {who}: its probes decide again{}", at("at"))
-            }
-            (NoticeKind::Stopped, _) => {
-                "stopped by a failure, so nothing is watched from here".to_owned()
-            }
+            Self::ProviderBack => "the DNS provider accepts our requests again",
+            Self::Stopped => "stopped by a failure, so nothing is watched from here",
+            Self::Withdrawn
+            | Self::Restored
+            | Self::Created
+            | Self::NameFailing
+            | Self::NameBack
+            | Self::Refused
+            | Self::RefusalOver
+            | Self::Unknown
+            | Self::UnknownOver
+            | Self::Drained
+            | Self::Undrained => self.word(),
         }
     }
 }

@@ -132,10 +132,11 @@ fn a_clock_that_is_far_off_is_no_panic() {
 proptest! {
     #[test]
     fn any_notice_is_one_line_under_two_thousand_characters(
-        agent in ".*", names in prop::collection::vec(".*", 0..20), reason in ".{0,500}",
-        detail in ".{0,2000}", votes in prop::collection::vec(".{0,300}", 0..20), count in 0u8..100,
+        texts in (".*", ".{0,500}", ".{0,2000}"), names in prop::collection::vec(".*", 0..20),
+        votes in prop::collection::vec(".{0,300}", 0..20), count in 0u8..100,
     ) {
         let mut notice = notice(NoticeKind::Unconfirmed, &(0..count).collect::<Vec<_>>());
+        let (agent, reason, detail) = texts;
         (notice.agent, notice.names) = (agent, names);
         (notice.reason, notice.detail) = (Some(reason), Some(detail));
         notice.evidence = Evidence {

@@ -1,33 +1,30 @@
-//! Delivery to a webhook, of Slack or any other service: one POST for each notice.
+//! Delivery to a webhook, of Slack or any other service: one POST of JSON for each notice.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::delivery::{Channel, PostError};
-use super::message::printable;
-use super::{Evidence, Notice};
 use crate::http::SendError;
 use crate::http::retry_after::retry_after;
+use crate::notify::Notice;
+use crate::notify::delivery::{Channel, PostError, Posting};
 
 /// Converts a notice to the body that the receiver expects.
-pub(super) type Body = fn(&Notice) -> Value;
+pub(crate) type NoticeBody = fn(&Notice) -> Value;
 
 /// A URL that accepts notices. The URL is a secret.
-pub(super) struct Hook {
+pub(crate) struct Hook {
     name: &'static str,
     client: Mutex<reqwest::Client>,
     url: Url,
-    body: Body,
+    body: NoticeBody,
 }
 
 /// The reason why a channel is unusable. It never contains the URL.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HookError {
+pub(crate) enum HookError {
     /// The configured text is not a URL for a POST.
     #[error("its URL does not begin with https:// or http://")]
     NotUrl,
@@ -38,10 +35,10 @@ pub(super) enum HookError {
 
 impl Hook {
     /// Creates a channel called `name` that posts to `url`.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &'static str,
         url: &SecretString,
-        body: Body,
+        body: NoticeBody,
     ) -> Result<Self, HookError> {
         let url = Url::parse(url.expose_secret()).map_err(|_| HookError::NotUrl)?;
         if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
@@ -50,6 +47,20 @@ impl Hook {
         let client =
             crate::http::client().map_err(|error| HookError::Client(transport_error(error)))?;
         Ok(Self { name, client: Mutex::new(client), url, body })
+    }
+
+    /// Makes one attempt.
+    async fn send(&self, notice: &Notice) -> Result<(), PostError> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = client.post(self.url.clone()).json(&(self.body)(notice));
+        match request.send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(self.classify(answer).await),
+            Err(error) => {
+                let why = crate::chain(&SendError::from(error));
+                Err(PostError::Later { why, retry_after: None })
+            }
+        }
     }
 
     /// Classifies an answer that is not a success.
@@ -74,17 +85,8 @@ impl Channel for Hook {
         self.name
     }
 
-    async fn post(&self, notice: &Notice) -> Result<(), PostError> {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let request = client.post(self.url.clone()).json(&(self.body)(notice));
-        match request.send().await {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(self.classify(answer).await),
-            Err(error) => {
-                let why = crate::chain(&SendError::from(error));
-                Err(PostError::Later { why, retry_after: None })
-            }
-        }
+    fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a> {
+        Box::pin(self.send(notice))
     }
 
     fn renew(&self) {
@@ -114,88 +116,9 @@ fn error_word(body: &[u8]) -> Option<&str> {
     (plain && (1..=40).contains(&word.len())).then_some(word)
 }
 
-/// Returns the body for Slack's incoming webhooks.
-///
-/// Source: `&`, `<` and `>` are escaped as Slack's page on formatting text asks.
-pub(super) fn slack_body(notice: &Notice) -> Value {
-    let text = notice.text().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    json!({ "text": text })
-}
-
-/// Returns the notice as JSON, as documented in [`crate::notify`].
-pub(super) fn webhook_body(notice: &Notice) -> Value {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        losses: Option<u32>,
-        replies: Option<u32>,
-        votes: &'a [String],
-        since_last_reply_s: Option<f64>,
-        took_s: Option<f64>,
-    }
-    let Evidence { losses, replies, votes, since_last_reply, took } = &notice.evidence;
-    let evidence = Shown {
-        losses: *losses,
-        replies: *replies,
-        votes,
-        since_last_reply_s: since_last_reply.as_ref().map(Duration::as_secs_f64),
-        took_s: took.as_ref().map(Duration::as_secs_f64),
-    };
-    json!({
-        "version": 1,
-        "kind": notice.kind.word(),
-        "at": humantime::format_rfc3339_millis(printable(notice.at)).to_string(),
-        "agent": notice.agent,
-        "dry_run": notice.dry_run,
-        "targets": notice.targets,
-        "names": notice.names,
-        "reason": notice.reason,
-        "detail": notice.detail,
-        "evidence": evidence,
-        "text": notice.text(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
-
-    #[test]
-    fn slack_gets_its_three_characters_escaped_and_no_markup_from_us() {
-        let mut notice = notice(Withdrawn, &[1]);
-        notice.detail = Some("<!channel> a & b".into());
-        let text = "sfo-1: withdrew 192.0.2.1 from www.example.com; &lt;!channel&gt; a &amp; b; \
-                    2001-09-09T01:46:40Z";
-        assert_eq!(slack_body(&notice), json!({ "text": text }));
-    }
-
-    #[test]
-    fn the_json_form_is_as_documented() {
-        let mut notice = notice(Withdrawn, &[1]);
-        notice.dry_run = true;
-        notice.reason = Some("dry_run".into());
-        notice.evidence.losses = Some(3);
-        notice.evidence.votes = vec!["eu-1".into()];
-        notice.evidence.since_last_reply = Some(Duration::from_millis(2_500));
-        let want = json!({
-            "version": 1,
-            "kind": "withdrawn",
-            "at": "2001-09-09T01:46:40.000Z",
-            "agent": "sfo-1",
-            "dry_run": true,
-            "targets": ["192.0.2.1"],
-            "names": ["www.example.com"],
-            "reason": "dry_run",
-            "detail": null,
-            "evidence": {
-                "losses": 3, "replies": null, "votes": ["eu-1"], "since_last_reply_s": 2.5,
-                "took_s": null
-            },
-            "text": notice.text(),
-        });
-        assert_eq!(webhook_body(&notice), want);
-    }
 
     #[test]
     fn only_a_single_plain_word_of_an_answer_is_worth_logging() {
@@ -214,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_not_a_url_is_refused_without_repeating_it() {
         for url in ["T0/B0/secret", "ftp://secret.example.com/", "", "https://", "unix:/secret"] {
-            let error = Hook::new("slack", &SecretString::from(url), slack_body).err();
+            let error = Hook::new("slack", &SecretString::from(url), |_| Value::Null).err();
             let text = error.expect(url).to_string();
             assert!(!text.contains("secret"), "{text}");
         }

@@ -1,0 +1,82 @@
+//! Notices as JSON, to any receiver.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::ChannelKind;
+use super::hook::Hook;
+use crate::notify::message::printable;
+use crate::notify::{Evidence, Notice};
+
+/// The receiver of JSON in the registry of channels.
+pub(super) const KIND: ChannelKind =
+    ChannelKind { name: "webhook", open: |url| Ok(Box::new(Hook::new("webhook", url, body)?)) };
+
+/// Returns the notice as JSON, as documented in [`crate::notify`].
+fn body(notice: &Notice) -> Value {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        losses: Option<u32>,
+        replies: Option<u32>,
+        votes: &'a [String],
+        since_last_reply_s: Option<f64>,
+        took_s: Option<f64>,
+    }
+    let Evidence { losses, replies, votes, since_last_reply, took } = &notice.evidence;
+    let evidence = Shown {
+        losses: *losses,
+        replies: *replies,
+        votes,
+        since_last_reply_s: since_last_reply.as_ref().map(Duration::as_secs_f64),
+        took_s: took.as_ref().map(Duration::as_secs_f64),
+    };
+    json!({
+        "version": 1,
+        "kind": notice.kind.word(),
+        "at": humantime::format_rfc3339_millis(printable(notice.at)).to_string(),
+        "agent": notice.agent,
+        "dry_run": notice.dry_run,
+        "targets": notice.targets,
+        "names": notice.names,
+        "reason": notice.reason,
+        "detail": notice.detail,
+        "evidence": evidence,
+        "text": notice.text(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::NoticeKind::Withdrawn;
+    use crate::notify::tests::notice;
+
+    #[test]
+    fn the_json_form_is_as_documented() {
+        let mut notice = notice(Withdrawn, &[1]);
+        notice.dry_run = true;
+        notice.reason = Some("dry_run".into());
+        notice.evidence.losses = Some(3);
+        notice.evidence.votes = vec!["eu-1".into()];
+        notice.evidence.since_last_reply = Some(Duration::from_millis(2_500));
+        let want = json!({
+            "version": 1,
+            "kind": "withdrawn",
+            "at": "2001-09-09T01:46:40.000Z",
+            "agent": "sfo-1",
+            "dry_run": true,
+            "targets": ["192.0.2.1"],
+            "names": ["www.example.com"],
+            "reason": "dry_run",
+            "detail": null,
+            "evidence": {
+                "losses": 3, "replies": null, "votes": ["eu-1"], "since_last_reply_s": 2.5,
+                "took_s": null
+            },
+            "text": notice.text(),
+        });
+        assert_eq!(body(&notice), want);
+    }
+}

@@ -1,0 +1,201 @@
+//! Tests in virtual time: the clock is paused and jumps to the next timer.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::notify::NoticeCounters;
+use crate::notify::NoticeKind::{self, Isolated, Restored, Withdrawn};
+use crate::notify::tests::notice;
+
+/// A channel that answers by a script and records each notice with its time.
+#[derive(Clone)]
+struct Scripted {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    posts: Arc<Mutex<Vec<(Duration, NoticeKind, usize)>>>,
+    started: Instant,
+}
+
+enum Answer {
+    Fail(Option<u64>),
+    Refuse,
+    Hang,
+    Panic,
+}
+
+impl Channel for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a> {
+        Box::pin(self.answer(notice))
+    }
+}
+
+impl Scripted {
+    async fn answer(&self, notice: &Notice) -> Result<(), PostError> {
+        let post = (self.started.elapsed(), notice.kind, notice.targets.len());
+        self.posts.lock().unwrap().push(post);
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer {
+            None => Ok(()),
+            Some(Answer::Refuse) => Err(PostError::Refused("no".into())),
+            Some(Answer::Hang) => std::future::pending().await,
+            Some(Answer::Panic) => panic!("a defect"),
+            Some(Answer::Fail(seconds)) => {
+                let retry_after = seconds.map(Duration::from_secs);
+                Err(PostError::Later { why: "down".into(), retry_after })
+            }
+        }
+    }
+}
+
+struct Bench {
+    queue: mpsc::Sender<Notice>,
+    give_up: watch::Sender<bool>,
+    scripted: Scripted,
+    counters: NoticeCounters,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the paused clock")]
+fn bench(answers: impl IntoIterator<Item = Answer>) -> Bench {
+    let scripted = Scripted {
+        answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+        posts: Arc::default(),
+        started: Instant::now(),
+    };
+    let (queue, inbox) = mpsc::channel(1_000);
+    let give_up = watch::Sender::new(false);
+    let counters = NoticeCounters::default();
+    let (told, channel_counters) = (give_up.subscribe(), counters.channel("scripted"));
+    let channel = Box::new(scripted.clone());
+    let delivery = Delivery::new(channel, Pace::default(), channel_counters);
+    let task = tokio::spawn(delivery.run(inbox, told));
+    Bench { queue, give_up, scripted, counters, task }
+}
+
+impl Bench {
+    /// Closes the queue, lets the worker finish and returns the posted notices.
+    async fn posts(self) -> Vec<(Duration, NoticeKind, usize)> {
+        drop(self.queue);
+        self.task.await.unwrap();
+        self.scripted.posts.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_within_a_second_is_one_message_and_order_is_kept() {
+    let bench = bench([]);
+    for n in 0..100 {
+        bench.queue.send(notice(Withdrawn, &[n])).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(9)).await;
+    }
+    bench.queue.send(notice(Restored, &[7])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let posts = bench.posts().await;
+    let second = Duration::from_secs(1);
+    assert_eq!(posts, [(second, Withdrawn, 100), (second, Restored, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_queue_is_sent_at_once() {
+    let bench = bench([]);
+    bench.queue.send(notice(Isolated, &[])).await.unwrap();
+    assert_eq!(bench.posts().await, [(Duration::ZERO, Isolated, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_channel_is_tried_five_times_with_growing_waits_and_then_the_next_one_goes() {
+    let bench = bench((0..5).map(|_| Answer::Fail(None)));
+    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    bench.queue.send(notice(Restored, &[2])).await.unwrap();
+    let posts = bench.posts().await;
+    let kinds: Vec<NoticeKind> = posts.iter().map(|post| post.1).collect();
+    assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Withdrawn, Withdrawn, Restored]);
+    for (step, expected) in [1.0, 2.0, 4.0, 8.0].into_iter().enumerate() {
+        let wait = posts[step + 1].0.checked_sub(posts[step].0).unwrap().as_secs_f64();
+        assert!((expected * 0.49..=expected * 1.51).contains(&wait), "wait {step}: {wait} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed_up_to_five_minutes() {
+    for (seconds, tries) in [(30, 2), (300, 2), (301, 1)] {
+        let bench = bench([Answer::Fail(Some(seconds))]);
+        bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+        let posts = bench.posts().await;
+        assert_eq!(posts.len(), tries, "Retry-After: {seconds}");
+        let last = posts[tries - 1].0;
+        let due = if tries == 2 { Duration::from_secs(seconds) } else { Duration::ZERO };
+        assert!(last >= due && last < due + Duration::from_secs(1), "{seconds}: {last:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_posting_costs_a_second_and_no_notice() {
+    let bench = bench([Answer::Panic, Answer::Panic]);
+    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    bench.queue.send(notice(Restored, &[2])).await.unwrap();
+    let kinds: Vec<_> = bench.posts().await.iter().map(|post| post.1).collect();
+    assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Restored]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_notices_is_counted_and_a_channel_fails_until_it_takes_one() {
+    type Case = (&'static str, Vec<Answer>, u8, [u64; 3], Option<&'static str>);
+
+    let fails = || (0..5).map(|_| Answer::Fail(None));
+    let hangs = || [Answer::Hang].into_iter();
+    // `(answers, notices, counts of delivered, failed and dropped, reason why the channel
+    // fails)`
+    let cases: [Case; 6] = [
+        ("takes all", vec![], 2, [2, 0, 0], None),
+        ("takes it late", fails().take(4).collect(), 1, [1, 0, 0], None),
+        ("does not take it", fails().collect(), 1, [0, 1, 0], Some("down")),
+        ("takes the next", fails().collect(), 2, [1, 1, 0], None),
+        ("refuses", vec![Answer::Refuse], 1, [0, 1, 0], Some("no")),
+        ("hangs to the end", hangs().collect(), 2, [0, 0, 2], Some("the agent is ending")),
+    ];
+    for (name, answers, notices, counts, why) in cases {
+        let hangs = matches!(answers.first(), Some(Answer::Hang));
+        let bench = bench(answers);
+        for n in 0..notices {
+            let kind = if n == 0 { Withdrawn } else { Restored };
+            bench.queue.send(notice(kind, &[n])).await.unwrap();
+        }
+        let counters = bench.counters.clone();
+        if hangs {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            bench.give_up.send_replace(true);
+        }
+        bench.posts().await;
+        let found = counters.counts();
+        let found = ["delivered", "failed", "dropped"].map(|word| found[&["scripted", word]]);
+        assert_eq!(found, counts, "{name}");
+        let failing = counters.failing();
+        assert_eq!(failing.get("scripted").map(String::as_str), why, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_not_tried_again() {
+    let bench = bench([Answer::Refuse]);
+    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    assert_eq!(bench.posts().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_channel_hangs_its_queue_is_emptied_and_giving_up_ends_it() {
+    let bench = bench([Answer::Hang]);
+    bench.queue.send(notice(Isolated, &[])).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for n in 1..5_000 {
+        let mut next = notice(Isolated, &[]);
+        next.at += Duration::from_secs(n * 10);
+        bench.queue.send(next).await.unwrap(); // would wait for ever if nobody received
+    }
+    bench.give_up.send_replace(true);
+    bench.task.await.unwrap();
+    assert_eq!(bench.scripted.posts.lock().unwrap().len(), 1);
+}
