@@ -1,17 +1,31 @@
-//! `goavail monitor`: builds everything, hands it to the driver, and ends in order.
+//! `goavail monitor`: the agent, from its parts to an orderly end.
 //!
-//! Two runtimes: the main thread's drives the engine and the probes and does nothing else, so that
-//! a TLS handshake never holds up an echo reply; the other talks to providers and people.
+//! - `event_loop`: owns the engine, and carries out its actions
+//! - `input`: everything that the event loop receives; `clock`, `timer`: time
+//! - `observers`: the log, notices and status
+//! - `peers`: the cluster's task
+//! - `operator`: the operator's commands
+//! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
+//! - `reload`, `fixed`, `settings`: the configuration, and its changes
+//! - `signals`, `tasks`: the process
+//!
+//! There are two runtimes. The main thread's drives the engine and the probes alone, so that a TLS
+//! handshake never delays an echo reply; the other one talks to providers, peers and people.
 
 mod calendar;
-mod effects;
-pub mod event_loop;
+mod clock;
+mod event_loop;
 mod fixed;
-pub mod observers;
+mod input;
+mod observers;
 mod operator;
 mod peers;
+mod reload;
 pub mod settings;
+mod signals;
+mod state_saver;
 mod state_store;
+mod tasks;
 mod timer;
 
 use std::collections::BTreeMap;
@@ -21,11 +35,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::StreamExt;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_tokio::Signals;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::config::{Config, ConfigErrors, Endpoint};
 use crate::dns::metered::{Metered, ProviderCounters};
@@ -39,36 +50,47 @@ use crate::panics::caught;
 use crate::probe::checks::CheckKind;
 use crate::probe::icmp::{HintSender, Icmp};
 use crate::probe::{NetworkProber, Opens, tcp};
-use crate::systemd;
+use crate::systemd::{self, Watchdog};
 use crate::text::visible;
-use effects::{Monitor, Watchdog};
-use event_loop::{Clock, Driver, Input, QUEUE};
-use observers::log as journal;
-use observers::notices::Teller;
-use observers::status::Showing;
-use operator::Operator;
-use peers::Peers;
-use state_store::{Keeper, Records};
+use clock::Clock;
+use event_loop::EventLoop;
+use input::{Input, QUEUE};
+use observers::log::LogObserver;
+use observers::notices::NoticeObserver;
+use observers::status::{CounterSources, StatusObserver};
+use observers::{Observer, Observers};
+use operator::PendingCommands;
+use peers::{Peers, VoteCounters};
+use reload::{Load, Reloader};
+use signals::StopRequests;
+use state_saver::StateSaver;
+use state_store::{Records, StateStore};
+use tasks::Runtimes;
 
-/// How long after the start a rehearsal begins.
+pub use signals::hold_sighup;
+
+/// Time from the start to the begin of a rehearsal.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the last reports may take on their way here.
+/// Maximum number of reports of the reconciler that wait.
+const REPORTS: usize = 64;
+
+/// Maximum time for the last reports to arrive.
 const LAST_REPORTS: Duration = Duration::from_millis(50);
 
-/// The number of drains that are named one by one at the start.
-const MOST_NAMED: usize = 3;
+/// The number of drains that are logged one by one at the start.
+const DRAINS_NAMED: usize = 3;
 
-/// How long the state file may take at the start: what reading it may, and a little to find it.
-const STATE_MAY_TAKE: Duration = file::MAY_TAKE.saturating_add(Duration::from_secs(1));
+/// Maximum time to read the state file at the start: to find it, and to read it.
+const STATE_FILE_LIMIT: Duration = file::MAY_TAKE.saturating_add(Duration::from_secs(1));
 
-/// How long the change in hand may take to finish at the end.
+/// Maximum time for the current change to DNS to finish at the end.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
 
-/// Why monitoring ended otherwise than as asked.
+/// The reason why monitoring ended without a request to stop.
 #[derive(Debug)]
 pub enum Ended {
-    /// The provider refused what the configuration says.
+    /// The provider refused the credentials or the zone at the start.
     Refused(ProviderError),
     /// A failure while starting or running.
     Stopped(anyhow::Error),
@@ -80,177 +102,180 @@ impl<E: Into<anyhow::Error>> From<E> for Ended {
     }
 }
 
-/// Keeps SIGHUP from ending the process from now on. To be called before the configuration is read
-/// for the first time; what comes back tells [`run`] whether to read it again.
-///
-/// # Errors
-///
-/// If the signal cannot be registered for.
-pub fn hold_sighup() -> std::io::Result<Arc<AtomicBool>> {
-    let came = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGHUP, Arc::clone(&came))?;
-    Ok(came)
-}
+/// The event loop of an agent.
+type Agent = EventLoop<NetworkProber, Observers>;
 
-/// Watches until SIGTERM or SIGINT. `load` reads the configuration again, which is done at once if
-/// `sighup` came before.
+/// Monitors until SIGTERM or SIGINT. `load` reads the configuration again, which happens at once if
+/// `sighup` is set.
 ///
 /// # Errors
 ///
-/// [`Ended::Refused`] if the provider refuses credentials or zone at the start;
-/// [`Ended::Stopped`] if a socket or a listener cannot be opened.
+/// [`Ended::Refused`] if the provider refuses the credentials or the zone at the start;
+/// [`Ended::Stopped`] if a socket or a listener cannot be opened, or a part fails.
 pub fn run(
     config: Config,
     rehearse: Option<IpAddr>,
     load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
     sighup: &AtomicBool,
 ) -> Result<(), Ended> {
-    let (main, talk) = runtimes().context("cannot set up waiting for replies and answers")?;
-    let ended = main.block_on(watch(config, rehearse, Arc::new(load), &talk, sighup));
-    // Whatever still waits for somebody has had its time.
+    let Runtimes { main, talk } = Runtimes::start().context("cannot start the runtimes")?;
+    let ended = main.block_on(monitor(config, rehearse, Arc::new(load), talk.handle(), sighup));
+    // The tasks that still run have had their time.
     talk.shutdown_background();
     ended
 }
 
-/// The one for probes and decisions, and the one for requests.
-fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
-    file::room_for_a_runtime()?;
-    let main = Builder::new_current_thread().enable_all().build()?;
-    file::room_for_a_runtime()?;
-    let talk = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    Ok((main, talk))
-}
-
-async fn watch(
+/// Monitors in the runtime of probes and decisions; `talk` is the other one.
+async fn monitor(
     config: Config,
     rehearse: Option<IpAddr>,
-    load: effects::Load,
-    talk: &Runtime,
+    load: Load,
+    talk: &Handle,
     sighup: &AtomicBool,
 ) -> Result<(), Ended> {
-    // First of all: a signal that nobody has registered for would end the process.
-    let signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).context("cannot wait for signals")?;
-    say_what_is_off(&config);
     let (outbox, inbox) = mpsc::channel(QUEUE);
+    // First of all, since a signal without a handler would end the process.
+    let mut stop = signals::forward(outbox.clone()).context("cannot wait for signals")?;
+    log_notes(&config);
     let icmp = Icmp::new(&hints(outbox.clone()));
     icmp.open_for(&on_shared_sockets(&config))?;
-    let (stops, mut stopped) = watch::channel(0);
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
     }
-    tokio::spawn(forward(signals, outbox.clone(), stops));
-    let clock = Clock::start_real();
-    let settings = settings::settings(&config, tcp::room());
-    let effects = tokio::select! {
-        started = start(config, load, clock, talk, &outbox) => started?,
-        () = times(&mut stopped, 1) => return Ok(()),
+    let reloader = Reloader::new(load, talk.clone(), outbox.clone());
+    let start = Start { rehearse, icmp, reloader, talk: talk.clone(), inbox, outbox };
+    let agent = tokio::select! {
+        started = start.agent(config) => started?,
+        () = stop.reach(1) => return Ok(()),
     };
-    let drains = effects.keeper.drains(clock.now());
-    say_what_is_drained(&drains);
-    let mut engine = Engine::new(settings, drains, clock.now());
-    if let Some(target) = rehearse {
-        engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
-    }
-    say_hello(&effects.config, &icmp);
-    systemd::ready();
-    let probe = Arc::new(NetworkProber::new(icmp));
-    let driver = Driver { engine, clock, probe, effects, inbox, outbox };
-    // A task of its own: each waking of the future that a runtime blocks on is a system call.
-    let (driver, ended) = tokio::spawn(driver.run()).await?;
-    let Driver { mut engine, effects, mut inbox, .. } = driver;
-
-    match &ended {
-        Ok(()) => tracing::info!("stopping; records stay as they are"),
-        Err(error) => tracing::error!("stopping, for a part has failed: {error:#}"),
-    }
-    let failure = ended.as_ref().err().map(|error| format!("{error:#}"));
-    let dry_run = effects.config.dry_run;
-    tokio::select! {
-        () = effects.finish(LAST_CHANGE, failure) => {}
-        () = times(&mut stopped, 2) => tracing::warn!("stopped at once"),
-        () = tell_the_rest(&mut engine, &mut inbox, clock, dry_run) => {}
-    }
-    // What was reported last may still be on its way here.
-    let rest = tell_the_rest(&mut engine, &mut inbox, clock, dry_run);
-    let _ = tokio::time::timeout(LAST_REPORTS, rest).await;
+    // A task of its own: each wake-up of the future that a runtime blocks on is a system call.
+    let (agent, ended) = tokio::spawn(agent.run()).await?;
+    end(agent, ended.as_ref().err(), &mut stop).await;
     Ok(ended?)
 }
 
-/// Writes down what the DNS worker still reports while the agent ends; nothing new is begun.
-async fn tell_the_rest(
-    engine: &mut Engine,
-    inbox: &mut mpsc::Receiver<Input>,
+/// The parts from which an agent starts.
+struct Start {
+    rehearse: Option<IpAddr>,
+    icmp: Icmp,
+    reloader: Reloader,
+    talk: Handle,
+    inbox: mpsc::Receiver<Input>,
+    outbox: mpsc::Sender<Input>,
+}
+
+impl Start {
+    /// Opens sockets and files, lists the zone once, and starts the tasks beside the event loop.
+    async fn agent(self, config: Config) -> Result<Agent, Ended> {
+        let Self { rehearse, icmp, reloader, talk, inbox, outbox } = self;
+        let clock = Clock::start_real();
+        let settings = settings::settings(&config, tcp::room());
+        let path = config.state_file.clone();
+        let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
+        let store = Arc::new(store.await?);
+        let mut status = StatusObserver::start(&config, clock, &outbox)?;
+        let peers = Peers::start(&config, &talk, outbox.clone(), clock).await?;
+        let first = talk.spawn(first_listing(config.clone())).await??;
+        let surroundings = Surroundings {
+            runtime: talk.clone(),
+            reports: reports(&talk, outbox.clone()),
+            store: Arc::new(Records { store: Arc::clone(&store) }),
+        };
+        let reconciler = ReconcilerHandle::start(&config, surroundings, first);
+        let notices = NoticeObserver::start(&config, &talk);
+        if let Some(status) = &mut status {
+            let requests = reconciler.counters().clone();
+            let votes = peers.as_ref().map_or_else(VoteCounters::default, Peers::counters);
+            status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
+        }
+        let drains = store.drains(clock.now());
+        log_drains(&drains);
+        let mut engine = Engine::new(settings, drains, clock.now());
+        if let Some(target) = rehearse {
+            engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
+        }
+        log_start(&config, &icmp);
+        systemd::ready();
+        Ok(EventLoop {
+            engine,
+            clock,
+            probe: Arc::new(NetworkProber::new(icmp)),
+            observers: Observers { log: LogObserver::new(&config), notices, status },
+            reconciler,
+            peers,
+            state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
+            commands: PendingCommands::default(),
+            reloader,
+            config,
+            watchdog: Watchdog::new(),
+            inbox,
+            outbox,
+        })
+    }
+}
+
+/// Ends in order: the current change to DNS may finish, the peers are notified, notices are sent. A
+/// second request to stop ends it at once.
+async fn end(agent: Agent, failure: Option<&anyhow::Error>, stop: &mut StopRequests) {
+    let failure = failure.map(|error| format!("{error:#}"));
+    match &failure {
+        None => tracing::info!("stopping; records stay as they are"),
+        Some(error) => tracing::error!("stopping, for a part has failed: {error}"),
+    }
+    let EventLoop { engine, clock, observers, reconciler, peers, state, inbox, .. } = agent;
+    let Observers { log, notices, .. } = observers;
+    let mut last_facts = LastFacts { engine, clock, log, inbox };
+    let closing = async {
+        systemd::stopping();
+        if let Some(reason) = &failure {
+            notices.stopped(reason);
+        }
+        let leave = async {
+            if let Some(peers) = peers {
+                peers.leave().await;
+            }
+        };
+        tokio::join!(reconciler.finish(LAST_CHANGE), leave);
+        notices.close().await;
+        state.close().await;
+    };
+    tokio::select! {
+        () = closing => {}
+        () = stop.reach(2) => tracing::warn!("stopped at once"),
+        () = last_facts.log() => {}
+    }
+    // The last reports may still be on their way.
+    let _ = tokio::time::timeout(LAST_REPORTS, last_facts.log()).await;
+}
+
+/// Logs what the DNS worker reports while the agent ends. No new action is carried out.
+struct LastFacts {
+    engine: Engine,
     clock: Clock,
-    dry_run: bool,
-) {
-    while let Some(input) = inbox.recv().await {
-        let Input::Event(event @ Event::Dns(_)) = input else { continue };
-        for action in engine.handle(clock.now(), event) {
-            if let Action::Tell(fact) = action {
-                journal::write(engine, &fact, dry_run);
+    log: LogObserver,
+    inbox: mpsc::Receiver<Input>,
+}
+
+impl LastFacts {
+    /// Logs for as long as it is polled.
+    async fn log(&mut self) {
+        while let Some(input) = self.inbox.recv().await {
+            let Input::Event(event @ Event::Dns(_)) = input else { continue };
+            for action in self.engine.handle(self.clock.now(), event) {
+                if let Action::Tell(fact) = action {
+                    self.log.fact(&self.engine, &fact);
+                }
             }
         }
-    }
-    std::future::pending::<()>().await;
-}
-
-/// Opens everything, reads the zone once, and starts what runs beside the loop.
-async fn start(
-    config: Config,
-    load: effects::Load,
-    clock: Clock,
-    talk: &Runtime,
-    outbox: &mpsc::Sender<Input>,
-) -> Result<Monitor, Ended> {
-    let handle = talk.handle().clone();
-    let state_file = config.state_file.clone();
-    let keeper = Keeper::open_within(STATE_MAY_TAKE, state_file, &handle, Keeper::open);
-    let keeper = Arc::new(keeper.await?);
-    let showing = Showing::start(&config, clock, outbox)?;
-    let peers = Peers::start(&config, &handle, outbox.clone(), clock).await?;
-    let first = talk.spawn(first_reading(config.clone())).await??;
-    let surroundings = Surroundings {
-        runtime: handle.clone(),
-        reports: reports(&handle, outbox.clone()),
-        store: Arc::new(Records { keeper: Arc::clone(&keeper) }),
-    };
-    let reconciler = ReconcilerHandle::start(&config, surroundings, first);
-    let _inside = talk.enter();
-    Ok(Monitor {
-        teller: Teller::start(&config),
-        started: state_store::wall() - clock.now(),
-        talk: handle,
-        outbox: outbox.clone(),
-        load,
-        reconciler,
-        peers,
-        showing,
-        keeper,
-        operator: Operator::default(),
-        settled: vec![],
-        // Shows at the start, and not when it is needed, whether the state file can be written.
-        unwritten: true,
-        watchdog: Watchdog::new(),
-        write_again: Duration::ZERO,
-        config,
-    })
-}
-
-/// Waits until it was asked to stop so many times.
-async fn times(stopped: &mut watch::Receiver<u32>, count: u32) {
-    if stopped.wait_for(|stops| *stops >= count).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// The number of reports of the reconciler that may wait.
-const REPORTS: usize = 64;
-
-/// Returns the channel for the reports of the reconciler, which go into the driver's queue.
-fn reports(talk: &tokio::runtime::Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport> {
-    let (reports, mut reported) = mpsc::channel(REPORTS);
+/// Returns the channel for the reports of the reconciler, which are forwarded to the event loop.
+fn reports(talk: &Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport> {
+    let (reports, mut received) = mpsc::channel(REPORTS);
     talk.spawn(async move {
-        while let Some(report) = reported.recv().await {
+        while let Some(report) = received.recv().await {
             if outbox.send(Input::Event(Event::Dns(report))).await.is_err() {
                 return;
             }
@@ -259,13 +284,12 @@ fn reports(talk: &tokio::runtime::Handle, outbox: mpsc::Sender<Input>) -> mpsc::
     reports
 }
 
-/// Reads the zone once. A refusal is final where something is to be written; a provider that cannot
-/// be reached is not, nor is a defect of it.
-async fn first_reading(config: Config) -> Result<FirstListing, Ended> {
-    let unread = |why: &dyn std::fmt::Display| {
-        tracing::warn!("goes on without having read the zone: {why}");
+/// Lists the zone once. A refusal is final; a provider that is unreachable or defective is not.
+async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
+    let unread = |error: &dyn std::fmt::Display| {
+        tracing::warn!("goes on without having read the zone: {error}");
     };
-    let reading = async {
+    let listing = async {
         let built = match providers::build_in_time(&config).await {
             Err(error @ BuildError::TimedOut) => {
                 unread(&error);
@@ -285,14 +309,14 @@ async fn first_reading(config: Config) -> Result<FirstListing, Ended> {
         };
         Ok(FirstListing { provider: Some(provider), listing, counters })
     };
-    caught("the DNS provider", reading).await.unwrap_or_else(|panicked| {
+    caught("the DNS provider", listing).await.unwrap_or_else(|panicked| {
         tracing::error!("goes on without having read the zone: {panicked}");
         Ok(FirstListing::default())
     })
 }
 
-/// Passes on what the prober hears while a probe is on its way. Where the queue is full it is left
-/// out: it hurries, and decides nothing.
+/// Forwards what the prober receives while a probe is outstanding. A hint is dropped if the queue is
+/// full: it speeds a decision up, and decides nothing.
 fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
     Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
 }
@@ -311,7 +335,8 @@ fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
     addresses
 }
 
-fn say_what_is_off(config: &Config) {
+/// Logs the warnings about a configuration, and the guards that it leaves off.
+fn log_notes(config: &Config) {
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(network) = &config.network {
         tracing::info!("{network}");
@@ -321,19 +346,19 @@ fn say_what_is_off(config: &Config) {
     }
 }
 
-/// Names the drains that outlived the restart: each of a few, of many the first ones.
-fn say_what_is_drained(drains: &BTreeMap<IpAddr, Drain>) {
-    for (target, drain) in drains.iter().take(MOST_NAMED) {
+/// Logs the drains that outlived the restart: the first few, and the number of the others.
+fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
+    for (target, drain) in drains.iter().take(DRAINS_NAMED) {
         let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
         tracing::warn!(%target, why, "still drained by hand, as before the restart");
     }
-    match drains.len().saturating_sub(MOST_NAMED) {
+    match drains.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
         more => tracing::warn!("and {more} more are still drained by hand, as before the restart"),
     }
 }
 
-fn say_hello(config: &Config, icmp: &Icmp) {
+fn log_start(config: &Config, icmp: &Icmp) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         name = config.name,
@@ -343,17 +368,4 @@ fn say_hello(config: &Config, icmp: &Icmp) {
         socket = icmp.kind().unwrap_or("none"),
         "watching"
     );
-}
-
-/// Passes signals on.
-async fn forward(mut signals: Signals, outbox: mpsc::Sender<Input>, stops: watch::Sender<u32>) {
-    while let Some(signal) = signals.next().await {
-        let input = if signal == SIGHUP { Input::Reload } else { Input::Stop };
-        if signal != SIGHUP {
-            stops.send_modify(|stops| *stops += 1);
-        }
-        if outbox.send(input).await.is_err() {
-            return;
-        }
-    }
 }

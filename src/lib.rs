@@ -66,13 +66,4 @@ pub mod status;
 pub mod systemd;
 pub mod text;
 
-/// Formats an error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    text::with_remedy(&line.replace(['\n', '\r'], " ")).into_owned()
-}
+pub use text::error_chain as chain;

@@ -4,7 +4,7 @@ mod writer;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -140,16 +140,6 @@ pub fn finish() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(FINISH_WITHIN);
     }
-}
-
-/// Whether stderr may be coloured: it is a terminal and `NO_COLOR` is not set (no-color.org: an
-/// empty value counts as not set).
-pub fn may_colour(no_color: Option<&str>) -> bool {
-    colours(io::stderr().is_terminal(), no_color)
-}
-
-fn colours(terminal: bool, no_color: Option<&str>) -> bool {
-    terminal && no_color.is_none_or(str::is_empty)
 }
 
 /// Selects the events that are written.
@@ -291,19 +281,6 @@ mod tests {
         assert_eq!(object["losses"], 3);
         assert_eq!(object["level"], "INFO");
         assert_eq!(written.lines().count(), 1);
-    }
-
-    #[test]
-    fn colour_needs_a_terminal_and_nobody_against_it() {
-        let cases = [
-            (true, None, true),
-            (true, Some(""), true),
-            (true, Some("1"), false),
-            (false, None, false),
-        ];
-        for (terminal, no_color, want) in cases {
-            assert_eq!(colours(terminal, no_color), want, "{terminal} {no_color:?}");
-        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::sync::atomic::AtomicBool;
 
 use goavail::agent::{self, Ended};
 use goavail::cli::{self, Command, Invocation, Stop};
-use goavail::commands::{self, CommandError, Ending, Order, Said};
+use goavail::commands::{self, CommandError, Ending, Report};
 use goavail::config::{self, Config, ConfigErrors, StatusConfig};
-use goavail::status::Drain;
-use goavail::{log, panics, privilege};
+use goavail::status::DrainRequest;
+use goavail::text::error_chain;
+use goavail::{log, panics, privilege, text};
 
 /// Exit code for a rejected command line or configuration.
 const REFUSED: u8 = 2;
@@ -43,7 +44,7 @@ impl From<anyhow::Error> for Failure {
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::LongReason(_) => Self::Refused(goavail::chain(&error)),
+            CommandError::LongReason(_) => Self::Refused(error_chain(&error)),
             error => Self::Stopped(error.into()),
         }
     }
@@ -78,7 +79,7 @@ fn run_and_report() -> ExitCode {
             ExitCode::from(REFUSED)
         }
         Err(Failure::Stopped(error)) => {
-            log::write_final_message(&goavail::chain(error.as_ref()));
+            log::write_final_message(&error_chain(error.as_ref()));
             ExitCode::from(STOPPED)
         }
         Err(Failure::Different) => ExitCode::from(DIFFERENT),
@@ -117,11 +118,11 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
         }
         Command::Drain(asked) => {
             let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
-            let order = Order::drain(Drain { lasting, reason, force })?;
-            report(commands::order(&status_places(invocation)?, asked.address, &order)?)
+            let drain = DrainRequest { lasting, reason, force };
+            report(commands::drain(&status_places(invocation)?, asked.address, &drain)?)
         }
         Command::Undrain(asked) => {
-            report(commands::order(&status_places(invocation)?, asked.address, &Order::Undrain)?)
+            report(commands::undrain(&status_places(invocation)?, asked.address)?)
         }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
@@ -138,7 +139,7 @@ fn watch(
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
     let load = move || config::load(&file, &asked, &variable);
     agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
-        Ended::Refused(error) => Failure::Refused(goavail::chain(&error)),
+        Ended::Refused(error) => Failure::Refused(error_chain(&error)),
         Ended::Stopped(error) => Failure::Stopped(error),
     })
 }
@@ -155,9 +156,9 @@ fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
 }
 
 /// Prints the result of a command, and ends with its exit code.
-fn report(said: Said) -> Result<(), Failure> {
-    print(said.text.as_bytes())?;
-    match said.ending {
+fn report(report: Report) -> Result<(), Failure> {
+    print(report.text.as_bytes())?;
+    match report.ending {
         Ending::Fine => Ok(()),
         Ending::Different => Err(Failure::Different),
         Ending::Failed(error) => Err(error.into()),
@@ -166,7 +167,7 @@ fn report(said: Said) -> Result<(), Failure> {
 
 /// Whether stdout may be coloured.
 fn may_colour() -> bool {
-    commands::may_colour(variable("NO_COLOR").as_deref())
+    text::may_colour(&io::stdout(), variable("NO_COLOR").as_deref())
 }
 
 /// Checks that the address to rehearse is a target.
@@ -186,7 +187,7 @@ fn start_log(
     invocation: &Invocation,
     start: fn(log::Options, Option<&str>) -> Result<(), log::BadFilter>,
 ) -> Result<(), Failure> {
-    let colour = log::may_colour(variable("NO_COLOR").as_deref());
+    let colour = text::may_colour(&io::stderr(), variable("NO_COLOR").as_deref());
     let options = log::Options { format: invocation.log_format, debug: invocation.debug, colour };
     start(options, variable("RUST_LOG").as_deref()).map_err(|error| {
         let error = anyhow::Error::from(error);

@@ -1,27 +1,30 @@
-//! What the agent shows of itself: status, metrics, verdicts, a page, and the control socket.
+//! Status, metrics, verdicts, a page for people, and the control socket.
 //!
 //! ```text
-//! driver -> board -> snapshot -> model (/status) -> table (goavail status)
-//!             |          |------> metrics (/metrics)
-//!             |          `------> page (/)
-//!             `-> heart --------> /healthz                service: who may ask what
-//! driver <- control <- service <- client (goavail drain)  socket:  where it is asked
+//! agent -> board -> snapshot -> model (/status) -> table (goavail status)
+//!            |          |-----> metrics (/metrics)
+//!            |          `-----> page (/)
+//!            `-> heart -------> /healthz                 service: the routes
+//! agent <- control <- service <- client (goavail drain)  socket:  the listeners
 //! ```
 //!
-//! The driver writes on the [`Board`] and never waits for a reader; a reader never waits for the
-//! driver. Nothing here decides anything.
+//! The event loop updates the [`Board`] and never waits for a reader; a reader never waits for the event
+//! loop. Nothing here decides anything.
 
 mod board;
 mod client;
 mod concern;
 mod control;
+mod counters;
+mod histogram;
 mod history;
-mod ledger;
+mod input;
 mod metrics;
 pub mod model;
 mod page;
 mod reader;
 mod reason;
+mod recent;
 mod rendering;
 mod row;
 #[cfg(test)]
@@ -31,23 +34,27 @@ mod snapshot;
 mod socket;
 mod table;
 mod time;
+mod view;
 mod watch;
 
-pub use board::{Board, Facts, PUBLISH_EVERY, PUBLISH_SOON, Setup};
-pub use client::{ClientError, Place};
+pub use board::{Board, PUBLISH_EVERY, PUBLISH_SOON};
+pub use client::{AgentAddress, ClientError};
 pub use control::{
-    Answer, Command, Done, Drain, LONGEST, Order, REASON_CHARS, Refused, parse_duration,
+    ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandResult, DrainRequest, LONGEST,
+    OperatorCommand, REASON_CHARS, parse_duration,
 };
+pub use counters::Counters;
 pub use history::{MINUTES, Minute};
-pub use ledger::Ledger;
+pub use input::{PeerState, ReceivedVote, Setup, TargetState};
 pub use metrics::{Format, encode};
+pub use model::MAX_SILENCE;
 pub use reader::Reader;
-pub use service::{ANSWER_WITHIN, MAX_SILENCE, control, read_only};
-pub use snapshot::{PeerSeen, Snapshot, VoteHeard};
+pub use service::{control, read_only};
+pub use snapshot::Snapshot;
 pub use socket::{ListenError, SocketFile, listen, open_control};
 pub use table::{WIDTH, table};
-pub use time::{Moment, Time};
+pub use time::{ClockReading, Time};
 pub use watch::{frame, watch};
 
-/// Changes that are remembered for the page.
+/// Maximum number of changes in the status and on the page.
 pub const CHANGES_KEPT: usize = 50;

@@ -9,7 +9,6 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use crate::text::visible;
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -31,22 +30,29 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Notifies that the loop is running. Must be called from the loop itself, at least every
-/// [`watchdog_every`].
-pub fn alive() {
-    notify(&[NotifyState::Watchdog]);
+/// Notifies systemd's watchdog from the event loop, twice within `WatchdogSec=`.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    /// Absent if the watchdog is off.
+    every: Option<Duration>,
+    notified_at: Duration,
 }
 
-/// Sets the status line of `systemctl status`.
-pub fn status(what: &str) {
-    // A line break would begin another message.
-    notify(&[NotifyState::Status(&visible(what).replace(char::is_control, " "))]);
-}
+impl Watchdog {
+    /// Returns a watchdog with the interval that systemd asks for.
+    pub fn new() -> Self {
+        let every = sd_notify::watchdog_enabled().map(|within| within / 2);
+        Self { every, notified_at: Duration::ZERO }
+    }
 
-/// Returns the interval at which [`alive`] must be called: half of `WatchdogSec=`. `None` if the
-/// watchdog is off.
-pub fn watchdog_every() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|within| within / 2)
+    /// Notifies that the loop is running, if that is due. Must be called from the loop itself; `now` is
+    /// the time since the start.
+    pub fn iteration(&mut self, now: Duration) {
+        if self.every.is_some_and(|every| now >= self.notified_at + every) {
+            self.notified_at = now;
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -28,6 +30,45 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         if is_invisible(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     Cow::Owned(out)
+}
+
+/// Returns a duration in words, to the millisecond: `1m 3s 250ms`.
+pub fn brief(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
+/// Returns an error and its causes in one line, with the limit to raise if too many files are open.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    with_remedy(&line.replace(['\n', '\r'], " ")).into_owned()
+}
+
+/// Returns external text for one line of a terminal: each control character becomes `replacement`, and
+/// invisible characters are escaped.
+pub fn one_line(text: &str, replacement: char) -> String {
+    visible(text).chars().map(|c| if c.is_control() { replacement } else { c }).collect()
+}
+
+/// Whether a terminal may be coloured: `stream` is one, and `NO_COLOR`, with this value, is not set. An
+/// empty value counts as not set. Source: no-color.org.
+pub fn may_colour(stream: &impl IsTerminal, no_color: Option<&str>) -> bool {
+    colours(stream.is_terminal(), no_color)
+}
+
+fn colours(is_terminal: bool, no_color: Option<&str>) -> bool {
+    is_terminal && no_color.is_none_or(str::is_empty)
+}
+
+/// Returns items joined by `separator`, or `none` without any.
+pub fn join_or_none(items: impl IntoIterator<Item = impl ToString>, separator: &str) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(separator) }
 }
 
 /// Returns `value` as JSON on one line that is safe for a terminal. Invisible characters and
@@ -161,6 +202,19 @@ mod tests {
         ];
         for (name, text, want) in cases {
             assert_eq!(visible(text), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn colour_needs_a_terminal_and_nobody_against_it() {
+        let cases = [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (false, None, false),
+        ];
+        for (terminal, no_color, want) in cases {
+            assert_eq!(colours(terminal, no_color), want, "{terminal} {no_color:?}");
         }
     }
 }

@@ -1,5 +1,97 @@
-//! Where facts go: the log, people, and the status.
+//! The observers: the log, the notices and the status follow what the engine reports.
 
-pub mod log;
+pub(super) mod log;
 pub(super) mod notices;
 pub(super) mod status;
+
+use crate::cluster::ClusterEvent;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::event::Fact;
+
+use log::LogObserver;
+use notices::NoticeObserver;
+use status::StatusObserver;
+
+/// Follows what the agent does. Observers decide nothing, and never block the event loop.
+pub(super) trait Observer {
+    /// The engine reported a fact.
+    fn fact(&mut self, engine: &Engine, fact: &Fact);
+
+    /// A listing of the zone, or a doubt about one, reached the engine.
+    fn zone_listed(&mut self, _engine: &Engine) {}
+
+    /// The cluster reported something about a peer; the engine receives it next.
+    fn peer_event(&mut self, _event: &ClusterEvent) {}
+
+    /// A new configuration is in force.
+    fn reloaded(&mut self, _config: &Config) {}
+
+    /// A new configuration was rejected, for this reason.
+    fn reload_refused(&mut self, _reason: &str) {}
+
+    /// A command of the operator was carried out, and is about to be answered.
+    fn command_done(&mut self) {}
+
+    /// An iteration of the event loop ends.
+    fn iteration(&mut self, _engine: &Engine) {}
+}
+
+/// The observers of an agent.
+pub(super) struct Observers {
+    pub(super) log: LogObserver,
+    pub(super) notices: NoticeObserver,
+    /// Absent if the configuration names neither a listener nor a socket.
+    pub(super) status: Option<StatusObserver>,
+}
+
+impl Observer for Observers {
+    fn fact(&mut self, engine: &Engine, fact: &Fact) {
+        self.log.fact(engine, fact);
+        self.notices.fact(engine, fact);
+        if let Some(status) = &mut self.status {
+            status.fact(engine, fact);
+        }
+    }
+
+    fn zone_listed(&mut self, engine: &Engine) {
+        self.notices.zone_listed(engine);
+        if let Some(status) = &mut self.status {
+            status.zone_listed(engine);
+        }
+    }
+
+    fn peer_event(&mut self, event: &ClusterEvent) {
+        if let Some(status) = &mut self.status {
+            status.peer_event(event);
+        }
+    }
+
+    fn reloaded(&mut self, config: &Config) {
+        self.log.reloaded(config);
+        self.notices.reloaded(config);
+        if let Some(status) = &mut self.status {
+            status.reloaded(config);
+            status.follow_notices(self.notices.counters());
+        }
+    }
+
+    fn reload_refused(&mut self, reason: &str) {
+        self.notices.reload_refused(reason);
+        if let Some(status) = &mut self.status {
+            status.reload_refused(reason);
+        }
+    }
+
+    fn command_done(&mut self) {
+        if let Some(status) = &mut self.status {
+            status.command_done();
+        }
+    }
+
+    fn iteration(&mut self, engine: &Engine) {
+        if let Some(status) = &mut self.status {
+            status.iteration(engine);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The operator's orders on their way through the engine: who waits for which answer.
+//! The operator's commands on their way through the engine, and the answers to them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,88 +6,91 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::state_store::Lasting;
+use super::state_store::Durability;
 use crate::engine::event::{DrainOrder, DrainRefusal, Event};
-use crate::status::{self, Answer, Command, Done, Refused, Time, model};
+use crate::status::{
+    CommandDone, CommandKind, CommandRefused, CommandResult, OperatorCommand, Time, model,
+};
 
-/// Who waits for an answer.
+/// The commands that the engine has not answered yet, by their tickets.
 #[derive(Debug, Default)]
-pub(super) struct Operator {
-    waiting: BTreeMap<u64, Waiting>,
-    next: u64,
+pub(super) struct PendingCommands {
+    pending: BTreeMap<u64, PendingCommand>,
+    next_ticket: u64,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct PendingCommand {
     target: IpAddr,
-    /// When the drain ends by itself; `None` also for an undrain.
+    /// The time at which the drain expires. `None` for a drain without an end, and for an undrain.
     until: Option<Time>,
-    drains: bool,
-    reply: oneshot::Sender<Answer>,
+    is_drain: bool,
+    reply: oneshot::Sender<CommandResult>,
 }
 
-impl Operator {
-    /// Takes an order in; returns what to tell the engine.
-    pub(super) fn take(&mut self, command: Command, now: SystemTime) -> Event {
-        let ticket = self.next;
-        self.next += 1;
-        let Command { target, order, reply } = command;
-        let (event, until, drains) = match order {
-            status::Order::Drain(drain) => {
+impl PendingCommands {
+    /// Accepts a command, and returns its event for the engine.
+    pub(super) fn accept(&mut self, command: OperatorCommand, now: SystemTime) -> Event {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let OperatorCommand { target, kind, reply } = command;
+        let (event, until, is_drain) = match kind {
+            CommandKind::Drain(drain) => {
                 let until = drain.lasting.and_then(|lasting| now.checked_add(lasting));
                 let (lasts, reason, force) = (drain.lasting, drain.reason, drain.force);
                 let order = DrainOrder { ticket, target, lasts, reason, force };
                 (Event::Drain(order), until.map(Time::new), true)
             }
-            status::Order::Undrain => (Event::Undrain { ticket, target }, None, false),
+            CommandKind::Undrain => (Event::Undrain { ticket, target }, None, false),
         };
-        self.waiting.insert(ticket, Waiting { target, until, drains, reply });
+        self.pending.insert(ticket, PendingCommand { target, until, is_drain, reply });
         event
     }
 
-    /// What became of an order, for the one who waits; `None` if nobody does.
-    pub(super) fn settle(
+    /// Resolves a command with the engine's answer. `None` if no command has this ticket.
+    pub(super) fn resolve(
         &mut self,
         ticket: u64,
         outcome: Result<(), DrainRefusal>,
-    ) -> Option<Settled> {
-        self.waiting.remove(&ticket).map(|waiting| Settled { waiting, outcome })
+    ) -> Option<ResolvedCommand> {
+        self.pending.remove(&ticket).map(|command| ResolvedCommand { command, outcome })
     }
 }
 
-/// An order of which the outcome is known, and its giver not told yet.
+/// A command whose outcome is known, and not yet reported to the operator.
 #[derive(Debug)]
-pub(super) struct Settled {
-    waiting: Waiting,
+pub(super) struct ResolvedCommand {
+    command: PendingCommand,
     outcome: Result<(), DrainRefusal>,
 }
 
-impl Settled {
-    /// Whether it was carried out, and so may have to be remembered.
+impl ResolvedCommand {
+    /// Whether the command was carried out, so that the state must be saved.
     pub(super) fn is_done(&self) -> bool {
         self.outcome.is_ok()
     }
 
-    /// Tells the one who waits.
-    pub(super) fn tell(self, lasting: Lasting, dry_run: bool) {
-        let Self { waiting, outcome } = self;
-        let target = waiting.target;
+    /// Reports the outcome to the operator.
+    pub(super) fn reply(self, durability: Durability, dry_run: bool) {
+        let Self { command, outcome } = self;
+        let target = command.target;
         let answer = match outcome {
-            Ok(()) if waiting.drains => {
-                let until = waiting.until.map(Time::to_the_second);
+            Ok(()) if command.is_drain => {
+                let until = command.until.map(Time::to_the_second);
                 let until = until.map(|until| format!(" until {until} UTC")).unwrap_or_default();
                 let message = format!("drained {target}{until}");
-                Ok(done(message, waiting.until, drained(lasting, dry_run)))
+                Ok(done(message, command.until, warnings(durability, dry_run)))
             }
             Ok(()) => {
-                let forgets = (lasting == Lasting::Unwritten).then(|| UNWRITTEN_UNDRAIN.to_owned());
-                Ok(done(format!("gave {target} back to the agent"), None, Vec::from_iter(forgets)))
+                let unsaved = durability == Durability::Unsaved;
+                let warnings = unsaved.then(|| UNSAVED_UNDRAIN.to_owned());
+                Ok(done(format!("gave {target} back to the agent"), None, Vec::from_iter(warnings)))
             }
             Err(DrainRefusal::NotDrained) => {
                 Ok(done(format!("{target} was not drained"), None, vec![]))
             }
-            Err(DrainRefusal::NotATarget) => Err(Refused::NotATarget(target)),
-            Err(DrainRefusal::Floor(names)) => Err(Refused::Guard {
+            Err(DrainRefusal::NotATarget) => Err(CommandRefused::NotATarget(target)),
+            Err(DrainRefusal::Floor(names)) => Err(CommandRefused::Guard {
                 reason: model::Reason::Floor,
                 message: format!(
                     "draining {target} would leave fewer than min_in_service addresses at {}; \
@@ -95,38 +98,39 @@ impl Settled {
                     names.join(", ")
                 ),
             }),
-            Err(DrainRefusal::ZoneUnknown(why)) => Err(Refused::Unknown {
+            Err(DrainRefusal::ZoneUnknown(why)) => Err(CommandRefused::Unknown {
                 message: format!(
                     "nobody knows what draining {target} would leave, for the zone could not be \
                      read; --force does it all the same: {why}"
                 ),
             }),
         };
-        // Whoever asked may have gone.
-        let _ = waiting.reply.send(answer);
+        // The operator may have disconnected.
+        let _ = command.reply.send(answer);
     }
 }
 
-const UNWRITTEN_UNDRAIN: &str =
+/// The warning after an undrain that could not be saved.
+const UNSAVED_UNDRAIN: &str =
     "the state file cannot be written, so a restart of the agent may drain it again; see its log";
 
-fn done(message: String, until: Option<Time>, warnings: Vec<String>) -> Done {
-    Done { message, until, warnings }
+fn done(message: String, until: Option<Time>, warnings: Vec<String>) -> CommandDone {
+    CommandDone { message, until, warnings }
 }
 
-/// What is to be known about a drain.
-fn drained(lasting: Lasting, dry_run: bool) -> Vec<String> {
-    let forgotten = match lasting {
-        Lasting::Kept => None,
-        Lasting::NoFile => {
+/// Returns the warnings about a drain.
+fn warnings(durability: Durability, dry_run: bool) -> Vec<String> {
+    let restart = match durability {
+        Durability::Saved => None,
+        Durability::NoFile => {
             Some("it will not survive a restart of the agent; set state_file for that")
         }
-        Lasting::Unwritten => Some(
+        Durability::Unsaved => Some(
             "it will not survive a restart of the agent, for the state file cannot be written; see \
              its log",
         ),
     };
     let nothing =
         dry_run.then_some("the agent runs in dry-run: nothing is written at the provider");
-    forgotten.into_iter().chain(nothing).map(str::to_owned).collect()
+    restart.into_iter().chain(nothing).map(str::to_owned).collect()
 }

@@ -1,4 +1,5 @@
-//! The cluster's life: one task holds it, passes on what it hears and says what it is told to.
+//! Runs the cluster in a task of its own: forwards its events to the event loop, and the announcements
+//! of the event loop to it.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -8,33 +9,49 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::event_loop::{Clock, Input};
+use super::clock::Clock;
+use super::input::Input;
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
 use crate::config::Config;
 use crate::engine::event::Announcement;
 
-/// How many events of the cluster may wait.
+/// Maximum number of events of the cluster that wait.
 const EVENTS: usize = 1024;
 
-/// How often the counts are taken over.
+/// Time between updates of the counters.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-enum Order {
+enum Request {
     Announce(Announcement),
     Reload(BTreeSet<SocketAddr>, Vec<IpAddr>),
     Leave(oneshot::Sender<()>),
 }
 
-/// The cluster as the driver holds it.
+/// The counters of votes, updated about once a second.
+#[derive(Debug, Clone, Default)]
+pub(super) struct VoteCounters(Arc<Mutex<Counts>>);
+
+impl VoteCounters {
+    /// Returns the latest counts.
+    pub(super) fn get(&self) -> Counts {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, counts: Counts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+}
+
+/// The connection to the cluster's task.
 pub(super) struct Peers {
-    orders: mpsc::UnboundedSender<Order>,
-    counts: Arc<Mutex<Counts>>,
-    /// The cluster's time.
+    requests: mpsc::UnboundedSender<Request>,
+    counters: VoteCounters,
+    /// The clock of the cluster.
     time: Arc<cluster::clock::Clock>,
 }
 
 impl Peers {
-    /// Opens both ports and begins to join.
+    /// Opens both ports and starts to join. `None` without a cluster.
     pub(super) async fn start(
         config: &Config,
         talk: &Handle,
@@ -42,87 +59,92 @@ impl Peers {
         clock: Clock,
     ) -> Result<Option<Self>, ClusterError> {
         let Some(settings) = config.cluster.clone() else { return Ok(None) };
-        let (events, heard) = mpsc::channel(EVENTS);
+        let (events, received) = mpsc::channel(EVENTS);
         let targets = config.targets.clone();
         let starting = async move { Cluster::start(&settings, targets, events).await };
         let cluster = match talk.spawn(starting).await {
             Ok(started) => started?,
             Err(panicked) => return Err(ClusterError::Panicked(panicked)),
         };
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let counts = Arc::<Mutex<Counts>>::default();
-        talk.spawn(pass_on(heard, outbox.clone()));
+        let (requests, requested) = mpsc::unbounded_channel();
+        let counters = VoteCounters::default();
+        talk.spawn(forward(received, outbox.clone()));
         let time = cluster.clock();
-        talk.spawn(hold(cluster, ordered, Arc::clone(&counts), outbox, clock));
-        Ok(Some(Self { orders, counts, time }))
+        talk.spawn(run(cluster, requested, counters.clone(), outbox, clock));
+        Ok(Some(Self { requests, counters, time }))
     }
 
-    // The task that is told lives as long as the program, or has taken the program down.
+    // The task lives as long as the program, or has ended the program.
 
+    /// Announces this agent's votes to the peers.
     pub(super) fn announce(&self, votes: Announcement) {
-        let _ = self.orders.send(Order::Announce(votes));
+        let _ = self.requests.send(Request::Announce(votes));
     }
 
-    /// The driver's loop turned, so that what it announced stands.
-    pub(super) fn turned(&self) {
+    /// Records an iteration of the event loop, so that its announcement stays valid.
+    pub(super) fn iteration(&self) {
         self.time.record_iteration();
     }
 
+    /// Follows another configuration.
     pub(super) fn reload(&self, config: &Config) {
         let peers = config.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
-        let _ = self.orders.send(Order::Reload(peers.collect(), config.targets.clone()));
+        let _ = self.requests.send(Request::Reload(peers.collect(), config.targets.clone()));
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the counters of votes.
+    pub(super) fn counters(&self) -> VoteCounters {
+        self.counters.clone()
     }
 
-    /// Says farewell to the peers.
+    /// Notifies the peers that this agent leaves.
     pub(super) async fn leave(self) {
         let (done, left) = oneshot::channel();
-        if self.orders.send(Order::Leave(done)).is_ok() {
+        if self.requests.send(Request::Leave(done)).is_ok() {
             let _ = left.await;
         }
     }
 }
 
-async fn pass_on(mut heard: mpsc::Receiver<ClusterEvent>, outbox: mpsc::Sender<Input>) {
-    while let Some(event) = heard.recv().await {
+/// Forwards the cluster's events to the event loop.
+async fn forward(mut events: mpsc::Receiver<ClusterEvent>, outbox: mpsc::Sender<Input>) {
+    while let Some(event) = events.recv().await {
         if outbox.send(Input::Cluster(event)).await.is_err() {
             return;
         }
     }
 }
 
-/// Holds the cluster until it is told to leave.
-async fn hold(
+/// Runs the cluster until it is requested to leave.
+async fn run(
     mut cluster: Cluster,
-    mut ordered: mpsc::UnboundedReceiver<Order>,
-    counts: Arc<Mutex<Counts>>,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    counters: VoteCounters,
     outbox: mpsc::Sender<Input>,
     clock: Clock,
 ) {
     let mut tick = tokio::time::interval(COUNT_EVERY);
     loop {
-        let order = tokio::select! {
-            order = ordered.recv() => order,
+        let request = tokio::select! {
+            request = requests.recv() => request,
             failure = cluster.failed() => {
                 let _ = outbox.send(Input::Failed(failure.into())).await;
                 return;
             }
             _ = tick.tick() => {
-                *counts.lock().unwrap_or_else(PoisonError::into_inner) = cluster.counts();
+                counters.set(cluster.counts());
                 continue;
             }
         };
-        match order {
-            Some(Order::Announce(Announcement { votes, term })) => {
-                let seen = |at| clock.started() + at;
-                let votes = votes.into_iter();
-                cluster.announce(term, votes.map(|(of, vote)| (of, vote.up, seen(vote.evidence))));
+        match request {
+            Some(Request::Announce(Announcement { votes, term })) => {
+                let votes = votes
+                    .into_iter()
+                    .map(|(target, vote)| (target, vote.up, clock.started() + vote.evidence));
+                cluster.announce(term, votes);
             }
-            Some(Order::Reload(peers, targets)) => cluster.reload(peers, targets).await,
-            Some(Order::Leave(done)) => {
+            Some(Request::Reload(peers, targets)) => cluster.reload(peers, targets).await,
+            Some(Request::Leave(done)) => {
                 cluster.leave().await;
                 let _ = done.send(());
                 return;

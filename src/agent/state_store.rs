@@ -1,4 +1,6 @@
 //! Keeps drains and withdrawn records across restarts, if the configuration names a state file.
+//!
+//! Nothing that is wrong with the file stops the agent.
 
 mod writing;
 
@@ -15,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::calendar::{Calendar, Clocks};
+use super::clock::wall;
 use crate::dns::reconciler::RecordStore;
 use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::engine::Moment;
@@ -23,49 +26,49 @@ use crate::engine::plan::{Family, SetKey};
 use crate::state::{self, Memory, Pending, StateFile, Withdrawn};
 use writing::MOST_WRITERS;
 
-/// The state file and what is in it, or would be.
+/// The state and its file.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct StateStore {
     place: Place,
     memory: Mutex<Memory>,
-    /// What the dates of drains mean. Locked after `memory`.
+    /// Interprets the dates of drains. Locked after `memory`.
     calendar: Mutex<Calendar>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<Written>,
-    /// Who may be at it, or wait for that on a thread.
+    /// Permits for the threads that write or wait to write.
     writers: Arc<Semaphore>,
-    /// The newest writing did not end in time.
+    /// Whether the newest write did not end in time.
     hangs: AtomicBool,
-    /// It could not be written the last time.
+    /// Whether the last write failed.
     failed: AtomicBool,
 }
 
-/// Where things are kept.
+/// The place of the state.
 #[derive(Debug)]
 enum Place {
     /// The configuration names no file.
     Nowhere,
-    /// In this file.
+    /// The state is kept in this file.
     File(StateFile),
-    /// There is something that could not be read, and that nobody writes over.
+    /// The file could not be read, and is never overwritten.
     LeftAlone(PathBuf),
 }
 
-/// Whether what is remembered survives a restart.
+/// Whether the state survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasting {
-    /// It is on the disk.
-    Kept,
+pub(super) enum Durability {
+    /// The state is on the disk.
+    Saved,
     /// There is no state file.
     NoFile,
-    /// There is one, and it cannot be written.
-    Unwritten,
+    /// The state file cannot be written.
+    Unsaved,
 }
 
 #[derive(Debug, Default)]
 struct Written {
-    /// What the file holds; unknown before it was written for the first time, which shows at the
-    /// start whether it can be.
+    /// The content of the file. Unknown until the first write, which shows at the start whether the
+    /// file can be written.
     memory: Option<Memory>,
 }
 
@@ -74,24 +77,15 @@ fn unix(wall: SystemTime) -> u64 {
     wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Both clocks come in here for what is written about drains.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is kept across restarts is dated by people's clock"
-)]
-pub(super) fn wall() -> SystemTime {
-    SystemTime::now()
-}
-
-impl Keeper {
-    /// Reads the file, if there is one. Whatever is wrong with it is told, and never stops the agent.
+impl StateStore {
+    /// Reads the file, if there is one, and logs its problems.
     pub(super) fn open(path: Option<&Path>) -> Self {
         let (place, memory) = path.map_or((Place::Nowhere, Memory::default()), read);
         Self::with(place, memory)
     }
 
-    /// As [`Self::open`], on a thread of `talk` and waiting no longer than `limit`: after that the file
-    /// is left alone.
+    /// Like [`Self::open`], on a thread of `talk` and for at most `limit`. After that the file is left
+    /// alone.
     pub(super) async fn open_within(
         limit: Duration,
         path: Option<PathBuf>,
@@ -102,12 +96,12 @@ impl Keeper {
         let opening = talk.spawn_blocking(move || open(file.as_deref()));
         match tokio::time::timeout(limit, opening).await {
             Ok(opened) => opened,
-            Err(_) => Ok(Self::out_of_reach(path.as_deref())),
+            Err(_) => Ok(Self::unreachable(path.as_deref())),
         }
     }
 
-    /// Leaves a file alone that could not even be looked at in time.
-    fn out_of_reach(path: Option<&Path>) -> Self {
+    /// Leaves alone a file that could not be read in time.
+    fn unreachable(path: Option<&Path>) -> Self {
         let Some(path) = path else { return Self::with(Place::Nowhere, Memory::default()) };
         tracing::error!(
             "state file {} does not answer; it is left alone, and nothing is remembered",
@@ -128,16 +122,16 @@ impl Keeper {
         }
     }
 
-    /// Whether what was written last survives a restart.
-    pub(super) fn lasting(&self) -> Lasting {
+    /// Returns whether the last write survives a restart.
+    pub(super) fn durability(&self) -> Durability {
         match &self.place {
-            Place::Nowhere => Lasting::NoFile,
-            Place::File(_) if !self.is_stuck() => Lasting::Kept,
-            Place::File(_) | Place::LeftAlone(_) => Lasting::Unwritten,
+            Place::Nowhere => Durability::NoFile,
+            Place::File(_) if !self.is_stuck() => Durability::Saved,
+            Place::File(_) | Place::LeftAlone(_) => Durability::Unsaved,
         }
     }
 
-    /// Whether the newest writing failed, or hangs.
+    /// Whether the newest write failed, or hangs.
     fn is_stuck(&self) -> bool {
         self.failed.load(Ordering::SeqCst) || self.hangs.load(Ordering::SeqCst)
     }
@@ -154,14 +148,14 @@ impl Keeper {
         self.calendar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The drains that may still be in force, as the engine wants them when it starts at `start`.
+    /// Returns the drains that may still be in force, for an engine that starts at `start`.
     pub(super) fn drains(&self, start: Moment) -> BTreeMap<IpAddr, Drain> {
         let now = Clocks { engine: start, wall: unix(wall()) };
         let memory = self.memory();
         self.calendar().take_over(&memory.drains, now)
     }
 
-    /// What withdrawn records carried.
+    /// Returns the settings of withdrawn records.
     pub(super) fn records(&self) -> RecordMemory {
         let memory = self.memory();
         let place = |pending: &Pending| (set_of(&pending.name, pending.address), pending.address);
@@ -169,14 +163,14 @@ impl Keeper {
         records.with_pending(memory.pending.iter().map(place))
     }
 
-    /// Takes the drains over at `now` by the engine's clock.
+    /// Stores the drains; `now` is the time of the engine's clock.
     pub(super) fn note_drains(&self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
         let now = Clocks { engine: now, wall: unix(wall()) };
         let mut memory = self.memory();
         memory.drains = self.calendar().date(&memory.drains, drains, now);
     }
 
-    /// The wall clock was set: when which of `drains` end from now on.
+    /// Returns the new ends of those of `drains` that move because the wall clock was set.
     pub(super) fn clock_set(
         &self,
         drains: &BTreeMap<IpAddr, Drain>,
@@ -187,7 +181,7 @@ impl Keeper {
         self.calendar().clock_set(&memory.drains, drains, now)
     }
 
-    /// Takes the withdrawn records over.
+    /// Stores the withdrawn records.
     fn note_records(&self, records: &RecordMemory) {
         let now = unix(wall());
         let mut memory = self.memory();
@@ -221,12 +215,12 @@ impl Keeper {
 /// Saves the withdrawn records in the state file.
 #[derive(Debug)]
 pub(super) struct Records {
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) store: Arc<StateStore>,
 }
 
 impl RecordStore for Records {
     fn load(&self) -> RecordMemory {
-        self.keeper.records()
+        self.store.records()
     }
 
     fn save<'a>(
@@ -234,13 +228,13 @@ impl RecordStore for Records {
         memory: &'a RecordMemory,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            self.keeper.note_records(memory);
-            Arc::clone(&self.keeper).write_in_time().await;
+            self.store.note_records(memory);
+            Arc::clone(&self.store).write_in_time().await;
         })
     }
 }
 
-/// Reads the file at `path`, and says what is wrong with it.
+/// Reads the file at `path`, and logs its problems.
 fn read(path: &Path) -> (Place, Memory) {
     let file = StateFile::new(path);
     let loaded = file.load(wall());
@@ -269,17 +263,17 @@ mod tests {
     use super::writing::DISK_MAY_TAKE;
     use super::*;
 
-    /// Somebody's way to write "for ever" into the file.
+    /// Stands for a drain without an end in the file.
     #[test]
     fn a_drain_until_beyond_all_time_is_kept_and_breaks_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let keeper = Keeper::open(Some(&path));
+        let store = StateStore::open(Some(&path));
         let far = Drain { until: Some(Duration::MAX), reason: None };
-        keeper.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), Duration::ZERO);
-        keeper.write();
-        let drains = Keeper::open(Some(&path)).drains(Duration::ZERO);
-        keeper.note_drains(&drains, Duration::ZERO);
+        store.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), Duration::ZERO);
+        store.write();
+        let drains = StateStore::open(Some(&path)).drains(Duration::ZERO);
+        store.note_drains(&drains, Duration::ZERO);
         assert_eq!(drains.len(), 1);
     }
 
@@ -297,10 +291,10 @@ mod tests {
         let records = [(set.clone(), one, Remembered::out(carried(30))), (set, two, back)];
         let records: RecordMemory = records.into_iter().collect();
         let records = records.with_pending([at(3)]);
-        let keeper = Keeper::open(Some(&path));
-        keeper.note_records(&records);
-        keeper.write();
-        assert_eq!(Keeper::open(Some(&path)).records(), records);
+        let store = StateStore::open(Some(&path));
+        store.note_records(&records);
+        store.write();
+        assert_eq!(StateStore::open(Some(&path)).records(), records);
     }
 
     #[test]
@@ -311,7 +305,7 @@ mod tests {
             "type": "A", "address": "192.0.2.1", "at": 1795316400,
             "attributes": {"ttl": 60, "extra": "none"}}]}"#;
         std::fs::write(&path, text).unwrap();
-        let records = Keeper::open(Some(&path)).records();
+        let records = StateStore::open(Some(&path)).records();
         let address = IpAddr::from([192, 0, 2, 1]);
         let carried = records.recall(&set_of("www.example.com", address), address);
         assert_eq!(carried.map(|carried| carried.ttl), Some(60));
@@ -326,10 +320,10 @@ mod tests {
         let (answers, answered) = std::sync::mpsc::channel::<()>();
         let hangs = move |path: Option<&Path>| {
             let _ = answered.recv();
-            Keeper::open(path)
+            StateStore::open(path)
         };
         let (limit, talk) = (Duration::from_secs(11), Handle::current());
-        let opening = Keeper::open_within(limit, Some(path.clone()), &talk, hangs);
+        let opening = StateStore::open_within(limit, Some(path.clone()), &talk, hangs);
         let mut opening = std::pin::pin!(opening);
         tokio::select! {
             biased;
@@ -338,15 +332,19 @@ mod tests {
         }
         // While a thread is at work, paused time goes on by hand only.
         tokio::time::advance(limit).await;
-        let keeper = opening.await.unwrap();
+        let store = opening.await.unwrap();
         drop(answers);
-        assert!(keeper.drains(Duration::ZERO).is_empty() && keeper.is_behind());
-        assert_eq!(keeper.lasting(), Lasting::Unwritten, "an order says that it will be forgotten");
-        keeper.note_drains(
+        assert!(store.drains(Duration::ZERO).is_empty() && store.is_behind());
+        assert_eq!(
+            store.durability(),
+            Durability::Unsaved,
+            "a drain warns that it will not survive"
+        );
+        store.note_drains(
             &[(IpAddr::from([192, 0, 2, 1]), Drain { until: None, reason: None })].into(),
             Duration::ZERO,
         );
-        keeper.write();
+        store.write();
         assert!(!path.exists(), "what may be in it is not written over");
     }
 
@@ -355,8 +353,8 @@ mod tests {
     async fn a_disk_that_hangs_holds_nothing_up_for_long_and_gets_the_newest_in_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let keeper = Arc::new(Keeper::open(Some(&path)));
-        let records = Records { keeper: Arc::clone(&keeper) };
+        let store = Arc::new(StateStore::open(Some(&path)));
+        let records = Records { store: Arc::clone(&store) };
         let memory = |ttl| -> RecordMemory {
             let set = SetKey { name: "www.example.com".into(), family: Family::A };
             let attributes = crate::dns::Attributes { ttl, extra: crate::dns::Extra::None };
@@ -364,7 +362,7 @@ mod tests {
         };
         {
             let (hangs, hung) = std::sync::mpsc::channel::<()>();
-            let disk = Arc::clone(&keeper);
+            let disk = Arc::clone(&store);
             let (ready, is_ready) = std::sync::mpsc::channel();
             std::thread::spawn(move || {
                 let _held = disk.written();
@@ -389,8 +387,8 @@ mod tests {
             drop(hangs);
         }
         // Whoever writes now comes after those who waited.
-        tokio::task::spawn_blocking(move || keeper.write()).await.unwrap();
-        let kept = Keeper::open(Some(&path)).records();
+        tokio::task::spawn_blocking(move || store.write()).await.unwrap();
+        let kept = StateStore::open(Some(&path)).records();
         assert_eq!(kept, memory(120));
     }
 }

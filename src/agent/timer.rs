@@ -1,4 +1,4 @@
-//! When the loop is woken up for what is due.
+//! The timer that wakes the event loop.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,24 +13,24 @@ use tokio::io::unix::AsyncFd;
 
 use crate::engine::Moment;
 
-/// A timer of the kernel's.
+/// A timer of the kernel.
 ///
-/// Tokio's own would do. But setting it wakes the runtime up that sets it, and what lies more than
-/// 64 ms ahead takes a wake-up more on its way through the wheel: for a handful of targets, half of
-/// all that this program does.
+/// Tokio's own timer would do, but it costs more wake-ups: one of the runtime that sets it, and
+/// another one on the way through the timer wheel for a time more than 64 ms ahead. With a handful of
+/// targets they are half of the work of this program.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct Timer {
     timer: AsyncFd<OwnedFd>,
-    /// What it is set for; it has not yet rung for it.
+    /// The time that the timer is set for, until it expires.
     set_for: Option<Moment>,
 }
 
-impl Alarm {
-    /// An alarm that is not set. Must be called inside a Tokio runtime.
+impl Timer {
+    /// Returns a timer that is not set. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// If this process may not open another descriptor.
+    /// Fails if this process may not open another descriptor.
     pub(super) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
@@ -42,23 +42,23 @@ impl Alarm {
         Ok(Self { timer, set_for: None })
     }
 
-    /// Completes at `wake`, which is `wait` from now, or sooner: for an earlier moment that it was
-    /// set for and did not come to ring for.
-    pub(super) async fn ring(&mut self, wake: Moment, wait: Duration) {
+    /// Waits until `wake`, which is `wait` from now. Returns sooner if the timer was set for an earlier
+    /// time and that wait was cancelled.
+    pub(super) async fn expire(&mut self, wake: Moment, wait: Duration) {
         if self.set_for.replace(wake) != Some(wake) {
             self.set(wait);
         }
         match self.timer.readable().await {
-            // Setting it again is what makes it unreadable: it need not be read.
+            // Setting the timer again makes it unreadable, so that it need not be read.
             Ok(mut ready) => ready.clear_ready(),
-            // Only a runtime that ends says so.
+            // The runtime ends.
             Err(_) => std::future::pending().await,
         }
         self.set_for = None;
     }
 
     fn set(&self, wait: Duration) {
-        // Nothing at all would mean never.
+        // A wait of zero would disarm the timer.
         let wait = wait.max(Duration::from_nanos(1));
         let value = Timespec {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
@@ -66,7 +66,7 @@ impl Alarm {
         };
         let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
         let set = timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &once);
-        set.expect("a timer of our own can be set to any time");
+        set.expect("a timer can be set to any time");
     }
 }
 
@@ -75,17 +75,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::disallowed_methods, reason = "what a timer does is told by the clock")]
-    async fn it_rings_when_it_was_last_told_to() {
-        let mut alarm = Alarm::new().unwrap();
-        let began = std::time::Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "a timer is checked against the clock")]
+    async fn it_expires_at_the_time_that_was_set_last() {
+        let mut timer = Timer::new().unwrap();
+        let started = std::time::Instant::now();
         let hour = Duration::from_hours(1);
-        let broken_off = tokio::time::timeout(Duration::from_millis(5), alarm.ring(hour, hour));
-        assert!(broken_off.await.is_err());
+        let cancelled = tokio::time::timeout(Duration::from_millis(5), timer.expire(hour, hour));
+        assert!(cancelled.await.is_err());
         for (wake, wait) in [(1, 0), (2, 20), (3, 0), (4, 20)] {
-            alarm.ring(Duration::from_secs(wake), Duration::from_millis(wait)).await;
+            timer.expire(Duration::from_secs(wake), Duration::from_millis(wait)).await;
         }
-        let took = began.elapsed();
-        assert!((Duration::from_millis(45)..hour).contains(&took), "{took:?}");
+        let elapsed = started.elapsed();
+        assert!((Duration::from_millis(45)..hour).contains(&elapsed), "{elapsed:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! Where the driver writes down what it knows, and what readers see of it.
+//! The board: the status as the event loop updates it and publishes it to readers.
 //!
-//! The driver owns the [`Board`] and writes without a lock; about once a second, and soon after
-//! something of consequence, it publishes a [`Snapshot`]. Readers take the newest snapshot and
-//! never wait for the driver, nor it for them.
+//! The event loop owns the [`Board`] and updates it without a lock. It publishes a [`Snapshot`] about
+//! once a second, and soon after a significant change. Readers take the newest snapshot. They never
+//! wait for the event loop, nor does it wait for them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,90 +11,63 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::ledger::{Ledger, Recent};
-use super::model::{Agent, Canary, Change, Drained, Failure, Health, Limits, Reason, Streak};
+use super::counters::Counters;
+use super::input::{PeerState, ReceivedVote, Setup, TargetState};
+use super::model::{Agent, Canary, Change, Failure, Limits};
 use super::reader::Reader;
+use super::recent::Recent;
 use super::row::Row;
-use super::snapshot::{PeerSeen, Snapshot, VoteHeard};
-use super::time::Moment;
+use super::snapshot::Snapshot;
+use super::time::ClockReading;
 use crate::engine::canaries::Cause;
 use crate::engine::plan::Observed;
 use crate::heart::Heart;
 
-/// How long readers see the old snapshot while only round-trip times and streaks change.
+/// Time between snapshots while only round-trip times and streaks change.
 pub const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
-/// How long they see it after something of consequence: many targets that flip together make one
+/// Time between snapshots after a significant change: many targets that flip together make one
 /// snapshot, not one each.
 pub const PUBLISH_SOON: Duration = Duration::from_millis(50);
 
-/// What is watched, and by whom: what a start or a reload settles.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The agent as a whole. Its isolation does not belong to the setup: see [`Board::set_isolation`].
-    pub agent: Agent,
-    /// The addresses that are watched, distinct, in the configuration's order.
-    pub targets: Vec<IpAddr>,
-    /// The owner names that each of them may have a record at.
-    pub names: Vec<String>,
-}
-
-/// What was decided about one target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// As seen from here.
-    pub health: Health,
-    /// When a probe was last judged a reply or a loss; before the first, when the watching began.
-    /// `None` if that is not said.
-    pub judged: Option<Instant>,
-    /// Whether its records belong in the zone. False for a target that is down by the verdict or
-    /// drained, also while the floor or dry-run keeps its records.
-    pub in_service: bool,
-    /// What stands in the way of what its health asks for.
-    pub reason: Option<Reason>,
-    /// The newest outcomes, as far as they are alike.
-    pub streak: Streak,
-    /// The operator's word.
-    pub drained: Option<Drained>,
-}
-
-/// What the driver knows, as others may see it.
+/// The status of the agent.
 ///
-/// Every method is a few stores, so that the driver calls it in passing; an address that is not
-/// watched (any more) is ignored. Nothing is seen by readers before [`Board::tick`].
+/// Every method is a few stores, cheap enough for the event loop. An address that is not a target is
+/// ignored. Readers see nothing of an update before [`Board::tick`].
 #[derive(Debug)]
 pub struct Board {
     made: Instant,
     /// The newest reading of both clocks.
-    moment: Moment,
-    /// The reading that tells wall-clock times. Instants are what is kept: the wall clock may be set.
-    dates: Moment,
-    /// When the agent started, and when its configuration was loaded.
+    now: ClockReading,
+    /// The reading that converts instants to wall-clock times. Instants are stored, because the wall
+    /// clock may be set.
+    dates: ClockReading,
+    /// The times of the agent's start and of the last reload.
     begun: [Instant; 2],
     setup: Setup,
-    /// Kept apart from the setup, so that a reload leaves it as it is.
+    /// Separate from the setup, so that a reload does not change it.
     isolation: Option<Cause>,
-    /// Shared with the snapshots, so that publishing copies no names.
+    /// Shared with the snapshots, like the names, so that publishing copies neither.
     agent: Arc<Agent>,
     names: Arc<[String]>,
     rows: Vec<Row>,
     places: Arc<HashMap<IpAddr, usize>>,
-    peers: Arc<[PeerSeen]>,
+    peers: Arc<[PeerState]>,
     canaries: Arc<[Canary]>,
     recent: Recent,
-    ledger: Ledger,
+    counters: Counters,
     heart: Arc<Heart>,
     published: Instant,
-    urgent: bool,
+    is_urgent: bool,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Board {
-    /// A board on which every target is assumed up and nothing else is known.
-    pub fn new(setup: Setup, now: Moment) -> Self {
+    /// Returns a board on which every target is assumed up.
+    pub fn new(setup: Setup, now: ClockReading) -> Self {
         let mut board = Self {
             made: now.clock,
-            moment: now,
+            now,
             dates: now,
             begun: [setup.agent.started_at, setup.agent.config_loaded_at]
                 .map(|time| now.clock_at(time)),
@@ -106,44 +79,43 @@ impl Board {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
-            ledger: Ledger::default(),
+            counters: Counters::default(),
             heart: Arc::new(Heart::new(now.clock)),
             published: now.clock,
-            urgent: false,
+            is_urgent: false,
             snapshots: watch::Sender::new(Arc::new(Snapshot::empty(&setup, now))),
             setup,
         };
-        board.seat();
+        board.assign_rows();
         board.publish(now);
         board
     }
 
-    /// Another reader.
+    /// Returns a new reader of the snapshots.
     pub fn reader(&self) -> Reader {
         Reader::new(self.snapshots.subscribe(), Arc::clone(&self.heart))
     }
 
-    /// A reload at `now`: targets that stay keep all that is known of them, the others' traces are
-    /// gone. The time of the agent's start and its isolation stay as well, whatever `setup` says.
-    pub fn reload(&mut self, setup: Setup, now: Moment) {
-        self.moment = now;
+    /// Follows a reload at `now`. Targets that stay keep their state; the others are forgotten. The
+    /// time of the agent's start and its isolation stay, too.
+    pub fn reload(&mut self, setup: Setup, now: ClockReading) {
+        self.now = now;
         self.begun[1] = now.clock;
         self.agent = Arc::new(setup.agent.clone());
-        let renamed = setup.names != self.setup.names;
-        if renamed {
+        if setup.names != self.setup.names {
             let old = std::mem::replace(&mut self.names, setup.names.clone().into());
             self.rows.iter_mut().for_each(|row| row.rename(&old, &self.names));
         }
         self.setup = setup;
-        self.seat();
-        self.urgent = true;
+        self.assign_rows();
+        self.is_urgent = true;
     }
 
-    /// Gives each target its row, an old one where there is one.
-    fn seat(&mut self) {
+    /// Assigns a row to each target: its old one if it had one.
+    fn assign_rows(&mut self) {
         let mut old: HashMap<IpAddr, Row> =
             self.rows.drain(..).map(|row| (row.view.address, row)).collect();
-        let since = self.moment.clock;
+        let since = self.now.clock;
         let names = self.names.len();
         let row = |address: &IpAddr| {
             old.remove(address).unwrap_or_else(|| Row::new(*address, names, since))
@@ -162,16 +134,16 @@ impl Board {
         at.saturating_duration_since(self.made).as_secs()
     }
 
-    /// A probe was answered in time.
+    /// Counts a reply in time.
     pub fn reply(&mut self, target: IpAddr, at: Instant, rtt: Duration) {
         let second = self.seconds(at);
         if let Some(row) = self.row(target) {
             row.reply(second, at, rtt);
-            self.ledger.rtt.observe(rtt);
+            self.counters.rtt.observe(rtt);
         }
     }
 
-    /// A probe was not answered within its timeout, or was answered with "unreachable".
+    /// Counts a loss: no reply within the timeout, or "unreachable".
     pub fn loss(&mut self, target: IpAddr, at: Instant) {
         let second = self.seconds(at);
         if let Some(row) = self.row(target) {
@@ -179,136 +151,136 @@ impl Board {
         }
     }
 
-    /// A probe could not be sent: no evidence about its target.
+    /// Counts a probe that could not be sent: no evidence about its target.
     pub fn fault(&mut self, target: IpAddr) {
         if let Some(row) = self.row(target) {
-            row.view.counts.faults += 1;
+            row.view.counters.faults += 1;
         }
     }
 
-    /// A target does not answer at the retry pace, so that its death is noticed after this long at
-    /// worst; or it does again.
-    pub fn limits(&mut self, target: IpAddr, noticed_after: Option<Duration>) {
+    /// Sets the longest time until a target's failure is noticed, if the target does not answer at the
+    /// retry pace; `None` if it does.
+    pub fn set_limits(&mut self, target: IpAddr, noticed_after: Option<Duration>) {
         if let Some(row) = self.row(target) {
             row.view.limits = noticed_after;
         }
     }
 
-    /// Every canary that the configuration lists. What is known of those that stay is kept.
+    /// Sets the canaries of the configuration. Those that stay keep their limits.
     pub fn set_canaries(&mut self, addresses: impl IntoIterator<Item = String>) {
-        let known = |address: &str| self.canaries.iter().find(|known| known.address == address);
-        let canary = |address: String| Canary {
-            limits: known(&address).and_then(|known| known.limits),
-            address,
-        };
-        self.canaries = addresses.into_iter().map(canary).collect();
-        self.urgent = true;
+        let mut canaries = Vec::new();
+        for address in addresses {
+            let known = self.canaries.iter().find(|known| known.address == address);
+            canaries.push(Canary { limits: known.and_then(|known| known.limits), address });
+        }
+        self.canaries = canaries.into();
+        self.is_urgent = true;
     }
 
-    /// As [`limits`](Self::limits), for a canary.
-    pub fn canary_limits(&mut self, address: &str, noticed_after: Option<Duration>) {
+    /// Like [`Self::set_limits`], for a canary.
+    pub fn set_canary_limits(&mut self, address: &str, noticed_after: Option<Duration>) {
         let limits = noticed_after.map(Limits::after);
         let mut canaries = self.canaries.to_vec();
         for canary in canaries.iter_mut().filter(|canary| canary.address == address) {
             canary.limits = limits;
         }
         self.canaries = canaries.into();
-        self.urgent = true;
+        self.is_urgent = true;
     }
 
-    /// An answer to a probe that was counted as lost came after all.
+    /// Counts a reply to a probe that was counted as lost before.
     pub fn late(&mut self, target: IpAddr) {
         if let Some(row) = self.row(target) {
-            row.view.counts.late += 1;
+            row.view.counters.late += 1;
         }
     }
 
-    /// What holds for a target since `at`. Flips, verdicts and refusals are counted from what
-    /// differs from before, so that saying the same thing twice is harmless.
-    pub fn decided(&mut self, target: IpAddr, at: Instant, facts: &Facts) {
+    /// Sets the state of a target, which holds since `at`. Flips, verdicts and refusals are counted by
+    /// the difference, so that repeating an update is harmless.
+    pub fn update(&mut self, target: IpAddr, at: Instant, state: &TargetState) {
         let Some(row) = self.row(target) else { return };
-        let turn = row.decided(at, facts);
-        if let Some(reason) = turn.refused {
-            self.ledger.refused(reason);
+        let update = row.update(at, state);
+        if let Some(reason) = update.refused {
+            self.counters.refused(reason);
         }
-        self.urgent |= turn.of_consequence;
+        self.is_urgent |= update.is_significant;
     }
 
-    /// Every vote on one target that still counts.
-    pub fn set_votes(&mut self, target: IpAddr, votes: Vec<VoteHeard>) {
+    /// Sets the votes of peers on a target that count now.
+    pub fn set_votes(&mut self, target: IpAddr, votes: Vec<ReceivedVote>) {
         if let Some(row) = self.row(target) {
             row.view.votes = votes.into();
         }
     }
 
-    /// What the provider listed; `None` when that is no longer known.
+    /// Sets the last listing of the provider; `None` if it no longer holds.
     pub fn set_observed(&mut self, observed: Option<&Observed>) {
         let names = Arc::clone(&self.names);
         self.rows.iter_mut().for_each(|row| row.observed(&names, observed));
-        self.urgent = true;
+        self.is_urgent = true;
     }
 
-    /// Every peer that the configuration lists. The votes of others are forgotten in the metrics.
-    pub fn set_peers(&mut self, peers: Vec<PeerSeen>) {
-        self.ledger.keep_peers(|peer| peers.iter().any(|seen| seen.address == peer));
+    /// Sets the peers of the configuration. The votes of others are removed from the metrics.
+    pub fn set_peers(&mut self, peers: Vec<PeerState>) {
+        self.counters.keep_peers(|peer| peers.iter().any(|seen| seen.address == peer));
         self.peers = peers.into();
-        self.urgent = true;
+        self.is_urgent = true;
     }
 
-    /// The agent takes its own network for the cause of its losses, on these grounds; `None` if it
+    /// Sets the reason why the agent considers its own network the cause of its losses; `None` if it
     /// does not.
     pub fn set_isolation(&mut self, cause: Option<Cause>) {
-        self.urgent |= self.isolation != cause;
+        self.is_urgent |= self.isolation != cause;
         self.isolation = cause;
     }
 
-    /// Something was done to the zone, or would have been in dry-run: `withdrew 192.0.2.10 from
-    /// www.example.com`, on this evidence.
+    /// Adds a change to the zone, made or left out by dry-run: `withdrew 192.0.2.10 from
+    /// www.example.com`, with its evidence.
     pub fn changed(&mut self, at: Instant, what: &str, evidence: &str, target: Option<IpAddr>) {
         let (what, evidence) = (what.to_owned(), evidence.to_owned());
         let change = Change { at: self.dates.wall_at(at), what, evidence, target };
         self.recent.changed(at, change);
-        self.urgent = true;
+        self.is_urgent = true;
     }
 
-    /// `what` did not work and is being tried again, until [`Board::recovered`] or the next time.
+    /// Adds a failure of the work `what`, which is retried until [`Board::recovered`].
     pub fn failed(&mut self, at: Instant, what: &str, error: &str) {
         let (what, error) = (what.to_owned(), error.to_owned());
         self.recent.failed(at, Failure { at: self.dates.wall_at(at), what, error });
-        self.urgent = true;
+        self.is_urgent = true;
     }
 
-    /// `what` works, or is no longer wanted. Also harmless if it never failed.
+    /// Removes the failure of the work `what`, if there is one.
     pub fn recovered(&mut self, what: &str) {
-        self.urgent |= self.recent.recovered(what);
+        self.is_urgent |= self.recent.recovered(what);
     }
 
-    /// The counters that belong to no target.
-    pub fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
+    /// Returns the counters that belong to no single target.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
-    /// To be called on every turn of the driver's loop, and at least once a second: stamps the
-    /// heart beat behind `/healthz` and publishes what is due. Returns whether it published.
-    pub fn tick(&mut self, now: Moment) -> bool {
+    /// Records an iteration of the event loop for `/healthz`, and publishes a snapshot if one is due.
+    /// Must be called at least once a second. Returns whether it published.
+    pub fn tick(&mut self, now: ClockReading) -> bool {
         self.heart.beat(now.clock);
         let waited = now.clock.saturating_duration_since(self.published);
-        let due = waited >= PUBLISH_EVERY || self.urgent && waited >= PUBLISH_SOON;
+        let due = waited >= PUBLISH_EVERY || self.is_urgent && waited >= PUBLISH_SOON;
         if due {
             self.publish(now);
         }
         due
     }
 
-    /// Publishes now, whatever is due: for the last word before the end.
-    pub fn publish(&mut self, now: Moment) {
-        self.moment = now;
+    /// Publishes a snapshot now.
+    pub fn publish(&mut self, now: ClockReading) {
+        self.now = now;
         self.dates = self.dates.or_if_set(now);
         self.published = now.clock;
-        self.urgent = false;
+        self.is_urgent = false;
         let second = self.seconds(now.clock);
         let snapshot = Snapshot {
-            moment: now,
+            now,
             dates: self.dates,
             begun: self.begun,
             minute: second / 60,
@@ -320,7 +292,7 @@ impl Board {
             peers: Arc::clone(&self.peers),
             canaries: Arc::clone(&self.canaries),
             recent: self.recent.clone(),
-            ledger: self.ledger.clone(),
+            counters: self.counters.clone(),
         };
         self.snapshots.send_replace(Arc::new(snapshot));
     }

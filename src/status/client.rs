@@ -1,4 +1,4 @@
-//! Asking a running agent.
+//! The client of a running agent.
 
 use std::fmt;
 use std::io;
@@ -14,68 +14,71 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::control::{Done, Drain};
+use super::control::{ANSWER_WITHIN, CommandDone, DrainRequest, ErrorBody};
 use super::model::Status;
-use super::service::{ANSWER_WITHIN, Problem};
 use crate::config::StatusConfig;
 
-/// How long an agent may take to say how it is.
+/// Maximum time for a query of the status.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
-/// The longest answer that is read: a hundred times what ten thousand targets make.
+/// Maximum size of a response in bytes: a hundred times the status of ten thousand targets.
 const ANSWER_BYTES: usize = 512 << 20;
 
-/// Why there is no answer.
+/// The reason why a query or a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The configuration gives the agent no place where it could be asked.
-    #[error("the agent cannot be asked: neither Status.socket nor Status.listen is set")]
+    /// The configuration names neither a socket nor a listener.
+    #[error("the agent cannot be queried: neither Status.socket nor Status.listen is set")]
     Nowhere,
-    /// Nobody is there, or nothing comes back.
-    #[error("no agent answers on {place}")]
+    /// The connection failed, or there was no response.
+    #[error("no agent answers on {address}")]
     NoAgent {
-        /// Where it was asked.
-        place: Place,
-        /// Why.
+        /// The address of the agent.
+        address: AgentAddress,
+        /// The error.
         #[source]
         source: io::Error,
     },
-    /// Somebody answers, but not as an agent does.
-    #[error("what answers on {place} is not a goavail agent")]
+    /// The response is not one of an agent.
+    #[error("the program that answers on {address} is not a goavail agent")]
     NotAnAgent {
-        /// Where it was asked.
-        place: Place,
-        /// What was wrong with the answer.
+        /// The address of the program.
+        address: AgentAddress,
+        /// The error in its response.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Orders need the control socket.
-    #[error("{place} is read only; to drain and undrain, set Status.socket")]
+    /// Commands need the control socket.
+    #[error("{address} is read only; to drain and undrain, set Status.socket")]
     ReadOnly {
-        /// Where it would have been asked.
-        place: Place,
+        /// The address of the agent.
+        address: AgentAddress,
     },
-    /// The agent answered no. The message is its own.
+    /// The agent refused. The message is its own.
     #[error("{message}")]
     Refused {
-        /// One word: a reason's, or `not_a_target`, `timeout` …
+        /// One word: a reason, or `not_a_target`, `timeout` …
         error: String,
-        /// Why, in words.
+        /// The reason for people.
         message: String,
     },
 }
 
-/// Where an agent is asked.
+/// The address of a running agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum AgentAddress {
     /// Its control socket.
     Socket(PathBuf),
     /// Its status listener.
     Listener(SocketAddr),
 }
 
-impl Place {
-    /// Where the agent of this configuration is asked: on its socket if it has one.
+impl AgentAddress {
+    /// Returns the address of the agent with this configuration: its socket if it has one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it has neither a socket nor a listener.
     pub fn of(config: &StatusConfig) -> Result<Self, ClientError> {
         match (&config.socket, config.listen) {
             (Some(socket), _) => Ok(Self::Socket(socket.clone())),
@@ -84,38 +87,58 @@ impl Place {
         }
     }
 
-    /// Asks how the agent is. It answers also while its loop hangs; then [`Status::is_stale`], and
-    /// [`Place::healthy`] is false.
+    /// Queries the status. An agent with a stalled event loop answers, too; then [`Status::is_stale`],
+    /// and [`AgentAddress::healthy`] returns false.
+    ///
+    /// # Errors
+    ///
+    /// Fails without the response of an agent.
     pub async fn status(&self) -> Result<Status, ClientError> {
-        let (status, body) = self.ask(Method::GET, "/status", None, STATUS_WITHIN).await?;
+        let (status, body) = self.request(Method::GET, "/status", None, STATUS_WITHIN).await?;
         self.expect(status, &body)?;
         serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
     }
 
-    /// Whether the agent's loop turns.
+    /// Queries whether the agent's event loop is running.
+    ///
+    /// # Errors
+    ///
+    /// Fails without a response.
     pub async fn healthy(&self) -> Result<bool, ClientError> {
-        let (status, _) = self.ask(Method::GET, "/healthz", None, STATUS_WITHIN).await?;
+        let (status, _) = self.request(Method::GET, "/healthz", None, STATUS_WITHIN).await?;
         Ok(status == StatusCode::OK)
     }
 
-    /// Orders a target out of DNS, and waits for what becomes of it.
-    pub async fn drain(&self, target: IpAddr, drain: &Drain) -> Result<Done, ClientError> {
+    /// Drains a target, and waits for the result.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the agent does not answer or refuses.
+    pub async fn drain(
+        &self,
+        target: IpAddr,
+        drain: &DrainRequest,
+    ) -> Result<CommandDone, ClientError> {
         let body = serde_json::to_vec(drain).map_err(|source| self.not_an_agent(source))?;
-        self.order(&format!("/drain/{target}"), body).await
+        self.command(&format!("/drain/{target}"), body).await
     }
 
     /// Gives a target back to the agent.
-    pub async fn undrain(&self, target: IpAddr) -> Result<Done, ClientError> {
-        self.order(&format!("/undrain/{target}"), Vec::new()).await
+    ///
+    /// # Errors
+    ///
+    /// Fails if the agent does not answer or refuses.
+    pub async fn undrain(&self, target: IpAddr) -> Result<CommandDone, ClientError> {
+        self.command(&format!("/undrain/{target}"), Vec::new()).await
     }
 
-    async fn order(&self, path: &str, body: Vec<u8>) -> Result<Done, ClientError> {
+    async fn command(&self, path: &str, body: Vec<u8>) -> Result<CommandDone, ClientError> {
         if let Self::Listener(_) = self {
-            return Err(ClientError::ReadOnly { place: self.clone() });
+            return Err(ClientError::ReadOnly { address: self.clone() });
         }
-        // A little longer than the agent waits, so that its own words arrive.
+        // A little longer than the agent waits, so that its own message arrives.
         let within = ANSWER_WITHIN + Duration::from_secs(2);
-        let (status, body) = self.ask(Method::POST, path, Some(body), within).await?;
+        let (status, body) = self.request(Method::POST, path, Some(body), within).await?;
         self.expect(status, &body)?;
         serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
     }
@@ -124,7 +147,7 @@ impl Place {
         if status.is_success() {
             return Ok(());
         }
-        let Ok(Problem { error, message }) = serde_json::from_slice(body) else {
+        let Ok(ErrorBody { error, message }) = serde_json::from_slice(body) else {
             return Err(self.not_an_agent(format!("it answered with status {status}")));
         };
         Err(ClientError::Refused { error, message })
@@ -134,21 +157,21 @@ impl Place {
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> ClientError {
-        ClientError::NotAnAgent { place: self.clone(), source: source.into() }
+        ClientError::NotAnAgent { address: self.clone(), source: source.into() }
     }
 
-    async fn ask(
+    async fn request(
         &self,
         method: Method,
         path: &str,
         body: Option<Vec<u8>>,
         within: Duration,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let no_agent = |source| ClientError::NoAgent { place: self.clone(), source };
-        let asking = async {
+        let no_agent = |source| ClientError::NoAgent { address: self.clone(), source };
+        let exchange = async {
             match self {
-                Self::Socket(path_of) => {
-                    let io = UnixStream::connect(path_of).await.map_err(no_agent)?;
+                Self::Socket(socket) => {
+                    let io = UnixStream::connect(socket).await.map_err(no_agent)?;
                     self.exchange(io, method, path, body).await
                 }
                 Self::Listener(address) => {
@@ -159,7 +182,7 @@ impl Place {
         };
         let seconds = within.as_secs();
         let silent = || io::Error::other(format!("no answer within {seconds} s"));
-        tokio::time::timeout(within, asking).await.unwrap_or_else(|_| Err(no_agent(silent())))
+        tokio::time::timeout(within, exchange).await.unwrap_or_else(|_| Err(no_agent(silent())))
     }
 
     async fn exchange(
@@ -179,24 +202,24 @@ impl Place {
             .map_err(|source| self.not_an_agent(source))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(io)).await.map_err(|source| self.not_an_agent(source))?;
-        let asking = async {
+        let exchange = async {
             let answer = sender.send_request(request).await?;
             let (parts, body) = answer.into_parts();
             let body = Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes();
             Ok((parts.status, body))
         };
-        // The connection is driven here, so that nothing of it outlives the answer.
-        let mut asking = std::pin::pin!(asking);
+        // The connection runs here, so that nothing of it outlives the response.
+        let mut exchange = std::pin::pin!(exchange);
         let mut connection = std::pin::pin!(connection);
         let answer = tokio::select! {
-            answer = &mut asking => answer,
-            _ = &mut connection => asking.await,
+            answer = &mut exchange => answer,
+            _ = &mut connection => exchange.await,
         };
         answer.map_err(|source: Box<dyn std::error::Error + Send + Sync>| self.not_an_agent(source))
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for AgentAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => path.display().fmt(out),
@@ -205,7 +228,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// An agent that listens on every address is asked on loopback.
+/// Returns the address for queries: loopback for an agent that listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

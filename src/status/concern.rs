@@ -1,32 +1,32 @@
-//! How much a target wants to be looked at, and what is said of its place in DNS: the same in the
-//! table and on the page.
+//! The urgency of a target's state, and the texts about it, shared by the table and the page.
 
 use super::model::{Health, Outcome, Status, Target};
 
-/// The first is the worst.
+/// The urgency of a target's state, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Concern {
     /// Down, and still in DNS.
     DownInDns,
-    /// Down, and out as it should be.
+    /// Down and out of DNS, as it should be.
     Down,
-    /// Alive, and yet not in DNS as it could be: drained, held back or a record is missing.
+    /// Alive, but not fully in DNS: drained, held back, or with a record missing.
     HeldOut,
-    /// Not seen for a while.
+    /// Of unknown health.
     Unknown,
-    /// Losing probes now.
+    /// Losing probes at present.
     Losing,
-    /// Nothing is known yet.
+    /// Assumed up since the start.
     Assumed,
-    /// As it should be.
+    /// Up and in DNS.
     Fine,
 }
 
 impl Concern {
+    /// Returns the urgency of a target's state.
     pub(super) fn of(target: &Target) -> Self {
         let (present, missing) = presence(target);
         let losing = target.streak.outcome == Outcome::Loss && target.streak.count > 0;
-        // While the zone has not been read, what was decided has to stand for what is there.
+        // Before the first listing, the verdict stands for the records.
         let unread = present + missing == 0;
         let out = target.drained.is_some() || !target.in_service && target.reason.is_none();
         match target.health {
@@ -41,20 +41,20 @@ impl Concern {
     }
 }
 
-/// Names that are known to hold the target's record, and names that are known not to.
+/// Returns the number of names with the target's record, and the number of names without.
 fn presence(target: &Target) -> (usize, usize) {
     let count = |there| target.records.iter().filter(|at| at.present == Some(there)).count();
     (count(true), count(false))
 }
 
-/// Each target with its place in [`Status::targets`], the worst first.
+/// Returns the targets with their indices in [`Status::targets`], the worst first.
 pub(super) fn by_concern(status: &Status) -> Vec<(usize, &Target)> {
     let mut targets: Vec<_> = status.targets.iter().enumerate().collect();
     targets.sort_by_key(|(_, target)| Concern::of(target));
     targets
 }
 
-/// Whether the target is in service, or why not, in at most 15 characters.
+/// Returns whether the target is in service, or the reason why not, in at most 15 characters.
 pub(super) fn service(target: &Target) -> String {
     let (present, missing) = presence(target);
     match (target.in_service, target.reason) {
@@ -69,7 +69,7 @@ pub(super) fn service(target: &Target) -> String {
     }
 }
 
-/// How many vantage points say what: `up 2 down 1`.
+/// Returns the number of votes for each health: `up 2 down 1`.
 pub(super) fn votes(target: &Target) -> String {
     let count =
         |down| target.votes.iter().filter(|vote| (vote.health == Health::Down) == down).count();
@@ -81,7 +81,7 @@ pub(super) fn votes(target: &Target) -> String {
     }
 }
 
-/// A round-trip time in at most 7 characters.
+/// Formats a round-trip time in at most 7 characters.
 pub(super) fn rtt(milliseconds: Option<f64>) -> String {
     match milliseconds {
         None => "-".to_owned(),
@@ -92,8 +92,8 @@ pub(super) fn rtt(milliseconds: Option<f64>) -> String {
     }
 }
 
-/// A part of 1 as a percentage in at most 5 characters. Only no loss at all is `0%`, and only
-/// nothing but loss is `100%`.
+/// Formats a share of 1 as a percentage in at most 5 characters. It is `0%` only without any loss, and
+/// `100%` only without any reply.
 pub(super) fn loss(part: Option<f64>) -> String {
     let Some(part) = part else { return "-".to_owned() };
     let percent = part * 100.0;
@@ -106,7 +106,7 @@ pub(super) fn loss(part: Option<f64>) -> String {
     }
 }
 
-/// The word for a health, as people read it.
+/// Returns the word for a health in the table and on the page.
 pub(super) fn health(health: Health) -> &'static str {
     match health {
         Health::Up => "up",
@@ -192,7 +192,7 @@ mod tests {
         for (part, want) in losses {
             assert_eq!(loss(Some(part)), want, "{part}");
         }
-        assert_eq!(loss(None), "-", "nobody knows");
+        assert_eq!(loss(None), "-", "no probe was judged");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What an operator can order over the control socket, and what comes back.
+//! The commands of the operator over the control socket, and the results.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,34 +8,37 @@ use tokio::sync::oneshot;
 
 use super::model::{Reason, Time};
 
-/// An order on its way to the driver.
+/// Maximum time until a command is answered: time to list the zone, and a margin.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// A command on its way to the event loop.
 ///
-/// Dropping `reply` without an answer tells the operator that the agent is stopping.
+/// If `reply` is dropped without a result, the operator learns that the agent is stopping.
 #[derive(Debug)]
-pub struct Command {
-    /// Whom it is about. Not yet known to be a target.
+pub struct OperatorCommand {
+    /// The address of the command. It may not be a target.
     pub target: IpAddr,
-    /// What is to be done.
-    pub order: Order,
-    /// Where the answer goes, once it is settled; the operator waits [`super::ANSWER_WITHIN`].
-    pub reply: oneshot::Sender<Answer>,
+    /// The requested operation.
+    pub kind: CommandKind,
+    /// The receiver of the result, which the operator expects within [`ANSWER_WITHIN`].
+    pub reply: oneshot::Sender<CommandResult>,
 }
 
-/// What is to be done.
+/// The operation that a command requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// Take it out and keep it out.
-    Drain(Drain),
-    /// Give it back to the agent.
+pub enum CommandKind {
+    /// Takes the target out and keeps it out.
+    Drain(DrainRequest),
+    /// Gives the target back to the agent.
     Undrain,
 }
 
-/// How a target is to be drained. Also the body of `POST /drain/<ip>`, or its query.
+/// The options of a drain: the body of `POST /drain/<ip>`, or its query.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Drain {
-    /// How long; `None` means until it is undrained. Written `2h` or `1h 30m`, at least 1 s and
-    /// at most [`LONGEST`].
+pub struct DrainRequest {
+    /// The duration of the drain, written `2h` or `1h 30m`, from 1 s to [`LONGEST`]; `None` means until
+    /// it is undrained.
     #[serde(
         rename = "for",
         deserialize_with = "read_duration",
@@ -43,62 +46,71 @@ pub struct Drain {
         skip_serializing_if = "Option::is_none"
     )]
     pub lasting: Option<Duration>,
-    /// What the operator says about it; at most [`REASON_CHARS`] characters.
+    /// The operator's reason, with at most [`REASON_CHARS`] characters.
     #[serde(deserialize_with = "read_reason", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Although the floor breaks.
+    /// Whether to skip the check of the floor.
     pub force: bool,
 }
 
-/// The longest time that can be given to a drain. Longer ones are without an end.
+/// Maximum duration of a drain with an end.
 pub const LONGEST: Duration = Duration::from_hours(24 * 366);
 
-/// How much an operator can say about a drain.
+/// Maximum length of a drain's reason, in characters.
 pub const REASON_CHARS: usize = 200;
 
-/// What became of an order.
-pub type Answer = Result<Done, Refused>;
+/// The result of a command.
+pub type CommandResult = Result<CommandDone, CommandRefused>;
 
-/// It is done, or will be as soon as the provider can be reached.
+/// The answer to a command that was carried out; DNS follows as soon as the provider can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// In words: `drained 192.0.2.10 until 2026-11-22 05:12:45`.
+pub struct CommandDone {
+    /// The result in words: `drained 192.0.2.10 until 2026-11-22 05:12:45`.
     pub message: String,
-    /// When it ends by itself.
+    /// The time at which the drain expires.
     #[serde(default)]
     pub until: Option<Time>,
-    /// What the operator should know: that a restart would forget it, say.
+    /// Warnings for the operator, for example that a restart would forget the drain.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// It was not done, and nothing changed.
+/// The reason why a command was refused. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The address is not watched here.
+pub enum CommandRefused {
+    /// The address is not a target of this agent.
     #[error("{0} is not a target of this agent")]
     NotATarget(IpAddr),
-    /// A guard spoke against it.
+    /// A guard forbids it.
     #[error("{message}")]
     Guard {
-        /// Which.
+        /// The guard's reason.
         reason: Reason,
-        /// In words: how many addresses would be left, at which name, and what overrides it.
+        /// The consequence, the name in question, and the way to override the guard.
         message: String,
     },
-    /// It could not be found out whether a guard speaks against it.
+    /// The guard could not be checked.
     #[error("{message}")]
     Unknown {
-        /// In words: what could not be read, and why.
+        /// The obstacle, with its cause.
         message: String,
     },
 }
 
-/// Reads what an operator gives as a duration: `90s`, `2h`, `1h 30m`.
+/// The body of a response to a command that was not carried out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ErrorBody {
+    /// One word for programs: a reason, or `not_a_target`, `bad_request`, `timeout` …
+    pub(super) error: String,
+    /// The error for people.
+    pub(super) message: String,
+}
+
+/// Parses a duration of the operator: `90s`, `2h`, `1h 30m`.
 ///
 /// # Errors
 ///
-/// In words, with the value and what is allowed.
+/// Fails if the text is no duration or out of range; the error names the value and the allowed ones.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let allowed = "a number and a unit, such as 90s, 2h or 3days";
     let duration =
@@ -164,19 +176,19 @@ mod tests {
 
     #[test]
     fn a_drain_is_read_from_json_and_written_back() {
-        let drain = Drain {
+        let drain = DrainRequest {
             lasting: Some(Duration::from_mins(90)),
             reason: Some("disk swap".into()),
             force: true,
         };
         let text = serde_json::to_string(&drain).unwrap();
         assert_eq!(text, r#"{"for":"1h 30m","reason":"disk swap","force":true}"#);
-        assert_eq!(serde_json::from_str::<Drain>(&text).unwrap(), drain);
-        assert_eq!(serde_json::from_str::<Drain>("{}").unwrap(), Drain::default());
+        assert_eq!(serde_json::from_str::<DrainRequest>(&text).unwrap(), drain);
+        assert_eq!(serde_json::from_str::<DrainRequest>("{}").unwrap(), DrainRequest::default());
         for bad in [r#"{"for":"2x"}"#, r#"{"fro":"2h"}"#, r#"{"for":2}"#, "[1]", "null", ""] {
-            assert!(serde_json::from_str::<Drain>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<DrainRequest>(bad).is_err(), "{bad}");
         }
         let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(REASON_CHARS + 1));
-        assert!(serde_json::from_str::<Drain>(&long).is_err());
+        assert!(serde_json::from_str::<DrainRequest>(&long).is_err());
     }
 }

@@ -1,20 +1,20 @@
 //! The last minute and the last hour of one target's probes, in fixed memory.
 //!
-//! One writer, the driver, adds outcomes; any number of readers look without ever making it wait:
-//! a minute is one atomic word, so it is read whole or not at all. 550 bytes a target.
+//! One writer, the event loop, adds outcomes. Any number of readers read them and never delay the
+//! writer: a minute is one atomic word, so that it is read whole. A target takes 550 bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Minutes that are kept, the one under way included.
+/// The number of minutes that are kept, including the current one.
 pub const MINUTES: usize = 60;
 
-/// What became of the probes of one minute.
+/// The outcomes of the probes of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Minute {
-    /// Probes answered in time.
+    /// The number of probes answered in time.
     pub replies: u16,
-    /// Probes that were not.
+    /// The number of lost probes.
     pub losses: u16,
     /// The mean round-trip time in microseconds; 0 without replies.
     pub mean_rtt_us: u32,
@@ -46,7 +46,7 @@ impl Minute {
 
 /// The last hour by the minute.
 ///
-/// Time is counted in whole minutes since the board was made; each has its place in a ring.
+/// Time is counted in whole minutes since the board was made. Each minute has its place in a ring.
 #[derive(Debug)]
 pub(super) struct History {
     minutes: [AtomicU64; MINUTES],
@@ -61,12 +61,12 @@ impl Default for History {
 }
 
 impl History {
-    /// Adds a reply heard in `minute`. For the writer alone.
+    /// Adds a reply received in `minute`. For the writer alone.
     pub(super) fn reply(&self, minute: u64, rtt: Duration) {
         self.update(minute, |word| word.reply(rtt));
     }
 
-    /// Adds a loss settled in `minute`. For the writer alone.
+    /// Adds a loss judged in `minute`. For the writer alone.
     pub(super) fn loss(&self, minute: u64) {
         self.update(minute, Minute::loss);
     }
@@ -80,7 +80,7 @@ impl History {
         place.store(word.pack(), Ordering::Relaxed);
     }
 
-    /// Empties what lies between the newest minute and `minute`, oldest first.
+    /// Clears the minutes after the newest one up to `minute`, the oldest first.
     fn open(&self, newest: u64, minute: u64) {
         let stale = minute.saturating_sub(newest).min(MINUTES as u64);
         for passed in (0..stale).rev() {
@@ -94,7 +94,7 @@ impl History {
         &self.minutes[place]
     }
 
-    /// The hour that ends with `minute`, oldest first: always [`MINUTES`] of them.
+    /// Returns the hour that ends with `minute`, the oldest minute first: always [`MINUTES`] of them.
     pub(super) fn hour(&self, minute: u64) -> Vec<Minute> {
         let newest = self.newest.load(Ordering::Acquire);
         let kept = |at: u64| at <= newest && at + MINUTES as u64 > newest;
@@ -108,10 +108,10 @@ impl History {
     }
 }
 
-/// The part of the last minute's probes that was lost, counted in slices of 5 s.
+/// The share of lost probes in the last minute, counted in slices of 5 s.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window {
-    /// Replies and losses.
+    /// The numbers of replies and losses in each slice.
     slices: [(u16, u16); SLICES],
     newest: u64,
 }
@@ -128,7 +128,7 @@ impl Window {
         *count = count.saturating_add(1);
     }
 
-    /// The part that was lost, 0 to 1; none if nothing was judged.
+    /// Returns the share of lost probes, 0 to 1; `None` without any probe.
     pub(super) fn loss(&mut self, second: u64) -> Option<f64> {
         self.advance(second);
         let sum = |pick: fn(&(u16, u16)) -> u16| -> u32 {
@@ -182,9 +182,9 @@ mod tests {
         // At minute 75 the hour is 16 to 75, of which 60 to 74 had no probes.
         let want: Vec<usize> = (0..44).chain([59]).collect();
         assert_eq!(filled(history.hour(75)), want);
-        // Nobody writes for a long time.
+        // No outcome for a long time.
         assert_eq!(filled(history.hour(1_000)), Vec::<usize>::new());
-        // And an outcome after such a silence finds a clean ring.
+        // An outcome after that finds a clean ring.
         history.reply(10_000, RTT);
         assert_eq!(filled(history.hour(10_000)), [59]);
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_settled_after_its_minute_counts_in_the_open_one() {
+    fn an_outcome_judged_after_its_minute_counts_in_the_current_one() {
         let history = History::default();
         history.reply(5, RTT);
         history.loss(4);
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_window_forgets_after_a_minute() {
-        // A probe a second, `x` where it was lost; when it is asked, and what it says.
+        // One probe a second, `x` for a loss; the second of the query, and the expected share.
         let cases = [
             ("nothing yet", "", 0, None),
             ("all lost", "xx", 3, Some(1.0)),

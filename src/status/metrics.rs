@@ -1,7 +1,7 @@
-//! A snapshot as Prometheus reads it.
+//! The metrics of a snapshot, in the formats of Prometheus.
 //!
-//! Everything is encoded from one snapshot, so a scrape takes no lock that the driver wants, and
-//! the series of a target that is no longer watched are simply not there.
+//! All of them come from one snapshot, so that a scrape never delays the event loop, and the series of
+//! a target that was removed vanish.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,22 +13,23 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::{MetricType, exemplar::Exemplar};
 use prometheus_client::registry::Registry;
 
-use super::ledger::Spread;
+use super::counters::LabelledCounts;
+use super::histogram::Histogram;
 use super::model::Health;
-use super::row::{Counts, View};
 use super::snapshot::Snapshot;
+use super::view::{TargetCounters, View};
 
-/// How the figures are written down.
+/// The format of a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Prometheus text, version 0.0.4: what a scraper gets that does not ask for anything else.
+    /// Prometheus text, version 0.0.4: the default.
     Text,
-    /// `OpenMetrics` text, version 1.0.0: what Prometheus asks for by itself.
+    /// `OpenMetrics` text, version 1.0.0: the format that Prometheus requests.
     OpenMetrics,
 }
 
 impl Format {
-    /// What a request with this `Accept` header is answered with.
+    /// Returns the format for a request with this `Accept` header.
     pub fn wanted(accept: &str) -> Self {
         let open = accept.split(',').any(|range| {
             let mut parts = range.split(';').map(str::trim);
@@ -38,7 +39,7 @@ impl Format {
         if open { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The `Content-Type` header.
+    /// Returns the `Content-Type` header.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -47,7 +48,7 @@ impl Format {
     }
 }
 
-/// Every metric of `snapshot`.
+/// Encodes all metrics of `snapshot`.
 pub fn encode(snapshot: &Arc<Snapshot>, format: Format) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape(Arc::clone(snapshot))));
@@ -59,8 +60,8 @@ pub fn encode(snapshot: &Arc<Snapshot>, format: Format) -> String {
     }
 }
 
-/// `OpenMetrics` names a family of counters without `_total`; the older format knows families by
-/// the names of their samples, and has no end mark.
+/// Converts `OpenMetrics` to the older format, which names a family of counters with `_total`, like its
+/// samples, and has no end mark.
 fn as_prometheus_text(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len() + 512);
     let mut families = open_metrics.lines().filter(|line| *line != "# EOF").peekable();
@@ -80,8 +81,8 @@ fn as_prometheus_text(open_metrics: &str) -> String {
     out
 }
 
-/// A label's value, and the counter that it names.
-type Pick = (&'static str, fn(&Counts) -> u64);
+/// The value of a label, and the counter for it.
+type Series = (&'static str, fn(&TargetCounters) -> u64);
 
 #[derive(Debug)]
 struct Scrape(Arc<Snapshot>);
@@ -91,8 +92,10 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         self.agent(&mut families)?;
         self.targets(&mut families)?;
-        self.counted_by_target(&mut families)?;
-        self.ledger(&mut families)
+        self.target_counters(&mut families)?;
+        self.dns(&mut families)?;
+        self.parts(&mut families)?;
+        self.durations(&mut families)
     }
 }
 
@@ -102,7 +105,7 @@ impl Scrape {
         let alive = self.0.peers.iter().filter(|peer| peer.alive).count();
         families.gauges(
             "goavail_build_info",
-            "The version that runs; always 1.",
+            "The running version; always 1.",
             [([("version", agent.version.clone())], 1.0)],
         )?;
         families.gauge("goavail_dry_run", "1 if nothing is written at the provider.", {
@@ -110,7 +113,7 @@ impl Scrape {
         })?;
         families.gauge(
             "goavail_isolated",
-            "1 while this agent takes its own network for the cause of what it misses.",
+            "1 while this agent considers its own network the cause of its losses.",
             flag(self.0.isolation.is_some()),
         )?;
         let alive = f64::from(u32::try_from(alive).unwrap_or(u32::MAX));
@@ -121,8 +124,7 @@ impl Scrape {
         let rows = || self.0.rows.iter();
         families.gauges(
             "goavail_target_up",
-            "1 if this agent sees the target up or assumes so, 0 if it sees it down; absent if it does \
-             not see it.",
+            "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
             rows()
                 .filter(|row| row.health != Health::Unknown)
                 .map(|row| ([target(row)], flag(row.health != Health::Down))),
@@ -139,7 +141,7 @@ impl Scrape {
         )?;
         families.gauges(
             "goavail_target_in_service",
-            "1 if the name holds the target's record, 0 if not; absent while that is not known.",
+            "1 if the target's record is present at the name, 0 if not; absent before the zone was listed.",
             rows().flat_map(|row| self.presence(row)),
         )?;
         families.gauges(
@@ -157,18 +159,18 @@ impl Scrape {
             .collect()
     }
 
-    fn counted_by_target(&self, families: &mut Families<'_>) -> fmt::Result {
-        let mut counters = |name: &str, help: &str, label: &'static str, picks: &[Pick]| {
+    fn target_counters(&self, families: &mut Families<'_>) -> fmt::Result {
+        let mut counters = |name: &str, help: &str, label: &'static str, series: &[Series]| {
             let samples = self.0.rows.iter().flat_map(|row| {
-                picks.iter().map(|(value, pick)| {
-                    ([target(row), (label, (*value).to_owned())], pick(&row.counts))
+                series.iter().map(|(value, count)| {
+                    ([target(row), (label, (*value).to_owned())], count(&row.counters))
                 })
             });
             families.counters(name, help, samples)
         };
         counters(
             "goavail_probes",
-            "Probes by what became of them; a late reply is counted as a loss before.",
+            "Probes by outcome; a late reply was counted as a loss before.",
             "outcome",
             &[
                 ("reply", |counts| counts.replies),
@@ -179,76 +181,83 @@ impl Scrape {
         )?;
         counters(
             "goavail_flips",
-            "Changes of health as this agent sees it.",
+            "Changes of health, as seen by this agent.",
             "to",
             &[("up", |counts| counts.flips_up), ("down", |counts| counts.flips_down)],
         )?;
         counters(
             "goavail_verdicts",
-            "Verdicts: up belongs in DNS, down does not.",
+            "Verdicts: up is in service, down is not.",
             "to",
             &[("up", |counts| counts.verdicts_up), ("down", |counts| counts.verdicts_down)],
         )
     }
 
-    fn ledger(&self, families: &mut Families<'_>) -> fmt::Result {
-        let ledger = &self.0.ledger;
+    fn dns(&self, families: &mut Families<'_>) -> fmt::Result {
+        let counters = &self.0.counters;
         families.gauges(
             "goavail_name_failing",
-            "1 while a name is left alone for trouble of its own, 0 while it is looked after.",
-            self.0
-                .names
-                .iter()
-                .map(|name| ([("name", name.clone())], flag(ledger.failing_names.contains(name)))),
+            "1 while a name is left alone because of a problem of its own, 0 otherwise.",
+            self.0.names.iter().map(|name| {
+                ([("name", name.clone())], flag(counters.failing_names.contains(name)))
+            }),
         )?;
-        families.counters(
+        families.labelled(
             "goavail_refusals",
-            "Times that something began to stand in the way of a change.",
-            ledger.refusals.iter().map(|(reason, count)| ([("reason", *reason)], *count)),
+            "Refusals of a change, by reason.",
+            ["reason"],
+            &counters.refusals,
         )?;
-        families.counters(
+        families.labelled(
             "goavail_dns_changes",
-            "Records withdrawn and restored, by what became of it.",
-            ledger.dns_changes.iter().map(|([provider, action, outcome], count)| {
-                ([("provider", *provider), ("action", *action), ("outcome", *outcome)], *count)
-            }),
+            "Records withdrawn and restored, by outcome.",
+            ["provider", "action", "outcome"],
+            &counters.dns_changes,
         )?;
-        families.counters(
+        families.labelled(
             "goavail_dns_requests",
-            "Calls to the provider, by how they ended.",
-            ledger.dns_requests.iter().map(|([provider, outcome], count)| {
-                ([("provider", *provider), ("outcome", *outcome)], *count)
-            }),
-        )?;
+            "Requests to the provider, by outcome.",
+            ["provider", "outcome"],
+            &counters.dns_requests,
+        )
+    }
+
+    fn parts(&self, families: &mut Families<'_>) -> fmt::Result {
+        let counters = &self.0.counters;
         families.counters(
             "goavail_votes",
-            "Votes exchanged with a peer, by what became of them.",
-            ledger.votes.iter().map(|((peer, outcome), count)| {
+            "Votes exchanged with a peer, by outcome.",
+            counters.votes.iter().map(|((peer, outcome), count)| {
                 ([("peer", peer.as_ref()), ("outcome", *outcome)], *count)
             }),
         )?;
-        families.counters(
+        families.labelled(
             "goavail_notices",
-            "Notices by channel and by what became of them.",
-            ledger.notices.iter().map(|([channel, outcome], count)| {
-                ([("channel", *channel), ("outcome", *outcome)], *count)
-            }),
+            "Notices by channel and outcome.",
+            ["channel", "outcome"],
+            &counters.notices,
         )?;
-        families.counters(
+        families.labelled(
             "goavail_reloads",
-            "Configurations taken over or refused while running.",
-            ledger.reloads.iter().map(|(outcome, count)| ([("outcome", *outcome)], *count)),
+            "Configurations put in force or refused while running.",
+            ["outcome"],
+            &counters.reloads,
         )?;
-        families.counters(
+        families.labelled(
             "goavail_caught_panics",
-            "Panics that were caught, by the part that was built anew.",
-            ledger.panics.iter().map(|(part, count)| ([("part", *part)], *count)),
-        )?;
-        families.histogram("goavail_probe_rtt_seconds", "Round-trip times.", &ledger.rtt)?;
+            "Panics that were caught, by the part that was restarted.",
+            ["part"],
+            &counters.panics,
+        )
+    }
+
+    fn durations(&self, families: &mut Families<'_>) -> fmt::Result {
+        let counters = &self.0.counters;
+        families.histogram("goavail_probe_rtt_seconds", "Round-trip times.", &counters.rtt)?;
         families.histogram(
             "goavail_failover_seconds",
-            "From the last reply heard until the provider confirmed the withdrawal.",
-            &ledger.failover,
+            "Time from the last reply to the confirmed withdrawal.",
+            &counters.failover,
         )
     }
 }
@@ -263,7 +272,7 @@ fn flag(set: bool) -> f64 {
     if set { 1.0 } else { 0.0 }
 }
 
-/// Writes one family after the other.
+/// Writes metric families.
 struct Families<'a>(DescriptorEncoder<'a>);
 
 impl Families<'_> {
@@ -284,7 +293,7 @@ impl Families<'_> {
         })
     }
 
-    /// `name` is without `_total`, which the encoder appends.
+    /// Writes counters. `name` is without `_total`, which the encoder appends.
     fn counters<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -297,9 +306,24 @@ impl Families<'_> {
         })
     }
 
-    fn histogram(&mut self, name: &str, help: &str, spread: &Spread) -> fmt::Result {
+    /// Writes counters with fixed labels.
+    fn labelled<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: [&'static str; N],
+        counts: &LabelledCounts<N>,
+    ) -> fmt::Result {
+        let samples = counts.iter().map(|(values, count)| {
+            let labels: [(&str, &str); N] = std::array::from_fn(|nth| (labels[nth], values[nth]));
+            (labels, *count)
+        });
+        self.counters(name, help, samples)
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
         let mut out = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        let (sum, count, buckets) = spread.read();
+        let (sum, count, buckets) = histogram.read();
         out.encode_histogram::<NoLabels>(
             sum,
             count,

@@ -1,7 +1,7 @@
-//! What an agent says of itself: the object behind `GET /status`.
+//! The status of an agent: the object behind `GET /status`.
 //!
-//! Its names are a contract with whoever reads it: fields are added, never renamed. What a newer
-//! agent adds, an older `goavail status` skips; what an older agent lacks has a default.
+//! The names of its fields are a contract: fields are added, never renamed. An older `goavail status`
+//! skips the fields that a newer agent adds. A field that an older agent lacks has a default.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,32 +12,36 @@ use serde::{Deserialize, Serialize};
 pub use super::time::Time;
 pub use crate::engine::event::Reason;
 
-/// All of it.
+/// Time without an iteration of the event loop after which `/healthz` fails. The loop has an iteration
+/// at least once a second.
+pub const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// The status of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// When this was written down. At most about a second old, as long as the loop turns.
+    /// The time of this status, about a second ago at most while the event loop runs.
     pub at: Time,
-    /// Seconds since the agent's loop last turned, when it was asked. A loop that turns does so
-    /// every second.
+    /// Seconds since the last iteration of the agent's event loop, at the time of the query. There is
+    /// at least one a second.
     #[serde(default)]
     pub silence_s: f64,
     /// The agent as a whole.
     pub agent: Agent,
-    /// One for each address that is watched, in the configuration's order.
+    /// The targets, in the configuration's order.
     pub targets: Vec<Target>,
     /// The other agents; empty in single mode.
     pub peers: Vec<Peer>,
-    /// Who proves that this agent's own network works, in the configuration's order.
+    /// The canaries, in the configuration's order.
     #[serde(default)]
     pub canaries: Vec<Canary>,
     /// The newest of `changes`.
     pub last_change: Option<Change>,
     /// The newest failure, whether or not it is over.
     pub last_error: Option<Failure>,
-    /// What fails now and is being tried again.
+    /// The current failures, which are retried.
     #[serde(default)]
     pub failing: Vec<Failure>,
-    /// What was changed lately, the newest first; at most [`super::CHANGES_KEPT`].
+    /// The latest changes, the newest first; at most [`super::CHANGES_KEPT`].
     #[serde(default)]
     pub changes: Vec<Change>,
 }
@@ -45,32 +49,32 @@ pub struct Status {
 /// The agent as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
-    /// What the operator calls it.
+    /// The agent's name in the configuration.
     #[serde(default)]
     pub name: String,
     /// The program's version.
     pub version: String,
-    /// When this process began to watch.
+    /// The start of monitoring by this process.
     pub started_at: Time,
-    /// Nothing is written at the provider.
+    /// Whether nothing is written at the provider.
     pub dry_run: bool,
-    /// Alone, or with peers.
+    /// Whether the agent has peers.
     pub mode: Mode,
-    /// How targets are probed: `ip` or `tcp`.
+    /// The kind of probes: `ip` or `tcp`.
     pub r#type: String,
-    /// Who serves the zone, as the operator names it: `Cloudflare`.
+    /// The DNS provider's name for people: `Cloudflare`.
     pub provider: String,
-    /// The zone's name.
+    /// The name of the zone.
     pub zone: String,
-    /// The agent takes its own network for the cause of its losses: they are no evidence, and nothing
-    /// is withdrawn.
+    /// Whether the agent considers its own network the cause of its losses: they are no evidence, and
+    /// nothing is withdrawn.
     pub isolated: bool,
-    /// The sign of that, in words: `no canary answers`. `None` if it is not isolated.
+    /// The cause of the isolation: `no canary answers`. `None` if the agent is not isolated.
     #[serde(default)]
     pub isolation_cause: Option<String>,
-    /// When the configuration in force was read.
+    /// The time at which the configuration in force was read.
     pub config_loaded_at: Time,
-    /// The guards that are off, by the key that would turn each on.
+    /// The guards that are off, by the keys that turn them on.
     #[serde(default)]
     pub guards_off: Vec<String>,
 }
@@ -79,100 +83,101 @@ pub struct Agent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// It decides alone.
+    /// The agent decides alone.
     Single,
-    /// It exchanges votes.
+    /// The agent exchanges votes with peers.
     Cluster,
 }
 
-/// One address that is watched.
+/// One target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    /// The address.
+    /// The target's address.
     pub address: IpAddr,
-    /// As seen from this agent.
+    /// The target's health, as seen by this agent.
     pub health: Health,
-    /// The verdict: whether its records belong in the zone.
+    /// The verdict: whether the target's records belong in the zone.
     pub in_service: bool,
-    /// Why what its health asks for is not done; `None` if nothing stands in the way.
+    /// The reason why a change that its health calls for is not made; `None` if there is none.
     #[serde(default, with = "super::reason")]
     pub reason: Option<Reason>,
-    /// The newest outcomes, as far as they are alike; a count of 0 before the first.
+    /// The newest outcomes in a row that are alike; a count of 0 before the first.
     pub streak: Streak,
-    /// Of the newest reply, in milliseconds; `None` before the first.
+    /// The round-trip time of the newest reply, in milliseconds; `None` before the first.
     pub last_rtt_ms: Option<f64>,
-    /// The part of the last minute's probes that was lost, 0 to 1; `None` if none was judged.
+    /// The share of lost probes in the last minute, 0 to 1; `None` if none was judged.
     pub loss_1m: Option<f64>,
-    /// Seconds since a probe was last judged a reply or a loss; before the first, since the watching
-    /// began.
+    /// Seconds since a probe was last judged a reply or a loss; before the first, since the start of
+    /// monitoring.
     #[serde(default)]
     pub evidence_age_s: Option<f64>,
-    /// When `health` became what it is.
+    /// The time of the last change of `health`.
     pub since: Time,
-    /// When `in_service` became what it is.
+    /// The time of the last change of `in_service`.
     #[serde(default)]
     pub in_service_since: Option<Time>,
-    /// When the newest reply came; `None` before the first.
+    /// The time of the newest reply; `None` before the first.
     #[serde(default)]
     pub last_reply_at: Option<Time>,
-    /// Replies that came after their probe's timeout, since the start. If it grows, `timeout` is
-    /// too short.
+    /// The number of replies after their probe's timeout, since the start. If it grows, `timeout` is too
+    /// short.
     #[serde(default)]
     pub late: u64,
-    /// Set if it does not answer at `retry_interval` though all is well.
+    /// Set if the target does not answer at `retry_interval` although it is healthy.
     #[serde(default)]
     pub limits: Option<Limits>,
-    /// Set while the operator has taken it out by hand.
+    /// Set while the operator has drained the target.
     pub drained: Option<Drained>,
-    /// Each record that may hold this address.
+    /// The records that may hold this address.
     pub records: Vec<RecordPresence>,
-    /// What each vantage point says, this agent not among them.
+    /// The votes of the other vantage points.
     pub votes: Vec<Vote>,
 }
 
-/// An endpoint that limits what it answers is probed at `interval` also while a reply is missing.
+/// The consequence for an endpoint that limits its answers: it is always probed at `interval`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// After this many seconds, at worst, its death or its silence is noticed.
+    /// The longest time in seconds until its failure is noticed.
     pub noticed_after_s: f64,
 }
 
 impl Limits {
+    /// Returns the limits with this time until a failure is noticed.
     pub(super) fn after(noticed: Duration) -> Self {
         Self { noticed_after_s: noticed.as_secs_f64() }
     }
 }
 
-/// An endpoint that proves that the agent's own network works.
+/// An endpoint that shows whether the agent's own network works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Canary {
-    /// Its address, with its port if it is asked by TCP.
+    /// The address, with the port if it is probed by TCP.
     pub address: String,
-    /// Set if it does not answer at `retry_interval` though all is well.
+    /// Set if it does not answer at `retry_interval` although it is healthy.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
 
 impl Status {
-    /// The sign that the agent is isolated, if it is: in words that begin a sentence without a capital.
+    /// Returns the cause of the agent's isolation, if it is isolated, in lower case.
     pub(super) fn isolation(&self) -> Option<&str> {
-        // An agent of an earlier version names none.
+        // An older agent reports no cause.
         let cause =
             self.agent.isolation_cause.as_deref().unwrap_or("its own network may be at fault");
         self.agent.isolated.then_some(cause)
     }
 
-    /// Whether the agent's loop does not turn, so that all of this is old.
+    /// Whether the agent's event loop does not run, so that this status is outdated.
     pub fn is_stale(&self) -> bool {
-        self.silence_s >= super::MAX_SILENCE.as_secs_f64()
+        self.silence_s >= MAX_SILENCE.as_secs_f64()
     }
 }
 
 impl Target {
-    /// Whether clients may be sent to it: what `GET /verdict/<ip>` answers with 200.
+    /// Whether clients may be sent to the target, so that `GET /verdict/<ip>` returns 200.
     ///
-    /// A record that the floor keeps, or that dry-run leaves alone, does not make a dead target
-    /// alive: the verdict stands although it was not carried out.
+    /// A record kept by the floor or by dry-run does not make a dead target alive: the verdict stands
+    /// although it was not carried out.
     pub fn serves(&self) -> bool {
         let kept = match self.reason {
             Some(Reason::Floor | Reason::Drained) => true,
@@ -183,22 +188,22 @@ impl Target {
     }
 }
 
-/// What an agent's own probes say of a target.
+/// The health of a target, by the agent's own probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// A full run of replies.
+    /// The last full run was one of replies.
     Up,
-    /// A full run of losses.
+    /// The last full run was one of losses.
     Down,
-    /// Neither yet since the start.
+    /// No full run since the start.
     AssumedUp,
-    /// No probe could be judged for a while, so that nobody knows; the verdict stands.
+    /// No probe was judged for a while. The verdict stands.
     Unknown,
 }
 
 impl Health {
-    /// The word for it in JSON and metrics.
+    /// Returns the word for JSON and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -215,57 +220,57 @@ impl fmt::Display for Health {
     }
 }
 
-/// What became of a probe.
+/// The outcome of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was answered in time.
+    /// The probe was answered in time.
     Reply,
-    /// It was not.
+    /// The probe was not answered in time.
     Loss,
 }
 
-/// Outcomes in a row.
+/// A number of equal outcomes in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
-    /// What they all are.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How many.
+    /// The number of outcomes.
     pub count: u64,
 }
 
-/// The operator's word that a target is out.
+/// A drain: the operator has taken the target out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drained {
-    /// When it ends by itself; `None` means by `undrain` only.
+    /// The time at which the drain expires; `None` means at `undrain`.
     pub until: Option<Time>,
-    /// What the operator said.
+    /// The operator's reason.
     pub reason: Option<String>,
 }
 
-/// Whether a record that may hold the target's address is there.
+/// One record that may hold the target's address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordPresence {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.
     pub r#type: String,
-    /// As last read from the provider; `None` while that is not known.
+    /// Whether the record was in the last listing; `None` without one.
     pub present: Option<bool>,
 }
 
-/// One vantage point's health for one target.
+/// The vote of one vantage point on one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vote {
-    /// Whose.
+    /// The peer that voted.
     pub peer: String,
-    /// What it says.
+    /// The health that it sees.
     pub health: Health,
-    /// Seconds since it was last heard.
+    /// Seconds since the vote was received.
     pub age_s: f64,
 }
 
-/// Another agent.
+/// Another agent of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Its `host:port` for votes, as the configuration lists it.
@@ -274,33 +279,33 @@ pub struct Peer {
     pub alive: bool,
     /// Whether it signs its votes.
     pub signed: bool,
-    /// When anything was last heard from it; `None` if nothing ever was.
+    /// The time of its last message; `None` before the first.
     pub last_heard: Option<Time>,
 }
 
-/// Something that was done to the zone, and why.
+/// A change to the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// When the provider confirmed it.
+    /// The time at which the provider confirmed it.
     pub at: Time,
-    /// The whole of it in words: `withdrew 192.0.2.10 from www.example.com`.
+    /// The change in words: `withdrew 192.0.2.10 from www.example.com`.
     pub what: String,
-    /// What it rests on: losses, votes, the operator's word.
+    /// The evidence: losses, votes or the operator's command.
     #[serde(default)]
     pub evidence: String,
-    /// Whom it was about, if it was one target.
+    /// The target, if it concerns one.
     #[serde(default)]
     pub target: Option<IpAddr>,
 }
 
-/// Something that did not work.
+/// A failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// When it was last seen.
+    /// The time at which it last occurred.
     pub at: Time,
-    /// What was tried: `list the records of example.com`.
+    /// The work that failed: `list the records of example.com`.
     pub what: String,
-    /// What came of it, in the words of whoever said it.
+    /// The error, in the words of its source.
     #[serde(default)]
     pub error: String,
 }

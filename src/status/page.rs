@@ -1,7 +1,7 @@
-//! The page to look at: one self-contained document, what is wrong first.
+//! The page for people: one self-contained document, with problems first.
 //!
-//! It is complete without scripts; with them it fetches itself again and takes over what changed.
-//! Everything that is not ours goes through [`html::text`].
+//! It is complete without scripts. With them it fetches itself again and replaces the parts that
+//! changed. All external text is escaped by [`html::text`].
 
 mod chart;
 mod html;
@@ -20,19 +20,18 @@ use super::history::Minute;
 use super::model::{Change, Failure, Health, Mode, Peer, Status, Time};
 use html::{age, text, time};
 
-/// Targets that are shown unless all are asked for. The worst come first, so what is left out is
-/// fine.
+/// Maximum number of targets on the page by default. The worst come first, so the rest is fine.
 pub(super) const ROWS_SHOWN: usize = 300;
 
-/// Targets that are shown if all are asked for: some 2 MB of page. `/status` has every one.
+/// Maximum number of targets on the page with `?all`: some 2 MB. `/status` has every one.
 pub(super) const MOST_ROWS: usize = 1_000;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/refresh.js");
 
-/// What the browser may do with the page: apply this style, run this script, fetch the page itself
-/// again, and nothing else. Both are named by their hash (CSP Level 3, 2.3.1), so that readers can
-/// share one page.
+/// Returns the content security policy: the browser may apply this style, run this script and fetch the
+/// page again, and nothing else. Style and script are named by their hashes (CSP Level 3, 2.3.1), so
+/// that readers can share one page.
 pub(super) fn policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         format!(
@@ -49,7 +48,7 @@ fn hash(content: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content)))
 }
 
-/// The document. `hours` are in the order of the status's targets; at most `shown` of them get a
+/// Renders the page. `hours` are in the order of the status's targets; at most `shown` of them get a
 /// row.
 pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize) -> String {
     let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
@@ -76,7 +75,7 @@ pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize) -> St
     out
 }
 
-/// The state of things in a few words, and the colour that goes with it.
+/// Returns the overall state in a few words, and the class for its colour.
 fn headline(status: &Status) -> (String, &'static str) {
     let count = |wanted: Concern| {
         status.targets.iter().filter(|target| Concern::of(target) == wanted).count()
@@ -131,8 +130,8 @@ fn banners(out: &mut String, status: &Status) {
     };
     if status.is_stale() {
         let old = age(Duration::try_from_secs_f64(status.silence_s).unwrap_or_default());
-        let words = format!("has not turned for {old}; what is below is that old.");
-        banner("bad", format!("<b>Stale.</b> The agent's loop {words}"));
+        let words = format!("has not run for {old}; this page is that old.");
+        banner("bad", format!("<b>Stale.</b> The agent's event loop {words}"));
     }
     if let Some(cause) = status.isolation() {
         let so = "losses are no evidence and nothing is withdrawn.";
@@ -332,6 +331,6 @@ mod tests {
         let mut status = sample::status();
         assert!(!rendered(&status).contains("<b>Stale.</b>"));
         status.silence_s = 75.0;
-        assert!(rendered(&status).contains("has not turned for 1m 15s"));
+        assert!(rendered(&status).contains("has not run for 1m 15s"));
     }
 }

@@ -1,4 +1,4 @@
-//! The readers' end of the board.
+//! The readers' access to the board.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::rendering::Rendering;
 use super::snapshot::Snapshot;
 use crate::heart::Heart;
 
-/// Reads what was last published. Cheap to clone.
+/// Reads the newest snapshot. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -32,17 +32,17 @@ impl Reader {
         Self { snapshots, heart, renderings: Arc::default() }
     }
 
-    /// The newest snapshot; the last one if the board is gone.
+    /// Returns the newest snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// The bodies that this reader and its clones share.
+    /// Returns the bodies that this reader and its clones share.
     pub(super) fn renderings(&self) -> &Renderings {
         &self.renderings
     }
 
-    /// How long ago the driver's loop last turned.
+    /// Returns the time since the last iteration of the event loop.
     pub fn silence(&self, now: Instant) -> Duration {
         self.heart.silence(now)
     }

@@ -1,4 +1,4 @@
-//! Reasons in JSON: the words that stand for them in the log and the metrics as well.
+//! Reasons in JSON: the same words as in the log and the metrics.
 
 use serde::Serialize as _;
 use serde::de::{Deserialize as _, Deserializer, Error as _, Unexpected};
@@ -7,7 +7,11 @@ use serde::ser::Serializer;
 use crate::engine::fact::Reason;
 
 /// Writes the word for a reason, or null.
-#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is given by serde"
+)]
 pub(super) fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
     reason.map(Reason::as_str).serialize(to)
 }

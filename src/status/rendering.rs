@@ -12,8 +12,8 @@ use axum::body::Bytes;
 
 use super::snapshot::Snapshot;
 
-/// Maximum age of a body whose snapshot is still the newest: the time since the loop last turned
-/// stands in it.
+/// Maximum age of a body whose snapshot is still the newest: it contains the time since the last
+/// iteration of the event loop.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Maximum number of replaced bodies of one kind that readers may still be fetching. While there are
@@ -80,11 +80,11 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::status::board::Setup;
+    use crate::status::input::Setup;
     use crate::status::sample;
-    use crate::status::time::Moment;
+    use crate::status::time::ClockReading;
 
-    /// A kind of body, and the number of times that one was made.
+    /// One kind of body, and the number of times that one was made.
     struct Scene {
         rendering: Rendering,
         made: Cell<u8>,
@@ -101,8 +101,8 @@ mod tests {
         fn snapshot(&self) -> Arc<Snapshot> {
             let agent = sample::status().agent;
             let wall = std::time::SystemTime::UNIX_EPOCH;
-            let moment = Moment { clock: self.began, wall };
-            Arc::new(Snapshot::empty(&Setup { agent, targets: vec![], names: vec![] }, moment))
+            let now = ClockReading { clock: self.began, wall };
+            Arc::new(Snapshot::empty(&Setup { agent, targets: vec![], names: vec![] }, now))
         }
 
         fn ask(&self, snapshot: &Arc<Snapshot>, after_ms: u64) -> Bytes {
@@ -129,12 +129,12 @@ mod tests {
         let first = scene.snapshot();
         assert_eq!(scene.ask(&first, 0)[0], 1);
         assert_eq!(scene.ask(&first, 999)[0], 1);
-        assert_eq!(scene.ask(&first, 1_000)[0], 2, "the loop has not turned, and that shows");
+        assert_eq!(scene.ask(&first, 1_000)[0], 2, "it contains the time since the last iteration");
         assert_eq!(scene.ask(&scene.snapshot(), 1_001)[0], 3);
     }
 
     #[test]
-    fn slow_readers_keep_few_bodies_alive_and_hold_nobody_up_for_ever() {
+    fn slow_readers_keep_few_bodies_alive_and_delay_nobody_forever() {
         let scene = Scene::new();
         let mut kept: Vec<Bytes> = (0..50).map(|_| scene.ask(&scene.snapshot(), 0)).collect();
         let made = usize::from(scene.made.get());

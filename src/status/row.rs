@@ -1,67 +1,28 @@
-//! One target on the board.
+//! One target on the board, and its updates.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::Facts;
-use super::history::{History, Window};
-use super::model::{Drained, Health, Outcome, Reason, Streak};
-use super::snapshot::VoteHeard;
+use super::history::Window;
+use super::input::TargetState;
+use super::model::{Health, Outcome, Reason, Streak};
+use super::view::{TargetCounters, View};
 use crate::engine::plan::{Family, Observed, SetKey};
 
-/// What the driver keeps of one target.
+/// One target on the board, as the event loop updates it.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) view: View,
     window: Window,
 }
 
-/// What readers see of one target. Cheap to copy: what is long is shared.
-#[derive(Debug, Clone)]
-pub(super) struct View {
-    pub(super) address: IpAddr,
-    pub(super) health: Health,
-    /// The health when it was last known.
-    known: Health,
-    pub(super) judged: Option<Instant>,
-    pub(super) in_service: bool,
-    pub(super) reason: Option<Reason>,
-    pub(super) streak: Streak,
-    pub(super) since: Instant,
-    pub(super) in_service_since: Instant,
-    pub(super) drained: Option<Arc<Drained>>,
-    pub(super) last_rtt: Option<Duration>,
-    /// If it limits what it answers: after what time its death is noticed.
-    pub(super) limits: Option<Duration>,
-    pub(super) last_reply: Option<Instant>,
-    pub(super) loss_1m: Option<f64>,
-    /// By the place of the owner name.
-    pub(super) present: Arc<[Option<bool>]>,
-    pub(super) votes: Arc<[VoteHeard]>,
-    pub(super) history: Arc<History>,
-    pub(super) counts: Counts,
-}
-
-/// What is only ever added to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
-    pub(super) replies: u64,
-    pub(super) losses: u64,
-    pub(super) faults: u64,
-    pub(super) late: u64,
-    pub(super) flips_up: u64,
-    pub(super) flips_down: u64,
-    pub(super) verdicts_up: u64,
-    pub(super) verdicts_down: u64,
-}
-
-/// What one decision changed.
-pub(super) struct Turn {
-    /// A refusal that was not there before.
+/// The difference that an update made.
+pub(super) struct Update {
+    /// The reason of a refusal that is new.
     pub(super) refused: Option<Reason>,
-    /// More than the streak is different.
-    pub(super) of_consequence: bool,
+    /// Whether anything but the streak differs.
+    pub(super) is_significant: bool,
 }
 
 impl Row {
@@ -84,13 +45,13 @@ impl Row {
             present: vec![None; names].into(),
             votes: Arc::new([]),
             history: Arc::default(),
-            counts: Counts::default(),
+            counters: TargetCounters::default(),
         };
         Self { view, window: Window::default() }
     }
 
     pub(super) fn reply(&mut self, second: u64, at: Instant, rtt: Duration) {
-        self.view.counts.replies += 1;
+        self.view.counters.replies += 1;
         self.view.last_rtt = Some(rtt);
         self.view.last_reply = Some(at);
         self.window.add(second, false);
@@ -98,39 +59,42 @@ impl Row {
     }
 
     pub(super) fn loss(&mut self, second: u64) {
-        self.view.counts.losses += 1;
+        self.view.counters.losses += 1;
         self.window.add(second, true);
         self.view.history.loss(second / 60);
     }
 
-    pub(super) fn decided(&mut self, since: Instant, facts: &Facts) -> Turn {
+    /// Takes over the state of the target, which holds since `since`.
+    pub(super) fn update(&mut self, since: Instant, state: &TargetState) -> Update {
         let view = &mut self.view;
-        let flipped = view.health != facts.health;
-        let judged = view.in_service != facts.in_service;
-        let refused = facts.reason.filter(|_| view.reason != facts.reason);
-        let redrained = view.drained.as_deref() != facts.drained.as_ref();
-        let of_consequence = flipped || judged || redrained || view.reason != facts.reason;
-        if flipped {
-            // To be unknown for a while is no flip.
-            if facts.health != Health::Unknown {
-                view.counts.flipped(view.known, facts.health);
-                view.known = facts.health;
+        let is_health_new = view.health != state.health;
+        let is_verdict_new = view.in_service != state.in_service;
+        let is_reason_new = view.reason != state.reason;
+        let is_drain_new = view.drained.as_deref() != state.drained.as_ref();
+        if is_health_new {
+            // A phase of unknown health is no flip.
+            if state.health != Health::Unknown {
+                view.counters.flipped(view.known, state.health);
+                view.known = state.health;
             }
-            (view.health, view.since) = (facts.health, since);
+            (view.health, view.since) = (state.health, since);
         }
-        if judged {
-            view.counts.judged(facts.in_service);
-            (view.in_service, view.in_service_since) = (facts.in_service, since);
+        if is_verdict_new {
+            view.counters.decided(state.in_service);
+            (view.in_service, view.in_service_since) = (state.in_service, since);
         }
-        if redrained {
-            view.drained = facts.drained.clone().map(Arc::new);
+        if is_drain_new {
+            view.drained = state.drained.clone().map(Arc::new);
         }
-        view.judged = facts.judged.or(view.judged);
-        (view.reason, view.streak) = (facts.reason, facts.streak);
-        Turn { refused, of_consequence }
+        view.judged = state.judged.or(view.judged);
+        (view.reason, view.streak) = (state.reason, state.streak);
+        Update {
+            refused: state.reason.filter(|_| is_reason_new),
+            is_significant: is_health_new || is_verdict_new || is_drain_new || is_reason_new,
+        }
     }
 
-    /// Notes at which of the names the provider lists the address.
+    /// Takes over at which of the names the provider lists the address.
     pub(super) fn observed(&mut self, names: &[String], observed: Option<&Observed>) {
         let (address, family) = (self.view.address, Family::of(self.view.address));
         let at = |name: &String| {
@@ -140,37 +104,19 @@ impl Row {
         self.view.present = names.iter().map(at).collect();
     }
 
-    /// Keeps what is known of the names that stay.
+    /// Follows other names. The records at names that stay are kept.
     pub(super) fn rename(&mut self, old: &[String], new: &[String]) {
-        let known = |name: &String| {
-            let place = old.iter().position(|known| known == name)?;
-            self.view.present.get(place).copied().flatten()
-        };
-        self.view.present = new.iter().map(known).collect();
+        let mut present = Vec::with_capacity(new.len());
+        for name in new {
+            let place = old.iter().position(|known| known == name);
+            present.push(place.and_then(|place| self.view.present.get(place).copied().flatten()));
+        }
+        self.view.present = present.into();
     }
 
+    /// Returns the view of readers, `second` seconds after the board was made.
     pub(super) fn view_at(&mut self, second: u64) -> View {
         self.view.loss_1m = self.window.loss(second);
         self.view.clone()
-    }
-}
-
-impl Counts {
-    /// Confirming what was assumed is no flip.
-    fn flipped(&mut self, from: Health, to: Health) {
-        match (from, to) {
-            (from, to) if from == to => {}
-            (_, Health::Down) => self.flips_down += 1,
-            (Health::Down, _) => self.flips_up += 1,
-            _ => {}
-        }
-    }
-
-    fn judged(&mut self, in_service: bool) {
-        if in_service {
-            self.verdicts_up += 1;
-        } else {
-            self.verdicts_down += 1;
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! Who may ask what: the routes of the status listener and of the control socket.
+//! The routes of the status listener and of the control socket.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,20 +12,17 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::control::{Answer, Command, Drain, Order, Refused};
+use super::control::{
+    ANSWER_WITHIN, CommandKind, CommandRefused, CommandResult, DrainRequest, ErrorBody,
+    OperatorCommand,
+};
 use super::metrics::{Format, encode};
-use super::model::{Health, Status, Target};
+use super::model::{Health, MAX_SILENCE, Status, Target};
 use super::page;
 use super::reader::Reader;
 use crate::text::json;
 
-/// The driver's loop turns at least once a second; after this long without, something is wrong.
-pub const MAX_SILENCE: Duration = Duration::from_secs(10);
-
-/// How long an order may take: a read of the zone, and some.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-
-/// The routes that change nothing: what `[Status] listen` serves.
+/// Returns the routes that change nothing, for `[Status] listen`.
 pub fn read_only(reader: Reader) -> Router {
     Router::new()
         .route("/", get(page))
@@ -36,14 +33,14 @@ pub fn read_only(reader: Reader) -> Router {
         .with_state(reader)
 }
 
-/// The same and the orders: what the control socket serves. Orders arrive at the other end of
-/// `orders`; that the channel is bounded is what keeps the driver from being flooded.
-pub fn control(reader: Reader, orders: mpsc::Sender<Command>) -> Router {
-    let ordering = Router::new()
+/// Returns the same routes and those of commands, for the control socket. Commands are sent to
+/// `commands`, whose bound protects the event loop.
+pub fn control(reader: Reader, commands: mpsc::Sender<OperatorCommand>) -> Router {
+    let routes = Router::new()
         .route("/drain/{address}", post(drain))
         .route("/undrain/{address}", post(undrain))
-        .with_state(orders);
-    read_only(reader).merge(ordering)
+        .with_state(commands);
+    read_only(reader).merge(routes)
 }
 
 async fn healthz(State(reader): State<Reader>) -> (StatusCode, String) {
@@ -52,14 +49,11 @@ async fn healthz(State(reader): State<Reader>) -> (StatusCode, String) {
         return (StatusCode::OK, "ok\n".to_owned());
     }
     let seconds = silence.as_secs();
-    let body = format!("the agent's loop has not turned for {seconds} s\n");
+    let body = format!("the agent's event loop has not run for {seconds} s\n");
     (StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long the driver has been silent is measured here"
-)]
+#[expect(clippy::disallowed_methods, reason = "the time since the last iteration is measured here")]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std() // tokio's, so that a paused test moves it
 }
@@ -85,16 +79,16 @@ async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
     shared(format.content_type(), body)
 }
 
-/// An answer that others get too.
+/// Returns a response whose body is shared with other readers.
 fn shared(content_type: &'static str, body: Bytes) -> Response {
     let kind = (header::CONTENT_TYPE, content_type);
     ([kind, (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-/// What the page's address may ask for.
+/// The query of the page.
 #[derive(Debug, Deserialize)]
 struct PageQuery {
-    /// More targets than the worst few hundred.
+    /// Present for more targets than the worst few hundred.
     all: Option<String>,
 }
 
@@ -127,111 +121,107 @@ async fn verdict(
         return (StatusCode::NOT_FOUND, "unknown not a target of this agent\n".to_owned());
     };
     let status = if target.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, judgement(&target))
+    (status, verdict_line(&target))
 }
 
-/// One word and the reason: `down floor`.
-fn judgement(target: &Target) -> String {
+/// Returns the verdict in one word, with the reason: `down floor`.
+fn verdict_line(target: &Target) -> String {
     let word = match (target.serves(), target.health) {
         (false, _) if target.drained.is_some() => "drained",
         (false, _) => "down",
         (true, Health::AssumedUp) => "assumed_up",
         (true, _) => "up",
     };
-    let because = match (target.reason, target.health) {
+    let reason = match (target.reason, target.health) {
         (_, Health::Unknown) if word != "drained" => "unknown",
         (Some(reason), _) if reason.as_str() != word => reason.as_str(),
         (_, Health::Down) if target.serves() => "verdict pending",
         _ => "",
     };
-    format!("{word} {because}").trim_end().to_owned() + "\n"
+    format!("{word} {reason}").trim_end().to_owned() + "\n"
 }
 
-/// An address as a path has it; brackets around IPv6 do no harm.
+/// Parses an address in a path. IPv6 addresses may have brackets.
 fn parse(address: &str) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 async fn drain(
-    State(orders): State<mpsc::Sender<Command>>,
+    State(commands): State<mpsc::Sender<OperatorCommand>>,
     Path(address): Path<String>,
-    query: Result<Query<Drain>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<DrainRequest>, axum::extract::rejection::QueryRejection>,
     body: Bytes,
 ) -> Response {
     let read = if body.is_empty() {
-        query.map(|Query(drain)| drain).map_err(|bad| bad.body_text())
+        query.map(|Query(drain)| drain).map_err(|error| error.body_text())
     } else {
-        serde_json::from_slice(&body).map_err(|bad| bad.to_string())
+        serde_json::from_slice(&body).map_err(|error| error.to_string())
     };
     match read {
-        Ok(drain) => order(&orders, &address, Order::Drain(drain)).await,
-        Err(message) => problem(StatusCode::BAD_REQUEST, "bad_request", message),
+        Ok(drain) => send(&commands, &address, CommandKind::Drain(drain)).await,
+        Err(message) => refusal(StatusCode::BAD_REQUEST, "bad_request", message),
     }
 }
 
 async fn undrain(
-    State(orders): State<mpsc::Sender<Command>>,
+    State(commands): State<mpsc::Sender<OperatorCommand>>,
     Path(address): Path<String>,
 ) -> Response {
-    order(&orders, &address, Order::Undrain).await
+    send(&commands, &address, CommandKind::Undrain).await
 }
 
-/// Hands an order to the driver and waits for what becomes of it.
-async fn order(orders: &mpsc::Sender<Command>, address: &str, order: Order) -> Response {
+/// Sends a command to the event loop, and waits for the result.
+async fn send(
+    commands: &mpsc::Sender<OperatorCommand>,
+    address: &str,
+    kind: CommandKind,
+) -> Response {
     let Some(target) = parse(address) else {
         let message = format!("`{address}` is not an address");
-        return problem(StatusCode::NOT_FOUND, "not_a_target", message);
+        return refusal(StatusCode::NOT_FOUND, "not_a_target", message);
     };
-    let (reply, answer) = oneshot::channel();
-    let command = Command { target, order, reply };
+    let (reply, result) = oneshot::channel();
+    let command = OperatorCommand { target, kind, reply };
     let until = tokio::time::Instant::from_std(now()) + ANSWER_WITHIN;
-    match tokio::time::timeout_at(until, orders.send(command)).await {
+    match tokio::time::timeout_at(until, commands.send(command)).await {
         Ok(Ok(())) => {}
-        Ok(Err(_)) => return problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
-        Err(_) => return problem(StatusCode::SERVICE_UNAVAILABLE, "timeout", NOT_TAKEN),
+        Ok(Err(_)) => return refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
+        Err(_) => return refusal(StatusCode::SERVICE_UNAVAILABLE, "timeout", NOT_ACCEPTED),
     }
-    match tokio::time::timeout_at(until, answer).await {
-        Ok(Ok(answer)) => answered(answer),
-        Ok(Err(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
-        Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", NOT_CONFIRMED),
+    match tokio::time::timeout_at(until, result).await {
+        Ok(Ok(result)) => answer(result),
+        Ok(Err(_)) => refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", STOPPING),
+        Err(_) => refusal(StatusCode::GATEWAY_TIMEOUT, "timeout", NOT_CONFIRMED),
     }
 }
 
 const STOPPING: &str = "the agent is stopping";
-const NOT_TAKEN: &str = "the agent is too busy to take the order; nothing was done";
+const NOT_ACCEPTED: &str = "the agent is too busy to accept the command; nothing was done";
 const NOT_CONFIRMED: &str =
-    "the agent took the order but could not confirm it in time; ask `goavail status`";
+    "the agent accepted the command but could not confirm it in time; check `goavail status`";
 
-fn answered(answer: Answer) -> Response {
-    match answer {
-        Ok(done) => told(&done).into_response(),
+/// Returns the response to the result of a command.
+fn answer(result: CommandResult) -> Response {
+    match result {
+        Ok(done) => json_body(&done).into_response(),
         Err(refused) => {
             let (status, error) = match &refused {
-                Refused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
-                Refused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_str()),
-                Refused::Unknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
+                CommandRefused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
+                CommandRefused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_str()),
+                CommandRefused::Unknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
             };
-            problem(status, error, refused.to_string())
+            refusal(status, error, refused.to_string())
         }
     }
 }
 
-/// What an order that was not carried out is answered with.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Problem {
-    /// One word, for machines: a reason's, or `not_a_target`, `bad_request`, `timeout` …
-    pub(super) error: String,
-    /// For people.
-    pub(super) message: String,
+fn refusal(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
+    let body = ErrorBody { error: error.to_owned(), message: message.into() };
+    (status, json_body(&body)).into_response()
 }
 
-fn problem(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
-    let problem = Problem { error: error.to_owned(), message: message.into() };
-    (status, told(&problem)).into_response()
-}
-
-/// An answer to one reader.
-fn told(what: &impl Serialize) -> impl IntoResponse {
-    let text = json(what).expect("an answer has string keys only");
+/// Returns a JSON body for one reader.
+fn json_body(value: &impl Serialize) -> impl IntoResponse {
+    let text = json(value).expect("a response has string keys only");
     ([(header::CONTENT_TYPE, "application/json")], text)
 }

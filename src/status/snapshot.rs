@@ -1,70 +1,47 @@
-//! What was published at one moment, and the object that is made of it for those who ask.
+//! A published snapshot of the board, and the conversion to the object behind `/status`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::Setup;
+use super::counters::Counters;
 use super::history::Minute;
-use super::ledger::{Ledger, Recent};
-use super::model::{Agent, Canary, Health, Limits, Peer, RecordPresence, Status, Target, Vote};
-use super::row::View;
-use super::time::{Moment, Time};
+use super::input::{PeerState, ReceivedVote, Setup};
+use super::model::{Agent, Canary, Limits, Peer, RecordPresence, Status, Target, Vote};
+use super::recent::Recent;
+use super::time::{ClockReading, Time};
+use super::view::View;
 use crate::engine::canaries::Cause;
 use crate::engine::plan::Family;
 
-/// Another agent, as the driver knows it.
-#[derive(Debug, Clone)]
-pub struct PeerSeen {
-    /// Its `host:port` for votes, as the configuration lists it.
-    pub address: String,
-    /// Whether its votes count.
-    pub alive: bool,
-    /// Whether it signs its votes.
-    pub signed: bool,
-    /// When anything was last heard from it.
-    pub last_heard: Option<Instant>,
-}
-
-/// A vote, as the driver knows it.
-#[derive(Debug, Clone)]
-pub struct VoteHeard {
-    /// Whose.
-    pub peer: Arc<str>,
-    /// What it says.
-    pub health: Health,
-    /// When it was last heard.
-    pub heard: Instant,
-}
-
-/// Everything on the board at one moment. Making the object that is served is left to the reader.
+/// The content of the board at one time. Readers convert it to the form that they serve.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) moment: Moment,
-    /// The reading by which instants become times.
-    pub(super) dates: Moment,
-    /// When the agent started, and when its configuration was loaded.
+    pub(super) now: ClockReading,
+    /// The reading that converts instants to wall-clock times.
+    pub(super) dates: ClockReading,
+    /// The times of the agent's start and of the last reload.
     pub(super) begun: [Instant; 2],
-    /// Whole minutes since the board was made.
+    /// The number of whole minutes since the board was made.
     pub(super) minute: u64,
     pub(super) agent: Arc<Agent>,
     /// The cause of the agent's isolation, while there is one.
     pub(super) isolation: Option<Cause>,
     pub(super) names: Arc<[String]>,
     pub(super) rows: Vec<View>,
-    /// Where in `rows` each address is: `/verdict` is asked often.
+    /// The index of each address in `rows`, since `/verdict` is requested often.
     pub(super) places: Arc<HashMap<IpAddr, usize>>,
-    pub(super) peers: Arc<[PeerSeen]>,
+    pub(super) peers: Arc<[PeerState]>,
     pub(super) canaries: Arc<[Canary]>,
     pub(super) recent: Recent,
-    pub(super) ledger: Ledger,
+    pub(super) counters: Counters,
 }
 
 impl Snapshot {
-    pub(super) fn empty(setup: &Setup, now: Moment) -> Self {
+    pub(super) fn empty(setup: &Setup, now: ClockReading) -> Self {
         Self {
-            moment: now,
+            now,
             dates: now,
             begun: [now.clock; 2],
             minute: 0,
@@ -76,17 +53,17 @@ impl Snapshot {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
-            ledger: Ledger::default(),
+            counters: Counters::default(),
         }
     }
 
-    /// The object behind `/status`, as if the loop had turned just now.
+    /// Returns the object behind `/status`, as if the last iteration were just now.
     pub fn status(&self) -> Status {
         let dates = &self.dates;
         let changes = self.recent.changes(dates);
         let [started_at, config_loaded_at] = self.begun.map(|at| dates.wall_at(at));
         Status {
-            at: Time::new(self.moment.wall),
+            at: Time::new(self.now.wall),
             silence_s: 0.0,
             agent: Agent {
                 started_at,
@@ -105,12 +82,12 @@ impl Snapshot {
         }
     }
 
-    /// The hour of each target, in the order of [`Status::targets`].
+    /// Returns the last hour of each target, in the order of [`Status::targets`].
     pub fn hours(&self) -> Vec<Vec<Minute>> {
         self.rows.iter().map(|row| row.history.hour(self.minute)).collect()
     }
 
-    /// One target alone, so that `/verdict` does not cost as much as `/status`.
+    /// Returns one target, so that `/verdict` costs less than `/status`.
     pub fn find(&self, address: IpAddr) -> Option<Target> {
         let place = self.places.get(&address)?;
         self.rows.get(*place).map(|row| self.target(row))
@@ -129,7 +106,7 @@ impl Snapshot {
             since: self.dates.wall_at(row.since),
             in_service_since: Some(self.dates.wall_at(row.in_service_since)),
             last_reply_at: row.last_reply.map(|at| self.dates.wall_at(at)),
-            late: row.counts.late,
+            late: row.counters.late,
             limits: row.limits.map(Limits::after),
             drained: row.drained.as_deref().cloned(),
             records: self.records(row),
@@ -137,9 +114,9 @@ impl Snapshot {
         }
     }
 
-    /// For how many seconds no probe of the target was judged.
+    /// Returns the time in seconds since a probe of the target was judged.
     pub(super) fn evidence_age(&self, row: &View) -> Option<f64> {
-        Some(self.moment.clock.saturating_duration_since(row.judged?).as_secs_f64())
+        Some(self.now.clock.saturating_duration_since(row.judged?).as_secs_f64())
     }
 
     fn records(&self, row: &View) -> Vec<RecordPresence> {
@@ -152,13 +129,13 @@ impl Snapshot {
         self.names.iter().zip(row.present.iter()).map(record).collect()
     }
 
-    fn vote(&self, vote: &VoteHeard) -> Vote {
-        let age = self.moment.clock.saturating_duration_since(vote.heard);
+    fn vote(&self, vote: &ReceivedVote) -> Vote {
+        let age = self.now.clock.saturating_duration_since(vote.heard);
         let age_s = (age.as_secs_f64() * 10.0).round() / 10.0;
         Vote { peer: vote.peer.to_string(), health: vote.health, age_s }
     }
 
-    fn peer(&self, peer: &PeerSeen) -> Peer {
+    fn peer(&self, peer: &PeerState) -> Peer {
         Peer {
             address: peer.address.clone(),
             alive: peer.alive,
@@ -168,7 +145,7 @@ impl Snapshot {
     }
 }
 
-/// To the microsecond.
+/// Returns a duration in milliseconds, rounded to the microsecond.
 fn milliseconds(rtt: Duration) -> f64 {
     (rtt.as_secs_f64() * 1e6).round() / 1e3
 }

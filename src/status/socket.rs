@@ -1,4 +1,4 @@
-//! Where the agent can be asked: the control socket and the status listener.
+//! The control socket and the status listener.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,45 +10,49 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-/// Why the agent cannot be asked. Each one ends the start.
+/// The reason why the agent cannot listen. Each one ends the start.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Another agent answers there.
+    /// Another agent listens there.
     #[error("control socket {}: another agent listens there; stop it, or give this one its own", .0.display())]
     Living(PathBuf),
-    /// Something else has that name, and it is not ours to remove.
-    #[error("control socket {}: there is something that is not a socket; remove it, or choose another path", .0.display())]
+    /// The path names a file that is not a socket, and is not removed.
+    #[error("control socket {}: the file there is not a socket; remove it, or choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The directory cannot be opened.
     #[error("control socket {}: its directory cannot be used; create it, or choose another path", path.display())]
     Directory {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },
-    /// The socket cannot be made.
+    /// The socket cannot be created.
     #[error("control socket {}: cannot listen there", path.display())]
     Socket {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },
     /// The port cannot be opened.
-    #[error("status listener {address}: cannot listen there; does another agent run?")]
+    #[error("status listener {address}: cannot listen there; is another agent running?")]
     Port {
-        /// The address and port.
+        /// The address of the listener.
         address: SocketAddr,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },
 }
 
 /// Opens the status listener.
+///
+/// # Errors
+///
+/// Fails if the port cannot be opened.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let open = || {
         let listener = std::net::TcpListener::bind(address)?;
@@ -58,10 +62,14 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     open().map_err(|source| ListenError::Port { address, source })
 }
 
-/// Opens the control socket at `path`, for its owner only, in the place of one that a dead agent
-/// left behind.
+/// Opens the control socket at `path`, for its owner only. It replaces the socket of an agent that no
+/// longer runs.
 ///
-/// The second value removes the socket when it is dropped, unless another has taken its place.
+/// The second value removes the socket when it is dropped, unless another one has replaced it.
+///
+/// # Errors
+///
+/// Fails if another agent listens there, or the socket cannot be created.
 pub fn open_control(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
     let broken = |source| ListenError::Socket { path: path.to_owned(), source };
     let directory = match path.parent() {
@@ -70,7 +78,7 @@ pub fn open_control(path: &Path) -> Result<(UnixListener, SocketFile), ListenErr
     };
     let unusable = |source| ListenError::Directory { path: path.to_owned(), source };
     let directory = File::open(directory).map_err(unusable)?;
-    // Of two agents that start at once, one looks after the other has bound.
+    // If two agents start at once, one of them checks the path after the other has bound its socket.
     lock(&directory).map_err(unusable)?;
     clear(path)?;
     let socket = bind(path).map_err(broken)?;
@@ -79,7 +87,7 @@ pub fn open_control(path: &Path) -> Result<(UnixListener, SocketFile), ListenErr
     Ok((listener, file))
 }
 
-/// Holds the directory until it is closed. An agent holds it for a moment only.
+/// Locks the directory until it is closed. An agent holds the lock for a moment.
 fn lock(directory: &File) -> io::Result<()> {
     for _ in 0..50 {
         match directory.try_lock() {
@@ -91,7 +99,7 @@ fn lock(directory: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::WouldBlock, "it is locked by another process"))
 }
 
-/// Removes what a dead agent left at `path`.
+/// Removes the socket at `path` if no agent listens there.
 fn clear(path: &Path) -> Result<(), ListenError> {
     let broken = |source| ListenError::Socket { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -102,12 +110,12 @@ fn clear(path: &Path) -> Result<(), ListenError> {
         }
         Ok(_) => {}
     }
-    match knock(path) {
+    match try_connect(path) {
         Ok(()) => Err(ListenError::Living(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(broken)
         }
-        // Its queue is full, so somebody holds it.
+        // Its queue is full, so a process holds it.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(ListenError::Living(path.to_owned()))
         }
@@ -116,14 +124,13 @@ fn clear(path: &Path) -> Result<(), ListenError> {
 }
 
 /// Connects without waiting: an agent that hangs with a full queue must not make this one hang.
-fn knock(path: &Path) -> io::Result<()> {
+fn try_connect(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)
 }
 
-/// Binds, closes the socket to others, and only then listens: at no moment can anybody else
-/// connect.
+/// Binds the socket, restricts it to its owner, and then listens: at no time can another user connect.
 fn bind(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -137,7 +144,7 @@ fn bind(path: &Path) -> io::Result<Socket> {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
 }
 
 impl SocketFile {
@@ -149,16 +156,16 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            // Nothing is lost if it stays: the next agent finds it dead and replaces it.
+            // A failure does no harm: the next agent replaces the socket.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Device, inode, and the time of its last change in seconds and nanoseconds: inodes alone are
-/// used again at once.
-type Identity = (u64, u64, i64, i64);
+/// The device, the inode, and the time of its last change in seconds and nanoseconds: inode numbers
+/// alone are reused at once.
+type FileIdentity = (u64, u64, i64, i64);
 
-fn identity(path: &Path) -> io::Result<Identity> {
+fn identity(path: &Path) -> io::Result<FileIdentity> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino(), file.ctime(), file.ctime_nsec()))
 }

@@ -1,18 +1,18 @@
-//! A status as `goavail status` prints it: at most 100 columns, what is wrong first.
+//! The table of `goavail status`: at most 100 columns, with problems first.
 
 use std::net::IpAddr;
 
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
-use crate::text::visible;
+use crate::text::one_line;
 
-/// No line is longer.
+/// Maximum width of a line.
 pub const WIDTH: usize = 100;
 
-/// Drained targets that are named above the table, and as many that limit their replies.
+/// Maximum number of drained targets above the table, and of endpoints that limit their answers.
 const NAMED: usize = 5;
 
-/// The whole of it, ready to be printed.
+/// Returns the table, ready to be printed.
 pub fn table(status: &Status, colour: bool) -> String {
     let paint = Paint(colour);
     let mut lines = header(status, paint);
@@ -39,7 +39,7 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     ];
     if status.is_stale() {
         let silence = status.silence_s;
-        let words = format!("STALE: the agent's loop has not turned for {silence:.0} s");
+        let words = format!("STALE: the agent's event loop has not run for {silence:.0} s");
         lines.push(paint.red(&words));
     }
     if let Some(cause) = status.isolation() {
@@ -117,7 +117,7 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
     lines
 }
 
-/// The canaries and the targets whose silence is noticed later, as they do not answer at the retry pace.
+/// Returns the lines about endpoints that limit their answers, so that their failure is noticed later.
 fn limiting(status: &Status, paint: Paint) -> Vec<String> {
     let all = || status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
     let few = "answers fewer probes than retry_interval asks for";
@@ -143,7 +143,7 @@ fn limiting(status: &Status, paint: Paint) -> Vec<String> {
 
 const TITLES: [&str; 7] = ["ADDRESS", "HEALTH", "SINCE", "IN SERVICE", "RTT", "LOSS", "VOTES"];
 
-/// Figures stand to the right.
+/// Whether each column is aligned to the right.
 const RIGHT: [bool; 7] = [false, false, false, false, true, true, false];
 
 fn rows(status: &Status, paint: Paint) -> Vec<String> {
@@ -182,7 +182,7 @@ fn cells(target: &Target, at: Time) -> [String; 7] {
     ]
 }
 
-/// The time of the day, or the date if it is a day ago: 10 characters at most.
+/// Returns the time of day, or the date if it is a day ago, in at most 10 characters.
 fn since(since: Time, at: Time) -> String {
     let text = since.to_the_second();
     let (date, time) = text.split_once(' ').unwrap_or((&text, ""));
@@ -200,11 +200,10 @@ fn line(cells: &[String; 7], widths: [usize; 7], gap: &str) -> String {
     clip(padded.join(gap).trim_end())
 }
 
-/// On one line of [`WIDTH`] columns, and without what a terminal would obey: reasons and errors
-/// come from elsewhere.
+/// Cuts a text to one line of [`WIDTH`] columns, without control characters: reasons and errors are
+/// external text.
 fn clip(text: &str) -> String {
-    let text = visible(text);
-    let mut clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut clean = one_line(text, '?');
     if let Some((end, _)) = clean.char_indices().nth(WIDTH) {
         clean.truncate(end);
         clean.pop();
@@ -375,6 +374,6 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
             table(&status, false)
         };
         assert!(!after(9.9).contains("STALE"));
-        assert!(after(75.2).contains("STALE: the agent's loop has not turned for 75 s"));
+        assert!(after(75.2).contains("STALE: the agent's event loop has not run for 75 s"));
     }
 }

@@ -1,4 +1,4 @@
-//! Times as they are written: RFC 3339, in UTC, to the millisecond.
+//! Times in RFC 3339, in UTC, to the millisecond.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,31 +10,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Time(SystemTime);
 
 impl Time {
-    /// From the wall clock, cut to the millisecond, so that what is read back is what was written.
+    /// Converts a wall-clock time. It is cut to the millisecond, so that it survives being written and
+    /// read.
     pub fn new(wall: SystemTime) -> Self {
         let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         Self(SystemTime::UNIX_EPOCH + Duration::from_millis(millis.min(LATEST)))
     }
 
-    /// The same as the standard library has it.
+    /// Returns the time in the form of the standard library.
     pub fn wall(self) -> SystemTime {
         self.0
     }
 
-    /// How long before `later` this was; nothing if it was not before.
+    /// Returns the time from this to `later`; zero if this is not before it.
     pub fn until(self, later: Self) -> Duration {
         later.0.duration_since(self.0).unwrap_or_default()
     }
 
-    /// Without the milliseconds, as a table shows it: `2026-11-22 03:12:45`.
+    /// Formats the time without milliseconds, for a table: `2026-11-22 03:12:45`.
     pub fn to_the_second(self) -> String {
         let text = humantime::format_rfc3339_seconds(self.0).to_string();
         text.trim_end_matches('Z').replace('T', " ")
     }
 }
 
-/// The last millisecond that RFC 3339 can write: the end of the year 9999.
+/// The last millisecond that RFC 3339 can express: the end of the year 9999.
 const LATEST: u64 = 253_402_300_799_999;
 
 impl fmt::Display for Time {
@@ -56,21 +57,21 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// By how much the wall clock must have moved against the other to count as set. Less is the time
-/// between the readings of the two, or the pace at which a clock is kept right.
+/// Minimum step of the wall clock against the other clock that counts as a change. Less may be the time
+/// between the readings of the two, or the slewing of a time service.
 const CLOCK_SET: Duration = Duration::from_millis(500);
 
-/// Both clocks, read at once.
+/// A reading of both clocks at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
-    /// The clock that never jumps: intervals and windows are measured by it.
+pub struct ClockReading {
+    /// The clock that never jumps, for intervals and windows.
     pub clock: Instant,
-    /// The clock that people read.
+    /// The wall clock.
     pub wall: SystemTime,
 }
 
-impl Moment {
-    /// What the wall clock said, or will say, at `clock`, as far as this reading can tell.
+impl ClockReading {
+    /// Returns the wall-clock time at `clock`, according to this reading.
     pub fn wall_at(&self, clock: Instant) -> Time {
         let wall = match clock.checked_duration_since(self.clock) {
             Some(after) => self.wall.checked_add(after),
@@ -79,7 +80,7 @@ impl Moment {
         Time::new(wall.unwrap_or(self.wall))
     }
 
-    /// When the wall clock said `time`, or will, as far as this reading can tell.
+    /// Returns the instant at which the wall clock shows `time`, according to this reading.
     pub(super) fn clock_at(&self, time: Time) -> Instant {
         let clock = match time.wall().duration_since(self.wall) {
             Ok(after) => self.clock.checked_add(after),
@@ -88,8 +89,8 @@ impl Moment {
         clock.unwrap_or(self.clock)
     }
 
-    /// The reading by which times are written down when `now` is read: this one, so that what is
-    /// written does not waver from one reading to the next, until the wall clock was set.
+    /// Returns the reading that converts times after `now`: this one until the wall clock is set, so
+    /// that written times do not waver between readings.
     pub(super) fn or_if_set(self, now: Self) -> Self {
         let expected = self.wall_at(now.clock);
         let shown = Time::new(now.wall);
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_wall_clock_of_an_earlier_or_later_instant_is_worked_out() {
-        let now = Moment {
+        let now = ClockReading {
             clock: Instant::now() + Duration::from_secs(100),
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
         };

@@ -1,26 +1,31 @@
-//! `goavail status --watch`: the table, drawn again in place.
+//! `goavail status --watch`: the table, redrawn in place.
 
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::client::{ClientError, Place};
+use super::client::{AgentAddress, ClientError};
 use super::model::Status;
 use super::table::table;
+use crate::text::error_chain;
 
-/// How often the agent is asked; it has nothing newer to say.
+/// Time between queries, the same as between snapshots of the agent.
 const EVERY: Duration = Duration::from_secs(1);
 
 const HIDE_CURSOR_AND_CLEAR: &str = "\u{1b}[?25l\u{1b}[2J";
 const SHOW_CURSOR: &str = "\u{1b}[?25h";
 
-/// Draws the status of the agent at `place` until `shutdown` completes, also while no agent
-/// answers: then that is said above what was last known.
+/// Draws the status of the agent at `address` until `shutdown` completes. While no agent answers, the
+/// error stands above the last known status.
 ///
-/// `rows` tells how many lines the screen has, before each frame.
+/// `rows` returns the number of lines of the screen, before each frame.
+///
+/// # Errors
+///
+/// Fails if `out` cannot be written.
 pub async fn watch(
-    place: &Place,
+    address: &AgentAddress,
     out: &mut impl Write,
     colour: bool,
     rows: impl Fn() -> Option<usize>,
@@ -30,11 +35,11 @@ pub async fn watch(
     let mut known: Option<Status> = None;
     out.write_all(HIDE_CURSOR_AND_CLEAR.as_bytes())?;
     loop {
-        let asked = tokio::select! {
+        let queried = tokio::select! {
             () = &mut shutdown => break,
-            asked = place.status() => asked,
+            queried = address.status() => queried,
         };
-        let text = text(&mut known, asked, colour);
+        let text = text(&mut known, queried, colour);
         out.write_all(frame(&text, rows()).as_bytes())?;
         out.flush()?;
         tokio::select! {
@@ -46,24 +51,23 @@ pub async fn watch(
     out.flush()
 }
 
-fn text(known: &mut Option<Status>, asked: Result<Status, ClientError>, colour: bool) -> String {
-    let trouble = asked.map(|status| *known = Some(status)).err();
-    let mut text =
-        trouble.as_ref().map(|error| format!("{}\n\n", chain(error))).unwrap_or_default();
+fn text(known: &mut Option<Status>, queried: Result<Status, ClientError>, colour: bool) -> String {
+    let mut text = String::new();
+    match queried {
+        Ok(status) => *known = Some(status),
+        Err(error) => {
+            text.push_str(&error_chain(&error));
+            text.push_str("\n\n");
+        }
+    }
     if let Some(status) = known {
         text.push_str(&table(status, colour));
     }
     text
 }
 
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// One picture over the last one: nothing flickers, nothing of the old is left, and what is longer
-/// than the screen is cut, so that it does not scroll.
+/// Returns a frame that replaces the last one: it neither flickers nor leaves a part of the old frame,
+/// and a text longer than the screen is cut, so that it does not scroll.
 pub fn frame(text: &str, rows: Option<usize>) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let room = rows.unwrap_or(usize::MAX).max(2) - 1;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use goavail::serve::{Limits, serve};
 use goavail::status::model::{Reason, Status};
 use goavail::status::{
-    Board, Command, Done, Drain, Moment, Order, Refused, SocketFile, WIDTH, control, listen,
-    open_control, read_only,
+    Board, ClockReading, CommandDone, CommandKind, CommandRefused, DrainRequest, OperatorCommand,
+    SocketFile, WIDTH, control, listen, open_control, read_only,
 };
 use tokio::sync::mpsc;
 
@@ -75,7 +75,7 @@ impl Place {
 /// What answers in an agent's place, until the test ends.
 pub(crate) struct FakeAgent {
     /// The orders that it is given.
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<OperatorCommand>,
     _board: Board,
     _file: SocketFile,
 }
@@ -139,15 +139,17 @@ async fn status_asks_the_listener_where_there_is_no_socket_and_orders_need_the_s
 #[tokio::test]
 async fn an_agent_whose_loop_does_not_turn_is_shown_and_is_a_failure() {
     let now = beginning();
-    let past =
-        |at: Moment| Moment { clock: at.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..at };
+    let past = |at: ClockReading| ClockReading {
+        clock: at.clock.checked_sub(Duration::from_secs(20)).unwrap(),
+        ..at
+    };
     let place = Place::new("");
     let _agent = place.serve(Board::new(setup(&targets()), past(now)));
     for arguments in ["status", "status --json"] {
         let (code, shown, complaint) = place.run(arguments, &[]).await;
         assert_eq!(code, 1, "{arguments}");
         assert!(
-            complaint.starts_with("goavail: the agent's loop has not turned for 2"),
+            complaint.starts_with("goavail: the agent's event loop has not run for 2"),
             "{complaint}"
         );
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
@@ -179,7 +181,7 @@ async fn without_an_agent_every_command_says_so_in_one_line() {
     }
     fs::write(place.path().join("goavail.toml"), "interval = 1\n").unwrap();
     let want =
-        "goavail: the agent cannot be asked: neither Status.socket nor Status.listen is set\n";
+        "goavail: the agent cannot be queried: neither Status.socket nor Status.listen is set\n";
     for command in ["status", "status --watch", "undrain ::1"] {
         let got = place.run(command, &[]).await;
         assert_eq!(got, (1, String::new(), want.to_owned()), "{command}");
@@ -189,15 +191,15 @@ async fn without_an_agent_every_command_says_so_in_one_line() {
 #[tokio::test]
 async fn a_drain_says_what_was_done_and_what_to_know() {
     let (place, mut agent) = asked();
-    let want = Order::Drain(Drain {
+    let want = CommandKind::Drain(DrainRequest {
         lasting: Some(Duration::from_hours(2)),
         reason: Some("disk swap".into()),
         force: true,
     });
     let driver = async {
         let command = agent.commands.recv().await.unwrap();
-        assert_eq!((command.target, command.order), (ip("198.51.100.10"), want));
-        let done = Done {
+        assert_eq!((command.target, command.kind), (ip("198.51.100.10"), want));
+        let done = CommandDone {
             message: "drained 198.51.100.10 until 2026-11-22 05:12:45 UTC".into(),
             until: None,
             warnings: vec!["state_file is not set, so a restart\nforgets it".into()],
@@ -219,19 +221,19 @@ async fn a_refusal_is_told_in_the_agents_words_with_exit_code_1() {
     let floor = "only 1 address would be left at www.example.com, at least 2 must be; --force \
                  overrides it";
     let target = ip("198.51.100.10");
-    let guard = Refused::Guard { reason: Reason::Floor, message: floor.into() };
+    let guard = CommandRefused::Guard { reason: Reason::Floor, message: floor.into() };
     let cases = [
         ("drain 198.51.100.10", guard, floor.to_owned()),
         (
             "undrain 198.51.100.10",
-            Refused::NotATarget(target),
+            CommandRefused::NotATarget(target),
             "198.51.100.10 is not a target of this agent".to_owned(),
         ),
     ];
     for (arguments, refused, words) in cases {
         let driver = async {
             let command = agent.commands.recv().await.unwrap();
-            assert_eq!(command.order == Order::Undrain, arguments.starts_with("undrain"));
+            assert_eq!(command.kind == CommandKind::Undrain, arguments.starts_with("undrain"));
             command.reply.send(Err(refused)).unwrap();
         };
         let (ended, ()) = tokio::join!(place.run(arguments, &[]), driver);
@@ -265,6 +267,6 @@ async fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
 }
 
 /// The moment that boards of these tests were last written at.
-pub(crate) fn now() -> Moment {
+pub(crate) fn now() -> ClockReading {
     after(beginning(), 0)
 }

@@ -11,7 +11,6 @@ mod commands;
 mod config;
 mod contract;
 mod doors;
-mod driver;
 mod e2e;
 mod fake_cloudflare;
 mod lab;

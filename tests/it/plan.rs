@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use goavail::status::model::{Drained, Outcome, Streak};
-use goavail::status::{Board, Facts, Moment};
+use goavail::status::{Board, ClockReading, TargetState};
 use serde_json::Value;
 
 use crate::commands::{Ended, Place, now};
@@ -46,16 +46,16 @@ impl Scene {
 }
 
 /// An agent's board with what it decided about each target.
-fn board(decided: &[(&str, Facts)]) -> Board {
+fn board(decided: &[(&str, TargetState)]) -> Board {
     let now = now();
     let targets: Vec<IpAddr> = decided.iter().map(|(target, _)| ip(target)).collect();
     board_at(now, &targets, decided)
 }
 
-fn board_at(now: Moment, targets: &[IpAddr], decided: &[(&str, Facts)]) -> Board {
+fn board_at(now: ClockReading, targets: &[IpAddr], decided: &[(&str, TargetState)]) -> Board {
     let mut board = Board::new(setup(targets), now);
     for (target, facts) in decided {
-        board.decided(ip(target), now.clock, facts);
+        board.update(ip(target), now.clock, facts);
     }
     board.publish(now);
     board
@@ -116,15 +116,19 @@ async fn what_the_floor_holds_is_told_and_is_no_difference() {
 #[tokio::test]
 async fn a_drain_is_followed_and_a_silent_agent_is_not() {
     let scene = Scene::new(&["192.0.2.10", "192.0.2.11"], 2);
-    let drained =
-        Facts { in_service: false, drained: Some(Drained { until: None, reason: None }), ..fine() };
+    let drained = TargetState {
+        in_service: false,
+        drained: Some(Drained { until: None, reason: None }),
+        ..fine()
+    };
     let decided = [("192.0.2.10", drained), ("192.0.2.11", fine())];
     let agent = scene.place.serve(board(&decided));
     let (code, text, _) = scene.plan("").await;
     assert_eq!((code, changes(&text)), (3, vec!["- www.example.com A 192.0.2.10  (drained)"]));
     drop(agent);
     let now = now();
-    let past = Moment { clock: now.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..now };
+    let past =
+        ClockReading { clock: now.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..now };
     let targets = ["192.0.2.10", "192.0.2.11"].map(ip);
     let _agent = scene.place.serve(board_at(past, &targets, &decided));
     let (code, text, _) = scene.plan("").await;
@@ -135,7 +139,7 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
 #[tokio::test]
 async fn right_after_an_agents_start_its_assumptions_put_nothing_back() {
     let scene = Scene::new(&["192.0.2.11"], 1);
-    let assumed = Facts {
+    let assumed = TargetState {
         health: goavail::status::model::Health::AssumedUp,
         streak: Streak { outcome: Outcome::Reply, count: 0 },
         ..fine()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use goavail::engine::canaries::Cause;
 use goavail::status::model::{Health, Outcome, Reason};
 use goavail::status::{
-    Board, CHANGES_KEPT, Format, MINUTES, Moment, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
+    Board, CHANGES_KEPT, ClockReading, Format, MINUTES, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
 };
 
 use crate::status_scene::{after, beginning, down, fine, ip, scene, setup, targets};
@@ -41,7 +41,7 @@ fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
     };
     let ms = Duration::from_millis;
     let reply = |board: &mut Board, at: Instant| board.reply(target, at, ms(3));
-    let flip = |board: &mut Board, at: Instant| board.decided(target, at, &down(None, false));
+    let flip = |board: &mut Board, at: Instant| board.update(target, at, &down(None, false));
     let steps: [Step<'_>; 6] = [
         ("a reply can wait", ms(500), &reply, false),
         ("but not longer than a second", PUBLISH_EVERY, &reply, true),
@@ -144,10 +144,10 @@ fn times_follow_the_wall_clock_when_it_is_set_and_do_not_waver_with_it() {
         (1_700_000_000_000, 1_700_000_000_000),
     ];
     for (ahead, moved) in cases {
-        let shift = |moment: Moment, by: i64| {
+        let shift = |moment: ClockReading, by: i64| {
             let duration = Duration::from_millis(by.unsigned_abs());
             let wall = if by < 0 { moment.wall - duration } else { moment.wall + duration };
-            Moment { wall, ..moment }
+            ClockReading { wall, ..moment }
         };
         let begun = beginning();
         let target = targets()[0];
@@ -163,7 +163,7 @@ fn times_follow_the_wall_clock_when_it_is_set_and_do_not_waver_with_it() {
         };
         board.reply(target, after(begun, 4).clock, Duration::from_millis(3));
         board.reload(setup(&[target]), after(begun, 5));
-        board.decided(target, after(begun, 10).clock, &down(None, false));
+        board.update(target, after(begun, 10).clock, &down(None, false));
         board.changed(after(begun, 11).clock, "withdrew it", "3 losses", Some(target));
         board.failed(after(begun, 12).clock, "tell Slack", "down");
         board.publish(after(begun, 19));
@@ -218,7 +218,7 @@ fn flips_verdicts_and_refusals_are_counted_once_each() {
         down(Some(Reason::NoQuorum), true),
     ];
     for facts in &story {
-        board.decided(target, beginning.clock, facts);
+        board.update(target, beginning.clock, facts);
     }
     board.publish(beginning);
     let metrics = encode(&board.reader().snapshot(), Format::Text);
@@ -270,7 +270,7 @@ fn a_canary_that_limits_its_replies_is_shown_and_stays_known_over_a_reload() {
     let mut board = Board::new(setup(&[ip("198.51.100.10")]), beginning);
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     board.set_canaries(names(&["192.0.2.1", "[2001:db8::1]:53"]));
-    board.canary_limits("[2001:db8::1]:53", Some(Duration::from_millis(3_500)));
+    board.set_canary_limits("[2001:db8::1]:53", Some(Duration::from_millis(3_500)));
     board.set_canaries(names(&["192.0.2.2", "[2001:db8::1]:53"]));
     board.publish(beginning);
     let shown = serde_json::to_value(board.reader().snapshot().status()).unwrap();
@@ -280,7 +280,7 @@ fn a_canary_that_limits_its_replies_is_shown_and_stays_known_over_a_reload() {
     ]);
     assert_eq!(shown["canaries"], want);
     assert_eq!(shown["targets"][0]["limits"], serde_json::Value::Null);
-    board.canary_limits("[2001:db8::1]:53", None);
+    board.set_canary_limits("[2001:db8::1]:53", None);
     board.publish(beginning);
     let shown = board.reader().snapshot().status();
     assert!(shown.canaries.iter().all(|canary| canary.limits.is_none()));

@@ -263,9 +263,9 @@ fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
         let families = parse(&encode(&board.reader().snapshot(), Format::Text));
         families.value("goavail_target_limits_replies", &[("target", "198.51.100.10")])
     };
-    board.limits(target, Some(Duration::from_secs(4)));
+    board.set_limits(target, Some(Duration::from_secs(4)));
     assert_eq!(series(&mut board, end), Some(1.0));
-    board.limits(target, None);
+    board.set_limits(target, None);
     assert_eq!(series(&mut board, end), None);
 }
 

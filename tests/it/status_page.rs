@@ -14,7 +14,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use goavail::serve::{Limits, serve};
 use goavail::status::model::Status;
-use goavail::status::{Board, Moment, Place, read_only};
+use goavail::status::{AgentAddress, Board, ClockReading, read_only};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::Notify;
@@ -117,7 +117,7 @@ fn assert_shows(page: &str, status: &Status) {
 async fn the_page_in_a_browser_shows_the_numbers_of_status() {
     let (board, _) = scene();
     let (address, _) = service(&board).await;
-    let status = Place::Listener(address).status().await.unwrap();
+    let status = AgentAddress::Listener(address).status().await.unwrap();
     let Some(page) = chromium(&format!("http://{address}/"), &["--dump-dom"]).await else { return };
     assert_shows(&page, &status);
     assert!(page.contains("kernel update &lt;b&gt;&amp;amp; reboot&lt;/b&gt;"), "escaped");
@@ -131,7 +131,7 @@ async fn the_page_takes_over_newer_figures_by_itself() {
     let (mut board, end) = scene();
     let (address, asked) = service(&board).await;
     let target = board.reader().snapshot().status().targets[0].address;
-    let later = Moment { clock: end.clock + Duration::from_secs(1), ..end };
+    let later = ClockReading { clock: end.clock + Duration::from_secs(1), ..end };
     let url = format!("http://{address}/");
     let browsing = chromium(&url, &["--dump-dom", "--virtual-time-budget=12000"]);
     let mut browsing = std::pin::pin!(browsing);

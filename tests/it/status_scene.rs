@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
-use goavail::status::{Board, Facts, Moment, PeerSeen, Setup, Time, VoteHeard};
+use goavail::status::{Board, ClockReading, PeerState, ReceivedVote, Setup, TargetState, Time};
 
 /// The scene plays on 2026-11-22, from 02:59:00 to 04:00:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
@@ -17,15 +17,15 @@ pub(crate) const BEGAN: u64 = 1_795_316_340;
 pub(crate) const LASTED: u64 = 3_660;
 
 #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
-pub(crate) fn beginning() -> Moment {
+pub(crate) fn beginning() -> ClockReading {
     let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(BEGAN);
-    Moment { clock: Instant::now(), wall }
+    ClockReading { clock: Instant::now(), wall }
 }
 
 /// `seconds` after `beginning`.
-pub(crate) fn after(beginning: Moment, seconds: u64) -> Moment {
+pub(crate) fn after(beginning: ClockReading, seconds: u64) -> ClockReading {
     let passed = Duration::from_secs(seconds);
-    Moment { clock: beginning.clock + passed, wall: beginning.wall + passed }
+    ClockReading { clock: beginning.clock + passed, wall: beginning.wall + passed }
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -55,8 +55,8 @@ pub(crate) fn setup(targets: &[IpAddr]) -> Setup {
 }
 
 /// What holds for a target of which nothing is wrong.
-pub(crate) fn fine() -> Facts {
-    Facts {
+pub(crate) fn fine() -> TargetState {
+    TargetState {
         health: Health::Up,
         judged: None,
         in_service: true,
@@ -66,9 +66,9 @@ pub(crate) fn fine() -> Facts {
     }
 }
 
-pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> Facts {
+pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> TargetState {
     let streak = Streak { outcome: Outcome::Loss, count: 310 };
-    Facts { health: Health::Down, judged: None, in_service, reason, streak, drained: None }
+    TargetState { health: Health::Down, judged: None, in_service, reason, streak, drained: None }
 }
 
 /// Twelve targets.
@@ -79,7 +79,7 @@ pub(crate) fn targets() -> Vec<IpAddr> {
 
 /// The board after an hour: one target is down and out, one is down and kept by the floor, one is
 /// contested, one is drained, one is losing probes, one is not confirmed, the others are well.
-pub(crate) fn scene() -> (Board, Moment) {
+pub(crate) fn scene() -> (Board, ClockReading) {
     let beginning = beginning();
     let end = after(beginning, LASTED);
     let targets = targets();
@@ -116,12 +116,12 @@ fn probe(board: &mut Board, place: usize, target: IpAddr, at: Instant, second: u
     }
 }
 
-fn decide(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
+fn decide(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     let at = |seconds| after(beginning, seconds).clock;
     for target in &targets[..11] {
-        board.decided(*target, at(8), &fine());
+        board.update(*target, at(8), &fine());
     }
-    let drained = Facts {
+    let drained = TargetState {
         in_service: false,
         reason: Some(Reason::Drained),
         drained: Some(Drained {
@@ -131,12 +131,13 @@ fn decide(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
         ..fine()
     };
     let losing = Streak { outcome: Outcome::Loss, count: 2 };
-    board.decided(targets[3], at(3_046), &down(None, false));
-    board.decided(targets[7], at(3_306), &down(Some(Reason::Floor), false));
-    board.decided(targets[5], at(3_610), &down(Some(Reason::Contested), true));
-    board.decided(targets[1], at(2_000), &drained);
-    board.decided(targets[8], at(3_659), &Facts { streak: losing, ..fine() });
-    let vote = |peer: &str, health| VoteHeard { peer: peer.into(), health, heard: at(LASTED - 4) };
+    board.update(targets[3], at(3_046), &down(None, false));
+    board.update(targets[7], at(3_306), &down(Some(Reason::Floor), false));
+    board.update(targets[5], at(3_610), &down(Some(Reason::Contested), true));
+    board.update(targets[1], at(2_000), &drained);
+    board.update(targets[8], at(3_659), &TargetState { streak: losing, ..fine() });
+    let vote =
+        |peer: &str, health| ReceivedVote { peer: peer.into(), health, heard: at(LASTED - 4) };
     for (place, target) in targets.iter().enumerate() {
         let here = if matches!(place, 3 | 7) { Health::Down } else { Health::Up };
         board
@@ -144,7 +145,7 @@ fn decide(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
     }
 }
 
-fn surround(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
+fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     let at = |seconds| after(beginning, seconds).clock;
     let set = |name: &str, family| SetKey { name: name.into(), family };
     let there = |family| -> BTreeSet<IpAddr> {
@@ -156,7 +157,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
         [Family::A, Family::Aaaa].map(|family| (set(name, family), there(family)))
     });
     board.set_observed(Some(&sets.collect::<Observed>()));
-    let peer = |address: &str, alive, heard| PeerSeen {
+    let peer = |address: &str, alive, heard| PeerState {
         address: address.into(),
         alive,
         signed: alive,
@@ -183,12 +184,12 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: Moment) {
     board.failed(at(2_900), "list the records of example.com", "connection reset by peer");
     board.recovered("list the records of example.com");
     board.failed(at(LASTED - 5), "tell Slack", "503 Service Unavailable");
-    let ledger = board.ledger();
-    ledger.dns_request("Cloudflare", "ok");
-    ledger.dns_change("Cloudflare", "withdraw", "done");
-    ledger.vote("192.0.2.81:8080", "accepted");
-    ledger.vote("192.0.2.83:8080", "accepted");
-    ledger.notices_in_all(["slack", "failed"], 1);
-    ledger.reload("refused");
-    ledger.failover(Duration::from_millis(1_420));
+    let counters = board.counters();
+    counters.set_dns_requests("Cloudflare", "ok", 1);
+    counters.dns_change("Cloudflare", "withdraw", "done");
+    counters.set_votes("192.0.2.81:8080", "accepted", 1);
+    counters.set_votes("192.0.2.83:8080", "accepted", 1);
+    counters.set_notices(["slack", "failed"], 1);
+    counters.reload("refused");
+    counters.failover(Duration::from_millis(1_420));
 }

@@ -14,8 +14,9 @@ use goavail::config::StatusConfig;
 use goavail::serve::{Limits, serve};
 use goavail::status::model::Reason;
 use goavail::status::{
-    ANSWER_WITHIN, Board, ClientError, Command, Done, Drain, ListenError, MAX_SILENCE, Moment,
-    Order, Place, Refused, SocketFile, control, listen, open_control, read_only, watch,
+    ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
+    CommandRefused, DrainRequest, ListenError, MAX_SILENCE, OperatorCommand, SocketFile, control,
+    listen, open_control, read_only, watch,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -26,14 +27,14 @@ use crate::status_scene::{beginning, ip, scene, setup, targets};
 /// An agent that can be asked, until the test ends.
 struct Asked {
     board: Board,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<OperatorCommand>,
     directory: tempfile::TempDir,
     listener: SocketAddr,
     _file: SocketFile,
 }
 
 impl Asked {
-    fn new((board, _): (Board, Moment)) -> Self {
+    fn new((board, _): (Board, ClockReading)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (orders, commands) = mpsc::channel(1);
         let (socket, file) = open_control(&directory.path().join("control.sock")).unwrap();
@@ -49,8 +50,8 @@ impl Asked {
         self.directory.path().join("control.sock")
     }
 
-    fn place(&self) -> Place {
-        Place::Socket(self.socket())
+    fn place(&self) -> AgentAddress {
+        AgentAddress::Socket(self.socket())
     }
 }
 
@@ -69,7 +70,7 @@ async fn status_is_the_same_on_the_socket_and_on_the_listener() {
     let agent = Asked::new(scene());
     let published = agent.board.reader().snapshot().status();
     assert!(!published.is_stale());
-    for place in [agent.place(), Place::Listener(agent.listener)] {
+    for place in [agent.place(), AgentAddress::Listener(agent.listener)] {
         assert_eq!(place.status().await.unwrap(), published, "{place}");
         assert!(place.healthy().await.unwrap(), "{place}");
     }
@@ -112,8 +113,8 @@ async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
     for (line, status) in cases {
         assert_eq!(ask(agent.listener, line).await.0, status, "{line}");
     }
-    let place = Place::Listener(agent.listener);
-    let refused = place.drain(ip("198.51.100.10"), &Drain::default()).await.unwrap_err();
+    let place = AgentAddress::Listener(agent.listener);
+    let refused = place.drain(ip("198.51.100.10"), &DrainRequest::default()).await.unwrap_err();
     assert!(matches!(refused, ClientError::ReadOnly { .. }), "{refused}");
 }
 
@@ -154,8 +155,8 @@ async fn health_fails_when_the_loop_no_longer_turns() {
     let answer = ask().await.unwrap();
     assert_eq!(answer.status(), 503);
     let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
-    assert!(body.starts_with(b"the agent's loop has not turned for 11 s"), "{body:?}");
-    board.tick(Moment { clock: now.clock + MAX_SILENCE + Duration::from_secs(2), ..now });
+    assert!(body.starts_with(b"the agent's event loop has not run for 11 s"), "{body:?}");
+    board.tick(ClockReading { clock: now.clock + MAX_SILENCE + Duration::from_secs(2), ..now });
     assert_eq!(ask().await.unwrap().status(), 200, "it turns again");
 }
 
@@ -163,31 +164,39 @@ async fn health_fails_when_the_loop_no_longer_turns() {
 async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
     let mut agent = Asked::new(scene());
     let place = agent.place();
-    let drain = Drain {
+    let drain = DrainRequest {
         lasting: Some(Duration::from_hours(2)),
         reason: Some("disk <swap> & more".into()),
         force: true,
     };
     let target = ip("2001:db8:51:100::15");
-    let floor = Refused::Guard {
+    let floor = CommandRefused::Guard {
         reason: Reason::Floor,
         message: "only 1 address would be left at www.example.com AAAA, at least 2 must be".into(),
     };
-    let done = Done { message: "drained".into(), until: None, warnings: vec!["careful".into()] };
+    let done =
+        CommandDone { message: "drained".into(), until: None, warnings: vec!["careful".into()] };
     let cases = [
         ("done", Ok(done.clone()), Ok(done)),
         ("refused by the floor", Err(floor), Err(("floor", "only 1 address would be left"))),
-        ("no target", Err(Refused::NotATarget(target)), Err(("not_a_target", "is not a target"))),
+        (
+            "no target",
+            Err(CommandRefused::NotATarget(target)),
+            Err(("not_a_target", "is not a target")),
+        ),
         (
             "zone unreadable",
-            Err(Refused::Unknown { message: "the zone cannot be read".into() }),
+            Err(CommandRefused::Unknown { message: "the zone cannot be read".into() }),
             Err(("unknown", "the zone cannot be read")),
         ),
     ];
     for (name, answer, want) in cases {
         let driver = async {
             let command = agent.commands.recv().await.unwrap();
-            assert_eq!((command.target, &command.order), (target, &Order::Drain(drain.clone())));
+            assert_eq!(
+                (command.target, &command.kind),
+                (target, &CommandKind::Drain(drain.clone()))
+            );
             command.reply.send(answer).unwrap();
         };
         let (got, ()) = tokio::join!(place.drain(target, &drain), driver);
@@ -202,7 +211,7 @@ async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
     }
     let driver = async {
         let command = agent.commands.recv().await.unwrap();
-        assert_eq!(command.order, Order::Undrain);
+        assert_eq!(command.kind, CommandKind::Undrain);
         drop(command); // the driver is stopping
     };
     let (got, ()) = tokio::join!(place.undrain(target), driver);
@@ -251,7 +260,7 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
     let socket = agent.socket();
     let driver = async {
         let command = agent.commands.recv().await.unwrap();
-        let Order::Drain(drain) = command.order else { panic!("{:?}", command.order) };
+        let CommandKind::Drain(drain) = command.kind else { panic!("{:?}", command.kind) };
         assert_eq!(drain.lasting, Some(Duration::from_hours(2)));
         assert_eq!((drain.reason.as_deref(), drain.force), (Some("disk swap"), true));
     };
@@ -280,7 +289,8 @@ async fn an_order_that_nobody_answers_ends_with_what_is_known() {
 async fn no_agent_is_said_in_one_line_with_its_cause() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("control.sock");
-    let place = Place::of(&StatusConfig { listen: None, socket: Some(socket.clone()) }).unwrap();
+    let place =
+        AgentAddress::of(&StatusConfig { listen: None, socket: Some(socket.clone()) }).unwrap();
     let line = |error: ClientError| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         format!("{error}: {}", cause.unwrap_or_default())
@@ -291,10 +301,10 @@ async fn no_agent_is_said_in_one_line_with_its_cause() {
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let dead = line(place.status().await.unwrap_err());
     assert!(dead.starts_with(&begin) && dead.contains("refused"), "{dead}");
-    let nowhere = Place::of(&StatusConfig::default()).unwrap_err();
+    let nowhere = AgentAddress::of(&StatusConfig::default()).unwrap_err();
     assert!(nowhere.to_string().contains("neither Status.socket nor Status.listen is set"));
     let any = StatusConfig { listen: Some("0.0.0.0:9".parse().unwrap()), socket: None };
-    assert_eq!(Place::of(&any).unwrap().to_string(), "127.0.0.1:9", "asked on loopback");
+    assert_eq!(AgentAddress::of(&any).unwrap().to_string(), "127.0.0.1:9", "asked on loopback");
 }
 
 #[tokio::test]
@@ -306,7 +316,7 @@ async fn what_answers_otherwise_is_called_no_agent() {
         ("nothing", ""),
     ] {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let place = Place::Listener(listener.local_addr().unwrap());
+        let place = AgentAddress::Listener(listener.local_addr().unwrap());
         let answering = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1_024];
@@ -381,7 +391,7 @@ async fn what_stands_in_the_way_is_named() {
             error(open_control(&directory.path().join("x".repeat(120))).unwrap_err()),
             "cannot listen there",
         ),
-        (error(listen(address).unwrap_err()), "does another agent run?"),
+        (error(listen(address).unwrap_err()), "is another agent running?"),
     ];
     for (message, part) in cases {
         assert!(message.contains(part), "{message}");
@@ -410,7 +420,7 @@ impl std::io::Write for Screen {
 #[tokio::test]
 async fn watching_draws_the_table_and_gives_the_terminal_back() {
     let agent = Asked::new(scene());
-    let gone = Place::Socket(agent.directory.path().join("gone.sock"));
+    let gone = AgentAddress::Socket(agent.directory.path().join("gone.sock"));
     for (name, place, part) in
         [("an agent", agent.place(), "\n198.51.100.15  "), ("none", gone, "no agent answers on ")]
     {
@@ -463,14 +473,14 @@ async fn json_hides_nothing_and_is_read_as_it_was_said() {
     board.changed(end.clock, HIDDEN, HIDDEN, None);
     let drained =
         Some(goavail::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
-    let facts = goavail::status::Facts { drained, ..crate::status_scene::fine() };
-    board.decided(ip("198.51.100.10"), end.clock, &facts);
+    let facts = goavail::status::TargetState { drained, ..crate::status_scene::fine() };
+    board.update(ip("198.51.100.10"), end.clock, &facts);
     board.publish(end);
     let agent = Asked::new((board, end));
     let (_, answer) = ask(agent.listener, "GET /status").await;
     assert_eq!(answer.matches("swap\\u202edisk\\u200b\\u009b31m größer").count(), 9, "{answer}");
     assert!(!answer.contains(['\u{202e}', '\u{200b}', '\u{9b}']), "{answer}");
-    let status = Place::Listener(agent.listener).status().await.unwrap();
+    let status = AgentAddress::Listener(agent.listener).status().await.unwrap();
     assert_eq!(status, agent.board.reader().snapshot().status());
     let target = status.targets.iter().find(|target| target.address == ip("198.51.100.10"));
     let drained = target.and_then(|target| target.drained.clone());

@@ -1,4 +1,4 @@
-//! What systemd hears, on a socket as it makes them.
+//! Notifications to systemd, on a socket like its own.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
@@ -8,20 +8,21 @@ use std::time::Duration;
 
 use goavail::systemd;
 
-/// Set in the process that is asked for [`the_service`].
+/// Set in the process that runs [`the_service`].
 const SERVICE: &str = "GOAVAIL_TEST_SERVICE";
 
-/// What the test below starts as systemd would: this test binary, asked for this one test. In an
-/// ordinary run there is nothing for it to do.
+/// The service that the test below starts as systemd would: this test binary, with this one test. It
+/// does nothing in an ordinary run.
 #[test]
 fn the_service() {
     if std::env::var_os(SERVICE).is_none() {
         return;
     }
-    assert_eq!(systemd::watchdog_every(), Some(Duration::from_secs(15)));
     systemd::ready();
-    systemd::alive();
-    systemd::status("3 of 12 down\nREADY=0");
+    let mut watchdog = systemd::Watchdog::new();
+    for seconds in [14, 15, 16, 29] {
+        watchdog.iteration(Duration::from_secs(seconds));
+    }
     systemd::reloading();
     systemd::ready();
     systemd::stopping();
@@ -34,7 +35,7 @@ fn service() -> Command {
 }
 
 #[test]
-fn systemd_hears_ready_alive_reloading_and_stopping() {
+fn systemd_receives_ready_alive_reloading_and_stopping() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -46,23 +47,22 @@ fn systemd_hears_ready_alive_reloading_and_stopping() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let hear = || {
+    let receive = || {
         let mut message = [0; 1_024];
         let length = socket.recv(&mut message).unwrap();
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
-    let heard: Vec<String> = (0..6).map(|_| hear()).collect();
-    assert_eq!(heard[0], "READY=1\n");
-    assert_eq!(heard[1], "WATCHDOG=1\n");
-    assert_eq!(heard[2], "STATUS=3 of 12 down READY=0\n", "one line, whatever is in it");
-    let micros = heard[3].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").map(str::trim);
-    assert!(micros.is_some_and(|micros| micros.parse::<u64>().is_ok()), "{}", heard[3]);
-    assert_eq!(heard[4..], ["READY=1\n", "STOPPING=1\n"]);
+    let received: Vec<String> = (0..5).map(|_| receive()).collect();
+    assert_eq!(received[0], "READY=1\n");
+    assert_eq!(received[1], "WATCHDOG=1\n", "once in 15 s, half of the limit");
+    let micros = received[2].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").map(str::trim);
+    assert!(micros.is_some_and(|micros| micros.parse::<u64>().is_ok()), "{}", received[2]);
+    assert_eq!(received[3..], ["READY=1\n", "STOPPING=1\n"]);
 }
 
 #[test]
 fn without_systemd_nothing_happens() {
     assert!(std::env::var_os("NOTIFY_SOCKET").is_none(), "the test runs under systemd itself");
     systemd::ready();
-    assert_eq!(systemd::watchdog_every(), None);
+    systemd::Watchdog::new().iteration(Duration::from_hours(1));
 }

@@ -1,227 +1,158 @@
-//! What people are told: notices made from facts.
+//! Sends notices about facts to people.
+
+mod draft;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
 
-use super::log::brief;
-use crate::agent::state_store::wall;
+use self::draft::Draft;
+use super::Observer;
+use crate::agent::clock::wall;
 use crate::config::{Config, NotifyConfig};
 use crate::engine::Engine;
-use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Gone, Reason};
-use crate::notify::{Evidence, Notice, NoticeCounters, NoticeKind, Notifier};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
+use crate::notify::{NoticeCounters, NoticeKind, Notifier};
 
-/// Makes notices and sends them.
-pub(in crate::agent) struct Teller {
+/// Maximum time for the notices of channels that are closed.
+const LAST_NOTICES: Duration = Duration::from_secs(2);
+
+/// Sends notices about facts to people.
+pub(in crate::agent) struct NoticeObserver {
     agent: String,
     dry_run: bool,
     channels: NotifyConfig,
     notifier: Notifier,
-    /// What people were last told of the provider's failing.
+    /// The runtime in which notices are sent.
+    talk: Handle,
+    /// The kind of provider failure that people were last notified of.
     failing: Option<DnsProblemKind>,
-    /// What people were last told of the zone as a whole.
+    /// The problem with the whole zone that people were last notified of.
     caution: Option<String>,
 }
 
-impl Teller {
-    /// Must be made inside the runtime in which notices are to be sent.
-    pub(in crate::agent) fn start(config: &Config) -> Self {
+impl NoticeObserver {
+    /// Starts the channels that the configuration names, in the runtime of `talk`.
+    pub(in crate::agent) fn start(config: &Config, talk: &Handle) -> Self {
+        let _inside = talk.enter();
         Self {
             agent: config.name.clone(),
             dry_run: config.dry_run,
             channels: config.notify.clone(),
             notifier: Notifier::start(&config.notify),
+            talk: talk.clone(),
             failing: None,
             caution: None,
         }
     }
 
-    /// Goes on by another configuration; returns what is left of channels that are no more. What
-    /// was told stays told, and what waits in a channel that stays is still sent. Must be called
-    /// where [`Self::start`] must.
-    #[must_use]
-    pub(in crate::agent) fn take_over(&mut self, config: &Config) -> Option<Notifier> {
-        self.agent.clone_from(&config.name);
-        self.dry_run = config.dry_run;
-        let (before, after) = (urls(&self.channels), urls(&config.notify));
-        if before == after {
-            return None;
-        }
-        let same = before.iter().zip(after).filter(|(before, after)| **before == *after);
-        let same: Vec<&str> = same.map(|((channel, _), _)| *channel).collect();
-        let successor = self.notifier.successor(&config.notify, &same);
-        self.channels = config.notify.clone();
-        Some(std::mem::replace(&mut self.notifier, successor))
-    }
-
-    /// What became of the notices.
-    pub(in crate::agent) fn tally(&self) -> &NoticeCounters {
+    /// Returns the counters of notices.
+    pub(in crate::agent) fn counters(&self) -> &NoticeCounters {
         self.notifier.counters()
     }
 
-    /// Sends what is left, for as long as `patience`.
-    pub(in crate::agent) async fn close(self, patience: std::time::Duration) {
-        self.notifier.close(patience).await;
+    /// Sends a notice that the agent ends because a part failed.
+    pub(in crate::agent) fn stopped(&self, reason: &str) {
+        self.send(Draft::new(NoticeKind::Stopped).detail(reason));
     }
 
-    fn notice(&self, kind: NoticeKind, targets: Vec<IpAddr>) -> Notice {
-        Notice {
-            at: wall(),
-            agent: self.agent.clone(),
-            dry_run: self.dry_run,
-            kind,
-            targets,
-            names: vec![],
-            reason: None,
-            detail: None,
-            evidence: Evidence::default(),
+    /// Sends the notices that are left, for at most [`LAST_NOTICES`].
+    pub(in crate::agent) async fn close(self) {
+        self.notifier.close(LAST_NOTICES).await;
+    }
+
+    fn send(&self, draft: Draft) {
+        self.notifier.send(&draft.signed(wall(), &self.agent, self.dry_run));
+    }
+
+    /// Sends one notice for a run of failures of the same kind.
+    fn failing(&mut self, problem: &DnsProblem, waiting: impl Iterator<Item = IpAddr>) {
+        if self.failing.replace(problem.kind) == Some(problem.kind) {
+            return;
         }
+        let draft = match problem.kind {
+            DnsProblemKind::Refused => Draft::new(NoticeKind::ProviderRefused),
+            DnsProblemKind::Unconfirmed => Draft::new(NoticeKind::Unconfirmed).targets(waiting),
+            DnsProblemKind::Unavailable | DnsProblemKind::Changed | DnsProblemKind::Defect => {
+                Draft::new(NoticeKind::Failing).targets(waiting)
+            }
+        };
+        self.send(draft.detail(problem.what.as_str()));
     }
+}
 
-    fn send(&self, kind: NoticeKind, targets: Vec<IpAddr>, detail: Option<String>) {
-        self.notifier.send(&Notice { detail, ..self.notice(kind, targets) });
-    }
-
-    /// Tells people, if it is a thing they want to know.
-    pub(in crate::agent) fn tell(&mut self, engine: &Engine, fact: &Fact) {
+impl Observer for NoticeObserver {
+    fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
+            Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns()),
+            Fact::FailingOver => {
+                if self.failing.take().is_some() {
+                    self.send(Draft::new(NoticeKind::ProviderBack));
+                }
+            }
             Fact::Applied { withdrawn, restored, created, took, .. } => {
                 for (target, gone) in withdrawn {
-                    self.withdrew(*target, gone, *took);
+                    self.send(draft::withdrawn(*target, gone, *took));
                 }
                 for (target, names) in created {
-                    let evidence = Evidence { took: Some(*took), ..Evidence::default() };
-                    let detail = Some(
-                        "the name held no address and nothing is remembered of it: is it misspelt?"
-                            .into(),
-                    );
-                    let notice = self.notice(NoticeKind::Created, vec![*target]);
-                    let names = names.clone();
-                    self.notifier.send(&Notice { names, detail, evidence, ..notice });
+                    self.send(draft::created(*target, names, *took));
                 }
                 for (target, names) in restored {
-                    let seen = engine.target_view(*target);
-                    let replies = seen.map(|seen| seen.replies).filter(|replies| *replies > 0);
-                    let evidence = Evidence { replies, took: Some(*took), ..Evidence::default() };
-                    let notice = self.notice(NoticeKind::Restored, vec![*target]);
-                    self.notifier.send(&Notice { names: names.clone(), evidence, ..notice });
+                    let replies = engine.target_view(*target).map(|view| view.replies);
+                    self.send(draft::restored(*target, names, replies, *took));
                 }
             }
-            Fact::Refused { target, reason, detail } => self.refused(*target, *reason, detail),
-            Fact::RefusalOver { target, reason } if is_told(*reason) => {
-                let notice = self.notice(NoticeKind::RefusalOver, vec![*target]);
-                let reason = Some(reason.as_str().into());
-                self.notifier.send(&Notice { reason, ..notice });
+            fact => {
+                if let Some(draft) = draft::event(fact) {
+                    self.send(draft);
+                }
             }
-            Fact::Isolated { missing, cause } => {
-                let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
-                self.send(NoticeKind::Isolated, vec![], Some(detail));
-            }
-            Fact::IsolationOver { lasted } => {
-                let detail = format!("it lasted {}", brief(*lasted));
-                self.send(NoticeKind::IsolationOver, vec![], Some(detail));
-            }
-            Fact::StillUnknown { targets } => {
-                let detail = "no probe could be judged for over a minute".to_owned();
-                self.send(NoticeKind::Unknown, targets.clone(), Some(detail));
-            }
-            Fact::EvidenceBack { target, lasted, told: true } => {
-                let detail = format!("it lasted {}", brief(*lasted));
-                self.send(NoticeKind::UnknownOver, vec![*target], Some(detail));
-            }
-            Fact::NameFailing { name, what } => {
-                let notice = self.notice(NoticeKind::NameFailing, vec![]);
-                let (names, detail) = (vec![name.clone()], Some(what.clone()));
-                self.notifier.send(&Notice { names, detail, ..notice });
-            }
-            Fact::NameFailingOver { name } => {
-                let notice = self.notice(NoticeKind::NameBack, vec![]);
-                self.notifier.send(&Notice { names: vec![name.clone()], ..notice });
-            }
-            Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns().collect()),
-            Fact::FailingOver if self.failing.take().is_some() => {
-                self.send(NoticeKind::ProviderBack, vec![], None);
-            }
-            Fact::Drained { target, drain } => {
-                self.send(NoticeKind::Drained, vec![*target], drain.reason.clone());
-            }
-            Fact::Undrained { target, expired } => {
-                let detail = expired.then(|| "its time is up".into());
-                self.send(NoticeKind::Undrained, vec![*target], detail);
-            }
-            _ => {}
         }
     }
 
-    /// The zone was read: what is wrong with it as a whole is told once, and so is its end.
-    pub(in crate::agent) fn observed(&mut self, engine: &Engine) {
+    fn zone_listed(&mut self, engine: &Engine) {
         let caution = &engine.observed().caution;
         if self.caution == *caution {
             return;
         }
         self.caution.clone_from(caution);
-        let kind =
-            if caution.is_some() { NoticeKind::ZoneInactive } else { NoticeKind::ZoneActive };
-        self.send(kind, vec![], caution.clone());
+        self.send(match caution {
+            Some(caution) => Draft::new(NoticeKind::ZoneInactive).detail(caution.as_str()),
+            None => Draft::new(NoticeKind::ZoneActive),
+        });
     }
 
-    fn withdrew(&self, target: IpAddr, gone: &Gone, took: std::time::Duration) {
-        let evidence = Evidence {
-            losses: (!gone.by_hand).then_some(gone.losses),
-            replies: None,
-            votes: gone.agreeing.iter().map(ToString::to_string).collect(),
-            since_last_reply: gone.silent_for.filter(|_| !gone.by_hand),
-            took: Some(took),
-        };
-        let reason = gone.by_hand.then(|| Reason::Drained.as_str().into());
-        let notice = self.notice(NoticeKind::Withdrawn, vec![target]);
-        self.notifier.send(&Notice { names: gone.names.clone(), reason, evidence, ..notice });
-    }
-
-    fn refused(&self, target: IpAddr, reason: Reason, detail: &str) {
-        if is_told(reason) {
-            let notice = self.notice(NoticeKind::Refused, vec![target]);
-            let (reason, detail) = (Some(reason.as_str().into()), Some(detail.to_owned()));
-            self.notifier.send(&Notice { reason, detail, ..notice });
-        }
-    }
-
-    /// A provider that goes on failing in the same way is told once. `waiting` are the targets that
-    /// wait for it.
-    fn failing(&mut self, problem: &DnsProblem, waiting: Vec<IpAddr>) {
-        if self.failing.replace(problem.kind) == Some(problem.kind) {
+    /// Follows another configuration. Notices that wait in a channel that stays are still sent.
+    fn reloaded(&mut self, config: &Config) {
+        self.agent.clone_from(&config.name);
+        self.dry_run = config.dry_run;
+        let (before, after) = (urls(&self.channels), urls(&config.notify));
+        if before == after {
             return;
         }
-        let kind = match problem.kind {
-            DnsProblemKind::Refused => NoticeKind::ProviderRefused,
-            DnsProblemKind::Unconfirmed => NoticeKind::Unconfirmed,
-            DnsProblemKind::Unavailable | DnsProblemKind::Changed | DnsProblemKind::Defect => {
-                NoticeKind::Failing
+        let mut unchanged = Vec::new();
+        for (before, after) in before.iter().zip(after) {
+            if *before == after {
+                unchanged.push(before.0);
             }
-        };
-        let targets = if kind == NoticeKind::ProviderRefused { vec![] } else { waiting };
-        self.send(kind, targets, Some(problem.what.clone()));
+        }
+        let _inside = self.talk.enter();
+        let successor = self.notifier.successor(&config.notify, &unchanged);
+        self.channels = config.notify.clone();
+        let closed = std::mem::replace(&mut self.notifier, successor);
+        self.talk.spawn(closed.close(LAST_NOTICES));
     }
 
-    /// A new configuration was bad.
-    pub(in crate::agent) fn reload_refused(&self, why: &str) {
-        self.send(NoticeKind::ReloadRefused, vec![], Some(why.to_owned()));
-    }
-
-    /// The agent ends because something in it failed.
-    pub(in crate::agent) fn stopped(&self, why: &str) {
-        self.send(NoticeKind::Stopped, vec![], Some(why.to_owned()));
+    fn reload_refused(&mut self, reason: &str) {
+        self.send(Draft::new(NoticeKind::ReloadRefused).detail(reason));
     }
 }
 
-/// Where notices go, to be compared.
+/// Returns the channels and their addresses, for comparison.
 fn urls(channels: &NotifyConfig) -> [(&'static str, Option<&str>); 2] {
     let NotifyConfig { slack, webhook } = channels;
     [("slack", slack), ("webhook", webhook)]
         .map(|(channel, url)| (channel, url.as_ref().map(ExposeSecret::expose_secret)))
-}
-
-/// Isolation is told of the whole agent, drains and dry-run by the orders and changes themselves.
-fn is_told(reason: Reason) -> bool {
-    matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor)
 }

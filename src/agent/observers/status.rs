@@ -1,5 +1,6 @@
-//! What others may see: the board behind the status service, kept from facts and views.
+//! Publishes facts and views on the board behind the status service.
 
+mod changes;
 mod conversions;
 mod readers;
 
@@ -11,58 +12,70 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use super::log::brief;
-use crate::agent::event_loop::{Clock, Input};
-use crate::agent::state_store::wall;
-use crate::cluster::{ClusterEvent, Counts};
+use super::Observer;
+use crate::agent::clock::{Clock, wall};
+use crate::agent::input::Input;
+use crate::agent::peers::VoteCounters;
+use crate::cluster::ClusterEvent;
 use crate::config::Config;
 use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
-use crate::engine::event::{Fact, Gone};
-use crate::engine::prober::watch::Outcome;
-use crate::engine::service::evidence::unseen;
-use crate::notify;
+use crate::engine::event::{DnsProblem, Fact};
+use crate::engine::prober::watch::{Endpoint, Outcome};
+use crate::notify::NoticeCounters;
 use crate::serve::{Limits, serve};
-use crate::status::{self, Board, Command, Moment, PeerSeen, SocketFile, Time, VoteHeard, model};
-use conversions::{facts, setup};
+use crate::status::{
+    self, Board, ClockReading, OperatorCommand, PeerState, ReceivedVote, SocketFile, Time, model,
+};
+use changes::Change;
+use conversions::{setup, target_state};
 use readers::Readers;
 
-/// How often what the board shows of every target is taken over from the engine.
+/// Time between refreshes of the board from the engine's views of all targets.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
-/// How many orders may wait for the driver.
-const ORDERS: usize = 16;
+/// Maximum number of commands that wait for the event loop.
+const COMMANDS: usize = 16;
 
-/// What the provider failed to do, as long as it does.
+/// The name of the work that fails while the provider does.
 const PROVIDER: &str = "keep DNS in step";
 
-/// What it is called that changes to the zone are of use.
+/// The name of the work that fails while changes to the zone have no effect.
 const ZONE: &str = "serve the zone";
 
-/// The board and its services.
-pub(in crate::agent) struct Showing {
+/// Publishes facts and views on the board, and serves it.
+pub(in crate::agent) struct StatusObserver {
     board: Board,
     clock: Clock,
     refreshed: Instant,
-    peers: BTreeMap<SocketAddr, PeerSeen>,
+    peers: BTreeMap<SocketAddr, PeerState>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     provider: &'static str,
-    /// What was wrong with the zone as a whole when it was last read.
+    /// The problem with the whole zone in its last listing.
     caution: Option<String>,
-    /// The channels that did not take the last notice, and why.
-    mute: BTreeMap<&'static str, String>,
+    /// The channels that rejected the last notice, and the error of each.
+    failing_channels: BTreeMap<&'static str, String>,
+    sources: CounterSources,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
     _readers: Readers,
 }
 
-/// Both clocks, now.
-fn moment(clock: &Clock) -> Moment {
-    Moment { clock: clock.started().into_std() + clock.now(), wall: wall() }
+/// The counters of other parts.
+#[derive(Debug, Default)]
+pub(in crate::agent) struct CounterSources {
+    pub(in crate::agent) requests: ProviderCounters,
+    pub(in crate::agent) votes: VoteCounters,
+    pub(in crate::agent) notices: NoticeCounters,
 }
 
-impl Showing {
-    /// Opens what the configuration names; `None` if it names nothing.
+/// Reads both clocks.
+fn read_clocks(clock: &Clock) -> ClockReading {
+    ClockReading { clock: clock.started().into_std() + clock.now(), wall: wall() }
+}
+
+impl StatusObserver {
+    /// Opens the listener and the socket that the configuration names. `None` if it names neither.
     pub(in crate::agent) fn start(
         config: &Config,
         clock: Clock,
@@ -71,9 +84,9 @@ impl Showing {
         if config.status.listen.is_none() && config.status.socket.is_none() {
             return Ok(None);
         }
-        let now = moment(&clock);
+        let now = read_clocks(&clock);
         let board = Board::new(setup(config, Time::new(now.wall)), now);
-        let readers = Readers::start().context("cannot set up the serving of readers")?;
+        let readers = Readers::start().context("cannot start the thread that serves readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.enter();
         if let Some(address) = config.status.listen {
@@ -83,12 +96,12 @@ impl Showing {
         let mut socket = None;
         if let Some(path) = &config.status.socket {
             let (listener, file) = status::open_control(path)?;
-            let (orders, mut ordered) = mpsc::channel::<Command>(ORDERS);
-            let router = status::control(board.reader(), orders);
+            let (commands, mut received) = mpsc::channel::<OperatorCommand>(COMMANDS);
+            let router = status::control(board.reader(), commands);
             readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
             let outbox = outbox.clone();
             readers.spawn(async move {
-                while let Some(command) = ordered.recv().await {
+                while let Some(command) = received.recv().await {
                     if outbox.send(Input::Command(command)).await.is_err() {
                         return;
                     }
@@ -97,7 +110,7 @@ impl Showing {
             socket = Some(file);
         }
         drop(inside);
-        let mut showing = Self {
+        let mut observer = Self {
             board,
             clock,
             refreshed: now.clock,
@@ -105,25 +118,36 @@ impl Showing {
             names: BTreeMap::new(),
             provider: config.provider.word(),
             caution: None,
-            mute: BTreeMap::new(),
+            failing_channels: BTreeMap::new(),
+            sources: CounterSources::default(),
             _socket: socket,
             _readers: readers,
         };
-        showing.list_peers(config);
-        showing.list_canaries(config);
-        Ok(Some(showing))
+        observer.list_peers(config);
+        observer.list_canaries(config);
+        Ok(Some(observer))
+    }
+
+    /// Publishes the counters of other parts from now on.
+    pub(in crate::agent) fn follow(&mut self, sources: CounterSources) {
+        self.sources = sources;
+    }
+
+    /// Publishes these counters of notices from now on.
+    pub(super) fn follow_notices(&mut self, notices: &NoticeCounters) {
+        self.sources.notices = notices.clone();
     }
 
     fn at(&self) -> Instant {
         self.clock.started().into_std() + self.clock.now()
     }
 
-    /// Shows the peers that the configuration lists.
+    /// Publishes the peers that the configuration lists.
     fn list_peers(&mut self, config: &Config) {
         let listed = config.cluster.iter().flat_map(|cluster| cluster.peers.iter());
         let mut before = std::mem::take(&mut self.peers);
         for peer in listed {
-            let unknown = PeerSeen {
+            let unknown = PeerState {
                 address: peer.to_string(),
                 alive: false,
                 signed: false,
@@ -135,31 +159,178 @@ impl Showing {
         self.board.set_peers(self.peers.values().cloned().collect());
     }
 
-    /// Shows the canaries that the configuration lists.
+    /// Publishes the canaries that the configuration lists.
     fn list_canaries(&mut self, config: &Config) {
         self.board.set_canaries(config.canaries.iter().map(ToString::to_string));
     }
 
-    /// A new configuration is in force.
-    pub(in crate::agent) fn reload(&mut self, config: &Config) {
-        self.provider = config.provider.word();
-        let now = moment(&self.clock);
-        self.board.reload(setup(config, Time::new(now.wall)), now);
-        self.list_peers(config);
-        self.list_canaries(config);
-        self.board.ledger().reload("ok");
+    fn show(&mut self, engine: &Engine, target: IpAddr) {
+        if let Some(view) = engine.target_view(target) {
+            let at = self.at();
+            self.board.update(
+                target,
+                at,
+                &target_state(&view, read_clocks(&self.clock), &self.clock),
+            );
+        }
     }
 
-    /// A new configuration was refused.
-    pub(in crate::agent) fn reload_refused(&mut self, why: &str) {
+    fn judged(&mut self, target: IpAddr, outcome: Outcome, rtt: Option<Duration>) {
         let at = self.at();
-        self.board.ledger().reload("refused");
-        self.board.failed(at, "read the configuration again", why);
-        self.board.recovered("read the configuration again");
+        match (outcome, rtt) {
+            (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, rtt),
+            (Outcome::Fault, _) => self.board.fault(target),
+            _ => self.board.loss(target, at),
+        }
     }
 
-    /// Something was heard from or about a peer.
-    pub(in crate::agent) fn heard(&mut self, event: &ClusterEvent) {
+    fn limits(&mut self, engine: &Engine, endpoint: Endpoint, noticed_after: Option<Duration>) {
+        if engine.is_canary(endpoint) {
+            self.board.set_canary_limits(&endpoint.to_string(), noticed_after);
+        } else {
+            self.board.set_limits(endpoint.address, noticed_after);
+        }
+    }
+
+    fn failing(&mut self, problem: &DnsProblem) {
+        let at = self.at();
+        self.board.failed(at, PROVIDER, &problem.what);
+        if problem.retry_in.is_none() {
+            // Nothing is due and nothing is retried, so this does not keep failing.
+            self.board.recovered(PROVIDER);
+        }
+    }
+
+    fn name_failing(&mut self, name: &str, problem: Option<&str>) {
+        let work = format!("look after the records of {name}");
+        match problem {
+            Some(problem) => self.board.failed(self.at(), &work, problem),
+            None => self.board.recovered(&work),
+        }
+        self.board.counters().set_name_failing(name, problem.is_some());
+    }
+
+    /// Publishes the counters of notices, and the channels that fail.
+    fn publish_notices(&mut self, at: Instant) {
+        for (labels, total) in self.sources.notices.counts() {
+            self.board.counters().set_notices(labels, total);
+        }
+        let failing = self.sources.notices.failing();
+        for channel in self.failing_channels.keys() {
+            if !failing.contains_key(channel) {
+                self.board.recovered(&delivery_to(channel));
+            }
+        }
+        for (channel, error) in &failing {
+            if self.failing_channels.get(channel) != Some(error) {
+                self.board.failed(at, &delivery_to(channel), error);
+            }
+        }
+        self.failing_channels = failing;
+    }
+
+    /// Publishes the counters of other parts.
+    fn publish_counters(&mut self, at: Instant) {
+        for (outcome, total) in self.sources.requests.counts() {
+            self.board.counters().set_dns_requests(self.provider, outcome, total);
+        }
+        self.publish_notices(at);
+        self.board.counters().set_panics(crate::panics::counts());
+        for ((peer, outcome), total) in self.sources.votes.get() {
+            if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
+                self.board.counters().set_votes(peer, outcome, total);
+            }
+        }
+    }
+
+    /// Publishes the parts of the views that change with every probe.
+    fn refresh(&mut self, engine: &Engine, now: ClockReading) {
+        let is_alone = self.peers.is_empty();
+        for view in engine.targets() {
+            self.board.update(view.address, now.clock, &target_state(&view, now, &self.clock));
+            if !is_alone {
+                let votes = self.votes(engine, view.address, now);
+                self.board.set_votes(view.address, votes);
+            }
+        }
+        if !is_alone {
+            self.board.set_peers(self.peers.values().cloned().collect());
+        }
+    }
+
+    fn votes(&self, engine: &Engine, target: IpAddr, now: ClockReading) -> Vec<ReceivedVote> {
+        let mut votes = Vec::new();
+        for ballot in engine.votes_on(target) {
+            let health = if ballot.up { model::Health::Up } else { model::Health::Down };
+            let heard = now.clock.checked_sub(ballot.age);
+            if let (Some(peer), Some(heard)) = (self.names.get(&ballot.peer), heard) {
+                votes.push(ReceivedVote { peer: Arc::clone(peer), health, heard });
+            }
+        }
+        votes
+    }
+}
+
+impl Observer for StatusObserver {
+    fn fact(&mut self, engine: &Engine, fact: &Fact) {
+        match fact {
+            Fact::Judged { slot, outcome, rtt } => {
+                if let Some(target) = engine.target_in(*slot) {
+                    self.judged(target, *outcome, *rtt);
+                }
+            }
+            Fact::Limits { endpoint, noticed_after } => {
+                self.limits(engine, *endpoint, *noticed_after);
+            }
+            Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
+            Fact::Flipped { target, .. }
+            | Fact::Verdict { target, .. }
+            | Fact::Refused { target, .. }
+            | Fact::RefusalOver { target, .. }
+            | Fact::EvidenceBack { target, .. }
+            | Fact::Drained { target, .. }
+            | Fact::Undrained { target, .. } => self.show(engine, *target),
+            Fact::EvidenceLost { targets } => {
+                for target in targets {
+                    self.show(engine, *target);
+                }
+            }
+            Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
+            Fact::IsolationOver { .. } => self.board.set_isolation(None),
+            Fact::Applied { withdrawn, restored, created, took, dry_run } => {
+                let change = Change { at: self.at(), took: *took, dry_run: *dry_run };
+                for (target, gone) in withdrawn {
+                    self.record(&change, *target, &changes::withdrawal(gone));
+                }
+                for (target, names) in restored {
+                    self.record(&change, *target, &changes::restoration(names));
+                }
+                for (target, names) in created {
+                    self.record(&change, *target, &changes::creation(names));
+                }
+            }
+            Fact::Failing(problem) => self.failing(problem),
+            Fact::FailingOver => self.board.recovered(PROVIDER),
+            Fact::NameFailing { name, what } => self.name_failing(name, Some(what)),
+            Fact::NameFailingOver { name } => self.name_failing(name, None),
+            _ => {}
+        }
+    }
+
+    fn zone_listed(&mut self, engine: &Engine) {
+        let observed = engine.observed();
+        if self.caution != observed.caution {
+            let at = self.at();
+            match &observed.caution {
+                Some(caution) => self.board.failed(at, ZONE, caution),
+                None => self.board.recovered(ZONE),
+            }
+            self.caution.clone_from(&observed.caution);
+        }
+        self.board.set_observed(Some(observed));
+    }
+
+    fn peer_event(&mut self, event: &ClusterEvent) {
         let at = self.at();
         let (ClusterEvent::Vote { peer, .. }
         | ClusterEvent::Abstained { peer, .. }
@@ -174,221 +345,40 @@ impl Showing {
         }
     }
 
-    /// Something happened.
-    pub(in crate::agent) fn tell(&mut self, engine: &Engine, fact: &Fact) {
+    fn reloaded(&mut self, config: &Config) {
+        self.provider = config.provider.word();
+        let now = read_clocks(&self.clock);
+        self.board.reload(setup(config, Time::new(now.wall)), now);
+        self.list_peers(config);
+        self.list_canaries(config);
+        self.board.counters().reload("ok");
+    }
+
+    fn reload_refused(&mut self, reason: &str) {
+        const RELOAD: &str = "read the configuration again";
         let at = self.at();
-        match fact {
-            Fact::Judged { slot, outcome, rtt } => {
-                let Some(target) = engine.target_in(*slot) else { return };
-                match (outcome, rtt) {
-                    (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, *rtt),
-                    (Outcome::Fault, _) => self.board.fault(target),
-                    _ => self.board.loss(target, at),
-                }
-            }
-            Fact::Limits { endpoint, noticed_after } => {
-                if engine.is_canary(*endpoint) {
-                    self.board.canary_limits(&endpoint.to_string(), *noticed_after);
-                } else {
-                    self.board.limits(endpoint.address, *noticed_after);
-                }
-            }
-            Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
-            Fact::Flipped { target, .. }
-            | Fact::Verdict { target, .. }
-            | Fact::Refused { target, .. }
-            | Fact::RefusalOver { target, .. }
-            | Fact::Drained { target, .. }
-            | Fact::Undrained { target, .. } => self.show(engine, *target),
-            Fact::EvidenceLost { .. } | Fact::EvidenceBack { .. } => {
-                for target in unseen(fact) {
-                    self.show(engine, *target);
-                }
-            }
-            Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
-            Fact::IsolationOver { .. } => self.board.set_isolation(None),
-            Fact::Applied { withdrawn, restored, created, took, dry_run } => {
-                for (target, gone) in withdrawn {
-                    self.withdrew(at, *target, gone, *took, *dry_run);
-                }
-                for (target, names) in restored {
-                    self.restored(
-                        at,
-                        *target,
-                        names,
-                        *took,
-                        *dry_run,
-                        ["restore", "restored", "to"],
-                    );
-                }
-                for (target, names) in created {
-                    self.restored(at, *target, names, *took, *dry_run, ["create", "created", "at"]);
-                }
-            }
-            Fact::Failing(problem) => {
-                self.board.failed(at, PROVIDER, &problem.what);
-                if problem.retry_in.is_none() {
-                    // Nothing is due: it is not tried again, so nothing goes on failing.
-                    self.board.recovered(PROVIDER);
-                }
-            }
-            Fact::NameFailing { name, what } => {
-                self.board.failed(at, &of_name(name), what);
-                self.board.ledger().name_failing(name, true);
-            }
-            Fact::NameFailingOver { name } => {
-                self.board.recovered(&of_name(name));
-                self.board.ledger().name_failing(name, false);
-            }
-            Fact::FailingOver => self.board.recovered(PROVIDER),
-            _ => {}
-        }
+        self.board.counters().reload("refused");
+        self.board.failed(at, RELOAD, reason);
+        self.board.recovered(RELOAD);
     }
 
-    fn withdrew(&mut self, at: Instant, target: IpAddr, gone: &Gone, took: Duration, dry: bool) {
-        let verb = if dry { "would withdraw" } else { "withdrew" };
-        let outcome = if dry { "dry_run" } else { "ok" };
-        let what = format!("{verb} {target} from {}", gone.names.join(", "));
-        let mut evidence = if gone.by_hand {
-            vec!["drained by hand".to_owned()]
-        } else {
-            vec![format!("{} losses in a row", gone.losses)]
-        };
-        if let Some(silent) = gone.silent_for.filter(|_| !gone.by_hand) {
-            evidence.push(format!("last reply {} before", brief(silent)));
-            if !dry {
-                self.board.ledger().failover(silent);
-            }
-        }
-        if !gone.agreeing.is_empty() {
-            let peers: Vec<_> = gone.agreeing.iter().map(ToString::to_string).collect();
-            evidence.push(format!("agreed by {}", peers.join(", ")));
-        }
-        evidence.push(format!("took {}", brief(took)));
-        self.board.changed(at, &what, &evidence.join("; "), Some(target));
-        for _ in &gone.names {
-            self.board.ledger().dns_change(self.provider, "withdraw", outcome);
-        }
+    /// Publishes now, so that the operator sees the effect with the answer.
+    fn command_done(&mut self) {
+        self.board.publish(read_clocks(&self.clock));
     }
 
-    fn restored(
-        &mut self,
-        at: Instant,
-        target: IpAddr,
-        names: &[String],
-        took: Duration,
-        dry: bool,
-        [action, past, preposition]: [&'static str; 3],
-    ) {
-        let verb = if dry { format!("would {action}") } else { past.to_owned() };
-        let outcome = if dry { "dry_run" } else { "ok" };
-        let what = format!("{verb} {target} {preposition} {}", names.join(", "));
-        self.board.changed(at, &what, &format!("took {}", brief(took)), Some(target));
-        for _ in names {
-            self.board.ledger().dns_change(self.provider, action, outcome);
-        }
-    }
-
-    fn show(&mut self, engine: &Engine, target: IpAddr) {
-        if let Some(view) = engine.target_view(target) {
-            let at = self.at();
-            self.board.decided(target, at, &facts(&view, moment(&self.clock), &self.clock));
-        }
-    }
-
-    /// Publishes what holds now. Whoever gave an order and was told of it sees it.
-    pub(in crate::agent) fn publish(&mut self) {
-        self.board.publish(moment(&self.clock));
-    }
-
-    /// A round of the driver's loop is over.
-    pub(in crate::agent) fn turned(
-        &mut self,
-        engine: &Engine,
-        requests: &ProviderCounters,
-        notices: &notify::NoticeCounters,
-        votes: impl FnOnce() -> Counts,
-    ) {
-        let now = moment(&self.clock);
+    fn iteration(&mut self, engine: &Engine) {
+        let now = read_clocks(&self.clock);
         if now.clock.saturating_duration_since(self.refreshed) >= REFRESH_EVERY {
             self.refreshed = now.clock;
             self.refresh(engine, now);
-            for (outcome, total) in requests.counts() {
-                self.board.ledger().dns_requests_in_all(self.provider, outcome, total);
-            }
-            self.notices(now.clock, notices);
-            self.board.ledger().panics_in_all(crate::panics::counts());
-            for ((peer, outcome), total) in votes() {
-                if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
-                    self.board.ledger().votes_in_all(peer, outcome, total);
-                }
-            }
+            self.publish_counters(now.clock);
         }
         self.board.tick(now);
     }
-
-    /// Takes over what became of the notices.
-    fn notices(&mut self, at: Instant, notices: &notify::NoticeCounters) {
-        for (labels, total) in notices.counts() {
-            self.board.ledger().notices_in_all(labels, total);
-        }
-        let failing = notices.failing();
-        for channel in self.mute.keys().filter(|channel| !failing.contains_key(*channel)) {
-            self.board.recovered(&of_channel(channel));
-        }
-        for (channel, why) in &failing {
-            if self.mute.get(channel) != Some(why) {
-                self.board.failed(at, &of_channel(channel), why);
-            }
-        }
-        self.mute = failing;
-    }
-
-    /// Takes over what changes with every probe.
-    fn refresh(&mut self, engine: &Engine, now: Moment) {
-        let alone = self.peers.is_empty();
-        for view in engine.targets() {
-            self.board.decided(view.address, now.clock, &facts(&view, now, &self.clock));
-            if !alone {
-                let votes = engine.votes_on(view.address).filter_map(|ballot| {
-                    let health = if ballot.up { model::Health::Up } else { model::Health::Down };
-                    let heard = now.clock.checked_sub(ballot.age)?;
-                    Some(VoteHeard {
-                        peer: Arc::clone(self.names.get(&ballot.peer)?),
-                        health,
-                        heard,
-                    })
-                });
-                let votes = votes.collect();
-                self.board.set_votes(view.address, votes);
-            }
-        }
-        if !alone {
-            self.board.set_peers(self.peers.values().cloned().collect());
-        }
-    }
-
-    /// The zone was read, or may be other than it was read.
-    pub(in crate::agent) fn observed(&mut self, engine: &Engine) {
-        let observed = engine.observed();
-        if self.caution != observed.caution {
-            let at = self.at();
-            match &observed.caution {
-                Some(caution) => self.board.failed(at, ZONE, caution),
-                None => self.board.recovered(ZONE),
-            }
-            self.caution.clone_from(&observed.caution);
-        }
-        self.board.set_observed(Some(observed));
-    }
 }
 
-/// What fails when a channel does not take notices.
-fn of_channel(channel: &str) -> String {
+/// Returns the name of the work that fails while a channel rejects notices.
+fn delivery_to(channel: &str) -> String {
     format!("deliver notices to {channel}")
-}
-
-/// What fails when one name has trouble of its own.
-fn of_name(name: &str) -> String {
-    format!("look after the records of {name}")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::AcquireError;
 
-use super::{Keeper, Place};
+use super::{Place, StateStore};
 
 /// Maximum time to wait for the disk. A disk that fails returns at once; one that hangs must not keep
 /// a dead address in DNS.
@@ -16,7 +16,7 @@ pub(super) const DISK_MAY_TAKE: Duration = Duration::from_secs(2);
 /// state, so more would only hold threads that others need, for as long as the disk hangs.
 pub(super) const MOST_WRITERS: usize = 4;
 
-impl Keeper {
+impl StateStore {
     /// Writes as [`Self::write`] does, on a thread for blocking work, and waits no longer than
     /// [`DISK_MAY_TAKE`]. The write continues after that.
     pub(in crate::agent) async fn write_in_time(self: Arc<Self>) {
@@ -24,15 +24,15 @@ impl Keeper {
         if permit.is_err() && self.hangs.load(Ordering::SeqCst) {
             return;
         }
-        let keeper = Arc::clone(&self);
+        let store = Arc::clone(&self);
         let writing = async move {
             let permit = match permit {
                 Ok(permit) => permit,
-                Err(_) => Arc::clone(&keeper.writers).acquire_owned().await?,
+                Err(_) => Arc::clone(&store.writers).acquire_owned().await?,
             };
             let work = move || {
-                keeper.write();
-                keeper.hangs.store(false, Ordering::SeqCst);
+                store.write();
+                store.hangs.store(false, Ordering::SeqCst);
                 drop(permit);
             };
             Ok::<_, AcquireError>(tokio::task::spawn_blocking(work).await)

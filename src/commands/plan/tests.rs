@@ -12,7 +12,7 @@ use super::text::render;
 use super::verdicts::{Asked, tests::status};
 use crate::dns::{Attributes, Extra, Listing, Record, Route53Set, Routing};
 use crate::engine::plan::{Family, SetKey};
-use crate::status::{ClientError, Place};
+use crate::status::{AgentAddress, ClientError};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -74,7 +74,7 @@ fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
 fn nobody() -> Asked {
     let place = PathBuf::from("/run/goavail.sock");
     let source = io::Error::from_raw_os_error(2);
-    let error = ClientError::NoAgent { place: Place::Socket(place), source };
+    let error = ClientError::NoAgent { address: AgentAddress::Socket(place), source };
     Asked::nobody(Some("/run/goavail.sock".into()), &error)
 }
 

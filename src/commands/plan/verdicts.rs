@@ -119,7 +119,7 @@ impl Asked {
     pub(super) fn answered(place: String, zone: &str, status: Status) -> Self {
         let note = if status.is_stale() {
             let silence = status.silence_s;
-            Some(format!("its loop has not turned for {silence:.0} s, so its verdicts are old"))
+            Some(format!("its event loop has not run for {silence:.0} s, so its verdicts are old"))
         } else if status.agent.zone.eq_ignore_ascii_case(zone) {
             None
         } else {
@@ -205,7 +205,7 @@ pub(super) mod tests {
         let fine = answered("example.com", up());
         assert_eq!((fine.verdicts, fine.agent.note), (verdicts, None));
         let stale = answered("example.com", Status { silence_s: 75.2, ..up() });
-        let note = "its loop has not turned for 75 s, so its verdicts are old";
+        let note = "its event loop has not run for 75 s, so its verdicts are old";
         assert_eq!((stale.verdicts, stale.agent.note.as_deref()), (None, Some(note)));
         let other = answered("example.net", up());
         let note = "it looks after another zone, example.com";

@@ -1,4 +1,4 @@
-//! The last hour of one target as a small picture: round-trip times as a line, losses as bars.
+//! The chart of the last hour of one target: round-trip times as a line, losses as bars.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::super::history::Minute;
 const WIDTH: usize = 240;
 const HEIGHT: f64 = 36.0;
 
-/// Writes the picture. A minute without replies breaks the line; one without probes is empty.
+/// Writes the chart. A minute without replies breaks the line; one without probes is empty.
 pub(super) fn draw(out: &mut String, hour: &[Minute]) {
     let step = WIDTH / hour.len().max(1);
     let slowest = hour.iter().map(|minute| minute.mean_rtt_us).max().unwrap_or_default();
@@ -23,7 +23,7 @@ pub(super) fn draw(out: &mut String, hour: &[Minute]) {
     out.push_str("</svg>");
 }
 
-/// What the picture shows, for those who do not see it.
+/// Returns the chart in words, for screen readers.
 pub(super) fn words(hour: &[Minute]) -> String {
     let sum = |pick: fn(&Minute) -> u16| -> u32 { hour.iter().map(|at| u32::from(pick(at))).sum() };
     let (replies, losses) = (sum(|at| at.replies), sum(|at| at.losses));
@@ -42,8 +42,8 @@ pub(super) fn words(hour: &[Minute]) -> String {
     format!("last hour: {range}{} lost ({losses} of {})", loss(Some(part)), replies + losses)
 }
 
-/// One bar for each minute that lost probes, as high as the part that was lost, and never too
-/// small to be seen.
+/// Writes one bar for each minute with losses, as high as the share of lost probes, and never too small
+/// to be visible.
 fn bars(out: &mut String, hour: &[Minute], step: usize) {
     let mut path = String::new();
     for (place, minute) in hour.iter().enumerate().filter(|(_, minute)| minute.losses > 0) {
@@ -67,7 +67,7 @@ fn line(out: &mut String, hour: &[Minute], step: usize, slowest: u32) {
         let part = f64::from(minute.mean_rtt_us) / f64::from(slowest.max(1));
         let y = ((1.0 - part * 0.9) * HEIGHT * 10.0).round() / 10.0;
         let x = place * step;
-        // A minute on its own is a short stroke, for a point would not be drawn.
+        // A single minute is a short stroke, because a point would not be drawn.
         let _ = if broken {
             write!(path, "M{x} {y}h{}", step - 1)
         } else {

@@ -1,11 +1,11 @@
-//! Small pieces of HTML.
+//! Fragments of HTML.
 
 use std::time::Duration;
 
 use super::super::model::Time;
 use crate::text::visible;
 
-/// `raw` as text in an element or in a quoted attribute.
+/// Escapes `raw` for an element or a quoted attribute.
 pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in visible(raw).chars() {
@@ -22,7 +22,7 @@ pub(super) fn text(raw: &str) -> String {
     out
 }
 
-/// A point in time: the time of the day, with the date if it is a day or more ago.
+/// Formats a point in time: the time of day, with the date if it is a day or more ago.
 pub(super) fn time(at: Time, now: Time) -> String {
     let full = at.to_the_second();
     let today = at.until(now) < Duration::from_hours(24);
@@ -30,7 +30,7 @@ pub(super) fn time(at: Time, now: Time) -> String {
     format!("<time datetime=\"{at}\" title=\"{full} UTC\">{shown}</time>")
 }
 
-/// A duration in its two largest units: `1h 5m`.
+/// Formats a duration in its two largest units: `1h 5m`.
 pub(super) fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];

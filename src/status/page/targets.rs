@@ -1,4 +1,4 @@
-//! The targets on the page, in groups: what is wrong, and then the rest.
+//! The targets on the page, in groups with the worst first.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::super::model::{Drained, Health, Reason, RecordPresence, Status, Targe
 use super::html::{age, text, time};
 use super::{MOST_ROWS, chart};
 
-/// Writes the section.
+/// Writes the section of targets.
 pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], shown: usize) {
     let targets = by_concern(status);
     out.push_str(
@@ -72,12 +72,12 @@ fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
          <td class=\"service\" data-label=\"In service\"><data value=\"{}\">{}</data>{}</td>\
          <td class=\"since\" data-label=\"Since\">{} <small>{}</small></td>",
         health(target.health),
-        // A long address may be broken where it has a colon, and only there.
+        // A long address may be broken at its colons alone.
         address.to_string().replace(':', ":<wbr>"),
         records(target),
         target.in_service,
         service(target),
-        because(target, now),
+        explanation(target, now),
         time(target.since, now),
         age(target.since.until(now)),
     );
@@ -103,7 +103,7 @@ fn figures(out: &mut String, target: &Target) {
     );
 }
 
-/// The names that hold the target's record, those that do not, and those not read yet.
+/// Returns the names with the target's record, those without, and those not listed yet.
 fn records(target: &Target) -> String {
     let at = |present: Option<bool>, before: &str| {
         let records = target.records.iter().filter(|record| record.present == present);
@@ -115,7 +115,7 @@ fn records(target: &Target) -> String {
     at(Some(true), "") + &at(Some(false), "<i>not at</i> ") + &at(None, "<i>not read yet:</i> ")
 }
 
-/// Who says what, where there is more to it than that everybody sees it up.
+/// Returns the votes, unless the target is fine and no vote is against it.
 fn ballots(target: &Target) -> String {
     if Concern::of(target) == Concern::Fine
         && target.votes.iter().all(|vote| vote.health != Health::Down)
@@ -129,8 +129,8 @@ fn ballots(target: &Target) -> String {
     target.votes.iter().map(ballot).collect()
 }
 
-/// Why what its health asks for is not done, in a sentence.
-fn because(target: &Target, now: Time) -> String {
+/// Returns the reason why a change that its health calls for is not made, in a sentence.
+fn explanation(target: &Target, now: Time) -> String {
     let words = match (&target.drained, target.reason) {
         (Some(drained), _) => drain(drained, now),
         (None, Some(reason)) => sentence(reason).to_owned(),
@@ -140,7 +140,7 @@ fn because(target: &Target, now: Time) -> String {
     format!("<small>{words}</small>{}", limits(target))
 }
 
-/// That its retries are slower than those of others.
+/// Returns the note on a target that limits its answers.
 fn limits(target: &Target) -> String {
     target.limits.map_or_else(String::new, |limits| {
         let after = limits.noticed_after_s;
@@ -179,7 +179,7 @@ fn sentence(reason: Reason) -> &'static str {
     }
 }
 
-/// What the top of the chart stands for.
+/// Returns the slowest round-trip time in the chart, and the number of losses.
 fn slowest(hour: &[Minute]) -> String {
     let slowest = hour.iter().map(|minute| minute.mean_rtt_us).max().filter(|micros| *micros > 0);
     let lost: u32 = hour.iter().map(|minute| u32::from(minute.losses)).sum();

@@ -219,7 +219,7 @@ impl Scene {
 
     /// What agent `index` tells about itself.
     pub(crate) fn status(&self, index: usize) -> Status {
-        let asking = goavail::status::Place::Listener(STATUS);
+        let asking = goavail::status::AgentAddress::Listener(STATUS);
         self.lab.agent(index).run(|| {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(asking.status()).unwrap_or_else(|error| panic!("{error:?}"))

@@ -25,7 +25,7 @@ fn a_second_agent_on_the_same_socket_or_port_ends_with_one_line_and_the_first_go
             (
                 "the same port",
                 format!("listen = \"{LISTEN}\"\nsocket = \"second.sock\"\n"),
-                "does another agent run?",
+                "is another agent running?",
             ),
         ];
         for (name, status, why) in cases {

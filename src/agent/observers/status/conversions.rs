@@ -1,11 +1,11 @@
 //! Conversions from the configuration and the engine's views to the entries of the board.
 
-use crate::agent::event_loop::Clock;
+use crate::agent::clock::Clock;
 use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
 use crate::engine::TargetView;
 use crate::engine::service::health::Health;
-use crate::status::{Facts, Moment, Setup, Time, model};
+use crate::status::{ClockReading, Setup, TargetState, Time, model};
 
 /// Returns the entry of the agent, as the configuration describes it.
 pub(super) fn setup(config: &Config, now: Time) -> Setup {
@@ -34,14 +34,14 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
     }
 }
 
-/// Returns the entry of one target.
-pub(super) fn facts(view: &TargetView, now: Moment, clock: &Clock) -> Facts {
+/// Returns the state of one target.
+pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) -> TargetState {
     let lost = view.losses > 0;
     let drained = view.drain.as_ref().map(|drain| model::Drained {
         until: drain.until.map(|until| now.wall_at(clock.started().into_std() + until)),
         reason: drain.reason.clone(),
     });
-    Facts {
+    TargetState {
         health: match view.health {
             _ if view.unknown => model::Health::Unknown,
             Health::AssumedUp => model::Health::AssumedUp,

@@ -1,0 +1,52 @@
+//! The agent's clocks: its own, which never jumps, and the wall clock.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::engine::Moment;
+
+/// The agent's own clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    started: Instant,
+    /// Whether the kernel's timer may wake the event loop: it follows real time alone.
+    real: bool,
+}
+
+impl Clock {
+    /// Starts a clock on Tokio's time, which a test may pause.
+    #[expect(clippy::disallowed_methods, reason = "the agent is where time enters")]
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now(), real: false }
+    }
+
+    /// Starts a clock that never pauses. It costs less than half the wake-ups.
+    pub(super) fn start_real() -> Self {
+        Self { real: true, ..Self::start() }
+    }
+
+    /// Returns the time at which the clock started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Returns the time since the start.
+    pub(super) fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+
+    /// Whether the kernel's timer may wake the event loop.
+    pub(super) fn is_real(&self) -> bool {
+        self.real
+    }
+}
+
+/// Returns the time of the wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "state, notices and drains are dated by the wall clock"
+)]
+pub(super) fn wall() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,387 @@
+//! An event loop with scripted probes, a recording observer, and a zone in memory.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::agent::clock::Clock;
+use crate::agent::event_loop::EventLoop;
+use crate::agent::input::{Input, QUEUE};
+use crate::agent::observers::Observer;
+use crate::agent::operator::PendingCommands;
+use crate::agent::reload::Reloader;
+use crate::agent::state_saver::StateSaver;
+use crate::agent::state_store::{Records, StateStore};
+use crate::config::{self, Asked, Config, ConfigErrors, Provider};
+use crate::dns::metered::ProviderCounters;
+use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
+use crate::dns::{Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record};
+use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
+use crate::engine::plan::{Family, SetKey};
+use crate::engine::prober::watch::Pace;
+use crate::engine::service::health::{Health, Thresholds};
+use crate::engine::{Engine, Moment};
+use crate::probe::Probe;
+use crate::systemd::Watchdog;
+
+pub(super) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Returns the address of the `nth` target.
+pub(super) fn ip(nth: usize) -> IpAddr {
+    let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    Ipv4Addr::from(base + u32::try_from(nth).unwrap()).into()
+}
+
+/// Returns the settings for `count` targets, probed once a second, with half a second to answer.
+pub(super) fn settings(count: usize) -> Settings {
+    let three = NonZeroU32::new(3).unwrap();
+    Settings {
+        targets: (0..count).map(ip).collect(),
+        port: None,
+        canaries: vec![],
+        thresholds: Thresholds { failure: three, recovery: three },
+        pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
+        zone: "example.com".to_owned(),
+        names: vec!["www.example.com".to_owned()],
+        floor: 0,
+        resync_interval: None,
+        burst: NonZeroUsize::MIN,
+        most_in_flight: None,
+        cluster: None,
+        dry_run: false,
+    }
+}
+
+/// The outcome of the probes of one address.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Behaviour {
+    /// A reply after this time.
+    Answers(Duration),
+    /// Silence until the prober gives up.
+    Silent,
+    /// The prober itself never returns.
+    NeverEnds,
+}
+
+/// A record of everything that happened.
+#[derive(Debug, Default)]
+struct Recorded {
+    sent: Vec<(ProbeRequest, Moment)>,
+    facts: Vec<Fact>,
+    loads: usize,
+    refused_reloads: usize,
+    last_iteration: Moment,
+    longest_pause: Duration,
+}
+
+#[derive(Debug)]
+struct ScriptedProbe {
+    behaviours: Mutex<BTreeMap<IpAddr, Behaviour>>,
+    default: Mutex<Behaviour>,
+    recorded: Arc<Mutex<Recorded>>,
+    clock: Clock,
+}
+
+impl Probe for ScriptedProbe {
+    async fn probe(&self, request: ProbeRequest) -> Answer {
+        self.recorded.lock().unwrap().sent.push((request, self.clock.now()));
+        let behaviour = self.behaviours.lock().unwrap().get(&request.endpoint.address).copied();
+        match behaviour.unwrap_or_else(|| *self.default.lock().unwrap()) {
+            Behaviour::Answers(rtt) => {
+                tokio::time::sleep(rtt).await;
+                Answer::Reply(rtt)
+            }
+            Behaviour::Silent => {
+                tokio::time::sleep(request.patience).await;
+                Answer::Silence
+            }
+            Behaviour::NeverEnds => std::future::pending().await,
+        }
+    }
+}
+
+/// Records facts, refused reloads and iterations.
+#[derive(Debug)]
+struct Recorder {
+    recorded: Arc<Mutex<Recorded>>,
+    count: watch::Sender<usize>,
+    clock: Clock,
+}
+
+impl Observer for Recorder {
+    fn fact(&mut self, _: &Engine, fact: &Fact) {
+        self.recorded.lock().unwrap().facts.push(fact.clone());
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    fn reload_refused(&mut self, _: &str) {
+        self.recorded.lock().unwrap().refused_reloads += 1;
+    }
+
+    fn iteration(&mut self, _: &Engine) {
+        let now = self.clock.now();
+        let mut recorded = self.recorded.lock().unwrap();
+        let pause = now.saturating_sub(recorded.last_iteration);
+        recorded.longest_pause = recorded.longest_pause.max(pause);
+        recorded.last_iteration = now;
+    }
+}
+
+/// A zone in memory; one that is `None` never answers.
+#[derive(Debug, Clone, Default)]
+struct MemoryZone(Option<Arc<Mutex<Listing>>>);
+
+/// The name of the only record set.
+fn set() -> SetKey {
+    SetKey { name: "www.example.com".to_owned(), family: Family::A }
+}
+
+impl MemoryZone {
+    /// Returns a zone with a record for each address.
+    fn with(addresses: &[IpAddr]) -> Self {
+        let mut records = Vec::new();
+        for address in addresses {
+            let attributes = Attributes { ttl: 60, extra: Extra::None };
+            records.push(Record { address: *address, id: String::new(), attributes });
+        }
+        let listing = Listing { sets: [(set(), records)].into(), ..Listing::default() };
+        Self(Some(Arc::new(Mutex::new(listing))))
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        let Some(zone) = &self.0 else { return vec![] };
+        zone.lock().unwrap().sets[&set()].iter().map(|record| record.address).collect()
+    }
+}
+
+impl DnsProvider for MemoryZone {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn list(&self) -> Call<'_, Listing> {
+        Box::pin(async {
+            match &self.0 {
+                Some(zone) => Ok(zone.lock().unwrap().clone()),
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn apply<'a>(&'a self, request: ChangeRequest<'a>) -> Call<'a, ()> {
+        Box::pin(async move {
+            let Some(zone) = &self.0 else { std::future::pending().await };
+            let mut zone = zone.lock().unwrap();
+            let records = zone.sets.get_mut(&set()).unwrap();
+            for (_, deleted) in &request.changes.delete {
+                records.retain(|record| record.address != deleted.address);
+            }
+            Ok(())
+        })
+    }
+
+    fn inherit_from(&mut self, _: Box<dyn DnsProvider>) -> bool {
+        false
+    }
+}
+
+/// Returns a valid configuration. The engine has settings of its own.
+fn config() -> Config {
+    let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+                ip_addresses = [\"192.0.2.10\"]\n";
+    let asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
+    config::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap()
+}
+
+/// An event loop before it runs. All targets answer after 10 ms.
+pub(super) struct Harness {
+    settings: Settings,
+    probe: Arc<ScriptedProbe>,
+    zone: MemoryZone,
+}
+
+impl Harness {
+    pub(super) fn new(settings: Settings) -> Self {
+        let default = Mutex::new(Behaviour::Answers(ms(10)));
+        let (behaviours, clock) = (Mutex::default(), Clock::start());
+        let probe = ScriptedProbe { behaviours, default, recorded: Arc::default(), clock };
+        Self { settings, probe: Arc::new(probe), zone: MemoryZone::default() }
+    }
+
+    /// Puts records of these addresses into the zone, which does not answer otherwise.
+    pub(super) fn publish(&mut self, addresses: &[IpAddr]) {
+        self.zone = MemoryZone::with(addresses);
+    }
+
+    /// Sets the behaviour of one address.
+    pub(super) fn set(&self, address: IpAddr, behaviour: Behaviour) {
+        self.probe.behaviours.lock().unwrap().insert(address, behaviour);
+    }
+
+    /// Sets the behaviour of all other addresses.
+    pub(super) fn set_default(&self, behaviour: Behaviour) {
+        *self.probe.default.lock().unwrap() = behaviour;
+    }
+
+    /// Starts the loop. Each attempt to read the configuration is recorded, and fails.
+    pub(super) fn start(self) -> Running {
+        let clock = self.probe.clock;
+        let (outbox, inbox) = mpsc::channel(QUEUE);
+        let recorded = Arc::clone(&self.probe.recorded);
+        let (count, facts) = watch::channel(0);
+        let talk = Handle::current();
+        let load = {
+            let recorded = Arc::clone(&recorded);
+            move || {
+                recorded.lock().unwrap().loads += 1;
+                Err(ConfigErrors::unread(Path::new("goavail.toml"), "it is gone"))
+            }
+        };
+        let store = Arc::new(StateStore::open(None));
+        let surroundings = Surroundings {
+            runtime: talk.clone(),
+            reports: crate::agent::reports(&talk, outbox.clone()),
+            store: Arc::new(Records { store: Arc::clone(&store) }),
+        };
+        let first = FirstListing {
+            provider: Some(Box::new(self.zone.clone())),
+            listing: None,
+            counters: ProviderCounters::default(),
+        };
+        let config = config();
+        let reconciler = ReconcilerHandle::start(&config, surroundings, first);
+        let sender = outbox.clone();
+        let event_loop = EventLoop {
+            engine: Engine::new(self.settings, BTreeMap::new(), clock.now()),
+            clock,
+            probe: Arc::clone(&self.probe),
+            observers: Recorder { recorded: Arc::clone(&recorded), count, clock },
+            reconciler,
+            peers: None,
+            state: StateSaver::new(store, talk.clone(), outbox.clone(), clock.now()),
+            commands: PendingCommands::default(),
+            reloader: Reloader::new(Arc::new(load), talk, outbox.clone()),
+            config,
+            watchdog: Watchdog::default(),
+            inbox,
+            outbox,
+        };
+        let task = tokio::spawn(async move { (event_loop.run().await.0.engine, clock.now()) });
+        Running { task, sender, recorded, clock, facts, zone: self.zone }
+    }
+}
+
+/// A running event loop.
+pub(super) struct Running {
+    task: JoinHandle<(Engine, Moment)>,
+    sender: mpsc::Sender<Input>,
+    recorded: Arc<Mutex<Recorded>>,
+    clock: Clock,
+    facts: watch::Receiver<usize>,
+    zone: MemoryZone,
+}
+
+impl Running {
+    pub(super) async fn send(&self, input: Input) {
+        self.sender.send(input).await.unwrap();
+    }
+
+    /// Puts `input` into the queue without yielding.
+    pub(super) fn try_send(&self, input: Input) {
+        self.sender.try_send(input).unwrap();
+    }
+
+    /// Returns the number of inputs in the queue.
+    pub(super) fn queued(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    /// Returns the probes that were sent, and their times.
+    pub(super) fn sent(&self) -> Vec<(ProbeRequest, Moment)> {
+        self.recorded.lock().unwrap().sent.clone()
+    }
+
+    pub(super) fn since_start(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Waits for `count` facts of one kind.
+    pub(super) async fn until(&self, is_it: impl Fn(&Fact) -> bool, count: usize) {
+        let reached = |_: &usize| {
+            self.recorded.lock().unwrap().facts.iter().filter(|f| is_it(f)).count() >= count
+        };
+        let mut facts = self.facts.clone();
+        tokio::time::timeout(ms(3_600_000), facts.wait_for(reached)).await.unwrap().unwrap();
+    }
+
+    /// Returns how often the configuration was read.
+    pub(super) fn loads(&self) -> usize {
+        self.recorded.lock().unwrap().loads
+    }
+
+    /// Stops the loop, which must end by itself.
+    pub(super) async fn stop(self) -> Ended {
+        self.sender.send(Input::Stop).await.unwrap();
+        let ended = tokio::time::timeout(ms(3_600_000), self.task).await;
+        let (engine, at) = ended.expect("the loop ends").unwrap();
+        Ended { engine, at, zone: self.zone, recorded: self.recorded }
+    }
+}
+
+/// An event loop that has ended.
+pub(super) struct Ended {
+    engine: Engine,
+    at: Moment,
+    zone: MemoryZone,
+    recorded: Arc<Mutex<Recorded>>,
+}
+
+impl Ended {
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn ended_at(&self) -> Moment {
+        self.at
+    }
+
+    /// Returns the addresses in the zone.
+    pub(super) fn published(&self) -> Vec<IpAddr> {
+        self.zone.addresses()
+    }
+
+    pub(super) fn health(&self, address: IpAddr) -> Health {
+        self.engine.targets().find(|target| target.address == address).unwrap().health
+    }
+
+    pub(super) fn facts(&self) -> Vec<Fact> {
+        self.recorded.lock().unwrap().facts.clone()
+    }
+
+    pub(super) fn loads(&self) -> usize {
+        self.recorded.lock().unwrap().loads
+    }
+
+    pub(super) fn refused_reloads(&self) -> usize {
+        self.recorded.lock().unwrap().refused_reloads
+    }
+
+    /// Returns how often the loop found itself late.
+    pub(super) fn stalls(&self) -> usize {
+        self.facts().iter().filter(|fact| matches!(fact, Fact::Stalled { .. })).count()
+    }
+
+    /// Returns the longest time between two iterations.
+    pub(super) fn longest_pause(&self) -> Duration {
+        self.recorded.lock().unwrap().longest_pause
+    }
+}

@@ -1,0 +1,64 @@
+//! Log lines about changes to DNS and problems with the provider.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::list;
+use super::targets::silence;
+use crate::engine::event::{DnsProblem, DnsProblemKind, Gone};
+use crate::text::brief;
+
+/// A change that the provider confirmed, or that dry-run left out.
+pub(super) struct Applied {
+    /// Time from when the change was first desired to the confirmation.
+    pub(super) took: Duration,
+    /// Whether nothing is written.
+    pub(super) dry_run: bool,
+}
+
+impl Applied {
+    pub(super) fn withdrew(&self, target: IpAddr, gone: &Gone) {
+        let (names, took) = (list(&gone.names), brief(self.took));
+        let (losses, by_hand, silent_for) = (gone.losses, gone.by_hand, silence(gone.silent_for));
+        if self.dry_run {
+            info!(%target, names, losses, silent_for, by_hand, reason = "dry_run", "would withdraw");
+        } else {
+            info!(%target, names, losses, silent_for, by_hand, took, "withdrew");
+        }
+    }
+
+    pub(super) fn restored(&self, target: IpAddr, names: &[String]) {
+        let (names, took) = (list(names), brief(self.took));
+        if self.dry_run {
+            info!(%target, names, reason = "dry_run", "would restore");
+        } else {
+            info!(%target, names, took, "restored");
+        }
+    }
+
+    pub(super) fn created(&self, target: IpAddr, names: &[String]) {
+        let (names, took) = (list(names), brief(self.took));
+        let asks = "held no address, and nothing is remembered of it: is it misspelt?";
+        if self.dry_run {
+            warn!(%target, names, reason = "dry_run", "would create: the name {asks}");
+        } else {
+            warn!(%target, names, took, "created: the name {asks}");
+        }
+    }
+}
+
+pub(super) fn name_failing(name: &str, problem: &str) {
+    warn!(name, "left alone, and tried again; all other names are looked after: {problem}");
+}
+
+pub(super) fn failing(problem: &DnsProblem) {
+    let retry_in = problem.retry_in.map_or_else(|| "when it is needed".into(), brief);
+    let what = &problem.what;
+    if matches!(problem.kind, DnsProblemKind::Refused | DnsProblemKind::Defect) {
+        error!(retry_in, "{what}");
+    } else {
+        warn!(retry_in, "{what}");
+    }
+}

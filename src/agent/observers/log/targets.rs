@@ -1,0 +1,119 @@
+//! Log lines about the health of targets and the verdicts on them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::list;
+use crate::engine::event::{Drain, Reason};
+use crate::engine::service::health::Health;
+use crate::text::{brief, visible};
+
+/// The number of targets that a line names one by one.
+const NAMED: usize = 3;
+
+/// Returns the first few targets, and the number of the others.
+fn few(targets: &[IpAddr]) -> String {
+    let first = list(targets.iter().take(NAMED));
+    match targets.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// Returns the time since the last reply.
+pub(super) fn silence(silent_for: Option<Duration>) -> String {
+    silent_for.map_or_else(|| "since the start".into(), brief)
+}
+
+/// Writes a change of health; `count` is the number of outcomes in a row that caused it.
+pub(super) fn flipped(
+    target: IpAddr,
+    [from, to]: [Health; 2],
+    count: u32,
+    silent_for: Option<Duration>,
+    said: Option<&str>,
+) {
+    match (from, to) {
+        (_, Health::Down) => {
+            warn!(%target, losses = count, silent_for = silence(silent_for), said, "target down");
+        }
+        (Health::AssumedUp, _) => info!(%target, replies = count, "target confirmed up"),
+        _ => info!(%target, replies = count, "target up"),
+    }
+}
+
+pub(super) fn verdict(
+    target: IpAddr,
+    [in_service, by_hand]: [bool; 2],
+    agreeing: &[SocketAddr],
+    after: Duration,
+) {
+    info!(
+        %target,
+        verdict = if in_service { "in service" } else { "out of service" },
+        by_hand,
+        agreeing = list(agreeing),
+        acts_after = brief(after),
+        "verdict"
+    );
+}
+
+pub(super) fn refused(target: IpAddr, reason: Reason, detail: &str) {
+    let word = reason.as_str();
+    match reason {
+        // The lines about the whole agent, the drain and the change report these already.
+        Reason::Isolated | Reason::Drained | Reason::DryRun => {
+            debug!(%target, reason = word, detail, "refused");
+        }
+        Reason::NoQuorum | Reason::Contested | Reason::Floor => {
+            warn!(%target, reason = word, detail, "refused to act");
+        }
+    }
+}
+
+pub(super) fn refusal_over(target: IpAddr, reason: Reason) {
+    match reason {
+        Reason::Drained | Reason::DryRun => {
+            debug!(%target, "no longer out by hand or in rehearsal");
+        }
+        _ => info!(%target, reason = reason.as_str(), "no longer refused"),
+    }
+}
+
+pub(super) fn evidence_lost(targets: &[IpAddr]) {
+    info!(
+        targets = few(targets),
+        "nothing is seen of these targets any more: health unknown, the verdict stands"
+    );
+}
+
+pub(super) fn still_unknown(targets: &[IpAddr]) {
+    warn!(
+        targets = few(targets),
+        "health still unknown: no probe of these targets could be judged for over a minute"
+    );
+}
+
+pub(super) fn evidence_back(target: IpAddr, lasted: Duration, told: bool) {
+    let lasted = brief(lasted);
+    if told {
+        info!(%target, lasted, "health known again: a probe was judged");
+    } else {
+        debug!(%target, lasted, "health known again: a probe was judged");
+    }
+}
+
+pub(super) fn drained(target: IpAddr, drain: &Drain) {
+    let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
+    info!(%target, why, "drained by hand");
+}
+
+pub(super) fn undrained(target: IpAddr, expired: bool) {
+    if expired {
+        info!(%target, "drain is over: its time is up");
+    } else {
+        info!(%target, "drain is over: given back by hand");
+    }
+}

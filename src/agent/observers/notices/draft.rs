@@ -1,0 +1,145 @@
+//! The notice for each fact that people are notified of.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::engine::event::{Fact, Gone, Reason};
+use crate::notify::{Evidence, Notice, NoticeKind};
+use crate::text::brief;
+
+/// A notice without its time and its sender.
+pub(super) struct Draft(Notice);
+
+impl Draft {
+    pub(super) fn new(kind: NoticeKind) -> Self {
+        Self(Notice {
+            at: SystemTime::UNIX_EPOCH,
+            agent: String::new(),
+            dry_run: false,
+            kind,
+            targets: vec![],
+            names: vec![],
+            reason: None,
+            detail: None,
+            evidence: Evidence::default(),
+        })
+    }
+
+    pub(super) fn targets(mut self, targets: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.0.targets = targets.into_iter().collect();
+        self
+    }
+
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    fn names(mut self, names: &[String]) -> Self {
+        self.0.names = names.to_vec();
+        self
+    }
+
+    fn reason(mut self, reason: Reason) -> Self {
+        self.0.reason = Some(reason.as_str().into());
+        self
+    }
+
+    fn evidence(mut self, evidence: Evidence) -> Self {
+        self.0.evidence = evidence;
+        self
+    }
+
+    /// Returns the complete notice.
+    pub(super) fn signed(self, at: SystemTime, agent: &str, dry_run: bool) -> Notice {
+        Notice { at, agent: agent.to_owned(), dry_run, ..self.0 }
+    }
+}
+
+/// Returns the notice that a target was withdrawn.
+pub(super) fn withdrawn(target: IpAddr, gone: &Gone, took: Duration) -> Draft {
+    let evidence = Evidence {
+        losses: (!gone.by_hand).then_some(gone.losses),
+        replies: None,
+        votes: gone.agreeing.iter().map(ToString::to_string).collect(),
+        since_last_reply: gone.silent_for.filter(|_| !gone.by_hand),
+        took: Some(took),
+    };
+    let draft = Draft::new(NoticeKind::Withdrawn).targets([target]).names(&gone.names);
+    let draft = draft.evidence(evidence);
+    if gone.by_hand { draft.reason(Reason::Drained) } else { draft }
+}
+
+/// Returns the notice that a target was restored; `replies` is the number of replies in a row.
+pub(super) fn restored(
+    target: IpAddr,
+    names: &[String],
+    replies: Option<u32>,
+    took: Duration,
+) -> Draft {
+    let replies = replies.filter(|replies| *replies > 0);
+    let evidence = Evidence { replies, took: Some(took), ..Evidence::default() };
+    Draft::new(NoticeKind::Restored).targets([target]).names(names).evidence(evidence)
+}
+
+/// Returns the notice that a target was added at names that held no address.
+pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> Draft {
+    let detail = "the name held no address and nothing is remembered of it: is it misspelt?";
+    let evidence = Evidence { took: Some(took), ..Evidence::default() };
+    let draft = Draft::new(NoticeKind::Created).targets([target]).names(names);
+    draft.detail(detail).evidence(evidence)
+}
+
+/// Returns the notice of an event that changes nothing in DNS, if there is one.
+pub(super) fn event(fact: &Fact) -> Option<Draft> {
+    let draft = match fact {
+        Fact::Refused { target, reason, detail } if is_notified(*reason) => {
+            let draft = Draft::new(NoticeKind::Refused).targets([*target]);
+            draft.reason(*reason).detail(detail.as_str())
+        }
+        Fact::RefusalOver { target, reason } if is_notified(*reason) => {
+            Draft::new(NoticeKind::RefusalOver).targets([*target]).reason(*reason)
+        }
+        Fact::Isolated { missing, cause } => {
+            let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
+            Draft::new(NoticeKind::Isolated).detail(detail)
+        }
+        Fact::IsolationOver { lasted } => {
+            Draft::new(NoticeKind::IsolationOver).detail(format!("it lasted {}", brief(*lasted)))
+        }
+        Fact::StillUnknown { targets } => {
+            let draft = Draft::new(NoticeKind::Unknown).targets(targets.iter().copied());
+            draft.detail("no probe could be judged for over a minute")
+        }
+        Fact::EvidenceBack { target, lasted, told: true } => {
+            let draft = Draft::new(NoticeKind::UnknownOver).targets([*target]);
+            draft.detail(format!("it lasted {}", brief(*lasted)))
+        }
+        Fact::NameFailing { name, what } => {
+            let draft = Draft::new(NoticeKind::NameFailing);
+            draft.names(std::slice::from_ref(name)).detail(what.as_str())
+        }
+        Fact::NameFailingOver { name } => {
+            Draft::new(NoticeKind::NameBack).names(std::slice::from_ref(name))
+        }
+        Fact::Drained { target, drain } => {
+            let draft = Draft::new(NoticeKind::Drained).targets([*target]);
+            match &drain.reason {
+                Some(reason) => draft.detail(reason.as_str()),
+                None => draft,
+            }
+        }
+        Fact::Undrained { target, expired } => {
+            let draft = Draft::new(NoticeKind::Undrained).targets([*target]);
+            if *expired { draft.detail("its time is up") } else { draft }
+        }
+        _ => return None,
+    };
+    Some(draft)
+}
+
+/// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent;
+/// drains and dry-run show in other notices.
+fn is_notified(reason: Reason) -> bool {
+    matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor)
+}

@@ -1,0 +1,77 @@
+//! The entries about changes to DNS, among the latest changes and in the counters.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::StatusObserver;
+use crate::engine::event::Gone;
+use crate::text::brief;
+
+/// The circumstances of a change that the provider confirmed, or that dry-run left out.
+pub(super) struct Change {
+    pub(super) at: Instant,
+    /// Time from when the change was first desired to the confirmation.
+    pub(super) took: Duration,
+    pub(super) dry_run: bool,
+}
+
+/// One kind of change, with the evidence for it.
+pub(super) struct Entry<'a> {
+    /// The verb as a label, and in the past tense.
+    action: [&'static str; 2],
+    preposition: &'static str,
+    names: &'a [String],
+    evidence: Vec<String>,
+    /// Time from the last reply to the withdrawal of a failed target.
+    failover: Option<Duration>,
+}
+
+/// Returns the entry for a withdrawal.
+pub(super) fn withdrawal(gone: &Gone) -> Entry<'_> {
+    let failover = gone.silent_for.filter(|_| !gone.by_hand);
+    let mut evidence = if gone.by_hand {
+        vec!["drained by hand".to_owned()]
+    } else {
+        vec![format!("{} losses in a row", gone.losses)]
+    };
+    if let Some(silent) = failover {
+        evidence.push(format!("last reply {} before", brief(silent)));
+    }
+    if !gone.agreeing.is_empty() {
+        let peers: Vec<_> = gone.agreeing.iter().map(ToString::to_string).collect();
+        evidence.push(format!("agreed by {}", peers.join(", ")));
+    }
+    let (action, preposition) = (["withdraw", "withdrew"], "from");
+    Entry { action, preposition, names: &gone.names, evidence, failover }
+}
+
+/// Returns the entry for a restoration.
+pub(super) fn restoration(names: &[String]) -> Entry<'_> {
+    let action = ["restore", "restored"];
+    Entry { action, preposition: "to", names, evidence: vec![], failover: None }
+}
+
+/// Returns the entry for records at names that held no address.
+pub(super) fn creation(names: &[String]) -> Entry<'_> {
+    let action = ["create", "created"];
+    Entry { action, preposition: "at", names, evidence: vec![], failover: None }
+}
+
+impl StatusObserver {
+    /// Publishes and counts one entry.
+    pub(super) fn record(&mut self, change: &Change, target: IpAddr, entry: &Entry<'_>) {
+        let [action, past] = entry.action;
+        let verb = if change.dry_run { format!("would {action}") } else { past.to_owned() };
+        let what = format!("{verb} {target} {} {}", entry.preposition, entry.names.join(", "));
+        let mut evidence = entry.evidence.clone();
+        evidence.push(format!("took {}", brief(change.took)));
+        if let Some(silent) = entry.failover.filter(|_| !change.dry_run) {
+            self.board.counters().failover(silent);
+        }
+        self.board.changed(change.at, &what, &evidence.join("; "), Some(target));
+        let outcome = if change.dry_run { "dry_run" } else { "ok" };
+        for _ in entry.names {
+            self.board.counters().dns_change(self.provider, action, outcome);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `goavail drain` and `goavail undrain`.
+
+use std::net::IpAddr;
+
+use super::{CommandError, Report, printable, wait_for};
+use crate::config::StatusConfig;
+use crate::status::{AgentAddress, CommandDone, DrainRequest, REASON_CHARS};
+
+/// Drains a target at the running agent.
+///
+/// # Errors
+///
+/// Fails if the reason is too long, no agent answers, or it refuses.
+pub fn drain(
+    config: &StatusConfig,
+    target: IpAddr,
+    drain: &DrainRequest,
+) -> Result<Report, CommandError> {
+    let reason = drain.reason.as_deref().unwrap_or_default();
+    if reason.chars().count() > REASON_CHARS {
+        return Err(CommandError::LongReason(REASON_CHARS));
+    }
+    let address = AgentAddress::of(config)?;
+    let done = wait_for(async { Ok(address.drain(target, drain).await?) })?;
+    Ok(Report::fine(in_words(&done)))
+}
+
+/// Gives a target back to the running agent.
+///
+/// # Errors
+///
+/// Fails if no agent answers, or it refuses.
+pub fn undrain(config: &StatusConfig, target: IpAddr) -> Result<Report, CommandError> {
+    let address = AgentAddress::of(config)?;
+    let done = wait_for(async { Ok(address.undrain(target).await?) })?;
+    Ok(Report::fine(in_words(&done)))
+}
+
+/// Returns the message of the agent, and its warnings below it.
+fn in_words(done: &CommandDone) -> String {
+    let mut text = format!("{}\n", printable(&done.message));
+    for warning in &done.warnings {
+        text.push_str(&format!("warning: {}\n", printable(warning)));
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! `goavail status`, once or with `--watch`.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CommandError, Ending, Report, wait_for};
+use crate::config::StatusConfig;
+use crate::status::{self, AgentAddress};
+use crate::text::pretty_json;
+
+/// Returns the status of the running agent, as a table or in its JSON form.
+///
+/// An agent whose event loop does not run is shown too, and is a failure.
+///
+/// # Errors
+///
+/// Fails if no agent answers.
+pub fn status(config: &StatusConfig, json: bool, colour: bool) -> Result<Report, CommandError> {
+    let address = AgentAddress::of(config)?;
+    let status = wait_for(async { Ok(address.status().await?) })?;
+    let text = if json {
+        let mut text = pretty_json(&status).unwrap_or_default();
+        text.push('\n');
+        text
+    } else {
+        status::table(&status, colour)
+    };
+    // The same measure as `/healthz`, from the same response as the text.
+    let stale = status.is_stale().then_some(CommandError::Stale(status.silence_s));
+    Ok(Report { text, ending: stale.map_or(Ending::Fine, Ending::Failed) })
+}
+
+/// Draws the status of the running agent repeatedly, until SIGINT or SIGTERM, or until stdout is
+/// closed.
+///
+/// # Errors
+///
+/// Fails if the configuration names neither a socket nor a listener, or stdout fails. An agent that
+/// does not answer is no error, because it may come back.
+pub fn watch(config: &StatusConfig, colour: bool) -> Result<(), CommandError> {
+    let address = AgentAddress::of(config)?;
+    wait_for(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Runtime)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::Runtime)?;
+        let ended = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        match status::watch(&address, &mut io::stdout(), colour, rows, ended).await {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CommandError::Stdout(error))
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// Returns the number of lines of the screen.
+fn rows() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // A screen of 0 lines is one whose height is unknown.
+    Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}

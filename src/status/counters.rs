@@ -1,0 +1,106 @@
+//! The counters that belong to no single target.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::histogram::{FAILOVER_BOUNDS, Histogram, RTT_BOUNDS};
+use super::model::Reason;
+
+/// Counts by the values of their labels.
+pub(super) type LabelledCounts<const N: usize> = BTreeMap<[&'static str; N], u64>;
+
+/// The counters that belong to no single target.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    pub(super) rtt: Histogram,
+    pub(super) failover: Histogram,
+    pub(super) refusals: LabelledCounts<1>,
+    pub(super) dns_changes: LabelledCounts<3>,
+    pub(super) dns_requests: LabelledCounts<2>,
+    pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
+    pub(super) reloads: LabelledCounts<1>,
+    pub(super) notices: LabelledCounts<2>,
+    pub(super) panics: LabelledCounts<1>,
+    pub(super) failing_names: BTreeSet<String>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            rtt: Histogram::new(&RTT_BOUNDS),
+            failover: Histogram::new(&FAILOVER_BOUNDS),
+            refusals: Reason::ALL.map(|reason| ([reason.as_str()], 0)).into(),
+            dns_changes: BTreeMap::new(),
+            dns_requests: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            reloads: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            panics: crate::panics::PARTS.map(|part| ([part], 0)).into(),
+            failing_names: BTreeSet::new(),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts one record that was changed: `action` is `withdraw`, `restore` or `create`, `outcome` is
+    /// `ok` or `dry_run`.
+    pub fn dns_change(
+        &mut self,
+        provider: &'static str,
+        action: &'static str,
+        outcome: &'static str,
+    ) {
+        *self.dns_changes.entry([provider, action, outcome]).or_default() += 1;
+    }
+
+    /// Counts a failover, from the last reply until the provider confirmed the withdrawal.
+    pub fn failover(&mut self, duration: Duration) {
+        self.failover.observe(duration);
+    }
+
+    /// Sets the number of votes exchanged with `peer` that had this outcome. `peer` is a peer of the
+    /// configuration, never a name that a stranger claims.
+    pub fn set_votes(&mut self, peer: &str, outcome: &'static str, total: u64) {
+        self.votes.insert((peer.into(), outcome), total);
+    }
+
+    /// Sets the number of requests to `provider` that had this outcome.
+    pub fn set_dns_requests(&mut self, provider: &'static str, outcome: &'static str, total: u64) {
+        self.dns_requests.insert([provider, outcome], total);
+    }
+
+    /// Sets the number of notices. The labels are the channel, and `delivered`, `failed` or `dropped`.
+    pub fn set_notices(&mut self, labels: [&'static str; 2], total: u64) {
+        self.notices.insert(labels, total);
+    }
+
+    /// Sets the number of panics that were caught in each part.
+    pub fn set_panics(&mut self, counts: BTreeMap<&'static str, u64>) {
+        self.panics.extend(counts.into_iter().map(|(part, count)| ([part], count)));
+    }
+
+    /// Sets whether a name is left alone because of a problem of its own.
+    pub fn set_name_failing(&mut self, name: &str, is_failing: bool) {
+        if is_failing {
+            self.failing_names.insert(name.to_owned());
+        } else {
+            self.failing_names.remove(name);
+        }
+    }
+
+    /// Counts a reload: `ok` if the new configuration is in force, `refused` if not.
+    pub fn reload(&mut self, outcome: &'static str) {
+        *self.reloads.entry([outcome]).or_default() += 1;
+    }
+
+    /// Counts a refusal.
+    pub(super) fn refused(&mut self, reason: Reason) {
+        *self.refusals.entry([reason.as_str()]).or_default() += 1;
+    }
+
+    /// Drops the votes of all peers but those that `keep` accepts.
+    pub(super) fn keep_peers(&mut self, keep: impl Fn(&str) -> bool) {
+        self.votes.retain(|(peer, _), _| keep(peer));
+    }
+}

@@ -1,0 +1,72 @@
+//! The latest changes and failures.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::CHANGES_KEPT;
+use super::model::{Change, Failure};
+use super::time::ClockReading;
+
+/// The latest changes and failures.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recent {
+    /// The latest changes, the newest first.
+    changes: VecDeque<(Instant, Arc<Change>)>,
+    last_error: Option<(Instant, Arc<Failure>)>,
+    /// The current failures, one for each kind of work, in the order in which they began.
+    failing: Vec<(Instant, Arc<Failure>)>,
+}
+
+/// Maximum number of current failures. More of them at once are one outage, and memory is bounded.
+const FAILING_KEPT: usize = 20;
+
+impl Recent {
+    /// Adds a change. Its time is converted to the wall clock for each snapshot.
+    pub(super) fn changed(&mut self, at: Instant, change: Change) {
+        self.changes.truncate(CHANGES_KEPT - 1);
+        self.changes.push_front((at, Arc::new(change)));
+    }
+
+    /// Adds a failure, or replaces the one of the same work.
+    pub(super) fn failed(&mut self, at: Instant, failure: Failure) {
+        let failure = Arc::new(failure);
+        self.last_error = Some((at, Arc::clone(&failure)));
+        let known = self.failing.iter().position(|(_, known)| known.what == failure.what);
+        match known {
+            Some(known) => self.failing[known] = (at, failure),
+            None if self.failing.len() < FAILING_KEPT => self.failing.push((at, failure)),
+            None => {}
+        }
+    }
+
+    /// Removes the failure of a kind of work. Returns whether there was one.
+    pub(super) fn recovered(&mut self, what: &str) -> bool {
+        let before = self.failing.len();
+        self.failing.retain(|(_, failure)| failure.what != what);
+        self.failing.len() != before
+    }
+
+    /// Returns the latest changes, the newest first.
+    pub(super) fn changes(&self, dates: &ClockReading) -> Vec<Change> {
+        let mut changes = Vec::with_capacity(self.changes.len());
+        for (at, change) in &self.changes {
+            changes.push(Change { at: dates.wall_at(*at), ..Change::clone(change) });
+        }
+        changes
+    }
+
+    /// Returns the latest failure, whether or not it is over.
+    pub(super) fn last_error(&self, dates: &ClockReading) -> Option<Failure> {
+        self.last_error.as_ref().map(|failure| dated(failure, dates))
+    }
+
+    /// Returns the current failures.
+    pub(super) fn failing(&self, dates: &ClockReading) -> Vec<Failure> {
+        self.failing.iter().map(|failure| dated(failure, dates)).collect()
+    }
+}
+
+fn dated((at, failure): &(Instant, Arc<Failure>), dates: &ClockReading) -> Failure {
+    Failure { at: dates.wall_at(*at), ..Failure::clone(failure) }
+}
