@@ -220,7 +220,7 @@ async fn end(agent: Agent, failure: Option<&anyhow::Error>, stop: &mut StopReque
     let failure = failure.map(|error| format!("{error:#}"));
     match &failure {
         None => tracing::info!("stopping; records stay as they are"),
-        Some(error) => tracing::error!("stopping, for a part has failed: {error}"),
+        Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
     let EventLoop { engine, clock, observers, reconciler, peers, state, inbox, .. } = agent;
     let Observers { log, notices, .. } = observers;
@@ -241,14 +241,14 @@ async fn end(agent: Agent, failure: Option<&anyhow::Error>, stop: &mut StopReque
     };
     tokio::select! {
         () = closing => {}
-        () = stop.reach(2) => tracing::warn!("stopped at once"),
+        () = stop.reach(2) => tracing::warn!("stopped at once by a second signal by a second signal"),
         () = last_facts.log() => {}
     }
     // The last reports may still be on their way.
     let _ = tokio::time::timeout(LAST_REPORTS, last_facts.log()).await;
 }
 
-/// Logs what the DNS worker reports while the agent ends. No new action is carried out.
+/// Logs the reports of the DNS worker while the agent ends. No new action is carried out.
 struct LastFacts {
     engine: Engine,
     clock: Clock,
@@ -287,7 +287,7 @@ fn reports(talk: &Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport
 /// Lists the zone once. A refusal is final; a provider that is unreachable or defective is not.
 async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
     let unread = |error: &dyn std::fmt::Display| {
-        tracing::warn!("goes on without having read the zone: {error}");
+        tracing::warn!("continuing without a listing of the zone: {error}");
     };
     let listing = async {
         let built = match providers::build_in_time(&config).await {
@@ -310,12 +310,12 @@ async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
         Ok(FirstListing { provider: Some(provider), listing, counters })
     };
     caught("the DNS provider", listing).await.unwrap_or_else(|panicked| {
-        tracing::error!("goes on without having read the zone: {panicked}");
+        tracing::error!("continuing without a listing of the zone: {panicked}");
         Ok(FirstListing::default())
     })
 }
 
-/// Forwards what the prober receives while a probe is outstanding. A hint is dropped if the queue is
+/// Forwards hints of the prober, such as a reply before its time. A hint is dropped if the queue is
 /// full: it speeds a decision up, and decides nothing.
 fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
     Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
@@ -350,11 +350,11 @@ fn log_notes(config: &Config) {
 fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
     for (target, drain) in drains.iter().take(DRAINS_NAMED) {
         let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
-        tracing::warn!(%target, why, "still drained by hand, as before the restart");
+        tracing::warn!(%target, why, "still drained by operator after the restart");
     }
     match drains.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
-        more => tracing::warn!("and {more} more are still drained by hand, as before the restart"),
+        more => tracing::warn!("{more} more targets are still drained by operator after the restart"),
     }
 }
 

@@ -129,7 +129,7 @@ fn run(invocation: &Invocation) -> Result<(), Failure> {
     }
 }
 
-/// Monitors until told to stop.
+/// Monitors until a request to stop.
 fn watch(
     invocation: &Invocation,
     config: Config,

@@ -1,15 +1,15 @@
-//! When drains end by people's clock: what the state file says of it, and what to do when that clock
-//! turns out to be wrong.
+//! The ends of drains by the wall clock: their dates in the state file, and the handling of a wall clock
+//! that is wrong.
 //!
-//! A drain that was ordered while this process runs lasts as long as was asked for, by a clock that
-//! nobody sets; only its dates in the file follow the clock. One that an earlier process left is known
-//! by its dates alone. It ends when they say so, but:
+//! A drain ordered in this process lasts for the requested time, by a clock that is never set; its dates
+//! in the file follow the wall clock. A drain of an earlier process is known by its dates alone. It ends
+//! at its date, with these exceptions:
 //!
-//! - If the clock shows a time before the order, it is wrong now: the drain lasts as long as was asked
-//!   for from here, until the clock is set.
-//! - If it was ordered before [`CLOCKS_ARE_SET`], the clock was wrong then: the same.
-//! - If it seems to be over for longer than [`GRACE`] at the start, the clock may be ahead: it is held
-//!   for as long again, in which the clock may be set.
+//! - If the wall clock shows a time before the order, it is wrong now: the drain lasts for its requested
+//!   time from now, until the clock is set.
+//! - If the drain was ordered before [`CLOCKS_ARE_SET`], the clock was wrong then: the same applies.
+//! - If the drain seems to have ended more than [`GRACE`] before the start, the clock may be ahead: the
+//!   drain is extended by [`GRACE`], in which the clock may be set.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,23 +19,23 @@ use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::state;
 
-/// For how long a drain that seems to be over for as long is held after a start.
+/// The extension of a drain that seems to have ended long before the start.
 pub(super) const GRACE: Duration = Duration::from_mins(2);
 
-/// The beginning of 2020, in seconds of Unix time. A clock that shows less was not set yet.
+/// The beginning of 2020, in seconds of Unix time. A clock that shows an earlier time was never set.
 const CLOCKS_ARE_SET: u64 = 1_577_836_800;
 
-/// Both clocks, read at once.
+/// A reading of both clocks at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clocks {
-    /// The engine's.
+    /// The time of the engine's clock.
     pub(super) engine: Moment,
-    /// People's, in whole seconds of Unix time.
+    /// The time of the wall clock, in whole seconds of Unix time.
     pub(super) wall: u64,
 }
 
 impl Clocks {
-    /// What people's clock shows at `moment`.
+    /// Returns the time of the wall clock at `moment`.
     fn wall_at(self, moment: Moment) -> u64 {
         let after = moment.saturating_sub(self.engine).as_secs();
         let before = self.engine.saturating_sub(moment).as_secs();
@@ -43,24 +43,24 @@ impl Clocks {
     }
 }
 
-/// A drain whose dates are known.
+/// A drain with known dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
-    /// When it ends, by the engine's clock.
+    /// The end of the drain, by the engine's clock.
     until: Option<Moment>,
-    /// Its dates are from an earlier process and not of a clock that was wrong then.
+    /// Whether its dates are from an earlier process, and from a clock that was right.
     by_date: bool,
 }
 
-/// Holds the dates of drains against the clock.
+/// Compares the dates of drains with the wall clock.
 #[derive(Debug, Default)]
 pub(super) struct Calendar {
     known: BTreeMap<IpAddr, Known>,
 }
 
 impl Calendar {
-    /// The drains that an earlier process left, as the engine wants them.
-    pub(super) fn take_over(
+    /// Returns the drains of an earlier process, with their ends by the engine's clock.
+    pub(super) fn adopt(
         &mut self,
         kept: &[state::Drain],
         now: Clocks,
@@ -77,7 +77,7 @@ impl Calendar {
         drains
     }
 
-    /// What the file is to say of `drains`, of which it said `kept`.
+    /// Returns the entries of the file for `drains`; `kept` are its present entries.
     pub(super) fn date(
         &mut self,
         kept: &[state::Drain],
@@ -94,7 +94,7 @@ impl Calendar {
             let until = drain.until.map(|until| now.wall_at(until));
             let since = match (old, until) {
                 (None, _) => now.wall,
-                // The clock was set since, by so much.
+                // The clock was set by this difference.
                 (Some(state::Drain { since, until: Some(before), .. }), Some(until)) => {
                     since.saturating_add(until).saturating_sub(*before)
                 }
@@ -106,7 +106,7 @@ impl Calendar {
         dated.collect()
     }
 
-    /// The clock was set: when those of `drains` end from now on that are known by their dates.
+    /// Returns the new ends of the drains that are known by their dates, after the wall clock was set.
     pub(super) fn clock_set(
         &mut self,
         kept: &[state::Drain],
@@ -121,7 +121,7 @@ impl Calendar {
                 continue;
             }
             if was_unset(old, now.wall) {
-                // Its dates mean nothing on this clock. It goes on for as long as it has left.
+                // Its dates are meaningless on this clock. It keeps its remaining time.
                 known.by_date = false;
             } else if let Some(left) = left(old, now.wall) {
                 let until = later(now.engine, left);
@@ -133,12 +133,12 @@ impl Calendar {
     }
 }
 
-/// Whether a drain is dated by a clock that was not set then, as opposed to now.
+/// Whether a drain was dated by a clock that was not set yet, while it is set now.
 fn was_unset(drain: &state::Drain, wall: u64) -> bool {
     drain.since < CLOCKS_ARE_SET && wall >= CLOCKS_ARE_SET
 }
 
-/// For how long a drain lasts from `wall` on; `None` if it does not end by itself.
+/// Returns the remaining time of a drain at `wall`; `None` if it has no end.
 fn left(drain: &state::Drain, wall: u64) -> Option<Duration> {
     let until = drain.until?;
     let asked_for = until.saturating_sub(drain.since);
@@ -146,7 +146,7 @@ fn left(drain: &state::Drain, wall: u64) -> Option<Duration> {
     Some(Duration::from_secs(if dated { until.saturating_sub(wall) } else { asked_for }))
 }
 
-/// Whether the end of a drain is so long ago that the clock may be wrong.
+/// Whether a drain ended so long ago that the clock may be wrong.
 fn is_long_over(drain: &state::Drain, wall: u64) -> bool {
     let dated = wall >= drain.since && !was_unset(drain, wall);
     dated && drain.until.is_some_and(|until| wall.saturating_sub(until) >= GRACE.as_secs())
@@ -177,15 +177,15 @@ mod tests {
         Clocks { engine: Duration::from_secs(seconds), wall }
     }
 
-    /// In how many seconds a drain ends.
+    /// Returns the remaining time of the drain in seconds.
     fn ends_in(drains: &BTreeMap<IpAddr, Drain>, now: Clocks) -> u64 {
         drains[&address()].until.unwrap().saturating_sub(now.engine).as_secs()
     }
 
     #[test]
-    fn a_drain_of_an_earlier_process_ends_when_it_was_meant_to_whatever_the_clock_shows_first() {
-        // `(what the clock shows at the start, how long the drain lasts by that, and after the clock
-        // was set right ten seconds later)`. Ordered today for an hour; it is ten minutes later.
+    fn a_drain_of_an_earlier_process_ends_at_its_date_although_the_clock_is_wrong_at_first() {
+        // The clock at the start, the remaining time by that clock, and the one after it was set right
+        // ten seconds later. The drain was ordered for an hour, ten minutes ago.
         let cases = [
             ("right", TODAY + 600, 3000, 2990),
             ("1970", 5, 3600, 2990),
@@ -198,7 +198,7 @@ mod tests {
         for (name, shown, first, then) in cases {
             let kept = kept(TODAY, HOUR);
             let mut calendar = Calendar::default();
-            let mut drains = calendar.take_over(&kept, at(0, shown));
+            let mut drains = calendar.adopt(&kept, at(0, shown));
             assert_eq!(ends_in(&drains, at(0, shown)), first, "{name}");
             let set = at(10, TODAY + 610);
             let moved = calendar.clock_set(&kept, &drains, set);
@@ -209,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_that_was_ordered_before_the_clock_was_set_lasts_as_long_as_was_asked_for() {
+    fn a_drain_ordered_before_the_clock_was_set_lasts_for_the_requested_time() {
         let kept = kept(60, HOUR);
         for (name, shown) in [("set before the restart", TODAY), ("not set at the restart", 90)] {
             let mut calendar = Calendar::default();
-            let drains = calendar.take_over(&kept, at(0, shown));
+            let drains = calendar.adopt(&kept, at(0, shown));
             let set = at(10, TODAY);
             let moved = calendar.clock_set(&kept, &drains, set);
             assert!(moved.is_empty(), "{name}: {moved:?}");
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_of_this_process_lasts_as_long_as_was_asked_for_and_its_dates_follow_the_clock() {
+    fn a_drain_of_this_process_lasts_for_the_requested_time_and_its_dates_follow_the_clock() {
         for (name, shown) in [("1970", 60), ("a month ahead", TODAY + 30 * DAY)] {
             let mut calendar = Calendar::default();
             let until = Some(Duration::from_secs(100 + HOUR));
@@ -239,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn another_order_on_the_same_address_has_dates_of_its_own() {
+    fn a_second_drain_of_the_same_address_has_dates_of_its_own() {
         let kept_before = kept(TODAY, HOUR);
         let mut calendar = Calendar::default();
-        let mut drains = calendar.take_over(&kept_before, at(0, TODAY + 600));
+        let mut drains = calendar.adopt(&kept_before, at(0, TODAY + 600));
         let again = at(60, TODAY + 660);
         drains.get_mut(&address()).unwrap().until = Some(Duration::from_secs(60 + 2 * HOUR));
         let dated = calendar.date(&kept_before, &drains, again);

@@ -1,27 +1,27 @@
-//! What cannot change while the agent runs: it is named, and keeps its old value.
+//! The settings that a reload cannot change. They keep their old values, and are named in the log.
 
 use secrecy::ExposeSecret;
 
 use crate::config::{ClusterConfig, Config};
 
-/// `new`, with the old value of whatever is fixed.
+/// Returns `new` with the old values of the fixed settings, and logs the ones that differ.
 pub(super) fn keep(old: &Config, mut new: Config) -> Config {
-    let fixed = |what: &str| {
-        tracing::warn!("{what} cannot change in flight and keeps its old value; restart for that");
+    let keep_old = |what: &str| {
+        tracing::warn!("{what} cannot be changed by a reload; restart to apply");
     };
     if new.status.listen != old.status.listen || new.status.socket != old.status.socket {
-        fixed("[Status]");
+        keep_old("[Status]");
         new.status = old.status.clone();
     }
     if new.state_file != old.state_file {
-        fixed("state_file");
+        keep_old("state_file");
         new.state_file.clone_from(&old.state_file);
     }
     match (&old.cluster, &mut new.cluster) {
         (None, None) => {}
         (Some(old), Some(new)) => {
             for what in identity(old, new) {
-                fixed(what);
+                keep_old(what);
             }
             new.local_addr = old.local_addr;
             new.members_port = old.members_port;
@@ -29,14 +29,14 @@ pub(super) fn keep(old: &Config, mut new: Config) -> Config {
             new.require_signed = old.require_signed;
         }
         (before, after) => {
-            fixed("[Members]: whether there is a cluster");
+            keep_old("[Members]: the presence of a cluster");
             after.clone_from(before);
         }
     }
     new
 }
 
-/// The keys by which the peers know this agent that differ.
+/// Returns the keys that differ among those that identify this agent to its peers.
 fn identity(old: &ClusterConfig, new: &ClusterConfig) -> Vec<&'static str> {
     let key = |cluster: &ClusterConfig| {
         cluster.crypto_key.as_ref().map(|key| key.expose_secret().to_owned())

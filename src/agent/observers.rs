@@ -1,4 +1,4 @@
-//! The observers: the log, the notices and the status follow what the engine reports.
+//! The observers of the facts: the log, the notices and the status.
 
 pub(super) mod log;
 pub(super) mod notices;
@@ -13,7 +13,7 @@ use log::LogObserver;
 use notices::NoticeObserver;
 use status::StatusObserver;
 
-/// Follows what the agent does. Observers decide nothing, and never block the event loop.
+/// An observer of the agent. Observers decide nothing, and never block the event loop.
 pub(super) trait Observer {
     /// The engine reported a fact.
     fn fact(&mut self, engine: &Engine, fact: &Fact);

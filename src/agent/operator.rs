@@ -100,8 +100,8 @@ impl ResolvedCommand {
             }),
             Err(DrainRefusal::ZoneUnknown(why)) => Err(CommandRefused::Unknown {
                 message: format!(
-                    "nobody knows what draining {target} would leave, for the zone could not be \
-                     read; --force does it all the same: {why}"
+                    "cannot check the floor for {target} because the zone could not be read (use \
+                     --force to skip the check): {why}"
                 ),
             }),
         };
@@ -123,11 +123,11 @@ fn warnings(durability: Durability, dry_run: bool) -> Vec<String> {
     let restart = match durability {
         Durability::Saved => None,
         Durability::NoFile => {
-            Some("it will not survive a restart of the agent; set state_file for that")
+            Some("it will not survive a restart of the agent; set state_file to keep it")
         }
         Durability::Unsaved => Some(
-            "it will not survive a restart of the agent, for the state file cannot be written; see \
-             its log",
+            "it will not survive a restart of the agent because the state file cannot be written; \
+             see its log",
         ),
     };
     let nothing =

@@ -1,4 +1,4 @@
-//! The configuration in the engine's terms.
+//! The settings of the engine, from the configuration.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use crate::engine::event::{ClusterSettings, Settings};
 use crate::engine::prober::watch::Pace;
 use crate::engine::service::health::Thresholds;
 
-/// What the engine is to work by. `room` is how many TCP connects may be in flight at once.
+/// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     let probing = &config.probing;
     let cluster = config.cluster.as_ref().map(|cluster| ClusterSettings {
@@ -39,7 +39,7 @@ pub fn settings(config: &Config, room: NonZeroU32) -> Settings {
     }
 }
 
-/// Which zone it is, and where.
+/// Returns the identity of the zone: its provider, name and address.
 fn zone(config: &Config) -> String {
     match &config.provider {
         ProviderConfig::Cloudflare(cloudflare) => {
@@ -53,7 +53,7 @@ fn zone(config: &Config) -> String {
     }
 }
 
-/// The owner names at which the targets are published.
+/// Returns the owner names at which the targets are published.
 pub fn names(config: &Config) -> &[String] {
     match &config.provider {
         ProviderConfig::Cloudflare(cloudflare) => &cloudflare.names,

@@ -97,7 +97,7 @@ impl StateSaver {
             ?by,
             direction,
             drains = drains.len(),
-            "the clock was set; drains last as ordered"
+            "wall clock was set; drains keep their duration"
         );
         if moved.is_empty() && !drains.is_empty() {
             self.note_drains(drains, now);

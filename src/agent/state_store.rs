@@ -152,7 +152,7 @@ impl StateStore {
     pub(super) fn drains(&self, start: Moment) -> BTreeMap<IpAddr, Drain> {
         let now = Clocks { engine: start, wall: unix(wall()) };
         let memory = self.memory();
-        self.calendar().take_over(&memory.drains, now)
+        self.calendar().adopt(&memory.drains, now)
     }
 
     /// Returns the settings of withdrawn records.
@@ -386,7 +386,7 @@ mod tests {
             records.save(&memory(120)).await;
             drop(hangs);
         }
-        // Whoever writes now comes after those who waited.
+        // This write comes after the ones that waited.
         tokio::task::spawn_blocking(move || store.write()).await.unwrap();
         let kept = StateStore::open(Some(&path)).records();
         assert_eq!(kept, memory(120));

@@ -179,7 +179,7 @@ mod tests {
             let full = |minute: &Minute| *minute != Minute::default();
             hour.iter().enumerate().filter(|(_, minute)| full(minute)).map(|(at, _)| at).collect()
         };
-        // At minute 75 the hour is 16 to 75, of which 60 to 74 had no probes.
+        // At minute 75 the hour is 16 to 75; minutes 60 to 74 had no probes.
         let want: Vec<usize> = (0..44).chain([59]).collect();
         assert_eq!(filled(history.hour(75)), want);
         // No outcome for a long time.

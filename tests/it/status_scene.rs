@@ -171,7 +171,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     board.changed(
         at(2_001),
         "withdrew 198.51.100.11 from www.example.com, api.example.com",
-        "drained by hand: kernel update",
+        "drained by operator: kernel update",
         Some(targets[1]),
     );
     board.changed(

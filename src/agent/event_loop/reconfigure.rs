@@ -21,7 +21,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             Err(ReloadError::Config(errors)) => {
                 let reason = errors.to_string();
                 reason.lines().for_each(|line| tracing::error!("configuration refused: {line}"));
-                tracing::error!("all of the old configuration stays in force");
+                tracing::error!("the old configuration stays in force");
                 self.refuse_config(reason.lines().next().unwrap_or_default());
             }
             Err(ReloadError::Provider(error)) => {
@@ -70,7 +70,7 @@ fn log_abandoned_records(store: &StateStore, config: &Config) {
         tracing::warn!(
             %target,
             names = names.join(","),
-            "taken off the list while withdrawn: its record stays away; put it back by hand if \
+            "removed from the configuration while withdrawn; its record is not restored; put it back by hand if \
              it is wanted"
         );
     }

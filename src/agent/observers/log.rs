@@ -74,13 +74,16 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
             created.iter().for_each(|(target, names)| write.created(*target, names));
         }
         Fact::NameFailing { name, what } => provider::name_failing(name, what),
-        Fact::NameFailingOver { name } => info!(name, "looked after again"),
+        Fact::NameFailingOver { name } => info!(name, "name is maintained again"),
         Fact::Failing(problem) => provider::failing(problem),
-        Fact::FailingOver => info!("the DNS provider does as it is asked again"),
-        Fact::Stalled { lasted } => warn!(
-            lasted = brief(*lasted),
-            "this process did not run; what it did not hear meanwhile is no evidence"
-        ),
+        Fact::FailingOver => info!("DNS provider recovered"),
+        Fact::Stalled { lasted } => {
+            let lasted = brief(*lasted);
+            warn!(
+                lasted,
+                "process was suspended for {lasted}; probes outstanding during that time are discarded"
+            );
+        }
         Fact::Isolated { missing, cause } => warn!(
             reason = Reason::Isolated.as_str(),
             targets = list(missing),
@@ -100,11 +103,11 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
 fn rehearsal(target: IpAddr, act: Act) {
     match act {
         Act::Dead => {
-            info!(%target, "rehearsal: from now on its replies are ignored, as if it were dead");
+            info!(%target, "rehearsal: ignoring its replies, as if it were dead");
         }
-        Act::Alive => info!(%target, "rehearsal: from now on its replies count again"),
+        Act::Alive => info!(%target, "rehearsal: its replies count again"),
         Act::Over => {
-            info!(%target, "rehearsal: that was the whole story; the agent goes on watching");
+            info!(%target, "rehearsal: complete; the agent keeps monitoring");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! The zone as it is against the zone as it should be: one value, printed as text or as JSON.
+//! The comparison of the zone with its desired state: one value, printed as text or as JSON.
 //!
-//! Its names are a contract with whoever reads `goavail plan --json`: fields are added, never
-//! renamed.
+//! The names in the output of `goavail plan --json` are a contract: fields are added, never renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,56 +12,56 @@ use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
 use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
 use crate::engine::plan::{self, Family, Plan, SetKey, Wish};
 
-/// All of it.
+/// The comparison of a zone with its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// The zone's name.
+    /// The name of the zone.
     pub zone: String,
-    /// Who serves it, as the operator names it: `Cloudflare`.
+    /// The provider's name for people: `Cloudflare`.
     pub provider: &'static str,
-    /// What is wrong with the zone as a whole, as a sentence; null if nothing is.
+    /// The problem with the whole zone, as a sentence; null without one.
     pub caution: Option<String>,
     /// `min_in_service`: the fewest addresses that stay in a record set; 0 is off.
     pub floor: usize,
-    /// Who was asked for verdicts.
+    /// The agent that was queried for verdicts.
     pub agent: Agent,
-    /// Which of the two differences decides the exit code.
+    /// The basis of the difference that decides the exit code.
     pub decided_by: Basis,
-    /// What the exit code says: whether that difference is one.
+    /// Whether that difference is not empty, as in the exit code.
     pub difference: bool,
-    /// Every record set at the managed names that holds something or should, by the
-    /// configuration's order of names, A before AAAA.
+    /// The record sets at the managed names that hold or should hold a record, in the configuration's
+    /// order of names, A before AAAA.
     pub sets: Vec<Set>,
-    /// Record sets at the managed names that could not be read or cannot be edited. They are in none
-    /// of the other lists, and are no difference, for there is none that anybody could make.
+    /// Record sets at the managed names that could not be read or cannot be edited. They are in none of
+    /// the other lists, and no difference, since they cannot be changed.
     pub left_out: Vec<LeftOut>,
-    /// Managed names that hold no address and of which the state file remembers nothing, though
-    /// something is to be created there: perhaps they are misspelt.
+    /// Managed names that hold no address and are not in the state file, although a record is to be
+    /// created there: perhaps they are misspelt.
     pub new_names: Vec<String>,
-    /// What to change if all targets were healthy and none were drained.
+    /// The changes if all targets were healthy and none were drained.
     pub all_healthy: Changes,
-    /// What to change by the agent's verdicts; null if there are none.
+    /// The changes by the agent's verdicts; null without verdicts.
     pub by_agent: Option<Changes>,
 }
 
-/// By what it is judged what should be there.
+/// The basis of the desired state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// All targets count as healthy.
     AllHealthy,
-    /// The agent's verdicts.
+    /// The verdicts of the agent count.
     Agent,
 }
 
-/// One record set.
+/// One record set of the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Set {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.
     pub r#type: String,
-    /// What is there or may be, ascending.
+    /// The addresses that are or may be present, ascending.
     pub addresses: Vec<Row>,
 }
 
@@ -73,61 +72,61 @@ pub struct LeftOut {
     pub name: String,
     /// `A` or `AAAA`.
     pub r#type: String,
-    /// Why, as a sentence.
+    /// The reason, as a sentence.
     pub why: String,
 }
 
 /// One address at one record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// The address.
+    /// The address in question.
     pub address: IpAddr,
-    /// Whether the configuration lists it; what it does not list is foreign and never touched.
+    /// Whether the configuration lists it; other addresses are foreign and never touched.
     pub managed: bool,
-    /// The records that hold it now: none if it is not there, several if there are duplicates.
+    /// The records that hold it now: none if it is absent, several if there are duplicates.
     pub records: Vec<Record>,
-    /// Whether it should be there if all targets were healthy.
+    /// Whether it should be present if all targets were healthy.
     pub all_healthy: bool,
-    /// What should be by the agent's verdicts; null if there are none.
+    /// The desired state by the agent's verdicts; null without verdicts.
     pub by_agent: Option<Future>,
 }
 
-/// What should be, and why.
+/// The desired state of an address, with its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Future {
-    /// Whether the address should be there.
+    /// Whether the address should be present.
     pub present: bool,
-    /// Why.
+    /// The reason of the agent.
     pub why: Why,
 }
 
-/// One record that is there.
+/// One record of the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Time to live in seconds; at Cloudflare 1 means automatic.
     pub ttl: u32,
     /// Whether Cloudflare answers with its own addresses; null elsewhere.
     pub proxied: Option<bool>,
-    /// Which of several Route 53 sets of one name and type it is in; null elsewhere.
+    /// The identifier of its set among several Route 53 sets of one name and type; null elsewhere.
     pub set_identifier: Option<String>,
-    /// How Route 53 chooses between those sets, as the Route 53 API calls it; null elsewhere and on
-    /// a simple set.
+    /// The routing policy between those sets, by its name in the Route 53 API; null elsewhere and on a
+    /// simple set.
     pub routing: Option<&'static str>,
 }
 
-/// The difference.
+/// The difference between the zone and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// What would be created, ascending.
+    /// The records that would be created, ascending.
     pub create: Vec<Change>,
-    /// What would be deleted, every duplicate of each, ascending.
+    /// The records that would be deleted, with all duplicates, ascending.
     pub delete: Vec<Change>,
-    /// What should go and stays, since the floor would be broken. It is no difference.
+    /// The records that should be deleted and stay because of the floor. They are no difference.
     pub held: Vec<Change>,
-    /// At Route 53: the whole sets that this would delete and create; null elsewhere.
+    /// At Route 53, the whole sets that would be deleted and created; null elsewhere.
     pub sends: Option<Vec<Sent>>,
-    /// At Route 53: what is to be created beside routed sets (`name type address`). It goes into the set
-    /// that the agent remembers; without a memory of it, nothing is written at that name.
+    /// At Route 53, the records to create beside routed sets (`name type address`). Each goes into the set
+    /// that the agent remembers; if it remembers none, nothing is written at that name.
     pub needs_memory: Vec<String>,
 }
 
@@ -138,15 +137,15 @@ pub struct Change {
     pub name: String,
     /// `A` or `AAAA`.
     pub r#type: String,
-    /// The address.
+    /// The address in question.
     pub address: IpAddr,
-    /// How many records hold it now.
+    /// The number of records that hold it now.
     pub records: usize,
-    /// The agent's reason; null where all targets count as healthy.
+    /// The agent's reason; null if all targets count as healthy.
     pub why: Option<Why>,
 }
 
-/// What is compared.
+/// The input of a comparison.
 #[derive(Debug)]
 pub(super) struct Compared<'a> {
     pub(super) zone: String,
@@ -155,14 +154,14 @@ pub(super) struct Compared<'a> {
     pub(super) targets: &'a [IpAddr],
     pub(super) floor: usize,
     pub(super) listing: &'a Listing,
-    /// At Route 53, the TTL of a set of which nothing is known, in seconds.
+    /// At Route 53, the TTL of a new set, in seconds.
     pub(super) ttl: Option<u32>,
-    /// Names of which the state file remembers a record.
+    /// The names with a record in the state file.
     pub(super) remembered: &'a BTreeSet<String>,
 }
 
 impl Comparison {
-    /// Works out what should be there, and what is to be changed for it.
+    /// Compares the zone with its desired state.
     pub(super) fn new(zone: &Compared<'_>, asked: Asked) -> Self {
         let Asked { mut agent, verdicts } = asked;
         let verdicts = verdicts.map(|verdicts| zone.verdicts(&verdicts));
@@ -194,19 +193,19 @@ impl Comparison {
         }
     }
 
-    /// As one JSON object.
+    /// Returns the comparison as one JSON object.
     pub(super) fn json(&self) -> String {
         let text = crate::text::pretty_json(self);
         text.expect("a comparison has string keys only") + "\n"
     }
 
-    /// The difference that decides the exit code.
+    /// Returns the difference that decides the exit code.
     pub(super) fn deciding(&self) -> &Changes {
         self.by_agent.as_ref().unwrap_or(&self.all_healthy)
     }
 }
 
-/// What is to be known of an agent that does not watch all of the targets.
+/// Returns the remark about an agent that does not monitor all targets.
 fn strangers(verdicts: &Verdicts) -> Option<String> {
     let count = verdicts.values().filter(|why| **why == Why::NotWatched).count();
     (count > 0).then(|| {
@@ -214,7 +213,7 @@ fn strangers(verdicts: &Verdicts) -> Option<String> {
     })
 }
 
-/// The records of each set, by address.
+/// Returns the records of each set, by address.
 type There = BTreeMap<SetKey, BTreeMap<IpAddr, Vec<Record>>>;
 
 fn there(listing: &Listing) -> There {
@@ -229,7 +228,7 @@ fn there(listing: &Listing) -> There {
     there
 }
 
-/// What a plan does, ready to be asked about each address.
+/// The effect of a plan on each address.
 struct Effect<'a> {
     created: BTreeSet<&'a (SetKey, IpAddr)>,
     deleted: BTreeSet<&'a (SetKey, IpAddr)>,
@@ -261,7 +260,7 @@ impl Compared<'_> {
         plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
     }
 
-    /// The sets that are left alone, by the configuration's order of names.
+    /// Returns the sets that are left alone, in the configuration's order of names.
     fn left_out(&self) -> Vec<LeftOut> {
         let left_out = self.keys().filter_map(|key| {
             let why = self.listing.unfit.get(&key)?.clone();
@@ -270,7 +269,7 @@ impl Compared<'_> {
         left_out.collect()
     }
 
-    /// The names at which `plan` would create the first address of all.
+    /// Returns the names at which `plan` would create the first address.
     fn new_names(&self, plan: &Plan) -> Vec<String> {
         let is_empty = |key: &SetKey| {
             let there = self.listing.sets.get(key);
@@ -286,14 +285,14 @@ impl Compared<'_> {
         self.names.iter().filter(is_new).cloned().collect()
     }
 
-    /// Both sets of every name.
+    /// Returns both sets of each name.
     fn keys(&self) -> impl Iterator<Item = SetKey> {
         self.names.iter().flat_map(|name| {
             [Family::A, Family::Aaaa].map(|family| SetKey { name: name.clone(), family })
         })
     }
 
-    /// What would be sent, where whole sets are.
+    /// Returns the whole sets that would be sent, at a provider of whole sets.
     fn preview(&self, plan: &Plan) -> Option<Preview> {
         let create = plan.create.iter().map(|(set, address)| NewRecord {
             set: set.clone(),
@@ -309,7 +308,7 @@ impl Compared<'_> {
         self.ttl.map(|ttl| preview(self.listing, &changes, ttl))
     }
 
-    /// The verdicts on the configuration's targets; what else the agent watches is foreign here.
+    /// Returns the verdicts on the configuration's targets. Other targets of the agent are foreign here.
     fn verdicts(&self, all: &Verdicts) -> Verdicts {
         let verdict = |target: &IpAddr| all.get(target).copied().unwrap_or(Why::NotWatched);
         self.targets.iter().map(|target| (*target, verdict(target))).collect()
@@ -377,7 +376,7 @@ impl Changes {
 }
 
 impl Record {
-    /// A listed record; where it stands for the same address in several Route 53 sets, each.
+    /// Returns a listed record: one for each Route 53 set that holds the address.
     fn all_of(attributes: &Attributes) -> Vec<Self> {
         let mut record =
             Self { ttl: attributes.ttl, proxied: None, set_identifier: None, routing: None };

@@ -1,4 +1,4 @@
-//! What `goavail plan` says of a zone, word for word.
+//! The text of `goavail plan`, word for word.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -119,7 +119,7 @@ difference if all targets were healthy: 3 to create, 0 to delete
     assert_eq!((comparison.decided_by, comparison.difference), (Basis::AllHealthy, true));
 }
 
-/// Two are down, of which the floor keeps the last one at the second name; for the third there is
+/// Two are down, and the floor keeps the last one of them at the second name; for the third there is
 /// no verdict that counts; the fourth is not in this file.
 fn two_down() -> Asked {
     agent(&[

@@ -1,4 +1,4 @@
-//! A comparison as `goavail plan` prints it.
+//! The text of `goavail plan`.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const RED: &str = "31";
 const YELLOW: &str = "33";
 const BOLD: &str = "1";
 
-/// All of it, ready to be printed.
+/// Returns the comparison as text, ready to be printed.
 pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
     let paint = |code: &str, text: &str| {
         if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
@@ -30,7 +30,7 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
     out
 }
 
-/// Puts a text in a colour, or leaves it.
+/// Colours a text, or leaves it unchanged.
 type Paint<'a> = &'a dyn Fn(&str, &str) -> String;
 
 fn head(comparison: &Comparison, paint: Paint<'_>) -> String {
@@ -59,7 +59,7 @@ fn head(comparison: &Comparison, paint: Paint<'_>) -> String {
     format!("zone   {zone} at {provider}\n{caution}floor  {floor}\nagent  {agent}\n")
 }
 
-/// The sets, in columns that are as wide as the widest cell of all of them.
+/// Returns the sets, in columns as wide as their widest cell.
 fn tables(sets: &[Set], paint: Paint<'_>, out: &mut String) {
     let with_agent = sets.iter().flat_map(|set| &set.addresses).any(|row| row.by_agent.is_some());
     let columns = if with_agent { TITLES.len() } else { TITLES.len() - 1 };
@@ -97,7 +97,7 @@ fn cells(row: &Row) -> [String; 5] {
     ]
 }
 
-/// The records that hold an address now.
+/// Returns the records that hold an address now.
 fn there(records: &[Record]) -> String {
     let each: Vec<String> = records.iter().map(record).collect();
     match each.as_slice() {
@@ -151,7 +151,7 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, ou
     sends(changes.sends.as_deref().unwrap_or_default(), out);
 }
 
-/// The names to look into: those that are left alone, and those that may be misspelt.
+/// Returns the names to check: the ones left alone, and the ones that may be misspelt.
 fn doubtful(comparison: &Comparison, paint: Paint<'_>, out: &mut String) {
     let Comparison { left_out, new_names, .. } = comparison;
     if !left_out.is_empty() || !new_names.is_empty() {
@@ -171,7 +171,7 @@ fn doubtful(comparison: &Comparison, paint: Paint<'_>, out: &mut String) {
     }
 }
 
-/// The whole sets that would be sent.
+/// Returns the whole sets that would be sent.
 fn sends(sends: &[Sent], out: &mut String) {
     if !sends.is_empty() {
         let _ = writeln!(out, "  in whole sets:");
@@ -185,7 +185,7 @@ fn sends(sends: &[Sent], out: &mut String) {
     }
 }
 
-/// The agent's reason, and what else is to be said.
+/// Returns the agent's reason, and remarks.
 fn because(change: &Change, more: Option<String>) -> String {
     let words: Vec<String> =
         change.why.map(|why| why.as_str().to_owned()).into_iter().chain(more).collect();

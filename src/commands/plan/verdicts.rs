@@ -1,4 +1,4 @@
-//! What a running agent's verdicts mean for planning.
+//! The verdicts of a running agent, as a basis for the plan.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,30 +9,30 @@ use crate::engine::plan::Wish;
 use crate::status::ClientError;
 use crate::status::model::{Health, Reason, Status, Target};
 
-/// Whether an agent was asked, and what came of it.
+/// The agent that was queried for verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Agent {
-    /// Where it was asked: its socket or its listener. Null if `[Status]` names none.
+    /// Its socket or its listener. Null if `[Status]` names neither.
     pub place: Option<String>,
-    /// What it is called. Null if none answered.
+    /// Its name. Null if no agent answered.
     pub name: Option<String>,
-    /// Why its verdicts are not used, or what is to be known about them. Null if all is well.
+    /// The reason why its verdicts are not used, or a remark about them. Null if there is none.
     pub note: Option<String>,
 }
 
-/// Why an address should be at a name or not, by the agent.
+/// The agent's reason why an address should be at a name or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Its verdict.
+    /// The verdict: in service.
     Up,
-    /// Its verdict.
+    /// The verdict: out of service.
     Down,
-    /// The operator took it out by hand.
+    /// The operator has drained it.
     Drained,
-    /// It should go, but too few addresses would be left.
+    /// It should be withdrawn, but too few addresses would be left.
     Floor,
-    /// Left as it is: the agent takes its own network for the cause.
+    /// Left as it is: the agent considers its own network the cause.
     Isolated,
     /// Left as it is: not enough peers agree.
     NoQuorum,
@@ -40,18 +40,18 @@ pub enum Why {
     Contested,
     /// Left as it is: not confirmed since the agent's start.
     AssumedUp,
-    /// Left as it is: the agent does not see it.
+    /// Left as it is: its health is unknown.
     Unknown,
-    /// Left as it is: its health has changed and the verdict has not followed yet.
+    /// Left as it is: its health has changed, and the verdict follows.
     Pending,
-    /// Left as it is: the agent runs with another file and does not watch it.
+    /// Left as it is: the agent runs with another file in which it is no target.
     NotWatched,
     /// Left as it is: the configuration does not list it.
     Foreign,
 }
 
 impl Why {
-    /// The word, the same in the text and in JSON.
+    /// Returns the word for text and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -69,19 +69,19 @@ impl Why {
         }
     }
 
-    /// What the agent would ask of the zone; `None` leaves the address as it is.
+    /// Returns the desired state of the address; `None` leaves it as it is.
     pub(super) fn wish(self) -> Option<Wish> {
         match self {
             Self::Up => Some(Wish::Serve),
             Self::Down => Some(Wish::Withdraw),
-            // For which the floor was asked when it was ordered.
+            // The floor was checked when the drain was ordered.
             Self::Drained => Some(Wish::WithdrawAnyway),
             _ => None,
         }
     }
 
-    /// What stands behind the agent's verdict on `target`, weighed as the engine weighs it: a
-    /// verdict counts while nothing that the agent itself would heed speaks against it.
+    /// Returns the reason behind the agent's verdict on `target`. As in the engine, a verdict counts
+    /// unless a guard prevents it.
     fn of(target: &Target) -> Self {
         match (target.reason, target.health, target.in_service) {
             _ if target.drained.is_some() => Self::Drained,
@@ -100,30 +100,30 @@ impl Why {
 /// The verdict of an agent on each of its targets.
 pub(super) type Verdicts = BTreeMap<IpAddr, Why>;
 
-/// What came of asking.
+/// The result of querying the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) agent: Agent,
-    /// `None` if there are none to go by.
+    /// The verdicts; `None` without usable ones.
     pub(super) verdicts: Option<Verdicts>,
 }
 
 impl Asked {
-    /// Nobody could be asked at `place`.
+    /// No agent answered at `place`.
     pub(super) fn nobody(place: Option<String>, why: &ClientError) -> Self {
         let note = Some(crate::chain(why));
         Self { agent: Agent { place, name: None, note }, verdicts: None }
     }
 
-    /// The agent at `place` answered. What it says counts if it looks after `zone` and is alive.
+    /// The agent at `place` answered. Its verdicts count if it maintains `zone` and its event loop runs.
     pub(super) fn answered(place: String, zone: &str, status: Status) -> Self {
         let note = if status.is_stale() {
             let silence = status.silence_s;
-            Some(format!("its event loop has not run for {silence:.0} s, so its verdicts are old"))
+            Some(format!("its event loop has not run for {silence:.0} s, so its verdicts are outdated"))
         } else if status.agent.zone.eq_ignore_ascii_case(zone) {
             None
         } else {
-            Some(format!("it looks after another zone, {}", status.agent.zone))
+            Some(format!("it maintains another zone, {}", status.agent.zone))
         };
         let verdicts = status.targets.iter().map(|target| (target.address, Why::of(target)));
         let verdicts = note.is_none().then(|| verdicts.collect());
@@ -205,10 +205,10 @@ pub(super) mod tests {
         let fine = answered("example.com", up());
         assert_eq!((fine.verdicts, fine.agent.note), (verdicts, None));
         let stale = answered("example.com", Status { silence_s: 75.2, ..up() });
-        let note = "its event loop has not run for 75 s, so its verdicts are old";
+        let note = "its event loop has not run for 75 s, so its verdicts are outdated";
         assert_eq!((stale.verdicts, stale.agent.note.as_deref()), (None, Some(note)));
         let other = answered("example.net", up());
-        let note = "it looks after another zone, example.com";
+        let note = "it maintains another zone, example.com";
         assert_eq!((other.verdicts, other.agent.note.as_deref()), (None, Some(note)));
         assert_eq!(other.agent.name.as_deref(), Some("eu-1"));
     }

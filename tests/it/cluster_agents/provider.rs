@@ -71,7 +71,7 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
             scene.until_settled(index, target, false);
         }
         for agent in &mut agents {
-            first(agent, &["does as it is asked again"]);
+            first(agent, &["DNS provider recovered"]);
         }
         assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "once in effect");

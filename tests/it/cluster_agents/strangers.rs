@@ -102,7 +102,7 @@ fn a_peer_that_accepts_and_never_answers_holds_up_nothing() {
         for (index, agent) in agents.iter_mut().enumerate() {
             assert!(!peer(&scene.status(index), 2).alive);
             // Whoever waits for the peer waits for two seconds; a busy machine may cost a tenth of one.
-            let stood = agent.lines_with(&["this process did not run"]);
+            let stood = agent.lines_with(&["process was suspended for"]);
             let long = stood.iter().filter(|line| !line.has(&["ms\""])).count();
             assert_eq!(long, 0, "it keeps its pace: {stood:?}");
         }

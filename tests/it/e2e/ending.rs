@@ -58,7 +58,7 @@ fn a_second_signal_ends_it_at_once() {
         agent.signal(Signal::TERM);
         first(&mut agent, &["stopping"]);
         agent.signal(Signal::INT);
-        first(&mut agent, &["stopped at once"]);
+        first(&mut agent, &["stopped at once by a second signal"]);
         let ended = agent.wait_end(PATIENT);
         ended_well(&ended);
         assert!(!ended.stderr.contains("did not finish in time"), "{}", ended.stderr);

@@ -49,15 +49,15 @@ fn a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing() {
         let mut agent = scene.confirmed(&scene.config("", &addresses), 2);
         scene.lab.unplug(0);
         for (slot, address) in addresses.iter().enumerate() {
-            first(&mut agent, &["WARN", "this machine cannot probe", &target(*address)]);
+            first(&mut agent, &["WARN", "cannot send probes", &target(*address)]);
             nth(&mut agent, 6, &[&format!("slot={slot} "), "outcome=Fault"]);
         }
         scene.lab.plug(0);
         for address in addresses {
-            first(&mut agent, &["this machine can probe again", &format!("target={address}")]);
+            first(&mut agent, &["can send probes again", &format!("target={address}")]);
         }
         nth(&mut agent, 1, &["outcome=Reply"]);
-        assert_eq!(count(&mut agent, &["this machine cannot probe"]), 2, "once for each");
+        assert_eq!(count(&mut agent, &["cannot send probes"]), 2, "once for each");
         assert_eq!(count(&mut agent, &["target down"]), 0);
         assert_eq!(writes(&scene.cloudflare), 0);
 

@@ -74,7 +74,7 @@ fn a_router_that_says_unreachable_is_quoted_when_the_target_is_down() {
                     assert!(down.contains(said), "{kind}: {down}");
                 }
                 nth(agent, 2, &["withdrew"]);
-                assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+                assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
             },
         );
     });
@@ -103,7 +103,7 @@ pub(super) fn kill_gateway(scene: &Scene) {
 /// No target is taken out, and the trouble is said once for each.
 pub(super) fn is_a_fault(scene: &Scene, agent: &mut Agent, addresses: &[IpAddr], kind: &str) {
     for address in addresses {
-        first(agent, &["this machine cannot probe", &address.to_string()]);
+        first(agent, &["cannot send probes", &address.to_string()]);
     }
     for _ in 0..40 {
         agent.wait_for_words(&["outcome=Fault"]);
@@ -166,7 +166,7 @@ fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
             kill_gateway(scene);
             nth(agent, 2, &["target down"]);
             nth(agent, 2, &["withdrew"]);
-            assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+            assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
         });
     });
 }
@@ -186,7 +186,7 @@ fn a_dead_target_that_is_its_own_next_hop_is_withdrawn() {
             scene.lab.world().ip(&format!("addr del {server}/24 dev br0\n"));
             scene.lab.agent(0).ip("neigh flush dev eth0\n");
             first(agent, &["withdrew", &target(public)]);
-            assert_eq!(count(agent, &["this machine cannot probe"]), 0, "{kind}");
+            assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
         });
     });
 }
@@ -235,7 +235,7 @@ fn who_sees_the_probes_of_one_target_takes_no_other_out() {
             assert!(forger.sent() > 1_000, "{kind}: {}", forger.sent());
             assert!(lost(agent) <= 6, "{kind}: {} of more than 60 probes", lost(agent));
             assert_eq!(count(agent, &["target down"]), 0, "{kind}");
-            assert_eq!(count(agent, &["cannot probe"]), 0, "{kind}");
+            assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
             assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
         });
     });
@@ -271,7 +271,7 @@ fn without_ipv6_in_the_kernel_the_rest_is_watched_and_what_cannot_be_is_named() 
             let within = || if powerless { Within::Powerless(place) } else { Within::Lab(place) };
             let mut agent = without_ipv6(&scene.config("", &addresses), within()).start();
             let said = ["cannot open an IPv6 ICMP socket", "Address family not supported"];
-            first(&mut agent, &["WARN", "this machine cannot probe", &target(v6(1)), said[1]]);
+            first(&mut agent, &["WARN", "cannot send probes", &target(v6(1)), said[1]]);
             first(&mut agent, &["target confirmed up", &target(v4(1))]);
             scene.lab.remove(&addresses);
             first(&mut agent, &["withdrew", &target(v4(1))]);

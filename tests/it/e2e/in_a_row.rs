@@ -46,7 +46,7 @@ fn play(thresholds: &str, probes: &'static str, want: &str) -> (Scene, Agent, Re
         let top = format!("{ONE_BY_ONE}{thresholds}");
         let mut agent = scene.start(&config(&top, &["www"], &[v4(1)], &scene.cloudflare));
         let got = transcript(&mut agent, want.len());
-        if count(&mut agent, &["this process did not run"]) == 0 {
+        if count(&mut agent, &["process was suspended for"]) == 0 {
             assert_eq!(got, want, "{thresholds}: probes {probes}");
             return (scene, agent, responder);
         }

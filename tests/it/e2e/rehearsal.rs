@@ -42,7 +42,7 @@ fn story(agent: &mut Agent) -> Duration {
     let second = target(IpAddr::from([127, 0, 0, 2]));
     let started = agent.wait_for(|line| line.has(&["watching"]), HALF_A_MINUTE);
     let acts = [
-        &["rehearsal: from now on its replies are ignored"][..],
+        &["rehearsal: ignoring its replies"][..],
         &["target down", &second, "losses=3"],
         &["would withdraw", &second, "www.example.com", "api.example.com"],
         &["target up", &second, "replies=3"],
@@ -52,7 +52,7 @@ fn story(agent: &mut Agent) -> Duration {
     for words in acts {
         last = agent.wait_for(|line| line.has(words), HALF_A_MINUTE).at;
     }
-    super::nth(agent, 1, &["rehearsal: that was the whole story"]);
+    super::nth(agent, 1, &["rehearsal: complete"]);
     let took = last - started.at;
     assert!(took < HALF_A_MINUTE, "{took:?}");
     assert_eq!(count(agent, &["target down"]), 1, "nobody else");

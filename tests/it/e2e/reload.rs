@@ -48,12 +48,12 @@ fn a_broken_file_keeps_all_of_the_old_and_says_why() {
         for (index, (file, why)) in broken.iter().enumerate() {
             agent.rewrite(file);
             agent.signal(Signal::HUP);
-            nth(&mut agent, index + 1, &["ERROR", "all of the old configuration stays in force"]);
+            nth(&mut agent, index + 1, &["ERROR", "the old configuration stays in force"]);
             first(&mut agent, &["ERROR", "configuration refused: goavail.toml", why]);
         }
         std::fs::remove_file(agent.folder().join("goavail.toml")).unwrap();
         agent.signal(Signal::HUP);
-        nth(&mut agent, 4, &["all of the old configuration stays in force"]);
+        nth(&mut agent, 4, &["the old configuration stays in force"]);
         first(&mut agent, &["configuration refused", "No such file"]);
 
         scene.lab.remove(&[v4(1)]);

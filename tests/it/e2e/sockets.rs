@@ -59,7 +59,7 @@ fn an_icmp_error_about_the_target_is_a_loss() {
         scene.lab.remove(&[v4(1), v6(1)]);
         scene.lab.refuse(&[v4(1), v6(1)]);
         nth(&mut agent, 2, &["withdrew"]);
-        assert_eq!(super::count(&mut agent, &["this machine cannot probe"]), 0);
+        assert_eq!(super::count(&mut agent, &["cannot send probes"]), 0);
         assert!(writes(&scene.cloudflare) <= 2);
     });
 }

@@ -78,7 +78,7 @@ fn whatever_the_api_does_at_a_flip_dns_is_right_in_the_end() {
         lab.remove(&dead);
         for (pair, name, said) in &mut all {
             first(&mut pair.agent, &["WARN", said, "retry_in="]);
-            first(&mut pair.agent, &["the DNS provider does as it is asked again"]);
+            first(&mut pair.agent, &["DNS provider recovered"]);
             let left = || pair.cloudflare.zone(|zone| zone.contents("A", WWW));
             assert_eq!(left(), [pair.lives.to_string()], "{name}");
         }
@@ -172,7 +172,7 @@ fn an_api_out_of_reach_at_the_start_ends_nothing_and_is_used_once_it_is_there() 
         let text = config_at(QUICK, &["www"], &[v4(1)], &nobody);
         let agent = setup(&text, Within::Lab(lab.agent(0)));
         let mut agent = agent.args(["--no-dry-run", "monitor"]).start();
-        first(&mut agent, &["WARN", "goes on without having read the zone"]);
+        first(&mut agent, &["WARN", "continuing without a listing of the zone"]);
         first(&mut agent, &["watching"]);
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let late = fake_cloudflare::Setup { listen, ..Default::default() };

@@ -30,7 +30,7 @@ fn a_drain_is_seen_everywhere_and_outlives_a_reload_and_kill_9_until_it_is_undon
         assert_shown_as_drained(&desk, &mut agent, Some(false));
         agent.kill();
         let mut agent = desk.start();
-        first(&mut agent, &["WARN", "still drained by hand", &about(one()), "disk swap"]);
+        first(&mut agent, &["WARN", "still drained by operator", &about(one()), "disk swap"]);
         first(&mut agent, &["target confirmed up", &about(one())]);
         first(&mut agent, &["target confirmed up", &about(two())]);
         desk.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
@@ -111,11 +111,11 @@ fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
         assert!(lines[0].starts_with(&format!("drained {} until 20", one())), "{said}");
         assert!(lines[0].ends_with(" UTC"), "whose clock it is, is said: {said}");
         let forgets =
-            "warning: it will not survive a restart of the agent; set state_file for that";
+            "warning: it will not survive a restart of the agent; set state_file to keep it";
         assert_eq!(lines[1..], [forgets], "there is no state file");
-        let began = first(&mut agent, &["drained by hand", &about(one())]);
+        let began = first(&mut agent, &["drained by operator", &about(one())]);
         first(&mut agent, &["withdrew", &about(one())]);
-        let over = first(&mut agent, &["drain is over: its time is up"]);
+        let over = first(&mut agent, &["drain expired"]);
         let lasted = (over.at - began.at).as_secs_f64();
         // A line may be read here some time after it was written.
         assert!(lasted > 1.0, "{lasted} s");
@@ -157,7 +157,7 @@ fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
             two()
         );
         assert!(refused.complaint.starts_with(&why), "{}", refused.complaint);
-        assert!(refused.complaint.ends_with("; --force does it all the same\n"), "{refused:?}");
+        assert!(refused.complaint.ends_with("; use --force to drain it anyway\n"), "{refused:?}");
         assert_eq!(refused.complaint.lines().count(), 1, "{refused:?}");
         assert!(desk.shown(two())["drained"].is_null());
         assert_eq!(desk.get(&format!("/verdict/{}", two())), (200, "up\n".into()));
@@ -167,7 +167,7 @@ fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
         desk.cloudflare.script(1, Entry::lists, fault);
         let refused = desk.goavail(&["drain", &two().to_string()]);
         assert_eq!(refused.code, Some(1));
-        assert!(refused.complaint.contains("--force does it all the same"), "{refused:?}");
+        assert!(refused.complaint.contains("use --force to skip the check"), "{refused:?}");
 
         let forced = desk.done(&["drain", &two().to_string(), "--force"]);
         assert!(forced.starts_with(&format!("drained {}\n", two())), "{forced}");
@@ -193,7 +193,7 @@ fn who_is_no_target_is_refused_and_the_listener_takes_no_orders() {
         let refused = desk.goavail(&["drain", &one().to_string(), "--for", "2x"]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert_eq!(desk.get(&format!("/verdict/{}", v4(99))).0, 404);
-        assert_eq!(count(&mut agent, &["drained by hand"]), 0);
+        assert_eq!(count(&mut agent, &["drained by operator"]), 0);
         assert_eq!(desk.writes(), 0);
     });
 }

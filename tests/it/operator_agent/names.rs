@@ -65,7 +65,7 @@ fn one_name_of_three_becomes_a_cname_and_the_dead_address_leaves_and_rejoins_the
         assert_eq!(failing[0]["what"], what, "{failing:#}");
 
         desk.cloudflare.zone(|zone| zone.records.retain(|record| record.kind != "CNAME"));
-        first(&mut agent, &["looked after again", "name=\"api.example.com\""]);
+        first(&mut agent, &["name is maintained again", "name=\"api.example.com\""]);
         assert_eq!(names(&desk), [API, CDN, WWW]);
         assert_eq!(notice(&notices, "name_back")["names"], serde_json::json!([API]));
         desk.until_shown(&mut agent, one(), |_| gauge(&desk, API) == Some(0.0));
@@ -116,7 +116,7 @@ fn a_target_taken_off_the_list_while_withdrawn_is_named_with_its_names() {
         let both = format!("{:?}", [one().to_string(), two().to_string()]);
         let left = format!("{:?}", [two().to_string()]);
         desk.reload(&mut agent, &desk.config("").replace(&both, &left));
-        let words = ["WARN", "taken off the list while withdrawn: its record stays away"];
+        let words = ["WARN", "removed from the configuration while withdrawn; its record is not restored"];
         let line = first(&mut agent, &[words[0], words[1], &about(one())]);
         assert!(line.text.contains("names=\"api.example.com,www.example.com\""), "{line:?}");
     });

@@ -86,7 +86,7 @@ fn what_a_reload_cannot_change_is_named_and_keeps_its_old_value() {
         let new = desk.config_with("state_file = \"other.json\"\nname = \"renamed\"\n", status);
         desk.reload(&mut agent, &new);
         for what in ["[Status]", "state_file"] {
-            let line = format!("{what} cannot change in flight and keeps its old value");
+            let line = format!("{what} cannot be changed by a reload");
             first(&mut agent, &["WARN", &line]);
         }
         desk.until_shown(&mut agent, one(), |_| desk.status()["agent"]["name"] == "renamed");
@@ -100,6 +100,6 @@ fn what_a_reload_cannot_change_is_named_and_keeps_its_old_value() {
         // The other way round nothing is left to name.
         let same = desk.config(STATE_FILE);
         desk.reload(&mut agent, &same);
-        assert_eq!(count(&mut agent, &["cannot change in flight"]), 2);
+        assert_eq!(count(&mut agent, &["cannot be changed by a reload"]), 2);
     });
 }

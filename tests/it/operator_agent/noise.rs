@@ -72,7 +72,7 @@ fn garbage_and_a_thousand_idle_connections_cost_no_reply_and_no_answer() {
         drop(open);
         replies(&mut agent, rounds);
         assert_eq!(count(&mut agent, &["outcome=Loss"]), 0, "no false loss");
-        assert_eq!(count(&mut agent, &["drained by hand"]), 0);
+        assert_eq!(count(&mut agent, &["drained by operator"]), 0);
         assert_eq!(count(&mut agent, &["panicked"]), 0);
         desk.lab.remove(&[one()]);
         first(&mut agent, &["withdrew", &about(one())]);

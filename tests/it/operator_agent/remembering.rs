@@ -51,7 +51,7 @@ fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_goes_on() {
         assert_eq!(desk.done(&["drain", &two().to_string()]).lines().count(), 1, "no warning");
         agent.kill();
         let mut agent = desk.start();
-        first(&mut agent, &["still drained by hand", &about(two())]);
+        first(&mut agent, &["still drained by operator", &about(two())]);
         assert_eq!(count(&mut agent, &["set aside"]), 0);
     });
 }
@@ -59,7 +59,7 @@ fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_goes_on() {
 /// Drains and gives back, and shows that the operator is told and the agent acts all the same.
 fn acts_without_memory(desk: &Desk, agent: &mut Agent) {
     let said = desk.done(&["drain", &one().to_string()]);
-    let forgets = "warning: it will not survive a restart of the agent, for the state file cannot \
+    let forgets = "warning: it will not survive a restart of the agent because the state file cannot \
                    be written; see its log\n";
     assert_eq!(said, format!("drained {}\n{forgets}", one()));
     first(agent, &["withdrew", &about(one())]);
@@ -110,7 +110,7 @@ fn once_the_directory_is_there_the_state_file_is_written_again_and_that_is_said(
         first(&mut agent, &["INFO", "is written again"]);
         agent.kill();
         let mut agent = desk.start();
-        first(&mut agent, &["still drained by hand", &about(one())]);
+        first(&mut agent, &["still drained by operator", &about(one())]);
     });
 }
 

@@ -154,7 +154,7 @@ fn eventful(desk: &Desk) -> Agent {
     desk.reload(&mut agent, &good);
     desk.write("goavail.toml", "interval = 0");
     agent.signal(rustix::process::Signal::HUP);
-    first(&mut agent, &["all of the old configuration stays in force"]);
+    first(&mut agent, &["the old configuration stays in force"]);
     desk.write("goavail.toml", &good);
     desk.until_shown(&mut agent, one(), |shown| {
         shown["health"] == "up" && shown["loss_1m"].as_f64().unwrap() > 0.0

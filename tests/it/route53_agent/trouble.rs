@@ -32,7 +32,7 @@ async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_goes_on
     let lost = agent.nth(1, &["WARN", lost, "retry_in="]);
     let claimed = agent.lines_with(&["withdrew"]);
     assert!(claimed.iter().all(|line| line.at > lost.at), "claimed but not known: {claimed:?}");
-    agent.nth(1, &["the DNS provider does as it is asked again"]);
+    agent.nth(1, &["DNS provider recovered"]);
     assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
     assert_eq!(scene.written(), 2, "what is in force is not written once more");
     let probed = agent.lines_with(&["outcome=Reply"]);
@@ -75,7 +75,7 @@ async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of
         1,
         &["configuration refused", "aws_access_key_id of the profile default", "not allowed"],
     );
-    agent.nth(1, &["all of the old configuration stays in force"]);
+    agent.nth(1, &["the old configuration stays in force"]);
     // It is met in the middle of a change all the same, and the watching goes on.
     scene.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
     scene.open(0);

@@ -32,14 +32,14 @@ fn without_descriptors_it_cannot_ask_and_takes_nobody_for_dead() {
         limit(&agent, Some(3));
         agent.nth(12, &["outcome=Fault"]);
         for address in [v4(1), v6(1)] {
-            let said = agent.lines_with(&["cannot probe", &address.to_string()]);
+            let said = agent.lines_with(&["cannot send probes", &address.to_string()]);
             assert_eq!(said.len(), 1, "{said:?}");
             assert!(said[0].has(&["Too many open files", "no evidence"]), "{said:?}");
         }
         assert_eq!(count(&mut agent, &["outcome=Loss"]), 0);
 
         limit(&agent, None);
-        agent.nth(2, &["this machine can probe again"]);
+        agent.nth(2, &["can send probes again"]);
         assert_eq!(count(&mut agent, &["target down"]), 0);
         doors.pop();
         agent.nth(1, &["target down", &target(v6(1))]);
@@ -77,7 +77,7 @@ fn two_thousand_targets_share_few_descriptors_and_waiting_for_one_is_no_loss() {
         }
         eprintln!("at most {most} descriptors of 512 were seen in use");
         assert!((256..256 + 64).contains(&most), "{most}");
-        assert_eq!(count(&mut agent, &["cannot probe"]), 0, "it never ran out");
+        assert_eq!(count(&mut agent, &["cannot send probes"]), 0, "it never ran out");
         assert_eq!(count(&mut agent, &["target down"]), DEAD);
         agent.signal(rustix::process::Signal::TERM);
         assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));

@@ -41,7 +41,7 @@ fn accepted_is_a_reply_and_refused_or_silent_or_unreachable_is_a_loss() {
             agent.nth(1, &["target down", &target(*address), "losses=3"]);
         }
         assert_eq!(count(&mut agent, &["target down"]), dead.len());
-        assert_eq!(count(&mut agent, &["cannot probe"]), 0, "all of them could be asked");
+        assert_eq!(count(&mut agent, &["cannot send probes"]), 0, "all of them could be asked");
     });
 }
 
@@ -72,12 +72,12 @@ fn no_route_is_a_fault_that_is_said_once_and_flips_nothing() {
         lab.unplug(0);
         agent.nth(12, &["outcome=Fault"]);
         for address in [v4(1), v6(1)] {
-            let said = agent.lines_with(&["cannot probe", &address.to_string()]);
+            let said = agent.lines_with(&["cannot send probes", &address.to_string()]);
             assert_eq!(said.len(), 1, "{said:?}");
             assert!(said[0].has(&["Network is unreachable", "no evidence"]), "{said:?}");
         }
         lab.plug(0);
-        agent.nth(2, &["this machine can probe again"]);
+        agent.nth(2, &["can send probes again"]);
         let faults = count(&mut agent, &["outcome=Fault"]);
         let replies = count(&mut agent, &["outcome=Reply"]);
         agent.nth(replies + 6, &["outcome=Reply"]);

@@ -31,33 +31,33 @@ pub(super) fn judged(slot: Slot, outcome: Outcome, rtt: Option<Duration>) {
     match outcome {
         Outcome::Reply => trace!(slot, ?outcome, ?rtt, "probe answered"),
         Outcome::Loss => debug!(slot, ?outcome, "probe lost"),
-        Outcome::Fault => debug!(slot, ?outcome, "probe in vain"),
+        Outcome::Fault => debug!(slot, ?outcome, "probe could not be sent"),
     }
 }
 
 pub(super) fn late(engine: &Engine, endpoint: Endpoint, rtt: Duration) {
     let Named { target, canary } = Named::new(engine, endpoint);
     let rtt = brief(rtt);
-    debug!(target, canary, rtt, "reply came after the timeout and stays a loss");
+    debug!(target, canary, rtt, "reply received after the timeout; the probe still counts as lost");
 }
 
 pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, told: bool) {
     let Named { target, canary } = Named::new(engine, endpoint);
     if !told {
-        debug!(target, canary, cause, "this machine cannot probe");
+        debug!(target, canary, cause, "cannot send probes");
     } else if canary.is_some() {
-        warn!(canary, cause, "this machine cannot probe its canary");
+        warn!(canary, cause, "cannot send probes to canary (local fault)");
     } else {
-        warn!(target, cause, "this machine cannot probe; no evidence about the target");
+        warn!(target, cause, "cannot send probes (local fault); target state unchanged");
     }
 }
 
 pub(super) fn fault_over(engine: &Engine, endpoint: Endpoint, told: bool) {
     let Named { target, canary } = Named::new(engine, endpoint);
     if told {
-        info!(target, canary, "this machine can probe again");
+        info!(target, canary, "can send probes again");
     } else {
-        debug!(target, canary, "this machine can probe again");
+        debug!(target, canary, "can send probes again");
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn faults(count: u32, endpoints: usize, first: &[Endpoint], newest: &
         endpoints,
         first = list(first),
         cause = newest,
-        "in the last minute this machine could not probe more often than was told"
+        "more local faults in the last minute than were logged one by one"
     );
 }
 
@@ -75,22 +75,22 @@ pub(super) fn faults(count: u32, endpoints: usize, first: &[Endpoint], newest: &
 pub(super) fn limits(engine: &Engine, endpoint: Endpoint, noticed_after: Option<Duration>) {
     let Named { target, canary } = Named::new(engine, endpoint);
     let Some(noticed_after) = noticed_after.map(brief) else {
-        info!(target, canary, "answers at retry_interval after all");
+        info!(target, canary, "answers at retry_interval again");
         return;
     };
     if canary.is_some() {
         warn!(
             canary,
             silence_noticed_after = noticed_after,
-            "answers fewer probes than retry_interval asks for: it is probed at interval also while \
-             a target is suspect, so it proves this agent's network later"
+            "answers fewer probes than retry_interval sends; it is probed at interval even while a \
+             target is suspect, so isolation is detected later"
         );
     } else {
         warn!(
             target,
             death_noticed_after = noticed_after,
-            "answers fewer probes than retry_interval asks for: it is probed at interval also while \
-             a reply is missing, so its death is noticed later"
+            "answers fewer probes than retry_interval sends; it is probed at interval even while a \
+             reply is missing, so its failure is detected later"
         );
     }
 }

@@ -40,7 +40,7 @@ impl Applied {
 
     pub(super) fn created(&self, target: IpAddr, names: &[String]) {
         let (names, took) = (list(names), brief(self.took));
-        let asks = "held no address, and nothing is remembered of it: is it misspelt?";
+        let asks = "held no address and is not in the state file; is it misspelt?";
         if self.dry_run {
             warn!(%target, names, reason = "dry_run", "would create: the name {asks}");
         } else {
@@ -50,11 +50,11 @@ impl Applied {
 }
 
 pub(super) fn name_failing(name: &str, problem: &str) {
-    warn!(name, "left alone, and tried again; all other names are looked after: {problem}");
+    warn!(name, "name is left alone and retried; all other names are maintained: {problem}");
 }
 
 pub(super) fn failing(problem: &DnsProblem) {
-    let retry_in = problem.retry_in.map_or_else(|| "when it is needed".into(), brief);
+    let retry_in = problem.retry_in.map_or_else(|| "when needed".into(), brief);
     let what = &problem.what;
     if matches!(problem.kind, DnsProblemKind::Refused | DnsProblemKind::Defect) {
         error!(retry_in, "{what}");

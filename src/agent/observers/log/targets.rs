@@ -76,7 +76,7 @@ pub(super) fn refused(target: IpAddr, reason: Reason, detail: &str) {
 pub(super) fn refusal_over(target: IpAddr, reason: Reason) {
     match reason {
         Reason::Drained | Reason::DryRun => {
-            debug!(%target, "no longer out by hand or in rehearsal");
+            debug!(%target, "drain or dry-run no longer prevents a change");
         }
         _ => info!(%target, reason = reason.as_str(), "no longer refused"),
     }
@@ -85,14 +85,14 @@ pub(super) fn refusal_over(target: IpAddr, reason: Reason) {
 pub(super) fn evidence_lost(targets: &[IpAddr]) {
     info!(
         targets = few(targets),
-        "nothing is seen of these targets any more: health unknown, the verdict stands"
+        "no evidence about these targets: health unknown, verdict unchanged"
     );
 }
 
 pub(super) fn still_unknown(targets: &[IpAddr]) {
     warn!(
         targets = few(targets),
-        "health still unknown: no probe of these targets could be judged for over a minute"
+        "health still unknown: no probe of these targets was judged for over a minute"
     );
 }
 
@@ -107,13 +107,13 @@ pub(super) fn evidence_back(target: IpAddr, lasted: Duration, told: bool) {
 
 pub(super) fn drained(target: IpAddr, drain: &Drain) {
     let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
-    info!(%target, why, "drained by hand");
+    info!(%target, why, "drained by operator");
 }
 
 pub(super) fn undrained(target: IpAddr, expired: bool) {
     if expired {
-        info!(%target, "drain is over: its time is up");
+        info!(%target, "drain expired");
     } else {
-        info!(%target, "drain is over: given back by hand");
+        info!(%target, "drain ended by operator");
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn restored(
 
 /// Returns the notice that a target was added at names that held no address.
 pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> Draft {
-    let detail = "the name held no address and nothing is remembered of it: is it misspelt?";
+    let detail = "the name held no address and is not in the state file; is it misspelt?";
     let evidence = Evidence { took: Some(took), ..Evidence::default() };
     let draft = Draft::new(NoticeKind::Created).targets([target]).names(names);
     draft.detail(detail).evidence(evidence)

@@ -30,7 +30,7 @@ pub(super) struct Entry<'a> {
 pub(super) fn withdrawal(gone: &Gone) -> Entry<'_> {
     let failover = gone.silent_for.filter(|_| !gone.by_hand);
     let mut evidence = if gone.by_hand {
-        vec!["drained by hand".to_owned()]
+        vec!["drained by operator".to_owned()]
     } else {
         vec![format!("{} losses in a row", gone.losses)]
     };
