@@ -1,4 +1,4 @@
-//! What a cluster costs and how much slower it decides than a single agent, with whole agents in
+//! The cost of a cluster, and its delay compared with a single agent, with whole agents in
 //! private network namespaces:
 //!
 //! ```text
@@ -7,12 +7,12 @@
 //! ```
 //!
 //! *Verdict*: from an address's last possible reply to the first writing request, with 1, 3, 5, 7
-//! and 9 agents of which a majority must agree, all of them running at once and asked in turn, so
+//! and 9 agents, a majority of them must agree, all of them running at once and asked in turn, so
 //! that each size meets the same machine. *Fan-out*: from an agent's flip until the last of its peers
-//! has heard its vote. *Traffic*: what passes an idle agent's link, less what a single agent with the
+//! has heard its vote. *Traffic*: the bytes on an idle agent's link, less the ones of a single agent with the
 //! same targets sends and hears.
 //!
-//! Needs root, or `unshare --user --map-root-user --net` around it, and what the lab needs.
+//! Needs root, or `unshare --user --map-root-user --net` around it, and the tools of the lab.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::print_stderr, reason = "what cannot be measured is said loudly")]
@@ -28,7 +28,7 @@ mod it {
     pub(crate) mod scene;
 }
 
-/// What the fake Cloudflare takes from the tests' contract suite, for faults that no bench asks for.
+/// The part of the tests' contract suite that the fake Cloudflare needs, for faults that no bench uses.
 mod contract {
     use tokio::sync::oneshot;
 
@@ -199,7 +199,7 @@ fn traffic() {
     println!("   (load average {})\n", load());
     let sizes = [1, 3, 7];
     let clusters = sizes.map(|size| Cluster::start(size, IDLE_TARGETS, PACE));
-    // What belongs to the start passes.
+    // The traffic of the start passes.
     std::thread::sleep(Duration::from_secs(15));
     let before = clusters.each_ref().map(bytes);
     std::thread::sleep(WINDOW);
@@ -215,7 +215,7 @@ fn traffic() {
     }
 }
 
-/// What has passed the links of all agents so far, both ways.
+/// The traffic on the links of all agents so far, both ways.
 fn bytes(cluster: &Cluster) -> u64 {
     let of = |index: usize| {
         let table = cluster.scene.lab.agent(index).output("cat", &["/proc/net/dev"]);

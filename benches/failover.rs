@@ -19,7 +19,7 @@ use crate::kit::{configuration, table};
 use crate::lab::{self, Lab, Place};
 use story::{Story, Witness};
 
-/// What dies, and where it is published.
+/// The target that dies, and the place of its records.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     /// How many addresses die at once.

@@ -1,4 +1,4 @@
-//! As many addresses as one file holds: what the page about a million addresses rests on
+//! As many addresses as one file holds: the basis of the page about a million addresses
 //! (`docs/performance.md`). A minute and a half, so it runs only if it is asked for by name.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,7 +40,7 @@ fn measure(count: u32, pace: Duration) -> Vec<String> {
     for _ in &targets {
         agent.wait_for(|line| line.has(&["target confirmed up"]), 4 * pace);
     }
-    // What the confirmations led to is over by then.
+    // The effects of the confirmations are over by then.
     std::thread::sleep(Duration::from_secs(5));
     let used = process::watch(agent.pid(), pace * 2);
     let peak = process::peak_mebibytes(agent.pid());

@@ -1,4 +1,4 @@
-//! A small site: what an agent costs that has nothing to do.
+//! A small site: the cost of an idle agent.
 
 use std::time::Duration;
 

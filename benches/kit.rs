@@ -1,4 +1,4 @@
-//! What the benches share: seeing packets, reading what a process has used, printing tables.
+//! The common parts of the benches: capturing packets, reading the use of a process, printing tables.
 
 pub(crate) mod capture;
 pub(crate) mod configuration;

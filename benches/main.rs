@@ -1,4 +1,4 @@
-//! What goavail costs and how fast it is, measured in private network namespaces without the
+//! The cost and the speed of goavail, measured in private network namespaces without the
 //! Internet:
 //!
 //! ```text
@@ -8,12 +8,12 @@
 //! cargo bench -- huge              # as many addresses as one file holds; not run unless named
 //! ```
 //!
-//! Nothing is asserted but that the figures are what they say they are: whether a figure is good is
-//! for the reader, who finds its target beside it. CPU time is the process's own (all threads, user
-//! and kernel) and so hardly depends on what else the machine does; times on the clock do, hence the
+//! Nothing is asserted but that the figures are measured as described: whether a figure is good is
+//! for the reader to decide, with its target beside it. CPU time is the process's own (all threads, user
+//! and kernel) and so hardly depends on other work of the machine; times on the clock do, hence the
 //! load average in each heading.
 //!
-//! Needs what the lab needs (`unshare`, `nsenter`, `ip`) and, to compare with, `fping`.
+//! Needs the tools of the lab (`unshare`, `nsenter`, `ip`) and, to compare with, `fping`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::print_stderr, reason = "what cannot be measured is said loudly")]
@@ -38,7 +38,7 @@ mod it {
     pub(crate) mod met;
 }
 
-/// What the fake Cloudflare takes from the tests' contract suite.
+/// The part of the tests' contract suite that the fake Cloudflare needs.
 mod contract {
     pub(crate) use crate::it::met::Met;
 }
@@ -48,7 +48,7 @@ use std::process::ExitCode;
 use it::{agent, fake_cloudflare, lab};
 use kit::privilege;
 
-/// A bench: its name and what runs it.
+/// A bench: its name and its function.
 type Bench = (&'static str, fn(Scope));
 
 /// All that run unless some are named, in this order.
@@ -60,7 +60,7 @@ const BENCHES: [Bench; 5] = [
     ("votes", votes::run),
 ];
 
-/// What runs only if it is named.
+/// The benches that run only if they are named.
 const ON_DEMAND: [Bench; 1] = [("huge", huge::run)];
 
 /// How much is to be measured.
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     let scope = match options.as_slice() {
         [] => Scope::Short,
         [word] if *word == "--long" => Scope::Long,
-        // A test runner asks what there is to run: no test.
+        // A test runner asks for the tests: there is none.
         [word, ..] if *word == "--list" => return ExitCode::SUCCESS,
         _ => return usage(),
     };

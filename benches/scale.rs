@@ -27,14 +27,14 @@ const SIZES: [(u32, &[Manner]); 4] = [
     (10_000, &[]),
 ];
 
-/// The settings of `burst` that are compared: what holds without it, and what is for machines on
+/// The settings of `burst` that are compared: the default, and the one for machines on
 /// which waking up is dear.
 const BURSTS: [usize; 2] = [1, 200];
 
 /// When `fping` sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// All at once, which is what costs it least: it wakes up once a second.
+    /// All at once, the cheapest setting: it wakes up once a second.
     Burst,
     /// One by one, evenly over the interval: it wakes up for each.
     Spread,
@@ -43,7 +43,7 @@ enum Manner {
 /// Between probes of one address.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What one run came to.
+/// The result of one run.
 struct Row {
     what: String,
     used: Use,
@@ -163,7 +163,7 @@ fn goavail(lab: &Lab, targets: &[IpAddr], burst: usize, scope: Scope) -> Row {
     for _ in targets {
         agent.wait_for(|line| line.has(&["target confirmed up"]), PATIENT);
     }
-    // What the confirmations led to is over by then.
+    // The effects of the confirmations are over by then.
     std::thread::sleep(Duration::from_secs(2));
     let used = process::watch(agent.pid(), scope.pick(6, 40) * INTERVAL);
     let peak = process::peak_mebibytes(agent.pid());

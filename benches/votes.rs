@@ -1,4 +1,4 @@
-//! The votes of large clusters, simulated: what one agent sends to one peer.
+//! The votes of large clusters, simulated: the requests of one agent to one peer.
 //!
 //! No sockets and no clock: sizes are those of the wire format, times those of the protocol. A vote
 //! is told again 10 s after the peer took it and counts for 30 s; at most 128 are under way to a
@@ -26,7 +26,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(30);
 /// Votes under way to a peer.
 const WINDOW: usize = 128;
 
-/// How far signatures may run ahead before what is no news waits.
+/// Maximum lead of signatures before repeated votes wait.
 const LEAD: Duration = Duration::from_secs(4);
 
 /// The same for news.
@@ -55,7 +55,7 @@ pub(crate) fn run(_: Scope) {
     );
 }
 
-/// What came of one simulation.
+/// The result of one simulation.
 #[derive(Debug, Default)]
 struct Traffic {
     targets: u32,
@@ -83,7 +83,7 @@ fn in_words(traffic: &Traffic) -> Vec<String> {
     ]
 }
 
-/// One peer is told for [`END`]; what comes after the deaths is what counts.
+/// One peer receives votes for [`END`]; the ones after the deaths count.
 fn simulate(targets: u32) -> Traffic {
     let mut peer = Peer::new(targets);
     let mut now = Duration::ZERO;
@@ -129,7 +129,7 @@ enum Due {
     Again(Duration),
 }
 
-/// What one peer is still to be told.
+/// The votes that one peer still has to receive.
 struct Peer {
     queue: BTreeSet<(Due, u32)>,
     /// For each target when it is due; `None` while its vote is under way.
@@ -164,14 +164,14 @@ impl Peer {
     /// Takes in the answers that came.
     fn land(&mut self, now: Duration) {
         while let Some((at, target)) = self.under_way.pop_front_if(|(at, _)| *at <= now) {
-            // What became news meanwhile stays news.
+            // A vote that changed in the meantime stays a change.
             if self.due[target as usize].is_none() {
                 self.put(target, Due::Again(at + REPEAT));
             }
         }
     }
 
-    /// Sends what is due next, if there is room.
+    /// Sends the next vote that is due, if there is room.
     fn send(&mut self, now: Duration) -> Option<(u32, Due)> {
         let (due, target) = *self.queue.first()?;
         let lead = if due == Due::News { LEAD_OF_NEWS } else { LEAD };

@@ -103,7 +103,7 @@ impl<E: Into<anyhow::Error>> From<E> for Ended {
 }
 
 /// The event loop of an agent.
-type Agent = EventLoop<NetworkProber, Observers>;
+type AgentLoop = EventLoop<NetworkProber, Observers>;
 
 /// Monitors until SIGTERM or SIGINT. `load` reads the configuration again, which happens at once if
 /// `sighup` is set.
@@ -143,7 +143,7 @@ async fn monitor(
         outbox.send(Input::Reload).await?;
     }
     let reloader = Reloader::new(load, talk.clone(), outbox.clone());
-    let start = Start { rehearse, icmp, reloader, talk: talk.clone(), inbox, outbox };
+    let start = AgentStart { rehearse, icmp, reloader, talk: talk.clone(), inbox, outbox };
     let agent = tokio::select! {
         started = start.agent(config) => started?,
         () = stop.reach(1) => return Ok(()),
@@ -155,7 +155,7 @@ async fn monitor(
 }
 
 /// The parts from which an agent starts.
-struct Start {
+struct AgentStart {
     rehearse: Option<IpAddr>,
     icmp: Icmp,
     reloader: Reloader,
@@ -164,9 +164,9 @@ struct Start {
     outbox: mpsc::Sender<Input>,
 }
 
-impl Start {
+impl AgentStart {
     /// Opens sockets and files, lists the zone once, and starts the tasks beside the event loop.
-    async fn agent(self, config: Config) -> Result<Agent, Ended> {
+    async fn agent(self, config: Config) -> Result<AgentLoop, Ended> {
         let Self { rehearse, icmp, reloader, talk, inbox, outbox } = self;
         let clock = Clock::start_real();
         let settings = settings::settings(&config, tcp::room());
@@ -216,7 +216,7 @@ impl Start {
 
 /// Ends in order: the current change to DNS may finish, the peers are notified, notices are sent. A
 /// second request to stop ends it at once.
-async fn end(agent: Agent, failure: Option<&anyhow::Error>, stop: &mut StopRequests) {
+async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopRequests) {
     let failure = failure.map(|error| format!("{error:#}"));
     match &failure {
         None => tracing::info!("stopping; records stay as they are"),
@@ -354,7 +354,9 @@ fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
     }
     match drains.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
-        more => tracing::warn!("{more} more targets are still drained by operator after the restart"),
+        more => {
+            tracing::warn!("{more} more targets are still drained by operator after the restart")
+        }
     }
 }
 

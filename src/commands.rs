@@ -23,14 +23,14 @@ pub use status::{status, watch};
 
 /// The result of a command.
 #[derive(Debug)]
-pub struct Report {
+pub struct CommandReport {
     /// The text for stdout.
     pub text: String,
     /// The ending, after the text is printed.
     pub ending: Ending,
 }
 
-impl Report {
+impl CommandReport {
     fn fine(text: String) -> Self {
         Self { text, ending: Ending::Fine }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use goavail::agent::{self, Ended};
 use goavail::cli::{self, Command, Invocation, Stop};
-use goavail::commands::{self, CommandError, Ending, Report};
+use goavail::commands::{self, CommandError, CommandReport, Ending};
 use goavail::config::{self, Config, ConfigErrors, StatusConfig};
 use goavail::status::DrainRequest;
 use goavail::text::error_chain;
@@ -156,7 +156,7 @@ fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
 }
 
 /// Prints the result of a command, and ends with its exit code.
-fn report(report: Report) -> Result<(), Failure> {
+fn report(report: CommandReport) -> Result<(), Failure> {
     print(report.text.as_bytes())?;
     match report.ending {
         Ending::Fine => Ok(()),

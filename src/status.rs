@@ -43,9 +43,9 @@ pub use control::{
     ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandResult, DrainRequest, LONGEST,
     OperatorCommand, REASON_CHARS, parse_duration,
 };
-pub use counters::Counters;
+pub use counters::StatusCounters;
 pub use history::{MINUTES, Minute};
-pub use input::{PeerState, ReceivedVote, Setup, TargetState};
+pub use input::{PeerStatus, ReceivedVote, Setup, TargetState};
 pub use metrics::{Format, encode};
 pub use model::MAX_SILENCE;
 pub use reader::Reader;

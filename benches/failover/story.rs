@@ -1,4 +1,4 @@
-//! What one agent did about one death, put together from packets, log lines and requests.
+//! The reaction of one agent to one death, from packets, log lines and requests.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -35,7 +35,7 @@ pub(super) struct Witness<'a> {
     pub(super) cut: CutOff,
     /// Every echo request and reply in the world.
     pub(super) seen: &'a [Seen],
-    /// What one agent asked its provider.
+    /// The requests of one agent to its provider.
     pub(super) log: &'a [Entry],
     /// Its lines about flips.
     pub(super) down: &'a [Line],
@@ -58,7 +58,7 @@ impl Witness<'_> {
         let (writes, reads): (Vec<_>, Vec<_>) =
             self.log.iter().filter(asked).partition(|entry| entry.writes());
         let write = writes.first().expect("it wrote");
-        // What is counted from just before the cut counts from the last reply instead.
+        // Times from just before the cut count from the last reply instead.
         let from_last = |at: Instant| {
             since_cut(at).unwrap_or_default().saturating_sub(last.saturating_sub(self.began()))
         };
@@ -109,7 +109,7 @@ impl Witness<'_> {
     }
 }
 
-/// Who flipped, and when by the line's own time stamp.
+/// The target that flipped, and the time stamp of the line.
 fn flip(line: &Line) -> Option<(IpAddr, Duration)> {
     let at: SystemTime = humantime::parse_rfc3339(line.text.split(' ').next()?).ok()?;
     let target = line.text.split_once(" target=")?.1.split(' ').next()?;

@@ -17,7 +17,7 @@ use crate::lab::Namespace;
 /// Every protocol, as `socket(2)` wants it: in network byte order (`ETH_P_ALL`).
 const EVERYTHING: i32 = 3_u16.to_be() as i32;
 
-/// Room for what comes in while the capturing thread does not run.
+/// Room for packets that arrive while the capturing thread does not run.
 const BUFFER: usize = 64 * 1024 * 1024;
 
 /// One echo request or reply.
@@ -27,9 +27,9 @@ pub(crate) struct Seen {
     pub(crate) at: Duration,
     /// A reply, not a request.
     pub(crate) reply: bool,
-    /// Who asks.
+    /// The sender of the request.
     pub(crate) agent: Ipv4Addr,
-    /// Who is asked.
+    /// The receiver of the request.
     pub(crate) target: Ipv4Addr,
     /// The echo sequence number.
     pub(crate) sequence: u16,
@@ -38,13 +38,13 @@ pub(crate) struct Seen {
 /// A capture under way.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    /// What the kernel stamps later is of no interest.
+    /// Later time stamps of the kernel do not matter.
     until: Arc<OnceLock<Duration>>,
     thread: JoinHandle<Vec<Seen>>,
 }
 
 impl Capture {
-    /// Captures whatever passes any link of `namespace`: a packet is seen at each link it passes.
+    /// Captures all packets on the links of `namespace`: a packet is seen at each link it passes.
     pub(crate) fn start(namespace: &Namespace) -> Self {
         let socket = namespace.run(|| {
             let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(EVERYTHING)));
@@ -62,7 +62,7 @@ impl Capture {
         Self { until, thread }
     }
 
-    /// Ends it; what was seen, in order.
+    /// Ends the capture, and returns the packets in order.
     pub(crate) fn stop(self) -> Vec<Seen> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         self.until.set(now).expect("it is stopped once");

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio, exit};
 const INSIDE: &str = "GOAVAIL_BENCH_INSIDE";
 
 /// Returns where namespaces can be made: here, or in the same program run again as root of a user
-/// namespace, in whose place this one then ends. Where the kernel allows neither it ends and says so.
+/// namespace, and this one then ends in its place. Where the kernel allows neither it ends and says so.
 pub(crate) fn obtain() {
     if unshares(&["--net"]) {
         return;

@@ -1,9 +1,9 @@
-//! What a running process has used so far, and what its network namespace has carried.
+//! The resources used by a running process, and the traffic of its network namespace.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What was used and carried up to a moment.
+/// The use and the traffic up to a moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     at: Instant,
@@ -14,7 +14,7 @@ pub(crate) struct Reading {
     connects: u64,
 }
 
-/// What was used and carried between two readings.
+/// The use and the traffic between two readings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Use {
     /// On the clock.
@@ -52,7 +52,7 @@ impl Use {
     }
 }
 
-/// Reads what the process `pid` has used.
+/// Reads the use of the process `pid`.
 pub(crate) fn read(pid: u32) -> Reading {
     let mut cpu = Duration::ZERO;
     let mut wakeups = 0;
@@ -75,7 +75,7 @@ pub(crate) fn read(pid: u32) -> Reading {
     }
 }
 
-/// What was used between two readings of one process.
+/// The use between two readings of one process.
 pub(crate) fn between(before: Reading, after: Reading) -> Use {
     Use {
         lasted: after.at - before.at,
@@ -87,7 +87,7 @@ pub(crate) fn between(before: Reading, after: Reading) -> Use {
     }
 }
 
-/// What the process `pid` uses within `window`.
+/// The use of the process `pid` within `window`.
 pub(crate) fn watch(pid: u32, window: Duration) -> Use {
     let before = read(pid);
     std::thread::sleep(window);

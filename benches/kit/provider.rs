@@ -36,7 +36,7 @@ impl Provider {
         Self { fake }
     }
 
-    /// What `api_url` is to be.
+    /// The value of `api_url`.
     pub(crate) fn url(&self) -> String {
         self.fake.url()
     }

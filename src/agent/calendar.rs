@@ -60,11 +60,7 @@ pub(super) struct Calendar {
 
 impl Calendar {
     /// Returns the drains of an earlier process, with their ends by the engine's clock.
-    pub(super) fn adopt(
-        &mut self,
-        kept: &[state::Drain],
-        now: Clocks,
-    ) -> BTreeMap<IpAddr, Drain> {
+    pub(super) fn adopt(&mut self, kept: &[state::Drain], now: Clocks) -> BTreeMap<IpAddr, Drain> {
         let mut drains = BTreeMap::new();
         for drain in kept {
             let left = left(drain, now.wall);

@@ -21,7 +21,7 @@ const EVENTS: usize = 1024;
 /// Time between updates of the counters.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-enum Request {
+enum ClusterRequest {
     Announce(Announcement),
     Reload(BTreeSet<SocketAddr>, Vec<IpAddr>),
     Leave(oneshot::Sender<()>),
@@ -44,7 +44,7 @@ impl VoteCounters {
 
 /// The connection to the cluster's task.
 pub(super) struct Peers {
-    requests: mpsc::UnboundedSender<Request>,
+    requests: mpsc::UnboundedSender<ClusterRequest>,
     counters: VoteCounters,
     /// The clock of the cluster.
     time: Arc<cluster::clock::Clock>,
@@ -78,7 +78,7 @@ impl Peers {
 
     /// Announces this agent's votes to the peers.
     pub(super) fn announce(&self, votes: Announcement) {
-        let _ = self.requests.send(Request::Announce(votes));
+        let _ = self.requests.send(ClusterRequest::Announce(votes));
     }
 
     /// Records an iteration of the event loop, so that its announcement stays valid.
@@ -89,7 +89,7 @@ impl Peers {
     /// Follows another configuration.
     pub(super) fn reload(&self, config: &Config) {
         let peers = config.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
-        let _ = self.requests.send(Request::Reload(peers.collect(), config.targets.clone()));
+        let _ = self.requests.send(ClusterRequest::Reload(peers.collect(), config.targets.clone()));
     }
 
     /// Returns the counters of votes.
@@ -100,7 +100,7 @@ impl Peers {
     /// Notifies the peers that this agent leaves.
     pub(super) async fn leave(self) {
         let (done, left) = oneshot::channel();
-        if self.requests.send(Request::Leave(done)).is_ok() {
+        if self.requests.send(ClusterRequest::Leave(done)).is_ok() {
             let _ = left.await;
         }
     }
@@ -118,7 +118,7 @@ async fn forward(mut events: mpsc::Receiver<ClusterEvent>, outbox: mpsc::Sender<
 /// Runs the cluster until it is requested to leave.
 async fn run(
     mut cluster: Cluster,
-    mut requests: mpsc::UnboundedReceiver<Request>,
+    mut requests: mpsc::UnboundedReceiver<ClusterRequest>,
     counters: VoteCounters,
     outbox: mpsc::Sender<Input>,
     clock: Clock,
@@ -137,14 +137,14 @@ async fn run(
             }
         };
         match request {
-            Some(Request::Announce(Announcement { votes, term })) => {
+            Some(ClusterRequest::Announce(Announcement { votes, term })) => {
                 let votes = votes
                     .into_iter()
                     .map(|(target, vote)| (target, vote.up, clock.started() + vote.evidence));
                 cluster.announce(term, votes);
             }
-            Some(Request::Reload(peers, targets)) => cluster.reload(peers, targets).await,
-            Some(Request::Leave(done)) => {
+            Some(ClusterRequest::Reload(peers, targets)) => cluster.reload(peers, targets).await,
+            Some(ClusterRequest::Leave(done)) => {
                 cluster.leave().await;
                 let _ = done.send(());
                 return;

@@ -27,14 +27,14 @@ pub(super) struct Reloader {
     load: Load,
     talk: Handle,
     outbox: mpsc::Sender<Input>,
-    schedule: Schedule,
+    schedule: ReloadSchedule,
 }
 
 impl Reloader {
     /// Returns a reloader that reads with `load` in the runtime of `talk`, and sends the results to
     /// `outbox`.
     pub(super) fn new(load: Load, talk: Handle, outbox: mpsc::Sender<Input>) -> Self {
-        Self { load, talk, outbox, schedule: Schedule::default() }
+        Self { load, talk, outbox, schedule: ReloadSchedule::default() }
     }
 
     /// Requests a reading.
@@ -94,14 +94,14 @@ async fn with_provider(config: Config) -> Result<NewConfig, ReloadError> {
 
 /// Decides when to read.
 #[derive(Debug, Default)]
-struct Schedule {
+struct ReloadSchedule {
     in_progress: bool,
     /// Whether a reading was requested after the current one began; the file may have changed.
     requested: bool,
     not_before: Moment,
 }
 
-impl Schedule {
+impl ReloadSchedule {
     fn due(&self) -> Option<Moment> {
         (self.requested && !self.in_progress).then_some(self.not_before)
     }

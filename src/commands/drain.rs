@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{CommandError, Report, printable, wait_for};
+use super::{CommandError, CommandReport, printable, wait_for};
 use crate::config::StatusConfig;
 use crate::status::{AgentAddress, CommandDone, DrainRequest, REASON_CHARS};
 
@@ -15,14 +15,14 @@ pub fn drain(
     config: &StatusConfig,
     target: IpAddr,
     drain: &DrainRequest,
-) -> Result<Report, CommandError> {
+) -> Result<CommandReport, CommandError> {
     let reason = drain.reason.as_deref().unwrap_or_default();
     if reason.chars().count() > REASON_CHARS {
         return Err(CommandError::LongReason(REASON_CHARS));
     }
     let address = AgentAddress::of(config)?;
     let done = wait_for(async { Ok(address.drain(target, drain).await?) })?;
-    Ok(Report::fine(in_words(&done)))
+    Ok(CommandReport::fine(in_words(&done)))
 }
 
 /// Gives a target back to the running agent.
@@ -30,10 +30,10 @@ pub fn drain(
 /// # Errors
 ///
 /// Fails if no agent answers, or it refuses.
-pub fn undrain(config: &StatusConfig, target: IpAddr) -> Result<Report, CommandError> {
+pub fn undrain(config: &StatusConfig, target: IpAddr) -> Result<CommandReport, CommandError> {
     let address = AgentAddress::of(config)?;
     let done = wait_for(async { Ok(address.undrain(target).await?) })?;
-    Ok(Report::fine(in_words(&done)))
+    Ok(CommandReport::fine(in_words(&done)))
 }
 
 /// Returns the message of the agent, and its warnings below it.

@@ -8,7 +8,7 @@ mod verdicts;
 
 use std::collections::BTreeSet;
 
-use super::{CommandError, Ending, Report, wait_for};
+use super::{CommandError, CommandReport, Ending, wait_for};
 use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
 use crate::dns::{Listing, providers};
@@ -27,7 +27,7 @@ pub use verdicts::{Agent, Why};
 ///
 /// Fails if the zone cannot be listed. An agent that does not answer is reported in the text and is no
 /// error.
-pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Report, CommandError> {
+pub fn plan(config: &Config, json: bool, colour: bool) -> Result<CommandReport, CommandError> {
     let (listing, asked) = wait_for(async {
         let (listing, asked) = tokio::join!(read(config), ask(config));
         Ok((listing?, asked))
@@ -49,7 +49,7 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<Report, Command
     let comparison = Comparison::new(&zone, asked);
     let text = if json { comparison.json() } else { text::render(&comparison, colour) };
     let ending = if comparison.difference { Ending::Different } else { Ending::Fine };
-    Ok(Report { text, ending })
+    Ok(CommandReport { text, ending })
 }
 
 /// Lists the zone. The provider does not leave this function, so that nothing can be written with it.

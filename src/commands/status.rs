@@ -4,19 +4,23 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CommandError, Ending, Report, wait_for};
+use super::{CommandError, CommandReport, Ending, wait_for};
 use crate::config::StatusConfig;
 use crate::status::{self, AgentAddress};
 use crate::text::pretty_json;
 
 /// Returns the status of the running agent, as a table or in its JSON form.
 ///
-/// An agent whose event loop does not run is shown too, and is a failure.
+/// The status of an agent with a stalled event loop is shown too, and is a failure.
 ///
 /// # Errors
 ///
 /// Fails if no agent answers.
-pub fn status(config: &StatusConfig, json: bool, colour: bool) -> Result<Report, CommandError> {
+pub fn status(
+    config: &StatusConfig,
+    json: bool,
+    colour: bool,
+) -> Result<CommandReport, CommandError> {
     let address = AgentAddress::of(config)?;
     let status = wait_for(async { Ok(address.status().await?) })?;
     let text = if json {
@@ -28,7 +32,7 @@ pub fn status(config: &StatusConfig, json: bool, colour: bool) -> Result<Report,
     };
     // The same measure as `/healthz`, from the same response as the text.
     let stale = status.is_stale().then_some(CommandError::Stale(status.silence_s));
-    Ok(Report { text, ending: stale.map_or(Ending::Fine, Ending::Failed) })
+    Ok(CommandReport { text, ending: stale.map_or(Ending::Fine, Ending::Failed) })
 }
 
 /// Draws the status of the running agent repeatedly, until SIGINT or SIGTERM, or until stdout is
@@ -61,6 +65,6 @@ pub fn watch(config: &StatusConfig, colour: bool) -> Result<(), CommandError> {
 /// Returns the number of lines of the screen.
 fn rows() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    // A screen of 0 lines is one whose height is unknown.
+    // 0 lines mean that the height is unknown.
     Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
 }

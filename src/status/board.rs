@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::counters::Counters;
-use super::input::{PeerState, ReceivedVote, Setup, TargetState};
+use super::counters::StatusCounters;
+use super::input::{PeerStatus, ReceivedVote, Setup, TargetState};
 use super::model::{Agent, Canary, Change, Failure, Limits};
 use super::reader::Reader;
 use super::recent::Recent;
@@ -52,10 +52,10 @@ pub struct Board {
     names: Arc<[String]>,
     rows: Vec<Row>,
     places: Arc<HashMap<IpAddr, usize>>,
-    peers: Arc<[PeerState]>,
+    peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
     recent: Recent,
-    counters: Counters,
+    counters: StatusCounters,
     heart: Arc<Heart>,
     published: Instant,
     is_urgent: bool,
@@ -79,7 +79,7 @@ impl Board {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
-            counters: Counters::default(),
+            counters: StatusCounters::default(),
             heart: Arc::new(Heart::new(now.clock)),
             published: now.clock,
             is_urgent: false,
@@ -221,7 +221,7 @@ impl Board {
     }
 
     /// Sets the peers of the configuration. The votes of others are removed from the metrics.
-    pub fn set_peers(&mut self, peers: Vec<PeerState>) {
+    pub fn set_peers(&mut self, peers: Vec<PeerStatus>) {
         self.counters.keep_peers(|peer| peers.iter().any(|seen| seen.address == peer));
         self.peers = peers.into();
         self.is_urgent = true;
@@ -256,7 +256,7 @@ impl Board {
     }
 
     /// Returns the counters that belong to no single target.
-    pub fn counters(&mut self) -> &mut Counters {
+    pub fn counters(&mut self) -> &mut StatusCounters {
         &mut self.counters
     }
 

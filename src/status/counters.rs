@@ -12,7 +12,7 @@ pub(super) type LabelledCounts<const N: usize> = BTreeMap<[&'static str; N], u64
 
 /// The counters that belong to no single target.
 #[derive(Debug, Clone)]
-pub struct Counters {
+pub struct StatusCounters {
     pub(super) rtt: Histogram,
     pub(super) failover: Histogram,
     pub(super) refusals: LabelledCounts<1>,
@@ -25,7 +25,7 @@ pub struct Counters {
     pub(super) failing_names: BTreeSet<String>,
 }
 
-impl Default for Counters {
+impl Default for StatusCounters {
     fn default() -> Self {
         Self {
             rtt: Histogram::new(&RTT_BOUNDS),
@@ -42,7 +42,7 @@ impl Default for Counters {
     }
 }
 
-impl Counters {
+impl StatusCounters {
     /// Counts one record that was changed: `action` is `withdraw`, `restore` or `create`, `outcome` is
     /// `ok` or `dry_run`.
     pub fn dns_change(

@@ -38,7 +38,7 @@ pub struct TargetState {
 
 /// Another agent of the cluster.
 #[derive(Debug, Clone)]
-pub struct PeerState {
+pub struct PeerStatus {
     /// Its `host:port` for votes, as the configuration lists it.
     pub address: String,
     /// Whether its votes count.

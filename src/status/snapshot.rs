@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::counters::Counters;
+use super::counters::StatusCounters;
 use super::history::Minute;
-use super::input::{PeerState, ReceivedVote, Setup};
+use super::input::{PeerStatus, ReceivedVote, Setup};
 use super::model::{Agent, Canary, Limits, Peer, RecordPresence, Status, Target, Vote};
 use super::recent::Recent;
 use super::time::{ClockReading, Time};
@@ -32,10 +32,10 @@ pub struct Snapshot {
     pub(super) rows: Vec<View>,
     /// The index of each address in `rows`, since `/verdict` is requested often.
     pub(super) places: Arc<HashMap<IpAddr, usize>>,
-    pub(super) peers: Arc<[PeerState]>,
+    pub(super) peers: Arc<[PeerStatus]>,
     pub(super) canaries: Arc<[Canary]>,
     pub(super) recent: Recent,
-    pub(super) counters: Counters,
+    pub(super) counters: StatusCounters,
 }
 
 impl Snapshot {
@@ -53,7 +53,7 @@ impl Snapshot {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
-            counters: Counters::default(),
+            counters: StatusCounters::default(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Snapshot {
         Vote { peer: vote.peer.to_string(), health: vote.health, age_s }
     }
 
-    fn peer(&self, peer: &PeerState) -> Peer {
+    fn peer(&self, peer: &PeerStatus) -> Peer {
         Peer {
             address: peer.address.clone(),
             alive: peer.alive,

@@ -1,6 +1,6 @@
 //! The real binary, run as an operator would run it: in a scratch folder, with an environment that
 //! the test chose, watched over its standard error. Belongs here: the harness and the proof that it
-//! tells the truth. What is proved of the binary lives in the files of its subject.
+//! tells the truth. Proofs about the binary live in the files of their subjects.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -21,10 +21,10 @@ pub(crate) const PATIENT: Duration = Duration::from_secs(30);
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_goavail");
 
-/// Where the agent runs, and as whom.
+/// The place and the user of the agent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Within<'a> {
-    /// Here, as whoever runs the tests.
+    /// Here, as the user of the tests.
     Here,
     /// In a namespace of the lab, with all of its capabilities.
     Lab(&'a Namespace),
@@ -104,11 +104,11 @@ impl Setup {
     }
 }
 
-/// An agent whose standard error nobody reads. It is killed when dropped.
+/// An agent without a reader of its standard error. It is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Unread {
     child: Child,
-    /// What it says, if it is read after all.
+    /// Its standard error, if it is read after all.
     pub(crate) stderr: std::io::PipeReader,
     _scratch: TempDir,
 }
@@ -209,7 +209,7 @@ pub(crate) struct Agent {
     scratch: TempDir,
 }
 
-/// What is left of an agent that has ended.
+/// The result of an agent that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// How it ended.
@@ -265,7 +265,7 @@ impl Agent {
     }
 
     /// The `count`-th line on standard error that holds all of `words`, waited for if need be,
-    /// whatever came in between.
+    /// regardless of other lines in between.
     pub(crate) fn nth(&mut self, count: usize, words: &[&str]) -> Line {
         loop {
             if let Some(line) = self.lines_with(words).get(count - 1) {
@@ -275,7 +275,7 @@ impl Agent {
         }
     }
 
-    /// Every line on standard error so far that holds all of `words`, whoever waited for it.
+    /// Every line on standard error so far that holds all of `words`.
     pub(crate) fn lines_with(&mut self, words: &[&str]) -> Vec<Line> {
         self.seen.extend(self.output.try_iter());
         let said =

@@ -1,5 +1,5 @@
 //! The real binary as far as it needs no network: `check`, refused files and command lines, exit
-//! codes, what goes to stdout and what to stderr.
+//! codes, stdout and stderr.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
@@ -255,7 +255,7 @@ fn a_filter_that_is_none_is_refused() {
     assert!(complaint.starts_with(want), "{complaint}");
 }
 
-/// Fewer than any agent needs: whatever cannot be opened first, what to raise is said.
+/// Fewer than any agent needs: the error names the limit to raise, at the first open that fails.
 #[test]
 fn with_too_few_descriptors_the_last_word_names_the_limit_to_raise() {
     let folder = with_file(format!("port = 443\n{SHIPPED}\n[Status]\nsocket = \"control.sock\"\n"));

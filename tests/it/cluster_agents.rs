@@ -1,6 +1,6 @@
 //! Clusters of whole agents: the real binary, several of them in network namespaces joined by links,
-//! real echo requests, and one Cloudflare that all of them write to. Belongs here: what a cluster
-//! does when something fails, told from outside. What one part does by itself is tested in
+//! real echo requests, and one Cloudflare that all of them write to. Belongs here: the behaviour
+//! of a cluster in failures, seen from outside. A single part is tested in
 //! `cluster_*` (real sockets, no engine), in `engine::quorum` (votes only) and in
 //! `cluster::gossip` (membership in virtual time).
 //!
@@ -27,7 +27,7 @@
 //! | 40 | no limits on requests; any address where the own one was taken | `cluster_listener::whoever_dawdles_holds_nobody_up`, `cluster_membership::a_port_that_another_process_holds_is_one_clear_error`, `life::behind_an_address_of_another_machine_an_agent_listens_on_all_of_its_own` |
 //! | 42 | `members_port` not used; debugging forced on | `life::members_port_is_where_agents_gossip_and_a_cluster_does_not_turn_debugging_on` |
 //!
-//! What cannot be had here: a process with another wall clock. A peer whose clock is apart is played
+//! Not possible here: a process with another wall clock. A peer with a wrong clock is played
 //! by hand instead, on both ends of a vote.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]

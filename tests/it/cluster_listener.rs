@@ -1,4 +1,4 @@
-//! What the vote port answers, byte for byte, whatever is sent to it; and that the agent lives on.
+//! The answers of the vote port to any input, byte for byte; and that the agent lives on.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -214,7 +214,7 @@ async fn whoever_dawdles_holds_nobody_up() {
             assert!(at_once.is_ok(), "with {number} connections held open");
         }
     }
-    // One that sends without end is cut off, and what it sent is no vote.
+    // One that sends without end is cut off, and its input is no vote.
     let endless = ["1000\r\n", &"x".repeat(4096), "\r\n"].concat();
     let mut stream = TcpStream::connect(net.agent(0)).await.unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();

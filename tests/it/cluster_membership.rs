@@ -1,4 +1,4 @@
-//! Who is alive, with real sockets on loopback. The schedules of deaths, cuts and losses are in
+//! The members that are alive, with real sockets on loopback. The schedules of deaths, cuts and losses are in
 //! virtual time, beside the code in `src/cluster/gossip`; here it is proved that the sockets, the
 //! timers and the senders around it do their part.
 
@@ -127,7 +127,7 @@ async fn a_port_that_another_process_holds_is_one_clear_error() {
     assert!(Cluster::start(&config, targets(), sender).await.is_ok(), "nothing was left behind");
 }
 
-/// What the sockets hold after a standstill was said long ago. Virtual time, so that it stands still
+/// After a standstill the sockets hold old messages. Virtual time, so that it stands still
 /// on demand.
 #[tokio::test(start_paused = true)]
 async fn after_a_standstill_peers_count_again_once_they_are_heard_again() {

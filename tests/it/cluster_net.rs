@@ -63,7 +63,7 @@ pub(crate) fn targets() -> impl Iterator<Item = IpAddr> {
     (0..100).map(target)
 }
 
-/// A running cluster part and what it has to say.
+/// A running cluster part and its events.
 pub(crate) struct Agent {
     pub(crate) cluster: Cluster,
     pub(crate) events: mpsc::Receiver<ClusterEvent>,
@@ -114,7 +114,7 @@ impl Agent {
         .await
     }
 
-    /// Waits for a vote of `peer`: on what, whether up, whether signed.
+    /// Waits for a vote of `peer`. Returns its target, whether it is up, and whether it is signed.
     pub(crate) async fn wait_vote(&mut self, peer: SocketAddr) -> (IpAddr, bool, bool) {
         self.wait(|event| match event {
             ClusterEvent::Vote { peer: p, target, up, signed, .. } => {
@@ -125,7 +125,7 @@ impl Agent {
         .await
     }
 
-    /// Waits until `peer` takes a vote back; says on what.
+    /// Waits until `peer` takes a vote back. Returns its target.
     pub(crate) async fn wait_taken_back(&mut self, peer: SocketAddr) -> IpAddr {
         self.wait(|event| match event {
             ClusterEvent::Abstained { peer: p, target, .. } => (p == peer).then_some(target),
@@ -135,7 +135,7 @@ impl Agent {
     }
 }
 
-/// Announces votes on what was seen just now.
+/// Announces votes with new evidence.
 #[expect(clippy::disallowed_methods, reason = "the test plays the loop that decides")]
 pub(crate) fn announce(cluster: &Cluster, votes: impl IntoIterator<Item = (IpAddr, bool)>) {
     let now = tokio::time::Instant::now();

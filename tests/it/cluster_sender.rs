@@ -1,4 +1,4 @@
-//! How this agent's votes reach its peers: what goes over the wire, how often, and what a peer that
+//! The way of this agent's votes to its peers: the requests on the wire, their pace, and a peer that
 //! is slow, absent or a Go agent does to that.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,7 +180,7 @@ async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
     other.wait_alive(net.agent(0), true).await;
     while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
     for round in 0..2 {
-        // Nothing newer was seen, so nothing is said; a peer is told again what is seen again.
+        // Without newer evidence nothing is sent; a vote with newer evidence is sent again.
         announce(&one.cluster, [(target(1), false)]);
         let again = in_time(other.wait_vote(net.agent(0))).await;
         assert_eq!(again, (target(1), false, true), "round {round}");
@@ -200,7 +200,7 @@ async fn a_peer_of_our_kind_is_told_that_a_vote_is_taken_back_and_how_old_its_ev
     assert_eq!(other.wait_taken_back(net.agent(0)).await, target(1));
 }
 
-/// Announces a vote on what was `seen` then until it is heard with its age: an agent that has not
+/// Announces a vote on evidence of the time `seen` until it arrives with its age: an agent that has not
 /// heard the other in gossip yet speaks to it as to a Go agent.
 async fn wait_age(
     from: &Agent,
@@ -233,7 +233,7 @@ async fn a_peer_that_may_be_a_go_agent_is_never_told_that_a_vote_is_taken_back()
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains("203.0.113.1"), "{body}");
     announce(&agent.cluster, []);
-    // What comes next is not about the one that was taken back.
+    // The next one is not about the vote that was taken back.
     announce(&agent.cluster, [(target(2), false)]);
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains("203.0.113.2") && !body.contains("Abstain"), "{body}");
@@ -302,7 +302,7 @@ async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_
     assert_eq!(refused, None, "it was not refused for good");
 }
 
-/// What the signature of a vote to `to` says.
+/// The content of the signature of a vote to `to`.
 fn signed(seal: &Seal, to: SocketAddr, head: &str, body: &str) -> Signed {
     let header = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
@@ -357,7 +357,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     answers.abort();
 }
 
-/// What a Go agent's peers see of it: one vote, no gossip; then its port closes.
+/// A Go agent as its peers see it: one vote, no gossip; then its port closes.
 #[tokio::test]
 async fn a_go_agent_counts_while_its_port_is_open() {
     let net = Net::new();

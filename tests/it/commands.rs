@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::status_scene::{after, beginning, ip, scene, setup, targets};
 
-/// A folder with a `goavail.toml` whose `[Status]` names a control socket.
+/// A folder with a `goavail.toml` that names a control socket.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
@@ -62,7 +62,7 @@ impl Place {
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
-    /// Answers on the control socket as the agent whose board this is.
+    /// Serves this board on the control socket, in the place of an agent.
     pub(crate) fn serve(&self, board: Board) -> FakeAgent {
         let (orders, commands) = mpsc::channel(1);
         let (socket, file) = open_control(&self.path().join("control.sock")).unwrap();
@@ -72,7 +72,7 @@ impl Place {
     }
 }
 
-/// What answers in an agent's place, until the test ends.
+/// A server in the place of an agent, until the test ends.
 pub(crate) struct FakeAgent {
     /// The orders that it is given.
     commands: mpsc::Receiver<OperatorCommand>,
@@ -175,7 +175,7 @@ async fn without_an_agent_every_command_says_so_in_one_line() {
                 "{command}"
             );
         }
-        // What a dead agent leaves behind.
+        // The leftovers of a dead agent.
         let _ = fs::remove_file(place.path().join("control.sock"));
         drop(std::os::unix::net::UnixListener::bind(place.path().join("control.sock")).unwrap());
     }

@@ -1,4 +1,4 @@
-//! TCP listeners that a test opens and closes, in the place of what an agent watches with
+//! TCP listeners that a test opens and closes, in the place of services that an agent monitors with
 //! `--type tcp`. Belongs here: the listeners, and addresses of loopback for them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -41,7 +41,7 @@ impl Door {
         Self::at(listener.unwrap_or_else(|error| panic!("cannot listen at {address}: {error}")))
     }
 
-    /// Opens one where `listener` was bound, in whatever namespace that is.
+    /// Opens one at the address of `listener`, in its namespace.
     pub(crate) fn at(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a listener can be asked without waiting");
@@ -95,7 +95,7 @@ impl Drop for Door {
 
 /// `count` addresses of loopback that no other test uses, and one port that is free at all of them.
 ///
-/// Whoever listens there is reached without any privilege. None of them is where connections of this
+/// A listener there is reached without any privilege. None of them is where connections of this
 /// machine come from, so that a connect to a closed door can never meet itself.
 pub(crate) fn neighbours(count: u8) -> (Vec<IpAddr>, u16) {
     static STREETS: AtomicU8 = AtomicU8::new(0);

@@ -1,10 +1,10 @@
 //! The whole agent: the real binary, real echo requests in a namespace of its own, a stateful
-//! Cloudflare on that namespace's loopback. Belongs here: what an operator would see, told of the
-//! binary from outside; what one part does by itself is tested beside that part.
+//! Cloudflare on that namespace's loopback. Belongs here: the behaviour that an operator sees,
+//! tested from outside the binary; a single part is tested beside that part.
 //!
-//! Nothing here asserts how fast a failover is, but that it happens, and what does not.
+//! Nothing here asserts the speed of a failover, but that it happens.
 //!
-//! # What went wrong in the Go agent, and what would catch it here
+//! # The defects of the Go agent, and the tests that would catch them
 //!
 //! By the number of the defect. A test that lives elsewhere is named with its program: `it` is this
 //! one, `lib` the unit tests.
@@ -97,7 +97,7 @@ const WWW: &str = "www.example.com";
 /// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
 
-/// A lab with one agent's place in it, and Cloudflare on that place's loopback: to reach, whatever
+/// A lab with one agent's place in it, and Cloudflare on that place's loopback: reachable, regardless of
 /// becomes of the agent's link.
 ///
 /// Field order is drop order.
@@ -147,7 +147,7 @@ impl Scene {
         setup(config, Within::Lab(self.lab.agent(0)))
     }
 
-    /// What the zone holds at [`WWW`], sorted.
+    /// The addresses of the zone at [`WWW`], sorted.
     fn in_service(&self) -> Vec<String> {
         self.cloudflare.zone(|zone| zone.contents("A", WWW))
     }
@@ -178,7 +178,7 @@ fn publish(cloudflare: &FakeCloudflare, names: &[&str], addresses: &[IpAddr]) {
     }
 }
 
-/// A configuration file; `top` holds what comes before the section.
+/// A configuration file; `top` is the text before the section.
 fn config(top: &str, names: &[&str], addresses: &[IpAddr], cloudflare: &FakeCloudflare) -> String {
     config_at(top, names, addresses, &cloudflare.url())
 }
@@ -191,13 +191,13 @@ fn config_at(top: &str, names: &[&str], addresses: &[IpAddr], api_url: &str) -> 
     )
 }
 
-/// `field=address`, with what follows it, so that one address is not taken for a longer one.
+/// `field=address` with its end, so that one address is not taken for a longer one.
 fn target(address: IpAddr) -> String {
     format!("target={address} ")
 }
 
 /// The `count`-th line on standard error that holds all of `words`, waited for if need be,
-/// whatever came in between.
+/// regardless of other lines in between.
 fn nth(agent: &mut Agent, count: usize, words: &[&str]) -> Line {
     loop {
         if let Some(line) = agent.lines_with(words).get(count - 1) {

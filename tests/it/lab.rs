@@ -1,6 +1,6 @@
-//! The lab: private network namespaces with real links, addresses and echo replies, for whatever
-//! must be proved against the kernel. Belongs here: the lab itself and the proof that it does what
-//! it says. What is proved *with* it lives in the files of its subject.
+//! The lab: private network namespaces with real links, addresses and echo replies, for
+//! proofs against the kernel. Belongs here: the lab itself and the proof that it works as documented.
+//! Proofs *with* it live in the files of their subjects.
 //!
 //! ```text
 //!  agent 0 ──eth0══port0──┐
@@ -11,7 +11,7 @@
 //! Agents reach each other and the world over one switch (`10.255.0.0/24` and `fd00:ff::/64`), and any
 //! other address through the world. An address that the world does not hold is silence: it forwards
 //! nothing and sends no ICMP error. Nothing has a name outside the namespaces, and all of it goes
-//! when the [`Lab`] is dropped or the test's process dies in whatever way.
+//! when the [`Lab`] is dropped or the test's process dies in any way.
 //!
 //! Needs `unshare` and `nsenter` (util-linux) and `ip` (iproute2), and a body inside [`run`].
 
@@ -34,7 +34,7 @@ pub(crate) use privilege::{run, skip};
 pub(crate) enum Place {
     /// The agent with this index, from 0.
     Agent(usize),
-    /// What holds the targets' addresses, and the way to them.
+    /// The namespace of the targets' addresses, and the way to them.
     World,
 }
 
@@ -156,7 +156,7 @@ impl Lab {
         timed(|| self.agents[index].ip("link set eth0 down\n"))
     }
 
-    /// Loses in silence whatever `from` sends to `to` or, if that is the world, through it.
+    /// Drops in silence the packets that `from` sends to `to` or, if that is the world, through it.
     pub(crate) fn cut_one_way(&self, from: Place, to: Place) -> CutOff {
         let device = device(from);
         // Both families in one go: `ip` tells them apart by the address.

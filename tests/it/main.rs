@@ -32,5 +32,6 @@ mod status_metrics;
 mod status_page;
 mod status_scene;
 mod status_service;
+mod status_sockets;
 mod status_systemd;
 mod tcp_agent;

@@ -1,6 +1,6 @@
 //! The whole agent and the people it tells: the real binary, `--type tcp` on loopback, the stateful
 //! Cloudflare, and servers in the place of Slack and of a webhook. Belongs here: which events are
-//! told and with what in them; what a channel does on the wire is tested in `notify`.
+//! told and with which content; a channel on the wire is tested in `notify`.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
@@ -23,7 +23,7 @@ const WWW: &str = "www.example.com";
 /// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\n";
 
-/// A zone with three targets whose doors are open at first, and whoever is told.
+/// A zone with three targets that are up at first, and the receivers of notices.
 struct Scene {
     cloudflare: FakeCloudflare,
     webhook: Server,
@@ -107,7 +107,7 @@ fn setup(config: &str) -> Setup {
     Setup::new(config, Within::Here).env("CF_API_TOKEN", TOKEN).args(["--type", "tcp"])
 }
 
-/// Whom a notice is about, sorted.
+/// The targets of a notice, sorted.
 fn about(notice: &Value) -> Vec<String> {
     let targets = notice["targets"].as_array().unwrap().iter();
     let mut targets: Vec<_> = targets.map(|target| target.as_str().unwrap().to_owned()).collect();

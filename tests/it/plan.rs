@@ -1,4 +1,4 @@
-//! `goavail plan`, the real binary, against the fake Cloudflare: what it finds, how it ends, and that
+//! `goavail plan`, the real binary, against the fake Cloudflare: its findings, its exit code, and that
 //! it never writes.
 
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::status_scene::{down, fine, ip, setup};
 
 const NAME: &str = "www.example.com";
 
-/// A zone, a file that manages two addresses at one name in it, and nobody who watches.
+/// A zone, a file that manages two addresses at one name in it, and no agent.
 struct Scene {
     cloudflare: FakeCloudflare,
     place: Place,
@@ -45,7 +45,7 @@ impl Scene {
     }
 }
 
-/// An agent's board with what it decided about each target.
+/// An agent's board with its decision about each target.
 fn board(decided: &[(&str, TargetState)]) -> Board {
     let now = now();
     let targets: Vec<IpAddr> = decided.iter().map(|(target, _)| ip(target)).collect();

@@ -1,5 +1,5 @@
-//! What went wrong in the Go agent's TCP checks, Route 53 and notices, by the number of the defect, and
-//! what would catch it here. Belongs here: this table, and the proof that its tests exist.
+//! The defects of the Go agent's TCP checks, Route 53 and notices, by their numbers, and the tests that
+//! would catch them here. Belongs here: this table, and the proof that its tests exist.
 //!
 //! | | defect | tests |
 //! |---|---|---|

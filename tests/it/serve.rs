@@ -135,7 +135,7 @@ async fn a_handler_that_panics_is_answered_with_500_counted_and_disturbs_nobody_
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
 
-/// A listener whose first attempts to accept fail.
+/// A listener that fails in its first attempts to accept.
 struct Failing {
     errors: Vec<std::io::ErrorKind>,
     listener: TcpListener,

@@ -1,4 +1,4 @@
-//! The memory file on a real file system: what is read back, what is refused, and what a kill -9
+//! The memory file on a real file system: the content that is read back or refused, and the effect of a kill -9
 //! or a full disk leaves behind.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
@@ -19,7 +19,7 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
 }
 
-/// What can be told apart from every other `n`, and from half of itself.
+/// A memory that differs from every other `n`, and from half of itself.
 fn memory(n: u64) -> Memory {
     let record = |place: u64| Withdrawn {
         came_back_as: None,
@@ -255,7 +255,7 @@ fn child(shell: &str, file: &StateFile) -> Child {
         .unwrap()
 }
 
-/// Reads what the child says until it says that it saved or failed.
+/// Reads the child's output until it saved or failed.
 fn word(child: &mut Child) -> String {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut words = lines.filter(|line| line == "saved" || line.starts_with("failed"));
@@ -302,7 +302,7 @@ fn a_full_disk_leaves_the_last_file_whole_and_the_agent_alive() {
     assert_eq!(names(directory.path()), ["state.json"], "nothing half written is left");
 }
 
-/// A link whose target has no folder: as one into a volume that is not mounted.
+/// A link to a file in a missing folder, as in a volume that is not mounted.
 #[test]
 fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
     let directory = tempfile::tempdir().unwrap();
@@ -319,7 +319,7 @@ fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
     fs::create_dir(last.parent().unwrap()).unwrap();
     file.save(&memory(3)).unwrap();
     assert_eq!(file.load(now()).memory, memory(3));
-    // What is there and cannot be read is named in the same way.
+    // A file that is there and cannot be read is named in the same way.
     fs::remove_file(&last).unwrap();
     fs::create_dir(&last).unwrap();
     let told = goavail::chain(&file.load(now()).trouble.unwrap());

@@ -1,4 +1,4 @@
-//! The board: what the driver writes on it, what readers see, and when.
+//! The board: the updates of the event loop, and the snapshots of readers.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn a_new_board_assumes_the_best_and_knows_nothing() {
     assert_eq!((status.last_change, status.last_error), (None, None));
 }
 
-/// What it shows, when, what the driver writes down then, and whether it is published.
+/// A name, a time, the update at that time, and whether it is published.
 type Step<'a> = (&'a str, Duration, &'a dyn Fn(&mut Board, Instant), bool);
 
 #[test]

@@ -20,7 +20,7 @@ type Sample = (BTreeMap<String, String>, f64);
 #[derive(Debug, Default)]
 pub(crate) struct Families(BTreeMap<String, (String, BTreeMap<String, Vec<Sample>>)>);
 
-/// Reads the Prometheus text format 0.0.4 and refuses whatever the format's own page does not
+/// Reads the Prometheus text format 0.0.4 and refuses everything that the format's own page does not
 /// allow: families that come twice, samples outside their family, labels that repeat, series that
 /// repeat, unknown escapes, histograms that do not add up.
 fn parse(text: &str) -> Families {

@@ -1,4 +1,4 @@
-//! The page in a real browser: what it shows is what `/status` says.
+//! The page in a real browser: it shows the same as `/status`.
 //!
 //! Needs Chromium (`chromium` on the path). Without it the tests say so loudly and pass, except
 //! with `CI=true`, where they fail.
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use crate::status_scene::scene;
 
-/// The read-only service of `board` on loopback, until the test ends, and what tells that a
+/// The read-only service of `board` on loopback, until the test ends, and the signal that a
 /// request was answered.
 async fn service(board: &Board) -> (SocketAddr, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -36,7 +36,7 @@ async fn service(board: &Board) -> (SocketAddr, Arc<Notify>) {
     (address, asked)
 }
 
-/// Runs Chromium without a window and returns what it prints; `None` if there is none.
+/// Runs Chromium without a window and returns its output; `None` if there is none.
 async fn chromium(url: &str, arguments: &[&str]) -> Option<String> {
     let profile = tempfile::tempdir().unwrap();
     let quiet = [
@@ -79,7 +79,7 @@ fn all_between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     after.map(|rest| rest.split(end).next().unwrap_or_default()).collect()
 }
 
-/// What a row of the page says.
+/// The text of a row of the page.
 fn row_says(row: &str) -> (String, String, String, String) {
     let value = |class: &str| {
         let cell = row.split(class).nth(1).unwrap_or_default();

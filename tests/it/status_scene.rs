@@ -1,4 +1,4 @@
-//! A board with an hour behind it and a bit of everything on it, for the tests of what shows it.
+//! A board with an hour behind it and a bit of everything on it, for the tests of its views.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
-use goavail::status::{Board, ClockReading, PeerState, ReceivedVote, Setup, TargetState, Time};
+use goavail::status::{Board, ClockReading, PeerStatus, ReceivedVote, Setup, TargetState, Time};
 
 /// The scene plays on 2026-11-22, from 02:59:00 to 04:00:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
@@ -54,7 +54,7 @@ pub(crate) fn setup(targets: &[IpAddr]) -> Setup {
     }
 }
 
-/// What holds for a target of which nothing is wrong.
+/// The state of a healthy target.
 pub(crate) fn fine() -> TargetState {
     TargetState {
         health: Health::Up,
@@ -157,7 +157,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
         [Family::A, Family::Aaaa].map(|family| (set(name, family), there(family)))
     });
     board.set_observed(Some(&sets.collect::<Observed>()));
-    let peer = |address: &str, alive, heard| PeerState {
+    let peer = |address: &str, alive, heard| PeerStatus {
         address: address.into(),
         alive,
         signed: alive,

@@ -1,11 +1,9 @@
-//! The routes, over real sockets, asked as `goavail status` and `drain` ask: what is answered, and
-//! what garbage, silence and other agents get.
+//! The routes, over real sockets, with the client of `goavail status` and `drain`: the answers, also
+//! to garbage, silence and other agents.
 
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +13,8 @@ use goavail::serve::{Limits, serve};
 use goavail::status::model::Reason;
 use goavail::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
-    CommandRefused, DrainRequest, ListenError, MAX_SILENCE, OperatorCommand, SocketFile, control,
-    listen, open_control, read_only, watch,
+    CommandRefused, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile, control, listen,
+    open_control, read_only, watch,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -24,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::status_scene::{beginning, ip, scene, setup, targets};
 
-/// An agent that can be asked, until the test ends.
+/// An agent that answers queries, until the test ends.
 struct Asked {
     board: Board,
     commands: mpsc::Receiver<OperatorCommand>,
@@ -254,7 +252,7 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
         assert!(answer.contains(part), "{name}: {answer}");
     }
     assert!(agent.commands.try_recv().is_err(), "nothing reached the driver");
-    // And what is well said in a query does.
+    // A valid query works, too.
     let request = "POST /drain/198.51.100.10?for=2h&reason=disk%20swap&force=true HTTP/1.1\r\n\
                    Host: x\r\nConnection: close\r\n\r\n";
     let socket = agent.socket();
@@ -329,77 +327,7 @@ async fn what_answers_otherwise_is_called_no_agent() {
     }
 }
 
-#[tokio::test]
-async fn the_control_socket_is_for_its_owner_and_goes_with_the_agent() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("control.sock");
-    let (listener, file) = open_control(&path).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    drop((listener, file));
-    assert!(!path.exists());
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing else is left");
-}
-
-#[tokio::test]
-async fn a_dead_agents_socket_is_replaced_and_a_living_ones_is_not_touched() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("control.sock");
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // as after a kill -9
-    let (listener, file) = open_control(&path).unwrap();
-    let error = open_control(&path).unwrap_err();
-    assert!(matches!(error, ListenError::Living(_)), "{error}");
-    let connecting = UnixStream::connect(&path).await;
-    assert!(connecting.is_ok(), "the first one still listens");
-    // One whose queue is full, for it hangs, is alive as well, and nobody waits for it.
-    let mut waiting = vec![connecting];
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(100), UnixStream::connect(&path)).await
-    {
-        waiting.push(Ok(stream));
-    }
-    let error = open_control(&path).unwrap_err();
-    assert!(matches!(error, ListenError::Living(_)), "{error}");
-    drop((listener, file));
-}
-
-#[tokio::test]
-async fn the_entry_of_a_successor_is_not_removed() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("control.sock");
-    let (listener, file) = open_control(&path).unwrap();
-    drop(listener);
-    let (_successor, _its_file) = open_control(&path).unwrap();
-    drop(file);
-    assert!(UnixStream::connect(&path).await.is_ok());
-}
-
-#[tokio::test]
-async fn what_stands_in_the_way_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let plain = directory.path().join("file");
-    fs::write(&plain, "precious").unwrap();
-    let taken = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = taken.local_addr().unwrap();
-    let error = |error: ListenError| error.to_string();
-    let cases = [
-        (error(open_control(&plain).unwrap_err()), "something that is not a socket"),
-        (
-            error(open_control(&directory.path().join("no/such/control.sock")).unwrap_err()),
-            "its directory cannot be used; create it",
-        ),
-        (
-            error(open_control(&directory.path().join("x".repeat(120))).unwrap_err()),
-            "cannot listen there",
-        ),
-        (error(listen(address).unwrap_err()), "is another agent running?"),
-    ];
-    for (message, part) in cases {
-        assert!(message.contains(part), "{message}");
-    }
-    assert_eq!(fs::read_to_string(&plain).unwrap(), "precious");
-}
-
-/// A screen that tells when a picture is complete.
+/// A screen that signals each complete frame.
 struct Screen {
     shown: Vec<u8>,
     drawn: Arc<Notify>,
@@ -433,7 +361,7 @@ async fn watching_draws_the_table_and_gives_the_terminal_back() {
     }
 }
 
-/// What it costs to be looked at: `/status`, `/metrics` and the page of a thousand targets.
+/// The cost of readers: `/status`, `/metrics` and the page of a thousand targets.
 #[tokio::test]
 async fn a_thousand_targets_are_shown_whole() {
     let now = beginning();
@@ -464,7 +392,7 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-/// What somebody typed, or what a provider answered, may hide itself or run the other way.
+/// External text may be invisible or run in the other direction.
 #[tokio::test]
 async fn json_hides_nothing_and_is_read_as_it_was_said() {
     const HIDDEN: &str = "swap\u{202e}disk\u{200b}\u{9b}31m größer";

@@ -1,6 +1,6 @@
 //! The whole agent with `--type tcp`: the real binary and real connects, in a namespace with links
-//! and routes of its own. Belongs here: what becomes of a connect, and that everything else is as
-//! with echo requests. All in dry-run, for what DNS makes of it is the same for both.
+//! and routes of its own. Belongs here: the outcome of a connect, and that everything else is as
+//! with echo requests. All in dry-run, because DNS is the same for both.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
@@ -22,7 +22,7 @@ const PORT: u16 = 8443;
 /// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
 
-/// What keeps the log free of single probes.
+/// The log filter without single probes.
 const BRIEF: &str = "info";
 
 /// A log with every probe in it.
@@ -55,7 +55,7 @@ fn open_all(lab: &Lab, addresses: &[IpAddr]) -> Vec<Door> {
     addresses.iter().map(|address| open(lab, *address, PORT)).collect()
 }
 
-/// `target=address`, with what follows it, so that one address is not taken for a longer one.
+/// `target=address` with its end, so that one address is not taken for a longer one.
 fn target(address: IpAddr) -> String {
     format!("target={address} ")
 }

@@ -68,7 +68,7 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         Fact::Drained { target, drain } => targets::drained(*target, drain),
         Fact::Undrained { target, expired } => targets::undrained(*target, *expired),
         Fact::Applied { withdrawn, restored, created, took, .. } => {
-            let write = provider::Applied { took: *took, dry_run };
+            let write = provider::AppliedChange { took: *took, dry_run };
             withdrawn.iter().for_each(|(target, gone)| write.withdrew(*target, gone));
             restored.iter().for_each(|(target, names)| write.restored(*target, names));
             created.iter().for_each(|(target, names)| write.created(*target, names));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use self::draft::Draft;
+use self::draft::NoticeDraft;
 use super::Observer;
 use crate::agent::clock::wall;
 use crate::config::{Config, NotifyConfig};
@@ -55,7 +55,7 @@ impl NoticeObserver {
 
     /// Sends a notice that the agent ends because a part failed.
     pub(in crate::agent) fn stopped(&self, reason: &str) {
-        self.send(Draft::new(NoticeKind::Stopped).detail(reason));
+        self.send(NoticeDraft::new(NoticeKind::Stopped).detail(reason));
     }
 
     /// Sends the notices that are left, for at most [`LAST_NOTICES`].
@@ -63,7 +63,7 @@ impl NoticeObserver {
         self.notifier.close(LAST_NOTICES).await;
     }
 
-    fn send(&self, draft: Draft) {
+    fn send(&self, draft: NoticeDraft) {
         self.notifier.send(&draft.signed(wall(), &self.agent, self.dry_run));
     }
 
@@ -73,10 +73,12 @@ impl NoticeObserver {
             return;
         }
         let draft = match problem.kind {
-            DnsProblemKind::Refused => Draft::new(NoticeKind::ProviderRefused),
-            DnsProblemKind::Unconfirmed => Draft::new(NoticeKind::Unconfirmed).targets(waiting),
+            DnsProblemKind::Refused => NoticeDraft::new(NoticeKind::ProviderRefused),
+            DnsProblemKind::Unconfirmed => {
+                NoticeDraft::new(NoticeKind::Unconfirmed).targets(waiting)
+            }
             DnsProblemKind::Unavailable | DnsProblemKind::Changed | DnsProblemKind::Defect => {
-                Draft::new(NoticeKind::Failing).targets(waiting)
+                NoticeDraft::new(NoticeKind::Failing).targets(waiting)
             }
         };
         self.send(draft.detail(problem.what.as_str()));
@@ -89,7 +91,7 @@ impl Observer for NoticeObserver {
             Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns()),
             Fact::FailingOver => {
                 if self.failing.take().is_some() {
-                    self.send(Draft::new(NoticeKind::ProviderBack));
+                    self.send(NoticeDraft::new(NoticeKind::ProviderBack));
                 }
             }
             Fact::Applied { withdrawn, restored, created, took, .. } => {
@@ -119,8 +121,8 @@ impl Observer for NoticeObserver {
         }
         self.caution.clone_from(caution);
         self.send(match caution {
-            Some(caution) => Draft::new(NoticeKind::ZoneInactive).detail(caution.as_str()),
-            None => Draft::new(NoticeKind::ZoneActive),
+            Some(caution) => NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str()),
+            None => NoticeDraft::new(NoticeKind::ZoneActive),
         });
     }
 
@@ -146,7 +148,7 @@ impl Observer for NoticeObserver {
     }
 
     fn reload_refused(&mut self, reason: &str) {
-        self.send(Draft::new(NoticeKind::ReloadRefused).detail(reason));
+        self.send(NoticeDraft::new(NoticeKind::ReloadRefused).detail(reason));
     }
 }
 

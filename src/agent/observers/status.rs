@@ -25,9 +25,9 @@ use crate::engine::prober::watch::{Endpoint, Outcome};
 use crate::notify::NoticeCounters;
 use crate::serve::{Limits, serve};
 use crate::status::{
-    self, Board, ClockReading, OperatorCommand, PeerState, ReceivedVote, SocketFile, Time, model,
+    self, Board, ClockReading, OperatorCommand, PeerStatus, ReceivedVote, SocketFile, Time, model,
 };
-use changes::Change;
+use changes::ChangeContext;
 use conversions::{setup, target_state};
 use readers::Readers;
 
@@ -48,7 +48,7 @@ pub(in crate::agent) struct StatusObserver {
     board: Board,
     clock: Clock,
     refreshed: Instant,
-    peers: BTreeMap<SocketAddr, PeerState>,
+    peers: BTreeMap<SocketAddr, PeerStatus>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     provider: &'static str,
     /// The problem with the whole zone in its last listing.
@@ -147,7 +147,7 @@ impl StatusObserver {
         let listed = config.cluster.iter().flat_map(|cluster| cluster.peers.iter());
         let mut before = std::mem::take(&mut self.peers);
         for peer in listed {
-            let unknown = PeerState {
+            let unknown = PeerStatus {
                 address: peer.to_string(),
                 alive: false,
                 signed: false,
@@ -298,7 +298,7 @@ impl Observer for StatusObserver {
             Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
             Fact::IsolationOver { .. } => self.board.set_isolation(None),
             Fact::Applied { withdrawn, restored, created, took, dry_run } => {
-                let change = Change { at: self.at(), took: *took, dry_run: *dry_run };
+                let change = ChangeContext { at: self.at(), took: *took, dry_run: *dry_run };
                 for (target, gone) in withdrawn {
                     self.record(&change, *target, &changes::withdrawal(gone));
                 }

@@ -119,7 +119,9 @@ impl Asked {
     pub(super) fn answered(place: String, zone: &str, status: Status) -> Self {
         let note = if status.is_stale() {
             let silence = status.silence_s;
-            Some(format!("its event loop has not run for {silence:.0} s, so its verdicts are outdated"))
+            Some(format!(
+                "its event loop has not run for {silence:.0} s, so its verdicts are outdated"
+            ))
         } else if status.agent.zone.eq_ignore_ascii_case(zone) {
             None
         } else {

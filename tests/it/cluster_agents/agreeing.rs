@@ -12,7 +12,7 @@ use crate::lab::{Place, run, v4};
 /// A target that nothing happens to.
 const CALM: u32 = 9_999;
 
-/// Kills a target in a cluster, wakes it again, and counts what is written.
+/// Kills a target in a cluster, wakes it again, and counts the writes.
 fn once_out_and_once_back(order: &[usize], agents: usize, min: usize, looked_at: &[usize]) {
     let target = ranked_one(order, agents);
     let targets = [target, v4(CALM)];
@@ -119,7 +119,7 @@ fn a_target_on_which_two_groups_of_agents_differ_is_contested_and_stays() {
     });
 }
 
-/// Each takes out one of the last two before it can know what the other does.
+/// Each takes out one of the last two before it can know of the other's change.
 #[test]
 fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
     run(|| {
@@ -133,7 +133,7 @@ fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
         scene.until_written(2);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["withdrew"]);
-            // Both have read it by now, and keep what is left.
+            // Both have read it by now, and keep the last address.
             scene.until_status(index, |status| {
                 let kept = |&&target: &&IpAddr| {
                     let shown = shown(status, target);

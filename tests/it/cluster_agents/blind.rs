@@ -1,4 +1,4 @@
-//! An agent that cannot see its targets any more, and what it said of them before.
+//! An agent without evidence about its targets, and its earlier votes on them.
 
 use goavail::status::model::Health;
 

@@ -34,7 +34,7 @@ struct Play {
 }
 
 impl Play {
-    /// The Go agent tells both agents what it sees.
+    /// The Go agent sends its votes to both agents.
     fn says(&self, up: bool) {
         let words = |text: String| match &self.seal {
             Some(seal) => seal.encrypt(&text).unwrap(),
@@ -47,7 +47,7 @@ impl Play {
         }
     }
 
-    /// What the Go agent was told of the target: who said what, in order for each.
+    /// The votes on the target that the Go agent received, in order for each peer.
     fn heard(&self) -> Vec<(usize, bool)> {
         let mut all: Vec<_> = self
             .told
@@ -113,7 +113,7 @@ fn a_whole_story(key: Option<&'static str>) {
     }
     play.scene.holds(&[target, v4(CALM)], 2);
 
-    // Agents of our kind tell each other what stands again and again, and a Go agent once.
+    // Agents of our kind repeat their votes to each other, and send them to a Go agent once.
     for _ in 0..2 {
         let said = name(0).to_string();
         next(&mut play.agents[1], &["vote received", &said, &about(target), "up=true"]);

@@ -54,7 +54,7 @@ fn members_port_is_where_agents_gossip_and_a_cluster_does_not_turn_debugging_on(
     });
 }
 
-/// The address that the peers know is another machine's, which passes on what comes there.
+/// The address that the peers know is another machine's, which forwards the traffic.
 #[test]
 fn behind_an_address_of_another_machine_an_agent_listens_on_all_of_its_own() {
     run(|| {

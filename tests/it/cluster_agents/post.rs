@@ -1,4 +1,4 @@
-//! Peers played by hand: what they send, and what they answer.
+//! Peers played by hand: their requests and their answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -58,7 +58,7 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
             first(agent, &["verdict=\"out of service\"", &about(target)]);
             first(agent, &["WARN", "retry_in"]);
             let status = scene.until_status(index, |status| {
-                // Whoever asks for the verdict is told, though DNS does not follow it.
+                // The verdict is visible although DNS does not follow it.
                 !status.failing.is_empty() && !shown(status, target).serves()
             });
             assert!(status.last_error.is_some(), "{status:#?}");

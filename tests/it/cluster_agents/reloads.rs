@@ -79,7 +79,7 @@ fn a_third_agent_is_let_in_and_counts() {
     });
 }
 
-/// On which both Go agents froze, and went on watching what was taken away.
+/// Both Go agents froze at it, and kept monitoring the targets that were removed.
 #[test]
 fn an_address_more_and_one_less_freeze_nobody_and_change_nothing() {
     run(|| {
@@ -120,7 +120,7 @@ fn the_agents_own_address_and_key_are_named_and_kept() {
         for key in ["Members.local_addr", "Members.crypto_key", "Members.members_port"] {
             first(&mut agents[0], &["WARN", key, "keeps its old value; restart for that"]);
         }
-        // What was changed back is no change.
+        // A setting that was changed back is no change.
         reload(&mut agents[0], &config);
         scene.lab.remove(&[target]);
         for index in [0, 1] {

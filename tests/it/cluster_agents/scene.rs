@@ -23,7 +23,7 @@ use crate::agent::{Agent, Line, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
 use crate::lab::{Lab, Namespace, Place, link_v4, v4};
 
-/// Generous, also for what takes a cluster half a minute: a bound that is met says that something
+/// Generous, also for work that takes a cluster half a minute: a bound that is met says that something
 /// is broken, not that the machine was busy.
 pub(crate) const PATIENT: Duration = Duration::from_secs(90);
 
@@ -68,7 +68,7 @@ pub(crate) fn ranked_one(order: &[usize], agents: usize) -> IpAddr {
     ranked(order, agents, 1)[0]
 }
 
-/// What the configuration of an agent says.
+/// The settings of an agent.
 #[derive(Debug, Clone)]
 pub(crate) struct Members {
     /// All agents of the cluster, this one included.
@@ -86,7 +86,7 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// A cluster of `agents` agents with a key, of which two must agree.
+    /// A cluster of `agents` agents with a key; two of them must agree.
     pub(crate) fn new(agents: usize, targets: &[IpAddr]) -> Self {
         Self {
             names: (0..agents).map(name).collect(),
@@ -161,7 +161,7 @@ impl Scene {
         }
     }
 
-    /// What runs beside the test, in the world's namespace.
+    /// The servers beside the test, in the world's namespace.
     pub(crate) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("it is there until the end")
     }
@@ -181,7 +181,7 @@ impl Scene {
         gate
     }
 
-    /// Cuts agent `index` off from Cloudflare: what is under way ends, what comes is hung up on.
+    /// Cuts agent `index` off from Cloudflare: open connections end, new ones are closed.
     pub(crate) fn shut_gate(&self, index: usize) {
         self.gates[index].send_replace(false);
     }
@@ -217,7 +217,7 @@ impl Scene {
         agents
     }
 
-    /// What agent `index` tells about itself.
+    /// The status of agent `index`.
     pub(crate) fn status(&self, index: usize) -> Status {
         let asking = goavail::status::AgentAddress::Listener(STATUS);
         self.lab.agent(index).run(|| {
@@ -226,7 +226,7 @@ impl Scene {
         })
     }
 
-    /// Waits until agent `index` tells of itself what is wanted.
+    /// Waits until the status of agent `index` is as wanted.
     pub(crate) fn until_status(&self, index: usize, wanted: impl Fn(&Status) -> bool) -> Status {
         let begun = now();
         loop {
@@ -267,7 +267,7 @@ impl Scene {
         self.cloudflare.log().into_iter().filter(Entry::writes).collect()
     }
 
-    /// What the zone holds at [`WWW`], sorted.
+    /// The addresses of the zone at [`WWW`], sorted.
     pub(crate) fn in_service(&self) -> Vec<String> {
         self.cloudflare.zone(|zone| zone.contents("A", WWW))
     }
@@ -323,7 +323,7 @@ fn changed(entry: &Entry) -> bool {
     entry.writes() && entry.answered.is_some_and(|(_, status)| status == 200)
 }
 
-/// What makes the thread that calls it enter `place`.
+/// Returns a function that makes its thread enter `place`.
 pub(crate) fn door(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
     let net = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
     move || {
@@ -332,7 +332,7 @@ pub(crate) fn door(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
     }
 }
 
-/// Passes what comes to `listener` on to `to` while the gate is open.
+/// Forwards connections to `listener` to `to` while the gate is open.
 pub(crate) async fn pass(listener: TcpListener, to: SocketAddr, open: watch::Receiver<bool>) {
     while let Ok((mut from, _)) = listener.accept().await {
         let mut open = open.clone();
@@ -373,7 +373,7 @@ fn of_peer(line: &Line, peer: usize) -> bool {
     line.text.split(' ').any(|word| word == words)
 }
 
-/// The first line on standard error that holds all of `words`, waited for if need be, whatever
+/// The first line on standard error that holds all of `words`, waited for if need be, regardless of
 /// came in between.
 pub(crate) fn first(agent: &mut Agent, words: &[&str]) -> Line {
     if let Some(line) = agent.lines_with(words).first() {
@@ -410,7 +410,7 @@ pub(crate) fn back(agent: &mut Agent, peer: usize) -> Line {
     agent.wait_for(|line| line.has(&["peer is alive"]) && of_peer(line, peer), PATIENT)
 }
 
-/// What has just happened, told in real time.
+/// An event, reported in real time.
 #[expect(clippy::disallowed_methods, reason = "bounds are real time")]
 pub(crate) fn now() -> Instant {
     Instant::now()

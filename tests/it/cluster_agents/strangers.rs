@@ -48,7 +48,7 @@ fn link(index: usize) -> String {
     format!("from={}", name(index).ip())
 }
 
-/// An agent with the right key whose clock is 40 s off either way, played by hand: a process cannot
+/// An agent with the right key and a clock that is 40 s off either way, played by hand: a process cannot
 /// be given another wall clock.
 #[test]
 fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
@@ -101,7 +101,7 @@ fn a_peer_that_accepts_and_never_answers_holds_up_nothing() {
         }
         for (index, agent) in agents.iter_mut().enumerate() {
             assert!(!peer(&scene.status(index), 2).alive);
-            // Whoever waits for the peer waits for two seconds; a busy machine may cost a tenth of one.
+            // The wait for the peer takes two seconds; a busy machine may cost a tenth of one.
             let stood = agent.lines_with(&["process was suspended for"]);
             let long = stood.iter().filter(|line| !line.has(&["ms\""])).count();
             assert_eq!(long, 0, "it keeps its pace: {stood:?}");
@@ -122,7 +122,7 @@ async fn hold(listener: TcpListener) {
     }
 }
 
-/// Without a key, whoever reaches the port can speak in a peer's name; under a stranger's name
+/// Without a key, anybody who reaches the port can speak in a peer's name; under a stranger's name
 /// nobody can, and with `require_signed` nobody without the key.
 #[test]
 fn votes_of_nobody_make_no_quorum() {

@@ -45,7 +45,7 @@ impl OnTerminal {
         std::thread::spawn(move || {
             let mut screen = File::from(screen);
             let mut piece = [0; 4096];
-            // The end of a terminal whose last writer is gone is an error.
+            // The end of a terminal without a writer is an error.
             while let Ok(length @ 1..) = screen.read(&mut piece) {
                 let text = String::from_utf8_lossy(&piece[..length]).into_owned();
                 if sender.send(text).is_err() {

@@ -4,7 +4,7 @@ use super::{Scene, count, first, target, until_written, writes};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
-/// Two addresses, of which 1 has died; whoever withdrew it was killed. Also the configuration.
+/// Two addresses: 1 has died, and the agent that withdrew it was killed. Also the configuration.
 fn killed_after_a_withdrawal() -> (Scene, String) {
     let addresses = [v4(1), v4(2)];
     let scene = Scene::serving(&addresses);
@@ -45,7 +45,7 @@ fn restarted_during_an_outage_nothing_flaps() {
     });
 }
 
-/// Kills an agent whose withdrawal meets `fault`; what the next one makes of it.
+/// Kills an agent with a withdrawal that meets `fault`, and returns the result of the next one.
 fn killed_in_the_middle(fault: Fault, next_writes: usize) {
     let addresses = [v4(1), v4(2)];
     let scene = Scene::serving(&addresses);

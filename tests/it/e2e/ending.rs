@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: exit 0, soon, whatever hangs.
+//! SIGTERM and SIGINT: exit 0, soon, also if other parts hang.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn sigterm_and_sigint_end_it_with_exit_code_0_and_leave_the_records() {
     });
 }
 
-/// An agent whose withdrawal hangs at Cloudflare.
+/// An agent with a withdrawal that hangs at Cloudflare.
 fn hanging(scene: &Scene) -> Agent {
     let agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
     scene.cloudflare.script(usize::MAX, Entry::writes, Fault::Hang);

@@ -1,5 +1,5 @@
-//! Who sends ICMP errors about the agent's requests: a target that answers only after one, and an
-//! adversary off the path who sees the requests to one target.
+//! Senders of ICMP errors about the agent's requests: a target that answers only after one, and an
+//! adversary off the path that sees the requests to one target.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -175,7 +175,7 @@ fn raw(like: IpAddr) -> Socket {
     Socket::new(domain, Type::RAW, Some(protocol)).unwrap()
 }
 
-/// A raw socket that hears what comes to `address`, and sends from there.
+/// A raw socket that receives the packets to `address`, and sends from there.
 fn socket(place: &Namespace, address: IpAddr) -> Socket {
     let socket = place.run(|| {
         let socket = raw(address);
@@ -197,7 +197,7 @@ fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
     (request.first() == Some(&kind)).then(|| request.to_vec())
 }
 
-/// Sends a message, whose checksum is worked out here for IPv4 and by the kernel for IPv6.
+/// Sends a message. The checksum is computed here for IPv4 and by the kernel for IPv6.
 fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
     message[2..4].fill(0);
     if to.is_ipv4() {

@@ -1,4 +1,4 @@
-//! A file system that does not answer, as a network file system whose server is gone.
+//! A file system that does not answer, as a network file system without its server.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -14,10 +14,10 @@ use crate::agent::{Setup, Within};
 use crate::fake_cloudflare::TOKEN;
 use crate::lab::{run, v4};
 
-/// A mounted file system that answers no question: a FUSE whose server took the first message, by
+/// A mounted file system that answers no question: a FUSE with a server that took the first message, by
 /// which the two get to know each other, and no other.
 struct HungDisk {
-    /// The server's end. Without it whoever waits is told that it is gone.
+    /// The server's end. Without it the waiting processes get an error.
     _server: File,
     folder: TempDir,
 }
@@ -39,7 +39,7 @@ impl HungDisk {
         Some(Self { _server: server, folder })
     }
 
-    /// Lets `path` lead there; what was there is kept beside it.
+    /// Lets `path` lead there; the old file is kept beside it.
     fn put_in_place_of(&self, path: &Path) {
         std::fs::rename(path, path.with_extension("kept")).unwrap();
         symlink(self.folder.path(), path).unwrap();
@@ -54,7 +54,7 @@ fn put_back(path: &Path) {
 
 impl Drop for HungDisk {
     fn drop(&mut self) {
-        // Whoever is still in there must not be waited for.
+        // Processes that are still in there must not be waited for.
         let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
     }
 }

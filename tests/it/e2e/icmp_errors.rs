@@ -1,5 +1,5 @@
-//! ICMP errors about the agent's own requests: what a router says, what this machine itself says, and
-//! what somebody off the path makes up.
+//! ICMP errors about the agent's own requests: from a router, from this machine itself, and
+//! forged by somebody off the path.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::lab::{run, v4};
 /// Each probe is judged before the next is sent, so that probes and outcomes come in one order.
 const ONE_BY_ONE: &str = "interval = 0.45\nretry_interval = 0.45\ntimeout = 0.4\n";
 
-/// What the agent logged, a letter each: `r` reply, `x` loss, `-` fault, `C` confirmed up, `D`
+/// The log of the agent, a letter each: `r` reply, `x` loss, `-` fault, `C` confirmed up, `D`
 /// flipped down, `U` flipped up; until there are `length`.
 fn transcript(agent: &mut Agent, length: usize) -> String {
     const WORDS: [(&str, char); 6] = [
@@ -33,7 +33,7 @@ fn transcript(agent: &mut Agent, length: usize) -> String {
 }
 
 /// Plays `probes`, a letter for each: `r` is answered, `x` is not; then all are answered. Holds
-/// what the agent makes of it against `want`.
+/// the agent's log against `want`.
 ///
 /// Should this machine be so busy that the agent says it did not run, nothing was proved, and it is
 /// played again.

@@ -12,7 +12,7 @@ const TARGETS: u16 = 100;
 /// Ordinary probes and retries together, each second: as many of these as of those.
 const MOST_A_SECOND: f64 = 2.0 * (TARGETS as f64 + 1.0);
 
-/// What may go out at once after a rest, and what was sent and not yet judged.
+/// The burst after a rest, and the probes that were sent and not yet judged.
 const AT_ONCE: f64 = 150.0;
 
 /// Waits until so many more probes were judged.
@@ -33,7 +33,7 @@ fn echo_requests(place: &Namespace) -> u32 {
     columns.find(|(name, _)| *name == "InEchos").unwrap().1.parse().unwrap()
 }
 
-/// The world's kernel lets some 85 echo replies a second through, to each who asks; the canary is
+/// The world's kernel lets some 85 echo replies a second through, to each sender; the canary is
 /// another machine and answers always. How many addresses look dead then is no promise; that their
 /// retries do not make it worse is.
 #[test]

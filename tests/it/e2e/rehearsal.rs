@@ -10,7 +10,7 @@ use crate::lab::{Lab, run, v4};
 
 const SHIPPED: &str = include_str!("../../../goavail.toml");
 
-/// What `docs/getting-started.md` tells takes no longer, from the start to the end of the story.
+/// Maximum time of the story in `docs/getting-started.md`, from its start to its end.
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[test]

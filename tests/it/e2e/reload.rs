@@ -10,14 +10,14 @@ use crate::agent::Agent;
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
-/// Makes `goavail.toml` a pipe, so that whoever reads it waits until the test writes.
+/// Makes `goavail.toml` a pipe, so that its reader waits until the test writes.
 fn make_pipe(agent_folder: &std::path::Path) {
     let pipe = agent_folder.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     std::fs::rename(pipe, agent_folder.join("goavail.toml")).unwrap();
 }
 
-/// Puts a file in the place of whatever is there, without opening that.
+/// Puts a file in the place of the one there, without opening that.
 fn replace(agent_folder: &std::path::Path, config: &str) {
     std::fs::write(agent_folder.join("new"), config).unwrap();
     std::fs::rename(agent_folder.join("new"), agent_folder.join("goavail.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! Who answers echo requests in the kernel's place, by a script.
+//! A responder to echo requests in the kernel's place, by a script.
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
@@ -20,10 +20,10 @@ pub(super) struct Request {
     pub(super) payload: usize,
 }
 
-/// What is sent back.
+/// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// What was asked for.
+    /// The requested reply.
     Reply,
     /// A reply to somebody else's request: another identifier.
     OtherIdentifier,

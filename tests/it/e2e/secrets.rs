@@ -1,4 +1,4 @@
-//! Secrets, and whoever else is on the machine.
+//! Secrets, and other users of the machine.
 
 use super::{Scene, first, setup};
 use crate::agent::Within;

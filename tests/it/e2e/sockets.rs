@@ -1,4 +1,4 @@
-//! Which socket it asks with, and what it says if it may have none.
+//! The socket of the agent's probes, and the error if it may have none.
 
 use super::{PATIENT, Scene, WWW, first, nth, setup, writes};
 use crate::agent::Within;

@@ -124,7 +124,7 @@ fn life(lab: &Lab, cloudflare: &FakeCloudflare, names: &[&str], address: IpAddr)
     lab.add(&[address]);
     first(&mut agent, &["restored"]);
     assert_eq!(cloudflare.zone(|zone| zone.records.len()), names.len());
-    // What was written is looked at once more.
+    // The change is read once more.
     until(cloudflare, |log| {
         let written = log.iter().rposition(Entry::writes).unwrap_or_default();
         log[written..].iter().filter(|entry| entry.lists()).count() == 2

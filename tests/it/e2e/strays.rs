@@ -1,4 +1,4 @@
-//! What an address sends that is no reply to the agent's own request counts for nothing, neither
+//! A packet that is no reply to the agent's own request counts for nothing, neither
 //! for it nor against it.
 
 use super::responder::{Echo, Request, Responder};

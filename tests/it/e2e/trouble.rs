@@ -32,7 +32,7 @@ impl Pair {
     }
 }
 
-/// What goes wrong, how often, with which requests, and what the log then says.
+/// A fault, its number, its requests, and the log line about it.
 struct Trouble {
     name: &'static str,
     fault: Fault,

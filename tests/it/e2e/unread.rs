@@ -1,4 +1,4 @@
-//! Whatever stands still around the agent: the reader of its log, the file it is to read, or whoever
+//! Things that stand still around the agent: the reader of its log, the file it is to read, or those who
 //! sends it signals without end.
 
 use std::collections::BTreeSet;
@@ -57,8 +57,8 @@ fn read_until(lines: &Receiver<String>, words: &str) -> Vec<String> {
 /// So many addresses are dead.
 const DEAD: u32 = 100;
 
-/// At so many names, each of which is in the line about each of them: more in all than the agent keeps
-/// for whoever reads its log.
+/// At so many names, all in the line about each of them: more in all than the agent keeps for the
+/// reader of its log.
 const NAMES: usize = 500;
 
 #[test]

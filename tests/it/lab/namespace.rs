@@ -1,4 +1,4 @@
-//! One private network namespace and what can be done inside it.
+//! One private network namespace, and operations inside it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -51,7 +51,7 @@ impl Namespace {
         command
     }
 
-    /// As [`Self::command`], for a program without any capability, whoever runs the tests.
+    /// As [`Self::command`], for a program without any capability, for any user.
     pub(crate) fn powerless(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.command("setpriv");
         command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(program);
@@ -62,7 +62,7 @@ impl Namespace {
     ///
     /// # Panics
     ///
-    /// If it fails, with what it said.
+    /// Panics if it fails, with its output.
     pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = self.command(program);
         let output = command.args(arguments).output().expect("nsenter starts");
@@ -76,7 +76,7 @@ impl Namespace {
     ///
     /// # Panics
     ///
-    /// At the first line that fails, with what `ip` said.
+    /// Panics at the first line that fails, with the output of `ip`.
     pub(crate) fn ip(&self, lines: &str) {
         let of_family = |v6: bool| -> String {
             let chosen = lines.lines().filter(|line| line.starts_with("-6 ") == v6);
@@ -113,7 +113,7 @@ impl Namespace {
         written.unwrap_or_else(|error| panic!("{}: {path} = {value}: {error}", self.name));
     }
 
-    /// Runs `body` on a thread that is inside, and returns what it returns.
+    /// Runs `body` on a thread that is inside, and returns its result.
     ///
     /// A socket stays where it was made: bind one in here and use it from any thread.
     pub(crate) fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {

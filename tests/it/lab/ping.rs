@@ -1,4 +1,4 @@
-//! One echo request and what became of it, on a raw socket and without the agent's own code.
+//! One echo request and its outcome, on a raw socket and without the agent's own code.
 
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Namespace;
 
-/// What became of an echo request.
+/// The outcome of an echo request.
 #[derive(Debug)]
 pub(crate) enum Echo {
     /// The reply came after this long.
@@ -80,7 +80,7 @@ enum Answer {
     Error(u8),
 }
 
-/// What a packet says about the request `id`; `None` if it is about something else.
+/// The outcome of the request `id` by a packet; `None` if the packet concerns something else.
 fn answer(v4: bool, id: u16, packet: &[u8]) -> Option<Answer> {
     let header = |bytes: &[u8]| if v4 { usize::from(bytes[0] & 15) * 4 } else { 40 };
     let icmp = if v4 { packet.get(header(packet)..)? } else { packet };

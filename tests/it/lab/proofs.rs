@@ -1,4 +1,4 @@
-//! The lab does what it says.
+//! The lab works as documented.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -199,7 +199,7 @@ fn nothing_is_left_when_the_lab_is_dropped_even_by_a_panic() {
     });
 }
 
-/// Runs one of the tests above as `nobody`, who must make a user namespace first.
+/// Runs one of the tests above as `nobody`, in a user namespace of its own.
 #[test]
 fn an_ordinary_user_gets_the_lab_too() {
     if !rustix::process::geteuid().is_root() {

@@ -1,4 +1,4 @@
-//! What happens to targets and to the agent, as people are told of it.
+//! The notices about targets and about the agent.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{Scene, WWW, about, setup};
 use crate::doors::{Door, neighbours};
 use crate::notify::SECRET;
 
-/// What speaks for a notice.
+/// The evidence in a notice.
 fn evidence(notice: &Value, key: &str) -> f64 {
     notice["evidence"][key].as_f64().unwrap_or_else(|| panic!("no {key} in {notice:#}"))
 }
@@ -59,7 +59,7 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
     (0..3).for_each(|nth| scene.close(nth));
     let isolated = scene.tells("isolated", &[]).await;
     assert!(isolated["detail"].as_str().unwrap().starts_with("missing: "), "{isolated:#}");
-    // The targets first: whoever sees the canary and not them would hold them for dead.
+    // The targets first: an agent that sees the canary and not them would consider them dead.
     (0..3).for_each(|nth| scene.open(nth));
     let _door = Door::open(canary);
     let over = scene.tells("isolation_over", &[]).await;

@@ -41,7 +41,7 @@ async fn a_change_that_fails_or_is_in_doubt_is_told_with_its_targets() {
     for (nth, (kind, fault, words)) in rows.into_iter().enumerate() {
         scene.cloudflare.script(1, Entry::writes, fault);
         scene.close(nth);
-        // What came of the row before may still be told first.
+        // Notices of the row before may still arrive first.
         let mut notice = scene.told().await;
         while notice["kind"] != kind {
             assert_eq!(notice["kind"], "withdrawn", "{notice:#}");
@@ -62,7 +62,7 @@ async fn a_zone_that_is_not_active_is_told_once_and_so_is_its_end() {
     let inactive = scene.tells("zone_inactive", &[]).await;
     let detail = inactive["detail"].as_str().unwrap();
     assert!(detail.contains("zone example.com has the status \"moved\""), "{detail}");
-    // The zone is read again for each change, and is what it was.
+    // The zone is read again for each change, and is unchanged.
     scene.close(0);
     scene.tells("withdrawn", &[0]).await;
     scene.cloudflare.zone(|zone| zone.status = "active".to_owned());

@@ -1,4 +1,4 @@
-//! Whatever Slack does, the agent goes on. Defect 20 of the Go agent: it ended when Slack could not be
+//! The agent continues regardless of Slack. Defect 20 of the Go agent: it ended when Slack could not be
 //! reached, waited for ever when Slack hung, and printed the webhook.
 
 use std::io::{Read as _, Write as _};
@@ -18,7 +18,7 @@ const FAILS: &[Answer] = &[Answer::Status("500 Oops\r\n\r\nno /services/T0SECRET
 const BUSY: &[Answer] = &[Answer::Status("429 Slow\r\nRetry-After: 3\r\n\r\n")];
 const REFUSES: &[Answer] = &[Answer::Status("403 Forbidden\r\n\r\ninvalid_token"); 20];
 
-/// What the log may never hold.
+/// The secrets that the log may never hold.
 fn keeps_the_secret(name: &str, text: &str) {
     for part in SECRET.split('/') {
         assert!(!text.contains(part), "{name}: the URL is in the log:\n{text}");
@@ -156,7 +156,7 @@ fn notices(channel: &str, outcome: &str, count: u64) -> String {
     format!("goavail_notices_total{{channel=\"{channel}\",outcome=\"{outcome}\"}} {count}\n")
 }
 
-/// What the control socket answers.
+/// The response of the control socket.
 fn get(socket: &Path, path: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").unwrap();

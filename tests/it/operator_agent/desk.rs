@@ -52,7 +52,7 @@ pub(super) struct Desk {
     targets: Vec<IpAddr>,
 }
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) code: Option<i32>,
@@ -248,13 +248,13 @@ impl Desk {
         self.cloudflare.count(Entry::writes)
     }
 
-    /// Takes webhook posts in the agent's namespace: where, and what comes.
+    /// Takes webhook posts in the agent's namespace. Returns their address and the received posts.
     pub(super) fn inbox(&self) -> (String, Receiver<Value>) {
         inbox_in(self.lab.agent(0))
     }
 }
 
-/// Takes webhook posts in `place`: where, and what comes.
+/// Takes webhook posts in `place`. Returns their address and the received posts.
 pub(crate) fn inbox_in(place: &Namespace) -> (String, Receiver<Value>) {
     let listener = place.run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -312,7 +312,7 @@ pub(super) fn about(target: IpAddr) -> String {
     format!("target={target} ")
 }
 
-/// The first line that holds all of `words`, waited for if need be, whatever came in between.
+/// The first line that holds all of `words`, waited for if need be.
 pub(super) fn first(agent: &mut Agent, words: &[&str]) -> Line {
     nth(agent, 1, words)
 }

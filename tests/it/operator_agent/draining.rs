@@ -1,4 +1,4 @@
-//! `goavail drain` and `undrain`: what becomes of an order, and where it is seen.
+//! `goavail drain` and `undrain`: the effects of a command, and the places that show it.
 
 use super::desk::{Desk, STATE_FILE, WWW, about, ask, count, first, notice, nth, one, two};
 use crate::agent::PATIENT;
@@ -34,7 +34,7 @@ fn a_drain_is_seen_everywhere_and_outlives_a_reload_and_kill_9_until_it_is_undon
         first(&mut agent, &["target confirmed up", &about(one())]);
         first(&mut agent, &["target confirmed up", &about(two())]);
         desk.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
-        // What was withdrawn before a start may still be on its way for some time.
+        // A withdrawal before a start may still be on its way for some time.
         assert_shown_as_drained(&desk, &mut agent, None);
         assert_eq!(desk.writes(), 1, "nothing but the first withdrawal");
 

@@ -10,7 +10,7 @@ use crate::lab::run;
 
 const CDN: &str = "cdn.example.com";
 
-/// A desk whose third name is [`CDN`], and what it posts.
+/// A desk with [`CDN`] as its third name, and its notices.
 fn desk_of_three() -> (Desk, Receiver<Value>) {
     let desk = Desk::new("");
     let (url, notices) = desk.inbox();
@@ -116,7 +116,8 @@ fn a_target_taken_off_the_list_while_withdrawn_is_named_with_its_names() {
         let both = format!("{:?}", [one().to_string(), two().to_string()]);
         let left = format!("{:?}", [two().to_string()]);
         desk.reload(&mut agent, &desk.config("").replace(&both, &left));
-        let words = ["WARN", "removed from the configuration while withdrawn; its record is not restored"];
+        let words =
+            ["WARN", "removed from the configuration while withdrawn; its record is not restored"];
         let line = first(&mut agent, &[words[0], words[1], &about(one())]);
         assert!(line.text.contains("names=\"api.example.com,www.example.com\""), "{line:?}");
     });

@@ -1,4 +1,4 @@
-//! A second agent where the first one is, what a dead one left behind, and what a reload cannot
+//! A second agent in the place of the first, the leftovers of a dead one, and settings that a reload cannot
 //! change.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -91,7 +91,7 @@ fn what_a_reload_cannot_change_is_named_and_keeps_its_old_value() {
         }
         desk.until_shown(&mut agent, one(), |_| desk.status()["agent"]["name"] == "renamed");
         assert!(!desk.path("other.sock").exists());
-        // Whoever asks must ask with the old file until the agent is restarted.
+        // Queries need the old file until the agent is restarted.
         desk.write("goavail.toml", &desk.config(STATE_FILE));
         desk.done(&["drain", &one().to_string()]);
         let kept = std::fs::read_to_string(desk.path("state.json")).unwrap();

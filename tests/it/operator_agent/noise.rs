@@ -1,4 +1,4 @@
-//! Whatever is sent to the listener and to the socket, the agent keeps its pace.
+//! Garbage on the listener and on the socket does not slow the agent down.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use crate::lab::{run, v4};
 /// Connections that say nothing, on each of the two.
 const IDLE: usize = 1000;
 
-/// What is no request, or none that ends.
+/// Input that is no request, or none that ends.
 fn garbage() -> Vec<Vec<u8>> {
     let long = "x".repeat(100_000);
     let mut all = vec![

@@ -4,7 +4,7 @@ use super::desk::{Desk, WWW, about, first, one, two};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::run;
 
-/// The exit code of `plan`, and what it printed.
+/// The exit code of `plan`, and its output.
 fn plan(desk: &Desk) -> (i32, String) {
     let said = desk.goavail(&["plan"]);
     assert!(!said.complaint.contains("goavail: "), "{said:?}");
@@ -29,7 +29,7 @@ fn plan_ends_with_3_when_the_zone_is_not_as_the_agent_wants_it_and_with_0_when_i
         assert_eq!(code, 0, "all is well: {text}");
         assert!(text.contains("its verdicts decide the exit code"), "{text}");
 
-        // A death whose withdrawal does not get through.
+        // A failure with a withdrawal that does not get through.
         desk.cloudflare.script(1000, Entry::writes, Fault::Answer(500, "<html>".into()));
         desk.lab.remove(&[one()]);
         first(&mut agent, &["target down", &about(one())]);

@@ -1,4 +1,4 @@
-//! The state file of a running agent: what it brings back, and what is wrong with it.
+//! The state file of a running agent: its use after a restart, and its defects.
 
 use super::desk::{Desk, STATE_FILE, about, count, first, nth, one, two};
 use crate::agent::{Agent, PATIENT};
@@ -78,7 +78,7 @@ fn a_directory_that_cannot_be_written_is_told_at_the_start_and_each_time_and_sto
         first(&mut agent, &trouble);
         let before = count(&mut agent, &trouble);
         acts_without_memory(&desk, &mut agent);
-        // The drain, what the record carried, the end of the drain.
+        // The drain, the settings of the record, the end of the drain.
         nth(&mut agent, before + 3, &trouble);
         agent.signal(Signal::TERM);
         assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));

@@ -1,5 +1,5 @@
 //! No secret that the agent is given is in anything that it or its commands say, at the most verbose
-//! level, whatever goes wrong; nor in the state file, nor in what it posts.
+//! level, in any failure; nor in the state file, nor in its notices.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,16 +14,16 @@ use crate::agent::{BINARY, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{EMAIL, Entry, Fault, KEY, TOKEN};
 use crate::lab::{Place, link_v4, run};
 
-/// What the cluster's agents share.
+/// The key of the cluster's agents.
 const CLUSTER: &str = "cl5st3r-m4rk3r-1";
 
 /// The path of a Slack webhook.
 const SLACK: [&str; 3] = ["T0M4RK3RSLACK", "B0M4RK3RSLACK", "x0m4rk3rslackx0m4rk3rslack"];
 
-/// What is secret in the other webhook: a part of its path, a part of its query.
+/// The secrets in the other webhook: a part of its path, a part of its query.
 const HOOK: [&str; 2] = ["h00kp4thm4rk3r", "h00kqu3rym4rk3r"];
 
-/// Who we are at the proxy.
+/// The credentials for the proxy.
 const PROXY: [&str; 2] = ["pr0xyus3r", "pr0xyp4ssw0rd"];
 
 /// Nobody listens there.
@@ -53,7 +53,7 @@ fn is_clean(of: &str, text: &str) {
 }
 
 /// Takes posts at `address` in the agent's namespace and repeats in its answer all that it was sent:
-/// the first one gets `refusal`, the others 200. What was posted is received.
+/// the first one gets `refusal`, the others 200. Returns the received posts.
 fn post_office(desk: &Desk, refusal: &'static str) -> (SocketAddr, Receiver<String>) {
     let listener = desk.lab.agent(0).run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -150,7 +150,7 @@ impl Vault {
         setup.args(["--debug", "-f", file.as_str(), "--no-dry-run", "monitor"])
     }
 
-    /// Runs a command beside the agent; nothing in what it says is secret. Returns its exit code.
+    /// Runs a command beside the agent; its output holds no secret. Returns its exit code.
     fn runs(&self, arguments: &[&str]) -> Option<i32> {
         let mut command = self.desk.lab.agent(0).command(BINARY);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -215,7 +215,7 @@ impl Vault {
     }
 }
 
-/// An answer of the API, or of something on the way, that repeats whatever it was sent.
+/// A response of the API, or of a machine on the way, that repeats the request.
 fn echo(way: Way) -> String {
     let secret = if way == Way::Configuration { KEY } else { TOKEN };
     format!("Bearer {secret}")

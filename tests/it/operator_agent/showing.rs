@@ -1,4 +1,4 @@
-//! What a running agent shows: `/status`, `/verdict`, `/metrics`, `/healthz`, `goavail status`.
+//! The views of a running agent: `/status`, `/verdict`, `/metrics`, `/healthz`, `goavail status`.
 
 use serde_json::Value;
 
@@ -182,7 +182,7 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
     run(|| {
         let desk = Desk::new("");
         let mut agent = eventful(&desk);
-        // What is shown is taken over once a second, and the refused reload came last.
+        // The status is refreshed once a second, and the refused reload came last.
         while !desk.get("/metrics").1.contains("goavail_reloads_total{outcome=\"refused\"} 1") {
             agent.wait_for_words(&["outcome="]);
         }

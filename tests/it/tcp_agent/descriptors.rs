@@ -12,7 +12,7 @@ use crate::lab::{Lab, run, v4, v6};
 /// Lets the agent have only descriptors below `limit`; `None` is as many as there may be.
 fn limit(agent: &Agent, limit: Option<u64>) {
     let pid = i32::try_from(agent.pid()).ok().and_then(Pid::from_raw);
-    // Whatever its limit is now, the agent inherited the highest one from us.
+    // Regardless of its present limit, the agent inherited the highest one from us.
     let maximum = getrlimit(Resource::Nofile).maximum;
     prlimit(pid, Resource::Nofile, Rlimit { current: limit.or(maximum), maximum }).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What becomes of a connect: reply, loss, or a fault of this machine.
+//! The outcome of a connect: reply, loss, or a fault of this machine.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -92,7 +92,7 @@ fn no_route_is_a_fault_that_is_said_once_and_flips_nothing() {
 fn a_black_hole_is_noticed_as_soon_as_the_pace_promises() {
     /// Until the next probe, two more at the retry interval, and the last one's timeout.
     const PROMISED: Duration = Duration::from_millis(200 + 2 * 100 + 500);
-    /// What a busy machine may add: far less than ten seconds.
+    /// The delay that a busy machine may add: far less than ten seconds.
     const BUSY: Duration = Duration::from_secs(8);
     run(|| {
         let lab = Lab::new();

@@ -11,14 +11,14 @@ use crate::engine::event::{DnsProblem, DnsProblemKind, Gone};
 use crate::text::brief;
 
 /// A change that the provider confirmed, or that dry-run left out.
-pub(super) struct Applied {
+pub(super) struct AppliedChange {
     /// Time from when the change was first desired to the confirmation.
     pub(super) took: Duration,
     /// Whether nothing is written.
     pub(super) dry_run: bool,
 }
 
-impl Applied {
+impl AppliedChange {
     pub(super) fn withdrew(&self, target: IpAddr, gone: &Gone) {
         let (names, took) = (list(&gone.names), brief(self.took));
         let (losses, by_hand, silent_for) = (gone.losses, gone.by_hand, silence(gone.silent_for));

@@ -8,9 +8,9 @@ use crate::notify::{Evidence, Notice, NoticeKind};
 use crate::text::brief;
 
 /// A notice without its time and its sender.
-pub(super) struct Draft(Notice);
+pub(super) struct NoticeDraft(Notice);
 
-impl Draft {
+impl NoticeDraft {
     pub(super) fn new(kind: NoticeKind) -> Self {
         Self(Notice {
             at: SystemTime::UNIX_EPOCH,
@@ -57,7 +57,7 @@ impl Draft {
 }
 
 /// Returns the notice that a target was withdrawn.
-pub(super) fn withdrawn(target: IpAddr, gone: &Gone, took: Duration) -> Draft {
+pub(super) fn withdrawn(target: IpAddr, gone: &Gone, took: Duration) -> NoticeDraft {
     let evidence = Evidence {
         losses: (!gone.by_hand).then_some(gone.losses),
         replies: None,
@@ -65,7 +65,7 @@ pub(super) fn withdrawn(target: IpAddr, gone: &Gone, took: Duration) -> Draft {
         since_last_reply: gone.silent_for.filter(|_| !gone.by_hand),
         took: Some(took),
     };
-    let draft = Draft::new(NoticeKind::Withdrawn).targets([target]).names(&gone.names);
+    let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&gone.names);
     let draft = draft.evidence(evidence);
     if gone.by_hand { draft.reason(Reason::Drained) } else { draft }
 }
@@ -76,61 +76,60 @@ pub(super) fn restored(
     names: &[String],
     replies: Option<u32>,
     took: Duration,
-) -> Draft {
+) -> NoticeDraft {
     let replies = replies.filter(|replies| *replies > 0);
     let evidence = Evidence { replies, took: Some(took), ..Evidence::default() };
-    Draft::new(NoticeKind::Restored).targets([target]).names(names).evidence(evidence)
+    NoticeDraft::new(NoticeKind::Restored).targets([target]).names(names).evidence(evidence)
 }
 
 /// Returns the notice that a target was added at names that held no address.
-pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> Draft {
+pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> NoticeDraft {
     let detail = "the name held no address and is not in the state file; is it misspelt?";
     let evidence = Evidence { took: Some(took), ..Evidence::default() };
-    let draft = Draft::new(NoticeKind::Created).targets([target]).names(names);
+    let draft = NoticeDraft::new(NoticeKind::Created).targets([target]).names(names);
     draft.detail(detail).evidence(evidence)
 }
 
 /// Returns the notice of an event that changes nothing in DNS, if there is one.
-pub(super) fn event(fact: &Fact) -> Option<Draft> {
+pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
     let draft = match fact {
         Fact::Refused { target, reason, detail } if is_notified(*reason) => {
-            let draft = Draft::new(NoticeKind::Refused).targets([*target]);
+            let draft = NoticeDraft::new(NoticeKind::Refused).targets([*target]);
             draft.reason(*reason).detail(detail.as_str())
         }
         Fact::RefusalOver { target, reason } if is_notified(*reason) => {
-            Draft::new(NoticeKind::RefusalOver).targets([*target]).reason(*reason)
+            NoticeDraft::new(NoticeKind::RefusalOver).targets([*target]).reason(*reason)
         }
         Fact::Isolated { missing, cause } => {
             let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
-            Draft::new(NoticeKind::Isolated).detail(detail)
+            NoticeDraft::new(NoticeKind::Isolated).detail(detail)
         }
-        Fact::IsolationOver { lasted } => {
-            Draft::new(NoticeKind::IsolationOver).detail(format!("it lasted {}", brief(*lasted)))
-        }
+        Fact::IsolationOver { lasted } => NoticeDraft::new(NoticeKind::IsolationOver)
+            .detail(format!("it lasted {}", brief(*lasted))),
         Fact::StillUnknown { targets } => {
-            let draft = Draft::new(NoticeKind::Unknown).targets(targets.iter().copied());
+            let draft = NoticeDraft::new(NoticeKind::Unknown).targets(targets.iter().copied());
             draft.detail("no probe could be judged for over a minute")
         }
         Fact::EvidenceBack { target, lasted, told: true } => {
-            let draft = Draft::new(NoticeKind::UnknownOver).targets([*target]);
+            let draft = NoticeDraft::new(NoticeKind::UnknownOver).targets([*target]);
             draft.detail(format!("it lasted {}", brief(*lasted)))
         }
         Fact::NameFailing { name, what } => {
-            let draft = Draft::new(NoticeKind::NameFailing);
+            let draft = NoticeDraft::new(NoticeKind::NameFailing);
             draft.names(std::slice::from_ref(name)).detail(what.as_str())
         }
         Fact::NameFailingOver { name } => {
-            Draft::new(NoticeKind::NameBack).names(std::slice::from_ref(name))
+            NoticeDraft::new(NoticeKind::NameBack).names(std::slice::from_ref(name))
         }
         Fact::Drained { target, drain } => {
-            let draft = Draft::new(NoticeKind::Drained).targets([*target]);
+            let draft = NoticeDraft::new(NoticeKind::Drained).targets([*target]);
             match &drain.reason {
                 Some(reason) => draft.detail(reason.as_str()),
                 None => draft,
             }
         }
         Fact::Undrained { target, expired } => {
-            let draft = Draft::new(NoticeKind::Undrained).targets([*target]);
+            let draft = NoticeDraft::new(NoticeKind::Undrained).targets([*target]);
             if *expired { draft.detail("its time is up") } else { draft }
         }
         _ => return None,

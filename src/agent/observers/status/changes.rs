@@ -8,7 +8,7 @@ use crate::engine::event::Gone;
 use crate::text::brief;
 
 /// The circumstances of a change that the provider confirmed, or that dry-run left out.
-pub(super) struct Change {
+pub(super) struct ChangeContext {
     pub(super) at: Instant,
     /// Time from when the change was first desired to the confirmation.
     pub(super) took: Duration,
@@ -16,7 +16,7 @@ pub(super) struct Change {
 }
 
 /// One kind of change, with the evidence for it.
-pub(super) struct Entry<'a> {
+pub(super) struct ChangeEntry<'a> {
     /// The verb as a label, and in the past tense.
     action: [&'static str; 2],
     preposition: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// Returns the entry for a withdrawal.
-pub(super) fn withdrawal(gone: &Gone) -> Entry<'_> {
+pub(super) fn withdrawal(gone: &Gone) -> ChangeEntry<'_> {
     let failover = gone.silent_for.filter(|_| !gone.by_hand);
     let mut evidence = if gone.by_hand {
         vec!["drained by operator".to_owned()]
@@ -42,24 +42,29 @@ pub(super) fn withdrawal(gone: &Gone) -> Entry<'_> {
         evidence.push(format!("agreed by {}", peers.join(", ")));
     }
     let (action, preposition) = (["withdraw", "withdrew"], "from");
-    Entry { action, preposition, names: &gone.names, evidence, failover }
+    ChangeEntry { action, preposition, names: &gone.names, evidence, failover }
 }
 
 /// Returns the entry for a restoration.
-pub(super) fn restoration(names: &[String]) -> Entry<'_> {
+pub(super) fn restoration(names: &[String]) -> ChangeEntry<'_> {
     let action = ["restore", "restored"];
-    Entry { action, preposition: "to", names, evidence: vec![], failover: None }
+    ChangeEntry { action, preposition: "to", names, evidence: vec![], failover: None }
 }
 
 /// Returns the entry for records at names that held no address.
-pub(super) fn creation(names: &[String]) -> Entry<'_> {
+pub(super) fn creation(names: &[String]) -> ChangeEntry<'_> {
     let action = ["create", "created"];
-    Entry { action, preposition: "at", names, evidence: vec![], failover: None }
+    ChangeEntry { action, preposition: "at", names, evidence: vec![], failover: None }
 }
 
 impl StatusObserver {
     /// Publishes and counts one entry.
-    pub(super) fn record(&mut self, change: &Change, target: IpAddr, entry: &Entry<'_>) {
+    pub(super) fn record(
+        &mut self,
+        change: &ChangeContext,
+        target: IpAddr,
+        entry: &ChangeEntry<'_>,
+    ) {
         let [action, past] = entry.action;
         let verb = if change.dry_run { format!("would {action}") } else { past.to_owned() };
         let what = format!("{verb} {target} {} {}", entry.preposition, entry.names.join(", "));
