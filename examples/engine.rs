@@ -47,7 +47,7 @@ fn main() {
                     events.push(Event::Answered { slot, seq, answer });
                 }
                 Action::Reconcile(order) => {
-                    println!("{now:?}: DNS should follow {:?}", order.wishes);
+                    println!("{now:?}: DNS should follow {:?}", order.desired);
                 }
                 Action::Tell(fact) => println!("{now:?}: {fact:?}"),
                 _ => {}

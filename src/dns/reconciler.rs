@@ -237,8 +237,8 @@ impl Reconciler {
             self.listing.require_after(placed_at);
         }
         self.listing.discard_outdated();
-        self.desired_since.update(&self.order.wishes, placed_at);
-        if self.order.wishes.is_empty() && !self.pending.is_open() {
+        self.desired_since.update(&self.order.desired, placed_at);
+        if self.order.desired.is_empty() && !self.pending.is_open() {
             return Ok(());
         }
         (self.has_conflicted, self.confirmation) = (false, None);

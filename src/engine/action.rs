@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Moment;
 use super::event::{Drain, DrainRefusal, Slot};
 use super::fact::Fact;
-use super::plan::Wish;
+use super::plan::Desired;
 use super::prober::watch::Endpoint;
 
 /// An action that the engine requests.
@@ -62,7 +62,7 @@ pub struct Order {
     /// The number of the order. It grows with each order, so that a report can name its order.
     pub number: u64,
     /// The desired state of each address; an address without an entry is left as it is.
-    pub wishes: BTreeMap<IpAddr, Wish>,
+    pub desired: BTreeMap<IpAddr, Desired>,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
     /// Whether to list the zone again even if it was listed a moment ago.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Moment;
 pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
 pub use super::fact::{Act, Fact, Gone, Reason};
-use super::plan::{Observed, SetKey, Wish};
+use super::plan::{Desired, Observed, SetKey};
 pub use super::settings::{ClusterSettings, Settings};
 
 /// The index of a watched endpoint in the engine's list. It stays the same for as long as the
@@ -157,8 +157,8 @@ pub enum DnsReport {
     Settled {
         /// The number of that order.
         number: u64,
-        /// The wishes that were carried out.
-        wishes: BTreeMap<IpAddr, Wish>,
+        /// The desired states that were carried out.
+        desired: BTreeMap<IpAddr, Desired>,
         /// The addresses that stay in because of the floor, with the names at which they stay.
         held: BTreeMap<IpAddr, Vec<String>>,
         /// The addresses that are not yet as desired at some set, or may not stay so. The worker

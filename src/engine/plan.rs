@@ -1,7 +1,7 @@
 //! The changes that make record sets match the verdicts without falling below the floor.
 //!
-//! Planning is a pure function of the listing and the wishes; planning again after applying the
-//! plan gives an empty plan.
+//! Planning is a pure function of the listing and the desired states; planning again after applying
+//! the plan gives an empty plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -128,7 +128,7 @@ impl FromIterator<(SetKey, BTreeSet<IpAddr>)> for Observed {
 
 /// The decision about one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Wish {
+pub enum Desired {
     /// It belongs in every set of its family.
     Serve,
     /// It belongs in no set, if the floor allows that.
@@ -156,12 +156,12 @@ impl Plan {
     }
 }
 
-/// Plans how to make the sets at `names` match the wishes.
+/// Plans how to make the sets at `names` match the desired states.
 ///
 /// Shape: `observed` holds every address at those names, foreign ones too. An address without a
-/// wish is left as it is, and so is an unfit set. If several addresses are to go and the floor
-/// allows only some, the lowest ones stay: any two agents with the same knowledge choose the same
-/// ones.
+/// desired state is left as it is, and so is an unfit set. If several addresses are to go and the
+/// floor allows only some, the lowest ones stay: any two agents with the same knowledge choose the
+/// same ones.
 ///
 /// Units: `floor` counts the distinct addresses left in a set, foreign ones included, A and AAAA
 /// apart. If answers depend on the client's place, it counts those left for each place. Addresses
@@ -169,10 +169,10 @@ impl Plan {
 pub fn plan(
     names: &[String],
     observed: &Observed,
-    wishes: &BTreeMap<IpAddr, Wish>,
+    desired: &BTreeMap<IpAddr, Desired>,
     floor: usize,
 ) -> Plan {
-    plan_but(names, observed, wishes, floor, &BTreeSet::new())
+    plan_but(names, observed, desired, floor, &BTreeSet::new())
 }
 
 /// Like [`plan`], but without the changes in `struck`, which will not be made: an address that will
@@ -180,7 +180,7 @@ pub fn plan(
 pub fn plan_but(
     names: &[String],
     observed: &Observed,
-    wishes: &BTreeMap<IpAddr, Wish>,
+    desired: &BTreeMap<IpAddr, Desired>,
     floor: usize,
     struck: &BTreeSet<(SetKey, IpAddr)>,
 ) -> Plan {
@@ -192,10 +192,10 @@ pub fn plan_but(
                 continue;
             }
             let is_struck = |address: IpAddr| struck.contains(&(key.clone(), address));
-            let wishes = wishes.iter().filter(|(address, _)| {
+            let desired = desired.iter().filter(|(address, _)| {
                 Family::of(**address) == family && (struck.is_empty() || !is_struck(**address))
             });
-            plan_set(&key, observed, &wishes.collect::<Vec<_>>(), floor, &mut plan);
+            plan_set(&key, observed, &desired.collect::<Vec<_>>(), floor, &mut plan);
         }
     }
     plan
@@ -205,32 +205,32 @@ pub fn plan_but(
 fn plan_set(
     key: &SetKey,
     observed: &Observed,
-    wishes: &[(&IpAddr, &Wish)],
+    desired: &[(&IpAddr, &Desired)],
     floor: usize,
     plan: &mut Plan,
 ) {
     let none = BTreeSet::new();
     let there = observed.get(key).unwrap_or(&none);
-    let entries = |wanted: Wish, present: bool| {
-        let fits = move |(address, wish): &&(&IpAddr, &Wish)| {
-            **wish == wanted && there.contains(*address) == present
+    let entries = |wanted: Desired, present: bool| {
+        let fits = move |(address, state): &&(&IpAddr, &Desired)| {
+            **state == wanted && there.contains(*address) == present
         };
-        wishes.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
+        desired.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
     };
     let mut clients = observed.clients(key);
-    let create: Vec<_> = entries(Wish::Serve, false).collect();
+    let create: Vec<_> = entries(Desired::Serve, false).collect();
     // The place of a new record is not known here; the next listing shows it.
     if let [everyone] = &mut clients[..]
         && !observed.parts.contains_key(key)
     {
         everyone.extend(create.iter().map(|(_, address)| *address));
     }
-    let mut delete: Vec<_> = entries(Wish::WithdrawAnyway, true).collect();
+    let mut delete: Vec<_> = entries(Desired::WithdrawAnyway, true).collect();
     for client in &mut clients {
         client.retain(|address| delete.iter().all(|(_, gone)| gone != address));
     }
     let mut held = Vec::new();
-    for entry in entries(Wish::Withdraw, true).rev() {
+    for entry in entries(Desired::Withdraw, true).rev() {
         if floor_allows(&clients, entry.1, floor) {
             for client in &mut clients {
                 client.remove(&entry.1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::event::{Action, DnsReport, DrainRefusal, Fact};
-use super::plan::{Observed, SetKey, Wish};
+use super::plan::{Desired, Observed, SetKey};
 use super::schedule::Item;
 use super::service::Outside;
 use super::zone::orders::Due;
@@ -35,13 +35,13 @@ impl Engine {
 
     /// Returns the desired states that DNS is not known to match; with `all`, also those that it is
     /// known to match.
-    fn wishes(&self, all: bool) -> BTreeMap<IpAddr, Wish> {
+    fn desired(&self, all: bool) -> BTreeMap<IpAddr, Desired> {
         let (service, outside) = (self.service(), self.outside());
-        let mut wishes = service.open_wishes(outside, &self.zones[0].orders, &self.context);
+        let mut desired = service.open_desired(outside, &self.zones[0].orders, &self.context);
         if all {
-            wishes.extend(service.decided_wishes(outside, &self.context));
+            desired.extend(service.decided_desired(outside, &self.context));
         }
-        wishes
+        desired
     }
 
     /// Places an order for unconfirmed verdicts, unless the worker has the same order in hand.
@@ -55,24 +55,24 @@ impl Engine {
             Due::Now { news } => {
                 // This order replaces the one of a resync, and has to do its work as well.
                 let resyncs = zone.orders.is_resyncing();
-                let wishes = self.wishes(resyncs);
-                if news || !wishes.is_empty() {
+                let desired = self.desired(resyncs);
+                if news || !desired.is_empty() {
                     self.zones[0].orders.set_placed_at(now);
                     let read_again = self.zones[0].orders.must_read();
-                    self.order(wishes, read_again, resyncs);
+                    self.order(desired, read_again, resyncs);
                 }
                 self.zones[0].orders.clear_changes();
             }
         }
     }
 
-    fn order(&mut self, wishes: BTreeMap<IpAddr, Wish>, read_again: bool, resyncs: bool) {
+    fn order(&mut self, desired: BTreeMap<IpAddr, Desired>, read_again: bool, resyncs: bool) {
         let settings = &self.context.settings;
         let stale = settings.cluster.is_some() && self.zones[0].is_stale(self.context.now);
-        let list_first = self.service().must_list_first(&wishes, &self.context);
+        let list_first = self.service().must_list_first(&desired, &self.context);
         let read_again = read_again || list_first || stale;
         let floor = settings.floor;
-        let order = self.zones[0].orders.next_order(wishes, floor, read_again, resyncs);
+        let order = self.zones[0].orders.next_order(desired, floor, read_again, resyncs);
         self.context.act(Action::Reconcile(order));
     }
 
@@ -90,12 +90,12 @@ impl Engine {
             return;
         }
         self.schedule_resync();
-        let wishes = self.wishes(true);
-        if wishes.is_empty() {
+        let desired = self.desired(true);
+        if desired.is_empty() {
             return;
         }
-        let addresses: Vec<IpAddr> = wishes.keys().copied().collect();
-        self.order(wishes, true, true);
+        let addresses: Vec<IpAddr> = desired.keys().copied().collect();
+        self.order(desired, true, true);
         // The evidence behind the order may expire before the order is carried out.
         let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
         let orders = &self.zones[0].orders;
@@ -122,12 +122,12 @@ impl Engine {
                 self.report_failing_names();
             }
             DnsReport::Doubted(doubted) => self.zones[0].set_doubted(doubted),
-            DnsReport::Settled { number, wishes, held, open } => {
+            DnsReport::Settled { number, desired, held, open } => {
                 self.provider_recovered();
                 if self.zones[0].orders.carried_out(number) {
                     let outside =
                         Outside { isolation: self.canaries.isolation(), peers: &self.peers };
-                    let carried = (&wishes, &held, &open);
+                    let carried = (&desired, &held, &open);
                     let orders = &mut self.zones[0].orders;
                     self.services[0].confirm(carried, outside, orders, &self.context);
                     self.schedule_floor_retry(!held.is_empty());

@@ -286,7 +286,7 @@ impl Service {
         self.drains.begin(address, drain);
         if let Some(target) = self.targets.get_mut(id) {
             // A target already withdrawn by verdict is now withdrawn by command, which is another
-            // wish.
+            // desired state.
             target.verdict.start_over(context.now);
         }
         orders.open(address);

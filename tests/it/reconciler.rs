@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::engine::plan::Wish;
+use goavail::engine::plan::Desired;
 
 use harness::Harness;
 use remote::{Outcome, Remote, Request};
@@ -54,19 +54,19 @@ fn short(name: &str, address: IpAddr) -> String {
     format!("{last}@{}", name.split('.').next().unwrap())
 }
 
-/// Parses wishes: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
-fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
-    let wish = |word: &str| {
+/// Parses desired states: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
+    let state = |word: &str| {
         let (sign, last) = word.split_at(1);
-        let wish = match sign {
-            "+" => Wish::Serve,
-            "-" => Wish::Withdraw,
-            "!" => Wish::WithdrawAnyway,
+        let state = match sign {
+            "+" => Desired::Serve,
+            "-" => Desired::Withdraw,
+            "!" => Desired::WithdrawAnyway,
             _ => panic!("{word} begins with neither + nor - nor !"),
         };
-        (ip(last.parse().unwrap()), wish)
+        (ip(last.parse().unwrap()), state)
     };
-    words.split_whitespace().map(wish).collect()
+    words.split_whitespace().map(state).collect()
 }
 
 fn s(seconds: u64) -> Duration {

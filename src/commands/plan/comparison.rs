@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::verdicts::{Agent, Asked, Verdicts, Why};
 use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
 use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
-use crate::engine::plan::{self, Family, Plan, SetKey, Wish};
+use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
 
 /// The comparison of a zone with its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -169,10 +169,10 @@ impl Comparison {
             agent.note = strangers(verdicts);
         }
         let all_healthy =
-            zone.plan(&zone.targets.iter().map(|target| (*target, Wish::Serve)).collect());
+            zone.plan(&zone.targets.iter().map(|target| (*target, Desired::Serve)).collect());
         let by_agent = verdicts.as_ref().map(|verdicts| {
-            let wish = |(address, why): (&IpAddr, &Why)| Some((*address, why.wish()?));
-            zone.plan(&verdicts.iter().filter_map(wish).collect())
+            let state = |(address, why): (&IpAddr, &Why)| Some((*address, why.desired()?));
+            zone.plan(&verdicts.iter().filter_map(state).collect())
         });
         let verdicts = verdicts.unwrap_or_default();
         let there = there(zone.listing);
@@ -256,8 +256,8 @@ impl<'a> Effect<'a> {
 }
 
 impl Compared<'_> {
-    fn plan(&self, wishes: &BTreeMap<IpAddr, Wish>) -> Plan {
-        plan::plan(self.names, &self.listing.observed(), wishes, self.floor)
+    fn plan(&self, desired: &BTreeMap<IpAddr, Desired>) -> Plan {
+        plan::plan(self.names, &self.listing.observed(), desired, self.floor)
     }
 
     /// Returns the sets that are left alone, in the configuration's order of names.

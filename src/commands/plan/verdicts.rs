@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::status::ClientError;
 use crate::status::model::{Health, Reason, Status, Target};
 
@@ -70,12 +70,12 @@ impl Why {
     }
 
     /// Returns the desired state of the address; `None` leaves it as it is.
-    pub(super) fn wish(self) -> Option<Wish> {
+    pub(super) fn desired(self) -> Option<Desired> {
         match self {
-            Self::Up => Some(Wish::Serve),
-            Self::Down => Some(Wish::Withdraw),
+            Self::Up => Some(Desired::Serve),
+            Self::Down => Some(Desired::Withdraw),
             // The floor was checked when the drain was ordered.
-            Self::Drained => Some(Wish::WithdrawAnyway),
+            Self::Drained => Some(Desired::WithdrawAnyway),
             _ => None,
         }
     }
@@ -169,7 +169,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_verdict_is_a_wish_unless_the_agent_itself_would_leave_the_address_alone() {
-        use Wish::{Serve, Withdraw, WithdrawAnyway};
+        use Desired::{Serve, Withdraw, WithdrawAnyway};
         let cases = [
             ("up and in", ("up", true, None, false), "up", Some(Serve)),
             ("down and out", ("down", false, None, false), "down", Some(Withdraw)),
@@ -192,10 +192,10 @@ pub(super) mod tests {
             ("out, then isolated", ("down", false, Some("isolated"), false), "isolated", None),
             ("down, verdict to come", ("down", true, None, false), "pending", None),
         ];
-        for (name, (health, in_service, reason, drained), word, wish) in cases {
+        for (name, (health, in_service, reason, drained), word, state) in cases {
             let status = status(&[("192.0.2.10", health, in_service, reason, drained)]);
             let why = Why::of(&status.targets[0]);
-            assert_eq!((why.as_str(), why.wish()), (word, wish), "{name}");
+            assert_eq!((why.as_str(), why.desired()), (word, state), "{name}");
             assert_eq!(serde_json::to_value(why).unwrap(), word, "{name}");
         }
     }

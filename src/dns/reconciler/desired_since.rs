@@ -5,24 +5,24 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 
-/// The open wishes. A wish that persists through several orders keeps its time.
+/// The desired states that are not confirmed. A state that persists through several orders keeps its time.
 #[derive(Debug, Default)]
 pub(super) struct DesiredSince {
-    since: BTreeMap<IpAddr, (Wish, Instant)>,
+    since: BTreeMap<IpAddr, (Desired, Instant)>,
 }
 
 impl DesiredSince {
-    /// Replaces the wishes with those of an order that was placed at `placed`.
-    pub(super) fn update(&mut self, wishes: &BTreeMap<IpAddr, Wish>, placed: Instant) {
+    /// Replaces the desired states with those of an order that was placed at `placed`.
+    pub(super) fn update(&mut self, desired: &BTreeMap<IpAddr, Desired>, placed: Instant) {
         let before = std::mem::take(&mut self.since);
-        for (address, wish) in wishes {
+        for (address, state) in desired {
             let since = match before.get(address) {
-                Some((earlier, since)) if earlier == wish => *since,
+                Some((earlier, since)) if earlier == state => *since,
                 _ => placed,
             };
-            self.since.insert(*address, (*wish, since));
+            self.since.insert(*address, (*state, since));
         }
     }
 
@@ -31,7 +31,7 @@ impl DesiredSince {
         self.since.get(&address).map(|(_, since)| *since)
     }
 
-    /// Forgets the wishes that are fulfilled: all but those for which `is_open` returns true.
+    /// Forgets the states that are confirmed: all but those for which `is_open` returns true.
     pub(super) fn confirmed(&mut self, is_open: impl Fn(&IpAddr) -> bool) {
         self.since.retain(|address, _| is_open(address));
     }

@@ -111,7 +111,7 @@ impl Mailbox {
         if self.is_recalled(address) {
             return false;
         }
-        let same = self.order.wishes.get(&address) == order.wishes.get(&address);
+        let same = self.order.desired.get(&address) == order.desired.get(&address);
         self.is_ending() || same && self.is_sender_alive()
     }
 }
@@ -121,15 +121,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::plan::Wish;
+    use crate::engine::plan::Desired;
 
     #[test]
     fn a_change_is_permitted_until_it_is_recalled_or_another_state_is_desired() {
         let address = IpAddr::from([192, 0, 2, 1]);
-        let order = |wish| Order { wishes: [(address, wish)].into(), ..Order::default() };
-        let placed = |wish| {
+        let order = |state| Order { desired: [(address, state)].into(), ..Order::default() };
+        let placed = |state| {
             let mut mailbox = Mailbox::default();
-            mailbox.place(order(wish));
+            mailbox.place(order(state));
             mailbox
         };
         let long_ago = now().into_std().checked_sub(Duration::from_mins(1)).unwrap();
@@ -145,7 +145,7 @@ mod tests {
             mailbox.end();
             mailbox
         };
-        let (out, back) = (|| placed(Wish::Withdraw), || placed(Wish::Serve));
+        let (out, back) = (|| placed(Desired::Withdraw), || placed(Desired::Serve));
         let rows = [
             ("nothing has changed", out(), true),
             ("recalled", recalled(out()), false),
@@ -156,7 +156,7 @@ mod tests {
             ("the agent stops, and it was recalled", ended(recalled(out())), false),
         ];
         for (name, mailbox, want) in rows {
-            assert_eq!(mailbox.permits(&order(Wish::Withdraw), address), want, "{name}");
+            assert_eq!(mailbox.permits(&order(Desired::Withdraw), address), want, "{name}");
         }
     }
 }

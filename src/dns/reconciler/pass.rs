@@ -15,7 +15,7 @@ use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
 use crate::engine::event::DnsReport;
-use crate::engine::plan::{self, Observed, Plan, Wish};
+use crate::engine::plan::{self, Desired, Observed, Plan};
 
 /// Time for which the next reconciler waits for a listing in progress.
 const HANDOVER_WAIT: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ pub(super) enum PassResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmation {
     number: u64,
-    wishes: BTreeMap<IpAddr, Wish>,
+    desired: BTreeMap<IpAddr, Desired>,
     held: BTreeMap<IpAddr, Vec<String>>,
     open: BTreeSet<IpAddr>,
 }
@@ -115,16 +115,16 @@ impl Reconciler {
         self.has_conflicted = false;
         let open: BTreeSet<IpAddr> = open.into_iter().map(|(_, address)| address).collect();
         self.desired_since.confirmed(|address| open.contains(address));
-        let wishes = self.order.wishes.clone();
-        let open = open.into_iter().filter(|address| wishes.contains_key(address)).collect();
+        let desired = self.order.desired.clone();
+        let open = open.into_iter().filter(|address| desired.contains_key(address)).collect();
         let held = names_by_address(&plan.held);
-        let confirmation = Confirmation { number: self.order.number, wishes, held, open };
+        let confirmation = Confirmation { number: self.order.number, desired, held, open };
         if self.confirmation.as_ref() == Some(&confirmation) {
             return Ok(());
         }
         self.confirmation = Some(confirmation.clone());
-        let Confirmation { number, wishes, held, open } = confirmation;
-        self.report(DnsReport::Settled { number, wishes, held, open }).await
+        let Confirmation { number, desired, held, open } = confirmation;
+        self.report(DnsReport::Settled { number, desired, held, open }).await
     }
 
     /// Returns the places that are not yet as desired, or may not stay so.
@@ -138,11 +138,11 @@ impl Reconciler {
     fn plan(&mut self, listing: &Listing) -> Plan {
         let (observed, now) = (listing.observed(), now());
         let postponed = self.postponed(&observed, now);
-        let (wishes, floor) = (&self.order.wishes, self.order.floor);
-        let mut plan = plan::plan_but(&self.names, &observed, wishes, floor, &postponed);
+        let (desired, floor) = (&self.order.desired, self.order.floor);
+        let mut plan = plan::plan_but(&self.names, &observed, desired, floor, &postponed);
         let pending = &self.pending;
         let kept = plan.delete.extract_if(.., |entry| {
-            wishes.get(&entry.1) == Some(&Wish::Withdraw) && pending.is_kept(entry, now)
+            desired.get(&entry.1) == Some(&Desired::Withdraw) && pending.is_kept(entry, now)
         });
         plan.held.extend(kept);
         let repair = self.pending.repair(&observed, &plan, &self.order, &postponed);
@@ -157,8 +157,8 @@ impl Reconciler {
     /// Returns the changes to leave out: the postponed ones, and all but one of a set that is changed
     /// one record at a time.
     fn postponed(&mut self, observed: &Observed, now: Instant) -> BTreeSet<Placement> {
-        let (names, wishes, floor) = (&self.names, &self.order.wishes, self.order.floor);
-        let mut full = plan::plan(names, observed, wishes, floor);
+        let (names, desired, floor) = (&self.names, &self.order.desired, self.order.floor);
+        let mut full = plan::plan(names, observed, desired, floor);
         let repair = self.pending.repair(observed, &full, &self.order, &BTreeSet::new());
         full.create.extend(repair);
         self.rejections.retain(&full);
@@ -168,7 +168,7 @@ impl Reconciler {
             // A withdrawal before any creation must respect the floor without it.
             let mut without_created = postponed.clone();
             without_created.extend(created.clone().cloned());
-            let alone = plan::plan_but(names, observed, wishes, floor, &without_created);
+            let alone = plan::plan_but(names, observed, desired, floor, &without_created);
             let withdrawal = alone.delete.iter().find(|entry| entry.0 == *set);
             let next = created.clone().find(|entry| !postponed.contains(entry));
             let Some(one) = withdrawal.or(next).cloned() else { continue };
@@ -215,7 +215,7 @@ impl Reconciler {
         // If the driver is gone too, there is no receiver for a report.
         let _ = self.verify_writes(&listing).await;
         // Nothing else is begun; an address that the operator took out stays out.
-        self.order.wishes.retain(|_, wish| *wish == Wish::WithdrawAnyway);
+        self.order.desired.retain(|_, state| *state == Desired::WithdrawAnyway);
         let (observed, none) = (listing.observed(), BTreeSet::new());
         let create = self.pending.repair(&observed, &Plan::default(), &self.order, &none);
         if !create.is_empty() {

@@ -12,7 +12,7 @@ use super::plan_parts;
 use crate::dns::Placement;
 use crate::engine::event::Order;
 use crate::engine::place::Parts;
-use crate::engine::plan::{self, Observed, Plan, SetKey, Wish};
+use crate::engine::plan::{self, Desired, Observed, Plan, SetKey};
 
 /// Time for which an address that was restored for the floor stays in, in seconds. It is random and
 /// spans several retries of the driver, so that two agents that interfered with each other do not
@@ -165,7 +165,7 @@ impl PendingWrites {
         }
         let mut owed = Vec::new();
         for entry in &self.owed {
-            let by_hand = order.wishes.get(&entry.1) == Some(&Wish::WithdrawAnyway);
+            let by_hand = order.desired.get(&entry.1) == Some(&Desired::WithdrawAnyway);
             if !by_hand && !postponed.contains(entry) {
                 owed.push(entry.clone());
             }

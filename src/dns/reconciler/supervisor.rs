@@ -68,7 +68,7 @@ mod tests {
         Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record, RecordChanges,
     };
     use crate::engine::event::Order;
-    use crate::engine::plan::{Family, SetKey, Wish};
+    use crate::engine::plan::{Desired, Family, SetKey};
 
     const NAME: &str = "www.example.com";
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -200,11 +200,11 @@ mod tests {
         }
 
         /// Places an order. Returns the reports until it is carried out.
-        async fn carry_out(&mut self, wish: Wish) -> Vec<DnsReport> {
+        async fn carry_out(&mut self, state: Desired) -> Vec<DnsReport> {
             self.orders += 1;
-            let (number, wishes) = (self.orders, BTreeMap::from([(ADDRESS, wish)]));
+            let (number, desired) = (self.orders, BTreeMap::from([(ADDRESS, state)]));
             self.mailbox.send_modify(|mailbox| {
-                mailbox.place(Order { number, wishes, read_again: true, ..Order::default() });
+                mailbox.place(Order { number, desired, read_again: true, ..Order::default() });
             });
             let mut reports = Vec::new();
             let is_done = |report: &DnsReport| matches!(report, DnsReport::Settled { number: n, .. } if *n == number);
@@ -230,9 +230,9 @@ mod tests {
         // The first listing, the write, and a listing of the restore.
         let provider = Shaky::new(&[0, 2, 5], false);
         let mut supervised = Supervised::start(provider.clone());
-        let mut reported = defects(&supervised.carry_out(Wish::Withdraw).await);
+        let mut reported = defects(&supervised.carry_out(Desired::Withdraw).await);
         assert!(provider.ttls().is_empty());
-        reported += defects(&supervised.carry_out(Wish::Serve).await);
+        reported += defects(&supervised.carry_out(Desired::Serve).await);
         assert!(reported >= 2, "{reported}");
         assert_eq!(provider.ttls(), [17], "the record is restored as it was");
         supervised.mailbox.send_modify(Mailbox::end);
@@ -244,7 +244,7 @@ mod tests {
     async fn a_change_that_was_made_before_a_panic_appears_in_the_next_listing() {
         let provider = Shaky::new(&[1], true);
         let mut supervised = Supervised::start(provider.clone());
-        let reports = supervised.carry_out(Wish::Withdraw).await;
+        let reports = supervised.carry_out(Desired::Withdraw).await;
         assert_eq!(defects(&reports), 1, "{reports:?}");
         assert!(provider.ttls().is_empty());
         let shown = reports.iter().rev().find_map(|report| match report {
@@ -253,7 +253,7 @@ mod tests {
         });
         let shown = shown.expect("the zone was listed");
         assert!(shown.sets.get(&key()).is_none_or(|set| !set.contains(&ADDRESS)), "{reports:?}");
-        supervised.carry_out(Wish::Serve).await;
+        supervised.carry_out(Desired::Serve).await;
         assert_eq!(provider.ttls(), [17], "and it is remembered as it was");
     }
 }

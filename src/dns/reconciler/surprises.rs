@@ -6,7 +6,7 @@ use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
 use crate::engine::event::DnsReport;
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 
 impl Reconciler {
     /// Postpones confirmed changes that the listing does not show, and marks them as uncertain.
@@ -35,8 +35,8 @@ impl Reconciler {
         if self.shared {
             return Ok(());
         }
-        let wishes = &self.order.wishes;
-        let desired = |address| wishes.get(&address).map(|wish| *wish == Wish::Serve);
+        let desired = &self.order.desired;
+        let desired = |address| desired.get(&address).map(|state| *state == Desired::Serve);
         let surprises = self.uncertain.surprises(&listing.observed(), desired);
         for is_present in [false, true] {
             let same = surprises.iter().filter(|(_, present)| *present == is_present);

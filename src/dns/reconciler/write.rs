@@ -11,7 +11,7 @@ use crate::dns::clock::now;
 use crate::dns::{
     ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
 };
-use crate::engine::plan::{Family, Plan, SetKey, Wish};
+use crate::engine::plan::{Desired, Family, Plan, SetKey};
 
 impl Reconciler {
     /// Returns the record changes of `plan`, after saving the settings of the records to delete.
@@ -117,8 +117,9 @@ impl Reconciler {
         if self.order.floor == 0 {
             return;
         }
-        let wishes = &self.order.wishes;
-        let owed = plan.delete.iter().filter(|entry| wishes.get(&entry.1) == Some(&Wish::Withdraw));
+        let desired = &self.order.desired;
+        let owed =
+            plan.delete.iter().filter(|entry| desired.get(&entry.1) == Some(&Desired::Withdraw));
         self.pending.owe(owed.cloned());
     }
 

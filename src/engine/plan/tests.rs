@@ -1,4 +1,4 @@
-//! Plans for a listing and the wishes about it.
+//! Plans for a listing and desired states.
 
 use proptest::prelude::*;
 
@@ -27,23 +27,23 @@ fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
     entries.iter().map(|(_, address)| last(address)).collect()
 }
 
-/// `wishes`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
-fn wishes(words: &str) -> BTreeMap<IpAddr, Wish> {
-    let wish = |word: &str| {
+/// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
+    let state = |word: &str| {
         let (sign, last) = word.split_at(1);
-        let wish = match sign {
-            "+" => Wish::Serve,
-            "-" => Wish::Withdraw,
-            _ => Wish::WithdrawAnyway,
+        let state = match sign {
+            "+" => Desired::Serve,
+            "-" => Desired::Withdraw,
+            _ => Desired::WithdrawAnyway,
         };
-        (ip(last.parse().unwrap()), wish)
+        (ip(last.parse().unwrap()), state)
     };
-    words.split_whitespace().map(wish).collect()
+    words.split_whitespace().map(state).collect()
 }
 
 #[test]
-fn a_plan_changes_the_wished_for_addresses_and_nothing_else() {
-    // listing, wishes, floor; then created, deleted, held
+fn a_plan_changes_the_ordered_addresses_and_nothing_else() {
+    // listing, desired, floor; then created, deleted, held
     type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
     let cases: [Row; 11] = [
         ("a dead address goes", &[1, 2], "-1", 0, [&[], &[1], &[]]),
@@ -54,12 +54,12 @@ fn a_plan_changes_the_wished_for_addresses_and_nothing_else() {
         ("one that comes back makes room", &[1], "-1 +2", 1, [&[2], &[1], &[]]),
         ("what is there is not created again", &[1, 2], "+1 +2", 1, [&[], &[], &[]]),
         ("what is gone is not deleted again", &[2], "-1", 1, [&[], &[], &[]]),
-        ("no wish, no change", &[1, 2, 9], "", 1, [&[], &[], &[]]),
+        ("nothing desired, no change", &[1, 2, 9], "", 1, [&[], &[], &[]]),
         ("the operator's word does not ask the floor", &[1], "!1", 1, [&[], &[1], &[]]),
         ("but it leaves less for the others", &[1, 2, 3], "!3 -1 -2", 1, [&[], &[2, 3], &[1]]),
     ];
     for (name, there, words, floor, [create, delete, held]) in cases {
-        let plan = plan(&[NAME.into()], &set(there), &wishes(words), floor);
+        let plan = plan(&[NAME.into()], &set(there), &desired(words), floor);
         assert_eq!(lasts(&plan.create), create, "{name}: create");
         assert_eq!(lasts(&plan.delete), delete, "{name}: delete");
         assert_eq!(lasts(&plan.held), held, "{name}: held");
@@ -71,7 +71,7 @@ fn a_set_that_is_unfit_is_left_alone_and_the_others_are_planned() {
     let api = SetKey { name: "api.example.com".into(), ..key() };
     let mut observed = set(&[1, 2]);
     observed.unfit.insert(api.clone(), "it is an alias".into());
-    let plan = plan(&[NAME.into(), api.name.clone()], &observed, &wishes("-1 +3"), 1);
+    let plan = plan(&[NAME.into(), api.name.clone()], &observed, &desired("-1 +3"), 1);
     assert_eq!((plan.create, plan.delete), (vec![(key(), ip(3))], vec![(key(), ip(1))]));
     assert_eq!(observed.holds(&api, ip(1)), None, "unknown, and not absent");
 }
@@ -81,8 +81,8 @@ fn the_families_are_planned_apart() {
     let v6: IpAddr = "2001:db8::1".parse().unwrap();
     let mut observed = set(&[1]);
     observed.sets.insert(SetKey { family: Family::Aaaa, ..key() }, BTreeSet::from([v6]));
-    let wishes = BTreeMap::from([(ip(1), Wish::Withdraw), (v6, Wish::Withdraw)]);
-    let plan = plan(&[NAME.into()], &observed, &wishes, 1);
+    let desired = BTreeMap::from([(ip(1), Desired::Withdraw), (v6, Desired::Withdraw)]);
+    let plan = plan(&[NAME.into()], &observed, &desired, 1);
     assert_eq!((plan.delete.len(), plan.held.len()), (0, 2));
 }
 
@@ -121,7 +121,7 @@ fn by_place(text: &str) -> Observed {
 
 #[test]
 fn the_floor_counts_the_addresses_for_a_client_at_each_place() {
-    // listing by place, wishes, floor; then deleted, held
+    // listing by place, desired, floor; then deleted, held
     let cases = [
         ("a country's only set stays", "FR 1, DE 2", "-1", 1, [vec![], vec![1]]),
         ("without a floor it goes", "FR 1, DE 2", "-1", 0, [vec![1], vec![]]),
@@ -137,7 +137,7 @@ fn the_floor_counts_the_addresses_for_a_client_at_each_place() {
         ("the operator's word", "FR 1, DE 2", "!1", 1, [vec![1], vec![]]),
     ];
     for (name, there, words, floor, want) in cases {
-        let plan = plan(&[NAME.into()], &by_place(there), &wishes(words), floor);
+        let plan = plan(&[NAME.into()], &by_place(there), &desired(words), floor);
         assert_eq!([lasts(&plan.delete), lasts(&plan.held)], want, "{name}");
     }
 }
@@ -176,31 +176,31 @@ proptest! {
     #[test]
     fn any_plan_is_safe_and_final(
         there in proptest::collection::btree_set(0u8..12, 0..10),
-        wished in proptest::collection::btree_map(0u8..8, 0u8..3, 0..8),
+        states in proptest::collection::btree_map(0u8..8, 0u8..3, 0..8),
         floor in 0usize..5,
     ) {
-        let kinds = [Wish::Serve, Wish::Withdraw, Wish::WithdrawAnyway];
-        let wishes: BTreeMap<_, _> =
-            wished.iter().map(|(last, kind)| (ip(*last), kinds[usize::from(*kind)])).collect();
+        let kinds = [Desired::Serve, Desired::Withdraw, Desired::WithdrawAnyway];
+        let desired: BTreeMap<_, _> =
+            states.iter().map(|(last, kind)| (ip(*last), kinds[usize::from(*kind)])).collect();
         let before = set(&there.iter().copied().collect::<Vec<_>>());
         let names = [NAME.to_owned()];
-        let first = plan(&names, &before, &wishes, floor);
+        let first = plan(&names, &before, &desired, floor);
         let after = apply(&before, &first);
-        let again = plan(&names, &after, &wishes, floor);
+        let again = plan(&names, &after, &desired, floor);
         prop_assert!(again.is_empty(), "planning again: {again:?}");
         let (was, is) = (&before.sets[&key()], &after.sets[&key()]);
-        for foreign in was.iter().filter(|address| !wishes.contains_key(address)) {
+        for foreign in was.iter().filter(|address| !desired.contains_key(address)) {
             prop_assert!(is.contains(foreign), "{foreign} is foreign and was touched");
         }
-        let anyway = |address: &&IpAddr| wishes.get(address) == Some(&Wish::WithdrawAnyway);
+        let anyway = |address: &&IpAddr| desired.get(address) == Some(&Desired::WithdrawAnyway);
         let forced = was.iter().filter(anyway).count();
         let asked = first.delete.len() - forced;
         prop_assert!(asked == 0 || is.len() >= floor, "the floor is broken: {is:?}");
-        for (address, wish) in &wishes {
+        for (address, state) in &desired {
             let served = is.contains(address);
-            prop_assert!(*wish != Wish::Serve || served, "{address} is missing");
+            prop_assert!(*state != Desired::Serve || served, "{address} is missing");
             let held = first.held.contains(&(key(), *address));
-            prop_assert!(*wish != Wish::Withdraw || served == held, "{address}");
+            prop_assert!(*state != Desired::Withdraw || served == held, "{address}");
         }
     }
 }

@@ -7,12 +7,17 @@ use super::verdict::Ruling;
 use super::{Outside, Service, Target, TargetId};
 use crate::engine::context::Context;
 use crate::engine::event::Gone;
-use crate::engine::plan::{Family, SetKey, Wish};
+use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::zone::orders::Orders;
 
 impl Service {
     /// Returns the desired state of one target now, whether or not DNS already matches it.
-    fn wish(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Option<Wish> {
+    fn desired_of(
+        &self,
+        target: &Target,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> Option<Desired> {
         let Ruling::Decide { in_service, .. } = self.rule(target, outside, context) else {
             return None;
         };
@@ -21,9 +26,9 @@ impl Service {
             return None;
         }
         Some(match (in_service, self.drains.is_drained(target.address)) {
-            (true, _) => Wish::Serve,
-            (false, false) => Wish::Withdraw,
-            (false, true) => Wish::WithdrawAnyway,
+            (true, _) => Desired::Serve,
+            (false, false) => Desired::Withdraw,
+            (false, true) => Desired::WithdrawAnyway,
         })
     }
 
@@ -34,19 +39,19 @@ impl Service {
         address: IpAddr,
         outside: Outside<'_>,
         context: &Context,
-    ) -> Option<Wish> {
-        self.wish(self.target(address)?, outside, context)
+    ) -> Option<Desired> {
+        self.desired_of(self.target(address)?, outside, context)
     }
 
     /// Returns the desired states that DNS is not known to match.
-    pub(in crate::engine) fn open_wishes(
+    pub(in crate::engine) fn open_desired(
         &self,
         outside: Outside<'_>,
         orders: &Orders,
         context: &Context,
-    ) -> BTreeMap<IpAddr, Wish> {
-        let wish = |address| Some((address, self.desired(address, outside, context)?));
-        orders.all_open().filter_map(wish).collect()
+    ) -> BTreeMap<IpAddr, Desired> {
+        let state = |address| Some((address, self.desired(address, outside, context)?));
+        orders.all_open().filter_map(state).collect()
     }
 
     /// Whether a decision about a target has been made since this agent started, or since others
@@ -57,24 +62,25 @@ impl Service {
 
     /// Returns the desired state of every target with a decision, whether or not DNS is known to
     /// match it.
-    pub(in crate::engine) fn decided_wishes(
+    pub(in crate::engine) fn decided_desired(
         &self,
         outside: Outside<'_>,
         context: &Context,
-    ) -> BTreeMap<IpAddr, Wish> {
+    ) -> BTreeMap<IpAddr, Desired> {
         let decided = self.targets().filter(|target| self.is_decided(target));
-        let wish = |target: &Target| Some((target.address, self.wish(target, outside, context)?));
-        decided.filter_map(wish).collect()
+        let state =
+            |target: &Target| Some((target.address, self.desired_of(target, outside, context)?));
+        decided.filter_map(state).collect()
     }
 
-    /// Whether changes by other agents have to be listed before these wishes are acted on.
+    /// Whether changes by other agents have to be listed before these states are ordered.
     pub(in crate::engine) fn must_list_first(
         &self,
-        wishes: &BTreeMap<IpAddr, Wish>,
+        desired: &BTreeMap<IpAddr, Desired>,
         context: &Context,
     ) -> bool {
         let needed = context.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
-        let mut targets = wishes.keys().filter_map(|address| self.target(*address));
+        let mut targets = desired.keys().filter_map(|address| self.target(*address));
         targets.any(|it| it.verdict.waits_for_rank() || it.verdict.peers_may_have_acted(needed))
     }
 
@@ -123,14 +129,14 @@ impl Service {
     /// in because of the floor, those in `open` do not match yet.
     pub(in crate::engine) fn confirm(
         &mut self,
-        (wishes, held, open): Carried<'_>,
+        (desired, held, open): Carried<'_>,
         outside: Outside<'_>,
         orders: &mut Orders,
         context: &Context,
     ) {
-        for (address, wish) in wishes {
+        for (address, state) in desired {
             let Some(id) = self.id(*address) else { continue };
-            if self.desired(*address, outside, context) != Some(*wish) {
+            if self.desired(*address, outside, context) != Some(*state) {
                 continue;
             }
             let names = held.get(address).cloned().unwrap_or_default();
@@ -176,7 +182,7 @@ impl Service {
     }
 }
 
-/// A carried-out order: its wishes, the addresses that the floor holds in with the names at which
-/// it does, and the addresses that do not match yet.
+/// A carried-out order: its desired states, the addresses that the floor holds in with the names at
+/// which it does, and the addresses that do not match yet.
 pub(in crate::engine) type Carried<'a> =
-    (&'a BTreeMap<IpAddr, Wish>, &'a BTreeMap<IpAddr, Vec<String>>, &'a BTreeSet<IpAddr>);
+    (&'a BTreeMap<IpAddr, Desired>, &'a BTreeMap<IpAddr, Vec<String>>, &'a BTreeSet<IpAddr>);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{DnsReport, Event, Fact, Settings};
-use crate::engine::plan::{Family, SetKey, Wish};
+use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::service::health::Health;
 
 #[test]
@@ -152,21 +152,21 @@ fn late_reports_of_the_old_worker_confirm_nothing_at_new_names() {
     world.dies(1);
     world.run_until(ms(10_000));
     let before = world.orders.last().unwrap().1.clone();
-    assert_eq!(before.wishes, [(ip(1), Wish::Withdraw)].into());
+    assert_eq!(before.desired, [(ip(1), Desired::Withdraw)].into());
     let names = vec!["other.example.com".to_owned()];
     world.send(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
-    let (number, wishes, held) = (before.number, before.wishes, BTreeMap::new());
+    let (number, desired, held) = (before.number, before.desired, BTreeMap::new());
     world.send(Event::Dns(DnsReport::Settled {
         number,
-        wishes,
+        desired,
         held,
         open: std::collections::BTreeSet::new(),
     }));
     world.dies(2);
     world.run_until(ms(20_000));
-    let after = &world.orders.last().unwrap().1.wishes;
+    let after = &world.orders.last().unwrap().1.desired;
     let gone = [ip(1), ip(2)].map(|address| after.get(&address).copied());
-    assert_eq!(gone, [Some(Wish::Withdraw); 2], "1 is still to be withdrawn there");
+    assert_eq!(gone, [Some(Desired::Withdraw); 2], "1 is still to be withdrawn there");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn withdrawals_that_wait_are_stopped_by_isolation() {
     everything_goes_silent(&mut world);
     world.run_until(ms(20_000));
     let (_, last) = world.orders.last().unwrap();
-    assert!(last.wishes.is_empty(), "the order was called back: {last:?}");
+    assert!(last.desired.is_empty(), "the order was called back: {last:?}");
 }
 
 fn nobody_can_be_asked(world: &mut World) {
@@ -183,7 +183,7 @@ fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order
     world.worker_is_slow = true;
     world.dies(1);
     world.run_until(ms(12_000));
-    assert!(world.orders.last().unwrap().1.wishes.contains_key(&ip(1)), "it waits");
+    assert!(world.orders.last().unwrap().1.desired.contains_key(&ip(1)), "it waits");
     world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(25_000));
     world.run_order();

@@ -275,7 +275,7 @@ impl World {
             return;
         }
         let names = [NAME.to_owned()];
-        let plan = plan::plan(&names, &self.zone, &order.wishes, order.floor);
+        let plan = plan::plan(&names, &self.zone, &order.desired, order.floor);
         for (key, address) in &plan.delete {
             self.writes.push((self.now, format!("-{address}")));
             self.zone.sets.entry(key.clone()).or_default().remove(address);
@@ -292,10 +292,10 @@ impl World {
             );
         }
         let held = plan.held.into_iter().map(|(key, address)| (address, vec![key.name]));
-        let (number, wishes, held) = (order.number, order.wishes, held.collect());
+        let (number, desired, held) = (order.number, order.desired, held.collect());
         self.later(
             ms(40),
-            Event::Dns(DnsReport::Settled { number, wishes, held, open: BTreeSet::new() }),
+            Event::Dns(DnsReport::Settled { number, desired, held, open: BTreeSet::new() }),
         );
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Moment;
 use crate::engine::event::Order;
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 
 /// The minimum time between two orders, so that changes that become due together are ordered
 /// together.
@@ -22,7 +22,7 @@ const FLOOR_RETRY: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Orders {
     /// The part of the last order that the worker has not confirmed.
-    in_hand: BTreeMap<IpAddr, Wish>,
+    in_hand: BTreeMap<IpAddr, Desired>,
     /// The recalled part of the last order. The next order is without it.
     recalled: BTreeSet<IpAddr>,
     /// The targets with a verdict that DNS is not known to match.
@@ -95,7 +95,7 @@ impl Orders {
 
     /// Recalls the order about a target if another state is `desired` now. Returns whether the
     /// worker has to be notified.
-    pub(in crate::engine) fn recall(&mut self, address: IpAddr, desired: Option<Wish>) -> bool {
+    pub(in crate::engine) fn recall(&mut self, address: IpAddr, desired: Option<Desired>) -> bool {
         let ordered = self.in_hand.get(&address);
         ordered.is_some() && ordered != desired.as_ref() && self.recalled.insert(address)
     }
@@ -120,7 +120,7 @@ impl Orders {
     pub(in crate::engine) fn due(
         &self,
         now: Moment,
-        desired: impl Fn(IpAddr) -> Option<Wish>,
+        desired: impl Fn(IpAddr) -> Option<Desired>,
     ) -> Due {
         if self.changed.is_empty() && !self.read_again && self.recalled.is_empty() {
             return Due::Nothing;
@@ -151,20 +151,20 @@ impl Orders {
         self.placed_at = Some(now);
     }
 
-    /// Creates the next order, of `wishes`, which replaces the last one. `resyncs` means that it
-    /// compares all verdicts with DNS.
+    /// Creates the next order, of the `desired` states, which replaces the last one. `resyncs`
+    /// means that it compares all verdicts with DNS.
     pub(in crate::engine) fn next_order(
         &mut self,
-        wishes: BTreeMap<IpAddr, Wish>,
+        desired: BTreeMap<IpAddr, Desired>,
         floor: usize,
         read_again: bool,
         resyncs: bool,
     ) -> Order {
-        self.in_hand.clone_from(&wishes);
+        self.in_hand.clone_from(&desired);
         self.recalled.clear();
         self.last += 1;
         self.resync = resyncs.then_some(self.last);
-        Order { number: self.last, wishes, floor, read_again }
+        Order { number: self.last, desired, floor, read_again }
     }
 
     /// Records a report that the order of this `number` was carried out. Returns whether the order
@@ -213,14 +213,14 @@ mod tests {
     }
 
     /// Returns orders in which target 1 is open and to be withdrawn.
-    fn withdrawing() -> (Orders, BTreeMap<IpAddr, Wish>) {
+    fn withdrawing() -> (Orders, BTreeMap<IpAddr, Desired>) {
         let mut orders = Orders::default();
         orders.open(ip(1));
         orders.mark(ip(1));
-        (orders, BTreeMap::from([(ip(1), Wish::Withdraw)]))
+        (orders, BTreeMap::from([(ip(1), Desired::Withdraw)]))
     }
 
-    fn due(orders: &Orders, now: Moment, desired: &BTreeMap<IpAddr, Wish>) -> Due {
+    fn due(orders: &Orders, now: Moment, desired: &BTreeMap<IpAddr, Desired>) -> Due {
         orders.due(now, |address| desired.get(&address).copied())
     }
 
@@ -247,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn an_obsolete_wish_is_recalled_once_and_requires_an_order_without_it() {
+    fn an_obsolete_order_is_recalled_once_and_requires_an_order_without_it() {
         let (mut orders, desired) = withdrawing();
         assert!(!orders.recall(ip(1), None), "it was not ordered");
         orders.next_order(desired, 0, false, false);
         orders.clear_changes();
-        assert!(!orders.recall(ip(1), Some(Wish::Withdraw)), "it is desired");
+        assert!(!orders.recall(ip(1), Some(Desired::Withdraw)), "it is desired");
         assert!(orders.recall(ip(1), None));
         assert!(!orders.recall(ip(1), None), "the worker knows");
         assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::Now { news: true });

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{WWW, s, short, wishes};
+use super::{WWW, desired, s, short};
 
 /// Returns the (virtual) time.
 #[expect(clippy::disallowed_methods, reason = "tests look at the paused clock")]
@@ -103,14 +103,14 @@ impl Harness {
         }
     }
 
-    /// Places an order, in the words of [`wishes`].
+    /// Places an order, in the words of [`desired`].
     pub(super) fn order(&self, words: &str, floor: usize) {
-        self.place(Order { wishes: wishes(words), floor, ..Order::default() });
+        self.place(Order { desired: desired(words), floor, ..Order::default() });
     }
 
     /// Places an order that requires a new listing.
     pub(super) fn order_with_listing(&self, words: &str, floor: usize) {
-        self.place(Order { wishes: wishes(words), floor, read_again: true, ..Order::default() });
+        self.place(Order { desired: desired(words), floor, read_again: true, ..Order::default() });
     }
 
     fn place(&self, order: Order) {

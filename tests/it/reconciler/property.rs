@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::engine::plan::{Observed, Wish};
+use goavail::engine::plan::{Desired, Observed};
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use super::{API, Harness, Outcome, Remote, TTL, WWW, ip, ms, s, wishes};
+use super::{API, Harness, Outcome, Remote, TTL, WWW, desired, ip, ms, s};
 use crate::contract::{addresses, set_of};
 use goavail::dns::DnsProvider;
 
@@ -22,7 +22,7 @@ const NAMES: [&str; 2] = [WWW, API];
 /// One step of a run.
 #[derive(Debug, Clone)]
 enum Step {
-    /// An order with a wish for each managed address: `+`, `-`, `!` or none.
+    /// An order with a desired state for each managed address: `+`, `-`, `!` or none.
     Order(Vec<Option<char>>, bool),
     /// The outcomes of the next listings and writes.
     Faults(Vec<Outcome>, Vec<Outcome>),
@@ -50,9 +50,9 @@ fn fate() -> impl Strategy<Value = Outcome> {
 /// `by_hand`: orders may contain the operator's command.
 fn order(by_hand: bool) -> impl Strategy<Value = Step> {
     let words = if by_hand { vec!['+', '-', '!'] } else { vec!['+', '-'] };
-    let wish = prop::option::weighted(0.8, prop::sample::select(words));
-    (prop::collection::vec(wish, MANAGED.len()), any::<bool>())
-        .prop_map(|(wishes, anew)| Step::Order(wishes, anew))
+    let state = prop::option::weighted(0.8, prop::sample::select(words));
+    (prop::collection::vec(state, MANAGED.len()), any::<bool>())
+        .prop_map(|(desired, anew)| Step::Order(desired, anew))
 }
 
 fn step(by_hand: bool) -> impl Strategy<Value = Step> {
@@ -73,9 +73,9 @@ fn steps(by_hand: bool) -> impl Strategy<Value = Vec<(Duration, Step)>> {
     prop::collection::vec((pause.prop_map(ms), step(by_hand)), 1..25)
 }
 
-fn in_words(wishes: &[Option<char>]) -> String {
-    let words = wishes.iter().zip(MANAGED);
-    let words = words.filter_map(|(wish, last)| wish.map(|sign| format!("{sign}{last}")));
+fn in_words(desired: &[Option<char>]) -> String {
+    let words = desired.iter().zip(MANAGED);
+    let words = words.filter_map(|(state, last)| state.map(|sign| format!("{sign}{last}")));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -163,8 +163,8 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
         sleep(*pause).await;
         harness.reported();
         match step {
-            Step::Order(wishes, anew) => {
-                newest = in_words(wishes);
+            Step::Order(desired, anew) => {
+                newest = in_words(desired);
                 if *anew {
                     harness.order_with_listing(&newest, floor)
                 } else {
@@ -201,12 +201,12 @@ async fn check(scene: &Scene, newest: &str, floor: usize, by_hand: bool) {
     for (name, owner) in NAMES.iter().enumerate() {
         let set = set_of(owner, ip(10));
         let left = observed.get(&set).map_or(0, BTreeSet::len);
-        for (address, wish) in wishes(newest) {
+        for (address, state) in desired(newest) {
             let there = served(&observed, owner, address);
-            let right = match wish {
-                Wish::Serve => there,
-                Wish::Withdraw => !there || left <= floor,
-                Wish::WithdrawAnyway => !there,
+            let right = match state {
+                Desired::Serve => there,
+                Desired::Withdraw => !there || left <= floor,
+                Desired::WithdrawAnyway => !there,
             };
             assert!(
                 right,

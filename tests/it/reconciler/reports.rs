@@ -69,7 +69,7 @@ async fn the_duration_is_from_the_order_to_the_confirmation() {
     assert_eq!(first, ms(3200));
     harness.reports_until_confirmed().await;
 
-    // A wish keeps its time through the orders that replace its own.
+    // A desired state keeps its time through the orders that replace its own.
     remote.writes([Outcome::Unavailable(None)]);
     let wished = now();
     harness.order("-11", 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::worker::{self, Worker};
 use crate::engine::event::{Event, Fact, Order, Settings};
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::{Engine, Moment, TargetView};
 
@@ -67,8 +67,8 @@ pub(super) struct Agent {
     pub(super) retracted: BTreeSet<IpAddr>,
     pub(super) facts: Vec<(Moment, Fact)>,
     pub(super) orders: Vec<(Moment, Order)>,
-    /// The last wish about each address that is not confirmed.
-    pub(super) standing: BTreeMap<IpAddr, Wish>,
+    /// The last desired state of each address that is not confirmed.
+    pub(super) standing: BTreeMap<IpAddr, Desired>,
     received: BTreeMap<(SocketAddr, IpAddr), ReceivedVote>,
     alive: BTreeMap<SocketAddr, bool>,
 }

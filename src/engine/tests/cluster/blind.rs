@@ -97,10 +97,10 @@ fn a_vote_that_was_taken_back_takes_a_pending_withdrawal_back() {
     world.net.provider_down = true;
     world.net.unseen.extend([(0, ip(1)), (1, ip(1))]);
     world.run_for(ms(20_000));
-    assert!(world.wish(1, ip(1)).is_some(), "agent 1 tries");
+    assert!(world.desired(1, ip(1)).is_some(), "agent 1 tries");
     world.net.faulty.insert((0, ip(1)));
     world.run_for(ms(15_000));
-    assert_eq!(world.wish(1, ip(1)), None, "nobody agrees any more");
+    assert_eq!(world.desired(1, ip(1)), None, "nobody agrees any more");
     world.net.provider_down = false;
     world.run_for(ms(120_000));
     assert_eq!(world.in_zone(), [1, 2], "{:?}", world.writes());

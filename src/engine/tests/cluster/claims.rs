@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::agent::Agent;
 use super::world::World;
 use crate::engine::event::{Fact, Order};
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::service::health::Health;
 use crate::engine::{Engine, Moment};
 
@@ -27,10 +27,10 @@ impl World {
     /// Checks that an order rests on its agent's own evidence and received votes, and that no two
     /// orders contradict each other.
     pub(super) fn check_order(&mut self, agent: usize, order: &Order) {
-        for (address, wish) in &order.wishes {
-            let up = *wish == Wish::Serve;
+        for (address, state) in &order.desired {
+            let up = *state == Desired::Serve;
             if let Some(why) = self.agents[agent].objection(*address, up, self.now) {
-                self.breaks(&format!("{agent} orders {wish:?} {address}, but {why}"));
+                self.breaks(&format!("{agent} orders {state:?} {address}, but {why}"));
             }
             self.check_opposite(agent, *address, up);
         }
@@ -43,7 +43,7 @@ impl World {
         if 2 * (needed + 1) <= agents || !is_agreed {
             return;
         }
-        let opposite = if up { Wish::Withdraw } else { Wish::Serve };
+        let opposite = if up { Desired::Withdraw } else { Desired::Serve };
         for other in (0..agents).filter(|other| *other != agent) {
             let other_one = &self.agents[other];
             if other_one.runs() && other_one.standing.get(&address) == Some(&opposite) {
@@ -55,7 +55,7 @@ impl World {
     /// Checks a write when it is sent: its basis must hold at that moment.
     pub(super) fn check_write(&mut self, agent: usize, create: &[IpAddr], delete: &[IpAddr]) {
         for address in delete {
-            if self.wish(agent, *address) != Some(Wish::Withdraw) {
+            if self.desired(agent, *address) != Some(Desired::Withdraw) {
                 self.breaks(&format!(
                     "{agent} withdraws {address} on an order that was called back"
                 ));
@@ -66,7 +66,7 @@ impl World {
         }
         // A restoration for the floor requires no agreement.
         for address in create {
-            if self.wish(agent, *address) != Some(Wish::Serve) {
+            if self.desired(agent, *address) != Some(Desired::Serve) {
                 continue;
             }
             if let Some(why) = self.agents[agent].objection(*address, true, self.now) {

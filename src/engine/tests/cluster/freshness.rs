@@ -3,7 +3,7 @@
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::Reason;
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::tests::world::{ip, ms, settings};
 
 fn world(agents: usize, needed: usize) -> World {
@@ -13,7 +13,7 @@ fn world(agents: usize, needed: usize) -> World {
 }
 
 fn wants_it_out(world: &World, agent: usize) -> bool {
-    world.wish(agent, ip(1)) == Some(Wish::Withdraw)
+    world.desired(agent, ip(1)) == Some(Desired::Withdraw)
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn votes_that_age_while_a_withdrawal_waits_for_its_rank_take_it_back() {
     });
     assert!(!wants_it_out(&world, waiting), "it waits");
     world.run_for(ms(60_000));
-    let asked = |(_, order): &(_, crate::engine::event::Order)| order.wishes.contains_key(&ip(1));
+    let asked = |(_, order): &(_, crate::engine::event::Order)| order.desired.contains_key(&ip(1));
     let ordered = world.agents[waiting].orders.iter().skip_while(|(at, _)| *at < ms(35_000));
     assert_eq!(ordered.filter(|order| asked(order)).count(), 0, "it never asked");
     assert_eq!(world.reason(waiting, 1), Some(Reason::NoQuorum));

@@ -4,7 +4,7 @@ use super::agent::address;
 use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::event::{Reason, Settings};
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
 
@@ -56,7 +56,7 @@ fn more_votes_needed_from_now_on_take_a_withdrawal_back_that_waits() {
     let (waiting, _) = world.have_one_wait_for_its_rank(1);
     world.reload(waiting, with(waiting, 4, 3, &[1, 2]));
     world.run_for(ms(60_000));
-    assert_ne!(world.wish(waiting, ip(1)), Some(Wish::Withdraw));
+    assert_ne!(world.desired(waiting, ip(1)), Some(Desired::Withdraw));
     assert_eq!(world.reason(waiting, 1), Some(Reason::NoQuorum));
     world.reload(waiting, with(waiting, 4, 1, &[1, 2]));
     world.run_for(ms(1_000));

@@ -2,8 +2,8 @@
 //! schedules. It tells whether a change of the code changes behaviour.
 //!
 //! A change that is meant to do so writes the file anew with `GOAVAIL_TRACE=write`, and says in its
-//! commit what is different and why. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so that
-//! two builds can be compared line by line.
+//! commit what is different and why. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so
+//! that two builds can be compared line by line.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::engine::canaries::Cause;
 use crate::engine::event::{
     Act, Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
 };
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::prober::watch::{Endpoint, Outcome};
 use crate::engine::service::health::Health;
 
@@ -80,11 +80,12 @@ fn words(action: &Action) -> String {
         }
         Action::Prepare => "prepare".into(),
         Action::Reconcile(order) => {
-            let wishes = order.wishes.iter();
-            let wishes = wishes.map(|(address, wish)| format!("{address} {}", wished(*wish)));
-            let wishes = wishes.collect::<Vec<_>>().join(", ");
+            let desired = order.desired.iter();
+            let desired =
+                desired.map(|(address, state)| format!("{address} {}", desired_word(*state)));
+            let desired = desired.collect::<Vec<_>>().join(", ");
             let (number, floor, again) = (order.number, order.floor, order.read_again);
-            format!("order {number} floor {floor} again {again}: {wishes}")
+            format!("order {number} floor {floor} again {again}: {desired}")
         }
         Action::Recall(address) => format!("recall {address}"),
         Action::Announce(all) => {
@@ -188,11 +189,11 @@ fn place(endpoint: &Endpoint) -> String {
     format!("{}:{:?}", endpoint.address, endpoint.port)
 }
 
-fn wished(wish: Wish) -> &'static str {
-    match wish {
-        Wish::Serve => "serve",
-        Wish::Withdraw => "withdraw",
-        Wish::WithdrawAnyway => "withdraw anyway",
+fn desired_word(state: Desired) -> &'static str {
+    match state {
+        Desired::Serve => "serve",
+        Desired::Withdraw => "withdraw",
+        Desired::WithdrawAnyway => "withdraw anyway",
     }
 }
 

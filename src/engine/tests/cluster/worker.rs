@@ -9,7 +9,7 @@ use super::chance::Chance;
 use super::zone::{Reading, key};
 use crate::engine::Moment;
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
-use crate::engine::plan::{self, Plan, Wish};
+use crate::engine::plan::{self, Desired, Plan};
 use crate::engine::tests::world::{NAME, ms};
 
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -117,9 +117,9 @@ impl Worker {
         }
     }
 
-    /// Returns the wish of the newest order about `address`.
-    pub(super) fn wish(&self, address: IpAddr) -> Option<Wish> {
-        self.mailbox.0.wishes.get(&address).copied().filter(|_| !self.recalled.contains(&address))
+    /// Returns the desired state of the newest order about `address`.
+    pub(super) fn desired(&self, address: IpAddr) -> Option<Desired> {
+        self.mailbox.0.desired.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
 
     pub(super) fn receive(&mut self, now: Moment, input: Input, chance: &mut Chance) -> Vec<Doing> {
@@ -170,7 +170,7 @@ impl Worker {
             self.reading = None;
         }
         self.rounds = 0;
-        if !self.order.wishes.is_empty() || !self.owed.is_empty() {
+        if !self.order.desired.is_empty() || !self.owed.is_empty() {
             self.round(now, chance, out);
         }
     }
@@ -194,12 +194,12 @@ impl Worker {
         if plan.is_empty() {
             self.owed.clear();
             self.failures = 0;
-            let (number, wishes) = (self.order.number, self.order.wishes.clone());
+            let (number, desired) = (self.order.number, self.order.desired.clone());
             let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
             let held = held.collect();
             out.push(Doing::Report(DnsReport::Settled {
                 number,
-                wishes,
+                desired,
                 held,
                 open: BTreeSet::new(),
             }));
@@ -218,9 +218,9 @@ impl Worker {
     }
 
     fn plan(&mut self, reading: &Reading, now: Moment, chance: &mut Chance) -> Plan {
-        let (wishes, floor) = (&self.order.wishes, self.order.floor);
+        let (desired, floor) = (&self.order.desired, self.order.floor);
         let mut after = reading.observed();
-        let mut plan = plan::plan(&[NAME.into()], &after, wishes, floor);
+        let mut plan = plan::plan(&[NAME.into()], &after, desired, floor);
         let stays = plan.delete.extract_if(.., |(_, address)| {
             self.back.get(address).is_some_and(|until| *until > now)
         });

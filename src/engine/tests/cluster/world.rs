@@ -15,7 +15,7 @@ use crate::engine::Moment;
 use crate::engine::event::{
     Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Reason, Settings,
 };
-use crate::engine::plan::Wish;
+use crate::engine::plan::Desired;
 use crate::engine::quorum;
 use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms};
@@ -232,8 +232,8 @@ impl World {
         let state = &mut self.agents[agent];
         match &event {
             Event::Peer { peer, alive, .. } => state.note_peer(*peer, *alive),
-            Event::Dns(DnsReport::Settled { wishes, .. }) => {
-                state.standing.retain(|address, wish| wishes.get(address) != Some(wish));
+            Event::Dns(DnsReport::Settled { desired, .. }) => {
+                state.standing.retain(|address, state| desired.get(address) != Some(state));
             }
             _ => {}
         }
@@ -282,11 +282,13 @@ impl World {
     }
 
     fn order(&mut self, agent: usize, order: Order) {
-        self.note(|| format!("{agent}: orders {:?} read_again {}", order.wishes, order.read_again));
+        self.note(|| {
+            format!("{agent}: orders {:?} read_again {}", order.desired, order.read_again)
+        });
         self.check_order(agent, &order);
         let state = &mut self.agents[agent];
         state.orders.push((self.now, order.clone()));
-        state.standing.clone_from(&order.wishes);
+        state.standing.clone_from(&order.desired);
         let doing = state.worker.order(self.now, order, &mut self.chance);
         self.work(agent, doing);
     }
@@ -377,7 +379,7 @@ impl World {
         writes.map(|w| format!("{}{}{}", w.by, sign(w.came), last(w.address))).collect()
     }
 
-    pub(super) fn wish(&self, agent: usize, target: IpAddr) -> Option<Wish> {
-        self.agents[agent].worker.wish(target)
+    pub(super) fn desired(&self, agent: usize, target: IpAddr) -> Option<Desired> {
+        self.agents[agent].worker.desired(target)
     }
 }
