@@ -154,7 +154,7 @@ pub enum DnsReport {
         took: Duration,
     },
     /// The record sets match an order, except for the addresses that the floor holds back.
-    Settled {
+    Confirmed {
         /// The number of that order.
         number: u64,
         /// The desired states that were carried out.

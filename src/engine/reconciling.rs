@@ -122,7 +122,7 @@ impl Engine {
                 self.report_failing_names();
             }
             DnsReport::Doubted(doubted) => self.zones[0].set_doubted(doubted),
-            DnsReport::Settled { number, desired, held, open } => {
+            DnsReport::Confirmed { number, desired, held, open } => {
                 self.provider_recovered();
                 if self.zones[0].orders.carried_out(number) {
                     let outside =

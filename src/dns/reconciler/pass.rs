@@ -34,7 +34,7 @@ pub(super) enum PassResult {
     Outdated,
 }
 
-/// As in [`DnsReport::Settled`].
+/// As in [`DnsReport::Confirmed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmation {
     number: u64,
@@ -124,7 +124,7 @@ impl Reconciler {
         }
         self.confirmation = Some(confirmation.clone());
         let Confirmation { number, desired, held, open } = confirmation;
-        self.report(DnsReport::Settled { number, desired, held, open }).await
+        self.report(DnsReport::Confirmed { number, desired, held, open }).await
     }
 
     /// Returns the places that are not yet as desired, or may not stay so.

@@ -207,7 +207,7 @@ mod tests {
                 mailbox.place(Order { number, desired, read_again: true, ..Order::default() });
             });
             let mut reports = Vec::new();
-            let is_done = |report: &DnsReport| matches!(report, DnsReport::Settled { number: n, .. } if *n == number);
+            let is_done = |report: &DnsReport| matches!(report, DnsReport::Confirmed { number: n, .. } if *n == number);
             while !reports.last().is_some_and(is_done) {
                 reports.push(self.reported.recv().await.expect("the reconciler runs"));
             }

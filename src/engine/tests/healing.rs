@@ -156,7 +156,7 @@ fn late_reports_of_the_old_worker_confirm_nothing_at_new_names() {
     let names = vec!["other.example.com".to_owned()];
     world.send(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
     let (number, desired, held) = (before.number, before.desired, BTreeMap::new());
-    world.send(Event::Dns(DnsReport::Settled {
+    world.send(Event::Dns(DnsReport::Confirmed {
         number,
         desired,
         held,

@@ -295,7 +295,7 @@ impl World {
         let (number, desired, held) = (order.number, order.desired, held.collect());
         self.later(
             ms(40),
-            Event::Dns(DnsReport::Settled { number, desired, held, open: BTreeSet::new() }),
+            Event::Dns(DnsReport::Confirmed { number, desired, held, open: BTreeSet::new() }),
         );
     }
 

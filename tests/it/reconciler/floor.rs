@@ -29,7 +29,7 @@ async fn tend(mut harness: Harness, words: &str, floor: usize, end: Instant) {
             report = harness.report() => report,
             () = sleep_until(end) => return,
         };
-        if matches!(report, DnsReport::Settled { held, .. } if !held.is_empty()) {
+        if matches!(report, DnsReport::Confirmed { held, .. } if !held.is_empty()) {
             sleep_until((now() + s(15)).min(end)).await;
             harness.order_with_listing(words, floor);
         }

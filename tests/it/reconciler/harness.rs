@@ -167,7 +167,7 @@ impl Harness {
     pub(super) async fn next_words(&mut self) -> String {
         loop {
             let report = self.report().await;
-            let is_open = matches!(&report, DnsReport::Settled { open, .. } if !open.is_empty());
+            let is_open = matches!(&report, DnsReport::Confirmed { open, .. } if !open.is_empty());
             if !is_open && !matches!(report, DnsReport::Listed(_) | DnsReport::Doubted(_)) {
                 return in_words(&report);
             }
@@ -246,12 +246,12 @@ pub(super) fn in_words(report: &DnsReport) -> String {
                 parts.map(|(verb, list)| format!("{verb} {}", entries(list))).collect();
             parts.join(", ")
         }
-        DnsReport::Settled { open, .. } if !open.is_empty() => {
+        DnsReport::Confirmed { open, .. } if !open.is_empty() => {
             let open: Vec<_> = open.iter().map(ToString::to_string).collect();
             format!("still working on {}", open.join(" "))
         }
-        DnsReport::Settled { held, .. } if held.is_empty() => "confirmed".to_owned(),
-        DnsReport::Settled { held, .. } => {
+        DnsReport::Confirmed { held, .. } if held.is_empty() => "confirmed".to_owned(),
+        DnsReport::Confirmed { held, .. } => {
             let at = held.iter().flat_map(|(ip, names)| names.iter().map(|name| short(name, *ip)));
             let mut at: Vec<_> = at.collect();
             at.sort();

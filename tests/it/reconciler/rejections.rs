@@ -77,7 +77,7 @@ async fn the_floor_is_reported_where_a_refused_create_was_to_make_room() {
     let mut harness = Harness::open(remote.clone());
     harness.order("-10 +11", 1);
     loop {
-        if let DnsReport::Settled { held, open, .. } = harness.report().await
+        if let DnsReport::Confirmed { held, open, .. } = harness.report().await
             && !held.is_empty()
         {
             assert_eq!(held.keys().collect::<Vec<_>>(), [&ip(10)]);

@@ -202,7 +202,7 @@ async fn an_address_that_others_removed_counts_as_gone_after_the_last_listing() 
                 let is_over = began.elapsed() >= s(120);
                 assert_eq!(observed.holds(&place.0, place.1), is_over.then_some(false));
             }
-            DnsReport::Settled { open, .. } if open.is_empty() => break,
+            DnsReport::Confirmed { open, .. } if open.is_empty() => break,
             _ => {}
         }
     }

@@ -197,7 +197,7 @@ impl Worker {
             let (number, desired) = (self.order.number, self.order.desired.clone());
             let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
             let held = held.collect();
-            out.push(Doing::Report(DnsReport::Settled {
+            out.push(Doing::Report(DnsReport::Confirmed {
                 number,
                 desired,
                 held,

@@ -232,7 +232,7 @@ impl World {
         let state = &mut self.agents[agent];
         match &event {
             Event::Peer { peer, alive, .. } => state.note_peer(*peer, *alive),
-            Event::Dns(DnsReport::Settled { desired, .. }) => {
+            Event::Dns(DnsReport::Confirmed { desired, .. }) => {
                 state.standing.retain(|address, state| desired.get(address) != Some(state));
             }
             _ => {}
