@@ -49,7 +49,7 @@ fn main() {
                 Action::Reconcile(order) => {
                     println!("{now:?}: DNS should follow {:?}", order.desired);
                 }
-                Action::Tell(fact) => println!("{now:?}: {fact:?}"),
+                Action::Report(fact) => println!("{now:?}: {fact:?}"),
                 _ => {}
             }
         }

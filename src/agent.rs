@@ -262,7 +262,7 @@ impl LastFacts {
         while let Some(input) = self.inbox.recv().await {
             let Input::Event(event @ Event::Dns(_)) = input else { continue };
             for action in self.engine.handle(self.clock.now(), event) {
-                if let Action::Tell(fact) = action {
+                if let Action::Report(fact) = action {
                     self.log.fact(&self.engine, &fact);
                 }
             }

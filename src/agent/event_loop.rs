@@ -139,7 +139,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                     }
                 }
                 Action::Remember(drains) => self.state.note_drains(&drains, now),
-                Action::Tell(fact) => self.observers.fact(&self.engine, &fact),
+                Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }
     }

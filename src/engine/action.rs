@@ -35,7 +35,7 @@ pub enum Action {
     /// The drains changed. Store all of them.
     Remember(BTreeMap<IpAddr, Drain>),
     /// Report a fact to the log, the metrics, the status and the notices.
-    Tell(Fact),
+    Report(Fact),
 }
 
 /// The votes that this agent announces.

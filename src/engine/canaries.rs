@@ -75,9 +75,10 @@ impl Canaries {
     /// Replaces the canaries. The ones that remain keep their results.
     pub(super) fn set_members(&mut self, slots: &[Slot]) {
         let before = std::mem::take(&mut self.members);
-        let said =
-            |slot: &Slot| before.iter().find(|(known, _)| known == slot).map(|(_, said)| *said);
-        self.members = slots.iter().map(|slot| (*slot, said(slot).unwrap_or_default())).collect();
+        let results =
+            |slot: &Slot| before.iter().find(|(known, _)| known == slot).map(|(_, canary)| *canary);
+        self.members =
+            slots.iter().map(|slot| (*slot, results(slot).unwrap_or_default())).collect();
     }
 
     /// Records the result of a probe of the canary in `slot`. `faulty` means that this machine

@@ -29,7 +29,7 @@ impl Context {
 
     /// Reports a fact.
     pub(super) fn report(&mut self, fact: Fact) {
-        self.act(Action::Tell(fact));
+        self.act(Action::Report(fact));
     }
 
     /// Returns the actions that the event led to, in order, and clears them.

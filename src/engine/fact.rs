@@ -37,14 +37,14 @@ pub enum Fact {
         what: String,
         /// Whether this deserves a line in the log; otherwise it is part of the next
         /// [`Fact::Faults`].
-        told: bool,
+        logged: bool,
     },
     /// This machine can send probes to this endpoint again.
     FaultOver {
         /// The endpoint that can be probed again.
         endpoint: Endpoint,
         /// Whether this deserves a line in the log.
-        told: bool,
+        logged: bool,
     },
     /// Faults occurred in the last minute that were not reported one by one.
     Faults {
@@ -84,7 +84,7 @@ pub enum Fact {
         silent_for: Option<Duration>,
         /// The last error report about a probe in this run of losses, from the target or the
         /// network.
-        said: Option<String>,
+        last_error: Option<String>,
     },
     /// The verdict on a target was decided.
     Verdict {
@@ -139,7 +139,7 @@ pub enum Fact {
         /// Time for which its health was unknown.
         lasted: Duration,
         /// Whether people were notified that it was unknown.
-        told: bool,
+        notified: bool,
     },
     /// A canary answered, or a probe could be sent to a target: every run of losses starts from
     /// zero.

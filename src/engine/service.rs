@@ -152,11 +152,7 @@ impl Service {
             regained = change.regained;
             if let Some((lasted, notified)) = change.back {
                 target.since = now;
-                context.report(Fact::EvidenceBack {
-                    target: target.address,
-                    lasted,
-                    told: notified,
-                });
+                context.report(Fact::EvidenceBack { target: target.address, lasted, notified });
             }
             if regained {
                 self.dirty.insert(id);
@@ -223,7 +219,7 @@ impl Service {
         let (target, streaks) = (target.address, &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.last_reply().map(|at| now.saturating_sub(at));
-        context.report(Fact::Flipped { target, from, to, count, silent_for, said: last_error });
+        context.report(Fact::Flipped { target, from, to, count, silent_for, last_error });
         self.mark(id);
     }
 

@@ -111,7 +111,7 @@ impl Prober {
         faults.present.clone_from(&fault);
         let Some(what) = fault else {
             let logged = std::mem::take(&mut faults.logged);
-            context.report(Fact::FaultOver { endpoint, told: logged });
+            context.report(Fact::FaultOver { endpoint, logged });
             return;
         };
         let (logged, ends) = self.fault_log.begin(endpoint, &what, context.now);
@@ -119,7 +119,7 @@ impl Prober {
         if let Some(ends) = ends {
             context.schedule.add(ends, Item::Faults);
         }
-        context.report(Fact::Faulty { endpoint, what, told: logged });
+        context.report(Fact::Faulty { endpoint, what, logged });
     }
 
     /// Records that probe `seq` was sent without an error but not answered. That shows that this

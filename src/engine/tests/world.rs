@@ -226,7 +226,7 @@ impl World {
                 }
             }
             Action::Reconcile(order) => self.reconcile(order),
-            Action::Tell(fact) => self.facts.push((self.now, fact)),
+            Action::Report(fact) => self.facts.push((self.now, fact)),
             Action::DrainAnswered { ticket, answer } => {
                 self.answers.push((ticket, format!("{answer:?}")));
             }
@@ -345,8 +345,8 @@ fn report(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Late { endpoint, .. } => format!("late {}", last(&endpoint.address)),
         Fact::Judged { .. }
-        | Fact::Faulty { told: false, .. }
-        | Fact::FaultOver { told: false, .. } => return None,
+        | Fact::Faulty { logged: false, .. }
+        | Fact::FaultOver { logged: false, .. } => return None,
         Fact::Faulty { endpoint, what, .. } => format!("fault {} {what}", last(&endpoint.address)),
         Fact::FaultOver { endpoint, .. } => format!("fault over {}", last(&endpoint.address)),
         Fact::Faults { count, endpoints, .. } => format!("{count} faults of {endpoints}"),

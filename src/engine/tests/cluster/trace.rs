@@ -100,7 +100,7 @@ fn words(action: &Action) -> String {
                 drains.iter().map(|(address, drain)| format!("{address} {}", drained(drain)));
             format!("remember {}", each.collect::<Vec<_>>().join(", "))
         }
-        Action::Tell(fact) => fact_in_words(fact),
+        Action::Report(fact) => fact_in_words(fact),
     }
 }
 
@@ -113,9 +113,9 @@ fn fact_in_words(fact: &Fact) -> String {
         | Fact::Faults { .. }
         | Fact::Limits { .. }
         | Fact::Stalled { .. } => probed(fact),
-        Fact::Flipped { target, from, to, count, silent_for, said } => {
+        Fact::Flipped { target, from, to, count, silent_for, last_error } => {
             let (from, to) = (health(*from), health(*to));
-            format!("flipped {target} {from} {to} {count} {silent_for:?} {said:?}")
+            format!("flipped {target} {from} {to} {count} {silent_for:?} {last_error:?}")
         }
         Fact::Verdict { target, in_service, by_hand, agreeing, after } => {
             format!("verdict {target} {in_service} {by_hand} {agreeing:?} {after:?}")
@@ -136,8 +136,8 @@ fn fact_in_words(fact: &Fact) -> String {
         Fact::IsolationOver { lasted } => format!("isolation over {lasted:?}"),
         Fact::EvidenceLost { targets } => format!("evidence lost {targets:?}"),
         Fact::StillUnknown { targets } => format!("still unknown {targets:?}"),
-        Fact::EvidenceBack { target, lasted, told } => {
-            format!("evidence back {target} {lasted:?} {told}")
+        Fact::EvidenceBack { target, lasted, notified } => {
+            format!("evidence back {target} {lasted:?} {notified}")
         }
         Fact::Applied { withdrawn, restored, created, took, dry_run } => {
             let gone: Vec<_> =
@@ -169,10 +169,10 @@ fn probed(fact: &Fact) -> String {
             format!("judged {slot} {outcome} {rtt:?}")
         }
         Fact::Late { endpoint, rtt } => format!("late {} {rtt:?}", place(endpoint)),
-        Fact::Faulty { endpoint, what, told } => {
-            format!("faulty {} {what} {told}", place(endpoint))
+        Fact::Faulty { endpoint, what, logged } => {
+            format!("faulty {} {what} {logged}", place(endpoint))
         }
-        Fact::FaultOver { endpoint, told } => format!("fault over {} {told}", place(endpoint)),
+        Fact::FaultOver { endpoint, logged } => format!("fault over {} {logged}", place(endpoint)),
         Fact::Faults { count, endpoints, first, newest } => {
             let first: Vec<_> = first.iter().map(place).collect();
             format!("faults {count} {endpoints} {first:?} {newest}")

@@ -256,10 +256,10 @@ impl World {
             Action::Reconcile(order) => self.order(agent, order),
             Action::Recall(address) => self.agents[agent].worker.recall(address),
             Action::Announce(votes) => self.announce(agent, &votes),
-            Action::Tell(Fact::Judged { .. })
+            Action::Report(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
             | Action::Remember(_) => {}
-            Action::Tell(fact) => {
+            Action::Report(fact) => {
                 self.note(|| format!("{agent}: {fact:?}"));
                 self.agents[agent].facts.push((self.now, fact));
             }
