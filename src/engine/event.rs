@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Moment;
 pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
-pub use super::fact::{Act, Fact, Gone, Reason};
+pub use super::fact::{Fact, Gone, Reason, RehearsalStage};
 use super::plan::{Desired, Observed, SetKey};
 pub use super::settings::{ClusterSettings, Settings};
 

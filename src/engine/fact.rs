@@ -204,7 +204,7 @@ pub enum Fact {
         /// The target of the rehearsal.
         target: IpAddr,
         /// The stage that the rehearsal has reached.
-        act: Act,
+        stage: RehearsalStage,
     },
 }
 
@@ -226,7 +226,7 @@ pub struct Gone {
 
 /// A stage of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum RehearsalStage {
     /// From now on the target is treated as dead.
     Dead,
     /// From now on the target is treated normally again.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::Moment;
 use super::context::Context;
-use super::event::{Act, Action, Drain, DrainOrder, Fact, Slot};
+use super::event::{Action, Drain, DrainOrder, Fact, RehearsalStage, Slot};
 use super::prober::watch::{Judged, Outcome};
 use super::schedule::Item;
 use super::slab::Slab;
@@ -244,7 +244,7 @@ impl Service {
             && rehearsal.begin()
         {
             let target = rehearsal.target();
-            context.report(Fact::Rehearsal { target, act: Act::Dead });
+            context.report(Fact::Rehearsal { target, stage: RehearsalStage::Dead });
         }
     }
 
@@ -260,8 +260,8 @@ impl Service {
         let (address, health) = (target.address, target.streaks.health());
         let confirmed = target.verdict.confirmed;
         let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == address);
-        if let Some(act) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
-            context.report(Fact::Rehearsal { target: address, act });
+        if let Some(stage) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
+            context.report(Fact::Rehearsal { target: address, stage });
         }
     }
 

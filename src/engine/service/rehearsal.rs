@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::health::Health;
-use crate::engine::event::Act;
+use crate::engine::event::RehearsalStage;
 
 /// One rehearsal, from before it begins until it is over.
 #[derive(Debug)]
@@ -48,15 +48,19 @@ impl Rehearsal {
         self.phase == Phase::Dead
     }
 
-    /// Advances if `health` and the confirmed state of DNS allow it. Returns the act that begins.
-    pub(in crate::engine) fn advance(&mut self, health: Health, confirmed: bool) -> Option<Act> {
-        let (phase, act) = match (self.phase, health, confirmed) {
-            (Phase::Dead, Health::Down, _) => (Phase::Reviving, Act::Alive),
-            (Phase::Reviving, Health::Up, true) => (Phase::Over, Act::Over),
+    /// Advances if `health` and the confirmed state of DNS allow it. Returns the stage that begins.
+    pub(in crate::engine) fn advance(
+        &mut self,
+        health: Health,
+        confirmed: bool,
+    ) -> Option<RehearsalStage> {
+        let (phase, stage) = match (self.phase, health, confirmed) {
+            (Phase::Dead, Health::Down, _) => (Phase::Reviving, RehearsalStage::Alive),
+            (Phase::Reviving, Health::Up, true) => (Phase::Over, RehearsalStage::Over),
             _ => return None,
         };
         self.phase = phase;
-        Some(act)
+        Some(stage)
     }
 }
 
@@ -73,10 +77,10 @@ mod tests {
         assert!(!rehearsal.begin(), "it begins once");
         assert!(rehearsal.ignores_replies());
         assert_eq!(rehearsal.advance(Health::Up, true), None);
-        assert_eq!(rehearsal.advance(Health::Down, false), Some(Act::Alive));
+        assert_eq!(rehearsal.advance(Health::Down, false), Some(RehearsalStage::Alive));
         assert!(!rehearsal.ignores_replies());
         assert_eq!(rehearsal.advance(Health::Up, false), None, "DNS has not followed");
-        assert_eq!(rehearsal.advance(Health::Up, true), Some(Act::Over));
+        assert_eq!(rehearsal.advance(Health::Up, true), Some(RehearsalStage::Over));
         assert_eq!(rehearsal.advance(Health::Down, true), None, "it is over");
     }
 }

@@ -378,6 +378,6 @@ fn report(fact: &Fact) -> Option<String> {
             format!("{} {}", last(target), if *expired { "drain expired" } else { "undrained" })
         }
         Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
-        Fact::Rehearsal { target, act } => format!("rehearsal {} {act:?}", last(target)),
+        Fact::Rehearsal { target, stage } => format!("rehearsal {} {stage:?}", last(target)),
     })
 }

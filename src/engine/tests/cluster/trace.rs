@@ -12,7 +12,8 @@ use super::random::{play_traced, variable};
 use crate::engine::Moment;
 use crate::engine::canaries::Cause;
 use crate::engine::event::{
-    Act, Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
+    Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
+    RehearsalStage,
 };
 use crate::engine::plan::Desired;
 use crate::engine::prober::watch::{Endpoint, Outcome};
@@ -154,7 +155,9 @@ fn fact_in_words(fact: &Fact) -> String {
         Fact::Drained { target, drain } => format!("drained {target} {}", drained(drain)),
         Fact::Undrained { target, expired } => format!("undrained {target} {expired}"),
         Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
-        Fact::Rehearsal { target, act } => format!("rehearsal {target} {}", scene(*act)),
+        Fact::Rehearsal { target, stage } => {
+            format!("rehearsal {target} {}", stage_in_words(*stage))
+        }
     }
 }
 
@@ -215,11 +218,11 @@ fn trouble(kind: DnsProblemKind) -> &'static str {
     }
 }
 
-fn scene(act: Act) -> &'static str {
-    match act {
-        Act::Dead => "dead",
-        Act::Alive => "alive",
-        Act::Over => "over",
+fn stage_in_words(stage: RehearsalStage) -> &'static str {
+    match stage {
+        RehearsalStage::Dead => "dead",
+        RehearsalStage::Alive => "alive",
+        RehearsalStage::Over => "over",
     }
 }
 
