@@ -31,19 +31,19 @@ pub(super) enum Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Isolation {
     pub(super) since: Moment,
-    pub(super) cause: Cause,
+    pub(super) cause: IsolationCause,
 }
 
 /// The reason to consider this agent's own network the cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum IsolationCause {
     /// No canary answers.
     NoCanary,
     /// There are no canaries, and this machine cannot send probes to any of the targets.
     NothingCanBeAsked,
 }
 
-impl Cause {
+impl IsolationCause {
     /// Returns the cause in words.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,11 +123,11 @@ impl Canaries {
 
     /// Whether this agent is isolated because it cannot send probes to any target.
     pub(super) fn is_isolated_by_faults(&self) -> bool {
-        self.isolation.is_some_and(|isolation| isolation.cause == Cause::NothingCanBeAsked)
+        self.isolation.is_some_and(|isolation| isolation.cause == IsolationCause::NothingCanBeAsked)
     }
 
     /// Begins isolation.
-    pub(super) fn isolate(&mut self, since: Moment, cause: Cause) {
+    pub(super) fn isolate(&mut self, since: Moment, cause: IsolationCause) {
         self.isolation = Some(Isolation { since, cause });
     }
 

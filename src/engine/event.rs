@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Moment;
 pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
-pub use super::fact::{Fact, Gone, Reason, RehearsalStage};
+pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
 use super::plan::{Desired, Observed, SetKey};
 pub use super::settings::{ClusterSettings, Settings};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::canaries::Cause;
+use super::canaries::IsolationCause;
 use super::event::{DnsProblem, Drain, Slot};
 use super::prober::watch::{Endpoint, Outcome};
 use super::service::health::Health;
@@ -120,7 +120,7 @@ pub enum Fact {
         /// The targets with the losses that led here.
         missing: Vec<IpAddr>,
         /// The reason to suspect this agent's own network.
-        cause: Cause,
+        cause: IsolationCause,
     },
     /// No probe of these targets was judged for so long that their health is now unknown.
     EvidenceLost {
@@ -150,7 +150,7 @@ pub enum Fact {
     /// The provider confirmed a change.
     Applied {
         /// The addresses that were withdrawn, and the evidence at that time.
-        withdrawn: BTreeMap<IpAddr, Gone>,
+        withdrawn: BTreeMap<IpAddr, Withdrawal>,
         /// The addresses that were restored, and the names at which they were.
         restored: BTreeMap<IpAddr, Vec<String>>,
         /// The addresses that were added at names without any address, and had never been seen
@@ -210,7 +210,7 @@ pub enum Fact {
 
 /// The evidence about an address at the time of its withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Gone {
+pub struct Withdrawal {
     /// The names at which the address was withdrawn.
     pub names: Vec<String>,
     /// The number of losses in a row when the provider confirmed the withdrawal: the ones that

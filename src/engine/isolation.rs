@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Engine;
-use super::canaries::{Cause, Evidence, Isolation};
+use super::canaries::{Evidence, Isolation, IsolationCause};
 use super::event::{Fact, Reason};
 use super::prober::watch::Outcome;
 use super::service::TargetId;
@@ -16,7 +16,7 @@ impl Engine {
         if outcome == Outcome::Reply {
             self.end_isolation();
         } else if !self.canaries.is_isolated() && self.canaries.all_miss(threshold) {
-            self.begin_isolation(Cause::NoCanary);
+            self.begin_isolation(IsolationCause::NoCanary);
         }
         for id in self.service().unproven() {
             self.weigh_losses(id);
@@ -33,7 +33,7 @@ impl Engine {
                 }
             }
             Evidence::Absent if !self.canaries.is_isolated() => {
-                self.begin_isolation(Cause::NoCanary);
+                self.begin_isolation(IsolationCause::NoCanary);
             }
             Evidence::Absent => {
                 let target = self.service().get(id);
@@ -53,7 +53,7 @@ impl Engine {
         if !reaches_none && self.canaries.is_isolated_by_faults() {
             self.end_isolation();
         } else if reaches_none && self.canaries.is_empty() && !self.canaries.is_isolated() {
-            self.begin_isolation(Cause::NothingCanBeAsked);
+            self.begin_isolation(IsolationCause::NothingCanBeAsked);
         }
     }
 
@@ -63,7 +63,7 @@ impl Engine {
         targets > 0 && self.prober.unreachable() == targets
     }
 
-    fn begin_isolation(&mut self, cause: Cause) {
+    fn begin_isolation(&mut self, cause: IsolationCause) {
         self.canaries.isolate(self.context.now, cause);
         self.peers.announce();
         let service = self.service();

@@ -188,7 +188,7 @@ impl Engine {
         [restored, created]: [Vec<(SetKey, IpAddr)>; 2],
         took: Duration,
     ) {
-        let withdrawn = self.service().gone(withdrawn, &self.context);
+        let withdrawn = self.service().withdrawals(withdrawn, &self.context);
         let (restored, created) = (by_address(restored), by_address(created));
         let dry_run = self.context.settings.dry_run;
         self.context.report(Fact::Applied { withdrawn, restored, created, took, dry_run });

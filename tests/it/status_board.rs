@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use goavail::engine::canaries::Cause;
+use goavail::engine::canaries::IsolationCause;
 use goavail::status::model::{Health, Outcome, Reason};
 use goavail::status::{
     Board, CHANGES_KEPT, ClockReading, Format, MINUTES, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
@@ -119,8 +119,8 @@ fn an_isolated_agent_is_shown_as_isolated_with_its_cause_over_a_reload() {
         agent["isolation_cause"].as_str().map(str::to_owned)
     };
     for (cause, words) in [
-        (Cause::NoCanary, "no canary answers"),
-        (Cause::NothingCanBeAsked, "this machine can ask none of its targets"),
+        (IsolationCause::NoCanary, "no canary answers"),
+        (IsolationCause::NothingCanBeAsked, "this machine can ask none of its targets"),
     ] {
         board.set_isolation(Some(cause));
         assert_eq!(shown(&mut board).as_deref(), Some(words));

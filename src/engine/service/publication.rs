@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::verdict::Ruling;
 use super::{Outside, Service, Target, TargetId};
 use crate::engine::context::Context;
-use crate::engine::event::Gone;
+use crate::engine::event::Withdrawal;
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::zone::orders::Orders;
 
@@ -153,26 +153,27 @@ impl Service {
     }
 
     /// Groups the withdrawn records by address, with the evidence to report.
-    pub(in crate::engine) fn gone(
+    pub(in crate::engine) fn withdrawals(
         &self,
         withdrawn: Vec<(SetKey, IpAddr)>,
         context: &Context,
-    ) -> BTreeMap<IpAddr, Gone> {
-        let mut gone: BTreeMap<IpAddr, Gone> = BTreeMap::new();
+    ) -> BTreeMap<IpAddr, Withdrawal> {
+        let mut withdrawals: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
         for (key, address) in withdrawn {
-            let gone = gone.entry(address).or_insert_with(|| self.gone_target(address, context));
-            gone.names.push(key.name);
+            let withdrawal =
+                withdrawals.entry(address).or_insert_with(|| self.withdrawal(address, context));
+            withdrawal.names.push(key.name);
         }
-        gone
+        withdrawals
     }
 
-    fn gone_target(&self, address: IpAddr, context: &Context) -> Gone {
+    fn withdrawal(&self, address: IpAddr, context: &Context) -> Withdrawal {
         let by_hand = self.drains.is_drained(address);
         let Some(target) = self.target(address) else {
-            return Gone { by_hand, ..Gone::default() };
+            return Withdrawal { by_hand, ..Withdrawal::default() };
         };
         let last_reply = target.streaks.last_reply();
-        Gone {
+        Withdrawal {
             names: vec![],
             losses: target.streaks.losses(),
             silent_for: last_reply.map(|at| context.now.saturating_sub(at)),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::health::Health;
-use crate::engine::canaries::Cause;
+use crate::engine::canaries::IsolationCause;
 use crate::engine::event::Reason;
 use crate::engine::quorum::{self, Agreement};
 
@@ -19,7 +19,7 @@ pub(super) struct Inputs {
     /// The target's health, as seen from here.
     pub(super) health: Health,
     /// The reason why this agent does not trust its observations, if it does not.
-    pub(super) isolation: Option<Cause>,
+    pub(super) isolation: Option<IsolationCause>,
     /// Whether this agent has fresh evidence for the health.
     pub(super) proven: bool,
     /// The result of the votes. An agent without peers agrees with itself.
@@ -101,7 +101,7 @@ mod tests {
     fn the_gate_reads_like_this() {
         let up = || Inputs { health: Health::Up, ..down() };
         let assumed = || Inputs { health: Health::AssumedUp, ..down() };
-        let isolation = Some(Cause::NoCanary);
+        let isolation = Some(IsolationCause::NoCanary);
         let contested =
             || Agreement::Contested { agreeing: vec![peer(2)], contrary: vec![peer(3), peer(4)] };
         let alone = || Agreement::NoQuorum { agreeing: vec![], needed: 1 };

@@ -10,10 +10,10 @@ use std::net::IpAddr;
 
 use super::random::{play_traced, variable};
 use crate::engine::Moment;
-use crate::engine::canaries::Cause;
+use crate::engine::canaries::IsolationCause;
 use crate::engine::event::{
-    Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, Gone, ProbeRequest,
-    RehearsalStage,
+    Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, ProbeRequest, RehearsalStage,
+    Withdrawal,
 };
 use crate::engine::plan::Desired;
 use crate::engine::prober::watch::{Endpoint, Outcome};
@@ -129,8 +129,8 @@ fn fact_in_words(fact: &Fact) -> String {
         }
         Fact::Isolated { missing, cause } => {
             let cause = match cause {
-                Cause::NoCanary => "no canary",
-                Cause::NothingCanBeAsked => "nothing can be asked",
+                IsolationCause::NoCanary => "no canary",
+                IsolationCause::NothingCanBeAsked => "nothing can be asked",
             };
             format!("isolated {missing:?} {cause}")
         }
@@ -141,8 +141,10 @@ fn fact_in_words(fact: &Fact) -> String {
             format!("evidence back {target} {lasted:?} {notified}")
         }
         Fact::Applied { withdrawn, restored, created, took, dry_run } => {
-            let gone: Vec<_> =
-                withdrawn.iter().map(|(address, gone)| went(*address, gone)).collect();
+            let gone: Vec<_> = withdrawn
+                .iter()
+                .map(|(address, gone)| withdrawal_in_words(*address, gone))
+                .collect();
             let gone = gone.join(", ");
             format!("applied -{gone} +{restored:?} new {created:?} {took:?} {dry_run}")
         }
@@ -240,7 +242,7 @@ fn answered(answer: &Result<(), DrainRefusal>) -> String {
     }
 }
 
-fn went(address: IpAddr, gone: &Gone) -> String {
-    let Gone { names, losses, silent_for, by_hand, agreeing } = gone;
+fn withdrawal_in_words(address: IpAddr, withdrawal: &Withdrawal) -> String {
+    let Withdrawal { names, losses, silent_for, by_hand, agreeing } = withdrawal;
     format!("{address} {names:?} {losses} {silent_for:?} {by_hand} {agreeing:?}")
 }
