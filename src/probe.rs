@@ -18,7 +18,7 @@ use checks::CheckKind;
 
 /// Sends probes to endpoints.
 pub trait Probe: Send + Sync + 'static {
-    /// Sends one probe. Gives up after the request's patience, and always completes.
+    /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(&self, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 

@@ -88,5 +88,5 @@ pub struct ProbeRequest {
     pub timeout: Duration,
     /// Time after which the prober may stop listening. It is longer than the timeout, so that a
     /// late reply is recognised as one.
-    pub patience: Duration,
+    pub listen_for: Duration,
 }

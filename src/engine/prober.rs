@@ -236,7 +236,7 @@ impl Prober {
             nth,
             flow: watched.watch.flow(),
             timeout: pace.timeout,
-            patience: pace.timeout + pace.timeout.min(late),
+            listen_for: pace.timeout + pace.timeout.min(late),
         }));
     }
 

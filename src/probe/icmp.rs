@@ -205,7 +205,7 @@ impl Icmp {
             return Answer::Fault("another probe waits for the same reply".into());
         };
         // Sending may wait for room in the socket; that wait is bounded too.
-        match tokio::time::timeout(probe.patience, socket.send(request)).await {
+        match tokio::time::timeout(probe.listen_for, socket.send(request)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Answer::Fault(error.to_string()),
             Err(_) => return Answer::Fault("the socket accepts no more packets".into()),
@@ -253,7 +253,7 @@ mod tests {
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };
         let timeout = Duration::from_secs(1);
-        ProbeRequest { slot: 0, seq: 0, endpoint, nth, flow, timeout, patience: timeout }
+        ProbeRequest { slot: 0, seq: 0, endpoint, nth, flow, timeout, listen_for: timeout }
     }
 
     fn icmp() -> Icmp {

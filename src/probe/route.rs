@@ -100,7 +100,7 @@ impl Routes {
         if let Some(what) = self.silent_gateway(probe.endpoint, now()) {
             return Waited::Fault(what);
         }
-        let rest = probe.patience.saturating_sub(before);
+        let rest = probe.listen_for.saturating_sub(before);
         tokio::time::timeout(rest, end).await.map_or(Waited::Silence, Waited::Ended)
     }
 

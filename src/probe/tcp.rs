@@ -108,8 +108,15 @@ mod tests {
     async fn asked(address: IpAddr, port: u16) -> Answer {
         let endpoint = Endpoint { address, port: Some(port) };
         let timeout = Duration::from_secs(5);
-        let probe =
-            ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, patience: timeout };
+        let probe = ProbeRequest {
+            slot: 0,
+            seq: 0,
+            endpoint,
+            nth: 0,
+            flow: 0,
+            timeout,
+            listen_for: timeout,
+        };
         connect(&probe, &Routes::default()).await
     }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 /// The minimum time after which a reply can be considered overdue.
-pub const LEAST_PATIENCE: Duration = Duration::from_millis(50);
+pub const MIN_OVERDUE: Duration = Duration::from_millis(50);
 
 /// Smoothed round-trip time and its variation.
 ///
-/// Source: RFC 6298, section 2: gains 1/8 and 1/4, patience SRTT + 4 × RTTVAR. The minimum is
-/// goavail's own ([`LEAST_PATIENCE`]), since an overdue reply here only hastens the next probe.
+/// Source: RFC 6298, section 2: gains 1/8 and 1/4, timeout SRTT + 4 × RTTVAR. The minimum is
+/// goavail's own ([`MIN_OVERDUE`]), since an overdue reply here only hastens the next probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RoundTrip {
     /// SRTT and RTTVAR in seconds, once anything was measured.
@@ -30,9 +30,9 @@ impl RoundTrip {
 
     /// Returns the time after sending at which a reply is overdue; `None` before the first
     /// measurement.
-    pub fn patience(&self) -> Option<Duration> {
+    pub fn overdue_after(&self) -> Option<Duration> {
         let (smoothed, variation) = self.estimate?;
-        Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(LEAST_PATIENCE))
+        Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(MIN_OVERDUE))
     }
 }
 
@@ -45,16 +45,16 @@ mod tests {
         for ms in samples_ms {
             rtt.measure(Duration::from_millis(*ms));
         }
-        rtt.patience()
+        rtt.overdue_after()
     }
 
     #[test]
-    fn patience_follows_the_targets_own_measure() {
+    fn a_reply_is_overdue_by_the_targets_own_measure() {
         let ms = |n| Some(Duration::from_millis(n));
         let cases = [
             ("nothing measured, nothing overdue", &[][..], None),
             ("the first sample counts three times", &[100][..], ms(300)),
-            ("a near target is given the least patience", &[1, 1, 1][..], ms(50)),
+            ("a near target is overdue after the minimum", &[1, 1, 1][..], ms(50)),
             ("zero is no trap", &[0][..], ms(50)),
         ];
         for (name, samples, want) in cases {
@@ -64,13 +64,13 @@ mod tests {
 
     #[test]
     fn a_steady_target_is_soon_given_little_more_than_its_round_trip() {
-        let patience = after(&[200; 60]).unwrap();
-        assert!(patience < Duration::from_millis(201), "{patience:?}");
+        let overdue_after = after(&[200; 60]).unwrap();
+        assert!(overdue_after < Duration::from_millis(201), "{overdue_after:?}");
     }
 
     #[test]
     fn an_unsteady_target_is_given_room() {
-        let patience = after(&[100, 300].repeat(30)).unwrap();
-        assert!(patience > Duration::from_millis(500), "{patience:?}");
+        let overdue_after = after(&[100, 300].repeat(30)).unwrap();
+        assert!(overdue_after > Duration::from_millis(500), "{overdue_after:?}");
     }
 }

@@ -147,9 +147,9 @@ impl Watch {
         let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
         let deadline = pending.map(|flight| flight.sent + pace.timeout);
         let missed = self.flights.iter().find(|flight| flight.outcome.is_none() && !flight.quick);
-        let overdue = match (watchful && !self.suspect, self.rtt.patience(), missed) {
-            (true, Some(patience), Some(flight)) if patience < pace.timeout => {
-                Some(flight.sent + patience)
+        let overdue = match (watchful && !self.suspect, self.rtt.overdue_after(), missed) {
+            (true, Some(overdue_after), Some(flight)) if overdue_after < pace.timeout => {
+                Some(flight.sent + overdue_after)
             }
             _ => None,
         };
@@ -262,9 +262,9 @@ impl Watch {
 
     /// Whether a reply is overdue by the endpoint's own round-trip times, or a probe has timed out.
     pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
-        let patience = self.rtt.patience().unwrap_or(pace.timeout).min(pace.timeout);
+        let overdue_after = self.rtt.overdue_after().unwrap_or(pace.timeout).min(pace.timeout);
         let is_overdue = |flight: &Flight| {
-            flight.outcome.is_none() && !flight.quick && flight.sent + patience <= now
+            flight.outcome.is_none() && !flight.quick && flight.sent + overdue_after <= now
         };
         self.flights.iter().any(is_overdue)
     }

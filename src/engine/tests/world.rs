@@ -244,7 +244,7 @@ impl World {
         let way = if passes { way } else { Some(Behaviour::Silent) };
         let (after, answer) = match way.unwrap_or(Behaviour::Answers(ms(10))) {
             Behaviour::Answers(rtt) => (rtt, Answer::Reply(rtt)),
-            Behaviour::Silent => (request.patience, Answer::Silence),
+            Behaviour::Silent => (request.listen_for, Answer::Silence),
             Behaviour::Fault(why) => (Duration::ZERO, Answer::Fault(why.into())),
         };
         self.later(after, Event::Answered { slot, seq, answer });

@@ -97,7 +97,7 @@ mod tests {
     fn probe(seq: u64) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };
         let timeout = Duration::from_secs(1);
-        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, timeout, patience: timeout }
+        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, timeout, listen_for: timeout }
     }
 
     fn request(sequence: u16) -> Request {

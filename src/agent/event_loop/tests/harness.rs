@@ -101,7 +101,7 @@ impl Probe for ScriptedProbe {
                 Answer::Reply(rtt)
             }
             Behaviour::Silent => {
-                tokio::time::sleep(request.patience).await;
+                tokio::time::sleep(request.listen_for).await;
                 Answer::Silence
             }
             Behaviour::NeverEnds => std::future::pending().await,

@@ -76,8 +76,8 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
 
 fn words(action: &Action) -> String {
     match action {
-        Action::Probe(ProbeRequest { slot, seq, endpoint, timeout: _, patience, flow, nth }) => {
-            format!("probe {slot} {seq} {} {patience:?} {flow} {nth}", place(endpoint))
+        Action::Probe(ProbeRequest { slot, seq, endpoint, timeout: _, listen_for, flow, nth }) => {
+            format!("probe {slot} {seq} {} {listen_for:?} {flow} {nth}", place(endpoint))
         }
         Action::Prepare => "prepare".into(),
         Action::Reconcile(order) => {

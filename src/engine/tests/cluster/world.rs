@@ -275,7 +275,7 @@ impl World {
         } else if self.net.answers(request.endpoint.address, agent) {
             (rtt, Answer::Reply(rtt))
         } else {
-            (request.patience, Answer::Silence)
+            (request.listen_for, Answer::Silence)
         };
         let event = Event::Answered { slot, seq, answer };
         self.send_in(self.now + after, agent, Input::Event(event));
