@@ -133,8 +133,8 @@ impl Engine {
         match event {
             Event::Tick => self.tick(),
             Event::Answered { slot, seq, answer } => self.answered(slot, seq, answer),
-            Event::Doubted { slot, seq, what } => {
-                self.prober.doubted(slot, seq, what, &mut self.context);
+            Event::Undelivered { slot, seq, report } => {
+                self.prober.undelivered(slot, seq, report, &mut self.context);
             }
             Event::Dns(report) => self.dns_reported(report),
             Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age),

@@ -36,7 +36,7 @@ pub trait Check {
     /// Describes the probes of this endpoint for `goavail check`, as in `by echo requests`.
     fn in_words(endpoint: Endpoint) -> String;
 
-    /// Sends one probe. Gives up after the request's patience, and always completes.
+    /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(tools: &Tools, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 

@@ -45,13 +45,13 @@ pub enum Event {
     /// A router, or any sender that can guess the numbers of the probe, reports that it was not
     /// delivered. Its reply may still come: the probe is lost when its timeout has passed, and
     /// until then this is a hint.
-    Doubted {
+    Undelivered {
         /// The [`ProbeRequest::slot`] of the probe.
         slot: Slot,
         /// The [`ProbeRequest::seq`] of the probe.
         seq: u64,
         /// The text of the report, and the address that sent it.
-        what: String,
+        report: String,
     },
     /// A report from the DNS worker.
     Dns(DnsReport),

@@ -321,12 +321,18 @@ impl Prober {
 
     /// Handles a report that a probe may not have been delivered. Its reply may still come, so
     /// nothing is judged, but the next probe need not wait any longer.
-    pub(super) fn doubted(&mut self, slot: Slot, seq: u64, what: String, context: &mut Context) {
+    pub(super) fn undelivered(
+        &mut self,
+        slot: Slot,
+        seq: u64,
+        report: String,
+        context: &mut Context,
+    ) {
         let Some(watched) = self.endpoints.get_mut(slot) else { return };
         if !watched.watch.is_missed(seq) {
             return;
         }
-        watched.watch.last_error = Some(what);
+        watched.watch.last_error = Some(report);
         if watched.is_watchful() {
             self.suspect(slot, true, context);
         }

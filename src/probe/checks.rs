@@ -64,7 +64,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Sends one probe. Gives up after the request's patience, and always completes.
+            /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
             $visible async fn probe(self, tools: &Tools, request: ProbeRequest) -> Answer {
                 match self {
                     $(Self::$variant => <$check>::probe(tools, request).await,)+
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!((check.name(), check.opens()), ("dummy", Opens::Connection));
         assert_eq!(check.in_words(endpoint), "by nothing at all");
         let request =
-            ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, patience: timeout };
+            ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, listen_for: timeout };
         let tools = Tools::new(Icmp::new(&(Arc::new(|_| {}) as _)));
         assert_eq!(check.probe(&tools, request).await, Answer::Reply(timeout));
     }

@@ -1,7 +1,7 @@
 //! Echo requests on shared sockets (RFC 792, RFC 4443).
 //!
 //! A reply ends a probe at once. An ICMP error does not: the reply may still follow, and anybody
-//! may have forged the error. It is passed on as [`Event::Doubted`], and the wait continues. Only a
+//! may have forged the error. It is passed on as [`Event::Undelivered`], and the wait continues. Only a
 //! report of this machine about its own route to the target ends a probe, as a fault.
 //!
 //! That report comes late, because a kernel tries to reach a silent gateway for three seconds. The

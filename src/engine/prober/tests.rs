@@ -62,12 +62,12 @@ fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let is_suspect =
         |prober: &Prober| [0, canary].map(|slot| prober.state(slot).is_some_and(Watch::is_suspect));
     prober.resume(0, &mut context);
-    prober.doubted(0, 0, "unreachable".into(), &mut context);
+    prober.undelivered(0, 0, "unreachable".into(), &mut context);
     assert_eq!(is_suspect(&prober), [true, true]);
     prober.suspect(0, false, &mut context);
     assert_eq!(is_suspect(&prober), [false, false]);
     prober.expect(0, false);
-    prober.doubted(0, 0, "unreachable".into(), &mut context);
+    prober.undelivered(0, 0, "unreachable".into(), &mut context);
     assert_eq!(is_suspect(&prober), [false, false], "that is no news");
 }
 

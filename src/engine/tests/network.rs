@@ -7,7 +7,7 @@ use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
 fn doubt(world: &mut World) -> ProbeRequest {
     let (_, probe) = *world.probes.last().unwrap();
     let (slot, seq, what) = (probe.slot, probe.seq, "host unreachable".to_owned());
-    world.send(Event::Doubted { slot, seq, what });
+    world.send(Event::Undelivered { slot, seq, report: what });
     probe
 }
 
@@ -29,18 +29,18 @@ fn an_error_hurries_the_next_probe_and_a_reply_after_it_makes_all_well() {
 
 #[test]
 fn an_error_that_no_reply_follows_is_a_loss_when_the_time_is_up_as_silence_is() {
-    for doubted in [false, true] {
+    for undelivered in [false, true] {
         let mut world = World::new(settings(&[1]));
         world.run_until(ms(9900));
         world.dies(1);
         for step in 0..20 {
             world.run_until(ms(10_005 + step * 50));
-            if doubted {
+            if undelivered {
                 doubt(&mut world);
             }
         }
         world.run_until(ms(12_000));
-        assert_eq!(world.when("1 Down"), ms(10_900), "doubted: {doubted}");
+        assert_eq!(world.when("1 Down"), ms(10_900), "undelivered: {undelivered}");
     }
 }
 

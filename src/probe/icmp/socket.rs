@@ -172,7 +172,7 @@ impl Shared {
         }
         tracing::debug!(target = %request.address, what, "ICMP error received; the reply may \
             still follow");
-        (self.hints)(Event::Doubted { slot, seq, what });
+        (self.hints)(Event::Undelivered { slot, seq, report: what });
     }
 
     /// Receives the errors that the kernel queues separately on a datagram socket.
