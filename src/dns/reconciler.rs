@@ -352,7 +352,7 @@ impl Reconciler {
             return Ok(());
         }
         self.problems.clone_from(&problems);
-        self.report(DnsReport::Apart(problems)).await
+        self.report(DnsReport::FailingSets(problems)).await
     }
 
     /// Returns the error of confirmed changes that the listing does not show.

@@ -166,9 +166,9 @@ pub enum DnsReport {
         open: BTreeSet<IpAddr>,
     },
     /// All record sets with a problem of their own, and the problem. The worker keeps retrying.
-    Apart(BTreeMap<SetKey, String>),
-    /// All addresses of record sets that a write without an answer may still change.
-    Doubted(BTreeSet<(SetKey, IpAddr)>),
+    FailingSets(BTreeMap<SetKey, String>),
+    /// All addresses of record sets that a write may still change because its answer was lost.
+    Uncertain(BTreeSet<(SetKey, IpAddr)>),
     /// The provider could not be reached or did not make the change; the worker keeps retrying.
     Failing(DnsProblem),
 }

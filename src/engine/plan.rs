@@ -57,9 +57,9 @@ pub struct Observed {
     pub sets: BTreeMap<SetKey, BTreeSet<IpAddr>>,
     /// Sets that could not be read or cannot be edited, with the reason. Nothing is planned there.
     pub unfit: BTreeMap<SetKey, String>,
-    /// Addresses of sets that a write without an answer may still change, regardless of the
-    /// listing.
-    pub doubted: BTreeSet<(SetKey, IpAddr)>,
+    /// Addresses of sets that a write may still change because its answer was lost. The listing may
+    /// or may not show that change already.
+    pub uncertain: BTreeSet<(SetKey, IpAddr)>,
     /// The addresses by place, for each set that gives a client the addresses meant for its place.
     pub parts: BTreeMap<SetKey, Parts>,
     /// A problem of the zone as a whole that does not keep its records from being read and changed.
@@ -114,8 +114,9 @@ impl Observed {
     /// Returns whether `address` is in a set; `None` if that set could not be read, or may still
     /// change.
     pub fn holds(&self, key: &SetKey, address: IpAddr) -> Option<bool> {
-        let is_doubted = || self.doubted.contains(&(key.clone(), address));
-        let is_known = !self.unfit.contains_key(key) && (self.doubted.is_empty() || !is_doubted());
+        let is_uncertain = || self.uncertain.contains(&(key.clone(), address));
+        let is_known =
+            !self.unfit.contains_key(key) && (self.uncertain.is_empty() || !is_uncertain());
         is_known.then(|| self.get(key).is_some_and(|there| there.contains(&address)))
     }
 }
@@ -172,17 +173,17 @@ pub fn plan(
     desired: &BTreeMap<IpAddr, Desired>,
     floor: usize,
 ) -> Plan {
-    plan_but(names, observed, desired, floor, &BTreeSet::new())
+    plan_without(names, observed, desired, floor, &BTreeSet::new())
 }
 
-/// Like [`plan`], but without the changes in `struck`, which will not be made: an address that will
+/// Like [`plan`], but without the changes in `excluded`, which will not be made: an address that will
 /// not be created does not count towards the floor, and one that will not be deleted does.
-pub fn plan_but(
+pub fn plan_without(
     names: &[String],
     observed: &Observed,
     desired: &BTreeMap<IpAddr, Desired>,
     floor: usize,
-    struck: &BTreeSet<(SetKey, IpAddr)>,
+    excluded: &BTreeSet<(SetKey, IpAddr)>,
 ) -> Plan {
     let mut plan = Plan::default();
     for name in names {
@@ -191,9 +192,9 @@ pub fn plan_but(
             if observed.unfit.contains_key(&key) {
                 continue;
             }
-            let is_struck = |address: IpAddr| struck.contains(&(key.clone(), address));
+            let is_excluded = |address: IpAddr| excluded.contains(&(key.clone(), address));
             let desired = desired.iter().filter(|(address, _)| {
-                Family::of(**address) == family && (struck.is_empty() || !is_struck(**address))
+                Family::of(**address) == family && (excluded.is_empty() || !is_excluded(**address))
             });
             plan_set(&key, observed, &desired.collect::<Vec<_>>(), floor, &mut plan);
         }

@@ -117,11 +117,11 @@ impl Engine {
                 self.provider_recovered();
                 self.applied(withdrawn, [restored, created], took);
             }
-            DnsReport::Apart(apart) => {
-                self.zones[0].set_apart(apart);
+            DnsReport::FailingSets(failing) => {
+                self.zones[0].set_failing_sets(failing);
                 self.report_failing_names();
             }
-            DnsReport::Doubted(doubted) => self.zones[0].set_doubted(doubted),
+            DnsReport::Uncertain(uncertain) => self.zones[0].set_uncertain(uncertain),
             DnsReport::Confirmed { number, desired, held, open } => {
                 self.provider_recovered();
                 if self.zones[0].orders.carried_out(number) {

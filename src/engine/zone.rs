@@ -28,7 +28,7 @@ pub(super) struct Zone {
     /// The time of the last request to list the zone in advance.
     prepared_at: Option<Moment>,
     /// Sets that the worker could not change because of a problem of their own, with the problem.
-    apart: BTreeMap<SetKey, String>,
+    failing_sets: BTreeMap<SetKey, String>,
     /// The names that were last reported to fail, with the problem.
     failing_names: BTreeMap<String, String>,
     /// Whether the provider failed last.
@@ -51,14 +51,14 @@ impl Zone {
         std::mem::replace(&mut self.observed, observed)
     }
 
-    /// Sets the addresses of sets that a write without an answer may still change.
-    pub(super) fn set_doubted(&mut self, doubted: BTreeSet<(SetKey, std::net::IpAddr)>) {
-        self.observed.doubted = doubted;
+    /// Sets the addresses of sets that a write may still change because its answer was lost.
+    pub(super) fn set_uncertain(&mut self, uncertain: BTreeSet<(SetKey, std::net::IpAddr)>) {
+        self.observed.uncertain = uncertain;
     }
 
     /// Sets the record sets that have a problem of their own.
-    pub(super) fn set_apart(&mut self, apart: BTreeMap<SetKey, String>) {
-        self.apart = apart;
+    pub(super) fn set_failing_sets(&mut self, failing: BTreeMap<SetKey, String>) {
+        self.failing_sets = failing;
     }
 
     /// Discards the listing, since the zone or the names changed.
@@ -116,7 +116,7 @@ impl Zone {
     pub(super) fn failing_names(&mut self, managed: &[String]) -> Vec<Fact> {
         let managed: BTreeSet<&str> = managed.iter().map(String::as_str).collect();
         let mut failing: BTreeMap<String, String> = BTreeMap::new();
-        for (SetKey { name, .. }, why) in self.observed.unfit.iter().chain(&self.apart) {
+        for (SetKey { name, .. }, why) in self.observed.unfit.iter().chain(&self.failing_sets) {
             if !managed.contains(name.as_str()) {
                 continue;
             }

@@ -238,7 +238,7 @@ fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
     let (target, name) = (ip("198.51.100.10"), "www.example.com");
     let set = SetKey { name: name.into(), family: Family::A };
     let mut observed: Observed = [(set.clone(), [target].into())].into_iter().collect();
-    observed.doubted.insert((set, target));
+    observed.uncertain.insert((set, target));
     board.set_observed(Some(&observed));
     board.publish(end);
     let snapshot = board.reader().snapshot();

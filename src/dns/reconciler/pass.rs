@@ -86,8 +86,8 @@ impl Reconciler {
         self.listing.store(requested, listing.clone());
         let observed = listing.observed();
         self.uncertain.record_listing(requested, &observed);
-        let doubted = self.uncertain.entries();
-        self.report(DnsReport::Listed(Observed { doubted, ..observed })).await?;
+        let uncertain = self.uncertain.entries();
+        self.report(DnsReport::Listed(Observed { uncertain, ..observed })).await?;
         Ok(listing)
     }
 
@@ -139,7 +139,7 @@ impl Reconciler {
         let (observed, now) = (listing.observed(), now());
         let postponed = self.postponed(&observed, now);
         let (desired, floor) = (&self.order.desired, self.order.floor);
-        let mut plan = plan::plan_but(&self.names, &observed, desired, floor, &postponed);
+        let mut plan = plan::plan_without(&self.names, &observed, desired, floor, &postponed);
         let pending = &self.pending;
         let kept = plan.delete.extract_if(.., |entry| {
             desired.get(&entry.1) == Some(&Desired::Withdraw) && pending.is_kept(entry, now)
@@ -168,7 +168,7 @@ impl Reconciler {
             // A withdrawal before any creation must respect the floor without it.
             let mut without_created = postponed.clone();
             without_created.extend(created.clone().cloned());
-            let alone = plan::plan_but(names, observed, desired, floor, &without_created);
+            let alone = plan::plan_without(names, observed, desired, floor, &without_created);
             let withdrawal = alone.delete.iter().find(|entry| entry.0 == *set);
             let next = created.clone().find(|entry| !postponed.contains(entry));
             let Some(one) = withdrawal.or(next).cloned() else { continue };

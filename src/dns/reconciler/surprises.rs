@@ -75,6 +75,6 @@ impl Reconciler {
             return Ok(());
         }
         self.memory.add_pending(&uncertain).await;
-        self.report(DnsReport::Doubted(uncertain)).await
+        self.report(DnsReport::Uncertain(uncertain)).await
     }
 }

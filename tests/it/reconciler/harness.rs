@@ -168,7 +168,7 @@ impl Harness {
         loop {
             let report = self.report().await;
             let is_open = matches!(&report, DnsReport::Confirmed { open, .. } if !open.is_empty());
-            if !is_open && !matches!(report, DnsReport::Listed(_) | DnsReport::Doubted(_)) {
+            if !is_open && !matches!(report, DnsReport::Listed(_) | DnsReport::Uncertain(_)) {
                 return in_words(&report);
             }
         }
@@ -257,13 +257,13 @@ pub(super) fn in_words(report: &DnsReport) -> String {
             at.sort();
             format!("confirmed but for {}", at.join(" "))
         }
-        DnsReport::Apart(sets) if sets.is_empty() => "no set fails".to_owned(),
-        DnsReport::Apart(sets) => {
+        DnsReport::FailingSets(sets) if sets.is_empty() => "no set fails".to_owned(),
+        DnsReport::FailingSets(sets) => {
             let names: Vec<_> =
                 sets.keys().map(|set| set.name.split('.').next().unwrap()).collect();
             format!("set fails: {}", names.join(" "))
         }
-        DnsReport::Doubted(doubted) => format!("{} uncertain", doubted.len()),
+        DnsReport::Uncertain(doubted) => format!("{} uncertain", doubted.len()),
         DnsReport::Failing(DnsProblem { kind, .. }) => {
             let kind = match kind {
                 DnsProblemKind::Refused => "refused",
