@@ -142,7 +142,7 @@ impl Engine {
             Event::Peer { peer, alive, go: legacy } => self.peer_changed(peer, alive, legacy),
             Event::Drain(order) => self.drain(order),
             Event::Undrain { ticket, target } => self.undrain(ticket, target),
-            Event::Redated(ends) => self.redate_drains(&ends),
+            Event::DrainEndsChanged(ends) => self.set_drain_ends(&ends),
             Event::Reloaded(settings) => self.reload(&settings),
         }
         self.decide();

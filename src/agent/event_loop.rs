@@ -138,7 +138,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                         self.state.answer(command, self.config.dry_run);
                     }
                 }
-                Action::Remember(drains) => self.state.note_drains(&drains, now),
+                Action::StoreDrains(drains) => self.state.note_drains(&drains, now),
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }

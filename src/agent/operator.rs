@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 
 use super::state_store::Durability;
-use crate::engine::event::{DrainOrder, DrainRefusal, Event};
+use crate::engine::event::{DrainCommand, DrainRefusal, Event};
 use crate::status::{
     CommandDone, CommandKind, CommandRefused, CommandResult, OperatorCommand, Time, model,
 };
@@ -38,7 +38,7 @@ impl PendingCommands {
             CommandKind::Drain(drain) => {
                 let until = drain.lasting.and_then(|lasting| now.checked_add(lasting));
                 let (lasts, reason, force) = (drain.lasting, drain.reason, drain.force);
-                let order = DrainOrder { ticket, target, lasts, reason, force };
+                let order = DrainCommand { ticket, target, lasts, reason, force };
                 (Event::Drain(order), until.map(Time::new), true)
             }
             CommandKind::Undrain => (Event::Undrain { ticket, target }, None, false),

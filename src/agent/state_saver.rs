@@ -85,7 +85,7 @@ impl StateSaver {
     /// Moves the ends of drains if the wall clock was set.
     pub(super) fn follow_wall_clock(&mut self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
         let moved = self.store.clock_set(drains, now);
-        let event = Input::Event(Event::Redated(moved.clone()));
+        let event = Input::Event(Event::DrainEndsChanged(moved.clone()));
         if !moved.is_empty() && self.outbox.try_send(event).is_err() {
             // The queue is full. The next iteration tries again.
             return;

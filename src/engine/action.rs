@@ -33,7 +33,7 @@ pub enum Action {
         answer: Result<(), DrainRefusal>,
     },
     /// The drains changed. Store all of them.
-    Remember(BTreeMap<IpAddr, Drain>),
+    StoreDrains(BTreeMap<IpAddr, Drain>),
     /// Report a fact to the log, the metrics, the status and the notices.
     Report(Fact),
 }

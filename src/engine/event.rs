@@ -84,7 +84,7 @@ pub enum Event {
         go: bool,
     },
     /// The operator takes a target out by hand. Answered by [`Action::DrainAnswered`].
-    Drain(DrainOrder),
+    Drain(DrainCommand),
     /// The operator gives a target back. Answered by [`Action::DrainAnswered`].
     Undrain {
         /// The ticket of the command, handed back with the answer.
@@ -93,14 +93,14 @@ pub enum Event {
         target: IpAddr,
     },
     /// The wall clock was set: these drains, of an earlier process, end at another time.
-    Redated(BTreeMap<IpAddr, Moment>),
+    DrainEndsChanged(BTreeMap<IpAddr, Moment>),
     /// The settings changed.
     Reloaded(Box<Settings>),
 }
 
 /// The operator's command to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DrainOrder {
+pub struct DrainCommand {
     /// The ticket of the command, handed back with the answer.
     pub ticket: u64,
     /// The target to take out.

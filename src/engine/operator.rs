@@ -3,50 +3,50 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::event::{Action, Drain, DrainOrder, DrainRefusal, Fact, Settings};
+use super::event::{Action, Drain, DrainCommand, DrainRefusal, Fact, Settings};
 use super::plan;
 use super::schedule::Item;
 use super::{Engine, Moment};
 
 impl Engine {
     /// Handles the operator's command to take a target out.
-    pub(super) fn drain(&mut self, order: DrainOrder) {
-        let ticket = order.ticket;
-        if self.service().id(order.target).is_none() {
+    pub(super) fn drain(&mut self, command: DrainCommand) {
+        let ticket = command.ticket;
+        if self.service().id(command.target).is_none() {
             let answer = Err(DrainRefusal::NotATarget);
             self.context.act(Action::DrainAnswered { ticket, answer });
-        } else if order.force || self.context.settings.floor == 0 {
-            self.accept_drain(order);
+        } else if command.force || self.context.settings.floor == 0 {
+            self.accept_drain(command);
         } else {
             // The command is answered once the zone has been listed.
-            self.services[0].drains.await_listing(order);
+            self.services[0].drains.await_listing(command);
             self.context.act(Action::Prepare);
         }
     }
 
-    pub(super) fn drain_if_floor_allows(&mut self, order: DrainOrder) {
+    pub(super) fn drain_if_floor_allows(&mut self, command: DrainCommand) {
         let Settings { names, floor, .. } = &self.context.settings;
         // Targets with a withdrawal that is in progress, or was just requested, will be gone too.
         let mut left = self.zones[0].observed().clone();
         let leaving = self.drains();
         left.without(|address| leaving.contains_key(address));
-        let broken = plan::floor_breaks(names, &left, order.target, *floor);
+        let broken = plan::floor_breaks(names, &left, command.target, *floor);
         if broken.is_empty() {
-            self.accept_drain(order);
+            self.accept_drain(command);
         } else {
             let answer = Err(DrainRefusal::Floor(broken));
-            self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });
+            self.context.act(Action::DrainAnswered { ticket: command.ticket, answer });
         }
     }
 
-    fn accept_drain(&mut self, order: DrainOrder) {
+    fn accept_drain(&mut self, command: DrainCommand) {
         let now = self.context.now;
-        let drain = Drain { until: order.lasts.map(|lasts| now + lasts), reason: order.reason };
-        self.begin_drain(order.target, drain.clone());
-        self.context.report(Fact::Drained { target: order.target, drain });
-        self.context.act(Action::DrainAnswered { ticket: order.ticket, answer: Ok(()) });
-        self.context.act(Action::Remember(self.drains()));
-        if let Some(id) = self.service().id(order.target) {
+        let drain = Drain { until: command.lasts.map(|lasts| now + lasts), reason: command.reason };
+        self.begin_drain(command.target, drain.clone());
+        self.context.report(Fact::Drained { target: command.target, drain });
+        self.context.act(Action::DrainAnswered { ticket: command.ticket, answer: Ok(()) });
+        self.context.act(Action::StoreDrains(self.drains()));
+        if let Some(id) = self.service().id(command.target) {
             self.services[0].mark(id);
         }
     }
@@ -66,7 +66,7 @@ impl Engine {
         self.context.act(Action::DrainAnswered { ticket, answer });
         if done {
             self.context.report(Fact::Undrained { target, expired: false });
-            self.context.act(Action::Remember(self.drains()));
+            self.context.act(Action::StoreDrains(self.drains()));
         }
         if let Some(id) = id.filter(|_| done) {
             self.services[0].mark(id);
@@ -75,14 +75,14 @@ impl Engine {
 
     /// Changes the times at which drains end. Drains without an end, and drains that are over, stay
     /// as they are.
-    pub(super) fn redate_drains(&mut self, ends: &BTreeMap<IpAddr, Moment>) {
+    pub(super) fn set_drain_ends(&mut self, ends: &BTreeMap<IpAddr, Moment>) {
         let now = self.context.now;
-        for (address, until) in self.services[0].drains.redate(ends) {
+        for (address, until) in self.services[0].drains.set_ends(ends) {
             if let Some(id) = self.service().id(address) {
                 self.context.schedule.add(until.max(now), Item::Verdict(id));
             }
         }
-        self.context.act(Action::Remember(self.drains()));
+        self.context.act(Action::StoreDrains(self.drains()));
     }
 
     /// Drains those parked addresses again that the settings name again.
@@ -96,9 +96,9 @@ impl Engine {
     /// Refuses the commands that wait for a listing but no longer name a watched target. Requests a
     /// listing for the others: the reload stopped the one in progress.
     pub(super) fn resume_waiting_drains(&mut self) {
-        for order in self.services[0].take_unwatched_drains() {
+        for command in self.services[0].take_unwatched_drains() {
             let answer = Err(DrainRefusal::NotATarget);
-            self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });
+            self.context.act(Action::DrainAnswered { ticket: command.ticket, answer });
         }
         if self.service().drains.is_awaiting_listing() {
             self.context.act(Action::Prepare);

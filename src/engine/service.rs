@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::Moment;
 use super::context::Context;
-use super::event::{Action, Drain, DrainOrder, Fact, RehearsalStage, Slot};
+use super::event::{Action, Drain, DrainCommand, Fact, RehearsalStage, Slot};
 use super::prober::watch::{Judged, Outcome};
 use super::schedule::Item;
 use super::slab::Slab;
@@ -296,7 +296,7 @@ impl Service {
 
     /// Removes and returns the drain commands that wait for a listing and no longer name a watched
     /// target.
-    pub(super) fn take_unwatched_drains(&mut self) -> Vec<DrainOrder> {
+    pub(super) fn take_unwatched_drains(&mut self) -> Vec<DrainCommand> {
         let watched = &self.by_address;
         self.drains.take_unwatched(|address| watched.contains_key(&address))
     }
@@ -305,7 +305,7 @@ impl Service {
     fn end_drain_in_time(&mut self, target: IpAddr, context: &mut Context) {
         if self.drains.expire(target, context.now) {
             context.report(Fact::Undrained { target, expired: true });
-            context.act(Action::Remember(self.drains.all()));
+            context.act(Action::StoreDrains(self.drains.all()));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::engine::Moment;
-use crate::engine::event::{Drain, DrainOrder, DrainRefusal};
+use crate::engine::event::{Drain, DrainCommand, DrainRefusal};
 
 /// The drains of watched targets, those of addresses that are currently not watched, and the
 /// commands that wait for a listing.
@@ -14,7 +14,7 @@ pub(in crate::engine) struct Drains {
     /// Drains of addresses that are not watched. A reload may name them again.
     parked: BTreeMap<IpAddr, Drain>,
     /// Commands to be answered when the zone has been listed.
-    awaiting_listing: Vec<DrainOrder>,
+    awaiting_listing: Vec<DrainCommand>,
 }
 
 impl Drains {
@@ -86,7 +86,7 @@ impl Drains {
 
     /// Changes the times at which drains end. Drains without an end, and drains that are over, stay
     /// as they are. Returns the watched targets with a new end.
-    pub(in crate::engine) fn redate(
+    pub(in crate::engine) fn set_ends(
         &mut self,
         ends: &BTreeMap<IpAddr, Moment>,
     ) -> Vec<(IpAddr, Moment)> {
@@ -105,12 +105,12 @@ impl Drains {
     }
 
     /// Keeps a command until the zone has been listed.
-    pub(in crate::engine) fn await_listing(&mut self, order: DrainOrder) {
-        self.awaiting_listing.push(order);
+    pub(in crate::engine) fn await_listing(&mut self, command: DrainCommand) {
+        self.awaiting_listing.push(command);
     }
 
     /// Removes and returns the commands that waited for a listing.
-    pub(in crate::engine) fn take_awaiting(&mut self) -> Vec<DrainOrder> {
+    pub(in crate::engine) fn take_awaiting(&mut self) -> Vec<DrainCommand> {
         std::mem::take(&mut self.awaiting_listing)
     }
 
@@ -118,8 +118,8 @@ impl Drains {
     pub(in crate::engine) fn take_unwatched(
         &mut self,
         is_watched: impl Fn(IpAddr) -> bool,
-    ) -> Vec<DrainOrder> {
-        self.awaiting_listing.extract_if(.., |order| !is_watched(order.target)).collect()
+    ) -> Vec<DrainCommand> {
+        self.awaiting_listing.extract_if(.., |command| !is_watched(command.target)).collect()
     }
 
     /// Whether a command waits for a listing.
@@ -188,7 +188,7 @@ mod tests {
         drains.begin(ip(2), for_good());
         drains.park(ip(3), until(10));
         let ends = (1..=4).map(|last| (ip(last), SECOND * 20)).collect();
-        assert_eq!(drains.redate(&ends), [(ip(1), SECOND * 20)]);
+        assert_eq!(drains.set_ends(&ends), [(ip(1), SECOND * 20)]);
         assert_eq!(drains.all()[&ip(3)], until(20));
         assert_eq!(drains.all()[&ip(2)], for_good());
     }

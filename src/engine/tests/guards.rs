@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{Drain, DrainOrder, Event, Reason, Settings};
+use crate::engine::event::{Drain, DrainCommand, Event, Reason, Settings};
 
-fn order(ticket: u64, target: u8) -> DrainOrder {
-    DrainOrder { ticket, target: ip(target), lasts: None, reason: None, force: false }
+fn order(ticket: u64, target: u8) -> DrainCommand {
+    DrainCommand { ticket, target: ip(target), lasts: None, reason: None, force: false }
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_drain_asks_the_floor_once_and_force_overrides_it() {
     world.run_until(ms(7000));
     assert_eq!(world.answers, [(7, "Err(Floor([\"www.example.com\"]))".into())]);
     assert_eq!(world.in_zone(), [1, 2]);
-    world.send(Event::Drain(DrainOrder { force: true, ..order(8, 1) }));
+    world.send(Event::Drain(DrainCommand { force: true, ..order(8, 1) }));
     world.run_until(ms(8000));
     assert_eq!(world.in_zone(), [2]);
 }
@@ -135,7 +135,7 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     world.send(Event::Drain(order(7, 1)));
-    world.send(Event::Drain(DrainOrder { lasts: Some(ms(1_000)), ..order(8, 2) }));
+    world.send(Event::Drain(DrainCommand { lasts: Some(ms(1_000)), ..order(8, 2) }));
     world.run_until(ms(6500));
     world.send(Event::Reloaded(Box::new(settings(&[3]))));
     assert_eq!(world.engine.drains().len(), 2, "they are still to be remembered");
@@ -168,7 +168,7 @@ fn orders_about_strangers_are_answered() {
 fn a_drain_ends_by_itself() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.send(Event::Drain(DrainOrder { lasts: Some(ms(10_000)), ..order(7, 1) }));
+    world.send(Event::Drain(DrainCommand { lasts: Some(ms(10_000)), ..order(7, 1) }));
     world.run_until(ms(15_900));
     assert_eq!(world.in_zone(), [2]);
     world.run_until(ms(17_000));
@@ -185,7 +185,7 @@ fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
         let mut world = World::with_drains(settings(&[1, 2]), drains);
         world.run_until(ms(6000));
         let ends = [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, ms(then)));
-        world.send(Event::Redated(ends.into()));
+        world.send(Event::DrainEndsChanged(ends.into()));
         assert_eq!(world.engine.drains()[&ip(77)].until, Some(ms(then)), "{name}: not watched");
         world.run_until(ms(30_000));
         assert_eq!(world.when("1 drain expired"), ms(then), "{name}");

@@ -1,7 +1,7 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::{Answer, DrainOrder, Event, Reason, Settings};
+use crate::engine::event::{Answer, DrainCommand, Event, Reason, Settings};
 use crate::engine::service::health::Health;
 
 fn everything_goes_silent(world: &mut World) {
@@ -233,7 +233,13 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
     let (target, ticket) = (ip(1), 1);
-    world.send(Event::Drain(DrainOrder { ticket, target, lasts: None, reason: None, force: true }));
+    world.send(Event::Drain(DrainCommand {
+        ticket,
+        target,
+        lasts: None,
+        reason: None,
+        force: true,
+    }));
     world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "the operator's word needs no evidence");

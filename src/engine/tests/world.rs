@@ -230,7 +230,7 @@ impl World {
             Action::DrainAnswered { ticket, answer } => {
                 self.answers.push((ticket, format!("{answer:?}")));
             }
-            Action::Announce(_) | Action::Recall(_) | Action::Remember(_) => {}
+            Action::Announce(_) | Action::Recall(_) | Action::StoreDrains(_) => {}
         }
     }
 

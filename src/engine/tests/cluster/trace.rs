@@ -96,7 +96,7 @@ fn words(action: &Action) -> String {
             format!("announce {:?}: {}", all.term, each.collect::<Vec<_>>().join(", "))
         }
         Action::DrainAnswered { ticket, answer } => format!("answer {ticket} {}", answered(answer)),
-        Action::Remember(drains) => {
+        Action::StoreDrains(drains) => {
             let each =
                 drains.iter().map(|(address, drain)| format!("{address} {}", drained(drain)));
             format!("remember {}", each.collect::<Vec<_>>().join(", "))

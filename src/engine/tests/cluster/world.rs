@@ -258,7 +258,7 @@ impl World {
             Action::Announce(votes) => self.announce(agent, &votes),
             Action::Report(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
-            | Action::Remember(_) => {}
+            | Action::StoreDrains(_) => {}
             Action::Report(fact) => {
                 self.note(|| format!("{agent}: {fact:?}"));
                 self.agents[agent].facts.push((self.now, fact));
