@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use goavail::engine::Engine;
 use goavail::engine::event::{Action, Answer, Event, Settings};
-use goavail::engine::prober::watch::Pace;
-use goavail::engine::service::health::Thresholds;
+use goavail::engine::types::{Pace, Thresholds};
+use goavail::engine::{Engine, Moment};
 
 fn main() {
-    let (dies_at, rtt) = (Duration::from_secs(5), Duration::from_millis(10));
+    let [dies_at, end] = [5, 8].map(|s| Moment::after_start(Duration::from_secs(s)));
+    let rtt = Duration::from_millis(10);
     let three = NonZeroU32::MIN.saturating_add(2);
     let [interval, timeout, retry_interval] = [1000, 500, 200].map(Duration::from_millis);
     let settings = Settings {
@@ -33,18 +33,18 @@ fn main() {
         dry_run: false,
     };
     let dying = settings.targets[0];
-    let mut now = Duration::ZERO;
+    let mut now = Moment::START;
     let mut engine = Engine::new(settings, BTreeMap::new(), now);
     let mut events = vec![Event::Tick];
-    while now < Duration::from_secs(8) {
+    while now < end {
         for action in
             events.drain(..).flat_map(|event| engine.handle(now, event)).collect::<Vec<_>>()
         {
             match action {
                 // An answer comes at once; a dead target gives none.
                 Action::Probe(probe) if probe.endpoint.address != dying || now < dies_at => {
-                    let (slot, seq, answer) = (probe.slot, probe.seq, Answer::Reply(rtt));
-                    events.push(Event::Answered { slot, seq, answer });
+                    let answer = Answer::Reply(rtt);
+                    events.push(Event::Answered { probe: probe.id, answer });
                 }
                 Action::Reconcile(order) => {
                     println!("{now:?}: DNS should follow {:?}", order.desired);

@@ -30,7 +30,7 @@ mod raw;
 mod rule;
 mod url;
 
-pub use crate::engine::prober::watch::Endpoint;
+pub use crate::engine::types::Endpoint;
 pub(crate) use aws::{broken_profile, endless_file, missing_profile};
 pub(crate) use disclosure::{name as name_as_shown, path as path_as_shown};
 pub use pace::{Delay, seconds};

@@ -20,12 +20,16 @@
 //! - [`event`]: the events that the engine receives and the actions that it requests
 
 pub mod action;
-pub mod canaries;
+mod canaries;
 mod cluster;
 mod context;
+pub mod dns_report;
+pub mod drain;
 pub mod event;
 pub mod fact;
+pub mod ids;
 mod isolation;
+pub mod moment;
 mod operator;
 mod peers;
 pub mod place;
@@ -42,28 +46,31 @@ mod slab;
 mod stall;
 #[cfg(test)]
 mod tests;
+pub mod types;
 mod view;
 mod zone;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
+use action::Action;
 use canaries::Canaries;
 use context::Context;
-use event::{Action, Drain, Event, Fact, Settings};
+use drain::Drain;
+use event::Event;
+use fact::Fact;
 use peers::Peers;
 use prober::Prober;
+use quorum::ReceivedVote;
 use schedule::Item;
 use service::Service;
+use settings::Settings;
 use stall::StallDetector;
 use zone::Zone;
 
+pub use moment::Moment;
 pub use roster::phase;
 pub use view::TargetView;
-
-/// A time on the agent's own clock: the time since it started.
-pub type Moment = Duration;
 
 /// Routes events to the parts, and runs the decision pass at the end of each event.
 ///
@@ -132,14 +139,16 @@ impl Engine {
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
-            Event::Answered { slot, seq, answer } => self.answered(slot, seq, answer),
-            Event::Undelivered { slot, seq, report } => {
-                self.prober.undelivered(slot, seq, report, &mut self.context);
+            Event::Answered { probe, answer } => self.answered(probe, answer),
+            Event::Undelivered { probe, report } => {
+                self.prober.undelivered(probe, report, &mut self.context);
             }
             Event::Dns(report) => self.dns_reported(report),
-            Event::Vote { peer, target, up, age } => self.voted(peer, target, up, age),
+            Event::Vote { peer, target, vote, age } => {
+                self.voted(ReceivedVote { peer, target, vote, age });
+            }
             Event::Abstained { peer, target } => self.abstained(peer, target),
-            Event::Peer { peer, alive, go: legacy } => self.peer_changed(peer, alive, legacy),
+            Event::Peer { peer, state } => self.peer_changed(peer, state),
             Event::Drain(order) => self.drain(order),
             Event::Undrain { ticket, target } => self.undrain(ticket, target),
             Event::DrainEndsChanged(ends) => self.set_drain_ends(&ends),
@@ -157,7 +166,7 @@ impl Engine {
     fn forget_stale(&mut self) {
         let prober = &self.prober;
         self.context.schedule.forget(|when, item| match item {
-            Item::Watch(slot) => !prober.is_armed_for(slot, when),
+            Item::Watch(endpoint) => !prober.is_armed_for(endpoint, when),
             _ => false,
         });
     }
@@ -172,7 +181,7 @@ impl Engine {
         }
         while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
-                Item::Watch(slot) => self.watch_due(slot, moment, tick.stalled),
+                Item::Watch(endpoint) => self.watch_due(endpoint, moment, tick.stalled),
                 Item::Verdict(id) => self.services[0].mark(id),
                 Item::Held => self.retry_held(),
                 Item::Resync => self.zones[0].begin_resync(now),

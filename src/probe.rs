@@ -13,7 +13,7 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::types::Endpoint;
 use checks::CheckKind;
 
 /// Sends probes to endpoints.

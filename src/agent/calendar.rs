@@ -37,8 +37,8 @@ pub(super) struct Clocks {
 impl Clocks {
     /// Returns the time of the wall clock at `moment`.
     fn wall_at(self, moment: Moment) -> u64 {
-        let after = moment.saturating_sub(self.engine).as_secs();
-        let before = self.engine.saturating_sub(moment).as_secs();
+        let after = moment.since(self.engine).as_secs();
+        let before = self.engine.since(moment).as_secs();
         self.wall.saturating_add(after).saturating_sub(before)
     }
 }
@@ -149,7 +149,7 @@ fn is_long_over(drain: &state::Drain, wall: u64) -> bool {
 }
 
 fn later(now: Moment, wait: Duration) -> Moment {
-    now.checked_add(wait).unwrap_or(Moment::MAX)
+    now.saturating_add(wait)
 }
 
 #[cfg(test)]
@@ -169,13 +169,17 @@ mod tests {
         [state::Drain { address: address(), since, until: Some(since + lasts), reason: None }]
     }
 
+    fn moment(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
     fn at(seconds: u64, wall: u64) -> Clocks {
-        Clocks { engine: Duration::from_secs(seconds), wall }
+        Clocks { engine: moment(seconds), wall }
     }
 
     /// Returns the remaining time of the drain in seconds.
     fn ends_in(drains: &BTreeMap<IpAddr, Drain>, now: Clocks) -> u64 {
-        drains[&address()].until.unwrap().saturating_sub(now.engine).as_secs()
+        drains[&address()].until.unwrap().since(now.engine).as_secs()
     }
 
     #[test]
@@ -224,7 +228,7 @@ mod tests {
     fn a_drain_of_this_process_lasts_for_the_requested_time_and_its_dates_follow_the_clock() {
         for (name, shown) in [("1970", 60), ("a month ahead", TODAY + 30 * DAY)] {
             let mut calendar = Calendar::default();
-            let until = Some(Duration::from_secs(100 + HOUR));
+            let until = Some(moment(100 + HOUR));
             let drains: BTreeMap<_, _> = [(address(), Drain { until, reason: None })].into();
             let ordered = calendar.date(&[], &drains, at(100, shown));
             assert_eq!(ordered, kept(shown, HOUR), "{name}");
@@ -240,7 +244,7 @@ mod tests {
         let mut calendar = Calendar::default();
         let mut drains = calendar.adopt(&kept_before, at(0, TODAY + 600));
         let again = at(60, TODAY + 660);
-        drains.get_mut(&address()).unwrap().until = Some(Duration::from_secs(60 + 2 * HOUR));
+        drains.get_mut(&address()).unwrap().until = Some(moment(60 + 2 * HOUR));
         let dated = calendar.date(&kept_before, &drains, again);
         assert_eq!(dated, kept(TODAY + 660, 2 * HOUR));
     }

@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 
 use crate::config::{Config, ProviderConfig};
 use crate::engine::event::{ClusterSettings, Settings};
-use crate::engine::prober::watch::Pace;
-use crate::engine::service::health::Thresholds;
+use crate::engine::types::{Pace, Thresholds};
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub fn settings(config: &Config, room: NonZeroU32) -> Settings {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Moment;
-use super::event::{Drain, DrainRefusal, Slot};
+use super::drain::{Drain, DrainRefusal};
 use super::fact::Fact;
+use super::ids::{FlowId, OrderNumber, ProbeId, Ticket};
+use super::moment::Moment;
 use super::plan::Desired;
-use super::prober::watch::Endpoint;
+use super::types::{Endpoint, Vote};
 
 /// An action that the engine requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Action {
     /// A command of the operator was carried out or refused.
     DrainAnswered {
         /// The ticket of the command.
-        ticket: u64,
+        ticket: Ticket,
         /// `Ok` if the command was carried out; otherwise the reason for its refusal.
         answer: Result<(), DrainRefusal>,
     },
@@ -50,8 +51,8 @@ pub struct Announcement {
 /// This agent's vote on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnVote {
-    /// Whether this agent sees the target up.
-    pub up: bool,
+    /// The view that this agent declares.
+    pub vote: Vote,
     /// The time of the evidence for the vote.
     pub evidence: Moment,
 }
@@ -59,8 +60,8 @@ pub struct OwnVote {
 /// The desired contents of the record sets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Order {
-    /// The number of the order. It grows with each order, so that a report can name its order.
-    pub number: u64,
+    /// The number of the order, which reports about it name.
+    pub number: OrderNumber,
     /// The desired state of each address; an address without an entry is left as it is.
     pub desired: BTreeMap<IpAddr, Desired>,
     /// The fewest addresses that stay in a record set.
@@ -72,17 +73,15 @@ pub struct Order {
 /// A request to send one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeRequest {
-    /// The endpoint's slot; to be handed back with the answer.
-    pub slot: Slot,
-    /// The number of the probe, never used twice; to be handed back with the answer.
-    pub seq: u64,
+    /// The name of the probe, to be handed back with the answer.
+    pub id: ProbeId,
     /// The address and port to probe.
     pub endpoint: Endpoint,
     /// The number of earlier probes to this endpoint, modulo 2^16. Used as the sequence number.
     pub nth: u16,
     /// The flow of the probe. It changes when the endpoint becomes suspect, which selects another
     /// echo identifier: a device on the path that black-holes one flow must not decide.
-    pub flow: u16,
+    pub flow: FlowId,
     /// Time without a reply after which the probe counts as lost, unless the prober has reported
     /// before that this machine could not send.
     pub timeout: Duration,

@@ -1,8 +1,11 @@
 //! The trust of this agent in its own observations: the canaries, and isolation.
 
-use super::Moment;
-use super::event::Slot;
-use super::prober::watch::{Judged, Outcome};
+use std::collections::BTreeMap;
+
+use super::ids::EndpointId;
+use super::moment::Moment;
+use super::prober::watch::Judged;
+use super::types::{IsolationCause, Outcome};
 
 /// The evidence of one canary about this agent's own network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +20,7 @@ struct Canary {
 
 /// The evidence of the canaries about a run of losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Evidence {
+pub(super) enum CanaryEvidence {
     /// A canary answered a probe sent after the first lost probe of the run, or there are no
     /// canaries.
     Proven,
@@ -34,37 +37,18 @@ pub(super) struct Isolation {
     pub(super) cause: IsolationCause,
 }
 
-/// The reason to consider this agent's own network the cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IsolationCause {
-    /// No canary answers.
-    NoCanary,
-    /// There are no canaries, and this machine cannot send probes to any of the targets.
-    NothingCanBeAsked,
-}
-
-impl IsolationCause {
-    /// Returns the cause in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoCanary => "no canary answers",
-            Self::NothingCanBeAsked => "this machine can ask none of its targets",
-        }
-    }
-}
-
 /// The canaries, the last results of each, and the isolation that follows from them.
 #[derive(Debug, Default)]
 pub(super) struct Canaries {
-    /// The canaries by slot, in the order of the settings.
-    members: Vec<(Slot, Canary)>,
+    /// The canaries by endpoint, in the order of the settings.
+    members: Vec<(EndpointId, Canary)>,
     isolation: Option<Isolation>,
 }
 
 impl Canaries {
-    /// Returns the slots of all canaries, in the order of the settings.
-    pub(super) fn slots(&self) -> Vec<Slot> {
-        self.members.iter().map(|(slot, _)| *slot).collect()
+    /// Returns the endpoints of all canaries, in the order of the settings.
+    pub(super) fn endpoints(&self) -> Vec<EndpointId> {
+        self.members.iter().map(|(endpoint, _)| *endpoint).collect()
     }
 
     /// Whether there are no canaries.
@@ -73,18 +57,18 @@ impl Canaries {
     }
 
     /// Replaces the canaries. The ones that remain keep their results.
-    pub(super) fn set_members(&mut self, slots: &[Slot]) {
-        let before = std::mem::take(&mut self.members);
-        let results =
-            |slot: &Slot| before.iter().find(|(known, _)| known == slot).map(|(_, canary)| *canary);
-        self.members =
-            slots.iter().map(|slot| (*slot, results(slot).unwrap_or_default())).collect();
+    pub(super) fn set_members(&mut self, endpoints: &[EndpointId]) {
+        let before: BTreeMap<_, _> = std::mem::take(&mut self.members).into_iter().collect();
+        for endpoint in endpoints {
+            let canary = before.get(endpoint).copied().unwrap_or_default();
+            self.members.push((*endpoint, canary));
+        }
     }
 
-    /// Records the result of a probe of the canary in `slot`. `faulty` means that this machine
+    /// Records the result of a probe of the canary at `endpoint`. `faulty` means that this machine
     /// cannot send to it. A fault without that proves nothing: this process did not run.
-    pub(super) fn judged(&mut self, slot: Slot, judged: &Judged, faulty: bool) {
-        let canary = self.members.iter_mut().find(|(known, _)| *known == slot);
+    pub(super) fn judged(&mut self, endpoint: EndpointId, judged: &Judged, faulty: bool) {
+        let canary = self.members.iter_mut().find(|(known, _)| *known == endpoint);
         let Some((_, canary)) = canary else { return };
         let newest = match judged.outcome {
             Outcome::Reply => &mut canary.answered,
@@ -107,7 +91,7 @@ impl Canaries {
     ///
     /// The evidence is absent only once every canary has missed a probe sent after that. Until then
     /// it is pending, so that a run shorter than a canary's pace is not called isolation.
-    pub(super) fn weigh(&self, run_began: Moment) -> Evidence {
+    pub(super) fn weigh(&self, run_began: Moment) -> CanaryEvidence {
         weigh(self.members.iter().map(|(_, canary)| *canary), run_began)
     }
 
@@ -137,20 +121,21 @@ impl Canaries {
     }
 }
 
-fn weigh(canaries: impl Iterator<Item = Canary>, run_began: Moment) -> Evidence {
+fn weigh(canaries: impl Iterator<Item = Canary>, run_began: Moment) -> CanaryEvidence {
     let mut weighed = None;
     for canary in canaries {
         let since = |moment: Option<Moment>| moment.is_some_and(|sent| sent > run_began);
         if since(canary.answered) {
-            return Evidence::Proven;
+            return CanaryEvidence::Proven;
         }
-        let this = if since(canary.missed) { Evidence::Absent } else { Evidence::Pending };
+        let this =
+            if since(canary.missed) { CanaryEvidence::Absent } else { CanaryEvidence::Pending };
         weighed = match (weighed, this) {
-            (Some(Evidence::Pending), _) => weighed,
+            (Some(CanaryEvidence::Pending), _) => weighed,
             _ => Some(this),
         };
     }
-    weighed.unwrap_or(Evidence::Proven)
+    weighed.unwrap_or(CanaryEvidence::Proven)
 }
 
 #[cfg(test)]
@@ -161,58 +146,77 @@ mod tests {
 
     #[test]
     fn a_run_is_evidence_only_if_a_canary_answered_after_it_began() {
-        let at = |second: u64| Some(Duration::from_secs(second));
+        let at = |second: u64| Some(Moment::after_start(Duration::from_secs(second)));
         let canary = |answered, missed| Canary { answered, missed, misses: 0 };
         let cases = [
-            ("no canary, no question", vec![], Evidence::Proven),
-            ("answered after it began", vec![canary(at(11), None)], Evidence::Proven),
-            ("answered before it began only", vec![canary(at(9), None)], Evidence::Pending),
-            ("at the very moment is not after", vec![canary(at(10), None)], Evidence::Pending),
-            ("missed since", vec![canary(at(9), at(11))], Evidence::Absent),
+            ("no canary, no question", vec![], CanaryEvidence::Proven),
+            ("answered after it began", vec![canary(at(11), None)], CanaryEvidence::Proven),
+            ("answered before it began only", vec![canary(at(9), None)], CanaryEvidence::Pending),
+            (
+                "at the very moment is not after",
+                vec![canary(at(10), None)],
+                CanaryEvidence::Pending,
+            ),
+            ("missed since", vec![canary(at(9), at(11))], CanaryEvidence::Absent),
             (
                 "one of two answered",
                 vec![canary(None, at(11)), canary(at(11), None)],
-                Evidence::Proven,
+                CanaryEvidence::Proven,
             ),
             (
                 "one of two still out",
                 vec![canary(None, at(11)), canary(None, None)],
-                Evidence::Pending,
+                CanaryEvidence::Pending,
             ),
-            ("the other order", vec![canary(None, None), canary(None, at(11))], Evidence::Pending),
-            ("both missed", vec![canary(None, at(11)), canary(at(3), at(12))], Evidence::Absent),
+            (
+                "the other order",
+                vec![canary(None, None), canary(None, at(11))],
+                CanaryEvidence::Pending,
+            ),
+            (
+                "both missed",
+                vec![canary(None, at(11)), canary(at(3), at(12))],
+                CanaryEvidence::Absent,
+            ),
         ];
         for (name, canaries, want) in cases {
-            assert_eq!(weigh(canaries.into_iter(), Duration::from_secs(10)), want, "{name}");
+            assert_eq!(
+                weigh(canaries.into_iter(), Moment::after_start(Duration::from_secs(10))),
+                want,
+                "{name}"
+            );
         }
     }
 
     fn judged(second: u64, outcome: Outcome) -> Judged {
-        Judged { seq: second, sent: Duration::from_secs(second), quick: false, outcome }
+        let sent = Moment::after_start(Duration::from_secs(second));
+        Judged { seq: second.into(), sent, quick: false, outcome }
     }
 
     #[test]
     fn losses_and_faults_in_a_row_are_misses_but_for_a_process_that_did_not_run() {
         let mut canaries = Canaries::default();
-        canaries.set_members(&[7]);
-        canaries.judged(7, &judged(1, Outcome::Loss), false);
-        canaries.judged(7, &judged(2, Outcome::Fault), true);
-        canaries.judged(7, &judged(3, Outcome::Fault), false);
+        let canary = EndpointId::from(7);
+        canaries.set_members(&[canary]);
+        canaries.judged(canary, &judged(1, Outcome::Loss), false);
+        canaries.judged(canary, &judged(2, Outcome::Fault), true);
+        canaries.judged(canary, &judged(3, Outcome::Fault), false);
         assert!(canaries.all_miss(2));
         assert!(!canaries.all_miss(3), "the last one proves nothing");
-        canaries.judged(7, &judged(4, Outcome::Reply), false);
+        canaries.judged(canary, &judged(4, Outcome::Reply), false);
         assert!(!canaries.all_miss(1));
     }
 
     #[test]
     fn canaries_that_stay_keep_their_results() {
         let mut canaries = Canaries::default();
-        canaries.set_members(&[1, 2]);
-        canaries.judged(2, &judged(1, Outcome::Loss), false);
-        canaries.set_members(&[2]);
+        let [first, second, third] = [1, 2, 3].map(EndpointId::from);
+        canaries.set_members(&[first, second]);
+        canaries.judged(second, &judged(1, Outcome::Loss), false);
+        canaries.set_members(&[second]);
         assert!(canaries.all_miss(1));
-        canaries.set_members(&[2, 3]);
+        canaries.set_members(&[second, third]);
         assert!(!canaries.all_miss(1), "the new one missed nothing");
-        assert_eq!(canaries.slots(), [2, 3]);
+        assert_eq!(canaries.endpoints(), [second, third]);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use super::Engine;
-use super::event::{Action, Announcement, Fact, OwnVote};
+use super::action::{Action, Announcement, OwnVote};
+use super::fact::Fact;
 use super::peers::AnnounceDue;
-use super::quorum::{self, Ballot};
+use super::quorum::{self, Ballot, ReceivedVote};
 use super::schedule::Item;
-use super::service::{Target, evidence};
+use super::types::PeerState;
 
 impl Engine {
     /// Discards the peers' votes if the process was suspended. This happens on every event: queued
@@ -30,9 +30,9 @@ impl Engine {
     }
 
     /// Records the vote of a peer on a target.
-    pub(super) fn voted(&mut self, peer: SocketAddr, target: IpAddr, up: bool, age: Duration) {
-        let Some(id) = self.service().id(target) else { return };
-        let Some(news) = self.peers.vote(self.context.now, (peer, target), up, age) else { return };
+    pub(super) fn voted(&mut self, received: ReceivedVote) {
+        let Some(id) = self.service().id(received.target) else { return };
+        let Some(news) = self.peers.vote(self.context.now, received) else { return };
         if news || self.service().get(id).is_some_and(|target| !target.verdict.confirmed) {
             self.services[0].mark(id);
         }
@@ -47,9 +47,9 @@ impl Engine {
     }
 
     /// Records that a peer came to life, is gone, or turned out to be another kind of agent.
-    pub(super) fn peer_changed(&mut self, peer: SocketAddr, alive: bool, legacy: bool) {
-        if self.peers.set_alive(peer, alive, legacy) {
-            self.context.report(Fact::Peer { peer, alive });
+    pub(super) fn peer_changed(&mut self, peer: SocketAddr, state: PeerState) {
+        if self.peers.set_state(peer, state) {
+            self.context.report(Fact::Peer { peer, alive: state.is_alive() });
         }
         self.services[0].mark_all();
     }
@@ -60,11 +60,13 @@ impl Engine {
         if self.canaries.is_isolated() {
             return BTreeMap::new();
         }
-        let vote = |target: &Target| {
-            let (up, evidence) = evidence::own_vote(target)?;
-            Some((target.address, OwnVote { up, evidence }))
-        };
-        self.service().targets().filter_map(vote).collect()
+        let mut votes = BTreeMap::new();
+        for target in self.service().targets() {
+            if let (Some(vote), Some(evidence)) = (target.own_view(), target.evidence.proof) {
+                votes.insert(target.address, OwnVote { vote, evidence });
+            }
+        }
+        votes
     }
 
     /// Announces this agent's votes: at each change, and every few seconds to renew the age of the

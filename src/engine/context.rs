@@ -1,8 +1,10 @@
 //! The context of one event: its time, the settings, the requested actions and the schedule.
 
-use super::Moment;
-use super::event::{Action, Fact, Settings};
+use super::action::Action;
+use super::fact::Fact;
+use super::moment::Moment;
 use super::schedule::Schedule;
+use super::settings::Settings;
 
 /// The context of the current event, shared by all parts of the engine.
 #[derive(Debug)]

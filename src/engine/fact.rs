@@ -5,18 +5,18 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::canaries::IsolationCause;
-use super::event::{DnsProblem, Drain, Slot};
-use super::prober::watch::{Endpoint, Outcome};
-use super::service::health::Health;
+use super::dns_report::DnsProblem;
+use super::drain::Drain;
+use super::ids::EndpointId;
+use super::types::{Endpoint, Health, IsolationCause, Outcome, Verdict};
 
 /// A fact for the log, the metrics, the status and the notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A probe was judged.
     Judged {
-        /// The slot of the probed endpoint.
-        slot: Slot,
+        /// The probed endpoint.
+        endpoint: EndpointId,
         /// The outcome of the probe.
         outcome: Outcome,
         /// The round-trip time of a reply.
@@ -90,10 +90,8 @@ pub enum Fact {
     Verdict {
         /// The target of the verdict.
         target: IpAddr,
-        /// Whether the target belongs in DNS.
-        in_service: bool,
-        /// Whether the verdict follows from the operator's command instead of the target's health.
-        by_hand: bool,
+        /// The verdict, which says whether the target belongs in DNS.
+        verdict: Verdict,
         /// The peers that hold the same vote.
         agreeing: Vec<SocketAddr>,
         /// Time that this agent leaves to the agents before it in rank.

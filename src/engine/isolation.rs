@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Engine;
-use super::canaries::{Evidence, Isolation, IsolationCause};
-use super::event::{Fact, Reason};
-use super::prober::watch::Outcome;
-use super::service::TargetId;
+use super::canaries::{CanaryEvidence, Isolation};
+use super::fact::{Fact, Reason};
+use super::ids::TargetId;
+use super::types::{IsolationCause, Outcome};
 
 impl Engine {
     /// Weighs complete runs of losses again after a canary answered or missed a probe.
@@ -27,21 +27,21 @@ impl Engine {
     pub(super) fn weigh_losses(&mut self, id: TargetId) {
         let Some(began) = self.services[0].complete_run(id, &self.context) else { return };
         match self.canaries.weigh(began) {
-            Evidence::Proven => {
+            CanaryEvidence::Proven => {
                 if let Some(flip) = self.services[0].flip_down(id) {
                     self.flipped(id, flip);
                 }
             }
-            Evidence::Absent if !self.canaries.is_isolated() => {
+            CanaryEvidence::Absent if !self.canaries.is_isolated() => {
                 self.begin_isolation(IsolationCause::NoCanary);
             }
-            Evidence::Absent => {
+            CanaryEvidence::Absent => {
                 let target = self.service().get(id);
                 if target.is_some_and(|target| target.verdict.reason != Some(Reason::Isolated)) {
                     self.services[0].mark(id);
                 }
             }
-            Evidence::Pending => {}
+            CanaryEvidence::Pending => {}
         }
     }
 
@@ -81,7 +81,7 @@ impl Engine {
         let now = self.context.now;
         self.services[0].start_over(now);
         self.peers.announce();
-        self.context.report(Fact::IsolationOver { lasted: now.saturating_sub(since) });
+        self.context.report(Fact::IsolationOver { lasted: now.since(since) });
         self.services[0].mark_all();
     }
 }

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::event::{Action, Drain, DrainCommand, DrainRefusal, Fact, Settings};
+use super::Engine;
+use super::action::Action;
+use super::drain::{Drain, DrainCommand, DrainRefusal};
+use super::fact::Fact;
+use super::ids::Ticket;
+use super::moment::Moment;
 use super::plan;
 use super::schedule::Item;
-use super::{Engine, Moment};
+use super::settings::Settings;
 
 impl Engine {
     /// Handles the operator's command to take a target out.
@@ -58,7 +63,7 @@ impl Engine {
     }
 
     /// Handles the operator's command to give a target back.
-    pub(super) fn undrain(&mut self, ticket: u64, target: IpAddr) {
+    pub(super) fn undrain(&mut self, ticket: Ticket, target: IpAddr) {
         let id = self.service().id(target);
         let drains = &mut self.services[0].drains;
         let answer = if id.is_some() { drains.end(target) } else { drains.end_parked(target) };

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::Moment;
-use super::quorum::{self, Agreement, Ballot, Ballots};
+use super::moment::Moment;
+use super::quorum::{self, Agreement, Ballot, Ballots, Poll, ReceivedVote};
+use super::types::PeerState;
 
 /// Time after a suspension during which votes sent before its end may still be in the queue.
 const QUEUE_GRACE: Duration = Duration::from_secs(1);
@@ -70,18 +71,12 @@ impl Peers {
         self.ignore_votes_until = now + QUEUE_GRACE;
     }
 
-    /// Records a vote; `up` is the peer's view, `age` the age of its evidence. Returns `None` if
-    /// the vote is ignored, otherwise whether it differs from the peer's last vote.
-    pub(super) fn vote(
-        &mut self,
-        now: Moment,
-        (peer, target): (SocketAddr, IpAddr),
-        up: bool,
-        age: Duration,
-    ) -> Option<bool> {
+    /// Records a vote. Returns `None` if it is ignored, otherwise whether it differs from the
+    /// peer's last vote.
+    pub(super) fn vote(&mut self, now: Moment, received: ReceivedVote) -> Option<bool> {
         // A legacy agent repeats nothing.
-        let ignored = now < self.ignore_votes_until && !self.ballots.is_legacy(peer);
-        (!ignored).then(|| self.ballots.record(now, peer, target, up, age))
+        let ignored = now < self.ignore_votes_until && !self.ballots.is_legacy(received.peer);
+        (!ignored).then(|| self.ballots.record(now, received))
     }
 
     /// Retracts a peer's vote. Returns whether that vote counted.
@@ -89,12 +84,11 @@ impl Peers {
         self.ballots.retract(now, peer, target)
     }
 
-    /// Records whether a peer is alive, and whether it is a legacy agent. Returns whether its
-    /// liveness changed.
-    pub(super) fn set_alive(&mut self, peer: SocketAddr, alive: bool, legacy: bool) -> bool {
+    /// Records the state of a peer. Returns whether its liveness changed.
+    pub(super) fn set_state(&mut self, peer: SocketAddr, state: PeerState) -> bool {
         let before = self.ballots.is_alive(peer);
-        self.ballots.set_alive(peer, alive, legacy);
-        before != alive
+        self.ballots.set_state(peer, state);
+        before != state.is_alive()
     }
 
     /// Requests an announcement of this agent's votes, since they changed.
@@ -115,16 +109,9 @@ impl Peers {
         AnnounceDue::Now(now + every)
     }
 
-    /// Evaluates the votes on `target`; see [`Ballots::agreement`].
-    pub(super) fn agreement(
-        &self,
-        local: SocketAddr,
-        target: IpAddr,
-        own: Option<bool>,
-        needed: usize,
-        now: Moment,
-    ) -> Agreement {
-        self.ballots.agreement(local, target, own, needed, now)
+    /// Evaluates the votes on a target; see [`Ballots::agreement`].
+    pub(super) fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
+        self.ballots.agreement(poll, now)
     }
 
     /// Returns the votes on a target that count at `now`.
@@ -145,8 +132,13 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::types::{PeerKind, Vote};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Moment {
+        Moment::START + SECOND * seconds
+    }
 
     fn peer() -> SocketAddr {
         ([10, 0, 0, 2], 8081).into()
@@ -156,43 +148,44 @@ mod tests {
         [192, 0, 2, 1].into()
     }
 
-    fn peers(legacy: bool) -> Peers {
+    fn peers(kind: PeerKind) -> Peers {
         let mut peers = Peers::default();
         peers.enroll([peer()], &[target()].into(), SECOND);
-        assert!(peers.set_alive(peer(), true, legacy));
+        assert!(peers.set_state(peer(), PeerState::Alive(kind)));
         peers
     }
 
     #[test]
     fn votes_are_ignored_for_a_second_after_a_suspension_but_for_legacy_ones() {
-        for (legacy, first) in [(false, None), (true, Some(true))] {
-            let mut peers = peers(legacy);
-            peers.suspended(SECOND * 10);
-            let vote =
-                |peers: &mut Peers, now| peers.vote(now, (peer(), target()), false, Duration::ZERO);
-            assert_eq!(vote(&mut peers, SECOND * 10), first, "legacy: {legacy}");
-            let news = vote(&mut peers, SECOND * 11);
-            assert_eq!(news, Some(!legacy), "legacy: {legacy}");
+        let down =
+            ReceivedVote { peer: peer(), target: target(), vote: Vote::Down, age: Duration::ZERO };
+        for (kind, first, second) in
+            [(PeerKind::Native, None, Some(true)), (PeerKind::Legacy, Some(true), Some(false))]
+        {
+            let mut peers = peers(kind);
+            peers.suspended(at(10));
+            assert_eq!(peers.vote(at(10), down), first, "{kind:?}");
+            assert_eq!(peers.vote(at(11), down), second, "{kind:?}");
         }
     }
 
     #[test]
     fn votes_are_announced_at_each_change_and_every_five_seconds() {
-        let mut peers = peers(false);
-        assert_eq!(peers.announce_due(SECOND, 10), AnnounceDue::Now(SECOND * 6));
-        assert_eq!(peers.announce_due(SECOND * 2, 10), AnnounceDue::Later(None));
+        let mut peers = peers(PeerKind::Native);
+        assert_eq!(peers.announce_due(at(1), 10), AnnounceDue::Now(at(6)));
+        assert_eq!(peers.announce_due(at(2), 10), AnnounceDue::Later(None));
         peers.announce();
-        assert_eq!(peers.announce_due(SECOND * 2, 10), AnnounceDue::Now(SECOND * 7));
-        assert_eq!(peers.announce_due(SECOND * 7, 10), AnnounceDue::Now(SECOND * 12));
+        assert_eq!(peers.announce_due(at(2), 10), AnnounceDue::Now(at(7)));
+        assert_eq!(peers.announce_due(at(7), 10), AnnounceDue::Now(at(12)));
     }
 
     #[test]
     fn many_votes_are_announced_more_often_and_changes_of_them_keep_a_minimum_gap() {
-        let mut peers = peers(false);
-        assert_eq!(peers.announce_due(SECOND, 10_000), AnnounceDue::Now(SECOND * 3));
+        let mut peers = peers(PeerKind::Native);
+        assert_eq!(peers.announce_due(at(1), 10_000), AnnounceDue::Now(at(3)));
         peers.announce();
-        let next = SECOND + Duration::from_millis(50);
-        assert_eq!(peers.announce_due(SECOND, 10_000), AnnounceDue::Later(Some(next)));
+        let next = at(1) + Duration::from_millis(50);
+        assert_eq!(peers.announce_due(at(1), 10_000), AnnounceDue::Later(Some(next)));
         assert_eq!(peers.announce_due(next, 10_000), AnnounceDue::Now(next + SECOND * 2));
     }
 }

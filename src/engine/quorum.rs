@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::moment::Moment;
+use super::types::{PeerKind, PeerState, Vote};
+
 /// The minimum time for which a vote counts, from its evidence. It is at least three times the
 /// interval at which votes are repeated.
 pub const VOTE_TTL: Duration = Duration::from_secs(30);
@@ -40,10 +43,36 @@ pub fn wait_of(rank: usize) -> Duration {
 pub struct Ballot {
     /// The peer, by the address that it is listed under in `peers`.
     pub peer: SocketAddr,
-    /// Whether the peer sees the target up.
-    pub up: bool,
+    /// The view that the peer declares.
+    pub vote: Vote,
     /// The current age of the evidence for the vote.
     pub age: Duration,
+}
+
+/// A vote that a peer has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceivedVote {
+    /// The peer, by the address that it is listed under in `peers`.
+    pub peer: SocketAddr,
+    /// The target of the vote.
+    pub target: IpAddr,
+    /// The view that the peer declares.
+    pub vote: Vote,
+    /// The age of the evidence for the vote when it was sent.
+    pub age: Duration,
+}
+
+/// A question to the ballots: do enough peers agree with this agent about a target?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poll {
+    /// The target in question.
+    pub target: IpAddr,
+    /// This agent, by its vote address.
+    pub local: SocketAddr,
+    /// This agent's own view; `None` before its first flip or confirmation.
+    pub own: Option<Vote>,
+    /// The number of peers that must agree; with 0 the agent acts alone.
+    pub needed: usize,
 }
 
 /// The result of the votes on one target, for the direction that this agent has flipped to.
@@ -95,20 +124,18 @@ impl Default for Ballots {
 #[derive(Debug, Clone, Default)]
 struct Voter {
     alive: bool,
-    /// Whether the peer is a legacy (Go) agent. Such an agent votes once at each flip and never
-    /// again, so its vote does not age.
-    legacy: bool,
+    /// The kind of the peer when it was last alive. A legacy agent's vote does not age.
+    kind: PeerKind,
     /// The peer's votes, by target.
-    votes: BTreeMap<IpAddr, Vote>,
+    votes: BTreeMap<IpAddr, RecordedVote>,
 }
 
 /// One peer's vote on one target.
 #[derive(Debug, Clone, Copy)]
-struct Vote {
-    /// Whether the peer sees the target up.
-    up: bool,
+struct RecordedVote {
+    vote: Vote,
     /// The time at which the vote was received.
-    received_at: Duration,
+    received_at: Moment,
     /// The age of its evidence at that time.
     age: Duration,
 }
@@ -143,28 +170,21 @@ impl Ballots {
         }
     }
 
-    /// Records that `peer` voted at `now` that it sees `target` up or down, on evidence of this
-    /// `age`. The vote of an unknown peer is not kept; the vote of a peer that is not alive is
-    /// kept, and counts once the peer is alive.
+    /// Records a vote that was received at `now`. The vote of an unknown peer is not kept; the vote
+    /// of a peer that is not alive is kept, and counts once the peer is alive.
     ///
     /// Returns whether this differs from the peer's last vote that still counts.
-    pub fn record(
-        &mut self,
-        now: Duration,
-        peer: SocketAddr,
-        target: IpAddr,
-        up: bool,
-        age: Duration,
-    ) -> bool {
+    pub fn record(&mut self, now: Moment, received: ReceivedVote) -> bool {
         let term = self.term;
+        let ReceivedVote { peer, target, vote, age } = received;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let before = voter.vote(target, now, term).map(|ballot| ballot.0);
-        voter.votes.insert(target, Vote { up, received_at: now, age });
+        voter.votes.insert(target, RecordedVote { vote, received_at: now, age });
         before != voter.vote(target, now, term).map(|ballot| ballot.0)
     }
 
     /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
-    pub fn retract(&mut self, now: Duration, peer: SocketAddr, target: IpAddr) -> bool {
+    pub fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let counted = voter.vote(target, now, term).is_some();
@@ -175,21 +195,23 @@ impl Ballots {
     /// Forgets every vote that ages. Used after this agent was suspended or stopped: votes received
     /// before are fresh by its clock only, and peers repeat the ones that still hold.
     pub fn forget(&mut self) {
-        for voter in self.voters.values_mut().filter(|voter| !voter.legacy) {
+        for voter in self.voters.values_mut().filter(|voter| !voter.is_legacy()) {
             voter.votes.clear();
         }
     }
 
-    /// Records whether `peer` is alive, and whether it is a legacy agent, with votes that stand
-    /// until they change. The votes of a peer that is no longer alive are forgotten: it repeats
-    /// them when it is back.
-    pub fn set_alive(&mut self, peer: SocketAddr, alive: bool, legacy: bool) {
+    /// Records the state of `peer`. The votes of a peer that is no longer alive are forgotten: it
+    /// repeats them when it is back.
+    pub fn set_state(&mut self, peer: SocketAddr, state: PeerState) {
         let Some(voter) = self.voters.get_mut(&peer) else { return };
-        if voter.alive && !alive {
-            voter.votes.clear();
+        match state {
+            PeerState::Gone if voter.alive => {
+                voter.votes.clear();
+                voter.alive = false;
+            }
+            PeerState::Gone => {}
+            PeerState::Alive(kind) => (voter.alive, voter.kind) = (true, kind),
         }
-        voter.alive = alive;
-        voter.legacy = legacy;
     }
 
     /// Whether `peer` is a peer and alive.
@@ -199,47 +221,33 @@ impl Ballots {
 
     /// Whether `peer` is a legacy agent, which repeats nothing.
     pub fn is_legacy(&self, peer: SocketAddr) -> bool {
-        self.voters.get(&peer).is_some_and(|voter| voter.legacy)
-    }
-
-    /// Returns the number of peers that are alive.
-    pub fn alive(&self) -> usize {
-        self.voters.values().filter(|voter| voter.alive).count()
+        self.voters.get(&peer).is_some_and(Voter::is_legacy)
     }
 
     /// Returns the votes on `target` that count at `now`, by peer, ascending.
-    pub fn on(&self, target: IpAddr, now: Duration) -> impl Iterator<Item = Ballot> + '_ {
+    pub fn on(&self, target: IpAddr, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
-            voter.vote(target, now, self.term).map(|(up, age)| Ballot { peer, up, age })
+            voter.vote(target, now, self.term).map(|(vote, age)| Ballot { peer, vote, age })
         })
     }
 
     /// Returns the time at which the first vote on `target` that counts at `now` expires, if
     /// nothing newer is received; `None` if no vote ages.
-    pub fn next_expiry(&self, target: IpAddr, now: Duration) -> Option<Duration> {
-        let ageing = self.voters.values().filter(|voter| voter.alive && !voter.legacy);
+    pub fn next_expiry(&self, target: IpAddr, now: Moment) -> Option<Moment> {
+        let ageing = self.voters.values().filter(|voter| voter.alive && !voter.is_legacy());
         ageing
             .filter_map(|voter| voter.vote(target, now, self.term))
             .map(|(_, age)| now + self.term.saturating_sub(age))
             .min()
     }
 
-    /// Evaluates the votes on `target` at `now` for the agent at `local`.
-    ///
-    /// `own` is this agent's own view (`true` is up), `None` before its first flip or confirmation.
-    /// `needed` is the number of peers that must agree; with 0 the agent acts alone.
-    pub fn agreement(
-        &self,
-        local: SocketAddr,
-        target: IpAddr,
-        own: Option<bool>,
-        needed: usize,
-        now: Duration,
-    ) -> Agreement {
+    /// Answers `poll` with the votes that count at `now`.
+    pub fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
+        let Poll { target, local, own, needed } = *poll;
         let Some(own) = own else { return Agreement::Unjudged };
         // A vote in this agent's own name would count its own flip twice.
         let (agreeing, contrary): (Vec<_>, Vec<_>) =
-            self.on(target, now).filter(|b| b.peer != local).partition(|b| b.up == own);
+            self.on(target, now).filter(|b| b.peer != local).partition(|b| b.vote == own);
         let peers = |ballots: Vec<Ballot>| ballots.into_iter().map(|b| b.peer).collect();
         let (agreeing, contrary): (Vec<SocketAddr>, Vec<_>) = (peers(agreeing), peers(contrary));
         if agreeing.len() < needed {
@@ -253,11 +261,16 @@ impl Ballots {
 }
 
 impl Voter {
+    /// Whether the peer is a legacy agent, which repeats nothing.
+    fn is_legacy(&self) -> bool {
+        self.kind == PeerKind::Legacy
+    }
+
     /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote.
-    fn vote(&self, target: IpAddr, now: Duration, term: Duration) -> Option<(bool, Duration)> {
-        let &Vote { up, received_at, age } = self.votes.get(&target)?;
-        let age = now.saturating_sub(received_at).saturating_add(age);
-        (self.legacy || age < term).then_some((up, age))
+    fn vote(&self, target: IpAddr, now: Moment, term: Duration) -> Option<(Vote, Duration)> {
+        let &RecordedVote { vote, received_at, age } = self.votes.get(&target)?;
+        let age = now.since(received_at).saturating_add(age);
+        (self.is_legacy() || age < term).then_some((vote, age))
     }
 }
 

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Engine;
-use super::event::{Action, DnsReport, DrainRefusal, Fact};
+use super::action::Action;
+use super::dns_report::DnsReport;
+use super::drain::DrainRefusal;
+use super::fact::Fact;
 use super::plan::{Desired, Observed, SetKey};
 use super::schedule::Item;
 use super::service::Outside;

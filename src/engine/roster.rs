@@ -6,11 +6,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::Engine;
-use super::event::{Settings, Slot};
+use super::ids::EndpointId;
 use super::plan::Family;
 use super::prober::Role;
-use super::prober::watch::Endpoint;
 use super::service::evidence;
+use super::settings::Settings;
+use super::types::Endpoint;
 
 /// Returns the offset in the interval at which the `index`th of `count` targets is probed. Each
 /// target has its own offset, or shares it with at most as many others as make up a `burst`. The
@@ -72,27 +73,27 @@ impl Engine {
         self.services[0].schedule_sweep(now + term, &mut self.context);
     }
 
-    /// Watches the canaries that the settings name. Returns their slots.
-    fn enroll_canaries(&mut self, settings: &Settings) -> Vec<Slot> {
-        let before = self.canaries.slots();
-        let mut slots = Vec::with_capacity(settings.canaries.len());
+    /// Watches the canaries that the settings name. Returns their endpoints.
+    fn enroll_canaries(&mut self, settings: &Settings) -> Vec<EndpointId> {
+        let before = self.canaries.endpoints();
+        let mut endpoints = Vec::with_capacity(settings.canaries.len());
         for (index, endpoint) in settings.canaries.iter().copied().enumerate() {
             let first = self.context.now + canary_phase(settings, index, settings.canaries.len());
-            let is_there = |slot: &Slot| self.prober.endpoint(*slot) == Some(endpoint);
-            if let Some(slot) = before.iter().copied().find(is_there) {
-                self.prober.move_watch(slot, endpoint, first, &mut self.context);
-                slots.push(slot);
+            let is_there = |id: &EndpointId| self.prober.endpoint(*id) == Some(endpoint);
+            if let Some(id) = before.iter().copied().find(is_there) {
+                self.prober.move_watch(id, endpoint, first, &mut self.context);
+                endpoints.push(id);
             } else {
                 let role = Role::Canary;
-                slots.push(self.prober.watch(endpoint, first, role, &mut self.context));
+                endpoints.push(self.prober.watch(endpoint, first, role, &mut self.context));
             }
         }
-        for slot in before {
-            if !slots.contains(&slot) {
-                self.prober.unwatch(slot);
+        for id in before {
+            if !endpoints.contains(&id) {
+                self.prober.unwatch(id);
             }
         }
-        slots
+        endpoints
     }
 
     /// Puts other settings in force.

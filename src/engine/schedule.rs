@@ -3,15 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::Moment;
-use super::event::Slot;
-use super::service::TargetId;
+use super::ids::{EndpointId, TargetId};
+use super::moment::Moment;
 
 /// An item to look at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item {
     /// The probes of one endpoint.
-    Watch(Slot),
+    Watch(EndpointId),
     /// The verdict on one target.
     Verdict(TargetId),
     /// The addresses that the floor holds back.
@@ -62,7 +61,7 @@ const TICK_BITS: u32 = 22;
 type Entry = (Moment, Item);
 
 fn tick((when, _): &Entry) -> u128 {
-    when.as_nanos() >> TICK_BITS
+    when.since_start().as_nanos() >> TICK_BITS
 }
 
 /// Returns the index of a tick's bucket.
@@ -148,14 +147,14 @@ mod tests {
 
     #[test]
     fn entries_come_back_as_they_were_in_the_order_of_moments_then_items() {
-        let ms = Duration::from_millis;
-        let far = Duration::from_hours(100 * 365 * 24);
+        let ms = |n| Moment::after_start(Duration::from_millis(n));
+        let far = Moment::after_start(Duration::from_hours(100 * 365 * 24));
         let sorted = [
-            (ms(1), Item::Watch(9_999_999)),
+            (ms(1), Item::Watch(9_999_999.into())),
             (ms(1), Item::Rehearsal),
-            (ms(2), Item::Watch(0)),
-            (ms(2), Item::Watch(1)),
-            (ms(2), Item::Verdict(TargetId::from(0))),
+            (ms(2), Item::Watch(0.into())),
+            (ms(2), Item::Watch(1.into())),
+            (ms(2), Item::Verdict(0.into())),
             (ms(2), Item::Held),
             (ms(2), Item::Order),
             (far, Item::Resync),
@@ -164,7 +163,7 @@ mod tests {
         for (when, item) in sorted.iter().rev() {
             schedule.add(*when, *item);
         }
-        assert_eq!(schedule.take_due(Duration::ZERO), None, "nothing is due");
+        assert_eq!(schedule.take_due(Moment::START), None, "nothing is due");
         let taken: Vec<_> = std::iter::from_fn(|| schedule.take_due(far)).collect();
         assert_eq!(taken, sorted);
     }
@@ -173,13 +172,16 @@ mod tests {
     fn only_the_next_entries_are_dropped_and_only_while_they_are_stale() {
         let mut schedule = Schedule::default();
         for (second, slot) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            schedule.add(Duration::from_secs(second), Item::Watch(slot));
+            let moment = Moment::after_start(Duration::from_secs(second));
+            schedule.add(moment, Item::Watch(slot.into()));
         }
-        schedule.forget(|_, item| item == Item::Watch(7));
+        schedule.forget(|_, item| item == Item::Watch(7.into()));
         let all = |schedule: &mut Schedule| -> Vec<_> {
-            std::iter::from_fn(|| schedule.take_due(Duration::MAX)).map(|(_, item)| item).collect()
+            std::iter::from_fn(|| schedule.take_due(Moment::after_start(Duration::MAX)))
+                .map(|(_, item)| item)
+                .collect()
         };
-        assert_eq!(all(&mut schedule), [Item::Watch(8), Item::Watch(7)]);
+        assert_eq!(all(&mut schedule), [Item::Watch(8.into()), Item::Watch(7.into())]);
         assert_eq!((schedule.next(), schedule.in_later), (None, 0));
     }
 
@@ -191,7 +193,7 @@ mod tests {
             steps in vec((0_u64..20_000, 0_u64..10, 0_usize..4, any::<bool>()), 1..200),
         ) {
             let (mut schedule, mut sorted) = (Schedule::default(), BTreeSet::new());
-            let mut now = Duration::ZERO;
+            let mut now = Moment::START;
             for (millis, far, slot, taken) in steps {
                 // Some are due within the tick, some in the buckets, some beyond them.
                 let ahead = Duration::from_millis(millis) / 10_u32.pow(u32::try_from(far % 4)?);
@@ -200,8 +202,8 @@ mod tests {
                     let due = sorted.first().copied().filter(|(when, _)| *when <= now);
                     sorted.retain(|entry| Some(*entry) != due);
                     prop_assert_eq!(schedule.take_due(now), due);
-                } else if sorted.insert((now + ahead, Item::Watch(slot))) {
-                    schedule.add(now + ahead, Item::Watch(slot));
+                } else if sorted.insert((now + ahead, Item::Watch(slot.into()))) {
+                    schedule.add(now + ahead, Item::Watch(slot.into()));
                 }
                 prop_assert_eq!(schedule.next(), sorted.first().map(|(when, _)| *when));
             }

@@ -19,18 +19,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Moment;
+use super::action::Action;
 use super::context::Context;
-use super::event::{Action, Drain, DrainCommand, Fact, RehearsalStage, Slot};
-use super::prober::watch::{Judged, Outcome};
+use super::drain::{Drain, DrainCommand};
+use super::fact::{Fact, RehearsalStage};
+use super::ids::{EndpointId, TargetId};
+use super::moment::Moment;
+use super::prober::watch::Judged;
 use super::schedule::Item;
 use super::slab::Slab;
+use super::types::{Health, Outcome};
 use super::zone::orders::Orders;
 pub(super) use decision::Outside;
 use drains::Drains;
-use health::Health;
 use rehearsal::Rehearsal;
-pub(super) use target::{Target, TargetId};
+pub(super) use target::Target;
 
 /// The targets of a service.
 #[derive(Debug, Default)]
@@ -60,17 +63,15 @@ impl Service {
         self.targets.reserve(count);
     }
 
-    /// Adds a target. `endpoint` starts watching it, given its id, and returns its slot.
+    /// Adds a target. `watch` starts to watch it, given its id, and returns its endpoint.
     pub(super) fn add(
         &mut self,
         address: IpAddr,
-        endpoint: impl FnOnce(TargetId) -> Slot,
+        watch: impl FnOnce(TargetId) -> EndpointId,
         now: Moment,
     ) {
-        let id = self.targets.insert(Target::new(address, Slot::MAX, now));
-        if let Some(target) = self.targets.get_mut(id) {
-            target.endpoint = endpoint(id);
-        }
+        let endpoint = watch(self.targets.next_key());
+        let id = self.targets.insert(Target::new(address, endpoint, now));
         self.by_address.insert(address, id);
     }
 
@@ -218,7 +219,7 @@ impl Service {
         target.evidence.proof = Some(now);
         let (target, streaks) = (target.address, &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
-        let silent_for = streaks.last_reply().map(|at| now.saturating_sub(at));
+        let silent_for = streaks.last_reply().map(|at| now.since(at));
         context.report(Fact::Flipped { target, from, to, count, silent_for, last_error });
         self.mark(id);
     }
@@ -249,7 +250,7 @@ impl Service {
     }
 
     /// Returns the endpoint with replies that a rehearsal ignores, if there is one.
-    pub(super) fn rehearsed_dead(&self) -> Option<Slot> {
+    pub(super) fn rehearsed_dead(&self) -> Option<EndpointId> {
         let rehearsal = self.rehearsal.as_ref().filter(|rehearsal| rehearsal.ignores_replies())?;
         Some(self.target(rehearsal.target())?.endpoint)
     }

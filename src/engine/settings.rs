@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::prober::watch::{Endpoint, Pace};
-use super::service::health::Thresholds;
+use super::types::{Endpoint, Pace, Thresholds};
 
 /// The settings of the engine. All of them can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

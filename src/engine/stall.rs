@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Moment;
+use super::moment::Moment;
 
 /// The minimum lateness of a tick that counts as a stall.
 const LEAST_STALL: Duration = Duration::from_millis(25);
@@ -47,7 +47,7 @@ impl StallDetector {
     /// that a probe has for its reply.
     pub(super) fn tick(&mut self, now: Moment, due: Option<Moment>, timeout: Duration) -> Tick {
         self.ticked = now;
-        let late = due.map(|due| now.saturating_sub(due)).unwrap_or_default();
+        let late = due.map(|due| now.since(due)).unwrap_or_default();
         let stalled = late > (timeout / 4).max(LEAST_STALL);
         let is_time = self.reported.is_none_or(|reported| now >= reported + REPORT_EVERY);
         let report = (stalled && is_time).then_some(late);
@@ -64,6 +64,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
     #[test]
     fn a_tick_that_comes_late_by_a_quarter_of_the_timeout_is_a_stall() {
         let ms = Duration::from_millis;
@@ -76,9 +80,9 @@ mod tests {
             ("later than any tick may be", 40, Some(26), true),
         ];
         for (name, timeout, late, stalled) in cases {
-            let now = SECOND * 100;
-            let due = late.map(|late| now.saturating_sub(ms(late)));
-            let tick = StallDetector::new(SECOND).tick(now, due, ms(timeout));
+            let now = at(100);
+            let due = late.map(|late| now.before(ms(late)));
+            let tick = StallDetector::new(at(1)).tick(now, due, ms(timeout));
             assert_eq!(tick.stalled, stalled, "{name}");
             assert_eq!(tick.report, stalled.then(|| ms(late.unwrap())), "{name}");
         }
@@ -86,10 +90,10 @@ mod tests {
 
     #[test]
     fn stalls_are_reported_every_ten_seconds_at_most() {
-        let mut detector = StallDetector::new(SECOND);
+        let mut detector = StallDetector::new(at(1));
         let reported = (10..40).filter(|second| {
-            let now = SECOND * *second;
-            let tick = detector.tick(now, Some(now.saturating_sub(SECOND)), SECOND);
+            let now = at(*second);
+            let tick = detector.tick(now, Some(now.before(SECOND)), SECOND);
             assert!(tick.stalled);
             tick.report.is_some()
         });
@@ -98,10 +102,10 @@ mod tests {
 
     #[test]
     fn five_seconds_without_a_tick_are_a_suspension() {
-        let mut detector = StallDetector::new(SECOND);
-        assert!(!detector.is_suspended(SECOND * 6));
-        assert!(detector.is_suspended(SECOND * 6 + Duration::from_millis(1)));
-        detector.tick(SECOND * 7, None, SECOND);
-        assert!(!detector.is_suspended(SECOND * 12));
+        let mut detector = StallDetector::new(at(1));
+        assert!(!detector.is_suspended(at(6)));
+        assert!(detector.is_suspended(at(6) + Duration::from_millis(1)));
+        detector.tick(at(7), None, SECOND);
+        assert!(!detector.is_suspended(at(12)));
     }
 }

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::event::{Drain, Reason, Slot};
+use super::Engine;
+use super::drain::Drain;
+use super::fact::Reason;
+use super::ids::EndpointId;
+use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
 use super::prober::Role;
-use super::prober::watch::Endpoint;
 use super::service::Target;
-use super::service::health::Health;
-use super::{Engine, Moment};
+use super::types::{Endpoint, Health};
 
 /// One target as the agent sees it now.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -64,9 +66,9 @@ impl Engine {
         self.view(self.service().target(address)?)
     }
 
-    /// Returns the target that is watched in this slot, if it is a target.
-    pub fn target_in(&self, slot: Slot) -> Option<IpAddr> {
-        let Some(Role::Target(id)) = self.prober.role(slot) else { return None };
+    /// Returns the address of an endpoint if it is a target.
+    pub fn target_at(&self, endpoint: EndpointId) -> Option<IpAddr> {
+        let Some(Role::Target(id)) = self.prober.role(endpoint) else { return None };
         self.service().get(id).map(|target| target.address)
     }
 
@@ -87,7 +89,7 @@ impl Engine {
             let set = SetKey { name: name.clone(), family };
             let listed = observed.get(&set);
             let there = listed.is_some_and(|addresses| addresses.contains(&target.address));
-            there == target.verdict.in_service || observed.unfit.contains_key(&set)
+            there == target.verdict.is_in_service() || observed.unfit.contains_key(&set)
         })
     }
 
@@ -110,7 +112,7 @@ impl Engine {
             unknown: target.evidence.unknown_since.is_some(),
             proven: target.evidence.proof.is_some(),
             judged: target.evidence.judged,
-            in_service: target.verdict.in_service,
+            in_service: target.verdict.is_in_service(),
             reason: target.verdict.reason,
             losses: target.streaks.losses(),
             replies: target.streaks.replies(),

@@ -5,8 +5,8 @@ pub(super) mod orders;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Moment;
-use super::event::Fact;
+use super::fact::Fact;
+use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
 use orders::Orders;
 
@@ -150,6 +150,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
     fn set(name: &str) -> SetKey {
         SetKey { name: name.into(), family: Family::A }
     }
@@ -165,14 +169,16 @@ mod tests {
         let mut zone = Zone::default();
         let fails =
             |name: &str, what: &str| Fact::NameFailing { name: name.into(), what: what.into() };
-        zone.listed(unfit(&[("a", "alias"), ("x", "not ours")]), SECOND);
+        zone.listed(unfit(&[("a", "alias"), ("x", "not ours")]), at(1));
         assert_eq!(zone.failing_names(&names), [fails("a", "alias")]);
         assert_eq!(zone.failing_names(&names), [], "that was reported");
-        zone.set_apart([(set("a"), "quota".to_owned()), (set("b"), "quota".to_owned())].into());
+        zone.set_failing_sets(
+            [(set("a"), "quota".to_owned()), (set("b"), "quota".to_owned())].into(),
+        );
         let both = [fails("a", "alias; quota"), fails("b", "quota")];
         assert_eq!(zone.failing_names(&names), both);
-        zone.listed(Observed::default(), SECOND);
-        zone.set_apart(BTreeMap::new());
+        zone.listed(Observed::default(), at(1));
+        zone.set_failing_sets(BTreeMap::new());
         let over = ["a", "b"].map(|name| Fact::NameFailingOver { name: name.into() });
         assert_eq!(zone.failing_names(&names), over);
     }
@@ -181,34 +187,34 @@ mod tests {
     fn a_family_is_fit_again_once_one_of_its_sets_is() {
         let mut zone = Zone::default();
         let before = unfit(&[("a", "alias")]);
-        zone.listed(before.clone(), SECOND);
+        zone.listed(before.clone(), at(1));
         assert!(zone.recovered_families(&before).is_empty());
-        zone.listed(Observed::default(), SECOND);
+        zone.listed(Observed::default(), at(1));
         assert_eq!(zone.recovered_families(&before), [Family::A].into());
     }
 
     #[test]
     fn a_reading_serves_for_five_seconds_and_is_asked_for_twice_a_minute() {
         let mut zone = Zone::default();
-        assert!(zone.is_stale(SECOND), "nothing was read");
-        zone.listed(Observed::default(), SECOND);
-        assert!(!zone.is_stale(SECOND * 6));
-        assert!(zone.is_stale(SECOND * 6 + Duration::from_millis(1)));
-        let asked = (1..=61).filter(|second| zone.prepare(SECOND * *second));
+        assert!(zone.is_stale(at(1)), "nothing was read");
+        zone.listed(Observed::default(), at(1));
+        assert!(!zone.is_stale(at(6)));
+        assert!(zone.is_stale(at(6) + Duration::from_millis(1)));
+        let asked = (1..=61).filter(|second| zone.prepare(at(*second)));
         assert_eq!(asked.collect::<Vec<_>>(), [1, 31, 61]);
     }
 
     #[test]
     fn a_resync_that_is_off_is_never_due() {
         let mut zone = Zone::default();
-        assert_eq!(zone.schedule_resync(SECOND, Some(SECOND)), Some(SECOND * 2));
-        zone.begin_resync(SECOND);
+        assert_eq!(zone.schedule_resync(at(1), Some(SECOND)), Some(at(2)));
+        zone.begin_resync(at(1));
         assert!(!zone.take_resync(), "not yet");
-        zone.begin_resync(SECOND * 2);
+        zone.begin_resync(at(2));
         assert!(zone.take_resync());
         assert!(!zone.take_resync(), "it is done once");
-        assert_eq!(zone.schedule_resync(SECOND, None), None);
-        zone.begin_resync(SECOND * 100);
+        assert_eq!(zone.schedule_resync(at(1), None), None);
+        zone.begin_resync(at(100));
         assert!(!zone.take_resync());
     }
 }

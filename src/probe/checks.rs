@@ -8,7 +8,7 @@ use super::icmp::Echo;
 use super::tcp::Connect;
 use super::{Check, Opens, Tools};
 use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::types::Endpoint;
 
 /// Declares a registry: an enum with a variant for each check. The last check takes the endpoints
 /// that none of the others covers.
@@ -90,6 +90,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::ids::{FlowId, ProbeId};
     use crate::probe::icmp::Icmp;
 
     /// A check of port 7, where nothing is sent.
@@ -133,8 +134,9 @@ mod tests {
         let check = LongerRegistry::of(endpoint);
         assert_eq!((check.name(), check.opens()), ("dummy", Opens::Connection));
         assert_eq!(check.in_words(endpoint), "by nothing at all");
-        let request =
-            ProbeRequest { slot: 0, seq: 0, endpoint, nth: 0, flow: 0, timeout, listen_for: timeout };
+        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
+        let flow = FlowId::default();
+        let request = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
         let tools = Tools::new(Icmp::new(&(Arc::new(|_| {}) as _)));
         assert_eq!(check.probe(&tools, request).await, Answer::Reply(timeout));
     }

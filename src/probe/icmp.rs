@@ -23,7 +23,8 @@ use tokio::time::Instant;
 use super::route::{Routes, Waited};
 use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Answer, Event, ProbeRequest};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::ids::FlowId;
+use crate::engine::types::Endpoint;
 use message::Request;
 use pending::End;
 use socket::EchoSocket;
@@ -84,9 +85,9 @@ impl std::fmt::Debug for Sockets {
 
 impl Sockets {
     /// Returns the socket for `flow`.
-    fn socket(&self, flow: u16) -> Result<Arc<EchoSocket>, IcmpError> {
+    fn socket(&self, flow: FlowId) -> Result<Arc<EchoSocket>, IcmpError> {
         let first = self.opened(0)?;
-        match flow {
+        match u16::from(flow) {
             0 => Ok(first),
             _ if first.is_raw() => Ok(first),
             1 => self.opened(1),
@@ -156,7 +157,7 @@ impl Icmp {
         let mut refusals = vec![];
         let mut opened = false;
         for address in needed {
-            match self.sockets(address).socket(0) {
+            match self.sockets(address).socket(FlowId::default()) {
                 Ok(_) => opened = true,
                 Err(error) => refusals.push(error),
             }
@@ -182,7 +183,7 @@ impl Icmp {
     fn number(&self, probe: &ProbeRequest) -> Request {
         let address = probe.endpoint.address;
         let [high, low, first @ ..] =
-            self.numbers.hash_one((address, probe.slot, probe.flow)).to_be_bytes();
+            self.numbers.hash_one((address, probe.id.endpoint, probe.flow)).to_be_bytes();
         let first = u16::from_be_bytes([first[0], first[1]]);
         Request {
             address,
@@ -249,11 +250,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::ids::ProbeId;
 
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };
         let timeout = Duration::from_secs(1);
-        ProbeRequest { slot: 0, seq: 0, endpoint, nth, flow, timeout, listen_for: timeout }
+        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
+        let flow = FlowId::from(flow);
+        ProbeRequest { id, endpoint, nth, flow, timeout, listen_for: timeout }
     }
 
     fn icmp() -> Icmp {

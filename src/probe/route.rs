@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::now;
 use crate::engine::event::ProbeRequest;
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::types::Endpoint;
 use netlink::{asked, is_silent, neighbour, route_to, way_to};
 
 /// Time for which the kernel's answer about a route is cached.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::route::{Routes, Waited};
 use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::types::Endpoint;
 
 /// Number of file descriptors reserved for everything except connects.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -104,16 +104,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::ids::{FlowId, ProbeId};
 
     async fn asked(address: IpAddr, port: u16) -> Answer {
         let endpoint = Endpoint { address, port: Some(port) };
         let timeout = Duration::from_secs(5);
         let probe = ProbeRequest {
-            slot: 0,
-            seq: 0,
+            id: ProbeId { endpoint: 0.into(), seq: 0.into() },
             endpoint,
             nth: 0,
-            flow: 0,
+            flow: FlowId::default(),
             timeout,
             listen_for: timeout,
         };

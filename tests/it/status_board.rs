@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use goavail::engine::canaries::IsolationCause;
+use goavail::engine::types::IsolationCause;
 use goavail::status::model::{Health, Outcome, Reason};
 use goavail::status::{
     Board, CHANGES_KEPT, ClockReading, Format, MINUTES, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,

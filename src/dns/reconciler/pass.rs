@@ -15,6 +15,7 @@ use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
 use crate::engine::event::DnsReport;
+use crate::engine::ids::OrderNumber;
 use crate::engine::plan::{self, Desired, Observed, Plan};
 
 /// Time for which the next reconciler waits for a listing in progress.
@@ -37,7 +38,7 @@ pub(super) enum PassResult {
 /// As in [`DnsReport::Confirmed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmation {
-    number: u64,
+    number: OrderNumber,
     desired: BTreeMap<IpAddr, Desired>,
     held: BTreeMap<IpAddr, Vec<String>>,
     open: BTreeSet<IpAddr>,

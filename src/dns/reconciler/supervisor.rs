@@ -68,6 +68,7 @@ mod tests {
         Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record, RecordChanges,
     };
     use crate::engine::event::Order;
+    use crate::engine::ids::OrderNumber;
     use crate::engine::plan::{Desired, Family, SetKey};
 
     const NAME: &str = "www.example.com";
@@ -171,7 +172,7 @@ mod tests {
         mailbox: watch::Sender<Mailbox>,
         reported: mpsc::Receiver<DnsReport>,
         work: tokio::task::JoinHandle<Option<Handover>>,
-        orders: u64,
+        orders: OrderNumber,
     }
 
     impl Supervised {
@@ -196,12 +197,12 @@ mod tests {
                 }
             };
             let work = tokio::spawn(supervise(None, build, orders, reports));
-            Self { mailbox, reported, work, orders: 0 }
+            Self { mailbox, reported, work, orders: OrderNumber::default() }
         }
 
         /// Places an order. Returns the reports until it is carried out.
         async fn carry_out(&mut self, state: Desired) -> Vec<DnsReport> {
-            self.orders += 1;
+            self.orders = self.orders.next();
             let (number, desired) = (self.orders, BTreeMap::from([(ADDRESS, state)]));
             self.mailbox.send_modify(|mailbox| {
                 mailbox.place(Order { number, desired, read_again: true, ..Order::default() });

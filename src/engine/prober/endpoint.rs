@@ -2,9 +2,10 @@
 
 use super::faults::Faults;
 use super::rate_check::RateCheck;
-use super::watch::{Endpoint, Watch};
-use crate::engine::Moment;
-use crate::engine::service::TargetId;
+use super::watch::Watch;
+use crate::engine::ids::TargetId;
+use crate::engine::moment::Moment;
+use crate::engine::types::Endpoint;
 
 /// The purpose of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

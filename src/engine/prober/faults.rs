@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Prober;
-use super::watch::Endpoint;
-use crate::engine::Moment;
 use crate::engine::context::Context;
-use crate::engine::event::{Fact, Slot};
+use crate::engine::fact::Fact;
+use crate::engine::ids::{EndpointId, ProbeId, ProbeSeq};
+use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
+use crate::engine::types::Endpoint;
 
 /// The period that one summary covers.
 const MINUTE: Duration = Duration::from_mins(1);
@@ -80,16 +81,21 @@ pub(super) struct Faults {
     /// Whether the current fault had a line of its own in the log.
     logged: bool,
     /// The number of the first probe that was sent after the last fault was known.
-    known_before: u64,
+    known_before: ProbeSeq,
 }
 
 impl Prober {
     /// Sets or clears the reason why this machine cannot send probes to an endpoint, and reports a
     /// change. Counts faults in a row.
-    pub(super) fn set_fault(&mut self, slot: Slot, fault: Option<String>, context: &mut Context) {
+    pub(super) fn set_fault(
+        &mut self,
+        id: EndpointId,
+        fault: Option<String>,
+        context: &mut Context,
+    ) {
         let threshold = context.settings.thresholds.failure.get();
         let next_seq = self.next_seq;
-        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        let Some(watched) = self.endpoints.get_mut(id) else { return };
         let is_target = watched.is_target();
         let faults = &mut watched.faults;
         let before = faults.in_a_row;
@@ -126,9 +132,10 @@ impl Prober {
     /// machine can send again only if the probe was sent after the last fault was known: the kernel
     /// reports some faults seconds late, and until then the probes held up by them look like
     /// silence.
-    pub(super) fn unanswered(&mut self, slot: Slot, seq: u64, context: &mut Context) {
-        if self.endpoints.get(slot).is_some_and(|watched| seq >= watched.faults.known_before) {
-            self.set_fault(slot, None, context);
+    pub(super) fn unanswered(&mut self, probe: ProbeId, context: &mut Context) {
+        let ProbeId { endpoint: id, seq } = probe;
+        if self.endpoints.get(id).is_some_and(|watched| seq >= watched.faults.known_before) {
+            self.set_fault(id, None, context);
         }
     }
 

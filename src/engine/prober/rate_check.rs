@@ -9,10 +9,12 @@
 use std::time::Duration;
 
 use super::Prober;
-use super::watch::Outcome;
-use crate::engine::Moment;
 use crate::engine::context::Context;
-use crate::engine::event::{Fact, Settings, Slot};
+use crate::engine::fact::Fact;
+use crate::engine::ids::{EndpointId, ProbeSeq};
+use crate::engine::moment::Moment;
+use crate::engine::settings::Settings;
+use crate::engine::types::Outcome;
 
 /// The time between two rehearsals.
 const HOUR: Duration = Duration::from_hours(1);
@@ -39,7 +41,7 @@ pub enum Finding {
 #[derive(Debug, Clone, Default)]
 struct Session {
     /// The ordinary probe that it began with.
-    first: Option<u64>,
+    first: Option<ProbeSeq>,
     first_judged: bool,
     /// The number of quick probes still to be sent.
     left: u32,
@@ -48,7 +50,7 @@ struct Session {
     lost: bool,
     void: bool,
     /// The ordinary probe after it. `answered` holds its outcome.
-    after: Option<u64>,
+    after: Option<ProbeSeq>,
     answered: Option<bool>,
 }
 
@@ -81,7 +83,7 @@ impl RateCheck {
     }
 
     /// Records a probe that is sent; returns whether it is a quick one.
-    pub fn sent(&mut self, seq: u64) -> bool {
+    pub fn sent(&mut self, seq: ProbeSeq) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.first.is_none() {
             session.first = Some(seq);
@@ -104,7 +106,7 @@ impl RateCheck {
     }
 
     /// Records a judged probe; returns the finding if that ends the rehearsal.
-    pub fn judged(&mut self, seq: u64, quick: bool, outcome: Outcome) -> Option<Finding> {
+    pub fn judged(&mut self, seq: ProbeSeq, quick: bool, outcome: Outcome) -> Option<Finding> {
         let session = self.session.as_mut()?;
         if quick {
             session.outstanding = session.outstanding.saturating_sub(1);
@@ -134,10 +136,10 @@ impl RateCheck {
 
 /// Returns the position of an endpoint's rehearsals in the hour, from 0 to 1. The positions of
 /// neighbours are far apart.
-fn position(slot: Slot) -> f64 {
+fn position(id: EndpointId) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let turns = slot as f64 * GOLDEN;
+    let turns = usize::from(id) as f64 * GOLDEN;
     turns.fract()
 }
 
@@ -159,14 +161,14 @@ fn most_rehearsing(settings: &Settings) -> usize {
 
 impl Prober {
     /// Begins a rehearsal with the probe that is about to be sent, if one is due and all is well.
-    pub(super) fn rehearse_if_due(&mut self, slot: Slot, context: &Context) {
+    pub(super) fn rehearse_if_due(&mut self, id: EndpointId, context: &Context) {
         let (now, settings) = (context.now, &context.settings);
         let pace = settings.pace;
         let probes = settings.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
             && self.rehearsing < most_rehearsing(settings)
-            && self.ignored != Some(slot);
-        let Some(watched) = self.endpoints.get_mut(slot).filter(|_| room) else { return };
+            && self.ignored != Some(id);
+        let Some(watched) = self.endpoints.get_mut(id).filter(|_| room) else { return };
         let watch = &mut watched.watch;
         let due = watch.rate.due <= now && !watch.rate.is_open();
         let well = watched.expected && watched.faults.present.is_none() && !watch.is_suspect();
@@ -177,19 +179,24 @@ impl Prober {
     }
 
     /// Ends a rehearsal and acts on its finding.
-    pub(super) fn end_rehearsal(&mut self, slot: Slot, finding: Finding, context: &mut Context) {
+    pub(super) fn end_rehearsal(
+        &mut self,
+        id: EndpointId,
+        finding: Finding,
+        context: &mut Context,
+    ) {
         self.rehearsing = self.rehearsing.saturating_sub(1);
         let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
         let interval = pace.interval;
-        let Some(watched) = self.endpoints.get_mut(slot) else { return };
+        let Some(watched) = self.endpoints.get_mut(id) else { return };
         let rate = &mut watched.watch.rate;
         let limited = rate.limits;
-        let first = rate.due < HOUR;
+        let first = rate.due.since_start() < HOUR;
         rate.due = context.now
             + match finding {
                 Finding::Inconclusive => interval * RETRY_INTERVALS,
                 Finding::RateLimited if !limited => RECHECK_AFTER,
-                Finding::AllAnswered if first => HOUR.mul_f64(0.5 + position(slot)),
+                Finding::AllAnswered if first => HOUR.mul_f64(0.5 + position(id)),
                 Finding::AllAnswered | Finding::RateLimited => HOUR,
             };
         rate.limits = match finding {
@@ -230,15 +237,15 @@ mod tests {
         let mut rate = RateCheck::default();
         rate.begin(3);
         let mut finding = None;
-        for (seq, outcome) in (0..).zip(outcomes.chars()) {
-            let quick = rate.sent(seq);
+        for (seq, outcome) in (0_u64..).zip(outcomes.chars()) {
+            let quick = rate.sent(seq.into());
             assert_eq!(quick, (1..3).contains(&seq), "{outcomes}: {seq}");
             let outcome = match outcome {
                 'r' => Outcome::Reply,
                 'x' => Outcome::Loss,
                 _ => Outcome::Fault,
             };
-            finding = finding.or(rate.judged(seq, quick, outcome));
+            finding = finding.or(rate.judged(seq.into(), quick, outcome));
         }
         finding
     }
@@ -263,16 +270,16 @@ mod tests {
     fn a_lost_first_probe_ends_the_rehearsal() {
         let mut rate = RateCheck::default();
         rate.begin(3);
-        assert!(!rate.sent(0));
-        assert!(rate.sent(1));
-        assert_eq!(rate.judged(0, false, Outcome::Loss), None, "one is still out");
+        assert!(!rate.sent(0.into()));
+        assert!(rate.sent(1.into()));
+        assert_eq!(rate.judged(0.into(), false, Outcome::Loss), None, "one is still out");
         assert!(!rate.is_next_quick());
-        assert_eq!(rate.judged(1, true, Outcome::Loss), Some(Finding::Inconclusive));
+        assert_eq!(rate.judged(1.into(), true, Outcome::Loss), Some(Finding::Inconclusive));
     }
 
     #[test]
     fn the_positions_in_the_hour_are_far_apart() {
-        let mut positions: Vec<_> = (0..100).map(position).collect();
+        let mut positions: Vec<_> = (0..100).map(EndpointId::from).map(position).collect();
         positions.sort_by(f64::total_cmp);
         assert!(positions.windows(2).all(|two| two[1] - two[0] > 0.003), "{positions:?}");
     }

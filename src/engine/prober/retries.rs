@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Prober;
-use crate::engine::Moment;
 use crate::engine::context::Context;
-use crate::engine::event::{Settings, Slot};
+use crate::engine::ids::EndpointId;
+use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
+use crate::engine::settings::Settings;
 
 /// The minimum budget, in retries a second.
 const LEAST_BUDGET: f64 = 100.0;
@@ -20,8 +21,8 @@ const AT_ONCE: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     /// The time at which the budget is full again.
-    whole_at: Moment,
-    waiting: VecDeque<Slot>,
+    full_at: Moment,
+    waiting: VecDeque<EndpointId>,
 }
 
 /// Returns the probes a second of this many endpoints at the ordinary pace.
@@ -46,7 +47,7 @@ pub fn most_a_second(endpoints: usize, interval: Duration, retry_interval: Durat
 impl Retries {
     /// Takes one retry out of the budget, if there is room. Returns whether there was.
     fn take(&mut self, now: Moment, every: Duration) -> bool {
-        let room = self.whole_at.max(now) + every <= now + every * AT_ONCE;
+        let room = self.full_at.max(now) + every <= now + every * AT_ONCE;
         if room {
             self.spend(now, every);
         }
@@ -55,12 +56,12 @@ impl Retries {
 
     /// Takes one retry out of the budget, whether there is room or not.
     fn spend(&mut self, now: Moment, every: Duration) {
-        self.whole_at = self.whole_at.max(now) + every;
+        self.full_at = self.full_at.max(now) + every;
     }
 
     /// Returns the time at which there is room for one more retry.
     fn room_at(&self, every: Duration) -> Moment {
-        self.whole_at.saturating_sub(every * (AT_ONCE - 1))
+        self.full_at.before(every * (AT_ONCE - 1))
     }
 }
 
@@ -73,9 +74,9 @@ impl Prober {
     /// Returns whether the due probe of an endpoint may be sent now. A retry may have to wait for
     /// its turn, but never longer than until its next ordinary probe. Canaries are few and never
     /// wait.
-    pub(super) fn may_retry(&mut self, slot: Slot, context: &mut Context) -> bool {
+    pub(super) fn may_retry(&mut self, id: EndpointId, context: &mut Context) -> bool {
         let (now, every) = (context.now, every(&context.settings));
-        let Some(watched) = self.endpoints.get_mut(slot) else { return false };
+        let Some(watched) = self.endpoints.get_mut(id) else { return false };
         let Some(ordinary) = watched.watch.retries_before(now, context.settings.pace) else {
             watched.waits_to_retry = false;
             return true;
@@ -92,7 +93,7 @@ impl Prober {
         }
         watched.watch.put_off(ordinary);
         if !std::mem::replace(&mut watched.waits_to_retry, true) {
-            self.retries.waiting.push_back(slot);
+            self.retries.waiting.push_back(id);
         }
         context.schedule.add(self.retries.room_at(every).max(now), Item::Retry);
         false
@@ -101,8 +102,8 @@ impl Prober {
     /// Sends the retries that wait for the budget, as far as it reaches.
     pub(in crate::engine) fn retry_waiting(&mut self, context: &mut Context) {
         let (now, every) = (context.now, every(&context.settings));
-        while let Some(slot) = self.retries.waiting.front().copied() {
-            let waits = self.endpoints.get_mut(slot).filter(|watched| watched.waits_to_retry);
+        while let Some(id) = self.retries.waiting.front().copied() {
+            let waits = self.endpoints.get_mut(id).filter(|watched| watched.waits_to_retry);
             let Some(watched) = waits.filter(|watched| watched.watch.is_suspect()) else {
                 self.retries.waiting.pop_front();
                 continue;
@@ -113,8 +114,8 @@ impl Prober {
             }
             self.retries.waiting.pop_front();
             watched.watch.put_off(now);
-            self.send_if_due(slot, context);
-            self.arm(slot, context);
+            self.send_if_due(id, context);
+            self.arm(id, context);
         }
     }
 }
@@ -141,7 +142,7 @@ mod tests {
         let (mut retries, every) = (Retries::default(), Duration::from_millis(10));
         let gone =
             |retries: &mut Retries, now| (0..1_000).filter(|_| retries.take(now, every)).count();
-        let now = Duration::from_secs(5);
+        let now = Moment::after_start(Duration::from_secs(5));
         assert_eq!(gone(&mut retries, now), 10);
         assert_eq!(gone(&mut retries, now + every), 1);
         assert_eq!(retries.room_at(every), now + every * 2);

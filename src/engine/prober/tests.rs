@@ -3,27 +3,30 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::engine::service::TargetId;
 use crate::engine::tests::world::{ip, ms, settings};
 
 /// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
 /// sent until `now`, none of them answered.
-fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<Slot>) {
+fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<EndpointId>) {
     let mut settings = settings(&(1..=targets).collect::<Vec<_>>());
     settings.most_in_flight = NonZeroU32::new(most);
-    let mut context = Context::new(settings, Moment::ZERO);
+    let mut context = Context::new(settings, Moment::START);
     let mut prober = Prober::default();
-    let slots = (1..=targets).map(|last| {
+    let ids = (1..=targets).map(|last| {
         let endpoint = Endpoint { address: ip(last), port: None };
-        prober.watch(endpoint, Moment::ZERO, Role::Target(TargetId::from(0)), &mut context)
+        prober.watch(endpoint, Moment::START, Role::Target(0.into()), &mut context)
     });
-    let slots = slots.collect();
-    (prober, context, slots)
+    let ids = ids.collect();
+    (prober, context, ids)
 }
 
-fn sent(context: &mut Context) -> Vec<(Slot, u64)> {
+fn probe(endpoint: usize, seq: u64) -> ProbeId {
+    ProbeId { endpoint: endpoint.into(), seq: seq.into() }
+}
+
+fn sent(context: &mut Context) -> Vec<ProbeId> {
     let probe = |action| match action {
-        Action::Probe(request) => Some((request.slot, request.seq)),
+        Action::Probe(request) => Some(request.id),
         _ => None,
     };
     context.take_actions().into_iter().filter_map(probe).collect()
@@ -31,43 +34,44 @@ fn sent(context: &mut Context) -> Vec<(Slot, u64)> {
 
 #[test]
 fn there_is_room_for_as_many_probes_as_may_be_out_and_the_longest_waiting_is_next() {
-    let (mut prober, mut context, slots) = probing(4, 2);
-    for slot in slots {
-        assert!(prober.expire(slot, Moment::ZERO, false, &context).is_some());
-        prober.resume(slot, &mut context);
+    let (mut prober, mut context, ids) = probing(4, 2);
+    for id in ids {
+        assert!(prober.expire(id, Moment::START, false, &context).is_some());
+        prober.resume(id, &mut context);
     }
-    assert_eq!(sent(&mut context), [(0, 0), (1, 1)]);
-    context.now = ms(5);
-    prober.answered(1, 1, Answer::Reply(ms(5)), &mut context);
-    prober.answered(0, 0, Answer::Reply(ms(5)), &mut context);
-    assert_eq!(sent(&mut context), [(2, 2), (3, 3)], "no number is used twice");
+    assert_eq!(sent(&mut context), [probe(0, 0), probe(1, 1)]);
+    context.now = Moment::START + ms(5);
+    prober.answered(probe(1, 1), Answer::Reply(ms(5)), &mut context);
+    prober.answered(probe(0, 0), Answer::Reply(ms(5)), &mut context);
+    assert_eq!(sent(&mut context), [probe(2, 2), probe(3, 3)], "no number is used twice");
 }
 
 #[test]
 fn an_entry_that_was_replaced_is_stale() {
     let (mut prober, mut context, _) = probing(1, 9);
-    assert!(prober.is_armed_for(0, Moment::ZERO));
-    assert!(prober.expire(0, ms(1), false, &context).is_none());
-    assert!(prober.expire(0, Moment::ZERO, false, &context).is_some());
-    prober.resume(0, &mut context);
-    assert!(!prober.is_armed_for(0, Moment::ZERO));
+    assert!(prober.is_armed_for(0.into(), Moment::START));
+    assert!(prober.expire(0.into(), Moment::START + ms(1), false, &context).is_none());
+    assert!(prober.expire(0.into(), Moment::START, false, &context).is_some());
+    prober.resume(0.into(), &mut context);
+    assert!(!prober.is_armed_for(0.into(), Moment::START));
 }
 
 #[test]
 fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let (mut prober, mut context, _) = probing(1, 9);
     let canary = Endpoint { address: ip(99), port: None };
-    let canary = prober.watch(canary, Moment::ZERO, Role::Canary, &mut context);
+    let canary = prober.watch(canary, Moment::START, Role::Canary, &mut context);
     prober.enrolled(vec![canary], &context);
-    let is_suspect =
-        |prober: &Prober| [0, canary].map(|slot| prober.state(slot).is_some_and(Watch::is_suspect));
-    prober.resume(0, &mut context);
-    prober.undelivered(0, 0, "unreachable".into(), &mut context);
+    let is_suspect = |prober: &Prober| {
+        [0.into(), canary].map(|id| prober.state(id).is_some_and(Watch::is_suspect))
+    };
+    prober.resume(0.into(), &mut context);
+    prober.undelivered(probe(0, 0), "unreachable".into(), &mut context);
     assert_eq!(is_suspect(&prober), [true, true]);
-    prober.suspect(0, false, &mut context);
+    prober.suspect(0.into(), false, &mut context);
     assert_eq!(is_suspect(&prober), [false, false]);
-    prober.expect(0, false);
-    prober.undelivered(0, 0, "unreachable".into(), &mut context);
+    prober.expect(0.into(), false);
+    prober.undelivered(probe(0, 0), "unreachable".into(), &mut context);
     assert_eq!(is_suspect(&prober), [false, false], "that is no news");
 }
 
@@ -76,10 +80,10 @@ fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() 
     let (mut prober, mut context, _) = probing(1, 9);
     for seq in 0..3 {
         assert_eq!(prober.unreachable(), 0, "{seq} faults");
-        prober.answered(0, seq, Answer::Fault("no route".into()), &mut context);
+        prober.answered(probe(0, seq), Answer::Fault("no route".into()), &mut context);
     }
     assert_eq!(prober.unreachable(), 1);
-    prober.resume(0, &mut context);
-    prober.answered(0, 0, Answer::Silence, &mut context);
+    prober.resume(0.into(), &mut context);
+    prober.answered(probe(0, 0), Answer::Silence, &mut context);
     assert_eq!(prober.unreachable(), 0, "that probe was sent after the last fault");
 }

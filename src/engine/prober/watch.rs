@@ -1,62 +1,21 @@
 //! The probe schedule of one endpoint, and the outcome of each probe: reply, loss or fault.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
-use crate::engine::Moment;
+use crate::engine::ids::{FlowId, ProbeSeq};
+use crate::engine::moment::Moment;
+use crate::engine::types::{Endpoint, Outcome, Pace};
 
 /// The number of losses in a row after which another flow is tried.
 const LOSSES_A_FLOW: u8 = 3;
 
-/// The destination of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// The IP address to probe.
-    pub address: IpAddr,
-    /// The TCP port to connect to; `None` means an echo request.
-    pub port: Option<u16>,
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.address, self.port) {
-            (address, None) => write!(out, "{address}"),
-            (IpAddr::V4(address), Some(port)) => write!(out, "{address}:{port}"),
-            (IpAddr::V6(address), Some(port)) => write!(out, "[{address}]:{port}"),
-        }
-    }
-}
-
-/// The pace at which endpoints are probed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Time between probes of one endpoint.
-    pub interval: Duration,
-    /// Time without a reply after which a probe is a loss.
-    pub timeout: Duration,
-    /// Time between probes of a suspect endpoint.
-    pub retry_interval: Duration,
-}
-
-/// The outcome of one probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// A reply arrived within the timeout.
-    Reply,
-    /// No reply arrived within the timeout.
-    Loss,
-    /// This machine could not send the probe, or could not receive its reply. That is a fact about
-    /// the vantage point, not the target, so it moves no counter.
-    Fault,
-}
-
 /// A probe that has not been counted yet.
 #[derive(Debug, Clone, Copy)]
-struct Flight {
-    seq: u64,
+struct OutstandingProbe {
+    seq: ProbeSeq,
     sent: Moment,
     /// Whether it rehearses the retry pace. A missing reply is then no cause for suspicion.
     quick: bool,
@@ -64,7 +23,7 @@ struct Flight {
     outcome: Option<Outcome>,
 }
 
-impl Flight {
+impl OutstandingProbe {
     fn judged(&self, outcome: Outcome) -> Judged {
         Judged { seq: self.seq, sent: self.sent, quick: self.quick, outcome }
     }
@@ -74,7 +33,7 @@ impl Flight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
     /// The number of the probe.
-    pub seq: u64,
+    pub seq: ProbeSeq,
     /// The time at which it was sent.
     pub sent: Moment,
     /// Whether it rehearsed the retry pace. Its loss then says nothing about the target's health.
@@ -95,14 +54,14 @@ pub struct Watch {
     /// The time at which the next probe is sent.
     due: Moment,
     /// Any one moment of its schedule; the others are whole intervals before and after it.
-    slot: Moment,
+    anchor: Moment,
     last_sent: Option<Moment>,
     suspect: bool,
-    flow: u16,
+    flow: FlowId,
     /// The number of losses in a row since the current flow began.
     lost_on_flow: u8,
     nth: u16,
-    flights: VecDeque<Flight>,
+    outstanding: VecDeque<OutstandingProbe>,
     /// The last error report about an unanswered probe, since the last reply.
     pub last_error: Option<String>,
     /// The rehearsals that show whether the endpoint answers at the retry pace.
@@ -117,13 +76,13 @@ impl Watch {
             rtt: RoundTrip::default(),
             last_rtt: None,
             due: first,
-            slot: first,
+            anchor: first,
             last_sent: None,
             suspect: false,
-            flow: 0,
+            flow: FlowId::default(),
             lost_on_flow: 0,
             nth: 0,
-            flights: VecDeque::new(),
+            outstanding: VecDeque::new(),
             last_error: None,
             rate: RateCheck::default(),
         }
@@ -137,23 +96,23 @@ impl Watch {
     /// Returns the flow of the next probe. It changes the echo identifier when the endpoint becomes
     /// suspect, and again after every `LOSSES_A_FLOW` losses. A NAT or a firewall that has a
     /// wrong entry for one identifier keeps it for as long as requests with it come in.
-    pub fn flow(&self) -> u16 {
+    pub fn flow(&self) -> FlowId {
         self.flow
     }
 
     /// Returns the time of the next action here if no answer comes in. `watchful` means that an
     /// overdue reply requires one.
     pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
-        let pending = self.flights.iter().find(|flight| flight.outcome.is_none());
-        let deadline = pending.map(|flight| flight.sent + pace.timeout);
-        let missed = self.flights.iter().find(|flight| flight.outcome.is_none() && !flight.quick);
+        let pending = self.outstanding.iter().find(|probe| probe.outcome.is_none());
+        let deadline = pending.map(|probe| probe.sent + pace.timeout);
+        let missed = self.outstanding.iter().find(|probe| probe.outcome.is_none() && !probe.quick);
         let overdue = match (watchful && !self.suspect, self.rtt.overdue_after(), missed) {
-            (true, Some(overdue_after), Some(flight)) if overdue_after < pace.timeout => {
-                Some(flight.sent + overdue_after)
+            (true, Some(overdue_after), Some(probe)) if overdue_after < pace.timeout => {
+                Some(probe.sent + overdue_after)
             }
             _ => None,
         };
-        [deadline, overdue].into_iter().flatten().fold(self.due, Duration::min)
+        [deadline, overdue].into_iter().flatten().fold(self.due, Moment::min)
     }
 
     /// Whether a probe is due.
@@ -168,17 +127,17 @@ impl Watch {
 
     /// Records one sent probe numbered `seq`, and computes when the next one is due. Returns the
     /// number of probes before it, modulo 2^16.
-    pub fn send(&mut self, seq: u64, now: Moment, pace: Pace) -> u16 {
+    pub fn send(&mut self, seq: ProbeSeq, now: Moment, pace: Pace) -> u16 {
         if self.lost_on_flow >= LOSSES_A_FLOW {
             self.change_flow();
         }
         let quick = self.rate.sent(seq);
-        self.flights.push_back(Flight { seq, sent: now, quick, outcome: None });
+        self.outstanding.push_back(OutstandingProbe { seq, sent: now, quick, outcome: None });
         self.last_sent = Some(now);
         self.due = if self.is_quick() || self.rate.is_next_quick() {
             now + pace.retry_interval
         } else {
-            self.slot_after(now, pace)
+            self.next_regular(now, pace)
         };
         let nth = self.nth;
         self.nth = nth.wrapping_add(1);
@@ -196,26 +155,25 @@ impl Watch {
         let last = self.last_sent.filter(|_| self.is_quick())?;
         // The first moment of the schedule after the last probe.
         let interval = pace.interval.as_nanos().max(1);
-        let ahead = self.slot.saturating_sub(last).as_nanos().saturating_sub(1) / interval;
-        let behind = last.checked_sub(self.slot).map_or(0, |by| by.as_nanos() / interval + 1);
-        let times = |count| pace.interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-        let next = (self.slot + times(behind)).saturating_sub(times(ahead));
+        let ahead = self.anchor.since(last).as_nanos().saturating_sub(1) / interval;
+        let behind =
+            if last < self.anchor { 0 } else { last.since(self.anchor).as_nanos() / interval + 1 };
+        let next = (self.anchor + times(pace.interval, behind)).before(times(pace.interval, ahead));
         (next > now).then_some(next)
     }
 
     /// Whether every probe that was sent has been judged.
     pub fn all_judged(&self) -> bool {
-        self.flights.iter().all(|flight| flight.outcome.is_some())
+        self.outstanding.iter().all(|probe| probe.outcome.is_some())
     }
 
     /// Returns the first moment of the schedule after `now`.
-    fn slot_after(&mut self, now: Moment, pace: Pace) -> Moment {
-        if self.slot <= now {
-            let behind = now.saturating_sub(self.slot).as_nanos() / pace.interval.as_nanos().max(1);
-            let whole = u32::try_from(behind + 1).unwrap_or(u32::MAX);
-            self.slot += pace.interval.saturating_mul(whole);
+    fn next_regular(&mut self, now: Moment, pace: Pace) -> Moment {
+        if self.anchor <= now {
+            let behind = now.since(self.anchor).as_nanos() / pace.interval.as_nanos().max(1);
+            self.anchor += times(pace.interval, behind + 1);
         }
-        self.slot
+        self.anchor
     }
 
     /// Marks the endpoint as suspect or clears it; returns whether that is a change.
@@ -233,13 +191,13 @@ impl Watch {
             let retry = self.last_sent.map_or(now, |sent| sent + pace.retry_interval);
             self.due = self.due.min(retry.max(now));
         } else {
-            self.due = self.slot_after(now, pace);
+            self.due = self.next_regular(now, pace);
         }
         true
     }
 
     fn change_flow(&mut self) {
-        self.flow = self.flow.wrapping_add(1);
+        self.flow = self.flow.next();
         self.lost_on_flow = 0;
     }
 
@@ -252,9 +210,9 @@ impl Watch {
     }
 
     /// Moves the endpoint to another schedule, after a change of pace or of neighbours.
-    pub fn reschedule(&mut self, slot: Moment, now: Moment, pace: Pace) {
-        self.slot = slot;
-        let due = self.slot_after(now, pace);
+    pub fn reschedule(&mut self, anchor: Moment, now: Moment, pace: Pace) {
+        self.anchor = anchor;
+        let due = self.next_regular(now, pace);
         if !self.suspect {
             self.due = due;
         }
@@ -263,23 +221,24 @@ impl Watch {
     /// Whether a reply is overdue by the endpoint's own round-trip times, or a probe has timed out.
     pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
         let overdue_after = self.rtt.overdue_after().unwrap_or(pace.timeout).min(pace.timeout);
-        let is_overdue = |flight: &Flight| {
-            flight.outcome.is_none() && !flight.quick && flight.sent + overdue_after <= now
+        let is_overdue = |probe: &OutstandingProbe| {
+            probe.outcome.is_none() && !probe.quick && probe.sent + overdue_after <= now
         };
-        self.flights.iter().any(is_overdue)
+        self.outstanding.iter().any(is_overdue)
     }
 
     /// Judges the probes that have timed out: losses, or faults if `stalled`, since the process
     /// could not receive replies then. Returns them in the order of sending.
     pub fn expire(&mut self, now: Moment, pace: Pace, stalled: bool) -> Vec<Judged> {
         let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
-        let is_up =
-            |flight: &&mut Flight| flight.outcome.is_none() && flight.sent + pace.timeout <= now;
-        let judge = |flight: &mut Flight| {
-            flight.outcome = Some(outcome);
-            flight.judged(outcome)
+        let is_up = |probe: &&mut OutstandingProbe| {
+            probe.outcome.is_none() && probe.sent + pace.timeout <= now
         };
-        let expired: Vec<_> = self.flights.iter_mut().filter(is_up).map(judge).collect();
+        let judge = |probe: &mut OutstandingProbe| {
+            probe.outcome = Some(outcome);
+            probe.judged(outcome)
+        };
+        let expired: Vec<_> = self.outstanding.iter_mut().filter(is_up).map(judge).collect();
         for judged in &expired {
             self.count_on_flow(judged.outcome);
         }
@@ -287,30 +246,30 @@ impl Watch {
     }
 
     /// Judges the probe numbered `seq`; returns `None` if it was judged before.
-    pub fn judge(&mut self, seq: u64, outcome: Outcome) -> Option<Judged> {
-        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
-        let flight = &mut self.flights[found];
-        if flight.outcome.is_some() {
+    pub fn judge(&mut self, seq: ProbeSeq, outcome: Outcome) -> Option<Judged> {
+        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq).ok()?;
+        let probe = &mut self.outstanding[found];
+        if probe.outcome.is_some() {
             return None;
         }
-        flight.outcome = Some(outcome);
-        let judged = flight.judged(outcome);
+        probe.outcome = Some(outcome);
+        let judged = probe.judged(outcome);
         self.count_on_flow(outcome);
         Some(judged)
     }
 
     /// Returns the time at which the probe numbered `seq` was sent, if it has not been counted yet.
-    pub fn sent(&self, seq: u64) -> Option<Moment> {
-        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq).ok()?;
-        Some(self.flights[found].sent)
+    pub fn sent(&self, seq: ProbeSeq) -> Option<Moment> {
+        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq).ok()?;
+        Some(self.outstanding[found].sent)
     }
 
     /// Whether the probe numbered `seq` has not been judged, and will count.
-    pub fn is_missed(&self, seq: u64) -> bool {
-        let found = self.flights.binary_search_by_key(&seq, |flight| flight.seq);
+    pub fn is_missed(&self, seq: ProbeSeq) -> bool {
+        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq);
         found.is_ok_and(|found| {
-            let flight = &self.flights[found];
-            flight.outcome.is_none() && !flight.quick
+            let probe = &self.outstanding[found];
+            probe.outcome.is_none() && !probe.quick
         })
     }
 
@@ -318,10 +277,15 @@ impl Watch {
     /// are thus counted in the order of sending. A quick probe that was lost does not count, like a
     /// fault.
     pub fn pop_judged(&mut self) -> Option<Outcome> {
-        let outcome = self.flights.front()?.outcome?;
-        let quick = self.flights.pop_front().is_some_and(|flight| flight.quick);
+        let outcome = self.outstanding.front()?.outcome?;
+        let quick = self.outstanding.pop_front().is_some_and(|probe| probe.quick);
         Some(if quick && outcome == Outcome::Loss { Outcome::Fault } else { outcome })
     }
+}
+
+/// Returns so many whole intervals.
+fn times(interval: Duration, count: u128) -> Duration {
+    interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

@@ -13,8 +13,22 @@ fn agent(number: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, u8::try_from(number).unwrap()], 8081))
 }
 
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
+fn at(seconds: u64) -> Moment {
+    Moment::after_start(Duration::from_secs(seconds))
+}
+
+fn alive(alive: bool, kind: PeerKind) -> PeerState {
+    if alive { PeerState::Alive(kind) } else { PeerState::Gone }
+}
+
+/// Returns a vote of a peer on the target, on evidence that is new.
+fn vote(from: usize, vote: Vote) -> ReceivedVote {
+    ReceivedVote { peer: agent(from), target: TARGET, vote, age: Duration::ZERO }
+}
+
+/// Returns the question of an agent about the target.
+fn poll(from: usize, own: Option<Vote>, needed: usize) -> Poll {
+    Poll { target: TARGET, local: agent(from), own, needed }
 }
 
 /// Creates ballots from one letter a peer: `d` down, `u` up, `.` no vote; upper case if the peer is
@@ -23,23 +37,19 @@ fn ballots(votes: &str) -> Ballots {
     let peers: Vec<_> = (1..=votes.len()).map(agent).collect();
     let mut ballots = Ballots::new(peers.clone());
     for (&peer, letter) in peers.iter().zip(votes.chars()) {
-        ballots.set_alive(peer, !letter.is_ascii_uppercase(), false);
+        ballots.set_state(peer, alive(!letter.is_ascii_uppercase(), PeerKind::Native));
         if letter != '.' {
-            ballots.record(
-                seconds(0),
-                peer,
-                TARGET,
-                letter.eq_ignore_ascii_case(&'u'),
-                Duration::ZERO,
-            );
+            let vote = if letter.eq_ignore_ascii_case(&'u') { Vote::Up } else { Vote::Down };
+            let received = ReceivedVote { peer, target: TARGET, vote, age: Duration::ZERO };
+            ballots.record(at(0), received);
         }
     }
     ballots
 }
 
 /// Returns one word for the result of going down.
-fn down(ballots: &Ballots, needed: usize, now: Duration) -> &'static str {
-    word(&ballots.agreement(agent(0), TARGET, Some(false), needed, now))
+fn down(ballots: &Ballots, needed: usize, now: Moment) -> &'static str {
+    word(&ballots.agreement(&poll(0, Some(Vote::Down), needed), now))
 }
 
 fn word(agreement: &Agreement) -> &'static str {
@@ -70,14 +80,13 @@ fn enough_live_peers_must_have_seen_the_same() {
         ("two against three when two are needed", "dduuu", 2, "contested"),
     ];
     for (name, votes, needed, want) in cases {
-        assert_eq!(down(&ballots(votes), needed, seconds(1)), want, "{name}: {votes}");
+        assert_eq!(down(&ballots(votes), needed, at(1)), want, "{name}: {votes}");
     }
 }
 
 #[test]
 fn a_verdict_names_its_evidence() {
-    let asked =
-        |votes, needed| ballots(votes).agreement(agent(0), TARGET, Some(false), needed, seconds(1));
+    let asked = |votes, needed| ballots(votes).agreement(&poll(0, Some(Vote::Down), needed), at(1));
     let no_quorum = Agreement::NoQuorum { agreeing: vec![agent(2)], needed: 2 };
     assert_eq!(asked("ud.", 2), no_quorum);
     let contested =
@@ -114,12 +123,12 @@ fn it_passes_with_as_many_votes_as_was_always_documented() {
             let row = format!("{peers} peers, {needed} needed, {dead} say dead");
             let silent = format!("{}{}", "d".repeat(dead), ".".repeat(peers - dead));
             let want = if passing.contains(&dead) { "agreed" } else { "no_quorum" };
-            assert_eq!(down(&ballots(&silent), needed, seconds(1)), want, "{row}, none else");
+            assert_eq!(down(&ballots(&silent), needed, at(1)), want, "{row}, none else");
             // Unlike there, the others report up, which may be a quorum of its own.
             let divided = silent.replace('.', "u");
             let contested = want == "agreed" && peers - dead > needed;
             let want = if contested { "contested" } else { want };
-            assert_eq!(down(&ballots(&divided), needed, seconds(1)), want, "{row}, {divided}");
+            assert_eq!(down(&ballots(&divided), needed, at(1)), want, "{row}, {divided}");
         }
     }
 }
@@ -127,75 +136,69 @@ fn it_passes_with_as_many_votes_as_was_always_documented() {
 #[test]
 fn a_vote_ages_and_a_go_agents_does_not() {
     let mut ballots = ballots("d");
-    for (legacy, age, want) in [
-        (false, 29, "agreed"),
-        (false, 30, "no_quorum"),
-        (true, 30, "agreed"),
-        (true, 9999, "agreed"),
+    for (kind, age, want) in [
+        (PeerKind::Native, 29, "agreed"),
+        (PeerKind::Native, 30, "no_quorum"),
+        (PeerKind::Legacy, 30, "agreed"),
+        (PeerKind::Legacy, 9999, "agreed"),
     ] {
-        ballots.set_alive(agent(1), true, legacy);
-        assert_eq!(down(&ballots, 1, seconds(age)), want, "legacy {legacy}, {age} s");
+        ballots.set_state(agent(1), PeerState::Alive(kind));
+        assert_eq!(down(&ballots, 1, at(age)), want, "{kind:?}, {age} s");
     }
-    assert_eq!(ballots.next_expiry(TARGET, seconds(1)), None, "a Go agent's never");
-    ballots.set_alive(agent(1), true, false);
-    assert_eq!(ballots.next_expiry(TARGET, seconds(1)), Some(seconds(30)));
-    assert_eq!(ballots.next_expiry(TARGET, seconds(30)), None, "it has aged");
+    assert_eq!(ballots.next_expiry(TARGET, at(1)), None, "a Go agent's never");
+    ballots.set_state(agent(1), PeerState::Alive(PeerKind::Native));
+    assert_eq!(ballots.next_expiry(TARGET, at(1)), Some(at(30)));
+    assert_eq!(ballots.next_expiry(TARGET, at(30)), None, "it has aged");
 }
 
 #[test]
-fn a_peer_that_died_must_say_it_again() {
-    for legacy in [false, true] {
+fn a_peer_that_died_must_vote_again() {
+    for kind in [PeerKind::Native, PeerKind::Legacy] {
         let mut ballots = ballots("d");
-        ballots.set_alive(agent(1), false, legacy);
-        ballots.set_alive(agent(1), true, legacy);
-        assert_eq!(down(&ballots, 1, seconds(1)), "no_quorum", "legacy {legacy}");
-        ballots.set_alive(agent(1), false, legacy);
-        ballots.record(seconds(2), agent(1), TARGET, false, Duration::ZERO);
-        assert_eq!(down(&ballots, 1, seconds(2)), "no_quorum", "legacy {legacy}, not alive");
-        ballots.set_alive(agent(1), true, legacy);
-        assert_eq!(
-            down(&ballots, 1, seconds(3)),
-            "agreed",
-            "legacy {legacy}, voted before it was alive"
-        );
+        ballots.set_state(agent(1), PeerState::Alive(kind));
+        ballots.set_state(agent(1), PeerState::Gone);
+        ballots.set_state(agent(1), PeerState::Alive(kind));
+        assert_eq!(down(&ballots, 1, at(1)), "no_quorum", "{kind:?}");
+        ballots.set_state(agent(1), PeerState::Gone);
+        ballots.record(at(2), vote(1, Vote::Down));
+        assert_eq!(down(&ballots, 1, at(2)), "no_quorum", "{kind:?}, not alive");
+        ballots.set_state(agent(1), PeerState::Alive(kind));
+        assert_eq!(down(&ballots, 1, at(3)), "agreed", "{kind:?}, voted before it was alive");
     }
 }
 
 #[test]
 fn a_suspended_agent_forgets_all_votes_but_those_of_legacy_agents() {
-    for (legacy, want) in [(false, "no_quorum"), (true, "agreed")] {
+    for (kind, want) in [(PeerKind::Native, "no_quorum"), (PeerKind::Legacy, "agreed")] {
         let mut ballots = ballots("d");
-        ballots.set_alive(agent(1), true, legacy);
+        ballots.set_state(agent(1), PeerState::Alive(kind));
         ballots.forget();
-        assert_eq!(down(&ballots, 1, seconds(1)), want, "legacy {legacy}");
+        assert_eq!(down(&ballots, 1, at(1)), want, "{kind:?}");
     }
 }
 
 #[test]
-fn only_a_changed_word_is_news() {
+fn only_a_changed_vote_is_news() {
     let mut ballots = ballots("d");
-    assert!(!ballots.record(seconds(1), agent(1), TARGET, false, Duration::ZERO), "repeated");
-    assert!(ballots.record(seconds(2), agent(1), TARGET, true, Duration::ZERO), "changed");
-    assert!(
-        ballots.record(seconds(32), agent(1), TARGET, true, Duration::ZERO),
-        "repeated after it had expired"
-    );
-    assert!(!ballots.record(seconds(33), agent(9), TARGET, true, Duration::ZERO), "no peer");
-    assert_eq!(ballots.on(TARGET, seconds(33)).count(), 1, "a stranger's vote is not kept");
+    assert!(!ballots.record(at(1), vote(1, Vote::Down)), "repeated");
+    assert!(ballots.record(at(2), vote(1, Vote::Up)), "changed");
+    assert!(ballots.record(at(32), vote(1, Vote::Up)), "repeated after it had expired");
+    assert!(!ballots.record(at(33), vote(9, Vote::Up)), "no peer");
+    assert_eq!(ballots.on(TARGET, at(33)).count(), 1, "the vote of a stranger is not kept");
 }
 
 #[test]
 fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     let other = IpAddr::from([203, 0, 113, 2]);
     let mut ballots = ballots("dd");
-    ballots.record(seconds(0), agent(1), other, false, Duration::ZERO);
+    ballots.record(at(0), ReceivedVote { target: other, ..vote(1, Vote::Down) });
     ballots.set_peers([agent(1), agent(3)]);
     ballots.retain_targets(&BTreeSet::from([TARGET]));
-    let left: Vec<_> = ballots.on(TARGET, seconds(1)).map(|ballot| ballot.peer).collect();
+    let left: Vec<_> = ballots.on(TARGET, at(1)).map(|ballot| ballot.peer).collect();
     assert_eq!(left, [agent(1)]);
-    assert_eq!(ballots.on(other, seconds(1)).count(), 0);
-    assert!(!ballots.is_alive(agent(3)), "a new peer is not alive before it is received of");
-    assert_eq!(ballots.alive(), 1);
+    assert_eq!(ballots.on(other, at(1)).count(), 0);
+    assert!(ballots.is_alive(agent(1)));
+    assert!(!ballots.is_alive(agent(3)), "a new peer is not alive before it is reported to be");
 }
 
 /// Computed by another program from the description in [`weight`]'s documentation.
@@ -232,33 +235,37 @@ fn each_agent_is_first_for_its_share_of_the_targets() {
 
 #[test]
 fn each_rank_waits_five_seconds_longer() {
-    assert_eq!([0, 1, 6].map(wait_of), [0, 5, 30].map(seconds));
-    assert!(wait_of(usize::MAX) > seconds(1_000_000), "and never wraps around");
+    assert_eq!([0, 1, 6].map(wait_of), [0, 5, 30].map(Duration::from_secs));
+    assert!(wait_of(usize::MAX) > Duration::from_secs(1_000_000), "and never wraps around");
 }
 
 /// One event in the life of a cluster: the peer, its vote, its liveness, the seconds since the
 /// event before.
-type Received = (usize, bool, bool, u64);
+type Received = (usize, Vote, bool, u64);
 
-fn own_flip() -> impl Strategy<Value = Option<bool>> {
-    option::of(any::<bool>())
+fn any_vote() -> impl Strategy<Value = Vote> {
+    prop::sample::select(vec![Vote::Up, Vote::Down])
+}
+
+fn own_flip() -> impl Strategy<Value = Option<Vote>> {
+    option::of(any_vote())
 }
 
 /// Returns the ballots of the agent `me` that has received the votes of `received`.
-fn view(all: &[Option<bool>], me: usize, received: &[usize]) -> Ballots {
+fn view(all: &[Option<Vote>], me: usize, received: &[usize]) -> Ballots {
     let mut ballots = Ballots::new((0..all.len()).filter(|&a| a != me).map(agent));
     for &from in received {
-        ballots.set_alive(agent(from), true, false);
-        if let Some(up) = all[from] {
-            ballots.record(seconds(0), agent(from), TARGET, up, Duration::ZERO);
+        ballots.set_state(agent(from), PeerState::Alive(PeerKind::Native));
+        if let Some(own) = all[from] {
+            ballots.record(at(0), vote(from, own));
         }
     }
     ballots
 }
 
-fn agreed(all: &[Option<bool>], me: usize, received: &[usize], needed: usize) -> Option<bool> {
+fn agreed(all: &[Option<Vote>], me: usize, received: &[usize], needed: usize) -> Option<Vote> {
     let own = all[me];
-    match view(all, me, received).agreement(agent(me), TARGET, own, needed, seconds(1)) {
+    match view(all, me, received).agreement(&poll(me, own, needed), at(1)) {
         Agreement::Agreed { .. } => own,
         _ => None,
     }
@@ -284,7 +291,8 @@ proptest! {
             agreed(&all, a.index(agents), &received, needed),
             agreed(&all, b.index(agents), &others, needed),
         ];
-        prop_assert!(verdicts != [Some(true), Some(false)] && verdicts != [Some(false), Some(true)]);
+        let [one, other] = verdicts;
+        prop_assert!(one == other || one.is_none() || other.is_none(), "{one:?}, {other:?}");
     }
 
     /// Holds for any number of needed peers above zero.
@@ -294,7 +302,7 @@ proptest! {
         needed in 1_usize..4,
     ) {
         let everybody: Vec<usize> = (0..all.len()).collect();
-        let verdicts: BTreeSet<bool> =
+        let verdicts: BTreeSet<Vote> =
             everybody.iter().filter_map(|&me| agreed(&all, me, &everybody, needed)).collect();
         prop_assert!(verdicts.len() < 2);
     }
@@ -304,10 +312,10 @@ proptest! {
         let everybody: Vec<usize> = (0..all.len()).collect();
         let mut ranks: Vec<usize> = everybody
             .iter()
-            .filter(|&&me| all[me] == Some(false))
+            .filter(|&&me| all[me] == Some(Vote::Down))
             .filter_map(|&me| {
                 let view = view(&all, me, &everybody);
-                match view.agreement(agent(me), TARGET, Some(false), 0, seconds(1)) {
+                match view.agreement(&poll(me, Some(Vote::Down), 0), at(1)) {
                     Agreement::Agreed { rank, .. } => Some(rank),
                     _ => None,
                 }
@@ -321,7 +329,7 @@ proptest! {
     fn peers_alone_never_cause_a_change(all in vec(own_flip(), 1..8), needed in 0_usize..4) {
         let everybody: Vec<usize> = (0..all.len()).collect();
         let view = view(&all, all.len(), &everybody);
-        let verdict = view.agreement(agent(all.len()), TARGET, None, needed, seconds(1));
+        let verdict = view.agreement(&poll(all.len(), None, needed), at(1));
         prop_assert_eq!(verdict, Agreement::Unjudged);
     }
 
@@ -342,7 +350,7 @@ proptest! {
             .flat_map(|from| std::iter::repeat_n(from, 1 + usize::from(twice[from])))
             .collect();
         let verdict = |received: &[usize]| {
-            view(&all, 0, received).agreement(agent(0), TARGET, Some(false), needed, seconds(1))
+            view(&all, 0, received).agreement(&poll(0, Some(Vote::Down), needed), at(1))
         };
         prop_assert_eq!(verdict(&sorted), verdict(&shuffled));
     }
@@ -350,36 +358,36 @@ proptest! {
     /// After any history, the verdict matches a plain count of the fresh last votes of live peers.
     #[test]
     fn expired_and_dead_voters_do_not_count_and_nobody_counts_twice(
-        history in vec((0_usize..6, any::<bool>(), any::<bool>(), 0_u64..8), 0..60),
+        history in vec((0_usize..6, any_vote(), any::<bool>(), 0_u64..8), 0..60),
         needed in 1_usize..4,
     ) {
         let mut ballots = Ballots::new((1..=4).map(agent));
         let mut now = 0;
-        for &(who, up, alive, later) in &history {
+        for &(from, its, is_alive, later) in &history {
             now += later;
-            ballots.set_alive(agent(who), alive, false);
-            ballots.record(seconds(now), agent(who), TARGET, up, Duration::ZERO);
+            ballots.set_state(agent(from), alive(is_alive, PeerKind::Native));
+            ballots.record(at(now), vote(from, its));
         }
-        let count = |up| (1..=4).filter(|&peer| counts(&history, peer, now) == Some(up)).count();
-        let want = match (count(false) >= needed, count(true) > needed) {
+        let count = |vote| (1..=4).filter(|&from| counts(&history, from, now) == Some(vote)).count();
+        let want = match (count(Vote::Down) >= needed, count(Vote::Up) > needed) {
             (false, _) => "no_quorum",
             (true, true) => "contested",
             (true, false) => "agreed",
         };
-        prop_assert_eq!(down(&ballots, needed, seconds(now)), want);
+        prop_assert_eq!(down(&ballots, needed, at(now)), want);
     }
 }
 
 /// Returns the last vote of `peer`, if it is alive at the end and voted less than 30 s before
 /// `end`.
-fn counts(history: &[Received], peer: usize, end: u64) -> Option<bool> {
+fn counts(history: &[Received], peer: usize, end: u64) -> Option<Vote> {
     let mut now = 0;
     let mut last = None;
-    for &(who, up, alive, later) in history {
+    for &(from, vote, alive, later) in history {
         now += later;
-        if who == peer {
-            last = Some((up, alive, now));
+        if from == peer {
+            last = Some((vote, alive, now));
         }
     }
-    last.filter(|&(_, alive, received)| alive && end - received < 30).map(|(up, ..)| up)
+    last.filter(|&(_, alive, received)| alive && end - received < 30).map(|(vote, ..)| vote)
 }

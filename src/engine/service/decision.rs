@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::evidence::own_view;
-use super::health::Health;
-use super::target::{Decision, TargetId};
+use super::target::Decision;
 use super::verdict::{self, Inputs, Ruling};
 use super::{Service, Target};
-use crate::engine::Moment;
+use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
 use crate::engine::context::Context;
-use crate::engine::event::{Action, Fact, Reason};
+use crate::engine::fact::{Fact, Reason};
+use crate::engine::ids::TargetId;
+use crate::engine::moment::Moment;
 use crate::engine::peers::Peers;
-use crate::engine::quorum::Agreement;
+use crate::engine::quorum::{Agreement, Poll};
 use crate::engine::schedule::Item;
+use crate::engine::types::Health;
 use crate::engine::zone::orders::Orders;
 
 /// Grace period before a missing quorum is reported. All agents but the last detect a failure
@@ -68,15 +69,15 @@ impl Service {
         let doubtful = match target.streaks.health() {
             Health::AssumedUp => false,
             Health::Up => opposed,
-            Health::Down => target.verdict.in_service || opposed,
+            Health::Down => target.verdict.is_in_service() || opposed,
         };
         orders.mark(address);
         if let Some(target) = self.targets.get_mut(id) {
             target.verdict.unverified |= doubtful;
         }
-        if let Ruling::Decide { in_service, agreeing, after } = &ruling {
-            let (in_service, after) = (*in_service, *after);
-            let decision = Decision { in_service, agreeing, after, judged: !opposed };
+        if let Ruling::Decide { verdict, agreeing, after } = &ruling {
+            let (verdict, after) = (*verdict, *after);
+            let decision = Decision { verdict, agreeing, after, judged: !opposed };
             self.adopt(id, decision, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
                 orders.open(address);
@@ -100,10 +101,9 @@ impl Service {
             return;
         }
         target.since = context.now;
-        let Decision { in_service, agreeing, after, .. } = decision;
+        let Decision { verdict, agreeing, after, .. } = decision;
         let (target, agreeing) = (target.address, agreeing.to_vec());
-        let by_hand = self.drains.is_drained(target);
-        context.report(Fact::Verdict { target, in_service, by_hand, agreeing, after });
+        context.report(Fact::Verdict { target, verdict, agreeing, after });
     }
 
     /// Schedules another decision about a target for when this agent may act, and for when the
@@ -187,7 +187,7 @@ impl Service {
             _ if !verdict.held.is_empty() => {
                 (Some(Reason::Floor), format!("still in service at {}", verdict.held.join(", ")))
             }
-            _ if !verdict.in_service && context.settings.dry_run && verdict.confirmed => {
+            _ if !verdict.is_in_service() && context.settings.dry_run && verdict.confirmed => {
                 (Some(Reason::DryRun), "nothing is written in dry-run".into())
             }
             _ => (None, String::new()),
@@ -201,17 +201,22 @@ impl Outside<'_> {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
-        let (own, needed) = (own_view(target), cluster.min_peers_agree);
-        self.peers.agreement(cluster.own, target.address, own, needed, context.now)
+        let poll = Poll {
+            target: target.address,
+            local: cluster.own,
+            own: target.own_view(),
+            needed: cluster.min_peers_agree,
+        };
+        self.peers.agreement(&poll, context.now)
     }
 
     /// Whether enough other agents see the contrary to act on it.
     fn is_opposed(self, target: &Target, context: &Context) -> bool {
-        let (Some(cluster), Some(own)) = (&context.settings.cluster, own_view(target)) else {
+        let (Some(cluster), Some(own)) = (&context.settings.cluster, target.own_view()) else {
             return false;
         };
         let votes = self.peers.votes_on(target.address, context.now);
-        votes.filter(|ballot| ballot.up != own).count() > cluster.min_peers_agree
+        votes.filter(|ballot| ballot.vote != own).count() > cluster.min_peers_agree
     }
 
     /// Returns the time at which the agreement about a target may change without any message.

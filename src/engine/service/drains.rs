@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::engine::Moment;
-use crate::engine::event::{Drain, DrainCommand, DrainRefusal};
+use crate::engine::drain::{Drain, DrainCommand, DrainRefusal};
+use crate::engine::moment::Moment;
 
 /// The drains of watched targets, those of addresses that are currently not watched, and the
 /// commands that wait for a listing.
@@ -140,14 +140,16 @@ mod tests {
 
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
 
     fn ip(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
     }
 
-    fn until(second: u32) -> Drain {
-        Drain { until: Some(SECOND * second), reason: None }
+    fn until(second: u64) -> Drain {
+        Drain { until: Some(at(second)), reason: None }
     }
 
     fn for_good() -> Drain {
@@ -159,9 +161,9 @@ mod tests {
         let mut drains = Drains::default();
         drains.begin(ip(1), until(10));
         drains.begin(ip(2), for_good());
-        assert!(!drains.expire(ip(1), SECOND * 9));
-        assert!(drains.expire(ip(1), SECOND * 10));
-        assert!(!drains.expire(ip(2), SECOND * 1_000_000), "it has no end");
+        assert!(!drains.expire(ip(1), at(9)));
+        assert!(drains.expire(ip(1), at(10)));
+        assert!(!drains.expire(ip(2), at(1_000_000)), "it has no end");
         assert_eq!(drains.end(ip(1)), Err(DrainRefusal::NotDrained));
         assert_eq!(drains.end(ip(2)), Ok(()));
         assert!(drains.all().is_empty());
@@ -176,8 +178,8 @@ mod tests {
         drains.unwatch(ip(2));
         assert!(!drains.is_drained(ip(2)));
         assert_eq!(drains.all().len(), 2, "they are still to be remembered");
-        assert_eq!(drains.unpark(SECOND * 9, |_| false), []);
-        assert_eq!(drains.unpark(SECOND * 10, |_| true), [(ip(2), for_good())], "one has expired");
+        assert_eq!(drains.unpark(at(9), |_| false), []);
+        assert_eq!(drains.unpark(at(10), |_| true), [(ip(2), for_good())], "one has expired");
         assert_eq!(drains.end_parked(ip(2)), Err(DrainRefusal::NotATarget));
     }
 
@@ -187,8 +189,8 @@ mod tests {
         drains.begin(ip(1), until(10));
         drains.begin(ip(2), for_good());
         drains.park(ip(3), until(10));
-        let ends = (1..=4).map(|last| (ip(last), SECOND * 20)).collect();
-        assert_eq!(drains.set_ends(&ends), [(ip(1), SECOND * 20)]);
+        let ends = (1..=4).map(|last| (ip(last), at(20))).collect();
+        assert_eq!(drains.set_ends(&ends), [(ip(1), at(20))]);
         assert_eq!(drains.all()[&ip(3)], until(20));
         assert_eq!(drains.all()[&ip(2)], for_good());
     }

@@ -7,11 +7,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::health::Health;
-use super::{Service, Target};
-use crate::engine::Moment;
+use super::Service;
 use crate::engine::context::Context;
-use crate::engine::event::Fact;
+use crate::engine::fact::Fact;
+use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
 
 /// The minimum time for which a judged probe is evidence; with long intervals it is longer.
@@ -71,7 +70,7 @@ impl Evidence {
             self.proof = Some(now);
         }
         let notified = std::mem::take(&mut self.notified);
-        let back = self.unknown_since.take().map(|since| (now.saturating_sub(since), notified));
+        let back = self.unknown_since.take().map(|since| (now.since(since), notified));
         EvidenceChange { regained, back }
     }
 
@@ -157,22 +156,6 @@ impl Service {
     }
 }
 
-/// Returns this agent's own vote on a target: its view, `true` for up, and the time of the
-/// evidence. There is none before the first flip or confirmation, and none without evidence.
-pub(in crate::engine) fn own_vote(target: &Target) -> Option<(bool, Moment)> {
-    Some((own_view(target)?, target.evidence.proof?))
-}
-
-/// Returns this agent's own view of a target, `true` for up; `None` before the first flip or
-/// confirmation.
-pub(super) fn own_view(target: &Target) -> Option<bool> {
-    match target.streaks.health() {
-        Health::AssumedUp => None,
-        Health::Up => Some(true),
-        Health::Down => Some(false),
-    }
-}
-
 /// Returns the targets of a fact about evidence.
 pub fn unseen(fact: &Fact) -> &[IpAddr] {
     match fact {
@@ -188,28 +171,32 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn at(seconds: u32) -> Moment {
+        Moment::START + SECOND * seconds
+    }
+
     #[test]
     fn evidence_lapses_after_a_term_and_comes_back_with_what_agrees() {
-        let mut evidence = Evidence::none(Moment::ZERO);
-        assert!(evidence.record(true, true, SECOND).regained);
-        assert!(!evidence.record(true, true, SECOND * 2).regained, "it was there");
-        assert_eq!(evidence.next_look(SECOND * 10), Some(SECOND * 12));
-        let aged = evidence.age(SECOND * 10, SECOND * 12);
+        let mut evidence = Evidence::none(Moment::START);
+        assert!(evidence.record(true, true, at(1)).regained);
+        assert!(!evidence.record(true, true, at(2)).regained, "it was there");
+        assert_eq!(evidence.next_look(SECOND * 10), Some(at(12)));
+        let aged = evidence.age(SECOND * 10, at(12));
         assert_eq!(aged, Aged { lapsed: true, lost: true, lasting: false });
-        assert!(!evidence.record(true, false, SECOND * 13).regained, "that does not agree");
-        assert!(!evidence.record(false, true, SECOND * 13).regained, "that proves nothing");
-        assert!(evidence.record(true, true, SECOND * 14).regained);
+        assert!(!evidence.record(true, false, at(13)).regained, "that does not agree");
+        assert!(!evidence.record(false, true, at(13)).regained, "that proves nothing");
+        assert!(evidence.record(true, true, at(14)).regained);
     }
 
     #[test]
     fn people_are_notified_once_after_a_minute_without_any() {
-        let mut evidence = Evidence::none(Moment::ZERO);
+        let mut evidence = Evidence::none(Moment::START);
         let term = SECOND * 10;
-        assert_eq!(evidence.age(term, term), Aged { lapsed: false, lost: true, lasting: false });
-        assert_eq!(evidence.next_look(term), Some(SECOND * 70));
-        assert!(evidence.age(term, SECOND * 70).lasting);
-        assert!(!evidence.age(term, SECOND * 71).lasting, "once");
-        let back = evidence.record(true, true, SECOND * 80).back;
+        assert_eq!(evidence.age(term, at(10)), Aged { lapsed: false, lost: true, lasting: false });
+        assert_eq!(evidence.next_look(term), Some(at(70)));
+        assert!(evidence.age(term, at(70)).lasting);
+        assert!(!evidence.age(term, at(71)).lasting, "once");
+        let back = evidence.record(true, true, at(80)).back;
         assert_eq!(back, Some((SECOND * 70, true)));
     }
 }

@@ -1,29 +1,7 @@
 //! Replies and losses of one target, and when they flip its health.
 
-use std::num::NonZeroU32;
-
-use crate::engine::Moment;
-
-/// The health of a target as seen from this vantage point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Health {
-    /// Not yet confirmed: nothing is withdrawn before a full run of losses, nothing restored before
-    /// a full run of replies.
-    AssumedUp,
-    /// A full run of replies was received since the health was last anything else.
-    Up,
-    /// A full run of losses was counted.
-    Down,
-}
-
-/// The numbers of outcomes in a row that flip a target's health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
-    /// The number of losses in a row that flips it down.
-    pub failure: NonZeroU32,
-    /// The number of replies in a row that flips it up.
-    pub recovery: NonZeroU32,
-}
+use crate::engine::moment::Moment;
+use crate::engine::types::{Health, Thresholds};
 
 /// The running counts of one target.
 ///
@@ -133,6 +111,7 @@ impl Streaks {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -144,12 +123,16 @@ mod tests {
         Thresholds { failure: non_zero(failure), recovery: non_zero(recovery) }
     }
 
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
     /// Plays one probe a second, each judged before the next is sent. `r` reply, `x` loss. The
     /// result has `D` or `U` where a probe flips the target, `.` where it does not.
     fn play(probes: &str, thresholds: Thresholds) -> String {
         let mut streaks = Streaks::default();
         let step = |(second, probe): (usize, char)| {
-            let sent = Duration::from_secs(second as u64);
+            let sent = at(second as u64);
             if probe == 'r' {
                 streaks.receive_reply(sent + Duration::from_millis(10));
                 return if streaks.count_in_order(true, thresholds) { 'U' } else { '.' };
@@ -187,29 +170,23 @@ mod tests {
     #[test]
     fn a_loss_counts_only_if_its_probe_was_sent_after_the_newest_reply_was_received() {
         let mut streaks = Streaks::default();
-        let second = Duration::from_secs;
-        streaks.receive_reply(second(10));
-        assert!(!streaks.record_loss(second(9)), "sent before the reply was received");
-        assert!(!streaks.record_loss(second(10)), "sent at the very moment");
-        assert!(streaks.record_loss(second(11)), "sent after it");
-        streaks.receive_reply(second(5));
-        assert_eq!(
-            streaks.last_reply(),
-            Some(second(10)),
-            "an older reply does not turn time back"
-        );
+        streaks.receive_reply(at(10));
+        assert!(!streaks.record_loss(at(9)), "sent before the reply was received");
+        assert!(!streaks.record_loss(at(10)), "sent at the very moment");
+        assert!(streaks.record_loss(at(11)), "sent after it");
+        streaks.receive_reply(at(5));
+        assert_eq!(streaks.last_reply(), Some(at(10)), "an older reply does not turn time back");
     }
 
     #[test]
     fn starting_over_voids_probes_already_on_their_way() {
         let mut streaks = Streaks::default();
-        let second = Duration::from_secs;
-        streaks.record_loss(second(1));
-        streaks.start_losses_over(second(3));
+        streaks.record_loss(at(1));
+        streaks.start_losses_over(at(3));
         assert_eq!((streaks.losses(), streaks.run_began()), (0, None));
-        assert!(!streaks.record_loss(second(2)));
-        assert!(streaks.record_loss(second(4)));
-        assert_eq!(streaks.run_began(), Some(second(4)));
+        assert!(!streaks.record_loss(at(2)));
+        assert!(streaks.record_loss(at(4)));
+        assert_eq!(streaks.run_began(), Some(at(4)));
     }
 
     proptest! {

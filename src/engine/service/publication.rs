@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::verdict::Ruling;
-use super::{Outside, Service, Target, TargetId};
+use super::{Outside, Service, Target};
 use crate::engine::context::Context;
-use crate::engine::event::Withdrawal;
+use crate::engine::fact::Withdrawal;
+use crate::engine::ids::TargetId;
 use crate::engine::plan::{Desired, Family, SetKey};
+use crate::engine::types::{Verdict, WithdrawalCause};
 use crate::engine::zone::orders::Orders;
 
 impl Service {
@@ -18,17 +20,17 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> Option<Desired> {
-        let Ruling::Decide { in_service, .. } = self.rule(target, outside, context) else {
+        let Ruling::Decide { verdict, .. } = self.rule(target, outside, context) else {
             return None;
         };
-        let verdict = &target.verdict;
-        if in_service != verdict.in_service || verdict.act_at > context.now {
+        let standing = &target.verdict;
+        if verdict.is_in_service() != standing.is_in_service() || standing.act_at > context.now {
             return None;
         }
-        Some(match (in_service, self.drains.is_drained(target.address)) {
-            (true, _) => Desired::Serve,
-            (false, false) => Desired::Withdraw,
-            (false, true) => Desired::WithdrawAnyway,
+        Some(match verdict {
+            Verdict::InService => Desired::Serve,
+            Verdict::Withdrawn(WithdrawalCause::Down) => Desired::Withdraw,
+            Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
         })
     }
 
@@ -176,7 +178,7 @@ impl Service {
         Withdrawal {
             names: vec![],
             losses: target.streaks.losses(),
-            silent_for: last_reply.map(|at| context.now.saturating_sub(at)),
+            silent_for: last_reply.map(|at| context.now.since(at)),
             by_hand,
             agreeing: target.verdict.agreeing.clone(),
         }

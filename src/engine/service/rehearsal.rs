@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::health::Health;
-use crate::engine::event::RehearsalStage;
+use crate::engine::fact::RehearsalStage;
+use crate::engine::types::Health;
 
 /// One rehearsal, from before it begins until it is over.
 #[derive(Debug)]

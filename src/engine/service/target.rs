@@ -4,32 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::evidence::Evidence;
-use super::health::{Health, Streaks};
-use crate::engine::Moment;
-use crate::engine::event::{Reason, Slot};
-
-/// The id of a target in its service. It stays the same for as long as the target is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) struct TargetId(usize);
-
-impl From<usize> for TargetId {
-    fn from(index: usize) -> Self {
-        Self(index)
-    }
-}
-
-impl From<TargetId> for usize {
-    fn from(id: TargetId) -> Self {
-        id.0
-    }
-}
+use super::health::Streaks;
+use crate::engine::fact::Reason;
+use crate::engine::ids::EndpointId;
+use crate::engine::moment::Moment;
+use crate::engine::types::{Health, Verdict, Vote};
 
 /// A target of a service.
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
     pub(in crate::engine) address: IpAddr,
-    /// The slot of its endpoint in the prober.
-    pub(in crate::engine) endpoint: Slot,
+    /// Its endpoint in the prober.
+    pub(in crate::engine) endpoint: EndpointId,
     pub(in crate::engine) streaks: Streaks,
     pub(in crate::engine) evidence: Evidence,
     /// The time at which health or verdict last changed.
@@ -41,7 +27,7 @@ pub(in crate::engine) struct Target {
 #[derive(Debug)]
 pub(in crate::engine) struct VerdictState {
     /// Whether the target belongs in DNS.
-    pub(in crate::engine) in_service: bool,
+    pub(super) verdict: Verdict,
     /// Whether the provider has confirmed the verdict, or there is nothing to do for it.
     pub(in crate::engine) confirmed: bool,
     /// Whether DNS may contradict the verdict: nothing was compared since this agent started, or
@@ -63,7 +49,7 @@ pub(in crate::engine) struct VerdictState {
 /// A decision that may become the verdict.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decision<'a> {
-    pub(super) in_service: bool,
+    pub(super) verdict: Verdict,
     pub(super) agreeing: &'a [SocketAddr],
     /// Time that this agent leaves to the agents before it in rank.
     pub(super) after: Duration,
@@ -74,14 +60,14 @@ pub(super) struct Decision<'a> {
 /// Returns the next whole second. Changes that are not urgent wait for it, so that thousands of
 /// targets confirmed at the start do not cause thousands of orders.
 fn end_of_second(now: Moment) -> Moment {
-    Duration::from_secs(now.as_secs() + 1)
+    Moment::after_start(Duration::from_secs(now.since_start().as_secs() + 1))
 }
 
 impl Target {
     /// Creates a target that is assumed to be up and in DNS.
-    pub(super) fn new(address: IpAddr, endpoint: Slot, now: Moment) -> Self {
+    pub(super) fn new(address: IpAddr, endpoint: EndpointId, now: Moment) -> Self {
         let verdict = VerdictState {
-            in_service: true,
+            verdict: Verdict::InService,
             confirmed: true,
             unverified: true,
             agreeing: Vec::new(),
@@ -99,13 +85,27 @@ impl Target {
     pub(super) fn differs(&self) -> bool {
         match self.streaks.health() {
             Health::AssumedUp => false,
-            Health::Up => !self.verdict.in_service,
-            Health::Down => self.verdict.in_service,
+            Health::Up => !self.verdict.is_in_service(),
+            Health::Down => self.verdict.is_in_service(),
+        }
+    }
+
+    /// Returns this agent's own view of the target; `None` before the first flip or confirmation.
+    pub(in crate::engine) fn own_view(&self) -> Option<Vote> {
+        match self.streaks.health() {
+            Health::AssumedUp => None,
+            Health::Up => Some(Vote::Up),
+            Health::Down => Some(Vote::Down),
         }
     }
 }
 
 impl VerdictState {
+    /// Whether the target belongs in DNS.
+    pub(in crate::engine) fn is_in_service(&self) -> bool {
+        self.verdict.is_in_service()
+    }
+
     /// Whether other agents come before this one in rank. Their changes are then listed before this
     /// agent acts.
     pub(super) fn waits_for_rank(&self) -> bool {
@@ -120,11 +120,12 @@ impl VerdictState {
 
     /// Makes a decision the verdict. Returns whether the verdict changed.
     pub(super) fn adopt(&mut self, decision: Decision<'_>, now: Moment) -> bool {
-        let Decision { in_service, agreeing, after, judged } = decision;
+        let Decision { verdict, agreeing, after, judged } = decision;
+        let in_service = verdict.is_in_service();
         let verifies = self.unverified && judged;
-        let changed = self.in_service != in_service;
+        let changed = self.is_in_service() != in_service;
+        self.verdict = verdict;
         if changed {
-            self.in_service = in_service;
             self.agreeing = agreeing.to_vec();
             self.start_over(now);
             self.act_at = now + after;
@@ -154,42 +155,48 @@ impl VerdictState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::types::WithdrawalCause;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const OUT: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
 
-    fn target() -> Target {
-        Target::new([192, 0, 2, 1].into(), 0, Moment::ZERO)
+    fn at(milliseconds: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(milliseconds))
     }
 
-    fn decision(in_service: bool, after: u32, judged: bool) -> Decision<'static> {
-        Decision { in_service, agreeing: &[], after: SECOND * after, judged }
+    fn target() -> Target {
+        Target::new([192, 0, 2, 1].into(), 0.into(), Moment::START)
+    }
+
+    fn decision(verdict: Verdict, after: u32, judged: bool) -> Decision<'static> {
+        Decision { verdict, agreeing: &[], after: SECOND * after, judged }
     }
 
     #[test]
     fn a_decision_becomes_the_verdict_and_is_acted_on_in_turn() {
         let mut verdict = target().verdict;
         verdict.held = vec!["www".into()];
-        assert!(verdict.adopt(decision(false, 5, true), SECOND));
-        assert!(!verdict.in_service && !verdict.confirmed && !verdict.unverified);
-        assert_eq!((verdict.act_at, verdict.held.len()), (SECOND * 6, 0));
+        assert!(verdict.adopt(decision(OUT, 5, true), at(1000)));
+        assert!(!verdict.is_in_service() && !verdict.confirmed && !verdict.unverified);
+        assert_eq!((verdict.act_at, verdict.held.len()), (at(6000), 0));
         assert!(verdict.waits_for_rank());
-        assert!(!verdict.adopt(decision(false, 0, true), SECOND * 2), "it stands");
-        assert_eq!(verdict.act_at, SECOND, "nobody comes before it any more");
+        assert!(!verdict.adopt(decision(OUT, 0, true), at(2000)), "it stands");
+        assert_eq!(verdict.act_at, at(1000), "nobody comes before it any more");
         assert!(!verdict.waits_for_rank());
     }
 
     #[test]
     fn an_unverified_verdict_is_compared_once_and_a_restoration_waits_for_the_second_to_end() {
-        for (in_service, act_at) in [(true, SECOND * 2), (false, SECOND * 3 / 2)] {
+        for (standing, act_at) in [(Verdict::InService, at(2000)), (OUT, at(1500))] {
             let mut verdict = target().verdict;
-            verdict.in_service = in_service;
-            let now = SECOND * 3 / 2;
-            verdict.adopt(decision(in_service, 0, false), now);
+            verdict.verdict = standing;
+            let now = at(1500);
+            verdict.adopt(decision(standing, 0, false), now);
             assert!(verdict.confirmed && verdict.unverified, "others stand against it");
-            verdict.adopt(decision(in_service, 0, true), now);
+            verdict.adopt(decision(standing, 0, true), now);
             assert_eq!((verdict.confirmed, verdict.act_at), (false, act_at));
             verdict.confirmed = true;
-            verdict.adopt(decision(in_service, 0, true), now);
+            verdict.adopt(decision(standing, 0, true), now);
             assert!(verdict.confirmed, "once");
         }
     }

@@ -6,10 +6,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::health::Health;
-use crate::engine::canaries::IsolationCause;
-use crate::engine::event::Reason;
+use crate::engine::fact::Reason;
 use crate::engine::quorum::{self, Agreement};
+use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
 
 /// All inputs of the gate for one target.
 #[derive(Debug, Clone)]
@@ -33,23 +32,25 @@ pub(super) enum Ruling {
     Keep,
     /// No change, though the target's health calls for one. Carries the evidence.
     Refuse(Reason, String),
-    /// A decision whether the target belongs in DNS. `after` is the time that this agent leaves to
-    /// the agents before it in rank.
-    Decide { in_service: bool, agreeing: Vec<SocketAddr>, after: Duration },
+    /// A verdict. `after` is the time that this agent leaves to the agents before it in rank.
+    Decide { verdict: Verdict, agreeing: Vec<SocketAddr>, after: Duration },
 }
 
 /// Decides about one target. Each question is asked only if the earlier ones had no answer.
 pub(super) fn decide(inputs: &Inputs) -> Ruling {
     if inputs.drained {
-        return Ruling::Decide { in_service: false, agreeing: vec![], after: Duration::ZERO };
+        let verdict = Verdict::Withdrawn(WithdrawalCause::Drained);
+        return Ruling::Decide { verdict, agreeing: vec![], after: Duration::ZERO };
     }
-    let in_service = match inputs.health {
+    let verdict = match inputs.health {
         Health::AssumedUp => return Ruling::Keep,
-        Health::Up => true,
-        Health::Down => false,
+        Health::Up => Verdict::InService,
+        Health::Down => Verdict::Withdrawn(WithdrawalCause::Down),
     };
     // Isolation keeps no target out of DNS that answers.
-    if let Some(cause) = inputs.isolation.filter(|_| !in_service) {
+    if let Some(cause) = inputs.isolation
+        && !verdict.is_in_service()
+    {
         return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
     }
     if !inputs.proven {
@@ -59,7 +60,7 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
         Agreement::Unjudged => Ruling::Keep,
         Agreement::Agreed { rank, agreeing } => {
             let (agreeing, after) = (agreeing.clone(), quorum::wait_of(*rank));
-            Ruling::Decide { in_service, agreeing, after }
+            Ruling::Decide { verdict, agreeing, after }
         }
         Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
             Reason::NoQuorum,
@@ -150,8 +151,9 @@ mod tests {
             let got = match decide(&inputs) {
                 Ruling::Keep => "keep".to_owned(),
                 Ruling::Refuse(reason, detail) => format!("{reason}: {detail}"),
-                Ruling::Decide { in_service, after, .. } => {
-                    format!("{} after {} s", if in_service { "in" } else { "out" }, after.as_secs())
+                Ruling::Decide { verdict, after, .. } => {
+                    let place = if verdict.is_in_service() { "in" } else { "out" };
+                    format!("{place} after {} s", after.as_secs())
                 }
             };
             assert_eq!(got, want, "{name}");

@@ -4,9 +4,16 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{Drain, DrainCommand, Event, Reason, Settings};
+use crate::engine::moment::Moment;
 
-fn order(ticket: u64, target: u8) -> DrainCommand {
-    DrainCommand { ticket, target: ip(target), lasts: None, reason: None, force: false }
+fn drain(ticket: u64, target: u8) -> DrainCommand {
+    DrainCommand {
+        ticket: ticket.into(),
+        target: ip(target),
+        lasts: None,
+        reason: None,
+        force: false,
+    }
 }
 
 #[test]
@@ -49,14 +56,14 @@ fn a_held_back_address_goes_as_soon_as_a_foreign_record_makes_room() {
 fn a_drained_target_is_out_at_any_health_and_comes_back_when_given_back() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(drain(7, 1)));
     world.run_until(ms(7000));
-    assert_eq!(world.answers, [(7, "Ok(())".into())]);
+    assert_eq!(world.answers, [(7.into(), "Ok(())".into())]);
     assert_eq!(world.in_zone(), [2]);
     assert_eq!(world.view(1).reason, Some(Reason::Drained));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "its good health does not bring it back");
-    world.send(Event::Undrain { ticket: 8, target: ip(1) });
+    world.send(Event::Undrain { ticket: 8.into(), target: ip(1) });
     world.run_until(ms(61_000));
     assert_eq!(world.in_zone(), [1, 2]);
     assert_eq!(world.view(1).reason, None);
@@ -66,10 +73,10 @@ fn a_drained_target_is_out_at_any_health_and_comes_back_when_given_back() {
 fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(drain(7, 1)));
     world.dies(1);
     world.run_until(ms(20_000));
-    world.send(Event::Undrain { ticket: 8, target: ip(1) });
+    world.send(Event::Undrain { ticket: 8.into(), target: ip(1) });
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     world.lives(1);
@@ -81,11 +88,11 @@ fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
 fn a_drain_asks_the_floor_once_and_force_overrides_it() {
     let mut world = World::new(Settings { floor: 2, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
-    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(drain(7, 1)));
     world.run_until(ms(7000));
-    assert_eq!(world.answers, [(7, "Err(Floor([\"www.example.com\"]))".into())]);
+    assert_eq!(world.answers, [(7.into(), "Err(Floor([\"www.example.com\"]))".into())]);
     assert_eq!(world.in_zone(), [1, 2]);
-    world.send(Event::Drain(DrainCommand { force: true, ..order(8, 1) }));
+    world.send(Event::Drain(DrainCommand { force: true, ..drain(8, 1) }));
     world.run_until(ms(8000));
     assert_eq!(world.in_zone(), [2]);
 }
@@ -95,9 +102,9 @@ fn a_drain_is_refused_if_the_floor_cannot_be_checked() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
     world.zone_works = false;
-    world.send(Event::Drain(order(7, 1)));
+    world.send(Event::Drain(drain(7, 1)));
     world.run_until(ms(7000));
-    assert_eq!(world.answers, [(7, "Err(ZoneUnknown(\"no connection\"))".into())]);
+    assert_eq!(world.answers, [(7.into(), "Err(ZoneUnknown(\"no connection\"))".into())]);
 }
 
 /// Both are answered after one listing of the zone; the second must see the first.
@@ -105,11 +112,11 @@ fn a_drain_is_refused_if_the_floor_cannot_be_checked() {
 fn two_drains_at_once_do_not_empty_a_name_together() {
     let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
     world.run_until(ms(6000));
-    world.send(Event::Drain(order(7, 1)));
-    world.send(Event::Drain(order(8, 2)));
+    world.send(Event::Drain(drain(7, 1)));
+    world.send(Event::Drain(drain(8, 2)));
     world.run_until(ms(9000));
     let refused = "Err(Floor([\"www.example.com\"]))";
-    assert_eq!(world.answers, [(7, "Ok(())".into()), (8, refused.into())]);
+    assert_eq!(world.answers, [(7.into(), "Ok(())".into()), (8.into(), refused.into())]);
     assert_eq!(world.in_zone(), [2]);
 }
 
@@ -120,13 +127,13 @@ fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
     world.run_until(ms(6000));
     world.worker_is_slow = true;
     for (ticket, target) in [(7, 1), (8, 3)] {
-        world.send(Event::Drain(order(ticket, target)));
+        world.send(Event::Drain(drain(ticket, target)));
     }
     world.worker_is_slow = false;
     world.send(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
     world.run_until(ms(7000));
     world.answers.sort();
-    assert_eq!(world.answers, [(7, "Ok(())".into()), (8, "Err(NotATarget)".into())]);
+    assert_eq!(world.answers, [(7.into(), "Ok(())".into()), (8.into(), "Err(NotATarget)".into())]);
     assert_eq!(world.in_zone(), [2, 3], "the record of what is no longer watched stays");
 }
 
@@ -134,8 +141,8 @@ fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
 fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.send(Event::Drain(order(7, 1)));
-    world.send(Event::Drain(DrainCommand { lasts: Some(ms(1_000)), ..order(8, 2) }));
+    world.send(Event::Drain(drain(7, 1)));
+    world.send(Event::Drain(DrainCommand { lasts: Some(ms(1_000)), ..drain(8, 2) }));
     world.run_until(ms(6500));
     world.send(Event::Reloaded(Box::new(settings(&[3]))));
     assert_eq!(world.engine.drains().len(), 2, "they are still to be remembered");
@@ -147,19 +154,19 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     assert_eq!(world.in_zone(), [2, 3]);
 
     world.send(Event::Reloaded(Box::new(settings(&[2, 3]))));
-    world.send(Event::Undrain { ticket: 9, target: ip(1) });
+    world.send(Event::Undrain { ticket: 9.into(), target: ip(1) });
     world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
-    assert_eq!(world.answers.last(), Some(&(9, "Ok(())".into())));
+    assert_eq!(world.answers.last(), Some(&(9.into(), "Ok(())".into())));
 }
 
 #[test]
 fn orders_about_strangers_are_answered() {
     let mut world = World::new(settings(&[1]));
-    world.send(Event::Drain(order(7, 99)));
-    world.send(Event::Undrain { ticket: 8, target: ip(99) });
-    world.send(Event::Undrain { ticket: 9, target: ip(1) });
+    world.send(Event::Drain(drain(7, 99)));
+    world.send(Event::Undrain { ticket: 8.into(), target: ip(99) });
+    world.send(Event::Undrain { ticket: 9.into(), target: ip(1) });
     let answers: Vec<_> = world.answers.iter().map(|(_, answer)| answer.as_str()).collect();
     assert_eq!(answers, ["Err(NotATarget)", "Err(NotATarget)", "Err(NotDrained)"]);
 }
@@ -168,7 +175,7 @@ fn orders_about_strangers_are_answered() {
 fn a_drain_ends_by_itself() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    world.send(Event::Drain(DrainCommand { lasts: Some(ms(10_000)), ..order(7, 1) }));
+    world.send(Event::Drain(DrainCommand { lasts: Some(ms(10_000)), ..drain(7, 1) }));
     world.run_until(ms(15_900));
     assert_eq!(world.in_zone(), [2]);
     world.run_until(ms(17_000));
@@ -180,13 +187,19 @@ fn a_drain_ends_by_itself() {
 #[test]
 fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
     for (name, first, then) in [("sooner", 1_000_000, 16_000), ("later", 8_000, 20_000)] {
-        let remembered = |until| Drain { until: Some(ms(until)), reason: None };
+        let remembered =
+            |until| Drain { until: Some(Moment::after_start(ms(until))), reason: None };
         let drains = BTreeMap::from([(ip(1), remembered(first)), (ip(77), remembered(first))]);
         let mut world = World::with_drains(settings(&[1, 2]), drains);
         world.run_until(ms(6000));
-        let ends = [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, ms(then)));
+        let ends =
+            [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, Moment::after_start(ms(then))));
         world.send(Event::DrainEndsChanged(ends.into()));
-        assert_eq!(world.engine.drains()[&ip(77)].until, Some(ms(then)), "{name}: not watched");
+        assert_eq!(
+            world.engine.drains()[&ip(77)].until,
+            Some(Moment::after_start(ms(then))),
+            "{name}: not watched"
+        );
         world.run_until(ms(30_000));
         assert_eq!(world.when("1 drain expired"), ms(then), "{name}");
         assert_eq!(world.in_zone(), [1, 2], "{name}");

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{DnsReport, Event, Fact, Settings};
+use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, SetKey};
-use crate::engine::service::health::Health;
+use crate::engine::types::Health;
 
 #[test]
 fn a_dead_target_is_withdrawn_and_a_living_one_restored() {
@@ -230,7 +231,7 @@ fn a_reload_gives_no_target_a_false_miss() {
 fn a_rehearsal_reports_the_whole_story() {
     let mut world = World::new(Settings { dry_run: true, ..guarded(&[1, 2]) });
     let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
-    world.engine = engine.rehearsing(ip(1), ms(5000));
+    world.engine = engine.rehearsing(ip(1), Moment::after_start(ms(5000)));
     world.run_until(ms(20_000));
     let reported: Vec<_> = world
         .story()

@@ -2,7 +2,8 @@
 
 use super::world::*;
 use crate::engine::event::{Answer, DrainCommand, Event, Reason, Settings};
-use crate::engine::service::health::Health;
+use crate::engine::ids::Ticket;
+use crate::engine::types::Health;
 
 fn everything_goes_silent(world: &mut World) {
     for last in [1, 2, 3] {
@@ -232,7 +233,7 @@ fn a_target_that_was_never_asked_is_unknown_and_nobody_assumes_it_up() {
 fn a_target_given_back_by_hand_waits_for_evidence() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(6000));
-    let (target, ticket) = (ip(1), 1);
+    let (target, ticket) = (ip(1), Ticket::from(1));
     world.send(Event::Drain(DrainCommand {
         ticket,
         target,
@@ -258,10 +259,10 @@ fn isolation_by_faults_is_not_over_by_the_silence_of_earlier_probes() {
     world.run_until(ms(9900));
     world.dies(1);
     world.run_until(ms(10_450));
-    let (_, probe) = *world.probes.last().unwrap();
-    for seq in probe.seq - 2..=probe.seq {
+    let last: Vec<_> = world.probes.iter().rev().take(3).map(|(_, probe)| probe.id).collect();
+    for probe in last.into_iter().rev() {
         let answer = Answer::Fault("no gateway".into());
-        world.send(Event::Answered { slot: probe.slot, seq, answer });
+        world.send(Event::Answered { probe, answer });
     }
     assert!(world.story().contains(&"isolated".to_owned()), "{:?}", world.story());
     // The first probe sent since, at 10.5 s, is given up a second later.

@@ -6,8 +6,8 @@ use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
 /// Reports that the last probe was not delivered.
 fn doubt(world: &mut World) -> ProbeRequest {
     let (_, probe) = *world.probes.last().unwrap();
-    let (slot, seq, what) = (probe.slot, probe.seq, "host unreachable".to_owned());
-    world.send(Event::Undelivered { slot, seq, report: what });
+    let report = "host unreachable".to_owned();
+    world.send(Event::Undelivered { probe: probe.id, report });
     probe
 }
 
@@ -194,8 +194,8 @@ fn a_fault_that_is_known_late_is_not_over_by_the_silence_of_earlier_probes() {
     world.dies(1);
     world.run_until(ms(10_450));
     let (_, probe) = *world.probes.last().unwrap();
-    let (slot, seq, answer) = (probe.slot, probe.seq, Answer::Fault("no gateway".into()));
-    world.send(Event::Answered { slot, seq, answer });
+    let answer = Answer::Fault("no gateway".into());
+    world.send(Event::Answered { probe: probe.id, answer });
     let over = |world: &World| world.story().iter().filter(|line| *line == "fault over 1").count();
     // The first probe that was sent after that, at 10.5 s, times out a second later.
     world.run_until(ms(11_450));

@@ -5,7 +5,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::world::*;
 use crate::engine::event::{Answer, Event, Settings};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::ids::ProbeId;
+use crate::engine::types::Endpoint;
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
@@ -62,7 +63,7 @@ fn each_suspicion_changes_the_flow() {
     world.run_until(ms(4500));
     world.dies(1);
     world.run_until(ms(5250));
-    let flows: Vec<_> = world.probes.iter().map(|(_, probe)| probe.flow).collect();
+    let flows: Vec<_> = world.probes.iter().map(|(_, probe)| u16::from(probe.flow)).collect();
     assert_eq!(flows, [0, 0, 0, 0, 0, 0, 0, 0, 1]);
 }
 
@@ -92,7 +93,7 @@ fn a_fault_moves_no_counter_and_is_reported_once() {
 #[test]
 fn an_unreachable_answer_is_a_loss_at_once() {
     let mut world = World::new(Settings {
-        thresholds: crate::engine::service::health::Thresholds {
+        thresholds: crate::engine::types::Thresholds {
             failure: NonZeroU32::MIN,
             recovery: NonZeroU32::MIN,
         },
@@ -101,12 +102,12 @@ fn an_unreachable_answer_is_a_loss_at_once() {
     world.run_until(ms(100));
     let (_, probe) = world.probes[0];
     let answer = Answer::Unreachable("ICMP type 3 code 1".into());
-    world.send(Event::Answered { slot: probe.slot, seq: probe.seq, answer: answer.clone() });
+    world.send(Event::Answered { probe: probe.id, answer: answer.clone() });
     assert_eq!(world.story(), ["1 Up"], "that probe had been answered");
     world.dies(1);
     world.run_until(ms(1020));
     let (_, probe) = *world.probes.last().unwrap();
-    world.send(Event::Answered { slot: probe.slot, seq: probe.seq, answer });
+    world.send(Event::Answered { probe: probe.id, answer });
     assert_eq!(world.when("1 Down"), ms(1020));
 }
 
@@ -115,8 +116,9 @@ fn answers_of_somebody_elses_probes_count_for_nothing() {
     let mut world = World::new(settings(&[1]));
     world.dies(1);
     world.run_until(ms(100));
-    for (slot, seq) in [(0, 99), (7, 0), (usize::MAX, 0)] {
-        world.send(Event::Answered { slot, seq, answer: Answer::Reply(ms(1)) });
+    for (endpoint, seq) in [(0, 99), (7, 0), (usize::MAX, 0)] {
+        let probe = ProbeId { endpoint: endpoint.into(), seq: seq.into() };
+        world.send(Event::Answered { probe, answer: Answer::Reply(ms(1)) });
     }
     assert_eq!(world.view(1).replies, 0);
 }
@@ -151,18 +153,17 @@ fn a_reply_missed_while_the_process_did_not_run_is_no_evidence() {
 #[test]
 fn a_probe_that_waited_while_the_process_did_not_run_is_no_evidence_either() {
     let one = NonZeroU32::MIN;
-    let thresholds = crate::engine::service::health::Thresholds { failure: one, recovery: one };
+    let thresholds = crate::engine::types::Thresholds { failure: one, recovery: one };
     let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
     world.run_until(ms(10_000));
     let (_, probe) = *world.probes.last().unwrap();
     world.dies(1);
     world.run_until(ms(11_100));
     let (_, pending) = *world.probes.last().unwrap();
-    assert_ne!(probe.seq, pending.seq);
+    assert_ne!(probe.id, pending.id);
     world.now += ms(4000);
-    let (slot, seq) = (pending.slot, pending.seq);
     for answer in [Answer::Silence, Answer::Reply(ms(4050))] {
-        world.send(Event::Answered { slot, seq, answer });
+        world.send(Event::Answered { probe: pending.id, answer });
     }
     world.send(Event::Tick);
     assert_eq!(world.story(), ["1 Up", "late 1", "stalled"]);

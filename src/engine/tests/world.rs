@@ -10,10 +10,11 @@ use crate::engine::event::{
     Action, Answer, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
     Settings,
 };
+use crate::engine::ids::Ticket;
+use crate::engine::moment::Moment;
 use crate::engine::plan::{self, Family, Observed, SetKey};
-use crate::engine::prober::watch::{Endpoint, Pace};
-use crate::engine::service::health::Thresholds;
-use crate::engine::{Engine, Moment, TargetView};
+use crate::engine::types::{Endpoint, Pace, Thresholds};
+use crate::engine::{Engine, TargetView};
 
 pub(super) const NAME: &str = "www.example.com";
 
@@ -75,7 +76,7 @@ pub(super) struct Limit {
     /// The number of tokens in a full bucket.
     pub(super) burst: u32,
     /// The time at which the bucket is full again.
-    full_at: Moment,
+    full_at: Duration,
 }
 
 impl Limit {
@@ -83,7 +84,7 @@ impl Limit {
         Self { every, burst, full_at: Duration::ZERO }
     }
 
-    fn lets_pass(&mut self, now: Moment) -> bool {
+    fn lets_pass(&mut self, now: Duration) -> bool {
         let full_at = self.full_at.max(now) + self.every;
         let passes = full_at <= now + self.every * self.burst;
         if passes {
@@ -96,10 +97,10 @@ impl Limit {
 /// An engine and its surroundings.
 pub(super) struct World {
     pub(super) engine: Engine,
-    pub(super) now: Moment,
+    pub(super) now: Duration,
     ways: BTreeMap<IpAddr, Behaviour>,
     /// Upcoming events, by time and by order of request.
-    coming: BinaryHeap<Reverse<(Moment, u64)>>,
+    coming: BinaryHeap<Reverse<(Duration, u64)>>,
     events: BTreeMap<u64, Event>,
     count: u64,
     pub(super) zone: Observed,
@@ -111,12 +112,12 @@ pub(super) struct World {
     pub(super) zone_works: bool,
     /// Whether orders wait until [`World::run_order`].
     pub(super) worker_is_slow: bool,
-    pub(super) probes: Vec<(Moment, ProbeRequest)>,
-    pub(super) facts: Vec<(Moment, Fact)>,
-    pub(super) orders: Vec<(Moment, Order)>,
-    pub(super) writes: Vec<(Moment, String)>,
-    pub(super) prepared: Vec<Moment>,
-    pub(super) answers: Vec<(u64, String)>,
+    pub(super) probes: Vec<(Duration, ProbeRequest)>,
+    pub(super) facts: Vec<(Duration, Fact)>,
+    pub(super) orders: Vec<(Duration, Order)>,
+    pub(super) writes: Vec<(Duration, String)>,
+    pub(super) prepared: Vec<Duration>,
+    pub(super) answers: Vec<(Ticket, String)>,
 }
 
 impl World {
@@ -131,7 +132,7 @@ impl World {
             let key = SetKey { name: NAME.into(), family: Family::of(*address) };
             zone.sets.entry(key).or_default().insert(*address);
         }
-        let engine = Engine::new(settings, drains, Duration::ZERO);
+        let engine = Engine::new(settings, drains, Moment::START);
         Self {
             engine,
             now: Duration::ZERO,
@@ -173,18 +174,18 @@ impl World {
 
     /// Passes an event to the engine now.
     pub(super) fn send(&mut self, event: Event) {
-        for action in self.engine.handle(self.now, event) {
+        for action in self.engine.handle(Moment::after_start(self.now), event) {
             self.act(action);
         }
     }
 
     /// Runs until `end`, with all events in order.
-    pub(super) fn run_until(&mut self, end: Moment) {
+    pub(super) fn run_until(&mut self, end: Duration) {
         self.send(Event::Tick);
         let mut standing = 0;
         loop {
             let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
-            let wake = self.engine.next_wake();
+            let wake = self.engine.next_wake().map(Moment::since_start);
             let Some(next) = [coming, wake].into_iter().flatten().min() else { break };
             if next > end {
                 break;
@@ -236,7 +237,6 @@ impl World {
 
     fn probe(&mut self, request: ProbeRequest) {
         self.probes.push((self.now, request));
-        let (slot, seq) = (request.slot, request.seq);
         let way = self.ways.get(&request.endpoint.address).cloned();
         let exempt = request.endpoint.address == canary();
         let limit = if exempt { &mut self.canary_limit } else { &mut self.limit };
@@ -247,7 +247,7 @@ impl World {
             Behaviour::Silent => (request.listen_for, Answer::Silence),
             Behaviour::Fault(why) => (Duration::ZERO, Answer::Fault(why.into())),
         };
-        self.later(after, Event::Answered { slot, seq, answer });
+        self.later(after, Event::Answered { probe: request.id, answer });
     }
 
     fn listing(&self) -> DnsReport {
@@ -324,7 +324,7 @@ impl World {
         self.facts.iter().filter_map(|(_, fact)| report(fact)).collect()
     }
 
-    pub(super) fn when(&self, wanted: &str) -> Moment {
+    pub(super) fn when(&self, wanted: &str) -> Duration {
         let found = self.facts.iter().find(|(_, fact)| report(fact).as_deref() == Some(wanted));
         found.unwrap_or_else(|| panic!("no {wanted:?} in {:#?}", self.story())).0
     }
@@ -356,8 +356,9 @@ fn report(fact: &Fact) -> Option<String> {
         }
         Fact::Stalled { .. } => "stalled".into(),
         Fact::Flipped { target, to, .. } => format!("{} {to:?}", last(target)),
-        Fact::Verdict { target, in_service, .. } => {
-            format!("{} {}", last(target), if *in_service { "in" } else { "out" })
+        Fact::Verdict { target, verdict, .. } => {
+            let place = if verdict.is_in_service() { "in" } else { "out" };
+            format!("{} {place}", last(target))
         }
         Fact::Refused { target, reason, .. } => format!("{} {}", last(target), reason.as_str()),
         Fact::RefusalOver { target, reason } => {

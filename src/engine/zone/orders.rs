@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::engine::Moment;
-use crate::engine::event::Order;
+use crate::engine::action::Order;
+use crate::engine::ids::OrderNumber;
+use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 
 /// The minimum time between two orders, so that changes that become due together are ordered
@@ -30,11 +31,11 @@ pub(in crate::engine) struct Orders {
     /// The targets with a change since the last order that may require another one.
     changed: BTreeSet<IpAddr>,
     /// The number of the last order.
-    last: u64,
+    last: OrderNumber,
     /// Reports about orders up to this number concern earlier names or an earlier zone.
-    void_through: u64,
+    void_through: OrderNumber,
     /// The number of the order that compares all verdicts with DNS, until it is confirmed.
-    resync: Option<u64>,
+    resync: Option<OrderNumber>,
     /// The time of the last order that was caused by changes.
     placed_at: Option<Moment>,
     /// Whether the next order must not rest on an earlier listing.
@@ -162,14 +163,14 @@ impl Orders {
     ) -> Order {
         self.in_hand.clone_from(&desired);
         self.recalled.clear();
-        self.last += 1;
+        self.last = self.last.next();
         self.resync = resyncs.then_some(self.last);
         Order { number: self.last, desired, floor, read_again }
     }
 
     /// Records a report that the order of this `number` was carried out. Returns whether the order
     /// concerns the current names and zone.
-    pub(in crate::engine) fn carried_out(&mut self, number: u64) -> bool {
+    pub(in crate::engine) fn carried_out(&mut self, number: OrderNumber) -> bool {
         let counts = number > self.void_through;
         if counts {
             self.resync = self.resync.filter(|resync| number < *resync);
@@ -206,7 +207,9 @@ impl Orders {
 mod tests {
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
 
     fn ip(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
@@ -227,23 +230,23 @@ mod tests {
     #[test]
     fn an_order_is_due_for_open_targets_that_are_not_in_hand() {
         let (mut orders, desired) = withdrawing();
-        assert_eq!(due(&Orders::default(), SECOND, &desired), Due::Nothing);
-        assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::NoNews, "nothing is desired");
-        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: true });
+        assert_eq!(due(&Orders::default(), at(1), &desired), Due::Nothing);
+        assert_eq!(due(&orders, at(1), &BTreeMap::new()), Due::NoNews, "nothing is desired");
+        assert_eq!(due(&orders, at(1), &desired), Due::Now { news: true });
         orders.next_order(desired.clone(), 0, false, false);
-        assert_eq!(due(&orders, SECOND, &desired), Due::NoNews, "it is in hand");
+        assert_eq!(due(&orders, at(1), &desired), Due::NoNews, "it is in hand");
         orders.clear_changes();
-        assert_eq!(due(&orders, SECOND, &desired), Due::Nothing);
+        assert_eq!(due(&orders, at(1), &desired), Due::Nothing);
         orders.read_again();
-        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: false });
+        assert_eq!(due(&orders, at(1), &desired), Due::Now { news: false });
     }
 
     #[test]
     fn two_orders_keep_a_minimum_gap_and_a_change_waits_for_it() {
         let (mut orders, desired) = withdrawing();
-        orders.set_placed_at(SECOND);
-        assert_eq!(due(&orders, SECOND, &desired), Due::NotBefore(SECOND + MIN_ORDER_GAP));
-        assert_eq!(due(&orders, SECOND + MIN_ORDER_GAP, &desired), Due::Now { news: true });
+        orders.set_placed_at(at(1));
+        assert_eq!(due(&orders, at(1), &desired), Due::NotBefore(at(1) + MIN_ORDER_GAP));
+        assert_eq!(due(&orders, at(1) + MIN_ORDER_GAP, &desired), Due::Now { news: true });
     }
 
     #[test]
@@ -255,7 +258,7 @@ mod tests {
         assert!(!orders.recall(ip(1), Some(Desired::Withdraw)), "it is desired");
         assert!(orders.recall(ip(1), None));
         assert!(!orders.recall(ip(1), None), "the worker knows");
-        assert_eq!(due(&orders, SECOND, &BTreeMap::new()), Due::Now { news: true });
+        assert_eq!(due(&orders, at(1), &BTreeMap::new()), Due::Now { news: true });
     }
 
     #[test]
@@ -263,9 +266,9 @@ mod tests {
         let mut orders = Orders::default();
         orders.next_order(BTreeMap::new(), 0, false, false);
         orders.next_order(BTreeMap::new(), 0, true, true);
-        assert!(orders.carried_out(1));
+        assert!(orders.carried_out(1.into()));
         assert!(orders.is_resyncing(), "that was the order before it");
-        assert!(orders.carried_out(2));
+        assert!(orders.carried_out(2.into()));
         assert!(!orders.is_resyncing());
     }
 
@@ -286,14 +289,14 @@ mod tests {
         orders.clear_changes();
         orders.restart([ip(1)].into_iter());
         assert!(orders.is_idle());
-        assert_eq!(due(&orders, SECOND, &desired), Due::Now { news: true });
+        assert_eq!(due(&orders, at(1), &desired), Due::Now { news: true });
     }
 
     #[test]
     fn the_floor_is_asked_about_every_fifteen_seconds_at_most() {
         let mut orders = Orders::default();
-        assert_eq!(orders.retry_floor(SECOND), Some(SECOND * 16));
-        assert_eq!(orders.retry_floor(SECOND * 15), None);
-        assert_eq!(orders.retry_floor(SECOND * 16), Some(SECOND * 31));
+        assert_eq!(orders.retry_floor(at(1)), Some(at(16)));
+        assert_eq!(orders.retry_floor(at(15)), None);
+        assert_eq!(orders.retry_floor(at(16)), Some(at(31)));
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::message::Request;
-use crate::engine::event::{ProbeRequest, Slot};
+use crate::engine::event::ProbeRequest;
+use crate::engine::ids::ProbeId;
 
 /// The end of the wait for a reply.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(super) enum End {
 /// A waiting request, with its probe and the channel for its result.
 #[derive(Debug)]
 struct PendingRequest {
-    probe: (Slot, u64),
+    probe: ProbeId,
     end: oneshot::Sender<End>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct PendingRequests {
 pub(super) struct Registration {
     pending: PendingRequests,
     request: Request,
-    probe: (Slot, u64),
+    probe: ProbeId,
     pub(super) end: oneshot::Receiver<End>,
 }
 
@@ -50,7 +51,7 @@ impl PendingRequests {
     /// Registers a request. `None` if another probe waits for the very same reply.
     pub(super) fn register(&self, request: Request, probe: &ProbeRequest) -> Option<Registration> {
         let (sender, end) = oneshot::channel();
-        let probe = (probe.slot, probe.seq);
+        let probe = probe.id;
         match self.requests().entry(request) {
             Entry::Occupied(_) => return None,
             Entry::Vacant(place) => {
@@ -61,7 +62,7 @@ impl PendingRequests {
     }
 
     /// Returns the probe of a request if it is waiting.
-    pub(super) fn probe(&self, request: Request) -> Option<(Slot, u64)> {
+    pub(super) fn probe(&self, request: Request) -> Option<ProbeId> {
         self.requests().get(&request).map(|pending| pending.probe)
     }
 
@@ -92,12 +93,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::prober::watch::Endpoint;
+    use crate::engine::ids::FlowId;
+    use crate::engine::types::Endpoint;
 
     fn probe(seq: u64) -> ProbeRequest {
         let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };
         let timeout = Duration::from_secs(1);
-        ProbeRequest { slot: 3, seq, endpoint, nth: 0, flow: 0, timeout, listen_for: timeout }
+        let id = ProbeId { endpoint: 3.into(), seq: seq.into() };
+        let flow = FlowId::default();
+        ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout }
     }
 
     fn request(sequence: u16) -> Request {
@@ -109,7 +113,7 @@ mod tests {
         let pending = PendingRequests::default();
         let first = pending.register(request(7), &probe(1)).unwrap();
         assert!(pending.register(request(7), &probe(2)).is_none(), "it is taken");
-        assert_eq!(pending.probe(request(7)), Some((3, 1)));
+        assert_eq!(pending.probe(request(7)), Some(probe(1).id));
         assert_eq!(pending.probe(request(8)), None, "nobody waits for that");
         drop(first);
         assert!(pending.register(request(7), &probe(2)).is_some());
@@ -124,7 +128,7 @@ mod tests {
         let second = pending.register(request(7), &probe(2)).unwrap();
         assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
         drop(first);
-        assert_eq!(pending.probe(request(7)), Some((3, 2)));
+        assert_eq!(pending.probe(request(7)), Some(probe(2).id));
         drop(second);
     }
 }

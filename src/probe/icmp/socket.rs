@@ -165,14 +165,14 @@ impl Shared {
         let Response::Error { kind, code } = response else {
             return self.pending.end(request, End::Reply(now));
         };
-        let Some((slot, seq)) = self.pending.probe(request) else { return };
+        let Some(probe) = self.pending.probe(request) else { return };
         let what = message::in_words(self.family, (kind, code), source);
         if self.routes.is_own_fault(source, request.address, now) {
             return self.pending.end(request, End::Fault(format!("{what}, which is this machine")));
         }
         tracing::debug!(target = %request.address, what, "ICMP error received; the reply may \
             still follow");
-        (self.hints)(Event::Undelivered { slot, seq, report: what });
+        (self.hints)(Event::Undelivered { probe, report: what });
     }
 
     /// Receives the errors that the kernel queues separately on a datagram socket.

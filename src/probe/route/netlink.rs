@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use socket2::{Domain, Socket, Type};
 
 use super::{Neighbour, Way};
-use crate::engine::prober::watch::Endpoint;
+use crate::engine::types::Endpoint;
 
 /// Length of a netlink message's header, and of the part specific to each kind of query.
 const HEADER: usize = 16;

@@ -8,13 +8,13 @@ const PACE: Pace = Pace {
     retry_interval: Duration::from_millis(200),
 };
 
-fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
+fn at(milliseconds: u64) -> Moment {
+    Moment::after_start(Duration::from_millis(milliseconds))
 }
 
 fn watch() -> Watch {
-    let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 10]), port: None };
-    Watch::new(endpoint, ms(300))
+    let endpoint = Endpoint { address: std::net::IpAddr::from([192, 0, 2, 10]), port: None };
+    Watch::new(endpoint, at(300))
 }
 
 /// Sends whenever a probe is due until `end`; returns the send times.
@@ -22,9 +22,9 @@ fn send_until(watch: &mut Watch, end: Moment, seq: &mut u64) -> Vec<u64> {
     let mut sent = Vec::new();
     while watch.due <= end {
         let now = watch.due;
-        watch.send(*seq, now, PACE);
+        watch.send((*seq).into(), now, PACE);
         *seq += 1;
-        sent.push(u64::try_from(now.as_millis()).unwrap());
+        sent.push(u64::try_from(now.since_start().as_millis()).unwrap());
     }
     sent
 }
@@ -32,68 +32,68 @@ fn send_until(watch: &mut Watch, end: Moment, seq: &mut u64) -> Vec<u64> {
 #[test]
 fn probes_keep_their_own_phase() {
     let mut watch = watch();
-    assert_eq!(send_until(&mut watch, ms(3500), &mut 0), [300, 1300, 2300, 3300]);
+    assert_eq!(send_until(&mut watch, at(3500), &mut 0), [300, 1300, 2300, 3300]);
 }
 
 #[test]
 fn a_late_start_skips_the_missed_slots_and_keeps_the_phase() {
     let mut watch = watch();
-    watch.send(0, ms(4900), PACE);
-    assert_eq!(watch.due, ms(5300));
+    watch.send(0.into(), at(4900), PACE);
+    assert_eq!(watch.due, at(5300));
 }
 
 #[test]
 fn a_suspect_is_probed_at_the_retry_interval_and_a_cleared_one_returns_to_its_phase() {
     let mut watch = watch();
     let mut seq = 0;
-    send_until(&mut watch, ms(300), &mut seq);
-    assert!(watch.set_suspect(true, ms(350), PACE));
-    assert!(!watch.set_suspect(true, ms(360), PACE), "no news twice");
-    assert_eq!(send_until(&mut watch, ms(900), &mut seq), [500, 700, 900]);
-    watch.set_suspect(false, ms(950), PACE);
-    assert_eq!(send_until(&mut watch, ms(2400), &mut seq), [1300, 2300]);
+    send_until(&mut watch, at(300), &mut seq);
+    assert!(watch.set_suspect(true, at(350), PACE));
+    assert!(!watch.set_suspect(true, at(360), PACE), "no news twice");
+    assert_eq!(send_until(&mut watch, at(900), &mut seq), [500, 700, 900]);
+    watch.set_suspect(false, at(950), PACE);
+    assert_eq!(send_until(&mut watch, at(2400), &mut seq), [1300, 2300]);
 }
 
 #[test]
 fn each_suspicion_opens_another_flow() {
     let mut watch = watch();
     let before = watch.flow();
-    watch.set_suspect(true, ms(0), PACE);
+    watch.set_suspect(true, at(0), PACE);
     assert_ne!(watch.flow(), before);
     let during = watch.flow();
-    watch.set_suspect(false, ms(0), PACE);
+    watch.set_suspect(false, at(0), PACE);
     assert_eq!(watch.flow(), during);
 }
 
 #[test]
 fn it_wakes_for_the_overdue_reply_before_the_timeout() {
     let mut watch = watch();
-    watch.send(0, ms(300), PACE);
-    assert_eq!(watch.wake(PACE, true), ms(800), "nothing measured: the timeout");
-    watch.rtt.measure(ms(1));
-    assert_eq!(watch.wake(PACE, true), ms(350), "measured: the least patience");
-    assert_eq!(watch.wake(PACE, false), ms(800), "not watchful: the timeout");
-    assert!(!watch.is_overdue(ms(349), PACE));
-    assert!(watch.is_overdue(ms(350), PACE));
-    watch.set_suspect(true, ms(350), PACE);
-    assert_eq!(watch.wake(PACE, true), ms(500), "suspect: the retry");
+    watch.send(0.into(), at(300), PACE);
+    assert_eq!(watch.wake(PACE, true), at(800), "nothing measured: the timeout");
+    watch.rtt.measure(Duration::from_millis(1));
+    assert_eq!(watch.wake(PACE, true), at(350), "measured: the minimum");
+    assert_eq!(watch.wake(PACE, false), at(800), "not watchful: the timeout");
+    assert!(!watch.is_overdue(at(349), PACE));
+    assert!(watch.is_overdue(at(350), PACE));
+    watch.set_suspect(true, at(350), PACE);
+    assert_eq!(watch.wake(PACE, true), at(500), "suspect: the retry");
 }
 
 #[test]
 fn a_probe_is_judged_once_and_counted_in_order() {
     let mut watch = watch();
-    watch.send(7, ms(0), PACE);
-    watch.send(8, ms(200), PACE);
-    assert!(watch.judge(8, Outcome::Reply).is_some());
-    assert_eq!(watch.judge(8, Outcome::Loss), None);
+    watch.send(7.into(), at(0), PACE);
+    watch.send(8.into(), at(200), PACE);
+    assert!(watch.judge(8.into(), Outcome::Reply).is_some());
+    assert_eq!(watch.judge(8.into(), Outcome::Loss), None);
     assert_eq!(watch.pop_judged(), None, "the earlier one is still out");
-    let lost = watch.expire(ms(500), PACE, false);
+    let lost = watch.expire(at(500), PACE, false);
     let outcome = Outcome::Loss;
-    assert_eq!(lost, [Judged { seq: 7, sent: ms(0), quick: false, outcome }]);
+    assert_eq!(lost, [Judged { seq: 7.into(), sent: at(0), quick: false, outcome }]);
     assert_eq!(watch.pop_judged(), Some(Outcome::Loss));
     assert_eq!(watch.pop_judged(), Some(Outcome::Reply));
     assert_eq!(watch.pop_judged(), None);
-    assert_eq!(watch.judge(8, Outcome::Reply), None, "gone");
+    assert_eq!(watch.judge(8.into(), Outcome::Reply), None, "gone");
 }
 
 #[test]
@@ -101,13 +101,13 @@ fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_
     let mut watch = watch();
     let mut flows = vec![];
     for seq in 0..12 {
-        let now = ms(seq * 1000);
-        watch.send(seq, now, PACE);
-        flows.push(watch.flow());
+        let now = at(seq * 1000);
+        watch.send(seq.into(), now, PACE);
+        flows.push(u16::from(watch.flow()));
         if seq < 8 {
             watch.expire(now + PACE.timeout, PACE, false);
         } else {
-            watch.judge(seq, Outcome::Reply);
+            watch.judge(seq.into(), Outcome::Reply);
         }
     }
     assert_eq!(flows, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
@@ -116,8 +116,8 @@ fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_
 #[test]
 fn a_reply_missed_during_a_stall_is_a_fault() {
     let mut watch = watch();
-    watch.send(0, ms(0), PACE);
-    let judged = watch.expire(ms(4000), PACE, true);
+    watch.send(0.into(), at(0), PACE);
+    let judged = watch.expire(at(4000), PACE, true);
     let outcome = Outcome::Fault;
-    assert_eq!(judged, [Judged { seq: 0, sent: ms(0), quick: false, outcome }]);
+    assert_eq!(judged, [Judged { seq: 0.into(), sent: at(0), quick: false, outcome }]);
 }

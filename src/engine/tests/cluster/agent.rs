@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::worker::{self, Worker};
 use crate::engine::event::{Event, Fact, Order, Settings};
+use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
-use crate::engine::{Engine, Moment, TargetView};
+use crate::engine::types::{Health, Vote};
+use crate::engine::{Engine, TargetView};
 
 /// The time by which a vote may exceed its term when it is acted on: it was in transit for a while,
 /// and this process may have been slow for a while.
@@ -26,9 +28,9 @@ pub(super) enum Input {
     /// The votes of another agent, as they were when it sent them.
     Votes {
         from: usize,
-        said: Moment,
-        /// The vote on each target (`true` is up), and the time of its evidence.
-        votes: BTreeMap<IpAddr, (bool, Moment)>,
+        said: Duration,
+        /// The vote on each target, and the time of its evidence.
+        votes: BTreeMap<IpAddr, (Vote, Duration)>,
         retracted: BTreeSet<IpAddr>,
     },
     Worker(worker::Input),
@@ -38,10 +40,10 @@ pub(super) enum Input {
 
 /// A vote that one agent received from another, kept apart from the engine to check its actions.
 #[derive(Debug, Clone, Copy)]
-struct ReceivedVote {
-    up: bool,
-    seen: Moment,
-    received_at: Moment,
+struct NotedVote {
+    vote: Vote,
+    seen: Duration,
+    received_at: Duration,
 }
 
 #[derive(Debug)]
@@ -54,22 +56,22 @@ pub(super) struct Agent {
     /// The inputs that are queued while the process is suspended.
     pub(super) suspended: Option<Vec<Input>>,
     /// The time at which it was started or resumed.
-    pub(super) began: Moment,
-    pub(super) ticked: Moment,
+    pub(super) began: Duration,
+    pub(super) ticked: Duration,
     pub(super) worker: Worker,
     /// The votes that it announces.
-    pub(super) votes: BTreeMap<IpAddr, bool>,
+    pub(super) votes: BTreeMap<IpAddr, Vote>,
     /// The time of the evidence for each vote.
-    pub(super) evidence: BTreeMap<IpAddr, Moment>,
+    pub(super) evidence: BTreeMap<IpAddr, Duration>,
     /// The time since which it has had a vote without a break.
-    pub(super) votes_since: BTreeMap<IpAddr, Moment>,
+    pub(super) votes_since: BTreeMap<IpAddr, Duration>,
     /// The targets of votes that it announced once and has retracted.
     pub(super) retracted: BTreeSet<IpAddr>,
-    pub(super) facts: Vec<(Moment, Fact)>,
-    pub(super) orders: Vec<(Moment, Order)>,
+    pub(super) facts: Vec<(Duration, Fact)>,
+    pub(super) orders: Vec<(Duration, Order)>,
     /// The last desired state of each address that is not confirmed.
     pub(super) standing: BTreeMap<IpAddr, Desired>,
-    received: BTreeMap<(SocketAddr, IpAddr), ReceivedVote>,
+    received: BTreeMap<(SocketAddr, IpAddr), NotedVote>,
     alive: BTreeMap<SocketAddr, bool>,
 }
 
@@ -80,8 +82,8 @@ impl Agent {
             engine: None,
             life: 0,
             suspended: None,
-            began: Moment::ZERO,
-            ticked: Moment::ZERO,
+            began: Duration::ZERO,
+            ticked: Duration::ZERO,
             worker: Worker::default(),
             votes: BTreeMap::new(),
             evidence: BTreeMap::new(),
@@ -96,11 +98,12 @@ impl Agent {
     }
 
     /// Starts a new process without any state.
-    pub(super) fn start(&mut self, now: Moment) {
+    pub(super) fn start(&mut self, now: Duration) {
         self.die();
         self.life += 1;
         (self.began, self.ticked) = (now, now);
-        self.engine = Some(Engine::new(self.settings.clone(), BTreeMap::new(), now));
+        self.engine =
+            Some(Engine::new(self.settings.clone(), BTreeMap::new(), Moment::after_start(now)));
     }
 
     pub(super) fn die(&mut self) {
@@ -121,10 +124,10 @@ impl Agent {
 
     /// Returns the time of its next action by itself: the driver's loop iterates at least once a
     /// second.
-    pub(super) fn next_wake(&self) -> Option<Moment> {
+    pub(super) fn next_wake(&self) -> Option<Duration> {
         let engine = self.engine.as_ref().filter(|_| self.suspended.is_none())?;
         let beat = self.ticked + Duration::from_secs(1);
-        Some(engine.next_wake().map_or(beat, |wake| wake.min(beat)))
+        Some(engine.next_wake().map_or(beat, |wake| wake.since_start().min(beat)))
     }
 
     pub(super) fn view(&self, target: IpAddr) -> Option<TargetView> {
@@ -151,10 +154,10 @@ impl Agent {
         &mut self,
         peer: SocketAddr,
         target: IpAddr,
-        vote: (bool, Moment, Moment),
+        vote: (Vote, Duration, Duration),
     ) {
-        let (up, seen, received_at) = vote;
-        self.received.insert((peer, target), ReceivedVote { up, seen, received_at });
+        let (vote, seen, received_at) = vote;
+        self.received.insert((peer, target), NotedVote { vote, seen, received_at });
     }
 
     pub(super) fn note_taken_back(&mut self, peer: SocketAddr, target: IpAddr) {
@@ -170,17 +173,17 @@ impl Agent {
         self.alive.retain(|peer, _| peers.contains(peer));
     }
 
-    fn counts(&self, target: IpAddr, up: bool) -> impl Iterator<Item = &ReceivedVote> {
-        self.received.iter().filter_map(move |((peer, of), vote)| {
+    fn counts(&self, target: IpAddr, vote: Vote) -> impl Iterator<Item = &NotedVote> {
+        self.received.iter().filter_map(move |((peer, of), noted)| {
             let alive = self.alive.get(peer).copied().unwrap_or_default();
-            (*of == target && vote.up == up && alive && self.has_peer(*peer)).then_some(vote)
+            (*of == target && noted.vote == vote && alive && self.has_peer(*peer)).then_some(noted)
         })
     }
 
     /// Returns the objection to acting in this direction now, if there is one.
-    pub(super) fn objection(&self, target: IpAddr, up: bool, now: Moment) -> Option<String> {
+    pub(super) fn objection(&self, target: IpAddr, up: bool, now: Duration) -> Option<String> {
         let Some(view) = self.view(target) else { return Some("it is no target".into()) };
-        if (view.health == crate::engine::service::health::Health::Down) == up {
+        if (view.health == Health::Down) == up {
             return Some(format!("this agent itself sees it {:?}", view.health));
         }
         if !view.proven {
@@ -190,17 +193,18 @@ impl Agent {
             return Some("no canary answers this agent".into());
         }
         let needed = self.needed();
+        let (own, opposite) = if up { (Vote::Up, Vote::Down) } else { (Vote::Down, Vote::Up) };
         let agree =
-            self.counts(target, up).filter(|vote| now < vote.seen + VOTE_TTL + SLACK).count();
+            self.counts(target, own).filter(|vote| now < vote.seen + VOTE_TTL + SLACK).count();
         if agree < needed {
             return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
         }
         // A vote received just after a suspension may have been discarded, and rightly.
-        let surely = |vote: &&ReceivedVote| {
+        let surely = |vote: &&NotedVote| {
             now + Duration::from_secs(1) < vote.seen + VOTE_TTL
                 && vote.received_at > self.began + Duration::from_secs(2)
         };
-        let contrary = self.counts(target, !up).filter(surely).count();
+        let contrary = self.counts(target, opposite).filter(surely).count();
         if needed > 0 && contrary > needed {
             return Some(format!("{contrary} fresh votes to the contrary, {needed} needed"));
         }

@@ -6,6 +6,7 @@ use super::agent::address;
 use super::world::member;
 use crate::engine::event::{Event, Reason, Settings};
 use crate::engine::tests::world::{World, ip, ms, settings};
+use crate::engine::types::{PeerKind, PeerState, Vote};
 
 /// Creates a world in which the engine is agent 0.
 fn world(agents: usize, needed: usize) -> World {
@@ -20,13 +21,13 @@ fn report(world: &mut World, words: &str) {
         let peer: SocketAddr = address(number.parse().unwrap());
         let target: IpAddr = ip(1);
         world.send(match what {
-            "a" => Event::Peer { peer, alive: true, go: false },
-            "g" => Event::Peer { peer, alive: true, go: true },
-            "x" => Event::Peer { peer, alive: false, go: false },
+            "a" => Event::Peer { peer, state: PeerState::Alive(PeerKind::Native) },
+            "g" => Event::Peer { peer, state: PeerState::Alive(PeerKind::Legacy) },
+            "x" => Event::Peer { peer, state: PeerState::Gone },
             "r" => Event::Abstained { peer, target },
-            "o" => Event::Vote { peer, target, up: false, age: ms(29_000) },
-            "d" => Event::Vote { peer, target, up: false, age: ms(0) },
-            _ => Event::Vote { peer, target, up: true, age: ms(0) },
+            "o" => Event::Vote { peer, target, vote: Vote::Down, age: ms(29_000) },
+            "d" => Event::Vote { peer, target, vote: Vote::Down, age: ms(0) },
+            _ => Event::Vote { peer, target, vote: Vote::Up, age: ms(0) },
         });
     }
 }

@@ -3,8 +3,8 @@
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::{Reason, Settings};
-use crate::engine::service::health::Health;
 use crate::engine::tests::world::{canary, guarded, ip, ms, settings};
+use crate::engine::types::{Health, Vote};
 
 fn world(settings: &Settings) -> World {
     let mut world = World::new(3, 1, settings, Kind::ByRecord, 17);
@@ -39,7 +39,7 @@ fn a_down_of_an_agent_that_went_blind_takes_nobody_out() {
         let mut world = world(&settings);
         world.net.unseen.insert((0, ip(1)));
         world.run_for(ms(60_000));
-        assert_eq!(world.agents[0].votes.get(&ip(1)), Some(&false), "{name}: it saw it down");
+        assert_eq!(world.agents[0].votes.get(&ip(1)), Some(&Vote::Down), "{name}: it saw it down");
         go_blind(&mut world);
         world.run_for(ms(20_000));
         assert_eq!(world.agents[0].votes.get(&ip(1)), None, "{name}: it has no vote any more");
@@ -63,7 +63,7 @@ fn an_up_of_an_agent_that_went_blind_puts_nobody_in() {
         world.net.dead.clear();
         world.net.unseen.extend([(1, ip(1)), (2, ip(1))]);
         world.run_for(ms(60_000));
-        assert_eq!(world.agents[0].votes.get(&ip(1)), Some(&true), "{name}: it saw it up");
+        assert_eq!(world.agents[0].votes.get(&ip(1)), Some(&Vote::Up), "{name}: it saw it up");
         go_blind(&mut world);
         world.run_for(ms(40_000));
         world.net.unseen.remove(&(1, ip(1)));

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::agent::Agent;
 use super::world::World;
+use crate::engine::Engine;
 use crate::engine::event::{Fact, Order};
 use crate::engine::plan::Desired;
-use crate::engine::service::health::Health;
-use crate::engine::{Engine, Moment};
+use crate::engine::types::Health;
 
 /// Time after a change of an agent's vote during which its earlier votes may still count somewhere:
 /// a vote's term, and its time in transit.
@@ -86,7 +86,7 @@ impl World {
                     Health::Up => true,
                     Health::Down => false,
                 };
-                let over = |(at, fact): &(Moment, Fact)| {
+                let over = |(at, fact): &(Duration, Fact)| {
                     let its =
                         matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address);
                     its.then_some(*at)
@@ -94,7 +94,8 @@ impl World {
                 // Without evidence it asks for no agreement, so it has waited for its peers only
                 // since it had a vote.
                 let asked = agent.votes_since.get(&view.address).copied();
-                let since = agent.facts.iter().rev().find_map(over).max(Some(view.since));
+                let since =
+                    agent.facts.iter().rev().find_map(over).max(Some(view.since.since_start()));
                 let since = since.max(asked);
                 let long = since.is_some_and(|since| self.now > since + QUORUM_GRACE);
                 if asks != view.in_service && view.reason.is_none() && long {

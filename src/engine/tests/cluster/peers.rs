@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::agent::{Input, address};
 use super::world::{Happening, World};
-use crate::engine::Moment;
 use crate::engine::event::{Announcement, Event};
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::tests::world::ms;
+use crate::engine::types::{PeerKind, PeerState, Vote};
 
 /// Time after which a delivered vote is repeated.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ pub(super) struct VoteSender {
     pub(super) token: u64,
     failures: u32,
     /// The arrival of the newest message. Votes do not overtake each other.
-    newest: Moment,
+    newest: Duration,
 }
 
 impl VoteSender {
@@ -43,14 +43,15 @@ pub(super) struct PeerView {
 
 impl World {
     pub(super) fn announce(&mut self, agent: usize, all: &Announcement) {
-        let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, vote)| (*of, vote.up)).collect();
+        let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, own)| (*of, own.vote)).collect();
         let now = self.now;
         let announcer = &mut self.agents[agent];
         announcer.votes_since.retain(|target, _| votes.contains_key(target));
         for target in votes.keys() {
             announcer.votes_since.entry(*target).or_insert(now);
         }
-        announcer.evidence = all.votes.iter().map(|(of, vote)| (*of, vote.evidence)).collect();
+        announcer.evidence =
+            all.votes.iter().map(|(of, own)| (*of, own.evidence.since_start())).collect();
         if announcer.votes == votes {
             return;
         }
@@ -79,12 +80,12 @@ impl World {
         if !sender.runs() || !sender.has_peer(address(to)) {
             return;
         }
-        let fresh = |of: &IpAddr, up: &bool| {
+        let fresh = |of: &IpAddr, vote: &Vote| {
             let seen = *sender.evidence.get(of)?;
-            (self.now < seen + VOTE_TTL).then_some((*of, (*up, seen)))
+            (self.now < seen + VOTE_TTL).then_some((*of, (*vote, seen)))
         };
         let votes: BTreeMap<_, _> =
-            sender.votes.iter().filter_map(|(of, up)| fresh(of, up)).collect();
+            sender.votes.iter().filter_map(|(of, vote)| fresh(of, vote)).collect();
         let retracted = sender.retracted.clone();
         let lost = self.chance.percent(self.net.loss);
         let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
@@ -149,7 +150,8 @@ impl World {
             return;
         }
         self.peer_views[agent][peer].reported = found;
-        self.send(agent, Event::Peer { peer: address(peer), alive: found, go: false });
+        let state = if found { PeerState::Alive(PeerKind::Native) } else { PeerState::Gone };
+        self.send(agent, Event::Peer { peer: address(peer), state });
         if found {
             self.post(agent, peer);
         }

@@ -1,9 +1,10 @@
 //! The life of a process: start, death, suspension, resumption, reload.
 
+use std::time::Duration;
+
 use super::agent::Input;
 use super::peers::{PeerView, VoteSender};
 use super::world::{Happening, World};
-use crate::engine::Moment;
 use crate::engine::event::{Event, Settings};
 
 impl World {
@@ -33,7 +34,7 @@ impl World {
     }
 
     /// Suspends a process for `time`.
-    pub(super) fn suspend(&mut self, agent: usize, time: Moment) {
+    pub(super) fn suspend(&mut self, agent: usize, time: Duration) {
         if !self.agents[agent].runs() {
             return;
         }

@@ -1,12 +1,13 @@
 //! The order in which agents act: the first in rank at once, each other one later and only if it is
 //! still needed.
 
+use std::time::Duration;
+
 use super::world::World;
 use super::zone::Kind;
-use crate::engine::Moment;
 use crate::engine::event::Fact;
-use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::types::{Health, Verdict, Vote};
 
 /// Creates agents that have confirmed every target and received each other's votes.
 fn world(agents: usize, needed: usize, kind: Kind, seed: u64) -> World {
@@ -16,8 +17,8 @@ fn world(agents: usize, needed: usize, kind: Kind, seed: u64) -> World {
 }
 
 /// Returns the time of an agent's verdict that the target goes.
-fn verdict(world: &World, agent: usize) -> Moment {
-    let is_it = |fact: &Fact| matches!(fact, Fact::Verdict { in_service: false, .. });
+fn verdict(world: &World, agent: usize) -> Duration {
+    let is_it = |fact: &Fact| matches!(fact, Fact::Verdict { verdict: Verdict::Withdrawn(_), .. });
     world.agents[agent].facts.iter().find(|(_, fact)| is_it(fact)).expect("no verdict").0
 }
 
@@ -25,7 +26,7 @@ impl World {
     /// Kills the target so that the second in rank waits: the first has seen the death first and
     /// cannot act, the second has reached its verdict, the others cannot act either. Returns the
     /// waiting agent, and the time since which it waits.
-    pub(super) fn have_one_wait_for_its_rank(&mut self, target: u8) -> (usize, Moment) {
+    pub(super) fn have_one_wait_for_its_rank(&mut self, target: u8) -> (usize, Duration) {
         let target = ip(target);
         let ranked = self.ranked(target);
         self.net.barred.extend(ranked.iter().filter(|agent| **agent != ranked[1]));
@@ -109,7 +110,7 @@ fn if_the_first_is_cut_off_from_the_provider_the_next_acts_within_five_seconds_a
         world.net.barred.extend(&ranked[..barred]);
         world.net.dead.insert(ip(1));
         let all_said = |world: &World| {
-            world.agents.iter().all(|agent| agent.votes.get(&ip(1)) == Some(&false))
+            world.agents.iter().all(|agent| agent.votes.get(&ip(1)) == Some(&Vote::Down))
         };
         world.run_until_it_is("all see it", all_said);
         world.run_for(ms(2_000));

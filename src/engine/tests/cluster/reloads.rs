@@ -5,8 +5,8 @@ use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::event::{Reason, Settings};
 use crate::engine::plan::Desired;
-use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::types::Health;
 
 fn world(agents: usize, needed: usize) -> World {
     let mut world = World::new(agents, needed, &settings(&[1, 2]), Kind::ByRecord, 12);

@@ -5,6 +5,7 @@ use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::{Event, Reason};
 use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::types::{PeerKind, PeerState, Vote};
 
 fn world(agents: usize) -> World {
     let mut world = World::new(agents, 1, &settings(&[1, 2]), Kind::ByRecord, 13);
@@ -64,8 +65,8 @@ fn forged_names_are_no_voters() {
     for _ in 0..30 {
         for stranger in 5..9 {
             let peer = address(stranger);
-            world.send(0, Event::Peer { peer, alive: true, go: true });
-            world.send(0, Event::Vote { peer, target: ip(1), up: false, age: ms(0) });
+            world.send(0, Event::Peer { peer, state: PeerState::Alive(PeerKind::Legacy) });
+            world.send(0, Event::Vote { peer, target: ip(1), vote: Vote::Down, age: ms(0) });
         }
         world.run_for(ms(1_000));
     }

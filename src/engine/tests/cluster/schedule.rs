@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::agent::address;
 use super::chance::Chance;
 use super::world::{World, member};
 use super::zone::Kind;
-use crate::engine::Moment;
 use crate::engine::event::Settings;
-use crate::engine::prober::watch::{Endpoint, Pace};
-use crate::engine::service::health::Thresholds;
 use crate::engine::tests::world::{canary, ip, ms, settings};
+use crate::engine::types::{Endpoint, Pace, Thresholds};
 
 /// A failure, or its end. Agents and targets by number.
 #[derive(Debug, Clone)]
@@ -73,9 +72,9 @@ pub(super) struct Schedule {
     pub(super) kind: Kind,
     pub(super) loss: usize,
     pub(super) lost_answers: usize,
-    pub(super) steps: Vec<(Moment, Step)>,
+    pub(super) steps: Vec<(Duration, Step)>,
     /// The time at which all failures have ended.
-    pub(super) healed: Moment,
+    pub(super) healed: Duration,
     /// Agents that are dead then and stay so.
     pub(super) gone: BTreeSet<usize>,
 }

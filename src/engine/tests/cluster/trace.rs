@@ -7,17 +7,16 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::random::{play_traced, variable};
-use crate::engine::Moment;
-use crate::engine::canaries::IsolationCause;
 use crate::engine::event::{
     Action, DnsProblem, DnsProblemKind, Drain, DrainRefusal, Fact, ProbeRequest, RehearsalStage,
     Withdrawal,
 };
+use crate::engine::ids::ProbeId;
 use crate::engine::plan::Desired;
-use crate::engine::prober::watch::{Endpoint, Outcome};
-use crate::engine::service::health::Health;
+use crate::engine::types::{Endpoint, Health, IsolationCause, Outcome, Vote};
 
 /// How many schedules are frozen, from seed 0 on.
 const SEEDS: u64 = 400;
@@ -33,7 +32,7 @@ pub(super) struct Trace {
 
 impl Trace {
     /// Adds an action.
-    pub(super) fn add(&mut self, now: Moment, agent: usize, action: &Action) {
+    pub(super) fn add(&mut self, now: Duration, agent: usize, action: &Action) {
         let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
         let _ = writeln!(self.lines, "{seconds}.{nanos:09} {agent} {}", words(action));
     }
@@ -76,8 +75,9 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
 
 fn words(action: &Action) -> String {
     match action {
-        Action::Probe(ProbeRequest { slot, seq, endpoint, timeout: _, listen_for, flow, nth }) => {
-            format!("probe {slot} {seq} {} {listen_for:?} {flow} {nth}", place(endpoint))
+        Action::Probe(ProbeRequest { id, endpoint, timeout: _, listen_for, flow, nth }) => {
+            let ProbeId { endpoint: target, seq } = id;
+            format!("probe {target} {seq} {} {listen_for:?} {flow} {nth}", place(endpoint))
         }
         Action::Prepare => "prepare".into(),
         Action::Reconcile(order) => {
@@ -91,8 +91,9 @@ fn words(action: &Action) -> String {
         Action::Recall(address) => format!("recall {address}"),
         Action::Announce(all) => {
             let each = all.votes.iter();
-            let each =
-                each.map(|(address, vote)| format!("{address} {} {:?}", vote.up, vote.evidence));
+            let each = each.map(|(address, own)| {
+                format!("{address} {} {:?}", own.vote == Vote::Up, own.evidence)
+            });
             format!("announce {:?}: {}", all.term, each.collect::<Vec<_>>().join(", "))
         }
         Action::DrainAnswered { ticket, answer } => format!("answer {ticket} {}", answered(answer)),
@@ -118,7 +119,8 @@ fn fact_in_words(fact: &Fact) -> String {
             let (from, to) = (health(*from), health(*to));
             format!("flipped {target} {from} {to} {count} {silent_for:?} {last_error:?}")
         }
-        Fact::Verdict { target, in_service, by_hand, agreeing, after } => {
+        Fact::Verdict { target, verdict, agreeing, after } => {
+            let (in_service, by_hand) = (verdict.is_in_service(), verdict.is_by_hand());
             format!("verdict {target} {in_service} {by_hand} {agreeing:?} {after:?}")
         }
         Fact::Refused { target, reason, detail } => {
@@ -165,13 +167,13 @@ fn fact_in_words(fact: &Fact) -> String {
 
 fn probed(fact: &Fact) -> String {
     match fact {
-        Fact::Judged { slot, outcome, rtt } => {
+        Fact::Judged { endpoint, outcome, rtt } => {
             let outcome = match outcome {
                 Outcome::Reply => "reply",
                 Outcome::Loss => "loss",
                 Outcome::Fault => "fault",
             };
-            format!("judged {slot} {outcome} {rtt:?}")
+            format!("judged {endpoint} {outcome} {rtt:?}")
         }
         Fact::Late { endpoint, rtt } => format!("late {} {rtt:?}", place(endpoint)),
         Fact::Faulty { endpoint, what, logged } => {

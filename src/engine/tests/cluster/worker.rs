@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use super::zone::{Reading, key};
-use crate::engine::Moment;
 use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use crate::engine::plan::{self, Desired, Plan};
 use crate::engine::tests::world::{NAME, ms};
@@ -53,7 +52,7 @@ enum Phase {
     Idle,
     /// Listing for an order, or in advance.
     Listing {
-        asked: Moment,
+        asked: Duration,
         in_advance: bool,
     },
     /// Writing the plan, with the floor it was made with: a reload in between must not make it
@@ -72,18 +71,18 @@ pub(super) struct Worker {
     order: Order,
     number: u64,
     phase: Phase,
-    reading: Option<(Moment, Reading)>,
+    reading: Option<(Duration, Reading)>,
     rounds: u32,
     failures: u32,
     rests: u64,
     /// Addresses withdrawn without the operator's command, and not listed since.
     owed: BTreeSet<IpAddr>,
     /// Addresses restored for the floor, and the time until which they stay in.
-    back: BTreeMap<IpAddr, Moment>,
+    back: BTreeMap<IpAddr, Duration>,
 }
 
 impl Worker {
-    pub(super) fn order(&mut self, now: Moment, order: Order, chance: &mut Chance) -> Vec<Doing> {
+    pub(super) fn order(&mut self, now: Duration, order: Order, chance: &mut Chance) -> Vec<Doing> {
         self.mailbox = (order, self.mailbox.1 + 1);
         self.recalled.clear();
         let mut out = vec![];
@@ -97,7 +96,7 @@ impl Worker {
         self.recalled.insert(address);
     }
 
-    pub(super) fn prepare(&mut self, now: Moment) -> Vec<Doing> {
+    pub(super) fn prepare(&mut self, now: Duration) -> Vec<Doing> {
         if !matches!(self.phase, Phase::Idle) {
             return vec![];
         }
@@ -122,7 +121,12 @@ impl Worker {
         self.mailbox.0.desired.get(&address).copied().filter(|_| !self.recalled.contains(&address))
     }
 
-    pub(super) fn receive(&mut self, now: Moment, input: Input, chance: &mut Chance) -> Vec<Doing> {
+    pub(super) fn receive(
+        &mut self,
+        now: Duration,
+        input: Input,
+        chance: &mut Chance,
+    ) -> Vec<Doing> {
         let mut out = vec![];
         match (std::mem::take(&mut self.phase), input) {
             (Phase::Listing { asked, in_advance }, Input::Listed(Some(reading))) => {
@@ -160,7 +164,7 @@ impl Worker {
     }
 
     /// Begins the newest order, if it is not done.
-    fn begin_order(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+    fn begin_order(&mut self, now: Duration, chance: &mut Chance, out: &mut Vec<Doing>) {
         self.phase = Phase::Idle;
         if self.stands() {
             return;
@@ -175,7 +179,7 @@ impl Worker {
         }
     }
 
-    fn round(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+    fn round(&mut self, now: Duration, chance: &mut Chance, out: &mut Vec<Doing>) {
         self.rounds += 1;
         if !self.stands() {
             self.begin_order(now, chance, out);
@@ -188,7 +192,7 @@ impl Worker {
     }
 
     /// Plans and writes after a listing, or finishes.
-    fn proceed(&mut self, now: Moment, chance: &mut Chance, out: &mut Vec<Doing>) {
+    fn proceed(&mut self, now: Duration, chance: &mut Chance, out: &mut Vec<Doing>) {
         let Some((_, reading)) = self.reading.clone() else { return };
         let plan = self.plan(&reading, now, chance);
         if plan.is_empty() {
@@ -217,7 +221,7 @@ impl Worker {
         out.push(Doing::Write { reading, create, delete });
     }
 
-    fn plan(&mut self, reading: &Reading, now: Moment, chance: &mut Chance) -> Plan {
+    fn plan(&mut self, reading: &Reading, now: Duration, chance: &mut Chance) -> Plan {
         let (desired, floor) = (&self.order.desired, self.order.floor);
         let mut after = reading.observed();
         let mut plan = plan::plan(&[NAME.into()], &after, desired, floor);
@@ -243,7 +247,7 @@ impl Worker {
         plan: Plan,
         floor: usize,
         fate: Fate,
-        now: Moment,
+        now: Duration,
         chance: &mut Chance,
         out: &mut Vec<Doing>,
     ) {
@@ -272,7 +276,7 @@ impl Worker {
     fn fail(
         &mut self,
         kind: DnsProblemKind,
-        now: Moment,
+        now: Duration,
         chance: &mut Chance,
         out: &mut Vec<Doing>,
     ) {

@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::agent::{Agent, Input, address};
 use super::chance::Chance;
@@ -11,17 +12,17 @@ use super::peers::{PeerView, VoteSender};
 use super::trace::Trace;
 use super::worker::{self, Doing, Fate};
 use super::zone::{Kind, Reading, Zone};
-use crate::engine::Moment;
 use crate::engine::event::{
     Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Reason, Settings,
 };
+use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum;
-use crate::engine::service::health::Health;
 use crate::engine::tests::world::{ip, ms};
+use crate::engine::types::Health;
 
 pub(super) struct World {
-    pub(super) now: Moment,
+    pub(super) now: Duration,
     pub(super) agents: Vec<Agent>,
     pub(super) zone: Zone,
     pub(super) net: Net,
@@ -31,7 +32,7 @@ pub(super) struct World {
     coming: BinaryHeap<Reverse<Coming>>,
     pub(super) count: u64,
     /// The time at which any agent last changed its vote on a target.
-    pub(super) mind_changed: Moment,
+    pub(super) mind_changed: Duration,
     /// Claims that did not hold.
     pub(super) broken: Vec<String>,
     /// The log of events, if one is kept.
@@ -63,7 +64,7 @@ pub(super) enum Ask {
 
 #[derive(Debug)]
 struct Coming {
-    at: Moment,
+    at: Duration,
     nth: u64,
     what: Happening,
 }
@@ -107,7 +108,7 @@ impl World {
     ) -> Self {
         let settings = |number| member(number, agents, needed, alike);
         let mut world = Self {
-            now: Moment::ZERO,
+            now: Duration::ZERO,
             agents: (0..agents).map(|number| Agent::new(settings(number))).collect(),
             zone: Zone::new(kind, alike.targets.iter().copied()),
             net: Net::default(),
@@ -116,7 +117,7 @@ impl World {
             peer_views: vec![],
             coming: BinaryHeap::new(),
             count: 0,
-            mind_changed: Moment::ZERO,
+            mind_changed: Duration::ZERO,
             broken: vec![],
             story: None,
             trace: None,
@@ -138,18 +139,18 @@ impl World {
         }
     }
 
-    pub(super) fn later(&mut self, at: Moment, what: Happening) {
+    pub(super) fn later(&mut self, at: Duration, what: Happening) {
         self.count += 1;
         self.coming.push(Reverse(Coming { at, nth: self.count, what }));
     }
 
-    pub(super) fn send_in(&mut self, at: Moment, agent: usize, input: Input) {
+    pub(super) fn send_in(&mut self, at: Duration, agent: usize, input: Input) {
         let life = self.agents[agent].life;
         self.later(at, Happening::In { agent, life, input });
     }
 
     /// Runs until `end`, with all events in order.
-    pub(super) fn run_until(&mut self, end: Moment) {
+    pub(super) fn run_until(&mut self, end: Duration) {
         let mut standing = 0;
         loop {
             let coming = self.coming.peek().map(|Reverse(coming)| coming.at);
@@ -172,7 +173,7 @@ impl World {
         self.now = end;
     }
 
-    pub(super) fn run_for(&mut self, time: Moment) {
+    pub(super) fn run_for(&mut self, time: Duration) {
         self.run_until(self.now + time);
     }
 
@@ -208,10 +209,10 @@ impl World {
             Input::Event(event) => self.send(agent, event),
             Input::Votes { from, said, votes, retracted } => {
                 let (peer, now) = (address(from), self.now);
-                for (target, (up, seen)) in votes {
+                for (target, (vote, seen)) in votes {
                     let age = said.saturating_sub(seen);
-                    self.agents[agent].note_vote(peer, target, (up, seen, now));
-                    self.send(agent, Event::Vote { peer, target, up, age });
+                    self.agents[agent].note_vote(peer, target, (vote, seen, now));
+                    self.send(agent, Event::Vote { peer, target, vote, age });
                 }
                 for target in retracted {
                     self.agents[agent].note_taken_back(peer, target);
@@ -231,14 +232,14 @@ impl World {
         let now = self.now;
         let state = &mut self.agents[agent];
         match &event {
-            Event::Peer { peer, alive, .. } => state.note_peer(*peer, *alive),
+            Event::Peer { peer, state: its } => state.note_peer(*peer, its.is_alive()),
             Event::Dns(DnsReport::Confirmed { desired, .. }) => {
                 state.standing.retain(|address, state| desired.get(address) != Some(state));
             }
             _ => {}
         }
         let Some(engine) = &mut state.engine else { return };
-        for action in engine.handle(now, event) {
+        for action in engine.handle(Moment::after_start(now), event) {
             if let Some(trace) = &mut self.trace {
                 trace.add(now, agent, &action);
             }
@@ -267,7 +268,6 @@ impl World {
     }
 
     fn probe(&mut self, agent: usize, request: ProbeRequest) {
-        let (slot, seq) = (request.slot, request.seq);
         let rtt = ms(10 + u64::try_from(agent).unwrap());
         let address = request.endpoint.address;
         let (after, answer) = if self.net.faulty.contains(&(agent, address)) {
@@ -277,7 +277,7 @@ impl World {
         } else {
             (request.listen_for, Answer::Silence)
         };
-        let event = Event::Answered { slot, seq, answer };
+        let event = Event::Answered { probe: request.id, answer };
         self.send_in(self.now + after, agent, Input::Event(event));
     }
 
@@ -349,7 +349,7 @@ impl World {
     }
 
     /// Runs in small steps until `done`; returns the time.
-    pub(super) fn run_until_it_is(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Moment {
+    pub(super) fn run_until_it_is(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Duration {
         let patience = self.now + ms(60_000);
         while !done(self) {
             assert!(self.now < patience, "not within a minute: {what}");

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::engine::Moment;
 use crate::engine::plan::{Family, Observed, SetKey};
 use crate::engine::tests::world::NAME;
 
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 /// A change that took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Write {
-    pub(super) at: Moment,
+    pub(super) at: Duration,
     pub(super) by: usize,
     pub(super) address: IpAddr,
     /// Whether the record was created; otherwise it was deleted.
@@ -79,7 +79,7 @@ impl Zone {
     /// Makes all of these changes or none; returns whether it made them.
     pub(super) fn apply(
         &mut self,
-        (at, by): (Moment, usize),
+        (at, by): (Duration, usize),
         from: &Reading,
         create: &[IpAddr],
         delete: &[IpAddr],

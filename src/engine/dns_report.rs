@@ -1,0 +1,71 @@
+//! The reports of a DNS worker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::ids::OrderNumber;
+use super::plan::{Desired, Observed, SetKey};
+
+/// A report from the DNS worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DnsReport {
+    /// The zone was listed.
+    Listed(Observed),
+    /// The provider confirmed a change. In dry-run, the change would have been requested.
+    Applied {
+        /// The addresses that are withdrawn now.
+        withdrawn: Vec<(SetKey, IpAddr)>,
+        /// The addresses that are restored now.
+        restored: Vec<(SetKey, IpAddr)>,
+        /// The addresses that were added at names without any address, and had never been seen
+        /// there.
+        created: Vec<(SetKey, IpAddr)>,
+        /// Time from when the change was first desired to the provider's confirmation.
+        took: Duration,
+    },
+    /// The record sets match an order, except for the addresses that the floor holds back.
+    Confirmed {
+        /// The number of that order.
+        number: OrderNumber,
+        /// The desired states that were carried out.
+        desired: BTreeMap<IpAddr, Desired>,
+        /// The addresses that stay in because of the floor, with the names at which they stay.
+        held: BTreeMap<IpAddr, Vec<String>>,
+        /// The addresses that are not yet as desired at some set, or may not stay so. The worker
+        /// keeps working on them, and reports again when that is over.
+        open: BTreeSet<IpAddr>,
+    },
+    /// All record sets with a problem of their own, and the problem. The worker keeps retrying.
+    FailingSets(BTreeMap<SetKey, String>),
+    /// All addresses of record sets that a write may still change because its answer was lost.
+    Uncertain(BTreeSet<(SetKey, IpAddr)>),
+    /// The provider could not be reached or did not make the change; the worker keeps retrying.
+    Failing(DnsProblem),
+}
+
+/// A problem that keeps DNS from the desired state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsProblem {
+    /// The kind of problem, which determines the remedy.
+    pub kind: DnsProblemKind,
+    /// The whole chain of causes, in one line.
+    pub what: String,
+    /// Time until the worker tries again.
+    pub retry_in: Option<Duration>,
+}
+
+/// The kind of a [`DnsProblem`], by remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DnsProblemKind {
+    /// The provider refused: credentials, permissions, no such zone.
+    Refused,
+    /// Nothing changed; a later attempt may succeed.
+    Unavailable,
+    /// The change may be in force or not.
+    Unconfirmed,
+    /// The zone was changed concurrently.
+    Changed,
+    /// The worker or its provider panicked, or could not be rebuilt.
+    Defect,
+}

@@ -1,0 +1,125 @@
+//! The names of things within the engine: small numbers, each kind with a type of its own.
+
+use std::fmt;
+
+/// Defines the key of a list: an index with a type of its own.
+macro_rules! key {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(usize);
+
+        impl From<usize> for $name {
+            fn from(index: usize) -> Self {
+                Self(index)
+            }
+        }
+
+        impl From<$name> for usize {
+            fn from(key: $name) -> Self {
+                key.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(out)
+            }
+        }
+    };
+}
+
+/// Defines a number that only grows.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// Returns the number after this one.
+            #[must_use]
+            pub const fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(number: u64) -> Self {
+                Self(number)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(out)
+            }
+        }
+    };
+}
+
+key! {
+    /// The key of a watched endpoint in the prober. It stays the same for as long as the endpoint
+    /// is watched.
+    EndpointId
+}
+
+key! {
+    /// The key of a target in its service. It stays the same for as long as the target is watched.
+    TargetId
+}
+
+number! {
+    /// The number of a probe. No number is used twice.
+    ProbeSeq
+}
+
+number! {
+    /// The number of an order to a DNS worker. It grows with each order, so that a report can name
+    /// its order. No order has the number 0.
+    OrderNumber
+}
+
+number! {
+    /// The ticket of an operator's command, handed back with its answer.
+    Ticket
+}
+
+/// The flow of a probe, which selects the identifier of its echo requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FlowId(u16);
+
+impl FlowId {
+    /// Returns the flow after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl From<u16> for FlowId {
+    fn from(number: u16) -> Self {
+        Self(number)
+    }
+}
+
+impl From<FlowId> for u16 {
+    fn from(flow: FlowId) -> Self {
+        flow.0
+    }
+}
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// The name of one probe, to be handed back with its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProbeId {
+    /// The endpoint that is probed.
+    pub endpoint: EndpointId,
+    /// The number of the probe.
+    pub seq: ProbeSeq,
+}
