@@ -61,7 +61,7 @@ use event::Event;
 use fact::Fact;
 use peers::Peers;
 use prober::Prober;
-use quorum::ReceivedVote;
+use quorum::PeerVote;
 use schedule::Item;
 use service::Service;
 use settings::Settings;
@@ -145,7 +145,7 @@ impl Engine {
             }
             Event::Dns(report) => self.dns_reported(report),
             Event::Vote { peer, target, vote, age } => {
-                self.voted(ReceivedVote { peer, target, vote, age });
+                self.voted(PeerVote { peer, target, vote, age });
             }
             Event::Abstained { peer, target } => self.abstained(peer, target),
             Event::Peer { peer, state } => self.peer_changed(peer, state),

@@ -33,7 +33,7 @@ impl Clock {
 
     /// Returns the time since the start.
     pub(super) fn now(&self) -> Moment {
-        self.started.elapsed()
+        Moment::after_start(self.started.elapsed())
     }
 
     /// Whether the kernel's timer may wake the event loop.

@@ -24,6 +24,7 @@ use crate::cluster::ClusterEvent;
 use crate::config::Config;
 use crate::dns::reconciler::handle::ReconcilerHandle;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
+use crate::engine::types::{PeerKind, PeerState, Vote};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::systemd::Watchdog;
@@ -94,7 +95,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         match input {
             Input::Event(event) => {
                 let is_listing =
-                    matches!(event, Event::Dns(DnsReport::Listed(_) | DnsReport::Doubted(_)));
+                    matches!(event, Event::Dns(DnsReport::Listed(_) | DnsReport::Uncertain(_)));
                 self.handle(event);
                 if is_listing {
                     self.observers.zone_listed(&self.engine);
@@ -149,7 +150,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let (probe, outbox) = (Arc::clone(&self.probe), self.outbox.clone());
         tokio::spawn(async move {
             let answer = probe.probe(request).await;
-            let event = Event::Answered { slot: request.slot, seq: request.seq, answer };
+            let event = Event::Answered { probe: request.id, answer };
             // After the end there is no receiver.
             let _ = outbox.send(Input::Event(event)).await;
         });
@@ -159,7 +160,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     fn finish_iteration(&mut self) {
         let now = self.clock.now();
         self.reloader.start_if_due(now, &self.config.path);
-        self.watchdog.iteration(now);
+        self.watchdog.iteration(now.since_start());
         if self.state.is_wall_clock_set(now) {
             self.state.follow_wall_clock(&self.engine.drains(), now);
         }
@@ -180,8 +181,8 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let inputs = self.inbox.recv_many(batch, QUEUE);
         let time_is_up = async {
             match timer {
-                Some(timer) => timer.expire(wake, wake.saturating_sub(self.clock.now())).await,
-                None => tokio::time::sleep_until(self.clock.started() + wake).await,
+                Some(timer) => timer.expire(wake, wake.since(self.clock.now())).await,
+                None => tokio::time::sleep_until(self.clock.started() + wake.since_start()).await,
             }
         };
         tokio::select! {
@@ -204,16 +205,23 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             return wake;
         }
         let grain = GRAIN.as_nanos();
-        let wake = wake.as_nanos().div_ceil(grain) * grain;
-        Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX))
+        let wake = wake.since_start().as_nanos().div_ceil(grain) * grain;
+        Moment::after_start(Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX)))
     }
 }
 
 /// Returns the engine's event for a report about a peer.
 fn from_cluster(event: ClusterEvent) -> Event {
     match event {
-        ClusterEvent::Vote { peer, target, up, age, .. } => Event::Vote { peer, target, up, age },
+        ClusterEvent::Vote { peer, target, up, age, .. } => {
+            let vote = if up { Vote::Up } else { Vote::Down };
+            Event::Vote { peer, target, vote, age }
+        }
         ClusterEvent::Abstained { peer, target, .. } => Event::Abstained { peer, target },
-        ClusterEvent::Peer { peer, alive, legacy } => Event::Peer { peer, alive, go: legacy },
+        ClusterEvent::Peer { peer, alive, legacy } => {
+            let kind = if legacy { PeerKind::Legacy } else { PeerKind::Native };
+            let state = if alive { PeerState::Alive(kind) } else { PeerState::Gone };
+            Event::Peer { peer, state }
+        }
     }
 }

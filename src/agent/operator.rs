@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::state_store::Durability;
 use crate::engine::event::{DrainCommand, DrainRefusal, Event};
+use crate::engine::ids::Ticket;
 use crate::status::{
     CommandDone, CommandKind, CommandRefused, CommandResult, OperatorCommand, Time, model,
 };
@@ -15,8 +16,8 @@ use crate::status::{
 /// The commands that the engine has not answered yet, by their tickets.
 #[derive(Debug, Default)]
 pub(super) struct PendingCommands {
-    pending: BTreeMap<u64, PendingCommand>,
-    next_ticket: u64,
+    pending: BTreeMap<Ticket, PendingCommand>,
+    next_ticket: Ticket,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl PendingCommands {
     /// Accepts a command, and returns its event for the engine.
     pub(super) fn accept(&mut self, command: OperatorCommand, now: SystemTime) -> Event {
         let ticket = self.next_ticket;
-        self.next_ticket += 1;
+        self.next_ticket = ticket.next();
         let OperatorCommand { target, kind, reply } = command;
         let (event, until, is_drain) = match kind {
             CommandKind::Drain(drain) => {
@@ -50,7 +51,7 @@ impl PendingCommands {
     /// Resolves a command with the engine's answer. `None` if no command has this ticket.
     pub(super) fn resolve(
         &mut self,
-        ticket: u64,
+        ticket: Ticket,
         outcome: Result<(), DrainRefusal>,
     ) -> Option<ResolvedCommand> {
         self.pending.remove(&ticket).map(|command| ResolvedCommand { command, outcome })

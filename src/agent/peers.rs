@@ -14,6 +14,7 @@ use super::input::Input;
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
 use crate::config::Config;
 use crate::engine::event::Announcement;
+use crate::engine::types::Vote;
 
 /// Maximum number of events of the cluster that wait.
 const EVENTS: usize = 1024;
@@ -138,9 +139,10 @@ async fn run(
         };
         match request {
             Some(ClusterRequest::Announce(Announcement { votes, term })) => {
-                let votes = votes
-                    .into_iter()
-                    .map(|(target, vote)| (target, vote.up, clock.started() + vote.evidence));
+                let votes = votes.into_iter().map(|(target, own)| {
+                    let evidence = clock.started() + own.evidence.since_start();
+                    (target, own.vote == Vote::Up, evidence)
+                });
                 cluster.announce(term, votes);
             }
             Some(ClusterRequest::Reload(peers, targets)) => cluster.reload(peers, targets).await,

@@ -51,9 +51,9 @@ impl StateSaver {
             outbox,
             // The first write shows at the start, and not when it is needed, whether it works.
             is_due: true,
-            retry_at: Moment::ZERO,
+            retry_at: Moment::START,
             answers: vec![],
-            started: wall() - now,
+            started: wall() - now.since_start(),
         }
     }
 
@@ -90,7 +90,7 @@ impl StateSaver {
             // The queue is full. The next iteration tries again.
             return;
         }
-        let started = wall() - now;
+        let started = wall() - now.since_start();
         let (by, direction) = step(self.started, started);
         self.started = started;
         tracing::info!(
@@ -106,7 +106,7 @@ impl StateSaver {
 
     /// Whether the wall clock was set since the last reading.
     pub(super) fn is_wall_clock_set(&self, now: Moment) -> bool {
-        step(self.started, wall() - now).0 >= CLOCK_SET
+        step(self.started, wall() - now.since_start()).0 >= CLOCK_SET
     }
 
     /// Saves the state if it may have changed or could not be written, and then answers the operator.

@@ -269,11 +269,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let store = StateStore::open(Some(&path));
-        let far = Drain { until: Some(Duration::MAX), reason: None };
-        store.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), Duration::ZERO);
+        let far = Drain { until: Some(Moment::after_start(Duration::MAX)), reason: None };
+        store.note_drains(&[(IpAddr::from([192, 0, 2, 1]), far)].into(), Moment::START);
         store.write();
-        let drains = StateStore::open(Some(&path)).drains(Duration::ZERO);
-        store.note_drains(&drains, Duration::ZERO);
+        let drains = StateStore::open(Some(&path)).drains(Moment::START);
+        store.note_drains(&drains, Moment::START);
         assert_eq!(drains.len(), 1);
     }
 
@@ -334,7 +334,7 @@ mod tests {
         tokio::time::advance(limit).await;
         let store = opening.await.unwrap();
         drop(answers);
-        assert!(store.drains(Duration::ZERO).is_empty() && store.is_behind());
+        assert!(store.drains(Moment::START).is_empty() && store.is_behind());
         assert_eq!(
             store.durability(),
             Durability::Unsaved,
@@ -342,7 +342,7 @@ mod tests {
         );
         store.note_drains(
             &[(IpAddr::from([192, 0, 2, 1]), Drain { until: None, reason: None })].into(),
-            Duration::ZERO,
+            Moment::START,
         );
         store.write();
         assert!(!path.exists(), "what may be in it is not written over");

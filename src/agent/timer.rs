@@ -79,11 +79,12 @@ mod tests {
     async fn it_expires_at_the_time_that_was_set_last() {
         let mut timer = Timer::new().unwrap();
         let started = std::time::Instant::now();
-        let hour = Duration::from_hours(1);
-        let cancelled = tokio::time::timeout(Duration::from_millis(5), timer.expire(hour, hour));
+        let (start, hour) = (Moment::START, Duration::from_hours(1));
+        let cancelled =
+            tokio::time::timeout(Duration::from_millis(5), timer.expire(start + hour, hour));
         assert!(cancelled.await.is_err());
         for (wake, wait) in [(1, 0), (2, 20), (3, 0), (4, 20)] {
-            timer.expire(Duration::from_secs(wake), Duration::from_millis(wait)).await;
+            timer.expire(start + Duration::from_secs(wake), Duration::from_millis(wait)).await;
         }
         let elapsed = started.elapsed();
         assert!((Duration::from_millis(45)..hour).contains(&elapsed), "{elapsed:?}");

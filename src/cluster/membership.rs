@@ -18,7 +18,7 @@ use super::connection::ANSWER_WITHIN;
 use super::gossip::{Dropped, Gossip, Output};
 use super::listener::SignatureChange;
 use super::log_limiter::LogLimiter;
-use super::peer_table::{PeerState, PeerTable};
+use super::peer_table::{PeerTable, Presence};
 use super::vote_sender::Standings;
 
 /// Interval at which the vote port of a Go agent is probed.
@@ -233,7 +233,7 @@ impl Membership {
     /// queue are published at the next beat.
     fn publish(&mut self, now: Duration) {
         while let Some((peer, state)) = self.peer_table.next_change(now) {
-            let PeerState { alive, legacy } = state;
+            let Presence { alive, legacy } = state;
             if self.events.try_send(ClusterEvent::Peer { peer, alive, legacy }).is_err() {
                 break;
             }

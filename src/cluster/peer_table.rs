@@ -39,13 +39,13 @@ struct Peer {
     /// Whether its vote port accepted the last connection.
     port_open: bool,
     /// The state last reported to the engine.
-    reported: Option<PeerState>,
+    reported: Option<Presence>,
     joins: u64,
 }
 
 /// Liveness and kind of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerState {
+pub struct Presence {
     /// Whether the peer has a vote.
     pub alive: bool,
     /// Whether the peer is a Go agent.
@@ -131,7 +131,7 @@ impl PeerTable {
 
     /// Returns the next peer with a state at `now` that differs from the one last reported to the
     /// engine. A peer that was never alive is not reported.
-    pub fn next_change(&self, now: Duration) -> Option<(SocketAddr, PeerState)> {
+    pub fn next_change(&self, now: Duration) -> Option<(SocketAddr, Presence)> {
         self.peers.iter().find_map(|(&address, peer)| {
             let state = peer.state(now);
             (Some(state) != peer.reported && (state.alive || peer.reported.is_some()))
@@ -140,7 +140,7 @@ impl PeerTable {
     }
 
     /// Records that `state` was reported to the engine. A peer that becomes alive has joined.
-    pub fn reported(&mut self, peer: SocketAddr, state: PeerState) {
+    pub fn reported(&mut self, peer: SocketAddr, state: Presence) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         let was_alive = peer.reported.is_some_and(|reported| reported.alive);
         // A Go agent noticed by its first vote was there before and has received our votes.
@@ -166,9 +166,9 @@ impl Peer {
         self.member == Member::Unseen && self.signed == Some(false)
     }
 
-    fn state(&self, now: Duration) -> PeerState {
+    fn state(&self, now: Duration) -> Presence {
         if self.is_legacy() {
-            return PeerState { alive: self.port_open, legacy: true };
+            return Presence { alive: self.port_open, legacy: true };
         }
         let was_alive = self.reported.is_some_and(|reported| reported.alive);
         let alive = match self.member {
@@ -176,7 +176,7 @@ impl Peer {
             Member::Dead(since) => was_alive && now.saturating_sub(since) < DEBOUNCE,
             Member::Unseen | Member::Left => false,
         };
-        PeerState { alive: alive && !self.stale, legacy: false }
+        Presence { alive: alive && !self.stale, legacy: false }
     }
 }
 

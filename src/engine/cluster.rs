@@ -7,7 +7,7 @@ use super::Engine;
 use super::action::{Action, Announcement, OwnVote};
 use super::fact::Fact;
 use super::peers::AnnounceDue;
-use super::quorum::{self, Ballot, ReceivedVote};
+use super::quorum::{self, Ballot, PeerVote};
 use super::schedule::Item;
 use super::types::PeerState;
 
@@ -30,7 +30,7 @@ impl Engine {
     }
 
     /// Records the vote of a peer on a target.
-    pub(super) fn voted(&mut self, received: ReceivedVote) {
+    pub(super) fn voted(&mut self, received: PeerVote) {
         let Some(id) = self.service().id(received.target) else { return };
         let Some(news) = self.peers.vote(self.context.now, received) else { return };
         if news || self.service().get(id).is_some_and(|target| !target.verdict.confirmed) {

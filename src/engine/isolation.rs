@@ -45,9 +45,9 @@ impl Engine {
         }
     }
 
-    /// Begins or ends isolation by faults. Without canaries, an agent that cannot send probes to any
-    /// target is isolated. A single probe that could not be sent is as weak a sign as a single lost
-    /// one.
+    /// Begins or ends isolation by faults. Without canaries, an agent that cannot send probes to
+    /// any target is isolated. A single probe that could not be sent is as weak a sign as a single
+    /// lost one.
     pub(super) fn weigh_faults(&mut self) {
         let reaches_none = self.reaches_none();
         if !reaches_none && self.canaries.is_isolated_by_faults() {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::moment::Moment;
-use super::quorum::{self, Agreement, Ballot, Ballots, Poll, ReceivedVote};
+use super::quorum::{self, Agreement, Ballot, Ballots, PeerVote, Poll};
 use super::types::PeerState;
 
 /// Time after a suspension during which votes sent before its end may still be in the queue.
@@ -73,7 +73,7 @@ impl Peers {
 
     /// Records a vote. Returns `None` if it is ignored, otherwise whether it differs from the
     /// peer's last vote.
-    pub(super) fn vote(&mut self, now: Moment, received: ReceivedVote) -> Option<bool> {
+    pub(super) fn vote(&mut self, now: Moment, received: PeerVote) -> Option<bool> {
         // A legacy agent repeats nothing.
         let ignored = now < self.ignore_votes_until && !self.ballots.is_legacy(received.peer);
         (!ignored).then(|| self.ballots.record(now, received))
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn votes_are_ignored_for_a_second_after_a_suspension_but_for_legacy_ones() {
         let down =
-            ReceivedVote { peer: peer(), target: target(), vote: Vote::Down, age: Duration::ZERO };
+            PeerVote { peer: peer(), target: target(), vote: Vote::Down, age: Duration::ZERO };
         for (kind, first, second) in
             [(PeerKind::Native, None, Some(true)), (PeerKind::Legacy, Some(true), Some(false))]
         {

@@ -176,8 +176,8 @@ pub fn plan(
     plan_without(names, observed, desired, floor, &BTreeSet::new())
 }
 
-/// Like [`plan`], but without the changes in `excluded`, which will not be made: an address that will
-/// not be created does not count towards the floor, and one that will not be deleted does.
+/// Like [`plan`], but without the changes in `excluded`, which will not be made: an address that
+/// will not be created does not count towards the floor, and one that will not be deleted does.
 pub fn plan_without(
     names: &[String],
     observed: &Observed,

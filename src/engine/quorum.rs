@@ -51,7 +51,7 @@ pub struct Ballot {
 
 /// A vote that a peer has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReceivedVote {
+pub struct PeerVote {
     /// The peer, by the address that it is listed under in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
@@ -174,9 +174,9 @@ impl Ballots {
     /// of a peer that is not alive is kept, and counts once the peer is alive.
     ///
     /// Returns whether this differs from the peer's last vote that still counts.
-    pub fn record(&mut self, now: Moment, received: ReceivedVote) -> bool {
+    pub fn record(&mut self, now: Moment, received: PeerVote) -> bool {
         let term = self.term;
-        let ReceivedVote { peer, target, vote, age } = received;
+        let PeerVote { peer, target, vote, age } = received;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let before = voter.vote(target, now, term).map(|ballot| ballot.0);
         voter.votes.insert(target, RecordedVote { vote, received_at: now, age });

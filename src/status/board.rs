@@ -19,8 +19,8 @@ use super::recent::Recent;
 use super::row::Row;
 use super::snapshot::Snapshot;
 use super::time::ClockReading;
-use crate::engine::canaries::Cause;
 use crate::engine::plan::Observed;
+use crate::engine::types::IsolationCause;
 use crate::heart::Heart;
 
 /// Time between snapshots while only round-trip times and streaks change.
@@ -46,7 +46,7 @@ pub struct Board {
     begun: [Instant; 2],
     setup: Setup,
     /// Separate from the setup, so that a reload does not change it.
-    isolation: Option<Cause>,
+    isolation: Option<IsolationCause>,
     /// Shared with the snapshots, like the names, so that publishing copies neither.
     agent: Arc<Agent>,
     names: Arc<[String]>,
@@ -229,7 +229,7 @@ impl Board {
 
     /// Sets the reason why the agent considers its own network the cause of its losses; `None` if it
     /// does not.
-    pub fn set_isolation(&mut self, cause: Option<Cause>) {
+    pub fn set_isolation(&mut self, cause: Option<IsolationCause>) {
         self.is_urgent |= self.isolation != cause;
         self.isolation = cause;
     }

@@ -12,8 +12,8 @@ use super::model::{Agent, Canary, Limits, Peer, RecordPresence, Status, Target, 
 use super::recent::Recent;
 use super::time::{ClockReading, Time};
 use super::view::View;
-use crate::engine::canaries::Cause;
 use crate::engine::plan::Family;
+use crate::engine::types::IsolationCause;
 
 /// The content of the board at one time. Readers convert it to the form that they serve.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub(super) minute: u64,
     pub(super) agent: Arc<Agent>,
     /// The cause of the agent's isolation, while there is one.
-    pub(super) isolation: Option<Cause>,
+    pub(super) isolation: Option<IsolationCause>,
     pub(super) names: Arc<[String]>,
     pub(super) rows: Vec<View>,
     /// The index of each address in `rows`, since `/verdict` is requested often.

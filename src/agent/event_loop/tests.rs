@@ -8,7 +8,8 @@ use tokio::time::{advance, sleep};
 
 use super::Input;
 use crate::engine::event::{Answer, Event, Fact, Settings};
-use crate::engine::service::health::Health;
+use crate::engine::ids::EndpointId;
+use crate::engine::types::Health;
 use harness::{Behaviour, Harness, ip, ms, settings};
 
 /// Returns the event that puts settings for `count` targets in force.
@@ -46,9 +47,9 @@ async fn answers_that_waited_in_the_queue_are_handled_before_time_advances() {
     let sent: Vec<_> = running.sent();
     assert!(sent.len() >= TARGETS);
     for (request, at) in sent {
-        let rtt = running.since_start().saturating_sub(at);
+        let rtt = running.now().since(at);
         let answer = Answer::Reply(rtt);
-        let event = Event::Answered { slot: request.slot, seq: request.seq, answer };
+        let event = Event::Answered { probe: request.id, answer };
         running.try_send(Input::Event(event));
         if running.queued() >= TARGETS {
             break;
@@ -71,14 +72,17 @@ async fn a_reload_keeps_the_counters_of_the_targets_that_stay() {
     harness.set(ip(0), Behaviour::Silent);
     let running = harness.start();
     // Four probes are lost, two of them from the rehearsal of the retry pace, which do not count.
-    running.until(|fact| matches!(fact, Fact::Judged { slot: 0, .. }), 4).await;
+    let first = EndpointId::from(0);
+    let is_judged =
+        |fact: &Fact| matches!(fact, Fact::Judged { endpoint, .. } if *endpoint == first);
+    running.until(is_judged, 4).await;
     running.send(reloaded(3)).await;
     running.until(|fact| matches!(fact, Fact::Flipped { to: Health::Down, .. }), 1).await;
     let end = running.stop().await;
     let lost = end
         .facts()
         .into_iter()
-        .filter(|fact| matches!(fact, Fact::Judged { slot: 0, rtt: None, .. }));
+        .filter(|fact| is_judged(fact) && matches!(fact, Fact::Judged { rtt: None, .. }));
     assert_eq!(lost.count(), 5, "the losses before the reload count");
     let flip = end.facts().into_iter().find_map(|fact| match fact {
         Fact::Flipped { to: Health::Down, count, .. } => Some(count),
@@ -133,7 +137,7 @@ async fn it_stops_at_once_while_probes_are_outstanding() {
     harness.set_default(Behaviour::NeverEnds);
     let running = harness.start();
     sleep(ms(300)).await;
-    let before = running.since_start();
+    let before = running.now();
     let end = running.stop().await;
     assert_eq!(end.ended_at(), before);
 }

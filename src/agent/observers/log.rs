@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::Observer;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::engine::event::{Act, Fact, Reason};
+use crate::engine::event::{Fact, Reason, RehearsalStage};
 use crate::text::{brief, join_or_none};
 
 /// Writes facts to the log.
@@ -42,28 +42,28 @@ impl Observer for LogObserver {
 /// Writes one fact. `engine` tells canaries from targets.
 fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
     match fact {
-        Fact::Judged { slot, outcome, rtt } => probes::judged(*slot, *outcome, *rtt),
+        Fact::Judged { endpoint, outcome, rtt } => probes::judged(*endpoint, *outcome, *rtt),
         Fact::Late { endpoint, rtt } => probes::late(engine, *endpoint, *rtt),
-        Fact::Faulty { endpoint, what, told } => probes::faulty(engine, *endpoint, what, *told),
-        Fact::FaultOver { endpoint, told } => probes::fault_over(engine, *endpoint, *told),
+        Fact::Faulty { endpoint, what, logged } => probes::faulty(engine, *endpoint, what, *logged),
+        Fact::FaultOver { endpoint, logged } => probes::fault_over(engine, *endpoint, *logged),
         Fact::Faults { count, endpoints, first, newest } => {
             probes::faults(*count, *endpoints, first, newest);
         }
         Fact::Limits { endpoint, noticed_after } => {
             probes::limits(engine, *endpoint, *noticed_after);
         }
-        Fact::Flipped { target, from, to, count, silent_for, said } => {
-            targets::flipped(*target, [*from, *to], *count, *silent_for, said.as_deref());
+        Fact::Flipped { target, from, to, count, silent_for, last_error } => {
+            targets::flipped(*target, [*from, *to], *count, *silent_for, last_error.as_deref());
         }
-        Fact::Verdict { target, in_service, by_hand, agreeing, after } => {
-            targets::verdict(*target, [*in_service, *by_hand], agreeing, *after);
+        Fact::Verdict { target, verdict, agreeing, after } => {
+            targets::verdict(*target, *verdict, agreeing, *after);
         }
         Fact::Refused { target, reason, detail } => targets::refused(*target, *reason, detail),
         Fact::RefusalOver { target, reason } => targets::refusal_over(*target, *reason),
         Fact::EvidenceLost { targets } => targets::evidence_lost(targets),
         Fact::StillUnknown { targets } => targets::still_unknown(targets),
-        Fact::EvidenceBack { target, lasted, told } => {
-            targets::evidence_back(*target, *lasted, *told);
+        Fact::EvidenceBack { target, lasted, notified } => {
+            targets::evidence_back(*target, *lasted, *notified);
         }
         Fact::Drained { target, drain } => targets::drained(*target, drain),
         Fact::Undrained { target, expired } => targets::undrained(*target, *expired),
@@ -96,17 +96,17 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         ),
         Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
         Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
-        Fact::Rehearsal { target, act } => rehearsal(*target, *act),
+        Fact::Rehearsal { target, stage } => rehearsal(*target, *stage),
     }
 }
 
-fn rehearsal(target: IpAddr, act: Act) {
-    match act {
-        Act::Dead => {
+fn rehearsal(target: IpAddr, stage: RehearsalStage) {
+    match stage {
+        RehearsalStage::Dead => {
             info!(%target, "rehearsal: ignoring its replies, as if it were dead");
         }
-        Act::Alive => info!(%target, "rehearsal: its replies count again"),
-        Act::Over => {
+        RehearsalStage::Alive => info!(%target, "rehearsal: its replies count again"),
+        RehearsalStage::Over => {
             info!(%target, "rehearsal: complete; the agent keeps monitoring");
         }
     }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, Fact};
-use crate::engine::prober::watch::{Endpoint, Outcome};
+use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::notify::NoticeCounters;
 use crate::serve::{Limits, serve};
 use crate::status::{
@@ -71,7 +71,7 @@ pub(in crate::agent) struct CounterSources {
 
 /// Reads both clocks.
 fn read_clocks(clock: &Clock) -> ClockReading {
-    ClockReading { clock: clock.started().into_std() + clock.now(), wall: wall() }
+    ClockReading { clock: clock.started().into_std() + clock.now().since_start(), wall: wall() }
 }
 
 impl StatusObserver {
@@ -139,7 +139,7 @@ impl StatusObserver {
     }
 
     fn at(&self) -> Instant {
-        self.clock.started().into_std() + self.clock.now()
+        self.clock.started().into_std() + self.clock.now().since_start()
     }
 
     /// Publishes the peers that the configuration lists.
@@ -261,7 +261,10 @@ impl StatusObserver {
     fn votes(&self, engine: &Engine, target: IpAddr, now: ClockReading) -> Vec<ReceivedVote> {
         let mut votes = Vec::new();
         for ballot in engine.votes_on(target) {
-            let health = if ballot.up { model::Health::Up } else { model::Health::Down };
+            let health = match ballot.vote {
+                Vote::Up => model::Health::Up,
+                Vote::Down => model::Health::Down,
+            };
             let heard = now.clock.checked_sub(ballot.age);
             if let (Some(peer), Some(heard)) = (self.names.get(&ballot.peer), heard) {
                 votes.push(ReceivedVote { peer: Arc::clone(peer), health, heard });
@@ -274,8 +277,8 @@ impl StatusObserver {
 impl Observer for StatusObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
-            Fact::Judged { slot, outcome, rtt } => {
-                if let Some(target) = engine.target_in(*slot) {
+            Fact::Judged { endpoint, outcome, rtt } => {
+                if let Some(target) = engine.target_at(*endpoint) {
                     self.judged(target, *outcome, *rtt);
                 }
             }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::dns::clock::now;
 use crate::engine::event::Order;
+use crate::engine::ids::OrderNumber;
 use crate::heart::Heart;
 
 /// The instructions to the reconciler. A newer order replaces an older one; the order's own number
@@ -80,7 +81,7 @@ impl Mailbox {
     }
 
     /// Returns the number of the order; 0 if none was placed.
-    pub(super) fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> OrderNumber {
         self.order.number
     }
 

@@ -22,8 +22,8 @@ fn alive(alive: bool, kind: PeerKind) -> PeerState {
 }
 
 /// Returns a vote of a peer on the target, on evidence that is new.
-fn vote(from: usize, vote: Vote) -> ReceivedVote {
-    ReceivedVote { peer: agent(from), target: TARGET, vote, age: Duration::ZERO }
+fn vote(from: usize, vote: Vote) -> PeerVote {
+    PeerVote { peer: agent(from), target: TARGET, vote, age: Duration::ZERO }
 }
 
 /// Returns the question of an agent about the target.
@@ -40,7 +40,7 @@ fn ballots(votes: &str) -> Ballots {
         ballots.set_state(peer, alive(!letter.is_ascii_uppercase(), PeerKind::Native));
         if letter != '.' {
             let vote = if letter.eq_ignore_ascii_case(&'u') { Vote::Up } else { Vote::Down };
-            let received = ReceivedVote { peer, target: TARGET, vote, age: Duration::ZERO };
+            let received = PeerVote { peer, target: TARGET, vote, age: Duration::ZERO };
             ballots.record(at(0), received);
         }
     }
@@ -191,7 +191,7 @@ fn only_a_changed_vote_is_news() {
 fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     let other = IpAddr::from([203, 0, 113, 2]);
     let mut ballots = ballots("dd");
-    ballots.record(at(0), ReceivedVote { target: other, ..vote(1, Vote::Down) });
+    ballots.record(at(0), PeerVote { target: other, ..vote(1, Vote::Down) });
     ballots.set_peers([agent(1), agent(3)]);
     ballots.retain_targets(&BTreeSet::from([TARGET]));
     let left: Vec<_> = ballots.on(TARGET, at(1)).map(|ballot| ballot.peer).collect();

@@ -98,6 +98,17 @@ mod tests {
         Inputs { drained: false, health: Health::Down, isolation: None, proven: true, agreement }
     }
 
+    fn in_words(ruling: &Ruling) -> String {
+        match ruling {
+            Ruling::Keep => "keep".to_owned(),
+            Ruling::Refuse(reason, detail) => format!("{reason}: {detail}"),
+            Ruling::Decide { verdict, after, .. } => {
+                let place = if verdict.is_in_service() { "in" } else { "out" };
+                format!("{place} after {} s", after.as_secs())
+            }
+        }
+    }
+
     #[test]
     fn the_gate_reads_like_this() {
         let up = || Inputs { health: Health::Up, ..down() };
@@ -148,14 +159,7 @@ mod tests {
             ),
         ];
         for (name, inputs, want) in rows {
-            let got = match decide(&inputs) {
-                Ruling::Keep => "keep".to_owned(),
-                Ruling::Refuse(reason, detail) => format!("{reason}: {detail}"),
-                Ruling::Decide { verdict, after, .. } => {
-                    let place = if verdict.is_in_service() { "in" } else { "out" };
-                    format!("{place} after {} s", after.as_secs())
-                }
-            };
+            let got = in_words(&decide(&inputs));
             assert_eq!(got, want, "{name}");
         }
     }

@@ -115,7 +115,7 @@ impl Harness {
 
     fn place(&self, order: Order) {
         let number = self.orders.fetch_add(1, Ordering::Relaxed) + 1;
-        let order = Order { number, ..order };
+        let order = Order { number: number.into(), ..order };
         self.mailbox.send_modify(|mailbox| mailbox.place(order));
     }
 

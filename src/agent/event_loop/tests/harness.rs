@@ -25,8 +25,8 @@ use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surrounding
 use crate::dns::{Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record};
 use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
 use crate::engine::plan::{Family, SetKey};
-use crate::engine::prober::watch::Pace;
-use crate::engine::service::health::{Health, Thresholds};
+use crate::engine::types::Pace;
+use crate::engine::types::{Health, Thresholds};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::systemd::Watchdog;
@@ -130,7 +130,7 @@ impl Observer for Recorder {
     fn iteration(&mut self, _: &Engine) {
         let now = self.clock.now();
         let mut recorded = self.recorded.lock().unwrap();
-        let pause = now.saturating_sub(recorded.last_iteration);
+        let pause = now.since(recorded.last_iteration);
         recorded.longest_pause = recorded.longest_pause.max(pause);
         recorded.last_iteration = now;
     }
@@ -310,7 +310,7 @@ impl Running {
         self.recorded.lock().unwrap().sent.clone()
     }
 
-    pub(super) fn since_start(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.clock.now()
     }
 

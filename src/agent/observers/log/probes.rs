@@ -7,8 +7,8 @@ use tracing::{debug, info, trace, warn};
 
 use super::list;
 use crate::engine::Engine;
-use crate::engine::event::Slot;
-use crate::engine::prober::watch::{Endpoint, Outcome};
+use crate::engine::ids::EndpointId;
+use crate::engine::types::{Endpoint, Outcome};
 use crate::text::brief;
 
 /// An endpoint as a field of a line: `target` or `canary`, by its role.
@@ -27,11 +27,11 @@ impl Named {
     }
 }
 
-pub(super) fn judged(slot: Slot, outcome: Outcome, rtt: Option<Duration>) {
+pub(super) fn judged(endpoint: EndpointId, outcome: Outcome, rtt: Option<Duration>) {
     match outcome {
-        Outcome::Reply => trace!(slot, ?outcome, ?rtt, "probe answered"),
-        Outcome::Loss => debug!(slot, ?outcome, "probe lost"),
-        Outcome::Fault => debug!(slot, ?outcome, "probe could not be sent"),
+        Outcome::Reply => trace!(slot = %endpoint, ?outcome, ?rtt, "probe answered"),
+        Outcome::Loss => debug!(slot = %endpoint, ?outcome, "probe lost"),
+        Outcome::Fault => debug!(slot = %endpoint, ?outcome, "probe could not be sent"),
     }
 }
 
@@ -41,9 +41,9 @@ pub(super) fn late(engine: &Engine, endpoint: Endpoint, rtt: Duration) {
     debug!(target, canary, rtt, "reply received after the timeout; the probe still counts as lost");
 }
 
-pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, told: bool) {
+pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, logged: bool) {
     let Named { target, canary } = Named::new(engine, endpoint);
-    if !told {
+    if !logged {
         debug!(target, canary, cause, "cannot send probes");
     } else if canary.is_some() {
         warn!(canary, cause, "cannot send probes to canary (local fault)");
@@ -52,9 +52,9 @@ pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, told: boo
     }
 }
 
-pub(super) fn fault_over(engine: &Engine, endpoint: Endpoint, told: bool) {
+pub(super) fn fault_over(engine: &Engine, endpoint: Endpoint, logged: bool) {
     let Named { target, canary } = Named::new(engine, endpoint);
-    if told {
+    if logged {
         info!(target, canary, "can send probes again");
     } else {
         debug!(target, canary, "can send probes again");

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::list;
 use super::targets::silence;
-use crate::engine::event::{DnsProblem, DnsProblemKind, Gone};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Withdrawal};
 use crate::text::brief;
 
 /// A change that the provider confirmed, or that dry-run left out.
@@ -19,9 +19,10 @@ pub(super) struct AppliedChange {
 }
 
 impl AppliedChange {
-    pub(super) fn withdrew(&self, target: IpAddr, gone: &Gone) {
-        let (names, took) = (list(&gone.names), brief(self.took));
-        let (losses, by_hand, silent_for) = (gone.losses, gone.by_hand, silence(gone.silent_for));
+    pub(super) fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
+        let (names, took) = (list(&withdrawal.names), brief(self.took));
+        let (losses, by_hand, silent_for) =
+            (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
         if self.dry_run {
             info!(%target, names, losses, silent_for, by_hand, reason = "dry_run", "would withdraw");
         } else {

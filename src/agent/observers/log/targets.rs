@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::list;
 use crate::engine::event::{Drain, Reason};
-use crate::engine::service::health::Health;
+use crate::engine::types::{Health, Verdict};
 use crate::text::{brief, visible};
 
 /// The number of targets that a line names one by one.
@@ -33,27 +33,22 @@ pub(super) fn flipped(
     [from, to]: [Health; 2],
     count: u32,
     silent_for: Option<Duration>,
-    said: Option<&str>,
+    last_error: Option<&str>,
 ) {
     match (from, to) {
         (_, Health::Down) => {
-            warn!(%target, losses = count, silent_for = silence(silent_for), said, "target down");
+            warn!(%target, losses = count, silent_for = silence(silent_for), said = last_error, "target down");
         }
         (Health::AssumedUp, _) => info!(%target, replies = count, "target confirmed up"),
         _ => info!(%target, replies = count, "target up"),
     }
 }
 
-pub(super) fn verdict(
-    target: IpAddr,
-    [in_service, by_hand]: [bool; 2],
-    agreeing: &[SocketAddr],
-    after: Duration,
-) {
+pub(super) fn verdict(target: IpAddr, verdict: Verdict, agreeing: &[SocketAddr], after: Duration) {
     info!(
         %target,
-        verdict = if in_service { "in service" } else { "out of service" },
-        by_hand,
+        verdict = if verdict.is_in_service() { "in service" } else { "out of service" },
+        by_hand = verdict.is_by_hand(),
         agreeing = list(agreeing),
         acts_after = brief(after),
         "verdict"
@@ -96,9 +91,9 @@ pub(super) fn still_unknown(targets: &[IpAddr]) {
     );
 }
 
-pub(super) fn evidence_back(target: IpAddr, lasted: Duration, told: bool) {
+pub(super) fn evidence_back(target: IpAddr, lasted: Duration, notified: bool) {
     let lasted = brief(lasted);
-    if told {
+    if notified {
         info!(%target, lasted, "health known again: a probe was judged");
     } else {
         debug!(%target, lasted, "health known again: a probe was judged");

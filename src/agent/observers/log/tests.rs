@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::engine::Moment;
 use crate::engine::event::Settings;
-use crate::engine::prober::watch::{Endpoint, Pace};
-use crate::engine::service::health::Thresholds;
+use crate::engine::types::Thresholds;
+use crate::engine::types::{Endpoint, Pace};
 
 const TARGET: Endpoint = endpoint(1, None);
 const CANARY: Endpoint = endpoint(9, None);
@@ -37,7 +38,7 @@ fn engine() -> Engine {
         cluster: None,
         dry_run: false,
     };
-    Engine::new(settings, BTreeMap::new(), Duration::ZERO)
+    Engine::new(settings, BTreeMap::new(), Moment::START)
 }
 
 #[derive(Clone, Default)]
@@ -77,10 +78,10 @@ fn what_is_said_of_a_canary_is_not_said_of_a_target() {
         |endpoint| Fact::Limits { endpoint, noticed_after: Some(Duration::from_secs(4)) },
         |endpoint| Fact::Limits { endpoint, noticed_after: None },
         |endpoint| Fact::Late { endpoint, rtt: Duration::from_secs(1) },
-        |endpoint| Fact::Faulty { endpoint, what: "no route".into(), told: true },
-        |endpoint| Fact::Faulty { endpoint, what: "no route".into(), told: false },
-        |endpoint| Fact::FaultOver { endpoint, told: true },
-        |endpoint| Fact::FaultOver { endpoint, told: false },
+        |endpoint| Fact::Faulty { endpoint, what: "no route".into(), logged: true },
+        |endpoint| Fact::Faulty { endpoint, what: "no route".into(), logged: false },
+        |endpoint| Fact::FaultOver { endpoint, logged: true },
+        |endpoint| Fact::FaultOver { endpoint, logged: false },
     ];
     for fact in facts {
         let rows = [

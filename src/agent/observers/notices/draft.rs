@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::engine::event::{Fact, Gone, Reason};
+use crate::engine::event::{Fact, Reason, Withdrawal};
 use crate::notify::{Evidence, Notice, NoticeKind};
 use crate::text::brief;
 
@@ -57,17 +57,17 @@ impl NoticeDraft {
 }
 
 /// Returns the notice that a target was withdrawn.
-pub(super) fn withdrawn(target: IpAddr, gone: &Gone, took: Duration) -> NoticeDraft {
+pub(super) fn withdrawn(target: IpAddr, withdrawal: &Withdrawal, took: Duration) -> NoticeDraft {
     let evidence = Evidence {
-        losses: (!gone.by_hand).then_some(gone.losses),
+        losses: (!withdrawal.by_hand).then_some(withdrawal.losses),
         replies: None,
-        votes: gone.agreeing.iter().map(ToString::to_string).collect(),
-        since_last_reply: gone.silent_for.filter(|_| !gone.by_hand),
+        votes: withdrawal.agreeing.iter().map(ToString::to_string).collect(),
+        since_last_reply: withdrawal.silent_for.filter(|_| !withdrawal.by_hand),
         took: Some(took),
     };
-    let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&gone.names);
+    let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&withdrawal.names);
     let draft = draft.evidence(evidence);
-    if gone.by_hand { draft.reason(Reason::Drained) } else { draft }
+    if withdrawal.by_hand { draft.reason(Reason::Drained) } else { draft }
 }
 
 /// Returns the notice that a target was restored; `replies` is the number of replies in a row.
@@ -110,7 +110,7 @@ pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
             let draft = NoticeDraft::new(NoticeKind::Unknown).targets(targets.iter().copied());
             draft.detail("no probe could be judged for over a minute")
         }
-        Fact::EvidenceBack { target, lasted, told: true } => {
+        Fact::EvidenceBack { target, lasted, notified: true } => {
             let draft = NoticeDraft::new(NoticeKind::UnknownOver).targets([*target]);
             draft.detail(format!("it lasted {}", brief(*lasted)))
         }

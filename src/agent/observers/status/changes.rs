@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::StatusObserver;
-use crate::engine::event::Gone;
+use crate::engine::event::Withdrawal;
 use crate::text::brief;
 
 /// The circumstances of a change that the provider confirmed, or that dry-run left out.
@@ -27,22 +27,22 @@ pub(super) struct ChangeEntry<'a> {
 }
 
 /// Returns the entry for a withdrawal.
-pub(super) fn withdrawal(gone: &Gone) -> ChangeEntry<'_> {
-    let failover = gone.silent_for.filter(|_| !gone.by_hand);
-    let mut evidence = if gone.by_hand {
+pub(super) fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
+    let failover = withdrawal.silent_for.filter(|_| !withdrawal.by_hand);
+    let mut evidence = if withdrawal.by_hand {
         vec!["drained by operator".to_owned()]
     } else {
-        vec![format!("{} losses in a row", gone.losses)]
+        vec![format!("{} losses in a row", withdrawal.losses)]
     };
     if let Some(silent) = failover {
         evidence.push(format!("last reply {} before", brief(silent)));
     }
-    if !gone.agreeing.is_empty() {
-        let peers: Vec<_> = gone.agreeing.iter().map(ToString::to_string).collect();
+    if !withdrawal.agreeing.is_empty() {
+        let peers: Vec<_> = withdrawal.agreeing.iter().map(ToString::to_string).collect();
         evidence.push(format!("agreed by {}", peers.join(", ")));
     }
     let (action, preposition) = (["withdraw", "withdrew"], "from");
-    ChangeEntry { action, preposition, names: &gone.names, evidence, failover }
+    ChangeEntry { action, preposition, names: &withdrawal.names, evidence, failover }
 }
 
 /// Returns the entry for a restoration.

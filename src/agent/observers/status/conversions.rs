@@ -4,7 +4,7 @@ use crate::agent::clock::Clock;
 use crate::agent::settings;
 use crate::config::{Config, ProviderConfig};
 use crate::engine::TargetView;
-use crate::engine::service::health::Health;
+use crate::engine::types::Health;
 use crate::status::{ClockReading, Setup, TargetState, Time, model};
 
 /// Returns the entry of the agent, as the configuration describes it.
@@ -38,7 +38,9 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
 pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) -> TargetState {
     let lost = view.losses > 0;
     let drained = view.drain.as_ref().map(|drain| model::Drained {
-        until: drain.until.map(|until| now.wall_at(clock.started().into_std() + until)),
+        until: drain
+            .until
+            .map(|until| now.wall_at(clock.started().into_std() + until.since_start())),
         reason: drain.reason.clone(),
     });
     TargetState {
@@ -48,7 +50,7 @@ pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) 
             Health::Up => model::Health::Up,
             Health::Down => model::Health::Down,
         },
-        judged: Some(clock.started().into_std() + view.judged),
+        judged: Some(clock.started().into_std() + view.judged.since_start()),
         in_service: view.in_service,
         reason: view.reason,
         streak: model::Streak {
