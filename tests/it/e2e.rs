@@ -38,7 +38,7 @@
 //! | | | `story::duplicates_go_together_and_one_of_them_comes_back` |
 //! | | | `it contract::cloudflare::withdraw_removes_every_duplicate` |
 //! | 23 | `success:false` is taken for done | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
-//! | | | `lib dns::providers::cloudflare::call::tests::an_answer_is_understood_or_named_for_what_it_is` |
+//! | | | `lib dns::providers::cloudflare::call::tests::an_answer_is_interpreted_or_described` |
 //! | 24 | a restored record loses its settings | `story::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
 //! | | | `it contract::cloudflare::restore_brings_back_all_that_was_remembered` |
 //! | 25 | invalid addresses are declared dead | `it config::values::an_address_that_is_not_one_hosts_is_refused` |

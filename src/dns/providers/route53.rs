@@ -43,7 +43,7 @@ use aws_sdk_route53::types::RrType;
 
 use self::access::{Access, Source};
 use self::apply::Disputes;
-use self::failure::{RequestKind, incomplete, judge};
+use self::failure::{RequestKind, convert_error, incomplete};
 use self::follow::Followers;
 use self::scan::{Scan, Start};
 use self::sets::{AddressSpellings, RecordSet, Unfit};
@@ -158,7 +158,8 @@ impl Route53 {
                 .set_start_record_identifier(start.identifier.clone())
                 .send()
         });
-        let page = answer.await.map_err(|e| judge(&e, RequestKind::Read, self.listing()))?;
+        let page =
+            answer.await.map_err(|e| convert_error(&e, RequestKind::Read, self.listing()))?;
         // Every complete answer has it. A truncated one would look like an empty zone.
         if page.max_items() < 1 {
             return Err(incomplete(self.listing(), &IncompleteAnswer));

@@ -72,13 +72,8 @@ impl Reconciler {
         error: ProviderError,
         groups: &mut Vec<Plan>,
     ) -> Result<(), Interruption> {
-        let sets = plan_parts::sets(group);
-        match error {
-            ProviderError::Rejected { ref culprits, .. } if sets.len() > 1 => {
-                groups.extend(divide(group, &sets, culprits));
-                return Ok(());
-            }
-            ProviderError::Rejected { .. } => {}
+        let culprits = match &error {
+            ProviderError::Rejected { culprits, .. } => culprits.as_slice(),
             // Perhaps the zone merely changed after it was listed.
             ProviderError::Changed { .. } | ProviderError::Already { .. }
                 if !self.has_conflicted =>
@@ -86,12 +81,13 @@ impl Reconciler {
                 self.has_conflicted = true;
                 return Err(error.into());
             }
-            ProviderError::Changed { .. } | ProviderError::Already { .. } if sets.len() > 1 => {
-                groups.extend(divide(group, &sets, &[]));
-                return Ok(());
-            }
-            ProviderError::Changed { .. } | ProviderError::Already { .. } => {}
-            other => return Err(other.into()),
+            ProviderError::Changed { .. } | ProviderError::Already { .. } => &[],
+            _ => return Err(error.into()),
+        };
+        let sets = plan_parts::sets(group);
+        if sets.len() > 1 {
+            groups.extend(divide(group, &sets, culprits));
+            return Ok(());
         }
         self.postpone(group, &error).await
     }

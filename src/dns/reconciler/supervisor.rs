@@ -32,8 +32,8 @@ where
                 Err(panicked) => panicked.to_string(),
             },
             None => match caught("the DNS provider", build()).await {
-                Ok(Ok(built)) => {
-                    reconciler = Some(built);
+                Ok(Ok(new)) => {
+                    reconciler = Some(new);
                     continue;
                 }
                 Ok(Err(why)) => why,

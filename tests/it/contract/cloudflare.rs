@@ -1,8 +1,8 @@
 //! Cloudflare, on the fake.
 
-mod conceding;
 mod cost;
 mod edited;
+mod omissions;
 mod refusals;
 mod singly;
 mod stale;

@@ -339,7 +339,7 @@ async fn a_set_that_is_unfit_is_left_out_and_the_others_are_listed() {
 }
 
 #[tokio::test]
-async fn what_is_rejected_changes_nothing_and_another_change_passes() {
+async fn a_rejected_change_has_no_effect_and_another_one_succeeds() {
     let provider = InMemory::new(&NAMES);
     let address = IpAddr::from([192, 0, 2, 1]);
     let [www, api] = [NAMES[0], NAMES[1]].map(|name| set_of(name, address));

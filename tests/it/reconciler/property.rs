@@ -166,9 +166,9 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
             Step::Order(desired, anew) => {
                 newest = in_words(desired);
                 if *anew {
-                    harness.order_with_listing(&newest, floor)
+                    harness.order_with_listing(&newest, floor);
                 } else {
-                    harness.order(&newest, floor)
+                    harness.order(&newest, floor);
                 }
             }
             Step::Faults(reads, writes) => {

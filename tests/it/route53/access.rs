@@ -141,7 +141,7 @@ async fn a_wrong_secret_is_refused_in_one_line_that_does_not_tell_it() {
 }
 
 #[tokio::test]
-async fn what_is_quoted_from_aws_stays_one_line_and_keeps_no_session_token() {
+async fn a_quote_from_aws_is_one_line_without_the_session_token() {
     let Some(zone) = world().await else { return };
     let message = "The request signature does not match.\n\nThe canonical string was\n\
                    x-amz-security-token:SESSIONSECRET";
@@ -153,7 +153,7 @@ async fn what_is_quoted_from_aws_stays_one_line_and_keeps_no_session_token() {
 }
 
 #[tokio::test]
-async fn each_answer_is_judged_by_what_may_be_done_next() {
+async fn each_answer_determines_the_next_step() {
     let slow = |code: &str| aws_error(400, code, "Slow down");
     let denied = |code: &str| aws_error(403, code, "No");
     let failed = |status, code: &str| aws_error(status, code, "Sorry");

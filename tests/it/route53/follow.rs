@@ -94,7 +94,7 @@ async fn nothing_is_followed_once_the_provider_is_gone() {
 
 /// A policy for one zone easily omits changes.
 #[tokio::test]
-async fn who_may_not_ask_about_changes_asks_once_and_is_told_what_to_allow() {
+async fn missing_permission_for_queries_is_logged_once_with_the_remedy() {
     let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
     let Some(zone) = OnMoto::with(sets).await else { return };
     let log = Log::default();
@@ -106,7 +106,7 @@ async fn who_may_not_ask_about_changes_asks_once_and_is_told_what_to_allow() {
     let listing = provider.list().await.unwrap();
     provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     let line = log.line("route53:GetChange on arn:aws:route53:::change/*").await;
-    assert!(line.contains("WARN") && line.contains("not asked any more"), "{line}");
+    assert!(line.contains("WARN") && line.contains("not querying it any more"), "{line}");
     // Another change is not queried either.
     let listing = provider.list().await.unwrap();
     provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, ALIVE))).await.unwrap();

@@ -287,7 +287,7 @@ async fn a_set_comes_back_without_a_health_check_that_was_deleted() {
 
 /// The rest of the set has to be written anew, too.
 #[tokio::test]
-async fn an_address_leaves_a_set_whose_health_check_was_deleted_and_every_other_name() {
+async fn an_address_leaves_a_set_with_a_deleted_health_check_and_every_other_name() {
     let Some(moto) = crate::moto::moto() else { return };
     let checks = [moto.health_check().await, moto.health_check().await];
     let with = |name, check: &str| set(name, "A", &[DEAD, ALIVE]).health_check_id(check);

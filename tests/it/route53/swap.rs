@@ -221,7 +221,7 @@ async fn a_change_of_which_only_a_part_went_through_says_which() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_between_two_requests_is_not_sent() {
+async fn a_change_revoked_between_two_requests_is_not_sent() {
     let Some((zone, provider)) = too_much_for_one_request().await else { return };
     let listing = provider.list().await.unwrap();
     let withdrawal = withdrawal(&listing, DEAD);
@@ -240,7 +240,7 @@ async fn what_is_revoked_between_two_requests_is_not_sent() {
 
 /// A set with a difference that the listing does not show must not block the others.
 #[tokio::test]
-async fn a_set_that_is_never_as_it_is_listed_is_planned_again_once_and_then_told_by_name() {
+async fn a_set_that_never_matches_its_listing_is_planned_again_once_and_then_reported() {
     let sets = [simple(WWW, &[DEAD, ALIVE]), simple(NAMES[1], &[DEAD, ALIVE])];
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&NAMES).await;
@@ -274,7 +274,7 @@ async fn a_set_that_is_never_as_it_is_listed_is_planned_again_once_and_then_told
 }
 
 #[tokio::test]
-async fn a_cname_that_came_meanwhile_is_told_as_the_culprit() {
+async fn a_new_cname_is_reported_as_the_culprit() {
     let Some(zone) = OnMoto::with([simple(NAMES[1], &[ALIVE])]).await else { return };
     let provider = zone.managing(&NAMES).await;
     let listing = provider.list().await.unwrap();

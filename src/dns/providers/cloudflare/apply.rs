@@ -77,8 +77,8 @@ impl Run<'_> {
         operations: impl Iterator<Item = &'o Operation>,
     ) -> Result<(), Halt> {
         let first = !std::mem::replace(&mut self.begun, true);
-        let stands = first || self.permit.covers(operations.map(Operation::address));
-        if stands { Ok(()) } else { Err(Halt::Revoked) }
+        let is_permitted = first || self.permit.covers(operations.map(Operation::address));
+        if is_permitted { Ok(()) } else { Err(Halt::Revoked) }
     }
 
     fn reject(&mut self, refusal: ApiRefusal, sets: impl Iterator<Item = SetKey>) {
@@ -382,9 +382,8 @@ fn compare<'a>(
             && let Some(shown) = deleted.iter().find(|shown| shown["id"] == record.id.as_str())
             && !is_same_record(&operation.set, record, shown)
         {
-            let stranger = EditedRecord::new(&operation.set, record, shown);
             run.edited = Some(EditedRecord::words(&operation.set, record, shown));
-            edited.push(stranger);
+            edited.push(EditedRecord::new(&operation.set, record, shown));
         } else {
             operation.add_to(&mut run.done);
         }

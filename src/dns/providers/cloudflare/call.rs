@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::SetupError;
-use super::head::{retry_after, said_by, sender};
+use super::head::{retry_after, sender, sender_suffix};
 use super::refusal::{self, ApiError, ApiRefusal};
 use crate::config::{CloudflareConfig, CloudflareCredentials};
 use crate::http::SendError;
@@ -33,7 +33,7 @@ pub(super) enum CallError {
     #[error("the answer was lost")]
     Lost(#[source] SendError),
     /// A complete answer was received, and it is not from the API.
-    #[error("HTTP {status} with {page}, which is not the API's answer{}", said_by(.sender.as_deref()))]
+    #[error("HTTP {status} with {page}, which is not the API's answer{}", sender_suffix(.sender.as_deref()))]
     Foreign {
         status: u16,
         /// A description of the answer.
@@ -176,8 +176,9 @@ impl Api {
         {
             return Ok(envelope);
         }
-        let said = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
-        let no = said.filter(|said| !said.success).and_then(|said| said.errors);
+        let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(body).ok();
+        let refusal = envelope.filter(|envelope| !envelope.success);
+        let no = refusal.and_then(|envelope| envelope.errors);
         let text = match &no {
             Some(errors) => self.line(&refusal::words(errors)),
             None => self.describe(body),
@@ -196,7 +197,7 @@ impl Api {
             }
             None => {
                 let proxy = crate::http::proxy_of(&self.base);
-                let proxy = proxy.map(|proxy| format!("it was asked for through {proxy}"));
+                let proxy = proxy.map(|proxy| format!("it was requested through {proxy}"));
                 let both = [proxy, sender].into_iter().flatten().collect::<Vec<_>>().join(", ");
                 let sender = (!both.is_empty()).then(|| self.line(&both));
                 Err(CallError::Foreign { status: code, page: text, sender })
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_understood_or_named_for_what_it_is() {
+    fn an_answer_is_interpreted_or_described() {
         let cases = [
             ("success", 200, r#"{"success":true,"errors":[],"result":[1]}"#, "ok"),
             ("no errors key", 200, r#"{"success":true,"result":[1]}"#, "ok"),

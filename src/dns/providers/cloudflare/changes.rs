@@ -97,9 +97,9 @@ fn by_set(changes: &RecordChanges, settings: NewRecordSettings) -> Vec<Vec<Opera
         sets.entry(&new.set).or_default().0.push(operation);
     }
     let gaining: BTreeSet<&SetKey> = sets.keys().copied().collect();
-    let mut doomed = HashSet::new();
+    let mut deleted = HashSet::new();
     for (set, record) in &changes.delete {
-        if doomed.insert(&record.id) {
+        if deleted.insert(&record.id) {
             let kind = OperationKind::Delete(record.clone());
             let (operations, first) = sets.entry(set).or_default();
             operations.push(Operation { set: set.clone(), kind });

@@ -69,8 +69,8 @@ impl Cloudflare {
     pub(super) async fn restore_all(&self, zone: &str) -> Result<(), CallError> {
         loop {
             let next = self.to_restore.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(stranger) = next else { return Ok(()) };
-            let EditedRecord { body, words } = &stranger;
+            let Some(edited) = next else { return Ok(()) };
+            let EditedRecord { body, words } = &edited;
             let created = self.create(zone, body.clone()).await;
             let left_out = match &created {
                 Ok(Created::There(omissions)) => omissions.in_words(),
@@ -91,7 +91,7 @@ impl Cloudflare {
                     let record = Value::Object(body.clone());
                     let why = crate::chain(&error);
                     tracing::error!(why, %record, "{words}; it was deleted by mistake and is not restored yet");
-                    self.to_restore.lock().unwrap_or_else(PoisonError::into_inner).push(stranger);
+                    self.to_restore.lock().unwrap_or_else(PoisonError::into_inner).push(edited);
                     return Err(error);
                 }
             }

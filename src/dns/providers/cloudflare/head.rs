@@ -21,7 +21,7 @@ pub(super) fn sender(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Returns the suffix of a message that names the sender.
-pub(super) fn said_by(sender: Option<&str>) -> String {
+pub(super) fn sender_suffix(sender: Option<&str>) -> String {
     sender.map(|sender| format!("; {sender}")).unwrap_or_default()
 }
 

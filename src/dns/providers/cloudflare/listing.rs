@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_whole_or_an_error() {
+    fn a_listing_is_complete_or_an_error() {
         let uncounted = json!({"success": true, "result": []});
         let cases = [
             ("an empty zone", vec![page(1, 0, &[])], Ok(0)),

@@ -49,8 +49,8 @@ fn no_proxy(body: &mut Map<String, Value>) -> Option<String> {
 
 /// Handles a refusal that names none of the known parts: removes the field that it names, or all
 /// unknown fields, or the settings.
-fn a_field(body: &mut Map<String, Value>, said: &str) -> Option<String> {
-    let words: Vec<_> = said.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+fn a_field(body: &mut Map<String, Value>, message: &str) -> Option<String> {
+    let words: Vec<_> = message.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let strange = |field: &str| !KNOWN.contains(&field);
     let optional = |field: &str| strange(field) || field == "settings";
     let named = |field: &&String| optional(field) && words.contains(&field.as_str());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_refused_is_left_out_and_one_step_at_a_time() {
+    fn only_rejected_parts_are_omitted_one_at_a_time() {
         let cases: [(&str, Option<About>, &str, &[&str]); 9] = [
             ("tags", Some(About::Tags), "", &["-tags"]),
             ("a comment", Some(About::Comment), "", &["-comment"]),

@@ -182,7 +182,7 @@ pub(super) fn body(new: &NewRecord, settings: NewRecordSettings) -> Map<String, 
             }
         }
         Some(Attributes { ttl, extra: Extra::None }) => put("ttl", (*ttl).into()),
-        // NewRecordSettings of another provider, such as a TTL of 0, may be invalid here.
+        // Settings of another provider, such as a TTL of 0, may be invalid here.
         Some(Attributes { extra: Extra::Route53(_), .. }) | None => {}
     }
     if body.get("proxied") == Some(&Value::Bool(true)) {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_deleted_by_mistake_comes_back_without_what_only_the_api_sets() {
+    fn a_record_deleted_by_mistake_is_restored_without_the_apis_own_fields() {
         let want = json!({
             "type": "AAAA", "name": "www.example.com", "content": "2001:DB8:0::1",
             "ttl": 120, "proxied": true, "comment": "c", "tags": ["a:b"],
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_with_what_it_had() {
+    fn a_record_is_restored_with_its_settings() {
         let cloudflare = |proxied, ttl| Attributes {
             ttl,
             extra: Extra::Cloudflare {

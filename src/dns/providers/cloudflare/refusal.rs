@@ -107,7 +107,7 @@ pub(super) struct ApiError {
 /// Returns the kind of a refusal, by its status and all codes in it.
 pub(super) fn classify(status: u16, errors: &[ApiError]) -> RefusalKind {
     let mut codes = Vec::new();
-    gather(errors, &mut codes);
+    collect_codes(errors, &mut codes);
     let about = |known: &[i64]| codes.iter().any(|code| known.contains(code));
     match status {
         429 => RefusalKind::Throttled,
@@ -126,7 +126,7 @@ pub(super) fn classify(status: u16, errors: &[ApiError]) -> RefusalKind {
 /// proxied record is recognized by its code alone, because the remedy publishes an address.
 pub(super) fn about(errors: &[ApiError]) -> Option<About> {
     let mut codes = Vec::new();
-    gather(errors, &mut codes);
+    collect_codes(errors, &mut codes);
     let by_code = |code: &i64| match code {
         code if TAGS.contains(code) => Some(About::Tags),
         code if COMMENT.contains(code) => Some(About::Comment),
@@ -135,39 +135,39 @@ pub(super) fn about(errors: &[ApiError]) -> Option<About> {
         code if NOT_OPTIONAL.contains(code) => Some(About::NotOptional),
         _ => None,
     };
-    let said = words(errors).to_lowercase();
-    let said: Vec<_> = said.split(|c: char| !c.is_alphanumeric()).collect();
-    let says = |known: &[&str]| said.iter().any(|word| known.contains(word));
+    let text = words(errors).to_lowercase();
+    let text_words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).collect();
+    let contains_any = |known: &[&str]| text_words.iter().any(|word| known.contains(word));
     codes.iter().find_map(by_code).or_else(|| match () {
-        () if says(&["tag", "tags"]) => Some(About::Tags),
-        () if says(&["comment", "comments"]) => Some(About::Comment),
-        () if says(&["ttl"]) => Some(About::Ttl),
+        () if contains_any(&["tag", "tags"]) => Some(About::Tags),
+        () if contains_any(&["comment", "comments"]) => Some(About::Comment),
+        () if contains_any(&["ttl"]) => Some(About::Ttl),
         () => None,
     })
 }
 
-fn gather(errors: &[ApiError], codes: &mut Vec<i64>) {
+fn collect_codes(errors: &[ApiError], codes: &mut Vec<i64>) {
     for error in errors {
         codes.extend(error.code);
-        gather(error.error_chain.as_deref().unwrap_or_default(), codes);
+        collect_codes(error.error_chain.as_deref().unwrap_or_default(), codes);
     }
 }
 
 /// Returns the complete message of the API, unmodified; [`printable`] converts it to a line.
 pub(super) fn words(errors: &[ApiError]) -> String {
-    let mut said = Vec::new();
-    say(errors, &mut said);
-    if said.is_empty() { "no reason given".to_owned() } else { said.join("; ") }
+    let mut messages = Vec::new();
+    collect_messages(errors, &mut messages);
+    if messages.is_empty() { "no reason given".to_owned() } else { messages.join("; ") }
 }
 
-fn say(errors: &[ApiError], said: &mut Vec<String>) {
+fn collect_messages(errors: &[ApiError], messages: &mut Vec<String>) {
     for error in errors {
         let message = error.message.as_deref().unwrap_or("no message");
-        said.push(match error.code {
+        messages.push(match error.code {
             Some(code) => format!("{message} (code {code})"),
             None => message.to_owned(),
         });
-        say(error.error_chain.as_deref().unwrap_or_default(), said);
+        collect_messages(error.error_chain.as_deref().unwrap_or_default(), messages);
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_by_its_status_and_its_codes() {
+    fn a_refusal_is_classified_by_its_status_and_its_codes() {
         let cases = [
             ("a token without access", 403, r#"[{"code":10000}]"#, RefusalKind::Denied),
             (
@@ -279,7 +279,7 @@ mod tests {
                 r#"[{"code":6003,"message":"a","error_chain":[{"code":6111,"message":"b"}]}]"#,
                 "a (code 6003); b (code 6111)",
             ),
-            ("nothing said", "[]", "no reason given"),
+            ("no message", "[]", "no reason given"),
             ("no line breaks or escapes", r#"[{"message":"a\n\u001b[31m\tb"}]"#, "a [31m b"),
         ];
         for (name, json, want) in cases {

@@ -20,7 +20,7 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 
 use super::client;
 use super::credentials::Chain;
-use super::failure::{RefusalCertainty, causes, doubt};
+use super::failure::{RefusalCertainty, causes, credentials_refused};
 use crate::config::Route53Config;
 
 /// The source of the settings of a chain of credentials.
@@ -101,9 +101,9 @@ impl Access {
             }
             Err(refusal) => refusal,
         };
-        let doubted = doubt(&refusal);
-        let again = match doubted {
-            Some(doubt) => Box::pin(self.renewed(&used.chain, doubt)).await,
+        let certainty = credentials_refused(&refusal);
+        let again = match certainty {
+            Some(certainty) => Box::pin(self.renewed(&used.chain, certainty)).await,
             // A chain without credentials has read its files and would not read them again.
             None if causes(&refusal).any(|c| c.downcast_ref::<CredentialsError>().is_some()) => {
                 Box::pin(self.rebuild()).await;
@@ -120,8 +120,8 @@ impl Access {
             }
             // The first refusal is more informative than one without a reason.
             Err(again)
-                if doubted == Some(RefusalCertainty::Certain)
-                    && doubt(&again) == Some(RefusalCertainty::Possible) =>
+                if certainty == Some(RefusalCertainty::Certain)
+                    && credentials_refused(&again) == Some(RefusalCertainty::Possible) =>
             {
                 Err(refusal)
             }
@@ -131,13 +131,13 @@ impl Access {
 
     /// Returns a client with renewed credentials, if the request that was refused with those of
     /// `used` is to be repeated.
-    async fn renewed(&self, used: &Arc<Chain>, doubt: RefusalCertainty) -> Option<Client> {
+    async fn renewed(&self, used: &Arc<Chain>, certainty: RefusalCertainty) -> Option<Client> {
         let before = self.current();
         // A concurrent request may have been refused and have renewed them already.
         let chain =
             if Arc::ptr_eq(&before.chain, used) { self.rebuild().await? } else { before.chain };
         let differ = chain.look_up().await != used.last_used();
-        let first = doubt == RefusalCertainty::Certain && !before.refused;
+        let first = certainty == RefusalCertainty::Certain && !before.refused;
         self.change(|current| current.refused = true);
         (first || differ).then(|| self.current().client)
     }

@@ -12,7 +12,7 @@ use aws_sdk_route53::operation::change_resource_record_sets::ChangeResourceRecor
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch};
 
 use super::edit::{self, Edit, UnknownHome};
-use super::failure::{RequestKind, judge, refused};
+use super::failure::{RequestKind, convert_error, refused};
 use super::rejection::Rejection;
 use super::sets::{self, AddressSpellings, RecordSet};
 use super::{PROVIDER, Route53, lock};
@@ -76,12 +76,12 @@ impl Route53 {
             let wanted = wanted(&batch, &lock(&self.spellings));
             let wanted = wanted.map_err(|why| refused(what.clone(), why))?;
             let Err(error) = self.send(zone, wanted).await else {
-                lock(&self.disputes).settled(&batch);
+                lock(&self.disputes).forget(&batch);
                 self.log_lost(&lost);
                 return Ok(());
             };
             let Some(rejection) = Rejection::of(&error) else {
-                return Err(judge(&error, RequestKind::Write, what));
+                return Err(convert_error(&error, RequestKind::Write, what));
             };
             let gone = rejection.gone_checks(&batch);
             if gone.is_empty() {
@@ -202,7 +202,7 @@ fn worse(one: ProviderError, other: ProviderError) -> ProviderError {
 }
 
 fn unknown_home_error(unknown_homes: &[UnknownHome]) -> ProviderError {
-    let said: Vec<String> = unknown_homes.iter().map(UnknownHome::to_string).collect();
+    let messages: Vec<String> = unknown_homes.iter().map(UnknownHome::to_string).collect();
     let mut culprits: Vec<SetKey> =
         unknown_homes.iter().map(|left_out| left_out.key.clone()).collect();
     culprits.dedup();
@@ -213,7 +213,7 @@ fn unknown_home_error(unknown_homes: &[UnknownHome]) -> ProviderError {
         provider: PROVIDER,
         what: format!("restore {}", addresses.join(", ")),
         culprits,
-        source: said.join("; ").into(),
+        source: messages.join("; ").into(),
     }
 }
 
@@ -283,7 +283,7 @@ impl Disputes {
     }
 
     /// Forgets the sets of a successful batch.
-    fn settled(&mut self, batch: &[Edit]) {
+    fn forget(&mut self, batch: &[Edit]) {
         let other = |(key, _): &(SetKey, _)| batch.iter().all(|edit| edit.key() != Some(key));
         self.new.retain(other);
         self.old.retain(other);

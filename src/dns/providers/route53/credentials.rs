@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surrounds_credentials_is_cut_off() {
+    fn white_space_around_credentials_is_removed() {
         let found = fit(made(" AKIA\n", "\tsecret\r\n", Some("token\n"))).unwrap();
         let want = ("AKIA".to_owned(), "secret".to_owned(), Some("token".to_owned()));
         assert_eq!(identity(&found), want);

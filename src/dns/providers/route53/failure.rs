@@ -85,14 +85,14 @@ impl OneLine {
 
     /// Formats an error and its causes, outermost first, without repetitions.
     fn chain(error: &(dyn Error + 'static)) -> Self {
-        let mut said: Vec<String> = Vec::new();
-        for text in causes(error).filter_map(words) {
-            if !said.iter().any(|earlier| earlier.contains(&text)) {
-                said.push(text);
+        let mut message: Vec<String> = Vec::new();
+        for text in causes(error).filter_map(own_message) {
+            if !message.iter().any(|earlier| earlier.contains(&text)) {
+                message.push(text);
             }
         }
         // Some messages contain line breaks.
-        Self::new(&said.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
+        Self::new(&message.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -108,7 +108,7 @@ const EMPTY: [&str; 6] = [
 
 /// Returns the message of one cause, if it has one: the SDK's layers have none, and an error
 /// without a type is described here.
-fn words(cause: &(dyn Error + 'static)) -> Option<String> {
+fn own_message(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(meta) = cause.downcast_ref::<ErrorMetadata>() {
         let parts: Vec<&str> = meta.code().into_iter().chain(meta.message()).collect();
         return (!parts.is_empty()).then(|| parts.join(": "));
@@ -130,7 +130,7 @@ pub(super) enum RefusalCertainty {
 }
 
 /// Returns whether a request was refused because of its credentials.
-pub(super) fn doubt<E: ProvideErrorMetadata>(
+pub(super) fn credentials_refused<E: ProvideErrorMetadata>(
     error: &SdkError<E, HttpResponse>,
 ) -> Option<RefusalCertainty> {
     let (code, answer) = match error {
@@ -154,18 +154,18 @@ pub(super) fn not_allowed<E: ProvideErrorMetadata>(
     let (meta, status) = (answer.err().meta(), answer.raw().status().as_u16());
     let denied = ["AccessDenied", "AccessDeniedException"];
     let is_denied = meta.code().map_or(status == 403, |code| denied.contains(&code));
-    is_denied.then(|| answered(meta.code(), meta.message(), status).to_string())
+    is_denied.then(|| describe_answer(meta.code(), meta.message(), status).to_string())
 }
 
 /// Describes an error in one line.
-pub(super) fn in_words<E>(error: &SdkError<E, HttpResponse>) -> String
+pub(super) fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match error {
         SdkError::ServiceError(answer) => {
             let meta = answer.err().meta();
-            answered(meta.code(), meta.message(), answer.raw().status().as_u16())
+            describe_answer(meta.code(), meta.message(), answer.raw().status().as_u16())
         }
         _ => OneLine::chain(error),
     }
@@ -201,8 +201,8 @@ impl Next {
         }
     }
 
-    fn error(self, what: String, said: OneLine) -> ProviderError {
-        let (provider, source) = (PROVIDER, said.into());
+    fn error(self, what: String, message: OneLine) -> ProviderError {
+        let (provider, source) = (PROVIDER, message.into());
         match self {
             Self::Fix => ProviderError::Refused { provider, what, source },
             Self::Later(retry_after) => {
@@ -224,7 +224,7 @@ pub(super) fn incomplete(what: String, why: &dyn Error) -> ProviderError {
 }
 
 /// Converts `error`, the result of the request `what`, for the caller.
-pub(super) fn judge<E>(
+pub(super) fn convert_error<E>(
     error: &SdkError<E, HttpResponse>,
     asked: RequestKind,
     what: String,
@@ -233,39 +233,40 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     if let Some(credentials) = causes(error).find_map(|c| c.downcast_ref::<CredentialsError>()) {
-        return judge_credentials(credentials, what);
+        return convert_credentials_error(credentials, what);
     }
     match error {
         SdkError::ServiceError(answer) => {
             let meta = answer.err().meta();
-            let said = answered(meta.code(), meta.message(), answer.raw().status().as_u16());
-            let said = foreign(meta.code(), answer.raw()).unwrap_or(said);
-            judge_answer(meta.code(), answer.raw(), asked).error(what, said)
+            let message =
+                describe_answer(meta.code(), meta.message(), answer.raw().status().as_u16());
+            let message = foreign(meta.code(), answer.raw()).unwrap_or(message);
+            next_after_answer(meta.code(), answer.raw(), asked).error(what, message)
         }
         SdkError::ResponseError(answer) if !answer.raw().status().is_success() => {
-            let said = answered(None, None, answer.raw().status().as_u16());
-            let said = foreign(None, answer.raw()).unwrap_or(said);
-            judge_answer(None, answer.raw(), asked).error(what, said)
+            let message = describe_answer(None, None, answer.raw().status().as_u16());
+            let message = foreign(None, answer.raw()).unwrap_or(message);
+            next_after_answer(None, answer.raw(), asked).error(what, message)
         }
         _ if was_never_sent(error) => Next::Later(None).error(what, OneLine::chain(error)),
         _ => Next::unanswered(asked).error(what, OneLine::chain(error)),
     }
 }
 
-fn judge_credentials(error: &CredentialsError, what: String) -> ProviderError {
+fn convert_credentials_error(error: &CredentialsError, what: String) -> ProviderError {
     let lacking =
         error.source().and_then(|source| source.downcast_ref::<ProfileWithoutCredentials>());
     let error = lacking.map_or(error, |lacking| &lacking.elsewhere);
-    let (next, said) = weigh_credentials(error);
+    let (next, message) = classify_credentials(error);
     // The problem of the selected profile comes first: all that follows was tried instead.
     let profile = lacking.map(|lacking| lacking.profile.clone());
     match profile.or_else(|| missing_profile(error)) {
-        Some(profile) => next.error(what, OneLine(format!("{profile}; {said}"))),
-        None => next.error(what, said),
+        Some(profile) => next.error(what, OneLine(format!("{profile}; {message}"))),
+        None => next.error(what, message),
     }
 }
 
-fn weigh_credentials(error: &CredentialsError) -> (Next, OneLine) {
+fn classify_credentials(error: &CredentialsError) -> (Next, OneLine) {
     match error {
         CredentialsError::CredentialsNotLoaded(_) if metadata_is_silent(error) => {
             let silent = "the last of these does not answer";
@@ -298,7 +299,7 @@ fn unread_token() -> String {
 }
 
 /// Returns the next step after a refusal.
-fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: RequestKind) -> Next {
+fn next_after_answer(code: Option<&str>, answer: &HttpResponse, asked: RequestKind) -> Next {
     let status = answer.status().as_u16();
     if code.is_some_and(|code| LATER.contains(&code)) || [408, 429].contains(&status) {
         return Next::Later(retry_after(answer));
@@ -311,7 +312,7 @@ fn judge_answer(code: Option<&str>, answer: &HttpResponse, asked: RequestKind) -
         // An internal failure, or a gateway that gave up: the change may have been made.
         500..=599 => match Next::unanswered(asked) {
             Next::Later(_) => Next::Later(retry_after(answer)),
-            doubt => doubt,
+            verify => verify,
         },
         _ => Next::unanswered(asked),
     }
@@ -338,7 +339,7 @@ fn retry_after(answer: &HttpResponse) -> Option<Duration> {
     retry_after::retry_after(|name| answer.headers().get(name))
 }
 
-fn answered(code: Option<&str>, message: Option<&str>, status: u16) -> OneLine {
+fn describe_answer(code: Option<&str>, message: Option<&str>, status: u16) -> OneLine {
     match (code, message) {
         (Some(code), Some(message)) => OneLine::new(&format!("{code}: {message}")),
         (Some(code), None) => OneLine::new(&format!("{code} (HTTP status {status})")),
@@ -363,13 +364,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_say_becomes_one_printable_line() {
+    fn a_foreign_message_becomes_one_printable_line() {
         let long = "x".repeat(LONGEST + 1);
         let cases = [
             ("the first line only", "denied\nthe canonical string was: token", "denied"),
             ("empty lines are none", "\n \n denied ", "denied"),
             ("no control characters", "a\u{7}b\tc", "a b c"),
-            ("no reason is said", "", "no reason"),
+            ("no reason is given", "", "no reason"),
             ("cut to size", &long, &long[..LONGEST]),
         ];
         for (name, text, want) in cases {

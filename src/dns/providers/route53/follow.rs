@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::failure::{in_words, not_allowed};
+use super::failure::{describe, not_allowed};
 use crate::panics::caught;
 
 /// The interval of queries about a change. Route 53 accepts five requests a second for the account.
@@ -97,7 +97,7 @@ async fn follow(access: Arc<Access>, change: ChangeInfo, every: Duration, denied
                     }
                     return;
                 }
-                unknown = Some(in_words(&error));
+                unknown = Some(describe(&error));
             }
         }
     }

@@ -74,9 +74,9 @@ impl Rejection {
             return BTreeSet::new();
         }
         let is_named = |id: &String| self.reasons.iter().any(|reason| reason.contains(id.as_str()));
-        let said: BTreeSet<String> = ids.iter().filter(|id| is_named(id)).cloned().collect();
+        let named: BTreeSet<String> = ids.iter().filter(|id| is_named(id)).cloned().collect();
         // If none is named, a name must not lose its health checks because of another name.
-        if said.is_empty() && (ids.len() == 1 || at.len() == 1) { ids } else { said }
+        if named.is_empty() && (ids.len() == 1 || at.len() == 1) { ids } else { named }
     }
 
     /// Returns the sets of `batch` that were named as the cause; for a health check, the sets that
@@ -108,7 +108,7 @@ impl Rejection {
         })
     }
 
-    pub(super) fn said(&self) -> OneLine {
+    pub(super) fn message(&self) -> OneLine {
         match &self.reasons[..] {
             [] => OneLine::new(&self.code),
             reasons => OneLine::new(&format!("{}: {}", self.code, reasons.join("; "))),
@@ -118,12 +118,12 @@ impl Rejection {
     /// Creates the error of a change that will not be made.
     pub(super) fn rejected(&self, what: String, batch: &[Edit]) -> ProviderError {
         let (provider, culprits) = (PROVIDER, self.culprits(batch));
-        ProviderError::Rejected { provider, what, culprits, source: self.said().into() }
+        ProviderError::Rejected { provider, what, culprits, source: self.message().into() }
     }
 
     /// Creates the error of a zone that no longer matches its listing.
     pub(super) fn changed(&self, what: String) -> ProviderError {
-        ProviderError::Changed { provider: PROVIDER, what, source: self.said().into() }
+        ProviderError::Changed { provider: PROVIDER, what, source: self.message().into() }
     }
 }
 

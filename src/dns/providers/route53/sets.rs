@@ -105,7 +105,7 @@ fn key_of(set: &ResourceRecordSet) -> Option<SetKey> {
     Some(SetKey { name: plain_name(set.name()), family })
 }
 
-/// Reads a set; `None` if it is not relevant. AddressSpellings that differ from Rust's are added to
+/// Reads a set; `None` if it is not relevant. Spellings that differ from Rust's are added to
 /// `spellings`.
 pub(super) fn read(
     set: &ResourceRecordSet,
@@ -306,9 +306,9 @@ mod tests {
             ),
         ];
         for (set, want) in cases {
-            let said = refusal(&set.build().unwrap());
-            assert!(said.contains(want), "{said} does not say {want}");
-            assert!(said.starts_with("www.example.com "), "{said} does not name the set");
+            let message = refusal(&set.build().unwrap());
+            assert!(message.contains(want), "{message} does not say {want}");
+            assert!(message.starts_with("www.example.com "), "{message} does not name the set");
         }
     }
 

@@ -3,7 +3,7 @@
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig};
 
 use super::access::Access;
-use super::failure::{RequestKind, incomplete, judge, refused};
+use super::failure::{RequestKind, convert_error, incomplete, refused};
 use super::sets::plain_name;
 use crate::dns::ProviderError;
 
@@ -43,7 +43,8 @@ pub(super) async fn find(access: &Access, name: &str) -> Result<String, Provider
             let request = client.list_hosted_zones_by_name().dns_name(&next_name);
             request.set_hosted_zone_id(next_id.clone()).send()
         });
-        let page = answer.await.map_err(|error| judge(&error, RequestKind::Read, what()))?;
+        let page =
+            answer.await.map_err(|error| convert_error(&error, RequestKind::Read, what()))?;
         // The listing continues with the names after this one.
         zones.extend(page.hosted_zones().iter().filter(|z| plain_name(z.name()) == name).cloned());
         let next = page.next_dns_name().filter(|_| page.is_truncated());

@@ -86,7 +86,7 @@ async fn more_than_one_batch_holds_goes_in_several_and_tells_how_far_it_got() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_between_two_batches_is_not_sent() {
+async fn a_change_revoked_between_two_batches_is_not_sent() {
     let (fake, provider) = serving(Setup::default(), &hosts(450));
     let listing = provider.list().await.unwrap();
     let changes = withdrawal(&listing, DEAD);

@@ -67,7 +67,7 @@ async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
 }
 
 #[tokio::test]
-async fn the_address_that_was_meant_is_looked_for_again() {
+async fn the_intended_address_is_looked_up_again() {
     let (fake, provider, listing) = scene(Setup::default()).await;
     // It did not disappear: there is a new record.
     fake.zone(|zone| {
@@ -108,7 +108,7 @@ async fn a_record_that_became_another_name_or_type_is_put_back_too() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_put_back_at_once_is_put_back_before_the_zone_is_read_again() {
+async fn a_record_that_could_not_be_restored_at_once_is_restored_before_the_next_listing() {
     let faults = [
         Fault::CutBefore,
         Fault::CutAfter,
@@ -133,7 +133,7 @@ async fn what_could_not_be_put_back_at_once_is_put_back_before_the_zone_is_read_
 }
 
 #[tokio::test]
-async fn what_may_not_be_put_back_is_given_up_and_stops_nothing() {
+async fn a_record_that_may_not_be_restored_is_given_up() {
     let (fake, provider, listing) = scene(Setup::default()).await;
     let no = r#"{"success":false,"errors":[{"code":81054,"message":"no"}]}"#.to_owned();
     fake.script(1, |e| e.method == "POST" && !e.is_batch(), Fault::Answer(400, no));

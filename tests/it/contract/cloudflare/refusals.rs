@@ -131,7 +131,7 @@ async fn an_unknown_or_doubtful_zone_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_the_api_says_decides_what_may_be_done_next() {
+async fn the_apis_message_decides_the_next_step() {
     let unsuccessful = r#"{"success":false,"errors":[{"code":1,"message":"no"}],"result":null}"#;
     let nothing = r#"{"success":true,"result":[],"result_info":{"page":1,"total_count":0}}"#;
     let huge = nothing.to_owned() + &" ".repeat(33 * 1024 * 1024);
@@ -169,7 +169,7 @@ async fn what_the_api_says_decides_what_may_be_done_next() {
 }
 
 #[tokio::test]
-async fn a_page_from_something_on_the_way_is_told_by_its_title_and_its_sender() {
+async fn a_page_of_an_intermediary_is_named_by_its_title_and_its_sender() {
     let fake = serving();
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
     let page = "<!DOCTYPE html><html><head><title>Access &amp; Control</title></head>";
@@ -208,7 +208,7 @@ async fn a_zone_that_is_not_active_is_named_until_it_is() {
 }
 
 #[tokio::test]
-async fn a_token_that_sees_no_zone_is_told_what_it_may_lack() {
+async fn a_token_that_sees_no_zone_gets_a_hint_about_its_permissions() {
     let fake = serving();
     let provider = Cloudflare::new(&fake.config(&NAMES)).unwrap();
     fake.zones(Vec::clear);

@@ -75,7 +75,7 @@ async fn a_service_without_batches_gets_single_changes_that_create_first() {
 
 /// The address may answer again while its records are changed one by one.
 #[tokio::test]
-async fn what_is_revoked_between_two_single_changes_is_not_sent() {
+async fn a_change_revoked_between_two_single_changes_is_not_sent() {
     for (allowed, left) in [(0, vec!["BATCH"]), (2, vec!["BATCH", "POST", "DELETE"])] {
         let (fake, provider, listing, changes) = scene(without_batches()).await;
         let asked = AtomicUsize::new(0);

@@ -17,7 +17,7 @@ fn plan(listing: &goavail::dns::Listing) -> RecordChanges {
 }
 
 #[tokio::test]
-async fn what_a_stale_listing_hides_is_done_after_one_fruitless_reading() {
+async fn a_change_hidden_by_a_stale_listing_is_made_after_one_fruitless_listing() {
     let fake = FakeCloudflare::start(ZONE);
     fake.zone(|zone| {
         for name in NAMES {

@@ -40,9 +40,9 @@ fn listing(sets: &[RecordSet]) -> Listing {
 /// Returns the deletion of `last` from every set of `listing`.
 fn without(listing: &Listing, last: u8) -> RecordChanges {
     let all = listing.sets.iter().flat_map(|(key, records)| records.iter().map(move |r| (key, r)));
-    let doomed = all.filter(|(_, record)| record.address == ip(last));
+    let deleted = all.filter(|(_, record)| record.address == ip(last));
     RecordChanges {
-        delete: doomed.map(|(k, r)| (k.clone(), r.clone())).collect(),
+        delete: deleted.map(|(k, r)| (k.clone(), r.clone())).collect(),
         ..RecordChanges::default()
     }
 }
@@ -75,7 +75,7 @@ fn a_restored_set_of_a_weighted_group_takes_the_time_to_live_of_the_group() {
 }
 
 #[test]
-fn an_address_whose_set_is_of_another_kind_by_now_goes_into_the_one_that_is_there() {
+fn an_address_of_a_replaced_kind_of_set_goes_into_the_existing_one() {
     let simple = set("www.x.org", None, Routing::Simple, &[2]);
     let remembered = set("www.x.org", Some("a"), Routing::Weighted(1), &[1]);
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
@@ -137,7 +137,7 @@ fn nothing_is_deleted_from_a_set_beside_which_an_address_has_no_home() {
 }
 
 #[test]
-fn an_address_goes_back_into_the_one_set_of_its_role_or_place_whatever_that_is_called_now() {
+fn an_address_returns_to_the_only_set_of_its_role_or_place_despite_a_new_identifier() {
     let france = Routing::Geo { continent: None, country: Some("FR".into()), subdivision: None };
     for routing in
         [Routing::Failover("PRIMARY".into()), Routing::Latency("eu-west-3".into()), france]
@@ -162,7 +162,7 @@ fn a_multivalue_answer_never_gets_a_second_value() {
 }
 
 #[test]
-fn an_address_whose_kind_of_set_is_gone_is_put_into_no_other_routed_set() {
+fn an_address_of_a_missing_kind_of_set_goes_into_no_other_routed_set() {
     let remembered = set("www.x.org", Some("old"), Routing::Weighted(1), &[1]);
     let now = set("www.x.org", Some("a"), Routing::Failover("PRIMARY".into()), &[2]);
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
@@ -179,7 +179,7 @@ fn many(name: &str, values: usize) -> Edit {
 
 proptest! {
     #[test]
-    fn batches_keep_every_edit_in_order_and_every_name_whole_and_within_the_limits(
+    fn batches_keep_the_order_and_every_name_together_within_the_limits(
         sizes in prop::collection::vec((0_usize..9, 1_usize..400), 0..30),
     ) {
         let mut sizes = sizes;

@@ -82,7 +82,7 @@ fn the_sets_that_a_reason_names_are_the_culprits() {
 }
 
 #[test]
-fn only_what_is_not_as_it_was_listed_is_planned_again() {
+fn only_a_set_that_differs_from_its_listing_is_planned_again() {
     let cases = [
         ("InvalidChangeBatch", "Tried to delete x, but it was not found", true),
         ("InvalidChangeBatch", "Tried to create x but it already exists", true),

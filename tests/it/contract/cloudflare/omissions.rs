@@ -85,7 +85,7 @@ async fn a_memory_from_before_there_were_other_fields_is_read() {
 }
 
 #[tokio::test]
-async fn a_live_address_comes_back_without_what_is_refused_now_and_with_all_the_rest() {
+async fn a_live_address_is_restored_without_its_rejected_settings() {
     type Change = fn(&mut Zone);
     type Lost = fn(&mut Record);
     let cases: [(&str, Change, Lost); 4] = [
