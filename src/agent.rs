@@ -38,18 +38,20 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::config::{Config, ConfigErrors, Endpoint};
+use crate::config::ConfigErrors;
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, BuildError};
 use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
 use crate::dns::{DnsProvider, ProviderError};
 use crate::engine::Engine;
 use crate::engine::event::{Action, DnsReport, Drain, Event};
+use crate::engine::types::Endpoint;
 use crate::file;
 use crate::panics::caught;
 use crate::probe::checks::CheckKind;
 use crate::probe::icmp::{HintSender, Icmp};
 use crate::probe::{NetworkProber, Opens, tcp};
+use crate::settings::Config;
 use crate::systemd::{self, Watchdog};
 use crate::text::visible;
 use clock::Clock;
@@ -170,7 +172,7 @@ impl AgentStart {
         let Self { rehearse, icmp, reloader, talk, inbox, outbox } = self;
         let clock = Clock::start_real();
         let settings = settings::settings(&config, tcp::room());
-        let path = config.state_file.clone();
+        let path = config.sections.state_file.clone();
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let mut status = StatusObserver::start(&config, clock, &outbox)?;
@@ -181,7 +183,7 @@ impl AgentStart {
             reports: reports(&talk, outbox.clone()),
             store: Arc::new(Records { store: Arc::clone(&store) }),
         };
-        let reconciler = ReconcilerHandle::start(&config, surroundings, first);
+        let reconciler = ReconcilerHandle::start(&config.zone(), surroundings, first);
         let notices = NoticeObserver::start(&config, &talk);
         if let Some(status) = &mut status {
             let requests = reconciler.counters().clone();
@@ -290,7 +292,7 @@ async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
         tracing::warn!("continuing without a listing of the zone: {error}");
     };
     let listing = async {
-        let built = match providers::build_in_time(&config).await {
+        let built = match providers::build_in_time(&config.zone()).await {
             Err(error @ BuildError::TimedOut) => {
                 unread(&error);
                 return Ok(FirstListing::default());

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches, Subcommand};
 
-use crate::config::Asked;
 use crate::log;
+use crate::settings::Asked;
 
 mod command;
 mod exits;
@@ -122,7 +122,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Provider;
 
     fn given(line: &str) -> Invocation {
         read(line.split_whitespace()).unwrap_or_else(|stop| panic!("{line}: {stop:?}"))
@@ -145,7 +144,7 @@ mod tests {
         let want = Invocation {
             command: Command::Check,
             config_file: "goavail.toml".into(),
-            asked: Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true },
+            asked: Asked { tcp: false, provider: "cloudflare", dry_run: true },
             debug: false,
             log_format: log::Format::Text,
         };
@@ -158,7 +157,7 @@ mod tests {
         let want = Invocation {
             command: Command::Check,
             config_file: "x.toml".into(),
-            asked: Asked { tcp: true, provider: Provider::Route53, dry_run: false },
+            asked: Asked { tcp: true, provider: "route53", dry_run: false },
             debug: true,
             log_format: log::Format::Json,
         };

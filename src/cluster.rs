@@ -21,6 +21,7 @@ pub mod membership;
 pub mod outbox;
 pub mod peer_table;
 pub mod seal;
+mod section;
 pub mod shared;
 pub mod signature;
 pub mod vote_sender;
@@ -46,9 +47,10 @@ use self::outbox::{Vote, Votes};
 use self::seal::Seal;
 use self::shared::Shared;
 use self::vote_sender::VoteSender;
-use crate::config::ClusterConfig;
 use crate::serve::serve;
 
+pub use self::section::ClusterConfig;
+pub(crate) use self::section::MembersSection;
 pub use self::shared::Counts;
 
 /// Maximum time that leaving the cluster may take.

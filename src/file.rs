@@ -35,6 +35,20 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_within(path, most, MAY_TAKE)
 }
 
+/// Returns the text of a file, or the reason why it cannot be read. The reason quotes nothing from
+/// the file.
+pub(crate) fn read_text(path: &Path, largest: u64) -> Result<String, String> {
+    match read(path, largest + 1) {
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(bytes) if bytes.len() as u64 > largest => Err(format!("larger than {largest} bytes")),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+            let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = good.filter(|byte| **byte == b'\n').count() + 1;
+            format!("not UTF-8 text, from line {line} on")
+        }),
+    }
+}
+
 /// Runs a query of the disk that may hang, and waits no longer than [`MAY_LOOK`]; `None` if it has
 /// not finished by then.
 pub(crate) fn look<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {

@@ -3,17 +3,19 @@
 //! # The map
 //!
 //! ```text
-//! main -> cli, config, commands, agent
-//!         agent -> engine, and the effects: probe, dns, cluster, notify, status, state
-//!         commands -> dns, status
+//! main -> cli, settings, commands, agent
+//!         agent -> settings, engine, and the effects: probe, dns, cluster, notify, status, state
+//!         commands -> settings, dns, status
+//!         settings -> the sections that dns, cluster, notify, status and state own -> config
 //! effects never name each other; the engine names nothing above it
 //! ```
 //!
 //! | module | purpose | may use |
 //! |---|---|---|
-//! | `cli` | the command line, independent of the commands themselves | `config`, `log` |
-//! | `config` | the validated settings of the file, the environment and the command line | `engine`, `file` |
-//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `config`, `dns`, `status`; `agent`'s view of the settings |
+//! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `log` |
+//! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
+//! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
+//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `settings`, `dns`, `status`; `agent`'s view of the settings |
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request or TCP connect | `engine` |
@@ -21,7 +23,7 @@
 //! | `cluster` | the other agents: votes and membership | `config`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and never blocks | `config`, `http` |
 //! | `status` | the status of the agent, and the operator's orders | `config`, `engine`, `heart` |
-//! | `state` | state kept across restarts | `file` |
+//! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |
 //! | `backoff` | the waits between retries | nothing |
 //! | `heart` | detects a stalled event loop | nothing |
@@ -61,6 +63,7 @@ pub mod panics;
 pub mod privilege;
 pub mod probe;
 pub mod serve;
+pub mod settings;
 pub mod state;
 pub mod status;
 pub mod systemd;

@@ -9,8 +9,10 @@ use std::sync::atomic::AtomicBool;
 use goavail::agent::{self, Ended};
 use goavail::cli::{self, Command, Invocation, Stop};
 use goavail::commands::{self, CommandError, CommandReport, Ending};
-use goavail::config::{self, Config, ConfigErrors, StatusConfig};
+use goavail::config::ConfigErrors;
+use goavail::settings::{self, Config};
 use goavail::status::DrainRequest;
+use goavail::status::StatusConfig;
 use goavail::text::error_chain;
 use goavail::{log, panics, privilege, text};
 
@@ -137,7 +139,7 @@ fn watch(
     sighup: &AtomicBool,
 ) -> Result<(), Failure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
-    let load = move || config::load(&file, &asked, &variable);
+    let load = move || settings::load(&file, &asked, &variable);
     agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
         Ended::Refused(error) => Failure::Refused(error_chain(&error)),
         Ended::Stopped(error) => Failure::Stopped(error),
@@ -146,13 +148,13 @@ fn watch(
 
 /// Returns the validated configuration.
 fn configuration(invocation: &Invocation) -> Result<Config, Failure> {
-    config::load(&invocation.config_file, &invocation.asked, &variable)
+    settings::load(&invocation.config_file, &invocation.asked, &variable)
         .map_err(Failure::Configuration)
 }
 
 /// Returns the addresses at which the running agent can be queried.
 fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
-    config::load_status(&invocation.config_file).map_err(Failure::Configuration)
+    settings::load_status(&invocation.config_file).map_err(Failure::Configuration)
 }
 
 /// Prints the result of a command, and ends with its exit code.

@@ -36,6 +36,7 @@ mod counters;
 mod delivery;
 mod grouping;
 mod message;
+mod section;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -43,13 +44,14 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::NotifyConfig;
-use channels::{CHANNELS, ChannelKind};
 use counters::ChannelCounters;
 use delivery::Delivery;
+use section::Receiver;
 
 pub use counters::{Counts, NoticeCounters};
 pub use delivery::Pace;
+pub(crate) use section::NoticesSection;
+pub use section::NotifyConfig;
 
 /// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
 /// so that all of them may go down at once.
@@ -186,18 +188,17 @@ impl Notifier {
     fn with_counters(config: &NotifyConfig, pace: Pace, counters: NoticeCounters) -> Self {
         let mut notifier =
             Self { channels: Vec::new(), counters, give_up: watch::Sender::new(false) };
-        for kind in CHANNELS {
-            notifier.open(kind, config, pace);
+        for receiver in config.receivers() {
+            notifier.open(receiver, pace);
         }
         notifier
     }
 
-    /// Opens a channel of this kind, if it has a receiver.
-    fn open(&mut self, kind: ChannelKind, config: &NotifyConfig, pace: Pace) {
-        let channel = kind.name;
-        let Some(url) = config.url(channel) else { return };
+    /// Opens the channel to a receiver.
+    fn open(&mut self, receiver: &Receiver, pace: Pace) {
+        let channel = receiver.channel.name;
         let counters = self.counters.channel(channel);
-        match (kind.open)(url) {
+        match (receiver.channel.open)(&receiver.url) {
             Ok(opened) => {
                 let (queue, inbox) = mpsc::channel(QUEUE);
                 let delivery = Delivery::new(opened, pace, self.counters.channel(channel));

@@ -12,6 +12,7 @@
 //! interpreted here.
 
 mod disk;
+mod section;
 
 use std::fs;
 use std::io;
@@ -22,6 +23,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::file;
+
+pub(crate) use section::MemorySection;
 
 /// The version that is written. A file of a newer version is not read: a newer program wrote it,
 /// and overwriting it would lose data that only that program knows.

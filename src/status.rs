@@ -29,6 +29,7 @@ mod rendering;
 mod row;
 #[cfg(test)]
 mod sample;
+mod section;
 mod service;
 mod snapshot;
 mod socket;
@@ -49,6 +50,8 @@ pub use input::{PeerStatus, ReceivedVote, Setup, TargetState};
 pub use metrics::{Format, encode};
 pub use model::MAX_SILENCE;
 pub use reader::Reader;
+pub use section::StatusConfig;
+pub(crate) use section::StatusSection;
 pub use service::{control, read_only};
 pub use snapshot::Snapshot;
 pub use socket::{ListenError, SocketFile, listen, open_control};

@@ -1,7 +1,9 @@
 //! Sanitising of external text for display.
 
+pub(crate) mod disclosure;
+
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -141,6 +143,30 @@ pub fn with_remedy(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Formats a duration in seconds, with up to three decimals: `0.25 s`, `2 s`.
+pub fn seconds(duration: Duration) -> String {
+    let text = format!("{:.3}", duration.as_secs_f64());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Maximum number of items of a list that are printed.
+const LISTED: usize = 20;
+
+/// Lists the items, or a readable number of them and the count of the rest.
+pub(crate) fn listed<T: Display>(items: &[T]) -> String {
+    let shown: Vec<String> = items.iter().take(LISTED).map(T::to_string).collect();
+    let shown = shown.join(", ");
+    match items.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Returns a count with its noun, in the singular or the plural.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +241,20 @@ mod tests {
         ];
         for (terminal, no_color, want) in cases {
             assert_eq!(colours(terminal, no_color), want, "{terminal} {no_color:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_read_without_needless_zeros() {
+        let cases = [
+            (250, "0.25 s"),
+            (2000, "2 s"),
+            (1900, "1.9 s"),
+            (1, "0.001 s"),
+            (3_600_000, "3600 s"),
+        ];
+        for (millis, want) in cases {
+            assert_eq!(seconds(Duration::from_millis(millis)), want);
         }
     }
 }

@@ -21,12 +21,12 @@ use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
 use crate::cluster::ClusterEvent;
-use crate::config::Config;
 use crate::dns::reconciler::handle::ReconcilerHandle;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
 use crate::engine::types::{PeerKind, PeerState, Vote};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
+use crate::settings::Config;
 use crate::systemd::Watchdog;
 
 /// Minimum number of targets from which wake-ups are aligned to [`GRAIN`].

@@ -2,22 +2,25 @@
 
 use secrecy::ExposeSecret;
 
-use crate::config::{ClusterConfig, Config};
+use crate::cluster::ClusterConfig;
+use crate::settings::Config;
 
 /// Returns `new` with the old values of the fixed settings, and logs the ones that differ.
 pub(super) fn keep(old: &Config, mut new: Config) -> Config {
     let keep_old = |what: &str| {
         tracing::warn!("{what} cannot be changed by a reload; restart to apply");
     };
-    if new.status.listen != old.status.listen || new.status.socket != old.status.socket {
+    if new.sections.status.listen != old.sections.status.listen
+        || new.sections.status.socket != old.sections.status.socket
+    {
         keep_old("[Status]");
-        new.status = old.status.clone();
+        new.sections.status = old.sections.status.clone();
     }
-    if new.state_file != old.state_file {
+    if new.sections.state_file != old.sections.state_file {
         keep_old("state_file");
-        new.state_file.clone_from(&old.state_file);
+        new.sections.state_file.clone_from(&old.sections.state_file);
     }
-    match (&old.cluster, &mut new.cluster) {
+    match (&old.sections.cluster, &mut new.sections.cluster) {
         (None, None) => {}
         (Some(old), Some(new)) => {
             for what in identity(old, new) {

@@ -1,9 +1,10 @@
 //! The inputs of the event loop.
 
 use crate::cluster::ClusterEvent;
-use crate::config::{Config, ConfigErrors};
+use crate::config::ConfigErrors;
 use crate::dns::DnsProvider;
 use crate::engine::event::Event;
+use crate::settings::Config;
 use crate::status::OperatorCommand;
 
 /// Maximum number of inputs that wait for the event loop. Beyond it, senders wait.

@@ -5,9 +5,9 @@ pub(super) mod notices;
 pub(super) mod status;
 
 use crate::cluster::ClusterEvent;
-use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
+use crate::settings::Config;
 
 use log::LogObserver;
 use notices::NoticeObserver;

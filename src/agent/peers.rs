@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::clock::Clock;
 use super::input::Input;
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
-use crate::config::Config;
 use crate::engine::event::Announcement;
 use crate::engine::types::Vote;
+use crate::settings::Config;
 
 /// Maximum number of events of the cluster that wait.
 const EVENTS: usize = 1024;
@@ -59,7 +59,7 @@ impl Peers {
         outbox: mpsc::Sender<Input>,
         clock: Clock,
     ) -> Result<Option<Self>, ClusterError> {
-        let Some(settings) = config.cluster.clone() else { return Ok(None) };
+        let Some(settings) = config.sections.cluster.clone() else { return Ok(None) };
         let (events, received) = mpsc::channel(EVENTS);
         let targets = config.targets.clone();
         let starting = async move { Cluster::start(&settings, targets, events).await };
@@ -89,7 +89,8 @@ impl Peers {
 
     /// Follows another configuration.
     pub(super) fn reload(&self, config: &Config) {
-        let peers = config.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
+        let peers =
+            config.sections.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
         let _ = self.requests.send(ClusterRequest::Reload(peers.collect(), config.targets.clone()));
     }
 

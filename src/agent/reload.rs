@@ -8,10 +8,11 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::input::{Input, NewConfig, ReloadError};
-use crate::config::{Config, ConfigErrors};
+use crate::config::ConfigErrors;
 use crate::dns::providers;
 use crate::engine::Moment;
 use crate::panics::{caught, caught_in};
+use crate::settings::Config;
 use crate::systemd;
 
 /// Reads the configuration from its file and the environment.
@@ -85,7 +86,7 @@ async fn read(load: Load, talk: &Handle, file: &Path) -> Result<Config, ConfigEr
 /// Builds the provider of a new configuration. Neither a panic nor a disk that hangs may prevent
 /// later reloads.
 async fn with_provider(config: Config) -> Result<NewConfig, ReloadError> {
-    match caught("the DNS provider", providers::build_in_time(&config)).await {
+    match caught("the DNS provider", providers::build_in_time(&config.zone())).await {
         Ok(Ok(provider)) => Ok(NewConfig { config, provider }),
         Ok(Err(error)) => Err(ReloadError::Provider(error.into())),
         Err(panicked) => Err(ReloadError::Provider(panicked.into())),

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::{Command, Invocation};
-use crate::config::{Asked, Provider};
+use crate::dns::providers::PROVIDERS;
 use crate::log;
+use crate::settings::Asked;
 
 /// The kind of probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,8 +47,8 @@ pub(super) struct Options {
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
     /// DNS provider of the records [default: cloudflare]
-    #[arg(short = 'p', long, value_name = "PROVIDER")]
-    dns_provider: Option<Provider>,
+    #[arg(short = 'p', long, value_name = "PROVIDER", value_parser = provider())]
+    dns_provider: Option<&'static str>,
     /// Format of log lines; coloured only on a terminal [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<log::Format>,
@@ -76,7 +78,7 @@ impl Options {
             config_file: self.config_file.unwrap_or_else(|| "goavail.toml".into()),
             asked: Asked {
                 tcp: self.kind == Some(Kind::Tcp),
-                provider: self.dns_provider.unwrap_or(Provider::Cloudflare),
+                provider: self.dns_provider.unwrap_or(PROVIDERS[0].kind),
                 dry_run: !self.no_dry_run,
             },
             debug: self.debug,
@@ -88,4 +90,13 @@ impl Options {
 /// Returns the pair of a flag and its opposite that was given last, if it was given at all.
 fn last(earlier: (bool, bool), later: (bool, bool)) -> (bool, bool) {
     if later == (false, false) { earlier } else { later }
+}
+
+/// Returns the parser for the kinds of providers, which the registry lists.
+fn provider() -> impl TypedValueParser<Value = &'static str> {
+    let values = PROVIDERS.map(|kind| PossibleValue::new(kind.kind).help(kind.about));
+    PossibleValuesParser::new(values).map(|word| {
+        let known = PROVIDERS.iter().find(|kind| kind.kind == word);
+        known.map_or(PROVIDERS[0].kind, |kind| kind.kind)
+    })
 }

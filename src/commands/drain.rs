@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{CommandError, CommandReport, printable, wait_for};
-use crate::config::StatusConfig;
+use crate::status::StatusConfig;
 use crate::status::{AgentAddress, CommandDone, DrainRequest, REASON_CHARS};
 
 /// Drains a target at the running agent.

@@ -9,9 +9,9 @@ mod verdicts;
 use std::collections::BTreeSet;
 
 use super::{CommandError, CommandReport, Ending, wait_for};
-use crate::agent::settings;
-use crate::config::{Config, ProviderConfig};
-use crate::dns::{Listing, providers};
+use crate::dns::Listing;
+use crate::dns::providers::{self, ZoneConfig};
+use crate::settings::Config;
 use crate::state::StateFile;
 use crate::status::AgentAddress;
 use comparison::Compared;
@@ -34,16 +34,13 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<CommandReport, 
     })?;
     let remembered = remembered(config);
     let zone = Compared {
-        zone: zone(config).to_owned(),
+        zone: config.provider.zone().to_owned(),
         provider: config.provider.name(),
-        names: settings::names(config),
+        names: config.provider.names(),
         targets: &config.targets,
         floor: config.min_in_service,
         listing: &listing,
-        ttl: match &config.provider {
-            ProviderConfig::Cloudflare(_) => None,
-            ProviderConfig::Route53(route53) => Some(route53.ttl),
-        },
+        ttl: config.provider.ttl_of_new_sets(),
         remembered: &remembered,
     };
     let comparison = Comparison::new(&zone, asked);
@@ -55,33 +52,26 @@ pub fn plan(config: &Config, json: bool, colour: bool) -> Result<CommandReport, 
 /// Lists the zone. The provider does not leave this function, so that nothing can be written with it.
 async fn read(config: &Config) -> Result<Listing, CommandError> {
     // The dry-run provider invents a zone that it cannot list. Here that must be an error.
-    let config = Config { dry_run: false, ..config.clone() };
+    let zone = ZoneConfig { dry_run: false, ..config.zone() };
     let unread = |source| CommandError::Unread(source);
-    let provider = providers::build(&config).await.map_err(|error| unread(Box::new(error)))?;
+    let provider = providers::build(&zone).await.map_err(|error| unread(Box::new(error)))?;
     provider.list().await.map_err(|error| unread(Box::new(error)))
 }
 
 /// Returns the names with a record in the state file; none if it cannot be read.
 fn remembered(config: &Config) -> BTreeSet<String> {
-    let memory = config.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
+    let memory = config.sections.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
     memory.unwrap_or_default().withdrawn.into_iter().map(|record| record.name).collect()
 }
 
 /// Queries the verdicts of the running agent.
 async fn ask(config: &Config) -> Asked {
-    let address = match AgentAddress::of(&config.status) {
+    let address = match AgentAddress::of(&config.sections.status) {
         Ok(address) => address,
         Err(error) => return Asked::nobody(None, &error),
     };
     match address.status().await {
-        Ok(status) => Asked::answered(address.to_string(), zone(config), status),
+        Ok(status) => Asked::answered(address.to_string(), config.provider.zone(), status),
         Err(error) => Asked::nobody(Some(address.to_string()), &error),
-    }
-}
-
-fn zone(config: &Config) -> &str {
-    match &config.provider {
-        ProviderConfig::Cloudflare(cloudflare) => &cloudflare.zone,
-        ProviderConfig::Route53(route53) => &route53.zone,
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandError, CommandReport, Ending, wait_for};
-use crate::config::StatusConfig;
+use crate::status::StatusConfig;
 use crate::status::{self, AgentAddress};
 use crate::text::pretty_json;
 

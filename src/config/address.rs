@@ -2,19 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Endpoint;
-use super::document::Value;
-use super::rule::as_text;
+use super::value::{Value, as_text};
+use crate::engine::types::Endpoint;
 
 /// Reads the address of a target.
-pub(super) fn target(value: &Value) -> Result<IpAddr, String> {
+pub(crate) fn target(value: &Value) -> Result<IpAddr, String> {
     let allowed = "an IP address, such as \"192.0.2.10\"";
     let address = as_text(value).and_then(|text| text.parse().ok()).ok_or(allowed)?;
     one_host(address)
 }
 
 /// Reads an endpoint that is probed to test this agent's own network.
-pub(super) fn canary(value: &Value) -> Result<Endpoint, String> {
+pub(crate) fn canary(value: &Value) -> Result<Endpoint, String> {
     let allowed = "an IP address, such as \"192.0.2.1\", or one with a TCP port, such as \
                    \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
     let text = as_text(value).ok_or(allowed)?;
@@ -27,14 +26,14 @@ pub(super) fn canary(value: &Value) -> Result<Endpoint, String> {
 }
 
 /// Reads the address at which an agent of the cluster receives votes, as its peers know it.
-pub(super) fn agent(value: &Value) -> Result<SocketAddr, String> {
+pub(crate) fn agent(value: &Value) -> Result<SocketAddr, String> {
     let address = host_port(value)?;
     one_host(address.ip())?;
     Ok(address)
 }
 
 /// Reads an address to listen on; the unspecified address is allowed.
-pub(super) fn listen(value: &Value) -> Result<SocketAddr, String> {
+pub(crate) fn listen(value: &Value) -> Result<SocketAddr, String> {
     let address = host_port(value)?;
     if !address.ip().is_unspecified() {
         one_host(address.ip())?;
@@ -63,7 +62,7 @@ fn some_port(address: SocketAddr) -> Result<u16, String> {
 ///
 /// An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is refused and not rewritten: it would belong in
 /// an A record although the file asks for an AAAA record.
-pub(super) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
+pub(crate) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
     if let IpAddr::V6(v6) = address
         && let Some(v4) = v6.to_ipv4_mapped()
     {
@@ -83,7 +82,7 @@ pub(super) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
 
 /// Returns the reason why an address cannot be reached from outside, if there is one (RFC 1918,
 /// 6598, 3927, 4193, 4291). Loopback is not included: rehearsals use it.
-pub(super) fn private(address: IpAddr) -> Option<&'static str> {
+pub(crate) fn private(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) if v4.is_private() => Some("a private address"),
         IpAddr::V4(v4) if v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64 => {

@@ -6,52 +6,30 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::disclosure;
-use super::keys::{self, Section};
+use super::keys::{Schema, Section};
 use super::problem::{Report, Spot};
-use crate::text::visible;
-
-/// Maximum number of characters of a value that are displayed.
-const SHOWN: usize = 60;
-
-/// A value with its place.
-pub(super) struct Written {
-    /// The place of the value in the file.
-    pub(super) spot: Spot,
-    /// The text as written, shortened to one line; a placeholder for a secret.
-    pub(super) shown: String,
-    /// The parsed value.
-    pub(super) value: Value,
-}
-
-/// A value. It has no `Debug`, because it may be a secret.
-pub(super) enum Value {
-    Text(String),
-    Integer(i64),
-    Float(f64),
-    Truth(bool),
-    List(Vec<Written>),
-    /// A date, a table, or a number beyond every accepted range.
-    Other,
-}
+use super::value::{Value, Written};
+use crate::text::disclosure::{self, hidden};
 
 /// The known keys of a file, by section and name.
-pub(super) struct Document {
+pub(crate) struct Document {
+    /// The names that the file may hold.
+    schema: Schema,
     keys: BTreeMap<(Section, &'static str), Written>,
     /// The line of each section's header.
     sections: BTreeMap<Section, usize>,
     /// Whether every line is TOML. If not, an absent key may have been lost.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Document {
     /// Removes and returns a key.
-    pub(super) fn take(&mut self, section: Section, key: &'static str) -> Option<Written> {
+    pub(crate) fn take(&mut self, section: Section, key: &'static str) -> Option<Written> {
         self.keys.remove(&(section, key))
     }
 
     /// Returns the place of an absent key: the header of its section, if there is one.
-    pub(super) fn missing(&self, section: Section, key: &str) -> Spot {
+    pub(crate) fn missing(&self, section: Section, key: &str) -> Spot {
         let key = section.key(key);
         match self.sections.get(&section) {
             Some(line) => Spot::line(*line, &key),
@@ -59,13 +37,18 @@ impl Document {
         }
     }
 
+    /// Whether the oldest files have this key of `section` at the top.
+    pub(crate) fn was_at_the_top(&self, section: Section, key: &str) -> bool {
+        self.schema.was_at_the_top(section, key)
+    }
+
     /// Whether the file has this section.
-    pub(super) fn has(&self, section: Section) -> bool {
+    pub(crate) fn has(&self, section: Section) -> bool {
         self.sections.contains_key(&section)
     }
 
     /// Whether the file has no section and no key.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.sections.is_empty()
     }
 }
@@ -77,13 +60,14 @@ const DUPLICATE: &str = "duplicate key";
 ///
 /// If a line is not TOML, the parser's result for it is dropped, and unknown names are not
 /// reported, because they may be fragments of the broken lines.
-pub(super) fn read(text: &str, report: &mut Report) -> Document {
+pub(crate) fn read(text: &str, schema: Schema, report: &mut Report) -> Document {
     let (table, errors) = DeTable::parse_recoverable(text);
     let (twice, errors): (Vec<_>, Vec<_>) =
         errors.iter().partition(|error| error.message() == DUPLICATE);
     let lines = Lines::of(text);
     let broken: BTreeSet<usize> = errors.iter().map(|error| lines.at(start(error))).collect();
-    let mut reading = Reading { lines, broken, report, document: Document::new(errors.is_empty()) };
+    let document = Document::new(schema, errors.is_empty());
+    let mut reading = Reading { lines, broken, report, document };
     let mut names = reading.flatten(table.get_ref());
     names.sort_by_key(|name| name.offset);
     reading.syntax(&errors, &names);
@@ -100,8 +84,8 @@ fn start(error: &toml::de::Error) -> usize {
 }
 
 impl Document {
-    fn new(whole: bool) -> Self {
-        Self { keys: BTreeMap::new(), sections: BTreeMap::new(), whole }
+    fn new(schema: Schema, whole: bool) -> Self {
+        Self { schema, keys: BTreeMap::new(), sections: BTreeMap::new(), whole }
     }
 }
 
@@ -132,7 +116,7 @@ impl Reading<'_, '_> {
         entries.sort_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
             let (written, offset) = (key.get_ref().as_ref(), key.span().start);
-            let section = Section::named(&written.to_ascii_lowercase());
+            let section = self.document.schema.section(&written.to_ascii_lowercase());
             match (section, value.get_ref()) {
                 (Some(section), DeValue::Table(inner)) => {
                     self.section(section, written, offset);
@@ -143,7 +127,7 @@ impl Reading<'_, '_> {
                         value,
                     }));
                 }
-                _ => names.push(Name { section: Section::Top, key: written, offset, value }),
+                _ => names.push(Name { section: Section::TOP, key: written, offset, value }),
             }
         }
         names
@@ -163,8 +147,9 @@ impl Reading<'_, '_> {
     /// Reports each line that is not TOML once, with the key that was to be set there.
     fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
         let known = |name: &Name<'_>| {
-            let key = keys::find(name.section, &name.key.to_ascii_lowercase())?;
-            Some((self.lines.at(name.offset), name.section.key(key)))
+            let folded = name.key.to_ascii_lowercase();
+            let key = self.document.schema.find(name.section, &folded)?;
+            Some((self.lines.at(name.offset), name.section.key(key.name)))
         };
         let keys: BTreeMap<usize, String> = names.iter().filter_map(known).collect();
         let mut told = BTreeSet::new();
@@ -203,18 +188,18 @@ impl Reading<'_, '_> {
             return;
         }
         let folded = written.to_ascii_lowercase();
-        let Some(key) = keys::find(section, &folded) else {
+        let Some(key) = self.document.schema.find(section, &folded) else {
             self.unknown(section, written, line, value);
             return;
         };
-        let spot = Spot::line(line, &section.key(key));
-        if let Some(first) = self.document.keys.get(&(section, key)) {
+        let spot = Spot::line(line, &section.key(key.name));
+        if let Some(first) = self.document.keys.get(&(section, key.name)) {
             let first = first.spot.line.unwrap_or_default();
             self.report.refuse(&spot, format!("already given in line {first}"));
             return;
         }
-        let written = self.written(spot, value, keys::is_secret(key));
-        self.document.keys.insert((section, key), written);
+        let written = self.written(spot, value, key.is_secret);
+        self.document.keys.insert((section, key.name), written);
     }
 
     /// Whether any line of a key and its value is not TOML.
@@ -237,10 +222,11 @@ impl Reading<'_, '_> {
         let folded = written.to_ascii_lowercase();
         let spot = Spot::line(line, &section.key(&disclosure::name(written)));
         let is_table = value.get_ref().is_table();
-        let what = match Section::named(&folded) {
-            Some(wanted) if section == Section::Top => format!("not a key but a section, {wanted}"),
-            _ if is_table && section == Section::Top => keys::about_unknown_section(&folded),
-            _ => keys::about_unknown_key(section, &folded),
+        let schema = &self.document.schema;
+        let what = match schema.section(&folded) {
+            Some(wanted) if section == Section::TOP => format!("not a key but a section, {wanted}"),
+            _ if is_table && section == Section::TOP => schema.about_unknown_section(&folded),
+            _ => schema.about_unknown_key(section, &folded),
         };
         self.report.refuse(&spot, what);
     }
@@ -283,28 +269,6 @@ impl Reading<'_, '_> {
 /// Converts an integer if it fits.
 fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-/// Returns a placeholder for a secret.
-pub(super) fn hidden(secret: &str) -> String {
-    format!("a value of {} bytes", secret.len())
-}
-
-/// Returns a piece of text, shortened to one line.
-pub(super) fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    plain(&short)
-}
-
-/// Returns the text with everything escaped that could affect a terminal.
-fn plain(text: &str) -> String {
-    let escape = |letter: char| {
-        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
-    };
-    visible(text).chars().map(escape).collect()
 }
 
 /// The offsets at which the lines of a text begin.

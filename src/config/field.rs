@@ -1,18 +1,19 @@
 //! The validated value of a key, with its place in the file.
 
-use super::document::{Document, Value, Written};
-use super::keys::{self, Section};
+use super::document::Document;
+use super::keys::Section;
 use super::problem::{Report, Spot};
+use super::value::{Value, Written};
 
 /// A value with its place. Two are equal if their values are.
 #[derive(Clone)]
-pub(super) struct At<T> {
+pub(crate) struct At<T> {
     /// The place of the value in the file.
-    pub(super) spot: Spot,
+    pub(crate) spot: Spot,
     /// The value in a form that may be displayed.
-    pub(super) shown: String,
+    pub(crate) shown: String,
     /// The validated value.
-    pub(super) value: T,
+    pub(crate) value: T,
 }
 
 impl<T: PartialEq> PartialEq for At<T> {
@@ -22,7 +23,7 @@ impl<T: PartialEq> PartialEq for At<T> {
 }
 
 /// The setting of one key in the file.
-pub(super) enum Field<T> {
+pub(crate) enum Field<T> {
     /// The key is not set.
     Absent,
     /// The key has a value that is not allowed, which was reported.
@@ -32,11 +33,11 @@ pub(super) enum Field<T> {
 }
 
 /// The setting of a key with a list.
-pub(super) type List<T> = Field<Vec<At<T>>>;
+pub(crate) type List<T> = Field<Vec<At<T>>>;
 
 impl<T> Field<T> {
     /// Returns the value with its place, if there is one.
-    pub(super) fn given(&self) -> Option<&At<T>> {
+    pub(crate) fn present(&self) -> Option<&At<T>> {
         match self {
             Self::Given(at) => Some(at),
             Self::Absent | Self::Refused => None,
@@ -44,47 +45,47 @@ impl<T> Field<T> {
     }
 
     /// Returns the value, if there is one.
-    pub(super) fn value(&self) -> Option<&T> {
-        self.given().map(|at| &at.value)
+    pub(crate) fn value(&self) -> Option<&T> {
+        self.present().map(|at| &at.value)
     }
 
     /// Whether the key is not set.
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
     /// Whether the value of the key is not allowed.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self, Self::Refused)
     }
 }
 
 impl<T: Clone> Field<T> {
     /// Returns the value, or `default` if there is none.
-    pub(super) fn or(&self, default: T) -> T {
+    pub(crate) fn or(&self, default: T) -> T {
         self.value().cloned().unwrap_or(default)
     }
 }
 
 impl<T> List<T> {
     /// Returns the items of the list.
-    pub(super) fn items(&self) -> &[At<T>] {
+    pub(crate) fn items(&self) -> &[At<T>] {
         self.value().map_or(&[], Vec::as_slice)
     }
 }
 
 /// Takes keys out of a document. A rule for each key is a function that reads a value or returns a
 /// description of allowed values.
-pub(super) struct Reader<'r> {
+pub(crate) struct Reader<'r> {
     /// The source of the keys.
-    pub(super) document: Document,
+    pub(crate) document: Document,
     /// Report that receives the problems.
-    pub(super) report: &'r mut Report,
+    pub(crate) report: &'r mut Report,
 }
 
 impl Reader<'_> {
     /// Reads a key with one value.
-    pub(super) fn one<T: PartialEq>(
+    pub(crate) fn one<T: PartialEq>(
         &mut self,
         section: Section,
         key: &'static str,
@@ -95,7 +96,7 @@ impl Reader<'_> {
 
     /// Reads a key with a list of items that all follow `rule`. `such_as` is an example of the
     /// list.
-    pub(super) fn each<T: PartialEq>(
+    pub(crate) fn each<T: PartialEq>(
         &mut self,
         section: Section,
         key: &'static str,
@@ -127,8 +128,8 @@ impl Reader<'_> {
         read: impl Fn(&mut Report, Written) -> Field<T>,
     ) -> Field<T> {
         let own = self.document.take(section, key);
-        let old = if keys::was_at_the_top(section, key) {
-            self.document.take(Section::Top, key)
+        let old = if self.document.was_at_the_top(section, key) {
+            self.document.take(Section::TOP, key)
         } else {
             None
         };
@@ -143,7 +144,7 @@ impl Reader<'_> {
 
     /// Returns `own` unless `old` has a different value.
     fn agreed<T: PartialEq>(&mut self, own: Field<T>, old: &Field<T>) -> Field<T> {
-        let (Some(mine), Some(other)) = (own.given(), old.given()) else {
+        let (Some(mine), Some(other)) = (own.present(), old.present()) else {
             return Field::Refused;
         };
         if mine == other {
@@ -185,7 +186,7 @@ fn judge<T>(
 }
 
 /// Formats the message for a refused value, which has the same form everywhere.
-pub(super) fn not_allowed(shown: &str, allowed: &str) -> String {
+pub(crate) fn not_allowed(shown: &str, allowed: &str) -> String {
     format!("{shown} is not allowed; {allowed}")
 }
 

@@ -2,164 +2,159 @@
 
 use std::fmt;
 
-/// A part of the file.
+/// The name of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Section {
-    /// The part above the first section.
-    Top,
-    /// The section `[Cloudflare]`.
-    Cloudflare,
-    /// The section `[Route53]`.
-    Route53,
-    /// The section `[Members]`.
-    Members,
-    /// The section `[Status]`.
-    Status,
-}
-
-use Section::{Cloudflare, Members, Route53, Status, Top};
-
-/// The sections that have a header.
-const SECTIONS: [Section; 4] = [Cloudflare, Route53, Members, Status];
-
-/// Every key, with its section.
-pub(super) const KEYS: [(Section, &str); 35] = [
-    (Top, "failure_threshold"),
-    (Top, "recovery_threshold"),
-    (Top, "interval"),
-    (Top, "timeout"),
-    (Top, "retry_interval"),
-    (Top, "burst"),
-    (Top, "port"),
-    (Top, "slack_addr"),
-    (Top, "webhook_url"),
-    (Top, "min_in_service"),
-    (Top, "canaries"),
-    (Top, "name"),
-    (Top, "resync_interval"),
-    (Top, "state_file"),
-    (Cloudflare, "dns_domain"),
-    (Cloudflare, "hostnames"),
-    (Cloudflare, "ip_addresses"),
-    (Cloudflare, "dns_proxied"),
-    (Cloudflare, "ttl"),
-    (Cloudflare, "api_url"),
-    (Route53, "aws_domain"),
-    (Route53, "hostnames"),
-    (Route53, "ip_addresses"),
-    (Route53, "ttl"),
-    (Route53, "aws_zoneid"),
-    (Route53, "aws_region"),
-    (Route53, "api_url"),
-    (Members, "peers"),
-    (Members, "local_addr"),
-    (Members, "members_port"),
-    (Members, "min_peers_agree"),
-    (Members, "crypto_key"),
-    (Members, "require_signed"),
-    (Status, "listen"),
-    (Status, "socket"),
-];
-
-/// Keys at the top of the oldest files, which have no sections, with the section they belong to.
-const ONCE_AT_THE_TOP: [(Section, &str); 9] = [
-    (Cloudflare, "ip_addresses"),
-    (Cloudflare, "dns_domain"),
-    (Cloudflare, "hostnames"),
-    (Cloudflare, "dns_proxied"),
-    (Members, "peers"),
-    (Members, "local_addr"),
-    (Members, "members_port"),
-    (Members, "min_peers_agree"),
-    (Members, "crypto_key"),
-];
-
-/// Keys with values that are never displayed.
-const SECRET: [&str; 3] = ["crypto_key", "slack_addr", "webhook_url"];
+pub struct Section(&'static str);
 
 impl Section {
-    /// Returns the section with this name, in lower case.
-    pub(super) fn named(folded: &str) -> Option<Self> {
-        SECTIONS.into_iter().find(|section| section.name().eq_ignore_ascii_case(folded))
+    /// The part above the first section.
+    pub const TOP: Self = Self("");
+
+    /// Returns the section with this header, as the documentation writes it.
+    pub const fn new(header: &'static str) -> Self {
+        Self(header)
     }
 
     /// Returns the name as the documentation writes it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Top => "",
-            Cloudflare => "Cloudflare",
-            Route53 => "Route53",
-            Members => "Members",
-            Status => "Status",
-        }
+    pub fn name(self) -> &'static str {
+        self.0
     }
 
     /// Returns `key` with its section in front.
-    pub(super) fn key(self, key: &str) -> String {
-        if self == Top { key.to_owned() } else { format!("{}.{key}", self.name()) }
+    pub fn key(self, key: &str) -> String {
+        if self == Self::TOP { key.to_owned() } else { format!("{}.{key}", self.0) }
     }
 }
 
 impl fmt::Display for Section {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Top => out.write_str("the top of the file, above the first section"),
-            _ => write!(out, "[{}]", self.name()),
+        if *self == Self::TOP {
+            return out.write_str("the top of the file, above the first section");
+        }
+        write!(out, "[{}]", self.0)
+    }
+}
+
+/// A key of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The name in lower case.
+    pub(crate) name: &'static str,
+    /// Whether the value is never displayed.
+    pub(crate) is_secret: bool,
+    /// Whether the oldest files, which have no sections, have the key at the top.
+    pub(crate) was_at_the_top: bool,
+}
+
+impl Key {
+    /// Returns a key with this name.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, is_secret: false, was_at_the_top: false }
+    }
+
+    /// Returns the same key, with a value that is never displayed.
+    pub(crate) const fn secret(self) -> Self {
+        Self { is_secret: true, ..self }
+    }
+
+    /// Returns the same key, which the oldest files have at the top.
+    pub(crate) const fn once_at_the_top(self) -> Self {
+        Self { was_at_the_top: true, ..self }
+    }
+}
+
+/// The sections and keys that a file may have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Schema {
+    sections: Vec<(Section, &'static [Key])>,
+}
+
+impl Schema {
+    /// Adds the keys of a section. Several parts of the program may have keys above the first one.
+    pub(crate) fn add(&mut self, section: Section, keys: &'static [Key]) {
+        self.sections.push((section, keys));
+    }
+
+    /// Returns every key with its section, those above the first section before all others.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Section, Key)> {
+        let top = self.sections.iter().filter(|(section, _)| *section == Section::TOP);
+        let others = self.sections.iter().filter(|(section, _)| *section != Section::TOP);
+        top.chain(others).flat_map(|(section, keys)| keys.iter().map(|key| (*section, *key)))
+    }
+
+    /// Returns the sections that have a header.
+    fn headers(&self) -> impl Iterator<Item = Section> {
+        self.sections.iter().map(|(section, _)| *section).filter(|section| *section != Section::TOP)
+    }
+
+    /// Returns the section with this name, in lower case.
+    pub(crate) fn section(&self, folded: &str) -> Option<Section> {
+        self.headers().find(|section| section.name().eq_ignore_ascii_case(folded))
+    }
+
+    /// Returns the key with this name, in lower case, that may stand in `section`.
+    pub(crate) fn find(&self, section: Section, folded: &str) -> Option<Key> {
+        let mut old = None;
+        for (home, key) in self.keys().filter(|(_, key)| key.name == folded) {
+            if home == section {
+                return Some(key);
+            }
+            if section == Section::TOP && key.was_at_the_top {
+                old = Some(key);
+            }
+        }
+        old
+    }
+
+    /// Whether the oldest files have this key of `section` at the top.
+    pub(crate) fn was_at_the_top(&self, section: Section, key: &str) -> bool {
+        self.keys()
+            .any(|(home, known)| home == section && known.name == key && known.was_at_the_top)
+    }
+
+    /// Explains why an unknown key is refused: its replacement, its proper section, or a key with a
+    /// similar spelling.
+    pub(crate) fn about_unknown_key(&self, section: Section, folded: &str) -> String {
+        if section == Section::TOP && folded == "ports" {
+            return "not known any more; port holds the one TCP port, from 1 to 65535".to_owned();
+        }
+        let mut homes = Vec::new();
+        let mut here = Vec::new();
+        for (home, key) in self.keys() {
+            if home == section {
+                here.push(key.name);
+            } else if key.name == folded {
+                homes.push(home.to_string());
+            }
+        }
+        if !homes.is_empty() {
+            return format!("belongs to {}", homes.join(" or "));
+        }
+        if let Some(near) = nearest(folded, here.into_iter()) {
+            return format!("not a known key; did you mean {near}?");
+        }
+        let mut all = self.keys();
+        let elsewhere = all.find(|(_, key)| nearest(folded, [key.name].into_iter()).is_some());
+        match elsewhere {
+            Some((home, key)) => {
+                format!("not a known key; did you mean {}, which belongs to {home}?", key.name)
+            }
+            None => "not a known key".to_owned(),
         }
     }
-}
 
-/// Returns the key with this name, in lower case, that may stand in `section`.
-pub(super) fn find(section: Section, folded: &str) -> Option<&'static str> {
-    let own = KEYS.iter().filter(|(home, _)| *home == section);
-    let old = ONCE_AT_THE_TOP.iter().filter(|_| section == Top);
-    own.chain(old).map(|(_, key)| *key).find(|key| *key == folded)
-}
-
-/// Whether the oldest files have this key of `section` at the top.
-pub(super) fn was_at_the_top(section: Section, key: &str) -> bool {
-    ONCE_AT_THE_TOP.contains(&(section, key))
-}
-
-/// Whether the value of a key must not be displayed.
-pub(super) fn is_secret(key: &str) -> bool {
-    SECRET.contains(&key)
-}
-
-/// Explains why an unknown key is refused: its replacement, its proper section, or a key with a
-/// similar spelling.
-pub(super) fn about_unknown_key(section: Section, folded: &str) -> String {
-    if section == Top && folded == "ports" {
-        return "not known any more; port holds the one TCP port, from 1 to 65535".to_owned();
-    }
-    let homes: Vec<String> = KEYS
-        .iter()
-        .filter(|(home, key)| *home != section && *key == folded)
-        .map(|(home, _)| home.to_string())
-        .collect();
-    if !homes.is_empty() {
-        return format!("belongs to {}", homes.join(" or "));
-    }
-    let here = KEYS.iter().filter(|(home, _)| *home == section).map(|(_, key)| *key);
-    if let Some(near) = nearest(folded, here) {
-        return format!("not a known key; did you mean {near}?");
-    }
-    let elsewhere = KEYS.iter().find(|(_, key)| nearest(folded, [*key].into_iter()).is_some());
-    match elsewhere {
-        Some((home, key)) => {
-            format!("not a known key; did you mean {key}, which belongs to {home}?")
+    /// Explains why an unknown section is refused.
+    pub(crate) fn about_unknown_section(&self, folded: &str) -> String {
+        if let Some(near) = nearest(folded, self.headers().map(Section::name)) {
+            return format!("not a known section; did you mean [{near}]?");
         }
-        None => "not a known key".to_owned(),
-    }
-}
-
-/// Explains why an unknown section is refused.
-pub(super) fn about_unknown_section(folded: &str) -> String {
-    let names = SECTIONS.iter().map(|section| section.name());
-    match nearest(folded, names) {
-        Some(near) => format!("not a known section; did you mean [{near}]?"),
-        None => "not a known section; there are [Cloudflare], [Route53], [Members] and [Status]"
-            .to_owned(),
+        let known: Vec<String> = self.headers().map(|section| section.to_string()).collect();
+        match known.as_slice() {
+            [first @ .., last] if !first.is_empty() => {
+                format!("not a known section; there are {} and {last}", first.join(", "))
+            }
+            _ => format!("not a known section; there is {}", known.join("")),
+        }
     }
 }
 
@@ -179,28 +174,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shipped_file_shows_every_key_in_its_section() {
-        let shipped = include_str!("../../goavail.toml");
-        let mut section = Top;
-        let mut shown = Vec::new();
-        for line in shipped.lines() {
-            let line = line.trim_start_matches('#');
-            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = Section::named(&header.to_ascii_lowercase()).unwrap();
-            } else if let Some((key, _)) = line.split_once(" = ")
-                && let Some(key) = find(section, key)
-            {
-                shown.push((section, key));
-            }
-        }
-        for key in KEYS {
-            assert!(shown.contains(&key), "{key:?}");
-        }
-    }
-
-    #[test]
-    fn only_what_is_spelt_alike_is_suggested() {
-        let keys = || KEYS.iter().map(|(_, key)| *key);
+    fn only_names_with_a_similar_spelling_are_suggested() {
+        let keys = ["interval", "failure_threshold", "min_peers_agree", "ttl", "timeout"];
         let cases = [
             ("intervall", Some("interval")),
             ("faliure_threshold", Some("failure_threshold")),
@@ -210,8 +185,8 @@ mod tests {
             ("", None),
         ];
         for (written, want) in cases {
-            assert_eq!(nearest(written, keys()), want, "{written}");
+            assert_eq!(nearest(written, keys.into_iter()), want, "{written}");
         }
-        assert_eq!(nearest(&"interval".repeat(10_000), keys()), None);
+        assert_eq!(nearest(&"interval".repeat(10_000), keys.into_iter()), None);
     }
 }

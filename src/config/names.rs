@@ -3,8 +3,7 @@
 //! Source: RFC 1035, sections 2.3.1 and 2.3.4, with the underscore that practice allows and the
 //! wildcard of RFC 1034, section 4.3.3.
 
-use super::document::Value;
-use super::rule::as_text;
+use super::value::{Value, as_text};
 
 /// Maximum length of a name in characters, without the final dot.
 const LONGEST: usize = 253;
@@ -13,7 +12,7 @@ const LONGEST: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 /// Reads the name of a zone and converts it to lower case, without the final dot.
-pub(super) fn domain(value: &Value) -> Result<String, String> {
+pub(crate) fn domain(value: &Value) -> Result<String, String> {
     let text = as_text(value).ok_or("a domain name, such as \"example.com\"")?;
     let name = text.to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);
@@ -22,7 +21,7 @@ pub(super) fn domain(value: &Value) -> Result<String, String> {
 }
 
 /// Reads a host name and converts it to lower case. Its owner name depends on the domain.
-pub(super) fn hostname(value: &Value) -> Result<String, String> {
+pub(crate) fn hostname(value: &Value) -> Result<String, String> {
     let text = as_text(value).ok_or(
         "a host name, such as \"www\" or \"www.example.com\", or \"@\" for the domain itself",
     )?;
@@ -42,7 +41,7 @@ pub(super) fn hostname(value: &Value) -> Result<String, String> {
 ///
 /// Returns a description of allowed names if the name would be too long, or if a final dot marks it
 /// as a full name although it lies in another domain.
-pub(super) fn qualify(hostname: &str, domain: &str) -> Result<String, String> {
+pub(crate) fn qualify(hostname: &str, domain: &str) -> Result<String, String> {
     let bare = hostname.strip_suffix('.').unwrap_or(hostname);
     let within =
         bare.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));

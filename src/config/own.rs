@@ -2,26 +2,28 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-use super::Config;
 use super::field::At;
 use super::problem::Report;
-use super::raw::Raw;
 
 /// Maximum number of addresses named in one line.
 const NAMED: usize = 3;
 
-/// Warns of targets and canaries that this machine answers itself, even with its cable pulled.
-/// Loopback is reported elsewhere.
-pub(super) fn warn(raw: &Raw, config: &Config, report: &mut Report) {
-    let targets = match config.provider {
-        super::ProviderConfig::Cloudflare(_) => raw.cloudflare.zone.ip_addresses.items(),
-        super::ProviderConfig::Route53(_) => raw.route53.zone.ip_addresses.items(),
-    };
+/// Warns of items that this machine answers itself, even with its cable pulled. `why` names the
+/// harm of that. Loopback is reported elsewhere.
+pub(crate) fn warn<T>(
+    items: &[At<T>],
+    address: impl Fn(&T) -> IpAddr,
+    why: &str,
+    report: &mut Report,
+) {
     let kernel = Kernel::ask();
-    let targets = targets.iter().filter(|item| kernel.owns(item.value)).collect::<Vec<_>>();
-    line(&targets, "watched by another machine, it would be missed when this one fails", report);
-    let canaries = raw.canaries.items().iter().filter(|item| kernel.owns(item.value.address));
-    line(&canaries.collect::<Vec<_>>(), "it proves nothing about the network", report);
+    let mut own = Vec::new();
+    for item in items {
+        if kernel.owns(address(&item.value)) {
+            own.push(item);
+        }
+    }
+    line(&own, why, report);
 }
 
 fn line<T>(items: &[&At<T>], why: &str, report: &mut Report) {

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::keys::Section;
-
 /// Maximum number of problems printed; a file that is not a configuration at all has thousands.
 const PRINTED: usize = 100;
 
@@ -51,7 +49,7 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     /// Creates the problem of a configuration that could not be examined.
-    pub(super) fn about_file(file: &str, what: impl Into<String>) -> Self {
+    pub(crate) fn about_file(file: &str, what: impl Into<String>) -> Self {
         let file = file.to_owned();
         Self { problems: vec![Problem { file, line: None, key: None, what: what.into() }] }
     }
@@ -84,34 +82,34 @@ impl fmt::Display for ConfigErrors {
 
 /// The place of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spot {
+pub(crate) struct Spot {
     /// The line in the file, from 1; `None` if the key was not written.
-    pub(super) line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// The key with its section, or the variable.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// Whether it is an environment variable.
     environment: bool,
 }
 
 impl Spot {
     /// Returns the place of a key in the file.
-    pub(super) fn line(line: usize, key: &str) -> Self {
+    pub(crate) fn line(line: usize, key: &str) -> Self {
         Self { line: Some(line), key: key.to_owned(), environment: false }
     }
 
     /// Returns the place of a key that is not in the file.
-    pub(super) fn missing(key: &str) -> Self {
+    pub(crate) fn missing(key: &str) -> Self {
         Self { line: None, key: key.to_owned(), environment: false }
     }
 
     /// Returns the place of an environment variable.
-    pub(super) fn variable(name: &str) -> Self {
+    pub(crate) fn variable(name: &str) -> Self {
         Self { line: None, key: name.to_owned(), environment: true }
     }
 }
 
 /// Collects problems and warnings while a configuration is read.
-pub(super) struct Report {
+pub(crate) struct Report {
     file: String,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
@@ -126,38 +124,38 @@ struct Warning {
 
 impl Report {
     /// Creates an empty report for `file`.
-    pub(super) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str) -> Self {
         Self { file: file.to_owned(), problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// Adds a problem.
-    pub(super) fn refuse(&mut self, spot: &Spot, what: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.problems.push(problem);
     }
 
     /// Adds a line of the file that is not TOML, with its `key` if that is known.
-    pub(super) fn syntax(&mut self, line: usize, key: Option<String>, message: &str) {
+    pub(crate) fn syntax(&mut self, line: usize, key: Option<String>, message: &str) {
         let what = format!("not valid TOML: {message}");
         self.problems.push(Problem { file: self.file.clone(), line: Some(line), key, what });
     }
 
     /// Adds a warning.
-    pub(super) fn warn(&mut self, spot: &Spot, what: impl Into<String>) {
+    pub(crate) fn warn(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.warnings.push(Warning { problem, item: None });
     }
 
     /// Adds a warning about one item of a list that may apply to many items: `what` continues the
     /// sentence after the item.
-    pub(super) fn warn_of(&mut self, spot: &Spot, item: &str, what: impl Into<String>) {
+    pub(crate) fn warn_of(&mut self, spot: &Spot, item: &str, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.warnings.push(Warning { problem, item: Some(item.to_owned()) });
     }
 
     /// Returns the warnings in the order of the file. The same warning about more than three items
     /// of a list is merged into the first one's place.
-    pub(super) fn warnings(&mut self) -> Vec<String> {
+    pub(crate) fn warnings(&mut self) -> Vec<String> {
         self.warnings.sort_by_key(|warning| place(&warning.problem));
         let mut alike: HashMap<(&Option<String>, &str), Vec<&str>> = HashMap::new();
         for Warning { problem, item } in &self.warnings {
@@ -190,13 +188,12 @@ impl Report {
     }
 
     /// Whether there are no problems so far.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Drops the problems outside `section`.
-    pub(super) fn keep_only(&mut self, section: Section) {
-        let name = section.name();
+    /// Drops the problems outside the section with this name.
+    pub(crate) fn keep_only(&mut self, name: &str) {
         let within = |key: &String| {
             key.split('.').next().is_some_and(|first| first.eq_ignore_ascii_case(name))
         };
@@ -208,7 +205,7 @@ impl Report {
     /// # Errors
     ///
     /// Fails if there is any problem.
-    pub(super) fn finish(mut self) -> Result<(), ConfigErrors> {
+    pub(crate) fn finish(mut self) -> Result<(), ConfigErrors> {
         if self.problems.is_empty() {
             return Ok(());
         }

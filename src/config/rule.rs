@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::document::Value;
-use crate::text::is_invisible;
+use super::value::{Value, as_text};
+use crate::text::{disclosure, is_invisible, seconds};
 
 /// Reads an integer from `least` to `most`.
-pub(super) fn integer<T: TryFrom<i64>>(
+pub(crate) fn integer<T: TryFrom<i64>>(
     least: i64,
     most: i64,
 ) -> impl Fn(&Value) -> Result<T, String> {
@@ -23,12 +23,12 @@ pub(super) fn integer<T: TryFrom<i64>>(
 }
 
 /// Reads a port to listen on.
-pub(super) fn port(value: &Value) -> Result<u16, String> {
+pub(crate) fn port(value: &Value) -> Result<u16, String> {
     integer(1, i64::from(u16::MAX))(value)
 }
 
 /// Reads `true` or `false`.
-pub(super) fn truth(value: &Value) -> Result<bool, String> {
+pub(crate) fn truth(value: &Value) -> Result<bool, String> {
     match value {
         Value::Truth(truth) => Ok(*truth),
         _ => Err("true or false".to_owned()),
@@ -36,7 +36,7 @@ pub(super) fn truth(value: &Value) -> Result<bool, String> {
 }
 
 /// Reads a duration from `least` to `most`: a number of seconds, or a text such as `250ms`.
-pub(super) fn duration(
+pub(crate) fn duration(
     least: Duration,
     most: Duration,
 ) -> impl Fn(&Value) -> Result<Duration, String> {
@@ -48,42 +48,34 @@ pub(super) fn duration(
             Value::Truth(_) | Value::List(_) | Value::Other => None,
         };
         read.filter(|duration| (least..=most).contains(duration)).ok_or_else(|| {
-            let (least, most) = (super::seconds(least), super::seconds(most));
+            let (least, most) = (seconds(least), seconds(most));
             format!("from {least} to {most}, as a number of seconds or a text such as \"250ms\"")
         })
     }
 }
 
 /// Reads a text that `read` can interpret; otherwise the values are those that `allowed` describes.
-pub(super) fn text<T>(
+pub(crate) fn text<T>(
     allowed: &'static str,
     read: impl Fn(&str) -> Option<T>,
 ) -> impl Fn(&Value) -> Result<T, String> {
     move |value| as_text(value).and_then(&read).ok_or_else(|| allowed.to_owned())
 }
 
-/// Returns the text of a value that is one.
-pub(super) fn as_text(value: &Value) -> Option<&str> {
-    match value {
-        Value::Text(text) => Some(text),
-        _ => None,
-    }
-}
-
 /// Reads the name of this agent.
-pub(super) fn name(value: &Value) -> Result<String, String> {
+pub(crate) fn name(value: &Value) -> Result<String, String> {
     text("a name of 1 to 255 characters without control or invisible characters", |name| {
         let fits = (1..=255).contains(&name.chars().count());
         let plain =
             !name.contains(|c: char| c.is_control() || is_invisible(c)) && !name.trim().is_empty();
         // The URL of a webhook, typed here by mistake, would be in every notice.
-        let no_url = !name.contains("://") && !super::url::is_slack_path(name);
+        let no_url = !name.contains("://") && !disclosure::is_slack_path(name);
         (fits && plain && no_url).then(|| name.to_owned())
     })(value)
 }
 
 /// Reads a path. Whether the file exists is not checked.
-pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
+pub(crate) fn path(value: &Value) -> Result<PathBuf, String> {
     text("the path of a file, in quotes", |path| {
         // A URL here is a secret in the wrong place: anybody in possession of a webhook's URL can
         // post there.
@@ -92,48 +84,10 @@ pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
     })(value)
 }
 
-/// Reads a key for AES.
-pub(super) fn crypto_key(value: &Value) -> Result<String, String> {
-    text("a text of 16, 24 or 32 bytes", |key| fits_aes(key).then(|| key.to_owned()))(value)
-}
-
-/// Whether a key has one of the lengths of AES: 16, 24 or 32 bytes.
-pub(super) fn fits_aes(key: &str) -> bool {
-    [16, 24, 32].contains(&key.len())
-}
-
 /// Description of the characters allowed in an HTTP header.
-pub(super) const VISIBLE: &str = "visible ASCII characters without blanks";
+pub(crate) const VISIBLE: &str = "visible ASCII characters without blanks";
 
 /// Whether a secret can be sent in an HTTP header: visible ASCII characters, and at least one.
 pub(crate) fn fits_a_header(secret: &str) -> bool {
     !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Reads the id of a hosted zone, with or without the `/hostedzone/` that AWS's own tools put in
-/// front.
-pub(super) fn zone_id(value: &Value) -> Result<String, String> {
-    text("a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"", |id| {
-        let id = id.strip_prefix("/hostedzone/").unwrap_or(id);
-        let fits =
-            (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        fits.then(|| id.to_owned())
-    })(value)
-}
-
-/// Reads the name of an AWS region.
-pub(super) fn region(value: &Value) -> Result<String, String> {
-    text("a region, such as \"us-east-1\"", |region| {
-        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let fits = (1..=32).contains(&region.len()) && region.bytes().all(letter);
-        fits.then(|| region.to_owned())
-    })(value)
-}
-
-/// Reads a TTL that Cloudflare accepts: 1 is automatic.
-pub(super) fn cloudflare_ttl(value: &Value) -> Result<u32, String> {
-    let seconds = integer(1, 86_400)(value).ok();
-    seconds.filter(|seconds| *seconds == 1 || *seconds >= 30).ok_or_else(|| {
-        "1, which is automatic, or an integer of seconds from 30 to 86400".to_owned()
-    })
 }

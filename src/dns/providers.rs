@@ -1,17 +1,25 @@
 //! The registry of DNS providers.
 //!
-//! A provider is a module here that implements [`DnsProvider`] and has a `build` function, and a line
-//! in [`PROVIDERS`]. Dry-run and metering wrap any provider and need no changes.
+//! A provider is a module here that implements [`DnsProvider`] and has a section of the configuration
+//! file, and a line in [`PROVIDERS`]. Dry-run and metering wrap any provider and need no changes.
 
 pub mod cloudflare;
 pub mod route53;
+pub(crate) mod section;
 
+use std::any::Any;
+use std::fmt::Debug;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::section::{BuiltProvider, ProviderSection};
 use super::dry_run::DryRun;
 use super::{DnsProvider, ProviderCause};
-use crate::config::{Config, ProviderConfig};
+use crate::config::field::Reader;
+use crate::config::keys::{Key, Section};
+use crate::config::section::ConfigSection;
 
 /// A provider that is being built.
 pub type Building<'a> =
@@ -24,10 +32,88 @@ pub struct ProviderKind {
     pub kind: &'static str,
     /// The name for the operator, as [`DnsProvider::name`] returns it.
     pub name: &'static str,
+    /// The description in the help of the command line.
+    pub about: &'static str,
     /// The section of the configuration file.
-    pub section: &'static str,
-    /// Builds a provider from its settings. No request is sent.
-    pub build: for<'a> fn(&'a ProviderConfig) -> Building<'a>,
+    pub(crate) section: Section,
+    /// The keys of that section.
+    pub(crate) keys: &'static [Key],
+    /// Takes the values of that section out of a file.
+    pub(crate) parse: fn(&mut Reader<'_>) -> Box<dyn ProviderSection>,
+}
+
+impl ProviderKind {
+    /// Returns the kind with the section `S`.
+    pub(crate) const fn new<S>(kind: &'static str, name: &'static str, about: &'static str) -> Self
+    where
+        S: ConfigSection<Settings = BuiltProvider> + 'static,
+    {
+        Self {
+            kind,
+            name,
+            about,
+            section: S::SECTION,
+            keys: S::KEYS,
+            parse: |values| Box::new(S::parse(values)),
+        }
+    }
+}
+
+/// The settings of a provider's section.
+pub trait ProviderSettings: Any + Debug + Send + Sync {
+    /// Returns the entry of the registry.
+    fn kind(&self) -> ProviderKind;
+
+    /// Returns the name of the zone.
+    fn zone(&self) -> &str;
+
+    /// Returns the owner names at which the targets are published.
+    fn names(&self) -> &[String];
+
+    /// Identifies the zone and the place where it is managed.
+    fn place(&self) -> String;
+
+    /// Describes newly created records, as in `TTL 60 s`.
+    fn new_records(&self) -> String;
+
+    /// Describes the credentials, without secrets.
+    fn access(&self) -> String;
+
+    /// Returns the TTL that every newly created record set gets, if there is one.
+    fn ttl_of_new_sets(&self) -> Option<u32> {
+        None
+    }
+
+    /// Returns the rest of a sentence about the record sets in which the floor holds.
+    fn floor_applies_to(&self) -> &'static str {
+        ""
+    }
+
+    /// Builds the provider. No request is sent.
+    fn build(&self) -> Building<'_>;
+
+    /// Returns the name for the operator.
+    fn name(&self) -> &'static str {
+        self.kind().name
+    }
+
+    /// Returns the name on the command line and in metrics.
+    fn word(&self) -> &'static str {
+        self.kind().kind
+    }
+}
+
+/// A zone with its provider.
+#[derive(Debug, Clone)]
+pub struct ZoneConfig {
+    /// The provider of the records.
+    pub provider: Arc<dyn ProviderSettings>,
+    /// The watched addresses.
+    pub targets: Vec<IpAddr>,
+    /// Whether nothing is written at the provider.
+    pub dry_run: bool,
+    /// Whether other agents manage the same records.
+    pub shared: bool,
 }
 
 /// All kinds of providers.
@@ -47,114 +133,26 @@ pub enum BuildError {
     TimedOut,
 }
 
-impl BuildError {
-    /// Creates the error of a provider that was given the settings of another one.
-    pub fn foreign_settings(name: &str, settings: &ProviderConfig) -> Self {
-        Self::Failed(
-            format!("{name} cannot be built from the settings of {}", settings.name()).into(),
-        )
-    }
-}
-
-/// Builds the provider that `config` selects. In dry-run it cannot write. No request is sent.
+/// Builds the provider of `zone`. In dry-run it cannot write. No request is sent.
 ///
 /// # Errors
 ///
 /// Fails if the provider cannot be built, for example because its HTTP client cannot be set up.
-pub async fn build(config: &Config) -> Result<Box<dyn DnsProvider>, BuildError> {
-    build_from(&PROVIDERS, config.provider.word(), config).await
-}
-
-/// Builds the provider that `config` selects within a time limit; see [`build`].
-///
-/// # Errors
-///
-/// Fails as [`build`] does, or with [`BuildError::TimedOut`].
-pub async fn build_in_time(config: &Config) -> Result<Box<dyn DnsProvider>, BuildError> {
-    let built = tokio::time::timeout(MAX_BUILD, Box::pin(build(config))).await;
-    built.unwrap_or(Err(BuildError::TimedOut))
-}
-
-/// Builds the provider of `kind` in `registry`; see [`build`].
-async fn build_from(
-    registry: &[ProviderKind],
-    kind: &str,
-    config: &Config,
-) -> Result<Box<dyn DnsProvider>, BuildError> {
-    let Some(registered) = registry.iter().find(|registered| registered.kind == kind) else {
-        return Err(BuildError::Failed(format!("there is no DNS provider called {kind}").into()));
-    };
-    let provider = (registered.build)(&config.provider).await?;
-    Ok(if config.dry_run {
-        Box::new(DryRun::new(provider, config.provider.names(), &config.targets))
+pub async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
+    let provider = zone.provider.build().await?;
+    Ok(if zone.dry_run {
+        Box::new(DryRun::new(provider, zone.provider.names(), &zone.targets))
     } else {
         provider
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::{Asked, Provider};
-    use crate::dns::{Call, ChangeRequest, Listing};
-
-    /// Everything that a new provider needs beside its line in the registry.
-    #[derive(Debug)]
-    struct Dummy;
-
-    impl DnsProvider for Dummy {
-        fn name(&self) -> &'static str {
-            "Dummy"
-        }
-
-        fn list(&self) -> Call<'_, Listing> {
-            Box::pin(async { Ok(Listing::default()) })
-        }
-
-        fn apply<'a>(&'a self, _: ChangeRequest<'a>) -> Call<'a, ()> {
-            Box::pin(async { Ok(()) })
-        }
-
-        fn inherit_from(&mut self, before: Box<dyn DnsProvider>) -> bool {
-            crate::dns::downcast::<Self>(before).is_some()
-        }
-    }
-
-    const DUMMY: ProviderKind = ProviderKind {
-        kind: "dummy",
-        name: "Dummy",
-        section: "Dummy",
-        build: |_| {
-            Box::pin(async {
-                let dummy: Box<dyn DnsProvider> = Box::new(Dummy);
-                Ok(dummy)
-            })
-        },
-    };
-
-    fn config(dry_run: bool) -> Config {
-        let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
-                    ip_addresses = [\"192.0.2.10\"]\n";
-        let asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
-        let parsed = crate::config::parse(text, Path::new("goavail.toml"), &asked, &|_| None);
-        Config { dry_run, ..parsed.unwrap() }
-    }
-
-    #[tokio::test]
-    async fn a_provider_needs_one_line_in_the_registry() {
-        let registry = [&PROVIDERS[..], &[DUMMY]].concat();
-        for dry_run in [false, true] {
-            let config = config(dry_run);
-            let mut provider = build_from(&registry, "dummy", &config).await.unwrap();
-            assert_eq!(provider.name(), "Dummy");
-            let listing = provider.list().await.unwrap();
-            assert_eq!(listing, Listing::default());
-            let again = build_from(&registry, "dummy", &config).await.unwrap();
-            assert!(provider.inherit_from(again) != dry_run, "a dry-run has not read the zone yet");
-            let other = build(&config).await.unwrap();
-            assert!(!provider.inherit_from(other), "of another kind");
-        }
-    }
+/// Builds the provider of `zone` within a time limit; see [`build`].
+///
+/// # Errors
+///
+/// Fails as [`build`] does, or with [`BuildError::TimedOut`].
+pub async fn build_in_time(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
+    let built = tokio::time::timeout(MAX_BUILD, Box::pin(build(zone))).await;
+    built.unwrap_or(Err(BuildError::TimedOut))
 }

@@ -60,7 +60,7 @@ impl Proxies {
 
     /// Reads the proxies of an environment. An unusable one is reported only by [`Via::trouble`]
     /// when a request would use it.
-    pub fn read(env: crate::config::Env<'_>) -> Self {
+    pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let first = |variables: &[&'static str]| {
             let set = |variable: &&'static str| {
                 let url = env(variable).map(|url| url.trim().to_owned());
@@ -159,7 +159,7 @@ fn usable(url: String) -> Result<Proxy, String> {
     };
     let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
     // A text without a scheme may be a token typed here by mistake.
-    let host = crate::config::name_as_shown(host);
+    let host = crate::text::disclosure::name(host);
     let shown = format!("{scheme}://{host}{port}");
     let url = if uri.scheme().is_some() { url } else { format!("http://{url}") };
     Ok(Proxy { url, shown })

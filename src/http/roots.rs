@@ -16,7 +16,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// Fails if the file cannot be read, if anything in it labelled as a certificate is not one, or if
 /// it has none at all. The text names neither the path nor the content of the file.
 pub(crate) fn bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = crate::config::text_of(path, LARGEST)?;
+    let text = crate::file::read_text(path, LARGEST)?;
     let mut store = RootCertStore::empty();
     let mut certificates = Vec::new();
     for (nth, found) in CertificateDer::pem_slice_iter(text.as_bytes()).enumerate() {

@@ -13,8 +13,8 @@ use super::Notice;
 use super::counters::ChannelCounters;
 use super::grouping::NoticeQueue;
 use crate::backoff::Backoff;
-use crate::config::seconds;
 use crate::panics::{RestartBackoff, caught};
+use crate::text::seconds;
 
 /// Maximum pause that a channel may ask for. A notice that would have to wait longer is dropped,
 /// because it would be outdated by then.

@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::StatusConfig;
 use super::control::{ANSWER_WITHIN, CommandDone, DrainRequest, ErrorBody};
 use super::model::Status;
-use crate::config::StatusConfig;
 
 /// Maximum time for a query of the status.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);

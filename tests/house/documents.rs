@@ -144,7 +144,7 @@ fn has_row(page: &str, name: &str) -> bool {
 fn every_key_stands_on_the_page_about_the_configuration() {
     let page = read(&root().join("docs/configuration.md"));
     let missing: Vec<_> =
-        goavail::config::known_keys().filter(|key| !has_row(&page, key)).collect();
+        goavail::settings::known_keys().filter(|key| !has_row(&page, key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

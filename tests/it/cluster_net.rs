@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use goavail::cluster::ClusterConfig;
 use goavail::cluster::{Cluster, ClusterEvent};
-use goavail::config::ClusterConfig;
 use goavail::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

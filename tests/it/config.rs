@@ -1,11 +1,13 @@
 //! The configuration: what a file means, and what each kind of bad file gets, word for word.
 //!
-//! Tests feed text to `config::parse`; what only a real file or a real process can show is in
+//! Tests feed text to `settings::parse`; what only a real file or a real process can show is in
 //! `check`.
 
 use std::path::Path;
 
-use goavail::config::{Asked, CloudflareConfig, Config, Provider, ProviderConfig, parse};
+use goavail::dns::providers::cloudflare::CloudflareConfig;
+use goavail::dns::providers::route53::Route53Config;
+use goavail::settings::{Asked, Config, parse};
 
 mod any_text;
 mod environment;
@@ -30,9 +32,9 @@ const ROUTE53: &str = "[Route53]\naws_domain = \"example.com\"\nhostnames = [\"w
                        ip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
 
 /// What the command line asks for by default.
-const ASKED: Asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
+const ASKED: Asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
 
-const ON_ROUTE53: Asked = Asked { provider: Provider::Route53, ..ASKED };
+const ON_ROUTE53: Asked = Asked { provider: "route53", ..ASKED };
 
 /// What `text` comes to in an environment of these variables; errors a line each.
 fn read_with(text: &str, asked: Asked, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
@@ -60,10 +62,17 @@ fn refused(text: &str) -> Vec<String> {
 }
 
 fn cloudflare(config: &Config) -> &CloudflareConfig {
-    match &config.provider {
-        ProviderConfig::Cloudflare(cloudflare) => cloudflare,
-        ProviderConfig::Route53(_) => panic!("Route 53: {config:?}"),
-    }
+    settings(config)
+}
+
+fn route53(config: &Config) -> &Route53Config {
+    settings(config)
+}
+
+/// The settings of the provider that has such settings.
+fn settings<T: 'static>(config: &Config) -> &T {
+    let settings: &dyn std::any::Any = &*config.provider;
+    settings.downcast_ref().unwrap_or_else(|| panic!("another provider: {config:?}"))
 }
 
 /// A file whose only unusual line is `key = value` in `section`, and that line's number.

@@ -6,8 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use goavail::config::NotifyConfig;
-use goavail::notify::{Evidence, Notice, NoticeKind, Notifier, Pace};
+use goavail::notify::{Evidence, Notice, NoticeKind, Notifier, NotifyConfig, Pace};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -166,16 +165,16 @@ impl Write for Log {
 }
 
 fn slack(url: &str) -> NotifyConfig {
-    NotifyConfig { slack: Some(url.to_owned().into()), webhook: None }
+    NotifyConfig::new([("slack", url.to_owned().into())])
 }
 
 #[tokio::test]
 async fn both_channels_are_told_and_addresses_that_fall_together_are_one_message() {
     let (mut slack, mut webhook) = (Server::start(&[]).await, Server::start(&[]).await);
-    let config = NotifyConfig {
-        slack: Some(slack.url.clone().into()),
-        webhook: Some(webhook.url.clone().into()),
-    };
+    let config = NotifyConfig::new([
+        ("slack", slack.url.clone().into()),
+        ("webhook", webhook.url.clone().into()),
+    ]);
     let notifier = Notifier::start(&config);
     for last in [1, 2] {
         notifier.send(&notice(NoticeKind::Withdrawn, last));
@@ -258,10 +257,10 @@ async fn a_notice_gets_through_after_failures_and_waits_as_long_as_retry_after_s
 async fn a_slack_that_hangs_delays_neither_the_sender_nor_the_webhook_nor_the_end() {
     let mut hanging = Server::start(&[Answer::Hang; 100]).await;
     let mut webhook = Server::start(&[]).await;
-    let config = NotifyConfig {
-        slack: Some(hanging.url.clone().into()),
-        webhook: Some(webhook.url.clone().into()),
-    };
+    let config = NotifyConfig::new([
+        ("slack", hanging.url.clone().into()),
+        ("webhook", webhook.url.clone().into()),
+    ]);
     let (log, _guard) = Log::capture();
     let notifier = Notifier::with_pace(&config, QUICK);
     notifier.send(&notice(NoticeKind::Withdrawn, 1));
@@ -308,7 +307,7 @@ async fn more_than_a_queue_can_hold_is_dropped_at_once_and_said() {
 async fn a_slack_address_that_is_no_url_is_an_error_line_and_the_webhook_still_serves() {
     let mut webhook = Server::start(&[]).await;
     let config =
-        NotifyConfig { slack: Some(SECRET.into()), webhook: Some(webhook.url.clone().into()) };
+        NotifyConfig::new([("slack", SECRET.into()), ("webhook", webhook.url.clone().into())]);
     let (log, _guard) = Log::capture();
     let notifier = Notifier::with_pace(&config, QUICK);
     assert!(log.text().contains("channel unusable; no notices are sent to it"), "{}", log.text());

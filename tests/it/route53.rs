@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
-use goavail::config::Route53Config;
 use goavail::dns::providers::route53::Route53;
+use goavail::dns::providers::route53::Route53Config;
 use goavail::dns::{Listing, NewRecord, RecordChanges};
 
 use crate::contract::{

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use goavail::config::StatusConfig;
 use goavail::serve::{Limits, serve};
+use goavail::status::StatusConfig;
 use goavail::status::model::Reason;
 use goavail::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,

@@ -8,9 +8,9 @@ use crate::agent::input::{NewConfig, ReloadError};
 use crate::agent::observers::Observer;
 use crate::agent::state_store::StateStore;
 use crate::agent::{fixed, log_notes, settings};
-use crate::config::Config;
 use crate::engine::event::Event;
 use crate::probe::{Probe, tcp};
+use crate::settings::Config;
 use crate::systemd;
 
 impl<P: Probe, O: Observer> EventLoop<P, O> {
@@ -41,7 +41,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let config = fixed::keep(&self.config, config);
         log_notes(&config);
         log_abandoned_records(self.state.store(), &config);
-        self.reconciler.hand_over(&config, provider);
+        self.reconciler.hand_over(&config.zone(), provider);
         if let Some(peers) = &self.peers {
             peers.reload(&config);
         }
@@ -56,7 +56,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
 /// Logs the withdrawn records that nothing restores once `config` is in force.
 fn log_abandoned_records(store: &StateStore, config: &Config) {
-    let names = settings::names(config);
+    let names = config.provider.names();
     let mut abandoned: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     for (set, address, record) in store.records().records() {
         if record.came_back_as.is_some() {

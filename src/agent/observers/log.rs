@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use tracing::{info, warn};
 
 use super::Observer;
-use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason, RehearsalStage};
+use crate::settings::Config;
 use crate::text::{brief, join_or_none};
 
 /// Writes facts to the log.

@@ -5,16 +5,15 @@ mod draft;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use self::draft::NoticeDraft;
 use super::Observer;
 use crate::agent::clock::wall;
-use crate::config::{Config, NotifyConfig};
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
-use crate::notify::{NoticeCounters, NoticeKind, Notifier};
+use crate::notify::{NoticeCounters, NoticeKind, Notifier, NotifyConfig};
+use crate::settings::Config;
 
 /// Maximum time for the notices of channels that are closed.
 const LAST_NOTICES: Duration = Duration::from_secs(2);
@@ -40,8 +39,8 @@ impl NoticeObserver {
         Self {
             agent: config.name.clone(),
             dry_run: config.dry_run,
-            channels: config.notify.clone(),
-            notifier: Notifier::start(&config.notify),
+            channels: config.sections.notify.clone(),
+            notifier: Notifier::start(&config.sections.notify),
             talk: talk.clone(),
             failing: None,
             caution: None,
@@ -130,19 +129,14 @@ impl Observer for NoticeObserver {
     fn reloaded(&mut self, config: &Config) {
         self.agent.clone_from(&config.name);
         self.dry_run = config.dry_run;
-        let (before, after) = (urls(&self.channels), urls(&config.notify));
-        if before == after {
+        let receivers = &config.sections.notify;
+        if self.channels.is_same_as(receivers) {
             return;
         }
-        let mut unchanged = Vec::new();
-        for (before, after) in before.iter().zip(after) {
-            if *before == after {
-                unchanged.push(before.0);
-            }
-        }
+        let unchanged = self.channels.unchanged_in(receivers);
         let _inside = self.talk.enter();
-        let successor = self.notifier.successor(&config.notify, &unchanged);
-        self.channels = config.notify.clone();
+        let successor = self.notifier.successor(receivers, &unchanged);
+        self.channels = receivers.clone();
         let closed = std::mem::replace(&mut self.notifier, successor);
         self.talk.spawn(closed.close(LAST_NOTICES));
     }
@@ -150,11 +144,4 @@ impl Observer for NoticeObserver {
     fn reload_refused(&mut self, reason: &str) {
         self.send(NoticeDraft::new(NoticeKind::ReloadRefused).detail(reason));
     }
-}
-
-/// Returns the channels and their addresses, for comparison.
-fn urls(channels: &NotifyConfig) -> [(&'static str, Option<&str>); 2] {
-    let NotifyConfig { slack, webhook } = channels;
-    [("slack", slack), ("webhook", webhook)]
-        .map(|(channel, url)| (channel, url.as_ref().map(ExposeSecret::expose_secret)))
 }

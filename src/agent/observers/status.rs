@@ -17,13 +17,13 @@ use crate::agent::clock::{Clock, wall};
 use crate::agent::input::Input;
 use crate::agent::peers::VoteCounters;
 use crate::cluster::ClusterEvent;
-use crate::config::Config;
 use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, Fact};
 use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::notify::NoticeCounters;
 use crate::serve::{Limits, serve};
+use crate::settings::Config;
 use crate::status::{
     self, Board, ClockReading, OperatorCommand, PeerStatus, ReceivedVote, SocketFile, Time, model,
 };
@@ -81,7 +81,7 @@ impl StatusObserver {
         clock: Clock,
         outbox: &mpsc::Sender<Input>,
     ) -> anyhow::Result<Option<Self>> {
-        if config.status.listen.is_none() && config.status.socket.is_none() {
+        if config.sections.status.listen.is_none() && config.sections.status.socket.is_none() {
             return Ok(None);
         }
         let now = read_clocks(&clock);
@@ -89,12 +89,12 @@ impl StatusObserver {
         let readers = Readers::start().context("cannot start the thread that serves readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.enter();
-        if let Some(address) = config.status.listen {
+        if let Some(address) = config.sections.status.listen {
             let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
             readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
         }
         let mut socket = None;
-        if let Some(path) = &config.status.socket {
+        if let Some(path) = &config.sections.status.socket {
             let (listener, file) = status::open_control(path)?;
             let (commands, mut received) = mpsc::channel::<OperatorCommand>(COMMANDS);
             let router = status::control(board.reader(), commands);
@@ -144,7 +144,7 @@ impl StatusObserver {
 
     /// Publishes the peers that the configuration lists.
     fn list_peers(&mut self, config: &Config) {
-        let listed = config.cluster.iter().flat_map(|cluster| cluster.peers.iter());
+        let listed = config.sections.cluster.iter().flat_map(|cluster| cluster.peers.iter());
         let mut before = std::mem::take(&mut self.peers);
         for peer in listed {
             let unknown = PeerStatus {

@@ -27,7 +27,10 @@ mod omit;
 mod reading;
 mod record;
 mod refusal;
+mod section;
 mod zone;
+
+pub use self::section::{CloudflareConfig, CloudflareCredentials, KIND};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -44,11 +47,7 @@ use self::reading::Torn;
 use self::record::NewRecordSettings;
 use self::refusal::RefusalKind;
 use self::zone::{KnownZone, ZoneError};
-use super::{Building, ProviderKind};
-use crate::config::{CloudflareConfig, ProviderConfig};
-use crate::dns::{
-    Call, ChangeRequest, DnsProvider, Listing, ProviderCause, ProviderError, downcast,
-};
+use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
 const NAME: &str = "Cloudflare";
@@ -245,21 +244,6 @@ impl Cloudflare {
             },
         }
     }
-}
-
-/// The entry of the registry.
-pub(super) const KIND: ProviderKind =
-    ProviderKind { kind: "cloudflare", name: NAME, section: "Cloudflare", build };
-
-fn build(settings: &ProviderConfig) -> Building<'_> {
-    Box::pin(async move {
-        let ProviderConfig::Cloudflare(settings) = settings else {
-            return Err(super::BuildError::foreign_settings(NAME, settings));
-        };
-        let provider: Box<dyn DnsProvider> =
-            Box::new(Cloudflare::new(settings).map_err(|error| Box::new(error) as ProviderCause)?);
-        Ok(provider)
-    })
 }
 
 fn unavailable(

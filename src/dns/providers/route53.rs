@@ -28,10 +28,14 @@ mod edit;
 mod failure;
 mod follow;
 pub mod preview;
+mod profiles;
 mod rejection;
 mod scan;
+mod section;
 mod sets;
 mod zone;
+
+pub use self::section::{KIND, Route53Config};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +52,6 @@ use self::follow::Followers;
 use self::scan::{Scan, Start};
 use self::sets::{AddressSpellings, RecordSet, Unfit};
 use self::zone::IncompleteAnswer;
-use super::{BuildError, Building, ProviderKind};
-use crate::config::{ProviderConfig, Route53Config};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
@@ -227,20 +229,6 @@ impl DnsProvider for Route53 {
         }
         same
     }
-}
-
-/// The entry of the registry.
-pub(super) const KIND: ProviderKind =
-    ProviderKind { kind: "route53", name: PROVIDER, section: "Route53", build };
-
-fn build(settings: &ProviderConfig) -> Building<'_> {
-    Box::pin(async move {
-        let ProviderConfig::Route53(settings) = settings else {
-            return Err(BuildError::foreign_settings(PROVIDER, settings));
-        };
-        let provider: Box<dyn DnsProvider> = Box::new(Route53::new(settings).await);
-        Ok(provider)
-    })
 }
 
 /// The sets that were found so far.

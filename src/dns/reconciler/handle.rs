@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use super::record_memory::RecordMemory;
 use super::supervisor::supervise;
 use super::{Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge};
-use crate::config::Config;
 use crate::dns::clock::now;
 use crate::dns::metered::{Metered, ProviderCounters};
-use crate::dns::{DnsProvider, Listing, providers};
+use crate::dns::providers::{self, ZoneConfig};
+use crate::dns::{DnsProvider, Listing};
 use crate::engine::event::{DnsReport, Order};
 use crate::heart::Heart;
 
@@ -56,7 +56,7 @@ pub struct ReconcilerHandle {
 
 impl ReconcilerHandle {
     /// Starts a reconciler with the result of the first listing. If it has no provider, one is built.
-    pub fn start(config: &Config, surroundings: Surroundings, first: FirstListing) -> Self {
+    pub fn start(zone: &ZoneConfig, surroundings: Surroundings, first: FirstListing) -> Self {
         let FirstListing { provider, listing, counters } = first;
         let heart = Arc::new(Heart::new(now().into_std()));
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&heart)));
@@ -66,7 +66,7 @@ impl ReconcilerHandle {
         }
         let memory = surroundings.store.load();
         let mut handle = Self { surroundings, mailbox, heart, task: None, counters };
-        let factory = handle.factory(config, instructions);
+        let factory = handle.factory(zone, instructions);
         let knowledge = listing.map(ZoneKnowledge::just_listed).unwrap_or_default();
         let reconciler = provider.map(|provider| factory.reconciler(provider, memory, knowledge));
         handle.task = Some(handle.surroundings.runtime.spawn(factory.supervise(reconciler)));
@@ -99,12 +99,12 @@ impl ReconcilerHandle {
     }
 
     /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
-    pub fn hand_over(&mut self, config: &Config, provider: Box<dyn DnsProvider>) {
+    pub fn hand_over(&mut self, zone: &ZoneConfig, provider: Box<dyn DnsProvider>) {
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&self.heart)));
         let mailbox_before = std::mem::replace(&mut self.mailbox, mailbox);
         mailbox_before.send_modify(Mailbox::hand_over);
         let before = self.task.take();
-        let factory = self.factory(config, instructions);
+        let factory = self.factory(zone, instructions);
         let mut provider: Box<dyn DnsProvider> =
             Box::new(Metered::new(provider, self.counters.clone()));
         self.task = Some(self.surroundings.runtime.spawn(async move {
@@ -113,7 +113,7 @@ impl ReconcilerHandle {
                 None => None,
             };
             let (memory, knowledge) = match handover {
-                Some(handover) => handover.pass_on(&mut *provider, factory.config.provider.names()),
+                Some(handover) => handover.pass_on(&mut *provider, factory.zone.provider.names()),
                 None => (factory.surroundings.store.load(), ZoneKnowledge::default()),
             };
             let reconciler = factory.reconciler(provider, memory, knowledge);
@@ -132,16 +132,16 @@ impl ReconcilerHandle {
         }
     }
 
-    fn factory(&self, config: &Config, mailbox: watch::Receiver<Mailbox>) -> Factory {
+    fn factory(&self, zone: &ZoneConfig, mailbox: watch::Receiver<Mailbox>) -> Factory {
         let (surroundings, counters) = (self.surroundings.clone(), self.counters.clone());
-        Factory { config: Arc::new(config.clone()), surroundings, counters, mailbox }
+        Factory { zone: zone.clone(), surroundings, counters, mailbox }
     }
 }
 
 /// Builds reconcilers for one mailbox.
 #[derive(Debug, Clone)]
 struct Factory {
-    config: Arc<Config>,
+    zone: ZoneConfig,
     surroundings: Surroundings,
     counters: ProviderCounters,
     mailbox: watch::Receiver<Mailbox>,
@@ -155,22 +155,22 @@ impl Factory {
         knowledge: ZoneKnowledge,
     ) -> Reconciler {
         // In dry-run nothing is withdrawn, so nothing is saved.
-        let store = (!self.config.dry_run).then(|| Arc::clone(&self.surroundings.store));
+        let store = (!self.zone.dry_run).then(|| Arc::clone(&self.surroundings.store));
         Reconciler::new(ReconcilerSetup {
             provider,
-            names: self.config.provider.names().to_vec(),
+            names: self.zone.provider.names().to_vec(),
             mailbox: self.mailbox.clone(),
             reports: self.surroundings.reports.clone(),
             memory,
             store,
             knowledge,
-            shared: self.config.cluster.is_some(),
+            shared: self.zone.shared,
         })
     }
 
     /// Builds a reconciler after a panic of the last one. It knows the saved records alone.
     async fn rebuild(self) -> Result<Reconciler, String> {
-        let built = providers::build_in_time(&self.config).await;
+        let built = providers::build_in_time(&self.zone).await;
         let provider = built.map_err(|error| crate::chain(&error))?;
         let provider = Box::new(Metered::new(provider, self.counters.clone()));
         Ok(self.reconciler(provider, self.surroundings.store.load(), ZoneKnowledge::default()))

@@ -7,12 +7,28 @@ use serde_json::{Value, json};
 
 use super::ChannelKind;
 use super::hook::Hook;
+use crate::config::keys::Key;
+use crate::config::url::web;
+use crate::config::value::{self, as_text};
 use crate::notify::message::printable;
 use crate::notify::{Evidence, Notice};
 
 /// The receiver of JSON in the registry of channels.
-pub(super) const KIND: ChannelKind =
-    ChannelKind { name: "webhook", open: |url| Ok(Box::new(Hook::new("webhook", url, body)?)) };
+pub(super) const KIND: ChannelKind = ChannelKind {
+    name: "webhook",
+    key: Key::new("webhook_url").secret(),
+    rule: receiver_url,
+    destination: "to a webhook",
+    party: "the webhook",
+    open: |url| Ok(Box::new(Hook::new("webhook", url, body)?)),
+};
+
+/// Reads the URL that receives notices as JSON. Plain HTTP is allowed, because such a receiver is
+/// often close by.
+fn receiver_url(value: &value::Value) -> Result<String, String> {
+    let url = as_text(value).and_then(web).ok_or("a URL that begins with https:// or http://")?;
+    Ok(url.into())
+}
 
 /// Returns the notice as JSON, as documented in [`crate::notify`].
 fn body(notice: &Notice) -> Value {

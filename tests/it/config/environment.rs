@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use goavail::config::{Asked, CloudflareCredentials, Config};
+use goavail::dns::providers::cloudflare::CloudflareCredentials;
+use goavail::settings::{Asked, Config};
 use secrecy::ExposeSecret;
 
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, cloudflare, read_with};
@@ -150,7 +151,7 @@ fn a_secret_may_be_in_a_file() {
 #[test]
 fn the_clusters_key_may_be_in_the_environment() {
     let key = |config: &Config| {
-        let key = config.cluster.as_ref().unwrap().crypto_key.as_ref();
+        let key = config.sections.cluster.as_ref().unwrap().crypto_key.as_ref();
         key.map(|key| key.expose_secret().to_owned())
     };
     let text = format!("{CLOUDFLARE}{MEMBERS}require_signed = true\n");

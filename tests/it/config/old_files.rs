@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use goavail::config::ProviderConfig;
 use secrecy::ExposeSecret;
 
-use super::{ON_ROUTE53, cloudflare, good, read_with, refused};
+use super::{ON_ROUTE53, cloudflare, good, read_with, refused, route53};
 
 /// The first form: one agent, no sections, no interval.
 const ALONE: &str = r#"
@@ -67,13 +66,13 @@ fn the_first_form_loads() {
     assert!(cloudflare(&config).proxied);
     let names = ["test-api.example.com", "test-dserv.example.com", "test-document.example.com"];
     assert_eq!(cloudflare(&config).names, names);
-    assert!(config.cluster.is_none());
+    assert!(config.sections.cluster.is_none());
     assert_eq!(config.guards_off, ["canaries", "min_in_service"]);
 }
 
 #[test]
 fn the_second_form_loads() {
-    let cluster = good(FLAT_CLUSTER).cluster.unwrap();
+    let cluster = good(FLAT_CLUSTER).sections.cluster.unwrap();
     assert_eq!(cluster.local_addr.to_string(), "203.0.113.2:8081");
     assert_eq!(cluster.peers, ["203.0.113.185:8081".parse().unwrap()]);
     assert_eq!((cluster.members_port, cluster.min_peers_agree), (7947, 1));
@@ -84,9 +83,9 @@ fn the_second_form_loads() {
 fn the_third_form_loads_for_either_provider() {
     let config = good(SECTIONS);
     assert_eq!(config.probing.failure_threshold.get(), 5);
-    assert!(config.cluster.is_some());
+    assert!(config.sections.cluster.is_some());
     let config = read_with(SECTIONS, ON_ROUTE53, &[]).unwrap();
-    let ProviderConfig::Route53(route53) = &config.provider else { panic!("{config:?}") };
+    let route53 = route53(&config);
     assert_eq!((route53.ttl, route53.region.as_str()), (30, "us-west-2"));
     assert_eq!(route53.zone_id.as_deref(), Some("ZZZZZZZZZZZZZ"));
     assert_eq!(config.targets.len(), 3);

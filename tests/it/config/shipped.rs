@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use goavail::config::Asked;
+use goavail::settings::Asked;
 
 use super::{ASKED, ON_ROUTE53, cloudflare, good, read_with};
 
@@ -40,7 +40,7 @@ fn it_loads_with_every_guard_on_and_nothing_to_warn_about() {
     assert_eq!(cloudflare(&config).zone, "example.com");
     assert!(config.targets.len() > config.min_in_service);
     assert!(
-        config.state_file.is_none() && config.status.socket.is_none(),
+        config.sections.state_file.is_none() && config.sections.status.socket.is_none(),
         "no folder is written to"
     );
 }
@@ -88,7 +88,7 @@ fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
             let config = read_with(&text, Asked { tcp, ..asked }, &[]).unwrap();
             assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);
             assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-            assert!(config.cluster.is_some() && config.status.listen.is_some());
+            assert!(config.sections.cluster.is_some() && config.sections.status.listen.is_some());
         }
     }
 }

@@ -4,7 +4,8 @@
 
 use std::fs;
 
-use goavail::config::{StatusConfig, load_status};
+use goavail::settings::load_status;
+use goavail::status::StatusConfig;
 
 /// What a file with this content says; a problem without its folder.
 fn status(content: &str) -> Result<StatusConfig, Vec<String>> {

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use goavail::config::{Asked, ProviderConfig};
+use goavail::settings::Asked;
 
-use super::{ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, cloudflare, good, read_with, refused};
+use super::{
+    ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, cloudflare, good, read_with, refused, route53,
+};
 
 const KEY: &str = "1234567891012345";
 
@@ -23,9 +25,11 @@ fn what_is_absent_means_what_the_contract_says() {
     assert_eq!((pace.interval, pace.timeout, pace.retry_interval), (two, two, two));
     assert_eq!(pace.burst.get(), 1, "each address at a moment of its own");
     assert_eq!((config.min_in_service, config.tcp_port, config.resync_interval), (0, None, None));
-    assert!(config.canaries.is_empty() && config.cluster.is_none() && config.dry_run);
-    assert!(config.state_file.is_none() && config.status.listen.is_none());
-    assert!(config.status.socket.is_none() && config.notify.slack.is_none());
+    assert!(config.canaries.is_empty() && config.sections.cluster.is_none() && config.dry_run);
+    assert!(config.sections.state_file.is_none() && config.sections.status.listen.is_none());
+    assert!(
+        config.sections.status.socket.is_none() && config.sections.notify.url("slack").is_none()
+    );
     assert!(!config.name.is_empty(), "the host's name");
     assert_eq!(config.path, PathBuf::from("goavail.toml"));
     let cloudflare = cloudflare(&config);
@@ -34,13 +38,13 @@ fn what_is_absent_means_what_the_contract_says() {
     assert!(cloudflare.credentials.is_none());
 
     let config = read_with(ROUTE53, ON_ROUTE53, &[]).unwrap();
-    let ProviderConfig::Route53(route53) = &config.provider else { panic!("{config:?}") };
+    let route53 = route53(&config);
     assert_eq!((route53.ttl, route53.region.as_str()), (60, "us-east-1"));
     assert_eq!((&route53.zone_id, &route53.api_url), (&None, &None));
     assert_eq!(route53.names, ["www.example.com"]);
 
     let members = "peers = [\"192.0.2.21:8081\"]\nlocal_addr = \"192.0.2.22:8081\"";
-    let cluster = good(&with_members(members)).cluster.unwrap();
+    let cluster = good(&with_members(members)).sections.cluster.unwrap();
     assert_eq!((cluster.members_port, cluster.min_peers_agree), (7946, 0));
     assert!(cluster.crypto_key.is_none() && !cluster.require_signed);
 }
@@ -209,7 +213,7 @@ fn a_slack_address_is_a_path_or_a_whole_url() {
     ];
     for (address, want) in rows {
         let config = good(&format!("slack_addr = \"{address}\"\n{CLOUDFLARE}"));
-        assert_eq!(config.notify.slack.unwrap().expose_secret(), want);
+        assert_eq!(config.sections.notify.url("slack").unwrap().expose_secret(), want);
     }
     for bad in
         ["", "T00/B00", "B00/T00/x", "T0/B0/x/y", "T0//x", "http://example.com/x", "T0/B0/x?y"]
@@ -261,9 +265,9 @@ fn relative_paths_are_relative_to_the_files_folder() {
         ("/etc/goavail/goavail.toml", &absolute, "/var/s.json", "/run/g.sock"),
     ];
     for (path, text, state, socket) in rows {
-        let config = goavail::config::parse(text, path.as_ref(), &ASKED, &|_| None).unwrap();
-        assert_eq!(config.state_file, Some(PathBuf::from(state)));
-        assert_eq!(config.status.socket, Some(PathBuf::from(socket)));
+        let config = goavail::settings::parse(text, path.as_ref(), &ASKED, &|_| None).unwrap();
+        assert_eq!(config.sections.state_file, Some(PathBuf::from(state)));
+        assert_eq!(config.sections.status.socket, Some(PathBuf::from(socket)));
     }
     let long = format!("{CLOUDFLARE}[Status]\nsocket = \"/{}\"\n", "s".repeat(107));
     let problems = refused(&long);
@@ -301,7 +305,7 @@ fn a_crypto_key_is_kept_as_it_is_written() {
         "peers = [\"192.0.2.21:8081\"]\nlocal_addr = \"192.0.2.22:8081\"\ncrypto_key = \"{KEY}\"\n\
          require_signed = true\nmin_peers_agree = 1\nmembers_port = 7947"
     );
-    let cluster = good(&with_members(&members)).cluster.unwrap();
+    let cluster = good(&with_members(&members)).sections.cluster.unwrap();
     assert_eq!(cluster.crypto_key.unwrap().expose_secret(), KEY);
     assert_eq!((cluster.require_signed, cluster.min_peers_agree), (true, 1));
     assert_eq!(cluster.members_port, 7947);

@@ -165,7 +165,7 @@ fn an_agents_address_is_an_ip_address_with_a_port() {
         assert_eq!(refused(&text), [format!("goavail.toml:2: Members.peers: {tail}")]);
         let (text, _) = with_key("Status", "listen", &quoted);
         if address.starts_with("0.0.0.0") {
-            let listen = good(&text).status.listen.map(|listen| listen.to_string());
+            let listen = good(&text).sections.status.listen.map(|listen| listen.to_string());
             assert_eq!(listen.as_deref(), Some("0.0.0.0:8081"), "on all addresses");
         } else {
             assert_eq!(refused(&text), [format!("goavail.toml:2: Status.listen: {tail}")]);

@@ -1,6 +1,6 @@
 //! What is allowed and warned about, and which guards are named as off.
 
-use goavail::config::Asked;
+use goavail::settings::Asked;
 
 use super::{ASKED, CLOUDFLARE, good, read_with};
 
@@ -244,7 +244,7 @@ fn half_a_cluster_is_warned_about_and_is_none() {
     ];
     for (members, want) in rows {
         let config = good(&format!("{CLOUDFLARE}[Members]\n{members}\n"));
-        assert!(config.cluster.is_none());
+        assert!(config.sections.cluster.is_none());
         assert_eq!(config.warnings, [want]);
     }
 }

@@ -10,8 +10,8 @@ mod torn;
 
 use std::net::IpAddr;
 
-use goavail::config::{CloudflareConfig, CloudflareCredentials};
 use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::providers::cloudflare::{CloudflareConfig, CloudflareCredentials};
 
 use super::{CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE};
 use crate::fake_cloudflare::{self as fake, FakeCloudflare, Setup};

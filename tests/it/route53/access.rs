@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use aws_config::ConfigLoader;
-use goavail::config::Route53Config;
 use goavail::dns::providers::route53::Route53;
+use goavail::dns::providers::route53::Route53Config;
 use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
 
 use super::{ALIVE, DEAD, OnMoto, aws_error, reads, response, writes};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use aws_config::ConfigLoader;
 use aws_types::os_shim_internal::Fs;
-use goavail::config::Route53Config;
 use goavail::dns::providers::route53::Route53;
+use goavail::dns::providers::route53::Route53Config;
 use goavail::dns::{ChangeRequest, DnsProvider, ProviderError};
 
 use super::access::{kind, told};

@@ -122,7 +122,7 @@ async fn moto_as_it_comes_takes_our_requests_and_knows_no_compare_and_swap() {
     let zone = moto.zone("plain.test", false).await;
     let name = "www.plain.test";
     zone.put([simple(name, &[DEAD, ALIVE, FOREIGN])]).await;
-    let config = goavail::config::Route53Config {
+    let config = goavail::dns::providers::route53::Route53Config {
         zone: "plain.test".to_owned(),
         names: vec![name.to_owned()],
         ttl: 60,

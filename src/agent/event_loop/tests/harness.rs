@@ -19,7 +19,7 @@ use crate::agent::operator::PendingCommands;
 use crate::agent::reload::Reloader;
 use crate::agent::state_saver::StateSaver;
 use crate::agent::state_store::{Records, StateStore};
-use crate::config::{self, Asked, Config, ConfigErrors, Provider};
+use crate::config::ConfigErrors;
 use crate::dns::metered::ProviderCounters;
 use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
 use crate::dns::{Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record};
@@ -29,6 +29,7 @@ use crate::engine::types::Pace;
 use crate::engine::types::{Health, Thresholds};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
+use crate::settings::{self, Asked, Config};
 use crate::systemd::Watchdog;
 
 pub(super) fn ms(millis: u64) -> Duration {
@@ -198,8 +199,8 @@ impl DnsProvider for MemoryZone {
 fn config() -> Config {
     let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
                 ip_addresses = [\"192.0.2.10\"]\n";
-    let asked = Asked { tcp: false, provider: Provider::Cloudflare, dry_run: true };
-    config::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap()
+    let asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
+    settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap()
 }
 
 /// An event loop before it runs. All targets answer after 10 ms.
@@ -258,7 +259,7 @@ impl Harness {
             counters: ProviderCounters::default(),
         };
         let config = config();
-        let reconciler = ReconcilerHandle::start(&config, surroundings, first);
+        let reconciler = ReconcilerHandle::start(&config.zone(), surroundings, first);
         let sender = outbox.clone();
         let event_loop = EventLoop {
             engine: Engine::new(self.settings, BTreeMap::new(), clock.now()),

@@ -1,19 +1,15 @@
 //! Conversions from the configuration and the engine's views to the entries of the board.
 
 use crate::agent::clock::Clock;
-use crate::agent::settings;
-use crate::config::{Config, ProviderConfig};
 use crate::engine::TargetView;
 use crate::engine::types::Health;
+use crate::settings::Config;
 use crate::status::{ClockReading, Setup, TargetState, Time, model};
 
 /// Returns the entry of the agent, as the configuration describes it.
 pub(super) fn setup(config: &Config, now: Time) -> Setup {
-    let zone = match &config.provider {
-        ProviderConfig::Cloudflare(cloudflare) => cloudflare.zone.clone(),
-        ProviderConfig::Route53(route53) => route53.zone.clone(),
-    };
-    let single = config.cluster.is_none();
+    let zone = config.provider.zone().to_owned();
+    let single = config.sections.cluster.is_none();
     Setup {
         agent: model::Agent {
             name: config.name.clone(),
@@ -30,7 +26,7 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
             guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
         },
         targets: config.targets.clone(),
-        names: settings::names(config).to_vec(),
+        names: config.provider.names().to_vec(),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::SetupError;
 use super::head::{retry_after, sender, sender_suffix};
 use super::refusal::{self, ApiError, ApiRefusal};
-use crate::config::{CloudflareConfig, CloudflareCredentials};
+use super::{CloudflareConfig, CloudflareCredentials};
 use crate::http::SendError;
 
 /// Maximum length of an answer. A page of 5,000 records is about 3 MiB.

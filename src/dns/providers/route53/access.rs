@@ -18,10 +18,10 @@ use aws_sdk_route53::config::SharedHttpClient;
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 
+use super::Route53Config;
 use super::client;
 use super::credentials::Chain;
 use super::failure::{RefusalCertainty, causes, credentials_refused};
-use crate::config::Route53Config;
 
 /// The source of the settings of a chain of credentials.
 pub(super) enum Source {
@@ -199,12 +199,12 @@ struct Files {
 async fn look_at_files() -> Files {
     let look = || {
         let env = |name: &str| std::env::var(name).ok();
-        let endless = crate::config::endless_file(&env);
+        let endless = super::profiles::endless_file(&env);
         if endless.is_some() {
             return Files { broken: endless, endless: true, lacking: None };
         }
-        let broken = crate::config::broken_profile(&env);
-        Files { broken, endless: false, lacking: crate::config::missing_profile(&env) }
+        let broken = super::profiles::broken_profile(&env);
+        Files { broken, endless: false, lacking: super::profiles::missing_profile(&env) }
     };
     // This takes up to the time limit of a file.
     tokio::task::spawn_blocking(look).await.unwrap_or_default()

@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use hyper::Uri;
 
-use crate::config::Route53Config;
+use super::Route53Config;
 use crate::http::proxy::Proxies;
 use crate::http::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, roots};
 

@@ -184,7 +184,7 @@ fn fit(found: Credentials) -> Result {
     ];
     for (what, variable, text) in parts {
         let text = text.unwrap_or("none");
-        if !crate::config::fits_a_header(text.trim()) {
+        if !crate::config::rule::fits_a_header(text.trim()) {
             let length = text.len();
             let provider = provider(&found);
             let unfit = InvalidCredentials { what, variable, provider, length };

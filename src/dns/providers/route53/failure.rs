@@ -293,8 +293,8 @@ fn classify_credentials(error: &CredentialsError) -> (Next, OneLine) {
 fn unread_token() -> String {
     let variable = "AWS_WEB_IDENTITY_TOKEN_FILE";
     let path = std::env::var(variable).ok().filter(|path| !path.is_empty());
-    let path =
-        path.map_or_else(String::new, |path| format!(", {},", crate::config::path_as_shown(&path)));
+    let path = path
+        .map_or_else(String::new, |path| format!(", {},", crate::text::disclosure::path(&path)));
     format!("the file that {variable} names{path} cannot be read")
 }
 

@@ -1,7 +1,7 @@
 //! The errors for Cloudflare's messages.
 
-use goavail::config::CloudflareCredentials;
 use goavail::dns::providers::cloudflare::Cloudflare;
+use goavail::dns::providers::cloudflare::CloudflareCredentials;
 use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
 
 use super::super::{NAMES, ZONE, restoration, withdrawal};

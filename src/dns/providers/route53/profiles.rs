@@ -9,11 +9,11 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env as AwsEnv, Fs};
 use futures_util::FutureExt as _;
 
-use super::document::hidden;
-use super::field::not_allowed;
-use super::problem::{Report, Spot};
-use super::rule::{VISIBLE, fits_a_header};
-use super::{Env, disclosure};
+use crate::config::Env;
+use crate::config::field::not_allowed;
+use crate::config::problem::{Report, Spot};
+use crate::config::rule::{VISIBLE, fits_a_header};
+use crate::text::disclosure::{self, hidden};
 
 /// Variables with values that AWS signs or sends.
 const SENT: [&str; 5] = [
@@ -69,7 +69,7 @@ pub(super) fn check(env: Env<'_>, report: &mut Report) {
 /// Returns the reason why the selected profile is unusable: its files cannot be parsed, or hold
 /// values that cannot be used for signing. `None` also if the profile does not exist, or is not
 /// used because the environment holds a key.
-pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
+pub(super) fn broken_profile(env: Env<'_>) -> Option<String> {
     if let Some(why) = endless_file(env) {
         return Some(why);
     }
@@ -87,7 +87,7 @@ pub(crate) fn broken_profile(env: Env<'_>) -> Option<String> {
 /// does not exist or holds none. `None` also if no profile was requested by name.
 ///
 /// The SDK silently skips such a profile and tries other sources.
-pub(crate) fn missing_profile(env: Env<'_>) -> Option<String> {
+pub(super) fn missing_profile(env: Env<'_>) -> Option<String> {
     let profiles = profiles(env)?.ok()?;
     let by_name = env("AWS_PROFILE").is_some();
     let (mut name, mut named_by) = (profiles.selected_profile(), "AWS_PROFILE".to_owned());
@@ -151,7 +151,7 @@ fn profile_files(env: Env<'_>) -> [String; 2] {
 /// Returns an AWS file that cannot be read to its end: a pipe without a writer, or a disk that does
 /// not respond. The SDK, and other code that reads such a file synchronously, would wait for it
 /// forever.
-pub(crate) fn endless_file(env: Env<'_>) -> Option<String> {
+pub(super) fn endless_file(env: Env<'_>) -> Option<String> {
     let files = [
         ("AWS_CONFIG_FILE", Some("config")),
         ("AWS_SHARED_CREDENTIALS_FILE", Some("credentials")),

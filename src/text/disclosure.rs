@@ -1,4 +1,4 @@
-//! Rules for displaying parts of the configuration: a secret typed into the wrong place must not be
+//! Rules for displaying text that an operator typed: a secret in the wrong place must not be
 //! repeated.
 //!
 //! A secret cannot be told from a name with certainty. Text that looks like one, long and without
@@ -8,7 +8,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::document::{hidden, shown};
+use super::visible;
+
+/// Maximum number of characters of a value that are displayed.
+const SHOWN: usize = 60;
 
 /// Minimum length of a run of letters and digits that may be a token.
 const TOKEN: usize = 16;
@@ -22,10 +25,41 @@ const SHORT_REST: usize = 6;
 /// Maximum length of a name that is displayed: the longest key has half of that.
 const LONGEST_NAME: usize = 40;
 
+/// Returns a placeholder for a secret.
+pub(crate) fn hidden(secret: &str) -> String {
+    format!("a value of {} bytes", secret.len())
+}
+
+/// Returns a piece of text, shortened to one line.
+pub(crate) fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    plain(&short)
+}
+
+/// Returns the text with everything escaped that could affect a terminal.
+fn plain(text: &str) -> String {
+    let escape = |letter: char| {
+        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+    };
+    visible(text).chars().map(escape).collect()
+}
+
+/// Whether this is the path of a Slack webhook, `T…/B…/X…`: three words of letters and digits.
+pub(crate) fn is_slack_path(path: &str) -> bool {
+    let words: Vec<&str> = path.split('/').collect();
+    let plain =
+        |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let [team, bot, _] = words[..] else { return false };
+    team.starts_with('T') && bot.starts_with('B') && words.iter().all(plain)
+}
+
 /// Whether a text may be or contain a token, a key or a password: a long run of mixed characters.
-pub(super) fn may_be_secret(text: &str) -> bool {
+pub(crate) fn may_be_secret(text: &str) -> bool {
     let in_run = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
-    let is_webhook = |run: &str| super::url::is_slack_path(run.trim_matches('/'));
+    let is_webhook = |run: &str| is_slack_path(run.trim_matches('/'));
     text.split(|c| !in_run(c)).any(|run| is_mixed(run) || is_webhook(run))
 }
 
@@ -63,7 +97,7 @@ fn hidden_name(written: &str) -> String {
 
 /// Returns a piece of the file's text, or a description if it may be a secret. Of a URL only the
 /// host is displayed.
-pub(super) fn value(source: &str) -> Option<String> {
+pub(crate) fn value(source: &str) -> Option<String> {
     if let Some((scheme, rest)) = source.split_once("://") {
         let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
         let has_more = rest.len() > authority.len() + SHORT_REST;

@@ -45,12 +45,6 @@ impl Probing {
     }
 }
 
-/// Formats a duration in seconds, with up to three decimals: `0.25 s`, `2 s`.
-pub fn seconds(duration: Duration) -> String {
-    let text = format!("{:.3}", duration.as_secs_f64());
-    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::{NonZeroU32, NonZeroUsize};
@@ -83,20 +77,6 @@ mod tests {
             let (down, up) = (probing.detection(), probing.recovery());
             let got = [down.best, down.worst, up.best, up.worst].map(|delay| delay.as_millis());
             assert_eq!(got, want, "{name}");
-        }
-    }
-
-    #[test]
-    fn seconds_read_without_needless_zeros() {
-        let cases = [
-            (250, "0.25 s"),
-            (2000, "2 s"),
-            (1900, "1.9 s"),
-            (1, "0.001 s"),
-            (3_600_000, "3600 s"),
-        ];
-        for (millis, want) in cases {
-            assert_eq!(seconds(Duration::from_millis(millis)), want);
         }
     }
 }

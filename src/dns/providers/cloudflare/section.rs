@@ -1,0 +1,234 @@
+//! The section `[Cloudflare]` of the configuration file.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::Cloudflare;
+use crate::config::environment::{Environment, Found};
+use crate::config::field::{Field, Reader, not_allowed};
+use crate::config::keys::{Key, Section};
+use crate::config::problem::Spot;
+use crate::config::rule::{integer, truth};
+use crate::config::section::{ConfigSection, SectionContext};
+use crate::config::url;
+use crate::config::value::Value;
+use crate::dns::providers::section::{BuiltProvider, ZoneKeys, ZoneNames};
+use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
+use crate::dns::{DnsProvider, ProviderCause};
+use crate::text::disclosure::{self, hidden};
+
+/// Cloudflare in the registry of providers.
+pub const KIND: ProviderKind =
+    ProviderKind::new::<CloudflareSection>("cloudflare", "Cloudflare", "Cloudflare DNS");
+
+/// Base URL of Cloudflare's API.
+const API_URL: &str = "https://api.cloudflare.com/client/v4";
+
+/// TTL by which Cloudflare is asked to choose one itself.
+const AUTOMATIC_TTL: u32 = 1;
+
+/// The settings of `[Cloudflare]`.
+#[derive(Debug, Clone)]
+pub struct CloudflareConfig {
+    /// The name of the zone, in lower case, without the final dot.
+    pub zone: String,
+    /// The owner names, fully qualified, in lower case, without the final dot; distinct.
+    pub names: Vec<String>,
+    /// Whether newly created records are proxied.
+    pub proxied: bool,
+    /// The TTL of newly created records in seconds; 1 is automatic.
+    pub ttl: u32,
+    /// The base URL of the API, without the final slash.
+    pub api_url: String,
+    /// The credentials; `None` if the environment holds none.
+    pub credentials: Option<CloudflareCredentials>,
+}
+
+/// Credentials for Cloudflare.
+#[derive(Debug, Clone)]
+pub enum CloudflareCredentials {
+    /// A scoped API token.
+    Token(SecretString),
+    /// The global key, with the account's e-mail address.
+    GlobalKey {
+        /// The global API key.
+        key: SecretString,
+        /// The account's e-mail address.
+        email: String,
+    },
+}
+
+impl ProviderSettings for CloudflareConfig {
+    fn kind(&self) -> ProviderKind {
+        KIND
+    }
+
+    fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn place(&self) -> String {
+        format!("Cloudflare {} at {}", self.zone, self.api_url)
+    }
+
+    fn new_records(&self) -> String {
+        let proxied = if self.proxied { "proxied" } else { "not proxied" };
+        match self.ttl {
+            AUTOMATIC_TTL => format!("automatic TTL, {proxied}"),
+            ttl => format!("TTL {ttl} s, {proxied}"),
+        }
+    }
+
+    fn access(&self) -> String {
+        match &self.credentials {
+            Some(CloudflareCredentials::Token(_)) => "by an API token".to_owned(),
+            Some(CloudflareCredentials::GlobalKey { email, .. }) => {
+                format!("by the global key of {email}")
+            }
+            None => "no credentials in the environment: the zone cannot be read".to_owned(),
+        }
+    }
+
+    fn build(&self) -> Building<'_> {
+        Box::pin(async {
+            let provider: Box<dyn DnsProvider> =
+                Box::new(Cloudflare::new(self).map_err(|error| Box::new(error) as ProviderCause)?);
+            Ok(provider)
+        })
+    }
+}
+
+/// The values of `[Cloudflare]`.
+pub(crate) struct CloudflareSection {
+    zone: ZoneKeys,
+    dns_proxied: Field<bool>,
+    ttl: Field<u32>,
+    api_url: Field<String>,
+}
+
+impl ConfigSection for CloudflareSection {
+    type Settings = BuiltProvider;
+
+    const SECTION: Section = Section::new("Cloudflare");
+
+    const KEYS: &'static [Key] = &[
+        Key::new("dns_domain").once_at_the_top(),
+        Key::new("hostnames").once_at_the_top(),
+        Key::new("ip_addresses").once_at_the_top(),
+        Key::new("dns_proxied").once_at_the_top(),
+        Key::new("ttl"),
+        Key::new("api_url"),
+    ];
+
+    fn parse(values: &mut Reader<'_>) -> Self {
+        let section = Self::SECTION;
+        let names = ZoneNames { section, kind: KIND.kind, domain: "dns_domain" };
+        Self {
+            zone: ZoneKeys::parse(names, values),
+            ttl: values.one(section, "ttl", ttl),
+            api_url: values.one(section, "api_url", url::api),
+            dns_proxied: values.one(section, "dns_proxied", truth),
+        }
+    }
+
+    fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
+        let zone = self.zone.build(context);
+        let dry_run = context.dry_run;
+        let api_url = self.effective_api_url(context);
+        let settings = CloudflareConfig {
+            zone: zone.zone,
+            names: zone.names,
+            proxied: self.dns_proxied.or(false),
+            ttl: self.ttl.or(AUTOMATIC_TTL),
+            api_url: api_url.clone(),
+            credentials: credentials(&mut context.environment(), dry_run),
+        };
+        BuiltProvider {
+            settings: Arc::new(settings),
+            targets: zone.targets,
+            api_url: Box::new(|_| api_url),
+            authorities: Box::new(|_| None),
+        }
+    }
+
+    fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {
+        self.zone.advise(built.settings.zone(), context);
+    }
+}
+
+impl CloudflareSection {
+    /// Returns the URL of the API. The environment overrides the file.
+    fn effective_api_url(&self, context: &mut SectionContext<'_>) -> String {
+        let file = self.api_url.present();
+        let Some(url) = api_url_of_environment(context) else {
+            return file.map_or_else(|| API_URL.to_owned(), |at| at.value.clone());
+        };
+        if let Some(at) = file.filter(|at| at.value != url) {
+            context.report.warn(&at.spot, "not used; CLOUDFLARE_BASE_URL has a different value");
+        }
+        url
+    }
+}
+
+/// Reads a TTL that Cloudflare accepts: 1 is automatic.
+fn ttl(value: &Value) -> Result<u32, String> {
+    let seconds = integer(1, 86_400)(value).ok();
+    seconds.filter(|seconds| *seconds == AUTOMATIC_TTL || *seconds >= 30).ok_or_else(|| {
+        "1, which is automatic, or an integer of seconds from 30 to 86400".to_owned()
+    })
+}
+
+/// Returns another URL for the API.
+fn api_url_of_environment(context: &mut SectionContext<'_>) -> Option<String> {
+    let variable = "CLOUDFLARE_BASE_URL";
+    let text = (context.env)(variable).filter(|text| !text.is_empty())?;
+    match url::api_text(&text) {
+        Ok(url) => Some(url),
+        Err(allowed) => {
+            let shown = disclosure::value(&text);
+            let shown = shown.map_or_else(|| hidden(&text), |text| format!("\"{text}\""));
+            let what = not_allowed(&shown, &allowed);
+            context.report.refuse(&Spot::variable(variable), what);
+            None
+        }
+    }
+}
+
+/// Returns the credentials: a token, or the global key with its e-mail address.
+///
+/// They may be absent in a dry run.
+fn credentials(environment: &mut Environment<'_>, dry_run: bool) -> Option<CloudflareCredentials> {
+    match environment.either("CF_API_TOKEN", "CLOUDFLARE_API_TOKEN") {
+        Found::This(_, token) => return Some(CloudflareCredentials::Token(token.into())),
+        Found::Refused => return None,
+        Found::Nothing => {}
+    }
+    match (environment.printable("CF_API_KEY"), environment.printable("CF_API_EMAIL")) {
+        (Found::This(_, key), Found::This(_, email)) => {
+            return Some(CloudflareCredentials::GlobalKey { key: key.into(), email });
+        }
+        (Found::This(..), Found::Nothing) => {
+            refuse_half(environment, "CF_API_EMAIL", "CF_API_KEY");
+        }
+        (Found::Nothing, Found::This(..)) => {
+            refuse_half(environment, "CF_API_KEY", "CF_API_EMAIL");
+        }
+        (Found::Nothing, Found::Nothing) if !dry_run => environment.report.refuse(
+            &Spot::variable("CF_API_TOKEN"),
+            "missing; --no-dry-run needs it, or CF_API_KEY and CF_API_EMAIL",
+        ),
+        _ => {}
+    }
+    None
+}
+
+/// Refuses an incomplete pair of variables.
+fn refuse_half(environment: &mut Environment<'_>, missing: &str, present: &str) {
+    let what = format!("missing; {present} is set and needs it, or set CF_API_TOKEN alone");
+    environment.report.refuse(&Spot::variable(missing), what);
+}

@@ -1,0 +1,208 @@
+//! The section `[Route53]` of the configuration file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hyper::Uri;
+
+use super::{Route53, profiles};
+use crate::config::field::{Field, Reader, not_allowed};
+use crate::config::keys::{Key, Section};
+use crate::config::problem::Spot;
+use crate::config::rule::{integer, text};
+use crate::config::section::{ConfigSection, SectionContext};
+use crate::config::url;
+use crate::config::value::Value;
+use crate::dns::DnsProvider;
+use crate::dns::providers::section::{BuiltProvider, ZoneKeys, ZoneNames};
+use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
+use crate::http::roots;
+use crate::text::disclosure::{self, hidden};
+
+/// Route 53 in the registry of providers.
+pub const KIND: ProviderKind =
+    ProviderKind::new::<Route53Section>("route53", "Route 53", "Amazon Route 53");
+
+/// Default TTL of a new record set, in seconds.
+const TTL: u32 = 60;
+
+/// Region of the API.
+const REGION: &str = "us-east-1";
+
+/// Default URL of the API.
+const API_URL: &str = "https://route53.amazonaws.com";
+
+/// Variables that redirect AWS's own tools, in order of precedence.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_ROUTE_53", "AWS_ENDPOINT_URL"];
+
+/// The settings of `[Route53]`.
+#[derive(Debug, Clone)]
+pub struct Route53Config {
+    /// The name of the zone, in lower case, without the final dot.
+    pub zone: String,
+    /// The owner names, fully qualified, in lower case, without the final dot; distinct.
+    pub names: Vec<String>,
+    /// The TTL of newly created record sets in seconds.
+    pub ttl: u32,
+    /// The id of the hosted zone; looked up by name if absent.
+    pub zone_id: Option<String>,
+    /// The region of the endpoint to use.
+    pub region: String,
+    /// Another URL for the API.
+    pub api_url: Option<String>,
+}
+
+impl ProviderSettings for Route53Config {
+    fn kind(&self) -> ProviderKind {
+        KIND
+    }
+
+    fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn place(&self) -> String {
+        let id = self.zone_id.as_deref().unwrap_or("by name");
+        let place = self.api_url.as_deref().unwrap_or(&self.region);
+        format!("Route 53 {}, {id}, at {place}", self.zone)
+    }
+
+    fn new_records(&self) -> String {
+        format!("TTL {} s", self.ttl)
+    }
+
+    fn access(&self) -> String {
+        "by AWS's own chain of credentials".to_owned()
+    }
+
+    fn ttl_of_new_sets(&self) -> Option<u32> {
+        Some(self.ttl)
+    }
+
+    fn floor_applies_to(&self) -> &'static str {
+        // Only Route 53 can answer different clients from different record sets.
+        "; with geolocation, of those that one client can get"
+    }
+
+    fn build(&self) -> Building<'_> {
+        Box::pin(async {
+            let provider: Box<dyn DnsProvider> = Box::new(Route53::new(self).await);
+            Ok(provider)
+        })
+    }
+}
+
+/// The values of `[Route53]`.
+pub(crate) struct Route53Section {
+    zone: ZoneKeys,
+    ttl: Field<u32>,
+    aws_zoneid: Field<String>,
+    aws_region: Field<String>,
+    api_url: Field<String>,
+}
+
+impl ConfigSection for Route53Section {
+    type Settings = BuiltProvider;
+
+    const SECTION: Section = Section::new("Route53");
+
+    const KEYS: &'static [Key] = &[
+        Key::new("aws_domain"),
+        Key::new("hostnames"),
+        Key::new("ip_addresses"),
+        Key::new("ttl"),
+        Key::new("aws_zoneid"),
+        Key::new("aws_region"),
+        Key::new("api_url"),
+    ];
+
+    fn parse(values: &mut Reader<'_>) -> Self {
+        let section = Self::SECTION;
+        let names = ZoneNames { section, kind: KIND.kind, domain: "aws_domain" };
+        Self {
+            zone: ZoneKeys::parse(names, values),
+            ttl: values.one(section, "ttl", integer(0, i64::from(i32::MAX))),
+            api_url: values.one(section, "api_url", url::api),
+            aws_zoneid: values.one(section, "aws_zoneid", zone_id),
+            aws_region: values.one(section, "aws_region", region),
+        }
+    }
+
+    fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
+        profiles::check(context.env, context.report);
+        let zone = self.zone.build(context);
+        let api_url = self.api_url.value().cloned();
+        let settings = Route53Config {
+            zone: zone.zone,
+            names: zone.names,
+            ttl: self.ttl.or(TTL),
+            zone_id: self.aws_zoneid.value().cloned(),
+            region: self.aws_region.or(REGION.to_owned()),
+            api_url: api_url.clone(),
+        };
+        BuiltProvider {
+            settings: Arc::new(settings),
+            targets: zone.targets,
+            api_url: Box::new(|context| api_url.unwrap_or_else(|| endpoint(context))),
+            authorities: Box::new(authorities),
+        }
+    }
+
+    fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {
+        self.zone.advise(built.settings.zone(), context);
+    }
+}
+
+/// Reads the id of a hosted zone, with or without the `/hostedzone/` that AWS's own tools put in
+/// front.
+fn zone_id(value: &Value) -> Result<String, String> {
+    text("a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"", |id| {
+        let id = id.strip_prefix("/hostedzone/").unwrap_or(id);
+        let fits =
+            (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        fits.then(|| id.to_owned())
+    })(value)
+}
+
+/// Reads the name of an AWS region.
+fn region(value: &Value) -> Result<String, String> {
+    text("a region, such as \"us-east-1\"", |region| {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let fits = (1..=32).contains(&region.len()) && region.bytes().all(letter);
+        fits.then(|| region.to_owned())
+    })(value)
+}
+
+/// Returns the URL of the API according to AWS's own variables.
+fn endpoint(context: &mut SectionContext<'_>) -> String {
+    let env = context.env;
+    let set = |name: &'static str| Some((name, env(name).filter(|url| !url.is_empty())?));
+    let Some((variable, url)) = ENDPOINTS.into_iter().find_map(set) else {
+        return API_URL.to_owned();
+    };
+    let uri = url.parse::<Uri>().ok();
+    let is_web = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    if !is_web {
+        let what = not_allowed(&hidden(&url), "a URL that begins with https:// or http://");
+        context.report.refuse(&Spot::variable(variable), what);
+    }
+    url
+}
+
+/// Describes the certificate authorities that AWS's own tools trust instead of the system's.
+fn authorities(context: &mut SectionContext<'_>) -> Option<String> {
+    let variable = "AWS_CA_BUNDLE";
+    let path = (context.env)(variable).filter(|path| !path.is_empty())?;
+    let shown = disclosure::path(&path);
+    match roots::bundle(Path::new(&path)) {
+        Ok(_) => Some(format!("AWS is trusted by {shown} alone ({variable})")),
+        Err(why) => {
+            context.report.refuse(&Spot::variable(variable), format!("{shown}: {why}"));
+            None
+        }
+    }
+}

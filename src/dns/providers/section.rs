@@ -1,0 +1,178 @@
+//! The keys that every provider's section of the configuration file has.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ProviderSettings;
+use crate::config::field::{At, Field, List, Reader, not_allowed};
+use crate::config::keys::Section;
+use crate::config::problem::Spot;
+use crate::config::section::{ConfigSection, SectionContext};
+use crate::config::{address, names, own};
+
+/// An example of a list of addresses.
+pub(crate) const ADDRESSES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
+
+/// A provider's section, after its values were taken out of the file.
+pub(crate) trait ProviderSection {
+    /// Builds the settings and warns about those that may do harm.
+    fn finish(&self, context: &mut SectionContext<'_>) -> BuiltProvider;
+}
+
+impl<S: ConfigSection<Settings = BuiltProvider>> ProviderSection for S {
+    fn finish(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
+        let built = self.build(context);
+        self.advise(&built, context);
+        built
+    }
+}
+
+/// Looks something up in the surroundings of a section.
+pub(crate) type Lookup<T> = Box<dyn FnOnce(&mut SectionContext<'_>) -> T>;
+
+/// The settings of a provider's section.
+pub(crate) struct BuiltProvider {
+    /// The settings of the provider.
+    pub(crate) settings: Arc<dyn ProviderSettings>,
+    /// The watched addresses: distinct, in the order of the file.
+    pub(crate) targets: Vec<IpAddr>,
+    /// Returns the URL that is requested, for the description of the network path.
+    pub(crate) api_url: Lookup<String>,
+    /// Describes the certificate authorities that are trusted instead of the system's.
+    pub(crate) authorities: Lookup<Option<String>>,
+}
+
+/// The name of a provider's section, and the names in it that differ between providers.
+#[derive(Clone, Copy)]
+pub(crate) struct ZoneNames {
+    /// The header of the section.
+    pub(crate) section: Section,
+    /// The provider on the command line.
+    pub(crate) kind: &'static str,
+    /// The key of the zone's name.
+    pub(crate) domain: &'static str,
+}
+
+/// The values that every provider's section has.
+pub(crate) struct ZoneKeys {
+    names: ZoneNames,
+    domain: Field<String>,
+    hostnames: List<String>,
+    ip_addresses: List<IpAddr>,
+}
+
+/// The settings that every provider has.
+#[derive(Default)]
+pub(crate) struct ZoneValues {
+    /// The name of the zone, in lower case, without the final dot.
+    pub(crate) zone: String,
+    /// The owner names, fully qualified, in lower case, without the final dot; distinct.
+    pub(crate) names: Vec<String>,
+    /// The watched addresses: distinct, in the order of the file.
+    pub(crate) targets: Vec<IpAddr>,
+}
+
+impl ZoneKeys {
+    /// Takes the values of a section out of the file.
+    pub(crate) fn parse(names: ZoneNames, values: &mut Reader<'_>) -> Self {
+        let section = names.section;
+        Self {
+            names,
+            domain: values.one(section, names.domain, names::domain),
+            hostnames: values.each(section, "hostnames", "[\"www\"]", names::hostname),
+            ip_addresses: values.each(section, "ip_addresses", ADDRESSES, address::target),
+        }
+    }
+
+    /// Builds the settings. The section must be there and complete.
+    pub(crate) fn build(&self, context: &mut SectionContext<'_>) -> ZoneValues {
+        let section = self.names.section;
+        let is_empty = self.domain.is_absent()
+            && self.hostnames.is_absent()
+            && self.ip_addresses.is_absent()
+            && !context.document.has(section);
+        if is_empty {
+            self.refuse_missing_section(context);
+            return ZoneValues::default();
+        }
+        if self.domain.is_absent() {
+            let what = "missing; the zone's name, such as \"example.com\"";
+            let spot = context.missing(section, self.names.domain);
+            context.report.refuse(&spot, what);
+        }
+        let host_name = "a host name, such as \"www\"";
+        context.require_items(&self.hostnames, section, "hostnames", host_name);
+        context.require_items(&self.ip_addresses, section, "ip_addresses", "an address to watch");
+        let zone = self.domain.or(String::new());
+        let names = self.owner_names(&zone, context);
+        ZoneValues { zone, names, targets: context.distinct(self.ip_addresses.items()) }
+    }
+
+    /// Refuses a file without the required section, and points to the section it has instead.
+    fn refuse_missing_section(&self, context: &mut SectionContext<'_>) {
+        let ZoneNames { section, kind, .. } = self.names;
+        let mut others = context.alternatives.iter().filter(|other| context.document.has(**other));
+        let hint = match others.next() {
+            Some(other) => format!(", while the file has {other}"),
+            None => String::new(),
+        };
+        let what = format!("missing; --dns-provider {kind} needs this section{hint}");
+        context.report.refuse(&Spot::missing(section.name()), what);
+    }
+
+    /// Returns the owner names for the host names, without duplicates.
+    fn owner_names(&self, domain: &str, context: &mut SectionContext<'_>) -> Vec<String> {
+        let mut whole = Vec::new();
+        for hostname in self.hostnames.items().iter().filter(|_| !domain.is_empty()) {
+            match names::qualify(&hostname.value, domain) {
+                Ok(value) => whole.push(At { value, ..hostname.clone() }),
+                Err(allowed) => {
+                    let what = not_allowed(&hostname.shown, &allowed);
+                    context.report.refuse(&hostname.spot, what);
+                }
+            }
+        }
+        context.distinct(&whole)
+    }
+
+    /// Warns about accepted values that may do harm. `zone` is the name of the zone.
+    pub(crate) fn advise(&self, zone: &str, context: &mut SectionContext<'_>) {
+        self.advise_on_addresses(context);
+        self.advise_on_hostnames(zone, context);
+        let why = "watched by another machine, it would be missed when this one fails";
+        own::warn(self.ip_addresses.items(), |address| *address, why, context.report);
+    }
+
+    fn advise_on_addresses(&self, context: &mut SectionContext<'_>) {
+        let mut seen = std::collections::HashSet::new();
+        for item in self.ip_addresses.items() {
+            if !seen.insert(item.value) {
+                continue;
+            }
+            let loopback = item.value.is_loopback() && !context.dry_run;
+            let kind = loopback.then_some("a loopback address").or(address::private(item.value));
+            if let Some(kind) = kind {
+                let what = format!("is {kind}; nobody outside reaches it");
+                context.report.warn_of(&item.spot, &item.shown, what);
+            }
+        }
+    }
+
+    /// Warns about a host name that looks like a full name in another domain and gets this one
+    /// appended.
+    fn advise_on_hostnames(&self, zone: &str, context: &mut SectionContext<'_>) {
+        for item in self.hostnames.items() {
+            let Ok(name) = names::qualify(&item.value, zone) else { continue };
+            let end = top_level(&item.value);
+            if name != item.value && end.is_some() && top_level(zone) == end {
+                let what = format!("stands for {name}; is it misspelt?");
+                context.report.warn_of(&item.spot, &item.shown, what);
+            }
+        }
+    }
+}
+
+/// Returns the last label of a name that has several.
+fn top_level(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, last)| last)
+}

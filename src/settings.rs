@@ -1,0 +1,308 @@
+//! The settings of the whole agent, from the configuration file, the environment and the command
+//! line.
+//!
+//! The keys above the first section are read here. Each other section belongs to the part of the
+//! program that it configures: the providers' sections are in [`crate::dns::providers`], the others
+//! in `sections`.
+
+mod advice;
+mod describe;
+mod network;
+mod pace;
+mod sections;
+mod top;
+
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::document::{self, Document};
+use crate::config::field::Reader;
+use crate::config::keys::{Schema, Section};
+use crate::config::problem::Report;
+use crate::config::section::{ConfigSection, SectionContext};
+use crate::config::{ConfigErrors, Env};
+use crate::dns::providers::section::ProviderSection;
+use crate::dns::providers::{PROVIDERS, ProviderKind, ProviderSettings, ZoneConfig};
+use crate::engine::types::Endpoint;
+use crate::file;
+use crate::status::{StatusConfig, StatusSection};
+use sections::ParsedSections;
+use top::TopLevel;
+
+pub use pace::Delay;
+pub use sections::Sections;
+
+/// Maximum size of the file in bytes: room for a hundred thousand addresses.
+const LARGEST_FILE: u64 = 8 * 1024 * 1024;
+
+/// Returns every key that a file may hold, as the documentation writes it: with its section in
+/// front, as in `Cloudflare.ttl`, unless it stands above the first section.
+pub fn known_keys() -> impl Iterator<Item = String> {
+    let keys: Vec<_> = schema(&PROVIDERS).keys().collect();
+    keys.into_iter().map(|(section, key)| section.key(key.name))
+}
+
+/// The options of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// `--type tcp`: TCP connects instead of echo requests.
+    pub tcp: bool,
+    /// The kind of the provider, which selects the section that is used.
+    pub provider: &'static str,
+    /// Whether nothing is to be written at the provider.
+    pub dry_run: bool,
+}
+
+/// The complete, validated settings of the agent.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file the configuration was read from.
+    pub path: PathBuf,
+    /// The name of this agent in notices and status.
+    pub name: String,
+    /// The watched addresses: distinct, in the order of the file. Never empty.
+    pub targets: Vec<IpAddr>,
+    /// The port to connect to on each target with `--type tcp`; `None` means echo requests.
+    pub tcp_port: Option<u16>,
+    /// Pace of probing, and thresholds.
+    pub probing: Probing,
+    /// The floor: the number of addresses that stay in every record set. 0 is off.
+    pub min_in_service: usize,
+    /// Endpoints that prove that this agent's own network works. An empty list is off.
+    pub canaries: Vec<Endpoint>,
+    /// Interval at which DNS is compared and repaired without a change of verdict.
+    pub resync_interval: Option<Duration>,
+    /// The provider of the records.
+    pub provider: Arc<dyn ProviderSettings>,
+    /// The settings of all sections but the provider's.
+    pub sections: Sections,
+    /// Whether nothing is written at the provider.
+    pub dry_run: bool,
+    /// Description of the proxies and certificate authorities between this agent and the services
+    /// it uses.
+    pub network: Option<String>,
+    /// Warnings for the operator about settings that are accepted.
+    pub warnings: Vec<String>,
+    /// The guards that are off, by the name of the key that turns each on.
+    pub guards_off: Vec<&'static str>,
+}
+
+impl Config {
+    /// Returns the zone with its provider.
+    pub fn zone(&self) -> ZoneConfig {
+        ZoneConfig {
+            provider: Arc::clone(&self.provider),
+            targets: self.targets.clone(),
+            dry_run: self.dry_run,
+            shared: self.sections.cluster.is_some(),
+        }
+    }
+}
+
+/// Pace of probing, and the number of outcomes that decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probing {
+    /// Consecutive losses that flip a target down.
+    pub failure_threshold: NonZeroU32,
+    /// Consecutive replies that flip a target up.
+    pub recovery_threshold: NonZeroU32,
+    /// Time between probes of one target.
+    pub interval: Duration,
+    /// Time without a reply after which a probe is a loss.
+    pub timeout: Duration,
+    /// Time between probes of a suspect target.
+    pub retry_interval: Duration,
+    /// Maximum number of targets probed at the same time.
+    pub burst: NonZeroUsize,
+}
+
+/// Reads the configuration file at `path`; see [`parse`].
+///
+/// # Errors
+///
+/// Fails with a single problem if the file cannot be read, is not UTF-8 text, or is larger than 8
+/// MiB. Otherwise fails as [`parse`] does.
+pub fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
+    parse(&text_of_file(path)?, path, asked, env)
+}
+
+/// Builds the settings from `text`. `path` is the file it came from: problems name it, and relative
+/// paths in the text start at its directory.
+///
+/// Besides its arguments it reads the files named by `…_FILE` variables and, if the file gives the
+/// agent no name, the host's name.
+///
+/// # Errors
+///
+/// Reports all problems at once. If some lines are not TOML, keys may seem missing only because
+/// those lines could not be read. In that case missing keys and contradictions between keys are not
+/// reported.
+pub fn parse(text: &str, path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
+    parse_with(&PROVIDERS, text, path, asked, env)
+}
+
+/// Like [`parse`], with these kinds of providers.
+fn parse_with(
+    providers: &[ProviderKind],
+    text: &str,
+    path: &Path,
+    asked: &Asked,
+    env: Env<'_>,
+) -> Result<Config, ConfigErrors> {
+    let file = path.display().to_string();
+    let mut report = Report::new(&file);
+    let document = document::read(text, schema(providers), &mut report);
+    let (whole, empty) = (document.whole, document.is_empty());
+    let parsed = ParsedFile::read(document, providers, &mut report);
+    if !whole {
+        report.finish()?;
+        return Err(ConfigErrors::about_file(&file, "not valid TOML"));
+    }
+    if empty && report.is_clean() {
+        let what = "nothing is set in it; the goavail.toml that ships shows what can be";
+        return Err(ConfigErrors::about_file(&file, what));
+    }
+    let Some((selected, alternatives)) = parsed.selected(asked.provider) else {
+        let what = format!("there is no DNS provider called {}", asked.provider);
+        return Err(ConfigErrors::about_file(&file, what));
+    };
+    let mut context = SectionContext {
+        path,
+        dry_run: asked.dry_run,
+        alternatives,
+        env,
+        document: &parsed.document,
+        report: &mut report,
+    };
+    let mut config = parsed.build(selected, asked, &mut context);
+    parsed.top.advise(&config, &mut context);
+    parsed.sections.advise(&config.sections, &mut context);
+    config.guards_off = advice::guards_off(&config);
+    config.warnings = report.warnings();
+    report.finish()?;
+    Ok(config)
+}
+
+/// Reads `[Status]` alone, for commands that only query the running agent. They work while the rest
+/// of the file is being edited, and with any provider.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, is not TOML, or has a problem in `[Status]`.
+pub fn load_status(path: &Path) -> Result<StatusConfig, ConfigErrors> {
+    let text = text_of_file(path)?;
+    let mut report = Report::new(&path.display().to_string());
+    let document = document::read(&text, schema(&PROVIDERS), &mut report);
+    let whole = document.whole;
+    let parsed = ParsedFile::read(document, &PROVIDERS, &mut report);
+    let mut context = SectionContext {
+        path,
+        dry_run: true,
+        alternatives: Vec::new(),
+        env: &|_| None,
+        document: &parsed.document,
+        report: &mut report,
+    };
+    let status = parsed.sections.status.build(&mut context);
+    if whole {
+        report.keep_only(StatusSection::SECTION.name());
+    }
+    report.finish()?;
+    Ok(status)
+}
+
+/// Returns the text of the configuration file.
+fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
+    file::read_text(path, LARGEST_FILE)
+        .map_err(|why| ConfigErrors::about_file(&path.display().to_string(), why))
+}
+
+/// Returns the sections and keys that a file may have.
+fn schema(providers: &[ProviderKind]) -> Schema {
+    let mut schema = Schema::default();
+    schema.add(Section::TOP, TopLevel::KEYS);
+    for provider in providers {
+        schema.add(provider.section, provider.keys);
+    }
+    ParsedSections::add_to(&mut schema);
+    schema
+}
+
+/// The values of a file, each validated alone.
+struct ParsedFile {
+    top: TopLevel,
+    providers: Vec<(ProviderKind, Box<dyn ProviderSection>)>,
+    sections: ParsedSections,
+    /// The rest of the document: the sections that it has.
+    document: Document,
+}
+
+impl ParsedFile {
+    /// Reads every key. The section of a provider that was not selected is validated too.
+    fn read(document: Document, kinds: &[ProviderKind], report: &mut Report) -> Self {
+        let mut values = Reader { document, report };
+        let mut providers = Vec::new();
+        for kind in kinds {
+            providers.push((*kind, (kind.parse)(&mut values)));
+        }
+        let sections = ParsedSections::parse(&mut values);
+        let top = TopLevel::parse(&mut values);
+        Self { top, providers, sections, document: values.document }
+    }
+
+    /// Returns the section of a kind of provider, and the names of the other providers' sections.
+    fn selected(&self, kind: &str) -> Option<(&dyn ProviderSection, Vec<Section>)> {
+        let mut selected = None;
+        let mut alternatives = Vec::new();
+        for (provider, section) in &self.providers {
+            if provider.kind == kind {
+                selected = Some(&**section);
+            } else {
+                alternatives.push(provider.section);
+            }
+        }
+        selected.map(|selected| (selected, alternatives))
+    }
+
+    /// Builds everything except the warnings.
+    fn build(
+        &self,
+        provider: &dyn ProviderSection,
+        asked: &Asked,
+        context: &mut SectionContext<'_>,
+    ) -> Config {
+        let provider = provider.finish(context);
+        if asked.tcp {
+            self.top.require_port(context);
+        }
+        if let Some(address) = self.sections.cluster.votes_received_at() {
+            self.sections.status.check_overlap(address, context);
+        }
+        let sections = self.sections.build(context);
+        let (settings, targets) = (Arc::clone(&provider.settings), provider.targets.clone());
+        let canaries = context.distinct(self.top.canaries());
+        let network = network::check(provider, &self.sections.notify.parties(), context);
+        Config {
+            path: context.path.to_owned(),
+            name: self.top.name(),
+            targets,
+            tcp_port: self.top.port().filter(|_| asked.tcp),
+            probing: self.top.probing(),
+            min_in_service: self.top.min_in_service(),
+            canaries,
+            resync_interval: self.top.resync_interval(),
+            provider: settings,
+            sections,
+            dry_run: asked.dry_run,
+            network,
+            warnings: Vec::new(),
+            guards_off: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The keys above the first section, as far as they belong to no other part of the program.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
+use std::time::Duration;
+
+use super::Probing;
+use crate::config::address;
+use crate::config::field::{At, Field, List, Reader};
+use crate::config::keys::{Key, Section};
+use crate::config::rule::{self, duration, integer};
+use crate::config::section::SectionContext;
+use crate::engine::types::Endpoint;
+use crate::file;
+
+/// Default number of consecutive losses or replies.
+const THRESHOLD: u32 = 3;
+
+/// Default interval between probes, the one in the Go program's example.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Minimum pause between probes: 50 ms.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Minimum timeout: 1 ms.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// Maximum pause, and maximum timeout: one hour.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Minimum and maximum interval of a resync: one second and one day.
+const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+
+/// An example of a list of canaries.
+const CANARIES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
+
+/// The values above the first section, each validated alone.
+pub(super) struct TopLevel {
+    pub(super) failure_threshold: Field<u32>,
+    pub(super) recovery_threshold: Field<u32>,
+    pub(super) interval: Field<Duration>,
+    pub(super) timeout: Field<Duration>,
+    pub(super) retry_interval: Field<Duration>,
+    pub(super) burst: Field<usize>,
+    pub(super) port: Field<u16>,
+    pub(super) min_in_service: Field<usize>,
+    pub(super) canaries: List<Endpoint>,
+    pub(super) name: Field<String>,
+    pub(super) resync_interval: Field<Duration>,
+}
+
+impl TopLevel {
+    /// The keys, in the order of their documentation.
+    pub(super) const KEYS: &'static [Key] = &[
+        Key::new("failure_threshold"),
+        Key::new("recovery_threshold"),
+        Key::new("interval"),
+        Key::new("timeout"),
+        Key::new("retry_interval"),
+        Key::new("burst"),
+        Key::new("port"),
+        Key::new("min_in_service"),
+        Key::new("canaries"),
+        Key::new("name"),
+        Key::new("resync_interval"),
+    ];
+
+    /// Takes the values out of the file.
+    pub(super) fn parse(values: &mut Reader<'_>) -> Self {
+        let top = Section::TOP;
+        Self {
+            failure_threshold: values.one(top, "failure_threshold", integer(1, 1000)),
+            recovery_threshold: values.one(top, "recovery_threshold", integer(1, 1000)),
+            interval: values.one(top, "interval", duration(SHORTEST_PAUSE, HOUR)),
+            timeout: values.one(top, "timeout", duration(SHORTEST_TIMEOUT, HOUR)),
+            retry_interval: values.one(top, "retry_interval", duration(SHORTEST_PAUSE, HOUR)),
+            burst: values.one(top, "burst", integer(1, 1000)),
+            port: values.one(top, "port", rule::port),
+            min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
+            canaries: values.each(top, "canaries", CANARIES, address::canary),
+            name: values.one(top, "name", rule::name),
+            resync_interval: values.one(top, "resync_interval", duration(RESYNC.0, RESYNC.1)),
+        }
+    }
+
+    /// Refuses a file without a port, which `--type tcp` needs.
+    pub(super) fn require_port(&self, context: &mut SectionContext<'_>) {
+        if self.port.is_absent() {
+            let spot = context.missing(Section::TOP, "port");
+            let what = "missing; --type tcp needs the TCP port, an integer from 1 to 65535";
+            context.report.refuse(&spot, what);
+        }
+    }
+
+    /// Returns the name of this agent, the host's name by default.
+    pub(super) fn name(&self) -> String {
+        self.name.value().cloned().unwrap_or_else(host_name)
+    }
+
+    /// Returns the TCP port to connect to.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port.value().copied()
+    }
+
+    /// Returns the floor; 0 is off.
+    pub(super) fn min_in_service(&self) -> usize {
+        self.min_in_service.or(0)
+    }
+
+    /// Returns the canaries with their places, duplicates included.
+    pub(super) fn canaries(&self) -> &[At<Endpoint>] {
+        self.canaries.items()
+    }
+
+    /// Returns the interval at which DNS is compared and repaired.
+    pub(super) fn resync_interval(&self) -> Option<Duration> {
+        self.resync_interval.value().copied()
+    }
+
+    /// Returns the pace of probing. Omitted values are derived from the given ones.
+    pub(super) fn probing(&self) -> Probing {
+        let failures = self.failure_threshold.or(THRESHOLD);
+        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let interval = self.interval.or(INTERVAL);
+        Probing {
+            failure_threshold: at_least_one(failures),
+            recovery_threshold: at_least_one(self.recovery_threshold.or(failures)),
+            interval,
+            timeout: self.timeout.or(interval),
+            retry_interval: self.retry_interval.or(interval),
+            burst: NonZeroUsize::new(self.burst.or(1)).unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+/// Returns the name of this machine, or `goavail` if it has none.
+///
+/// Source: proc(5), `/proc/sys/kernel/hostname`.
+fn host_name() -> String {
+    let path = Path::new("/proc/sys/kernel/hostname");
+    let name = file::read_text(path, 1024).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "goavail".to_owned() } else { name.to_owned() }
+}
