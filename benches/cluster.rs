@@ -36,7 +36,7 @@ mod contract {
     pub(crate) struct Met(#[expect(dead_code, reason = "nobody waits")] oneshot::Receiver<()>);
 
     impl Met {
-        /// Both ends.
+        /// Both ends of the link.
         pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
             let (sender, receiver) = oneshot::channel();
             (sender, Self(receiver))

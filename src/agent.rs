@@ -21,7 +21,7 @@ mod observers;
 mod operator;
 mod peers;
 mod reload;
-pub mod settings;
+pub(crate) mod settings;
 mod signals;
 mod state_saver;
 mod state_store;
@@ -69,7 +69,7 @@ use state_saver::StateSaver;
 use state_store::{Records, StateStore};
 use tasks::Runtimes;
 
-pub use signals::hold_sighup;
+pub(crate) use signals::hold_sighup;
 
 /// Time from the start to the begin of a rehearsal.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ const LAST_CHANGE: Duration = Duration::from_secs(5);
 
 /// The reason why monitoring ended without a request to stop.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The provider refused the credentials or the zone at the start.
     Refused(ProviderError),
     /// A failure while starting or running.
@@ -114,7 +114,7 @@ type AgentLoop = EventLoop<NetworkProber, Observers>;
 ///
 /// [`Ended::Refused`] if the provider refuses the credentials or the zone at the start;
 /// [`Ended::Stopped`] if a socket or a listener cannot be opened, or a part fails.
-pub fn run(
+pub(crate) fn run(
     config: Config,
     rehearse: Option<IpAddr>,
     load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
@@ -305,7 +305,7 @@ async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
             Ok(listing) => Some(listing),
             Err(error @ ProviderError::Refused { .. }) => return Err(Ended::Refused(error)),
             Err(error) => {
-                unread(&crate::chain(&error));
+                unread(&crate::text::error_chain(&error));
                 None
             }
         };

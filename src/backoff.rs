@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Waits that double with each consecutive failure, up to a maximum.
 #[derive(Debug, Clone)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
@@ -12,12 +12,12 @@ pub struct Backoff {
 
 impl Backoff {
     /// Creates a backoff that begins with `first` and grows up to `longest`.
-    pub const fn new(first: Duration, longest: Duration) -> Self {
+    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, failures: 0 }
     }
 
     /// Returns the wait after a further failure, without jitter.
-    pub fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let wait = Self::wait_after(self.failures, self.first, self.longest);
         self.failures = self.failures.saturating_add(1);
         wait
@@ -25,33 +25,33 @@ impl Backoff {
 
     /// Returns the wait after a further failure with a jitter of ± 50 %, so that several agents do
     /// not retry in step.
-    pub fn next_jittered(&mut self) -> Duration {
+    pub(crate) fn next_jittered(&mut self) -> Duration {
         jittered(self.next_wait())
     }
 
     /// Whether the last attempt failed.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.failures > 0
     }
 
     /// Starts again with the first wait.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// Returns the wait after a failure with so many consecutive failures before it.
-    pub fn wait_after(failures: u32, first: Duration, longest: Duration) -> Duration {
+    pub(crate) fn wait_after(failures: u32, first: Duration, longest: Duration) -> Duration {
         first.saturating_mul(2_u32.saturating_pow(failures)).min(longest)
     }
 }
 
 /// Returns a random duration between half of `wait` and one and a half of it.
-pub fn jittered(wait: Duration) -> Duration {
+pub(crate) fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(jitter())
 }
 
 /// Returns a random factor of ± 50 % for a wait.
-pub fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     rand::random_range(0.5..1.5)
 }
 

@@ -17,12 +17,14 @@ mod command;
 mod exits;
 mod options;
 
-pub use command::{Command, Completions, Drain, Monitor, Plan, Status, Undrain};
+pub(crate) use command::{Command, Monitor};
+#[cfg(test)]
+use command::{Drain, Plan, Status, Undrain};
 use options::Options;
 
 /// A complete, parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// The command to run.
     pub command: Command,
     /// The value of `--config-file`.
@@ -37,7 +39,7 @@ pub struct Invocation {
 
 /// The reason why there is no command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The text of `--help` or `--version`, for stdout. Not an error.
     Told(String),
     /// The help, for stderr: the command line was rejected because it has no command.
@@ -51,7 +53,7 @@ pub enum Stop {
 /// # Errors
 ///
 /// Fails if it asks for help or for the version, has no command, or is invalid.
-pub fn read<I>(arguments: I) -> Result<Invocation, Stop>
+pub(crate) fn read<I>(arguments: I) -> Result<Invocation, Stop>
 where
     I: IntoIterator,
     I::Item: Into<OsString> + Clone,
@@ -73,7 +75,7 @@ where
 }
 
 /// Generates completions for `shell`, from the same definitions as `--help`.
-pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut definition(), "goavail", &mut script);
     script
@@ -84,7 +86,7 @@ pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
 /// # Errors
 ///
 /// Never fails in practice, because the page is written to memory.
-pub fn manual() -> io::Result<Vec<u8>> {
+pub(crate) fn manual() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(definition()).render(&mut page)?;
     Ok(page)

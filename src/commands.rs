@@ -5,7 +5,7 @@
 //! alone.
 
 mod drain;
-pub mod plan;
+pub(crate) mod plan;
 mod status;
 
 use std::future::Future;
@@ -17,13 +17,13 @@ use crate::file;
 use crate::status::ClientError;
 use crate::text::one_line;
 
-pub use drain::{drain, undrain};
-pub use plan::plan;
-pub use status::{status, watch};
+pub(crate) use drain::{drain, undrain};
+pub(crate) use plan::plan;
+pub(crate) use status::{status, watch};
 
 /// The result of a command.
 #[derive(Debug)]
-pub struct CommandReport {
+pub(crate) struct CommandReport {
     /// The text for stdout.
     pub text: String,
     /// The ending, after the text is printed.
@@ -38,7 +38,7 @@ impl CommandReport {
 
 /// The ending of a command that did its work.
 #[derive(Debug)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// No problem was found: exit code 0.
     Fine,
     /// DNS differs from its desired state: exit code 3.
@@ -49,7 +49,7 @@ pub enum Ending {
 
 /// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The zone could not be listed.
     #[error("could not read the zone")]
     Unread(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
 /// Maximum time to read a file.
-pub const MAY_TAKE: Duration = Duration::from_secs(10);
+pub(crate) const MAY_TAKE: Duration = Duration::from_secs(10);
 
 /// Maximum time to check whether a file exists.
 const MAY_LOOK: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ static READERS: AtomicUsize = AtomicUsize::new(0);
 /// # Errors
 ///
 /// Fails if it cannot be read, or not in time; then no part of it is returned.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     read_within(path, most, MAY_TAKE)
 }
 
@@ -102,7 +102,7 @@ fn on_thread<T: Send + 'static>(
 /// # Errors
 ///
 /// Fails if that many more files cannot be opened at present.
-pub fn room_for_a_runtime() -> io::Result<()> {
+pub(crate) fn room_for_a_runtime() -> io::Result<()> {
     // An event queue with its waker, and three ends of the pair that delivers signals.
     const PIPES: usize = 3;
     (0..PIPES).map(|_| io::pipe()).collect::<io::Result<Vec<_>>>().map(drop)
@@ -113,7 +113,7 @@ pub fn room_for_a_runtime() -> io::Result<()> {
 /// # Errors
 ///
 /// Fails if a link cannot be read, or not in time, or if there are too many.
-pub fn real(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
     let link = path.to_owned();
     look_within(move || follow(&link), MAY_TAKE)
         .unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer")))
@@ -140,7 +140,7 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Adds the destination to `error` if the file at `path` is a link.
-pub fn with_target(path: &Path, error: io::Error) -> io::Error {
+pub(crate) fn with_target(path: &Path, error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::TimedOut {
         return error;
     }

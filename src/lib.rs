@@ -3,7 +3,7 @@
 //! # The map
 //!
 //! ```text
-//! main -> cli, settings, commands, agent
+//! program -> cli, settings, commands, agent
 //!         agent -> settings, engine, and the effects: probe, dns, cluster, notify, status, state
 //!         commands -> settings, dns, status
 //!         settings -> the sections that dns, cluster, notify, status and state own -> config
@@ -12,6 +12,7 @@
 //!
 //! | module | purpose | may use |
 //! |---|---|---|
+//! | `program` | results become exit codes, errors are printed once | `cli`, `settings`, `commands`, `agent` |
 //! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `log` |
 //! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
 //! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
@@ -46,27 +47,33 @@
 //! Withdrawing and restoring is level-triggered: an order contains the desired record sets, and
 //! [`dns`]'s reconciler lists, plans, applies and lists again until they match.
 
-pub mod agent;
-pub mod backoff;
-pub mod cli;
+mod agent;
+mod backoff;
+mod cli;
 pub mod cluster;
-pub mod commands;
+mod commands;
 pub mod config;
 pub mod dns;
 pub mod engine;
-pub mod file;
+mod file;
 pub mod heart;
 pub mod http;
-pub mod log;
+mod log;
 pub mod notify;
 pub mod panics;
-pub mod privilege;
+mod privilege;
 pub mod probe;
+mod program;
 pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod status;
 pub mod systemd;
-pub mod text;
+mod text;
 
-pub use text::error_chain as chain;
+pub use program::main;
+
+/// Items that the integration tests need from modules that are private otherwise.
+pub mod testing {
+    pub use crate::text::error_chain;
+}

@@ -21,7 +21,7 @@ use writer::Queue;
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Text for people
     #[default]
     Text,
@@ -31,7 +31,7 @@ pub enum Format {
 
 /// Options of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Format of log lines.
     pub format: Format,
     /// Whether this program's own events are written from DEBUG on (`--debug`).
@@ -50,7 +50,7 @@ const QUIET: &str = "surge_ping=warn,hyper=warn,hyper_util=warn,reqwest=warn,rus
 /// `RUST_LOG` is not a valid filter.
 #[derive(Debug, thiserror::Error)]
 #[error("RUST_LOG is not a filter such as \"info,goavail=debug\"")]
-pub struct BadFilter {
+pub(crate) struct BadFilter {
     #[from]
     source: tracing_subscriber::filter::ParseError,
 }
@@ -67,7 +67,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// Fails if `rust_log` is not a filter; nothing is started then. An existing log stays in place.
-pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+pub(crate) fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
     // An error means that a log was started before, which then remains in use.
     let _ = subscriber(options, filter, io::stderr).try_init();
@@ -80,7 +80,7 @@ pub fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> 
 /// # Errors
 ///
 /// Fails as [`start`] does.
-pub fn start_threaded(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+pub(crate) fn start_threaded(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
     // A separate descriptor: a write that hangs would hold the lock of `io::stderr`.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
@@ -125,7 +125,7 @@ impl Write for ToChannel {
 }
 
 /// Writes the final message to stderr, unformatted and after all log lines. [`finish`] must follow.
-pub fn write_final_message(text: &str) {
+pub(crate) fn write_final_message(text: &str) {
     let line = format!("goavail: {}\n", with_remedy(text));
     match QUEUE.get() {
         Some(queue) => queue.push(line.as_bytes()),
@@ -136,7 +136,7 @@ pub fn write_final_message(text: &str) {
 
 /// Waits until the log is written completely, but no longer than a second, since the reader may
 /// hang.
-pub fn finish() {
+pub(crate) fn finish() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(FINISH_WITHIN);
     }

@@ -58,7 +58,7 @@ pub struct Panicked {
 /// caught.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.to_string().replace(['\n', '\r'], " ");
+        let message = crate::text::without_line_breaks(&panic.to_string());
         if CAUGHT.get() {
             MESSAGE.set(Some(message));
             return;

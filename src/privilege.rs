@@ -28,7 +28,7 @@ const KEPT: CapabilitySet = CapabilitySet::NET_RAW
 /// # Errors
 ///
 /// Fails if the kernel refuses. The privileges are unchanged then, and the agent can continue.
-pub fn reduce() -> io::Result<()> {
+pub(crate) fn reduce() -> io::Result<()> {
     let held = capabilities(None)?;
     let permitted = held.permitted & KEPT;
     let effective = (held.effective & KEPT) | (permitted & CapabilitySet::NET_RAW);
@@ -46,7 +46,7 @@ pub fn reduce() -> io::Result<()> {
 /// # Errors
 ///
 /// Fails if the kernel refuses.
-pub fn forbid_dumps() -> io::Result<()> {
+pub(crate) fn forbid_dumps() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 

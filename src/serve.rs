@@ -148,7 +148,8 @@ pub async fn serve<L: Accept>(
                 failing = false;
                 if open.make_room(limits.connections).await {
                     open.add(|busy| {
-                        connection(io, from, router.clone(), limits, busy, graceful.watcher())
+                        let handler = Handler { router: router.clone(), limits, busy };
+                        connection(io, from, handler, graceful.watcher())
                     });
                 }
             }
@@ -232,21 +233,56 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
+/// Handles the requests of one connection.
+#[derive(Clone)]
+struct Handler {
+    router: Router,
+    limits: Limits,
+    /// Set while the connection is in the router.
+    busy: Arc<AtomicBool>,
+}
+
+impl Handler {
+    /// Reads the body within its limits and passes the request on.
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let Self { router, limits, busy } = self;
+        let (head, body) = request.into_parts();
+        if body.size_hint().lower() > limits.body_bytes as u64 {
+            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let body = Limited::new(body, limits.body_bytes).collect();
+        let body = match timeout(limits.body_within, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(cause)) if cause.is::<LengthLimitError>() => {
+                return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
+            }
+            Ok(Err(_)) => return Ok(refusal(StatusCode::BAD_REQUEST)),
+            Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
+        };
+        let _busy = Busy::new(busy);
+        let path = head.uri.path().to_owned();
+        let answered = router.oneshot(Request::from_parts(head, Body::from(body)));
+        caught("a request handler", answered).await.unwrap_or_else(|panicked| {
+            error!(path, "{panicked}; it was answered with 500");
+            Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))
+        })
+    }
+}
+
 /// Serves one connection until either side closes it or a limit is exceeded.
 async fn connection<Io, From>(
     io: Io,
     from: From,
-    router: Router,
-    limits: Limits,
-    busy: Arc<AtomicBool>,
+    handler: Handler,
     watcher: hyper_util::server::graceful::Watcher,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     From: Clone + Send + Sync + 'static,
 {
+    let limits = handler.limits;
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(from.clone()));
-        answer(request, router.clone(), limits, Arc::clone(&busy))
+        handler.clone().answer(request)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -258,35 +294,6 @@ async fn connection<Io, From>(
         Ok(Err(cause)) => debug!(%cause, "connection closed"),
         Err(panicked) => error!("{panicked}; the connection was closed"),
     }
-}
-
-/// Reads the body within its limits and passes the request on.
-async fn answer(
-    request: Request<Incoming>,
-    router: Router,
-    limits: Limits,
-    busy: Arc<AtomicBool>,
-) -> Result<Response<Body>, Infallible> {
-    let (head, body) = request.into_parts();
-    if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
-    }
-    let body = Limited::new(body, limits.body_bytes).collect();
-    let body = match timeout(limits.body_within, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(cause)) if cause.is::<LengthLimitError>() => {
-            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        Ok(Err(_)) => return Ok(refusal(StatusCode::BAD_REQUEST)),
-        Err(_) => return Ok(refusal(StatusCode::REQUEST_TIMEOUT)),
-    };
-    let _busy = Busy::new(busy);
-    let path = head.uri.path().to_owned();
-    let answered = router.oneshot(Request::from_parts(head, Body::from(body)));
-    caught("a request handler", answered).await.unwrap_or_else(|panicked| {
-        error!(path, "{panicked}; it was answered with 500");
-        Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR))
-    })
 }
 
 /// Returns an empty answer, after which the connection is closed because the rest of the request is

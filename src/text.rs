@@ -3,6 +3,7 @@
 pub(crate) mod disclosure;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::{Display, Write as _};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::Serialize;
 /// Whether `c` affects the layout of text but is not visible itself: a reader would take the text
 /// for a different one. Source: the Unicode categories Cf, Zl and Zp, and the fillers. Variation
 /// selectors belong to emoji and stay.
-pub fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
@@ -23,7 +24,7 @@ pub fn is_invisible(c: char) -> bool {
 }
 
 /// Returns `text` with its invisible characters escaped: `\u{202e}`.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return Cow::Borrowed(text);
     }
@@ -35,31 +36,38 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns a duration in words, to the millisecond: `1m 3s 250ms`.
-pub fn brief(duration: Duration) -> String {
+pub(crate) fn brief(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis)).to_string()
 }
 
-/// Returns an error and its causes in one line, with the limit to raise if too many files are open.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    with_remedy(&line.replace(['\n', '\r'], " ")).into_owned()
+/// Iterates over an error and its causes, the outermost first.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-/// Returns external text for one line of a terminal: each control character becomes `replacement`, and
-/// invisible characters are escaped.
-pub fn one_line(text: &str, replacement: char) -> String {
+/// Returns an error and its causes in one line, with the limit to raise if too many files are open.
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let line = causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    with_remedy(&without_line_breaks(&line)).into_owned()
+}
+
+/// Returns `text` with a space for each line break.
+pub(crate) fn without_line_breaks(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+/// Returns external text for one line of a log or a terminal: each control character becomes
+/// `replacement`, and invisible characters are escaped.
+pub(crate) fn one_line(text: &str, replacement: char) -> String {
     visible(text).chars().map(|c| if c.is_control() { replacement } else { c }).collect()
 }
 
 /// Whether a terminal may be coloured: `stream` is one, and `NO_COLOR`, with this value, is not set. An
 /// empty value counts as not set. Source: no-color.org.
-pub fn may_colour(stream: &impl IsTerminal, no_color: Option<&str>) -> bool {
+pub(crate) fn may_colour(stream: &impl IsTerminal, no_color: Option<&str>) -> bool {
     colours(stream.is_terminal(), no_color)
 }
 
@@ -68,7 +76,10 @@ fn colours(is_terminal: bool, no_color: Option<&str>) -> bool {
 }
 
 /// Returns items joined by `separator`, or `none` without any.
-pub fn join_or_none(items: impl IntoIterator<Item = impl ToString>, separator: &str) -> String {
+pub(crate) fn join_or_none(
+    items: impl IntoIterator<Item = impl ToString>,
+    separator: &str,
+) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     if items.is_empty() { "none".to_owned() } else { items.join(separator) }
 }
@@ -80,7 +91,7 @@ pub fn join_or_none(items: impl IntoIterator<Item = impl ToString>, separator: &
 /// # Errors
 ///
 /// Fails if `value` cannot be represented in JSON.
-pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string(value)?))
 }
 
@@ -89,7 +100,7 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
 /// # Errors
 ///
 /// Fails as [`json`] does.
-pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string_pretty(value)?))
 }
 
@@ -134,7 +145,7 @@ const REMEDIES: [(&str, &str, &str); 2] = [
 ];
 
 /// Returns `text`, with the limit to raise if it says that no more files can be opened.
-pub fn with_remedy(text: &str) -> Cow<'_, str> {
+pub(crate) fn with_remedy(text: &str) -> Cow<'_, str> {
     let is_said = |said: &str, debugged: &str| text.contains(said) || text.contains(debugged);
     let remedy = REMEDIES.iter().find(|(said, debugged, _)| is_said(said, debugged));
     match remedy {

@@ -26,7 +26,7 @@ pub(super) struct Story {
     pub(super) ahead: usize,
     /// Requests from the flip to the first write, which is the last of them.
     pub(super) verdict: usize,
-    /// Writing requests.
+    /// The number of writing requests.
     pub(super) writes: usize,
 }
 

@@ -12,7 +12,7 @@ use crate::lab::Namespace;
 
 /// A provider that one agent alone can reach.
 pub(crate) struct Provider {
-    /// The service.
+    /// The service of the API.
     pub(crate) fake: FakeCloudflare,
 }
 

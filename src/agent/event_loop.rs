@@ -41,23 +41,23 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The event loop, with the parts that carry out the actions of the engine.
 pub(super) struct EventLoop<P, O> {
-    /// The decisions.
+    /// The engine, which decides.
     pub(super) engine: Engine,
     /// The agent's clock.
     pub(super) clock: Clock,
-    /// Sends probes.
+    /// The sender of probes.
     pub(super) probe: Arc<P>,
-    /// Follows the facts.
+    /// The observers of facts.
     pub(super) observers: O,
-    /// Brings DNS to the desired state.
+    /// The handle to the DNS reconciler.
     pub(super) reconciler: ReconcilerHandle,
     /// The cluster; absent in single mode.
     pub(super) peers: Option<Peers>,
-    /// Saves drains.
+    /// The saver of drains.
     pub(super) state: StateSaver,
     /// The operator's commands.
     pub(super) commands: PendingCommands,
-    /// Reads the configuration again.
+    /// The reader of new configurations.
     pub(super) reloader: Reloader,
     /// The configuration in force.
     pub(super) config: Config,

@@ -58,7 +58,7 @@ impl PendingCommands {
     }
 }
 
-/// A command whose outcome is known, and not yet reported to the operator.
+/// A command with a known outcome that is not yet reported to the operator.
 #[derive(Debug)]
 pub(super) struct ResolvedCommand {
     command: PendingCommand,

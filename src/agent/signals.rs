@@ -16,7 +16,7 @@ use super::input::Input;
 /// # Errors
 ///
 /// Fails if the signal handler cannot be registered.
-pub fn hold_sighup() -> std::io::Result<Arc<AtomicBool>> {
+pub(crate) fn hold_sighup() -> std::io::Result<Arc<AtomicBool>> {
     let received = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGHUP, Arc::clone(&received))?;
     Ok(received)

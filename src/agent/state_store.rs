@@ -240,7 +240,7 @@ fn read(path: &Path) -> (Place, Memory) {
     let loaded = file.load(wall());
     let left_alone = loaded.trouble.as_ref().is_some_and(state::LoadError::in_place);
     if let Some(trouble) = &loaded.trouble {
-        tracing::error!("{}", crate::chain(trouble));
+        tracing::error!("{}", crate::text::error_chain(trouble));
     }
     let place = if left_alone { Place::LeftAlone(path.to_owned()) } else { Place::File(file) };
     (place, loaded.memory)

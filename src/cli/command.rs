@@ -15,7 +15,7 @@ const YEAR: Duration = Duration::from_hours(366 * 24);
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Monitor the addresses and keep DNS in step
     #[command(after_help = exits::MONITOR)]
     Monitor(Monitor),
@@ -44,7 +44,7 @@ pub enum Command {
 
 /// The arguments of `goavail monitor`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     /// In dry-run, treat this target as down a few seconds after the start, then as up again
     #[arg(long, value_name = "ADDRESS")]
     pub rehearse: Option<IpAddr>,
@@ -52,7 +52,7 @@ pub struct Monitor {
 
 /// The arguments of `goavail plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -60,7 +60,7 @@ pub struct Plan {
 
 /// The arguments of `goavail status`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Status {
+pub(crate) struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -71,7 +71,7 @@ pub struct Status {
 
 /// The arguments of `goavail drain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Drain {
+pub(crate) struct Drain {
     /// The target to take out of service
     pub address: IpAddr,
     /// End the drain after this time, such as 2h or 90m
@@ -87,14 +87,14 @@ pub struct Drain {
 
 /// The arguments of `goavail undrain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Undrain {
+pub(crate) struct Undrain {
     /// The target to return to the agent
     pub address: IpAddr,
 }
 
 /// The arguments of `goavail completions`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell to generate for
     pub shell: clap_complete::Shell,
 }

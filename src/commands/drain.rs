@@ -11,7 +11,7 @@ use crate::status::{AgentAddress, CommandDone, DrainRequest, REASON_CHARS};
 /// # Errors
 ///
 /// Fails if the reason is too long, no agent answers, or it refuses.
-pub fn drain(
+pub(crate) fn drain(
     config: &StatusConfig,
     target: IpAddr,
     drain: &DrainRequest,
@@ -30,7 +30,10 @@ pub fn drain(
 /// # Errors
 ///
 /// Fails if no agent answers, or it refuses.
-pub fn undrain(config: &StatusConfig, target: IpAddr) -> Result<CommandReport, CommandError> {
+pub(crate) fn undrain(
+    config: &StatusConfig,
+    target: IpAddr,
+) -> Result<CommandReport, CommandError> {
     let address = AgentAddress::of(config)?;
     let done = wait_for(async { Ok(address.undrain(target).await?) })?;
     Ok(CommandReport::fine(in_words(&done)))

@@ -14,11 +14,8 @@ use crate::dns::providers::{self, ZoneConfig};
 use crate::settings::Config;
 use crate::state::StateFile;
 use crate::status::AgentAddress;
-use comparison::Compared;
+use comparison::{Compared, Comparison};
 use verdicts::Asked;
-
-pub use comparison::{Basis, Change, Changes, Comparison, Future, Record, Row, Set};
-pub use verdicts::{Agent, Why};
 
 /// Compares the zone with its desired state: if all targets were healthy, and by the verdicts of the
 /// agent that runs with the same configuration, if one answers.
@@ -27,7 +24,11 @@ pub use verdicts::{Agent, Why};
 ///
 /// Fails if the zone cannot be listed. An agent that does not answer is reported in the text and is no
 /// error.
-pub fn plan(config: &Config, json: bool, colour: bool) -> Result<CommandReport, CommandError> {
+pub(crate) fn plan(
+    config: &Config,
+    json: bool,
+    colour: bool,
+) -> Result<CommandReport, CommandError> {
     let (listing, asked) = wait_for(async {
         let (listing, asked) = tokio::join!(read(config), ask(config));
         Ok((listing?, asked))

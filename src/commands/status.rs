@@ -16,7 +16,7 @@ use crate::text::pretty_json;
 /// # Errors
 ///
 /// Fails if no agent answers.
-pub fn status(
+pub(crate) fn status(
     config: &StatusConfig,
     json: bool,
     colour: bool,
@@ -42,7 +42,7 @@ pub fn status(
 ///
 /// Fails if the configuration names neither a socket nor a listener, or stdout fails. An agent that
 /// does not answer is no error, because it may come back.
-pub fn watch(config: &StatusConfig, colour: bool) -> Result<(), CommandError> {
+pub(crate) fn watch(config: &StatusConfig, colour: bool) -> Result<(), CommandError> {
     let address = AgentAddress::of(config)?;
     wait_for(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Runtime)?;

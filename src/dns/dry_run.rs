@@ -64,7 +64,7 @@ impl DryRun {
             }
             Err(error) if state.was_read => return Err(error),
             Err(error) => {
-                let why = crate::chain(&error);
+                let why = crate::text::error_chain(&error);
                 if state.unreadable.as_ref() != Some(&why) {
                     tracing::warn!(
                         provider = self.inner.name(),

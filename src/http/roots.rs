@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 /// Maximum size of a bundle in bytes. Common ones have a quarter of a mebibyte.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Returns the certificates in the PEM file at `path`, all of which rustls can trust.
+/// Returns the certificates in the PEM file at `path`; rustls can trust all of them.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use super::{Evidence, Notice, NoticeKind};
-use crate::text::visible;
+use crate::text::one_line;
 
 /// Maximum number of items that are named before the rest is counted.
 const NAMED: usize = 3;
@@ -184,9 +184,7 @@ fn listed(things: &[impl Display], kind: &str) -> String {
 
 /// Returns `text` on one line, without control characters, and no longer than `longest` characters.
 fn clean(text: &str, longest: usize) -> String {
-    let text = visible(text);
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(text, ' ').split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= longest {
         return line;
     }

@@ -197,7 +197,7 @@ impl Icmp {
         let mut request = self.number(&probe);
         let socket = match self.sockets(request.address).socket(probe.flow) {
             Ok(socket) => socket,
-            Err(error) => return Answer::Fault(crate::chain(&error)),
+            Err(error) => return Answer::Fault(crate::text::error_chain(&error)),
         };
         if !socket.is_raw() {
             request.identifier = 0;

@@ -35,7 +35,7 @@ pub enum ClientError {
     NoAgent {
         /// The address of the agent.
         address: AgentAddress,
-        /// The error.
+        /// The error of the connection.
         #[source]
         source: io::Error,
     },

@@ -89,7 +89,7 @@ pub enum Mode {
     Cluster,
 }
 
-/// One target.
+/// One target of the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// The target's address.
@@ -233,7 +233,7 @@ pub enum Outcome {
 /// A number of equal outcomes in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
-    /// The outcome.
+    /// The common outcome.
     pub outcome: Outcome,
     /// The number of outcomes.
     pub count: u64,
@@ -298,7 +298,7 @@ pub struct Change {
     pub target: Option<IpAddr>,
 }
 
-/// A failure.
+/// A failure of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The time at which it last occurred.

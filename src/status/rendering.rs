@@ -2,7 +2,7 @@
 //!
 //! Readers of the listener are strangers. Rendering ten thousand targets takes tens of milliseconds
 //! and megabytes, so neither may grow with the number of requests: one rendering at a time for each
-//! kind, one body for everybody who asks for the same snapshot, and a bound on the bodies that slow
+//! kind, one body for all readers of the same snapshot, and a bound on the bodies that slow
 //! readers keep alive.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,7 +12,7 @@ use axum::body::Bytes;
 
 use super::snapshot::Snapshot;
 
-/// Maximum age of a body whose snapshot is still the newest: it contains the time since the last
+/// Maximum age of a body with the newest snapshot: it contains the time since the last
 /// iteration of the event loop.
 const MAX_AGE: Duration = Duration::from_secs(1);
 

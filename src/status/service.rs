@@ -34,7 +34,7 @@ pub fn read_only(reader: Reader) -> Router {
 }
 
 /// Returns the same routes and those of commands, for the control socket. Commands are sent to
-/// `commands`, whose bound protects the event loop.
+/// `commands`; its bound protects the event loop.
 pub fn control(reader: Reader, commands: mpsc::Sender<OperatorCommand>) -> Router {
     let routes = Router::new()
         .route("/drain/{address}", post(drain))
@@ -79,7 +79,7 @@ async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
     shared(format.content_type(), body)
 }
 
-/// Returns a response whose body is shared with other readers.
+/// Returns a response with a body that is shared with other readers.
 fn shared(content_type: &'static str, body: Bytes) -> Response {
     let kind = (header::CONTENT_TYPE, content_type);
     ([kind, (header::CACHE_CONTROL, "no-store")], body).into_response()

@@ -24,7 +24,7 @@ pub enum ListenError {
     Directory {
         /// The path of the socket.
         path: PathBuf,
-        /// The error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -33,7 +33,7 @@ pub enum ListenError {
     Socket {
         /// The path of the socket.
         path: PathBuf,
-        /// The error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -42,7 +42,7 @@ pub enum ListenError {
     Port {
         /// The address of the listener.
         address: SocketAddr,
-        /// The error.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

@@ -11,13 +11,13 @@
 //! Each row of `docs/cluster.md` is a test here. So are, with tests elsewhere, the defects
 //! of the Go agent that concern several agents, by their number in the study of it:
 //!
-//! | # | what the Go agent did | what shows that this one does not |
+//! | # | defect of the Go agent | proof that this one is free of it |
 //! |---|---|---|
 //! | 4 | any GET, HEAD or malformed body ended it | `cluster_listener::every_request_gets_its_status_and_the_agent_lives_on` |
-//! | 5 | a vote on an unknown address froze it, and then whoever told it something | the same; `strangers::a_peer_that_accepts_and_never_answers_holds_up_nothing` |
+//! | 5 | a vote on an unknown address froze it, and then the agents that sent it something | the same; `strangers::a_peer_that_accepts_and_never_answers_holds_up_nothing` |
 //! | 6 | an address added by SIGHUP froze all; one removed was still watched | `reloads::an_address_more_and_one_less_freeze_nobody_and_change_nothing` |
 //! | 11 | telling stopped at the first peer out of reach, and was not tried again | `cluster_sender::a_peer_that_is_gone_or_never_answers_holds_up_no_other`, `cluster_sender::a_peer_that_comes_later_is_told_what_stands_by_then`, `deaths::one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone` |
-//! | 12 | votes were netted, whatever their direction, and the dead voted for ever | `engine::quorum::tests::it_passes_with_as_many_votes_as_was_always_documented`, `engine::quorum::tests::enough_live_peers_must_have_seen_the_same`, `engine::quorum::tests::a_peer_that_died_must_vote_again`, `agreeing::three_agents_withdraw_a_dead_address_once_and_restore_it_once` |
+//! | 12 | votes were netted, in both directions, and the dead voted for ever | `engine::quorum::tests::it_passes_with_as_many_votes_as_was_always_documented`, `engine::quorum::tests::enough_live_peers_must_have_seen_the_same`, `engine::quorum::tests::a_peer_that_died_must_vote_again`, `agreeing::three_agents_withdraw_a_dead_address_once_and_restore_it_once` |
 //! | 13 | the last agent left dropped every transition in silence | `deaths::the_last_agent_left_does_nothing_says_so_and_goes_on_when_one_returns` |
 //! | 21 | agents started together ended, and none watched before all were there | `life::an_agent_watches_before_its_peers_are_there_and_any_may_start_at_any_time` |
 //! | 26 | ciphertexts could be replayed and turned around; a key of a wrong length ended it later | `cluster_listener::a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing`, `cluster::admission::tests::a_flipped_word_is_refused_though_it_decrypts`, `config::together::a_key_that_is_no_aes_key_is_refused_without_being_shown` |

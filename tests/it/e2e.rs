@@ -88,7 +88,7 @@ use crate::agent::{Agent, Line, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
 use crate::lab::{Lab, Namespace};
 
-/// The zone.
+/// The name of the zone.
 const ZONE: &str = "example.com";
 
 /// The managed name where one is enough.

@@ -176,7 +176,7 @@ impl Lab {
         CutOff { before: first.before, ..self.cut_one_way(other, one) }
     }
 
-    /// Undoes [`Self::cut`].
+    /// Connects both again after [`Self::cut`].
     pub(crate) fn mend(&self, one: Place, other: Place) {
         for (from, to) in [(one, other), (other, one)] {
             let device = device(from);

@@ -13,7 +13,7 @@ use goavail::status::{Board, ClockReading, PeerStatus, ReceivedVote, Setup, Targ
 /// The scene plays on 2026-11-22, from 02:59:00 to 04:00:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
 
-/// How long.
+/// The duration of the scene in seconds.
 pub(crate) const LASTED: u64 = 3_660;
 
 #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
@@ -71,7 +71,7 @@ pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> TargetState {
     TargetState { health: Health::Down, judged: None, in_service, reason, streak, drained: None }
 }
 
-/// Twelve targets.
+/// Returns twelve targets.
 pub(crate) fn targets() -> Vec<IpAddr> {
     let v4 = (10..20).map(|last| ip(&format!("198.51.100.{last}")));
     v4.chain([ip("2001:db8:51:100::15"), ip("2001:db8:51:100:aaaa:bbbb:cccc:dddd")]).collect()

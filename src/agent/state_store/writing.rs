@@ -72,7 +72,7 @@ impl StateStore {
             }
             Err(error) => {
                 self.failed.store(true, Ordering::SeqCst);
-                tracing::warn!("{}", crate::chain(&error));
+                tracing::warn!("{}", crate::text::error_chain(&error));
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
 
 /// The comparison of a zone with its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Comparison {
+pub(super) struct Comparison {
     /// The name of the zone.
     pub zone: String,
     /// The provider's name for people: `Cloudflare`.
@@ -47,7 +47,7 @@ pub struct Comparison {
 /// The basis of the desired state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Basis {
+pub(super) enum Basis {
     /// All targets count as healthy.
     AllHealthy,
     /// The verdicts of the agent count.
@@ -56,7 +56,7 @@ pub enum Basis {
 
 /// One record set of the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Set {
+pub(super) struct Set {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.
@@ -67,7 +67,7 @@ pub struct Set {
 
 /// A record set that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
+pub(super) struct LeftOut {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.
@@ -78,7 +78,7 @@ pub struct LeftOut {
 
 /// One address at one record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub(super) struct Row {
     /// The address in question.
     pub address: IpAddr,
     /// Whether the configuration lists it; other addresses are foreign and never touched.
@@ -93,7 +93,7 @@ pub struct Row {
 
 /// The desired state of an address, with its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Future {
+pub(super) struct Future {
     /// Whether the address should be present.
     pub present: bool,
     /// The reason of the agent.
@@ -102,7 +102,7 @@ pub struct Future {
 
 /// One record of the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub(super) struct Record {
     /// Time to live in seconds; at Cloudflare 1 means automatic.
     pub ttl: u32,
     /// Whether Cloudflare answers with its own addresses; null elsewhere.
@@ -116,7 +116,7 @@ pub struct Record {
 
 /// The difference between the zone and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Changes {
+pub(super) struct Changes {
     /// The records that would be created, ascending.
     pub create: Vec<Change>,
     /// The records that would be deleted, with all duplicates, ascending.
@@ -132,7 +132,7 @@ pub struct Changes {
 
 /// One line of the difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub(super) struct Change {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.

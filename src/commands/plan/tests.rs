@@ -319,7 +319,7 @@ no difference if all targets were healthy
     assert!(text.ends_with(end), "{text}");
 }
 
-/// Route 53's sets of one name: each is told, and what the provider calls them steers no terminal.
+/// Route 53's sets of one name: each is listed, and their identifiers steer no terminal.
 #[test]
 fn a_route53_address_is_shown_with_every_set_that_holds_it() {
     let set = |identifier: &str, also_in| Attributes {

@@ -11,7 +11,7 @@ use crate::status::model::{Health, Reason, Status, Target};
 
 /// The agent that was queried for verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Agent {
+pub(super) struct Agent {
     /// Its socket or its listener. Null if `[Status]` names neither.
     pub place: Option<String>,
     /// Its name. Null if no agent answered.
@@ -23,7 +23,7 @@ pub struct Agent {
 /// The agent's reason why an address should be at a name or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub(super) enum Why {
     /// The verdict: in service.
     Up,
     /// The verdict: out of service.
@@ -52,7 +52,7 @@ pub enum Why {
 
 impl Why {
     /// Returns the word for text and JSON.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Down => "down",
@@ -111,7 +111,7 @@ pub(super) struct Asked {
 impl Asked {
     /// No agent answered at `place`.
     pub(super) fn nobody(place: Option<String>, why: &ClientError) -> Self {
-        let note = Some(crate::chain(why));
+        let note = Some(crate::text::error_chain(why));
         Self { agent: Agent { place, name: None, note }, verdicts: None }
     }
 

@@ -102,7 +102,7 @@ impl Reconciler {
             }
             return Ok(());
         }
-        let (now, why) = (now(), crate::chain(error));
+        let (now, why) = (now(), crate::text::error_chain(error));
         let is_in_force = matches!(error, ProviderError::Already { .. });
         for (entry, present) in plan_parts::entries(group) {
             if is_in_force {

@@ -171,7 +171,7 @@ impl Factory {
     /// Builds a reconciler after a panic of the last one. It knows the saved records alone.
     async fn rebuild(self) -> Result<Reconciler, String> {
         let built = providers::build_in_time(&self.zone).await;
-        let provider = built.map_err(|error| crate::chain(&error))?;
+        let provider = built.map_err(|error| crate::text::error_chain(&error))?;
         let provider = Box::new(Metered::new(provider, self.counters.clone()));
         Ok(self.reconciler(provider, self.surroundings.store.load(), ZoneKnowledge::default()))
     }

@@ -111,7 +111,7 @@ impl Retry {
     }
 
     fn record(&mut self, error: &ProviderError, waits: Waits) -> DnsProblem {
-        let (kind, what) = (kind(error), crate::chain(error));
+        let (kind, what) = (kind(error), crate::text::error_chain(error));
         self.last = Some(LastFailure {
             kind,
             what: what.clone(),

@@ -14,7 +14,7 @@ impl Reconciler {
         &mut self,
         unshown: Vec<(Placement, bool)>,
     ) -> Result<(), Interruption> {
-        let (why, now) = (crate::chain(&self.unshown_error()), now());
+        let (why, now) = (crate::text::error_chain(&self.unshown_error()), now());
         for (entry, present) in &unshown {
             self.rejections.reject(entry.clone(), *present, why.clone(), now);
         }

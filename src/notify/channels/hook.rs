@@ -10,6 +10,7 @@ use crate::http::SendError;
 use crate::http::retry_after::retry_after;
 use crate::notify::Notice;
 use crate::notify::delivery::{Channel, PostError, Posting};
+use crate::text::error_chain;
 
 /// Converts a notice to the body that the receiver expects.
 pub(crate) type NoticeBody = fn(&Notice) -> Value;
@@ -57,7 +58,7 @@ impl Hook {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(self.classify(answer).await),
             Err(error) => {
-                let why = crate::chain(&SendError::from(error));
+                let why = crate::text::error_chain(&SendError::from(error));
                 Err(PostError::Later { why, retry_after: None })
             }
         }
@@ -98,14 +99,7 @@ impl Channel for Hook {
 
 /// Formats a transport error with its causes in one line, without the URL.
 fn transport_error(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
+    error_chain(&error.without_url())
 }
 
 /// Returns Slack's one-word error, such as `channel_is_archived`. Anything else is not logged: the

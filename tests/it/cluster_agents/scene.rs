@@ -27,7 +27,7 @@ use crate::lab::{Lab, Namespace, Place, link_v4, v4};
 /// is broken, not that the machine was busy.
 pub(crate) const PATIENT: Duration = Duration::from_secs(90);
 
-/// The zone.
+/// The name of the zone.
 pub(crate) const ZONE: &str = "example.com";
 
 /// The managed name.
@@ -73,7 +73,7 @@ pub(crate) fn ranked_one(order: &[usize], agents: usize) -> IpAddr {
 pub(crate) struct Members {
     /// All agents of the cluster, this one included.
     pub(crate) names: Vec<SocketAddr>,
-    /// `min_peers_agree`
+    /// The value of `min_peers_agree`.
     pub(crate) min: usize,
     /// `crypto_key`; with it `require_signed` is on.
     pub(crate) key: Option<&'static str>,
@@ -81,7 +81,7 @@ pub(crate) struct Members {
     pub(crate) more: &'static str,
     /// Lines before the first section.
     pub(crate) top: String,
-    /// `ip_addresses`
+    /// The value of `ip_addresses`.
     pub(crate) targets: Vec<IpAddr>,
 }
 
@@ -186,7 +186,7 @@ impl Scene {
         self.gates[index].send_replace(false);
     }
 
-    /// Undoes [`Self::shut_gate`].
+    /// Opens the gate again after [`Self::shut_gate`].
     pub(crate) fn open_gate(&self, index: usize) {
         self.gates[index].send_replace(true);
     }

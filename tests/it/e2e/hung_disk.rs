@@ -46,7 +46,7 @@ impl HungDisk {
     }
 }
 
-/// Undoes [`HungDisk::put_in_place_of`].
+/// Puts the old file back after [`HungDisk::put_in_place_of`].
 fn put_back(path: &Path) {
     std::fs::remove_file(path).unwrap();
     std::fs::rename(path.with_extension("kept"), path).unwrap();

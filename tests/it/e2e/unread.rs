@@ -1,4 +1,4 @@
-//! Things that stand still around the agent: the reader of its log, the file it is to read, or those who
+//! Things that stand still around the agent: the reader of its log, the file it is to read, or people that
 //! sends it signals without end.
 
 use std::collections::BTreeSet;

@@ -21,7 +21,7 @@ use crate::agent::{Agent, Line, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, Record, TOKEN};
 use crate::lab::{Lab, Namespace, v4};
 
-/// The zone.
+/// The name of the zone.
 pub(super) const ZONE: &str = "example.com";
 
 /// The managed names.

@@ -96,7 +96,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
 struct Vault {
     desk: Desk,
     way: Way,
-    /// The environment.
+    /// The environment of the agent.
     env: Vec<(&'static str, String)>,
     config: String,
 }

@@ -89,7 +89,7 @@ impl Cloudflare {
                 }
                 Err(error) => {
                     let record = Value::Object(body.clone());
-                    let why = crate::chain(&error);
+                    let why = crate::text::error_chain(&error);
                     tracing::error!(why, %record, "{words}; it was deleted by mistake and is not restored yet");
                     self.to_restore.lock().unwrap_or_else(PoisonError::into_inner).push(edited);
                     return Err(error);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::text::visible;
+use crate::text::one_line;
 use serde::Deserialize;
 
 /// Codes for credentials that are malformed, unknown, expired or insufficient.
@@ -174,10 +174,9 @@ fn collect_messages(errors: &[ApiError], messages: &mut Vec<String>) {
 /// Converts `text` to one line for a log: without control characters and runs of white space, and
 /// cut to a readable length.
 pub(super) fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
     // Only the beginning is converted: an answer may have many megabytes.
-    let head: String = text.chars().take(LONGEST * 4).map(plain).collect();
-    let line = visible(&head).split_whitespace().collect::<Vec<_>>().join(" ");
+    let head: String = text.chars().take(LONGEST * 4).collect();
+    let line = one_line(&head, ' ').split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{} ...", &line[..end]),
         None => line,

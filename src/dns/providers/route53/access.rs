@@ -21,7 +21,8 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use super::Route53Config;
 use super::client;
 use super::credentials::Chain;
-use super::failure::{RefusalCertainty, causes, credentials_refused};
+use super::failure::{RefusalCertainty, credentials_refused};
+use crate::text::causes;
 
 /// The source of the settings of a chain of credentials.
 pub(super) enum Source {

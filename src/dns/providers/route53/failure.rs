@@ -14,7 +14,7 @@ use super::PROVIDER;
 use super::credentials::{ProfileWithoutCredentials, TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
 use crate::http::{page, retry_after};
-use crate::text::visible;
+use crate::text::{causes, one_line};
 
 /// Error codes that allow a retry, with any HTTP status. Nothing changed.
 ///
@@ -78,9 +78,7 @@ impl OneLine {
     /// Returns the first line of `text`, cut to size: the lines after it may quote the signed text.
     pub(super) fn new(text: &str) -> Self {
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason");
-        let line = visible(line);
-        let printable = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-        Self(printable.take(LONGEST).collect())
+        Self(one_line(line, ' ').chars().take(LONGEST).collect())
     }
 
     /// Formats an error and its causes, outermost first, without repetitions.
@@ -351,12 +349,6 @@ fn describe_answer(code: Option<&str>, message: Option<&str>, status: u16) -> On
 fn was_never_sent(error: &(dyn Error + 'static)) -> bool {
     causes(error)
         .any(|cause| cause.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect))
-}
-
-pub(super) fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
 #[cfg(test)]

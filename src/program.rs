@@ -1,0 +1,216 @@
+//! The program: the border at which results become exit codes and errors are printed, once.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use crate::agent::{self, Ended};
+use crate::cli::{self, Command, Invocation, Stop};
+use crate::commands::{self, CommandError, CommandReport, Ending};
+use crate::config::ConfigErrors;
+use crate::settings::{self, Config};
+use crate::status::DrainRequest;
+use crate::status::StatusConfig;
+use crate::text::error_chain;
+use crate::{log, panics, privilege, text};
+
+/// Exit code for a rejected command line or configuration.
+const REFUSED: u8 = 2;
+
+/// Exit code for a failure while running.
+const STOPPED: u8 = 1;
+
+/// Exit code of `plan` if there is a difference.
+const DIFFERENT: u8 = 3;
+
+/// The reason why the program ends without having completed its task.
+enum Failure {
+    /// A rejected command line: exit code 2.
+    Refused(String),
+    /// A rejected configuration, with a line for each problem: exit code 2.
+    Configuration(ConfigErrors),
+    /// A failure while running: exit code 1.
+    Stopped(anyhow::Error),
+    /// A difference, reported in full, without any error: exit code 3.
+    Different,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Stopped(error)
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::LongReason(_) => Self::Refused(error_chain(&error)),
+            error => Self::Stopped(error.into()),
+        }
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    panics::end_on_panic();
+    let code = run_and_report();
+    log::finish();
+    code
+}
+
+/// Runs the command and prints its error.
+fn run_and_report() -> ExitCode {
+    let ended = match cli::read(std::env::args_os()) {
+        Ok(invocation) => run(&invocation),
+        Err(Stop::Told(text)) => print(text.as_bytes()),
+        Err(Stop::NoCommand(help)) => {
+            log::write_final_message(&format!("no command given\n\n{help}"));
+            return ExitCode::from(REFUSED);
+        }
+        Err(Stop::Refused(why)) => Err(Failure::Refused(why)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Refused(why)) => {
+            log::write_final_message(&why);
+            ExitCode::from(REFUSED)
+        }
+        Err(Failure::Configuration(errors)) => {
+            errors.to_string().lines().for_each(log::write_final_message);
+            ExitCode::from(REFUSED)
+        }
+        Err(Failure::Stopped(error)) => {
+            log::write_final_message(&error_chain(error.as_ref()));
+            ExitCode::from(STOPPED)
+        }
+        Err(Failure::Different) => ExitCode::from(DIFFERENT),
+    }
+}
+
+fn run(invocation: &Invocation) -> Result<(), Failure> {
+    match &invocation.command {
+        Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
+        Command::Monitor(command) => {
+            // This comes first, while there is only one thread with privileges to drop.
+            let reduced = privilege::reduce();
+            let sighup = agent::hold_sighup().map_err(anyhow::Error::from)?;
+            start_log(invocation, log::start_threaded)?;
+            if let Err(error) = reduced {
+                tracing::warn!(
+                    "failed to drop unneeded privileges; continuing with all of them: {error}"
+                );
+            }
+            if let Err(error) = privilege::forbid_dumps() {
+                tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
+            }
+            let config = configuration(invocation)?;
+            check_rehearsal(&config, command.rehearse)?;
+            watch(invocation, config, command.rehearse, &sighup)
+        }
+        Command::Plan(asked) => {
+            start_log(invocation, log::start)?;
+            report(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
+        }
+        Command::Status(asked) if asked.watch => {
+            Ok(commands::watch(&status_places(invocation)?, may_colour())?)
+        }
+        Command::Status(asked) => {
+            report(commands::status(&status_places(invocation)?, asked.json, may_colour())?)
+        }
+        Command::Drain(asked) => {
+            let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
+            let drain = DrainRequest { lasting, reason, force };
+            report(commands::drain(&status_places(invocation)?, asked.address, &drain)?)
+        }
+        Command::Undrain(asked) => {
+            report(commands::undrain(&status_places(invocation)?, asked.address)?)
+        }
+        Command::Completions(asked) => print(&cli::completions(asked.shell)),
+        Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
+    }
+}
+
+/// Monitors until a request to stop.
+fn watch(
+    invocation: &Invocation,
+    config: Config,
+    rehearse: Option<IpAddr>,
+    sighup: &AtomicBool,
+) -> Result<(), Failure> {
+    let (file, asked) = (invocation.config_file.clone(), invocation.asked);
+    let load = move || settings::load(&file, &asked, &variable);
+    agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
+        Ended::Refused(error) => Failure::Refused(error_chain(&error)),
+        Ended::Stopped(error) => Failure::Stopped(error),
+    })
+}
+
+/// Returns the validated configuration.
+fn configuration(invocation: &Invocation) -> Result<Config, Failure> {
+    settings::load(&invocation.config_file, &invocation.asked, &variable)
+        .map_err(Failure::Configuration)
+}
+
+/// Returns the addresses at which the running agent can be queried.
+fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
+    settings::load_status(&invocation.config_file).map_err(Failure::Configuration)
+}
+
+/// Prints the result of a command, and ends with its exit code.
+fn report(report: CommandReport) -> Result<(), Failure> {
+    print(report.text.as_bytes())?;
+    match report.ending {
+        Ending::Fine => Ok(()),
+        Ending::Different => Err(Failure::Different),
+        Ending::Failed(error) => Err(error.into()),
+    }
+}
+
+/// Whether stdout may be coloured.
+fn may_colour() -> bool {
+    text::may_colour(&io::stdout(), variable("NO_COLOR").as_deref())
+}
+
+/// Checks that the address to rehearse is a target.
+fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> {
+    match address {
+        Some(address) if !config.targets.contains(&address) => {
+            let file = config.path.display();
+            Err(Failure::Refused(format!(
+                "--rehearse: {address} is not among the addresses in {file}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn start_log(
+    invocation: &Invocation,
+    start: fn(log::Options, Option<&str>) -> Result<(), log::BadFilter>,
+) -> Result<(), Failure> {
+    let colour = text::may_colour(&io::stderr(), variable("NO_COLOR").as_deref());
+    let options = log::Options { format: invocation.log_format, debug: invocation.debug, colour };
+    start(options, variable("RUST_LOG").as_deref()).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        Failure::Refused(format!("{error:#}"))
+    })
+}
+
+/// Returns an environment variable. A value that is not UTF-8 is converted as far as possible, so
+/// that it is rejected by its reader and not mistaken for absent.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).as_deref().map(OsStr::to_string_lossy).map(String::from)
+}
+
+/// Prints a result. A reader that stops early, as `head` does, is not a failure.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("cannot write to stdout").into())
+        }
+        _ => Ok(()),
+    }
+}
