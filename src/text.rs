@@ -155,7 +155,7 @@ pub(crate) fn with_remedy(text: &str) -> Cow<'_, str> {
 }
 
 /// Formats a duration in seconds, with up to three decimals: `0.25 s`, `2 s`.
-pub fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     let text = format!("{:.3}", duration.as_secs_f64());
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -95,7 +95,7 @@ impl ResolvedCommand {
                 reason: model::Reason::Floor,
                 message: format!(
                     "draining {target} would leave fewer than min_in_service addresses at {}; \
-                     --force does it all the same",
+                     use --force to drain it anyway",
                     names.join(", ")
                 ),
             }),

@@ -104,7 +104,7 @@ impl StateStore {
     fn unreachable(path: Option<&Path>) -> Self {
         let Some(path) = path else { return Self::with(Place::Nowhere, Memory::default()) };
         tracing::error!(
-            "state file {} does not answer; it is left alone, and nothing is remembered",
+            "state file {}: the disk does not answer; the file is left alone, and nothing is kept",
             path.display()
         );
         Self::with(Place::LeftAlone(path.to_owned()), Memory::default())

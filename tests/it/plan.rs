@@ -133,7 +133,7 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
     let _agent = scene.place.serve(board_at(past, &targets, &decided));
     let (code, text, _) = scene.plan("").await;
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("eu-1 on ") && text.contains("its verdicts are old"), "{text}");
+    assert!(text.contains("eu-1 on ") && text.contains("its verdicts are outdated"), "{text}");
 }
 
 #[tokio::test]
