@@ -263,7 +263,7 @@ pub(super) fn in_words(report: &DnsReport) -> String {
                 sets.keys().map(|set| set.name.split('.').next().unwrap()).collect();
             format!("set fails: {}", names.join(" "))
         }
-        DnsReport::Uncertain(doubted) => format!("{} uncertain", doubted.len()),
+        DnsReport::Uncertain(uncertain) => format!("{} uncertain", uncertain.len()),
         DnsReport::Failing(DnsProblem { kind, .. }) => {
             let kind = match kind {
                 DnsProblemKind::Refused => "refused",

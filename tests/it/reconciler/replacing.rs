@@ -81,7 +81,7 @@ async fn an_order_without_wishes_sends_no_request() {
     harness.failure().await;
     harness.order("", 0);
     sleep(s(3600)).await;
-    assert_eq!(remote.requests().len(), 1, "no more is wished for, so nothing is asked for");
+    assert_eq!(remote.requests().len(), 1, "nothing is desired, so nothing is requested");
     assert_eq!(harness.reported(), [""; 0]);
 }
 

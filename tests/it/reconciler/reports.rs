@@ -71,11 +71,11 @@ async fn the_duration_is_from_the_order_to_the_confirmation() {
 
     // A desired state keeps its time through the orders that replace its own.
     remote.writes([Outcome::Unavailable(None)]);
-    let wished = now();
+    let desired = now();
     harness.order("-11", 0);
     harness.failure().await;
     harness.order("-11 +12", 0);
-    harness.until_without_failure(|report| took(report) == Some(wished.elapsed())).await;
+    harness.until_without_failure(|report| took(report) == Some(desired.elapsed())).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,8 +73,8 @@ async fn an_uncertain_place_is_reported_as_unknown() {
     harness.order("-10", 0);
     let place = (set_of(WWW, ip(10)), ip(10));
     let began = loop {
-        if let DnsReport::Uncertain(doubted) = harness.report().await {
-            assert!(doubted.contains(&place));
+        if let DnsReport::Uncertain(uncertain) = harness.report().await {
+            assert!(uncertain.contains(&place));
             break now();
         }
     };
