@@ -1,7 +1,7 @@
 //! The configuration file: its keys with their rules, and the problems found in it.
 //!
 //! The file is read by sections. Each part of the program owns its section, next to its code, as a
-//! [`section::ConfigSection`]; [`crate::settings`] puts all of them together. First each value is
+//! `section::ConfigSection`; [`crate::settings`] puts all of them together. First each value is
 //! validated alone, then the values of a section together. All problems are reported at once, and a
 //! file with any problem has no effect.
 

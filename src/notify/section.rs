@@ -1,6 +1,6 @@
 //! The keys of the configuration file that name the receivers of notices: one for each channel.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::channels::{CHANNELS, ChannelKind};
 use crate::config::environment::secret;
@@ -51,7 +51,7 @@ impl NotifyConfig {
     pub(crate) fn unchanged_in(&self, other: &Self) -> Vec<&'static str> {
         let mut unchanged = Vec::new();
         for Receiver { channel, url } in &self.receivers {
-            let after = other.url(channel.name).map(|after| after.expose_secret());
+            let after = other.url(channel.name).map(ExposeSecret::expose_secret);
             if after == Some(url.expose_secret()) {
                 unchanged.push(channel.name);
             }
