@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use goavail::engine::event::{Action, Answer, Event, Settings};
+use goavail::engine::event::{Action, Answer, Event};
+use goavail::engine::ids::ZoneId;
+use goavail::engine::settings::{ServiceSettings, Settings, ZoneSettings};
 use goavail::engine::types::{Pace, Thresholds};
 use goavail::engine::{Engine, Moment};
 
@@ -17,22 +19,26 @@ fn main() {
     let rtt = Duration::from_millis(10);
     let three = NonZeroU32::MIN.saturating_add(2);
     let [interval, timeout, retry_interval] = [1000, 500, 200].map(Duration::from_millis);
-    let settings = Settings {
+    let service = ServiceSettings {
+        zone: ZoneId::DEFAULT,
         targets: ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().expect("an address")).to_vec(),
+        names: vec!["www.example.com".into()],
+        floor: 1,
+        resync_interval: None,
+    };
+    let dying = service.targets[0];
+    let settings = Settings {
+        services: vec![service],
+        zones: vec![ZoneSettings { location: "example.com".into() }],
         port: None,
         canaries: vec![],
         thresholds: Thresholds { failure: three, recovery: three },
         pace: Pace { interval, timeout, retry_interval },
         burst: NonZeroUsize::MIN,
-        zone: "example.com".into(),
-        names: vec!["www.example.com".into()],
-        floor: 1,
-        resync_interval: None,
         most_in_flight: None,
         cluster: None,
         dry_run: false,
     };
-    let dying = settings.targets[0];
     let mut now = Moment::START;
     let mut engine = Engine::new(settings, BTreeMap::new(), now);
     let mut events = vec![Event::Tick];
@@ -46,7 +52,7 @@ fn main() {
                     let answer = Answer::Reply(rtt);
                     events.push(Event::Answered { probe: probe.id, answer });
                 }
-                Action::Reconcile(order) => {
+                Action::Reconcile { order, .. } => {
                     println!("{now:?}: DNS should follow {:?}", order.desired);
                 }
                 Action::Report(fact) => println!("{now:?}: {fact:?}"),

@@ -45,6 +45,7 @@ use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surrounding
 use crate::dns::{DnsProvider, ProviderError};
 use crate::engine::Engine;
 use crate::engine::event::{Action, DnsReport, Drain, Event};
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::types::Endpoint;
 use crate::file;
 use crate::panics::caught;
@@ -192,9 +193,10 @@ impl AgentStart {
         }
         let drains = store.drains(clock.now());
         log_drains(&drains);
-        let mut engine = Engine::new(settings, drains, clock.now());
+        let drains = drains.into_iter().map(|(address, it)| (TargetRef::of_default(address), it));
+        let mut engine = Engine::new(settings, drains.collect(), clock.now());
         if let Some(target) = rehearse {
-            engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
+            engine = engine.rehearsing(TargetRef::of_default(target), clock.now() + REHEARSE_AFTER);
         }
         log_start(&config, &icmp);
         systemd::ready();
@@ -262,7 +264,7 @@ impl LastFacts {
     /// Logs for as long as it is polled.
     async fn log(&mut self) {
         while let Some(input) = self.inbox.recv().await {
-            let Input::Event(event @ Event::Dns(_)) = input else { continue };
+            let Input::Event(event @ Event::Dns(..)) = input else { continue };
             for action in self.engine.handle(self.clock.now(), event) {
                 if let Action::Report(fact) = action {
                     self.log.fact(&self.engine, &fact);
@@ -278,7 +280,7 @@ fn reports(talk: &Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport
     let (reports, mut received) = mpsc::channel(REPORTS);
     talk.spawn(async move {
         while let Some(report) = received.recv().await {
-            if outbox.send(Input::Event(Event::Dns(report))).await.is_err() {
+            if outbox.send(Input::Event(Event::Dns(ZoneId::DEFAULT, report))).await.is_err() {
                 return;
             }
         }

@@ -4,12 +4,12 @@
 //! no clock, opens no socket and writes no log, so every decision that goavail makes can be
 //! replayed in a test. One file a concept:
 //!
-//! - [`prober`]: when to probe each endpoint, and the outcome of each probe
-//! - [`canaries`]: whether this agent can trust its own observations
-//! - [`service`]: the health of targets, the gate with its ordered questions, the verdicts
+//! - `prober`: when to probe each endpoint, and the outcome of each probe
+//! - `canaries`: whether this agent can trust its own observations
+//! - `service`: the health of targets, the gate with its ordered questions, the verdicts
 //! - `peers`: the votes of peers, and the announcement of this agent's own votes; [`quorum`]:
 //!   whether enough agents agree
-//! - `zone`: the last listing of a zone, and the orders to its DNS worker; [`plan`]: which records
+//! - `zone`: the last listing of a zone; the orders are part of the service; [`plan`]: which records
 //!   to change, and the floor
 //! - `stall`: whether this process ran; `schedule`: when to look at each part again; `context`: the
 //!   current event
@@ -51,7 +51,6 @@ mod view;
 mod zone;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use action::Action;
 use canaries::Canaries;
@@ -59,12 +58,14 @@ use context::Context;
 use drain::Drain;
 use event::Event;
 use fact::Fact;
+use ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use peers::Peers;
 use prober::Prober;
 use quorum::PeerVote;
 use schedule::Item;
 use service::Service;
 use settings::Settings;
+use slab::Slab;
 use stall::StallDetector;
 use zone::Zone;
 
@@ -74,7 +75,7 @@ pub use view::TargetView;
 
 /// Routes events to the parts, and runs the decision pass at the end of each event.
 ///
-/// There is one service and one zone so far.
+/// The settings say how many services and zones there are.
 #[derive(Debug)]
 pub struct Engine {
     context: Context,
@@ -82,35 +83,39 @@ pub struct Engine {
     prober: Prober,
     canaries: Canaries,
     peers: Peers,
-    services: Vec<Service>,
-    zones: Vec<Zone>,
+    services: Slab<Service, ServiceId>,
+    zones: Slab<Zone, ZoneId>,
 }
 
 impl Engine {
     /// Creates an agent that starts at `now`, with the drains that it remembers.
-    pub fn new(settings: Settings, drains: BTreeMap<IpAddr, Drain>, now: Moment) -> Self {
+    pub fn new(settings: Settings, drains: BTreeMap<TargetRef, Drain>, now: Moment) -> Self {
         let mut engine = Self {
             context: Context::new(settings, now),
             stall: StallDetector::new(now),
             prober: Prober::default(),
             canaries: Canaries::default(),
             peers: Peers::default(),
-            services: vec![Service::default()],
-            zones: vec![Zone::default()],
+            services: Slab::default(),
+            zones: Slab::default(),
         };
         engine.enroll();
-        for (address, drain) in drains {
-            engine.begin_drain(address, drain);
+        for (TargetRef { service, address }, drain) in drains {
+            engine.begin_drain(service, address, drain);
         }
-        engine.schedule_resync();
+        for service in engine.services.iter_mut() {
+            service.schedule_resync(&mut engine.context);
+        }
         engine
     }
 
     /// Treats `target` as dead from `begin` until its health has flipped, then normally again.
     #[must_use]
-    pub fn rehearsing(mut self, target: IpAddr, begin: Moment) -> Self {
-        self.services[0].rehearse(target);
-        self.context.schedule.add(begin, Item::Rehearsal);
+    pub fn rehearsing(mut self, target: TargetRef, begin: Moment) -> Self {
+        if let Some(service) = self.services.get_mut(target.service) {
+            service.rehearse(target.address);
+            self.context.schedule.add(begin, Item::Rehearsal(target.service));
+        }
         self
     }
 
@@ -119,8 +124,9 @@ impl Engine {
         &self.context.settings
     }
 
-    fn service(&self) -> &Service {
-        &self.services[0]
+    /// Returns the endpoint with replies that a rehearsal ignores, if there is one.
+    fn rehearsed_dead(&self) -> Option<EndpointId> {
+        self.services.iter().find_map(Service::rehearsed_dead)
     }
 
     /// Returns the time at which the next [`Event::Tick`] is needed.
@@ -135,7 +141,7 @@ impl Engine {
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
-        self.prober.ignore(self.service().rehearsed_dead());
+        self.prober.ignore(self.rehearsed_dead());
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
@@ -143,20 +149,21 @@ impl Engine {
             Event::Undelivered { probe, report } => {
                 self.prober.undelivered(probe, report, &mut self.context);
             }
-            Event::Dns(report) => self.dns_reported(report),
-            Event::Vote { peer, target, vote, age } => {
+            Event::Dns(zone, report) => self.dns_reported(zone, report),
+            Event::Vote { peer, service, target: address, vote, age } => {
+                let target = TargetRef { service, address };
                 self.voted(PeerVote { peer, target, vote, age });
             }
-            Event::Abstained { peer, target } => self.abstained(peer, target),
+            Event::Abstained { peer, service, target: address } => {
+                self.abstained(peer, TargetRef { service, address });
+            }
             Event::Peer { peer, state } => self.peer_changed(peer, state),
             Event::Drain(order) => self.drain(order),
-            Event::Undrain { ticket, target } => self.undrain(ticket, target),
-            Event::DrainEndsChanged(ends) => self.set_drain_ends(&ends),
+            Event::Undrain { ticket, service, target } => self.undrain(ticket, service, target),
+            Event::DrainEndsChanged { service, ends } => self.set_drain_ends(service, &ends),
             Event::Reloaded(settings) => self.reload(&settings),
         }
         self.decide();
-        self.resync();
-        self.place_order();
         self.announce();
         self.forget_stale();
         self.context.take_actions()
@@ -182,28 +189,33 @@ impl Engine {
         while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
                 Item::Watch(endpoint) => self.watch_due(endpoint, moment, tick.stalled),
-                Item::Verdict(id) => self.services[0].mark(id),
-                Item::Held => self.retry_held(),
-                Item::Resync => self.zones[0].begin_resync(now),
                 Item::Order | Item::Announce => {}
-                Item::Evidence => self.sweep(),
+                Item::Verdict(key) => self.look_at(key.service, |it, _| it.mark(key.target)),
+                Item::Held(service) => self.look_at(service, |it, _| it.retry_held()),
+                Item::Resync(service) => self.look_at(service, |it, _| it.begin_resync(now)),
+                Item::Evidence(service) => self.sweep(service),
                 Item::Retry => self.prober.retry_waiting(&mut self.context),
                 Item::Faults => self.prober.report_fault_summary(&mut self.context),
-                Item::Rehearsal => self.begin_rehearsal(),
+                Item::Rehearsal(service) => {
+                    self.look_at(service, Service::begin_rehearsal);
+                    self.prober.ignore(self.rehearsed_dead());
+                }
             }
         }
     }
 
-    /// Looks for evidence that has expired. Without evidence, this agent has no vote.
-    fn sweep(&mut self) {
-        if self.services[0].sweep(&mut self.context) {
-            self.peers.announce();
+    /// Has a service look at its state.
+    fn look_at(&mut self, id: ServiceId, look: impl FnOnce(&mut Service, &mut Context)) {
+        if let Some(service) = self.services.get_mut(id) {
+            look(service, &mut self.context);
         }
     }
 
-    /// Starts treating the rehearsed target as dead.
-    fn begin_rehearsal(&mut self) {
-        self.services[0].begin_rehearsal(&mut self.context);
-        self.prober.ignore(self.service().rehearsed_dead());
+    /// Looks for evidence that has expired. Without evidence, this agent has no vote.
+    fn sweep(&mut self, id: ServiceId) {
+        let service = self.services.get_mut(id);
+        if service.is_some_and(|service| service.sweep(&mut self.context)) {
+            self.peers.announce();
+        }
     }
 }

@@ -23,6 +23,7 @@ use super::timer::Timer;
 use crate::cluster::ClusterEvent;
 use crate::dns::reconciler::handle::ReconcilerHandle;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
+use crate::engine::ids::ServiceId;
 use crate::engine::types::{PeerKind, PeerState, Vote};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
@@ -95,7 +96,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         match input {
             Input::Event(event) => {
                 let is_listing =
-                    matches!(event, Event::Dns(DnsReport::Listed(_) | DnsReport::Uncertain(_)));
+                    matches!(event, Event::Dns(_, DnsReport::Listed(_) | DnsReport::Uncertain(_)));
                 self.handle(event);
                 if is_listing {
                     self.observers.zone_listed(&self.engine);
@@ -126,10 +127,10 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         for action in self.engine.handle(now, event) {
             match action {
                 Action::Probe(request) => self.send(request),
-                Action::Prepare => self.reconciler.request_listing(),
-                Action::Reconcile(order) => self.reconciler.place(order),
-                Action::Recall(target) => self.reconciler.recall(target),
-                Action::Announce(votes) => {
+                Action::Prepare(_) => self.reconciler.request_listing(),
+                Action::Reconcile { order, .. } => self.reconciler.place(order),
+                Action::Recall { target, .. } => self.reconciler.recall(target),
+                Action::Announce { announcement: votes, .. } => {
                     if let Some(peers) = &self.peers {
                         peers.announce(votes);
                     }
@@ -139,7 +140,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                         self.state.answer(command, self.config.dry_run);
                     }
                 }
-                Action::StoreDrains(drains) => self.state.note_drains(&drains, now),
+                Action::StoreDrains { drains, .. } => self.state.note_drains(&drains, now),
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }
@@ -162,7 +163,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         self.reloader.start_if_due(now, &self.config.path);
         self.watchdog.iteration(now.since_start());
         if self.state.is_wall_clock_set(now) {
-            self.state.follow_wall_clock(&self.engine.drains(), now);
+            self.state.follow_wall_clock(&self.engine.drains(ServiceId::DEFAULT), now);
         }
         self.reconciler.beat();
         if let Some(peers) = &self.peers {
@@ -201,7 +202,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
     /// Returns `wake`, or the next whole grain after it if there is a crowd of targets.
     fn align(&self, wake: Moment) -> Moment {
-        if self.engine.settings().targets.len() < CROWD {
+        if self.engine.settings().target_count() < CROWD {
             return wake;
         }
         let grain = GRAIN.as_nanos();
@@ -215,9 +216,11 @@ fn from_cluster(event: ClusterEvent) -> Event {
     match event {
         ClusterEvent::Vote { peer, target, up, age, .. } => {
             let vote = if up { Vote::Up } else { Vote::Down };
-            Event::Vote { peer, target, vote, age }
+            Event::Vote { peer, service: ServiceId::DEFAULT, target, vote, age }
         }
-        ClusterEvent::Abstained { peer, target, .. } => Event::Abstained { peer, target },
+        ClusterEvent::Abstained { peer, target, .. } => {
+            Event::Abstained { peer, service: ServiceId::DEFAULT, target }
+        }
         ClusterEvent::Peer { peer, alive, legacy } => {
             let kind = if legacy { PeerKind::Legacy } else { PeerKind::Native };
             let state = if alive { PeerState::Alive(kind) } else { PeerState::Gone };

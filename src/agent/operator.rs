@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::state_store::Durability;
 use crate::engine::event::{DrainCommand, DrainRefusal, Event};
-use crate::engine::ids::Ticket;
+use crate::engine::ids::{ServiceId, Ticket};
 use crate::status::{
     CommandDone, CommandKind, CommandRefused, CommandResult, OperatorCommand, Time, model,
 };
@@ -35,14 +35,15 @@ impl PendingCommands {
         let ticket = self.next_ticket;
         self.next_ticket = ticket.next();
         let OperatorCommand { target, kind, reply } = command;
+        let service = ServiceId::DEFAULT;
         let (event, until, is_drain) = match kind {
             CommandKind::Drain(drain) => {
                 let until = drain.lasting.and_then(|lasting| now.checked_add(lasting));
                 let (lasts, reason, force) = (drain.lasting, drain.reason, drain.force);
-                let order = DrainCommand { ticket, target, lasts, reason, force };
-                (Event::Drain(order), until.map(Time::new), true)
+                let command = DrainCommand { ticket, service, target, lasts, reason, force };
+                (Event::Drain(command), until.map(Time::new), true)
             }
-            CommandKind::Undrain => (Event::Undrain { ticket, target }, None, false),
+            CommandKind::Undrain => (Event::Undrain { ticket, service, target }, None, false),
         };
         self.pending.insert(ticket, PendingCommand { target, until, is_drain, reply });
         event

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use crate::engine::event::{ClusterSettings, Settings};
+use crate::engine::ids::ZoneId;
+use crate::engine::settings::{ClusterSettings, ServiceSettings, Settings, ZoneSettings};
 use crate::engine::types::{Pace, Thresholds};
 use crate::settings::Config;
 
@@ -14,8 +15,16 @@ pub(crate) fn settings(config: &Config, room: NonZeroU32) -> Settings {
         peers: cluster.peers.iter().copied().collect(),
         min_peers_agree: cluster.min_peers_agree,
     });
-    Settings {
+    let service = ServiceSettings {
+        zone: ZoneId::DEFAULT,
         targets: config.targets.clone(),
+        names: config.provider.names().to_vec(),
+        floor: config.min_in_service,
+        resync_interval: config.resync_interval,
+    };
+    Settings {
+        services: vec![service],
+        zones: vec![ZoneSettings { location: config.provider.place() }],
         port: config.tcp_port,
         burst: probing.burst,
         canaries: config.canaries.clone(),
@@ -28,10 +37,6 @@ pub(crate) fn settings(config: &Config, room: NonZeroU32) -> Settings {
             timeout: probing.timeout,
             retry_interval: probing.retry_interval,
         },
-        zone: config.provider.place(),
-        names: config.provider.names().to_vec(),
-        floor: config.min_in_service,
-        resync_interval: config.resync_interval,
         most_in_flight: config.tcp_port.map(|_| room),
         cluster,
         dry_run: config.dry_run,

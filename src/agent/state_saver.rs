@@ -14,6 +14,7 @@ use super::operator::ResolvedCommand;
 use super::state_store::{Durability, StateStore};
 use crate::engine::Moment;
 use crate::engine::event::{Drain, Event};
+use crate::engine::ids::ServiceId;
 
 /// Time between attempts to write a state file that could not be written.
 const RETRY_EVERY: Duration = Duration::from_mins(1);
@@ -85,7 +86,8 @@ impl StateSaver {
     /// Moves the ends of drains if the wall clock was set.
     pub(super) fn follow_wall_clock(&mut self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
         let moved = self.store.clock_set(drains, now);
-        let event = Input::Event(Event::DrainEndsChanged(moved.clone()));
+        let (service, ends) = (ServiceId::DEFAULT, moved.clone());
+        let event = Input::Event(Event::DrainEndsChanged { service, ends });
         if !moved.is_empty() && self.outbox.try_send(event).is_err() {
             // The queue is full. The next iteration tries again.
             return;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::drain::{Drain, DrainRefusal};
 use super::fact::Fact;
-use super::ids::{FlowId, OrderNumber, ProbeId, Ticket};
+use super::ids::{FlowId, OrderNumber, ProbeId, ServiceId, Ticket, ZoneId};
 use super::moment::Moment;
 use super::plan::Desired;
 use super::types::{Endpoint, Vote};
@@ -17,15 +17,32 @@ pub enum Action {
     /// Send this probe and return its answer.
     Probe(ProbeRequest),
     /// A target may be about to be withdrawn: open the connection and list the zone.
-    Prepare,
-    /// Make the record sets serve these addresses. This replaces any earlier order that is not yet
-    /// done.
-    Reconcile(Order),
-    /// The order about this target no longer stands; another order follows shortly.
-    Recall(IpAddr),
-    /// Announce all of this agent's votes, at each change and every few seconds. A vote that is no
-    /// longer among them is retracted.
-    Announce(Announcement),
+    Prepare(ZoneId),
+    /// Make the record sets serve these addresses. This replaces any earlier order of the same
+    /// service that is not yet done.
+    Reconcile {
+        /// The zone of the record sets.
+        zone: ZoneId,
+        /// The desired contents of the record sets.
+        order: Order,
+    },
+    /// The order about a target no longer stands; another order follows shortly.
+    Recall {
+        /// The zone of the order.
+        zone: ZoneId,
+        /// The service of the order.
+        service: ServiceId,
+        /// The target in question.
+        target: IpAddr,
+    },
+    /// Announce all of this agent's votes on a service, at each change and every few seconds. A
+    /// vote that is no longer among them is retracted.
+    Announce {
+        /// The service of the targets.
+        service: ServiceId,
+        /// The votes on its targets.
+        announcement: Announcement,
+    },
     /// A command of the operator was carried out or refused.
     DrainAnswered {
         /// The ticket of the command.
@@ -33,8 +50,13 @@ pub enum Action {
         /// `Ok` if the command was carried out; otherwise the reason for its refusal.
         answer: Result<(), DrainRefusal>,
     },
-    /// The drains changed. Store all of them.
-    StoreDrains(BTreeMap<IpAddr, Drain>),
+    /// The drains of a service changed. Store all of them.
+    StoreDrains {
+        /// The service of the drains.
+        service: ServiceId,
+        /// The drains by target.
+        drains: BTreeMap<IpAddr, Drain>,
+    },
     /// Report a fact to the log, the metrics, the status and the notices.
     Report(Fact),
 }
@@ -57,9 +79,11 @@ pub struct OwnVote {
     pub evidence: Moment,
 }
 
-/// The desired contents of the record sets.
+/// The desired contents of the record sets of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Order {
+    /// The service of the record sets.
+    pub service: ServiceId,
     /// The number of the order, which reports about it name.
     pub number: OrderNumber,
     /// The desired state of each address; an address without an entry is left as it is.

@@ -1,11 +1,12 @@
 //! The exchange with peers: their votes, their liveness, and this agent's own votes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Engine;
-use super::action::{Action, Announcement, OwnVote};
+use super::action::{Action, Announcement};
 use super::fact::Fact;
+use super::ids::TargetRef;
 use super::peers::AnnounceDue;
 use super::quorum::{self, Ballot, PeerVote};
 use super::schedule::Item;
@@ -24,25 +25,31 @@ impl Engine {
     /// Registers the peers that the settings name as voters.
     pub(super) fn enroll_peers(&mut self) {
         let settings = &self.context.settings;
-        let targets: BTreeSet<IpAddr> = settings.targets.iter().copied().collect();
+        let mut targets = BTreeSet::new();
+        for (service, its) in settings.services() {
+            targets.extend(its.targets.iter().map(|&address| TargetRef { service, address }));
+        }
         let peers = settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
         self.peers.enroll(peers.copied(), &targets, settings.pace.interval);
     }
 
     /// Records the vote of a peer on a target.
     pub(super) fn voted(&mut self, received: PeerVote) {
-        let Some(id) = self.service().id(received.target) else { return };
+        let TargetRef { service, address } = received.target;
+        let Some(service) = self.services.get_mut(service) else { return };
+        let Some(id) = service.id(address) else { return };
         let Some(news) = self.peers.vote(self.context.now, received) else { return };
-        if news || self.service().get(id).is_some_and(|target| !target.verdict.confirmed) {
-            self.services[0].mark(id);
+        if news || service.get(id).is_some_and(|target| !target.verdict.confirmed) {
+            service.mark(id);
         }
     }
 
     /// Retracts the vote of a peer that no longer has evidence about a target.
-    pub(super) fn abstained(&mut self, peer: SocketAddr, target: IpAddr) {
-        let Some(id) = self.service().id(target) else { return };
+    pub(super) fn abstained(&mut self, peer: SocketAddr, target: TargetRef) {
+        let Some(service) = self.services.get_mut(target.service) else { return };
+        let Some(id) = service.id(target.address) else { return };
         if self.peers.retract(self.context.now, peer, target) {
-            self.services[0].mark(id);
+            service.mark(id);
         }
     }
 
@@ -51,22 +58,7 @@ impl Engine {
         if self.peers.set_state(peer, state) {
             self.context.report(Fact::Peer { peer, alive: state.is_alive() });
         }
-        self.services[0].mark_all();
-    }
-
-    /// Returns this agent's votes on its targets. Targets that are not yet confirmed are left out,
-    /// and targets without evidence; an isolated agent has no votes at all.
-    fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
-        if self.canaries.is_isolated() {
-            return BTreeMap::new();
-        }
-        let mut votes = BTreeMap::new();
-        for target in self.service().targets() {
-            if let (Some(vote), Some(evidence)) = (target.own_view(), target.evidence.proof) {
-                votes.insert(target.address, OwnVote { vote, evidence });
-            }
-        }
-        votes
+        self.mark_all();
     }
 
     /// Announces this agent's votes: at each change, and every few seconds to renew the age of the
@@ -75,21 +67,26 @@ impl Engine {
         if self.context.settings.cluster.is_none() {
             return;
         }
-        let targets = self.context.settings.targets.len();
+        let targets = self.context.settings.target_count();
         match self.peers.announce_due(self.context.now, targets) {
             AnnounceDue::Later(None) => {}
             AnnounceDue::Later(Some(at)) => self.context.schedule.add(at, Item::Announce),
             AnnounceDue::Now(next) => {
                 self.context.schedule.add(next, Item::Announce);
                 let term = quorum::vote_term(self.context.settings.pace.interval);
-                let announcement = Announcement { votes: self.votes(), term };
-                self.context.act(Action::Announce(announcement));
+                let isolated = self.canaries.is_isolated();
+                for service in self.services.iter() {
+                    // An isolated agent has no votes at all.
+                    let votes = if isolated { BTreeMap::new() } else { service.votes() };
+                    let announcement = Announcement { votes, term };
+                    self.context.act(Action::Announce { service: service.id, announcement });
+                }
             }
         }
     }
 
     /// Returns the votes on a target that count now.
-    pub fn votes_on(&self, target: IpAddr) -> impl Iterator<Item = Ballot> + '_ {
+    pub fn votes_on(&self, target: TargetRef) -> impl Iterator<Item = Ballot> + '_ {
         self.peers.votes_on(target, self.context.now)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::ids::OrderNumber;
+use super::ids::{OrderNumber, ServiceId};
 use super::plan::{Desired, Observed, SetKey};
 
 /// A report from the DNS worker.
@@ -26,6 +26,8 @@ pub enum DnsReport {
     },
     /// The record sets match an order, except for the addresses that the floor holds back.
     Confirmed {
+        /// The service of that order.
+        service: ServiceId,
         /// The number of that order.
         number: OrderNumber,
         /// The desired states that were carried out.

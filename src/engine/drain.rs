@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::ids::Ticket;
+use super::ids::{ServiceId, Ticket};
 use super::moment::Moment;
 
 /// The operator's command to take a target out.
@@ -11,6 +11,8 @@ use super::moment::Moment;
 pub struct DrainCommand {
     /// The ticket of the command, handed back with the answer.
     pub ticket: Ticket,
+    /// The service of the target.
+    pub service: ServiceId,
     /// The target to take out.
     pub target: IpAddr,
     /// Duration of the drain; `None` means until the target is given back.

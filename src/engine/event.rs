@@ -8,7 +8,7 @@ pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
 pub use super::dns_report::{DnsProblem, DnsProblemKind, DnsReport};
 pub use super::drain::{Drain, DrainCommand, DrainRefusal};
 pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
-use super::ids::{ProbeId, Ticket};
+use super::ids::{ProbeId, ServiceId, Ticket, ZoneId};
 use super::moment::Moment;
 pub use super::settings::{ClusterSettings, Settings};
 pub use super::types::Answer;
@@ -35,12 +35,14 @@ pub enum Event {
         /// The text of the report, and the address that sent it.
         report: String,
     },
-    /// A report from the DNS worker.
-    Dns(DnsReport),
+    /// A report from the DNS worker of a zone.
+    Dns(ZoneId, DnsReport),
     /// The vote of a peer on a target.
     Vote {
         /// The peer, by its vote address.
         peer: SocketAddr,
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the vote.
         target: IpAddr,
         /// The view that the peer declares.
@@ -52,6 +54,8 @@ pub enum Event {
     Abstained {
         /// The peer, by its vote address.
         peer: SocketAddr,
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the vote.
         target: IpAddr,
     },
@@ -68,11 +72,18 @@ pub enum Event {
     Undrain {
         /// The ticket of the command, handed back with the answer.
         ticket: Ticket,
+        /// The service of the target.
+        service: ServiceId,
         /// The target to give back.
         target: IpAddr,
     },
     /// The wall clock was set: these drains, of an earlier process, end at another time.
-    DrainEndsChanged(BTreeMap<IpAddr, Moment>),
+    DrainEndsChanged {
+        /// The service of the drains.
+        service: ServiceId,
+        /// The times at which they end.
+        ends: BTreeMap<IpAddr, Moment>,
+    },
     /// The settings changed.
     Reloaded(Box<Settings>),
 }

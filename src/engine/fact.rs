@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::dns_report::DnsProblem;
 use super::drain::Drain;
-use super::ids::EndpointId;
+use super::ids::{EndpointId, ServiceId, ZoneId};
 use super::types::{Endpoint, Health, IsolationCause, Outcome, Verdict};
 
 /// A fact for the log, the metrics, the status and the notices.
@@ -72,6 +72,8 @@ pub enum Fact {
     },
     /// A target's health changed, or its assumed health was confirmed.
     Flipped {
+        /// The service of the target.
+        service: ServiceId,
         /// The target in question.
         target: IpAddr,
         /// The health before the change.
@@ -88,6 +90,8 @@ pub enum Fact {
     },
     /// The verdict on a target was decided.
     Verdict {
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the verdict.
         target: IpAddr,
         /// The verdict, which says whether the target belongs in DNS.
@@ -99,6 +103,8 @@ pub enum Fact {
     },
     /// A change that a target's health calls for is refused.
     Refused {
+        /// The service of the target.
+        service: ServiceId,
         /// The target in question.
         target: IpAddr,
         /// The reason for the refusal.
@@ -108,6 +114,8 @@ pub enum Fact {
     },
     /// A refusal ended.
     RefusalOver {
+        /// The service of the target.
+        service: ServiceId,
         /// The target in question.
         target: IpAddr,
         /// The reason of the refusal.
@@ -122,16 +130,22 @@ pub enum Fact {
     },
     /// No probe of these targets was judged for so long that their health is now unknown.
     EvidenceLost {
+        /// The service of the targets.
+        service: ServiceId,
         /// The targets without evidence.
         targets: Vec<IpAddr>,
     },
     /// The health of these targets has been unknown for so long that people are notified.
     StillUnknown {
+        /// The service of the targets.
+        service: ServiceId,
         /// The targets without evidence.
         targets: Vec<IpAddr>,
     },
     /// A probe of a target with unknown health was judged again.
     EvidenceBack {
+        /// The service of the target.
+        service: ServiceId,
         /// The target in question.
         target: IpAddr,
         /// Time for which its health was unknown.
@@ -147,6 +161,8 @@ pub enum Fact {
     },
     /// The provider confirmed a change.
     Applied {
+        /// The service of the addresses.
+        service: ServiceId,
         /// The addresses that were withdrawn, and the evidence at that time.
         withdrawn: BTreeMap<IpAddr, Withdrawal>,
         /// The addresses that were restored, and the names at which they were.
@@ -162,6 +178,8 @@ pub enum Fact {
     /// One name is left out or not changed because of a problem of its own; all others are
     /// maintained.
     NameFailing {
+        /// The zone in question.
+        zone: ZoneId,
         /// The owner name.
         name: String,
         /// The problem with the name.
@@ -169,15 +187,27 @@ pub enum Fact {
     },
     /// A name no longer fails.
     NameFailingOver {
+        /// The zone in question.
+        zone: ZoneId,
         /// The owner name.
         name: String,
     },
     /// DNS is not in the desired state, and the worker keeps retrying.
-    Failing(DnsProblem),
+    Failing {
+        /// The zone in question.
+        zone: ZoneId,
+        /// The problem with the provider.
+        problem: DnsProblem,
+    },
     /// The provider has recovered.
-    FailingOver,
+    FailingOver {
+        /// The zone in question.
+        zone: ZoneId,
+    },
     /// The operator took a target out.
     Drained {
+        /// The service of the target.
+        service: ServiceId,
         /// The target that was taken out.
         target: IpAddr,
         /// The drain that is in force now.
@@ -185,6 +215,8 @@ pub enum Fact {
     },
     /// The operator gave a target back, or its drain expired.
     Undrained {
+        /// The service of the target.
+        service: ServiceId,
         /// The target that was given back.
         target: IpAddr,
         /// Whether the drain expired.
@@ -199,6 +231,8 @@ pub enum Fact {
     },
     /// A rehearsal advanced.
     Rehearsal {
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the rehearsal.
         target: IpAddr,
         /// The stage that the rehearsal has reached.

@@ -1,6 +1,7 @@
 //! The names of things within the engine: small numbers, each kind with a type of its own.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// Defines the key of a list: an index with a type of its own.
 macro_rules! key {
@@ -65,6 +66,16 @@ key! {
 }
 
 key! {
+    /// The key of a service: its place in [`Settings::services`](super::settings::Settings).
+    ServiceId
+}
+
+key! {
+    /// The key of a zone: its place in [`Settings::zones`](super::settings::Settings).
+    ZoneId
+}
+
+key! {
     /// The key of a target in its service. It stays the same for as long as the target is watched.
     TargetId
 }
@@ -112,6 +123,48 @@ impl From<FlowId> for u16 {
 impl fmt::Display for FlowId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
+    }
+}
+
+/// A target, by its service and address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetRef {
+    /// The service that watches the address.
+    pub service: ServiceId,
+    /// The address of the target.
+    pub address: IpAddr,
+}
+
+/// A target, by its service and its key there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TargetKey {
+    /// The service that watches the target.
+    pub(super) service: ServiceId,
+    /// The key of the target in that service.
+    pub(super) target: TargetId,
+}
+
+impl ServiceId {
+    /// The service `default`: the only one of a file without services, and the one that votes
+    /// without a service are about.
+    pub const DEFAULT: Self = Self(0);
+}
+
+impl ZoneId {
+    /// The zone of the service `default`.
+    pub const DEFAULT: Self = Self(0);
+}
+
+impl TargetRef {
+    /// Returns the target of the service `default` at an address.
+    pub const fn of_default(address: IpAddr) -> Self {
+        Self { service: ServiceId::DEFAULT, address }
+    }
+}
+
+impl Default for ServiceId {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 

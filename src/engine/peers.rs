@@ -1,9 +1,10 @@
 //! The peers: their votes and liveness, and when this agent's own votes are announced to them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::ids::TargetRef;
 use super::moment::Moment;
 use super::quorum::{self, Agreement, Ballot, Ballots, PeerVote, Poll};
 use super::types::PeerState;
@@ -55,7 +56,7 @@ impl Peers {
     pub(super) fn enroll(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
-        targets: &BTreeSet<IpAddr>,
+        targets: &BTreeSet<TargetRef>,
         interval: Duration,
     ) {
         self.ballots.set_peers(peers);
@@ -80,7 +81,7 @@ impl Peers {
     }
 
     /// Retracts a peer's vote. Returns whether that vote counted.
-    pub(super) fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
+    pub(super) fn retract(&mut self, now: Moment, peer: SocketAddr, target: TargetRef) -> bool {
         self.ballots.retract(now, peer, target)
     }
 
@@ -117,14 +118,14 @@ impl Peers {
     /// Returns the votes on a target that count at `now`.
     pub(super) fn votes_on(
         &self,
-        target: IpAddr,
+        target: TargetRef,
         now: Moment,
     ) -> impl Iterator<Item = Ballot> + '_ {
         self.ballots.on(target, now)
     }
 
     /// Returns the time at which the first vote on a target expires.
-    pub(super) fn next_expiry(&self, target: IpAddr, now: Moment) -> Option<Moment> {
+    pub(super) fn next_expiry(&self, target: TargetRef, now: Moment) -> Option<Moment> {
         self.ballots.next_expiry(target, now)
     }
 }
@@ -132,6 +133,7 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ids::ServiceId;
     use crate::engine::types::{PeerKind, Vote};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -144,8 +146,8 @@ mod tests {
         ([10, 0, 0, 2], 8081).into()
     }
 
-    fn target() -> IpAddr {
-        [192, 0, 2, 1].into()
+    fn target() -> TargetRef {
+        TargetRef { service: ServiceId::DEFAULT, address: [192, 0, 2, 1].into() }
     }
 
     fn peers(kind: PeerKind) -> Peers {

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::action::Action;
 use super::fact::Fact;
-use super::ids::{EndpointId, ProbeId, TargetId};
+use super::ids::{EndpointId, ProbeId, TargetKey};
 use super::moment::Moment;
 use super::prober::watch::Judged;
 use super::prober::{ProbeResult, Role};
@@ -42,7 +42,7 @@ impl Engine {
         self.prober.count_rehearsal(endpoint, &result.judged, &mut self.context);
         match self.prober.role(endpoint) {
             None => {}
-            Some(Role::Target(id)) => self.target_judged(id, endpoint, result),
+            Some(Role::Target(key)) => self.target_judged(key, endpoint, result),
             Some(Role::Canary) => {
                 let faulty = self.prober.is_faulty(endpoint);
                 while self.prober.pop_judged(endpoint).is_some() {}
@@ -55,43 +55,47 @@ impl Engine {
         }
     }
 
-    fn target_judged(&mut self, id: TargetId, endpoint: EndpointId, result: &ProbeResult) {
-        let ProbeResult { judged, rtt } = result;
+    fn target_judged(&mut self, key: TargetKey, endpoint: EndpointId, result: &ProbeResult) {
         let isolated = self.canaries.is_isolated();
-        let judgement = self.services[0].judged(id, judged, *rtt, isolated, &mut self.context);
+        let Some(service) = self.services.get_mut(key.service) else { return };
+        let judgement = service.judged(key.target, result, isolated, &mut self.context);
         if judgement.regained {
             self.peers.announce();
         }
         if judgement.missed {
             self.prober.suspect(endpoint, true, &mut self.context);
-            self.prepare(id);
+            self.prepare(key);
         }
         while let Some(outcome) = self.prober.pop_judged(endpoint) {
-            if let Some(flip) = self.services[0].count(id, outcome, &self.context) {
-                self.flipped(id, flip);
+            let Some(service) = self.services.get_mut(key.service) else { return };
+            if let Some(flip) = service.count(key.target, outcome, &self.context) {
+                self.flipped(key, flip);
             }
         }
-        self.weigh_losses(id);
+        self.weigh_losses(key);
     }
 
     /// Requests a listing of the zone before it is needed.
-    fn prepare(&mut self, id: TargetId) {
+    fn prepare(&mut self, key: TargetKey) {
+        let Some(service) = self.services.get(key.service) else { return };
         let in_service =
-            self.service().get(id).is_some_and(|target| target.verdict.is_in_service());
-        if in_service && self.zones[0].prepare(self.context.now) {
-            self.context.act(Action::Prepare);
+            service.get(key.target).is_some_and(|target| target.verdict.is_in_service());
+        let Some(zone) = self.zones.get_mut(service.zone()) else { return };
+        if in_service && zone.prepare(self.context.now) {
+            self.context.act(Action::Prepare(zone.id));
         }
     }
 
     /// Reports a change of a target's health to all parts that depend on it.
-    pub(super) fn flipped(&mut self, id: TargetId, flip: Flip) {
-        let Some(endpoint) = self.service().get(id).map(|target| target.endpoint) else { return };
+    pub(super) fn flipped(&mut self, key: TargetKey, flip: Flip) {
+        let Some(service) = self.services.get_mut(key.service) else { return };
+        let Some(endpoint) = service.get(key.target).map(|target| target.endpoint) else { return };
         self.prober.expect(endpoint, flip.to != Health::Down);
         if flip.to == Health::Down {
             self.prober.suspect(endpoint, false, &mut self.context);
         }
         self.peers.announce();
         let last_error = self.prober.state(endpoint).and_then(|watch| watch.last_error.clone());
-        self.services[0].flipped(id, flip, last_error, &mut self.context);
+        service.flipped(key.target, flip, last_error, &mut self.context);
     }
 }

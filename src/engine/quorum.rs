@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::ids::TargetRef;
 use super::moment::Moment;
 use super::types::{PeerKind, PeerState, Vote};
 
@@ -55,7 +56,7 @@ pub struct PeerVote {
     /// The peer, by the address that it is listed under in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
-    pub target: IpAddr,
+    pub target: TargetRef,
     /// The view that the peer declares.
     pub vote: Vote,
     /// The age of the evidence for the vote when it was sent.
@@ -66,7 +67,7 @@ pub struct PeerVote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
     /// The target in question.
-    pub target: IpAddr,
+    pub target: TargetRef,
     /// This agent, by its vote address.
     pub local: SocketAddr,
     /// This agent's own view; `None` before its first flip or confirmation.
@@ -127,7 +128,7 @@ struct Voter {
     /// The kind of the peer when it was last alive. A legacy agent's vote does not age.
     kind: PeerKind,
     /// The peer's votes, by target.
-    votes: BTreeMap<IpAddr, RecordedVote>,
+    votes: BTreeMap<TargetRef, RecordedVote>,
 }
 
 /// One peer's vote on one target.
@@ -164,7 +165,7 @@ impl Ballots {
     }
 
     /// Forgets the votes on every target that is not among `targets`.
-    pub fn retain_targets(&mut self, targets: &BTreeSet<IpAddr>) {
+    pub fn retain_targets(&mut self, targets: &BTreeSet<TargetRef>) {
         for voter in self.voters.values_mut() {
             voter.votes.retain(|target, _| targets.contains(target));
         }
@@ -184,7 +185,7 @@ impl Ballots {
     }
 
     /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
-    pub fn retract(&mut self, now: Moment, peer: SocketAddr, target: IpAddr) -> bool {
+    pub fn retract(&mut self, now: Moment, peer: SocketAddr, target: TargetRef) -> bool {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let counted = voter.vote(target, now, term).is_some();
@@ -225,7 +226,7 @@ impl Ballots {
     }
 
     /// Returns the votes on `target` that count at `now`, by peer, ascending.
-    pub fn on(&self, target: IpAddr, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
+    pub fn on(&self, target: TargetRef, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
             voter.vote(target, now, self.term).map(|(vote, age)| Ballot { peer, vote, age })
         })
@@ -233,7 +234,7 @@ impl Ballots {
 
     /// Returns the time at which the first vote on `target` that counts at `now` expires, if
     /// nothing newer is received; `None` if no vote ages.
-    pub fn next_expiry(&self, target: IpAddr, now: Moment) -> Option<Moment> {
+    pub fn next_expiry(&self, target: TargetRef, now: Moment) -> Option<Moment> {
         let ageing = self.voters.values().filter(|voter| voter.alive && !voter.is_legacy());
         ageing
             .filter_map(|voter| voter.vote(target, now, self.term))
@@ -255,7 +256,7 @@ impl Ballots {
         } else if needed > 0 && contrary.len() > needed {
             Agreement::Contested { agreeing, contrary }
         } else {
-            Agreement::Agreed { rank: rank(target, local, &agreeing), agreeing }
+            Agreement::Agreed { rank: rank(target.address, local, &agreeing), agreeing }
         }
     }
 }
@@ -267,7 +268,7 @@ impl Voter {
     }
 
     /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote.
-    fn vote(&self, target: IpAddr, now: Moment, term: Duration) -> Option<(Vote, Duration)> {
+    fn vote(&self, target: TargetRef, now: Moment, term: Duration) -> Option<(Vote, Duration)> {
         let &RecordedVote { vote, received_at, age } = self.votes.get(&target)?;
         let age = now.since(received_at).saturating_add(age);
         (self.is_legacy() || age < term).then_some((vote, age))

@@ -1,4 +1,4 @@
-//! From verdicts to orders, and from the reports of the DNS worker back to the verdicts.
+//! From verdicts to orders, and from the reports of the DNS workers back to the verdicts.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::Engine;
 use super::action::Action;
-use super::dns_report::DnsReport;
+use super::dns_report::{DnsProblem, DnsReport};
 use super::drain::DrainRefusal;
 use super::fact::Fact;
-use super::plan::{Desired, Observed, SetKey};
-use super::schedule::Item;
-use super::service::Outside;
-use super::zone::orders::Due;
+use super::ids::{ServiceId, ZoneId};
+use super::plan::{Observed, SetKey};
+use super::service::{ConfirmedOrder, Outside, Service};
 
 /// Groups the names by address.
 fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
@@ -23,177 +22,156 @@ fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
     names
 }
 
+/// The addresses of one service that a change concerned.
+#[derive(Debug, Default)]
+struct AppliedEntries {
+    withdrawn: Vec<(SetKey, IpAddr)>,
+    restored: Vec<(SetKey, IpAddr)>,
+    created: Vec<(SetKey, IpAddr)>,
+}
+
 impl Engine {
-    /// Returns the inputs of the gate that come from outside the service.
-    fn outside(&self) -> Outside<'_> {
-        Outside { isolation: self.canaries.isolation(), peers: &self.peers }
+    /// Iterates over the services that are published in a zone.
+    fn services_in(&self, zone: ZoneId) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(move |service| service.zone() == zone)
     }
 
-    /// Decides about every target with a relevant change.
+    fn ids_in(&self, zone: ZoneId) -> Vec<ServiceId> {
+        self.services_in(zone).map(|service| service.id).collect()
+    }
+
+    /// Decides about every target with a relevant change, and orders the changes of DNS that follow
+    /// from the verdicts.
     pub(super) fn decide(&mut self) {
         let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
-        let orders = &mut self.zones[0].orders;
-        self.services[0].decide(outside, orders, &mut self.context);
-    }
-
-    /// Returns the desired states that DNS is not known to match; with `all`, also those that it is
-    /// known to match.
-    fn desired(&self, all: bool) -> BTreeMap<IpAddr, Desired> {
-        let (service, outside) = (self.service(), self.outside());
-        let mut desired = service.open_desired(outside, &self.zones[0].orders, &self.context);
-        if all {
-            desired.extend(service.decided_desired(outside, &self.context));
-        }
-        desired
-    }
-
-    /// Places an order for unconfirmed verdicts, unless the worker has the same order in hand.
-    pub(super) fn place_order(&mut self) {
-        let (now, zone) = (self.context.now, &self.zones[0]);
-        let desired = |address| self.service().desired(address, self.outside(), &self.context);
-        match zone.orders.due(now, desired) {
-            Due::Nothing => {}
-            Due::NoNews => self.zones[0].orders.clear_changes(),
-            Due::NotBefore(next) => self.context.schedule.add(next, Item::Order),
-            Due::Now { news } => {
-                // This order replaces the one of a resync, and has to do its work as well.
-                let resyncs = zone.orders.is_resyncing();
-                let desired = self.desired(resyncs);
-                if news || !desired.is_empty() {
-                    self.zones[0].orders.set_placed_at(now);
-                    let read_again = self.zones[0].orders.must_read();
-                    self.order(desired, read_again, resyncs);
-                }
-                self.zones[0].orders.clear_changes();
-            }
+        let now = self.context.now;
+        for service in self.services.iter_mut() {
+            service.decide(outside, &mut self.context);
+            service.resync(outside, &mut self.context);
+            let zone = self.zones.get(service.zone());
+            let stale = zone.is_none_or(|zone| zone.is_stale(now));
+            service.place_order(outside, stale, &mut self.context);
         }
     }
 
-    fn order(&mut self, desired: BTreeMap<IpAddr, Desired>, read_again: bool, resyncs: bool) {
-        let settings = &self.context.settings;
-        let stale = settings.cluster.is_some() && self.zones[0].is_stale(self.context.now);
-        let list_first = self.service().must_list_first(&desired, &self.context);
-        let read_again = read_again || list_first || stale;
-        let floor = settings.floor;
-        let order = self.zones[0].orders.next_order(desired, floor, read_again, resyncs);
-        self.context.act(Action::Reconcile(order));
-    }
-
-    /// Sets the time of the next [`Self::resync`], and cancels any earlier one.
-    pub(super) fn schedule_resync(&mut self) {
-        let interval = self.context.settings.resync_interval;
-        if let Some(next) = self.zones[0].schedule_resync(self.context.now, interval) {
-            self.context.schedule.add(next, Item::Resync);
-        }
-    }
-
-    /// Compares DNS with all verdicts and repairs it, if a resync is due with this event.
-    pub(super) fn resync(&mut self) {
-        if !self.zones[0].take_resync() {
-            return;
-        }
-        self.schedule_resync();
-        let desired = self.desired(true);
-        if desired.is_empty() {
-            return;
-        }
-        let addresses: Vec<IpAddr> = desired.keys().copied().collect();
-        self.order(desired, true, true);
-        // The evidence behind the order may expire before the order is carried out.
-        let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
-        let orders = &self.zones[0].orders;
-        self.services[0].schedule_next_decisions(&addresses, outside, orders, &mut self.context);
-    }
-
-    /// Requests another check of whether the floor still keeps an address in.
-    pub(super) fn retry_held(&mut self) {
-        if self.service().is_held() {
-            self.zones[0].orders.read_again();
-        }
-    }
-
-    /// Handles a report from the DNS worker.
-    pub(super) fn dns_reported(&mut self, report: DnsReport) {
+    /// Handles a report from the DNS worker of a zone.
+    pub(super) fn dns_reported(&mut self, id: ZoneId, report: DnsReport) {
+        let Some(zone) = self.zones.get_mut(id) else { return };
         match report {
-            DnsReport::Listed(observed) => self.listed(observed),
+            DnsReport::Listed(observed) => self.listed(id, observed),
             DnsReport::Applied { withdrawn, restored, created, took } => {
-                self.provider_recovered();
-                self.applied(withdrawn, [restored, created], took);
+                self.provider_recovered(id);
+                self.applied(id, AppliedEntries { withdrawn, restored, created }, took);
             }
             DnsReport::FailingSets(failing) => {
-                self.zones[0].set_failing_sets(failing);
-                self.report_failing_names();
+                zone.set_failing_sets(failing);
+                self.report_failing_names(id);
             }
-            DnsReport::Uncertain(uncertain) => self.zones[0].set_uncertain(uncertain),
-            DnsReport::Confirmed { number, desired, held, open } => {
-                self.provider_recovered();
-                if self.zones[0].orders.carried_out(number) {
-                    let outside =
-                        Outside { isolation: self.canaries.isolation(), peers: &self.peers };
-                    let carried = (&desired, &held, &open);
-                    let orders = &mut self.zones[0].orders;
-                    self.services[0].confirm(carried, outside, orders, &self.context);
-                    self.schedule_floor_retry(!held.is_empty());
+            DnsReport::Uncertain(uncertain) => zone.set_uncertain(uncertain),
+            DnsReport::Confirmed { service, number, desired, held, open } => {
+                self.provider_recovered(id);
+                let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
+                let Some(service) = self.services.get_mut(service) else { return };
+                if service.orders.carried_out(number) {
+                    let confirmation = ConfirmedOrder { desired, held, open };
+                    service.confirm(&confirmation, outside, &mut self.context);
                 }
             }
             DnsReport::Failing(problem) => {
-                self.zones[0].provider_failed();
-                for order in self.services[0].drains.take_awaiting() {
-                    let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
-                    self.context.act(Action::DrainAnswered { ticket: order.ticket, answer });
-                }
-                self.context.report(Fact::Failing(problem));
+                zone.provider_failed();
+                self.provider_failed(id, problem);
             }
         }
     }
 
-    /// Handles a new listing of the zone.
-    fn listed(&mut self, observed: Observed) {
-        let before = self.zones[0].listed(observed, self.context.now);
-        self.report_failing_names();
+    fn provider_failed(&mut self, zone: ZoneId, problem: DnsProblem) {
+        for id in self.ids_in(zone) {
+            let Some(service) = self.services.get_mut(id) else { continue };
+            for command in service.drains.take_awaiting() {
+                let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
+                self.context.act(Action::DrainAnswered { ticket: command.ticket, answer });
+            }
+        }
+        self.context.report(Fact::Failing { zone, problem });
+    }
+
+    /// Handles a new listing of a zone.
+    fn listed(&mut self, id: ZoneId, observed: Observed) {
+        let now = self.context.now;
+        let Some(zone) = self.zones.get_mut(id) else { return };
+        let before = zone.listed(observed, now);
         // Sets that can be read and edited again are compared with the verdicts.
-        let fit: Vec<_> = self.zones[0].recovered_families(&before).into_iter().collect();
-        for id in self.services[0].compare(&fit, &mut self.zones[0].orders) {
-            self.services[0].mark(id);
+        let fit: Vec<_> = zone.recovered_families(&before).into_iter().collect();
+        self.report_failing_names(id);
+        for service in self.services.iter_mut().filter(|service| service.zone() == id) {
+            for target in service.compare(&fit) {
+                service.mark(target);
+            }
         }
-        if self.zones[0].orders.is_idle() {
-            self.provider_recovered();
+        if self.services_in(id).all(|service| service.orders.is_idle()) {
+            self.provider_recovered(id);
         }
-        for order in self.services[0].drains.take_awaiting() {
-            self.drain_if_floor_allows(order);
+        for service in self.ids_in(id) {
+            let Some(service) = self.services.get_mut(service) else { continue };
+            for command in service.drains.take_awaiting() {
+                self.drain_if_floor_allows(command);
+            }
         }
     }
 
     /// Reports once when a name begins to fail, for each new reason, and once when that is over.
-    fn report_failing_names(&mut self) {
-        for fact in self.zones[0].failing_names(&self.context.settings.names) {
+    fn report_failing_names(&mut self, id: ZoneId) {
+        let Some(zone) = self.zones.get_mut(id) else { return };
+        for fact in zone.failing_names(&self.context.settings.names_in(id)) {
             self.context.report(fact);
         }
     }
 
     /// Reports once that the provider has recovered.
-    fn provider_recovered(&mut self) {
-        if self.zones[0].provider_recovered() {
-            self.context.report(Fact::FailingOver);
+    fn provider_recovered(&mut self, zone: ZoneId) {
+        if self.zones.get_mut(zone).is_some_and(|zone| zone.provider_recovered()) {
+            self.context.report(Fact::FailingOver { zone });
         }
     }
 
-    /// Schedules another check of the floor if it keeps an address in.
-    fn schedule_floor_retry(&mut self, held: bool) {
-        if held && let Some(at) = self.zones[0].orders.retry_floor(self.context.now) {
-            self.context.schedule.add(at, Item::Held);
-        }
+    /// Returns the service of a record: the one with that name, or one that watches the address.
+    fn owner(&self, zone: ZoneId, key: &SetKey, address: IpAddr) -> Option<ServiceId> {
+        let named = self.services_in(zone).find(|it| it.settings.names.contains(&key.name));
+        let watching = || self.services_in(zone).find(|it| it.id(address).is_some());
+        let owner = named.or_else(watching).or_else(|| self.services_in(zone).next());
+        owner.map(|service| service.id)
     }
 
-    fn applied(
-        &mut self,
-        withdrawn: Vec<(SetKey, IpAddr)>,
-        [restored, created]: [Vec<(SetKey, IpAddr)>; 2],
-        took: Duration,
-    ) {
-        let withdrawn = self.service().withdrawals(withdrawn, &self.context);
-        let (restored, created) = (by_address(restored), by_address(created));
-        let dry_run = self.context.settings.dry_run;
-        self.context.report(Fact::Applied { withdrawn, restored, created, took, dry_run });
+    /// Reports a change that the provider confirmed, for each service that it concerns.
+    fn applied(&mut self, zone: ZoneId, entries: AppliedEntries, took: Duration) {
+        let mut by_service = BTreeMap::<ServiceId, AppliedEntries>::new();
+        let AppliedEntries { withdrawn, restored, created } = entries;
+        for (key, address) in withdrawn {
+            let Some(service) = self.owner(zone, &key, address) else { continue };
+            by_service.entry(service).or_default().withdrawn.push((key, address));
+        }
+        for (key, address) in restored {
+            let Some(service) = self.owner(zone, &key, address) else { continue };
+            by_service.entry(service).or_default().restored.push((key, address));
+        }
+        for (key, address) in created {
+            let Some(service) = self.owner(zone, &key, address) else { continue };
+            by_service.entry(service).or_default().created.push((key, address));
+        }
+        for (id, AppliedEntries { withdrawn, restored, created }) in by_service {
+            let Some(service) = self.services.get(id) else { continue };
+            let withdrawn = service.withdrawals(withdrawn, &self.context);
+            let (restored, created) = (by_address(restored), by_address(created));
+            let dry_run = self.context.settings.dry_run;
+            let service = id;
+            self.context.report(Fact::Applied {
+                service,
+                withdrawn,
+                restored,
+                created,
+                took,
+                dry_run,
+            });
+        }
     }
 }

@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::Engine;
-use super::ids::EndpointId;
+use super::ids::{EndpointId, ServiceId, TargetKey};
 use super::plan::Family;
 use super::prober::Role;
-use super::service::evidence;
-use super::settings::Settings;
+use super::service::{Service, Target, evidence};
+use super::settings::{ServiceSettings, Settings};
 use super::types::Endpoint;
+use super::zone::Zone;
 
 /// Returns the offset in the interval at which the `index`th of `count` targets is probed. Each
 /// target has its own offset, or shares it with at most as many others as make up a `burst`. The
@@ -28,7 +29,7 @@ fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
     let (interval, burst) = (settings.pace.interval, settings.burst);
     match burst.get() {
         1 => spread(interval, index, count, 0.5),
-        _ => phase(interval, burst, index, settings.targets.len()),
+        _ => phase(interval, burst, index, settings.target_count()),
     }
 }
 
@@ -44,33 +45,72 @@ impl Engine {
     /// counters and their state; the DNS records of removed targets are left as they are.
     pub(super) fn enroll(&mut self) {
         let settings = self.context.settings.clone();
-        let (now, interval, burst) = (self.context.now, settings.pace.interval, settings.burst);
-        let keep: BTreeSet<IpAddr> = settings.targets.iter().copied().collect();
-        for target in self.services[0].retain(&keep) {
-            self.prober.unwatch(target.endpoint);
-            self.zones[0].orders.forget(target.address);
+        self.prober.reserve(settings.endpoint_count());
+        while self.zones.len() < settings.zones.len() {
+            self.zones.insert(Zone::new(self.zones.next_key()));
         }
-        let count = keep.len();
-        self.prober.reserve(count + settings.canaries.len());
-        self.services[0].reserve(count);
-        for (index, address) in settings.targets.iter().copied().enumerate() {
-            let first = now + phase(interval, burst, index, count);
-            let endpoint = Endpoint { address, port: settings.port };
-            if let Some(target) = self.services[0].target(address) {
-                self.prober.move_watch(target.endpoint, endpoint, first, &mut self.context);
-            } else {
-                let (prober, context) = (&mut self.prober, &mut self.context);
-                let watch = |id| prober.watch(endpoint, first, Role::Target(id), context);
-                self.services[0].add(address, watch, now);
+        while self.zones.len() > settings.zones.len() {
+            self.zones.remove((self.zones.len() - 1).into());
+        }
+        while self.services.len() > settings.services.len() {
+            let last = ServiceId::from(self.services.len() - 1);
+            if let Some(mut service) = self.services.remove(last) {
+                self.unwatch(service.retain(&BTreeSet::new()));
             }
         }
-        self.unpark_drains();
+        let mut before = 0;
+        for (id, its) in settings.services() {
+            if self.services.get(id).is_none() {
+                self.services.insert(Service::new(id, its.clone()));
+            }
+            self.enroll_service(id, its, before);
+            before += its.targets.len();
+        }
         let canaries = self.enroll_canaries(&settings);
         self.canaries.set_members(&canaries);
         self.prober.enrolled(canaries, &self.context);
         self.enroll_peers();
-        let term = evidence::term(interval);
-        self.services[0].schedule_sweep(now + term, &mut self.context);
+        let sweep_at = self.context.now + evidence::term(settings.pace.interval);
+        for service in self.services.iter_mut() {
+            service.schedule_sweep(sweep_at, &mut self.context);
+        }
+    }
+
+    fn unwatch(&mut self, targets: Vec<Target>) {
+        for target in targets {
+            self.prober.unwatch(target.endpoint);
+        }
+    }
+
+    /// Watches exactly the targets of one service; `before` many targets come before them.
+    fn enroll_service(&mut self, id: ServiceId, its: &ServiceSettings, before: usize) {
+        let Settings { pace, burst, port, .. } = self.context.settings;
+        let (now, count) = (self.context.now, self.context.settings.target_count());
+        let keep: BTreeSet<IpAddr> = its.targets.iter().copied().collect();
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.settings = its.clone();
+        let gone = service.retain(&keep);
+        service.reserve(keep.len());
+        for target in gone {
+            self.prober.unwatch(target.endpoint);
+        }
+        for (index, address) in its.targets.iter().copied().enumerate() {
+            let first = now + phase(pace.interval, burst, before + index, count);
+            let endpoint = Endpoint { address, port };
+            if let Some(target) = service.target(address) {
+                self.prober.move_watch(target.endpoint, endpoint, first, &mut self.context);
+            } else {
+                let (prober, context) = (&mut self.prober, &mut self.context);
+                let watch = |target| {
+                    let role = Role::Target(TargetKey { service: id, target });
+                    prober.watch(endpoint, first, role, context)
+                };
+                service.add(address, watch, now);
+            }
+        }
+        for (address, drain) in service.unpark_drains(now) {
+            service.begin_drain(address, drain, &mut self.context);
+        }
     }
 
     /// Watches the canaries that the settings name. Returns their endpoints.
@@ -100,32 +140,56 @@ impl Engine {
     pub(super) fn reload(&mut self, settings: &Settings) {
         let before = std::mem::replace(&mut self.context.settings, settings.clone());
         let had_canaries = !self.canaries.is_empty();
-        let moved = (&settings.zone, &settings.names) != (&before.zone, &before.names);
         let paces = [before.pace, settings.pace].map(|pace| (pace.interval, pace.retry_interval));
         self.enroll();
         if paces[0] != paces[1] {
             self.prober.restart_rehearsals(self.context.now);
         }
-        if settings.resync_interval != before.resync_interval {
-            self.schedule_resync();
+        for service in self.services.iter_mut() {
+            let interval = before.service(service.id).map(|before| before.resync_interval);
+            if interval != Some(service.settings.resync_interval) {
+                service.schedule_resync(&mut self.context);
+            }
         }
         if had_canaries && self.canaries.is_empty()
             || !self.reaches_none() && self.canaries.is_isolated_by_faults()
         {
             self.end_isolation();
         }
-        self.zones[0].orders.restart(settings.targets.iter().copied());
-        if moved {
-            self.zones[0].discard_listing();
-            let both = [Family::A, Family::Aaaa];
-            self.services[0].compare(&both, &mut self.zones[0].orders);
+        for (id, _) in settings.services() {
+            self.restart_orders(id, &before);
+            self.resume_waiting_drains(id);
         }
-        self.resume_waiting_drains();
-        for id in self.service().ids() {
-            self.weigh_losses(id);
-            self.services[0].mark(id);
+        for key in self.target_keys() {
+            self.weigh_losses(key);
+            if let Some(service) = self.services.get_mut(key.service) {
+                service.mark(key.target);
+            }
         }
         self.prober.pace_canaries(&mut self.context);
+    }
+
+    /// Requests the orders of a service again, since the reload began a new worker. If the targets
+    /// are published elsewhere now, nothing is known of DNS.
+    fn restart_orders(&mut self, id: ServiceId, before: &Settings) {
+        let after = &self.context.settings;
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.orders.restart(service.settings.targets.iter().copied());
+        if before.place(id) == after.place(id) {
+            return;
+        }
+        service.orders.void_reports();
+        if let Some(zone) = self.zones.get_mut(service.zone()) {
+            zone.discard_listing();
+        }
+        service.compare(&[Family::A, Family::Aaaa]);
+    }
+
+    fn target_keys(&self) -> Vec<TargetKey> {
+        let keys = self.services.iter().map(|service| {
+            service.ids().into_iter().map(|target| service.key(target)).collect::<Vec<_>>()
+        });
+        keys.flatten().collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::ids::{EndpointId, TargetId};
+use super::ids::{EndpointId, ServiceId, TargetKey};
 use super::moment::Moment;
 
 /// An item to look at again.
@@ -12,21 +12,21 @@ pub(super) enum Item {
     /// The probes of one endpoint.
     Watch(EndpointId),
     /// The verdict on one target.
-    Verdict(TargetId),
-    /// The addresses that the floor holds back.
-    Held,
+    Verdict(TargetKey),
+    /// The addresses of a service that the floor holds back.
+    Held(ServiceId),
     /// An order that was delayed for a moment, so that more changes can join it.
     Order,
     /// Retries that wait for their budget.
     Retry,
     /// The faults of the last minute.
     Faults,
-    /// The comparison of DNS with all verdicts.
-    Resync,
-    /// The start of the rehearsal.
-    Rehearsal,
-    /// The age of the evidence.
-    Evidence,
+    /// The comparison of DNS with all verdicts of a service.
+    Resync(ServiceId),
+    /// The start of the rehearsal in a service.
+    Rehearsal(ServiceId),
+    /// The age of the evidence about the targets of a service.
+    Evidence(ServiceId),
     /// The announcement of this agent's votes.
     Announce,
 }
@@ -149,15 +149,16 @@ mod tests {
     fn entries_come_back_as_they_were_in_the_order_of_moments_then_items() {
         let ms = |n| Moment::after_start(Duration::from_millis(n));
         let far = Moment::after_start(Duration::from_hours(100 * 365 * 24));
+        let key = TargetKey { service: ServiceId::DEFAULT, target: 0.into() };
         let sorted = [
             (ms(1), Item::Watch(9_999_999.into())),
-            (ms(1), Item::Rehearsal),
+            (ms(1), Item::Rehearsal(ServiceId::DEFAULT)),
             (ms(2), Item::Watch(0.into())),
             (ms(2), Item::Watch(1.into())),
-            (ms(2), Item::Verdict(0.into())),
-            (ms(2), Item::Held),
+            (ms(2), Item::Verdict(key)),
+            (ms(2), Item::Held(ServiceId::DEFAULT)),
             (ms(2), Item::Order),
-            (far, Item::Resync),
+            (far, Item::Resync(ServiceId::DEFAULT)),
         ];
         let mut schedule = Schedule::default();
         for (when, item) in sorted.iter().rev() {

@@ -10,6 +10,7 @@ mod decision;
 mod drains;
 pub mod evidence;
 pub mod health;
+mod orders;
 mod publication;
 mod rehearsal;
 mod target;
@@ -17,27 +18,34 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::action::Action;
 use super::context::Context;
 use super::drain::{Drain, DrainCommand};
 use super::fact::{Fact, RehearsalStage};
-use super::ids::{EndpointId, TargetId};
+use super::ids::{EndpointId, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
-use super::prober::watch::Judged;
+use super::prober::ProbeResult;
 use super::schedule::Item;
+use super::settings::ServiceSettings;
 use super::slab::Slab;
 use super::types::{Health, Outcome};
-use super::zone::orders::Orders;
 pub(super) use decision::Outside;
 use drains::Drains;
+use orders::Orders;
+pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
 pub(super) use target::Target;
 
-/// The targets of a service.
-#[derive(Debug, Default)]
+/// A service: its targets, the verdicts on them, and the orders that carry the verdicts out.
+#[derive(Debug)]
 pub(super) struct Service {
+    /// The key of this service.
+    pub(super) id: ServiceId,
+    /// The settings in force.
+    pub(super) settings: ServiceSettings,
+    /// The orders to the DNS worker of the zone.
+    pub(super) orders: Orders,
     targets: Slab<Target, TargetId>,
     by_address: BTreeMap<IpAddr, TargetId>,
     pub(super) drains: Drains,
@@ -48,6 +56,10 @@ pub(super) struct Service {
     unproven: BTreeSet<TargetId>,
     /// The time at which the age of evidence is checked next.
     next_sweep: Option<Moment>,
+    /// The time at which all verdicts are compared with the zone next, if ever.
+    next_resync: Option<Moment>,
+    /// Whether a resync is due with the current event.
+    resync_due: bool,
 }
 
 /// A change of health.
@@ -58,6 +70,57 @@ pub(super) struct Flip {
 }
 
 impl Service {
+    /// Creates a service without targets.
+    pub(super) fn new(id: ServiceId, settings: ServiceSettings) -> Self {
+        Self {
+            id,
+            settings,
+            orders: Orders::default(),
+            targets: Slab::default(),
+            by_address: BTreeMap::new(),
+            drains: Drains::default(),
+            rehearsal: None,
+            dirty: BTreeSet::new(),
+            unproven: BTreeSet::new(),
+            next_sweep: None,
+            next_resync: None,
+            resync_due: false,
+        }
+    }
+
+    /// Returns the zone where the targets are published.
+    pub(super) fn zone(&self) -> ZoneId {
+        self.settings.zone
+    }
+
+    /// Returns the key of a target for the other parts of the engine.
+    pub(super) fn key(&self, target: TargetId) -> TargetKey {
+        TargetKey { service: self.id, target }
+    }
+
+    /// Returns the name of the target at an address.
+    pub(super) fn target_ref(&self, address: IpAddr) -> TargetRef {
+        TargetRef { service: self.id, address }
+    }
+
+    /// Schedules the next resync, and cancels any earlier one.
+    pub(super) fn schedule_resync(&mut self, context: &mut Context) {
+        self.next_resync = self.settings.resync_interval.map(|interval| context.now + interval);
+        if let Some(next) = self.next_resync {
+            context.schedule.add(next, Item::Resync(self.id));
+        }
+    }
+
+    /// Makes the pass of this event compare all verdicts, if a resync is due.
+    pub(super) fn begin_resync(&mut self, now: Moment) {
+        self.resync_due = self.next_resync.is_some_and(|next| next <= now);
+    }
+
+    /// Returns whether a resync was due with this event, and clears that.
+    pub(super) fn take_resync(&mut self) -> bool {
+        std::mem::take(&mut self.resync_due)
+    }
+
     /// Reserves room for `count` targets in all.
     pub(super) fn reserve(&mut self, count: usize) {
         self.targets.reserve(count);
@@ -87,6 +150,7 @@ impl Service {
         }
         for target in &targets {
             self.drains.unwatch(target.address);
+            self.orders.forget(target.address);
         }
         targets
     }
@@ -126,16 +190,17 @@ impl Service {
         self.dirty.extend(self.by_address.values());
     }
 
-    /// Records a judged probe of a target. Returns its consequences.
+    /// Records a judged probe of a target. `isolated` means that this agent does not trust its own
+    /// observations. Returns the consequences.
     pub(super) fn judged(
         &mut self,
         id: TargetId,
-        judged: &Judged,
-        rtt: Option<Duration>,
+        result: &ProbeResult,
         isolated: bool,
         context: &mut Context,
     ) -> Judgement {
-        let now = context.now;
+        let (now, service) = (context.now, self.id);
+        let ProbeResult { judged, rtt } = *result;
         let Some(target) = self.targets.get_mut(id) else { return Judgement::default() };
         if let Some(rtt) = rtt {
             // The round trip measured by the prober may be a little longer than the time that has
@@ -153,7 +218,12 @@ impl Service {
             regained = change.regained;
             if let Some((lasted, notified)) = change.back {
                 target.since = now;
-                context.report(Fact::EvidenceBack { target: target.address, lasted, notified });
+                context.report(Fact::EvidenceBack {
+                    service,
+                    target: target.address,
+                    lasted,
+                    notified,
+                });
             }
             if regained {
                 self.dirty.insert(id);
@@ -217,10 +287,10 @@ impl Service {
         let Some(target) = self.targets.get_mut(id) else { return };
         target.since = now;
         target.evidence.proof = Some(now);
-        let (target, streaks) = (target.address, &target.streaks);
+        let (service, target, streaks) = (self.id, target.address, &target.streaks);
         let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
         let silent_for = streaks.last_reply().map(|at| now.since(at));
-        context.report(Fact::Flipped { target, from, to, count, silent_for, last_error });
+        context.report(Fact::Flipped { service, target, from, to, count, silent_for, last_error });
         self.mark(id);
     }
 
@@ -245,7 +315,11 @@ impl Service {
             && rehearsal.begin()
         {
             let target = rehearsal.target();
-            context.report(Fact::Rehearsal { target, stage: RehearsalStage::Dead });
+            context.report(Fact::Rehearsal {
+                service: self.id,
+                target,
+                stage: RehearsalStage::Dead,
+            });
         }
     }
 
@@ -262,31 +336,26 @@ impl Service {
         let confirmed = target.verdict.confirmed;
         let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == address);
         if let Some(stage) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
-            context.report(Fact::Rehearsal { target: address, stage });
+            context.report(Fact::Rehearsal { service: self.id, target: address, stage });
         }
     }
 
     /// Keeps a target out at the operator's command, given now or before a restart.
-    pub(super) fn begin_drain(
-        &mut self,
-        address: IpAddr,
-        drain: Drain,
-        orders: &mut Orders,
-        context: &mut Context,
-    ) {
+    pub(super) fn begin_drain(&mut self, address: IpAddr, drain: Drain, context: &mut Context) {
         let Some(id) = self.id(address) else {
             self.drains.park(address, drain);
             return;
         };
-        context.schedule.add(drain.until.unwrap_or(context.now), Item::Verdict(id));
-        context.schedule.add(context.now, Item::Verdict(id));
+        let key = self.key(id);
+        context.schedule.add(drain.until.unwrap_or(context.now), Item::Verdict(key));
+        context.schedule.add(context.now, Item::Verdict(key));
         self.drains.begin(address, drain);
         if let Some(target) = self.targets.get_mut(id) {
             // A target already withdrawn by verdict is now withdrawn by command, which is another
             // desired state.
             target.verdict.start_over(context.now);
         }
-        orders.open(address);
+        self.orders.open(address);
     }
 
     /// Removes and returns the parked drains of addresses that are watched now.
@@ -305,8 +374,8 @@ impl Service {
     /// Ends the drain of a target if it has expired.
     fn end_drain_in_time(&mut self, target: IpAddr, context: &mut Context) {
         if self.drains.expire(target, context.now) {
-            context.report(Fact::Undrained { target, expired: true });
-            context.act(Action::StoreDrains(self.drains.all()));
+            context.report(Fact::Undrained { service: self.id, target, expired: true });
+            context.act(Action::StoreDrains { service: self.id, drains: self.drains.all() });
         }
     }
 }

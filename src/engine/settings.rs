@@ -5,13 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use super::ids::{ServiceId, ZoneId};
 use super::types::{Endpoint, Pace, Thresholds};
 
 /// The settings of the engine. All of them can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The watched addresses, distinct.
-    pub targets: Vec<IpAddr>,
+    /// The services, in the order of their ids.
+    pub services: Vec<ServiceSettings>,
+    /// The zones, in the order of their ids.
+    pub zones: Vec<ZoneSettings>,
     /// The TCP port to connect to on each target; `None` means echo requests.
     pub port: Option<u16>,
     /// The endpoints that prove that this agent's own network works.
@@ -22,20 +25,34 @@ pub struct Settings {
     pub pace: Pace,
     /// The number of targets that may be probed at the same moment.
     pub burst: NonZeroUsize,
-    /// The provider and zone where targets are published, as a text that differs if either does.
-    pub zone: String,
-    /// The owner names in that zone.
-    pub names: Vec<String>,
-    /// The fewest addresses that stay in a record set.
-    pub floor: usize,
-    /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
-    pub resync_interval: Option<Duration>,
     /// The number of probes that may be outstanding at once; further ones wait for their turn.
     pub most_in_flight: Option<NonZeroU32>,
     /// The other agents; `None` means that this agent acts alone.
     pub cluster: Option<ClusterSettings>,
     /// Whether nothing is written at the provider.
     pub dry_run: bool,
+}
+
+/// The settings of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSettings {
+    /// The zone where the targets are published.
+    pub zone: ZoneId,
+    /// The watched addresses, distinct.
+    pub targets: Vec<IpAddr>,
+    /// The owner names in the zone.
+    pub names: Vec<String>,
+    /// The fewest addresses that stay in a record set.
+    pub floor: usize,
+    /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
+    pub resync_interval: Option<Duration>,
+}
+
+/// The settings of one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneSettings {
+    /// The provider and the zone, as a text that differs if either does.
+    pub location: String,
 }
 
 /// The cluster as the engine knows it. Agents are identified by their vote address.
@@ -47,4 +64,38 @@ pub struct ClusterSettings {
     pub peers: BTreeSet<SocketAddr>,
     /// The number of peers that must agree.
     pub min_peers_agree: usize,
+}
+
+impl Settings {
+    /// Iterates over all services with their ids.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceSettings)> {
+        self.services.iter().enumerate().map(|(index, service)| (index.into(), service))
+    }
+
+    /// Returns the number of targets of all services.
+    pub fn target_count(&self) -> usize {
+        self.services.iter().map(|service| service.targets.len()).sum()
+    }
+
+    /// Returns the number of endpoints that are probed: targets and canaries.
+    pub fn endpoint_count(&self) -> usize {
+        self.target_count() + self.canaries.len()
+    }
+
+    /// Returns the owner names of all services in a zone.
+    pub fn names_in(&self, zone: ZoneId) -> BTreeSet<&str> {
+        let services = self.services.iter().filter(|service| service.zone == zone);
+        services.flat_map(|service| service.names.iter().map(String::as_str)).collect()
+    }
+
+    /// Returns the settings of a service.
+    pub fn service(&self, service: ServiceId) -> Option<&ServiceSettings> {
+        self.services.get(usize::from(service))
+    }
+
+    /// Returns the place where the targets of a service are published: the zone and the names.
+    pub fn place(&self, service: ServiceId) -> Option<(&ZoneSettings, &[String])> {
+        let service = self.service(service)?;
+        Some((self.zones.get(usize::from(service.zone))?, &service.names))
+    }
 }

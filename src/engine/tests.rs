@@ -6,4 +6,5 @@ mod healing;
 mod isolation;
 mod network;
 mod pace;
+mod story;
 pub(super) mod world;

@@ -6,17 +6,20 @@ use std::time::Duration;
 use super::Engine;
 use super::drain::Drain;
 use super::fact::Reason;
-use super::ids::EndpointId;
+use super::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
 use super::prober::Role;
-use super::service::Target;
+use super::service::{Service, Target};
 use super::types::{Endpoint, Health};
+use super::zone::Zone;
 
 /// One target as the agent sees it now.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
+    /// The service of the target.
+    pub service: ServiceId,
     /// The target's address.
     pub address: IpAddr,
     /// The target's health, as seen from here.
@@ -48,48 +51,60 @@ pub struct TargetView {
 }
 
 impl Engine {
-    /// Iterates over all targets, in the order of addresses.
+    /// Iterates over all targets: the services in order, and the addresses of each in order.
     pub fn targets(&self) -> impl Iterator<Item = TargetView> {
-        self.service().targets().filter_map(|target| self.view(target))
+        self.services.iter().flat_map(move |service| {
+            service.targets().filter_map(move |target| self.view(service, target))
+        })
     }
 
     /// Whether `endpoint` is watched as a canary, and not as a target.
     pub fn is_canary(&self, endpoint: Endpoint) -> bool {
         let settings = &self.context.settings;
-        let is_watched = self.service().id(endpoint.address).is_some();
+        let is_watched = self.services.iter().any(|it| it.id(endpoint.address).is_some());
         let is_target = is_watched && endpoint.port == settings.port;
         !is_target && settings.canaries.contains(&endpoint)
     }
 
     /// Returns the view of one target.
-    pub fn target_view(&self, address: IpAddr) -> Option<TargetView> {
-        self.view(self.service().target(address)?)
+    pub fn target_view(&self, target: TargetRef) -> Option<TargetView> {
+        let service = self.services.get(target.service)?;
+        self.view(service, service.target(target.address)?)
     }
 
-    /// Returns the address of an endpoint if it is a target.
-    pub fn target_at(&self, endpoint: EndpointId) -> Option<IpAddr> {
-        let Some(Role::Target(id)) = self.prober.role(endpoint) else { return None };
-        self.service().get(id).map(|target| target.address)
+    /// Returns the target of an endpoint, if it is one.
+    pub fn target_at(&self, endpoint: EndpointId) -> Option<TargetRef> {
+        let Some(Role::Target(key)) = self.prober.role(endpoint) else { return None };
+        let service = self.services.get(key.service)?;
+        service.get(key.target).map(|target| service.target_ref(target.address))
     }
 
-    /// Returns the targets with a verdict that DNS does not follow yet: it is still to be carried
-    /// out, and the last listing contradicted it.
-    pub fn waiting_for_dns(&self) -> impl Iterator<Item = IpAddr> {
-        self.zones[0].orders.all_open().filter(|address| {
-            let target = self.service().target(*address);
-            target.is_some_and(|target| target.verdict.held.is_empty() && !self.follows(target))
+    /// Returns the targets of a zone with a verdict that DNS does not follow yet: it is still to be
+    /// carried out, and the last listing contradicted it.
+    pub fn waiting_for_dns(&self, zone: ZoneId) -> impl Iterator<Item = TargetRef> {
+        let services = self.services.iter().filter(move |service| service.zone() == zone);
+        services.flat_map(move |service| {
+            let open = service.orders.all_open().filter(move |address| {
+                let target = service.target(*address);
+                target.is_some_and(|target| {
+                    target.verdict.held.is_empty() && !self.follows(service, target)
+                })
+            });
+            open.map(move |address| service.target_ref(address))
         })
     }
 
     /// Whether the last listing matched the verdict on a target: it was in every one of its sets,
     /// or in none. Unfit sets do not count.
-    fn follows(&self, target: &Target) -> bool {
-        let (family, observed) = (Family::of(target.address), self.observed());
-        self.context.settings.names.iter().all(|name| {
+    fn follows(&self, service: &Service, target: &Target) -> bool {
+        let family = Family::of(target.address);
+        let observed = self.observed(service.zone());
+        service.settings.names.iter().all(|name| {
             let set = SetKey { name: name.clone(), family };
-            let listed = observed.get(&set);
+            let listed = observed.and_then(|observed| observed.get(&set));
             let there = listed.is_some_and(|addresses| addresses.contains(&target.address));
-            there == target.verdict.is_in_service() || observed.unfit.contains_key(&set)
+            there == target.verdict.is_in_service()
+                || observed.is_some_and(|observed| observed.unfit.contains_key(&set))
         })
     }
 
@@ -99,14 +114,15 @@ impl Engine {
         self.canaries.isolation().map(|isolation| isolation.since)
     }
 
-    /// Returns the last listing of the zone; empty before the first.
-    pub fn observed(&self) -> &Observed {
-        self.zones[0].observed()
+    /// Returns the last listing of a zone; empty before the first.
+    pub fn observed(&self, zone: ZoneId) -> Option<&Observed> {
+        self.zones.get(zone).map(Zone::observed)
     }
 
-    fn view(&self, target: &Target) -> Option<TargetView> {
+    fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {
         let watch = self.prober.state(target.endpoint)?;
         Some(TargetView {
+            service: service.id,
             address: target.address,
             health: target.streaks.health(),
             unknown: target.evidence.unknown_since.is_some(),
@@ -119,7 +135,7 @@ impl Engine {
             last_rtt: watch.last_rtt,
             since: target.since,
             limits: watch.rate.limits,
-            drain: self.service().drains.get(target.address).cloned(),
+            drain: service.drains.get(target.address).cloned(),
         })
     }
 }

@@ -1,14 +1,12 @@
-//! A zone as the engine knows it: its last listing, and the orders to its DNS worker.
-
-pub(super) mod orders;
+//! A zone as the engine knows it: its last listing, and the trouble with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::fact::Fact;
+use super::ids::ZoneId;
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
-use orders::Orders;
 
 /// The minimum time between two requests to list the zone in advance.
 const PREPARE_EVERY: Duration = Duration::from_secs(30);
@@ -17,10 +15,10 @@ const PREPARE_EVERY: Duration = Duration::from_secs(30);
 const SHARED_FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// The state of one zone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Zone {
-    /// The orders to the worker of the zone.
-    pub(super) orders: Orders,
+    /// The key of this zone.
+    pub(super) id: ZoneId,
     /// The last listing of the zone.
     observed: Observed,
     /// The time of the last listing.
@@ -33,13 +31,22 @@ pub(super) struct Zone {
     failing_names: BTreeMap<String, String>,
     /// Whether the provider failed last.
     provider_failing: bool,
-    /// The time at which all verdicts are compared with the zone next, if ever.
-    next_resync: Option<Moment>,
-    /// Whether a resync is due with the current event.
-    resync_due: bool,
 }
 
 impl Zone {
+    /// Creates a zone that was never listed.
+    pub(super) fn new(id: ZoneId) -> Self {
+        Self {
+            id,
+            observed: Observed::default(),
+            listed_at: None,
+            prepared_at: None,
+            failing_sets: BTreeMap::new(),
+            failing_names: BTreeMap::new(),
+            provider_failing: false,
+        }
+    }
+
     /// Returns the last listing; empty before the first.
     pub(super) fn observed(&self) -> &Observed {
         &self.observed
@@ -64,7 +71,6 @@ impl Zone {
     /// Discards the listing, since the zone or the names changed.
     pub(super) fn discard_listing(&mut self) {
         self.observed = Observed::default();
-        self.orders.void_reports();
     }
 
     /// Whether the listing is too old for a zone that other agents change, too.
@@ -91,30 +97,10 @@ impl Zone {
         std::mem::take(&mut self.provider_failing)
     }
 
-    /// Sets the time of the next resync, and cancels any earlier one.
-    pub(super) fn schedule_resync(
-        &mut self,
-        now: Moment,
-        interval: Option<Duration>,
-    ) -> Option<Moment> {
-        self.next_resync = interval.map(|interval| now + interval);
-        self.next_resync
-    }
-
-    /// Makes the pass of this event compare all verdicts, if a resync is due.
-    pub(super) fn begin_resync(&mut self, now: Moment) {
-        self.resync_due = self.next_resync.is_some_and(|next| next <= now);
-    }
-
-    /// Returns whether a resync was due with this event, and clears that.
-    pub(super) fn take_resync(&mut self) -> bool {
-        std::mem::take(&mut self.resync_due)
-    }
-
     /// Returns the facts about names that began to fail, fail for another reason, or fail no
     /// longer.
-    pub(super) fn failing_names(&mut self, managed: &[String]) -> Vec<Fact> {
-        let managed: BTreeSet<&str> = managed.iter().map(String::as_str).collect();
+    pub(super) fn failing_names(&mut self, managed: &BTreeSet<&str>) -> Vec<Fact> {
+        let zone = self.id;
         let mut failing: BTreeMap<String, String> = BTreeMap::new();
         for (SetKey { name, .. }, why) in self.observed.unfit.iter().chain(&self.failing_sets) {
             if !managed.contains(name.as_str()) {
@@ -130,10 +116,13 @@ impl Zone {
         let before = std::mem::replace(&mut self.failing_names, failing);
         let failing = &self.failing_names;
         let begun = failing.iter().filter(|(name, what)| before.get(*name) != Some(*what));
-        let begun =
-            begun.map(|(name, what)| Fact::NameFailing { name: name.clone(), what: what.clone() });
+        let begun = begun.map(|(name, what)| Fact::NameFailing {
+            zone,
+            name: name.clone(),
+            what: what.clone(),
+        });
         let over = before.keys().filter(|name| !failing.contains_key(*name));
-        let over = over.map(|name| Fact::NameFailingOver { name: name.clone() });
+        let over = over.map(|name| Fact::NameFailingOver { zone, name: name.clone() });
         begun.chain(over).collect()
     }
 
@@ -147,8 +136,6 @@ impl Zone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
 
     fn at(seconds: u64) -> Moment {
         Moment::after_start(Duration::from_secs(seconds))
@@ -165,10 +152,13 @@ mod tests {
 
     #[test]
     fn a_name_fails_once_for_each_reason_and_is_over_once() {
-        let names = ["a".to_owned(), "b".to_owned()];
-        let mut zone = Zone::default();
-        let fails =
-            |name: &str, what: &str| Fact::NameFailing { name: name.into(), what: what.into() };
+        let names = ["a", "b"].into();
+        let mut zone = Zone::new(ZoneId::DEFAULT);
+        let fails = |name: &str, what: &str| Fact::NameFailing {
+            zone: ZoneId::DEFAULT,
+            name: name.into(),
+            what: what.into(),
+        };
         zone.listed(unfit(&[("a", "alias"), ("x", "not ours")]), at(1));
         assert_eq!(zone.failing_names(&names), [fails("a", "alias")]);
         assert_eq!(zone.failing_names(&names), [], "that was reported");
@@ -179,13 +169,14 @@ mod tests {
         assert_eq!(zone.failing_names(&names), both);
         zone.listed(Observed::default(), at(1));
         zone.set_failing_sets(BTreeMap::new());
-        let over = ["a", "b"].map(|name| Fact::NameFailingOver { name: name.into() });
+        let over = ["a", "b"]
+            .map(|name| Fact::NameFailingOver { zone: ZoneId::DEFAULT, name: name.into() });
         assert_eq!(zone.failing_names(&names), over);
     }
 
     #[test]
     fn a_family_is_fit_again_once_one_of_its_sets_is() {
-        let mut zone = Zone::default();
+        let mut zone = Zone::new(ZoneId::DEFAULT);
         let before = unfit(&[("a", "alias")]);
         zone.listed(before.clone(), at(1));
         assert!(zone.recovered_families(&before).is_empty());
@@ -195,26 +186,12 @@ mod tests {
 
     #[test]
     fn a_reading_serves_for_five_seconds_and_is_asked_for_twice_a_minute() {
-        let mut zone = Zone::default();
+        let mut zone = Zone::new(ZoneId::DEFAULT);
         assert!(zone.is_stale(at(1)), "nothing was read");
         zone.listed(Observed::default(), at(1));
         assert!(!zone.is_stale(at(6)));
         assert!(zone.is_stale(at(6) + Duration::from_millis(1)));
         let asked = (1..=61).filter(|second| zone.prepare(at(*second)));
         assert_eq!(asked.collect::<Vec<_>>(), [1, 31, 61]);
-    }
-
-    #[test]
-    fn a_resync_that_is_off_is_never_due() {
-        let mut zone = Zone::default();
-        assert_eq!(zone.schedule_resync(at(1), Some(SECOND)), Some(at(2)));
-        zone.begin_resync(at(1));
-        assert!(!zone.take_resync(), "not yet");
-        zone.begin_resync(at(2));
-        assert!(zone.take_resync());
-        assert!(!zone.take_resync(), "it is done once");
-        assert_eq!(zone.schedule_resync(at(1), None), None);
-        zone.begin_resync(at(100));
-        assert!(!zone.take_resync());
     }
 }

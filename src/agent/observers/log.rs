@@ -52,31 +52,31 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         Fact::Limits { endpoint, noticed_after } => {
             probes::limits(engine, *endpoint, *noticed_after);
         }
-        Fact::Flipped { target, from, to, count, silent_for, last_error } => {
+        Fact::Flipped { target, from, to, count, silent_for, last_error, .. } => {
             targets::flipped(*target, [*from, *to], *count, *silent_for, last_error.as_deref());
         }
-        Fact::Verdict { target, verdict, agreeing, after } => {
+        Fact::Verdict { target, verdict, agreeing, after, .. } => {
             targets::verdict(*target, *verdict, agreeing, *after);
         }
-        Fact::Refused { target, reason, detail } => targets::refused(*target, *reason, detail),
-        Fact::RefusalOver { target, reason } => targets::refusal_over(*target, *reason),
-        Fact::EvidenceLost { targets } => targets::evidence_lost(targets),
-        Fact::StillUnknown { targets } => targets::still_unknown(targets),
-        Fact::EvidenceBack { target, lasted, notified } => {
+        Fact::Refused { target, reason, detail, .. } => targets::refused(*target, *reason, detail),
+        Fact::RefusalOver { target, reason, .. } => targets::refusal_over(*target, *reason),
+        Fact::EvidenceLost { targets, .. } => targets::evidence_lost(targets),
+        Fact::StillUnknown { targets, .. } => targets::still_unknown(targets),
+        Fact::EvidenceBack { target, lasted, notified, .. } => {
             targets::evidence_back(*target, *lasted, *notified);
         }
-        Fact::Drained { target, drain } => targets::drained(*target, drain),
-        Fact::Undrained { target, expired } => targets::undrained(*target, *expired),
+        Fact::Drained { target, drain, .. } => targets::drained(*target, drain),
+        Fact::Undrained { target, expired, .. } => targets::undrained(*target, *expired),
         Fact::Applied { withdrawn, restored, created, took, .. } => {
             let write = provider::AppliedChange { took: *took, dry_run };
             withdrawn.iter().for_each(|(target, gone)| write.withdrew(*target, gone));
             restored.iter().for_each(|(target, names)| write.restored(*target, names));
             created.iter().for_each(|(target, names)| write.created(*target, names));
         }
-        Fact::NameFailing { name, what } => provider::name_failing(name, what),
-        Fact::NameFailingOver { name } => info!(name, "name is maintained again"),
-        Fact::Failing(problem) => provider::failing(problem),
-        Fact::FailingOver => info!("DNS provider recovered"),
+        Fact::NameFailing { name, what, .. } => provider::name_failing(name, what),
+        Fact::NameFailingOver { name, .. } => info!(name, "name is maintained again"),
+        Fact::Failing { problem, .. } => provider::failing(problem),
+        Fact::FailingOver { .. } => info!("DNS provider recovered"),
         Fact::Stalled { lasted } => {
             let lasted = brief(*lasted);
             warn!(
@@ -96,7 +96,7 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         ),
         Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
         Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
-        Fact::Rehearsal { target, stage } => rehearsal(*target, *stage),
+        Fact::Rehearsal { target, stage, .. } => rehearsal(*target, *stage),
     }
 }
 

@@ -12,6 +12,7 @@ use super::Observer;
 use crate::agent::clock::wall;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::notify::{NoticeCounters, NoticeKind, Notifier, NotifyConfig};
 use crate::settings::Config;
 
@@ -87,13 +88,16 @@ impl NoticeObserver {
 impl Observer for NoticeObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
-            Fact::Failing(problem) => self.failing(problem, engine.waiting_for_dns()),
-            Fact::FailingOver => {
+            Fact::Failing { zone, problem } => {
+                let waiting = engine.waiting_for_dns(*zone).map(|target| target.address);
+                self.failing(problem, waiting);
+            }
+            Fact::FailingOver { .. } => {
                 if self.failing.take().is_some() {
                     self.send(NoticeDraft::new(NoticeKind::ProviderBack));
                 }
             }
-            Fact::Applied { withdrawn, restored, created, took, .. } => {
+            Fact::Applied { service, withdrawn, restored, created, took, .. } => {
                 for (target, gone) in withdrawn {
                     self.send(draft::withdrawn(*target, gone, *took));
                 }
@@ -101,7 +105,8 @@ impl Observer for NoticeObserver {
                     self.send(draft::created(*target, names, *took));
                 }
                 for (target, names) in restored {
-                    let replies = engine.target_view(*target).map(|view| view.replies);
+                    let named = TargetRef { service: *service, address: *target };
+                    let replies = engine.target_view(named).map(|view| view.replies);
                     self.send(draft::restored(*target, names, replies, *took));
                 }
             }
@@ -114,7 +119,8 @@ impl Observer for NoticeObserver {
     }
 
     fn zone_listed(&mut self, engine: &Engine) {
-        let caution = &engine.observed().caution;
+        let Some(observed) = engine.observed(ZoneId::DEFAULT) else { return };
+        let caution = &observed.caution;
         if self.caution == *caution {
             return;
         }

@@ -20,6 +20,7 @@ use crate::cluster::ClusterEvent;
 use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, Fact};
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::notify::NoticeCounters;
 use crate::serve::{Limits, serve};
@@ -165,7 +166,7 @@ impl StatusObserver {
     }
 
     fn show(&mut self, engine: &Engine, target: IpAddr) {
-        if let Some(view) = engine.target_view(target) {
+        if let Some(view) = engine.target_view(TargetRef::of_default(target)) {
             let at = self.at();
             self.board.update(
                 target,
@@ -260,7 +261,7 @@ impl StatusObserver {
 
     fn votes(&self, engine: &Engine, target: IpAddr, now: ClockReading) -> Vec<ReceivedVote> {
         let mut votes = Vec::new();
-        for ballot in engine.votes_on(target) {
+        for ballot in engine.votes_on(TargetRef::of_default(target)) {
             let health = match ballot.vote {
                 Vote::Up => model::Health::Up,
                 Vote::Down => model::Health::Down,
@@ -279,7 +280,7 @@ impl Observer for StatusObserver {
         match fact {
             Fact::Judged { endpoint, outcome, rtt } => {
                 if let Some(target) = engine.target_at(*endpoint) {
-                    self.judged(target, *outcome, *rtt);
+                    self.judged(target.address, *outcome, *rtt);
                 }
             }
             Fact::Limits { endpoint, noticed_after } => {
@@ -293,14 +294,14 @@ impl Observer for StatusObserver {
             | Fact::EvidenceBack { target, .. }
             | Fact::Drained { target, .. }
             | Fact::Undrained { target, .. } => self.show(engine, *target),
-            Fact::EvidenceLost { targets } => {
+            Fact::EvidenceLost { targets, .. } => {
                 for target in targets {
                     self.show(engine, *target);
                 }
             }
             Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
             Fact::IsolationOver { .. } => self.board.set_isolation(None),
-            Fact::Applied { withdrawn, restored, created, took, dry_run } => {
+            Fact::Applied { withdrawn, restored, created, took, dry_run, .. } => {
                 let change = ChangeContext { at: self.at(), took: *took, dry_run: *dry_run };
                 for (target, gone) in withdrawn {
                     self.record(&change, *target, &changes::withdrawal(gone));
@@ -312,16 +313,16 @@ impl Observer for StatusObserver {
                     self.record(&change, *target, &changes::creation(names));
                 }
             }
-            Fact::Failing(problem) => self.failing(problem),
-            Fact::FailingOver => self.board.recovered(PROVIDER),
-            Fact::NameFailing { name, what } => self.name_failing(name, Some(what)),
-            Fact::NameFailingOver { name } => self.name_failing(name, None),
+            Fact::Failing { problem, .. } => self.failing(problem),
+            Fact::FailingOver { .. } => self.board.recovered(PROVIDER),
+            Fact::NameFailing { name, what, .. } => self.name_failing(name, Some(what)),
+            Fact::NameFailingOver { name, .. } => self.name_failing(name, None),
             _ => {}
         }
     }
 
     fn zone_listed(&mut self, engine: &Engine) {
-        let observed = engine.observed();
+        let Some(observed) = engine.observed(ZoneId::DEFAULT) else { return };
         if self.caution != observed.caution {
             let at = self.at();
             match &observed.caution {

@@ -15,7 +15,7 @@ use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
 use crate::engine::event::DnsReport;
-use crate::engine::ids::OrderNumber;
+use crate::engine::ids::{OrderNumber, ServiceId};
 use crate::engine::plan::{self, Desired, Observed, Plan};
 
 /// Time for which the next reconciler waits for a listing in progress.
@@ -38,6 +38,7 @@ pub(super) enum PassResult {
 /// As in [`DnsReport::Confirmed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmation {
+    service: ServiceId,
     number: OrderNumber,
     desired: BTreeMap<IpAddr, Desired>,
     held: BTreeMap<IpAddr, Vec<String>>,
@@ -119,13 +120,14 @@ impl Reconciler {
         let desired = self.order.desired.clone();
         let open = open.into_iter().filter(|address| desired.contains_key(address)).collect();
         let held = names_by_address(&plan.held);
-        let confirmation = Confirmation { number: self.order.number, desired, held, open };
+        let (service, number) = (self.order.service, self.order.number);
+        let confirmation = Confirmation { service, number, desired, held, open };
         if self.confirmation.as_ref() == Some(&confirmation) {
             return Ok(());
         }
         self.confirmation = Some(confirmation.clone());
-        let Confirmation { number, desired, held, open } = confirmation;
-        self.report(DnsReport::Confirmed { number, desired, held, open }).await
+        let Confirmation { service, number, desired, held, open } = confirmation;
+        self.report(DnsReport::Confirmed { service, number, desired, held, open }).await
     }
 
     /// Returns the places that are not yet as desired, or may not stay so.

@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::rate_check::RateCheck;
 use super::watch::Watch;
-use crate::engine::ids::TargetId;
+use crate::engine::ids::TargetKey;
 use crate::engine::moment::Moment;
 use crate::engine::types::Endpoint;
 
@@ -12,8 +12,8 @@ use crate::engine::types::Endpoint;
 pub(in crate::engine) enum Role {
     /// It proves that this agent's own network works.
     Canary,
-    /// Its DNS records are managed. Carries its id in the service.
-    Target(TargetId),
+    /// Its DNS records are managed. Carries its key.
+    Target(TargetKey),
 }
 
 /// A watched endpoint.

@@ -147,7 +147,7 @@ fn position(id: EndpointId) -> f64 {
 /// total probe rate never doubles, but at least one.
 fn most_rehearsing(settings: &Settings) -> usize {
     let pace = settings.pace;
-    let endpoints = settings.targets.len() + settings.canaries.len();
+    let endpoints = settings.endpoint_count();
     let (interval, retry) = (pace.interval.as_secs_f64(), pace.retry_interval.as_secs_f64());
     #[expect(
         clippy::cast_precision_loss,

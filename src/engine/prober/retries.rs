@@ -66,8 +66,7 @@ impl Retries {
 }
 
 fn every(settings: &Settings) -> Duration {
-    let endpoints = settings.targets.len() + settings.canaries.len();
-    Duration::from_secs_f64(1.0 / budget(endpoints, settings.pace.interval))
+    Duration::from_secs_f64(1.0 / budget(settings.endpoint_count(), settings.pace.interval))
 }
 
 impl Prober {

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::engine::ids::{ServiceId, TargetKey};
 use crate::engine::tests::world::{ip, ms, settings};
 
 /// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
@@ -14,7 +15,12 @@ fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<EndpointId>) {
     let mut prober = Prober::default();
     let ids = (1..=targets).map(|last| {
         let endpoint = Endpoint { address: ip(last), port: None };
-        prober.watch(endpoint, Moment::START, Role::Target(0.into()), &mut context)
+        prober.watch(
+            endpoint,
+            Moment::START,
+            Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() }),
+            &mut context,
+        )
     });
     let ids = ids.collect();
     (prober, context, ids)

@@ -1,12 +1,16 @@
 //! Rows for each rule of the quorum, and the properties that hold for all votes.
 
 use super::*;
+use crate::engine::ids::ServiceId;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
+const TARGET: TargetRef = TargetRef {
+    service: ServiceId::DEFAULT,
+    address: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)),
+};
 
 /// Returns the address of the agent with this number; 0 is the agent under test.
 fn agent(number: usize) -> SocketAddr {
@@ -189,7 +193,7 @@ fn only_a_changed_vote_is_news() {
 
 #[test]
 fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
-    let other = IpAddr::from([203, 0, 113, 2]);
+    let other = TargetRef { address: IpAddr::from([203, 0, 113, 2]), ..TARGET };
     let mut ballots = ballots("dd");
     ballots.record(at(0), PeerVote { target: other, ..vote(1, Vote::Down) });
     ballots.set_peers([agent(1), agent(3)]);

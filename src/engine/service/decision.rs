@@ -9,13 +9,12 @@ use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason};
-use crate::engine::ids::TargetId;
+use crate::engine::ids::{TargetId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::peers::Peers;
 use crate::engine::quorum::{Agreement, Poll};
 use crate::engine::schedule::Item;
 use crate::engine::types::Health;
-use crate::engine::zone::orders::Orders;
 
 /// Grace period before a missing quorum is reported. All agents but the last detect a failure
 /// before a quorum exists; that is normal and not worth a page.
@@ -36,42 +35,31 @@ impl Service {
             health: target.streaks.health(),
             isolation: outside.isolation.map(|isolation| isolation.cause),
             proven: target.evidence.proof.is_some(),
-            agreement: outside.agreement(target, context),
+            agreement: outside.agreement(self.target_ref(target.address), target, context),
         })
     }
 
     /// Runs the decision pass: decides about every target with a relevant change.
-    pub(in crate::engine) fn decide(
-        &mut self,
-        outside: Outside<'_>,
-        orders: &mut Orders,
-        context: &mut Context,
-    ) {
+    pub(in crate::engine) fn decide(&mut self, outside: Outside<'_>, context: &mut Context) {
         while let Some(id) = self.dirty.pop_first() {
-            self.decide_on(id, outside, orders, context);
+            self.decide_on(id, outside, context);
         }
     }
 
     /// Decides about one target, and reports the changes.
-    fn decide_on(
-        &mut self,
-        id: TargetId,
-        outside: Outside<'_>,
-        orders: &mut Orders,
-        context: &mut Context,
-    ) {
+    fn decide_on(&mut self, id: TargetId, outside: Outside<'_>, context: &mut Context) {
         let Some(address) = self.targets.get(id).map(|target| target.address) else { return };
         self.end_drain_in_time(address, context);
         let Some(target) = self.targets.get(id) else { return };
         let ruling = self.rule(target, outside, context);
-        let opposed = outside.is_opposed(target, context);
+        let opposed = outside.is_opposed(self.target_ref(address), target, context);
         // Other agents may have changed DNS, with or against this agent's vote, and then be gone.
         let doubtful = match target.streaks.health() {
             Health::AssumedUp => false,
             Health::Up => opposed,
             Health::Down => target.verdict.is_in_service() || opposed,
         };
-        orders.mark(address);
+        self.orders.mark(address);
         if let Some(target) = self.targets.get_mut(id) {
             target.verdict.unverified |= doubtful;
         }
@@ -80,14 +68,16 @@ impl Service {
             let decision = Decision { verdict, agreeing, after, judged: !opposed };
             self.adopt(id, decision, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
-                orders.open(address);
+                self.orders.open(address);
             }
         }
         self.report_refusal(id, &ruling, outside, context);
-        if orders.recall(address, self.desired(address, outside, context)) {
-            context.act(Action::Recall(address));
+        let desired = self.desired(address, outside, context);
+        if self.orders.recall(address, desired) {
+            let (zone, service) = (self.zone(), self.id);
+            context.act(Action::Recall { zone, service, target: address });
         }
-        self.schedule_next_decision(id, outside, orders, context);
+        self.schedule_next_decision(id, outside, context);
         self.advance_rehearsal(id, context);
     }
 
@@ -103,7 +93,7 @@ impl Service {
         target.since = context.now;
         let Decision { verdict, agreeing, after, .. } = decision;
         let (target, agreeing) = (target.address, agreeing.to_vec());
-        context.report(Fact::Verdict { target, verdict, agreeing, after });
+        context.report(Fact::Verdict { service: self.id, target, verdict, agreeing, after });
     }
 
     /// Schedules another decision about a target for when this agent may act, and for when the
@@ -112,7 +102,6 @@ impl Service {
         &self,
         id: TargetId,
         outside: Outside<'_>,
-        orders: &Orders,
         context: &mut Context,
     ) {
         let Some(target) = self.targets.get(id) else { return };
@@ -120,13 +109,13 @@ impl Service {
         let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
         let moments = grace_ends.into_iter().chain([verdict.act_at]);
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
-        let ordered = orders.has_in_hand(target.address);
+        let ordered = self.orders.has_in_hand(target.address);
         let open = !verdict.confirmed || target.differs() || verdict.unverified;
         if open || ordered || verdict.reason.is_some() {
-            moments.extend(outside.agreement_lapses(target, context));
+            moments.extend(outside.agreement_lapses(self.target_ref(target.address), context));
         }
         for moment in moments {
-            context.schedule.add(moment, Item::Verdict(id));
+            context.schedule.add(moment, Item::Verdict(self.key(id)));
         }
     }
 
@@ -146,15 +135,15 @@ impl Service {
         let (reason, detail) = self.refusal(target, ruling, outside, context);
         let Some(target) = self.targets.get_mut(id) else { return };
         let before = std::mem::replace(&mut target.verdict.reason, reason);
-        let target = target.address;
+        let (service, target) = (self.id, target.address);
         if before == reason {
             return;
         }
         if let Some(reason) = before {
-            context.report(Fact::RefusalOver { target, reason });
+            context.report(Fact::RefusalOver { service, target, reason });
         }
         if let Some(reason) = reason {
-            context.report(Fact::Refused { target, reason, detail });
+            context.report(Fact::Refused { service, target, reason, detail });
         }
     }
 
@@ -197,12 +186,12 @@ impl Service {
 
 impl Outside<'_> {
     /// Evaluates the votes on a target. An agent without a cluster agrees with itself.
-    fn agreement(self, target: &Target, context: &Context) -> Agreement {
+    fn agreement(self, name: TargetRef, target: &Target, context: &Context) -> Agreement {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
         let poll = Poll {
-            target: target.address,
+            target: name,
             local: cluster.own,
             own: target.own_view(),
             needed: cluster.min_peers_agree,
@@ -211,17 +200,17 @@ impl Outside<'_> {
     }
 
     /// Whether enough other agents see the contrary to act on it.
-    fn is_opposed(self, target: &Target, context: &Context) -> bool {
+    fn is_opposed(self, name: TargetRef, target: &Target, context: &Context) -> bool {
         let (Some(cluster), Some(own)) = (&context.settings.cluster, target.own_view()) else {
             return false;
         };
-        let votes = self.peers.votes_on(target.address, context.now);
+        let votes = self.peers.votes_on(name, context.now);
         votes.filter(|ballot| ballot.vote != own).count() > cluster.min_peers_agree
     }
 
     /// Returns the time at which the agreement about a target may change without any message.
-    fn agreement_lapses(self, target: &Target, context: &Context) -> Option<Moment> {
+    fn agreement_lapses(self, name: TargetRef, context: &Context) -> Option<Moment> {
         context.settings.cluster.as_ref()?;
-        self.peers.next_expiry(target.address, context.now)
+        self.peers.next_expiry(name, context.now)
     }
 }

@@ -4,10 +4,12 @@
 //! was judged a short while ago. A *fault* judges nothing. Without evidence the verdict stays as it
 //! was, no new action is taken for it, and this agent has no vote.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Service;
+use crate::engine::action::OwnVote;
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::moment::Moment;
@@ -108,11 +110,23 @@ struct Aged {
 }
 
 impl Service {
+    /// Returns this agent's votes on the targets. Targets that are not yet confirmed are left out,
+    /// and targets without evidence.
+    pub(in crate::engine) fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
+        let mut votes = BTreeMap::new();
+        for target in self.targets() {
+            if let (Some(vote), Some(evidence)) = (target.own_view(), target.evidence.proof) {
+                votes.insert(target.address, OwnVote { vote, evidence });
+            }
+        }
+        votes
+    }
+
     /// Schedules a check of the evidence for `at`, unless one is due earlier.
     pub(in crate::engine) fn schedule_sweep(&mut self, at: Moment, context: &mut Context) {
         if self.next_sweep.is_none_or(|next| at < next) {
             self.next_sweep = Some(at);
-            context.schedule.add(at, Item::Evidence);
+            context.schedule.add(at, Item::Evidence(self.id));
         }
     }
 
@@ -144,10 +158,10 @@ impl Service {
             next = [next, target.evidence.next_look(term)].into_iter().flatten().min();
         }
         if !lost.is_empty() {
-            context.report(Fact::EvidenceLost { targets: lost });
+            context.report(Fact::EvidenceLost { service: self.id, targets: lost });
         }
         if !lasting.is_empty() {
-            context.report(Fact::StillUnknown { targets: lasting });
+            context.report(Fact::StillUnknown { service: self.id, targets: lasting });
         }
         if let Some(next) = next {
             self.schedule_sweep(next.max(now + MIN_SWEEP_GAP), context);
@@ -159,7 +173,7 @@ impl Service {
 /// Returns the targets of a fact about evidence.
 pub fn unseen(fact: &Fact) -> &[IpAddr] {
     match fact {
-        Fact::EvidenceLost { targets } | Fact::StillUnknown { targets } => targets,
+        Fact::EvidenceLost { targets, .. } | Fact::StillUnknown { targets, .. } => targets,
         Fact::EvidenceBack { target, .. } => std::slice::from_ref(target),
         _ => &[],
     }

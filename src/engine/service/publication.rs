@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::orders::Due;
 use super::verdict::Ruling;
 use super::{Outside, Service, Target};
+use crate::engine::action::{Action, Order};
 use crate::engine::context::Context;
 use crate::engine::fact::Withdrawal;
 use crate::engine::ids::TargetId;
 use crate::engine::plan::{Desired, Family, SetKey};
+use crate::engine::schedule::Item;
 use crate::engine::types::{Verdict, WithdrawalCause};
-use crate::engine::zone::orders::Orders;
 
 impl Service {
     /// Returns the desired state of one target now, whether or not DNS already matches it.
@@ -36,7 +38,7 @@ impl Service {
 
     /// Returns the desired state of the target at an address now, whether or not DNS already
     /// matches it.
-    pub(in crate::engine) fn desired(
+    pub(super) fn desired(
         &self,
         address: IpAddr,
         outside: Outside<'_>,
@@ -46,14 +48,9 @@ impl Service {
     }
 
     /// Returns the desired states that DNS is not known to match.
-    pub(in crate::engine) fn open_desired(
-        &self,
-        outside: Outside<'_>,
-        orders: &Orders,
-        context: &Context,
-    ) -> BTreeMap<IpAddr, Desired> {
+    fn open_desired(&self, outside: Outside<'_>, context: &Context) -> BTreeMap<IpAddr, Desired> {
         let state = |address| Some((address, self.desired(address, outside, context)?));
-        orders.all_open().filter_map(state).collect()
+        self.orders.all_open().filter_map(state).collect()
     }
 
     /// Whether a decision about a target has been made since this agent started, or since others
@@ -64,7 +61,7 @@ impl Service {
 
     /// Returns the desired state of every target with a decision, whether or not DNS is known to
     /// match it.
-    pub(in crate::engine) fn decided_desired(
+    fn decided_desired(
         &self,
         outside: Outside<'_>,
         context: &Context,
@@ -76,11 +73,7 @@ impl Service {
     }
 
     /// Whether changes by other agents have to be listed before these states are ordered.
-    pub(in crate::engine) fn must_list_first(
-        &self,
-        desired: &BTreeMap<IpAddr, Desired>,
-        context: &Context,
-    ) -> bool {
+    fn must_list_first(&self, desired: &BTreeMap<IpAddr, Desired>, context: &Context) -> bool {
         let needed = context.settings.cluster.as_ref().map(|cluster| cluster.min_peers_agree);
         let mut targets = desired.keys().filter_map(|address| self.target(*address));
         targets.any(|it| it.verdict.waits_for_rank() || it.verdict.peers_may_have_acted(needed))
@@ -88,30 +81,25 @@ impl Service {
 
     /// Schedules other decisions about the targets at these addresses for when their votes will
     /// have expired.
-    pub(in crate::engine) fn schedule_next_decisions(
+    fn schedule_next_decisions(
         &self,
         addresses: &[IpAddr],
         outside: Outside<'_>,
-        orders: &Orders,
         context: &mut Context,
     ) {
         for id in addresses.iter().filter_map(|address| self.id(*address)) {
-            self.schedule_next_decision(id, outside, orders, context);
+            self.schedule_next_decision(id, outside, context);
         }
     }
 
     /// Whether the floor keeps any target in DNS.
-    pub(in crate::engine) fn is_held(&self) -> bool {
+    fn is_held(&self) -> bool {
         self.targets().any(|target| !target.verdict.held.is_empty())
     }
 
     /// Requests another comparison with DNS for every target with a decision, limited to the given
     /// families. Returns these targets.
-    pub(in crate::engine) fn compare(
-        &mut self,
-        families: &[Family],
-        orders: &mut Orders,
-    ) -> Vec<TargetId> {
+    pub(in crate::engine) fn compare(&mut self, families: &[Family]) -> Vec<TargetId> {
         let decided = |(address, id): (&IpAddr, &TargetId)| {
             let target = self.targets.get(*id)?;
             let affected = families.contains(&Family::of(*address)) && self.is_decided(target);
@@ -121,7 +109,7 @@ impl Service {
         for (address, id) in &affected {
             if let Some(target) = self.targets.get_mut(*id) {
                 target.verdict.confirmed = false;
-                orders.open(*address);
+                self.orders.open(*address);
             }
         }
         affected.into_iter().map(|(_, id)| id).collect()
@@ -131,11 +119,11 @@ impl Service {
     /// in because of the floor, those in `open` do not match yet.
     pub(in crate::engine) fn confirm(
         &mut self,
-        (desired, held, open): Carried<'_>,
+        confirmation: &ConfirmedOrder,
         outside: Outside<'_>,
-        orders: &mut Orders,
-        context: &Context,
+        context: &mut Context,
     ) {
+        let ConfirmedOrder { desired, held, open } = confirmation;
         for (address, state) in desired {
             let Some(id) = self.id(*address) else { continue };
             if self.desired(*address, outside, context) != Some(*state) {
@@ -146,12 +134,99 @@ impl Service {
             target.verdict.confirmed = names.is_empty() && !open.contains(address);
             target.verdict.held = names;
             if target.verdict.confirmed {
-                orders.confirm(*address);
+                self.orders.confirm(*address);
             } else if open.contains(address) {
-                orders.open(*address);
+                self.orders.open(*address);
             }
             self.mark(id);
         }
+        // The floor may allow more once other addresses are back.
+        if !held.is_empty()
+            && let Some(at) = self.orders.retry_floor(context.now)
+        {
+            context.schedule.add(at, Item::Held(self.id));
+        }
+    }
+
+    /// Requests another check of whether the floor still keeps an address in.
+    pub(in crate::engine) fn retry_held(&mut self) {
+        if self.is_held() {
+            self.orders.read_again();
+        }
+    }
+
+    /// Returns the desired states that DNS is not known to match; with `all`, also those that it is
+    /// known to match.
+    fn desired_states(
+        &self,
+        all: bool,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> BTreeMap<IpAddr, Desired> {
+        let mut desired = self.open_desired(outside, context);
+        if all {
+            desired.extend(self.decided_desired(outside, context));
+        }
+        desired
+    }
+
+    /// Places an order for unconfirmed verdicts, unless the worker has the same order in hand.
+    /// `stale` means that the last listing is too old for a zone that other agents change, too.
+    pub(in crate::engine) fn place_order(
+        &mut self,
+        outside: Outside<'_>,
+        stale: bool,
+        context: &mut Context,
+    ) {
+        let now = context.now;
+        let due = self.orders.due(now, |address| self.desired(address, outside, context));
+        match due {
+            Due::Nothing => {}
+            Due::NoNews => self.orders.clear_changes(),
+            Due::NotBefore(next) => context.schedule.add(next, Item::Order),
+            Due::Now { news } => {
+                // This order replaces the one of a resync, and has to do its work as well.
+                let resyncs = self.orders.is_resyncing();
+                let desired = self.desired_states(resyncs, outside, context);
+                if news || !desired.is_empty() {
+                    self.orders.set_placed_at(now);
+                    let shared = context.settings.cluster.is_some();
+                    let read_again = self.orders.must_read() || shared && stale;
+                    self.order(desired, read_again, resyncs, context);
+                }
+                self.orders.clear_changes();
+            }
+        }
+    }
+
+    fn order(
+        &mut self,
+        desired: BTreeMap<IpAddr, Desired>,
+        read_again: bool,
+        resyncs: bool,
+        context: &mut Context,
+    ) {
+        let read_again = read_again || self.must_list_first(&desired, context);
+        let (service, floor) = (self.id, self.settings.floor);
+        let order = self.orders.next_order(desired, resyncs);
+        let order = Order { service, floor, read_again, ..order };
+        context.act(Action::Reconcile { zone: self.zone(), order });
+    }
+
+    /// Compares DNS with all verdicts and repairs it, if a resync is due with this event.
+    pub(in crate::engine) fn resync(&mut self, outside: Outside<'_>, context: &mut Context) {
+        if !self.take_resync() {
+            return;
+        }
+        self.schedule_resync(context);
+        let desired = self.desired_states(true, outside, context);
+        if desired.is_empty() {
+            return;
+        }
+        let addresses: Vec<IpAddr> = desired.keys().copied().collect();
+        self.order(desired, true, true, context);
+        // The evidence behind the order may expire before the order is carried out.
+        self.schedule_next_decisions(&addresses, outside, context);
     }
 
     /// Groups the withdrawn records by address, with the evidence to report.
@@ -185,7 +260,13 @@ impl Service {
     }
 }
 
-/// A carried-out order: its desired states, the addresses that the floor holds in with the names at
-/// which it does, and the addresses that do not match yet.
-pub(in crate::engine) type Carried<'a> =
-    (&'a BTreeMap<IpAddr, Desired>, &'a BTreeMap<IpAddr, Vec<String>>, &'a BTreeSet<IpAddr>);
+/// The part of an order that the worker has carried out.
+#[derive(Debug)]
+pub(in crate::engine) struct ConfirmedOrder {
+    /// The ordered states.
+    pub(in crate::engine) desired: BTreeMap<IpAddr, Desired>,
+    /// The addresses that stay in because of the floor, with the names at which they stay.
+    pub(in crate::engine) held: BTreeMap<IpAddr, Vec<String>>,
+    /// The addresses that do not match yet.
+    pub(in crate::engine) open: BTreeSet<IpAddr>,
+}

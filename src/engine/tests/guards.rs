@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{Drain, DrainCommand, Event, Reason, Settings};
+use crate::engine::ids::ServiceId;
 use crate::engine::moment::Moment;
 
 fn drain(ticket: u64, target: u8) -> DrainCommand {
     DrainCommand {
         ticket: ticket.into(),
         target: ip(target),
+        service: ServiceId::DEFAULT,
         lasts: None,
         reason: None,
         force: false,
@@ -18,7 +20,7 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
 
 #[test]
 fn the_floor_keeps_the_last_address_until_another_is_back() {
-    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    let mut world = World::new(with_floor(1, settings(&[1, 2])));
     world.run_until(ms(6000));
     world.dies(1);
     world.dies(2);
@@ -40,7 +42,7 @@ fn the_floor_keeps_the_last_address_until_another_is_back() {
 
 #[test]
 fn a_held_back_address_goes_as_soon_as_a_foreign_record_makes_room() {
-    let mut world = World::new(Settings { floor: 1, ..settings(&[1]) });
+    let mut world = World::new(with_floor(1, settings(&[1])));
     world.run_until(ms(6000));
     world.dies(1);
     world.run_until(ms(20_000));
@@ -63,7 +65,7 @@ fn a_drained_target_is_out_at_any_health_and_comes_back_when_given_back() {
     assert_eq!(world.view(1).reason, Some(Reason::Drained));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "its good health does not bring it back");
-    world.send(Event::Undrain { ticket: 8.into(), target: ip(1) });
+    world.send(Event::Undrain { ticket: 8.into(), service: ServiceId::DEFAULT, target: ip(1) });
     world.run_until(ms(61_000));
     assert_eq!(world.in_zone(), [1, 2]);
     assert_eq!(world.view(1).reason, None);
@@ -76,7 +78,7 @@ fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
     world.send(Event::Drain(drain(7, 1)));
     world.dies(1);
     world.run_until(ms(20_000));
-    world.send(Event::Undrain { ticket: 8.into(), target: ip(1) });
+    world.send(Event::Undrain { ticket: 8.into(), service: ServiceId::DEFAULT, target: ip(1) });
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     world.lives(1);
@@ -86,7 +88,7 @@ fn a_dead_target_that_is_given_back_stays_out_until_it_answers() {
 
 #[test]
 fn a_drain_asks_the_floor_once_and_force_overrides_it() {
-    let mut world = World::new(Settings { floor: 2, ..settings(&[1, 2]) });
+    let mut world = World::new(with_floor(2, settings(&[1, 2])));
     world.run_until(ms(6000));
     world.send(Event::Drain(drain(7, 1)));
     world.run_until(ms(7000));
@@ -99,7 +101,7 @@ fn a_drain_asks_the_floor_once_and_force_overrides_it() {
 
 #[test]
 fn a_drain_is_refused_if_the_floor_cannot_be_checked() {
-    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    let mut world = World::new(with_floor(1, settings(&[1, 2])));
     world.run_until(ms(6000));
     world.zone_works = false;
     world.send(Event::Drain(drain(7, 1)));
@@ -110,7 +112,7 @@ fn a_drain_is_refused_if_the_floor_cannot_be_checked() {
 /// Both are answered after one listing of the zone; the second must see the first.
 #[test]
 fn two_drains_at_once_do_not_empty_a_name_together() {
-    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2]) });
+    let mut world = World::new(with_floor(1, settings(&[1, 2])));
     world.run_until(ms(6000));
     world.send(Event::Drain(drain(7, 1)));
     world.send(Event::Drain(drain(8, 2)));
@@ -123,14 +125,14 @@ fn two_drains_at_once_do_not_empty_a_name_together() {
 /// The reload stops the worker that was listing the zone.
 #[test]
 fn a_drain_that_waits_for_the_floor_is_answered_after_a_reload() {
-    let mut world = World::new(Settings { floor: 1, ..settings(&[1, 2, 3]) });
+    let mut world = World::new(with_floor(1, settings(&[1, 2, 3])));
     world.run_until(ms(6000));
     world.worker_is_slow = true;
     for (ticket, target) in [(7, 1), (8, 3)] {
         world.send(Event::Drain(drain(ticket, target)));
     }
     world.worker_is_slow = false;
-    world.send(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
+    world.send(Event::Reloaded(Box::new(with_floor(1, settings(&[1, 2])))));
     world.run_until(ms(7000));
     world.answers.sort();
     assert_eq!(world.answers, [(7.into(), "Ok(())".into()), (8.into(), "Err(NotATarget)".into())]);
@@ -145,7 +147,7 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     world.send(Event::Drain(DrainCommand { lasts: Some(ms(1_000)), ..drain(8, 2) }));
     world.run_until(ms(6500));
     world.send(Event::Reloaded(Box::new(settings(&[3]))));
-    assert_eq!(world.engine.drains().len(), 2, "they are still to be remembered");
+    assert_eq!(world.engine.drains(ServiceId::DEFAULT).len(), 2, "they are still to be remembered");
     world.run_until(ms(20_000));
     world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(40_000));
@@ -154,7 +156,7 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     assert_eq!(world.in_zone(), [2, 3]);
 
     world.send(Event::Reloaded(Box::new(settings(&[2, 3]))));
-    world.send(Event::Undrain { ticket: 9.into(), target: ip(1) });
+    world.send(Event::Undrain { ticket: 9.into(), service: ServiceId::DEFAULT, target: ip(1) });
     world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
@@ -165,8 +167,8 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
 fn orders_about_strangers_are_answered() {
     let mut world = World::new(settings(&[1]));
     world.send(Event::Drain(drain(7, 99)));
-    world.send(Event::Undrain { ticket: 8.into(), target: ip(99) });
-    world.send(Event::Undrain { ticket: 9.into(), target: ip(1) });
+    world.send(Event::Undrain { ticket: 8.into(), service: ServiceId::DEFAULT, target: ip(99) });
+    world.send(Event::Undrain { ticket: 9.into(), service: ServiceId::DEFAULT, target: ip(1) });
     let answers: Vec<_> = world.answers.iter().map(|(_, answer)| answer.as_str()).collect();
     assert_eq!(answers, ["Err(NotATarget)", "Err(NotATarget)", "Err(NotDrained)"]);
 }
@@ -194,9 +196,9 @@ fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
         world.run_until(ms(6000));
         let ends =
             [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, Moment::after_start(ms(then))));
-        world.send(Event::DrainEndsChanged(ends.into()));
+        world.send(Event::DrainEndsChanged { service: ServiceId::DEFAULT, ends: ends.into() });
         assert_eq!(
-            world.engine.drains()[&ip(77)].until,
+            world.engine.drains(ServiceId::DEFAULT)[&ip(77)].until,
             Some(Moment::after_start(ms(then))),
             "{name}: not watched"
         );

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{DnsReport, Event, Fact, Settings};
+use crate::engine::ids::ZoneId;
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::types::Health;
@@ -60,8 +61,7 @@ fn records_edited_by_hand_are_left_alone_until_the_next_flip() {
 
 #[test]
 fn resync_repairs_an_edit_by_hand() {
-    let resync_interval = Some(ms(30_000));
-    let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2]) });
+    let mut world = World::new(resyncing(ms(30_000), settings(&[1, 2])));
     world.run_until(ms(6000));
     world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
@@ -78,8 +78,7 @@ fn resync_repairs_an_edit_by_hand() {
 /// An edit by hand is repaired even if a target dies at the same moment.
 #[test]
 fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
-    let resync_interval = Some(ms(30_000));
-    let mut world = World::new(Settings { resync_interval, ..settings(&[1, 2, 3]) });
+    let mut world = World::new(resyncing(ms(30_000), settings(&[1, 2, 3])));
     world.run_until(ms(6000));
     world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
@@ -99,8 +98,7 @@ fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
 /// The same with a reload that starts the worker anew.
 #[test]
 fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
-    let resync_interval = Some(ms(30_000));
-    let with = |targets: &[u8]| Settings { resync_interval, ..settings(targets) };
+    let with = |targets: &[u8]| resyncing(ms(30_000), settings(targets));
     let mut world = World::new(with(&[1, 2, 3]));
     world.run_until(ms(29_000));
     world.zone.sets.values_mut().for_each(|there| {
@@ -124,15 +122,16 @@ fn a_target_published_in_another_zone_is_compared_with_that() {
     world.zone.sets.values_mut().for_each(|there| {
         there.insert(ip(1));
     });
-    let zone = "another zone".to_owned();
-    world.send(Event::Reloaded(Box::new(Settings { zone, ..settings(&[1, 2]) })));
+    let mut elsewhere = settings(&[1, 2]);
+    elsewhere.zones[0].location = "another zone".to_owned();
+    world.send(Event::Reloaded(Box::new(elsewhere)));
     world.run_until(ms(12_000));
     assert_eq!(world.in_zone(), [2], "it is taken out there too");
 }
 
 #[test]
 fn another_pace_of_the_resync_stands_for_the_one_before() {
-    let every = |pace| Settings { resync_interval: Some(ms(pace)), ..settings(&[1, 2]) };
+    let every = |pace| resyncing(ms(pace), settings(&[1, 2]));
     let mut world = World::new(every(30_000));
     world.run_until(ms(10_000));
     for pace in [20_000, 30_000, 20_000, 30_000] {
@@ -154,15 +153,21 @@ fn late_reports_of_the_old_worker_confirm_nothing_at_new_names() {
     world.run_until(ms(10_000));
     let before = world.orders.last().unwrap().1.clone();
     assert_eq!(before.desired, [(ip(1), Desired::Withdraw)].into());
-    let names = vec!["other.example.com".to_owned()];
-    world.send(Event::Reloaded(Box::new(Settings { names, ..settings(&[1, 2, 3]) })));
+    let mut elsewhere = settings(&[1, 2, 3]);
+    elsewhere.services[0].names = vec!["other.example.com".to_owned()];
+    world.send(Event::Reloaded(Box::new(elsewhere)));
+    let service = before.service;
     let (number, desired, held) = (before.number, before.desired, BTreeMap::new());
-    world.send(Event::Dns(DnsReport::Confirmed {
-        number,
-        desired,
-        held,
-        open: std::collections::BTreeSet::new(),
-    }));
+    world.send(Event::Dns(
+        ZoneId::DEFAULT,
+        DnsReport::Confirmed {
+            service,
+            number,
+            desired,
+            held,
+            open: std::collections::BTreeSet::new(),
+        },
+    ));
     world.dies(2);
     world.run_until(ms(20_000));
     let after = &world.orders.last().unwrap().1.desired;
@@ -231,7 +236,7 @@ fn a_reload_gives_no_target_a_false_miss() {
 fn a_rehearsal_reports_the_whole_story() {
     let mut world = World::new(Settings { dry_run: true, ..guarded(&[1, 2]) });
     let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
-    world.engine = engine.rehearsing(ip(1), Moment::after_start(ms(5000)));
+    world.engine = engine.rehearsing(target_ref(ip(1)), Moment::after_start(ms(5000)));
     world.run_until(ms(20_000));
     let reported: Vec<_> = world
         .story()
@@ -258,7 +263,7 @@ fn a_rehearsal_reports_the_whole_story() {
 
 #[test]
 fn a_restart_in_the_middle_of_an_outage_of_everything_empties_nothing() {
-    let mut world = World::new(Settings { floor: 1, ..guarded(&[1, 2, 3]) });
+    let mut world = World::new(with_floor(1, guarded(&[1, 2, 3])));
     for last in [1, 2, 3] {
         world.dies(last);
     }
@@ -281,13 +286,13 @@ fn a_set_that_is_fit_again_is_compared_with_the_verdicts_made_before() {
     world.zone.unfit.clear();
     world.zone.sets.insert(set, there);
     let report = DnsReport::Listed(world.zone.clone());
-    world.send(Event::Dns(report));
+    world.send(Event::Dns(ZoneId::DEFAULT, report));
     world.run_until(ms(30_000));
     assert_eq!(world.in_zone(), [2]);
     assert_eq!(world.writes(), ["-192.0.2.1"]);
     let reported = world.facts.iter().filter_map(|(_, fact)| match fact {
-        Fact::NameFailing { name, what } => Some(format!("{name}: {what}")),
-        Fact::NameFailingOver { name } => Some(format!("{name} again")),
+        Fact::NameFailing { name, what, .. } => Some(format!("{name}: {what}")),
+        Fact::NameFailingOver { name, .. } => Some(format!("{name} again")),
         _ => None,
     });
     let reported: Vec<_> = reported.collect();

@@ -1,8 +1,8 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::{Answer, DrainCommand, Event, Reason, Settings};
-use crate::engine::ids::Ticket;
+use crate::engine::event::{Answer, DrainCommand, Event, Reason};
+use crate::engine::ids::{ServiceId, Ticket};
 use crate::engine::types::Health;
 
 fn everything_goes_silent(world: &mut World) {
@@ -153,7 +153,7 @@ fn canaries_that_are_all_missed_are_isolation_though_no_target_is_suspect() {
 #[test]
 fn while_nobody_can_be_asked_a_resync_withdraws_nothing() {
     for canaries in [guarded(&[1, 2]), settings(&[1, 2])] {
-        let mut world = World::new(Settings { resync_interval: Some(ms(15_000)), ..canaries });
+        let mut world = World::new(resyncing(ms(15_000), canaries));
         world.run_until(ms(6000));
         world.dies(1);
         world.run_until(ms(12_000));
@@ -169,7 +169,7 @@ fn while_nobody_can_be_asked_a_resync_withdraws_nothing() {
 /// Only one target cannot be probed, so the agent is not isolated.
 #[test]
 fn on_evidence_that_has_aged_nothing_is_withdrawn_by_a_resync_or_a_pending_order() {
-    let mut world = World::new(Settings { resync_interval: Some(ms(15_000)), ..settings(&[1, 2]) });
+    let mut world = World::new(resyncing(ms(15_000), settings(&[1, 2])));
     world.run_until(ms(6000));
     world.dies(1);
     world.run_until(ms(12_000));
@@ -236,6 +236,7 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
     let (target, ticket) = (ip(1), Ticket::from(1));
     world.send(Event::Drain(DrainCommand {
         ticket,
+        service: ServiceId::DEFAULT,
         target,
         lasts: None,
         reason: None,
@@ -244,7 +245,7 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
     world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));
     assert_eq!(world.in_zone(), [2], "the operator's word needs no evidence");
-    world.send(Event::Undrain { ticket, target });
+    world.send(Event::Undrain { ticket, service: ServiceId::DEFAULT, target });
     world.run_until(ms(120_000));
     assert_eq!(world.in_zone(), [2], "nobody knows whether it lives");
     world.lives(1);

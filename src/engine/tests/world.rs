@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use super::story::report;
 use crate::engine::event::{
     Action, Answer, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
     Settings,
 };
-use crate::engine::ids::Ticket;
+use crate::engine::ids::{ServiceId, TargetRef, Ticket, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::{self, Family, Observed, SetKey};
+use crate::engine::settings::{ServiceSettings, ZoneSettings};
 use crate::engine::types::{Endpoint, Pace, Thresholds};
 use crate::engine::{Engine, TargetView};
 
@@ -35,21 +37,42 @@ pub(in crate::engine) fn ms(n: u64) -> Duration {
 /// fifth; three losses, three replies; no guards.
 pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
     let three = NonZeroU32::new(3).unwrap();
-    Settings {
+    let service = ServiceSettings {
+        zone: ZoneId::DEFAULT,
         targets: targets.iter().map(|last| ip(*last)).collect(),
+        names: vec![NAME.into()],
+        floor: 0,
+        resync_interval: None,
+    };
+    Settings {
+        services: vec![service],
+        zones: vec![ZoneSettings { location: "a zone".into() }],
         port: None,
         canaries: vec![],
         thresholds: Thresholds { failure: three, recovery: three },
         pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
-        zone: "a zone".into(),
-        names: vec![NAME.into()],
-        floor: 0,
-        resync_interval: None,
         burst: NonZeroUsize::MIN,
         most_in_flight: None,
         cluster: None,
         dry_run: false,
     }
+}
+
+/// The settings with this floor.
+pub(in crate::engine) fn with_floor(floor: usize, mut settings: Settings) -> Settings {
+    settings.services[0].floor = floor;
+    settings
+}
+
+/// The settings with a comparison of DNS with all verdicts at this interval.
+pub(in crate::engine) fn resyncing(every: Duration, mut settings: Settings) -> Settings {
+    settings.services[0].resync_interval = Some(every);
+    settings
+}
+
+/// Returns the target at an address.
+pub(in crate::engine) fn target_ref(address: IpAddr) -> TargetRef {
+    TargetRef { service: ServiceId::DEFAULT, address }
 }
 
 /// The same settings with a canary.
@@ -128,11 +151,12 @@ impl World {
 
     pub(super) fn with_drains(settings: Settings, drains: BTreeMap<IpAddr, Drain>) -> Self {
         let mut zone = Observed::default();
-        for address in &settings.targets {
+        for address in &settings.services[0].targets {
             let key = SetKey { name: NAME.into(), family: Family::of(*address) };
             zone.sets.entry(key).or_default().insert(*address);
         }
-        let engine = Engine::new(settings, drains, Moment::START);
+        let drains = drains.into_iter().map(|(address, drain)| (target_ref(address), drain));
+        let engine = Engine::new(settings, drains.collect(), Moment::START);
         Self {
             engine,
             now: Duration::ZERO,
@@ -219,19 +243,19 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Probe(request) => self.probe(request),
-            Action::Prepare => {
+            Action::Prepare(_) => {
                 self.prepared.push(self.now);
                 if !self.worker_is_slow {
                     let report = self.listing();
-                    self.later(ms(20), Event::Dns(report));
+                    self.later(ms(20), Event::Dns(ZoneId::DEFAULT, report));
                 }
             }
-            Action::Reconcile(order) => self.reconcile(order),
+            Action::Reconcile { order, .. } => self.reconcile(order),
             Action::Report(fact) => self.facts.push((self.now, fact)),
             Action::DrainAnswered { ticket, answer } => {
                 self.answers.push((ticket, format!("{answer:?}")));
             }
-            Action::Announce(_) | Action::Recall(_) | Action::StoreDrains(_) => {}
+            Action::Announce { .. } | Action::Recall { .. } | Action::StoreDrains { .. } => {}
         }
     }
 
@@ -270,7 +294,7 @@ impl World {
     pub(super) fn run_order(&mut self) {
         let Some((_, order)) = self.orders.last().cloned() else { return };
         let report = self.listing();
-        self.later(ms(30), Event::Dns(report));
+        self.later(ms(30), Event::Dns(ZoneId::DEFAULT, report));
         if !self.zone_works {
             return;
         }
@@ -288,14 +312,21 @@ impl World {
             let (withdrawn, restored, took) = (plan.delete, plan.create, ms(30));
             self.later(
                 took,
-                Event::Dns(DnsReport::Applied { withdrawn, restored, created: vec![], took }),
+                Event::Dns(
+                    ZoneId::DEFAULT,
+                    DnsReport::Applied { withdrawn, restored, created: vec![], took },
+                ),
             );
         }
         let held = plan.held.into_iter().map(|(key, address)| (address, vec![key.name]));
-        let (number, desired, held) = (order.number, order.desired, held.collect());
+        let (service, number, desired, held) =
+            (order.service, order.number, order.desired, held.collect());
         self.later(
             ms(40),
-            Event::Dns(DnsReport::Confirmed { number, desired, held, open: BTreeSet::new() }),
+            Event::Dns(
+                ZoneId::DEFAULT,
+                DnsReport::Confirmed { service, number, desired, held, open: BTreeSet::new() },
+            ),
         );
     }
 
@@ -335,50 +366,4 @@ pub(super) fn last(address: &IpAddr) -> u8 {
         IpAddr::V4(v4) => v4.octets()[3],
         IpAddr::V6(v6) => v6.octets()[15],
     }
-}
-
-fn lasts(targets: &[IpAddr]) -> String {
-    targets.iter().map(|target| last(target).to_string()).collect::<Vec<_>>().join(" ")
-}
-
-fn report(fact: &Fact) -> Option<String> {
-    Some(match fact {
-        Fact::Late { endpoint, .. } => format!("late {}", last(&endpoint.address)),
-        Fact::Judged { .. }
-        | Fact::Faulty { logged: false, .. }
-        | Fact::FaultOver { logged: false, .. } => return None,
-        Fact::Faulty { endpoint, what, .. } => format!("fault {} {what}", last(&endpoint.address)),
-        Fact::FaultOver { endpoint, .. } => format!("fault over {}", last(&endpoint.address)),
-        Fact::Faults { count, endpoints, .. } => format!("{count} faults of {endpoints}"),
-        Fact::Limits { endpoint, noticed_after } => {
-            let what = if noticed_after.is_some() { "limits" } else { "answers all" };
-            format!("{} {what}", last(&endpoint.address))
-        }
-        Fact::Stalled { .. } => "stalled".into(),
-        Fact::Flipped { target, to, .. } => format!("{} {to:?}", last(target)),
-        Fact::Verdict { target, verdict, .. } => {
-            let place = if verdict.is_in_service() { "in" } else { "out" };
-            format!("{} {place}", last(target))
-        }
-        Fact::Refused { target, reason, .. } => format!("{} {}", last(target), reason.as_str()),
-        Fact::RefusalOver { target, reason } => {
-            format!("{} no longer {}", last(target), reason.as_str())
-        }
-        Fact::Isolated { .. } => "isolated".into(),
-        Fact::EvidenceLost { targets } => format!("unseen {}", lasts(targets)),
-        Fact::StillUnknown { targets } => format!("still unseen {}", lasts(targets)),
-        Fact::EvidenceBack { target, .. } => format!("seen {}", last(target)),
-        Fact::IsolationOver { .. } => "isolation over".into(),
-        Fact::Applied { .. } => "applied".into(),
-        Fact::NameFailing { name, what } => format!("{name} fails: {what}"),
-        Fact::NameFailingOver { name } => format!("{name} is well again"),
-        Fact::Failing(problem) => format!("failing {}", problem.what),
-        Fact::FailingOver => "failing over".into(),
-        Fact::Drained { target, .. } => format!("{} drained", last(target)),
-        Fact::Undrained { target, expired } => {
-            format!("{} {}", last(target), if *expired { "drain expired" } else { "undrained" })
-        }
-        Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
-        Fact::Rehearsal { target, stage } => format!("rehearsal {} {stage:?}", last(target)),
-    })
 }

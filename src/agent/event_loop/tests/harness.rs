@@ -24,7 +24,9 @@ use crate::dns::metered::ProviderCounters;
 use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
 use crate::dns::{Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record};
 use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
+use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, SetKey};
+use crate::engine::settings::{ServiceSettings, ZoneSettings};
 use crate::engine::types::Pace;
 use crate::engine::types::{Health, Thresholds};
 use crate::engine::{Engine, Moment};
@@ -45,16 +47,20 @@ pub(super) fn ip(nth: usize) -> IpAddr {
 /// Returns the settings for `count` targets, probed once a second, with half a second to answer.
 pub(super) fn settings(count: usize) -> Settings {
     let three = NonZeroU32::new(3).unwrap();
-    Settings {
+    let service = ServiceSettings {
+        zone: ZoneId::DEFAULT,
         targets: (0..count).map(ip).collect(),
+        names: vec!["www.example.com".to_owned()],
+        floor: 0,
+        resync_interval: None,
+    };
+    Settings {
+        services: vec![service],
+        zones: vec![ZoneSettings { location: "example.com".to_owned() }],
         port: None,
         canaries: vec![],
         thresholds: Thresholds { failure: three, recovery: three },
         pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
-        zone: "example.com".to_owned(),
-        names: vec!["www.example.com".to_owned()],
-        floor: 0,
-        resync_interval: None,
         burst: NonZeroUsize::MIN,
         most_in_flight: None,
         cluster: None,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::engine::Moment;
 use crate::engine::event::Settings;
+use crate::engine::ids::ZoneId;
+use crate::engine::settings::{ServiceSettings, ZoneSettings};
 use crate::engine::types::Thresholds;
 use crate::engine::types::{Endpoint, Pace};
 
@@ -23,17 +25,21 @@ const fn endpoint(last: u8, port: Option<u16>) -> Endpoint {
 fn engine() -> Engine {
     let one = NonZeroU32::MIN;
     let second = Duration::from_secs(1);
-    let settings = Settings {
+    let service = ServiceSettings {
+        zone: ZoneId::DEFAULT,
         targets: vec![TARGET.address],
+        names: vec![],
+        floor: 0,
+        resync_interval: None,
+    };
+    let settings = Settings {
+        services: vec![service],
+        zones: vec![ZoneSettings { location: "a zone".into() }],
         port: None,
         canaries: vec![CANARY, BESIDE],
         thresholds: Thresholds { failure: one, recovery: one },
         pace: Pace { interval: second, timeout: second, retry_interval: second },
         burst: NonZeroUsize::MIN,
-        zone: "a zone".into(),
-        names: vec![],
-        floor: 0,
-        resync_interval: None,
         most_in_flight: None,
         cluster: None,
         dry_run: false,

@@ -93,11 +93,11 @@ pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> Notic
 /// Returns the notice of an event that changes nothing in DNS, if there is one.
 pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
     let draft = match fact {
-        Fact::Refused { target, reason, detail } if is_notified(*reason) => {
+        Fact::Refused { target, reason, detail, .. } if is_notified(*reason) => {
             let draft = NoticeDraft::new(NoticeKind::Refused).targets([*target]);
             draft.reason(*reason).detail(detail.as_str())
         }
-        Fact::RefusalOver { target, reason } if is_notified(*reason) => {
+        Fact::RefusalOver { target, reason, .. } if is_notified(*reason) => {
             NoticeDraft::new(NoticeKind::RefusalOver).targets([*target]).reason(*reason)
         }
         Fact::Isolated { missing, cause } => {
@@ -106,29 +106,29 @@ pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
         }
         Fact::IsolationOver { lasted } => NoticeDraft::new(NoticeKind::IsolationOver)
             .detail(format!("it lasted {}", brief(*lasted))),
-        Fact::StillUnknown { targets } => {
+        Fact::StillUnknown { targets, .. } => {
             let draft = NoticeDraft::new(NoticeKind::Unknown).targets(targets.iter().copied());
             draft.detail("no probe could be judged for over a minute")
         }
-        Fact::EvidenceBack { target, lasted, notified: true } => {
+        Fact::EvidenceBack { target, lasted, notified: true, .. } => {
             let draft = NoticeDraft::new(NoticeKind::UnknownOver).targets([*target]);
             draft.detail(format!("it lasted {}", brief(*lasted)))
         }
-        Fact::NameFailing { name, what } => {
+        Fact::NameFailing { name, what, .. } => {
             let draft = NoticeDraft::new(NoticeKind::NameFailing);
             draft.names(std::slice::from_ref(name)).detail(what.as_str())
         }
-        Fact::NameFailingOver { name } => {
+        Fact::NameFailingOver { name, .. } => {
             NoticeDraft::new(NoticeKind::NameBack).names(std::slice::from_ref(name))
         }
-        Fact::Drained { target, drain } => {
+        Fact::Drained { target, drain, .. } => {
             let draft = NoticeDraft::new(NoticeKind::Drained).targets([*target]);
             match &drain.reason {
                 Some(reason) => draft.detail(reason.as_str()),
                 None => draft,
             }
         }
-        Fact::Undrained { target, expired } => {
+        Fact::Undrained { target, expired, .. } => {
             let draft = NoticeDraft::new(NoticeKind::Undrained).targets([*target]);
             if *expired { draft.detail("its time is up") } else { draft }
         }

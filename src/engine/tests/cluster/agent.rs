@@ -9,6 +9,7 @@ use crate::engine::event::{Event, Fact, Order, Settings};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
+use crate::engine::tests::world::target_ref;
 use crate::engine::types::{Health, Vote};
 use crate::engine::{Engine, TargetView};
 
@@ -131,7 +132,7 @@ impl Agent {
     }
 
     pub(super) fn view(&self, target: IpAddr) -> Option<TargetView> {
-        self.engine.as_ref()?.target_view(target)
+        self.engine.as_ref()?.target_view(target_ref(target))
     }
 
     pub(super) fn needed(&self) -> usize {
@@ -168,7 +169,7 @@ impl Agent {
         self.settings = settings;
         let peers = self.settings.cluster.as_ref().map(|cluster| cluster.peers.clone());
         let peers = peers.unwrap_or_default();
-        let targets = &self.settings.targets;
+        let targets = &self.settings.services[0].targets;
         self.received.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
         self.alive.retain(|peer, _| peers.contains(peer));
     }

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::agent::address;
 use super::world::member;
-use crate::engine::event::{Event, Reason, Settings};
-use crate::engine::tests::world::{World, ip, ms, settings};
+use crate::engine::event::{Event, Reason};
+use crate::engine::ids::ServiceId;
+use crate::engine::tests::world::{World, ip, ms, settings, with_floor};
 use crate::engine::types::{PeerKind, PeerState, Vote};
 
 /// Creates a world in which the engine is agent 0.
@@ -24,10 +25,28 @@ fn report(world: &mut World, words: &str) {
             "a" => Event::Peer { peer, state: PeerState::Alive(PeerKind::Native) },
             "g" => Event::Peer { peer, state: PeerState::Alive(PeerKind::Legacy) },
             "x" => Event::Peer { peer, state: PeerState::Gone },
-            "r" => Event::Abstained { peer, target },
-            "o" => Event::Vote { peer, target, vote: Vote::Down, age: ms(29_000) },
-            "d" => Event::Vote { peer, target, vote: Vote::Down, age: ms(0) },
-            _ => Event::Vote { peer, target, vote: Vote::Up, age: ms(0) },
+            "r" => Event::Abstained { peer, service: ServiceId::DEFAULT, target },
+            "o" => Event::Vote {
+                peer,
+                service: ServiceId::DEFAULT,
+                target,
+                vote: Vote::Down,
+                age: ms(29_000),
+            },
+            "d" => Event::Vote {
+                peer,
+                service: ServiceId::DEFAULT,
+                target,
+                vote: Vote::Down,
+                age: ms(0),
+            },
+            _ => Event::Vote {
+                peer,
+                service: ServiceId::DEFAULT,
+                target,
+                vote: Vote::Up,
+                age: ms(0),
+            },
         });
     }
 }
@@ -162,7 +181,7 @@ fn in_single_mode_nobody_is_asked() {
     let mut world = World::new(settings(&[1, 2]));
     world.run_until(ms(10_000));
     // Without peers there is no cluster, regardless of the other settings.
-    world.send(Event::Reloaded(Box::new(Settings { floor: 1, ..settings(&[1, 2]) })));
+    world.send(Event::Reloaded(Box::new(with_floor(1, settings(&[1, 2])))));
     report(&mut world, "1a 1u");
     world.dies(1);
     world.run_for(ms(5_000));

@@ -130,8 +130,14 @@ impl World {
     /// Returns the targets with the wrong state in DNS once every link is open: dead ones must be
     /// out unless the floor holds them, living ones in.
     pub(super) fn wrong(&self) -> Vec<String> {
-        let floor = self.agents.iter().map(|agent| agent.settings.floor).max().unwrap_or_default();
-        let targets = self.agents.iter().flat_map(|agent| agent.settings.targets.iter().copied());
+        let floor = self
+            .agents
+            .iter()
+            .map(|agent| agent.settings.services[0].floor)
+            .max()
+            .unwrap_or_default();
+        let targets =
+            self.agents.iter().flat_map(|agent| agent.settings.services[0].targets.iter().copied());
         let targets: BTreeSet<IpAddr> = targets.collect();
         let mut wrong = vec![];
         for target in &targets {

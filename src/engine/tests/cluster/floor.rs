@@ -2,18 +2,17 @@
 
 use super::world::World;
 use super::zone::Kind;
-use crate::engine::event::Settings;
-use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::tests::world::{ip, ms, settings, with_floor};
 
 #[test]
 fn the_floor_holds_when_two_agents_withdraw_the_last_two_at_once() {
     let mut emptied = 0;
     for (seed, kind) in (0..40).flat_map(|seed| [(seed, Kind::ByRecord), (seed, Kind::WholeSet)]) {
-        let alike = Settings { floor: 1, ..settings(&[1, 2]) };
+        let alike = with_floor(1, settings(&[1, 2]));
         let mut world = World::new(2, 0, &alike, kind, seed);
         // Each sees one of them dead, at the same moment, and neither receives the other's votes.
         let mut other_way_round = world.agents[1].settings.clone();
-        other_way_round.targets.reverse();
+        other_way_round.services[0].targets.reverse();
         world.kill(1);
         world.reload(1, other_way_round);
         world.start(1);
@@ -37,7 +36,7 @@ fn the_floor_holds_when_two_agents_withdraw_the_last_two_at_once() {
 #[test]
 fn of_two_dead_ones_the_floor_keeps_the_same_one_at_every_agent() {
     for kind in [Kind::ByRecord, Kind::WholeSet] {
-        let alike = Settings { floor: 1, ..settings(&[1, 2]) };
+        let alike = with_floor(1, settings(&[1, 2]));
         let mut world = World::new(3, 1, &alike, kind, 10);
         world.settle_down();
         world.net.dead.extend([ip(1), ip(2)]);
@@ -55,7 +54,7 @@ fn of_two_dead_ones_the_floor_keeps_the_same_one_at_every_agent() {
 #[test]
 fn the_floor_is_checked_no_more_often_after_many_flips() {
     use crate::engine::tests::world::World;
-    let mut world = World::new(Settings { floor: 3, ..settings(&[1, 2, 3]) });
+    let mut world = World::new(with_floor(3, settings(&[1, 2, 3])));
     world.run_until(ms(6_000));
     world.dies(1);
     for _ in 0..20 {

@@ -4,6 +4,7 @@ use super::agent::address;
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::{Event, Reason};
+use crate::engine::ids::ServiceId;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::{PeerKind, PeerState, Vote};
 
@@ -66,7 +67,16 @@ fn forged_names_are_no_voters() {
         for stranger in 5..9 {
             let peer = address(stranger);
             world.send(0, Event::Peer { peer, state: PeerState::Alive(PeerKind::Legacy) });
-            world.send(0, Event::Vote { peer, target: ip(1), vote: Vote::Down, age: ms(0) });
+            world.send(
+                0,
+                Event::Vote {
+                    peer,
+                    service: ServiceId::DEFAULT,
+                    target: ip(1),
+                    vote: Vote::Down,
+                    age: ms(0),
+                },
+            );
         }
         world.run_for(ms(1_000));
     }

@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::event::Settings;
-use crate::engine::tests::world::{canary, ip, ms, settings};
+use crate::engine::tests::world::{canary, ip, ms, settings, with_floor};
 use crate::engine::types::{Endpoint, Pace, Thresholds};
 
 /// A failure, or its end. Agents and targets by number.
@@ -108,7 +108,7 @@ pub(super) fn calm(targets: u8, floor: usize) -> Settings {
     let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
     let targets: Vec<u8> = (1..=targets).collect();
     let thresholds = Thresholds { failure: two, recovery: two };
-    Settings { thresholds, pace, floor, ..settings(&targets) }
+    with_floor(floor, Settings { thresholds, pace, ..settings(&targets) })
 }
 
 impl Schedule {
@@ -200,7 +200,7 @@ impl Schedule {
         // A change made by an agent that is gone for good and sent nothing about it to any other
         // agent cannot be found otherwise.
         if !self.gone.is_empty() && !self.is_majority() {
-            settings.resync_interval = Some(ms(60_000));
+            settings.services[0].resync_interval = Some(ms(60_000));
         }
         settings
     }
@@ -259,7 +259,7 @@ impl Schedule {
                 if let Some(cluster) = &mut settings.cluster {
                     cluster.peers.retain(|peer| Some(*peer) != without.map(address));
                 }
-                settings.targets.retain(|target| Some(*target) != unwatched.map(ip));
+                settings.services[0].targets.retain(|target| Some(*target) != unwatched.map(ip));
                 world.reload(agent, settings);
             }
         }

@@ -79,8 +79,8 @@ fn words(action: &Action) -> String {
             let ProbeId { endpoint: target, seq } = id;
             format!("probe {target} {seq} {} {listen_for:?} {flow} {nth}", place(endpoint))
         }
-        Action::Prepare => "prepare".into(),
-        Action::Reconcile(order) => {
+        Action::Prepare(_) => "prepare".into(),
+        Action::Reconcile { order, .. } => {
             let desired = order.desired.iter();
             let desired =
                 desired.map(|(address, state)| format!("{address} {}", desired_word(*state)));
@@ -88,8 +88,8 @@ fn words(action: &Action) -> String {
             let (number, floor, again) = (order.number, order.floor, order.read_again);
             format!("order {number} floor {floor} again {again}: {desired}")
         }
-        Action::Recall(address) => format!("recall {address}"),
-        Action::Announce(all) => {
+        Action::Recall { target: address, .. } => format!("recall {address}"),
+        Action::Announce { announcement: all, .. } => {
             let each = all.votes.iter();
             let each = each.map(|(address, own)| {
                 format!("{address} {} {:?}", own.vote == Vote::Up, own.evidence)
@@ -97,7 +97,7 @@ fn words(action: &Action) -> String {
             format!("announce {:?}: {}", all.term, each.collect::<Vec<_>>().join(", "))
         }
         Action::DrainAnswered { ticket, answer } => format!("answer {ticket} {}", answered(answer)),
-        Action::StoreDrains(drains) => {
+        Action::StoreDrains { drains, .. } => {
             let each =
                 drains.iter().map(|(address, drain)| format!("{address} {}", drained(drain)));
             format!("remember {}", each.collect::<Vec<_>>().join(", "))
@@ -115,18 +115,18 @@ fn fact_in_words(fact: &Fact) -> String {
         | Fact::Faults { .. }
         | Fact::Limits { .. }
         | Fact::Stalled { .. } => probed(fact),
-        Fact::Flipped { target, from, to, count, silent_for, last_error } => {
+        Fact::Flipped { target, from, to, count, silent_for, last_error, .. } => {
             let (from, to) = (health(*from), health(*to));
             format!("flipped {target} {from} {to} {count} {silent_for:?} {last_error:?}")
         }
-        Fact::Verdict { target, verdict, agreeing, after } => {
+        Fact::Verdict { target, verdict, agreeing, after, .. } => {
             let (in_service, by_hand) = (verdict.is_in_service(), verdict.is_by_hand());
             format!("verdict {target} {in_service} {by_hand} {agreeing:?} {after:?}")
         }
-        Fact::Refused { target, reason, detail } => {
+        Fact::Refused { target, reason, detail, .. } => {
             format!("refused {target} {} {detail}", reason.as_str())
         }
-        Fact::RefusalOver { target, reason } => {
+        Fact::RefusalOver { target, reason, .. } => {
             format!("refusal over {target} {}", reason.as_str())
         }
         Fact::Isolated { missing, cause } => {
@@ -137,12 +137,12 @@ fn fact_in_words(fact: &Fact) -> String {
             format!("isolated {missing:?} {cause}")
         }
         Fact::IsolationOver { lasted } => format!("isolation over {lasted:?}"),
-        Fact::EvidenceLost { targets } => format!("evidence lost {targets:?}"),
-        Fact::StillUnknown { targets } => format!("still unknown {targets:?}"),
-        Fact::EvidenceBack { target, lasted, notified } => {
+        Fact::EvidenceLost { targets, .. } => format!("evidence lost {targets:?}"),
+        Fact::StillUnknown { targets, .. } => format!("still unknown {targets:?}"),
+        Fact::EvidenceBack { target, lasted, notified, .. } => {
             format!("evidence back {target} {lasted:?} {notified}")
         }
-        Fact::Applied { withdrawn, restored, created, took, dry_run } => {
+        Fact::Applied { withdrawn, restored, created, took, dry_run, .. } => {
             let gone: Vec<_> = withdrawn
                 .iter()
                 .map(|(address, gone)| withdrawal_in_words(*address, gone))
@@ -150,16 +150,16 @@ fn fact_in_words(fact: &Fact) -> String {
             let gone = gone.join(", ");
             format!("applied -{gone} +{restored:?} new {created:?} {took:?} {dry_run}")
         }
-        Fact::NameFailing { name, what } => format!("name failing {name} {what}"),
-        Fact::NameFailingOver { name } => format!("name failing over {name}"),
-        Fact::Failing(DnsProblem { kind, what, retry_in }) => {
+        Fact::NameFailing { name, what, .. } => format!("name failing {name} {what}"),
+        Fact::NameFailingOver { name, .. } => format!("name failing over {name}"),
+        Fact::Failing { problem: DnsProblem { kind, what, retry_in }, .. } => {
             format!("failing {} {what} {retry_in:?}", trouble(*kind))
         }
-        Fact::FailingOver => "failing over".into(),
-        Fact::Drained { target, drain } => format!("drained {target} {}", drained(drain)),
-        Fact::Undrained { target, expired } => format!("undrained {target} {expired}"),
+        Fact::FailingOver { .. } => "failing over".into(),
+        Fact::Drained { target, drain, .. } => format!("drained {target} {}", drained(drain)),
+        Fact::Undrained { target, expired, .. } => format!("undrained {target} {expired}"),
         Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
-        Fact::Rehearsal { target, stage } => {
+        Fact::Rehearsal { target, stage, .. } => {
             format!("rehearsal {target} {}", stage_in_words(*stage))
         }
     }

@@ -198,10 +198,12 @@ impl Worker {
         if plan.is_empty() {
             self.owed.clear();
             self.failures = 0;
-            let (number, desired) = (self.order.number, self.order.desired.clone());
+            let (service, number) = (self.order.service, self.order.number);
+            let desired = self.order.desired.clone();
             let held = plan.held.iter().map(|(key, address)| (*address, vec![key.name.clone()]));
             let held = held.collect();
             out.push(Doing::Report(DnsReport::Confirmed {
+                service,
                 number,
                 desired,
                 held,

@@ -15,6 +15,7 @@ use super::zone::{Kind, Reading, Zone};
 use crate::engine::event::{
     Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Reason, Settings,
 };
+use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum;
@@ -110,7 +111,7 @@ impl World {
         let mut world = Self {
             now: Duration::ZERO,
             agents: (0..agents).map(|number| Agent::new(settings(number))).collect(),
-            zone: Zone::new(kind, alike.targets.iter().copied()),
+            zone: Zone::new(kind, alike.services[0].targets.iter().copied()),
             net: Net::default(),
             chance: Chance::new(seed),
             senders: vec![],
@@ -212,11 +213,17 @@ impl World {
                 for (target, (vote, seen)) in votes {
                     let age = said.saturating_sub(seen);
                     self.agents[agent].note_vote(peer, target, (vote, seen, now));
-                    self.send(agent, Event::Vote { peer, target, vote, age });
+                    self.send(
+                        agent,
+                        Event::Vote { peer, service: ServiceId::DEFAULT, target, vote, age },
+                    );
                 }
                 for target in retracted {
                     self.agents[agent].note_taken_back(peer, target);
-                    self.send(agent, Event::Abstained { peer, target });
+                    self.send(
+                        agent,
+                        Event::Abstained { peer, service: ServiceId::DEFAULT, target },
+                    );
                 }
             }
             Input::Worker(input) => {
@@ -233,7 +240,7 @@ impl World {
         let state = &mut self.agents[agent];
         match &event {
             Event::Peer { peer, state: its } => state.note_peer(*peer, its.is_alive()),
-            Event::Dns(DnsReport::Confirmed { desired, .. }) => {
+            Event::Dns(ZoneId::DEFAULT, DnsReport::Confirmed { desired, .. }) => {
                 state.standing.retain(|address, state| desired.get(address) != Some(state));
             }
             _ => {}
@@ -250,16 +257,16 @@ impl World {
     fn act(&mut self, agent: usize, action: Action) {
         match action {
             Action::Probe(request) => self.probe(agent, request),
-            Action::Prepare => {
+            Action::Prepare(_) => {
                 let doing = self.agents[agent].worker.prepare(self.now);
                 self.work(agent, doing);
             }
-            Action::Reconcile(order) => self.order(agent, order),
-            Action::Recall(address) => self.agents[agent].worker.recall(address),
-            Action::Announce(votes) => self.announce(agent, &votes),
+            Action::Reconcile { order, .. } => self.order(agent, order),
+            Action::Recall { target: address, .. } => self.agents[agent].worker.recall(address),
+            Action::Announce { announcement: votes, .. } => self.announce(agent, &votes),
             Action::Report(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
-            | Action::StoreDrains(_) => {}
+            | Action::StoreDrains { .. } => {}
             Action::Report(fact) => {
                 self.note(|| format!("{agent}: {fact:?}"));
                 self.agents[agent].facts.push((self.now, fact));
@@ -297,7 +304,11 @@ impl World {
         for doing in doing {
             match doing {
                 Doing::Report(report) => {
-                    self.send_in(self.now, agent, Input::Event(Event::Dns(report)));
+                    self.send_in(
+                        self.now,
+                        agent,
+                        Input::Event(Event::Dns(ZoneId::DEFAULT, report)),
+                    );
                 }
                 Doing::Rest(wait, rest) => {
                     let input = Input::Worker(worker::Input::Rested(rest));

@@ -157,15 +157,13 @@ impl Orders {
     pub(in crate::engine) fn next_order(
         &mut self,
         desired: BTreeMap<IpAddr, Desired>,
-        floor: usize,
-        read_again: bool,
         resyncs: bool,
     ) -> Order {
         self.in_hand.clone_from(&desired);
         self.recalled.clear();
         self.last = self.last.next();
         self.resync = resyncs.then_some(self.last);
-        Order { number: self.last, desired, floor, read_again }
+        Order { number: self.last, desired, ..Order::default() }
     }
 
     /// Records a report that the order of this `number` was carried out. Returns whether the order
@@ -233,7 +231,7 @@ mod tests {
         assert_eq!(due(&Orders::default(), at(1), &desired), Due::Nothing);
         assert_eq!(due(&orders, at(1), &BTreeMap::new()), Due::NoNews, "nothing is desired");
         assert_eq!(due(&orders, at(1), &desired), Due::Now { news: true });
-        orders.next_order(desired.clone(), 0, false, false);
+        orders.next_order(desired.clone(), false);
         assert_eq!(due(&orders, at(1), &desired), Due::NoNews, "it is in hand");
         orders.clear_changes();
         assert_eq!(due(&orders, at(1), &desired), Due::Nothing);
@@ -253,7 +251,7 @@ mod tests {
     fn an_obsolete_order_is_recalled_once_and_requires_an_order_without_it() {
         let (mut orders, desired) = withdrawing();
         assert!(!orders.recall(ip(1), None), "it was not ordered");
-        orders.next_order(desired, 0, false, false);
+        orders.next_order(desired, false);
         orders.clear_changes();
         assert!(!orders.recall(ip(1), Some(Desired::Withdraw)), "it is desired");
         assert!(orders.recall(ip(1), None));
@@ -264,8 +262,8 @@ mod tests {
     #[test]
     fn a_resync_is_over_once_its_order_or_a_later_one_was_carried_out() {
         let mut orders = Orders::default();
-        orders.next_order(BTreeMap::new(), 0, false, false);
-        orders.next_order(BTreeMap::new(), 0, true, true);
+        orders.next_order(BTreeMap::new(), false);
+        orders.next_order(BTreeMap::new(), true);
         assert!(orders.carried_out(1.into()));
         assert!(orders.is_resyncing(), "that was the order before it");
         assert!(orders.carried_out(2.into()));
@@ -275,17 +273,17 @@ mod tests {
     #[test]
     fn reports_of_before_a_move_do_not_count() {
         let mut orders = Orders::default();
-        let order = orders.next_order(BTreeMap::new(), 0, false, false);
+        let order = orders.next_order(BTreeMap::new(), false);
         orders.void_reports();
         assert!(!orders.carried_out(order.number));
-        let order = orders.next_order(BTreeMap::new(), 0, false, false);
+        let order = orders.next_order(BTreeMap::new(), false);
         assert!(orders.carried_out(order.number));
     }
 
     #[test]
     fn a_new_worker_gets_the_orders_that_the_last_one_had_in_hand() {
         let (mut orders, desired) = withdrawing();
-        orders.next_order(desired.clone(), 0, false, false);
+        orders.next_order(desired.clone(), false);
         orders.clear_changes();
         orders.restart([ip(1)].into_iter());
         assert!(orders.is_idle());
