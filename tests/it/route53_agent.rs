@@ -1,6 +1,6 @@
-//! The whole agent against Route 53: the real binary, `--type tcp` on loopback (so that no privilege is
-//! needed), and moto behind a proxy that can spoil single requests. Belongs here: what an operator
-//! would see; what one call does is tested in `route53`.
+//! The whole agent against Route 53: the real binary, `--type tcp` on loopback (which needs no
+//! privilege), and moto behind a proxy that can spoil single requests. These are the observations
+//! of an operator; the tests of single calls are in `route53`.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
@@ -22,7 +22,7 @@ use crate::moto::{Moto, Zone, moto, set};
 use crate::proxy::Proxy;
 use crate::route53::{plain, values, writes};
 
-/// The zone.
+/// The zone on moto.
 const ZONE: &str = "example.com";
 
 /// An address that is not managed.
@@ -31,7 +31,7 @@ const FOREIGN: &str = "198.51.100.7";
 /// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\n";
 
-/// A zone on moto behind a proxy, and two targets whose doors are open at first.
+/// A zone on moto behind a proxy, and two targets with ports that are open at first.
 struct Scene {
     moto: &'static Moto,
     zone: Zone,

@@ -152,6 +152,16 @@ async fn a_quote_from_aws_is_one_line_without_the_session_token() {
     assert_eq!(told, want);
 }
 
+/// Returns a rejection in the format of the API reference.
+fn documented(message: &str) -> Spoil {
+    let namespace = "https://route53.amazonaws.com/doc/2013-04-01/";
+    let body = format!(
+        "<InvalidChangeBatch xmlns=\"{namespace}\"><Messages><Message>{message}</Message>\
+         </Messages></InvalidChangeBatch>"
+    );
+    response(400, "text/xml", &body)
+}
+
 #[tokio::test]
 async fn each_answer_determines_the_next_step() {
     let slow = |code: &str| aws_error(400, code, "Slow down");
@@ -159,14 +169,6 @@ async fn each_answer_determines_the_next_step() {
     let failed = |status, code: &str| aws_error(status, code, "Sorry");
     let html = |status| response(status, "text/html", "<html>gateway</html>");
     let batch = |message: &str| aws_error(400, "InvalidChangeBatch", message);
-    let documented = |message: &str| {
-        let namespace = "https://route53.amazonaws.com/doc/2013-04-01/";
-        let body = format!(
-            "<InvalidChangeBatch xmlns=\"{namespace}\"><Messages><Message>{message}</Message>\
-             </Messages></InvalidChangeBatch>"
-        );
-        response(400, "text/xml", &body)
-    };
     let cases = [
         ("throttled", slow("Throttling"), "unavailable", "unavailable"),
         ("throttled, newer", slow("ThrottlingException"), "unavailable", "unavailable"),

@@ -1,4 +1,5 @@
-//! What AWS is asked with is in nothing that the agent and its commands say, at the most verbose level.
+//! The credentials for AWS are in nothing that the agent and its commands print, at the most
+//! verbose level.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -145,7 +146,7 @@ async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
             let of = format!("{way:?}: {arguments:?}");
             is_clean(&of, &(ended.stdout + &ended.stderr), &secrets);
         };
-        // What is wrong beside a secret, or the secret itself.
+        // The problem beside a secret, or the secret itself.
         let broken = [
             good.replace("[default]", "[default"),
             good.replace("aws_secret_access_key = ", "aws_secret_access_key "),

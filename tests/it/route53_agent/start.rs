@@ -1,4 +1,4 @@
-//! What Route 53 refuses at the start ends it, with one line that says why.
+//! A refusal of Route 53 at the start ends the agent, with one line that contains the reason.
 
 use std::net::TcpListener;
 
