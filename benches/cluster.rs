@@ -24,6 +24,8 @@ mod it {
     pub(crate) mod agent;
     pub(crate) mod fake_cloudflare;
     pub(crate) mod lab;
+    #[path = "cluster_agents/lines.rs"]
+    pub(crate) mod lines;
     #[path = "cluster_agents/scene.rs"]
     pub(crate) mod scene;
 }

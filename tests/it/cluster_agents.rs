@@ -38,6 +38,7 @@ mod cuts;
 mod deaths;
 mod go_agents;
 mod life;
+mod lines;
 mod post;
 mod provider;
 mod reloads;

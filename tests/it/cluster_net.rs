@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use goavail::cluster::ClusterConfig;
+use goavail::cluster::seal::Seal;
+use goavail::cluster::signature::Signed;
 use goavail::cluster::{Cluster, ClusterEvent};
 use goavail::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
@@ -168,4 +170,13 @@ pub(crate) fn post(body: &[u8], more: &str) -> Vec<u8> {
 /// The status of an answer; 0 if there is none.
 pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+/// The content of the signature of a vote to `to`.
+pub(crate) fn signed(seal: &Seal, to: SocketAddr, head: &str, body: &str) -> Signed {
+    let header = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
+    });
+    seal.verify(header.expect("a signature"), to, body.as_bytes()).expect("ours")
 }

@@ -14,7 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster_net::{Agent, KEY, Net, announce, exchange, in_time, post, status, target};
+use crate::cluster_net::{
+    Agent, KEY, Net, announce, exchange, in_time, post, signed, status, target,
+};
 
 /// Votes on the first `count` targets, all `up` or down.
 fn votes(count: u8, up: bool) -> Vec<(IpAddr, bool)> {
@@ -300,15 +302,6 @@ async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_
     }
     let refused = agent.cluster.counts().get(&(Some(net.agent(1)), "declined")).copied();
     assert_eq!(refused, None, "it was not refused for good");
-}
-
-/// The content of the signature of a vote to `to`.
-fn signed(seal: &Seal, to: SocketAddr, head: &str, body: &str) -> Signed {
-    let header = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("Goavail-Signature").then_some(value)
-    });
-    seal.verify(header.expect("a signature"), to, body.as_bytes()).expect("ours")
 }
 
 /// Waiting for each answer, a thousand votes would take 200 s to get there.

@@ -97,8 +97,8 @@ const WWW: &str = "www.example.com";
 /// A death is noticed within a second; a machine that is busy for a tenth of one does no harm.
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
 
-/// A lab with one agent's place in it, and Cloudflare on that place's loopback: reachable, regardless of
-/// becomes of the agent's link.
+/// A lab with one agent's place in it, and Cloudflare on that place's loopback: reachable
+/// even without the agent's link.
 ///
 /// Field order is drop order.
 struct Scene {

@@ -34,4 +34,5 @@ mod status_scene;
 mod status_service;
 mod status_sockets;
 mod status_systemd;
+mod status_watch;
 mod tcp_agent;

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use goavail::serve::{Limits, serve};
@@ -14,25 +13,25 @@ use goavail::status::model::Reason;
 use goavail::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
     CommandRefused, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile, control, listen,
-    open_control, read_only, watch,
+    open_control, read_only,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::status_scene::{beginning, ip, scene, setup, targets};
 
 /// An agent that answers queries, until the test ends.
-struct Asked {
+pub(crate) struct Asked {
     board: Board,
     commands: mpsc::Receiver<OperatorCommand>,
-    directory: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
     listener: SocketAddr,
     _file: SocketFile,
 }
 
 impl Asked {
-    fn new((board, _): (Board, ClockReading)) -> Self {
+    pub(crate) fn new((board, _): (Board, ClockReading)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (orders, commands) = mpsc::channel(1);
         let (socket, file) = open_control(&directory.path().join("control.sock")).unwrap();
@@ -48,7 +47,7 @@ impl Asked {
         self.directory.path().join("control.sock")
     }
 
-    fn place(&self) -> AgentAddress {
+    pub(crate) fn place(&self) -> AgentAddress {
         AgentAddress::Socket(self.socket())
     }
 }
@@ -324,40 +323,6 @@ async fn what_answers_otherwise_is_called_no_agent() {
         let (got, ()) = tokio::join!(place.status(), answering);
         let error = got.unwrap_err();
         assert!(matches!(error, ClientError::NotAnAgent { .. }), "{name}: {error:?}");
-    }
-}
-
-/// A screen that signals each complete frame.
-struct Screen {
-    shown: Vec<u8>,
-    drawn: Arc<Notify>,
-}
-
-impl std::io::Write for Screen {
-    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-        self.shown.extend_from_slice(part);
-        Ok(part.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.drawn.notify_one();
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn watching_draws_the_table_and_gives_the_terminal_back() {
-    let agent = Asked::new(scene());
-    let gone = AgentAddress::Socket(agent.directory.path().join("gone.sock"));
-    for (name, place, part) in
-        [("an agent", agent.place(), "\n198.51.100.15  "), ("none", gone, "no agent answers on ")]
-    {
-        let drawn = Arc::new(Notify::new());
-        let mut screen = Screen { shown: Vec::new(), drawn: Arc::clone(&drawn) };
-        watch(&place, &mut screen, false, || Some(40), drawn.notified()).await.unwrap();
-        let shown = String::from_utf8(screen.shown).unwrap();
-        assert!(shown.contains(part), "{name}: {shown}");
-        assert!(shown.starts_with("\u{1b}[?25l") && shown.ends_with("\u{1b}[?25h"), "{name}");
     }
 }
 

@@ -118,7 +118,10 @@ fn the_agents_own_address_and_key_are_named_and_kept() {
             + "members_port = 7000\n";
         reload(&mut agents[0], &other);
         for key in ["Members.local_addr", "Members.crypto_key", "Members.members_port"] {
-            first(&mut agents[0], &["WARN", key, "keeps its old value; restart for that"]);
+            first(
+                &mut agents[0],
+                &["WARN", key, "cannot be changed by a reload; restart to apply"],
+            );
         }
         // A setting that was changed back is no change.
         reload(&mut agents[0], &config);
@@ -127,7 +130,7 @@ fn the_agents_own_address_and_key_are_named_and_kept() {
             scene.until_settled(index, target, false);
         }
         scene.holds(&[v4(CALM)], 1);
-        assert_eq!(count(&mut agents[0], &["keeps its old value"]), 3);
+        assert_eq!(count(&mut agents[0], &["cannot be changed by a reload"]), 3);
         assert_eq!(count(&mut agents[1], &["peer is gone"]), 0);
     });
 }
