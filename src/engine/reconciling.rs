@@ -12,6 +12,7 @@ use super::fact::Fact;
 use super::ids::{ServiceId, ZoneId};
 use super::plan::{Observed, SetKey};
 use super::service::{ConfirmedOrder, Outside, Service};
+use super::zone::Zone;
 
 /// Groups the names by address.
 fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
@@ -129,7 +130,7 @@ impl Engine {
 
     /// Reports once that the provider has recovered.
     fn provider_recovered(&mut self, zone: ZoneId) {
-        if self.zones.get_mut(zone).is_some_and(|zone| zone.provider_recovered()) {
+        if self.zones.get_mut(zone).is_some_and(Zone::provider_recovered) {
             self.context.report(Fact::FailingOver { zone });
         }
     }
