@@ -24,6 +24,7 @@ pub mod seal;
 mod section;
 pub mod shared;
 pub mod signature;
+pub mod standing;
 pub mod vote_sender;
 pub mod wire;
 
@@ -39,19 +40,19 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use self::admission::Admission;
-use self::clock::Clock;
-use self::gossip::Gossip;
+use self::clock::ClusterClock;
+use self::gossip::{Gossip, OwnMember};
 use self::listener::VoteListener;
-use self::membership::{Command, Membership};
-use self::outbox::{Vote, Votes};
+use self::membership::{Membership, MembershipCommand, Reports};
+use self::outbox::{AnnouncedVote, Votes};
 use self::seal::Seal;
-use self::shared::Shared;
+use self::shared::SenderContext;
 use self::vote_sender::VoteSender;
 use crate::serve::serve;
 
 pub use self::section::ClusterConfig;
 pub(crate) use self::section::MembersSection;
-pub use self::shared::Counts;
+pub use self::shared::VoteCounts;
 
 /// Maximum time that leaving the cluster may take.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -129,10 +130,10 @@ pub struct Cluster {
     tasks: JoinSet<&'static str>,
     senders: BTreeMap<SocketAddr, AbortHandle>,
     /// Context given to new senders.
-    shared: Shared,
+    shared: SenderContext,
     listener: Arc<VoteListener>,
     votes: watch::Sender<Arc<Votes>>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<MembershipCommand>,
 }
 
 impl Cluster {
@@ -147,12 +148,12 @@ impl Cluster {
         let local = config.local_addr;
         let socket = bind::votes(local).await?;
         let gossip_socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
-        let clock = Arc::new(Clock::start());
+        let clock = Arc::new(ClusterClock::start());
         let (votes, announced) = watch::channel(Arc::default());
         let (standings, known) = watch::channel(Arc::default());
         let (commands, command_receiver) = mpsc::channel(8);
         let (signature_changes, signature_change_receiver) = mpsc::unbounded_channel();
-        let shared = Shared {
+        let shared = SenderContext {
             local,
             seal: seal.clone(),
             clock: Arc::clone(&clock),
@@ -164,9 +165,10 @@ impl Cluster {
         let mut tasks = JoinSet::new();
         let (start, seed) = (clock::unix_millis(), rand::random());
         let peers = || config.peers.iter().copied();
-        let gossip = Gossip::new(local, config.members_port, peers(), seal.clone(), start, seed);
-        let membership =
-            Membership::new(gossip, peers(), gossip_socket, clock, events.clone(), standings);
+        let own = OwnMember { vote: local, members_port: config.members_port, start };
+        let gossip = Gossip::new(own, peers(), seal.clone(), seed);
+        let reports = Reports { events: events.clone(), standings };
+        let membership = Membership::new(gossip, peers(), gossip_socket, clock, reports);
         tasks.spawn(named(
             "membership",
             membership.run(command_receiver, signature_change_receiver),
@@ -195,7 +197,7 @@ impl Cluster {
         votes: impl IntoIterator<Item = (IpAddr, bool, Instant)>,
     ) {
         let clock = &self.shared.clock;
-        let vote = |(target, up, seen)| (target, Vote { up, evidence: clock.at(seen) });
+        let vote = |(target, up, seen)| (target, AnnouncedVote { up, evidence: clock.at(seen) });
         let votes = Votes { votes: votes.into_iter().map(vote).collect(), term };
         self.votes.send_if_modified(|before| {
             let changed = **before != votes;
@@ -206,7 +208,7 @@ impl Cluster {
 
     /// Returns the clock of the cluster part. The loop that announces must record each of its
     /// iterations there.
-    pub fn clock(&self) -> Arc<Clock> {
+    pub fn clock(&self) -> Arc<ClusterClock> {
         Arc::clone(&self.shared.clock)
     }
 
@@ -222,7 +224,7 @@ impl Cluster {
         // Membership first: it is notified only once of a new peer's first vote. If it has ended,
         // `failed` reports that.
         let (done, known) = oneshot::channel();
-        if self.commands.send(Command::Peers(peers.clone(), done)).await.is_ok() {
+        if self.commands.send(MembershipCommand::Peers(peers.clone(), done)).await.is_ok() {
             let _ = known.await;
         }
         self.listener.reload(peers, targets);
@@ -248,7 +250,7 @@ impl Cluster {
     /// Returns the number of votes from and to each peer by outcome: `accepted` and `refused` for
     /// received votes, and `delivered`, `declined`, `postponed`, `unanswered` and `failed` for sent
     /// ones.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> VoteCounts {
         self.shared.counters.counts()
     }
 
@@ -270,7 +272,7 @@ impl Cluster {
     pub async fn leave(mut self) {
         let (done, left) = oneshot::channel();
         let leaving = async {
-            if self.commands.send(Command::Leave(done)).await.is_ok() {
+            if self.commands.send(MembershipCommand::Leave(done)).await.is_ok() {
                 let _ = left.await;
             }
         };

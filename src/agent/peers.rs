@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::input::Input;
-use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, Counts};
+use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, VoteCounts};
 use crate::engine::event::Announcement;
 use crate::engine::types::Vote;
 use crate::settings::Config;
@@ -30,15 +30,15 @@ enum ClusterRequest {
 
 /// The counters of votes, updated about once a second.
 #[derive(Debug, Clone, Default)]
-pub(super) struct VoteCounters(Arc<Mutex<Counts>>);
+pub(super) struct VoteCounters(Arc<Mutex<VoteCounts>>);
 
 impl VoteCounters {
     /// Returns the latest counts.
-    pub(super) fn get(&self) -> Counts {
+    pub(super) fn get(&self) -> VoteCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, counts: Counts) {
+    fn set(&self, counts: VoteCounts) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 }
@@ -48,7 +48,7 @@ pub(super) struct Peers {
     requests: mpsc::UnboundedSender<ClusterRequest>,
     counters: VoteCounters,
     /// The clock of the cluster.
-    time: Arc<cluster::clock::Clock>,
+    time: Arc<cluster::clock::ClusterClock>,
 }
 
 impl Peers {

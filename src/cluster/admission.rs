@@ -63,7 +63,7 @@ pub struct Admitted {
 
 /// The reason why a vote does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Refusal {
+pub enum VoteRefusal {
     /// Not JSON, or not a vote. Detected before anything is decrypted.
     #[error("it is not a vote in JSON")]
     Malformed,
@@ -104,7 +104,7 @@ pub enum Refusal {
     UnknownTarget,
 }
 
-impl Refusal {
+impl VoteRefusal {
     /// Returns the HTTP status of the answer.
     pub fn status(self) -> u16 {
         match self {
@@ -198,18 +198,18 @@ impl Admission {
         body: &[u8],
         signature: Option<&str>,
         is_ours: impl FnOnce(SocketAddr) -> bool,
-    ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
-        let vote = wire::decode(None, body).map_err(|_| (Refusal::Malformed, None))?;
+    ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
+        let vote = wire::decode(None, body).map_err(|_| (VoteRefusal::Malformed, None))?;
         match (self.seal.clone(), signature) {
             // Without a key a signature cannot be verified.
             (None, _) => self.admit_raw(&vote, None),
             (Some(seal), Some(header)) => {
                 let signed = seal.verify(header, self.local, body);
-                let signed = signed.map_err(|_| (Refusal::BadSignature, None))?;
+                let signed = signed.map_err(|_| (VoteRefusal::BadSignature, None))?;
                 let vote =
                     wire::decode(Some(&seal), body).map_err(|unreadable| match unreadable {
-                        Unreadable::Malformed => (Refusal::Malformed, None),
-                        Unreadable::NotOurs => (Refusal::NotOurs, None),
+                        Unreadable::Malformed => (VoteRefusal::Malformed, None),
+                        Unreadable::NotOurs => (VoteRefusal::NotOurs, None),
                     })?;
                 // The warning about differing clocks names the peer.
                 let peer = vote.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
@@ -225,20 +225,20 @@ impl Admission {
         &mut self,
         vote: &RawVote,
         signed: Option<Signed>,
-    ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
+    ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         let known = vote.peer.parse().ok().and_then(|peer| {
             let sender = self.senders.get_mut(&peer)?;
             Some((peer, sender))
         });
         let (peer, sender) = known.ok_or_else(|| {
             let own = vote.peer.parse() == Ok(self.local);
-            (if own { Refusal::OurName } else { Refusal::Stranger }, None)
+            (if own { VoteRefusal::OurName } else { VoteRefusal::Stranger }, None)
         })?;
         if let Some(signed) = signed {
             sender.check(signed).map_err(|refusal| (refusal, Some(peer)))?;
         }
         let target = vote.target.parse().ok().filter(|target| self.targets.contains(target));
-        let target = target.ok_or((Refusal::UnknownTarget, Some(peer)))?;
+        let target = target.ok_or((VoteRefusal::UnknownTarget, Some(peer)))?;
         Ok(sender.accept(peer, target, vote, signed))
     }
 
@@ -249,15 +249,15 @@ impl Admission {
         seal: &Seal,
         vote: &RawVote,
         is_ours: impl FnOnce(SocketAddr) -> bool,
-    ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
+    ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         let peer = self.peer_words.find(&seal.reveal(&vote.peer));
         let target = self.target_words.find(&seal.reveal(&vote.target));
         let (Some(peer), Some(target)) = (peer, target) else {
-            return Err((Refusal::NotOurs, None));
+            return Err((VoteRefusal::NotOurs, None));
         };
         let sender = self.senders.entry(peer).or_default();
         if self.require_signed || sender.last_signed.is_some() || is_ours(peer) {
-            return Err((Refusal::Unsigned, Some(peer)));
+            return Err((VoteRefusal::Unsigned, Some(peer)));
         }
         Ok(sender.accept(peer, target, vote, None))
     }
@@ -265,25 +265,25 @@ impl Admission {
 
 impl Arrival {
     /// Checks a signature by its time alone.
-    fn check(self, Signed { at, .. }: Signed) -> Result<(), Refusal> {
+    fn check(self, Signed { at, .. }: Signed) -> Result<(), VoteRefusal> {
         if at.abs_diff(self.millis) > SIGNATURE_WINDOW {
-            return Err(Refusal::OtherTime);
+            return Err(VoteRefusal::OtherTime);
         }
         let uptime = u64::try_from(self.uptime.as_millis()).unwrap_or(u64::MAX);
         match self.millis.saturating_sub(at).saturating_sub(uptime) {
             0 => Ok(()),
-            1..=CLOCKS_APART => Err(Refusal::JustStarted),
-            _ => Err(Refusal::BeforeStart),
+            1..=CLOCKS_APART => Err(VoteRefusal::JustStarted),
+            _ => Err(VoteRefusal::BeforeStart),
         }
     }
 }
 
 impl Sender {
     /// Checks a signature against those accepted before.
-    fn check(&self, Signed { at, form }: Signed) -> Result<(), Refusal> {
+    fn check(&self, Signed { at, form }: Signed) -> Result<(), VoteRefusal> {
         match self.last_signed {
-            Some(last) if form < last.form => Err(Refusal::OldForm),
-            Some(last) if at <= last.at => Err(Refusal::Replayed),
+            Some(last) if form < last.form => Err(VoteRefusal::OldForm),
+            Some(last) if at <= last.at => Err(VoteRefusal::Replayed),
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Interval at which the observing task calls [`Clock::beat`].
+/// Interval at which the observing task calls [`ClusterClock::beat`].
 pub const BEAT: Duration = Duration::from_millis(500);
 
 /// Maximum gap between two beats that a busy machine explains; a larger one is a suspension.
@@ -25,7 +25,7 @@ pub const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
 /// Invariant: beats are more than [`SUSPENDED_AFTER`] apart only if this process was suspended,
 /// because one task beats every [`BEAT`] and does nothing slow.
 #[derive(Debug)]
-pub struct Clock {
+pub struct ClusterClock {
     start: Instant,
     suspension: Mutex<SuspensionDetector>,
     /// Time of the driver loop's last iteration, in milliseconds after the start; 0 if none was
@@ -33,7 +33,7 @@ pub struct Clock {
     last_iteration: AtomicU64,
 }
 
-impl Clock {
+impl ClusterClock {
     /// Creates a clock that starts at 0.
     pub fn start() -> Self {
         Self {
@@ -182,7 +182,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_counts_from_its_start() {
-        let clock = Clock::start();
+        let clock = ClusterClock::start();
         tokio::time::advance(ms(1500)).await;
         assert_eq!(clock.now(), ms(1500));
         assert_eq!(clock.beat(), None);

@@ -27,7 +27,7 @@ const ANSWER_BYTES: usize = 16 * 1024;
 
 /// The relevant parts of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct VoteAnswer {
     /// The HTTP status of the answer.
     pub status: u16,
     /// Whether another answer can follow on the same connection.
@@ -36,7 +36,7 @@ pub struct Answer {
     pub knows_v2: bool,
 }
 
-impl Answer {
+impl VoteAnswer {
     /// Whether this is the answer of an agent that knows only the first form of signatures to a
     /// vote signed in `form`.
     pub fn is_of_version_0_1(self, form: Form) -> bool {
@@ -96,7 +96,7 @@ impl PipelinedConnection {
     /// # Errors
     ///
     /// Fails if the peer closes the connection or sends something that is not an answer.
-    pub async fn answer(&mut self) -> io::Result<Answer> {
+    pub async fn answer(&mut self) -> io::Result<VoteAnswer> {
         loop {
             if let Some((answer, length)) = parse(&self.unread)? {
                 self.unread.drain(..length.min(self.unread.len()));
@@ -121,7 +121,7 @@ impl PipelinedConnection {
 ///
 /// An answer that is not delimited by `Content-Length` is taken to end with its head, because the
 /// connection is not used afterwards.
-fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
+fn parse(bytes: &[u8]) -> io::Result<Option<(VoteAnswer, usize)>> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not an answer in HTTP/1");
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
@@ -147,7 +147,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Answer, usize)>> {
             knows_v2 |= value == KNOWN_FORM;
         }
     }
-    let answer = Answer { status, stays_open: !closes && length.is_some(), knows_v2 };
+    let answer = VoteAnswer { status, stays_open: !closes && length.is_some(), knows_v2 };
     let whole =
         if answer.stays_open { end + 4 + length.unwrap_or(0).min(ANSWER_BYTES) } else { end + 4 };
     Ok((bytes.len() >= whole).then_some((answer, whole)))

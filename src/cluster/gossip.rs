@@ -98,20 +98,29 @@ impl std::fmt::Debug for Gossip {
     }
 }
 
+/// The agent as a member of its own cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnMember {
+    /// The `host:port` at which it receives votes.
+    pub vote: SocketAddr,
+    /// The gossip port of every agent.
+    pub members_port: u16,
+    /// The start of its process, in milliseconds of Unix time.
+    pub start: u64,
+}
+
 impl Gossip {
-    /// Creates the membership of the agent that votes as `local`. Its process started at `start`,
-    /// in milliseconds of Unix time. It knows no members yet and joins at the first
-    /// [`wake`](Self::wake).
+    /// Creates the membership of the agent `own`. It knows no members yet and joins at the first
+    /// [`wake`](Self::wake). `seed` is the seed of its random choices.
     pub fn new(
-        local: SocketAddr,
-        members_port: u16,
+        own: OwnMember,
         peers: impl IntoIterator<Item = SocketAddr>,
         seal: Option<Arc<Seal>>,
-        start: u64,
         seed: u64,
     ) -> Self {
-        let gossip = SocketAddr::new(local.ip(), members_port);
-        let id = Id { gossip, vote: local, start, life: start };
+        let OwnMember { vote, members_port, start } = own;
+        let gossip = SocketAddr::new(vote.ip(), members_port);
+        let id = Id { gossip, vote, start, life: start };
         let peers: BTreeSet<_> = peers.into_iter().collect();
         let mut rng = SmallRng::seed_from_u64(seed);
         let protocol = SmallRng::from_rng(&mut rng);

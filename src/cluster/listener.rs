@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::ClusterEvent;
-use super::admission::{Admission, Admitted, Arrival, Refusal};
+use super::admission::{Admission, Admitted, Arrival, VoteRefusal};
 use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
-use super::shared::{Shared, lock};
+use super::shared::{SenderContext, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
 use crate::serve::Limits;
 
@@ -44,11 +44,11 @@ pub struct SignatureChange {
 #[derive(Debug)]
 pub struct VoteListener {
     admission: Mutex<Admission>,
-    shared: Shared,
+    shared: SenderContext,
     events: mpsc::Sender<ClusterEvent>,
     signature_changes: mpsc::UnboundedSender<SignatureChange>,
     /// Limits warnings by the source of a request and the reason it was refused.
-    log_limiter: Mutex<LogLimiter<(IpAddr, Refusal)>>,
+    log_limiter: Mutex<LogLimiter<(IpAddr, VoteRefusal)>>,
 }
 
 impl VoteListener {
@@ -56,7 +56,7 @@ impl VoteListener {
     /// `signature_changes`, so it needs no bound.
     pub fn new(
         admission: Admission,
-        shared: Shared,
+        shared: SenderContext,
         events: mpsc::Sender<ClusterEvent>,
         signature_changes: mpsc::UnboundedSender<SignatureChange>,
     ) -> Self {
@@ -73,13 +73,13 @@ impl VoteListener {
         lock(&self.admission).reload(peers, targets);
     }
 
-    fn refuse(&self, from: IpAddr, refusal: Refusal, peer: Option<SocketAddr>) -> StatusCode {
-        if refusal == Refusal::JustStarted {
+    fn refuse(&self, from: IpAddr, refusal: VoteRefusal, peer: Option<SocketAddr>) -> StatusCode {
+        if refusal == VoteRefusal::JustStarted {
             // Its signer sends it again in a second. Nobody else can.
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         // A reader of the counters must not learn more about a vote than its sender does.
-        let counted = peer.filter(|_| refusal != Refusal::Unsigned);
+        let counted = peer.filter(|_| refusal != VoteRefusal::Unsigned);
         self.shared.counters.add(counted, "refused");
         if let Some(suppressed) =
             lock(&self.log_limiter).allow(self.shared.clock.now(), (from, refusal))
@@ -170,8 +170,8 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::cluster::clock::Clock;
-    use crate::cluster::vote_sender::Standing;
+    use crate::cluster::clock::ClusterClock;
+    use crate::cluster::standing::Standing;
 
     fn agent(number: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, number], 8081))
@@ -190,10 +190,10 @@ mod tests {
             let (_standings, known) =
                 watch::channel(Arc::new(BTreeMap::from([(agent(1), standing)])));
             let (_votes, announced) = watch::channel(Arc::default());
-            let shared = Shared {
+            let shared = SenderContext {
                 local: agent(0),
                 seal: None,
-                clock: Arc::new(Clock::start()),
+                clock: Arc::new(ClusterClock::start()),
                 counters: Arc::default(),
                 votes: announced,
                 standings: known,

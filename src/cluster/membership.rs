@@ -13,13 +13,13 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::ClusterEvent;
-use super::clock::{BEAT, Clock, unix_millis};
+use super::clock::{BEAT, ClusterClock, unix_millis};
 use super::connection::ANSWER_WITHIN;
 use super::gossip::{Dropped, Gossip, Output};
 use super::listener::SignatureChange;
 use super::log_limiter::LogLimiter;
 use super::peer_table::{PeerTable, Presence};
-use super::vote_sender::Standings;
+use super::standing::Standings;
 
 /// Interval at which the vote port of a Go agent is probed.
 pub const PORT_PROBE_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const DRAIN: usize = 256;
 
 /// A command to membership from the rest of the program.
 #[derive(Debug)]
-pub enum Command {
+pub enum MembershipCommand {
     /// Replace the peers, then acknowledge.
     Peers(BTreeSet<SocketAddr>, oneshot::Sender<()>),
     /// Send a farewell, acknowledge, and end.
@@ -42,7 +42,7 @@ pub struct Membership {
     gossip: Gossip,
     peer_table: PeerTable,
     socket: UdpSocket,
-    clock: Arc<Clock>,
+    clock: Arc<ClusterClock>,
     events: mpsc::Sender<ClusterEvent>,
     standings: watch::Sender<Arc<Standings>>,
     /// Vote ports being probed.
@@ -54,15 +54,23 @@ pub struct Membership {
     log_limiter: LogLimiter<(IpAddr, Dropped)>,
 }
 
+/// The receivers of changes of membership.
+#[derive(Debug)]
+pub struct Reports {
+    /// The agent's event loop.
+    pub events: mpsc::Sender<ClusterEvent>,
+    /// The vote senders.
+    pub standings: watch::Sender<Arc<Standings>>,
+}
+
 impl Membership {
     /// Creates membership for `peers`, with `gossip` on `socket`.
     pub fn new(
         gossip: Gossip,
         peers: impl IntoIterator<Item = SocketAddr>,
         socket: UdpSocket,
-        clock: Arc<Clock>,
-        events: mpsc::Sender<ClusterEvent>,
-        standings: watch::Sender<Arc<Standings>>,
+        clock: Arc<ClusterClock>,
+        reports: Reports,
     ) -> Self {
         let mut peer_table = PeerTable::default();
         peer_table.set_peers(peers);
@@ -71,8 +79,8 @@ impl Membership {
             peer_table,
             socket,
             clock,
-            events,
-            standings,
+            events: reports.events,
+            standings: reports.standings,
             port_probes: JoinSet::new(),
             next_port_probe: Duration::ZERO,
             join_all_due: false,
@@ -83,7 +91,7 @@ impl Membership {
     /// Runs until told to leave or until the command channel is closed.
     pub async fn run(
         mut self,
-        mut commands: mpsc::Receiver<Command>,
+        mut commands: mpsc::Receiver<MembershipCommand>,
         mut signature_changes: mpsc::UnboundedReceiver<SignatureChange>,
     ) {
         loop {
@@ -117,12 +125,12 @@ impl Membership {
                 () = sleep_until(alarm) => None,
             };
             match command {
-                Some(Command::Peers(peers, done)) => {
+                Some(MembershipCommand::Peers(peers, done)) => {
                     self.gossip.set_peers(self.clock.now(), peers.iter().copied());
                     self.peer_table.set_peers(peers);
                     let _ = done.send(());
                 }
-                Some(Command::Leave(done)) => {
+                Some(MembershipCommand::Leave(done)) => {
                     self.gossip.leave(self.clock.now());
                     self.flush().await;
                     // The caller may have stopped waiting.

@@ -23,14 +23,14 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Votes {
     /// The votes by target.
-    pub votes: BTreeMap<IpAddr, Vote>,
+    pub votes: BTreeMap<IpAddr, AnnouncedVote>,
     /// Time after its evidence for which a vote counts. Older votes are not sent.
     pub term: Duration,
 }
 
 /// A vote of this agent on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vote {
+pub struct AnnouncedVote {
     /// Whether the target is up.
     pub up: bool,
     /// The time of the evidence for the vote.
@@ -48,7 +48,7 @@ pub enum Statement {
 
 /// A statement that is to be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
+pub struct DueVote {
     /// The target of the statement.
     pub target: IpAddr,
     /// The statement to send.
@@ -132,7 +132,12 @@ impl Outbox {
         }
     }
 
-    fn announced(&mut self, now: Duration, target: IpAddr, Vote { up, evidence }: Vote) {
+    fn announced(
+        &mut self,
+        now: Duration,
+        target: IpAddr,
+        AnnouncedVote { up, evidence }: AnnouncedVote,
+    ) {
         let statement = Statement::Sees(up);
         let Some(before) = self.pending.get(&target).copied() else {
             let stage = Stage::Due { at: now, urgent: !up };
@@ -189,7 +194,7 @@ impl Outbox {
     /// Returns the next vote to send at `now` and marks it as in flight. While other votes are
     /// `held` back, only urgent ones are returned. A vote with evidence no newer than `since`, or
     /// older than its term, is parked until newer evidence is announced.
-    pub fn next(&mut self, now: Duration, held: bool, since: Option<Duration>) -> Option<Due> {
+    pub fn next(&mut self, now: Duration, held: bool, since: Option<Duration>) -> Option<DueVote> {
         if now < self.closed_until {
             return None;
         }
@@ -210,7 +215,7 @@ impl Outbox {
                 _ => {
                     let sent = Some(evidence);
                     self.put(target, PendingVote { sent, stage: Stage::InFlight, ..vote });
-                    return Some(Due { target, statement, evidence });
+                    return Some(DueVote { target, statement, evidence });
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::vote_sender::{Standing, Standings};
+use super::standing::{Standing, Standings};
 
 /// Minimum time that gossip must report a peer dead before the death is accepted.
 pub const DEBOUNCE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ enum Member {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Peer {
+struct PeerEntry {
     member: Member,
     /// Whether nothing was received from the peer since this process was suspended.
     stale: bool,
@@ -55,7 +55,7 @@ pub struct Presence {
 /// State of every peer.
 #[derive(Debug, Default)]
 pub struct PeerTable {
-    peers: BTreeMap<SocketAddr, Peer>,
+    peers: BTreeMap<SocketAddr, PeerEntry>,
 }
 
 impl PeerTable {
@@ -153,7 +153,7 @@ impl PeerTable {
 
     /// Returns the standing of every peer, for the vote senders.
     pub fn standings(&self) -> Standings {
-        let standing = |peer: &Peer| Standing {
+        let standing = |peer: &PeerEntry| Standing {
             ours: peer.member != Member::Unseen || peer.signed == Some(true),
             joins: peer.joins,
         };
@@ -161,7 +161,7 @@ impl PeerTable {
     }
 }
 
-impl Peer {
+impl PeerEntry {
     fn is_legacy(&self) -> bool {
         self.member == Member::Unseen && self.signed == Some(false)
     }

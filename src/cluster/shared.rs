@@ -6,20 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::clock::Clock;
+use super::clock::ClusterClock;
 use super::outbox::Votes;
 use super::seal::Seal;
-use super::vote_sender::Standings;
+use super::standing::Standings;
 
 /// Context that the vote listener and every vote sender hold a copy of.
 #[derive(Debug, Clone)]
-pub struct Shared {
+pub struct SenderContext {
     /// The `local_addr` of this agent, which is its name in votes.
     pub local: SocketAddr,
     /// The cluster's key, if one is configured.
     pub seal: Option<Arc<Seal>>,
     /// The clock of the cluster part.
-    pub clock: Arc<Clock>,
+    pub clock: Arc<ClusterClock>,
     /// The number of votes by peer and outcome.
     pub counters: Arc<Counters>,
     /// The current votes of this agent.
@@ -29,11 +29,11 @@ pub struct Shared {
 }
 
 /// The number of votes from and to each peer by outcome. `None` stands for unknown senders.
-pub type Counts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
+pub type VoteCounts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
 
 /// Counters of vote outcomes.
 #[derive(Debug, Default)]
-pub struct Counters(Mutex<Counts>);
+pub struct Counters(Mutex<VoteCounts>);
 
 impl Counters {
     /// Adds one to the counter of `peer` and `outcome`.
@@ -42,7 +42,7 @@ impl Counters {
     }
 
     /// Returns a copy of all counters.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> VoteCounts {
         lock(&self.0).clone()
     }
 }

@@ -2,7 +2,7 @@
 
 mod pacing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +13,11 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use super::clock::{BEAT, unix_millis};
-use super::connection::{ANSWER_WITHIN, Answer, PipelinedConnection};
-use super::outbox::{Due, Outbox, Statement};
-use super::shared::Shared;
+use super::connection::{ANSWER_WITHIN, PipelinedConnection, VoteAnswer};
+use super::outbox::{DueVote, Outbox, Statement};
+use super::shared::SenderContext;
 use super::signature::Form;
+use super::standing::Standing;
 use super::wire::{self, Extension};
 use pacing::{MAX_LEAD, MAX_URGENT_LEAD, lead, next_time, paced};
 
@@ -26,18 +27,6 @@ const WINDOW: usize = 128;
 /// Time after which an idle connection is closed. It is well under the 5 s after which our listener
 /// hangs up, so that no vote is sent into a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(3);
-
-/// Facts about a peer that membership reports to its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// Whether the peer is known to run this program. If not, it may be a Go agent.
-    pub ours: bool,
-    /// The number of times the peer has joined or rejoined.
-    pub joins: u64,
-}
-
-/// The standing of each peer.
-pub type Standings = BTreeMap<SocketAddr, Standing>;
 
 /// A vote that was sent and is not answered yet.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +41,7 @@ struct SentVote {
 #[derive(Debug)]
 pub struct VoteSender {
     peer: SocketAddr,
-    shared: Shared,
+    shared: SenderContext,
     standing: Standing,
     outbox: Outbox,
     connection: Option<PipelinedConnection>,
@@ -72,7 +61,7 @@ pub struct VoteSender {
 
 impl VoteSender {
     /// Creates a sender for `peer`, which is assumed to have no votes yet.
-    pub fn new(peer: SocketAddr, shared: Shared) -> Self {
+    pub fn new(peer: SocketAddr, shared: SenderContext) -> Self {
         Self {
             peer,
             shared,
@@ -186,8 +175,8 @@ impl VoteSender {
         }
     }
 
-    async fn post(&mut self, due: Due) -> io::Result<()> {
-        let Due { target, statement, evidence } = due;
+    async fn post(&mut self, due: DueVote) -> io::Result<()> {
+        let DueVote { target, statement, evidence } = due;
         if self.connection.is_none() {
             self.connection = Some(PipelinedConnection::open(self.peer).await?);
         }
@@ -213,7 +202,7 @@ impl VoteSender {
         Ok(())
     }
 
-    fn answered(&mut self, answer: io::Result<Answer>) {
+    fn answered(&mut self, answer: io::Result<VoteAnswer>) {
         let sent = self.in_flight.pop_front();
         match (answer, sent) {
             // An answer without a request: the peer closed the connection or broke the protocol.
@@ -235,9 +224,9 @@ impl VoteSender {
         }
     }
 
-    fn record_answer(&mut self, sent: SentVote, answer: Answer) {
+    fn record_answer(&mut self, sent: SentVote, answer: VoteAnswer) {
         let (now, peer) = (self.shared.clock.now(), self.peer);
-        let (SentVote { target, statement, form, .. }, Answer { status, knows_v2, .. }) =
+        let (SentVote { target, statement, form, .. }, VoteAnswer { status, knows_v2, .. }) =
             (sent, answer);
         if self.outbox.is_failing() {
             info!(%peer, "peer accepts votes again");

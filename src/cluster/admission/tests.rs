@@ -39,7 +39,7 @@ impl Admission {
         now: Arrival,
         body: &[u8],
         signature: Option<&str>,
-    ) -> Result<Admitted, (Refusal, Option<SocketAddr>)> {
+    ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         self.admit(now, body, signature, |_| false)
     }
 }
@@ -105,7 +105,7 @@ fn a_refused_vote_does_not_move_the_time_of_the_last_one() {
     let mut admission = admission(Some(&key), false);
     let unknown = body(Some(&key), 1, 2);
     let refused = admission.judge(at(NOW), &unknown, Some(&key.sign(Form::V2, US, NOW, &unknown)));
-    assert_eq!(refused, Err((Refusal::UnknownTarget, Some(peer(1)))));
+    assert_eq!(refused, Err((VoteRefusal::UnknownTarget, Some(peer(1)))));
     let good = body(Some(&key), 1, 1);
     assert!(admission.judge(at(NOW), &good, Some(&key.sign(Form::V2, US, NOW - 1, &good))).is_ok());
 }
@@ -122,9 +122,9 @@ fn who_has_signed_once_goes_on_signing() {
     let signed = admission.judge(at(NOW), &body, Some(&header(NOW))).unwrap();
     assert_eq!((signed.signed, signed.signing_changed), (true, true), "it was upgraded");
     let stripped = admission.judge(at(NOW), &body, None);
-    assert_eq!(stripped, Err((Refusal::Unsigned, Some(peer(1)))), "a signature was taken off");
+    assert_eq!(stripped, Err((VoteRefusal::Unsigned, Some(peer(1)))), "a signature was taken off");
     let forged = admission.judge(at(NOW), &body, Some("v1,1,00"));
-    assert_eq!(forged.unwrap_err().0, Refusal::BadSignature);
+    assert_eq!(forged.unwrap_err().0, VoteRefusal::BadSignature);
     admission.reload([peer(1)], [target(1)]);
     assert!(admission.judge(at(NOW), &body, None).is_err(), "a reload does not forget it");
 }
@@ -136,7 +136,7 @@ fn a_vote_for_another_agent_is_refused() {
     let body = body(Some(&key), 1, 1);
     let elsewhere = key.sign(Form::V2, peer(2), NOW, &body);
     let refused = admission.judge(at(NOW), &body, Some(&elsewhere));
-    assert_eq!(refused.unwrap_err().0, Refusal::BadSignature);
+    assert_eq!(refused.unwrap_err().0, VoteRefusal::BadSignature);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn who_has_used_the_new_form_does_not_go_back_to_the_old_one() {
     assert!(vote(1, Form::V1, US, NOW).is_ok(), "a peer of version 0.1");
     assert!(vote(1, Form::V2, US, NOW + 1).is_ok(), "it was upgraded");
     let back = vote(1, Form::V1, US, NOW + 2).unwrap_err();
-    assert_eq!((back, back.status()), (Refusal::OldForm, 401));
+    assert_eq!((back, back.status()), (VoteRefusal::OldForm, 401));
     assert!(vote(1, Form::V2, US, NOW + 2).is_ok());
     assert!(vote(2, Form::V1, US, NOW).is_ok(), "each sender has a form of its own");
 }
@@ -183,9 +183,9 @@ fn what_was_signed_before_the_start_does_not_count() {
 fn signed_votes_are_told_what_is_wrong_with_them() {
     let key = seal("1234567891012345");
     let cases = [
-        ("a stranger", 3, 1, (Refusal::Stranger, 403)),
-        ("our own name", 9, 1, (Refusal::OurName, 403)),
-        ("no target", 1, 2, (Refusal::UnknownTarget, 404)),
+        ("a stranger", 3, 1, (VoteRefusal::Stranger, 403)),
+        ("our own name", 9, 1, (VoteRefusal::OurName, 403)),
+        ("no target", 1, 2, (VoteRefusal::UnknownTarget, 404)),
     ];
     for (name, from, about, want) in cases {
         let body = body(Some(&key), from, about);
@@ -202,7 +202,9 @@ fn signed_votes_are_told_what_is_wrong_with_them() {
 fn a_peer_that_gossip_knows_must_sign() {
     let key = seal("1234567891012345");
     let body = body(Some(&key), 1, 1);
-    for (is_ours, want) in [(false, Ok(peer(1))), (true, Err((Refusal::Unsigned, Some(peer(1)))))] {
+    for (is_ours, want) in
+        [(false, Ok(peer(1))), (true, Err((VoteRefusal::Unsigned, Some(peer(1)))))]
+    {
         let got = admission(Some(&key), false).admit(at(NOW), &body, None, |_| is_ours);
         assert_eq!(got.map(|vote| vote.peer), want);
     }
@@ -314,7 +316,7 @@ fn a_known_word_beside_an_unknown_one_is_answered_like_two_unknown_ones() {
     let mut admission = admission(Some(&key), false);
     for (from, about) in [(1, 2), (3, 1), (3, 2)] {
         let refused = admission.judge(at(NOW), &body(Some(&key), from, about), None);
-        assert_eq!(refused, Err((Refusal::NotOurs, None)), "peer {from} on target {about}");
+        assert_eq!(refused, Err((VoteRefusal::NotOurs, None)), "peer {from} on target {about}");
     }
 }
 
@@ -333,7 +335,7 @@ fn a_flipped_word_is_refused_though_it_decrypts() {
     let header = key.sign(Form::V2, US, NOW, body.as_bytes());
     let flipped = body.replace("false", "true");
     let refused = admission.judge(at(NOW), flipped.as_bytes(), Some(&header));
-    assert_eq!(refused.unwrap_err().0, Refusal::BadSignature);
+    assert_eq!(refused.unwrap_err().0, VoteRefusal::BadSignature);
 }
 
 proptest! {

@@ -16,6 +16,11 @@ fn vote(number: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, u8::try_from(number).unwrap()], 8081))
 }
 
+/// Agent `number`, with a process that started at `start`.
+fn own(number: usize, start: u64) -> OwnMember {
+    OwnMember { vote: vote(number), members_port: PORT, start }
+}
+
 fn seal(key: &str) -> Arc<Seal> {
     Arc::new(Seal::new(&SecretString::from(key)).unwrap())
 }
@@ -138,7 +143,7 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
         // Datagrams to this address go to agent 1, because one of the two always holds the address.
         let peers = [vote(0), vote(2)];
         let key = world.key.map(seal);
-        let mut double = Gossip::new(vote(1), PORT, peers, key, 1_020_000, seed);
+        let mut double = Gossip::new(own(1, 1_020_000), peers, key, seed);
         double.next_join = world.now;
         world.agents.push(Some(double));
         world.clocks.push(world.clocks[1]);
@@ -276,7 +281,7 @@ proptest! {
     #[test]
     fn no_datagram_makes_it_panic(bytes in any::<Vec<u8>>(), keyed in any::<bool>()) {
         let seal = keyed.then(|| seal("1234567891012345"));
-        let mut agent = Gossip::new(vote(0), PORT, [vote(1)], seal.clone(), 1, 1);
+        let mut agent = Gossip::new(own(0, 1), [vote(1)], seal.clone(), 1);
         let _ = agent.receive(s(1), &bytes);
         for kind in [SWIM, FAREWELL] {
             let inner = [&[kind][..], &bytes].concat();

@@ -12,7 +12,7 @@ fn target(number: u8) -> IpAddr {
 
 /// Returns votes with evidence of `seen`.
 fn votes_at(seen: Duration, votes: &[(u8, bool)]) -> Votes {
-    let vote = |&(number, up): &(u8, bool)| (target(number), Vote { up, evidence: seen });
+    let vote = |&(number, up): &(u8, bool)| (target(number), AnnouncedVote { up, evidence: seen });
     Votes { votes: votes.iter().map(vote).collect(), term: s(30) }
 }
 
@@ -228,7 +228,12 @@ fn what_was_not_taken_is_offered_again() {
 fn a_thousand_targets_take_turns_quickly() {
     let at = |evidence: Duration| Votes {
         votes: (0..1000_u32)
-            .map(|n| (IpAddr::from((0xCB00_7100 + n).to_be_bytes()), Vote { up: true, evidence }))
+            .map(|n| {
+                (
+                    IpAddr::from((0xCB00_7100 + n).to_be_bytes()),
+                    AnnouncedVote { up: true, evidence },
+                )
+            })
             .collect(),
         term: s(30),
     };

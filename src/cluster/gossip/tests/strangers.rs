@@ -112,7 +112,7 @@ fn another_key_keeps_an_agent_out_and_is_told() {
     world.run(s(60));
     assert_eq!(world.views(), [Some(vec![]), Some(vec![])]);
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
-    let mut agent = Gossip::new(vote(0), PORT, [vote(1)], Some(ours.clone()), 1, 1);
+    let mut agent = Gossip::new(own(0, 1), [vote(1)], Some(ours.clone()), 1);
     let swim = |id: &Id| {
         let mut bytes = vec![SWIM];
         let header = foca::Header {
@@ -153,7 +153,7 @@ fn another_key_keeps_an_agent_out_and_is_told() {
     for (name, datagram, want) in cases {
         assert_eq!(agent.receive(s(1), &datagram), want, "{name}");
     }
-    let mut open = Gossip::new(vote(0), PORT, [vote(1)], None, 1, 1);
+    let mut open = Gossip::new(own(0, 1), [vote(1)], None, 1);
     assert_eq!(open.receive(s(1), &ours.seal_gossip(&good).unwrap()), Err(Dropped::NotOurs));
     assert_eq!(open.receive(s(1), &[&[PLAIN][..], &good].concat()), Ok(()));
 }

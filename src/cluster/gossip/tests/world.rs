@@ -55,7 +55,7 @@ impl World {
     pub(super) fn start_with(&mut self, number: usize, start: u64, key: Option<&str>) {
         let peers = (0..self.agents.len()).filter(|&other| other != number).map(vote);
         let seed = self.rng.random();
-        let mut gossip = Gossip::new(vote(number), PORT, peers, key.map(seal), start, seed);
+        let mut gossip = Gossip::new(own(number, start), peers, key.map(seal), seed);
         self.set_clock(number, start);
         gossip.next_join = self.now;
         self.agents[number] = Some(gossip);

@@ -1,0 +1,16 @@
+//! Facts about the peers that membership reports to the vote senders.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Facts about a peer that membership reports to its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Whether the peer is known to run this program. If not, it may be a Go agent.
+    pub ours: bool,
+    /// The number of times the peer has joined or rejoined.
+    pub joins: u64,
+}
+
+/// The standing of each peer.
+pub type Standings = BTreeMap<SocketAddr, Standing>;
