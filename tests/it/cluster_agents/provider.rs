@@ -95,10 +95,12 @@ fn a_listing_that_was_empty_once_for_each_agent_leaves_no_dead_address_in() {
         let empty = Fault::Answer(200, empty.to_string());
         let met = scene.cloudflare.script(3, Entry::lists, empty);
         scene.lab.remove(&[target]);
+        scene.runtime().block_on(met.wait());
+        // An agent that believes the empty listing shows the address as gone, so the write is awaited.
+        scene.until_written(1);
         for index in 0..3 {
             scene.until_settled(index, target, false);
         }
-        scene.runtime().block_on(met.wait());
         assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "by one of them");
     });
