@@ -63,7 +63,7 @@ use observers::notices::NoticeObserver;
 use observers::status::{CounterSources, StatusObserver};
 use observers::{Observer, Observers};
 use operator::PendingCommands;
-use peers::{Peers, VoteCounters};
+use peers::{ClusterLink, VoteCounters};
 use reload::{Load, Reloader};
 use signals::StopRequests;
 use state_saver::StateSaver;
@@ -177,7 +177,7 @@ impl AgentStart {
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let mut status = StatusObserver::start(&config, clock, &outbox)?;
-        let peers = Peers::start(&config, &talk, outbox.clone(), clock).await?;
+        let peers = ClusterLink::start(&config, &talk, outbox.clone(), clock).await?;
         let first = talk.spawn(first_listing(config.clone())).await??;
         let surroundings = Surroundings {
             runtime: talk.clone(),
@@ -188,7 +188,7 @@ impl AgentStart {
         let notices = NoticeObserver::start(&config, &talk);
         if let Some(status) = &mut status {
             let requests = reconciler.counters().clone();
-            let votes = peers.as_ref().map_or_else(VoteCounters::default, Peers::counters);
+            let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
             status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
         }
         let drains = store.drains(clock.now());
@@ -359,7 +359,7 @@ fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
     match drains.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
         more => {
-            tracing::warn!("{more} more targets are still drained by operator after the restart")
+            tracing::warn!("{more} more targets are still drained by operator after the restart");
         }
     }
 }

@@ -17,9 +17,9 @@ mod command;
 mod exits;
 mod options;
 
-pub(crate) use command::{Command, Monitor};
+pub(crate) use command::{Command, MonitorOptions};
 #[cfg(test)]
-use command::{Drain, Plan, Status, Undrain};
+use command::{DrainOptions, PlanOptions, StatusOptions, UndrainOptions};
 use options::Options;
 
 /// A complete, parsed command line.
@@ -67,7 +67,7 @@ where
     let command = Command::from_arg_matches(&matches).map_err(|error| stop(&error))?;
     let invocation = options.then(later).complete(command);
     match &invocation.command {
-        Command::Monitor(Monitor { rehearse: Some(_) }) if !invocation.asked.dry_run => {
+        Command::Monitor(MonitorOptions { rehearse: Some(_) }) if !invocation.asked.dry_run => {
             Err(Stop::Refused("--rehearse works in dry-run only; omit --no-dry-run".to_owned()))
         }
         _ => Ok(invocation),
@@ -209,24 +209,29 @@ mod tests {
         let address = "192.0.2.10".parse().unwrap();
         let drain = |lasting: Option<u64>, reason: Option<&str>, force| {
             let lasting = lasting.map(Duration::from_secs);
-            Command::Drain(Drain { address, lasting, reason: reason.map(str::to_owned), force })
+            Command::Drain(DrainOptions {
+                address,
+                lasting,
+                reason: reason.map(str::to_owned),
+                force,
+            })
         };
         let cases = [
-            ("monitor", Command::Monitor(Monitor { rehearse: None })),
+            ("monitor", Command::Monitor(MonitorOptions { rehearse: None })),
             (
                 "monitor --rehearse 192.0.2.10",
-                Command::Monitor(Monitor { rehearse: Some(address) }),
+                Command::Monitor(MonitorOptions { rehearse: Some(address) }),
             ),
-            ("plan --json", Command::Plan(Plan { json: true })),
-            ("status --json", Command::Status(Status { json: true, watch: false })),
-            ("status --watch", Command::Status(Status { json: false, watch: true })),
+            ("plan --json", Command::Plan(PlanOptions { json: true })),
+            ("status --json", Command::Status(StatusOptions { json: true, watch: false })),
+            ("status --watch", Command::Status(StatusOptions { json: false, watch: true })),
             ("drain 192.0.2.10", drain(None, None, false)),
             (
                 "drain 192.0.2.10 --for 2h --reason disk --force",
                 drain(Some(7200), Some("disk"), true),
             ),
             ("drain --for 90 192.0.2.10", drain(Some(90), None, false)),
-            ("undrain 192.0.2.10", Command::Undrain(Undrain { address })),
+            ("undrain 192.0.2.10", Command::Undrain(UndrainOptions { address })),
         ];
         for (line, want) in cases {
             assert_eq!(given(&format!("goavail {line}")).command, want, "{line}");

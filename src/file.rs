@@ -82,7 +82,7 @@ fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     limit: Duration,
 ) -> io::Result<Option<T>> {
-    let reader = Reader::new()?;
+    let reader = ReaderSlot::new()?;
     let (answer, answered) = sync_channel(1);
     let work = move || {
         let _reader = reader;
@@ -154,9 +154,9 @@ pub(crate) fn with_target(path: &Path, error: io::Error) -> io::Error {
 }
 
 /// One of the threads at work.
-struct Reader;
+struct ReaderSlot;
 
-impl Reader {
+impl ReaderSlot {
     fn new() -> io::Result<Self> {
         if READERS.fetch_add(1, Ordering::SeqCst) >= MOST_STUCK {
             READERS.fetch_sub(1, Ordering::SeqCst);
@@ -169,7 +169,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for ReaderSlot {
     fn drop(&mut self) {
         READERS.fetch_sub(1, Ordering::SeqCst);
     }

@@ -31,7 +31,7 @@ pub(crate) enum Format {
 
 /// Options of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Options {
+pub(crate) struct LogOptions {
     /// Format of log lines.
     pub format: Format,
     /// Whether this program's own events are written from DEBUG on (`--debug`).
@@ -67,7 +67,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(1);
 /// # Errors
 ///
 /// Fails if `rust_log` is not a filter; nothing is started then. An existing log stays in place.
-pub(crate) fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+pub(crate) fn start(options: LogOptions, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
     // An error means that a log was started before, which then remains in use.
     let _ = subscriber(options, filter, io::stderr).try_init();
@@ -80,7 +80,7 @@ pub(crate) fn start(options: Options, rust_log: Option<&str>) -> Result<(), BadF
 /// # Errors
 ///
 /// Fails as [`start`] does.
-pub(crate) fn start_threaded(options: Options, rust_log: Option<&str>) -> Result<(), BadFilter> {
+pub(crate) fn start_threaded(options: LogOptions, rust_log: Option<&str>) -> Result<(), BadFilter> {
     let filter = filter(options.debug, rust_log)?;
     // A separate descriptor: a write that hangs would hold the lock of `io::stderr`.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
@@ -99,7 +99,7 @@ pub(crate) fn start_threaded(options: Options, rust_log: Option<&str>) -> Result
 }
 
 /// Formats the line that reports `count` lost lines.
-fn lost(options: Options, count: u64) -> Vec<u8> {
+fn lost(options: LogOptions, count: u64) -> Vec<u8> {
     let (line, written) = std::sync::mpsc::channel();
     let writer = move || ToChannel(line.clone());
     let subscriber = subscriber(options, EnvFilter::new("warn"), writer);
@@ -151,7 +151,7 @@ fn filter(debug: bool, rust_log: Option<&str>) -> Result<EnvFilter, BadFilter> {
 }
 
 /// Builds a log that writes to `writer`.
-fn subscriber<W>(options: Options, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(options: LogOptions, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     /// Returns the output of `events` with these options.
-    fn log(options: Options, rust_log: Option<&str>, events: fn()) -> String {
+    fn log(options: LogOptions, rust_log: Option<&str>, events: fn()) -> String {
         let written = Written::default();
         let writer = written.clone();
         let filter = filter(options.debug, rust_log).unwrap();
@@ -225,13 +225,23 @@ mod tests {
 
     #[test]
     fn the_filter_keeps_libraries_quiet_unless_rust_log_says_otherwise() {
-        let debug = Options { debug: true, ..Options::default() };
+        let debug = LogOptions { debug: true, ..LogOptions::default() };
         let cases = [
-            ("by default", Options::default(), None, vec!["own info", "trouble"]),
-            ("RUST_LOG set to nothing", Options::default(), Some(""), vec!["own info", "trouble"]),
+            ("by default", LogOptions::default(), None, vec!["own info", "trouble"]),
+            (
+                "RUST_LOG set to nothing",
+                LogOptions::default(),
+                Some(""),
+                vec!["own info", "trouble"],
+            ),
             ("--debug", debug, None, vec!["own debug", "own info", "trouble"]),
             ("RUST_LOG stands for --debug", debug, Some("warn"), vec!["trouble"]),
-            ("RUST_LOG", Options::default(), Some("surge_ping=debug"), vec!["packet", "trouble"]),
+            (
+                "RUST_LOG",
+                LogOptions::default(),
+                Some("surge_ping=debug"),
+                vec!["packet", "trouble"],
+            ),
         ];
         for (name, options, rust_log, want) in cases {
             let written = log(options, rust_log, own);
@@ -253,7 +263,7 @@ mod tests {
             tracing::trace!(target: "goavail::driver", "own trace");
         };
         for rust_log in ["trace", "aws_sigv4=trace,aws_smithy_runtime=trace,goavail=trace"] {
-            let written = log(Options::default(), Some(rust_log), events);
+            let written = log(LogOptions::default(), Some(rust_log), events);
             assert!(!written.contains("s3cret"), "{written}");
             assert_eq!(written.lines().count(), 2, "{written}");
         }
@@ -261,20 +271,21 @@ mod tests {
 
     #[test]
     fn a_text_line_carries_the_fields_and_no_colour() {
-        let written = log(Options::default(), None, || tracing::info!(losses = 3, "target down"));
+        let written =
+            log(LogOptions::default(), None, || tracing::info!(losses = 3, "target down"));
         assert!(written.ends_with(" INFO target down losses=3\n"), "{written:?}");
         assert!(!written.contains('\u{1b}'), "{written:?}");
     }
 
     #[test]
     fn colour_is_used_where_it_is_allowed() {
-        let options = Options { colour: true, ..Options::default() };
+        let options = LogOptions { colour: true, ..LogOptions::default() };
         assert!(log(options, None, || tracing::info!("target down")).contains('\u{1b}'));
     }
 
     #[test]
     fn a_json_line_is_one_object_with_the_fields_at_its_top() {
-        let options = Options { format: Format::Json, colour: true, ..Options::default() };
+        let options = LogOptions { format: Format::Json, colour: true, ..LogOptions::default() };
         let written = log(options, None, || tracing::info!(losses = 3, "target down"));
         let object: serde_json::Value = serde_json::from_str(&written).unwrap();
         assert_eq!(object["message"], "target down");
@@ -285,9 +296,9 @@ mod tests {
 
     #[test]
     fn lost_lines_are_told_like_anything_else() {
-        let text = String::from_utf8(lost(Options::default(), 12)).unwrap();
+        let text = String::from_utf8(lost(LogOptions::default(), 12)).unwrap();
         assert!(text.contains(" WARN 12 lines lost: "), "{text}");
-        let json = lost(Options { format: Format::Json, ..Options::default() }, 12);
+        let json = lost(LogOptions { format: Format::Json, ..LogOptions::default() }, 12);
         let object: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert!(object["message"].as_str().unwrap().starts_with("12 lines lost: "), "{object}");
     }

@@ -77,7 +77,7 @@ pub struct Notice {
     /// The cause in free text: an error with its causes. Without secrets.
     pub detail: Option<String>,
     /// The evidence for the notice.
-    pub evidence: Evidence,
+    pub evidence: NoticeEvidence,
 }
 
 /// The kind of a notice.
@@ -130,7 +130,7 @@ pub enum NoticeKind {
 
 /// The evidence for a notice. For several addresses, it holds for each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Evidence {
+pub struct NoticeEvidence {
     /// Consecutive losses; for several addresses, the fewest.
     pub losses: Option<u32>,
     /// Consecutive replies; for several addresses, the fewest.
@@ -259,7 +259,7 @@ mod tests {
             names: vec!["www.example.com".into()],
             reason: None,
             detail: None,
-            evidence: Evidence::default(),
+            evidence: NoticeEvidence::default(),
         }
     }
 }

@@ -26,7 +26,7 @@ const STOPPED: u8 = 1;
 const DIFFERENT: u8 = 3;
 
 /// The reason why the program ends without having completed its task.
-enum Failure {
+enum ProgramFailure {
     /// A rejected command line: exit code 2.
     Refused(String),
     /// A rejected configuration, with a line for each problem: exit code 2.
@@ -37,13 +37,13 @@ enum Failure {
     Different,
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for ProgramFailure {
     fn from(error: anyhow::Error) -> Self {
         Self::Stopped(error)
     }
 }
 
-impl From<CommandError> for Failure {
+impl From<CommandError> for ProgramFailure {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::LongReason(_) => Self::Refused(error_chain(&error)),
@@ -69,27 +69,27 @@ fn run_and_report() -> ExitCode {
             log::write_final_message(&format!("no command given\n\n{help}"));
             return ExitCode::from(REFUSED);
         }
-        Err(Stop::Refused(why)) => Err(Failure::Refused(why)),
+        Err(Stop::Refused(why)) => Err(ProgramFailure::Refused(why)),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Refused(why)) => {
+        Err(ProgramFailure::Refused(why)) => {
             log::write_final_message(&why);
             ExitCode::from(REFUSED)
         }
-        Err(Failure::Configuration(errors)) => {
+        Err(ProgramFailure::Configuration(errors)) => {
             errors.to_string().lines().for_each(log::write_final_message);
             ExitCode::from(REFUSED)
         }
-        Err(Failure::Stopped(error)) => {
+        Err(ProgramFailure::Stopped(error)) => {
             log::write_final_message(&error_chain(error.as_ref()));
             ExitCode::from(STOPPED)
         }
-        Err(Failure::Different) => ExitCode::from(DIFFERENT),
+        Err(ProgramFailure::Different) => ExitCode::from(DIFFERENT),
     }
 }
 
-fn run(invocation: &Invocation) -> Result<(), Failure> {
+fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
     match &invocation.command {
         Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
         Command::Monitor(command) => {
@@ -138,32 +138,32 @@ fn watch(
     config: Config,
     rehearse: Option<IpAddr>,
     sighup: &AtomicBool,
-) -> Result<(), Failure> {
+) -> Result<(), ProgramFailure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
     let load = move || settings::load(&file, &asked, &variable);
     agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
-        Ended::Refused(error) => Failure::Refused(error_chain(&error)),
-        Ended::Stopped(error) => Failure::Stopped(error),
+        Ended::Refused(error) => ProgramFailure::Refused(error_chain(&error)),
+        Ended::Stopped(error) => ProgramFailure::Stopped(error),
     })
 }
 
 /// Returns the validated configuration.
-fn configuration(invocation: &Invocation) -> Result<Config, Failure> {
+fn configuration(invocation: &Invocation) -> Result<Config, ProgramFailure> {
     settings::load(&invocation.config_file, &invocation.asked, &variable)
-        .map_err(Failure::Configuration)
+        .map_err(ProgramFailure::Configuration)
 }
 
 /// Returns the addresses at which the running agent can be queried.
-fn status_places(invocation: &Invocation) -> Result<StatusConfig, Failure> {
-    settings::load_status(&invocation.config_file).map_err(Failure::Configuration)
+fn status_places(invocation: &Invocation) -> Result<StatusConfig, ProgramFailure> {
+    settings::load_status(&invocation.config_file).map_err(ProgramFailure::Configuration)
 }
 
 /// Prints the result of a command, and ends with its exit code.
-fn report(report: CommandReport) -> Result<(), Failure> {
+fn report(report: CommandReport) -> Result<(), ProgramFailure> {
     print(report.text.as_bytes())?;
     match report.ending {
         Ending::Fine => Ok(()),
-        Ending::Different => Err(Failure::Different),
+        Ending::Different => Err(ProgramFailure::Different),
         Ending::Failed(error) => Err(error.into()),
     }
 }
@@ -174,11 +174,11 @@ fn may_colour() -> bool {
 }
 
 /// Checks that the address to rehearse is a target.
-fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), Failure> {
+fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), ProgramFailure> {
     match address {
         Some(address) if !config.targets.contains(&address) => {
             let file = config.path.display();
-            Err(Failure::Refused(format!(
+            Err(ProgramFailure::Refused(format!(
                 "--rehearse: {address} is not among the addresses in {file}"
             )))
         }
@@ -188,13 +188,14 @@ fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), Failu
 
 fn start_log(
     invocation: &Invocation,
-    start: fn(log::Options, Option<&str>) -> Result<(), log::BadFilter>,
-) -> Result<(), Failure> {
+    start: fn(log::LogOptions, Option<&str>) -> Result<(), log::BadFilter>,
+) -> Result<(), ProgramFailure> {
     let colour = text::may_colour(&io::stderr(), variable("NO_COLOR").as_deref());
-    let options = log::Options { format: invocation.log_format, debug: invocation.debug, colour };
+    let options =
+        log::LogOptions { format: invocation.log_format, debug: invocation.debug, colour };
     start(options, variable("RUST_LOG").as_deref()).map_err(|error| {
         let error = anyhow::Error::from(error);
-        Failure::Refused(format!("{error:#}"))
+        ProgramFailure::Refused(format!("{error:#}"))
     })
 }
 
@@ -205,7 +206,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Prints a result. A reader that stops early, as `head` does, is not a failure.
-fn print(text: &[u8]) -> Result<(), Failure> {
+fn print(text: &[u8]) -> Result<(), ProgramFailure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::document::{self, Document};
-use crate::config::field::Reader;
+use crate::config::field::FieldReader;
 use crate::config::keys::{Schema, Section};
 use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
@@ -243,7 +243,7 @@ struct ParsedFile {
 impl ParsedFile {
     /// Reads every key. The section of a provider that was not selected is validated too.
     fn read(document: Document, kinds: &[ProviderKind], report: &mut Report) -> Self {
-        let mut values = Reader { document, report };
+        let mut values = FieldReader { document, report };
         let mut providers = Vec::new();
         for kind in kinds {
             providers.push((*kind, (kind.parse)(&mut values)));

@@ -35,7 +35,7 @@ pub const VERSION: u32 = 1;
 #[serde(default)]
 pub struct Memory {
     /// Targets drained by the operator.
-    pub drains: Vec<Drain>,
+    pub drains: Vec<SavedDrain>,
     /// Records that were withdrawn and not restored since, whatever the cause of the withdrawal.
     pub withdrawn: Vec<Withdrawn>,
     /// Places at which a write may still take effect although no record is remembered.
@@ -45,7 +45,7 @@ pub struct Memory {
 
 /// An operator's order to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drain {
+pub struct SavedDrain {
     /// The drained target.
     pub address: IpAddr,
     /// The time of the order, in whole seconds of Unix time.
@@ -90,7 +90,7 @@ pub struct Pending {
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
-struct Document<M> {
+struct StateDocument<M> {
     version: u32,
     #[serde(flatten)]
     memory: M,
@@ -260,7 +260,7 @@ impl StateFile {
     /// must not overlap.
     pub fn save(&self, memory: &Memory) -> Result<(), SaveError> {
         let failed = |what| move |source| SaveError { path: self.path.clone(), what, source };
-        let document = Document { version: VERSION, memory };
+        let document = StateDocument { version: VERSION, memory };
         let mut text = serde_json::to_vec_pretty(&document)
             .map_err(|source| failed("put it into words")(source.into()))?;
         text.push(b'\n');
@@ -294,7 +294,7 @@ fn parse(text: &[u8]) -> Result<Memory, Refusal> {
     if version > u64::from(VERSION) {
         return Err(Refusal::Newer(version));
     }
-    let document: Document<Memory> = serde_json::from_slice(text).map_err(Refusal::Damaged)?;
+    let document: StateDocument<Memory> = serde_json::from_slice(text).map_err(Refusal::Damaged)?;
     Ok(document.memory)
 }
 

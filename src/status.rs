@@ -47,7 +47,7 @@ pub use control::{
 pub use counters::StatusCounters;
 pub use history::{MINUTES, Minute};
 pub use input::{PeerStatus, ReceivedVote, Setup, TargetState};
-pub use metrics::{Format, encode};
+pub use metrics::{MetricsFormat, encode};
 pub use model::MAX_SILENCE;
 pub use reader::Reader;
 pub use section::StatusConfig;

@@ -60,7 +60,11 @@ pub(super) struct Calendar {
 
 impl Calendar {
     /// Returns the drains of an earlier process, with their ends by the engine's clock.
-    pub(super) fn adopt(&mut self, kept: &[state::Drain], now: Clocks) -> BTreeMap<IpAddr, Drain> {
+    pub(super) fn adopt(
+        &mut self,
+        kept: &[state::SavedDrain],
+        now: Clocks,
+    ) -> BTreeMap<IpAddr, Drain> {
         let mut drains = BTreeMap::new();
         for drain in kept {
             let left = left(drain, now.wall);
@@ -76,10 +80,10 @@ impl Calendar {
     /// Returns the entries of the file for `drains`; `kept` are its present entries.
     pub(super) fn date(
         &mut self,
-        kept: &[state::Drain],
+        kept: &[state::SavedDrain],
         drains: &BTreeMap<IpAddr, Drain>,
         now: Clocks,
-    ) -> Vec<state::Drain> {
+    ) -> Vec<state::SavedDrain> {
         self.known.retain(|address, _| drains.contains_key(address));
         let dated = drains.iter().map(|(&address, drain)| {
             let known = self.known.get(&address).filter(|known| known.until == drain.until);
@@ -91,13 +95,13 @@ impl Calendar {
             let since = match (old, until) {
                 (None, _) => now.wall,
                 // The clock was set by this difference.
-                (Some(state::Drain { since, until: Some(before), .. }), Some(until)) => {
+                (Some(state::SavedDrain { since, until: Some(before), .. }), Some(until)) => {
                     since.saturating_add(until).saturating_sub(*before)
                 }
                 (Some(old), _) => old.since,
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
-            state::Drain { address, since, until, reason: drain.reason.clone() }
+            state::SavedDrain { address, since, until, reason: drain.reason.clone() }
         });
         dated.collect()
     }
@@ -105,7 +109,7 @@ impl Calendar {
     /// Returns the new ends of the drains that are known by their dates, after the wall clock was set.
     pub(super) fn clock_set(
         &mut self,
-        kept: &[state::Drain],
+        kept: &[state::SavedDrain],
         drains: &BTreeMap<IpAddr, Drain>,
         now: Clocks,
     ) -> BTreeMap<IpAddr, Moment> {
@@ -130,12 +134,12 @@ impl Calendar {
 }
 
 /// Whether a drain was dated by a clock that was not set yet, while it is set now.
-fn was_unset(drain: &state::Drain, wall: u64) -> bool {
+fn was_unset(drain: &state::SavedDrain, wall: u64) -> bool {
     drain.since < CLOCKS_ARE_SET && wall >= CLOCKS_ARE_SET
 }
 
 /// Returns the remaining time of a drain at `wall`; `None` if it has no end.
-fn left(drain: &state::Drain, wall: u64) -> Option<Duration> {
+fn left(drain: &state::SavedDrain, wall: u64) -> Option<Duration> {
     let until = drain.until?;
     let asked_for = until.saturating_sub(drain.since);
     let dated = wall >= drain.since && !was_unset(drain, wall);
@@ -143,7 +147,7 @@ fn left(drain: &state::Drain, wall: u64) -> Option<Duration> {
 }
 
 /// Whether a drain ended so long ago that the clock may be wrong.
-fn is_long_over(drain: &state::Drain, wall: u64) -> bool {
+fn is_long_over(drain: &state::SavedDrain, wall: u64) -> bool {
     let dated = wall >= drain.since && !was_unset(drain, wall);
     dated && drain.until.is_some_and(|until| wall.saturating_sub(until) >= GRACE.as_secs())
 }
@@ -165,8 +169,8 @@ mod tests {
         IpAddr::from([192, 0, 2, 1])
     }
 
-    fn kept(since: u64, lasts: u64) -> [state::Drain; 1] {
-        [state::Drain { address: address(), since, until: Some(since + lasts), reason: None }]
+    fn kept(since: u64, lasts: u64) -> [state::SavedDrain; 1] {
+        [state::SavedDrain { address: address(), since, until: Some(since + lasts), reason: None }]
     }
 
     fn moment(seconds: u64) -> Moment {

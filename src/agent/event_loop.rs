@@ -16,7 +16,7 @@ use super::clock::{Clock, wall};
 use super::input::{Input, QUEUE};
 use super::observers::Observer;
 use super::operator::PendingCommands;
-use super::peers::Peers;
+use super::peers::ClusterLink;
 use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
@@ -53,7 +53,7 @@ pub(super) struct EventLoop<P, O> {
     /// The handle to the DNS reconciler.
     pub(super) reconciler: ReconcilerHandle,
     /// The cluster; absent in single mode.
-    pub(super) peers: Option<Peers>,
+    pub(super) peers: Option<ClusterLink>,
     /// The saver of drains.
     pub(super) state: StateSaver,
     /// The operator's commands.

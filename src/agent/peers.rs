@@ -44,14 +44,14 @@ impl VoteCounters {
 }
 
 /// The connection to the cluster's task.
-pub(super) struct Peers {
+pub(super) struct ClusterLink {
     requests: mpsc::UnboundedSender<ClusterRequest>,
     counters: VoteCounters,
     /// The clock of the cluster.
     time: Arc<cluster::clock::ClusterClock>,
 }
 
-impl Peers {
+impl ClusterLink {
     /// Opens both ports and starts to join. `None` without a cluster.
     pub(super) async fn start(
         config: &Config,

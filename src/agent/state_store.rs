@@ -29,12 +29,12 @@ use writing::MOST_WRITERS;
 /// The state and its file.
 #[derive(Debug)]
 pub(super) struct StateStore {
-    place: Place,
+    place: StateLocation,
     memory: Mutex<Memory>,
     /// Interprets the dates of drains. Locked after `memory`.
     calendar: Mutex<Calendar>,
     /// Held while the file is written, so that writes do not overlap.
-    writing: Mutex<Written>,
+    writing: Mutex<LastWrite>,
     /// Permits for the threads that write or wait to write.
     writers: Arc<Semaphore>,
     /// Whether the newest write did not end in time.
@@ -45,7 +45,7 @@ pub(super) struct StateStore {
 
 /// The place of the state.
 #[derive(Debug)]
-enum Place {
+enum StateLocation {
     /// The configuration names no file.
     Nowhere,
     /// The state is kept in this file.
@@ -66,7 +66,7 @@ pub(super) enum Durability {
 }
 
 #[derive(Debug, Default)]
-struct Written {
+struct LastWrite {
     /// The content of the file. Unknown until the first write, which shows at the start whether the
     /// file can be written.
     memory: Option<Memory>,
@@ -80,7 +80,7 @@ fn unix(wall: SystemTime) -> u64 {
 impl StateStore {
     /// Reads the file, if there is one, and logs its problems.
     pub(super) fn open(path: Option<&Path>) -> Self {
-        let (place, memory) = path.map_or((Place::Nowhere, Memory::default()), read);
+        let (place, memory) = path.map_or((StateLocation::Nowhere, Memory::default()), read);
         Self::with(place, memory)
     }
 
@@ -102,15 +102,15 @@ impl StateStore {
 
     /// Leaves alone a file that could not be read in time.
     fn unreachable(path: Option<&Path>) -> Self {
-        let Some(path) = path else { return Self::with(Place::Nowhere, Memory::default()) };
+        let Some(path) = path else { return Self::with(StateLocation::Nowhere, Memory::default()) };
         tracing::error!(
             "state file {}: the disk does not answer; the file is left alone, and nothing is kept",
             path.display()
         );
-        Self::with(Place::LeftAlone(path.to_owned()), Memory::default())
+        Self::with(StateLocation::LeftAlone(path.to_owned()), Memory::default())
     }
 
-    fn with(place: Place, memory: Memory) -> Self {
+    fn with(place: StateLocation, memory: Memory) -> Self {
         Self {
             place,
             memory: Mutex::new(memory),
@@ -125,9 +125,9 @@ impl StateStore {
     /// Returns whether the last write survives a restart.
     pub(super) fn durability(&self) -> Durability {
         match &self.place {
-            Place::Nowhere => Durability::NoFile,
-            Place::File(_) if !self.is_stuck() => Durability::Saved,
-            Place::File(_) | Place::LeftAlone(_) => Durability::Unsaved,
+            StateLocation::Nowhere => Durability::NoFile,
+            StateLocation::File(_) if !self.is_stuck() => Durability::Saved,
+            StateLocation::File(_) | StateLocation::LeftAlone(_) => Durability::Unsaved,
         }
     }
 
@@ -136,7 +136,7 @@ impl StateStore {
         self.failed.load(Ordering::SeqCst) || self.hangs.load(Ordering::SeqCst)
     }
 
-    fn written(&self) -> MutexGuard<'_, Written> {
+    fn written(&self) -> MutexGuard<'_, LastWrite> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -235,14 +235,18 @@ impl RecordStore for Records {
 }
 
 /// Reads the file at `path`, and logs its problems.
-fn read(path: &Path) -> (Place, Memory) {
+fn read(path: &Path) -> (StateLocation, Memory) {
     let file = StateFile::new(path);
     let loaded = file.load(wall());
     let left_alone = loaded.trouble.as_ref().is_some_and(state::LoadError::in_place);
     if let Some(trouble) = &loaded.trouble {
         tracing::error!("{}", crate::text::error_chain(trouble));
     }
-    let place = if left_alone { Place::LeftAlone(path.to_owned()) } else { Place::File(file) };
+    let place = if left_alone {
+        StateLocation::LeftAlone(path.to_owned())
+    } else {
+        StateLocation::File(file)
+    };
     (place, loaded.memory)
 }
 

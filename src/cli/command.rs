@@ -18,25 +18,25 @@ const YEAR: Duration = Duration::from_hours(366 * 24);
 pub(crate) enum Command {
     /// Monitor the addresses and keep DNS in step
     #[command(after_help = exits::MONITOR)]
-    Monitor(Monitor),
+    Monitor(MonitorOptions),
     /// Validate the configuration and describe what the agent would do
     #[command(after_help = exits::CHECK)]
     Check,
     /// Show the records in DNS, the desired ones, and the difference; change nothing
     #[command(after_help = exits::PLAN)]
-    Plan(Plan),
+    Plan(PlanOptions),
     /// Show the status of the running agent
     #[command(after_help = exits::STATUS)]
-    Status(Status),
+    Status(StatusOptions),
     /// Take an address out of service manually
     #[command(after_help = exits::ORDER)]
-    Drain(Drain),
+    Drain(DrainOptions),
     /// Return a drained address to the agent
     #[command(after_help = exits::ORDER)]
-    Undrain(Undrain),
+    Undrain(UndrainOptions),
     /// Print completions for a shell
     #[command(hide = true)]
-    Completions(Completions),
+    Completions(CompletionsOptions),
     /// Print the manual page
     #[command(hide = true)]
     Man,
@@ -44,7 +44,7 @@ pub(crate) enum Command {
 
 /// The arguments of `goavail monitor`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Monitor {
+pub(crate) struct MonitorOptions {
     /// In dry-run, treat this target as down a few seconds after the start, then as up again
     #[arg(long, value_name = "ADDRESS")]
     pub rehearse: Option<IpAddr>,
@@ -52,7 +52,7 @@ pub(crate) struct Monitor {
 
 /// The arguments of `goavail plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Plan {
+pub(crate) struct PlanOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Plan {
 
 /// The arguments of `goavail status`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -71,7 +71,7 @@ pub(crate) struct Status {
 
 /// The arguments of `goavail drain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Drain {
+pub(crate) struct DrainOptions {
     /// The target to take out of service
     pub address: IpAddr,
     /// End the drain after this time, such as 2h or 90m
@@ -87,14 +87,14 @@ pub(crate) struct Drain {
 
 /// The arguments of `goavail undrain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Undrain {
+pub(crate) struct UndrainOptions {
     /// The target to return to the agent
     pub address: IpAddr,
 }
 
 /// The arguments of `goavail completions`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsOptions {
     /// The shell to generate for
     pub shell: clap_complete::Shell,
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::config::address;
 use crate::config::environment::{Found, secret};
-use crate::config::field::{Field, List, Reader, not_allowed};
+use crate::config::field::{Field, FieldReader, List, not_allowed};
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::rule::{integer, port, text, truth};
@@ -63,7 +63,7 @@ impl ConfigSection for MembersSection {
         Key::new("require_signed"),
     ];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         let (section, example) = (Self::SECTION, "[\"192.0.2.1:8081\"]");
         Self {
             peers: values.each(section, "peers", example, address::agent),

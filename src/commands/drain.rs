@@ -41,9 +41,9 @@ pub(crate) fn undrain(
 
 /// Returns the message of the agent, and its warnings below it.
 fn in_words(done: &CommandDone) -> String {
-    let mut text = format!("{}\n", printable(&done.message));
+    let mut lines = vec![printable(&done.message)];
     for warning in &done.warnings {
-        text.push_str(&format!("warning: {}\n", printable(warning)));
+        lines.push(format!("warning: {}", printable(warning)));
     }
-    text
+    lines.join("\n") + "\n"
 }

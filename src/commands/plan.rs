@@ -15,7 +15,7 @@ use crate::settings::Config;
 use crate::state::StateFile;
 use crate::status::AgentAddress;
 use comparison::{Compared, Comparison};
-use verdicts::Asked;
+use verdicts::DesiredByAgent;
 
 /// Compares the zone with its desired state: if all targets were healthy, and by the verdicts of the
 /// agent that runs with the same configuration, if one answers.
@@ -66,13 +66,13 @@ fn remembered(config: &Config) -> BTreeSet<String> {
 }
 
 /// Queries the verdicts of the running agent.
-async fn ask(config: &Config) -> Asked {
+async fn ask(config: &Config) -> DesiredByAgent {
     let address = match AgentAddress::of(&config.sections.status) {
         Ok(address) => address,
-        Err(error) => return Asked::nobody(None, &error),
+        Err(error) => return DesiredByAgent::nobody(None, &error),
     };
     match address.status().await {
-        Ok(status) => Asked::answered(address.to_string(), config.provider.zone(), status),
-        Err(error) => Asked::nobody(Some(address.to_string()), &error),
+        Ok(status) => DesiredByAgent::answered(address.to_string(), config.provider.zone(), status),
+        Err(error) => DesiredByAgent::nobody(Some(address.to_string()), &error),
     }
 }

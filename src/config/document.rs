@@ -8,14 +8,14 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::keys::{Schema, Section};
 use super::problem::{Report, Spot};
-use super::value::{Value, Written};
+use super::value::{Value, WrittenValue};
 use crate::text::disclosure::{self, hidden};
 
 /// The known keys of a file, by section and name.
 pub(crate) struct Document {
     /// The names that the file may hold.
     schema: Schema,
-    keys: BTreeMap<(Section, &'static str), Written>,
+    keys: BTreeMap<(Section, &'static str), WrittenValue>,
     /// The line of each section's header.
     sections: BTreeMap<Section, usize>,
     /// Whether every line is TOML. If not, an absent key may have been lost.
@@ -24,7 +24,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// Removes and returns a key.
-    pub(crate) fn take(&mut self, section: Section, key: &'static str) -> Option<Written> {
+    pub(crate) fn take(&mut self, section: Section, key: &'static str) -> Option<WrittenValue> {
         self.keys.remove(&(section, key))
     }
 
@@ -232,7 +232,7 @@ impl Reading<'_, '_> {
     }
 
     /// Converts a value of the parser to one of ours.
-    fn written(&self, spot: Spot, value: &Spanned<DeValue<'_>>, secret: bool) -> Written {
+    fn written(&self, spot: Spot, value: &Spanned<DeValue<'_>>, secret: bool) -> WrittenValue {
         let converted = match value.get_ref() {
             DeValue::String(text) => Value::Text(text.to_string()),
             DeValue::Integer(number) => integer(number).map_or(Value::Other, Value::Integer),
@@ -248,7 +248,7 @@ impl Reading<'_, '_> {
             DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
         };
         let shown = self.shown(value, secret);
-        Written { spot, shown, value: converted }
+        WrittenValue { spot, shown, value: converted }
     }
 
     /// Returns a value in a form that may be displayed.

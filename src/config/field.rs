@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::keys::Section;
 use super::problem::{Report, Spot};
-use super::value::{Value, Written};
+use super::value::{Value, WrittenValue};
 
 /// A value with its place. Two are equal if their values are.
 #[derive(Clone)]
@@ -76,14 +76,14 @@ impl<T> List<T> {
 
 /// Takes keys out of a document. A rule for each key is a function that reads a value or returns a
 /// description of allowed values.
-pub(crate) struct Reader<'r> {
+pub(crate) struct FieldReader<'r> {
     /// The source of the keys.
     pub(crate) document: Document,
     /// Report that receives the problems.
     pub(crate) report: &'r mut Report,
 }
 
-impl Reader<'_> {
+impl FieldReader<'_> {
     /// Reads a key with one value.
     pub(crate) fn one<T: PartialEq>(
         &mut self,
@@ -125,7 +125,7 @@ impl Reader<'_> {
         &mut self,
         section: Section,
         key: &'static str,
-        read: impl Fn(&mut Report, Written) -> Field<T>,
+        read: impl Fn(&mut Report, WrittenValue) -> Field<T>,
     ) -> Field<T> {
         let own = self.document.take(section, key);
         let old = if self.document.was_at_the_top(section, key) {
@@ -172,10 +172,10 @@ impl<T> Field<T> {
 /// Reads one value by its rule.
 fn judge<T>(
     report: &mut Report,
-    written: Written,
+    written: WrittenValue,
     rule: &impl Fn(&Value) -> Result<T, String>,
 ) -> Field<T> {
-    let Written { spot, shown, value } = written;
+    let WrittenValue { spot, shown, value } = written;
     match rule(&value) {
         Ok(value) => Field::Given(At { spot, shown, value }),
         Err(allowed) => {

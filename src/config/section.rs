@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Env;
 use super::document::Document;
 use super::environment::Environment;
-use super::field::{At, Field, Reader, not_allowed};
+use super::field::{At, Field, FieldReader, not_allowed};
 use super::keys::{Key, Schema, Section};
 use super::problem::{Report, Spot};
 
@@ -32,7 +32,7 @@ pub(crate) trait ConfigSection: Sized {
     }
 
     /// Takes the values of the section out of the file.
-    fn parse(values: &mut Reader<'_>) -> Self;
+    fn parse(values: &mut FieldReader<'_>) -> Self;
 
     /// Builds the settings, with the values validated together. A refused value is replaced by its
     /// default so that all problems are found; the settings are then discarded.

@@ -3,7 +3,7 @@
 use super::problem::Spot;
 
 /// A value with its place.
-pub(crate) struct Written {
+pub(crate) struct WrittenValue {
     /// The place of the value in the file.
     pub(crate) spot: Spot,
     /// The text as written, shortened to one line; a placeholder for a secret.
@@ -23,7 +23,7 @@ pub(crate) enum Value {
     /// A truth value, `true` or `false`.
     Truth(bool),
     /// A list with the place of each item.
-    List(Vec<Written>),
+    List(Vec<WrittenValue>),
     /// A date, a table, or a number beyond every accepted range.
     Other,
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::section::{BuiltProvider, ProviderSection};
 use super::dry_run::DryRun;
 use super::{DnsProvider, ProviderCause};
-use crate::config::field::Reader;
+use crate::config::field::FieldReader;
 use crate::config::keys::{Key, Section};
 use crate::config::section::ConfigSection;
 
@@ -39,7 +39,7 @@ pub struct ProviderKind {
     /// The keys of that section.
     pub(crate) keys: &'static [Key],
     /// Takes the values of that section out of a file.
-    pub(crate) parse: fn(&mut Reader<'_>) -> Box<dyn ProviderSection>,
+    pub(crate) parse: fn(&mut FieldReader<'_>) -> Box<dyn ProviderSection>,
 }
 
 impl ProviderKind {

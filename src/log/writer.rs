@@ -21,10 +21,10 @@ const MAX_WRITE: usize = 4096;
 
 /// The sending end of the queue.
 #[derive(Debug, Clone)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct Queue(Arc<SharedLines>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedLines {
     room: usize,
     state: Mutex<State>,
     /// Signalled when there are lines to write.
@@ -69,7 +69,7 @@ impl Queue {
         lost: impl Fn(u64) -> Vec<u8> + Send + 'static,
     ) -> io::Result<Self> {
         let (state, filled, emptied) = (Mutex::default(), Condvar::new(), Condvar::new());
-        let queue = Self(Arc::new(Shared { room, state, filled, emptied }));
+        let queue = Self(Arc::new(SharedLines { room, state, filled, emptied }));
         let shared = Arc::clone(&queue.0);
         let work = move || {
             loop {
@@ -103,7 +103,7 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl SharedLines {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

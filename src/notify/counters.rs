@@ -7,13 +7,13 @@ use super::Notice;
 
 /// The outcome of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum NoticeOutcome {
     Delivered,
     Failed,
     Dropped,
 }
 
-impl Outcome {
+impl NoticeOutcome {
     const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::Dropped];
 
     fn as_str(self) -> &'static str {
@@ -59,7 +59,7 @@ impl NoticeCounters {
     /// Returns the counters of one channel, which are listed from now on even without notices.
     pub(super) fn channel(&self, channel: &'static str) -> ChannelCounters {
         let mut counts = lock(&self.counts);
-        for outcome in Outcome::ALL {
+        for outcome in NoticeOutcome::ALL {
             counts.entry([channel, outcome.as_str()]).or_default();
         }
         ChannelCounters { channel, counters: self.clone() }
@@ -76,18 +76,18 @@ pub(super) struct ChannelCounters {
 impl ChannelCounters {
     /// Records a delivered notice.
     pub(super) fn delivered(&self) {
-        self.count(Outcome::Delivered);
+        self.count(NoticeOutcome::Delivered);
         lock(&self.counters.failing).remove(self.channel);
     }
 
     /// Records that the channel rejected `notice`, or did not accept it in any attempt.
     pub(super) fn failed(&self, notice: &Notice, why: &str) {
-        self.lost(notice, Outcome::Failed, why);
+        self.lost(notice, NoticeOutcome::Failed, why);
     }
 
     /// Records that `notice` was dropped without an answer from the channel.
     pub(super) fn dropped(&self, notice: &Notice, why: &str) {
-        self.lost(notice, Outcome::Dropped, why);
+        self.lost(notice, NoticeOutcome::Dropped, why);
     }
 
     /// Records that nothing can be delivered to the channel at all.
@@ -96,13 +96,13 @@ impl ChannelCounters {
     }
 
     /// Counts and logs a lost notice.
-    fn lost(&self, notice: &Notice, outcome: Outcome, why: &str) {
+    fn lost(&self, notice: &Notice, outcome: NoticeOutcome, why: &str) {
         self.count(outcome);
         self.unusable(why);
         tracing::warn!(channel = self.channel, why, notice = notice.text(), "notice dropped");
     }
 
-    fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: NoticeOutcome) {
         *lock(&self.counters.counts).entry([self.channel, outcome.as_str()]).or_default() += 1;
     }
 }

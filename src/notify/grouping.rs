@@ -5,7 +5,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Evidence, Notice};
+use super::{Notice, NoticeEvidence};
 
 /// Maximum number of waiting messages. When a channel is that far behind, its oldest message is
 /// dropped.
@@ -106,7 +106,7 @@ impl Group {
     }
 }
 
-impl Evidence {
+impl NoticeEvidence {
     /// Returns the evidence that holds for both.
     fn and(self, other: &Self) -> Self {
         Self {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn joined_evidence_holds_for_each_address() {
-        let evidence = |losses, votes: &[&str], seconds| Evidence {
+        let evidence = |losses, votes: &[&str], seconds| NoticeEvidence {
             losses: Some(losses),
             replies: None,
             votes: votes.iter().map(ToString::to_string).collect(),
@@ -214,7 +214,7 @@ mod tests {
         }
         let both = waiting.take().pop_front().unwrap();
         let took = Some(Duration::from_secs(9));
-        assert_eq!(both.evidence, Evidence { took, ..evidence(3, &["us-1"], 4) });
+        assert_eq!(both.evidence, NoticeEvidence { took, ..evidence(3, &["us-1"], 4) });
         assert_eq!(both.detail.as_deref(), Some("a (and others)"));
         assert_eq!(both.names, ["www.example.com", "b.example.com"]);
     }

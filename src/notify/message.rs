@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-use super::{Evidence, Notice, NoticeKind};
+use super::{Notice, NoticeEvidence, NoticeKind};
 use crate::text::one_line;
 
 /// Maximum number of items that are named before the rest is counted.
@@ -146,7 +146,7 @@ impl NoticeKind {
     }
 }
 
-impl Evidence {
+impl NoticeEvidence {
     /// Describes the evidence, a phrase for each piece. For several addresses each number is a
     /// bound.
     fn parts(&self, several: bool) -> Vec<String> {

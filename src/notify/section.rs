@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::channels::{CHANNELS, ChannelKind};
 use crate::config::environment::secret;
-use crate::config::field::{Field, Reader};
+use crate::config::field::{Field, FieldReader};
 use crate::config::keys::{Key, Section};
 use crate::config::section::{ConfigSection, Described, SectionContext};
 use crate::config::url;
@@ -73,7 +73,7 @@ pub(crate) struct NoticesSection {
 
 impl NoticesSection {
     /// Takes the URLs of these channels out of the file.
-    fn parse_from(channels: &[ChannelKind], values: &mut Reader<'_>) -> Self {
+    fn parse_from(channels: &[ChannelKind], values: &mut FieldReader<'_>) -> Self {
         let mut urls = Vec::new();
         for channel in channels {
             urls.push((*channel, values.one(Self::SECTION, channel.key.name, channel.rule)));
@@ -98,7 +98,7 @@ impl ConfigSection for NoticesSection {
 
     const KEYS: &'static [Key] = &keys_of(&CHANNELS);
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         Self::parse_from(&CHANNELS, values)
     }
 
@@ -201,7 +201,7 @@ mod tests {
         let mut schema = Schema::default();
         schema.add(Section::TOP, LONGER_KEYS);
         let document = document::read(text, schema, &mut report);
-        let mut values = Reader { document, report: &mut report };
+        let mut values = FieldReader { document, report: &mut report };
         let section = NoticesSection::parse_from(&LONGER_REGISTRY, &mut values);
         let document = values.document;
         let mut context = SectionContext {

@@ -47,24 +47,24 @@ pub(crate) struct Neighbour {
 /// Cache of this machine's routes and neighbours. Each answer of the kernel is kept for a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    ways: Mutex<Known<Endpoint, Option<Way>>>,
-    silent: Mutex<Known<Neighbour, bool>>,
+    ways: Mutex<CachedRoute<Endpoint, Option<Way>>>,
+    silent: Mutex<CachedRoute<Neighbour, bool>>,
 }
 
 /// Answers of the kernel that all expire together.
 #[derive(Debug)]
-struct Known<K, V> {
+struct CachedRoute<K, V> {
     answers: HashMap<K, V>,
     since: Option<Instant>,
 }
 
-impl<K, V> Default for Known<K, V> {
+impl<K, V> Default for CachedRoute<K, V> {
     fn default() -> Self {
         Self { answers: HashMap::new(), since: None }
     }
 }
 
-impl<K: Hash + Eq + Copy, V: Clone> Known<K, V> {
+impl<K: Hash + Eq + Copy, V: Clone> CachedRoute<K, V> {
     fn get(&mut self, key: K, now: Instant, fresh_for: Duration, ask: impl FnOnce(K) -> V) -> V {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) > fresh_for) {
             self.answers.clear();

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use crate::cluster::{ClusterConfig, MembersSection};
-use crate::config::field::Reader;
+use crate::config::field::FieldReader;
 use crate::config::keys::Schema;
 use crate::config::section::{ConfigSection, Described, SectionContext};
 use crate::notify::{NoticesSection, NotifyConfig};
@@ -37,7 +37,7 @@ macro_rules! sections {
             }
 
             /// Takes the values of all sections out of the file.
-            pub(super) fn parse(values: &mut Reader<'_>) -> Self {
+            pub(super) fn parse(values: &mut FieldReader<'_>) -> Self {
                 Self { $($name: <$section>::parse(values),)+ }
             }
 
@@ -107,7 +107,7 @@ mod tests {
 
         const KEYS: &'static [Key] = &[Key::new("size"), Key::new("guard")];
 
-        fn parse(values: &mut Reader<'_>) -> Self {
+        fn parse(values: &mut FieldReader<'_>) -> Self {
             Self {
                 size: values.one(Self::SECTION, "size", integer(1, 10)),
                 guard: values.one(Self::SECTION, "guard", truth),
@@ -157,7 +157,7 @@ mod tests {
         let mut schema = Schema::default();
         LongerParsed::add_to(&mut schema);
         let document = document::read(text, schema, &mut report);
-        let mut values = Reader { document, report: &mut report };
+        let mut values = FieldReader { document, report: &mut report };
         let parsed = LongerParsed::parse(&mut values);
         let document = values.document;
         let mut context = SectionContext {

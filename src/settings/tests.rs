@@ -91,7 +91,7 @@ impl ConfigSection for DummyZone {
     const KEYS: &'static [Key] =
         &[Key::new("domain"), Key::new("hostnames"), Key::new("ip_addresses"), Key::new("speed")];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         let section = Self::SECTION;
         let names = ZoneNames { section, kind: DUMMY.kind, domain: "domain" };
         let speed = values.one(section, "speed", integer(1, 9));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Probing;
 use crate::config::address;
-use crate::config::field::{At, Field, List, Reader};
+use crate::config::field::{At, Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
 use crate::config::rule::{self, duration, integer};
 use crate::config::section::SectionContext;
@@ -66,7 +66,7 @@ impl TopLevel {
     ];
 
     /// Takes the values out of the file.
-    pub(super) fn parse(values: &mut Reader<'_>) -> Self {
+    pub(super) fn parse(values: &mut FieldReader<'_>) -> Self {
         let top = Section::TOP;
         Self {
             failure_threshold: values.one(top, "failure_threshold", integer(1, 1000)),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::field::{Field, Reader};
+use crate::config::field::{Field, FieldReader};
 use crate::config::keys::{Key, Section};
 use crate::config::rule::path;
 use crate::config::section::{ConfigSection, Described, SectionContext};
@@ -20,7 +20,7 @@ impl ConfigSection for MemorySection {
 
     const KEYS: &'static [Key] = &[Key::new("state_file")];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         Self { state_file: values.one(Self::SECTION, "state_file", path) }
     }
 

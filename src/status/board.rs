@@ -16,7 +16,7 @@ use super::input::{PeerStatus, ReceivedVote, Setup, TargetState};
 use super::model::{Agent, Canary, Change, Failure, Limits};
 use super::reader::Reader;
 use super::recent::Recent;
-use super::row::Row;
+use super::row::TargetRow;
 use super::snapshot::Snapshot;
 use super::time::ClockReading;
 use crate::engine::plan::Observed;
@@ -50,7 +50,7 @@ pub struct Board {
     /// Shared with the snapshots, like the names, so that publishing copies neither.
     agent: Arc<Agent>,
     names: Arc<[String]>,
-    rows: Vec<Row>,
+    rows: Vec<TargetRow>,
     places: Arc<HashMap<IpAddr, usize>>,
     peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
@@ -113,19 +113,19 @@ impl Board {
 
     /// Assigns a row to each target: its old one if it had one.
     fn assign_rows(&mut self) {
-        let mut old: HashMap<IpAddr, Row> =
+        let mut old: HashMap<IpAddr, TargetRow> =
             self.rows.drain(..).map(|row| (row.view.address, row)).collect();
         let since = self.now.clock;
         let names = self.names.len();
         let row = |address: &IpAddr| {
-            old.remove(address).unwrap_or_else(|| Row::new(*address, names, since))
+            old.remove(address).unwrap_or_else(|| TargetRow::new(*address, names, since))
         };
         self.rows = self.setup.targets.iter().map(row).collect();
-        let place = |(place, row): (usize, &Row)| (row.view.address, place);
+        let place = |(place, row): (usize, &TargetRow)| (row.view.address, place);
         self.places = Arc::new(self.rows.iter().enumerate().map(place).collect());
     }
 
-    fn row(&mut self, target: IpAddr) -> Option<&mut Row> {
+    fn row(&mut self, target: IpAddr) -> Option<&mut TargetRow> {
         let place = self.places.get(&target)?;
         self.rows.get_mut(*place)
     }

@@ -21,14 +21,14 @@ use super::view::{TargetCounters, View};
 
 /// The format of a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     /// Prometheus text, version 0.0.4: the default.
     Text,
     /// `OpenMetrics` text, version 1.0.0: the format that Prometheus requests.
     OpenMetrics,
 }
 
-impl Format {
+impl MetricsFormat {
     /// Returns the format for a request with this `Accept` header.
     pub fn wanted(accept: &str) -> Self {
         let open = accept.split(',').any(|range| {
@@ -49,14 +49,14 @@ impl Format {
 }
 
 /// Encodes all metrics of `snapshot`.
-pub fn encode(snapshot: &Arc<Snapshot>, format: Format) -> String {
+pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape(Arc::clone(snapshot))));
     let mut out = String::with_capacity(4096 + snapshot.rows.len() * 1_200);
     text::encode(&mut out, &registry).expect("writing to a String does not fail");
     match format {
-        Format::OpenMetrics => out,
-        Format::Text => as_prometheus_text(&out),
+        MetricsFormat::OpenMetrics => out,
+        MetricsFormat::Text => as_prometheus_text(&out),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::plan::{Family, Observed, SetKey};
 
 /// One target on the board, as the event loop updates it.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct TargetRow {
     pub(super) view: View,
     window: Window,
 }
@@ -25,7 +25,7 @@ pub(super) struct Update {
     pub(super) is_significant: bool,
 }
 
-impl Row {
+impl TargetRow {
     pub(super) fn new(address: IpAddr, names: usize, since: Instant) -> Self {
         let view = View {
             address,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::address;
-use crate::config::field::{Field, Reader, not_allowed};
+use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::keys::{Key, Section};
 use crate::config::rule::path;
 use crate::config::section::{ConfigSection, Described, SectionContext};
@@ -34,7 +34,7 @@ impl ConfigSection for StatusSection {
 
     const KEYS: &'static [Key] = &[Key::new("listen"), Key::new("socket")];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         Self {
             listen: values.one(Self::SECTION, "listen", address::listen),
             socket: values.one(Self::SECTION, "socket", path),

@@ -16,7 +16,7 @@ use super::control::{
     ANSWER_WITHIN, CommandKind, CommandRefused, CommandResult, DrainRequest, ErrorBody,
     OperatorCommand,
 };
-use super::metrics::{Format, encode};
+use super::metrics::{MetricsFormat, encode};
 use super::model::{Health, MAX_SILENCE, Status, Target};
 use super::page;
 use super::reader::Reader;
@@ -69,10 +69,10 @@ async fn status(State(reader): State<Reader>) -> Response {
 
 async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let format = Format::wanted(accept.unwrap_or_default());
+    let format = MetricsFormat::wanted(accept.unwrap_or_default());
     let rendering = match format {
-        Format::Text => &reader.renderings().metrics,
-        Format::OpenMetrics => &reader.renderings().open_metrics,
+        MetricsFormat::Text => &reader.renderings().metrics,
+        MetricsFormat::OpenMetrics => &reader.renderings().open_metrics,
     };
     let body =
         rendering.body(&reader.snapshot(), now(), |snapshot| encode(snapshot, format).into_bytes());

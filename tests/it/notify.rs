@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use goavail::notify::{Evidence, Notice, NoticeKind, Notifier, NotifyConfig, Pace};
+use goavail::notify::{Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig, Pace};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +33,7 @@ fn notice(kind: NoticeKind, last: u8) -> Notice {
         names: vec!["www.example.com".into()],
         reason: None,
         detail: None,
-        evidence: Evidence::default(),
+        evidence: NoticeEvidence::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use goavail::state::{Drain, LoadError, Memory, StateFile, Withdrawn};
+use goavail::state::{LoadError, Memory, SavedDrain, StateFile, Withdrawn};
 use serde_json::json;
 
 const NOW: u64 = 1_795_316_400;
@@ -29,7 +29,7 @@ fn memory(n: u64) -> Memory {
         at: n,
         attributes: json!({"ttl": 300, "extra": {"cloudflare": {"comment": "x".repeat(100)}}}),
     };
-    let drain = Drain {
+    let drain = SavedDrain {
         address: "2001:db8::1".parse().unwrap(),
         since: n,
         until: Some(n + 7_200),

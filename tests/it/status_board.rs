@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use goavail::engine::types::IsolationCause;
 use goavail::status::model::{Health, Outcome, Reason};
 use goavail::status::{
-    Board, CHANGES_KEPT, ClockReading, Format, MINUTES, PUBLISH_EVERY, PUBLISH_SOON, Time, encode,
+    Board, CHANGES_KEPT, ClockReading, MINUTES, MetricsFormat, PUBLISH_EVERY, PUBLISH_SOON, Time,
+    encode,
 };
 
 use crate::status_scene::{after, beginning, down, fine, ip, scene, setup, targets};
@@ -100,7 +101,7 @@ fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
     assert_eq!((old.since, old.streak, old.loss_1m), (new.since, new.streak, new.loss_1m));
     let present: Vec<_> = new.records.iter().map(|record| record.present).collect();
     assert_eq!(present, [Some(false), None], "the name that stays is known, the new one is not");
-    let metrics = encode(&snapshot, Format::Text);
+    let metrics = encode(&snapshot, MetricsFormat::Text);
     assert!(!metrics.contains("198.51.100.14"), "a removed target has no series");
     let lost = "goavail_probes_total{target=\"198.51.100.13\",outcome=\"loss\"} 310\n";
     assert!(metrics.contains(lost), "one that stays goes on counting");
@@ -112,7 +113,7 @@ fn an_isolated_agent_is_shown_as_isolated_with_its_cause_over_a_reload() {
     let shown = |board: &mut Board| {
         board.publish(end);
         let snapshot = board.reader().snapshot();
-        let metrics = encode(&snapshot, Format::Text);
+        let metrics = encode(&snapshot, MetricsFormat::Text);
         let agent = serde_json::to_value(snapshot.status().agent).unwrap();
         let isolated = agent["isolated"].as_bool().unwrap();
         assert!(metrics.contains(&format!("goavail_isolated {}.0\n", u8::from(isolated))));
@@ -221,7 +222,7 @@ fn flips_verdicts_and_refusals_are_counted_once_each() {
         board.update(target, beginning.clock, facts);
     }
     board.publish(beginning);
-    let metrics = encode(&board.reader().snapshot(), Format::Text);
+    let metrics = encode(&board.reader().snapshot(), MetricsFormat::Text);
     for want in [
         "goavail_flips_total{target=\"198.51.100.10\",to=\"down\"} 2\n",
         "goavail_flips_total{target=\"198.51.100.10\",to=\"up\"} 1\n",

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use goavail::engine::plan::{Family, Observed, SetKey};
-use goavail::status::{Board, Format, encode};
+use goavail::status::{Board, MetricsFormat, encode};
 
 use crate::status_scene::{ip, scene, setup};
 
@@ -182,7 +182,7 @@ pub(crate) fn assert_promised(text: &str, silent: &[&str]) -> Families {
 fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
     let (board, _) = scene();
     assert_promised(
-        &encode(&board.reader().snapshot(), Format::Text),
+        &encode(&board.reader().snapshot(), MetricsFormat::Text),
         &["goavail_target_evidence_age_seconds", "goavail_target_limits_replies"],
     );
 }
@@ -191,7 +191,7 @@ fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
 fn the_figures_are_those_of_the_status() {
     let (board, _) = scene();
     let snapshot = board.reader().snapshot();
-    let families = parse(&encode(&snapshot, Format::Text));
+    let families = parse(&encode(&snapshot, MetricsFormat::Text));
     let value = |name: &str, labels: &[(&str, &str)]| families.value(name, labels);
     for target in snapshot.status().targets {
         let address = target.address.to_string();
@@ -226,7 +226,7 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
     board.set_peers(Vec::new());
     board.set_observed(None);
     board.publish(end);
-    let text = encode(&board.reader().snapshot(), Format::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
     let families = parse(&text);
     assert!(!text.contains("198.51.100.11") && !text.contains("192.0.2.83"), "{text}");
     assert!(families.0["goavail_target_in_service"].1.is_empty(), "unknown is not absent");
@@ -246,7 +246,7 @@ fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
     let shown = status.targets.iter().find(|shown| shown.address == target).unwrap();
     let at = |name: &str| shown.records.iter().find(|record| record.name == name).unwrap();
     assert_eq!((at(name).present, at("api.example.com").present), (None, Some(false)));
-    let families = parse(&encode(&snapshot, Format::Text));
+    let families = parse(&encode(&snapshot, MetricsFormat::Text));
     let value = |name| {
         let labels = [("target", "198.51.100.10"), ("name", name)];
         families.value("goavail_target_in_service", &labels)
@@ -260,7 +260,7 @@ fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
     let target = ip("198.51.100.10");
     let series = |board: &mut Board, end| {
         board.publish(end);
-        let families = parse(&encode(&board.reader().snapshot(), Format::Text));
+        let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text));
         families.value("goavail_target_limits_replies", &[("target", "198.51.100.10")])
     };
     board.set_limits(target, Some(Duration::from_secs(4)));
@@ -276,7 +276,7 @@ fn a_name_with_quotes_and_line_feeds_stays_one_label() {
     setup.agent.version = "1\"2\\3\n4".into();
     board.reload(setup, end);
     board.publish(end);
-    let families = parse(&encode(&board.reader().snapshot(), Format::Text));
+    let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text));
     assert_eq!(families.value("goavail_build_info", &[("version", "1\"2\\3\n4")]), Some(1.0));
 }
 
@@ -285,15 +285,15 @@ fn the_format_is_what_the_scraper_asked_for() {
     let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                       application/openmetrics-text;version=0.0.1;q=0.5,text/plain;q=0.3,*/*;q=0.2";
     let cases = [
-        ("nothing", "", Format::Text),
-        ("curl", "*/*", Format::Text),
-        ("a browser", "text/html,application/xhtml+xml", Format::Text),
-        ("Prometheus", prometheus, Format::OpenMetrics),
-        ("only the draft", "application/openmetrics-text;version=0.0.1", Format::Text),
-        ("not that", "application/openmetrics-text;q=0, text/plain", Format::Text),
+        ("nothing", "", MetricsFormat::Text),
+        ("curl", "*/*", MetricsFormat::Text),
+        ("a browser", "text/html,application/xhtml+xml", MetricsFormat::Text),
+        ("Prometheus", prometheus, MetricsFormat::OpenMetrics),
+        ("only the draft", "application/openmetrics-text;version=0.0.1", MetricsFormat::Text),
+        ("not that", "application/openmetrics-text;q=0, text/plain", MetricsFormat::Text),
     ];
     for (name, accept, want) in cases {
-        assert_eq!(Format::wanted(accept), want, "{name}");
+        assert_eq!(MetricsFormat::wanted(accept), want, "{name}");
     }
 }
 
@@ -328,11 +328,11 @@ fn prometheus_own_parsers_read_both_formats_and_agree_with_ours() {
     let Some(python) = python() else { return };
     let (board, _) = scene();
     let snapshot = board.reader().snapshot();
-    let ours = parse(&encode(&snapshot, Format::Text));
+    let ours = parse(&encode(&snapshot, MetricsFormat::Text));
     let samples: usize = ours.0.values().flat_map(|family| family.1.values()).map(Vec::len).sum();
     for (format, module) in [
-        (Format::Text, "prometheus_client.parser"),
-        (Format::OpenMetrics, "prometheus_client.openmetrics.parser"),
+        (MetricsFormat::Text, "prometheus_client.parser"),
+        (MetricsFormat::OpenMetrics, "prometheus_client.openmetrics.parser"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("metrics");

@@ -1,7 +1,5 @@
 //! The control socket and the status listener: permissions, leftovers and obstacles.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! `goavail status --watch`, on a screen in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
-
 use std::sync::Arc;
 
 use goavail::status::{AgentAddress, watch};

@@ -69,9 +69,15 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         Fact::Undrained { target, expired, .. } => targets::undrained(*target, *expired),
         Fact::Applied { withdrawn, restored, created, took, .. } => {
             let write = provider::AppliedChange { took: *took, dry_run };
-            withdrawn.iter().for_each(|(target, gone)| write.withdrew(*target, gone));
-            restored.iter().for_each(|(target, names)| write.restored(*target, names));
-            created.iter().for_each(|(target, names)| write.created(*target, names));
+            for (target, gone) in withdrawn {
+                write.withdrew(*target, gone);
+            }
+            for (target, names) in restored {
+                write.restored(*target, names);
+            }
+            for (target, names) in created {
+                write.created(*target, names);
+            }
         }
         Fact::NameFailing { name, what, .. } => provider::name_failing(name, what),
         Fact::NameFailingOver { name, .. } => info!(name, "name is maintained again"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::AcquireError;
 
-use super::{Place, StateStore};
+use super::{StateLocation, StateStore};
 
 /// Maximum time to wait for the disk. A disk that fails returns at once; one that hangs must not keep
 /// a dead address in DNS.
@@ -50,9 +50,9 @@ impl StateStore {
     /// each time, and stops nothing.
     pub(in crate::agent) fn write(&self) {
         let file = match &self.place {
-            Place::Nowhere => return,
-            Place::File(file) => file,
-            Place::LeftAlone(path) => {
+            StateLocation::Nowhere => return,
+            StateLocation::File(file) => file,
+            StateLocation::LeftAlone(path) => {
                 let path = path.display();
                 tracing::warn!("state file {path} is left alone since the start; nothing is kept");
                 return;
@@ -80,9 +80,9 @@ impl StateStore {
     /// Whether the file is older than the state.
     pub(in crate::agent) fn is_behind(&self) -> bool {
         match &self.place {
-            Place::Nowhere => false,
-            Place::File(_) => self.is_stuck(),
-            Place::LeftAlone(_) => true,
+            StateLocation::Nowhere => false,
+            StateLocation::File(_) => self.is_stuck(),
+            StateLocation::LeftAlone(_) => true,
         }
     }
 }

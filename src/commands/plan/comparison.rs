@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::verdicts::{Agent, Asked, Verdicts, Why};
+use super::verdicts::{AgentState, DesiredByAgent, Verdicts, Why};
 use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
 use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
 use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
@@ -24,7 +24,7 @@ pub(super) struct Comparison {
     /// `min_in_service`: the fewest addresses that stay in a record set; 0 is off.
     pub floor: usize,
     /// The agent that was queried for verdicts.
-    pub agent: Agent,
+    pub agent: AgentState,
     /// The basis of the difference that decides the exit code.
     pub decided_by: Basis,
     /// Whether that difference is not empty, as in the exit code.
@@ -62,7 +62,7 @@ pub(super) struct Set {
     /// `A` or `AAAA`.
     pub r#type: String,
     /// The addresses that are or may be present, ascending.
-    pub addresses: Vec<Row>,
+    pub addresses: Vec<ComparedRow>,
 }
 
 /// A record set that is left alone.
@@ -78,13 +78,13 @@ pub(super) struct LeftOut {
 
 /// One address at one record set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Row {
+pub(super) struct ComparedRow {
     /// The address in question.
     pub address: IpAddr,
     /// Whether the configuration lists it; other addresses are foreign and never touched.
     pub managed: bool,
     /// The records that hold it now: none if it is absent, several if there are duplicates.
-    pub records: Vec<Record>,
+    pub records: Vec<ComparedRecord>,
     /// Whether it should be present if all targets were healthy.
     pub all_healthy: bool,
     /// The desired state by the agent's verdicts; null without verdicts.
@@ -102,7 +102,7 @@ pub(super) struct Future {
 
 /// One record of the zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Record {
+pub(super) struct ComparedRecord {
     /// Time to live in seconds; at Cloudflare 1 means automatic.
     pub ttl: u32,
     /// Whether Cloudflare answers with its own addresses; null elsewhere.
@@ -118,11 +118,11 @@ pub(super) struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Changes {
     /// The records that would be created, ascending.
-    pub create: Vec<Change>,
+    pub create: Vec<PlannedChange>,
     /// The records that would be deleted, with all duplicates, ascending.
-    pub delete: Vec<Change>,
+    pub delete: Vec<PlannedChange>,
     /// The records that should be deleted and stay because of the floor. They are no difference.
-    pub held: Vec<Change>,
+    pub held: Vec<PlannedChange>,
     /// At Route 53, the whole sets that would be deleted and created; null elsewhere.
     pub sends: Option<Vec<Sent>>,
     /// At Route 53, the records to create beside routed sets (`name type address`). Each goes into the set
@@ -132,7 +132,7 @@ pub(super) struct Changes {
 
 /// One line of the difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Change {
+pub(super) struct PlannedChange {
     /// The owner name.
     pub name: String,
     /// `A` or `AAAA`.
@@ -162,8 +162,8 @@ pub(super) struct Compared<'a> {
 
 impl Comparison {
     /// Compares the zone with its desired state.
-    pub(super) fn new(zone: &Compared<'_>, asked: Asked) -> Self {
-        let Asked { mut agent, verdicts } = asked;
+    pub(super) fn new(zone: &Compared<'_>, asked: DesiredByAgent) -> Self {
+        let DesiredByAgent { mut agent, verdicts } = asked;
         let verdicts = verdicts.map(|verdicts| zone.verdicts(&verdicts));
         if let Some(verdicts) = &verdicts {
             agent.note = strangers(verdicts);
@@ -214,7 +214,7 @@ fn strangers(verdicts: &Verdicts) -> Option<String> {
 }
 
 /// Returns the records of each set, by address.
-type There = BTreeMap<SetKey, BTreeMap<IpAddr, Vec<Record>>>;
+type There = BTreeMap<SetKey, BTreeMap<IpAddr, Vec<ComparedRecord>>>;
 
 fn there(listing: &Listing) -> There {
     let mut there = There::new();
@@ -222,7 +222,7 @@ fn there(listing: &Listing) -> There {
         let set = there.entry(key.clone()).or_default();
         for record in records {
             let records = set.entry(record.address).or_default();
-            records.extend(Record::all_of(&record.attributes));
+            records.extend(ComparedRecord::all_of(&record.attributes));
         }
     }
     there
@@ -323,10 +323,10 @@ impl Compared<'_> {
     ) -> Vec<Set> {
         let (healthy, by_agent) = (Effect::of(all_healthy), by_agent.map(Effect::of));
         let targets: BTreeSet<IpAddr> = self.targets.iter().copied().collect();
-        let row = |key: &SetKey, (address, records): (IpAddr, Vec<Record>)| {
+        let row = |key: &SetKey, (address, records): (IpAddr, Vec<ComparedRecord>)| {
             let (place, there) = ((key.clone(), address), !records.is_empty());
             let future = |effect: &Effect<'_>| effect.future(&place, there, verdicts);
-            Row {
+            ComparedRow {
                 address,
                 managed: targets.contains(&address),
                 all_healthy: healthy.leaves(&place, there),
@@ -356,7 +356,7 @@ impl Changes {
     ) -> Self {
         let change = |(key, address): &(SetKey, IpAddr)| {
             let records = there.get(key).and_then(|set| set.get(address));
-            Change {
+            PlannedChange {
                 name: key.name.clone(),
                 r#type: key.family.to_string(),
                 address: *address,
@@ -375,7 +375,7 @@ impl Changes {
     }
 }
 
-impl Record {
+impl ComparedRecord {
     /// Returns a listed record: one for each Route 53 set that holds the address.
     fn all_of(attributes: &Attributes) -> Vec<Self> {
         let mut record =

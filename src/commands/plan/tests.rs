@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::comparison::{Basis, Compared, Comparison};
 use super::text::render;
-use super::verdicts::{Asked, tests::status};
+use super::verdicts::{DesiredByAgent, tests::status};
 use crate::dns::{Attributes, Extra, Listing, Record, Route53Set, Routing};
 use crate::engine::plan::{Family, SetKey};
 use crate::status::{AgentAddress, ClientError};
@@ -51,7 +51,7 @@ fn listing() -> Listing {
     }
 }
 
-fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
+fn compare(listing: &Listing, floor: usize, asked: DesiredByAgent) -> Comparison {
     let names = ["www.example.com", "api.example.com", "old.example.com", "wwv.example.com"];
     // The last two are asked about only where that is the point.
     let many = if listing.caution.is_some() { 4 } else { 2 };
@@ -71,15 +71,15 @@ fn compare(listing: &Listing, floor: usize, asked: Asked) -> Comparison {
     Comparison::new(&zone, asked)
 }
 
-fn nobody() -> Asked {
+fn nobody() -> DesiredByAgent {
     let place = PathBuf::from("/run/goavail.sock");
     let source = io::Error::from_raw_os_error(2);
     let error = ClientError::NoAgent { address: AgentAddress::Socket(place), source };
-    Asked::nobody(Some("/run/goavail.sock".into()), &error)
+    DesiredByAgent::nobody(Some("/run/goavail.sock".into()), &error)
 }
 
-fn agent(rows: &[(&str, &str, bool, Option<&str>, bool)]) -> Asked {
-    Asked::answered("/run/goavail.sock".into(), "example.com", status(rows))
+fn agent(rows: &[(&str, &str, bool, Option<&str>, bool)]) -> DesiredByAgent {
+    DesiredByAgent::answered("/run/goavail.sock".into(), "example.com", status(rows))
 }
 
 #[test]
@@ -121,7 +121,7 @@ difference if all targets were healthy: 3 to create, 0 to delete
 
 /// Two are down, and the floor keeps the last one of them at the second name; for the third there is
 /// no verdict that counts; the fourth is not in this file.
-fn two_down() -> Asked {
+fn two_down() -> DesiredByAgent {
     agent(&[
         ("192.0.2.10", "down", false, None, false),
         ("192.0.2.11", "down", false, Some("floor"), false),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::comparison::{Change, Changes, Comparison, LeftOut, Record, Row, Set};
+use super::comparison::{
+    Changes, ComparedRecord, ComparedRow, Comparison, LeftOut, PlannedChange, Set,
+};
 use crate::commands::printable;
 use crate::dns::providers::route53::preview::Sent;
 
@@ -31,9 +33,9 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
 }
 
 /// Colours a text, or leaves it unchanged.
-type Paint<'a> = &'a dyn Fn(&str, &str) -> String;
+type Painter<'a> = &'a dyn Fn(&str, &str) -> String;
 
-fn head(comparison: &Comparison, paint: Paint<'_>) -> String {
+fn head(comparison: &Comparison, paint: Painter<'_>) -> String {
     let Comparison { zone, provider, floor, agent, caution, .. } = comparison;
     let floor = match floor {
         0 => "none".to_owned(),
@@ -60,7 +62,7 @@ fn head(comparison: &Comparison, paint: Paint<'_>) -> String {
 }
 
 /// Returns the sets, in columns as wide as their widest cell.
-fn tables(sets: &[Set], paint: Paint<'_>, out: &mut String) {
+fn tables(sets: &[Set], paint: Painter<'_>, out: &mut String) {
     let with_agent = sets.iter().flat_map(|set| &set.addresses).any(|row| row.by_agent.is_some());
     let columns = if with_agent { TITLES.len() } else { TITLES.len() - 1 };
     let cells: Vec<Vec<[String; 5]>> =
@@ -84,7 +86,7 @@ fn tables(sets: &[Set], paint: Paint<'_>, out: &mut String) {
     }
 }
 
-fn cells(row: &Row) -> [String; 5] {
+fn cells(row: &ComparedRow) -> [String; 5] {
     let inside = |present| if present { "in" } else { "out" };
     let by_agent =
         row.by_agent.map(|future| format!("{}: {}", inside(future.present), future.why.as_str()));
@@ -98,7 +100,7 @@ fn cells(row: &Row) -> [String; 5] {
 }
 
 /// Returns the records that hold an address now.
-fn there(records: &[Record]) -> String {
+fn there(records: &[ComparedRecord]) -> String {
     let each: Vec<String> = records.iter().map(record).collect();
     match each.as_slice() {
         [] => "no".to_owned(),
@@ -107,8 +109,8 @@ fn there(records: &[Record]) -> String {
     }
 }
 
-fn record(record: &Record) -> String {
-    let Record { ttl, proxied, set_identifier, routing } = record;
+fn record(record: &ComparedRecord) -> String {
+    let ComparedRecord { ttl, proxied, set_identifier, routing } = record;
     let mut words = match (ttl, proxied) {
         (1, Some(_)) => "automatic TTL".to_owned(),
         _ => format!("TTL {ttl} s"),
@@ -125,16 +127,19 @@ fn record(record: &Record) -> String {
     words
 }
 
-fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, out: &mut String) {
+fn difference(basis: &str, changes: &Changes, floor: usize, paint: Painter<'_>, out: &mut String) {
     let Changes { create, delete, held, .. } = changes;
     if create.is_empty() && delete.is_empty() && held.is_empty() {
         let _ = writeln!(out, "\n{basis}: no difference");
         return;
     }
     let _ = writeln!(out, "\n{basis}:");
-    let mut say = |sign: char, code: &str, changes: &[Change], more: &dyn Fn(&Change) -> String| {
+    let mut say = |sign: char,
+                   code: &str,
+                   changes: &[PlannedChange],
+                   more: &dyn Fn(&PlannedChange) -> String| {
         for change in changes {
-            let Change { name, r#type, address, .. } = change;
+            let PlannedChange { name, r#type, address, .. } = change;
             let line = format!("{sign} {name} {type} {address}{}", more(change));
             let _ = writeln!(out, "{}", paint(code, &line));
         }
@@ -152,7 +157,7 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint<'_>, ou
 }
 
 /// Returns the names to check: the ones left alone, and the ones that may be misspelt.
-fn doubtful(comparison: &Comparison, paint: Paint<'_>, out: &mut String) {
+fn doubtful(comparison: &Comparison, paint: Painter<'_>, out: &mut String) {
     let Comparison { left_out, new_names, .. } = comparison;
     if !left_out.is_empty() || !new_names.is_empty() {
         out.push('\n');
@@ -186,13 +191,13 @@ fn sends(sends: &[Sent], out: &mut String) {
 }
 
 /// Returns the agent's reason, and remarks.
-fn because(change: &Change, more: Option<String>) -> String {
+fn because(change: &PlannedChange, more: Option<String>) -> String {
     let words: Vec<String> =
         change.why.map(|why| why.as_str().to_owned()).into_iter().chain(more).collect();
     if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
 }
 
-fn duplicates(change: &Change) -> Option<String> {
+fn duplicates(change: &PlannedChange) -> Option<String> {
     (change.records > 1).then(|| format!("{} records", change.records))
 }
 

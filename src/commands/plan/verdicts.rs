@@ -11,7 +11,7 @@ use crate::status::model::{Health, Reason, Status, Target};
 
 /// The agent that was queried for verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Agent {
+pub(super) struct AgentState {
     /// Its socket or its listener. Null if `[Status]` names neither.
     pub place: Option<String>,
     /// Its name. Null if no agent answered.
@@ -102,17 +102,17 @@ pub(super) type Verdicts = BTreeMap<IpAddr, Why>;
 
 /// The result of querying the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) agent: Agent,
+pub(super) struct DesiredByAgent {
+    pub(super) agent: AgentState,
     /// The verdicts; `None` without usable ones.
     pub(super) verdicts: Option<Verdicts>,
 }
 
-impl Asked {
+impl DesiredByAgent {
     /// No agent answered at `place`.
     pub(super) fn nobody(place: Option<String>, why: &ClientError) -> Self {
         let note = Some(crate::text::error_chain(why));
-        Self { agent: Agent { place, name: None, note }, verdicts: None }
+        Self { agent: AgentState { place, name: None, note }, verdicts: None }
     }
 
     /// The agent at `place` answered. Its verdicts count if it maintains `zone` and its event loop runs.
@@ -129,7 +129,10 @@ impl Asked {
         };
         let verdicts = status.targets.iter().map(|target| (target.address, Why::of(target)));
         let verdicts = note.is_none().then(|| verdicts.collect());
-        Self { agent: Agent { place: Some(place), name: Some(status.agent.name), note }, verdicts }
+        Self {
+            agent: AgentState { place: Some(place), name: Some(status.agent.name), note },
+            verdicts,
+        }
     }
 }
 
@@ -163,8 +166,8 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    fn answered(zone: &str, status: Status) -> Asked {
-        Asked::answered("/run/goavail.sock".into(), zone, status)
+    fn answered(zone: &str, status: Status) -> DesiredByAgent {
+        DesiredByAgent::answered("/run/goavail.sock".into(), zone, status)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ProviderSettings;
-use crate::config::field::{At, Field, List, Reader, not_allowed};
+use crate::config::field::{At, Field, FieldReader, List, not_allowed};
 use crate::config::keys::Section;
 use crate::config::problem::Spot;
 use crate::config::section::{ConfigSection, SectionContext};
@@ -74,7 +74,7 @@ pub(crate) struct ZoneValues {
 
 impl ZoneKeys {
     /// Takes the values of a section out of the file.
-    pub(crate) fn parse(names: ZoneNames, values: &mut Reader<'_>) -> Self {
+    pub(crate) fn parse(names: ZoneNames, values: &mut FieldReader<'_>) -> Self {
         let section = names.section;
         Self {
             names,

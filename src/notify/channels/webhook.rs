@@ -11,7 +11,7 @@ use crate::config::keys::Key;
 use crate::config::url::web;
 use crate::config::value::{self, as_text};
 use crate::notify::message::printable;
-use crate::notify::{Evidence, Notice};
+use crate::notify::{Notice, NoticeEvidence};
 
 /// The receiver of JSON in the registry of channels.
 pub(super) const KIND: ChannelKind = ChannelKind {
@@ -40,7 +40,7 @@ fn body(notice: &Notice) -> Value {
         since_last_reply_s: Option<f64>,
         took_s: Option<f64>,
     }
-    let Evidence { losses, replies, votes, since_last_reply, took } = &notice.evidence;
+    let NoticeEvidence { losses, replies, votes, since_last_reply, took } = &notice.evidence;
     let evidence = Shown {
         losses: *losses,
         replies: *replies,

@@ -68,7 +68,7 @@ fn trouble_with_the_provider_that_keeps_no_target_waiting_names_none() {
 #[test]
 fn the_evidence_is_in_the_message() {
     let mut notice = notice(NoticeKind::Withdrawn, &[1]);
-    notice.evidence = Evidence {
+    notice.evidence = NoticeEvidence {
         losses: Some(3),
         replies: None,
         votes: vec!["eu-1".into(), "us-1".into()],
@@ -102,7 +102,7 @@ fn several_addresses_are_named_and_many_are_counted() {
     notice.kind = NoticeKind::Restored;
     notice.targets = (1..=100).map(|n| Ipv4Addr::new(192, 0, 2, n).into()).collect();
     notice.names = vec!["a.example.com".into(), "b.example.com".into()];
-    notice.evidence = Evidence::default();
+    notice.evidence = NoticeEvidence::default();
     assert_eq!(
         notice.text(),
         "sfo-1 (dry-run): would restore 100 addresses (192.0.2.1, 192.0.2.2, 192.0.2.3 and 97 \
@@ -139,7 +139,7 @@ proptest! {
         let (agent, reason, detail) = texts;
         (notice.agent, notice.names) = (agent, names);
         (notice.reason, notice.detail) = (Some(reason), Some(detail));
-        notice.evidence = Evidence {
+        notice.evidence = NoticeEvidence {
             losses: Some(u32::MAX),
             replies: Some(u32::MAX),
             votes,

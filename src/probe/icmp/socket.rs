@@ -32,11 +32,11 @@ const SENDS: usize = 3;
 /// An open echo socket and its listeners.
 #[derive(Debug)]
 pub(super) struct EchoSocket {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSocket>,
     listeners: Vec<AbortHandle>,
 }
 
-struct Shared {
+struct SharedSocket {
     family: ICMP,
     kind: Type,
     socket: UdpSocket,
@@ -45,7 +45,7 @@ struct Shared {
     hints: HintSender,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for SharedSocket {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Shared").field("family", &self.family).finish_non_exhaustive()
     }
@@ -84,7 +84,7 @@ impl EchoSocket {
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
         let pending = PendingRequests::default();
-        let shared = Arc::new(Shared { family, kind, socket, pending, routes, hints });
+        let shared = Arc::new(SharedSocket { family, kind, socket, pending, routes, hints });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
         if kind != Type::RAW {
             listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
@@ -138,7 +138,7 @@ impl Drop for EchoSocket {
     }
 }
 
-impl Shared {
+impl SharedSocket {
     /// Receives messages for as long as the runtime exists.
     async fn listen(self: Arc<Self>) {
         let mut buffer = [0; 2048];

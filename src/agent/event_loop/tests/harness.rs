@@ -245,7 +245,7 @@ impl Harness {
         let (outbox, inbox) = mpsc::channel(QUEUE);
         let recorded = Arc::clone(&self.probe.recorded);
         let (count, facts) = watch::channel(0);
-        let talk = Handle::current();
+        let runtime = Handle::current();
         let load = {
             let recorded = Arc::clone(&recorded);
             move || {
@@ -255,8 +255,8 @@ impl Harness {
         };
         let store = Arc::new(StateStore::open(None));
         let surroundings = Surroundings {
-            runtime: talk.clone(),
-            reports: crate::agent::reports(&talk, outbox.clone()),
+            runtime: runtime.clone(),
+            reports: crate::agent::reports(&runtime, outbox.clone()),
             store: Arc::new(Records { store: Arc::clone(&store) }),
         };
         let first = FirstListing {
@@ -274,9 +274,9 @@ impl Harness {
             observers: Recorder { recorded: Arc::clone(&recorded), count, clock },
             reconciler,
             peers: None,
-            state: StateSaver::new(store, talk.clone(), outbox.clone(), clock.now()),
+            state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
-            reloader: Reloader::new(Arc::new(load), talk, outbox.clone()),
+            reloader: Reloader::new(Arc::new(load), runtime, outbox.clone()),
             config,
             watchdog: Watchdog::default(),
             inbox,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::event::{Fact, Reason, Withdrawal};
-use crate::notify::{Evidence, Notice, NoticeKind};
+use crate::notify::{Notice, NoticeEvidence, NoticeKind};
 use crate::text::brief;
 
 /// A notice without its time and its sender.
@@ -21,7 +21,7 @@ impl NoticeDraft {
             names: vec![],
             reason: None,
             detail: None,
-            evidence: Evidence::default(),
+            evidence: NoticeEvidence::default(),
         })
     }
 
@@ -45,7 +45,7 @@ impl NoticeDraft {
         self
     }
 
-    fn evidence(mut self, evidence: Evidence) -> Self {
+    fn evidence(mut self, evidence: NoticeEvidence) -> Self {
         self.0.evidence = evidence;
         self
     }
@@ -58,7 +58,7 @@ impl NoticeDraft {
 
 /// Returns the notice that a target was withdrawn.
 pub(super) fn withdrawn(target: IpAddr, withdrawal: &Withdrawal, took: Duration) -> NoticeDraft {
-    let evidence = Evidence {
+    let evidence = NoticeEvidence {
         losses: (!withdrawal.by_hand).then_some(withdrawal.losses),
         replies: None,
         votes: withdrawal.agreeing.iter().map(ToString::to_string).collect(),
@@ -78,14 +78,14 @@ pub(super) fn restored(
     took: Duration,
 ) -> NoticeDraft {
     let replies = replies.filter(|replies| *replies > 0);
-    let evidence = Evidence { replies, took: Some(took), ..Evidence::default() };
+    let evidence = NoticeEvidence { replies, took: Some(took), ..NoticeEvidence::default() };
     NoticeDraft::new(NoticeKind::Restored).targets([target]).names(names).evidence(evidence)
 }
 
 /// Returns the notice that a target was added at names that held no address.
 pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> NoticeDraft {
     let detail = "the name held no address and is not in the state file; is it misspelt?";
-    let evidence = Evidence { took: Some(took), ..Evidence::default() };
+    let evidence = NoticeEvidence { took: Some(took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(NoticeKind::Created).targets([target]).names(names);
     draft.detail(detail).evidence(evidence)
 }

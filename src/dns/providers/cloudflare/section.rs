@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::Cloudflare;
 use crate::config::environment::{Environment, Found};
-use crate::config::field::{Field, Reader, not_allowed};
+use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::rule::{integer, truth};
@@ -125,7 +125,7 @@ impl ConfigSection for CloudflareSection {
         Key::new("api_url"),
     ];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         let section = Self::SECTION;
         let names = ZoneNames { section, kind: KIND.kind, domain: "dns_domain" };
         Self {

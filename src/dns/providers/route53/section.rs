@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::Uri;
 
 use super::{Route53, profiles};
-use crate::config::field::{Field, Reader, not_allowed};
+use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::rule::{integer, text};
@@ -120,7 +120,7 @@ impl ConfigSection for Route53Section {
         Key::new("api_url"),
     ];
 
-    fn parse(values: &mut Reader<'_>) -> Self {
+    fn parse(values: &mut FieldReader<'_>) -> Self {
         let section = Self::SECTION;
         let names = ZoneNames { section, kind: KIND.kind, domain: "aws_domain" };
         Self {
