@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn given(line: &str) -> Invocation {
+    fn invocation_of(line: &str) -> Invocation {
         read(line.split_whitespace()).unwrap_or_else(|stop| panic!("{line}: {stop:?}"))
     }
 
@@ -150,7 +150,7 @@ mod tests {
             debug: false,
             log_format: log::Format::Text,
         };
-        assert_eq!(given("goavail check"), want);
+        assert_eq!(invocation_of("goavail check"), want);
     }
 
     #[test]
@@ -163,8 +163,8 @@ mod tests {
             debug: true,
             log_format: log::Format::Json,
         };
-        assert_eq!(given(&format!("goavail {options} check")), want);
-        assert_eq!(given(&format!("goavail check {options}")), want);
+        assert_eq!(invocation_of(&format!("goavail {options} check")), want);
+        assert_eq!(invocation_of(&format!("goavail check {options}")), want);
     }
 
     #[test]
@@ -172,8 +172,8 @@ mod tests {
         let commands = ["monitor", "check", "plan", "status", "drain ::1", "undrain ::1", "man"];
         for command in commands {
             for option in ["--config-file=x", "--dry-run", "--no-debug", "--type=ip"] {
-                given(&format!("goavail {option} {command}"));
-                given(&format!("goavail {command} {option}"));
+                invocation_of(&format!("goavail {option} {command}"));
+                invocation_of(&format!("goavail {command} {option}"));
             }
         }
     }
@@ -192,16 +192,16 @@ mod tests {
             ("--no-debug check --debug", true, true),
         ];
         for (line, dry_run, debug) in cases {
-            let got = given(&format!("goavail {line}"));
+            let got = invocation_of(&format!("goavail {line}"));
             assert_eq!((got.asked.dry_run, got.debug), (dry_run, debug), "{line}");
         }
     }
 
     #[test]
     fn the_last_value_of_an_option_wins() {
-        let got = given("goavail -f a -f b -t tcp check -t ip");
+        let got = invocation_of("goavail -f a -f b -t tcp check -t ip");
         assert_eq!((got.config_file, got.asked.tcp), ("b".into(), false));
-        assert_eq!(given("goavail -f a check -f b").config_file, PathBuf::from("b"));
+        assert_eq!(invocation_of("goavail -f a check -f b").config_file, PathBuf::from("b"));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
             ("undrain 192.0.2.10", Command::Undrain(UndrainOptions { address })),
         ];
         for (line, want) in cases {
-            assert_eq!(given(&format!("goavail {line}")).command, want, "{line}");
+            assert_eq!(invocation_of(&format!("goavail {line}")).command, want, "{line}");
         }
     }
 

@@ -6,8 +6,8 @@
 //!                            \-------- standing of each peer -------------/
 //! ```
 //!
-//! Nothing is decided here. A [`ClusterEvent`] reports what was received, and
-//! [`crate::engine::quorum`] decides what it means. Input is bounded, validated and put in order
+//! Nothing is decided here. A [`ClusterEvent`] reports a received message, and
+//! [`crate::engine::quorum`] decides its meaning. Input is bounded, validated and put in order
 //! first, so nothing sent to these two ports can stop or slow the agent.
 
 pub mod admission;
@@ -113,11 +113,11 @@ pub enum ClusterError {
     /// The length of the key is not one that AES allows. Nothing was started.
     #[error(transparent)]
     Key(#[from] seal::KeyLength),
-    /// A part that should run forever has ended, which is a bug. The rest of the cluster still
+    /// A part that should run forever has ended: a bug. The rest of the cluster still
     /// runs.
     #[error("the cluster's {0} has ended, which is a bug in goavail")]
     Ended(&'static str),
-    /// A part that should run forever has panicked, which is a bug. The rest of the cluster still
+    /// A part that should run forever has panicked: a bug. The rest of the cluster still
     /// runs.
     #[error("a part of the cluster has panicked, which is a bug in goavail")]
     Panicked(#[source] tokio::task::JoinError),

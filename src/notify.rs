@@ -49,7 +49,7 @@ use delivery::Delivery;
 use section::Receiver;
 
 pub use counters::{Counts, NoticeCounters};
-pub use delivery::Pace;
+pub use delivery::DeliveryPace;
 pub(crate) use section::NoticesSection;
 pub use section::NotifyConfig;
 
@@ -165,11 +165,11 @@ impl Notifier {
     /// Opens the configured channels. An unusable channel is reported as an error in the log; the
     /// others work.
     pub fn start(config: &NotifyConfig) -> Self {
-        Self::with_pace(config, Pace::default())
+        Self::with_pace(config, DeliveryPace::default())
     }
 
     /// Like [`Self::start`], with another pace.
-    pub fn with_pace(config: &NotifyConfig, pace: Pace) -> Self {
+    pub fn with_pace(config: &NotifyConfig, pace: DeliveryPace) -> Self {
         Self::with_counters(config, pace, NoticeCounters::default())
     }
 
@@ -177,7 +177,7 @@ impl Notifier {
     /// unchanged destination.
     #[must_use]
     pub fn successor(&self, config: &NotifyConfig, same: &[&str]) -> Self {
-        Self::with_counters(config, Pace::default(), self.counters.successor(same))
+        Self::with_counters(config, DeliveryPace::default(), self.counters.successor(same))
     }
 
     /// Returns the counters of notices.
@@ -185,7 +185,7 @@ impl Notifier {
         &self.counters
     }
 
-    fn with_counters(config: &NotifyConfig, pace: Pace, counters: NoticeCounters) -> Self {
+    fn with_counters(config: &NotifyConfig, pace: DeliveryPace, counters: NoticeCounters) -> Self {
         let mut notifier =
             Self { channels: Vec::new(), counters, give_up: watch::Sender::new(false) };
         for receiver in config.receivers() {
@@ -195,7 +195,7 @@ impl Notifier {
     }
 
     /// Opens the channel to a receiver.
-    fn open(&mut self, receiver: &Receiver, pace: Pace) {
+    fn open(&mut self, receiver: &Receiver, pace: DeliveryPace) {
         let channel = receiver.channel.name;
         let counters = self.counters.channel(channel);
         match (receiver.channel.open)(&receiver.url) {

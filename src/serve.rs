@@ -4,12 +4,12 @@
 //! number of connections. The listeners here face the open network, so all three are limited:
 //!
 //! - A connection that has not sent the whole head of its next request within
-//!   [`Limits::head_within`] is closed. This is also the time an idle connection is kept.
-//! - A body is read whole before the router sees the request: 413 over [`Limits::body_bytes`], 408
-//!   if it is not complete within [`Limits::body_within`].
-//! - An answer that is not read whole within [`Limits::written_within`] ends its connection, so
+//!   [`ServeLimits::head_within`] is closed. This is also the time an idle connection is kept.
+//! - A body is read whole before the router sees the request: 413 over [`ServeLimits::body_bytes`], 408
+//!   if it is not complete within [`ServeLimits::body_within`].
+//! - An answer that is not read whole within [`ServeLimits::written_within`] ends its connection, so
 //!   that a reader that hangs keeps no answer in memory.
-//! - At most [`Limits::connections`] are open. One more closes the oldest that is not in a handler
+//! - At most [`ServeLimits::connections`] are open. One more closes the oldest that is not in a handler
 //!   at that moment, so a client that merely holds connections open keeps nobody else out. If all
 //!   of them are in a handler, the new one is closed.
 //!
@@ -56,7 +56,7 @@ const HEAD_BYTES: usize = 8 * 1024;
 
 /// Limits on a client in bytes, time and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServeLimits {
     /// Maximum number of open connections. At least 1.
     pub connections: usize,
     /// Time from the first moment at which a request could begin until its head is complete, and
@@ -72,7 +72,7 @@ pub struct Limits {
     pub drain_within: Duration,
 }
 
-impl Default for Limits {
+impl Default for ServeLimits {
     /// Returns limits for a small API: 256 connections, 5 s for head and body each, 4 KiB of body,
     /// 30 s to read an answer, 1 s to end.
     fn default() -> Self {
@@ -120,14 +120,14 @@ impl Accept for UnixListener {
 }
 
 /// Serves `router` to every connection of `listener` until `shutdown` completes. Then it accepts no
-/// more connections, lets requests in progress finish within [`Limits::drain_within`], and closes
+/// more connections, lets requests in progress finish within [`ServeLimits::drain_within`], and closes
 /// everything.
 ///
 /// Dropping the future closes everything at once.
 pub async fn serve<L: Accept>(
     mut listener: L,
     router: Router,
-    limits: Limits,
+    limits: ServeLimits,
     shutdown: impl Future<Output = ()>,
 ) {
     let mut shutdown = pin!(shutdown);
@@ -237,7 +237,7 @@ fn report(ended: Result<(), JoinError>) {
 #[derive(Clone)]
 struct Handler {
     router: Router,
-    limits: Limits,
+    limits: ServeLimits,
     /// Set while the connection is in the router.
     busy: Arc<AtomicBool>,
 }

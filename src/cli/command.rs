@@ -19,7 +19,7 @@ pub(crate) enum Command {
     /// Monitor the addresses and keep DNS in step
     #[command(after_help = exits::MONITOR)]
     Monitor(MonitorOptions),
-    /// Validate the configuration and describe what the agent would do
+    /// Validate the configuration and describe the resulting agent
     #[command(after_help = exits::CHECK)]
     Check,
     /// Show the records in DNS, the desired ones, and the difference; change nothing
@@ -53,7 +53,7 @@ pub(crate) struct MonitorOptions {
 /// The arguments of `goavail plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct PlanOptions {
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) struct PlanOptions {
 /// The arguments of `goavail status`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct StatusOptions {
-    /// Print JSON
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
     /// Keep running and redraw every second until interrupted

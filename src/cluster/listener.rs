@@ -19,10 +19,10 @@ use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
 use super::shared::{SenderContext, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
-use crate::serve::Limits;
+use crate::serve::ServeLimits;
 
 /// Limits on requests. Votes are small, come in bursts and are answered at once.
-pub const LIMITS: Limits = Limits {
+pub const LIMITS: ServeLimits = ServeLimits {
     connections: 256,
     head_within: Duration::from_secs(5),
     body_within: Duration::from_secs(5),

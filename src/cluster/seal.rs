@@ -35,7 +35,7 @@ const GOSSIP_INFO: &[u8] = b"goavail gossip v1";
 /// First byte of sealed gossip.
 const GOSSIP_VERSION: u8 = 1;
 
-/// Block length of AES in bytes, which is also the length of an initialisation vector.
+/// Block length of AES in bytes, and the length of an initialisation vector.
 const BLOCK: usize = 16;
 
 /// Length of the nonce of AES-GCM in bytes. The nonce is random: the chance that any two are alike
@@ -118,7 +118,7 @@ impl Seal {
         String::from_utf8(self.reveal(text)).map_err(|_| NotOurs)
     }
 
-    /// Returns the decrypted bytes of `text` whatever they are, or nothing if its form is wrong.
+    /// Returns the decrypted bytes of `text`, printable or not, or nothing if its form is wrong.
     /// The time taken reveals nothing about the key or the result.
     pub fn reveal(&self, text: &str) -> Vec<u8> {
         let Ok(mut bytes) = URL_SAFE.decode(text) else { return Vec::new() };
@@ -129,7 +129,7 @@ impl Seal {
         bytes.split_off(BLOCK)
     }
 
-    /// Applies the cipher to all but the first block of `bytes`, which is the IV.
+    /// Applies the cipher to all but the first block of `bytes`, the IV.
     fn cfb(&self, bytes: &mut [u8], direction: Direction) {
         let (iv, data) = bytes.split_at_mut(BLOCK);
         let key = self.key.expose_secret();

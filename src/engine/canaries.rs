@@ -110,7 +110,7 @@ impl Canaries {
         self.isolation.is_some_and(|isolation| isolation.cause == IsolationCause::NothingCanBeAsked)
     }
 
-    /// Begins isolation.
+    /// Begins isolation at `now`.
     pub(super) fn isolate(&mut self, since: Moment, cause: IsolationCause) {
         self.isolation = Some(Isolation { since, cause });
     }

@@ -1,8 +1,8 @@
-//! Items under stable keys, which are indexes into a list.
+//! Items under stable keys: indexes into a list.
 
 use std::marker::PhantomData;
 
-/// A list whose items keep their keys, which have a type of their own. A key is used again after
+/// A list of items with stable keys of a type of their own. A key is used again after
 /// its item is gone.
 #[derive(Debug)]
 pub(super) struct Slab<T, K = usize> {

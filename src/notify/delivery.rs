@@ -26,7 +26,7 @@ const LONGEST_BACKOFF: Duration = LONGEST_WAIT.saturating_mul(4);
 
 /// Timing of merging and retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct DeliveryPace {
     /// Time from the first notice of a message until it is sent. Others may join it during that
     /// time.
     pub window: Duration,
@@ -37,7 +37,7 @@ pub struct Pace {
     pub first_wait: Duration,
 }
 
-impl Default for Pace {
+impl Default for DeliveryPace {
     /// Returns one second, five attempts, and about 1 + 2 + 4 + 8 s between them.
     fn default() -> Self {
         let second = Duration::from_secs(1);
@@ -79,7 +79,7 @@ pub(crate) trait Channel: Send + Sync + 'static {
 /// Delivers notices to one channel.
 pub(super) struct Delivery {
     channel: Box<dyn Channel>,
-    pace: Pace,
+    pace: DeliveryPace,
     counters: ChannelCounters,
 }
 
@@ -100,7 +100,11 @@ impl Backlog {
 
 impl Delivery {
     /// Prepares the delivery to `channel`.
-    pub(super) fn new(channel: Box<dyn Channel>, pace: Pace, counters: ChannelCounters) -> Self {
+    pub(super) fn new(
+        channel: Box<dyn Channel>,
+        pace: DeliveryPace,
+        counters: ChannelCounters,
+    ) -> Self {
         Self { channel, pace, counters }
     }
 

@@ -155,7 +155,7 @@ mod tests {
     use crate::config::problem::Report;
     use crate::notify::delivery::{Channel, Posting};
     use crate::notify::tests::notice;
-    use crate::notify::{Notice, NoticeKind, Notifier, Pace};
+    use crate::notify::{DeliveryPace, Notice, NoticeKind, Notifier};
 
     /// Everything that a new channel needs beside its line in the registry.
     struct DummyChannel {
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(problem, want);
 
         let (_, config) = read("dummy_url = \"https://example.com/\"\n").unwrap();
-        let pace = Pace { window: Duration::ZERO, ..Pace::default() };
+        let pace = DeliveryPace { window: Duration::ZERO, ..DeliveryPace::default() };
         let notifier = Notifier::with_pace(&config, pace);
         notifier.send(&notice(NoticeKind::Isolated, &[]));
         let counters = notifier.counters().clone();

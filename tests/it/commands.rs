@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use goavail::serve::{Limits, serve};
+use goavail::serve::{ServeLimits, serve};
 use goavail::status::model::{Reason, Status};
 use goavail::status::{
     Board, ClockReading, CommandDone, CommandKind, CommandRefused, DrainRequest, OperatorCommand,
@@ -67,7 +67,7 @@ impl Place {
         let (orders, commands) = mpsc::channel(1);
         let (socket, file) = open_control(&self.path().join("control.sock")).unwrap();
         let routes = control(board.reader(), orders);
-        tokio::spawn(serve(socket, routes, Limits::default(), std::future::pending()));
+        tokio::spawn(serve(socket, routes, ServeLimits::default(), std::future::pending()));
         FakeAgent { commands, _board: board, _file: file }
     }
 }
@@ -80,8 +80,8 @@ pub(crate) struct FakeAgent {
     _file: SocketFile,
 }
 
-/// One agent in a folder whose file holds `[Status]` and something that `check` would refuse: who
-/// only asks does not look at the rest.
+/// One agent in a folder with a file that holds `[Status]` and something that `check` would refuse:
+/// a query does not look at the rest.
 fn asked() -> (Place, FakeAgent) {
     let place = Place::new("interval = \"being edited\"");
     let agent = place.serve(scene().0);
@@ -126,7 +126,7 @@ async fn status_asks_the_listener_where_there_is_no_socket_and_orders_need_the_s
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let routes = read_only(board.reader());
-    tokio::spawn(serve(listener, routes, Limits::default(), std::future::pending()));
+    tokio::spawn(serve(listener, routes, ServeLimits::default(), std::future::pending()));
     let place = Place::new("");
     let config = format!("[Status]\nlisten = \"{address}\"\n");
     fs::write(place.path().join("goavail.toml"), config).unwrap();

@@ -1,6 +1,6 @@
-//! The configuration: what a file means, and what each kind of bad file gets, word for word.
+//! The configuration: the meaning of a file, and the answer to each kind of bad file, word for word.
 //!
-//! Tests feed text to `settings::parse`; what only a real file or a real process can show is in
+//! Tests feed text to `settings::parse`; tests that need a real file or a real process are in
 //! `check`.
 
 use std::path::Path;
@@ -31,12 +31,12 @@ const CLOUDFLARE: &str = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames 
 const ROUTE53: &str = "[Route53]\naws_domain = \"example.com\"\nhostnames = [\"www\"]\n\
                        ip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
 
-/// What the command line asks for by default.
+/// The default options of the command line.
 const ASKED: Asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
 
 const ON_ROUTE53: Asked = Asked { provider: "route53", ..ASKED };
 
-/// What `text` comes to in an environment of these variables; errors a line each.
+/// The result of `text` in an environment of these variables; errors a line each.
 fn read_with(text: &str, asked: Asked, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let env =
         |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
@@ -75,7 +75,7 @@ fn settings<T: 'static>(config: &Config) -> &T {
     settings.downcast_ref().unwrap_or_else(|| panic!("another provider: {config:?}"))
 }
 
-/// A file whose only unusual line is `key = value` in `section`, and that line's number.
+/// A file with one unusual line, `key = value` in `section`, and that line's number.
 fn with_key(section: &str, key: &str, value: &str) -> (String, usize) {
     let line = format!("{key} = {value}\n");
     if section.is_empty() {

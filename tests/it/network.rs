@@ -1,5 +1,5 @@
-//! The way to those who are asked over HTTP, in the real binary: by which proxy, and what is told when
-//! nobody answers.
+//! The way to HTTP services, in the real binary: the proxy that is used, and the message when nobody
+//! answers.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 

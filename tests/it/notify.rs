@@ -1,27 +1,30 @@
-//! Notices against servers that behave and that do not, all on loopback. Belongs here: what the
-//! channels do on the wire and in the log. Words, grouping and pace are proved beside their code.
+//! Notices against servers that behave and that do not, all on loopback. Belongs here: the effects of
+//! the channels on the wire and in the log. Words, grouping and pace are proved beside their code.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use goavail::notify::{Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig, Pace};
+use goavail::notify::{DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tracing::subscriber::DefaultGuard;
 
-/// Generous: whoever meets it is broken, not slow.
+/// Generous: a test that meets it is broken, not slow.
 const PATIENT: Duration = Duration::from_secs(30);
 
 /// The part of the URLs that nobody may ever read in a log.
 pub(crate) const SECRET: &str = "T0SECRET/B0SECRET/x0secretx";
 
 /// The pace of the real thing, a hundred times as fast.
-const QUICK: Pace =
-    Pace { window: Duration::from_millis(10), tries: 5, first_wait: Duration::from_millis(10) };
+const QUICK: DeliveryPace = DeliveryPace {
+    window: Duration::from_millis(10),
+    tries: 5,
+    first_wait: Duration::from_millis(10),
+};
 
 fn notice(kind: NoticeKind, last: u8) -> Notice {
     Notice {

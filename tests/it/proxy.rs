@@ -16,11 +16,11 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) target: String,
-    /// The body.
+    /// The body of the request.
     pub(crate) body: String,
 }
 
-/// What becomes of a request.
+/// The treatment of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Spoil {
     /// This answer, a whole HTTP response; the server never hears of the request.

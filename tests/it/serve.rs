@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use goavail::serve::{Accept, Limits, serve};
+use goavail::serve::{Accept, ServeLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
@@ -16,8 +16,8 @@ use tokio::time::timeout;
 /// Generous: no test waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServeLimits {
+    ServeLimits {
         connections: 8,
         head_within: Duration::from_millis(300),
         body_within: Duration::from_millis(300),
@@ -34,7 +34,7 @@ fn router() -> Router {
 }
 
 /// A service that runs until the test ends, and its address.
-async fn service(router: Router, limits: Limits) -> SocketAddr {
+async fn service(router: Router, limits: ServeLimits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
     tokio::spawn(serve(listener, router, limits, std::future::pending()));
@@ -87,7 +87,7 @@ async fn what_does_not_end_is_ended() {
 
 #[tokio::test]
 async fn connections_held_open_keep_nobody_out() {
-    let patient = Limits { head_within: PATIENCE, ..limits() };
+    let patient = ServeLimits { head_within: PATIENCE, ..limits() };
     let address = service(router(), patient).await;
     let mut held = Vec::new();
     for _ in 0..100 {
@@ -114,7 +114,7 @@ async fn a_request_in_its_handler_is_not_closed_for_a_newcomer() {
             "done"
         }),
     );
-    let address = service(slow, Limits { connections: 1, ..limits() }).await;
+    let address = service(slow, ServeLimits { connections: 1, ..limits() }).await;
     let request = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
     let first = tokio::spawn(async move { exchange(address, request).await });
     in_time(started.notified()).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::middleware::map_response;
 use axum::response::Response;
-use goavail::serve::{Limits, serve};
+use goavail::serve::{ServeLimits, serve};
 use goavail::status::model::Status;
 use goavail::status::{AgentAddress, Board, ClockReading, read_only};
 use tokio::net::TcpListener;
@@ -32,7 +32,7 @@ async fn service(board: &Board) -> (SocketAddr, Arc<Notify>) {
         answered.notify_one();
         async { response }
     }));
-    tokio::spawn(serve(listener, router, Limits::default(), std::future::pending()));
+    tokio::spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
     (address, asked)
 }
 

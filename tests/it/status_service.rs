@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use goavail::serve::{Limits, serve};
+use goavail::serve::{ServeLimits, serve};
 use goavail::status::StatusConfig;
 use goavail::status::model::Reason;
 use goavail::status::{
@@ -38,8 +38,13 @@ impl Asked {
         let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = tcp.local_addr().unwrap();
         let never = std::future::pending;
-        tokio::spawn(serve(socket, control(board.reader(), orders), Limits::default(), never()));
-        tokio::spawn(serve(tcp, read_only(board.reader()), Limits::default(), never()));
+        tokio::spawn(serve(
+            socket,
+            control(board.reader(), orders),
+            ServeLimits::default(),
+            never(),
+        ));
+        tokio::spawn(serve(tcp, read_only(board.reader()), ServeLimits::default(), never()));
         Self { board, commands, directory, listener, _file: file }
     }
 

@@ -67,18 +67,7 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         }
         Fact::Drained { target, drain, .. } => targets::drained(*target, drain),
         Fact::Undrained { target, expired, .. } => targets::undrained(*target, *expired),
-        Fact::Applied { withdrawn, restored, created, took, .. } => {
-            let write = provider::AppliedChange { took: *took, dry_run };
-            for (target, gone) in withdrawn {
-                write.withdrew(*target, gone);
-            }
-            for (target, names) in restored {
-                write.restored(*target, names);
-            }
-            for (target, names) in created {
-                write.created(*target, names);
-            }
-        }
+        Fact::Applied { .. } => provider::applied(fact, dry_run),
         Fact::NameFailing { name, what, .. } => provider::name_failing(name, what),
         Fact::NameFailingOver { name, .. } => info!(name, "name is maintained again"),
         Fact::Failing { problem, .. } => provider::failing(problem),

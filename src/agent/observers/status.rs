@@ -23,7 +23,7 @@ use crate::engine::event::{DnsProblem, Fact};
 use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::notify::NoticeCounters;
-use crate::serve::{Limits, serve};
+use crate::serve::{ServeLimits, serve};
 use crate::settings::Config;
 use crate::status::{
     self, Board, ClockReading, OperatorCommand, PeerStatus, ReceivedVote, SocketFile, Time, model,
@@ -92,14 +92,14 @@ impl StatusObserver {
         let inside = readers.enter();
         if let Some(address) = config.sections.status.listen {
             let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
-            readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+            readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
         }
         let mut socket = None;
         if let Some(path) = &config.sections.status.socket {
             let (listener, file) = status::open_control(path)?;
             let (commands, mut received) = mpsc::channel::<OperatorCommand>(COMMANDS);
             let router = status::control(board.reader(), commands);
-            readers.spawn(serve(listener, router, Limits::default(), std::future::pending()));
+            readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
             let outbox = outbox.clone();
             readers.spawn(async move {
                 while let Some(command) = received.recv().await {

@@ -266,7 +266,7 @@ fn the_json_holds_all_of_it_by_the_promised_names() {
     assert_eq!(alone["sets"][0]["addresses"][0]["by_agent"], json!(null));
 }
 
-/// Whether the names are managed at all is another matter than whether they hold what they should.
+/// Names that are not managed and names with a difference are two cases.
 #[test]
 fn names_that_are_left_alone_or_may_be_misspelt_are_told_with_the_reason() {
     let mut listing = listing();

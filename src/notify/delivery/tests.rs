@@ -70,7 +70,7 @@ fn bench(answers: impl IntoIterator<Item = Answer>) -> Bench {
     let counters = NoticeCounters::default();
     let (told, channel_counters) = (give_up.subscribe(), counters.channel("scripted"));
     let channel = Box::new(scripted.clone());
-    let delivery = Delivery::new(channel, Pace::default(), channel_counters);
+    let delivery = Delivery::new(channel, DeliveryPace::default(), channel_counters);
     let task = tokio::spawn(delivery.run(inbox, told));
     Bench { queue, give_up, scripted, counters, task }
 }

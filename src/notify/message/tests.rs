@@ -1,4 +1,4 @@
-//! Every notice word for word, and short whatever it holds.
+//! Every notice word for word, and short with any content.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! Whatever is in the file, there is an answer.
+//! Any content of a file gets an answer.
 
 use std::path::Path;
 

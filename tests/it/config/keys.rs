@@ -2,7 +2,7 @@
 
 use super::{CLOUDFLARE, good, refused, whole_key, with_key};
 
-/// A key: section, name, a good value, what is allowed.
+/// A key: section, name, a good value, the allowed values.
 struct Key(&'static str, &'static str, &'static str, &'static str);
 
 const PAUSE: &str = "from 0.05 s to 3600 s, as a number of seconds or a text such as \"250ms\"";
@@ -87,7 +87,7 @@ const KEYS: [Key; 35] = [
     Key("Status", "socket", "\"goavail.sock\"", PATH),
 ];
 
-/// What is shown of a value, if it is not shown as it was written.
+/// The displayed form of a value, if it differs from the written one.
 fn shown(key: &str, value: &str, kind: &str) -> String {
     let secret = ["crypto_key", "slack_addr", "webhook_url"].contains(&key);
     match (kind, secret) {

@@ -1,4 +1,4 @@
-//! Files of the Go program: the three forms that it had, and what has become of their keys.
+//! Files of the Go program: its three forms, and the present meaning of their keys.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use goavail::settings::Asked;
 
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, read_with};
 
-/// What tokens look like: Cloudflare's, a Slack webhook's path, AWS's two kinds of keys.
+/// Forms of tokens: Cloudflare's, a Slack webhook's path, AWS's two kinds of keys.
 const SECRETS: [&str; 4] = [
     "Sn3lZJTBX6kkg7OdcBUAxO963GEIyGQqnFTOFYY",
     "T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
@@ -12,7 +12,7 @@ const SECRETS: [&str; 4] = [
     "https://hooks.slack.com/services/T0/B0/s3cret",
 ];
 
-/// What is left of a secret in `texts`.
+/// The rest of a secret in `texts`.
 fn left_of(secret: &str, texts: &str) -> bool {
     let pieces = secret.split('/').filter(|piece| piece.len() > 5 && !piece.contains("hooks"));
     pieces
@@ -109,7 +109,7 @@ fn a_secret_as_the_value_of_another_key_is_refused_without_it() {
             assert!(told.contains(key) && !left_of(secret, &told), "{key}: {told}");
         }
         for key in within.iter().filter(|key| **key != "dns_domain" || secret.contains('/')) {
-            // What is good is made bad by it, whatever else is told then.
+            // A good value becomes bad by it; other problems may be reported as well.
             let text = format!("[Cloudflare]\n{key} = {}\n", value(key));
             let told = told(&text, ASKED, &[]);
             if !(secret.starts_with("https") && *key == "api_url") {

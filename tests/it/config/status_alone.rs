@@ -7,7 +7,7 @@ use std::fs;
 use goavail::settings::load_status;
 use goavail::status::StatusConfig;
 
-/// What a file with this content says; a problem without its folder.
+/// The status section of a file with this content; a problem without its folder.
 fn status(content: &str) -> Result<StatusConfig, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("goavail.toml");

@@ -2,7 +2,7 @@
 
 use super::{CLOUDFLARE, refused};
 
-/// Each row: what is wrong, the lines above the `[Cloudflare]` section, what is said.
+/// Each row: the fault, the lines above the `[Cloudflare]` section, the message.
 #[test]
 fn a_line_that_is_no_toml_is_told_of_with_its_key() {
     let rows = [

@@ -1,4 +1,4 @@
-//! What keys mean together, and what the chosen provider needs.
+//! The meaning of keys together, and the needs of the chosen provider.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Values that have the right type and are refused all the same, and what a good value means.
+//! Values of the right type that are refused, and the meaning of good values.
 
 use std::time::Duration;
 
 use super::{CLOUDFLARE, cloudflare, good, refused, whole_key, with_key};
 
-/// Each row: section, key, value, and what is said after the value.
+/// Each row: section, key, value, and the message after the value.
 #[test]
 fn a_value_out_of_range_is_refused_with_what_is_allowed() {
     let count = "an integer from 1 to 1000";

@@ -1,4 +1,4 @@
-//! What is allowed and warned about, and which guards are named as off.
+//! Settings that are allowed with a warning, and the guards that are named as off.
 
 use goavail::settings::Asked;
 
@@ -18,7 +18,7 @@ fn an_ordinary_file_gets_no_warning() {
     assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);
 }
 
-/// Each row: what is unusual, the file, the warnings.
+/// Each row: the unusual setting, the file, the warnings.
 #[track_caller]
 fn check(rows: &[(&str, String, &[&str])]) {
     for (name, text, want) in rows {

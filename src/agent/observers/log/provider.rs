@@ -7,19 +7,34 @@ use tracing::{error, info, warn};
 
 use super::list;
 use super::targets::silence;
-use crate::engine::event::{DnsProblem, DnsProblemKind, Withdrawal};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal};
 use crate::text::brief;
 
-/// A change that the provider confirmed, or that dry-run left out.
-pub(super) struct AppliedChange {
+/// Logs a line for each address of a change that the provider confirmed, or that dry-run left out.
+pub(super) fn applied(fact: &Fact, dry_run: bool) {
+    let Fact::Applied { withdrawn, restored, created, took, .. } = fact else { return };
+    let change = AppliedChange { took: *took, dry_run };
+    for (target, withdrawal) in withdrawn {
+        change.withdrew(*target, withdrawal);
+    }
+    for (target, names) in restored {
+        change.restored(*target, names);
+    }
+    for (target, names) in created {
+        change.created(*target, names);
+    }
+}
+
+/// The common part of the lines about one change.
+struct AppliedChange {
     /// Time from when the change was first desired to the confirmation.
-    pub(super) took: Duration,
+    took: Duration,
     /// Whether nothing is written.
-    pub(super) dry_run: bool,
+    dry_run: bool,
 }
 
 impl AppliedChange {
-    pub(super) fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
+    fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
         let (names, took) = (list(&withdrawal.names), brief(self.took));
         let (losses, by_hand, silent_for) =
             (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
@@ -30,7 +45,7 @@ impl AppliedChange {
         }
     }
 
-    pub(super) fn restored(&self, target: IpAddr, names: &[String]) {
+    fn restored(&self, target: IpAddr, names: &[String]) {
         let (names, took) = (list(names), brief(self.took));
         if self.dry_run {
             info!(%target, names, reason = "dry_run", "would restore");
@@ -39,7 +54,7 @@ impl AppliedChange {
         }
     }
 
-    pub(super) fn created(&self, target: IpAddr, names: &[String]) {
+    fn created(&self, target: IpAddr, names: &[String]) {
         let (names, took) = (list(names), brief(self.took));
         let asks = "held no address and is not in the state file; is it misspelt?";
         if self.dry_run {

@@ -1,8 +1,8 @@
-//! What the engine does, frozen: a hash of every action, its time and its agent, over 400 seeded
+//! The behaviour of the engine, frozen: a hash of every action, its time and its agent, over 400 seeded
 //! schedules. It tells whether a change of the code changes behaviour.
 //!
-//! A change that is meant to do so writes the file anew with `GOAVAIL_TRACE=write`, and says in its
-//! commit what is different and why. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so
+//! A change that is meant to do so writes the file anew with `GOAVAIL_TRACE=write`, and explains the
+//! difference in its commit. `GOAVAIL_SEED=<seed>` prints the actions of one schedule, so
 //! that two builds can be compared line by line.
 
 use std::fmt::Write as _;
@@ -71,7 +71,7 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
     assert_eq!(text.lines().count(), FROZEN.lines().count());
 }
 
-// Spelt out, and not by `Debug`: what a type or a field is called is no behaviour.
+// Spelt out, and not by `Debug`: the name of a type or a field is no behaviour.
 
 fn words(action: &Action) -> String {
     match action {
