@@ -114,7 +114,7 @@ fn after(text: &str, key: &str) -> u64 {
     word.and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// A counter of `/proc/net/snmp`, which has two lines for each protocol: names, then numbers.
+/// A counter of `/proc/net/snmp`: two lines for each protocol, names and then numbers.
 fn counter(snmp: &str, protocol: &str, name: &str) -> u64 {
     let mut lines = snmp.lines().filter_map(|line| line.strip_prefix(protocol)?.strip_prefix(": "));
     let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());

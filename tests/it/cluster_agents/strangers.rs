@@ -122,7 +122,7 @@ async fn hold(listener: TcpListener) {
     }
 }
 
-/// Without a key, anybody who reaches the port can speak in a peer's name; under a stranger's name
+/// Without a key, anybody with access to the port can speak in a peer's name; under a stranger's name
 /// nobody can, and with `require_signed` nobody without the key.
 #[test]
 fn votes_of_nobody_make_no_quorum() {

@@ -4,67 +4,65 @@ use std::time::Duration;
 
 use super::{CLOUDFLARE, cloudflare, good, refused, whole_key, with_key};
 
+const COUNT: &str = "an integer from 1 to 1000";
+const PAUSE: &str = "from 0.05 s to 3600 s, as a number of seconds or a text such as \"250ms\"";
+const TIMEOUT: &str = "from 0.001 s to 3600 s, as a number of seconds or a text such as \"250ms\"";
+const RESYNC: &str = "from 1 s to 86400 s, as a number of seconds or a text such as \"250ms\"";
+const PORT: &str = "an integer from 1 to 65535";
+const TTL: &str = "1, which is automatic, or an integer of seconds from 30 to 86400";
+const NAME: &str = "a name of 1 to 255 characters without control or invisible characters";
+
+/// Each row: section, key, value, the allowed values.
+const OUT_OF_RANGE: [(&str, &str, &str, &str); 43] = [
+    ("", "failure_threshold", "0", COUNT),
+    ("", "failure_threshold", "1001", COUNT),
+    ("", "failure_threshold", "3.0", COUNT),
+    ("", "recovery_threshold", "0", COUNT),
+    ("", "recovery_threshold", "1_001", COUNT),
+    ("", "interval", "0", PAUSE),
+    ("", "interval", "0.049", PAUSE),
+    ("", "interval", "-0.5", PAUSE),
+    ("", "interval", "3601", PAUSE),
+    ("", "interval", "inf", PAUSE),
+    ("", "interval", "\"2\"", PAUSE),
+    ("", "interval", "\"2x\"", PAUSE),
+    ("", "interval", "\"-2s\"", PAUSE),
+    ("", "interval", "\"\"", PAUSE),
+    ("", "interval", "\"99999999999999999999h\"", PAUSE),
+    ("", "timeout", "0", TIMEOUT),
+    ("", "timeout", "3600.1", TIMEOUT),
+    ("", "timeout", "\"61m\"", TIMEOUT),
+    ("", "retry_interval", "0.0", PAUSE),
+    ("", "retry_interval", "\"49ms\"", PAUSE),
+    ("", "burst", "0", COUNT),
+    ("", "burst", "1001", COUNT),
+    ("", "resync_interval", "0", RESYNC),
+    ("", "resync_interval", "\"25h\"", RESYNC),
+    ("", "port", "0", PORT),
+    ("", "port", "65536", PORT),
+    ("", "min_in_service", "1001", "an integer from 0 to 1000"),
+    ("", "name", "\"\"", NAME),
+    ("", "name", "\" \"", NAME),
+    ("", "name", "\"a\\tb\"", NAME),
+    ("", "state_file", "\"\"", "the path of a file, in quotes"),
+    ("", "state_file", "\"a\\u0000b\"", "the path of a file, in quotes"),
+    ("Cloudflare", "ttl", "0", TTL),
+    ("Cloudflare", "ttl", "29", TTL),
+    ("Cloudflare", "ttl", "86401", TTL),
+    ("Route53", "ttl", "2147483648", "an integer from 0 to 2147483647"),
+    ("Route53", "aws_zoneid", "\"\"", "a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\""),
+    ("Route53", "aws_zoneid", "\"Z1/..\"", "a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\""),
+    ("Route53", "aws_region", "\"US East\"", "a region, such as \"us-east-1\""),
+    ("Members", "members_port", "0", PORT),
+    ("Members", "members_port", "65536", PORT),
+    ("Members", "min_peers_agree", "1001", "an integer from 0 to 1000"),
+    ("Status", "socket", "\"\"", "the path of a file, in quotes"),
+];
+
 /// Each row: section, key, value, and the message after the value.
 #[test]
 fn a_value_out_of_range_is_refused_with_what_is_allowed() {
-    let count = "an integer from 1 to 1000";
-    let pause = "from 0.05 s to 3600 s, as a number of seconds or a text such as \"250ms\"";
-    let timeout = "from 0.001 s to 3600 s, as a number of seconds or a text such as \"250ms\"";
-    let resync = "from 1 s to 86400 s, as a number of seconds or a text such as \"250ms\"";
-    let port = "an integer from 1 to 65535";
-    let ttl = "1, which is automatic, or an integer of seconds from 30 to 86400";
-    let name = "a name of 1 to 255 characters without control or invisible characters";
-    let rows = [
-        ("", "failure_threshold", "0", count),
-        ("", "failure_threshold", "1001", count),
-        ("", "failure_threshold", "3.0", count),
-        ("", "recovery_threshold", "0", count),
-        ("", "recovery_threshold", "1_001", count),
-        ("", "interval", "0", pause),
-        ("", "interval", "0.049", pause),
-        ("", "interval", "-0.5", pause),
-        ("", "interval", "3601", pause),
-        ("", "interval", "inf", pause),
-        ("", "interval", "\"2\"", pause),
-        ("", "interval", "\"2x\"", pause),
-        ("", "interval", "\"-2s\"", pause),
-        ("", "interval", "\"\"", pause),
-        ("", "interval", "\"99999999999999999999h\"", pause),
-        ("", "timeout", "0", timeout),
-        ("", "timeout", "3600.1", timeout),
-        ("", "timeout", "\"61m\"", timeout),
-        ("", "retry_interval", "0.0", pause),
-        ("", "retry_interval", "\"49ms\"", pause),
-        ("", "burst", "0", count),
-        ("", "burst", "1001", count),
-        ("", "resync_interval", "0", resync),
-        ("", "resync_interval", "\"25h\"", resync),
-        ("", "port", "0", port),
-        ("", "port", "65536", port),
-        ("", "min_in_service", "1001", "an integer from 0 to 1000"),
-        ("", "name", "\"\"", name),
-        ("", "name", "\" \"", name),
-        ("", "name", "\"a\\tb\"", name),
-        ("", "state_file", "\"\"", "the path of a file, in quotes"),
-        ("", "state_file", "\"a\\u0000b\"", "the path of a file, in quotes"),
-        ("Cloudflare", "ttl", "0", ttl),
-        ("Cloudflare", "ttl", "29", ttl),
-        ("Cloudflare", "ttl", "86401", ttl),
-        ("Route53", "ttl", "2147483648", "an integer from 0 to 2147483647"),
-        ("Route53", "aws_zoneid", "\"\"", "a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\""),
-        (
-            "Route53",
-            "aws_zoneid",
-            "\"Z1/..\"",
-            "a hosted zone's id, such as \"Z0123456789ABCDEFGHIJ\"",
-        ),
-        ("Route53", "aws_region", "\"US East\"", "a region, such as \"us-east-1\""),
-        ("Members", "members_port", "0", port),
-        ("Members", "members_port", "65536", port),
-        ("Members", "min_peers_agree", "1001", "an integer from 0 to 1000"),
-        ("Status", "socket", "\"\"", "the path of a file, in quotes"),
-    ];
-    for (section, key, value, allowed) in rows {
+    for (section, key, value, allowed) in OUT_OF_RANGE {
         let (text, line) = with_key(section, key, value);
         let name = whole_key(section, key);
         let want = format!("goavail.toml:{line}: {name}: {value} is not allowed; {allowed}");

@@ -1,6 +1,7 @@
 //! `goavail plan` beside a running agent.
 
 use super::desk::{Desk, WWW, about, first, one, two};
+use crate::agent::Agent;
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::run;
 
@@ -16,6 +17,23 @@ fn has(plan: &str, sign: char, address: std::net::IpAddr) -> bool {
     let address = address.to_string();
     let mut lines = plan.lines().map(str::trim_start).filter(|line| line.starts_with(sign));
     lines.any(|line| line.split_whitespace().any(|word| word == address))
+}
+
+/// A record that somebody deletes is a difference, which the agent leaves alone; a drain is none.
+fn changed_by_hand(desk: &Desk, agent: &mut Agent) {
+    let content = two().to_string();
+    desk.cloudflare.zone(|zone| {
+        zone.records.retain(|record| record.name != WWW || record.content != content);
+    });
+    let (code, text) = plan(desk);
+    assert!(code == 3 && has(&text, '+', two()), "a record is missing: {text}");
+    let writes = desk.writes();
+    desk.done(&["drain", &two().to_string()]);
+    first(agent, &["withdrew", &about(two())]);
+    desk.until_shown(agent, two(), |shown| !shown["drained"].is_null());
+    let (code, text) = plan(desk);
+    assert!(code == 0 && text.contains("drained"), "drained and gone: {text}");
+    assert_eq!(desk.writes(), writes + 1, "plan never wrote");
 }
 
 #[test]
@@ -60,20 +78,7 @@ fn plan_ends_with_3_when_the_zone_is_not_as_the_agent_wants_it_and_with_0_when_i
         }
         assert_eq!(plan(&desk).0, 0);
 
-        // By hand, which the agent leaves alone.
-        let content = two().to_string();
-        desk.cloudflare.zone(|zone| {
-            zone.records.retain(|record| record.name != WWW || record.content != content);
-        });
-        let (code, text) = plan(&desk);
-        assert!(code == 3 && has(&text, '+', two()), "a record is missing: {text}");
-        let writes = desk.writes();
-        desk.done(&["drain", &two().to_string()]);
-        first(&mut agent, &["withdrew", &about(two())]);
-        desk.until_shown(&mut agent, two(), |shown| !shown["drained"].is_null());
-        let (code, text) = plan(&desk);
-        assert!(code == 0 && text.contains("drained"), "drained and gone: {text}");
-        assert_eq!(desk.writes(), writes + 1, "plan never wrote");
+        changed_by_hand(&desk, &mut agent);
 
         agent.kill();
         let (code, text) = plan(&desk);

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use rustix::process::Signal;
 
 use super::desk::{Desk, STATE_FILE, about, ask, first, nth, one, two};
-use crate::agent::{BINARY, PATIENT, Setup, Within};
+use crate::agent::{Agent, BINARY, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{EMAIL, Entry, Fault, KEY, TOKEN};
 use crate::lab::{Place, link_v4, run};
 
@@ -233,6 +233,37 @@ fn no_secret_is_in_anything_that_an_agent_and_its_commands_say() {
     }
 }
 
+/// A failover on which everything goes wrong once.
+fn failover(vault: &Vault, agent: &mut Agent) {
+    let (desk, way) = (&vault.desk, vault.way);
+    let page = format!("<html><title>{}</title>{}</html>", echo(way), echo(way));
+    let faults = [refusal(403, &echo(way)), Fault::Answer(500, page), Fault::CutBefore];
+    for fault in faults {
+        desk.cloudflare.script(1, Entry::writes, fault);
+    }
+    desk.lab.remove(&[one()]);
+    first(agent, &["withdrew", &about(one())]);
+    is_clean("the state file", &std::fs::read_to_string(desk.path("state.json")).unwrap());
+}
+
+/// Reloads of files with a problem beside a secret or in it, and of the good one.
+fn reloads(vault: &Vault, agent: &mut Agent) {
+    let desk = &vault.desk;
+    for (round, broken) in vault.broken().iter().enumerate() {
+        desk.write("goavail.toml", broken);
+        agent.signal(Signal::HUP);
+        nth(agent, round + 1, &["the old configuration stays in force"]);
+        assert_eq!(vault.runs(&["check"]), Some(2), "{broken}");
+        vault.runs(&["plan"]);
+        vault.runs(&["status"]);
+    }
+    desk.write("goavail.toml", &vault.config);
+    agent.signal(Signal::HUP);
+    first(agent, &["configuration in force"]);
+    desk.lab.add(&[one()]);
+    first(agent, &["restored", &about(one())]);
+}
+
 fn tells_no_secret(way: Way) {
     let (mut slack, mut hook) = (None, None);
     let vault = Vault::new(way, |desk| {
@@ -253,29 +284,8 @@ fn tells_no_secret(way: Way) {
     }
     vault.all_commands();
 
-    // A failover on which everything goes wrong once.
-    let page = format!("<html><title>{}</title>{}</html>", echo(way), echo(way));
-    let faults = [refusal(403, &echo(way)), Fault::Answer(500, page), Fault::CutBefore];
-    for fault in faults {
-        desk.cloudflare.script(1, Entry::writes, fault);
-    }
-    desk.lab.remove(&[one()]);
-    first(&mut agent, &["withdrew", &about(one())]);
-    is_clean("the state file", &std::fs::read_to_string(desk.path("state.json")).unwrap());
-
-    for (round, broken) in vault.broken().iter().enumerate() {
-        desk.write("goavail.toml", broken);
-        agent.signal(Signal::HUP);
-        nth(&mut agent, round + 1, &["the old configuration stays in force"]);
-        assert_eq!(vault.runs(&["check"]), Some(2), "{broken}");
-        vault.runs(&["plan"]);
-        vault.runs(&["status"]);
-    }
-    desk.write("goavail.toml", &vault.config);
-    agent.signal(Signal::HUP);
-    first(&mut agent, &["configuration in force"]);
-    desk.lab.add(&[one()]);
-    first(&mut agent, &["restored", &about(one())]);
+    failover(&vault, &mut agent);
+    reloads(&vault, &mut agent);
 
     // Commands that get no answer, or a bad one.
     for fault in [refusal(403, &echo(way)), Fault::Answer(502, echo(way)), Fault::CutBefore] {

@@ -3,13 +3,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustix::process::Signal;
 
 use super::{Scene, anonymous};
-use crate::agent::{PATIENT, Setup};
+use crate::agent::{Agent, PATIENT, Setup};
 use crate::moto::set;
 use crate::proxy::Spoil;
 use crate::route53::{aws_error, response, writes};
@@ -93,6 +94,54 @@ fn keyed(scene: &Scene, way: Way, place: &str, setup: Setup) -> Setup {
     }
 }
 
+/// The secrets of an agent, and the place from which it takes them.
+struct Vault {
+    way: Way,
+    /// The credentials file or the URL of instance metadata.
+    place: String,
+    config: String,
+    /// The credentials file, used or not.
+    file: PathBuf,
+    secrets: [String; 3],
+}
+
+impl Vault {
+    /// Runs a command beside the agent; its output holds no secret.
+    fn command(&self, scene: &Scene, arguments: &[&'static str]) {
+        let setup = keyed(scene, self.way, &self.place, anonymous(&self.config));
+        let ended = setup.args(arguments.iter().copied()).start().wait_end(PATIENT);
+        let of = format!("{:?}: {arguments:?}", self.way);
+        is_clean(&of, &(ended.stdout + &ended.stderr), &self.secrets);
+    }
+}
+
+/// Reloads with files in which there is a problem beside a secret or in it, and with `good` ones.
+fn reloads(vault: &Vault, scene: &Scene, agent: &mut Agent, good: &str) {
+    let [secret, token, _] = &vault.secrets;
+    // The problem beside a secret, or the secret itself.
+    let broken = [
+        good.replace("[default]", "[default"),
+        good.replace("aws_secret_access_key = ", "aws_secret_access_key "),
+        good.replace("aws_session_token = ", "aws_session_token = \u{e4}"),
+    ];
+    for broken in broken {
+        std::fs::write(&vault.file, broken).unwrap();
+        agent.signal(Signal::HUP);
+        agent.wait_for_words(&["reading the configuration again"]);
+        vault.command(scene, &["check"]);
+        vault.command(scene, &["plan"]);
+    }
+    std::fs::write(&vault.file, good).unwrap();
+    agent.rewrite(
+        &vault.config.replace("aws_zoneid = ", &format!("\"{secret}\" = \"{token}\"\nx = ")),
+    );
+    agent.signal(Signal::HUP);
+    agent.wait_for_words(&["the old configuration stays in force"]);
+    agent.rewrite(&vault.config);
+    agent.signal(Signal::HUP);
+    agent.wait_for_words(&["configuration in force"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
     for way in [Way::Variables, Way::File, Way::Metadata] {
@@ -113,25 +162,21 @@ async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
         );
         std::fs::write(&file, &good).unwrap();
         let config = scene.config("", &["www"]);
-        let command = |arguments: &[&'static str]| {
-            let setup = keyed(&scene, way, &place, anonymous(&config));
-            let ended = setup.args(arguments.iter().copied()).start().wait_end(PATIENT);
-            let of = format!("{way:?}: {arguments:?}");
-            is_clean(&of, &(ended.stdout + &ended.stderr), &secrets);
-        };
+        let vault = Vault { way, place, config, file, secrets };
 
         // Refused at the start; refused credentials are looked for anew once.
         for _ in 0..2 {
             let refused = aws_error(403, "InvalidClientTokenId", "The token is invalid");
             scene.proxy.spoil_next(|_| true, refused);
         }
-        command(&["monitor"]);
+        vault.command(&scene, &["monitor"]);
 
-        let mut agent = keyed(&scene, way, &place, anonymous(&config)).args(["monitor"]).start();
+        let mut agent =
+            keyed(&scene, way, &vault.place, anonymous(&vault.config)).args(["monitor"]).start();
         agent.nth(2, &["target confirmed up"]);
-        command(&["check"]);
-        command(&["plan"]);
-        command(&["plan", "--json"]);
+        vault.command(&scene, &["check"]);
+        vault.command(&scene, &["plan"]);
+        vault.command(&scene, &["plan", "--json"]);
         let page = "<html><title>Bad Gateway</title></html>";
         scene.proxy.spoil_next(writes, response(502, "text/html", page));
         scene.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
@@ -140,40 +185,13 @@ async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
         scene.close(0);
         agent.nth(1, &["withdrew", &scene.target(0)]);
 
-        let command = |arguments: &[&'static str]| {
-            let setup = keyed(&scene, way, &place, anonymous(&config));
-            let ended = setup.args(arguments.iter().copied()).start().wait_end(PATIENT);
-            let of = format!("{way:?}: {arguments:?}");
-            is_clean(&of, &(ended.stdout + &ended.stderr), &secrets);
-        };
-        // The problem beside a secret, or the secret itself.
-        let broken = [
-            good.replace("[default]", "[default"),
-            good.replace("aws_secret_access_key = ", "aws_secret_access_key "),
-            good.replace("aws_session_token = ", "aws_session_token = \u{e4}"),
-        ];
-        for broken in broken {
-            std::fs::write(&file, broken).unwrap();
-            agent.signal(Signal::HUP);
-            agent.wait_for_words(&["reading the configuration again"]);
-            command(&["check"]);
-            command(&["plan"]);
-        }
-        std::fs::write(&file, &good).unwrap();
-        agent.rewrite(
-            &config.replace("aws_zoneid = ", &format!("\"{secret}\" = \"{token}\"\nx = ")),
-        );
-        agent.signal(Signal::HUP);
-        agent.wait_for_words(&["the old configuration stays in force"]);
-        agent.rewrite(&config);
-        agent.signal(Signal::HUP);
-        agent.wait_for_words(&["configuration in force"]);
+        reloads(&vault, &scene, &mut agent, &good);
         scene.open(0);
         agent.nth(1, &["restored", &scene.target(0)]);
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(0), "{way:?}");
         assert!(ended.stderr.contains("TRACE"), "it says everything");
-        is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &secrets);
+        is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &vault.secrets);
     }
 }

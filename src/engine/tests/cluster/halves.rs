@@ -114,7 +114,7 @@ fn a_change_by_an_agent_gone_for_good_is_reverted_by_agents_that_received_its_vo
     assert_eq!(world.in_zone(), [1, 2], "{:?}", world.writes());
 }
 
-/// Agent 0 withdraws on the vote of 1, which does not receive from 0 and so never reaches a verdict
+/// Agent 0 withdraws on the vote of 1. That one receives nothing from 0 and so never reaches a verdict
 /// itself.
 #[test]
 fn an_agent_that_saw_it_down_puts_it_right_even_if_it_never_agreed_to_withdraw_it() {

@@ -81,6 +81,13 @@ pub(super) struct Worker {
     back: BTreeMap<IpAddr, Duration>,
 }
 
+/// A write that has come to its end.
+struct Write {
+    plan: Plan,
+    floor: usize,
+    fate: Fate,
+}
+
 impl Worker {
     pub(super) fn order(&mut self, now: Duration, order: Order, chance: &mut Chance) -> Vec<Doing> {
         self.mailbox = (order, self.mailbox.1 + 1);
@@ -148,7 +155,7 @@ impl Worker {
                 self.fail(DnsProblemKind::Unavailable, now, chance, &mut out);
             }
             (Phase::Writing(plan, floor), Input::Written(fate)) => {
-                self.written(plan, floor, fate, now, chance, &mut out);
+                self.written(Write { plan, floor, fate }, now, chance, &mut out);
             }
             (Phase::Resting, Input::Rested(rest)) if rest == self.rests => {
                 self.rounds = 0;
@@ -244,15 +251,8 @@ impl Worker {
         plan
     }
 
-    fn written(
-        &mut self,
-        plan: Plan,
-        floor: usize,
-        fate: Fate,
-        now: Duration,
-        chance: &mut Chance,
-        out: &mut Vec<Doing>,
-    ) {
+    fn written(&mut self, write: Write, now: Duration, chance: &mut Chance, out: &mut Vec<Doing>) {
+        let Write { plan, floor, fate } = write;
         self.reading = None;
         if matches!(fate, Fate::Done | Fate::Unconfirmed) && floor > 0 {
             self.owed.extend(plan.delete.iter().map(|(_, address)| *address));
