@@ -83,7 +83,7 @@ impl Prober {
         role: Role,
         context: &mut Context,
     ) -> EndpointId {
-        let id = self.endpoints.insert(Watched::new(endpoint, first, role));
+        let id = self.endpoints.insert(Watched::new(endpoint, first, self.next_seq, role));
         context.schedule.add(first, Item::Watch(id));
         id
     }
@@ -271,7 +271,11 @@ impl Prober {
             return None;
         }
         let timeout = context.settings.pace.timeout;
-        let watch = &mut self.endpoints.get_mut(id)?.watch;
+        let watched = self.endpoints.get_mut(id)?;
+        if seq < watched.first_seq {
+            return None;
+        }
+        let watch = &mut watched.watch;
         match answer {
             Answer::Reply(rtt) => match watch.sent(seq) {
                 Some(_) if rtt <= timeout => self.replied(probe, rtt, context),

@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::rate_check::RateCheck;
 use super::watch::Watch;
-use crate::engine::ids::TargetKey;
+use crate::engine::ids::{ProbeSeq, TargetKey};
 use crate::engine::moment::Moment;
 use crate::engine::types::Endpoint;
 
@@ -20,6 +20,9 @@ pub(in crate::engine) enum Role {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) watch: Watch,
+    /// The number of the first probe that can be its own. Answers to earlier probes are about an
+    /// endpoint that had the same id before.
+    pub(super) first_seq: ProbeSeq,
     pub(super) role: Role,
     /// Whether a missing reply is news: false for a target that is already down.
     pub(super) expected: bool,
@@ -33,10 +36,12 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Creates an endpoint that was never probed, with a first probe at `first`.
-    pub(super) fn new(endpoint: Endpoint, first: Moment, role: Role) -> Self {
+    /// Creates an endpoint that was never probed, with a first probe at `first` that has the number
+    /// `first_seq` or a later one.
+    pub(super) fn new(endpoint: Endpoint, first: Moment, first_seq: ProbeSeq, role: Role) -> Self {
         Self {
             watch: Watch::new(endpoint, first),
+            first_seq,
             role,
             expected: true,
             armed: Some(first),

@@ -81,6 +81,30 @@ fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     assert_eq!(is_suspect(&prober), [false, false], "that is no news");
 }
 
+/// A reload gives the place of an endpoint to another one while a probe is outstanding.
+#[test]
+fn an_answer_to_a_probe_of_an_earlier_endpoint_is_no_evidence_about_the_new_one() {
+    let (mut prober, mut context, ids) = probing(1, 9);
+    assert!(prober.expire(ids[0], Moment::START, false, &context).is_some());
+    prober.resume(ids[0], &mut context);
+    assert_eq!(sent(&mut context), [probe(0, 0)]);
+    prober.unwatch(ids[0]);
+    let role = Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() });
+    let other = Endpoint { address: ip(2), port: None };
+    assert_eq!(prober.watch(other, Moment::START + ms(900), role, &mut context), ids[0]);
+    context.now = Moment::START + ms(500);
+    for answer in [
+        Answer::Reply(ms(400)),
+        Answer::Unreachable("no host".into()),
+        Answer::Silence,
+        Answer::Fault("no route".into()),
+    ] {
+        assert!(prober.answered(probe(0, 0), answer, &mut context).is_none());
+    }
+    assert!(!prober.is_faulty(ids[0]));
+    assert!(context.take_actions().is_empty(), "and nothing is reported");
+}
+
 #[test]
 fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() {
     let (mut prober, mut context, _) = probing(1, 9);
