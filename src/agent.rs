@@ -245,7 +245,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
     };
     tokio::select! {
         () = closing => {}
-        () = stop.reach(2) => tracing::warn!("stopped at once by a second signal by a second signal"),
+        () = stop.reach(2) => tracing::warn!("stopped at once by a second signal"),
         () = last_facts.log() => {}
     }
     // The last reports may still be on their way.
