@@ -22,7 +22,7 @@ mod unread;
 pub(crate) use unread::Unread;
 
 /// Generous: a bound that is met says that something is broken, not that the machine was busy.
-pub(crate) const PATIENT: Duration = Duration::from_secs(30);
+pub(crate) const PATIENT: Duration = Duration::from_secs(90);
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_goavail");
