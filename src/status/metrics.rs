@@ -141,7 +141,7 @@ impl Scrape {
         )?;
         families.gauges(
             "goavail_target_in_service",
-            "1 if the target's record is present at the name, 0 if not; absent before the zone was listed.",
+            "1 if the target's record is present at the name, 0 if not; absent while this is not known.",
             rows().flat_map(|row| self.presence(row)),
         )?;
         families.gauges(

@@ -35,7 +35,7 @@ pub(super) struct Comparison {
     /// Record sets at the managed names that could not be read or cannot be edited. They are in none of
     /// the other lists, and no difference, since they cannot be changed.
     pub left_out: Vec<LeftOut>,
-    /// Managed names that hold no address and are not in the state file, although a record is to be
+    /// Managed names that hold no address and are not remembered, although a record is to be
     /// created there: perhaps they are misspelt.
     pub new_names: Vec<String>,
     /// The changes if all targets were healthy and none were drained.

@@ -276,7 +276,7 @@ fn names_that_are_left_alone_or_may_be_misspelt_are_told_with_the_reason() {
     let comparison = compare(&listing, 0, nobody());
     let end = "
 ! api.example.com A and AAAA is left alone: a CNAME record stands at ?[2Japi.example.com
-? wwv.example.com holds no address and is not in the state file; is it misspelt?
+? wwv.example.com holds no address and nothing is remembered of it; is it misspelt?
 
 difference if all targets were healthy: 7 to create, 0 to delete, 2 sets left alone
 ";

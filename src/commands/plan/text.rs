@@ -171,7 +171,7 @@ fn doubtful(comparison: &Comparison, paint: Painter<'_>, out: &mut String) {
     }
     for name in new_names {
         let line =
-            format!("? {name} holds no address and is not in the state file; is it misspelt?");
+            format!("? {name} holds no address and nothing is remembered of it; is it misspelt?");
         let _ = writeln!(out, "{}", paint(YELLOW, &line));
     }
 }

@@ -85,11 +85,11 @@ fn a_name_that_held_nothing_is_created_with_a_question_everywhere() {
         );
         let plan = desk.goavail(&["plan"]);
         let question =
-            "? wwv.example.com holds no address and is not in the state file; is it misspelt?";
+            "? wwv.example.com holds no address and nothing is remembered of it; is it misspelt?";
         assert!(plan.code == Some(3) && plan.out.contains(question), "{plan:?}");
         let mut agent = desk.start();
         let asks =
-            "created: the name held no address and is not in the state file; is it misspelt?";
+            "created: the name held no address and nothing is remembered of it; is it misspelt?";
         for target in [one(), two()] {
             let line = first(&mut agent, &["WARN", asks, &about(target)]);
             assert!(line.text.contains("names=\"wwv.example.com\""), "{line:?}");

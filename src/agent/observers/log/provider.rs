@@ -56,7 +56,7 @@ impl AppliedChange {
 
     fn created(&self, target: IpAddr, names: &[String]) {
         let (names, took) = (list(names), brief(self.took));
-        let asks = "held no address and is not in the state file; is it misspelt?";
+        let asks = "held no address and nothing is remembered of it; is it misspelt?";
         if self.dry_run {
             warn!(%target, names, reason = "dry_run", "would create: the name {asks}");
         } else {

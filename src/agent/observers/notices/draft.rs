@@ -84,7 +84,7 @@ pub(super) fn restored(
 
 /// Returns the notice that a target was added at names that held no address.
 pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> NoticeDraft {
-    let detail = "the name held no address and is not in the state file; is it misspelt?";
+    let detail = "the name held no address and nothing is remembered of it; is it misspelt?";
     let evidence = NoticeEvidence { took: Some(took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(NoticeKind::Created).targets([target]).names(names);
     draft.detail(detail).evidence(evidence)
