@@ -252,7 +252,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
     let _ = tokio::time::timeout(LAST_REPORTS, last_facts.log()).await;
 }
 
-/// Logs the reports of the DNS worker while the agent ends. No new action is carried out.
+/// Logs the reports of the reconciler while the agent ends. No new action is carried out.
 struct LastFacts {
     engine: Engine,
     clock: Clock,

@@ -123,7 +123,7 @@ pub enum ClusterError {
     Panicked(#[source] tokio::task::JoinError),
 }
 
-/// Handle of the running cluster part, owned by the driver. Dropping it ends everything at once and
+/// Handle of the running cluster part, owned by the event loop. Dropping it ends everything at once and
 /// sends no farewell.
 #[derive(Debug)]
 pub struct Cluster {

@@ -1,4 +1,4 @@
-//! Heartbeat of the driver's loop, checked by the parts that act on its decisions.
+//! Heartbeat of the event loop, checked by the parts that act on its decisions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// once a second.
 pub const STALLED_AFTER: Duration = Duration::from_secs(3);
 
-/// The time of the driver loop's last iteration.
+/// The time of the event loop's last iteration.
 #[derive(Debug)]
 pub struct Heart {
     made: Instant,

@@ -216,8 +216,8 @@ mod tests {
 
     /// Emits own events of all levels; their first letters show the ones that pass.
     fn own() {
-        tracing::debug!(target: "goavail::driver", "own debug");
-        tracing::info!(target: "goavail::driver", "own info");
+        tracing::debug!(target: "goavail::agent", "own debug");
+        tracing::info!(target: "goavail::agent", "own info");
         tracing::debug!(target: "surge_ping::client", "packet");
         tracing::info!(target: "rustls::client", "connection");
         tracing::warn!(target: "surge_ping::client", "trouble");
@@ -260,7 +260,7 @@ mod tests {
         let events = || {
             tracing::trace!(target: "aws_sigv4::http_request", "x-aws-ec2-metadata-token: s3cret");
             tracing::debug!(target: "aws_smithy_runtime::client", "attempt");
-            tracing::trace!(target: "goavail::driver", "own trace");
+            tracing::trace!(target: "goavail::agent", "own trace");
         };
         for rust_log in ["trace", "aws_sigv4=trace,aws_smithy_runtime=trace,goavail=trace"] {
             let written = log(LogOptions::default(), Some(rust_log), events);

@@ -18,7 +18,7 @@ use crate::systemd;
 /// Reads the configuration from its file and the environment.
 pub(super) type Load = Arc<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
-/// Minimum time between the starts of two readings. Each one has the DNS worker list the zone again,
+/// Minimum time between the starts of two readings. Each one has the reconciler list the zone again,
 /// and requests may come by the hundred.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 

@@ -28,7 +28,7 @@ pub const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
 pub struct ClusterClock {
     start: Instant,
     suspension: Mutex<SuspensionDetector>,
-    /// Time of the driver loop's last iteration, in milliseconds after the start; 0 if none was
+    /// Time of the event loop's last iteration, in milliseconds after the start; 0 if none was
     /// recorded.
     last_iteration: AtomicU64,
 }
@@ -58,14 +58,14 @@ impl ClusterClock {
         instant.saturating_duration_since(self.start)
     }
 
-    /// Records an iteration of the driver's loop. Once one was recorded, votes are sent only while
+    /// Records an iteration of the event loop. Once one was recorded, votes are sent only while
     /// the loop keeps iterating.
     pub fn record_iteration(&self) {
         let millis = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
         self.last_iteration.store(millis.max(1), Ordering::Relaxed);
     }
 
-    /// Whether the driver's loop is stalled.
+    /// Whether the event loop is stalled.
     pub fn loop_is_stalled(&self) -> bool {
         let last_iteration = self.last_iteration.load(Ordering::Relaxed);
         last_iteration > 0

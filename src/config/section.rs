@@ -115,3 +115,42 @@ impl SectionContext<'_> {
         }
     }
 }
+
+/// Reading of sections in tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::path::Path;
+
+    use super::SectionContext;
+    use crate::config::document;
+    use crate::config::field::FieldReader;
+    use crate::config::keys::Schema;
+    use crate::config::problem::Report;
+
+    /// Reads `text` with the keys of `schema`, parses a section of it, and builds and checks that
+    /// with `build`. Returns the warnings and the settings, or the problems.
+    pub(crate) fn read<S, B>(
+        text: &str,
+        schema: Schema,
+        parse: impl FnOnce(&mut FieldReader<'_>) -> S,
+        build: impl FnOnce(&S, &mut SectionContext<'_>) -> B,
+    ) -> Result<(Vec<String>, B), String> {
+        let mut report = Report::new("x");
+        let document = document::read(text, schema, &mut report);
+        let mut values = FieldReader { document, report: &mut report };
+        let section = parse(&mut values);
+        let document = values.document;
+        let mut context = SectionContext {
+            path: Path::new("x"),
+            dry_run: true,
+            alternatives: Vec::new(),
+            env: &|_| None,
+            document: &document,
+            report: &mut report,
+        };
+        let built = build(&section, &mut context);
+        let warnings = report.warnings();
+        report.finish().map_err(|errors| errors.to_string())?;
+        Ok((warnings, built))
+    }
+}

@@ -151,7 +151,7 @@ impl Reconciler {
         }
     }
 
-    /// Works until it is told to stop or the driver is gone. Returns its knowledge for a successor.
+    /// Works until it is told to stop or the event loop is gone. Returns its knowledge for a successor.
     ///
     /// When it is told to stop, it interrupts a listing, finishes a write, verifies it once, and
     /// begins nothing else. If another reconciler takes over, it waits for the listing for a while.

@@ -1,4 +1,4 @@
-//! The reports of a DNS worker.
+//! The reports of a reconciler.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ids::{OrderNumber, ServiceId};
 use super::plan::{Desired, Observed, SetKey};
 
-/// A report from the DNS worker.
+/// A report from the reconciler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsReport {
     /// The zone was listed.
@@ -34,15 +34,15 @@ pub enum DnsReport {
         desired: BTreeMap<IpAddr, Desired>,
         /// The addresses that stay in because of the floor, with the names at which they stay.
         held: BTreeMap<IpAddr, Vec<String>>,
-        /// The addresses that are not yet as desired at some set, or may not stay so. The worker
+        /// The addresses that are not yet as desired at some set, or may not stay so. The reconciler
         /// keeps working on them, and reports again when that is over.
         open: BTreeSet<IpAddr>,
     },
-    /// All record sets with a problem of their own, and the problem. The worker keeps retrying.
+    /// All record sets with a problem of their own, and the problem. The reconciler keeps retrying.
     FailingSets(BTreeMap<SetKey, String>),
     /// All addresses of record sets that a write may still change because its answer was lost.
     Uncertain(BTreeSet<(SetKey, IpAddr)>),
-    /// The provider could not be reached or did not make the change; the worker keeps retrying.
+    /// The provider could not be reached or did not make the change; the reconciler keeps retrying.
     Failing(DnsProblem),
 }
 
@@ -53,7 +53,7 @@ pub struct DnsProblem {
     pub kind: DnsProblemKind,
     /// The whole chain of causes, in one line.
     pub what: String,
-    /// Time until the worker tries again.
+    /// Time until the reconciler tries again.
     pub retry_in: Option<Duration>,
 }
 
@@ -68,6 +68,6 @@ pub enum DnsProblemKind {
     Unconfirmed,
     /// The zone was changed concurrently.
     Changed,
-    /// The worker or its provider panicked, or could not be rebuilt.
+    /// The reconciler or its provider panicked, or could not be rebuilt.
     Defect,
 }

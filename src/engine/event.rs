@@ -35,7 +35,7 @@ pub enum Event {
         /// The text of the report, and the address that sent it.
         report: String,
     },
-    /// A report from the DNS worker of a zone.
+    /// A report from the reconciler of a zone.
     Dns(ZoneId, DnsReport),
     /// The vote of a peer on a target.
     Vote {

@@ -192,7 +192,7 @@ pub enum Fact {
         /// The owner name.
         name: String,
     },
-    /// DNS is not in the desired state, and the worker keeps retrying.
+    /// DNS is not in the desired state, and the reconciler keeps retrying.
     Failing {
         /// The zone in question.
         zone: ZoneId,

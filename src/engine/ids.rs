@@ -86,7 +86,7 @@ number! {
 }
 
 number! {
-    /// The number of an order to a DNS worker. It grows with each order, so that a report can name
+    /// The number of an order to a reconciler. It grows with each order, so that a report can name
     /// its order. No order has the number 0.
     OrderNumber
 }

@@ -1,4 +1,4 @@
-//! From verdicts to orders, and from the reports of the DNS workers back to the verdicts.
+//! From verdicts to orders, and from the reports of the reconcilers back to the verdicts.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ impl Engine {
         }
     }
 
-    /// Handles a report from the DNS worker of a zone.
+    /// Handles a report from the reconciler of a zone.
     pub(super) fn dns_reported(&mut self, id: ZoneId, report: DnsReport) {
         let Some(zone) = self.zones.get_mut(id) else { return };
         match report {

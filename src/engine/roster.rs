@@ -169,7 +169,7 @@ impl Engine {
         self.prober.pace_canaries(&mut self.context);
     }
 
-    /// Requests the orders of a service again, since the reload began a new worker. If the targets
+    /// Requests the orders of a service again, since the reload began a new reconciler. If the targets
     /// are published elsewhere now, nothing is known of DNS.
     fn restart_orders(&mut self, id: ServiceId, before: &Settings) {
         let after = &self.context.settings;

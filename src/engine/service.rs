@@ -44,7 +44,7 @@ pub(super) struct Service {
     pub(super) id: ServiceId,
     /// The settings in force.
     pub(super) settings: ServiceSettings,
-    /// The orders to the DNS worker of the zone.
+    /// The orders to the reconciler of the zone.
     pub(super) orders: Orders,
     targets: Slab<Target, TargetId>,
     by_address: BTreeMap<IpAddr, TargetId>,

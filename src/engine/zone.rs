@@ -25,7 +25,7 @@ pub(super) struct Zone {
     listed_at: Option<Moment>,
     /// The time of the last request to list the zone in advance.
     prepared_at: Option<Moment>,
-    /// Sets that the worker could not change because of a problem of their own, with the problem.
+    /// Sets that the reconciler could not change because of a problem of their own, with the problem.
     failing_sets: BTreeMap<SetKey, String>,
     /// The names that were last reported to fail, with the problem.
     failing_names: BTreeMap<String, String>,

@@ -145,14 +145,12 @@ const fn keys_of<const COUNT: usize>(channels: &[ChannelKind; COUNT]) -> [Key; C
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
-    use crate::config::document;
     use crate::config::keys::Schema;
-    use crate::config::problem::Report;
+    use crate::config::section::testing;
     use crate::notify::delivery::{Channel, Posting};
     use crate::notify::tests::notice;
     use crate::notify::{DeliveryPace, Notice, NoticeKind, Notifier};
@@ -197,26 +195,18 @@ mod tests {
 
     /// Reads a file with the longer registry: its warnings and settings, or its problems.
     fn read(text: &str) -> Result<(Vec<String>, NotifyConfig), String> {
-        let mut report = Report::new("x");
         let mut schema = Schema::default();
         schema.add(Section::TOP, LONGER_KEYS);
-        let document = document::read(text, schema, &mut report);
-        let mut values = FieldReader { document, report: &mut report };
-        let section = NoticesSection::parse_from(&LONGER_REGISTRY, &mut values);
-        let document = values.document;
-        let mut context = SectionContext {
-            path: Path::new("x"),
-            dry_run: true,
-            alternatives: Vec::new(),
-            env: &|_| None,
-            document: &document,
-            report: &mut report,
-        };
-        let built = section.build(&mut context);
-        section.advise(&built, &mut context);
-        let warnings = report.warnings();
-        report.finish().map_err(|errors| errors.to_string())?;
-        Ok((warnings, built))
+        testing::read(
+            text,
+            schema,
+            |values| NoticesSection::parse_from(&LONGER_REGISTRY, values),
+            |section, context| {
+                let built = section.build(context);
+                section.advise(&built, context);
+                built
+            },
+        )
     }
 
     #[tokio::test]

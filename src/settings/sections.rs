@@ -85,14 +85,11 @@ sections! {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::document;
     use crate::config::field::Field;
     use crate::config::keys::{Key, Section};
-    use crate::config::problem::Report;
     use crate::config::rule::{integer, truth};
+    use crate::config::section::testing;
 
     /// Everything that a new section needs beside its line in the registry.
     pub(super) struct DummySection {
@@ -153,26 +150,13 @@ mod tests {
 
     /// Reads a file with the longer registry: its warnings and settings, or its problems.
     fn read(text: &str) -> Result<(Vec<String>, LongerSections), String> {
-        let mut report = Report::new("x");
         let mut schema = Schema::default();
         LongerParsed::add_to(&mut schema);
-        let document = document::read(text, schema, &mut report);
-        let mut values = FieldReader { document, report: &mut report };
-        let parsed = LongerParsed::parse(&mut values);
-        let document = values.document;
-        let mut context = SectionContext {
-            path: Path::new("x"),
-            dry_run: true,
-            alternatives: Vec::new(),
-            env: &|_| None,
-            document: &document,
-            report: &mut report,
-        };
-        let built = parsed.build(&mut context);
-        parsed.advise(&built, &mut context);
-        let warnings = report.warnings();
-        report.finish().map_err(|errors| errors.to_string())?;
-        Ok((warnings, built))
+        testing::read(text, schema, LongerParsed::parse, |parsed, context| {
+            let built = parsed.build(context);
+            parsed.advise(&built, context);
+            built
+        })
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! despite all failures of the provider.
 //!
 //! [`Remote`] is a provider with calls that take time and fail as a test scripts them. [`Harness`]
-//! is a reconciler in front of one, with the driver's ends of its mailbox and its reports.
+//! is a reconciler in front of one, with the agent's ends of its mailbox and its reports.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 

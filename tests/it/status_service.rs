@@ -214,7 +214,7 @@ async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
     let driver = async {
         let command = agent.commands.recv().await.unwrap();
         assert_eq!(command.kind, CommandKind::Undrain);
-        drop(command); // the driver is stopping
+        drop(command); // the agent is stopping
     };
     let (got, ()) = tokio::join!(place.undrain(target), driver);
     assert_eq!(got.unwrap_err().to_string(), "the agent is stopping");
@@ -255,7 +255,7 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
         assert!(answer.contains(part), "{name}: {answer}");
     }
-    assert!(agent.commands.try_recv().is_err(), "nothing reached the driver");
+    assert!(agent.commands.try_recv().is_err(), "nothing reached the agent");
     // A valid query works, too.
     let request = "POST /drain/198.51.100.10?for=2h&reason=disk%20swap&force=true HTTP/1.1\r\n\
                    Host: x\r\nConnection: close\r\n\r\n";
@@ -279,7 +279,7 @@ async fn an_order_that_nobody_answers_ends_with_what_is_known() {
         let request = request.body(axum::body::Body::empty()).unwrap();
         tower::ServiceExt::oneshot(router.clone(), request)
     };
-    // The first is taken by a driver that then hangs; the queue of one has room for the second.
+    // The first is taken by an event loop that then hangs; the queue of one has room for the second.
     let (first, second, third) = tokio::join!(order(), order(), order());
     let status = |answer: Result<axum::response::Response, _>| answer.unwrap().status().as_u16();
     assert_eq!([status(first), status(second), status(third)], [504, 503, 503]);

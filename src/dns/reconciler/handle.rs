@@ -43,12 +43,12 @@ pub struct FirstListing {
     pub counters: ProviderCounters,
 }
 
-/// The handle by which the driver controls the reconciler.
+/// The handle by which the event loop controls the reconciler.
 #[derive(Debug)]
 pub struct ReconcilerHandle {
     surroundings: Surroundings,
     mailbox: watch::Sender<Mailbox>,
-    /// The heartbeat of the driver's loop.
+    /// The heartbeat of the event loop.
     heart: Arc<Heart>,
     task: Option<ReconcilerTask>,
     counters: ProviderCounters,
@@ -88,7 +88,7 @@ impl ReconcilerHandle {
         self.mailbox.send_modify(|mailbox| mailbox.recall(target));
     }
 
-    /// Records an iteration of the driver's loop, which keeps its orders valid.
+    /// Records an iteration of the event loop, which keeps its orders valid.
     pub fn beat(&self) {
         self.heart.beat(now().into_std());
     }
@@ -193,7 +193,7 @@ async fn handover_of(
 ) -> Option<Handover> {
     tokio::select! {
         ended = &mut task => return ended.ok().flatten(),
-        // An error means that the driver is gone, which is the end too.
+        // An error means that the event loop is gone, which is the end too.
         _ = mailbox.wait_for(Mailbox::is_final) => before.send_modify(Mailbox::end),
     }
     task.await.ok().flatten()

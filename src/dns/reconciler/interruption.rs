@@ -7,7 +7,7 @@ use crate::dns::ProviderError;
 pub(super) enum Interruption {
     /// A newer order was placed.
     Replaced,
-    /// The reconciler was told to stop, or the driver is gone.
+    /// The reconciler was told to stop, or the event loop is gone.
     Stopped,
     /// A provider call failed.
     Failed(ProviderError),

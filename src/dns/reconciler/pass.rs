@@ -215,7 +215,7 @@ impl Reconciler {
             return;
         }
         let Ok(listing) = self.provider.list().await else { return };
-        // If the driver is gone too, there is no receiver for a report.
+        // If the event loop is gone too, there is no receiver for a report.
         let _ = self.verify_writes(&listing).await;
         // Nothing else is begun; an address that the operator took out stays out.
         self.order.desired.retain(|_, state| *state == Desired::WithdrawAnyway);

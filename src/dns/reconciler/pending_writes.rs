@@ -15,7 +15,7 @@ use crate::engine::place::Parts;
 use crate::engine::plan::{self, Desired, Observed, Plan, SetKey};
 
 /// Time for which an address that was restored for the floor stays in, in seconds. It is random and
-/// spans several retries of the driver, so that two agents that interfered with each other do not
+/// spans several retries of the event loop, so that two agents that interfered with each other do not
 /// repeat it.
 const RESTORED_FOR: Range<f64> = 5.0..65.0;
 

@@ -46,7 +46,7 @@ where
         if reports.send(DnsReport::Failing(problem)).await.is_err() {
             return None;
         }
-        // An error means that the driver is gone, and then nothing is left to do either.
+        // An error means that the event loop is gone, and then nothing is left to do either.
         let stopped = mailbox.wait_for(Mailbox::is_ending);
         if tokio::time::timeout(wait, stopped).await.is_ok() {
             return None;
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// A supervised reconciler as the driver sees it.
+    /// A supervised reconciler as the event loop sees it.
     struct Supervised {
         mailbox: watch::Sender<Mailbox>,
         reported: mpsc::Receiver<DnsReport>,

@@ -1,4 +1,4 @@
-//! The orders to the DNS worker: the one in hand, the open targets, and when the next order is
+//! The orders to the reconciler: the one in hand, the open targets, and when the next order is
 //! placed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +14,15 @@ use crate::engine::plan::Desired;
 /// together.
 const MIN_ORDER_GAP: Duration = Duration::from_millis(50);
 
-/// Time after which the worker is asked again whether the floor still keeps an address in.
+/// Time after which the reconciler is asked again whether the floor still keeps an address in.
 const FLOOR_RETRY: Duration = Duration::from_secs(15);
 
-/// The orders placed with the DNS worker, and the changes to be ordered next.
+/// The orders placed with the reconciler, and the changes to be ordered next.
 ///
 /// The desired states are not known here: the caller passes them, see [`Orders::due`].
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Orders {
-    /// The part of the last order that the worker has not confirmed.
+    /// The part of the last order that the reconciler has not confirmed.
     in_hand: BTreeMap<IpAddr, Desired>,
     /// The recalled part of the last order. The next order is without it.
     recalled: BTreeSet<IpAddr>,
@@ -40,7 +40,7 @@ pub(in crate::engine) struct Orders {
     placed_at: Option<Moment>,
     /// Whether the next order must not rest on an earlier listing.
     read_again: bool,
-    /// Before this time the worker is not asked again about the floor.
+    /// Before this time the reconciler is not asked again about the floor.
     floor_retry_at: Moment,
 }
 
@@ -73,7 +73,7 @@ impl Orders {
         self.open.remove(&address);
     }
 
-    /// Records that the worker has carried out the order about a target.
+    /// Records that the reconciler has carried out the order about a target.
     pub(in crate::engine) fn confirm(&mut self, address: IpAddr) {
         self.in_hand.remove(&address);
         self.open.remove(&address);
@@ -84,18 +84,18 @@ impl Orders {
         self.open.iter().copied()
     }
 
-    /// Whether the worker has an order about a target in hand.
+    /// Whether the reconciler has an order about a target in hand.
     pub(in crate::engine) fn has_in_hand(&self, address: IpAddr) -> bool {
         self.in_hand.contains_key(&address)
     }
 
-    /// Whether the worker has nothing in hand.
+    /// Whether the reconciler has nothing in hand.
     pub(in crate::engine) fn is_idle(&self) -> bool {
         self.in_hand.is_empty()
     }
 
     /// Recalls the order about a target if another state is `desired` now. Returns whether the
-    /// worker has to be notified.
+    /// reconciler has to be notified.
     pub(in crate::engine) fn recall(&mut self, address: IpAddr, desired: Option<Desired>) -> bool {
         let ordered = self.in_hand.get(&address);
         ordered.is_some() && ordered != desired.as_ref() && self.recalled.insert(address)
@@ -187,7 +187,7 @@ impl Orders {
         Some(self.floor_retry_at)
     }
 
-    /// Requests all orders in hand again, since a new worker begins.
+    /// Requests all orders in hand again, since a new reconciler begins.
     pub(in crate::engine) fn restart(&mut self, watched: impl Iterator<Item = IpAddr>) {
         self.in_hand.clear();
         self.recalled.clear();
@@ -255,7 +255,7 @@ mod tests {
         orders.clear_changes();
         assert!(!orders.recall(ip(1), Some(Desired::Withdraw)), "it is desired");
         assert!(orders.recall(ip(1), None));
-        assert!(!orders.recall(ip(1), None), "the worker knows");
+        assert!(!orders.recall(ip(1), None), "the reconciler knows");
         assert_eq!(due(&orders, at(1), &BTreeMap::new()), Due::Now { news: true });
     }
 

@@ -115,7 +115,7 @@ impl Service {
         affected.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Records the part of an order that the worker has carried out. The addresses in `held` stay
+    /// Records the part of an order that the reconciler has carried out. The addresses in `held` stay
     /// in because of the floor, those in `open` do not match yet.
     pub(in crate::engine) fn confirm(
         &mut self,
@@ -170,7 +170,7 @@ impl Service {
         desired
     }
 
-    /// Places an order for unconfirmed verdicts, unless the worker has the same order in hand.
+    /// Places an order for unconfirmed verdicts, unless the reconciler has the same order in hand.
     /// `stale` means that the last listing is too old for a zone that other agents change, too.
     pub(in crate::engine) fn place_order(
         &mut self,
@@ -260,7 +260,7 @@ impl Service {
     }
 }
 
-/// The part of an order that the worker has carried out.
+/// The part of an order that the reconciler has carried out.
 #[derive(Debug)]
 pub(in crate::engine) struct ConfirmedOrder {
     /// The ordered states.

@@ -4,7 +4,7 @@
 //! - `world`: the clock, the queue of events, and each agent's connection to targets and provider;
 //!   `agent`: one process; `net`: the reachability of agents and targets; `peers`: votes and gossip
 //!   between agents; `processes`: start, death and suspension of a process; `worker`, `zone`: the
-//!   DNS worker and the provider; `chance`: reproducible random numbers
+//!   reconciler and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
 //! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with
 //!   its claim

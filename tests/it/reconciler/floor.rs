@@ -21,7 +21,7 @@ async fn the_last_address_stays_and_goes_as_soon_as_another_one_is_back() {
     assert_eq!(remote.holds().await, ["11@www"]);
 }
 
-/// Repeats the order 15 s after the floor held an address back, as the driver does.
+/// Repeats the order 15 s after the floor held an address back, as the event loop does.
 async fn tend(mut harness: Harness, words: &str, floor: usize, end: Instant) {
     harness.order(words, floor);
     loop {

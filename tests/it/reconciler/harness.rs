@@ -25,7 +25,7 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-/// A running reconciler, as the driver sees it.
+/// A running reconciler, as the event loop sees it.
 pub(super) struct Harness {
     pub(super) mailbox: watch::Sender<Mailbox>,
     reports: mpsc::Receiver<DnsReport>,
@@ -151,7 +151,7 @@ impl Harness {
 
     /// Returns the handover at the end of the reconciler.
     pub(super) async fn handover(self) -> Handover {
-        // The driver receives reports until the end.
+        // The event loop receives reports until the end.
         let mut reports = self.reports;
         tokio::spawn(async move { while reports.recv().await.is_some() {} });
         tokio::time::timeout(s(3600), self.task).await.expect("it does not end").unwrap()

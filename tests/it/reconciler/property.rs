@@ -183,7 +183,7 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
         }
     }
     scene.remote.heals();
-    // The driver repeats the order for addresses that were held back.
+    // The event loop repeats the order for addresses that were held back.
     for _ in 0..12 {
         harness.order_with_listing(&newest, floor);
         for _ in 0..60 {

@@ -123,7 +123,7 @@ impl Agent {
         self.engine.is_some() && self.suspended.is_none()
     }
 
-    /// Returns the time of its next action by itself: the driver's loop iterates at least once a
+    /// Returns the time of its next action by itself: the event loop iterates at least once a
     /// second.
     pub(super) fn next_wake(&self) -> Option<Duration> {
         let engine = self.engine.as_ref().filter(|_| self.suspended.is_none())?;

@@ -146,7 +146,7 @@ fn the_first_votes_after_a_suspension_are_ignored() {
         world.dies(1);
         world.run_for(ms(8_000));
         assert_eq!(world.view(1).reason, Some(Reason::NoQuorum));
-        // Stopped for a minute; the vote was waiting in the queue, and the driver handles it first.
+        // Stopped for a minute; the vote was waiting in the queue, and the event loop handles it first.
         world.now += ms(60_000);
         report(&mut world, "1d");
         world.send(Event::Tick);

@@ -44,7 +44,7 @@ impl World {
         self.look_around();
     }
 
-    /// Resumes a process. As in the driver, queued events are handled before the tick.
+    /// Resumes a process. As in the event loop, queued events are handled before the tick.
     pub(super) fn resume(&mut self, agent: usize) {
         let waiting = self.agents[agent].suspended.take().unwrap_or_default();
         self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
