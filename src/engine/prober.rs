@@ -109,17 +109,17 @@ impl Prober {
         self.endpoints.remove(id);
     }
 
-    /// Returns the address and port in a id, if it is in use.
+    /// Returns the address and port of an endpoint, if it is watched.
     pub(super) fn endpoint(&self, id: EndpointId) -> Option<Endpoint> {
         Some(self.endpoints.get(id)?.watch.endpoint)
     }
 
-    /// Returns the purpose of the endpoint in a id.
+    /// Returns the purpose of an endpoint, if it is watched.
     pub(super) fn role(&self, id: EndpointId) -> Option<Role> {
         Some(self.endpoints.get(id)?.role)
     }
 
-    /// Returns the probe state of the endpoint in a id.
+    /// Returns the probe state of an endpoint, if it is watched.
     pub(super) fn state(&self, id: EndpointId) -> Option<&Watch> {
         Some(&self.endpoints.get(id)?.watch)
     }
@@ -231,7 +231,8 @@ impl Prober {
         self.in_flight += 1;
         let nth = watched.watch.send(seq, now, pace);
         // A TCP connection holds a descriptor, so the prober does not wait for a late one.
-        let late = if context.settings.port.is_some() { Duration::ZERO } else { LATE_WINDOW };
+        let connects = watched.watch.endpoint.port.is_some();
+        let late = if connects { Duration::ZERO } else { LATE_WINDOW };
         context.act(Action::Probe(ProbeRequest {
             id: ProbeId { endpoint: id, seq },
             endpoint: watched.watch.endpoint,
@@ -284,6 +285,7 @@ impl Prober {
                     // The probe has timed out. The next tick judges it, since a tick shows whether
                     // this process ran.
                     context.report(Fact::Late { endpoint, rtt });
+                    self.unanswered(probe, context);
                     None
                 }
             },

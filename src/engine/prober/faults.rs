@@ -128,7 +128,7 @@ impl Prober {
         context.report(Fact::Faulty { endpoint, what, logged });
     }
 
-    /// Records that probe `seq` was sent without an error but not answered. That shows that this
+    /// Records that probe `seq` was sent without an error but not answered in time. That shows that this
     /// machine can send again only if the probe was sent after the last fault was known: the kernel
     /// reports some faults seconds late, and until then the probes held up by them look like
     /// silence.

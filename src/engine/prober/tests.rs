@@ -105,6 +105,21 @@ fn an_answer_to_a_probe_of_an_earlier_endpoint_is_no_evidence_about_the_new_one(
     assert!(context.take_actions().is_empty(), "and nothing is reported");
 }
 
+/// Only a probe that left is answered late.
+#[test]
+fn a_late_reply_shows_as_silence_does_that_this_machine_can_send_again() {
+    for answer in [Answer::Silence, Answer::Reply(ms(900))] {
+        let (mut prober, mut context, _) = probing(1, 9);
+        for seq in 0..3 {
+            prober.answered(probe(0, seq), Answer::Fault("no route".into()), &mut context);
+        }
+        assert_eq!((prober.unreachable(), prober.is_faulty(0.into())), (1, true));
+        prober.resume(0.into(), &mut context);
+        prober.answered(probe(0, 0), answer.clone(), &mut context);
+        assert_eq!((prober.unreachable(), prober.is_faulty(0.into())), (0, false), "{answer:?}");
+    }
+}
+
 #[test]
 fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() {
     let (mut prober, mut context, _) = probing(1, 9);
