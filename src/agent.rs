@@ -226,7 +226,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         None => tracing::info!("stopping; records stay as they are"),
         Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
-    let EventLoop { engine, clock, observers, reconciler, peers, state, inbox, .. } = agent;
+    let EventLoop { engine, clock, observers, reconciler, peers, state, config, inbox, .. } = agent;
     let Observers { log, notices, .. } = observers;
     let mut last_facts = LastFacts { engine, clock, log, inbox };
     let closing = async {
@@ -241,7 +241,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         };
         tokio::join!(reconciler.finish(LAST_CHANGE), leave);
         notices.close().await;
-        state.close().await;
+        state.close(config.dry_run).await;
     };
     tokio::select! {
         () = closing => {}

@@ -85,12 +85,15 @@ impl StateSaver {
 
     /// Moves the ends of drains if the wall clock was set.
     pub(super) fn follow_wall_clock(&mut self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
-        let moved = self.store.clock_set(drains, now);
-        let (service, ends) = (ServiceId::DEFAULT, moved.clone());
-        let event = Input::Event(Event::DrainEndsChanged { service, ends });
-        if !moved.is_empty() && self.outbox.try_send(event).is_err() {
-            // The queue is full. The next iteration tries again.
-            return;
+        // If the queue is full, the next iteration tries again.
+        let Ok(slot) = self.outbox.try_reserve() else { return };
+        let ends = self.store.clock_set(drains, now);
+        let is_moved = !ends.is_empty();
+        if is_moved {
+            let service = ServiceId::DEFAULT;
+            slot.send(Input::Event(Event::DrainEndsChanged { service, ends }));
+        } else {
+            drop(slot);
         }
         let started = wall() - now.since_start();
         let (by, direction) = step(self.started, started);
@@ -101,7 +104,7 @@ impl StateSaver {
             drains = drains.len(),
             "wall clock was set; drains keep their duration"
         );
-        if moved.is_empty() && !drains.is_empty() {
+        if !is_moved && !drains.is_empty() {
             self.note_drains(drains, now);
         }
     }
@@ -131,10 +134,14 @@ impl StateSaver {
         });
     }
 
-    /// Saves the state for the last time.
-    pub(super) async fn close(self) {
+    /// Saves the state for the last time, and answers the commands that were carried out.
+    pub(super) async fn close(self, dry_run: bool) {
         // In the other runtime: this one's end would wait for a disk that hangs.
-        let _ = self.talk.spawn(self.store.write_in_time()).await;
+        let _ = self.talk.spawn(Arc::clone(&self.store).write_in_time()).await;
+        let durability = self.store.durability();
+        for command in self.answers {
+            command.reply(durability, dry_run);
+        }
     }
 }
 
@@ -143,5 +150,66 @@ fn step(before: SystemTime, after: SystemTime) -> (Duration, &'static str) {
     match after.duration_since(before) {
         Ok(by) => (by, "ahead"),
         Err(error) => (error.duration(), "back"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::agent::operator::PendingCommands;
+    use crate::status::{CommandKind, DrainRequest, OperatorCommand};
+
+    const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn saver(store: StateStore, outbox: mpsc::Sender<Input>) -> StateSaver {
+        StateSaver::new(Arc::new(store), Handle::current(), outbox, Moment::START)
+    }
+
+    /// A drain of an earlier process ends at its date, so its end moves with the wall clock.
+    #[tokio::test]
+    async fn the_end_of_a_drain_moves_also_if_the_queue_was_full_when_the_clock_was_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let until = Some(Moment::START + HOUR);
+        let drain = Drain { until, reason: None };
+        let before = StateStore::open(Some(&path));
+        before.note_drains(&[(TARGET, drain)].into(), Moment::START);
+        Arc::new(before).write_in_time().await;
+
+        let store = StateStore::open(Some(&path));
+        let drains = store.drains(Moment::START);
+        let (outbox, mut inbox) = mpsc::channel(1);
+        let mut saver = saver(store, outbox.clone());
+        outbox.try_send(Input::Reload).unwrap();
+        saver.started -= HOUR;
+        let now = Moment::START + Duration::from_secs(10);
+        saver.follow_wall_clock(&drains, now);
+        assert!(matches!(inbox.try_recv(), Ok(Input::Reload)), "there was no room for more");
+        assert!(saver.is_wall_clock_set(now), "it is tried again");
+        saver.follow_wall_clock(&drains, now);
+        let sent = inbox.try_recv();
+        let Ok(Input::Event(Event::DrainEndsChanged { ends, .. })) = sent else {
+            panic!("{sent:?}")
+        };
+        assert!(ends.contains_key(&TARGET));
+        assert!(!saver.is_wall_clock_set(now));
+    }
+
+    /// The stop may come before the end of the iteration in which a command was carried out.
+    #[tokio::test]
+    async fn a_command_that_was_carried_out_is_answered_although_the_agent_stops() {
+        let mut commands = PendingCommands::default();
+        let (reply, answer) = oneshot::channel();
+        let kind = CommandKind::Drain(DrainRequest::default());
+        let event = commands.accept(OperatorCommand { target: TARGET, kind, reply }, wall());
+        let Event::Drain(command) = event else { panic!("{event:?}") };
+        let resolved = commands.resolve(command.ticket, Ok(())).unwrap();
+        let mut saver = saver(StateStore::open(None), mpsc::channel(1).0);
+        saver.answer(resolved, false);
+        saver.close(false).await;
+        assert_eq!(answer.await.unwrap().unwrap().message, format!("drained {TARGET}"));
     }
 }
