@@ -213,6 +213,7 @@ impl AgentStart {
             config,
             watchdog: Watchdog::new(),
             inbox,
+            unhandled: vec![],
             outbox,
         })
     }
@@ -226,9 +227,10 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         None => tracing::info!("stopping; records stay as they are"),
         Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
-    let EventLoop { engine, clock, observers, reconciler, peers, state, config, inbox, .. } = agent;
+    let EventLoop { engine, clock, observers, reconciler, peers, state, .. } = agent;
+    let EventLoop { config, inbox, unhandled, .. } = agent;
     let Observers { log, notices, .. } = observers;
-    let mut last_facts = LastFacts { engine, clock, log, inbox };
+    let mut last_facts = LastFacts { engine, clock, log, unhandled, inbox };
     let closing = async {
         systemd::stopping();
         if let Some(reason) = &failure {
@@ -257,21 +259,31 @@ struct LastFacts {
     engine: Engine,
     clock: Clock,
     log: LogObserver,
+    /// The inputs received together with the request to stop.
+    unhandled: Vec<Input>,
     inbox: mpsc::Receiver<Input>,
 }
 
 impl LastFacts {
     /// Logs for as long as it is polled.
     async fn log(&mut self) {
+        for input in std::mem::take(&mut self.unhandled) {
+            self.log_facts(input);
+        }
         while let Some(input) = self.inbox.recv().await {
-            let Input::Event(event @ Event::Dns(..)) = input else { continue };
-            for action in self.engine.handle(self.clock.now(), event) {
-                if let Action::Report(fact) = action {
-                    self.log.fact(&self.engine, &fact);
-                }
-            }
+            self.log_facts(input);
         }
         std::future::pending::<()>().await;
+    }
+
+    /// Logs the facts of a report of the reconciler.
+    fn log_facts(&mut self, input: Input) {
+        let Input::Event(event @ Event::Dns(..)) = input else { return };
+        for action in self.engine.handle(self.clock.now(), event) {
+            if let Action::Report(fact) = action {
+                self.log.fact(&self.engine, &fact);
+            }
+        }
     }
 }
 

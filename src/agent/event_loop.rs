@@ -66,6 +66,8 @@ pub(super) struct EventLoop<P, O> {
     pub(super) watchdog: Watchdog,
     /// The queue of inputs.
     pub(super) inbox: mpsc::Receiver<Input>,
+    /// The inputs received together with the request to stop, after it.
+    pub(super) unhandled: Vec<Input>,
     /// The sender of the queue, for the results of probes.
     pub(super) outbox: mpsc::Sender<Input>,
 }
@@ -80,11 +82,14 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         loop {
             // All received inputs are handled before the engine learns the time: a probe's answer that
             // waited in the queue while this process was suspended must not count as missing.
-            for input in batch.drain(..) {
+            let mut inputs = batch.drain(..);
+            while let Some(input) = inputs.next() {
                 if let Some(ended) = self.receive(input) {
+                    self.unhandled.extend(inputs);
                     return (self, ended);
                 }
             }
+            drop(inputs);
             self.handle(Event::Tick);
             self.finish_iteration();
             self.inputs_or_wake(&mut batch, timer.as_mut()).await;

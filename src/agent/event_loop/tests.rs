@@ -151,6 +151,21 @@ async fn inputs_received_before_the_stop_are_handled() {
     assert_eq!(end.engine().targets().count(), 4);
 }
 
+/// They may hold the confirmation of a change, which is still logged.
+#[tokio::test(start_paused = true)]
+async fn inputs_received_together_with_the_stop_are_kept() {
+    let running = Harness::new(settings(1)).start();
+    running.try_send(Input::Stop);
+    running.try_send(Input::Event(Event::Tick));
+    running.try_send(Input::Reload);
+    let end = running.stop().await;
+    let kept = &end.unhandled;
+    assert!(
+        matches!(kept[..], [Input::Event(Event::Tick), Input::Reload, Input::Stop]),
+        "{kept:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_never_ends_delays_no_other_and_becomes_a_loss() {
     let harness = Harness::new(settings(3));

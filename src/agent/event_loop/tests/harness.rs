@@ -280,16 +280,20 @@ impl Harness {
             config,
             watchdog: Watchdog::default(),
             inbox,
+            unhandled: vec![],
             outbox,
         };
-        let task = tokio::spawn(async move { (event_loop.run().await.0.engine, clock.now()) });
+        let task = tokio::spawn(async move {
+            let event_loop = event_loop.run().await.0;
+            (event_loop.engine, event_loop.unhandled, clock.now())
+        });
         Running { task, sender, recorded, clock, facts, zone: self.zone }
     }
 }
 
 /// A running event loop.
 pub(super) struct Running {
-    task: JoinHandle<(Engine, Moment)>,
+    task: JoinHandle<(Engine, Vec<Input>, Moment)>,
     sender: mpsc::Sender<Input>,
     recorded: Arc<Mutex<Recorded>>,
     clock: Clock,
@@ -339,14 +343,16 @@ impl Running {
     pub(super) async fn stop(self) -> Ended {
         self.sender.send(Input::Stop).await.unwrap();
         let ended = tokio::time::timeout(ms(3_600_000), self.task).await;
-        let (engine, at) = ended.expect("the loop ends").unwrap();
-        Ended { engine, at, zone: self.zone, recorded: self.recorded }
+        let (engine, unhandled, at) = ended.expect("the loop ends").unwrap();
+        Ended { engine, unhandled, at, zone: self.zone, recorded: self.recorded }
     }
 }
 
 /// An event loop that has ended.
 pub(super) struct Ended {
     engine: Engine,
+    /// The inputs that came with the request to stop, behind it.
+    pub(super) unhandled: Vec<Input>,
     at: Moment,
     zone: MemoryZone,
     recorded: Arc<Mutex<Recorded>>,
