@@ -21,7 +21,7 @@ mod observers;
 mod operator;
 mod peers;
 mod reload;
-pub(crate) mod settings;
+mod settings;
 mod signals;
 mod state_saver;
 mod state_store;
@@ -54,7 +54,7 @@ use crate::probe::icmp::{HintSender, Icmp};
 use crate::probe::{NetworkProber, Opens, tcp};
 use crate::settings::Config;
 use crate::systemd::{self, Watchdog};
-use crate::text::visible;
+use crate::text::{counted, visible};
 use clock::Clock;
 use event_loop::EventLoop;
 use input::{Input, QUEUE};
@@ -72,7 +72,7 @@ use tasks::Runtimes;
 
 pub(crate) use signals::hold_sighup;
 
-/// Time from the start to the begin of a rehearsal.
+/// Time from the start to the beginning of a rehearsal.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
 
 /// Maximum number of reports of the reconciler that wait.
@@ -204,7 +204,7 @@ impl AgentStart {
             engine,
             clock,
             probe: Arc::new(NetworkProber::new(icmp)),
-            observers: Observers { log: LogObserver::new(&config), notices, status },
+            observers: Observers { log: LogObserver, notices, status },
             reconciler,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
@@ -371,7 +371,8 @@ fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
     match drains.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
         more => {
-            tracing::warn!("{more} more targets are still drained by operator after the restart");
+            let more = counted(more, "more target is", "more targets are");
+            tracing::warn!("{more} still drained by operator after the restart");
         }
     }
 }

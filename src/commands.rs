@@ -1,5 +1,5 @@
 //! The short-lived commands: `plan`, `status`, `drain`, `undrain`. Each returns the text to print and
-//! its ending; `main` prints it and sets the exit code.
+//! its ending; `program` prints it and sets the exit code.
 //!
 //! `plan` lists the zone itself and queries the verdicts of a running agent; the others query the agent
 //! alone.

@@ -18,7 +18,6 @@ pub(crate) mod section;
 pub(crate) mod url;
 pub(crate) mod value;
 
-pub use keys::{Key, Section};
 pub use problem::{ConfigErrors, Problem};
 
 /// Lookup of an environment variable. A variable that is set but empty counts as not set.

@@ -3,7 +3,8 @@
 //! - `records`: records, listings and changes
 //! - `error`: [`ProviderError`], split by the caller's next step
 //! - [`providers`]: the registry of providers
-//! - [`dry_run`], [`metered`]: wrappers around any provider
+//! - [`dry_run`], [`metered`], `deadline`: wrappers around any provider
+//! - [`clock`]: the time of the reconciler
 //! - [`reconciler`]: lists, plans, applies and retries
 //!
 //! A provider lists the address records at the managed names and carries out changes. It decides

@@ -17,7 +17,9 @@
 //!   between the parts. In this order: the watched endpoints, from probes to health, isolation,
 //!   from verdicts to orders and back, the operator's commands, the exchange of votes with peers;
 //!   `view`: the state that the engine exposes
-//! - [`event`]: the events that the engine receives and the actions that it requests
+//! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
+//!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
+//!   [`moment`]: their vocabulary
 
 pub mod action;
 mod canaries;

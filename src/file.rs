@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 
-/// Maximum time to read a file.
+/// Maximum time to read a file, or to resolve its links.
 pub(crate) const MAY_TAKE: Duration = Duration::from_secs(10);
 
 /// Maximum time to check whether a file exists.

@@ -16,22 +16,24 @@
 //! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `log` |
 //! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
 //! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
-//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `settings`, `dns`, `status`; `agent`'s view of the settings |
+//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `settings`, `dns`, `engine`, `state`, `status` |
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request or TCP connect | `engine` |
 //! | `dns` | the registry of providers, dry-run around them, the reconciler that brings DNS to the desired state | `engine`, `config`, `backoff`, `heart`, `http` |
-//! | `cluster` | the other agents: votes and membership | `config`, `heart`, `http`, `serve` |
+//! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and never blocks | `config`, `http` |
 //! | `status` | the status of the agent, and the operator's orders | `config`, `engine`, `heart` |
 //! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |
 //! | `backoff` | the waits between retries | nothing |
 //! | `heart` | detects a stalled event loop | nothing |
-//! | `http` | builds all HTTP clients | nothing |
+//! | `http` | builds all HTTP clients | `file` |
 //! | `serve` | the accept loop of both HTTP servers, with its limits | nothing |
 //! | `log`, `panics`, `privilege`, `systemd` | the process and its surroundings | nothing |
-//! | `text` | external text, made fit for display | nothing |
+//! | `text` | formatting and sanitising of text for people | `file` |
+//!
+//! All modules but `engine` may use `text`, `panics`, `file` and `backoff` as well.
 //!
 //! `docs/architecture.md` has the walk of one lost probe, a glossary, and how to add a check, a
 //! provider or a channel.

@@ -24,7 +24,7 @@ pub trait Probe: Send + Sync + 'static {
 
 /// A way to probe an endpoint: a module here, and a line in [`checks`].
 pub trait Check {
-    /// The name on the command line and in the status.
+    /// The name in the status and of `--type`.
     const NAME: &'static str;
 
     /// The resource that is opened for its probes.

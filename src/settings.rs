@@ -1,8 +1,8 @@
 //! The settings of the whole agent, from the configuration file, the environment and the command
 //! line.
 //!
-//! The keys above the first section are read here. Each other section belongs to the part of the
-//! program that it configures: the providers' sections are in [`crate::dns::providers`], the others
+//! The keys above the first section that belong to no part of the program are read here. All other
+//! keys belong to the part that they configure: the providers' sections are in [`crate::dns::providers`], the others
 //! in `sections`.
 
 mod advice;

@@ -262,7 +262,7 @@ impl StateFile {
         let failed = |what| move |source| SaveError { path: self.path.clone(), what, source };
         let document = StateDocument { version: VERSION, memory };
         let mut text = serde_json::to_vec_pretty(&document)
-            .map_err(|source| failed("put it into words")(source.into()))?;
+            .map_err(|source| failed("serialize it")(source.into()))?;
         text.push(b'\n');
         disk::replace(&self.path, &text)
             .map_err(|(what, source)| failed(what)(file::with_target(&self.path, source)))

@@ -1,4 +1,4 @@
-//! Sanitising of external text for display.
+//! Formatting and sanitising of text for people: logs, terminals, JSON.
 
 pub(crate) mod disclosure;
 
@@ -165,9 +165,14 @@ const LISTED: usize = 20;
 
 /// Lists the items, or a readable number of them and the count of the rest.
 pub(crate) fn listed<T: Display>(items: &[T]) -> String {
-    let shown: Vec<String> = items.iter().take(LISTED).map(T::to_string).collect();
-    let shown = shown.join(", ");
-    match items.len().saturating_sub(LISTED) {
+    first_few(items, LISTED, ", ")
+}
+
+/// Lists the first items, up to `limit` of them, and the count of the rest.
+pub(crate) fn first_few<T: Display>(items: &[T], limit: usize, separator: &str) -> String {
+    let shown: Vec<String> = items.iter().take(limit).map(T::to_string).collect();
+    let shown = shown.join(separator);
+    match items.len().saturating_sub(limit) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

@@ -68,7 +68,6 @@ impl Observer for Observers {
     }
 
     fn reloaded(&mut self, config: &Config) {
-        self.log.reloaded(config);
         self.notices.reloaded(config);
         if let Some(status) = &mut self.status {
             status.reloaded(config);

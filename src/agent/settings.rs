@@ -8,7 +8,7 @@ use crate::engine::types::{Pace, Thresholds};
 use crate::settings::Config;
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
-pub(crate) fn settings(config: &Config, room: NonZeroU32) -> Settings {
+pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
     let probing = &config.probing;
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,

@@ -13,7 +13,7 @@ use crate::settings::Asked;
 /// The kind of probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// Send echo requests
+    /// Echo requests (ping)
     Ip,
     /// TCP connects to `port`
     Tcp,

@@ -4,24 +4,24 @@ use std::fmt;
 
 /// The name of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Section(&'static str);
+pub(crate) struct Section(&'static str);
 
 impl Section {
     /// The part above the first section.
-    pub const TOP: Self = Self("");
+    pub(crate) const TOP: Self = Self("");
 
     /// Returns the section with this header, as the documentation writes it.
-    pub const fn new(header: &'static str) -> Self {
+    pub(crate) const fn new(header: &'static str) -> Self {
         Self(header)
     }
 
     /// Returns the name as the documentation writes it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.0
     }
 
     /// Returns `key` with its section in front.
-    pub fn key(self, key: &str) -> String {
+    pub(crate) fn key(self, key: &str) -> String {
         if self == Self::TOP { key.to_owned() } else { format!("{}.{key}", self.0) }
     }
 }
@@ -37,7 +37,7 @@ impl fmt::Display for Section {
 
 /// A key of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// The name in lower case.
     pub(crate) name: &'static str,
     /// Whether the value is never displayed.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use super::field::At;
 use super::problem::Report;
+use crate::text::first_few;
 
 /// Maximum number of addresses named in one line.
 const NAMED: usize = 3;
@@ -28,18 +29,15 @@ pub(crate) fn warn<T>(
 
 fn line<T>(items: &[&At<T>], why: &str, report: &mut Report) {
     let Some(first) = items.first() else { return };
-    let named: Vec<&str> = items.iter().take(NAMED).map(|item| item.shown.as_str()).collect();
-    let more = match items.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let named: Vec<&str> = items.iter().map(|item| item.shown.as_str()).collect();
+    let named = first_few(&named, NAMED, ", ");
     let what = if items.len() == 1 {
         "this machine's own address, which answers"
     } else {
         "this machine's own addresses, which answer"
     };
-    let (named, are) = (named.join(", "), if items.len() == 1 { "is" } else { "are" });
-    let text = format!("{named}{more} {are} {what} also when its network is cut off: {why}");
+    let are = if items.len() == 1 { "is" } else { "are" };
+    let text = format!("{named} {are} {what} also when its network is cut off: {why}");
     report.warn(&first.spot, text);
 }
 

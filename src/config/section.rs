@@ -8,7 +8,7 @@ use super::Env;
 use super::document::Document;
 use super::environment::Environment;
 use super::field::{At, Field, FieldReader, not_allowed};
-use super::keys::{Key, Schema, Section};
+use super::keys::{Key, Section};
 use super::problem::{Report, Spot};
 
 /// A line of the description by `goavail check`: its label, and the description.
@@ -25,11 +25,6 @@ pub(crate) trait ConfigSection: Sized {
 
     /// The keys of the section, in the order of its documentation.
     const KEYS: &'static [Key];
-
-    /// Adds the keys of the section to those that a file may have.
-    fn add_to(schema: &mut Schema) {
-        schema.add(Self::SECTION, Self::KEYS);
-    }
 
     /// Takes the values of the section out of the file.
     fn parse(values: &mut FieldReader<'_>) -> Self;
@@ -138,7 +133,7 @@ pub(crate) mod testing {
         let mut report = Report::new("x");
         let document = document::read(text, schema, &mut report);
         let mut values = FieldReader { document, report: &mut report };
-        let section = parse(&mut values);
+        let parsed = parse(&mut values);
         let document = values.document;
         let mut context = SectionContext {
             path: Path::new("x"),
@@ -148,9 +143,9 @@ pub(crate) mod testing {
             document: &document,
             report: &mut report,
         };
-        let built = build(&section, &mut context);
+        let settings = build(&parsed, &mut context);
         let warnings = report.warnings();
         report.finish().map_err(|errors| errors.to_string())?;
-        Ok((warnings, built))
+        Ok((warnings, settings))
     }
 }

@@ -1,10 +1,8 @@
-//! A time limit for every provider call.
+//! A time limit for every provider call of the reconciler.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{ChangeRequest, DnsProvider, Listing, ProviderError};
-use crate::engine::plan::SetKey;
+use super::{ChangeRequest, DnsProvider, Listing, Placement, ProviderError};
 
 /// Maximum duration of a provider call. Each request has its own limit of 10 s, but a call may take
 /// many requests, and a defect of a library must not block the reconciler forever.
@@ -63,7 +61,7 @@ impl Deadline {
     }
 
     /// Returns the changes that were in force already; see [`DnsProvider::take_already_in_force`].
-    pub(super) fn take_already_in_force(&self) -> Vec<(SetKey, IpAddr)> {
+    pub(super) fn take_already_in_force(&self) -> Vec<Placement> {
         self.inner.take_already_in_force()
     }
 }

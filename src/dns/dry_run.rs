@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, ProviderError, Record,
+    Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Placement, ProviderError, Record,
     RecordChanges, downcast,
 };
 use crate::engine::plan::{Family, SetKey};
@@ -36,8 +36,8 @@ struct DryRunState {
 /// same.
 #[derive(Debug, Default)]
 struct Simulated {
-    gone: BTreeSet<(SetKey, IpAddr)>,
-    there: BTreeMap<(SetKey, IpAddr), Option<Attributes>>,
+    gone: BTreeSet<Placement>,
+    there: BTreeMap<Placement, Option<Attributes>>,
 }
 
 impl DryRun {
@@ -111,7 +111,7 @@ impl Simulated {
     fn drop_real(&mut self, real: &Listing) {
         let real = real.observed();
         let is_there =
-            |(set, address): &(SetKey, IpAddr)| real.get(set).is_some_and(|s| s.contains(address));
+            |(set, address): &Placement| real.get(set).is_some_and(|s| s.contains(address));
         self.gone.retain(is_there);
         self.there.retain(|place, _| !is_there(place));
     }

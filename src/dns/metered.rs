@@ -1,11 +1,9 @@
 //! Counts the calls to a provider by their outcome.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
-use crate::engine::plan::SetKey;
+use super::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast};
 
 /// The number of calls to a provider by outcome: `ok`, `refused`, `rejected`, `partly`,
 /// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
@@ -69,7 +67,7 @@ impl DnsProvider for Metered {
         })
     }
 
-    fn take_already_in_force(&self) -> Vec<(SetKey, IpAddr)> {
+    fn take_already_in_force(&self) -> Vec<Placement> {
         self.inner.take_already_in_force()
     }
 

@@ -3,10 +3,11 @@
 //!
 //! One task owns the provider, so changes never overlap. A newer order replaces an older one at every
 //! step but one: a write that was sent is never abandoned. Its outcome is verified with the next
-//! listing, for whatever order that is made, and at the end too.
+//! listing, whichever order is in progress by then, and at the end too.
 //!
 //! - `mailbox`: the newest instructions
-//! - `pass`: list, plan, apply, once
+//! - `pass`, `plan_parts`: list, plan, apply, once
+//! - `interruption`: the reasons why a pass ends early
 //! - `write`, `groups`: one write, and several smaller ones if the provider rejects it
 //! - `retry`: the wait after a failure
 //! - `listing_cache`: the last listing
@@ -321,9 +322,9 @@ impl Reconciler {
 
     /// Checks that the order in progress is the newest one.
     fn check_order(&self) -> Result<(), Interruption> {
-        let is_driver_gone = self.mailbox.has_changed().is_err();
+        let is_agent_gone = self.mailbox.has_changed().is_err();
         let mailbox = self.mailbox.borrow();
-        if mailbox.is_ending() || is_driver_gone {
+        if mailbox.is_ending() || is_agent_gone {
             Err(Interruption::Stopped)
         } else if mailbox.number() != self.order.number {
             Err(Interruption::Replaced)
@@ -359,8 +360,8 @@ impl Reconciler {
     fn unshown_error(&self) -> ProviderError {
         ProviderError::Unconfirmed {
             provider: self.provider.name(),
-            what: "the confirmed change".into(),
-            source: "the listing does not show it".into(),
+            what: "the change".into(),
+            source: "it was confirmed, but the listing does not show it".into(),
         }
     }
 }

@@ -87,7 +87,7 @@ number! {
 
 number! {
     /// The number of an order to a reconciler. It grows with each order, so that a report can name
-    /// its order. No order has the number 0.
+    /// its order. No order has the number 0. It is unique within a service.
     OrderNumber
 }
 

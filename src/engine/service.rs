@@ -4,7 +4,8 @@
 //! all marked ones. One file a concept: [`health`] replies and losses in a row, [`evidence`] the
 //! maximum age of observations, `decision` the pass, `verdict` the gate with its ordered questions,
 //! `target` the verdict in force, `drains` the targets that the operator took out, `rehearsal` a
-//! target that is treated as dead on demand, `publication` the desired contents of DNS.
+//! target that is treated as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
+//! reconciler.
 
 mod decision;
 mod drains;

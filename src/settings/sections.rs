@@ -33,7 +33,7 @@ macro_rules! sections {
         impl $parsed {
             /// Adds the keys of all sections to those that a file may have.
             pub(super) fn add_to(schema: &mut Schema) {
-                $(<$section>::add_to(schema);)+
+                $(schema.add(<$section>::SECTION, <$section>::KEYS);)+
             }
 
             /// Takes the values of all sections out of the file.

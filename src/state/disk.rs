@@ -18,7 +18,7 @@ pub(super) type Failed = (&'static str, io::Error);
 /// Returns the content of the file. Only a regular file is read.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not an ordinary file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let bytes = crate::file::read(path, LARGEST + 1)?;
     if bytes.len() as u64 > LARGEST {
@@ -47,7 +47,7 @@ pub(super) fn set_aside(path: &Path, aside: &Path) -> io::Result<()> {
 
 /// Replaces the file by `text`, readable by the owner only. When this returns, it is on the disk.
 pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
-    let path = real(path).map_err(|error| ("follow its link", error))?;
+    let path = real(path).map_err(|error| ("resolve its link", error))?;
     let beside = new_path(&path);
     match write_new(&beside, text) {
         Ok(()) => {}
@@ -58,11 +58,11 @@ pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), Failed> {
         Err(error) => return Err(("write a new file beside it", error)),
     }
     match fs::rename(&beside, &path) {
-        Ok(()) => sync_directory(&path).map_err(|error| ("make sure of its directory", error)),
+        Ok(()) => sync_directory(&path).map_err(|error| ("sync its directory", error)),
         Err(error) if is_fixed(&error) => {
             // The copy must survive a crash of this machine before the file is touched.
-            sync_directory(&path).map_err(|error| ("make sure of its directory", error))?;
-            write_over(&path, text).map_err(|error| ("write it in its place", error))?;
+            sync_directory(&path).map_err(|error| ("sync its directory", error))?;
+            write_over(&path, text).map_err(|error| ("overwrite it in place", error))?;
             let _ = fs::remove_file(&beside);
             Ok(())
         }
@@ -101,7 +101,7 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 /// file has the beginning of the new text and the end of the old.
 fn write_over(path: &Path, text: &[u8]) -> io::Result<()> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not an ordinary file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(text)?;

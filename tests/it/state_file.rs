@@ -120,7 +120,7 @@ fn a_pipe_is_no_state_file_and_holds_nobody_up() {
     let trouble = file.load(now()).trouble.unwrap();
     assert!(trouble.in_place(), "{trouble}");
     let cause = std::error::Error::source(&trouble).unwrap().to_string();
-    assert_eq!(cause, "it is not an ordinary file");
+    assert_eq!(cause, "it is not a regular file");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_link_stays_a_link_and_the_file_that_it_leads_to_is_replaced() {
     fs::remove_file(place("second")).unwrap();
     std::os::unix::fs::symlink("state.json", place("second")).unwrap();
     let error = file.save(&memory(5)).unwrap_err();
-    assert!(error.to_string().contains("cannot follow its link"), "{error}");
+    assert!(error.to_string().contains("cannot resolve its link"), "{error}");
 }
 
 /// The file is mounted by itself, as containers do it, and so cannot be replaced.

@@ -13,34 +13,20 @@ use tracing::{info, warn};
 use super::Observer;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason, RehearsalStage};
-use crate::settings::Config;
 use crate::text::{brief, join_or_none};
 
 /// Writes facts to the log.
 #[derive(Debug)]
-pub(in crate::agent) struct LogObserver {
-    dry_run: bool,
-}
-
-impl LogObserver {
-    /// Returns the observer of an agent with this configuration.
-    pub(in crate::agent) fn new(config: &Config) -> Self {
-        Self { dry_run: config.dry_run }
-    }
-}
+pub(in crate::agent) struct LogObserver;
 
 impl Observer for LogObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
-        write(engine, fact, self.dry_run);
-    }
-
-    fn reloaded(&mut self, config: &Config) {
-        self.dry_run = config.dry_run;
+        write(engine, fact);
     }
 }
 
 /// Writes one fact. `engine` tells canaries from targets.
-fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
+fn write(engine: &Engine, fact: &Fact) {
     match fact {
         Fact::Judged { endpoint, outcome, rtt } => probes::judged(*endpoint, *outcome, *rtt),
         Fact::Late { endpoint, rtt } => probes::late(engine, *endpoint, *rtt),
@@ -67,7 +53,7 @@ fn write(engine: &Engine, fact: &Fact, dry_run: bool) {
         }
         Fact::Drained { target, drain, .. } => targets::drained(*target, drain),
         Fact::Undrained { target, expired, .. } => targets::undrained(*target, *expired),
-        Fact::Applied { .. } => provider::applied(fact, dry_run),
+        Fact::Applied { .. } => provider::applied(fact),
         Fact::NameFailing { name, what, .. } => provider::name_failing(name, what),
         Fact::NameFailingOver { name, .. } => info!(name, "name is maintained again"),
         Fact::Failing { problem, .. } => provider::failing(problem),

@@ -33,7 +33,6 @@ mod zone;
 pub use self::section::{CloudflareConfig, CloudflareCredentials, KIND};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +46,7 @@ use self::reading::Torn;
 use self::record::NewRecordSettings;
 use self::refusal::RefusalKind;
 use self::zone::{KnownZone, ZoneError};
-use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
+use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
 const NAME: &str = "Cloudflare";
@@ -82,9 +81,9 @@ pub struct Cloudflare {
     /// already.
     refused: Mutex<BTreeSet<(SetKey, String)>>,
     /// The changes of the last run that are in force by the API's report alone.
-    already_in_force: Mutex<Vec<(SetKey, IpAddr)>>,
+    already_in_force: Mutex<Vec<Placement>>,
     /// Records that could not be created with all of their settings.
-    incomplete: Mutex<BTreeMap<(SetKey, IpAddr), IncompleteRecord>>,
+    incomplete: Mutex<BTreeMap<Placement, IncompleteRecord>>,
     /// Records that were deleted by mistake and have not been restored yet.
     to_restore: Mutex<Vec<EditedRecord>>,
     /// The oddities of the newest listing, so that each is logged once.
@@ -272,7 +271,7 @@ impl DnsProvider for Cloudflare {
         Box::pin(self.apply_changes(request))
     }
 
-    fn take_already_in_force(&self) -> Vec<(SetKey, IpAddr)> {
+    fn take_already_in_force(&self) -> Vec<Placement> {
         std::mem::take(&mut *self.already_in_force.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

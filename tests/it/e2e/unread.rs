@@ -1,5 +1,5 @@
-//! Things that stand still around the agent: the reader of its log, the file it is to read, or people that
-//! sends it signals without end.
+//! Trouble around the agent: a reader of its log that stands still, a file without an end, and an
+//! operator who sends signals without end.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};

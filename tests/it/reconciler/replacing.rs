@@ -73,7 +73,7 @@ async fn a_write_with_a_lost_answer_is_reported_though_its_order_was_replaced() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_without_wishes_sends_no_request() {
+async fn an_order_without_desired_states_sends_no_request() {
     let remote = Remote::new(&[WWW], &[10, 11]);
     remote.reads(std::iter::repeat_n(Outcome::Unavailable(None), 1000));
     let mut harness = Harness::open(remote.clone());

@@ -11,9 +11,9 @@ use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal};
 use crate::text::brief;
 
 /// Logs a line for each address of a change that the provider confirmed, or that dry-run left out.
-pub(super) fn applied(fact: &Fact, dry_run: bool) {
-    let Fact::Applied { withdrawn, restored, created, took, .. } = fact else { return };
-    let change = AppliedChange { took: *took, dry_run };
+pub(super) fn applied(fact: &Fact) {
+    let Fact::Applied { withdrawn, restored, created, took, dry_run, .. } = fact else { return };
+    let change = AppliedChange { took: *took, dry_run: *dry_run };
     for (target, withdrawal) in withdrawn {
         change.withdrew(*target, withdrawal);
     }

@@ -8,18 +8,14 @@ use tracing::{debug, info, warn};
 use super::list;
 use crate::engine::event::{Drain, Reason};
 use crate::engine::types::{Health, Verdict};
-use crate::text::{brief, visible};
+use crate::text::{brief, first_few, visible};
 
 /// The number of targets that a line names one by one.
 const NAMED: usize = 3;
 
 /// Returns the first few targets, and the number of the others.
 fn few(targets: &[IpAddr]) -> String {
-    let first = list(targets.iter().take(NAMED));
-    match targets.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+    first_few(targets, NAMED, ",")
 }
 
 /// Returns the time since the last reply.

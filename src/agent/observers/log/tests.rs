@@ -73,7 +73,7 @@ fn line(fact: &Fact) -> String {
         .with_ansi(false)
         .with_writer(writer)
         .finish();
-    tracing::subscriber::with_default(log, || write(&engine(), fact, false));
+    tracing::subscriber::with_default(log, || write(&engine(), fact));
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }

@@ -2,7 +2,8 @@
 
 use crate::agent::clock::Clock;
 use crate::engine::TargetView;
-use crate::engine::types::Health;
+use crate::engine::types::{Endpoint, Health};
+use crate::probe::checks::CheckKind;
 use crate::settings::Config;
 use crate::status::{ClockReading, Setup, TargetState, Time, model};
 
@@ -10,6 +11,8 @@ use crate::status::{ClockReading, Setup, TargetState, Time, model};
 pub(super) fn setup(config: &Config, now: Time) -> Setup {
     let zone = config.provider.zone().to_owned();
     let single = config.sections.cluster.is_none();
+    // All targets are probed by the check of the same port.
+    let endpoint = Endpoint { address: config.targets[0], port: config.tcp_port };
     Setup {
         agent: model::Agent {
             name: config.name.clone(),
@@ -17,7 +20,7 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
             started_at: now,
             dry_run: config.dry_run,
             mode: if single { model::Mode::Single } else { model::Mode::Cluster },
-            r#type: if config.tcp_port.is_some() { "tcp" } else { "ip" }.into(),
+            r#type: CheckKind::of(endpoint).name().into(),
             provider: config.provider.name().into(),
             zone,
             isolated: false,

@@ -8,6 +8,7 @@ use super::record::{self, ListedEntry};
 use super::refusal::printable;
 use crate::dns::Listing;
 use crate::engine::plan::{Family, SetKey};
+use crate::text::first_few;
 
 /// The number of records requested on one page. The API's own limit is 5,000; it may return fewer.
 pub(super) const PER_PAGE: u64 = 5000;
@@ -40,11 +41,8 @@ pub(super) enum Incomplete {
 
 /// Returns the first three items, and the number of further ones.
 pub(super) fn summary(all: &[String]) -> String {
-    let first = all.iter().take(3).map(|odd| printable(odd)).collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(3) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+    let all: Vec<_> = all.iter().map(|odd| printable(odd)).collect();
+    first_few(&all, 3, ", ")
 }
 
 /// The managed names, by their canonical form.
