@@ -132,7 +132,7 @@ impl Reconciler {
 
     /// Returns the places that are not yet as desired, or may not stay so.
     fn open_entries(&self) -> BTreeSet<Placement> {
-        let mut open = self.uncertain.entries();
+        let mut open = self.uncertain.open_entries();
         open.extend(self.rejections.entries().cloned());
         open
     }

@@ -26,18 +26,19 @@ impl Reconciler {
     /// wrong, and if it were trusted, nothing would be done and nothing would list the zone again.
     ///
     /// A place that differs from the desired state needs no such check: it is written, and the
-    /// provider's answer shows the truth. With other agents the check is skipped, because each of
-    /// them sees the changes of the others at every verdict and would be uncertain for two minutes.
+    /// provider's answer shows the truth. With other agents the listing counts, because each of them
+    /// sees the changes of the others at every verdict, and the zone is only listed again.
     pub(super) async fn question_surprises(
         &mut self,
         listing: &Listing,
     ) -> Result<(), Interruption> {
-        if self.shared {
-            return Ok(());
-        }
         let desired = &self.order.desired;
         let desired = |address| desired.get(&address).map(|state| *state == Desired::Serve);
         let surprises = self.uncertain.surprises(&listing.observed(), desired);
+        if self.shared {
+            self.uncertain.recheck(surprises.into_iter().map(|(entry, _)| entry), now());
+            return Ok(());
+        }
         for is_present in [false, true] {
             let same = surprises.iter().filter(|(_, present)| *present == is_present);
             let same: Vec<_> = same.map(|(entry, _)| entry.clone()).collect();

@@ -4,6 +4,9 @@
 //! effect, and a listing that contradicts the earlier content although this agent did not change it.
 //! A provider's listing can be wrong for a while: empty, or outdated. If one such listing were
 //! trusted, nothing would be done about a dead address, and nothing would list the zone again.
+//!
+//! With other agents such a listing is most likely right, because one of them made the change. Its
+//! content counts, and the zone is listed again fewer times to be sure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +22,9 @@ use crate::engine::plan::{Observed, Plan};
 /// has not taken effect by the last of them never will; the content in the last listing is trusted.
 const LIST_AFTER: [u64; 5] = [5, 15, 30, 60, 120];
 
+/// Times after a change that another agent probably made at which the zone is listed, in seconds.
+const RECHECK_AFTER: [u64; 3] = [15, 60, LIST_AFTER[4]];
+
 /// The expected presence of an address, from earlier listings and from this agent's own writes.
 #[derive(Debug, Clone, Copy)]
 struct Expected {
@@ -31,6 +37,8 @@ struct Expected {
 #[derive(Debug, Default)]
 pub(super) struct Uncertainty {
     since: BTreeMap<Placement, Instant>,
+    /// The places that another agent has probably changed, with the time at which that was listed.
+    rechecked: BTreeMap<Placement, Instant>,
     /// The time at which the newest listing was requested.
     listed: Option<Instant>,
     /// The places in a listing, and those that this agent's writes changed.
@@ -43,11 +51,18 @@ impl Uncertainty {
         self.since.extend(entries.into_iter().map(|entry| (entry, now)));
     }
 
+    /// Has the zone listed again because another agent has probably changed these places.
+    pub(super) fn recheck(&mut self, entries: impl IntoIterator<Item = Placement>, now: Instant) {
+        self.rechecked.extend(entries.into_iter().map(|entry| (entry, now)));
+    }
+
     /// Records a listing that was requested at `requested`, and ends the uncertainty that it resolves.
     pub(super) fn record_listing(&mut self, requested: Instant, observed: &Observed) {
         self.listed = Some(requested);
-        for (entry, _) in self.since.extract_if(.., |_, since| requested >= *since + duration()) {
-            self.expected.remove(&entry);
+        for doubts in [&mut self.since, &mut self.rechecked] {
+            for (entry, _) in doubts.extract_if(.., |_, since| requested >= *since + duration()) {
+                self.expected.remove(&entry);
+            }
         }
         self.expected.retain(|entry, expected| match is_present(observed, entry) {
             Some(present) if present != expected.present => {
@@ -90,7 +105,8 @@ impl Uncertainty {
         let mut surprises = Vec::new();
         for (entry, expected) in &self.expected {
             let Some(present) = is_present(observed, entry) else { continue };
-            let is_new = present != expected.present && !self.contains(entry);
+            let is_known = self.contains(entry) || self.rechecked.contains_key(entry);
+            let is_new = present != expected.present && !is_known;
             if is_new && desired(entry.1) == Some(present) {
                 surprises.push((entry.clone(), present));
             }
@@ -98,14 +114,16 @@ impl Uncertainty {
         surprises
     }
 
-    /// Returns the time of the next listing that the uncertain places require.
+    /// Returns the time of the next listing that the uncertain and the rechecked places require.
     pub(super) fn next(&self) -> Option<Instant> {
         let listed = self.listed;
-        let next = |since: &Instant| {
-            let mut times = LIST_AFTER.iter().map(|after| *since + Duration::from_secs(*after));
+        let next = |since: Instant, list_after: &[u64]| {
+            let mut times = list_after.iter().map(|after| since + Duration::from_secs(*after));
             times.find(|at| listed.is_none_or(|listed| listed < *at))
         };
-        self.since.values().filter_map(next).min()
+        let uncertain = self.since.values().filter_map(|since| next(*since, &LIST_AFTER));
+        let rechecked = self.rechecked.values().filter_map(|since| next(*since, &RECHECK_AFTER));
+        uncertain.chain(rechecked).min()
     }
 
     /// Whether the content of a place is uncertain.
@@ -116,6 +134,11 @@ impl Uncertainty {
     /// Returns all places with uncertain content.
     pub(super) fn entries(&self) -> BTreeSet<Placement> {
         self.since.keys().cloned().collect()
+    }
+
+    /// Returns all places for which the zone will be listed again.
+    pub(super) fn open_entries(&self) -> BTreeSet<Placement> {
+        self.since.keys().chain(self.rechecked.keys()).cloned().collect()
     }
 }
 
@@ -168,6 +191,26 @@ mod tests {
         }
         assert_eq!(listed, LIST_AFTER);
         assert!(!uncertain.contains(&entry()));
+    }
+
+    #[test]
+    fn a_place_that_another_agent_changed_is_listed_three_times_and_never_uncertain() {
+        let now = now();
+        let mut uncertain = Uncertainty::default();
+        uncertain.record_listing(now, &listing(true));
+        uncertain.record_listing(now + s(1), &listing(false));
+        assert!(surprises(&uncertain, false));
+        uncertain.recheck([entry()], now + s(1));
+        assert!(!surprises(&uncertain, false), "once");
+        let mut listed = vec![];
+        while let Some(next) = uncertain.next() {
+            assert!(!uncertain.contains(&entry()) && uncertain.entries().is_empty());
+            assert_eq!(uncertain.open_entries(), [entry()].into());
+            listed.push((next - now).as_secs() - 1);
+            uncertain.record_listing(next, &listing(false));
+        }
+        assert_eq!(listed, RECHECK_AFTER);
+        assert!(uncertain.open_entries().is_empty() && !surprises(&uncertain, false));
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
 }
 
 /// A listing can be empty for a while though the records exist. In a cluster a record that is missing
-/// counts as withdrawn by another agent, so the next rank reads the zone for itself.
+/// counts as withdrawn by another agent, so the next rank lists the zone for itself, and each agent
+/// lists it again later.
 #[test]
 fn a_listing_that_was_empty_once_for_each_agent_leaves_no_dead_address_in() {
     run(|| {

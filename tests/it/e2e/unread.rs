@@ -1,5 +1,5 @@
-//! Trouble around the agent: a reader of its log that stands still, a file without an end, and an
-//! operator who sends signals without end.
+//! Trouble around the agent: a reader of its log that stands still, a file without an end, and signals
+//! sent without end.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};

@@ -242,15 +242,52 @@ async fn an_incompletely_restored_record_is_expected_to_be_present() {
     assert_eq!(harness.next_words().await, "withdrew 10@www");
 }
 
+/// Another agent has most likely made the change: the listing counts at once, and the zone is listed a
+/// few more times.
 #[tokio::test(start_paused = true)]
-async fn a_change_by_another_agent_is_no_surprise() {
+async fn a_change_by_another_agent_is_known_at_once_and_listed_three_more_times() {
     let remote = Remote::new(&[WWW], &[10, 11]);
     let mut harness = Harness::start(remote.clone(), Start { shared: true, ..Start::default() });
     harness.request_listing();
     sleep(s(60)).await;
+    harness.reported();
     remote.take(WWW, 10).await;
     remote.requests();
+    let began = now();
     harness.order("-10", 0);
-    assert_eq!(harness.reports_until_confirmed().await, ["confirmed"]);
-    assert_eq!(remote.requests(), [Request::Read]);
+    let place = (set_of(WWW, ip(10)), ip(10));
+    loop {
+        match harness.report().await {
+            DnsReport::Listed(observed) if began.elapsed() > s(1) => {
+                assert_eq!(observed.holds(&place.0, place.1), Some(false), "never unknown");
+            }
+            DnsReport::Confirmed { open, .. } if open.is_empty() => break,
+            _ => {}
+        }
+    }
+    assert_eq!(listings(&remote, began), [0, 15, 60, 120]);
+    sleep(s(600)).await;
+    assert_eq!(remote.requests(), [], "and that is that");
+}
+
+/// Every agent of a cluster lists an empty zone at its turn, and takes the dead address for withdrawn
+/// by another one.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_listing_for_every_agent_keeps_no_dead_address_in() {
+    for wrong in [1, 2] {
+        let remote = Remote::new(&[WWW], &[10, 11]);
+        let start = Start { shared: true, ..Start::default() };
+        let mut harness = Harness::start(remote.clone(), start);
+        harness.order("+10 +11", 0);
+        harness.reports_until_confirmed().await;
+        sleep(s(60)).await;
+        remote.reads(vec![Outcome::Empty; wrong]);
+        remote.requests();
+        let began = now();
+        harness.order("-10", 0);
+        assert_eq!(harness.next_words().await, "withdrew 10@www");
+        assert_eq!(listings(&remote, began), [0, 15, 60][..=wrong]);
+        harness.reports_until_confirmed().await;
+        assert_eq!(remote.holds().await, ["11@www"]);
+    }
 }

@@ -1,5 +1,7 @@
 //! An event loop with scripted probes, a recording observer, and a zone in memory.
 
+mod ended;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -11,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use self::ended::Ended;
 use crate::agent::clock::Clock;
 use crate::agent::event_loop::EventLoop;
 use crate::agent::input::{Input, QUEUE};
@@ -27,8 +30,7 @@ use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{ServiceSettings, ZoneSettings};
-use crate::engine::types::Pace;
-use crate::engine::types::{Health, Thresholds};
+use crate::engine::types::{Pace, Thresholds};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::{self, Asked, Config};
@@ -345,56 +347,5 @@ impl Running {
         let ended = tokio::time::timeout(ms(3_600_000), self.task).await;
         let (engine, unhandled, at) = ended.expect("the loop ends").unwrap();
         Ended { engine, unhandled, at, zone: self.zone, recorded: self.recorded }
-    }
-}
-
-/// An event loop that has ended.
-pub(super) struct Ended {
-    engine: Engine,
-    /// The inputs that came with the request to stop, behind it.
-    pub(super) unhandled: Vec<Input>,
-    at: Moment,
-    zone: MemoryZone,
-    recorded: Arc<Mutex<Recorded>>,
-}
-
-impl Ended {
-    pub(super) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    pub(super) fn ended_at(&self) -> Moment {
-        self.at
-    }
-
-    /// Returns the addresses in the zone.
-    pub(super) fn published(&self) -> Vec<IpAddr> {
-        self.zone.addresses()
-    }
-
-    pub(super) fn health(&self, address: IpAddr) -> Health {
-        self.engine.targets().find(|target| target.address == address).unwrap().health
-    }
-
-    pub(super) fn facts(&self) -> Vec<Fact> {
-        self.recorded.lock().unwrap().facts.clone()
-    }
-
-    pub(super) fn loads(&self) -> usize {
-        self.recorded.lock().unwrap().loads
-    }
-
-    pub(super) fn refused_reloads(&self) -> usize {
-        self.recorded.lock().unwrap().refused_reloads
-    }
-
-    /// Returns how often the loop found itself late.
-    pub(super) fn stalls(&self) -> usize {
-        self.facts().iter().filter(|fact| matches!(fact, Fact::Stalled { .. })).count()
-    }
-
-    /// Returns the longest time between two iterations.
-    pub(super) fn longest_pause(&self) -> Duration {
-        self.recorded.lock().unwrap().longest_pause
     }
 }
