@@ -23,11 +23,11 @@
 mod it {
     pub(crate) mod agent;
     pub(crate) mod fake_cloudflare;
+    #[path = "cluster_agents/harness.rs"]
+    pub(crate) mod harness;
     pub(crate) mod lab;
-    #[path = "cluster_agents/lines.rs"]
-    pub(crate) mod lines;
-    #[path = "cluster_agents/scene.rs"]
-    pub(crate) mod scene;
+    #[path = "cluster_agents/log_lines.rs"]
+    pub(crate) mod log_lines;
 }
 
 /// The part of the tests' contract suite that the fake Cloudflare needs, for faults that no bench uses.
@@ -35,9 +35,11 @@ mod contract {
     use tokio::sync::oneshot;
 
     /// Tells when a fault has met its request.
-    pub(crate) struct Met(#[expect(dead_code, reason = "nobody waits")] oneshot::Receiver<()>);
+    pub(crate) struct FaultSignal(
+        #[expect(dead_code, reason = "nobody waits")] oneshot::Receiver<()>,
+    );
 
-    impl Met {
+    impl FaultSignal {
         /// Both ends of the link.
         pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
             let (sender, receiver) = oneshot::channel();
@@ -50,7 +52,7 @@ use std::net::IpAddr;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use it::scene::{self, Members, Scene, about, cloudflare_section, first, name};
+use it::harness::{self, Harness, Members, about, cloudflare_section, first, name};
 use it::{agent, fake_cloudflare, lab};
 
 use agent::Agent;
@@ -92,7 +94,7 @@ fn main() -> ExitCode {
 
 /// A running cluster of one size.
 struct Cluster {
-    scene: Scene,
+    harness: Harness,
     agents: Vec<Agent>,
     targets: Vec<IpAddr>,
 }
@@ -100,7 +102,7 @@ struct Cluster {
 impl Cluster {
     fn start(size: usize, targets: u32, top: &str) -> Self {
         let targets: Vec<_> = (1..=targets).map(lab::v4).collect();
-        let scene = Scene::new(size, &targets);
+        let harness = Harness::new(size, &targets);
         let members =
             Members { min: size / 2, top: top.to_owned(), ..Members::new(size, &targets) };
         let start = |index| {
@@ -110,7 +112,7 @@ impl Cluster {
                 members.config(name(index))
             };
             let votes = "info,goavail::cluster::listener=debug";
-            scene.setup(index, &config).env("RUST_LOG", votes).start()
+            harness.setup(index, &config).env("RUST_LOG", votes).start()
         };
         let mut agents: Vec<_> = (0..size).map(start).collect();
         for (index, agent) in agents.iter_mut().enumerate() {
@@ -118,16 +120,16 @@ impl Cluster {
                 first(agent, &["confirmed up", &about(*target)]);
             }
             for peer in (0..size).filter(|&peer| peer != index) {
-                scene::alive(agent, peer);
+                harness::alive(agent, peer);
             }
         }
-        Self { scene, agents, targets }
+        Self { harness, agents, targets }
     }
 
     /// Kills the `number`-th target; how long until the first writing request.
     fn kill(&self, number: usize) -> Duration {
-        let cut = self.scene.lab.remove(&[self.targets[number]]);
-        self.scene.until_written(number + 1).arrived - cut.before
+        let cut = self.harness.lab.remove(&[self.targets[number]]);
+        self.harness.until_written(number + 1).arrived - cut.before
     }
 
     /// How long each agent's vote on the death of the `number`-th target took to all of its peers.
@@ -188,7 +190,7 @@ fn verdicts() {
         );
     }
     let written = clusters.iter().zip(SIZES).map(|(cluster, size)| {
-        let refused = cluster.scene.writes().len() - usize::try_from(KILLS).expect("few");
+        let refused = cluster.harness.writes().len() - usize::try_from(KILLS).expect("few");
         format!("{refused} with {size}")
     });
     let refused = written.collect::<Vec<_>>().join(", ");
@@ -220,7 +222,7 @@ fn traffic() {
 /// The traffic on the links of all agents so far, both ways.
 fn bytes(cluster: &Cluster) -> u64 {
     let of = |index: usize| {
-        let table = cluster.scene.lab.agent(index).output("cat", &["/proc/net/dev"]);
+        let table = cluster.harness.lab.agent(index).output("cat", &["/proc/net/dev"]);
         let line = table.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
         let fields: Vec<u64> = line
             .expect("an agent has a link")

@@ -33,14 +33,14 @@ mod votes;
 mod it {
     pub(crate) mod agent;
     pub(crate) mod fake_cloudflare;
+    #[path = "contract/fault_signal.rs"]
+    pub(crate) mod fault_signal;
     pub(crate) mod lab;
-    #[path = "contract/met.rs"]
-    pub(crate) mod met;
 }
 
 /// The part of the tests' contract suite that the fake Cloudflare needs.
 mod contract {
-    pub(crate) use crate::it::met::Met;
+    pub(crate) use crate::it::fault_signal::FaultSignal;
 }
 
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ use goavail::status::{
 };
 use tokio::sync::mpsc;
 
-use crate::status_scene::{after, beginning, ip, scene, setup, targets};
+use crate::status_sample::{after, beginning, ip, sample_board, setup, targets};
 
 /// A folder with a `goavail.toml` that names a control socket.
 pub(crate) struct Place {
@@ -84,7 +84,7 @@ pub(crate) struct FakeAgent {
 /// a query does not look at the rest.
 fn asked() -> (Place, FakeAgent) {
     let place = Place::new("interval = \"being edited\"");
-    let agent = place.serve(scene().0);
+    let agent = place.serve(sample_board().0);
     (place, agent)
 }
 
@@ -108,7 +108,7 @@ async fn status_is_a_table_that_fits_the_terminal_with_the_worst_first() {
 
 #[tokio::test]
 async fn status_as_json_is_what_the_agent_answers() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     board.failed(end.clock, "swap\u{202e}disk", "a\u{200b}b");
     board.publish(end);
     let published = board.reader().snapshot().status();
@@ -122,7 +122,7 @@ async fn status_as_json_is_what_the_agent_answers() {
 
 #[tokio::test]
 async fn status_asks_the_listener_where_there_is_no_socket_and_orders_need_the_socket() {
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let routes = read_only(board.reader());

@@ -9,9 +9,9 @@
 
 pub(crate) mod cases;
 mod cloudflare;
+mod fault_signal;
 pub(crate) mod faults;
 pub(crate) mod in_memory;
-mod met;
 pub(crate) mod property;
 
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use goavail::dns::{ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges};
 use goavail::engine::plan::{Family, SetKey};
 
-pub(crate) use met::Met;
+pub(crate) use fault_signal::FaultSignal;
 
 /// The zone that every harness serves.
 pub(crate) const ZONE: &str = "example.com";
@@ -135,7 +135,7 @@ pub(crate) trait ProviderUnderTest: Sized {
     async fn holds(&self) -> Vec<Entry>;
 
     /// Makes the provider's next request of this kind fail, once.
-    async fn inject(&self, on: Call, fault: Fault) -> Met;
+    async fn inject(&self, on: Call, fault: Fault) -> FaultSignal;
 }
 
 /// Returns the records of the zone without extras, for a comparison with seeded ones.

@@ -34,12 +34,12 @@
 //! | | | `lib engine::tests::healing::a_reload_gives_no_target_a_false_miss` |
 //! | 19 | a reload races with monitoring | `reload::hundreds_of_reloads_cost_no_reply_and_no_request` |
 //! | | | `reload::of_two_reloads_the_later_file_counts` |
-//! | 22 | stops at the first name, deletes one of several | `story::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
-//! | | | `story::duplicates_go_together_and_one_of_them_comes_back` |
+//! | 22 | stops at the first name, deletes one of several | `death_and_return::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
+//! | | | `death_and_return::duplicates_go_together_and_one_of_them_comes_back` |
 //! | | | `it contract::cloudflare::withdraw_removes_every_duplicate` |
 //! | 23 | `success:false` is taken for done | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
 //! | | | `lib dns::providers::cloudflare::call::tests::an_answer_is_interpreted_or_described` |
-//! | 24 | a restored record loses its settings | `story::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
+//! | 24 | a restored record loses its settings | `death_and_return::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
 //! | | | `it contract::cloudflare::restore_brings_back_all_that_was_remembered` |
 //! | 25 | invalid addresses are declared dead | `it config::values::an_address_that_is_not_one_hosts_is_refused` |
 //! | | | `it config::values::every_bad_item_of_a_list_is_told_of_at_its_own_line` |
@@ -57,6 +57,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod crash;
+mod death_and_return;
 mod defects;
 mod ending;
 mod failover;
@@ -72,7 +73,6 @@ mod responder;
 mod scale;
 mod secrets;
 mod sockets;
-mod story;
 mod strays;
 mod tcp;
 mod trouble;
@@ -101,12 +101,12 @@ const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailur
 /// even without the agent's link.
 ///
 /// Field order is drop order.
-struct Scene {
+struct Harness {
     cloudflare: FakeCloudflare,
     lab: Lab,
 }
 
-impl Scene {
+impl Harness {
     /// With an empty zone.
     fn new() -> Self {
         Self::with(fake_cloudflare::Setup::default())
@@ -119,10 +119,10 @@ impl Scene {
 
     /// With `addresses` alive, and in the zone at [`WWW`].
     fn serving(addresses: &[IpAddr]) -> Self {
-        let scene = Self::new();
-        scene.lab.add(addresses);
-        publish(&scene.cloudflare, &[WWW], addresses);
-        scene
+        let harness = Self::new();
+        harness.lab.add(addresses);
+        publish(&harness.cloudflare, &[WWW], addresses);
+        harness
     }
 
     /// The configuration for `addresses` at [`WWW`], at the quick pace; `top` goes before it.
@@ -161,10 +161,10 @@ fn setup(config: &str, within: Within<'_>) -> Setup {
 
 /// Cloudflare on the loopback of `place`.
 fn cloudflare_in(place: &Namespace, setup: fake_cloudflare::Setup) -> FakeCloudflare {
-    let door = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
+    let namespace = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
     FakeCloudflare::start_with(ZONE, setup, move || {
         let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(door.as_fd(), network).expect("may enter the namespace");
+        move_into_link_name_space(namespace.as_fd(), network).expect("may enter the namespace");
     })
 }
 

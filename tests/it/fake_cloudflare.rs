@@ -30,7 +30,7 @@ pub(crate) use self::fault::Fault;
 pub(crate) use self::log::Entry;
 pub(crate) use self::rules::Limits;
 pub(crate) use self::zone::{Record, Zone};
-use crate::contract::Met;
+use crate::contract::FaultSignal;
 
 /// The accepted token.
 pub(crate) const TOKEN: &str = "fakefakefakefakefakefakefakefakefake-tok";
@@ -158,7 +158,7 @@ impl FakeCloudflare {
         times: usize,
         which: impl Fn(&Entry) -> bool + Send + 'static,
         fault: Fault,
-    ) -> Met {
+    ) -> FaultSignal {
         self.shared.lock().faults.add(times, Box::new(which), fault)
     }
 
@@ -167,7 +167,7 @@ impl FakeCloudflare {
         &self,
         which: impl Fn(&Entry) -> bool + Send + 'static,
         change: impl FnOnce(&mut Zone) + Send + 'static,
-    ) -> Met {
+    ) -> FaultSignal {
         self.script(1, which, Fault::Meddle(Box::new(change)))
     }
 

@@ -13,9 +13,9 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::agent::{Agent, Setup, Within};
-use crate::doors::{Door, neighbours};
 use crate::fake_cloudflare::{FakeCloudflare, TOKEN};
 use crate::notify::Server;
+use crate::tcp_services::{TcpService, loopback_addresses};
 
 /// The only managed name.
 const WWW: &str = "www.example.com";
@@ -24,39 +24,40 @@ const WWW: &str = "www.example.com";
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\n";
 
 /// A zone with three targets that are up at first, and the receivers of notices.
-struct Scene {
+struct Harness {
     cloudflare: FakeCloudflare,
     webhook: Server,
     slack: Server,
     targets: Vec<IpAddr>,
     port: u16,
-    doors: Vec<Option<Door>>,
+    tcp_services: Vec<Option<TcpService>>,
 }
 
-impl Scene {
+impl Harness {
     async fn new() -> Self {
         Self::with(Server::start(&[]).await).await
     }
 
     async fn with(slack: Server) -> Self {
         let cloudflare = FakeCloudflare::start("example.com");
-        let (targets, port) = neighbours(3);
+        let (targets, port) = loopback_addresses(3);
         for target in &targets {
             cloudflare.zone(|zone| _ = zone.seed("A", WWW, &target.to_string()));
         }
-        let doors = targets.iter().map(|target| Some(Door::open((*target, port).into())));
-        let doors = doors.collect();
-        Self { cloudflare, webhook: Server::start(&[]).await, slack, targets, port, doors }
+        let tcp_services =
+            targets.iter().map(|target| Some(TcpService::open((*target, port).into())));
+        let tcp_services = tcp_services.collect();
+        Self { cloudflare, webhook: Server::start(&[]).await, slack, targets, port, tcp_services }
     }
 
     /// The `nth` target answers from now on.
     fn open(&mut self, nth: usize) {
-        self.doors[nth] = Some(Door::open((self.targets[nth], self.port).into()));
+        self.tcp_services[nth] = Some(TcpService::open((self.targets[nth], self.port).into()));
     }
 
     /// The `nth` target is dead from now on.
     fn close(&mut self, nth: usize) {
-        self.doors[nth] = None;
+        self.tcp_services[nth] = None;
     }
 
     /// These targets as a notice lists them.

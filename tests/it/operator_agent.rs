@@ -5,12 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-pub(crate) mod desk;
 mod draining;
+mod garbage;
+pub(crate) mod harness;
 mod names;
 mod neighbours;
-mod noise;
 mod planning;
 mod remembering;
 mod secrets;
-mod showing;
+mod views;

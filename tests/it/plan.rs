@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use crate::commands::{Ended, Place, now};
 use crate::fake_cloudflare::{Entry, FakeCloudflare, Fault, TOKEN};
-use crate::status_scene::{down, fine, ip, setup};
+use crate::status_sample::{down, fine, ip, setup};
 
 const NAME: &str = "www.example.com";
 
 /// A zone, a file that manages two addresses at one name in it, and no agent.
-struct Scene {
+struct Harness {
     cloudflare: FakeCloudflare,
     place: Place,
 }
 
-impl Scene {
+impl Harness {
     /// With these A records at the name, and this floor.
     fn new(records: &[&str], floor: usize) -> Self {
         let cloudflare = FakeCloudflare::start("example.com");
@@ -67,27 +67,27 @@ fn changes(text: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_zone_as_it_should_be_is_no_difference_and_a_missing_record_is_one() {
-    let scene = Scene::new(&["192.0.2.10", "192.0.2.11", "198.51.100.9"], 1);
-    let (code, text, complaint) = scene.plan("").await;
+    let harness = Harness::new(&["192.0.2.10", "192.0.2.11", "198.51.100.9"], 1);
+    let (code, text, complaint) = harness.plan("").await;
     assert_eq!((code, complaint.as_str()), (0, ""), "{text}");
     assert!(text.ends_with("\nno difference if all targets were healthy\n"), "{text}");
     assert!(text.contains("none: no agent answers on "), "{text}");
     assert!(text.contains("\n  198.51.100.9  foreign  TTL 120 s  in\n"), "{text}");
 
-    let scene = Scene::new(&["192.0.2.10", "198.51.100.9"], 1);
-    let (code, text, complaint) = scene.plan("--no-dry-run").await;
+    let harness = Harness::new(&["192.0.2.10", "198.51.100.9"], 1);
+    let (code, text, complaint) = harness.plan("--no-dry-run").await;
     assert_eq!((code, complaint.as_str()), (3, ""), "{text}");
     assert_eq!(changes(&text), ["+ www.example.com A 192.0.2.11"], "{text}");
     assert!(text.ends_with("healthy: 1 to create, 0 to delete\n"), "{text}");
-    assert_eq!(scene.cloudflare.zone(|zone| zone.records.len()), 2, "nothing was written");
+    assert_eq!(harness.cloudflare.zone(|zone| zone.records.len()), 2, "nothing was written");
 }
 
 #[tokio::test]
 async fn by_a_running_agents_verdicts_a_dead_target_goes_and_foreign_ones_stay() {
-    let scene = Scene::new(&["192.0.2.10", "192.0.2.10", "192.0.2.11", "198.51.100.9"], 1);
+    let harness = Harness::new(&["192.0.2.10", "192.0.2.10", "192.0.2.11", "198.51.100.9"], 1);
     let _agent =
-        scene.place.serve(board(&[("192.0.2.10", down(None, false)), ("192.0.2.11", fine())]));
-    let (code, text, complaint) = scene.plan("").await;
+        harness.place.serve(board(&[("192.0.2.10", down(None, false)), ("192.0.2.11", fine())]));
+    let (code, text, complaint) = harness.plan("").await;
     assert_eq!((code, complaint.as_str()), (3, ""), "{text}");
     assert_eq!(changes(&text), ["- www.example.com A 192.0.2.10  (down, 2 records)"], "{text}");
     assert!(text.contains("eu-1 on "), "{text}");
@@ -97,15 +97,15 @@ async fn by_a_running_agents_verdicts_a_dead_target_goes_and_foreign_ones_stay()
 
 #[tokio::test]
 async fn what_the_floor_holds_is_told_and_is_no_difference() {
-    let scene = Scene::new(&["192.0.2.10", "192.0.2.11"], 1);
+    let harness = Harness::new(&["192.0.2.10", "192.0.2.11"], 1);
     let dead = || down(None, false);
-    let _agent = scene.place.serve(board(&[("192.0.2.10", dead()), ("192.0.2.11", dead())]));
-    let (code, text, _) = scene.plan("").await;
+    let _agent = harness.place.serve(board(&[("192.0.2.10", dead()), ("192.0.2.11", dead())]));
+    let (code, text, _) = harness.plan("").await;
     let held = "! www.example.com A 192.0.2.10  (down, stays: min_in_service is 1)";
     let gone = "- www.example.com A 192.0.2.11  (down)";
     assert_eq!((code, changes(&text)), (3, vec![gone, held]), "{text}");
-    scene.cloudflare.zone(|zone| zone.records.retain(|record| record.content != "192.0.2.11"));
-    let (code, text, _) = scene.plan("").await;
+    harness.cloudflare.zone(|zone| zone.records.retain(|record| record.content != "192.0.2.11"));
+    let (code, text, _) = harness.plan("").await;
     assert_eq!(code, 0, "{text}");
     assert!(
         text.ends_with("\nno difference by the agent's verdicts, 1 held by the floor\n"),
@@ -115,45 +115,45 @@ async fn what_the_floor_holds_is_told_and_is_no_difference() {
 
 #[tokio::test]
 async fn a_drain_is_followed_and_a_silent_agent_is_not() {
-    let scene = Scene::new(&["192.0.2.10", "192.0.2.11"], 2);
+    let harness = Harness::new(&["192.0.2.10", "192.0.2.11"], 2);
     let drained = TargetState {
         in_service: false,
         drained: Some(Drained { until: None, reason: None }),
         ..fine()
     };
     let decided = [("192.0.2.10", drained), ("192.0.2.11", fine())];
-    let agent = scene.place.serve(board(&decided));
-    let (code, text, _) = scene.plan("").await;
+    let agent = harness.place.serve(board(&decided));
+    let (code, text, _) = harness.plan("").await;
     assert_eq!((code, changes(&text)), (3, vec!["- www.example.com A 192.0.2.10  (drained)"]));
     drop(agent);
     let now = now();
     let past =
         ClockReading { clock: now.clock.checked_sub(Duration::from_secs(20)).unwrap(), ..now };
     let targets = ["192.0.2.10", "192.0.2.11"].map(ip);
-    let _agent = scene.place.serve(board_at(past, &targets, &decided));
-    let (code, text, _) = scene.plan("").await;
+    let _agent = harness.place.serve(board_at(past, &targets, &decided));
+    let (code, text, _) = harness.plan("").await;
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("eu-1 on ") && text.contains("its verdicts are outdated"), "{text}");
 }
 
 #[tokio::test]
 async fn right_after_an_agents_start_its_assumptions_put_nothing_back() {
-    let scene = Scene::new(&["192.0.2.11"], 1);
+    let harness = Harness::new(&["192.0.2.11"], 1);
     let assumed = TargetState {
         health: goavail::status::model::Health::AssumedUp,
         streak: Streak { outcome: Outcome::Reply, count: 0 },
         ..fine()
     };
-    let _agent = scene.place.serve(board(&[("192.0.2.10", assumed), ("192.0.2.11", fine())]));
-    let (code, text, _) = scene.plan("").await;
+    let _agent = harness.place.serve(board(&[("192.0.2.10", assumed), ("192.0.2.11", fine())]));
+    let (code, text, _) = harness.plan("").await;
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("out: assumed_up\n"), "{text}");
 }
 
 #[tokio::test]
 async fn a_zone_that_cannot_be_read_is_said_and_nothing_is_made_up() {
-    let scene = Scene::new(&["192.0.2.10"], 1);
-    let place = &scene.place;
+    let harness = Harness::new(&["192.0.2.10"], 1);
+    let place = &harness.place;
     let unread = |(code, said, complaint): Ended, part: &str| {
         assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
         assert!(
@@ -167,12 +167,12 @@ async fn a_zone_that_cannot_be_read_is_said_and_nothing_is_made_up() {
         let wrong = [("CF_API_TOKEN", "fakefakefakefakefakefakefakefakefake-bad")];
         unread(place.run(&format!("plan {json}"), &wrong).await, "refused to list the records");
     }
-    let _met = scene.cloudflare.script(9, |_| true, Fault::Answer(503, "down".into()));
-    unread(scene.plan("").await, "could not list the records of example.com");
-    scene.cloudflare.forget_scripts();
-    scene.cloudflare.zones(Vec::clear);
-    unread(scene.plan("").await, "no zone named example.com is visible");
-    let Scene { cloudflare, place } = scene;
+    let _met = harness.cloudflare.script(9, |_| true, Fault::Answer(503, "down".into()));
+    unread(harness.plan("").await, "could not list the records of example.com");
+    harness.cloudflare.forget_scripts();
+    harness.cloudflare.zones(Vec::clear);
+    unread(harness.plan("").await, "no zone named example.com is visible");
+    let Harness { cloudflare, place } = harness;
     drop(cloudflare);
     let gone = place.run("plan", &[("CF_API_TOKEN", TOKEN)]).await;
     unread(gone, "could not list the records of example.com");
@@ -180,7 +180,7 @@ async fn a_zone_that_cannot_be_read_is_said_and_nothing_is_made_up() {
 
 #[tokio::test]
 async fn a_bad_configuration_is_refused_before_anybody_is_asked() {
-    let scene = Scene::new(&["192.0.2.10"], 1);
+    let harness = Harness::new(&["192.0.2.10"], 1);
     let place = Place::new("failure_threshold = 0");
     let (code, said, complaint) = place.run("plan", &[("CF_API_TOKEN", TOKEN)]).await;
     assert_eq!((code, said.as_str()), (2, ""));
@@ -188,40 +188,40 @@ async fn a_bad_configuration_is_refused_before_anybody_is_asked() {
         complaint.starts_with("goavail: goavail.toml:1: failure_threshold: 0 is"),
         "{complaint}"
     );
-    let (code, _, complaint) = scene.plan("--dns-provider route53").await;
+    let (code, _, complaint) = harness.plan("--dns-provider route53").await;
     assert_eq!(code, 2, "{complaint}");
-    assert_eq!(scene.cloudflare.log().len(), 0);
+    assert_eq!(harness.cloudflare.log().len(), 0);
 }
 
 #[tokio::test]
 async fn the_json_says_the_same_with_the_same_exit_code() {
-    let scene = Scene::new(&["192.0.2.10", "198.51.100.9"], 1);
+    let harness = Harness::new(&["192.0.2.10", "198.51.100.9"], 1);
     let env = [("CF_API_TOKEN", TOKEN)];
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    let (code, text, _) = scene.place.run("plan --json", &env).await;
+    let (code, text, _) = harness.place.run("plan --json", &env).await;
     let alone = json(&text);
     assert_eq!((code, &alone["difference"]), (3, &Value::Bool(true)));
     assert_eq!(alone["all_healthy"]["create"][0]["address"], "192.0.2.11");
     assert_eq!(alone["decided_by"], "all_healthy");
     let decided = [("192.0.2.10", fine()), ("192.0.2.11", down(None, false))];
-    let _agent = scene.place.serve(board(&decided));
-    let (code, text, _) = scene.place.run("plan --json", &env).await;
+    let _agent = harness.place.serve(board(&decided));
+    let (code, text, _) = harness.place.run("plan --json", &env).await;
     let with_agent = json(&text);
     assert_eq!((code, &with_agent["difference"]), (0, &Value::Bool(false)), "{text}");
     assert_eq!(with_agent["decided_by"], "agent");
     let foreign = &with_agent["sets"][0]["addresses"][2];
     assert_eq!((&foreign["address"], &foreign["managed"]), (&"198.51.100.9".into(), &false.into()));
-    assert_eq!(scene.cloudflare.count(Entry::writes), 0);
+    assert_eq!(harness.cloudflare.count(Entry::writes), 0);
 }
 
 #[tokio::test]
 async fn a_zone_that_is_not_active_is_named() {
-    let scene = Scene::new(&["192.0.2.10", "192.0.2.11"], 1);
-    scene.cloudflare.zone(|zone| "pending".clone_into(&mut zone.status));
-    let (code, text, _) = scene.plan("").await;
+    let harness = Harness::new(&["192.0.2.10", "192.0.2.11"], 1);
+    harness.cloudflare.zone(|zone| "pending".clone_into(&mut zone.status));
+    let (code, text, _) = harness.plan("").await;
     assert_eq!(code, 0, "the records are as they should be: {text}");
     assert!(text.contains("\nwarning: zone example.com has the status \"pending\""), "{text}");
-    let (_, json, _) = scene.place.run("plan --json", &[("CF_API_TOKEN", TOKEN)]).await;
+    let (_, json, _) = harness.place.run("plan --json", &[("CF_API_TOKEN", TOKEN)]).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json["caution"].as_str().unwrap().contains("pending"), "{json:#}");
 }

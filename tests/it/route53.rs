@@ -18,7 +18,7 @@ use goavail::dns::providers::route53::Route53Config;
 use goavail::dns::{Listing, NewRecord, RecordChanges};
 
 use crate::contract::{
-    CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE, contract_suite,
+    CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, contract_suite,
 };
 use crate::moto::{self, Moto, Zone, moto, set};
 use crate::proxy::{Proxy, Request, Spoil};
@@ -231,8 +231,8 @@ impl ProviderUnderTest for OnMoto {
         entries
     }
 
-    async fn inject(&self, on: Call, fault: Fault) -> Met {
-        let (sender, met) = Met::pair();
+    async fn inject(&self, on: Call, fault: Fault) -> FaultSignal {
+        let (sender, met) = FaultSignal::pair();
         let which = match on {
             Call::Read => reads,
             Call::Write => writes,

@@ -17,10 +17,10 @@ use std::net::IpAddr;
 use aws_sdk_route53::types::{AliasTarget, ResourceRecordSet};
 
 use crate::agent::{Agent, Setup, Within};
-use crate::doors::{Door, neighbours};
 use crate::moto::{Moto, Zone, moto, set};
 use crate::proxy::Proxy;
 use crate::route53::{plain, values, writes};
+use crate::tcp_services::{TcpService, loopback_addresses};
 
 /// The zone on moto.
 const ZONE: &str = "example.com";
@@ -32,34 +32,35 @@ const FOREIGN: &str = "198.51.100.7";
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\n";
 
 /// A zone on moto behind a proxy, and two targets with ports that are open at first.
-struct Scene {
+struct Harness {
     moto: &'static Moto,
     zone: Zone,
     proxy: Proxy,
     targets: Vec<IpAddr>,
     port: u16,
-    doors: Vec<Option<Door>>,
+    tcp_services: Vec<Option<TcpService>>,
 }
 
-impl Scene {
+impl Harness {
     /// With an empty zone. `None` is a skip.
     async fn new() -> Option<Self> {
         let moto = moto()?;
         let zone = moto.zone(ZONE, false).await;
-        let (targets, port) = neighbours(2);
-        let doors = targets.iter().map(|target| Some(Door::open((*target, port).into())));
-        let (doors, proxy) = (doors.collect(), Proxy::before(&moto.host).await);
-        Some(Self { moto, zone, proxy, targets, port, doors })
+        let (targets, port) = loopback_addresses(2);
+        let tcp_services =
+            targets.iter().map(|target| Some(TcpService::open((*target, port).into())));
+        let (tcp_services, proxy) = (tcp_services.collect(), Proxy::before(&moto.host).await);
+        Some(Self { moto, zone, proxy, targets, port, tcp_services })
     }
 
     /// The `nth` target answers from now on.
     fn open(&mut self, nth: usize) {
-        self.doors[nth] = Some(Door::open((self.targets[nth], self.port).into()));
+        self.tcp_services[nth] = Some(TcpService::open((self.targets[nth], self.port).into()));
     }
 
     /// The `nth` target is dead from now on.
     fn close(&mut self, nth: usize) {
-        self.doors[nth] = None;
+        self.tcp_services[nth] = None;
     }
 
     /// The `nth` target in words.
@@ -88,7 +89,7 @@ impl Scene {
         signed(anonymous(config), self.moto).args(["--no-dry-run", "monitor"]).start()
     }
 
-    /// As [`Scene::start`], and waits until both targets were confirmed.
+    /// As [`Harness::start`], and waits until both targets were confirmed.
     fn confirmed(&self, config: &str) -> Agent {
         let mut agent = self.start(config);
         agent.nth(2, &["target confirmed up"]);

@@ -9,7 +9,7 @@ use goavail::status::{
     encode,
 };
 
-use crate::status_scene::{after, beginning, down, fine, ip, scene, setup, targets};
+use crate::status_sample::{after, beginning, down, fine, ip, sample_board, setup, targets};
 
 #[test]
 fn a_new_board_assumes_the_best_and_knows_nothing() {
@@ -60,7 +60,7 @@ fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
 
 #[test]
 fn what_readers_see_is_what_was_written_down() {
-    let (board, end) = scene();
+    let (board, end) = sample_board();
     let status = board.reader().snapshot().status();
     let at = |target: &str| status.targets.iter().find(|seen| seen.address == ip(target)).unwrap();
     let dead = at("198.51.100.13");
@@ -85,7 +85,7 @@ fn what_readers_see_is_what_was_written_down() {
 
 #[test]
 fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let before = board.reader().snapshot().status();
     let (stays, goes, comes) = (ip("198.51.100.13"), ip("198.51.100.14"), ip("198.51.100.99"));
     let mut setup = setup(&[comes, stays]);
@@ -109,7 +109,7 @@ fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
 
 #[test]
 fn an_isolated_agent_is_shown_as_isolated_with_its_cause_over_a_reload() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let shown = |board: &mut Board| {
         board.publish(end);
         let snapshot = board.reader().snapshot();

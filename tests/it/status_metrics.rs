@@ -11,7 +11,7 @@ use std::time::Duration;
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::{Board, MetricsFormat, encode};
 
-use crate::status_scene::{ip, scene, setup};
+use crate::status_sample::{ip, sample_board, setup};
 
 /// One sample: its labels and its value.
 type Sample = (BTreeMap<String, String>, f64);
@@ -180,7 +180,7 @@ pub(crate) fn assert_promised(text: &str, silent: &[&str]) -> Families {
 
 #[test]
 fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     assert_promised(
         &encode(&board.reader().snapshot(), MetricsFormat::Text),
         &["goavail_target_evidence_age_seconds", "goavail_target_limits_replies"],
@@ -189,7 +189,7 @@ fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
 
 #[test]
 fn the_figures_are_those_of_the_status() {
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     let snapshot = board.reader().snapshot();
     let families = parse(&encode(&snapshot, MetricsFormat::Text));
     let value = |name: &str, labels: &[(&str, &str)]| families.value(name, labels);
@@ -221,7 +221,7 @@ fn the_figures_are_those_of_the_status() {
 
 #[test]
 fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     board.reload(setup(&[ip("198.51.100.10")]), end);
     board.set_peers(Vec::new());
     board.set_observed(None);
@@ -234,7 +234,7 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
 
 #[test]
 fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let (target, name) = (ip("198.51.100.10"), "www.example.com");
     let set = SetKey { name: name.into(), family: Family::A };
     let mut observed: Observed = [(set.clone(), [target].into())].into_iter().collect();
@@ -256,7 +256,7 @@ fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
 
 #[test]
 fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let target = ip("198.51.100.10");
     let series = |board: &mut Board, end| {
         board.publish(end);
@@ -271,7 +271,7 @@ fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
 
 #[test]
 fn a_name_with_quotes_and_line_feeds_stays_one_label() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let mut setup = setup(&[ip("198.51.100.10")]);
     setup.agent.version = "1\"2\\3\n4".into();
     board.reload(setup, end);
@@ -326,7 +326,7 @@ fn python() -> Option<PathBuf> {
 #[test]
 fn prometheus_own_parsers_read_both_formats_and_agree_with_ours() {
     let Some(python) = python() else { return };
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     let snapshot = board.reader().snapshot();
     let ours = parse(&encode(&snapshot, MetricsFormat::Text));
     let samples: usize = ours.0.values().flat_map(|family| family.1.values()).map(Vec::len).sum();

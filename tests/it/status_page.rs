@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::Notify;
 
-use crate::status_scene::scene;
+use crate::status_sample::sample_board;
 
 /// The read-only service of `board` on loopback, until the test ends, and the signal that a
 /// request was answered.
@@ -115,7 +115,7 @@ fn assert_shows(page: &str, status: &Status) {
 
 #[tokio::test]
 async fn the_page_in_a_browser_shows_the_numbers_of_status() {
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     let (address, _) = service(&board).await;
     let status = AgentAddress::Listener(address).status().await.unwrap();
     let Some(page) = chromium(&format!("http://{address}/"), &["--dump-dom"]).await else { return };
@@ -128,7 +128,7 @@ async fn the_page_in_a_browser_shows_the_numbers_of_status() {
 /// until they have been fetched.
 #[tokio::test]
 async fn the_page_takes_over_newer_figures_by_itself() {
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     let (address, asked) = service(&board).await;
     let target = board.reader().snapshot().status().targets[0].address;
     let later = ClockReading { clock: end.clock + Duration::from_secs(1), ..end };

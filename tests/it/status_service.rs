@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
-use crate::status_scene::{beginning, ip, scene, setup, targets};
+use crate::status_sample::{beginning, ip, sample_board, setup, targets};
 
 /// An agent that answers queries, until the test ends.
 pub(crate) struct Asked {
@@ -69,7 +69,7 @@ async fn ask(listener: SocketAddr, line: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn status_is_the_same_on_the_socket_and_on_the_listener() {
-    let agent = Asked::new(scene());
+    let agent = Asked::new(sample_board());
     let published = agent.board.reader().snapshot().status();
     assert!(!published.is_stale());
     for place in [agent.place(), AgentAddress::Listener(agent.listener)] {
@@ -80,7 +80,7 @@ async fn status_is_the_same_on_the_socket_and_on_the_listener() {
 
 #[tokio::test]
 async fn a_verdict_is_one_word_and_the_reason() {
-    let agent = Asked::new(scene());
+    let agent = Asked::new(sample_board());
     let cases = [
         ("up", "198.51.100.10", 200, "up\n"),
         ("not confirmed", "2001:db8:51:100:aaaa:bbbb:cccc:dddd", 200, "assumed_up\n"),
@@ -101,7 +101,7 @@ async fn a_verdict_is_one_word_and_the_reason() {
 
 #[tokio::test]
 async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
-    let agent = Asked::new(scene());
+    let agent = Asked::new(sample_board());
     let cases = [
         ("POST /drain/198.51.100.10", 404),
         ("POST /undrain/198.51.100.10", 404),
@@ -122,7 +122,7 @@ async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
 
 #[tokio::test]
 async fn metrics_and_page_say_what_they_are() {
-    let agent = Asked::new(scene());
+    let agent = Asked::new(sample_board());
     let (status, metrics) = ask(agent.listener, "GET /metrics").await;
     assert_eq!(status, 200);
     assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
@@ -164,7 +164,7 @@ async fn health_fails_when_the_loop_no_longer_turns() {
 
 #[tokio::test]
 async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
-    let mut agent = Asked::new(scene());
+    let mut agent = Asked::new(sample_board());
     let place = agent.place();
     let drain = DrainRequest {
         lasting: Some(Duration::from_hours(2)),
@@ -231,7 +231,7 @@ async fn raw(socket: &Path, request: &str) -> String {
 
 #[tokio::test]
 async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
-    let mut agent = Asked::new(scene());
+    let mut agent = Asked::new(sample_board());
     let cases = [
         (
             "a bad duration",
@@ -271,7 +271,7 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_nobody_answers_ends_with_what_is_known() {
-    let (board, _) = scene();
+    let (board, _) = sample_board();
     let (orders, mut commands) = mpsc::channel(1);
     let router = control(board.reader(), orders);
     let order = || {
@@ -366,12 +366,12 @@ fn clock() -> Instant {
 #[tokio::test]
 async fn json_hides_nothing_and_is_read_as_it_was_said() {
     const HIDDEN: &str = "swap\u{202e}disk\u{200b}\u{9b}31m größer";
-    let (mut board, end) = scene();
+    let (mut board, end) = sample_board();
     board.failed(end.clock, HIDDEN, HIDDEN);
     board.changed(end.clock, HIDDEN, HIDDEN, None);
     let drained =
         Some(goavail::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
-    let facts = goavail::status::TargetState { drained, ..crate::status_scene::fine() };
+    let facts = goavail::status::TargetState { drained, ..crate::status_sample::fine() };
     board.update(ip("198.51.100.10"), end.clock, &facts);
     board.publish(end);
     let agent = Asked::new((board, end));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use goavail::status::{AgentAddress, watch};
 use tokio::sync::Notify;
 
-use crate::status_scene::scene;
+use crate::status_sample::sample_board;
 use crate::status_service::Asked;
 
 /// A screen that signals each complete frame.
@@ -28,7 +28,7 @@ impl std::io::Write for Screen {
 
 #[tokio::test]
 async fn watching_draws_the_table_and_gives_the_terminal_back() {
-    let agent = Asked::new(scene());
+    let agent = Asked::new(sample_board());
     let gone = AgentAddress::Socket(agent.directory.path().join("gone.sock"));
     for (name, place, part) in
         [("an agent", agent.place(), "\n198.51.100.15  "), ("none", gone, "no agent answers on ")]

@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use crate::agent::{Agent, Setup, Within};
-use crate::doors::Door;
 use crate::lab::Lab;
+use crate::tcp_services::TcpService;
 
 /// The port of the targets.
 const PORT: u16 = 8443;
@@ -42,15 +42,15 @@ fn start(lab: &Lab, config: &str, log: &str) -> Agent {
     setup.args(["--type", "tcp", "monitor"]).start()
 }
 
-/// Opens a door in the world, at an address that it holds.
-fn open(lab: &Lab, address: IpAddr, port: u16) -> Door {
+/// Opens a tcp_service in the world, at an address that it holds.
+fn open(lab: &Lab, address: IpAddr, port: u16) -> TcpService {
     // The world holds its addresses by routes, which IPv6 does not take for its own.
     lab.world().sysctl("net/ipv6/ip_nonlocal_bind", "1");
-    Door::at(lab.world().run(|| TcpListener::bind(SocketAddr::new(address, port))).unwrap())
+    TcpService::at(lab.world().run(|| TcpListener::bind(SocketAddr::new(address, port))).unwrap())
 }
 
-/// Lets the world hold `addresses` and opens a door at each.
-fn open_all(lab: &Lab, addresses: &[IpAddr]) -> Vec<Door> {
+/// Lets the world hold `addresses` and opens a tcp_service at each.
+fn open_all(lab: &Lab, addresses: &[IpAddr]) -> Vec<TcpService> {
     lab.add(addresses);
     addresses.iter().map(|address| open(lab, *address, PORT)).collect()
 }

@@ -1,10 +1,10 @@
 //! Tests of several agents in a virtual network with delay and loss, in which links are cut and
 //! healed.
 
+mod harness;
 mod strangers;
-mod world;
 
-use self::world::World;
+use self::harness::Harness;
 use super::datagram::PLAIN;
 use super::*;
 use proptest::prelude::*;
@@ -35,15 +35,15 @@ fn s(seconds: u64) -> Duration {
 
 #[test]
 fn agents_that_start_at_any_time_find_each_other() {
-    let mut world = World::new(3, 1);
-    world.kill(2);
-    world.run(s(60));
-    assert_eq!(world.views()[0], Some(vec![1]));
-    let begun = world.now;
-    world.start(2, 1_060_000);
-    world.run(s(60));
-    assert!(world.everybody_sees_everybody(), "{:?}", world.views());
-    let joined = world.when(0, &Output::Up(vote(2)), begun).unwrap();
+    let mut harness = Harness::new(3, 1);
+    harness.kill(2);
+    harness.run(s(60));
+    assert_eq!(harness.views()[0], Some(vec![1]));
+    let begun = harness.now;
+    harness.start(2, 1_060_000);
+    harness.run(s(60));
+    assert!(harness.everybody_sees_everybody(), "{:?}", harness.views());
+    let joined = harness.when(0, &Output::Up(vote(2)), begun).unwrap();
     assert!(joined < s(1), "after {joined:?}");
 }
 
@@ -51,20 +51,20 @@ fn agents_that_start_at_any_time_find_each_other() {
 fn a_death_is_noticed_within_twelve_seconds_and_a_farewell_at_once() {
     for (name, farewell) in [("killed", false), ("leaves", true)] {
         for seed in 0..20 {
-            let mut world = World::new(3, seed);
-            world.run(s(20));
-            let at = world.now;
+            let mut harness = Harness::new(3, seed);
+            harness.run(s(20));
+            let at = harness.now;
             if farewell {
-                world.agents[2].as_mut().unwrap().leave(at);
-                world.collect(2);
+                harness.agents[2].as_mut().unwrap().leave(at);
+                harness.collect(2);
             }
-            world.kill(2);
-            world.run(s(15));
+            harness.kill(2);
+            harness.run(s(15));
             for by in 0..2 {
-                let noticed = world.when(by, &Output::Down(vote(2)), at).expect("noticed");
+                let noticed = harness.when(by, &Output::Down(vote(2)), at).expect("noticed");
                 let bound = if farewell { ms(200) } else { s(13) };
                 assert!(noticed < bound, "{name}, seed {seed}: after {noticed:?}");
-                let said = world.when(by, &Output::Left(vote(2)), at).is_some();
+                let said = harness.when(by, &Output::Left(vote(2)), at).is_some();
                 assert_eq!(said, farewell, "{name}, seed {seed}");
             }
         }
@@ -73,16 +73,16 @@ fn a_death_is_noticed_within_twelve_seconds_and_a_farewell_at_once() {
 
 #[test]
 fn a_restart_is_noticed_without_a_death() {
-    let mut world = World::new(3, 1);
-    world.run(s(20));
-    let at = world.now;
-    world.kill(2);
-    world.start(2, 1_020_000);
-    world.run(s(10));
-    let noticed = world.when(0, &Output::Restarted(vote(2)), at).unwrap();
+    let mut harness = Harness::new(3, 1);
+    harness.run(s(20));
+    let at = harness.now;
+    harness.kill(2);
+    harness.start(2, 1_020_000);
+    harness.run(s(10));
+    let noticed = harness.when(0, &Output::Restarted(vote(2)), at).unwrap();
     assert!(noticed < s(1), "after {noticed:?}");
-    assert_eq!(world.when(0, &Output::Down(vote(2)), at), None);
-    assert!(world.everybody_sees_everybody());
+    assert_eq!(harness.when(0, &Output::Down(vote(2)), at), None);
+    assert!(harness.everybody_sees_everybody());
 }
 
 #[test]
@@ -90,23 +90,23 @@ fn a_restart_with_a_clock_set_back_is_let_in() {
     for back in [1, 60, 3600, 86_000] {
         for dead in [false, true] {
             let start = 2_000_000_000_000;
-            let mut world = World::new(3, back);
+            let mut harness = Harness::new(3, back);
             for number in 0..3 {
-                world.start(number, start - 5000);
+                harness.start(number, start - 5000);
             }
-            world.kill(2);
-            world.start(2, start);
-            world.run(s(20));
-            world.kill(2);
+            harness.kill(2);
+            harness.start(2, start);
+            harness.run(s(20));
+            harness.kill(2);
             if dead {
-                world.run(s(20));
+                harness.run(s(20));
             }
-            world.start(2, start - back * 1000);
-            world.run(s(30));
+            harness.start(2, start - back * 1000);
+            harness.run(s(30));
             assert!(
-                world.everybody_sees_everybody(),
+                harness.everybody_sees_everybody(),
                 "{back} s back, dead {dead}: {:?}",
-                world.views()
+                harness.views()
             );
         }
     }
@@ -117,20 +117,24 @@ fn an_agent_whose_clock_is_wrong_by_a_year_is_let_in_once_it_is_set_right() {
     let (now, year) = (2_000_000_000_000, 365 * 86_400_000);
     for (name, wrong) in [("slow", now - year), ("since 1970", 5000), ("fast", now + year)] {
         for known in [false, true] {
-            let mut world = World::new(3, 7);
+            let mut harness = Harness::new(3, 7);
             for number in 0..3 {
-                world.start(number, now);
+                harness.start(number, now);
             }
             if !known {
-                world.kill(2);
+                harness.kill(2);
             }
-            world.run(s(20));
-            world.start(2, wrong);
-            world.run(s(60));
-            assert!(!world.everybody_sees_everybody(), "{name}, known {known}");
-            world.set_clock(2, now + 80_000);
-            world.run(s(30));
-            assert!(world.everybody_sees_everybody(), "{name}, known {known}: {:?}", world.views());
+            harness.run(s(20));
+            harness.start(2, wrong);
+            harness.run(s(60));
+            assert!(!harness.everybody_sees_everybody(), "{name}, known {known}");
+            harness.set_clock(2, now + 80_000);
+            harness.run(s(30));
+            assert!(
+                harness.everybody_sees_everybody(),
+                "{name}, known {known}: {:?}",
+                harness.views()
+            );
         }
     }
 }
@@ -138,20 +142,20 @@ fn an_agent_whose_clock_is_wrong_by_a_year_is_let_in_once_it_is_set_right() {
 #[test]
 fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
     for seed in 0..10 {
-        let mut world = World::new(3, seed);
-        world.run(s(20));
+        let mut harness = Harness::new(3, seed);
+        harness.run(s(20));
         // Datagrams to this address go to agent 1, because one of the two always holds the address.
         let peers = [vote(0), vote(2)];
-        let key = world.key.map(seal);
+        let key = harness.key.map(seal);
         let mut double = Gossip::new(own(1, 1_020_000), peers, key, seed);
-        double.next_join = world.now;
-        world.agents.push(Some(double));
-        world.clocks.push(world.clocks[1]);
-        world.run(s(300));
+        double.next_join = harness.now;
+        harness.agents.push(Some(double));
+        harness.clocks.push(harness.clocks[1]);
+        harness.run(s(300));
         let is_named = |(_, by, what): &&(Duration, usize, Output)| {
             *by != 1 && *by != 3 && matches!(what, Output::Duplicate(_))
         };
-        let named: Vec<_> = world.log.iter().filter(is_named).collect();
+        let named: Vec<_> = harness.log.iter().filter(is_named).collect();
         assert!(named.iter().all(|(.., what)| *what == Output::Duplicate(vote(1))), "seed {seed}");
         let by: BTreeSet<usize> = named.iter().map(|(_, by, _)| *by).collect();
         assert_eq!((by, named.len()), ([0, 2].into(), 2), "seed {seed}: {named:?}");
@@ -164,12 +168,12 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
 #[test]
 fn loss_alone_kills_nobody() {
     for seed in 0..10 {
-        let mut world = World::new(3, seed);
-        world.run(s(20));
-        world.log.clear();
-        world.loss = 0.3;
-        world.run(s(120));
-        assert_eq!(world.log, [], "seed {seed}");
+        let mut harness = Harness::new(3, seed);
+        harness.run(s(20));
+        harness.log.clear();
+        harness.loss = 0.3;
+        harness.run(s(120));
+        assert_eq!(harness.log, [], "seed {seed}");
     }
 }
 
@@ -177,18 +181,18 @@ fn loss_alone_kills_nobody() {
 /// give up its identity.
 #[test]
 fn a_suspect_that_refutes_in_time_is_not_told_that_it_is_dead() {
-    let mut world = World::new(2, 3);
-    world.run(s(20));
+    let mut harness = Harness::new(2, 3);
+    harness.run(s(20));
     // Unreachable for long enough to be suspected, then healthy before the suspicion times out
     // after 6 s.
-    world.cut(0, 1);
-    world.run(s(4));
-    world.cut.clear();
-    world.log.clear();
-    let lives: Vec<u64> = world.agents.iter().flatten().map(|a| a.foca.identity().life).collect();
-    world.run(s(60));
-    assert_eq!(world.log, []);
-    let after: Vec<u64> = world.agents.iter().flatten().map(|a| a.foca.identity().life).collect();
+    harness.cut(0, 1);
+    harness.run(s(4));
+    harness.cut.clear();
+    harness.log.clear();
+    let lives: Vec<u64> = harness.agents.iter().flatten().map(|a| a.foca.identity().life).collect();
+    harness.run(s(60));
+    assert_eq!(harness.log, []);
+    let after: Vec<u64> = harness.agents.iter().flatten().map(|a| a.foca.identity().life).collect();
     assert_eq!(lives, after, "nobody had to take up a new life");
 }
 
@@ -196,21 +200,21 @@ fn a_suspect_that_refutes_in_time_is_not_told_that_it_is_dead() {
 fn an_agent_that_was_cut_off_is_back_soon_after_the_link_heals() {
     let mut worst = Duration::ZERO;
     for seed in 0..20 {
-        let mut world = World::new(3, seed);
-        world.run(s(20));
-        world.cut(2, 0);
-        world.cut(2, 1);
-        world.run(s(30));
-        assert_eq!(world.views(), [Some(vec![1]), Some(vec![0]), Some(vec![])], "seed {seed}");
-        world.cut.clear();
-        let healed = world.now;
-        while !world.everybody_sees_everybody() {
-            world.run(ms(100));
-            assert!(world.now < healed + s(20), "seed {seed}: {:?}", world.views());
+        let mut harness = Harness::new(3, seed);
+        harness.run(s(20));
+        harness.cut(2, 0);
+        harness.cut(2, 1);
+        harness.run(s(30));
+        assert_eq!(harness.views(), [Some(vec![1]), Some(vec![0]), Some(vec![])], "seed {seed}");
+        harness.cut.clear();
+        let healed = harness.now;
+        while !harness.everybody_sees_everybody() {
+            harness.run(ms(100));
+            assert!(harness.now < healed + s(20), "seed {seed}: {:?}", harness.views());
         }
-        worst = worst.max(world.now.saturating_sub(healed));
-        world.run(s(60));
-        assert!(world.everybody_sees_everybody(), "seed {seed}: it stays healed");
+        worst = worst.max(harness.now.saturating_sub(healed));
+        harness.run(s(60));
+        assert!(harness.everybody_sees_everybody(), "seed {seed}: it stays healed");
     }
     println!("back within {worst:?} in the worst of 20");
 }
@@ -218,28 +222,28 @@ fn an_agent_that_was_cut_off_is_back_soon_after_the_link_heals() {
 #[test]
 fn a_link_that_is_cut_one_way_or_between_two_of_three_is_bridged_by_the_third() {
     for cut in [&[(0, 1)][..], &[(0, 1), (1, 0)]] {
-        let mut world = World::new(3, 5);
-        world.run(s(20));
-        world.log.clear();
-        world.cut.extend(cut);
-        world.run(s(120));
-        assert_eq!(world.log, [], "{cut:?} cut");
+        let mut harness = Harness::new(3, 5);
+        harness.run(s(20));
+        harness.log.clear();
+        harness.cut.extend(cut);
+        harness.run(s(120));
+        assert_eq!(harness.log, [], "{cut:?} cut");
     }
 }
 
 #[test]
 fn a_reload_lets_new_peers_in_and_others_out() {
-    let mut world = World::new(3, 1);
+    let mut harness = Harness::new(3, 1);
     for (number, others) in [(0, vec![vote(1)]), (1, vec![vote(0)])] {
-        world.agents[number].as_mut().unwrap().set_peers(s(0), others);
+        harness.agents[number].as_mut().unwrap().set_peers(s(0), others);
     }
-    world.run(s(20));
-    assert_eq!(world.views(), [Some(vec![1]), Some(vec![0]), Some(vec![])]);
+    harness.run(s(20));
+    assert_eq!(harness.views(), [Some(vec![1]), Some(vec![0]), Some(vec![])]);
     for (number, others) in [(0, vec![vote(1), vote(2)]), (1, vec![vote(2)])] {
-        world.agents[number].as_mut().unwrap().set_peers(world.now, others);
+        harness.agents[number].as_mut().unwrap().set_peers(harness.now, others);
     }
-    world.run(s(20));
-    let views = world.views();
+    harness.run(s(20));
+    let views = harness.views();
     assert_eq!((&views[0], &views[1]), (&Some(vec![1, 2]), &Some(vec![2])), "{views:?}");
 }
 
@@ -253,29 +257,29 @@ proptest! {
         agents in 2_usize..5,
         acts in prop::collection::vec((0_usize..4, 0_usize..4, 0_usize..4, 0_u64..20), 0..12),
     ) {
-        let mut world = World::new(agents, seed);
+        let mut harness = Harness::new(agents, seed);
         for (act, one, other, span) in acts {
             let (one, other) = (one % agents, other % agents);
             match act {
-                0 => world.kill(one),
-                1 if world.agents[one].is_none() => {
-                    let start = 1_000_000 + u64::try_from(world.now.as_millis()).unwrap();
-                    world.start(one, start);
+                0 => harness.kill(one),
+                1 if harness.agents[one].is_none() => {
+                    let start = 1_000_000 + u64::try_from(harness.now.as_millis()).unwrap();
+                    harness.start(one, start);
                 }
-                2 => world.cut(one, other),
-                _ => world.cut.clear(),
+                2 => harness.cut(one, other),
+                _ => harness.cut.clear(),
             }
-            world.run(s(span));
+            harness.run(s(span));
         }
-        world.cut.clear();
+        harness.cut.clear();
         for number in 0..agents {
-            if world.agents[number].is_none() {
-                let start = 1_000_000 + u64::try_from(world.now.as_millis()).unwrap();
-                world.start(number, start);
+            if harness.agents[number].is_none() {
+                let start = 1_000_000 + u64::try_from(harness.now.as_millis()).unwrap();
+                harness.start(number, start);
             }
         }
-        world.run(s(60));
-        prop_assert!(world.everybody_sees_everybody(), "seed {}: {:?}", world.seed, world.views());
+        harness.run(s(60));
+        prop_assert!(harness.everybody_sees_everybody(), "seed {}: {:?}", harness.seed, harness.views());
     }
 
     #[test]

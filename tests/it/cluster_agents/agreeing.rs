@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use goavail::status::model::Reason;
 
-use super::scene::{Members, Scene, about, count, first, ranked, ranked_one, shown, withdrawn_by};
+use super::harness::{
+    Harness, Members, about, count, first, ranked, ranked_one, shown, withdrawn_by,
+};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{Place, run, v4};
 
@@ -16,22 +18,22 @@ const CALM: u32 = 9_999;
 fn once_out_and_once_back(order: &[usize], agents: usize, min: usize, looked_at: &[usize]) {
     let target = ranked_one(order, agents);
     let targets = [target, v4(CALM)];
-    let scene = Scene::new(agents, &targets);
+    let harness = Harness::new(agents, &targets);
     let members = Members { min, ..Members::new(agents, &targets) };
     let all: Vec<_> = (0..agents).collect();
-    let mut agents = scene.start_all(&all, &members);
+    let mut agents = harness.start_all(&all, &members);
 
-    scene.lab.remove(&[target]);
+    harness.lab.remove(&[target]);
     // Each looks at its turn whether there is anything left to do.
     for &index in looked_at {
-        scene.until_settled(index, target, false);
+        harness.until_settled(index, target, false);
     }
-    scene.holds(&[v4(CALM)], 1);
-    scene.lab.add(&[target]);
+    harness.holds(&[v4(CALM)], 1);
+    harness.lab.add(&[target]);
     for &index in looked_at {
-        scene.until_settled(index, target, true);
+        harness.until_settled(index, target, true);
     }
-    scene.holds(&targets, 2);
+    harness.holds(&targets, 2);
     for words in ["withdrew", "restored"] {
         let said: usize = agents.iter_mut().map(|agent| count(agent, &[words])).sum();
         assert_eq!(said, 1, "{words}");
@@ -52,10 +54,10 @@ fn seven_agents_withdraw_a_dead_address_once_and_restore_it_once() {
 fn rank_0_acts_at_once_and_each_other_looks_five_seconds_later_than_the_one_before() {
     run(|| {
         let target = ranked_one(&[2, 0, 1], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members { min: 2, ..Members::new(3, &[target, v4(CALM)]) };
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
-        scene.lab.remove(&[target]);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
+        harness.lab.remove(&[target]);
         for (index, wait) in
             [(2, "acts_after=\"0s\""), (0, "acts_after=\"5s\""), (1, "acts_after=\"10s\"")]
         {
@@ -63,10 +65,10 @@ fn rank_0_acts_at_once_and_each_other_looks_five_seconds_later_than_the_one_befo
             assert!(verdict.has(&[wait, &about(target)]), "agent {index}: {verdict:?}");
         }
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
-        assert_eq!(scene.writes().len(), 1, "nobody else even tried");
+        harness.holds(&[v4(CALM)], 1);
+        assert_eq!(harness.writes().len(), 1, "nobody else even tried");
         assert_eq!(withdrawn_by(&mut agents, target), [2]);
     });
 }
@@ -75,20 +77,20 @@ fn rank_0_acts_at_once_and_each_other_looks_five_seconds_later_than_the_one_befo
 fn a_target_that_one_agent_alone_does_not_reach_stays() {
     run(|| {
         let targets = [v4(1), v4(2)];
-        let scene = Scene::new(3, &targets);
-        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &targets));
-        scene.lab.cut(Place::Agent(0), Place::World);
+        let harness = Harness::new(3, &targets);
+        let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &targets));
+        harness.lab.cut(Place::Agent(0), Place::World);
         for target in targets {
             let refused = ["refused to act", "reason=\"no_quorum\"", &about(target)];
             let line = first(&mut agents[0], &refused);
             assert!(line.has(&["0 of 1 peers agree: none"]), "{line:?}");
         }
-        scene.until_status(0, |status| shown(status, v4(1)).reason == Some(Reason::NoQuorum));
-        scene.mend(Place::Agent(0), Place::World);
+        harness.until_status(0, |status| shown(status, v4(1)).reason == Some(Reason::NoQuorum));
+        harness.mend(Place::Agent(0), Place::World);
         for target in targets {
             first(&mut agents[0], &["no longer refused", &about(target)]);
         }
-        scene.holds(&targets, 0);
+        harness.holds(&targets, 0);
     });
 }
 
@@ -96,26 +98,26 @@ fn a_target_that_one_agent_alone_does_not_reach_stays() {
 #[test]
 fn a_target_on_which_two_groups_of_agents_differ_is_contested_and_stays() {
     run(|| {
-        let scene = Scene::new(4, &[v4(1)]);
-        let mut agents = scene.start_all(&[0, 1, 2, 3], &Members::new(4, &[v4(1)]));
+        let harness = Harness::new(4, &[v4(1)]);
+        let mut agents = harness.start_all(&[0, 1, 2, 3], &Members::new(4, &[v4(1)]));
         let blind = [Place::Agent(0), Place::Agent(1)];
         for agent in blind {
-            scene.lab.cut(agent, Place::World);
+            harness.lab.cut(agent, Place::World);
         }
         for agent in &mut agents[..2] {
             first(agent, &["refused to act", "reason=\"contested\"", "see the contrary"]);
         }
         for index in 0..2 {
             let contested = Some(Reason::Contested);
-            scene.until_status(index, |status| shown(status, v4(1)).reason == contested);
+            harness.until_status(index, |status| shown(status, v4(1)).reason == contested);
         }
         for agent in blind {
-            scene.mend(agent, Place::World);
+            harness.mend(agent, Place::World);
         }
         for agent in &mut agents[..2] {
             first(agent, &["target up"]);
         }
-        scene.holds(&[v4(1)], 0);
+        harness.holds(&[v4(1)], 0);
     });
 }
 
@@ -124,17 +126,17 @@ fn a_target_on_which_two_groups_of_agents_differ_is_contested_and_stays() {
 fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
     run(|| {
         let targets = [ranked(&[0, 1], 2, 1), ranked(&[1, 0], 2, 1)].concat();
-        let scene = Scene::new(2, &targets);
+        let harness = Harness::new(2, &targets);
         let mut members = Members::new(2, &targets);
         members.top += "min_in_service = 1\n";
-        let mut agents = scene.start_all(&[0, 1], &members);
-        scene.cloudflare.script(2, Entry::writes, Fault::Slow(Duration::from_secs(3)));
-        scene.lab.remove(&targets);
-        scene.until_written(2);
+        let mut agents = harness.start_all(&[0, 1], &members);
+        harness.cloudflare.script(2, Entry::writes, Fault::Slow(Duration::from_secs(3)));
+        harness.lab.remove(&targets);
+        harness.until_written(2);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["withdrew"]);
             // Both have read it by now, and keep the last address.
-            scene.until_status(index, |status| {
+            harness.until_status(index, |status| {
                 let kept = |&&target: &&IpAddr| {
                     let shown = shown(status, target);
                     let present = shown.records[0].present;
@@ -145,9 +147,9 @@ fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
                 targets.iter().filter(kept).count() == 1 && targets.iter().filter(gone).count() == 1
             });
         }
-        assert_eq!(scene.in_service().len(), 1);
+        assert_eq!(harness.in_service().len(), 1);
         let repairs: usize = agents.iter_mut().map(|agent| count(agent, &["restored"])).sum();
         assert!(repairs >= 1, "the name was empty, and whoever saw that put one back");
-        assert!(scene.writes().len() <= 8, "they do not take turns: {:#?}", scene.writes());
+        assert!(harness.writes().len() <= 8, "they do not take turns: {:#?}", harness.writes());
     });
 }

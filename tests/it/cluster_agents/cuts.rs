@@ -1,7 +1,7 @@
 //! Links between agents that are cut, one way, both ways, between halves, and all.
 
-use super::scene::{
-    Members, PATIENT, Scene, about, back, count, first, gone, next, ranked_one, withdrawn_by,
+use super::harness::{
+    Harness, Members, PATIENT, about, back, count, first, gone, next, ranked_one, withdrawn_by,
 };
 use crate::agent::Agent;
 use crate::lab::{Lab, Place, run, v4};
@@ -26,27 +26,27 @@ fn between(some: &[usize], others: &[usize], mut change: impl FnMut(Place, Place
 fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_go_on() {
     run(|| {
         let targets = [v4(1), ranked_one(&[0, 1, 2], 3), v4(CALM)];
-        let scene = Scene::new(3, &targets);
-        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &targets));
+        let harness = Harness::new(3, &targets);
+        let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &targets));
         let ways = [Place::Agent(1), Place::Agent(2), Place::World];
         // Its way to Cloudflare stays: it could do harm.
         for way in ways {
-            scene.lab.cut(Place::Agent(0), way);
+            harness.lab.cut(Place::Agent(0), way);
         }
         for target in targets {
             refused(&mut agents[0], target);
         }
-        scene.lab.remove(&[targets[1]]);
+        harness.lab.remove(&[targets[1]]);
         for index in [1, 2] {
-            scene.until_settled(index, targets[1], false);
+            harness.until_settled(index, targets[1], false);
         }
         for index in [1, 2] {
             gone(&mut agents[index], 0);
         }
-        scene.holds(&[v4(1), v4(CALM)], 1);
+        harness.holds(&[v4(1), v4(CALM)], 1);
 
         for way in ways {
-            scene.mend(Place::Agent(0), way);
+            harness.mend(Place::Agent(0), way);
         }
         for index in [1, 2] {
             back(&mut agents[index], 0);
@@ -54,8 +54,8 @@ fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_go_on() {
         for target in [v4(1), v4(CALM)] {
             first(&mut agents[0], &["no longer refused", &about(target)]);
         }
-        scene.until_settled(0, targets[1], false);
-        scene.holds(&[v4(1), v4(CALM)], 1);
+        harness.until_settled(0, targets[1], false);
+        harness.holds(&[v4(1), v4(CALM)], 1);
         assert!(!withdrawn_by(&mut agents, targets[1]).contains(&0));
     });
 }
@@ -63,30 +63,30 @@ fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_go_on() {
 /// One agent's links to the others work one way only, for as long as it takes to be noticed.
 fn one_way(cut: impl Fn(&Lab, Place)) {
     let target = ranked_one(&[0, 1, 2], 3);
-    let scene = Scene::new(3, &[target, v4(CALM)]);
+    let harness = Harness::new(3, &[target, v4(CALM)]);
     let members = Members::new(3, &[target, v4(CALM)]);
-    let mut agents = scene.start_all(&[0, 1, 2], &members);
+    let mut agents = harness.start_all(&[0, 1, 2], &members);
     for index in [1, 2] {
-        cut(&scene.lab, Place::Agent(index));
+        cut(&harness.lab, Place::Agent(index));
     }
     for index in [1, 2] {
         gone(&mut agents[index], 0);
     }
-    scene.lab.remove(&[target]);
+    harness.lab.remove(&[target]);
     for index in [1, 2] {
-        scene.until_settled(index, target, false);
+        harness.until_settled(index, target, false);
     }
     refused(&mut agents[0], target);
-    scene.holds(&[v4(CALM)], 1);
+    harness.holds(&[v4(CALM)], 1);
 
     for index in [1, 2] {
-        scene.mend(Place::Agent(0), Place::Agent(index));
+        harness.mend(Place::Agent(0), Place::Agent(index));
     }
     for index in [1, 2] {
         back(&mut agents[index], 0);
     }
-    scene.until_settled(0, target, false);
-    scene.holds(&[v4(CALM)], 1);
+    harness.until_settled(0, target, false);
+    harness.holds(&[v4(CALM)], 1);
     assert_eq!(count(&mut agents[0], &["withdrew"]), 0);
 }
 
@@ -104,16 +104,16 @@ fn an_agent_that_is_heard_but_does_not_hear_has_no_part_and_the_others_go_on() {
 fn a_link_cut_one_way_between_two_of_three_changes_nothing() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members::new(3, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
-        scene.lab.cut_one_way(Place::Agent(0), Place::Agent(1));
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
+        harness.lab.cut_one_way(Place::Agent(0), Place::Agent(1));
         first(&mut agents[0], &["cannot deliver votes to peer"]);
-        scene.lab.remove(&[target]);
+        harness.lab.remove(&[target]);
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
         for agent in &mut agents {
             assert_eq!(count(agent, &["peer is gone"]), 0, "the third bridges it");
         }
@@ -124,29 +124,29 @@ fn a_link_cut_one_way_between_two_of_three_changes_nothing() {
 fn of_two_halves_neither_acts_and_once_healed_it_is_done_once() {
     run(|| {
         let target = v4(1);
-        let scene = Scene::new(4, &[target, v4(CALM)]);
+        let harness = Harness::new(4, &[target, v4(CALM)]);
         let members = Members { min: 2, ..Members::new(4, &[target, v4(CALM)]) };
-        let mut agents = scene.start_all(&[0, 1, 2, 3], &members);
-        between(&[0, 1], &[2, 3], |one, other| _ = scene.lab.cut(one, other));
-        scene.lab.remove(&[target]);
+        let mut agents = harness.start_all(&[0, 1, 2, 3], &members);
+        between(&[0, 1], &[2, 3], |one, other| _ = harness.lab.cut(one, other));
+        harness.lab.remove(&[target]);
         for agent in &mut agents {
             refused(agent, target);
         }
         // Until each half takes the other for dead.
         for (agent, others) in agents.iter_mut().zip([[2, 3], [2, 3], [0, 1], [0, 1]]) {
             let mut missing =
-                others.map(|index| format!("peer={}", super::scene::name(index))).to_vec();
+                others.map(|index| format!("peer={}", super::harness::name(index))).to_vec();
             while !missing.is_empty() {
                 let line = agent.wait_for(|line| line.has(&["peer is gone"]), PATIENT);
                 missing.retain(|peer| !line.text.ends_with(peer.as_str()));
             }
         }
-        scene.holds(&[target, v4(CALM)], 0);
-        between(&[0, 1], &[2, 3], |one, other| scene.mend(one, other));
+        harness.holds(&[target, v4(CALM)], 0);
+        between(&[0, 1], &[2, 3], |one, other| harness.mend(one, other));
         for index in 0..4 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
     });
 }
 
@@ -154,22 +154,22 @@ fn of_two_halves_neither_acts_and_once_healed_it_is_done_once() {
 fn of_two_unequal_parts_the_larger_acts_and_the_smaller_does_not() {
     run(|| {
         let target = ranked_one(&[3, 0], 5);
-        let scene = Scene::new(5, &[target, v4(CALM)]);
+        let harness = Harness::new(5, &[target, v4(CALM)]);
         let members = Members { min: 2, ..Members::new(5, &[target, v4(CALM)]) };
-        let mut agents = scene.start_all(&[0, 1, 2, 3, 4], &members);
-        between(&[0, 1, 2], &[3, 4], |one, other| _ = scene.lab.cut(one, other));
-        scene.lab.remove(&[target]);
-        scene.until_written(1);
+        let mut agents = harness.start_all(&[0, 1, 2, 3, 4], &members);
+        between(&[0, 1, 2], &[3, 4], |one, other| _ = harness.lab.cut(one, other));
+        harness.lab.remove(&[target]);
+        harness.until_written(1);
         for agent in &mut agents[3..] {
             refused(agent, target);
         }
-        scene.until_settled(0, target, false);
+        harness.until_settled(0, target, false);
         assert_eq!(withdrawn_by(&mut agents, target), [0], "the first of those that agree");
-        between(&[0, 1, 2], &[3, 4], |one, other| scene.mend(one, other));
+        between(&[0, 1, 2], &[3, 4], |one, other| harness.mend(one, other));
         for index in [3, 4] {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
     });
 }
 
@@ -177,21 +177,21 @@ fn of_two_unequal_parts_the_larger_acts_and_the_smaller_does_not() {
 fn with_all_links_cut_nobody_acts_and_once_healed_it_is_done_once() {
     run(|| {
         let target = v4(1);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members::new(3, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
-        between(&[0, 1, 2], &[0, 1, 2], |one, other| _ = scene.lab.cut_one_way(one, other));
-        scene.lab.remove(&[target]);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
+        between(&[0, 1, 2], &[0, 1, 2], |one, other| _ = harness.lab.cut_one_way(one, other));
+        harness.lab.remove(&[target]);
         for (index, agent) in agents.iter_mut().enumerate() {
             refused(agent, target);
             let other = usize::from(index == 0);
-            next(agent, &["WARN", "peer is gone", &super::scene::name(other).to_string()]);
+            next(agent, &["WARN", "peer is gone", &super::harness::name(other).to_string()]);
         }
-        scene.holds(&[target, v4(CALM)], 0);
-        between(&[0, 1], &[1, 2], |one, other| scene.mend(one, other));
+        harness.holds(&[target, v4(CALM)], 0);
+        between(&[0, 1], &[1, 2], |one, other| harness.mend(one, other));
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
     });
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::scene::{
-    Members, Scene, about, alive, back, count, first, gone, name, next, now, peer, ranked_one,
+use super::harness::{
+    Harness, Members, about, alive, back, count, first, gone, name, next, now, peer, ranked_one,
     withdrawn_by,
 };
 use crate::lab::{run, v4};
@@ -17,11 +17,11 @@ const CALM: u32 = 9_999;
 fn one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members::new(3, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
         agents.remove(0).kill();
-        scene.lab.remove(&[target]);
+        harness.lab.remove(&[target]);
         // Its last word was that the target is up, and that counts for half a minute; still the
         // first of the others does not wait for anybody.
         let verdict = first(&mut agents[0], &["verdict=\"out of service\""]);
@@ -31,11 +31,11 @@ fn one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone() {
         );
         for (agent, place) in agents.iter_mut().zip([1, 2]) {
             gone(agent, 0);
-            let status = scene.until_status(place, |status| !peer(status, 0).alive);
+            let status = harness.until_status(place, |status| !peer(status, 0).alive);
             assert!(peer(&status, 3 - place).alive, "{status:#?}");
-            scene.until_settled(place, target, false);
+            harness.until_settled(place, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
         assert_eq!(withdrawn_by(&mut agents, target), [0], "the first of those that are left");
     });
 }
@@ -44,26 +44,26 @@ fn one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone() {
 fn the_last_agent_left_does_nothing_says_so_and_goes_on_when_one_returns() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
-        let scene = Scene::new(3, &targets);
+        let harness = Harness::new(3, &targets);
         let members = Members::new(3, &targets);
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
         agents.drain(..2).for_each(|agent| _ = agent.kill());
         let mut last = agents.pop().unwrap();
-        scene.lab.remove(&[v4(1)]);
+        harness.lab.remove(&[v4(1)]);
         first(&mut last, &["WARN", "refused to act", "reason=\"no_quorum\"", &about(v4(1))]);
         let mut missing = vec![0, 1];
         while let Some(index) = missing.pop() {
             let said = format!("peer={}", name(index));
             first(&mut last, &["WARN", "peer is gone", &said]);
         }
-        scene.holds(&targets, 0);
+        harness.holds(&targets, 0);
 
         // One that starts while the target is dead sees it dead too.
-        let _one = scene.start(0, &members);
-        scene.until_written(1);
-        scene.until_settled(2, v4(1), false);
-        scene.until_settled(0, v4(1), false);
-        scene.holds(&[v4(CALM)], 1);
+        let _one = harness.start(0, &members);
+        harness.until_written(1);
+        harness.until_settled(2, v4(1), false);
+        harness.until_settled(0, v4(1), false);
+        harness.holds(&[v4(CALM)], 1);
     });
 }
 
@@ -71,24 +71,24 @@ fn the_last_agent_left_does_nothing_says_so_and_goes_on_when_one_returns() {
 fn an_agent_restarted_under_the_same_name_is_back_within_seconds() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
-        let scene = Scene::new(3, &targets);
+        let harness = Harness::new(3, &targets);
         // The word of each is needed.
         let members = Members { min: 2, ..Members::new(3, &targets) };
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
         agents.remove(1).kill();
         let began = now();
-        let mut again = scene.start(1, &members);
+        let mut again = harness.start(1, &members);
         alive(&mut again, 0);
         alive(&mut again, 2);
         let joined = again.lines_with(&["peer is alive"])[1].at - began;
         assert!(joined < Duration::from_secs(15), "{joined:?}");
-        scene.lab.remove(&[v4(1)]);
-        let took = scene.until_written(1).arrived - began;
+        harness.lab.remove(&[v4(1)]);
+        let took = harness.until_written(1).arrived - began;
         eprintln!("joined {joined:?} and had its part in a withdrawal {took:?} after its start");
         for agent in &mut agents {
             assert_eq!(count(agent, &["peer is gone"]), 0, "nobody had missed it");
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
     });
 }
 
@@ -96,8 +96,8 @@ fn an_agent_restarted_under_the_same_name_is_back_within_seconds() {
 fn a_farewell_is_believed_at_once() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
-        let scene = Scene::new(3, &targets);
-        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &targets));
+        let harness = Harness::new(3, &targets);
+        let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &targets));
         let leaving = agents.pop().unwrap();
         let asked = now();
         leaving.signal(Signal::TERM);
@@ -106,45 +106,45 @@ fn a_farewell_is_believed_at_once() {
             // A death is believed after 16 s at the soonest.
             assert!(noticed < Duration::from_secs(15), "{noticed:?}");
         }
-        assert_eq!(leaving.wait_end(super::scene::PATIENT).status.code(), Some(0));
-        scene.holds(&targets, 0);
+        assert_eq!(leaving.wait_end(super::harness::PATIENT).status.code(), Some(0));
+        harness.holds(&targets, 0);
     });
 }
 
 /// Stops an agent between its verdict and its turn, and lets it run on when all is otherwise.
 fn frozen(key: Option<&'static str>) {
     let target = ranked_one(&[0, 2, 1], 3);
-    let scene = Scene::new(3, &[target, v4(CALM)]);
+    let harness = Harness::new(3, &[target, v4(CALM)]);
     let members = Members { key, ..Members::new(3, &[target, v4(CALM)]) };
-    let mut agents = scene.start_all(&[0, 1, 2], &members);
-    scene.lab.remove(&[target]);
+    let mut agents = harness.start_all(&[0, 1, 2], &members);
+    harness.lab.remove(&[target]);
     first(&mut agents[1], &["verdict=\"out of service\"", &about(target)]);
     agents[1].signal(Signal::STOP);
     // Its peers go on, and have done all that was to be done when they hear of it again.
     for index in [0, 2] {
         gone(&mut agents[index], 1);
     }
-    scene.lab.add(&[target]);
+    harness.lab.add(&[target]);
     for index in [0, 2] {
-        scene.until_settled(index, target, true);
+        harness.until_settled(index, target, true);
     }
-    scene.holds(&[target, v4(CALM)], 2);
+    harness.holds(&[target, v4(CALM)], 2);
 
     agents[1].signal(Signal::CONT);
     next(&mut agents[1], &["this agent was suspended"]);
     next(&mut agents[1], &["verdict=\"in service\"", &about(target)]);
-    scene.until_settled(1, target, true);
+    harness.until_settled(1, target, true);
     for index in [0, 2] {
         back(&mut agents[index], 1);
     }
-    scene.until_status(1, |status| peer(status, 0).alive && peer(status, 2).alive);
-    scene.holds(&[target, v4(CALM)], 2);
+    harness.until_status(1, |status| peer(status, 0).alive && peer(status, 2).alive);
+    harness.holds(&[target, v4(CALM)], 2);
     assert_eq!(withdrawn_by(&mut agents, target).len(), 1);
 }
 
 #[test]
 fn a_frozen_agent_is_done_without_and_acts_on_nothing_stale_when_it_runs_on() {
-    run(|| frozen(Some(super::scene::KEY)));
+    run(|| frozen(Some(super::harness::KEY)));
 }
 
 #[test]

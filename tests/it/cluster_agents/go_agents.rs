@@ -8,10 +8,10 @@ use goavail::cluster::seal::Seal;
 use goavail::cluster::wire;
 use secrecy::SecretString;
 
-use super::post::{answering, post, vote};
-use super::scene::{
-    KEY, Members, Scene, about, alive, count, first, gone, name, next, peer, ranked_one,
+use super::harness::{
+    Harness, KEY, Members, about, alive, count, first, gone, name, next, peer, ranked_one,
 };
+use super::scripted_peer::{answering, post, vote};
 use crate::agent::Agent;
 use crate::lab::{run, v4};
 
@@ -26,7 +26,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Thu, 07 Dec 2017 12:00:00 GMT\r\n
 const GO: usize = 2;
 
 struct Play {
-    scene: Scene,
+    harness: Harness,
     agents: Vec<Agent>,
     seal: Option<Seal>,
     target: IpAddr,
@@ -43,7 +43,7 @@ impl Play {
         let (peer, target) = (words(name(GO).to_string()), words(self.target.to_string()));
         let body = format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":{up}}}"#);
         for to in [name(0), name(1)] {
-            assert_eq!(post(&self.scene, GO, to, &vote(to, body.as_bytes(), "")), 200);
+            assert_eq!(post(&self.harness, GO, to, &vote(to, body.as_bytes(), "")), 200);
         }
     }
 
@@ -63,12 +63,12 @@ impl Play {
 
 fn play(key: Option<&'static str>) -> Play {
     let target = ranked_one(&[0, 1, GO], 3);
-    let scene = Scene::new(3, &[target, v4(CALM)]);
-    let told = answering(&scene, scene.listen(GO, name(GO)), ANSWER);
+    let harness = Harness::new(3, &[target, v4(CALM)]);
+    let told = answering(&harness, harness.listen(GO, name(GO)), ANSWER);
     let members = Members { min: 2, key, ..Members::new(3, &[target, v4(CALM)]) };
     let start = |index: usize| {
         let config = members.config(name(index)).replace("require_signed = true", "");
-        let setup = scene.setup(index, &config);
+        let setup = harness.setup(index, &config);
         setup.env("RUST_LOG", "info,goavail::cluster::listener=debug").start()
     };
     let mut agents = vec![start(0), start(1)];
@@ -77,17 +77,17 @@ fn play(key: Option<&'static str>) -> Play {
         first(agent, &["target confirmed up", &about(target)]);
     }
     let seal = key.map(|key| Seal::new(&SecretString::from(key)).unwrap());
-    Play { scene, agents, seal, target, told }
+    Play { harness, agents, seal, target, told }
 }
 
 /// Three must agree, so nothing happens without the Go agent.
 fn a_whole_story(key: Option<&'static str>) {
     let mut play = play(key);
     let target = play.target;
-    play.scene.lab.remove(&[target]);
+    play.harness.lab.remove(&[target]);
     for (index, agent) in play.agents.iter_mut().enumerate() {
         next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-        play.scene.until_vote(index, 1 - index, target, false);
+        play.harness.until_vote(index, 1 - index, target, false);
     }
     play.says(false);
     for agent in &mut play.agents {
@@ -96,22 +96,22 @@ fn a_whole_story(key: Option<&'static str>) {
         assert_eq!(unsigned, usize::from(key.is_some()), "named once, if there is a key");
     }
     for index in [0, 1] {
-        play.scene.until_settled(index, target, false);
+        play.harness.until_settled(index, target, false);
     }
-    play.scene.holds(&[v4(CALM)], 1);
-    assert!(peer(&play.scene.status(0), GO).alive);
+    play.harness.holds(&[v4(CALM)], 1);
+    assert!(peer(&play.harness.status(0), GO).alive);
 
-    play.scene.lab.add(&[target]);
+    play.harness.lab.add(&[target]);
     for (index, agent) in play.agents.iter_mut().enumerate() {
         next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-        play.scene.until_vote(index, 1 - index, target, true);
+        play.harness.until_vote(index, 1 - index, target, true);
     }
-    play.scene.holds(&[v4(CALM)], 1);
+    play.harness.holds(&[v4(CALM)], 1);
     play.says(true);
     for index in [0, 1] {
-        play.scene.until_settled(index, target, true);
+        play.harness.until_settled(index, target, true);
     }
-    play.scene.holds(&[target, v4(CALM)], 2);
+    play.harness.holds(&[target, v4(CALM)], 2);
 
     // Agents of our kind repeat their votes to each other, and send them to a Go agent once.
     for _ in 0..2 {
@@ -137,25 +137,29 @@ fn a_go_agent_with_the_key_has_its_vote_is_named_and_is_told_of_changes_only() {
 fn a_go_agent_whose_port_is_shut_has_no_vote_any_more() {
     run(|| {
         let target = ranked_one(&[0, 1, GO], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members { min: 2, key: None, ..Members::new(3, &[target, v4(CALM)]) };
-        let listener = scene.listen(GO, name(GO));
-        let taking = scene.runtime().spawn(async move { while listener.accept().await.is_ok() {} });
-        let mut agents = scene.start_all(&[0, 1], &members);
+        let listener = harness.listen(GO, name(GO));
+        let taking =
+            harness.runtime().spawn(async move { while listener.accept().await.is_ok() {} });
+        let mut agents = harness.start_all(&[0, 1], &members);
         let body = format!(r#"{{"Peer":"{}","IPAddress":"{target}","Live":false}}"#, name(GO));
         for (index, agent) in agents.iter_mut().enumerate() {
-            assert_eq!(post(&scene, GO, name(index), &vote(name(index), body.as_bytes(), "")), 200);
+            assert_eq!(
+                post(&harness, GO, name(index), &vote(name(index), body.as_bytes(), "")),
+                200
+            );
             alive(agent, GO);
         }
         taking.abort();
         for agent in &mut agents {
             gone(agent, GO);
         }
-        scene.lab.remove(&[target]);
+        harness.lab.remove(&[target]);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-            scene.until_vote(index, 1 - index, target, false);
+            harness.until_vote(index, 1 - index, target, false);
         }
-        scene.holds(&[target, v4(CALM)], 0);
+        harness.holds(&[target, v4(CALM)], 0);
     });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::scene::{Members, Scene, about, first, ranked_one, shown, withdrawn_by};
+use super::harness::{Harness, Members, about, first, ranked_one, shown, withdrawn_by};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
@@ -15,31 +15,31 @@ const CALM: u32 = 9_999;
 fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_read() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members { min: 2, ..Members::new(3, &[target, v4(CALM)]) };
-        let mut agents = scene.start_all(&[0, 1, 2], &members);
-        scene.shut_gate(0);
-        scene.lab.remove(&[target]);
+        let mut agents = harness.start_all(&[0, 1, 2], &members);
+        harness.shut_gate(0);
+        harness.lab.remove(&[target]);
         first(&mut agents[0], &["WARN", "retry_in"]);
         let verdict = first(&mut agents[1], &["verdict=\"out of service\"", "acts_after=\"5s\""]);
-        let written = scene.until_written(1).arrived;
+        let written = harness.until_written(1).arrived;
         let after = written - verdict.at;
         eprintln!("the next rank wrote {after:?} after its verdict");
         // A line may be read here some time after it was written.
         let soonest = Duration::from_secs(3);
         assert!(after > soonest, "{after:?}");
-        let log = scene.cloudflare.log();
+        let log = harness.cloudflare.log();
         let reads = log.iter().filter(|entry| entry.lists());
         let before = reads.filter(|entry| entry.arrived < written).map(|entry| entry.arrived);
         let read = before.max().unwrap();
         assert!(read > verdict.at + soonest, "it read what the others had done");
 
-        scene.open_gate(0);
+        harness.open_gate(0);
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
-        assert_eq!(scene.writes().len(), 1, "nobody else even tried");
+        harness.holds(&[v4(CALM)], 1);
+        assert_eq!(harness.writes().len(), 1, "nobody else even tried");
         assert_eq!(withdrawn_by(&mut agents, target), [1]);
     });
 }
@@ -48,32 +48,32 @@ fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_r
 fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
+        let harness = Harness::new(3, &[target, v4(CALM)]);
+        let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
         for index in 0..3 {
-            scene.shut_gate(index);
+            harness.shut_gate(index);
         }
-        scene.lab.remove(&[target]);
+        harness.lab.remove(&[target]);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["verdict=\"out of service\"", &about(target)]);
             first(agent, &["WARN", "retry_in"]);
-            let status = scene.until_status(index, |status| {
+            let status = harness.until_status(index, |status| {
                 // The verdict is visible although DNS does not follow it.
                 !status.failing.is_empty() && !shown(status, target).serves()
             });
             assert!(status.last_error.is_some(), "{status:#?}");
         }
-        scene.holds(&[target, v4(CALM)], 0);
+        harness.holds(&[target, v4(CALM)], 0);
         for index in 0..3 {
-            scene.open_gate(index);
+            harness.open_gate(index);
         }
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
         for agent in &mut agents {
             first(agent, &["DNS provider recovered"]);
         }
-        assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
+        assert_eq!(harness.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "once in effect");
     });
 }
@@ -85,8 +85,8 @@ fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
 fn a_listing_that_was_empty_once_for_each_agent_leaves_no_dead_address_in() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
+        let harness = Harness::new(3, &[target, v4(CALM)]);
+        let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &[target, v4(CALM)]));
         let info = json!({
             "page": 1, "per_page": 5000, "count": 0, "total_count": 0, "total_pages": 0
         });
@@ -94,15 +94,15 @@ fn a_listing_that_was_empty_once_for_each_agent_leaves_no_dead_address_in() {
             "success": true, "errors": [], "messages": [], "result": [], "result_info": info
         });
         let empty = Fault::Answer(200, empty.to_string());
-        let met = scene.cloudflare.script(3, Entry::lists, empty);
-        scene.lab.remove(&[target]);
-        scene.runtime().block_on(met.wait());
+        let met = harness.cloudflare.script(3, Entry::lists, empty);
+        harness.lab.remove(&[target]);
+        harness.runtime().block_on(met.wait());
         // An agent that believes the empty listing shows the address as gone, so the write is awaited.
-        scene.until_written(1);
+        harness.until_written(1);
         for index in 0..3 {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        assert_eq!(scene.in_service(), [v4(CALM).to_string()]);
+        assert_eq!(harness.in_service(), [v4(CALM).to_string()]);
         assert_eq!(withdrawn_by(&mut agents, target).len(), 1, "by one of them");
     });
 }

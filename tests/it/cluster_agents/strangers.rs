@@ -10,8 +10,8 @@ use goavail::cluster::wire;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::post::{answering, post, vote};
-use super::scene::{KEY, Members, Scene, about, count, first, name, peer, ranked_one};
+use super::harness::{Harness, KEY, Members, about, count, first, name, peer, ranked_one};
+use super::scripted_peer::{answering, post, vote};
 use crate::lab::{run, v4};
 
 /// A target that nothing happens to.
@@ -21,15 +21,15 @@ const CALM: u32 = 9_999;
 fn an_agent_with_another_key_is_no_peer_is_named_and_harms_nobody() {
     run(|| {
         let target = ranked_one(&[2, 0, 1], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
+        let harness = Harness::new(3, &[target, v4(CALM)]);
         let members = Members::new(3, &[target, v4(CALM)]);
         let odd = Members { key: Some("another key here"), ..members.clone() };
-        let mut odd = scene.start(2, &odd);
-        let mut agents = scene.start_all(&[0, 1], &members);
-        scene.lab.remove(&[target]);
+        let mut odd = harness.start(2, &odd);
+        let mut agents = harness.start_all(&[0, 1], &members);
+        harness.lab.remove(&[target]);
         first(&mut odd, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
         for index in [0, 1] {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
         for agent in &mut agents {
             let from = link(2);
@@ -37,8 +37,8 @@ fn an_agent_with_another_key_is_no_peer_is_named_and_harms_nobody() {
             first(agent, &["WARN", "dropped gossip", &from, "not sealed with our crypto_key"]);
         }
         first(&mut odd, &["WARN", "peer rejected our vote", "status=401"]);
-        assert!([0, 1].iter().all(|&index| !peer(&scene.status(index), 2).alive));
-        scene.holds(&[v4(CALM)], 1);
+        assert!([0, 1].iter().all(|&index| !peer(&harness.status(index), 2).alive));
+        harness.holds(&[v4(CALM)], 1);
         assert_eq!(count(&mut odd, &["withdrew"]), 0);
     });
 }
@@ -54,11 +54,11 @@ fn link(index: usize) -> String {
 fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
     run(|| {
         let target = ranked_one(&[0, 1], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
-        let apart = scene.listen(2, name(2));
+        let harness = Harness::new(3, &[target, v4(CALM)]);
+        let apart = harness.listen(2, name(2));
         let refusing = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
-        let _told = answering(&scene, apart, refusing);
-        let mut agents = scene.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
+        let _told = answering(&harness, apart, refusing);
+        let mut agents = harness.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
         let seal = Seal::new(&SecretString::from(KEY)).unwrap();
         let body = wire::encode(Some(&seal), name(2), target, false).unwrap();
         let now = unix_millis();
@@ -67,7 +67,7 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
             for index in [0, 1] {
                 let signature = seal.sign(Form::V2, name(index), at, &body);
                 let signature = format!("Goavail-Signature: {signature}\r\n");
-                let status = post(&scene, 2, name(index), &vote(name(index), &body, &signature));
+                let status = post(&harness, 2, name(index), &vote(name(index), &body, &signature));
                 assert_eq!(status, want, "{what}, to agent {index}");
             }
         }
@@ -77,11 +77,11 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
             let why = "the clocks are more than 30 s apart";
             first(agent, &["WARN", "peer rejected our vote", "status=401", why]);
         }
-        scene.lab.remove(&[target]);
+        harness.lab.remove(&[target]);
         for index in [0, 1] {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
-        scene.holds(&[v4(CALM)], 1);
+        harness.holds(&[v4(CALM)], 1);
     });
 }
 
@@ -89,28 +89,28 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
 fn a_peer_that_accepts_and_never_answers_holds_up_nothing() {
     run(|| {
         let target = ranked_one(&[0, 1], 3);
-        let scene = Scene::new(3, &[target, v4(CALM)]);
-        let silent = scene.listen(2, name(2));
-        scene.runtime().spawn(hold(silent));
-        let mut agents = scene.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
-        let cut = scene.lab.remove(&[target]);
-        let took = scene.until_written(1).arrived - cut.before;
+        let harness = Harness::new(3, &[target, v4(CALM)]);
+        let silent = harness.listen(2, name(2));
+        harness.runtime().spawn(hold(silent));
+        let mut agents = harness.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
+        let cut = harness.lab.remove(&[target]);
+        let took = harness.until_written(1).arrived - cut.before;
         eprintln!("withdrawn {took:?} after the death, beside a peer that never answers");
         for index in [0, 1] {
-            scene.until_settled(index, target, false);
+            harness.until_settled(index, target, false);
         }
         for (index, agent) in agents.iter_mut().enumerate() {
-            assert!(!peer(&scene.status(index), 2).alive);
+            assert!(!peer(&harness.status(index), 2).alive);
             // The wait for the peer takes two seconds; a busy machine may cost a tenth of one.
             let stood = agent.lines_with(&["process was suspended for"]);
             let long = stood.iter().filter(|line| !line.has(&["ms\""])).count();
             assert_eq!(long, 0, "it keeps its pace: {stood:?}");
         }
-        scene.lab.add(&[target]);
+        harness.lab.add(&[target]);
         for index in [0, 1] {
-            scene.until_settled(index, target, true);
+            harness.until_settled(index, target, true);
         }
-        scene.holds(&[target, v4(CALM)], 2);
+        harness.holds(&[target, v4(CALM)], 2);
     });
 }
 
@@ -128,9 +128,9 @@ async fn hold(listener: TcpListener) {
 fn votes_of_nobody_make_no_quorum() {
     run(|| {
         let target = v4(1);
-        let scene = Scene::new(2, &[target, v4(CALM)]);
-        let mut agents = scene.start_all(&[0], &Members::new(2, &[target, v4(CALM)]));
-        scene.lab.remove(&[target]);
+        let harness = Harness::new(2, &[target, v4(CALM)]);
+        let mut agents = harness.start_all(&[0], &Members::new(2, &[target, v4(CALM)]));
+        harness.lab.remove(&[target]);
         first(&mut agents[0], &["refused to act", "reason=\"no_quorum\"", &about(target)]);
         let seal = Seal::new(&SecretString::from(KEY)).unwrap();
         let stranger = SocketAddr::from(([10, 255, 0, 77], 8081));
@@ -143,13 +143,13 @@ fn votes_of_nobody_make_no_quorum() {
             let signature = seal.sign(Form::V2, name(0), now, &body);
             let signature = format!("Goavail-Signature: {signature}\r\n");
             let header = if signed { signature.as_str() } else { "" };
-            let status = post(&scene, 1, name(0), &vote(name(0), &body, header));
+            let status = post(&harness, 1, name(0), &vote(name(0), &body, header));
             assert_eq!(status, want, "{what}");
         }
         let clear = format!(r#"{{"Peer":"{}","IPAddress":"{target}","Live":false}}"#, name(1));
-        assert_eq!(post(&scene, 1, name(0), &vote(name(0), clear.as_bytes(), "")), 401);
-        let status = scene.until_status(0, |status| status.silence_s < 1.0);
-        assert!(super::scene::shown(&status, target).votes.is_empty(), "{status:#?}");
-        scene.holds(&[target, v4(CALM)], 0);
+        assert_eq!(post(&harness, 1, name(0), &vote(name(0), clear.as_bytes(), "")), 401);
+        let status = harness.until_status(0, |status| status.silence_s < 1.0);
+        assert!(super::harness::shown(&status, target).votes.is_empty(), "{status:#?}");
+        harness.holds(&[target, v4(CALM)], 0);
     });
 }

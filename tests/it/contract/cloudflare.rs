@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use goavail::dns::providers::cloudflare::Cloudflare;
 use goavail::dns::providers::cloudflare::{CloudflareConfig, CloudflareCredentials};
 
-use super::{CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE};
+use super::{CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE};
 use crate::fake_cloudflare::{self as fake, FakeCloudflare, Setup};
 
 /// A zone on the fake, with at most 100 records on a page.
@@ -102,7 +102,7 @@ impl ProviderUnderTest for OnTheFake {
         entries
     }
 
-    async fn inject(&self, on: Call, fault: Fault) -> Met {
+    async fn inject(&self, on: Call, fault: Fault) -> FaultSignal {
         let fault = match fault {
             Fault::Throttled(wait) => fake::Fault::Throttled(wait.as_secs().to_string()),
             Fault::ServerError => fake::Fault::Answer(503, String::new()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges};
 
 use super::{
-    Call, Fault, Met, NAMES, ProviderUnderTest, address_entry, converge, plainly, withdrawal,
+    Call, Fault, FaultSignal, NAMES, ProviderUnderTest, address_entry, converge, plainly,
+    withdrawal,
 };
 
 const DEAD: &str = "192.0.2.10";
@@ -16,14 +17,14 @@ const GIVES_UP_WITHIN: Duration = Duration::from_secs(45);
 
 /// A zone with [`DEAD`] and [`ALIVE`] at the first name, a provider, and the withdrawal of
 /// [`DEAD`].
-struct Scene<P: ProviderUnderTest> {
+struct Harness<P: ProviderUnderTest> {
     zone: P,
     provider: P::Provider,
     listing: Listing,
     withdrawal: RecordChanges,
 }
 
-impl<P: ProviderUnderTest> Scene<P> {
+impl<P: ProviderUnderTest> Harness<P> {
     async fn new() -> Self {
         let zone = P::start().await;
         zone.seed(&[DEAD, ALIVE].map(|address| address_entry(NAMES[0], address))).await;
@@ -84,7 +85,7 @@ fn said_when<P: ProviderUnderTest>(retry_after: Option<Duration>, wait: Duration
 
 /// Runs `call` against a provider that hangs, without waiting in real time: after the request was
 /// received, only the caller's own clock can end the wait, so the clock is advanced.
-async fn without_waiting<T>(met: Met, call: impl Future<Output = T>) -> T {
+async fn without_waiting<T>(met: FaultSignal, call: impl Future<Output = T>) -> T {
     let skip = async {
         met.wait().await;
         tokio::time::pause();
@@ -95,119 +96,124 @@ async fn without_waiting<T>(met: Met, call: impl Future<Output = T>) -> T {
 }
 
 pub(crate) async fn a_throttled_read_changes_nothing_and_works_later<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
+    let harness = Harness::<P>::new().await;
     let wait = Duration::from_secs(17);
-    let error = scene.read_meets(Fault::Throttled(wait)).await;
+    let error = harness.read_meets(Fault::Throttled(wait)).await;
     said_when::<P>(unavailable(&error), wait);
-    scene.recovers().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_throttled_write_changes_nothing_and_works_later<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
+    let harness = Harness::<P>::new().await;
     let wait = Duration::from_secs(23);
-    let error = scene.write_meets(Fault::Throttled(wait)).await;
+    let error = harness.write_meets(Fault::Throttled(wait)).await;
     said_when::<P>(unavailable(&error), wait);
-    scene.holds_both().await;
-    scene.recovers().await;
+    harness.holds_both().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_server_error_on_reading_is_no_empty_zone<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    unavailable(&scene.read_meets(Fault::ServerError).await);
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unavailable(&harness.read_meets(Fault::ServerError).await);
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_server_error_on_writing_is_no_success<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let error = scene.write_meets(Fault::ServerError).await;
+    let harness = Harness::<P>::new().await;
+    let error = harness.write_meets(Fault::ServerError).await;
     let later =
         matches!(error, ProviderError::Unavailable { .. } | ProviderError::Unconfirmed { .. });
     assert!(later, "{error:?}");
-    scene.recovers().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_page_of_html_is_no_empty_zone<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    unavailable(&scene.read_meets(Fault::Html).await);
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unavailable(&harness.read_meets(Fault::Html).await);
+    harness.recovers().await;
 }
 
 pub(crate) async fn half_a_body_is_no_shorter_zone<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    unavailable(&scene.read_meets(Fault::HalfABody).await);
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unavailable(&harness.read_meets(Fault::HalfABody).await);
+    harness.recovers().await;
 }
 
 pub(crate) async fn half_an_answer_to_a_write_is_not_confirmed<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    unconfirmed(&scene.write_meets(Fault::HalfABody).await);
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unconfirmed(&harness.write_meets(Fault::HalfABody).await);
+    harness.recovers().await;
 }
 
 pub(crate) async fn reading_gives_up_on_a_provider_that_hangs<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let met = scene.zone.inject(Call::Read, Fault::Hang).await;
-    let answer = without_waiting(met, scene.provider.list()).await;
+    let harness = Harness::<P>::new().await;
+    let met = harness.zone.inject(Call::Read, Fault::Hang).await;
+    let answer = without_waiting(met, harness.provider.list()).await;
     unavailable(&answer.unwrap_err());
-    scene.recovers().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn writing_to_a_provider_that_hangs_is_not_confirmed<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let met = scene.zone.inject(Call::Write, Fault::Hang).await;
-    let answer = without_waiting(met, scene.apply()).await;
+    let harness = Harness::<P>::new().await;
+    let met = harness.zone.inject(Call::Write, Fault::Hang).await;
+    let answer = without_waiting(met, harness.apply()).await;
     unconfirmed(&answer.unwrap_err());
-    scene.recovers().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_read_that_was_cut_off_is_no_empty_zone<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    unavailable(&scene.read_meets(Fault::CutBefore).await);
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unavailable(&harness.read_meets(Fault::CutBefore).await);
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_write_that_was_cut_off_before_it_was_done_is_done_later<
     P: ProviderUnderTest,
 >() {
-    let scene = Scene::<P>::new().await;
-    unconfirmed(&scene.write_meets(Fault::CutBefore).await);
-    scene.holds_both().await;
-    scene.recovers().await;
+    let harness = Harness::<P>::new().await;
+    unconfirmed(&harness.write_meets(Fault::CutBefore).await);
+    harness.holds_both().await;
+    harness.recovers().await;
 }
 
 pub(crate) async fn a_write_whose_answer_was_lost_is_in_force_and_not_confirmed<
     P: ProviderUnderTest,
 >() {
-    let scene = Scene::<P>::new().await;
-    unconfirmed(&scene.write_meets(Fault::CutAfter).await);
-    scene.holds_only_the_living().await;
-    let listing = scene.provider.list().await.unwrap();
+    let harness = Harness::<P>::new().await;
+    unconfirmed(&harness.write_meets(Fault::CutAfter).await);
+    harness.holds_only_the_living().await;
+    let listing = harness.provider.list().await.unwrap();
     assert!(withdrawal(&listing, DEAD).is_empty(), "listing again tells the truth");
 }
 
 pub(crate) async fn wrong_credentials_are_refused<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let provider = scene.zone.with_wrong_credentials().await;
+    let harness = Harness::<P>::new().await;
+    let provider = harness.zone.with_wrong_credentials().await;
     let read = provider.list().await.unwrap_err();
-    let write =
-        provider.apply(ChangeRequest::new(&scene.listing, &scene.withdrawal)).await.unwrap_err();
+    let write = provider
+        .apply(ChangeRequest::new(&harness.listing, &harness.withdrawal))
+        .await
+        .unwrap_err();
     for error in [read, write] {
         assert!(matches!(error, ProviderError::Refused { .. }), "{error:?}");
     }
-    scene.holds_both().await;
+    harness.holds_both().await;
 }
 
 pub(crate) async fn an_unknown_zone_is_refused<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let error = scene.zone.of_unknown_zone().await.list().await.unwrap_err();
+    let harness = Harness::<P>::new().await;
+    let error = harness.zone.of_unknown_zone().await.list().await.unwrap_err();
     assert!(matches!(error, ProviderError::Refused { .. }), "{error:?}");
 }
 
 pub(crate) async fn a_provider_out_of_reach_is_unavailable<P: ProviderUnderTest>() {
-    let scene = Scene::<P>::new().await;
-    let provider = scene.zone.out_of_reach().await;
+    let harness = Harness::<P>::new().await;
+    let provider = harness.zone.out_of_reach().await;
     unavailable(&provider.list().await.unwrap_err());
     unavailable(
-        &provider.apply(ChangeRequest::new(&scene.listing, &scene.withdrawal)).await.unwrap_err(),
+        &provider
+            .apply(ChangeRequest::new(&harness.listing, &harness.withdrawal))
+            .await
+            .unwrap_err(),
     );
 }

@@ -13,7 +13,9 @@ use goavail::dns::{
 use goavail::engine::plan::SetKey;
 use tokio::sync::oneshot;
 
-use super::{CONFIGURED_TTL, Call, Entry, Fault, Met, NAMES, ProviderUnderTest, ZONE, set_of};
+use super::{
+    CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, set_of,
+};
 
 /// Time limit of a call, as in a real provider.
 const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
@@ -316,8 +318,8 @@ impl ProviderUnderTest for InMemory {
         entries
     }
 
-    async fn inject(&self, on: Call, fault: Fault) -> Met {
-        let (sender, met) = Met::pair();
+    async fn inject(&self, on: Call, fault: Fault) -> FaultSignal {
+        let (sender, met) = FaultSignal::pair();
         self.lock().faults.push((on, fault, sender));
         met
     }

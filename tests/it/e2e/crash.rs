@@ -1,30 +1,30 @@
 //! An agent that is killed, and the one that follows it.
 
-use super::{Scene, count, first, target, until_written, writes};
+use super::{Harness, count, first, target, until_written, writes};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
 /// Two addresses: 1 has died, and the agent that withdrew it was killed. Also the configuration.
-fn killed_after_a_withdrawal() -> (Scene, String) {
+fn killed_after_a_withdrawal() -> (Harness, String) {
     let addresses = [v4(1), v4(2)];
-    let scene = Scene::serving(&addresses);
-    let config = scene.config("", &addresses);
-    let mut agent = scene.confirmed(&config, 2);
-    scene.lab.remove(&[v4(1)]);
+    let harness = Harness::serving(&addresses);
+    let config = harness.config("", &addresses);
+    let mut agent = harness.confirmed(&config, 2);
+    harness.lab.remove(&[v4(1)]);
     first(&mut agent, &["withdrew"]);
     agent.kill();
-    (scene, config)
+    (harness, config)
 }
 
 #[test]
 fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
     run(|| {
-        let (scene, config) = killed_after_a_withdrawal();
-        scene.lab.add(&[v4(1)]);
+        let (harness, config) = killed_after_a_withdrawal();
+        harness.lab.add(&[v4(1)]);
 
-        let mut next = scene.start(&config);
+        let mut next = harness.start(&config);
         first(&mut next, &["restored", &target(v4(1))]);
-        assert_eq!(scene.in_service(), [v4(1), v4(2)].map(|address| address.to_string()));
+        assert_eq!(harness.in_service(), [v4(1), v4(2)].map(|address| address.to_string()));
         assert_eq!(count(&mut next, &["target down"]), 0);
     });
 }
@@ -32,15 +32,15 @@ fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
 #[test]
 fn restarted_during_an_outage_nothing_flaps() {
     run(|| {
-        let (scene, config) = killed_after_a_withdrawal();
-        let before = writes(&scene.cloudflare);
+        let (harness, config) = killed_after_a_withdrawal();
+        let before = writes(&harness.cloudflare);
 
-        let mut next = scene.start(&config);
+        let mut next = harness.start(&config);
         first(&mut next, &["target down", &target(v4(1))]);
         first(&mut next, &["target confirmed up", &target(v4(2))]);
-        scene.lab.add(&[v4(1)]);
+        harness.lab.add(&[v4(1)]);
         first(&mut next, &["restored", &target(v4(1))]);
-        assert_eq!(writes(&scene.cloudflare) - before, 1, "the return, and nothing before it");
+        assert_eq!(writes(&harness.cloudflare) - before, 1, "the return, and nothing before it");
         assert_eq!(count(&mut next, &["withdrew"]), 0);
     });
 }
@@ -48,25 +48,25 @@ fn restarted_during_an_outage_nothing_flaps() {
 /// Kills an agent with a withdrawal that meets `fault`, and returns the result of the next one.
 fn killed_in_the_middle(fault: Fault, next_writes: usize) {
     let addresses = [v4(1), v4(2)];
-    let scene = Scene::serving(&addresses);
-    let config = scene.config("", &addresses);
-    let agent = scene.confirmed(&config, 2);
-    scene.cloudflare.script(1, Entry::writes, fault);
-    scene.lab.remove(&[v4(1)]);
-    until_written(&scene.cloudflare, 1);
+    let harness = Harness::serving(&addresses);
+    let config = harness.config("", &addresses);
+    let agent = harness.confirmed(&config, 2);
+    harness.cloudflare.script(1, Entry::writes, fault);
+    harness.lab.remove(&[v4(1)]);
+    until_written(&harness.cloudflare, 1);
     agent.kill();
-    scene.cloudflare.forget_scripts();
+    harness.cloudflare.forget_scripts();
 
-    let mut next = scene.start(&config);
+    let mut next = harness.start(&config);
     first(&mut next, &["target down", &target(v4(1))]);
     if next_writes > 0 {
         first(&mut next, &["withdrew", &target(v4(1))]);
     }
-    assert_eq!(scene.in_service(), [v4(2).to_string()]);
-    scene.lab.add(&[v4(1)]);
+    assert_eq!(harness.in_service(), [v4(2).to_string()]);
+    harness.lab.add(&[v4(1)]);
     first(&mut next, &["restored", &target(v4(1))]);
-    assert_eq!(scene.in_service(), addresses.map(|address| address.to_string()));
-    assert_eq!(writes(&scene.cloudflare), 1 + next_writes + 1);
+    assert_eq!(harness.in_service(), addresses.map(|address| address.to_string()));
+    assert_eq!(writes(&harness.cloudflare), 1 + next_writes + 1);
 }
 
 #[test]

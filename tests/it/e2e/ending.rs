@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{PATIENT, Scene, first, until, until_written, writes};
+use super::{Harness, PATIENT, first, until, until_written, writes};
 use crate::agent::{Agent, Ended};
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
@@ -18,30 +18,30 @@ fn ended_well(ended: &Ended) {
 #[test]
 fn sigterm_and_sigint_end_it_with_exit_code_0_and_leave_the_records() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
+        let harness = Harness::serving(&[v4(1)]);
         for signal in [Signal::TERM, Signal::INT] {
-            let agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
+            let agent = harness.confirmed(&harness.config("", &[v4(1)]), 1);
             agent.signal(signal);
             ended_well(&agent.wait_end(PATIENT));
-            assert_eq!(writes(&scene.cloudflare), 0);
+            assert_eq!(writes(&harness.cloudflare), 0);
         }
     });
 }
 
 /// An agent with a withdrawal that hangs at Cloudflare.
-fn hanging(scene: &Scene) -> Agent {
-    let agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
-    scene.cloudflare.script(usize::MAX, Entry::writes, Fault::Hang);
-    scene.lab.remove(&[v4(1)]);
-    until_written(&scene.cloudflare, 1);
+fn hanging(harness: &Harness) -> Agent {
+    let agent = harness.confirmed(&harness.config("", &[v4(1)]), 1);
+    harness.cloudflare.script(usize::MAX, Entry::writes, Fault::Hang);
+    harness.lab.remove(&[v4(1)]);
+    until_written(&harness.cloudflare, 1);
     agent
 }
 
 #[test]
 fn sigterm_ends_it_while_a_change_hangs() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        let agent = hanging(&scene);
+        let harness = Harness::serving(&[v4(1)]);
+        let agent = hanging(&harness);
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         ended_well(&ended);
@@ -53,8 +53,8 @@ fn sigterm_ends_it_while_a_change_hangs() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        let mut agent = hanging(&scene);
+        let harness = Harness::serving(&[v4(1)]);
+        let mut agent = hanging(&harness);
         agent.signal(Signal::TERM);
         first(&mut agent, &["stopping"]);
         agent.signal(Signal::INT);
@@ -68,24 +68,24 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_change_that_finishes_in_time_is_finished_first() {
     run(|| {
-        let scene = Scene::serving(&[v4(1), v4(2)]);
-        let agent = scene.confirmed(&scene.config("", &[v4(1), v4(2)]), 2);
-        scene.cloudflare.script(1, Entry::writes, Fault::Slow(Duration::from_secs(1)));
-        scene.lab.remove(&[v4(1)]);
-        until_written(&scene.cloudflare, 1);
+        let harness = Harness::serving(&[v4(1), v4(2)]);
+        let agent = harness.confirmed(&harness.config("", &[v4(1), v4(2)]), 2);
+        harness.cloudflare.script(1, Entry::writes, Fault::Slow(Duration::from_secs(1)));
+        harness.lab.remove(&[v4(1)]);
+        until_written(&harness.cloudflare, 1);
         agent.signal(Signal::TERM);
         ended_well(&agent.wait_end(PATIENT));
-        assert_eq!(scene.in_service(), [v4(2).to_string()]);
+        assert_eq!(harness.in_service(), [v4(2).to_string()]);
     });
 }
 
 #[test]
 fn sigterm_ends_it_while_the_first_reading_hangs() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        scene.cloudflare.script(usize::MAX, |_| true, Fault::Hang);
-        let agent = scene.start(&scene.config("", &[v4(1)]));
-        until(&scene.cloudflare, |log| !log.is_empty());
+        let harness = Harness::serving(&[v4(1)]);
+        harness.cloudflare.script(usize::MAX, |_| true, Fault::Hang);
+        let agent = harness.start(&harness.config("", &[v4(1)]));
+        until(&harness.cloudflare, |log| !log.is_empty());
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

@@ -8,19 +8,19 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::responder::{Echo, Responder};
-use super::{QUICK, Scene, config, count, first, nth, publish, target, writes};
+use super::{Harness, QUICK, config, count, first, nth, publish, target, writes};
 use crate::lab::{Place, link_v4, run, v4, v6};
 
 #[test]
 fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
     run(|| {
         let addresses = [v4(1), v4(2), v6(1)];
-        let scene = Scene::serving(&addresses);
+        let harness = Harness::serving(&addresses);
         let canary = format!("canaries = [\"{}\"]\n", link_v4(Place::World));
-        let mut agent = scene.confirmed(&scene.config(&canary, &addresses), 3);
+        let mut agent = harness.confirmed(&harness.config(&canary, &addresses), 3);
 
         let (here, world) = (Place::Agent(0), Place::World);
-        scene.lab.cut(here, world);
+        harness.lab.cut(here, world);
         let line =
             first(&mut agent, &["WARN", "isolated: no canary answers", "reason=\"isolated\""]);
         assert!(line.has(&[&v4(1).to_string()]) || line.has(&[&v4(2).to_string()]), "{line:?}");
@@ -28,16 +28,16 @@ fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
         for slot in 0..3 {
             nth(&mut agent, 6, &[&format!("slot={slot} "), "outcome=Loss"]);
         }
-        scene.lab.mend(here, world);
+        harness.lab.mend(here, world);
         first(&mut agent, &["no longer isolated"]);
         nth(&mut agent, 1, &["outcome=Reply"]);
         assert_eq!(count(&mut agent, &["target down"]), 0);
-        assert_eq!(writes(&scene.cloudflare), 0);
+        assert_eq!(writes(&harness.cloudflare), 0);
         assert_eq!(count(&mut agent, &["isolated: no canary"]), 1);
 
-        scene.lab.remove(&[v4(1)]);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew", &target(v4(1))]);
-        assert_eq!(scene.in_service(), [v4(2).to_string()]);
+        assert_eq!(harness.in_service(), [v4(2).to_string()]);
     });
 }
 
@@ -45,23 +45,23 @@ fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
 fn a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        let scene = Scene::serving(&addresses);
-        let mut agent = scene.confirmed(&scene.config("", &addresses), 2);
-        scene.lab.unplug(0);
+        let harness = Harness::serving(&addresses);
+        let mut agent = harness.confirmed(&harness.config("", &addresses), 2);
+        harness.lab.unplug(0);
         for (slot, address) in addresses.iter().enumerate() {
             first(&mut agent, &["WARN", "cannot send probes", &target(*address)]);
             nth(&mut agent, 6, &[&format!("slot={slot} "), "outcome=Fault"]);
         }
-        scene.lab.plug(0);
+        harness.lab.plug(0);
         for address in addresses {
             first(&mut agent, &["can send probes again", &format!("target={address}")]);
         }
         nth(&mut agent, 1, &["outcome=Reply"]);
         assert_eq!(count(&mut agent, &["cannot send probes"]), 2, "once for each");
         assert_eq!(count(&mut agent, &["target down"]), 0);
-        assert_eq!(writes(&scene.cloudflare), 0);
+        assert_eq!(writes(&harness.cloudflare), 0);
 
-        scene.lab.remove(&addresses);
+        harness.lab.remove(&addresses);
         nth(&mut agent, 2, &["withdrew"]);
     });
 }
@@ -70,20 +70,20 @@ fn a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing() {
 fn the_floor_keeps_the_last_address_until_another_is_back() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let mut agent = scene.confirmed(&scene.config("min_in_service = 1\n", &addresses), 2);
-        scene.lab.remove(&addresses);
+        let harness = Harness::serving(&addresses);
+        let mut agent = harness.confirmed(&harness.config("min_in_service = 1\n", &addresses), 2);
+        harness.lab.remove(&addresses);
         nth(&mut agent, 2, &["target down"]);
         let refused = first(&mut agent, &["WARN", "refused to act", "reason=\"floor\""]);
         let first_is_kept = refused.has(&[&target(addresses[0])]);
         let [kept, other] = if first_is_kept { addresses } else { [addresses[1], addresses[0]] };
         first(&mut agent, &["withdrew", &target(other)]);
-        assert_eq!(scene.in_service(), [kept.to_string()]);
+        assert_eq!(harness.in_service(), [kept.to_string()]);
 
-        scene.lab.add(&[other]);
+        harness.lab.add(&[other]);
         first(&mut agent, &["restored", &target(other)]);
         first(&mut agent, &["withdrew", &target(kept)]);
-        assert_eq!(scene.in_service(), [other.to_string()]);
+        assert_eq!(harness.in_service(), [other.to_string()]);
         assert_eq!(count(&mut agent, &["refused to act"]), 1);
     });
 }
@@ -91,39 +91,39 @@ fn the_floor_keeps_the_last_address_until_another_is_back() {
 #[test]
 fn a_foreign_address_counts_towards_the_floor() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        scene.cloudflare.zone(|zone| _ = zone.seed("A", super::WWW, "203.0.113.9"));
-        let mut agent = scene.confirmed(&scene.config("min_in_service = 1\n", &[v4(1)]), 1);
-        scene.lab.remove(&[v4(1)]);
+        let harness = Harness::serving(&[v4(1)]);
+        harness.cloudflare.zone(|zone| _ = zone.seed("A", super::WWW, "203.0.113.9"));
+        let mut agent = harness.confirmed(&harness.config("min_in_service = 1\n", &[v4(1)]), 1);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew"]);
-        assert_eq!(scene.in_service(), ["203.0.113.9"]);
+        assert_eq!(harness.in_service(), ["203.0.113.9"]);
     });
 }
 
 #[test]
 fn without_guards_an_agent_that_is_cut_off_empties_the_name() {
     run(|| {
-        let scene = Scene::new();
-        scene.lab.add(&[v4(1), v4(2)]);
-        publish(&scene.cloudflare, &[super::WWW], &[v4(1), v4(2)]);
-        let text = config(QUICK, &["www"], &[v4(1), v4(2)], &scene.cloudflare);
-        let mut agent = scene.confirmed(&text, 2);
+        let harness = Harness::new();
+        harness.lab.add(&[v4(1), v4(2)]);
+        publish(&harness.cloudflare, &[super::WWW], &[v4(1), v4(2)]);
+        let text = config(QUICK, &["www"], &[v4(1), v4(2)], &harness.cloudflare);
+        let mut agent = harness.confirmed(&text, 2);
         first(&mut agent, &["WARN", "guards", "canaries, min_in_service"]);
-        scene.lab.cut(Place::Agent(0), Place::World);
+        harness.lab.cut(Place::Agent(0), Place::World);
         nth(&mut agent, 2, &["withdrew"]);
-        assert!(scene.in_service().is_empty(), "that is what the two guards are for");
+        assert!(harness.in_service().is_empty(), "that is what the two guards are for");
     });
 }
 
 #[test]
 fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
+        let harness = Harness::serving(&[v4(1)]);
         let hold = Arc::new(AtomicBool::new(false));
         let (asked, is_asked) = channel();
         let (let_go, may_go) = channel();
         let holds = Arc::clone(&hold);
-        let _responder = Responder::start(&scene.lab, v4(1), move |_| {
+        let _responder = Responder::start(&harness.lab, v4(1), move |_| {
             if holds.swap(false, Ordering::SeqCst) {
                 asked.send(()).unwrap();
                 may_go.recv().unwrap();
@@ -131,9 +131,9 @@ fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
             &[Echo::Reply]
         });
         // One loss would do.
-        let text = scene.config("recovery_threshold = 2\n", &[v4(1)]);
+        let text = harness.config("recovery_threshold = 2\n", &[v4(1)]);
         let text = text.replace("failure_threshold = 3", "failure_threshold = 1");
-        let mut agent = scene.confirmed(&text, 1);
+        let mut agent = harness.confirmed(&text, 1);
         // Longer than the timeout; longer than it listens for a late reply.
         for pause in [700, 1500] {
             hold.store(true, Ordering::SeqCst);
@@ -148,6 +148,6 @@ fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
             }
         }
         assert_eq!(count(&mut agent, &["target down"]), 0);
-        assert_eq!(writes(&scene.cloudflare), 0);
+        assert_eq!(writes(&harness.cloudflare), 0);
     });
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{PATIENT, Scene, first, nth, target};
+use super::{Harness, PATIENT, first, nth, target};
 use crate::agent::{Setup, Within};
 use crate::fake_cloudflare::TOKEN;
 use crate::lab::{run, v4};
@@ -84,9 +84,9 @@ fn a_disk_that_does_not_answer_costs_a_reload_and_no_failover() {
             return;
         };
         let addresses = [v4(1), v4(2), v4(3)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let setup = Setup::new(&config, Within::Lab(scene.lab.agent(0)));
+        let harness = Harness::serving(&addresses);
+        let config = harness.config("", &addresses);
+        let setup = Setup::new(&config, Within::Lab(harness.lab.agent(0)));
         for folder in ["settings", "secrets"] {
             std::fs::create_dir(setup.folder().join(folder)).unwrap();
         }
@@ -107,7 +107,7 @@ fn a_disk_that_does_not_answer_costs_a_reload_and_no_failover() {
             disk.put_in_place_of(&folder);
             agent.signal(Signal::HUP);
             nth(&mut agent, 2 * round + 1, &["reading the configuration again"]);
-            scene.lab.remove(&[dying]);
+            harness.lab.remove(&[dying]);
             let withdrawn = first(&mut agent, &["withdrew", &target(dying)]);
             let refused = first(&mut agent, &["configuration refused", told, late]);
             assert!(withdrawn.at < refused.at, "nothing waits for the disk");
@@ -115,7 +115,7 @@ fn a_disk_that_does_not_answer_costs_a_reload_and_no_failover() {
             agent.signal(Signal::HUP);
             nth(&mut agent, round + 1, &["configuration in force"]);
         }
-        assert_eq!(scene.in_service(), [v4(3).to_string()]);
+        assert_eq!(harness.in_service(), [v4(3).to_string()]);
 
         // It is told to end while it waits.
         disk.put_in_place_of(&agent.folder().join("secrets"));

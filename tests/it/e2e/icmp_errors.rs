@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::forger::{Forger, Hesitant, Nat};
-use super::{PATIENT, Scene, count, first, nth, setup, target, writes};
+use super::{Harness, PATIENT, count, first, nth, setup, target, writes};
 use crate::agent::{Agent, Setup, Within};
 use crate::lab::{Place, link_v4, link_v6, run, v4, v6};
 
@@ -15,19 +15,19 @@ const ITS_GROUP: &str = "0 0";
 /// Runs `body` once for each kind of socket, with an agent that is about to be started.
 fn with_either_socket<T>(
     addresses: &[IpAddr],
-    prepare: impl Fn(&Scene) -> T,
-    body: impl Fn(&Scene, &mut Agent, &str, &T),
+    prepare: impl Fn(&Harness) -> T,
+    body: impl Fn(&Harness, &mut Agent, &str, &T),
 ) {
     for (kind, powerless) in [("raw", false), ("datagram", true)] {
-        let scene = Scene::serving(addresses);
-        let prepared = prepare(&scene);
-        let place = scene.lab.agent(0);
+        let harness = Harness::serving(addresses);
+        let prepared = prepare(&harness);
+        let place = harness.lab.agent(0);
         place.sysctl("net/ipv4/ping_group_range", ITS_GROUP);
         let within = if powerless { Within::Powerless(place) } else { Within::Lab(place) };
-        let agent = setup(&scene.config("", addresses), within);
+        let agent = setup(&harness.config("", addresses), within);
         let mut agent = agent.args(["monitor", "--no-dry-run"]).start();
         first(&mut agent, &["watching", &format!("socket=\"{kind}\"")]);
-        body(&scene, &mut agent, kind, &prepared);
+        body(&harness, &mut agent, kind, &prepared);
     }
 }
 
@@ -40,10 +40,10 @@ fn lost(agent: &mut Agent) -> usize {
 fn an_error_that_a_reply_follows_is_no_loss() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        let prepare = |scene: &Scene| {
-            Hesitant::hush(&scene.lab);
+        let prepare = |harness: &Harness| {
+            Hesitant::hush(&harness.lab);
             let after = Duration::from_millis(5);
-            addresses.map(|address| Hesitant::start(&scene.lab, address, true, after))
+            addresses.map(|address| Hesitant::start(&harness.lab, address, true, after))
         };
         with_either_socket(&addresses, prepare, |_, agent, kind, world| {
             nth(agent, 2, &["target confirmed up"]);
@@ -64,10 +64,10 @@ fn a_router_that_says_unreachable_is_quoted_when_the_target_is_down() {
         with_either_socket(
             &addresses,
             |_| {},
-            |scene, agent, kind, ()| {
+            |harness, agent, kind, ()| {
                 nth(agent, 2, &["target confirmed up"]);
-                scene.lab.remove(&addresses);
-                scene.lab.refuse(&addresses);
+                harness.lab.remove(&addresses);
+                harness.lab.refuse(&addresses);
                 for (address, said) in addresses.into_iter().zip(["type 3 code 1", "type 1 code 0"])
                 {
                     let down = first(agent, &["target down", &target(address)]).text;
@@ -81,19 +81,19 @@ fn a_router_that_says_unreachable_is_quoted_when_the_target_is_down() {
 }
 
 /// Has the agent's kernel notice quickly that a neighbour does not answer.
-fn hurry(scene: &Scene) {
+fn hurry(harness: &Harness) {
     for family in ["ipv4", "ipv6"] {
         for (key, value) in [("retrans_time_ms", "50"), ("mcast_solicit", "1")] {
-            scene.lab.agent(0).sysctl(&format!("net/{family}/neigh/eth0/{key}"), value);
+            harness.lab.agent(0).sysctl(&format!("net/{family}/neigh/eth0/{key}"), value);
         }
     }
 }
 
 /// The gateway answers no more, and the agent's kernel has to look for it.
-pub(super) fn kill_gateway(scene: &Scene) {
-    let agent = scene.lab.agent(0);
+pub(super) fn kill_gateway(harness: &Harness) {
+    let agent = harness.lab.agent(0);
     let (gateway4, gateway6) = (link_v4(Place::World), link_v6(Place::World));
-    scene
+    harness
         .lab
         .world()
         .ip(&format!("addr del {gateway4}/24 dev br0\n-6 addr del {gateway6}/64 dev br0\n"));
@@ -101,7 +101,7 @@ pub(super) fn kill_gateway(scene: &Scene) {
 }
 
 /// No target is taken out, and the trouble is said once for each.
-pub(super) fn is_a_fault(scene: &Scene, agent: &mut Agent, addresses: &[IpAddr], kind: &str) {
+pub(super) fn is_a_fault(harness: &Harness, agent: &mut Agent, addresses: &[IpAddr], kind: &str) {
     for address in addresses {
         first(agent, &["cannot send probes", &address.to_string()]);
     }
@@ -110,17 +110,17 @@ pub(super) fn is_a_fault(scene: &Scene, agent: &mut Agent, addresses: &[IpAddr],
     }
     assert_eq!(count(agent, &["target down"]), 0, "{kind}");
     assert_eq!(count(agent, &["this machine can probe"]), 0, "{kind}");
-    assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
+    assert_eq!(writes(&harness.cloudflare), 0, "{kind}");
 }
 
 #[test]
 fn what_this_machine_itself_says_of_a_target_behind_a_dead_gateway_is_a_fault() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        with_either_socket(&addresses, hurry, |scene, agent, kind, ()| {
+        with_either_socket(&addresses, hurry, |harness, agent, kind, ()| {
             nth(agent, 2, &["target confirmed up"]);
-            kill_gateway(scene);
-            is_a_fault(scene, agent, &addresses, kind);
+            kill_gateway(harness);
+            is_a_fault(harness, agent, &addresses, kind);
         });
     });
 }
@@ -130,15 +130,15 @@ fn what_this_machine_itself_says_of_a_target_behind_a_dead_gateway_is_a_fault() 
 fn a_gateway_that_the_kernel_still_looks_for_is_a_fault_too() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        let pull_the_cable = |scene: &Scene| scene.lab.world().ip("link set port0 down\n");
-        for break_it in [kill_gateway as fn(&Scene), pull_the_cable] {
+        let pull_the_cable = |harness: &Harness| harness.lab.world().ip("link set port0 down\n");
+        for break_it in [kill_gateway as fn(&Harness), pull_the_cable] {
             with_either_socket(
                 &addresses,
                 |_| {},
-                |scene, agent, kind, ()| {
+                |harness, agent, kind, ()| {
                     nth(agent, 2, &["target confirmed up"]);
-                    break_it(scene);
-                    is_a_fault(scene, agent, &addresses, kind);
+                    break_it(harness);
+                    is_a_fault(harness, agent, &addresses, kind);
                 },
             );
         }
@@ -150,20 +150,20 @@ fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
     run(|| {
         let neighbours: [IpAddr; 2] =
             ["10.255.0.77".parse().unwrap(), "fd00:ff::77".parse().unwrap()];
-        let ip = |scene: &Scene, verb: &str| {
+        let ip = |harness: &Harness, verb: &str| {
             let [v4, v6] = neighbours;
             let lines = format!("addr {verb} {v4}/24 dev br0\n-6 addr {verb} {v6}/64 dev br0\n");
-            scene.lab.world().ip(&lines);
+            harness.lab.world().ip(&lines);
         };
-        let prepare = |scene: &Scene| {
-            hurry(scene);
-            scene.lab.remove(&neighbours);
-            ip(scene, "add");
+        let prepare = |harness: &Harness| {
+            hurry(harness);
+            harness.lab.remove(&neighbours);
+            ip(harness, "add");
         };
-        with_either_socket(&neighbours, prepare, |scene, agent, kind, ()| {
+        with_either_socket(&neighbours, prepare, |harness, agent, kind, ()| {
             nth(agent, 2, &["target confirmed up"]);
-            ip(scene, "del");
-            kill_gateway(scene);
+            ip(harness, "del");
+            kill_gateway(harness);
             nth(agent, 2, &["target down"]);
             nth(agent, 2, &["withdrew"]);
             assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
@@ -176,15 +176,15 @@ fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
 fn a_dead_target_that_is_its_own_next_hop_is_withdrawn() {
     run(|| {
         let (server, public) = ("10.255.0.77", v4(1));
-        let prepare = |scene: &Scene| {
-            scene.lab.world().ip(&format!("addr add {server}/24 dev br0\n"));
-            scene.lab.agent(0).ip(&format!("route add {public}/32 via {server}\n"));
+        let prepare = |harness: &Harness| {
+            harness.lab.world().ip(&format!("addr add {server}/24 dev br0\n"));
+            harness.lab.agent(0).ip(&format!("route add {public}/32 via {server}\n"));
         };
-        with_either_socket(&[public], prepare, |scene, agent, kind, ()| {
+        with_either_socket(&[public], prepare, |harness, agent, kind, ()| {
             first(agent, &["target confirmed up"]);
-            scene.lab.remove(&[public]);
-            scene.lab.world().ip(&format!("addr del {server}/24 dev br0\n"));
-            scene.lab.agent(0).ip("neigh flush dev eth0\n");
+            harness.lab.remove(&[public]);
+            harness.lab.world().ip(&format!("addr del {server}/24 dev br0\n"));
+            harness.lab.agent(0).ip("neigh flush dev eth0\n");
             first(agent, &["withdrew", &target(public)]);
             assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
         });
@@ -196,9 +196,9 @@ fn a_dead_target_that_is_its_own_next_hop_is_withdrawn() {
 fn a_nat_that_came_back_with_wrong_entries_keeps_no_living_target_out() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        let prepare = |scene: &Scene| {
-            Hesitant::hush(&scene.lab);
-            addresses.map(|address| Nat::start(&scene.lab, address))
+        let prepare = |harness: &Harness| {
+            Hesitant::hush(&harness.lab);
+            addresses.map(|address| Nat::start(&harness.lab, address))
         };
         with_either_socket(&addresses, prepare, |_, agent, kind, nats| {
             nth(agent, 2, &["target confirmed up"]);
@@ -220,14 +220,15 @@ fn a_nat_that_came_back_with_wrong_entries_keeps_no_living_target_out() {
 fn who_sees_the_probes_of_one_target_takes_no_other_out() {
     run(|| {
         let addresses = [v4(1), v4(2), v4(3)];
-        let prepare = |scene: &Scene| {
-            Hesitant::hush(&scene.lab);
+        let prepare = |harness: &Harness| {
+            Hesitant::hush(&harness.lab);
             // So that there is time to be faster than the reply.
             let after = Duration::from_millis(60);
-            let world = addresses.map(|address| Hesitant::start(&scene.lab, address, false, after));
-            (world, Forger::start(&scene.lab, addresses[0], &addresses[1..]))
+            let world =
+                addresses.map(|address| Hesitant::start(&harness.lab, address, false, after));
+            (world, Forger::start(&harness.lab, addresses[0], &addresses[1..]))
         };
-        with_either_socket(&addresses, prepare, |scene, agent, kind, (_, forger)| {
+        with_either_socket(&addresses, prepare, |harness, agent, kind, (_, forger)| {
             nth(agent, 3, &["target confirmed up"]);
             for _ in 0..60 {
                 agent.wait_for_words(&["outcome=Reply"]);
@@ -236,7 +237,7 @@ fn who_sees_the_probes_of_one_target_takes_no_other_out() {
             assert!(lost(agent) <= 6, "{kind}: {} of more than 60 probes", lost(agent));
             assert_eq!(count(agent, &["target down"]), 0, "{kind}");
             assert_eq!(count(agent, &["cannot send probes"]), 0, "{kind}");
-            assert_eq!(writes(&scene.cloudflare), 0, "{kind}");
+            assert_eq!(writes(&harness.cloudflare), 0, "{kind}");
         });
     });
 }
@@ -265,20 +266,20 @@ fn without_ipv6_in_the_kernel_the_rest_is_watched_and_what_cannot_be_is_named() 
     run(|| {
         for (kind, powerless) in [("raw", false), ("datagram", true)] {
             let addresses = [v4(1), v6(1)];
-            let scene = Scene::serving(&addresses);
-            let place = scene.lab.agent(0);
+            let harness = Harness::serving(&addresses);
+            let place = harness.lab.agent(0);
             place.sysctl("net/ipv4/ping_group_range", ITS_GROUP);
             let within = || if powerless { Within::Powerless(place) } else { Within::Lab(place) };
-            let mut agent = without_ipv6(&scene.config("", &addresses), within()).start();
+            let mut agent = without_ipv6(&harness.config("", &addresses), within()).start();
             let said = ["cannot open an IPv6 ICMP socket", "Address family not supported"];
             first(&mut agent, &["WARN", "cannot send probes", &target(v6(1)), said[1]]);
             first(&mut agent, &["target confirmed up", &target(v4(1))]);
-            scene.lab.remove(&addresses);
+            harness.lab.remove(&addresses);
             first(&mut agent, &["withdrew", &target(v4(1))]);
             assert_eq!(count(&mut agent, &["target down", &target(v6(1))]), 0, "{kind}");
             drop(agent);
 
-            let alone = without_ipv6(&scene.config("", &[v6(1)]), within()).start();
+            let alone = without_ipv6(&harness.config("", &[v6(1)]), within()).start();
             let ended = alone.wait_end(PATIENT);
             assert_eq!(ended.status.code(), Some(1), "{kind}: {}", ended.stderr);
             let complaints: Vec<_> =

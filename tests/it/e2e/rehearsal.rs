@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{QUICK, Scene, WWW, config, count, first, target, writes};
+use super::{Harness, QUICK, WWW, config, count, first, target, writes};
 use crate::agent::{Agent, Setup, Within};
 use crate::fake_cloudflare::Entry;
 use crate::lab::{Lab, run, v4};
@@ -17,23 +17,23 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 fn a_dry_run_tells_what_it_would_do_and_writes_nothing() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        scene.cloudflare.zone(|zone| _ = zone.seed("A", "api.example.com", &v4(1).to_string()));
-        let text = config(QUICK, &["www", "api"], &addresses, &scene.cloudflare);
-        let before = scene.cloudflare.zone(|zone| zone.records.clone());
+        let harness = Harness::serving(&addresses);
+        harness.cloudflare.zone(|zone| _ = zone.seed("A", "api.example.com", &v4(1).to_string()));
+        let text = config(QUICK, &["www", "api"], &addresses, &harness.cloudflare);
+        let before = harness.cloudflare.zone(|zone| zone.records.clone());
         for options in [&["monitor"][..], &["--no-dry-run", "--dry-run", "monitor"]] {
-            let mut agent = scene.setup(&text).args(options.iter().copied()).start();
+            let mut agent = harness.setup(&text).args(options.iter().copied()).start();
             first(&mut agent, &["watching", "dry_run=true"]);
             first(&mut agent, &["target confirmed up", &target(v4(1))]);
-            scene.lab.remove(&[v4(1)]);
+            harness.lab.remove(&[v4(1)]);
             first(&mut agent, &["would withdraw", &target(v4(1)), WWW, "api.example.com"]);
-            scene.lab.add(&[v4(1)]);
+            harness.lab.add(&[v4(1)]);
             first(&mut agent, &["would restore", &target(v4(1))]);
             assert_eq!(count(&mut agent, &["withdrew"]) + count(&mut agent, &["restored"]), 0);
         }
-        assert_eq!(writes(&scene.cloudflare), 0);
-        assert!(scene.cloudflare.count(Entry::lists) > 0, "it was read");
-        assert_eq!(scene.cloudflare.zone(|zone| zone.records.clone()), before);
+        assert_eq!(writes(&harness.cloudflare), 0);
+        assert!(harness.cloudflare.count(Entry::lists) > 0, "it was read");
+        assert_eq!(harness.cloudflare.zone(|zone| zone.records.clone()), before);
     });
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::responder::Responder;
-use super::{PATIENT, Scene, count, first, nth, target, until_written, writes};
+use super::{Harness, PATIENT, count, first, nth, target, until_written, writes};
 use crate::agent::Agent;
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
@@ -34,9 +34,9 @@ fn reload(agent: &mut Agent, config: &str) {
 fn a_broken_file_keeps_all_of_the_old_and_says_why() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let good = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&good, 2);
+        let harness = Harness::serving(&addresses);
+        let good = harness.config("", &addresses);
+        let mut agent = harness.confirmed(&good, 2);
         let broken = [
             (
                 format!("failure_threshold = 0\nintervall = 9\n{good}"),
@@ -56,7 +56,7 @@ fn a_broken_file_keeps_all_of_the_old_and_says_why() {
         nth(&mut agent, 4, &["the old configuration stays in force"]);
         first(&mut agent, &["configuration refused", "No such file"]);
 
-        scene.lab.remove(&[v4(1)]);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["target down", &target(v4(1)), "losses=3"]);
         first(&mut agent, &["withdrew", &target(v4(1))]);
         assert_eq!(count(&mut agent, &["configuration in force"]), 0);
@@ -67,21 +67,21 @@ fn a_broken_file_keeps_all_of_the_old_and_says_why() {
 fn a_good_file_is_taken_over_whole_and_what_stays_keeps_its_state() {
     run(|| {
         let [removed, stays, added] = [v4(1), v4(2), v4(3)];
-        let scene = Scene::serving(&[removed, stays, added]);
-        let mut agent = scene.confirmed(&scene.config("", &[removed, stays]), 2);
-        let responder = Responder::counting(&scene.lab, removed);
-        let new = scene.config("", &[stays, added]);
+        let harness = Harness::serving(&[removed, stays, added]);
+        let mut agent = harness.confirmed(&harness.config("", &[removed, stays]), 2);
+        let responder = Responder::counting(&harness.lab, removed);
+        let new = harness.config("", &[stays, added]);
         let new = new.replace("failure_threshold = 3", "failure_threshold = 5");
         reload(&mut agent, &new);
         first(&mut agent, &["target confirmed up", &target(added)]);
         let heard = responder.heard();
 
         assert_eq!(count(&mut agent, &["outcome=Loss"]), 0, "a reload is no miss");
-        scene.lab.remove(&[removed, added]);
+        harness.lab.remove(&[removed, added]);
         first(&mut agent, &["target down", &target(added), "losses=5"]);
         first(&mut agent, &["withdrew", &target(added)]);
         let left = [removed, stays].map(|address| address.to_string());
-        assert_eq!(scene.in_service(), left, "the record of what is no longer watched stays");
+        assert_eq!(harness.in_service(), left, "the record of what is no longer watched stays");
         assert_eq!(responder.heard(), heard, "nor is it asked any more");
         assert_eq!(count(&mut agent, &["target confirmed up", &target(stays)]), 1);
     });
@@ -91,18 +91,18 @@ fn a_good_file_is_taken_over_whole_and_what_stays_keeps_its_state() {
 fn a_target_that_is_down_stays_down_over_a_reload_and_comes_back_after_it() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&config, 2);
-        scene.cloudflare.zone(|zone| zone.records[0].ttl = 4321);
-        scene.lab.remove(&[v4(1)]);
+        let harness = Harness::serving(&addresses);
+        let config = harness.config("", &addresses);
+        let mut agent = harness.confirmed(&config, 2);
+        harness.cloudflare.zone(|zone| zone.records[0].ttl = 4321);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew"]);
         reload(&mut agent, &config);
-        scene.lab.add(&[v4(1)]);
+        harness.lab.add(&[v4(1)]);
         first(&mut agent, &["restored"]);
         assert_eq!(count(&mut agent, &["target down"]), 1);
-        assert_eq!(writes(&scene.cloudflare), 2);
-        let ttl = scene
+        assert_eq!(writes(&harness.cloudflare), 2);
+        let ttl = harness
             .cloudflare
             .zone(|zone| zone.records.iter().find(|r| r.content == v4(1).to_string()).unwrap().ttl);
         assert_eq!(ttl, 4321, "what it remembers is handed on");
@@ -113,15 +113,15 @@ fn a_target_that_is_down_stays_down_over_a_reload_and_comes_back_after_it() {
 fn a_reload_while_a_withdrawal_is_being_retried_loses_it_not() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&config, 2);
-        scene.cloudflare.script(3, Entry::writes, Fault::Answer(500, "<html>".into()));
-        scene.lab.remove(&[v4(1)]);
-        until_written(&scene.cloudflare, 1);
+        let harness = Harness::serving(&addresses);
+        let config = harness.config("", &addresses);
+        let mut agent = harness.confirmed(&config, 2);
+        harness.cloudflare.script(3, Entry::writes, Fault::Answer(500, "<html>".into()));
+        harness.lab.remove(&[v4(1)]);
+        until_written(&harness.cloudflare, 1);
         reload(&mut agent, &config);
         first(&mut agent, &["withdrew"]);
-        assert_eq!(scene.in_service(), [v4(2).to_string()]);
+        assert_eq!(harness.in_service(), [v4(2).to_string()]);
     });
 }
 
@@ -129,29 +129,29 @@ fn a_reload_while_a_withdrawal_is_being_retried_loses_it_not() {
 fn hundreds_of_reloads_cost_no_reply_and_no_request() {
     run(|| {
         let addresses: Vec<_> = (1..=300).map(v4).collect();
-        let scene = Scene::serving(&addresses);
-        let all = scene.config("", &addresses).replace("interval = 0.2", "interval = 1");
-        let fewer = scene.config("", &addresses[1..]).replace("interval = 0.2", "interval = 1");
-        let mut agent = scene.confirmed(&all, 300);
-        let asked = scene.cloudflare.log().len();
+        let harness = Harness::serving(&addresses);
+        let all = harness.config("", &addresses).replace("interval = 0.2", "interval = 1");
+        let fewer = harness.config("", &addresses[1..]).replace("interval = 0.2", "interval = 1");
+        let mut agent = harness.confirmed(&all, 300);
+        let asked = harness.cloudflare.log().len();
         for round in 0..400 {
             agent.rewrite(if round % 2 == 0 { &fewer } else { &all });
             agent.signal(Signal::HUP);
             // A probe of somebody's comes in meanwhile: they go on.
             agent.wait_for_words(&["outcome="]);
         }
-        agent.rewrite(&format!("name = \"the last\"\n{}", scene.config("", &addresses[..10])));
+        agent.rewrite(&format!("name = \"the last\"\n{}", harness.config("", &addresses[..10])));
         agent.signal(Signal::HUP);
         first(&mut agent, &["configuration in force", "targets=10"]);
         assert_eq!(count(&mut agent, &["outcome=Loss"]), 0, "not one reply was missed");
-        assert_eq!(count(&mut agent, &["target down"]) + writes(&scene.cloudflare), 0);
-        scene.lab.remove(&[v4(1)]);
+        assert_eq!(count(&mut agent, &["target down"]) + writes(&harness.cloudflare), 0);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew", &target(v4(1))]);
         let in_force = count(&mut agent, &["configuration in force"]);
         assert_eq!(count(&mut agent, &["target down"]), 1, "the one that died");
         assert_eq!(count(&mut agent, &["restored"]), 0);
-        assert_eq!(writes(&scene.cloudflare), 1);
-        let asked = scene.cloudflare.log().len() - asked;
+        assert_eq!(writes(&harness.cloudflare), 1);
+        let asked = harness.cloudflare.log().len() - asked;
         assert!(asked < 20, "{asked} requests for {in_force} reloads");
     });
 }
@@ -159,16 +159,16 @@ fn hundreds_of_reloads_cost_no_reply_and_no_request() {
 #[test]
 fn of_two_reloads_the_later_file_counts() {
     run(|| {
-        let scene = Scene::serving(&[v4(1), v4(2), v4(3)]);
-        let mut agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
+        let harness = Harness::serving(&[v4(1), v4(2), v4(3)]);
+        let mut agent = harness.confirmed(&harness.config("", &[v4(1)]), 1);
         let folder = agent.folder();
-        std::fs::write(folder.join("old"), scene.config("", &[v4(1), v4(2)])).unwrap();
+        std::fs::write(folder.join("old"), harness.config("", &[v4(1), v4(2)])).unwrap();
         make_pipe(&folder);
         agent.signal(Signal::HUP);
         let pipe = folder.join("goavail.toml");
         // To open it for writing waits until the agent has opened it for reading.
         let writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-        replace(&folder, &scene.config("", &[v4(1), v4(2), v4(3)]));
+        replace(&folder, &harness.config("", &[v4(1), v4(2), v4(3)]));
         agent.signal(Signal::HUP);
         // The signal is there long before a second has passed; the file is not.
         for _ in 0..5 {
@@ -187,9 +187,9 @@ fn of_two_reloads_the_later_file_counts() {
 #[test]
 fn a_sighup_before_the_first_file_is_read_does_not_kill() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        let config = scene.config("", &[v4(1)]);
-        let setup = scene.setup(&config).args(["--no-dry-run", "monitor"]);
+        let harness = Harness::serving(&[v4(1)]);
+        let config = harness.config("", &[v4(1)]);
+        let setup = harness.setup(&config).args(["--no-dry-run", "monitor"]);
         make_pipe(setup.folder());
         let pipe = setup.folder().join("goavail.toml");
         let mut agent = setup.start();

@@ -1,6 +1,6 @@
 //! Many addresses: no reply is missed because there are many.
 
-use super::{PATIENT, QUICK, Scene, count, first, target, writes};
+use super::{Harness, PATIENT, QUICK, count, first, target, writes};
 use crate::lab::{run, v4};
 
 /// The Go agent lost replies from about 260 addresses on.
@@ -13,10 +13,10 @@ const ROUNDS: usize = 8;
 fn a_thousand_addresses_at_one_second_have_no_false_loss() {
     run(|| {
         let addresses: Vec<_> = (1..=MANY).map(v4).collect();
-        let scene = Scene::serving(&addresses);
-        let once_a_second = scene.config("", &addresses).replace(QUICK, "interval = 1\n");
+        let harness = Harness::serving(&addresses);
+        let once_a_second = harness.config("", &addresses).replace(QUICK, "interval = 1\n");
         assert!(once_a_second.starts_with("interval = 1\n"));
-        let mut agent = scene.start(&once_a_second);
+        let mut agent = harness.start(&once_a_second);
         let (mut replies, mut losses) = (0, Vec::new());
         let enough = |line: &crate::agent::Line| {
             replies += usize::from(line.has(&["outcome=Reply"]));
@@ -30,10 +30,10 @@ fn a_thousand_addresses_at_one_second_have_no_false_loss() {
         assert!(losses.is_empty(), "{losses:?}");
         assert_eq!(count(&mut agent, &["target down"]), 0);
         assert_eq!(count(&mut agent, &["target confirmed up"]), addresses.len());
-        assert_eq!(writes(&scene.cloudflare), 0);
+        assert_eq!(writes(&harness.cloudflare), 0);
 
         // One that dies is found among them.
-        scene.lab.remove(&[v4(500)]);
+        harness.lab.remove(&[v4(500)]);
         first(&mut agent, &["withdrew", &target(v4(500))]);
         assert_eq!(count(&mut agent, &["target down"]), 1);
     });
@@ -43,9 +43,9 @@ fn a_thousand_addresses_at_one_second_have_no_false_loss() {
 fn as_many_as_the_operator_allows_are_probed_at_the_same_moment() {
     run(|| {
         let addresses: Vec<_> = (1..=4).map(v4).collect();
-        let scene = Scene::serving(&addresses);
-        let in_twos = scene.config("burst = 2\n", &addresses).replace(QUICK, "interval = 1\n");
-        let mut agent = scene.start(&in_twos);
+        let harness = Harness::serving(&addresses);
+        let in_twos = harness.config("burst = 2\n", &addresses).replace(QUICK, "interval = 1\n");
+        let mut agent = harness.start(&in_twos);
         let mut order = Vec::new();
         let three_rounds = |line: &crate::agent::Line| {
             if line.has(&["outcome=Reply"]) {

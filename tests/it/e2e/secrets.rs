@@ -1,6 +1,6 @@
 //! Secrets, and other users of the machine.
 
-use super::{Scene, first, setup};
+use super::{Harness, first, setup};
 use crate::agent::Within;
 use crate::lab::{run, v4};
 
@@ -8,9 +8,9 @@ use crate::lab::{run, v4};
 #[test]
 fn another_process_of_the_same_user_cannot_look_into_it() {
     run(|| {
-        let scene = Scene::new();
-        let place = scene.lab.agent(0);
-        let config = scene.config("port = 80\n", &[v4(1)]);
+        let harness = Harness::new();
+        let place = harness.lab.agent(0);
+        let config = harness.config("port = 80\n", &[v4(1)]);
         let agent = setup(&config, Within::Powerless(place));
         let mut agent = agent.args(["--dry-run", "--type", "tcp", "monitor"]).start();
         first(&mut agent, &["watching"]);

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 use super::icmp_errors::{is_a_fault, kill_gateway};
-use super::{QUICK, Scene, config, count, first, nth, target};
+use super::{Harness, QUICK, config, count, first, nth, target};
 use crate::agent::Agent;
 use crate::lab::{Lab, run, v4, v6};
 
@@ -52,10 +52,10 @@ impl Drop for Listener {
     }
 }
 
-fn start(scene: &Scene, addresses: &[IpAddr]) -> (Agent, String) {
+fn start(harness: &Harness, addresses: &[IpAddr]) -> (Agent, String) {
     let top = format!("{QUICK}port = {PORT}\n");
-    let text = config(&top, &["www"], addresses, &scene.cloudflare);
-    let setup = scene.setup(&text).args(["--type", "tcp", "--no-dry-run", "monitor"]);
+    let text = config(&top, &["www"], addresses, &harness.cloudflare);
+    let setup = harness.setup(&text).args(["--type", "tcp", "--no-dry-run", "monitor"]);
     let mut agent = setup.start();
     nth(&mut agent, addresses.len(), &["target confirmed up"]);
     (agent, text)
@@ -65,14 +65,14 @@ fn start(scene: &Scene, addresses: &[IpAddr]) -> (Agent, String) {
 fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set() {
     run(|| {
         let addresses = [v4(1), v4(2), v6(1)];
-        let scene = Scene::serving(&addresses);
+        let harness = Harness::serving(&addresses);
         let mut listeners: Vec<_> =
-            addresses.iter().map(|address| Listener::at(&scene.lab, *address)).collect();
-        let (mut agent, _) = start(&scene, &addresses);
+            addresses.iter().map(|address| Listener::at(&harness.lab, *address)).collect();
+        let (mut agent, _) = start(&harness, &addresses);
         listeners.remove(0);
         let line = first(&mut agent, &["target down", &target(v4(1))]);
         assert!(line.has(&["losses=3"]), "{}", line.text);
-        scene.lab.remove(&[v4(2), v6(1)]);
+        harness.lab.remove(&[v4(2), v6(1)]);
         for address in [v4(2), v6(1)] {
             let down = first(&mut agent, &["target down", &target(address)]);
             // With a timeout of 10 s, as once was, it would have been silent for over 30 s.
@@ -80,10 +80,10 @@ fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set() {
             assert!(!silent.contains('m') || silent.contains("ms"), "{}", down.text);
         }
         nth(&mut agent, 3, &["withdrew"]);
-        scene.lab.add(&[v4(2), v6(1)]);
+        harness.lab.add(&[v4(2), v6(1)]);
         first(&mut agent, &["restored", &target(v4(2))]);
         first(&mut agent, &["restored", &target(v6(1))]);
-        listeners.push(Listener::at(&scene.lab, v4(1)));
+        listeners.push(Listener::at(&harness.lab, v4(1)));
         first(&mut agent, &["restored", &target(v4(1))]);
     });
 }
@@ -92,10 +92,10 @@ fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set() {
 fn a_reload_in_tcp_mode_goes_on_watching() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
+        let harness = Harness::serving(&addresses);
         let mut listeners: Vec<_> =
-            addresses.iter().map(|address| Listener::at(&scene.lab, *address)).collect();
-        let (mut agent, text) = start(&scene, &addresses[..1]);
+            addresses.iter().map(|address| Listener::at(&harness.lab, *address)).collect();
+        let (mut agent, text) = start(&harness, &addresses[..1]);
         let both = format!("\"{}\", \"{}\"", v4(1), v4(2));
         agent.rewrite(&text.replace(&format!("\"{}\"", v4(1)), &both));
         agent.signal(Signal::HUP);
@@ -113,10 +113,10 @@ fn a_reload_in_tcp_mode_goes_on_watching() {
 fn a_gateway_that_does_not_answer_is_a_fault_and_no_word_about_the_targets() {
     run(|| {
         let addresses = [v4(1), v6(1)];
-        let scene = Scene::serving(&addresses);
-        let _listeners = addresses.map(|address| Listener::at(&scene.lab, address));
-        let (mut agent, _) = start(&scene, &addresses);
-        kill_gateway(&scene);
-        is_a_fault(&scene, &mut agent, &addresses, "tcp");
+        let harness = Harness::serving(&addresses);
+        let _listeners = addresses.map(|address| Listener::at(&harness.lab, address));
+        let (mut agent, _) = start(&harness, &addresses);
+        kill_gateway(&harness);
+        is_a_fault(&harness, &mut agent, &addresses, "tcp");
     });
 }

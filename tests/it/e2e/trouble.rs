@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    PATIENT, QUICK, Scene, WWW, cloudflare_in, config, config_at, count, first, nth, publish,
+    Harness, PATIENT, QUICK, WWW, cloudflare_in, config, config_at, count, first, nth, publish,
     setup, target, until_written, writes,
 };
 use crate::agent::{Agent, Within};
@@ -96,12 +96,12 @@ fn whatever_the_api_does_at_a_flip_dns_is_right_in_the_end() {
 #[test]
 fn retry_after_is_waited_for() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        let mut agent = scene.confirmed(&scene.config("", &[v4(1)]), 1);
-        scene.cloudflare.script(1, Entry::writes, Fault::Throttled("2".into()));
-        scene.lab.remove(&[v4(1)]);
+        let harness = Harness::serving(&[v4(1)]);
+        let mut agent = harness.confirmed(&harness.config("", &[v4(1)]), 1);
+        harness.cloudflare.script(1, Entry::writes, Fault::Throttled("2".into()));
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew"]);
-        let log = scene.cloudflare.log();
+        let log = harness.cloudflare.log();
         let times: Vec<_> = log.iter().filter(|e| e.writes()).map(|e| e.arrived).collect();
         assert_eq!(times.len(), 2);
         assert!(times[1] - times[0] >= Duration::from_secs(2), "{:?}", times[1] - times[0]);
@@ -112,19 +112,19 @@ fn retry_after_is_waited_for() {
 fn while_the_api_hangs_all_are_watched_at_full_pace() {
     run(|| {
         let addresses: Vec<_> = (1..=20).map(v4).collect();
-        let scene = Scene::serving(&addresses);
-        let mut agent = scene.confirmed(&scene.config("", &addresses), 20);
-        scene.cloudflare.script(1, Entry::writes, Fault::Hang);
-        scene.lab.remove(&[v4(1)]);
-        until_written(&scene.cloudflare, 1);
-        let hangs = scene.cloudflare.log().iter().find(|e| e.writes()).unwrap().arrived;
-        scene.lab.remove(&[v4(2)]);
+        let harness = Harness::serving(&addresses);
+        let mut agent = harness.confirmed(&harness.config("", &addresses), 20);
+        harness.cloudflare.script(1, Entry::writes, Fault::Hang);
+        harness.lab.remove(&[v4(1)]);
+        until_written(&harness.cloudflare, 1);
+        let hangs = harness.cloudflare.log().iter().find(|e| e.writes()).unwrap().arrived;
+        harness.lab.remove(&[v4(2)]);
         first(&mut agent, &["target down", &target(v4(2))]);
         assert_eq!(count(&mut agent, &["could not confirm"]), 0, "it still hangs");
         let gave_up = first(&mut agent, &["WARN", "could not confirm"]).at;
         nth(&mut agent, 2, &["withdrew"]);
         let left: Vec<_> = addresses[2..].iter().map(ToString::to_string).collect();
-        assert_eq!(scene.in_service().len(), left.len());
+        assert_eq!(harness.in_service().len(), left.len());
 
         let living = agent.lines_with(&["outcome=Reply"]);
         let meanwhile = living.iter().filter(|line| line.at > hangs && line.at < gave_up).count();
@@ -140,8 +140,8 @@ fn while_the_api_hangs_all_are_watched_at_full_pace() {
 #[test]
 fn refused_credentials_and_an_unknown_zone_end_the_start_with_exit_code_2() {
     run(|| {
-        let scene = Scene::serving(&[v4(1)]);
-        let text = scene.config("", &[v4(1)]);
+        let harness = Harness::serving(&[v4(1)]);
+        let text = harness.config("", &[v4(1)]);
         let unknown = text.replace("example.com", "example.org");
         let wrong = "wrong".repeat(8);
         let rows = [
@@ -149,7 +149,7 @@ fn refused_credentials_and_an_unknown_zone_end_the_start_with_exit_code_2() {
             (unknown, super::TOKEN, "no zone named example.org"),
         ];
         for (text, token, why) in rows {
-            let setup = scene.setup(&text).env("CF_API_TOKEN", token);
+            let setup = harness.setup(&text).env("CF_API_TOKEN", token);
             let ended = setup.args(["--no-dry-run", "monitor"]).start().wait_end(PATIENT);
             assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
             let last: Vec<_> =
@@ -158,7 +158,7 @@ fn refused_credentials_and_an_unknown_zone_end_the_start_with_exit_code_2() {
             assert!(last[0].contains("Cloudflare refused to") && last[0].contains(why), "{last:?}");
             assert!(!ended.stderr.contains(&wrong), "no secret is told");
         }
-        assert_eq!(writes(&scene.cloudflare), 0);
+        assert_eq!(writes(&harness.cloudflare), 0);
     });
 }
 

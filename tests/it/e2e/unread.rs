@@ -7,27 +7,27 @@ use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::Signal;
 
-use super::{PATIENT, QUICK, Scene, config_at, count, first, nth, target, until, until_written};
+use super::{Harness, PATIENT, QUICK, config_at, count, first, nth, target, until, until_written};
 use crate::agent::{Setup, Unread, Within};
 use crate::fake_cloudflare::Entry;
 use crate::lab::{Lab, run, v4};
-use crate::operator_agent::desk::{inbox_in, notice};
+use crate::operator_agent::harness::{inbox_in, notice};
 
 #[test]
 fn a_reader_of_the_log_that_stands_still_keeps_no_dead_address_in_service() {
     run(|| {
         let addresses = [v4(1), v4(2), v4(3)];
-        let scene = Scene::serving(&addresses);
-        let setup = scene.setup(&scene.config("", &addresses));
+        let harness = Harness::serving(&addresses);
+        let setup = harness.setup(&harness.config("", &addresses));
         let agent = setup.args(["--no-dry-run", "monitor"]).start_unread();
-        until(&scene.cloudflare, |log| !log.is_empty());
+        until(&harness.cloudflare, |log| !log.is_empty());
         for (writes, dead) in [(1, 1), (2, 2)] {
-            scene.lab.remove(&[v4(dead)]);
-            until_written(&scene.cloudflare, writes);
+            harness.lab.remove(&[v4(dead)]);
+            until_written(&harness.cloudflare, writes);
         }
         let is_done = |entry: &&Entry| entry.writes() && entry.answered.is_some();
-        until(&scene.cloudflare, |log| log.iter().filter(is_done).count() >= 2);
-        assert_eq!(scene.in_service(), [v4(3).to_string()]);
+        until(&harness.cloudflare, |log| log.iter().filter(is_done).count() >= 2);
+        assert_eq!(harness.in_service(), [v4(3).to_string()]);
         read_until(&lines_of(&agent), "withdrew");
     });
 }
@@ -105,10 +105,10 @@ fn what_nobody_read_in_time_is_counted_and_no_dead_address_waits_for_it() {
 fn a_reader_of_the_log_that_stands_still_keeps_no_signal_from_ending_the_agent() {
     for signals in [1, 2] {
         run(|| {
-            let scene = Scene::serving(&[v4(1)]);
-            let setup = scene.setup(&scene.config("", &[v4(1)])).env("RUST_LOG", "trace");
+            let harness = Harness::serving(&[v4(1)]);
+            let setup = harness.setup(&harness.config("", &[v4(1)])).env("RUST_LOG", "trace");
             let mut agent = setup.args(["--no-dry-run", "monitor"]).start_unread();
-            until(&scene.cloudflare, |log| !log.is_empty());
+            until(&harness.cloudflare, |log| !log.is_empty());
             (0..signals).for_each(|_| agent.signal(Signal::TERM));
             assert_eq!(agent.wait_end(PATIENT).code(), Some(0));
         });
@@ -119,9 +119,9 @@ fn a_reader_of_the_log_that_stands_still_keeps_no_signal_from_ending_the_agent()
 fn a_storm_of_reloads_holds_up_no_withdrawal() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let mut agent = scene.confirmed(&scene.config("", &addresses), 2);
-        scene.lab.remove(&[v4(1)]);
+        let harness = Harness::serving(&addresses);
+        let mut agent = harness.confirmed(&harness.config("", &addresses), 2);
+        harness.lab.remove(&[v4(1)]);
         let withdrawn = |agent: &mut super::Agent| count(agent, &["withdrew", &target(v4(1))]);
         while withdrawn(&mut agent) == 0 {
             agent.signal(Signal::HUP);
@@ -130,7 +130,7 @@ fn a_storm_of_reloads_holds_up_no_withdrawal() {
         }
         let before = count(&mut agent, &["reading the configuration again"]);
         assert!(before < 10, "{before} reloads on the way");
-        agent.rewrite(&scene.config("", &[v4(2), v4(3)]));
+        agent.rewrite(&harness.config("", &[v4(2), v4(3)]));
         agent.signal(Signal::HUP);
         first(&mut agent, &["target confirmed up", &target(v4(2))]);
         agent.wait_for_words(&["configuration in force", "targets=2"]);
@@ -141,9 +141,9 @@ fn a_storm_of_reloads_holds_up_no_withdrawal() {
 fn a_configuration_without_an_end_is_refused_and_the_next_one_is_read() {
     run(|| {
         let addresses = [v4(1), v4(2)];
-        let scene = Scene::serving(&addresses);
-        let config = scene.config("", &addresses);
-        let mut agent = scene.confirmed(&config, 2);
+        let harness = Harness::serving(&addresses);
+        let config = harness.config("", &addresses);
+        let mut agent = harness.confirmed(&config, 2);
         let file = agent.folder().join("goavail.toml");
         for round in 1..=2 {
             std::fs::remove_file(&file).unwrap();

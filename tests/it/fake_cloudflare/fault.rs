@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Entry, Zone};
-use crate::contract::Met;
+use crate::contract::FaultSignal;
 
 /// The fault of a request.
 pub(crate) enum Fault {
@@ -67,8 +67,8 @@ impl Script {
         times: usize,
         which: Box<dyn Fn(&Entry) -> bool + Send>,
         fault: Fault,
-    ) -> Met {
-        let (sender, met) = Met::pair();
+    ) -> FaultSignal {
+        let (sender, met) = FaultSignal::pair();
         self.0.push(Line { times, which, fault, met: Some(sender) });
         met
     }

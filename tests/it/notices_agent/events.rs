@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use rustix::process::Signal;
 
-use super::{Scene, WWW, about, setup};
-use crate::doors::{Door, neighbours};
+use super::{Harness, WWW, about, setup};
 use crate::notify::SECRET;
+use crate::tcp_services::{TcpService, loopback_addresses};
 
 /// The evidence in a notice.
 fn evidence(notice: &Value, key: &str) -> f64 {
@@ -15,11 +15,11 @@ fn evidence(notice: &Value, key: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
-    let mut scene = Scene::new().await;
-    let agent = scene.confirmed("min_in_service = 1\n");
-    scene.close(0);
-    scene.close(1);
-    let gone = scene.tells("withdrawn", &[0, 1]).await;
+    let mut harness = Harness::new().await;
+    let agent = harness.confirmed("min_in_service = 1\n");
+    harness.close(0);
+    harness.close(1);
+    let gone = harness.tells("withdrawn", &[0, 1]).await;
     assert_eq!((&gone["dry_run"], &gone["names"]), (&false.into(), &[WWW].into()));
     assert!(evidence(&gone, "losses") >= 3.0, "{gone:#}");
     assert!(evidence(&gone, "since_last_reply_s") > 0.0, "{gone:#}");
@@ -29,19 +29,19 @@ async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
         assert!(text.contains(part), "{text} does not say {part}");
     }
 
-    scene.close(2);
-    let refused = scene.tells("refused", &[2]).await;
+    harness.close(2);
+    let refused = harness.tells("refused", &[2]).await;
     assert_eq!(refused["reason"], "floor");
     assert_eq!(refused["detail"], "still in service at www.example.com");
 
-    scene.open(0);
-    scene.open(1);
-    let mut notices = [scene.told().await, scene.told().await, scene.told().await];
+    harness.open(0);
+    harness.open(1);
+    let mut notices = [harness.told().await, harness.told().await, harness.told().await];
     notices.sort_by_key(|notice| notice["kind"].as_str().unwrap().to_owned());
     let kinds: Vec<_> = notices.iter().map(|notice| &notice["kind"]).collect();
     assert_eq!(kinds, ["refusal_over", "restored", "withdrawn"]);
     let whom: Vec<_> = notices.iter().map(about).collect();
-    assert_eq!(whom, [scene.named(&[2]), scene.named(&[0, 1]), scene.named(&[2])]);
+    assert_eq!(whom, [harness.named(&[2]), harness.named(&[0, 1]), harness.named(&[2])]);
     assert!(evidence(&notices[1], "replies") >= 3.0, "{:#}", notices[1]);
     assert!(evidence(&notices[1], "took_s") > 0.0, "{:#}", notices[1]);
     drop(agent);
@@ -49,25 +49,25 @@ async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
-    let mut scene = Scene::new().await;
-    let (addresses, port) = neighbours(1);
+    let mut harness = Harness::new().await;
+    let (addresses, port) = loopback_addresses(1);
     let canary = (addresses[0], port).into();
-    let door = Door::open(canary);
+    let tcp_service = TcpService::open(canary);
     let canaries = format!("canaries = [\"{canary}\"]\n");
-    let mut agent = scene.confirmed(&canaries);
-    drop(door);
-    (0..3).for_each(|nth| scene.close(nth));
-    let isolated = scene.tells("isolated", &[]).await;
+    let mut agent = harness.confirmed(&canaries);
+    drop(tcp_service);
+    (0..3).for_each(|nth| harness.close(nth));
+    let isolated = harness.tells("isolated", &[]).await;
     assert!(isolated["detail"].as_str().unwrap().starts_with("missing: "), "{isolated:#}");
     // The targets first: an agent that sees the canary and not them would consider them dead.
-    (0..3).for_each(|nth| scene.open(nth));
-    let _door = Door::open(canary);
-    let over = scene.tells("isolation_over", &[]).await;
+    (0..3).for_each(|nth| harness.open(nth));
+    let _tcp_service = TcpService::open(canary);
+    let over = harness.tells("isolation_over", &[]).await;
     assert!(over["detail"].as_str().unwrap().starts_with("it lasted "), "{over:#}");
 
-    agent.rewrite(&scene.config(&canaries).replace("port = ", "prot = "));
+    agent.rewrite(&harness.config(&canaries).replace("port = ", "prot = "));
     agent.signal(Signal::HUP);
-    let refused = scene.tells("reload_refused", &[]).await;
+    let refused = harness.tells("reload_refused", &[]).await;
     assert!(refused["detail"].as_str().unwrap().contains("goavail.toml:2: prot"), "{refused:#}");
     assert_eq!(agent.lines_with(&[SECRET]).len(), 0);
     assert_eq!(agent.lines_with(&["withdrew"]).len(), 0);
@@ -75,15 +75,15 @@ async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_dry_run_says_that_it_is_one() {
-    let mut scene = Scene::new().await;
-    let mut agent = setup(&scene.config("")).args(["monitor"]).start();
+    let mut harness = Harness::new().await;
+    let mut agent = setup(&harness.config("")).args(["monitor"]).start();
     agent.nth(3, &["target confirmed up"]);
-    scene.close(1);
-    let gone = scene.tells("withdrawn", &[1]).await;
+    harness.close(1);
+    let gone = harness.tells("withdrawn", &[1]).await;
     assert_eq!(gone["dry_run"], true);
     let text = gone["text"].as_str().unwrap();
     assert!(text.starts_with("probe-1 (dry-run): would withdraw 127."), "{text}");
-    scene.open(1);
-    let back = scene.tells("restored", &[1]).await;
+    harness.open(1);
+    let back = harness.tells("restored", &[1]).await;
     assert!(back["text"].as_str().unwrap().contains("would restore 127."), "{back:#}");
 }

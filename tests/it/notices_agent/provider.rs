@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{Scene, about};
+use super::{Harness, about};
 use crate::fake_cloudflare::{Entry, Fault};
 
 fn answer(status: u16, code: u32, message: &str) -> Fault {
@@ -12,26 +12,26 @@ fn answer(status: u16, code: u32, message: &str) -> Fault {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn refused_credentials_are_told_once_and_so_is_their_end_even_by_a_reload() {
-    let mut scene = Scene::new().await;
-    let mut agent = scene.confirmed("");
-    scene.cloudflare.script(1, Entry::writes, answer(403, 10000, "Authentication error"));
-    scene.close(0);
-    let refused = scene.tells("provider_refused", &[]).await;
+    let mut harness = Harness::new().await;
+    let mut agent = harness.confirmed("");
+    harness.cloudflare.script(1, Entry::writes, answer(403, 10000, "Authentication error"));
+    harness.close(0);
+    let refused = harness.tells("provider_refused", &[]).await;
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.starts_with("Cloudflare refused to "), "{detail}");
     assert!(detail.contains("Authentication error"), "{detail}");
     // The way in which new credentials come into force.
     agent.signal(Signal::HUP);
     agent.nth(1, &["withdrew"]);
-    let mut kinds = [scene.told().await["kind"].clone(), scene.told().await["kind"].clone()];
+    let mut kinds = [harness.told().await["kind"].clone(), harness.told().await["kind"].clone()];
     kinds.sort_by_key(ToString::to_string);
     assert_eq!(kinds, ["provider_back", "withdrawn"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_change_that_fails_or_is_in_doubt_is_told_with_its_targets() {
-    let mut scene = Scene::new().await;
-    let _agent = scene.confirmed("");
+    let mut harness = Harness::new().await;
+    let _agent = harness.confirmed("");
     let rows = [
         ("failing", Fault::Throttled("1".into()), "could not keep DNS in step for 127."),
         ("unconfirmed", Fault::CutAfter, "could not confirm a change of 127."),
@@ -39,35 +39,35 @@ async fn a_change_that_fails_or_is_in_doubt_is_told_with_its_targets() {
         ("failing", answer(200, 1000, "not today"), "not today (code 1000)"),
     ];
     for (nth, (kind, fault, words)) in rows.into_iter().enumerate() {
-        scene.cloudflare.script(1, Entry::writes, fault);
-        scene.close(nth);
+        harness.cloudflare.script(1, Entry::writes, fault);
+        harness.close(nth);
         // Notices of the row before may still arrive first.
-        let mut notice = scene.told().await;
+        let mut notice = harness.told().await;
         while notice["kind"] != kind {
             assert_eq!(notice["kind"], "withdrawn", "{notice:#}");
-            notice = scene.told().await;
+            notice = harness.told().await;
         }
-        assert_eq!(about(&notice), scene.named(&[nth]), "{notice:#}");
+        assert_eq!(about(&notice), harness.named(&[nth]), "{notice:#}");
         let text = notice["text"].as_str().unwrap();
         assert!(text.contains(words), "{text}");
-        while scene.told().await["kind"] != "provider_back" {}
+        while harness.told().await["kind"] != "provider_back" {}
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_zone_that_is_not_active_is_told_once_and_so_is_its_end() {
-    let mut scene = Scene::new().await;
-    scene.cloudflare.zone(|zone| zone.status = "moved".to_owned());
-    let _agent = scene.confirmed("");
-    let inactive = scene.tells("zone_inactive", &[]).await;
+    let mut harness = Harness::new().await;
+    harness.cloudflare.zone(|zone| zone.status = "moved".to_owned());
+    let _agent = harness.confirmed("");
+    let inactive = harness.tells("zone_inactive", &[]).await;
     let detail = inactive["detail"].as_str().unwrap();
     assert!(detail.contains("zone example.com has the status \"moved\""), "{detail}");
     // The zone is read again for each change, and is unchanged.
-    scene.close(0);
-    scene.tells("withdrawn", &[0]).await;
-    scene.cloudflare.zone(|zone| zone.status = "active".to_owned());
-    scene.open(0);
-    let mut kinds = [scene.told().await["kind"].clone(), scene.told().await["kind"].clone()];
+    harness.close(0);
+    harness.tells("withdrawn", &[0]).await;
+    harness.cloudflare.zone(|zone| zone.status = "active".to_owned());
+    harness.open(0);
+    let mut kinds = [harness.told().await["kind"].clone(), harness.told().await["kind"].clone()];
     kinds.sort_by_key(ToString::to_string);
     assert_eq!(kinds, ["restored", "zone_active"]);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Scene, about, setup};
+use super::{Harness, about, setup};
 use crate::agent::{Agent, PATIENT, Setup, Within};
 use crate::notify::{Answer, SECRET, Server};
 
@@ -35,32 +35,32 @@ async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing(
     ];
     let mut running = Vec::new();
     for (name, answers, why) in rows {
-        let mut scene = Scene::with(Server::start(answers).await).await;
+        let mut harness = Harness::with(Server::start(answers).await).await;
         if name == "is gone" {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let free = listener.local_addr().unwrap(); // and free again at once
-            scene.slack.url = format!("http://{free}/services/{SECRET}");
+            harness.slack.url = format!("http://{free}/services/{SECRET}");
         }
         // Everything that anything in the process has to say.
-        let agent = setup(&scene.config("")).env("RUST_LOG", "trace");
+        let agent = setup(&harness.config("")).env("RUST_LOG", "trace");
         let agent = agent.args(["--debug", "--no-dry-run", "monitor"]).start();
-        running.push((name, why, scene, agent));
+        running.push((name, why, harness, agent));
     }
-    for (_, _, scene, agent) in &mut running {
+    for (_, _, harness, agent) in &mut running {
         agent.nth(3, &["target confirmed up"]);
-        scene.close(0);
-        scene.close(1);
+        harness.close(0);
+        harness.close(1);
     }
-    for (name, _, scene, agent) in &mut running {
+    for (name, _, harness, agent) in &mut running {
         agent.nth(2, &["withdrew"]);
-        let told = scene.webhook.body().await;
+        let told = harness.webhook.body().await;
         assert_eq!(told["kind"], "withdrawn", "{name}");
-        assert_eq!(about(&told), scene.named(&[0, 1]), "{name}");
-        scene.open(0);
+        assert_eq!(about(&told), harness.named(&[0, 1]), "{name}");
+        harness.open(0);
     }
-    for (name, _, scene, agent) in &mut running {
+    for (name, _, harness, agent) in &mut running {
         agent.nth(1, &["restored"]);
-        let told = scene.webhook.body().await;
+        let told = harness.webhook.body().await;
         assert_eq!(told["kind"], "restored", "{name}: {told:#}");
         agent.signal(Signal::TERM);
     }
@@ -86,11 +86,11 @@ async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_slack_address_that_is_none_is_refused_without_being_shown() {
-    let scene = Scene::new().await;
+    let harness = Harness::new().await;
     for bad in
         [format!("hooks.slack.com/services/{SECRET}"), format!("http://example.com/{SECRET}")]
     {
-        let text = scene.config("").replace(&scene.slack.url, &bad);
+        let text = harness.config("").replace(&harness.slack.url, &bad);
         let setup = Setup::new(&text, Within::Here).args(["--debug", "--type", "tcp", "monitor"]);
         let ended = setup.start().wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(2), "{bad}: {}", ended.stderr);
@@ -103,20 +103,20 @@ async fn a_slack_address_that_is_none_is_refused_without_being_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_waits_for_slack_is_sent_after_a_reload_too() {
-    let mut scene = Scene::with(Server::start(BUSY).await).await;
-    let mut agent = scene.confirmed("");
-    scene.close(0);
-    let busy = scene.slack.text().await;
+    let mut harness = Harness::with(Server::start(BUSY).await).await;
+    let mut agent = harness.confirmed("");
+    harness.close(0);
+    let busy = harness.slack.text().await;
     agent.nth(1, &["notice not sent yet", "429"]);
     agent.signal(Signal::HUP);
     agent.nth(1, &["configuration in force"]);
-    assert_eq!(scene.slack.text().await, busy);
+    assert_eq!(harness.slack.text().await, busy);
     assert_eq!(agent.lines_with(&["notice dropped"]).len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_slack_does_not_take_is_shown_as_failing_until_it_takes_one_or_is_gone() {
-    let mut scene = Scene::with(Server::start(&REFUSES[..1]).await).await;
+    let mut harness = Harness::with(Server::start(&REFUSES[..1]).await).await;
     let shown = |agent: &mut Agent, wanted: &dyn Fn(&Value, &str) -> bool| {
         loop {
             let socket = agent.folder().join("control.sock");
@@ -129,11 +129,11 @@ async fn what_slack_does_not_take_is_shown_as_failing_until_it_takes_one_or_is_g
             agent.wait_for_words(&["outcome="]);
         }
     };
-    let config = scene.config("") + "\n[Status]\nsocket = \"control.sock\"\n";
+    let config = harness.config("") + "\n[Status]\nsocket = \"control.sock\"\n";
     let setup = setup(&config).env("RUST_LOG", "info,goavail=trace");
     let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
     agent.nth(3, &["target confirmed up"]);
-    scene.close(0);
+    harness.close(0);
     agent.nth(1, &["notice dropped", "channel=\"slack\""]);
     shown(&mut agent, &|status, metrics| {
         let failing = status["failing"].as_array().unwrap();
@@ -143,7 +143,7 @@ async fn what_slack_does_not_take_is_shown_as_failing_until_it_takes_one_or_is_g
         let counted = metrics.contains(&notices("slack", "failed", 1));
         why && counted && metrics.contains(&notices("webhook", "delivered", 1))
     });
-    scene.open(0);
+    harness.open(0);
     agent.nth(1, &["restored"]);
     shown(&mut agent, &|status, metrics| {
         let failing = status["failing"].as_array().unwrap();

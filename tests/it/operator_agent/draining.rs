@@ -1,6 +1,6 @@
 //! `goavail drain` and `undrain`: the effects of a command, and the places that show it.
 
-use super::desk::{Desk, STATE_FILE, WWW, about, ask, count, first, notice, nth, one, two};
+use super::harness::{Harness, STATE_FILE, WWW, about, ask, count, first, notice, nth, one, two};
 use crate::agent::PATIENT;
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
@@ -10,55 +10,59 @@ use serde_json::Value;
 #[test]
 fn a_drain_is_seen_everywhere_and_outlives_a_reload_and_kill_9_until_it_is_undone() {
     run(|| {
-        let desk = Desk::new("");
-        let (url, notices) = desk.inbox();
-        let config = desk.config(&format!("webhook_url = \"{url}\"\n{STATE_FILE}"));
-        desk.write("goavail.toml", &config);
-        let mut agent = desk.confirmed();
-        let said = desk.done(&["drain", &one().to_string(), "--reason", "disk swap"]);
+        let harness = Harness::new("");
+        let (url, notices) = harness.inbox();
+        let config = harness.config(&format!("webhook_url = \"{url}\"\n{STATE_FILE}"));
+        harness.write("goavail.toml", &config);
+        let mut agent = harness.confirmed();
+        let said = harness.done(&["drain", &one().to_string(), "--reason", "disk swap"]);
         assert_eq!(said, format!("drained {}\n", one()), "and no warning");
         first(&mut agent, &["withdrew", &about(one())]);
-        assert!(desk.records(one()).is_empty());
-        desk.assert_untouched(two());
+        assert!(harness.records(one()).is_empty());
+        harness.assert_untouched(two());
         let drained = notice(&notices, "drained");
         assert_eq!(drained["targets"][0], one().to_string());
         assert_eq!(drained["detail"], "disk swap");
         assert_eq!(notice(&notices, "withdrawn")["reason"], "drained");
-        assert_shown_as_drained(&desk, &mut agent, Some(false));
+        assert_shown_as_drained(&harness, &mut agent, Some(false));
 
-        desk.reload(&mut agent, &config);
-        assert_shown_as_drained(&desk, &mut agent, Some(false));
+        harness.reload(&mut agent, &config);
+        assert_shown_as_drained(&harness, &mut agent, Some(false));
         agent.kill();
-        let mut agent = desk.start();
+        let mut agent = harness.start();
         first(&mut agent, &["WARN", "still drained by operator", &about(one()), "disk swap"]);
         first(&mut agent, &["target confirmed up", &about(one())]);
         first(&mut agent, &["target confirmed up", &about(two())]);
-        desk.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
+        harness.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
         // A withdrawal before a start may still be on its way for some time.
-        assert_shown_as_drained(&desk, &mut agent, None);
-        assert_eq!(desk.writes(), 1, "nothing but the first withdrawal");
+        assert_shown_as_drained(&harness, &mut agent, None);
+        assert_eq!(harness.writes(), 1, "nothing but the first withdrawal");
 
-        let said = desk.done(&["undrain", &one().to_string()]);
+        let said = harness.done(&["undrain", &one().to_string()]);
         assert_eq!(said, format!("gave {} back to the agent\n", one()));
         first(&mut agent, &["restored", &about(one())]);
-        desk.assert_untouched(one());
+        harness.assert_untouched(one());
         assert_eq!(notice(&notices, "undrained")["targets"][0], one().to_string());
-        desk.until_shown(&mut agent, one(), |shown| {
+        harness.until_shown(&mut agent, one(), |shown| {
             shown["drained"].is_null() && shown["in_service"] == true
         });
-        assert_eq!(desk.get(&format!("/verdict/{}", one())), (200, "up\n".into()));
+        assert_eq!(harness.get(&format!("/verdict/{}", one())), (200, "up\n".into()));
         agent.kill();
-        let mut agent = desk.confirmed();
+        let mut agent = harness.confirmed();
         assert_eq!(count(&mut agent, &["still drained"]), 0, "that it is undone is kept as well");
-        let again = desk.done(&["undrain", &one().to_string()]);
+        let again = harness.done(&["undrain", &one().to_string()]);
         assert_eq!(again, format!("{} was not drained\n", one()));
-        assert_eq!(desk.writes(), 2);
+        assert_eq!(harness.writes(), 2);
     });
 }
 
-fn assert_shown_as_drained(desk: &Desk, agent: &mut crate::agent::Agent, present: Option<bool>) {
+fn assert_shown_as_drained(
+    harness: &Harness,
+    agent: &mut crate::agent::Agent,
+    present: Option<bool>,
+) {
     let present_is = Value::from(present);
-    let shown = desk.until_shown(agent, one(), |shown| {
+    let shown = harness.until_shown(agent, one(), |shown| {
         let records = shown["records"].as_array().unwrap();
         !shown["drained"].is_null() && records.iter().all(|record| record["present"] == present_is)
     });
@@ -66,14 +70,14 @@ fn assert_shown_as_drained(desk: &Desk, agent: &mut crate::agent::Agent, present
     assert!(shown["drained"]["until"].is_null(), "{shown}");
     assert_eq!(shown["in_service"], false);
     assert_eq!(shown["reason"], "drained");
-    let verdict = |target| desk.get(&format!("/verdict/{target}"));
+    let verdict = |target| harness.get(&format!("/verdict/{target}"));
     assert_eq!(verdict(one()), (503, "drained\n".into()));
     assert_eq!(verdict(two()), (200, "up\n".into()));
-    let (_, metrics) = desk.get("/metrics");
+    let (_, metrics) = harness.get("/metrics");
     let gone = format!("goavail_target_in_service{{target=\"{}\",name=\"{WWW}\"}} 0", one());
     let is_told = metrics.lines().any(|line| line.starts_with(&gone));
     assert_eq!(is_told, present.is_some(), "{metrics}");
-    let table = desk.done(&["status"]);
+    let table = harness.done(&["status"]);
     let line = format!("drained: {}: disk swap", one());
     assert!(table.lines().any(|shown| shown == line), "{table}");
 }
@@ -82,19 +86,19 @@ fn assert_shown_as_drained(desk: &Desk, agent: &mut crate::agent::Agent, present
 fn whoever_gave_an_order_and_asks_for_the_status_next_sees_it() {
     run(|| {
         for top in ["", STATE_FILE] {
-            let desk = Desk::new(top);
-            let _agent = desk.confirmed();
+            let harness = Harness::new(top);
+            let _agent = harness.confirmed();
             for _ in 0..5 {
-                desk.done(&["drain", &one().to_string()]);
-                let shown = desk.shown(one());
+                harness.done(&["drain", &one().to_string()]);
+                let shown = harness.shown(one());
                 assert!(!shown["drained"].is_null(), "{shown}");
                 assert_eq!(
                     (&shown["in_service"], &shown["reason"]),
                     (&false.into(), &"drained".into())
                 );
-                assert_eq!(desk.get(&format!("/verdict/{}", one())), (503, "drained\n".into()));
-                desk.done(&["undrain", &one().to_string()]);
-                let shown = desk.shown(one());
+                assert_eq!(harness.get(&format!("/verdict/{}", one())), (503, "drained\n".into()));
+                harness.done(&["undrain", &one().to_string()]);
+                let shown = harness.shown(one());
                 assert!(shown["drained"].is_null(), "{shown}");
             }
         }
@@ -104,9 +108,9 @@ fn whoever_gave_an_order_and_asks_for_the_status_next_sees_it() {
 #[test]
 fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
     run(|| {
-        let desk = Desk::new("");
-        let mut agent = desk.confirmed();
-        let said = desk.done(&["drain", &one().to_string(), "--for", "2s"]);
+        let harness = Harness::new("");
+        let mut agent = harness.confirmed();
+        let said = harness.done(&["drain", &one().to_string(), "--for", "2s"]);
         let lines: Vec<_> = said.lines().collect();
         assert!(lines[0].starts_with(&format!("drained {} until 20", one())), "{said}");
         assert!(lines[0].ends_with(" UTC"), "whose clock it is, is said: {said}");
@@ -120,37 +124,37 @@ fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
         // A line may be read here some time after it was written.
         assert!(lasted > 1.0, "{lasted} s");
         first(&mut agent, &["restored", &about(one())]);
-        desk.assert_untouched(one());
-        assert_eq!(desk.writes(), 2);
+        harness.assert_untouched(one());
+        assert_eq!(harness.writes(), 2);
     });
 }
 
 #[test]
 fn a_drain_ends_in_time_also_when_its_agent_was_killed_meanwhile() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
-        let mut agent = desk.confirmed();
-        let said = desk.done(&["drain", &one().to_string(), "--for", "8s"]);
+        let harness = Harness::new(STATE_FILE);
+        let mut agent = harness.confirmed();
+        let said = harness.done(&["drain", &one().to_string(), "--for", "8s"]);
         assert_eq!(said.lines().count(), 1, "no warning: {said}");
         first(&mut agent, &["withdrew", &about(one())]);
         agent.kill();
-        let mut agent = desk.start();
+        let mut agent = harness.start();
         // By its end, or because it had ended when the agent was there again.
         first(&mut agent, &["restored", &about(one())]);
-        desk.assert_untouched(one());
-        desk.until_shown(&mut agent, one(), |shown| shown["drained"].is_null());
+        harness.assert_untouched(one());
+        harness.until_shown(&mut agent, one(), |shown| shown["drained"].is_null());
     });
 }
 
 #[test]
 fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
     run(|| {
-        let desk = Desk::new("min_in_service = 1\n");
-        let mut agent = desk.confirmed();
-        desk.done(&["drain", &one().to_string()]);
+        let harness = Harness::new("min_in_service = 1\n");
+        let mut agent = harness.confirmed();
+        harness.done(&["drain", &one().to_string()]);
         first(&mut agent, &["withdrew", &about(one())]);
 
-        let refused = desk.goavail(&["drain", &two().to_string()]);
+        let refused = harness.goavail(&["drain", &two().to_string()]);
         assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""));
         let why = format!(
             "goavail: draining {} would leave fewer than min_in_service addresses at ",
@@ -159,61 +163,61 @@ fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
         assert!(refused.complaint.starts_with(&why), "{}", refused.complaint);
         assert!(refused.complaint.ends_with("; use --force to drain it anyway\n"), "{refused:?}");
         assert_eq!(refused.complaint.lines().count(), 1, "{refused:?}");
-        assert!(desk.shown(two())["drained"].is_null());
-        assert_eq!(desk.get(&format!("/verdict/{}", two())), (200, "up\n".into()));
-        assert_eq!(desk.writes(), 1);
+        assert!(harness.shown(two())["drained"].is_null());
+        assert_eq!(harness.get(&format!("/verdict/{}", two())), (200, "up\n".into()));
+        assert_eq!(harness.writes(), 1);
 
         let fault = Fault::Answer(500, "<html>".into());
-        desk.cloudflare.script(1, Entry::lists, fault);
-        let refused = desk.goavail(&["drain", &two().to_string()]);
+        harness.cloudflare.script(1, Entry::lists, fault);
+        let refused = harness.goavail(&["drain", &two().to_string()]);
         assert_eq!(refused.code, Some(1));
         assert!(refused.complaint.contains("use --force to skip the check"), "{refused:?}");
 
-        let forced = desk.done(&["drain", &two().to_string(), "--force"]);
+        let forced = harness.done(&["drain", &two().to_string(), "--force"]);
         assert!(forced.starts_with(&format!("drained {}\n", two())), "{forced}");
         first(&mut agent, &["withdrew", &about(two())]);
-        assert!(desk.cloudflare.zone(|zone| zone.records.is_empty()));
+        assert!(harness.cloudflare.zone(|zone| zone.records.is_empty()));
     });
 }
 
 #[test]
 fn who_is_no_target_is_refused_and_the_listener_takes_no_orders() {
     run(|| {
-        let desk = Desk::new("");
-        let mut agent = desk.confirmed();
+        let harness = Harness::new("");
+        let mut agent = harness.confirmed();
         for command in ["drain", "undrain"] {
-            let refused = desk.goavail(&[command, "192.0.2.99"]);
+            let refused = harness.goavail(&[command, "192.0.2.99"]);
             let want = "goavail: 192.0.2.99 is not a target of this agent\n";
             assert_eq!((refused.code, refused.complaint.as_str()), (Some(1), want), "{command}");
             let order = format!("POST /{command}/192.0.2.99");
-            assert_eq!(ask(desk.connect_control(), &order).0, 404, "{command}");
+            assert_eq!(ask(harness.connect_control(), &order).0, 404, "{command}");
             let order = format!("POST /{command}/{}", one());
-            assert_eq!(ask(desk.connect(), &order).0, 404, "{command} on the listener");
+            assert_eq!(ask(harness.connect(), &order).0, 404, "{command} on the listener");
         }
-        let refused = desk.goavail(&["drain", &one().to_string(), "--for", "2x"]);
+        let refused = harness.goavail(&["drain", &one().to_string(), "--for", "2x"]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert_eq!(desk.get(&format!("/verdict/{}", v4(99))).0, 404);
+        assert_eq!(harness.get(&format!("/verdict/{}", v4(99))).0, 404);
         assert_eq!(count(&mut agent, &["drained by operator"]), 0);
-        assert_eq!(desk.writes(), 0);
+        assert_eq!(harness.writes(), 0);
     });
 }
 
 #[test]
 fn an_order_in_dry_run_is_taken_and_writes_nothing() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
-        let mut agent = desk.setup("goavail.toml").args(["--dry-run"]).start();
+        let harness = Harness::new(STATE_FILE);
+        let mut agent = harness.setup("goavail.toml").args(["--dry-run"]).start();
         nth(&mut agent, 2, &["target confirmed up"]);
-        let said = desk.done(&["drain", &one().to_string()]);
+        let said = harness.done(&["drain", &one().to_string()]);
         let want = "warning: the agent runs in dry-run: nothing is written at the provider\n";
         assert!(said.ends_with(want) && said.lines().count() == 2, "{said}");
         first(&mut agent, &["would withdraw", &about(one())]);
-        desk.until_shown(&mut agent, one(), |shown| !shown["drained"].is_null());
-        assert_eq!(desk.get(&format!("/verdict/{}", one())), (503, "drained\n".into()));
-        desk.done(&["undrain", &one().to_string()]);
+        harness.until_shown(&mut agent, one(), |shown| !shown["drained"].is_null());
+        assert_eq!(harness.get(&format!("/verdict/{}", one())), (503, "drained\n".into()));
+        harness.done(&["undrain", &one().to_string()]);
         first(&mut agent, &["would restore", &about(one())]);
         agent.signal(Signal::TERM);
         assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
-        assert_eq!(desk.writes(), 0);
+        assert_eq!(harness.writes(), 0);
     });
 }

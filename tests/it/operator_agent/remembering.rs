@@ -1,46 +1,46 @@
 //! The state file of a running agent: its use after a restart, and its defects.
 
-use super::desk::{Desk, STATE_FILE, about, count, first, nth, one, two};
+use super::harness::{Harness, STATE_FILE, about, count, first, nth, one, two};
 use crate::agent::{Agent, PATIENT};
 use crate::lab::run;
 use rustix::process::Signal;
 
 /// An agent that has withdrawn a target, killed before that came back.
-fn killed_during_an_outage(desk: &Desk) {
-    let mut agent = desk.confirmed();
-    desk.lab.remove(&[one()]);
+fn killed_during_an_outage(harness: &Harness) {
+    let mut agent = harness.confirmed();
+    harness.lab.remove(&[one()]);
     first(&mut agent, &["withdrew", &about(one())]);
-    assert!(desk.records(one()).is_empty());
+    assert!(harness.records(one()).is_empty());
     agent.kill();
-    desk.lab.add(&[one()]);
+    harness.lab.add(&[one()]);
 }
 
 #[test]
 fn what_a_killed_agent_withdrew_comes_back_with_all_that_the_records_carried() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
-        killed_during_an_outage(&desk);
-        let mut agent = desk.start();
+        let harness = Harness::new(STATE_FILE);
+        killed_during_an_outage(&harness);
+        let mut agent = harness.start();
         first(&mut agent, &["restored", &about(one())]);
-        desk.assert_untouched(one());
-        assert_eq!(desk.writes(), 2);
+        harness.assert_untouched(one());
+        assert_eq!(harness.writes(), 2);
     });
 }
 
 #[test]
 fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_goes_on() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
-        killed_during_an_outage(&desk);
-        let whole = std::fs::read(desk.path("state.json")).unwrap();
+        let harness = Harness::new(STATE_FILE);
+        killed_during_an_outage(&harness);
+        let whole = std::fs::read(harness.path("state.json")).unwrap();
         let half = &whole[..whole.len() / 2];
-        std::fs::write(desk.path("state.json"), half).unwrap();
-        let mut agent = desk.start();
+        std::fs::write(harness.path("state.json"), half).unwrap();
+        let mut agent = harness.start();
         let line = first(&mut agent, &["ERROR", "is damaged and was set aside as"]);
         first(&mut agent, &["restored", &about(one())]);
-        let restored = desk.records(one());
+        let restored = harness.records(one());
         assert!(restored.iter().all(|record| record.ttl == 300), "as configured: {restored:?}");
-        let names = std::fs::read_dir(desk.path(".")).unwrap();
+        let names = std::fs::read_dir(harness.path(".")).unwrap();
         let aside = names.map(|entry| entry.unwrap().path());
         let aside = aside.filter(|path| path.to_string_lossy().contains(".damaged-"));
         let aside: Vec<_> = aside.collect();
@@ -48,36 +48,36 @@ fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_goes_on() {
         assert!(line.text.contains(&*aside[0].file_name().unwrap().to_string_lossy()));
 
         // It remembers again from then on.
-        assert_eq!(desk.done(&["drain", &two().to_string()]).lines().count(), 1, "no warning");
+        assert_eq!(harness.done(&["drain", &two().to_string()]).lines().count(), 1, "no warning");
         agent.kill();
-        let mut agent = desk.start();
+        let mut agent = harness.start();
         first(&mut agent, &["still drained by operator", &about(two())]);
         assert_eq!(count(&mut agent, &["set aside"]), 0);
     });
 }
 
 /// Drains and gives back, and shows that the operator is told and the agent acts all the same.
-fn acts_without_memory(desk: &Desk, agent: &mut Agent) {
-    let said = desk.done(&["drain", &one().to_string()]);
+fn acts_without_memory(harness: &Harness, agent: &mut Agent) {
+    let said = harness.done(&["drain", &one().to_string()]);
     let forgets = "warning: it will not survive a restart of the agent because the state file cannot \
                    be written; see its log\n";
     assert_eq!(said, format!("drained {}\n{forgets}", one()));
     first(agent, &["withdrew", &about(one())]);
-    let said = desk.done(&["undrain", &one().to_string()]);
+    let said = harness.done(&["undrain", &one().to_string()]);
     assert!(said.contains("warning: the state file cannot be written"), "{said}");
     first(agent, &["restored", &about(one())]);
-    desk.assert_untouched(one());
+    harness.assert_untouched(one());
 }
 
 #[test]
 fn a_directory_that_cannot_be_written_is_told_at_the_start_and_each_time_and_stops_nothing() {
     run(|| {
-        let desk = Desk::new("state_file = \"/proc/goavail/state.json\"\n");
-        let mut agent = desk.confirmed();
+        let harness = Harness::new("state_file = \"/proc/goavail/state.json\"\n");
+        let mut agent = harness.confirmed();
         let trouble = ["WARN", "state file /proc/goavail/state.json: cannot write a new file"];
         first(&mut agent, &trouble);
         let before = count(&mut agent, &trouble);
-        acts_without_memory(&desk, &mut agent);
+        acts_without_memory(&harness, &mut agent);
         // The drain, the settings of the record, the end of the drain.
         nth(&mut agent, before + 3, &trouble);
         agent.signal(Signal::TERM);
@@ -88,28 +88,28 @@ fn a_directory_that_cannot_be_written_is_told_at_the_start_and_each_time_and_sto
 #[test]
 fn what_cannot_be_read_as_a_state_file_is_left_alone_and_stops_nothing() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
-        std::fs::create_dir(desk.path("state.json")).unwrap();
-        let mut agent = desk.confirmed();
+        let harness = Harness::new(STATE_FILE);
+        std::fs::create_dir(harness.path("state.json")).unwrap();
+        let mut agent = harness.confirmed();
         first(&mut agent, &["ERROR", "state.json cannot be read; it is left in place"]);
-        acts_without_memory(&desk, &mut agent);
+        acts_without_memory(&harness, &mut agent);
         nth(&mut agent, 3, &["WARN", "is left alone since the start; nothing is kept"]);
-        assert_eq!(std::fs::read_dir(desk.path("state.json")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(harness.path("state.json")).unwrap().count(), 0);
     });
 }
 
 #[test]
 fn once_the_directory_is_there_the_state_file_is_written_again_and_that_is_said() {
     run(|| {
-        let desk = Desk::new("state_file = \"later/state.json\"\n");
-        let mut agent = desk.confirmed();
+        let harness = Harness::new("state_file = \"later/state.json\"\n");
+        let mut agent = harness.confirmed();
         first(&mut agent, &["WARN", "cannot write a new file beside it"]);
-        std::fs::create_dir(desk.path("later")).unwrap();
-        let said = desk.done(&["drain", &one().to_string()]);
+        std::fs::create_dir(harness.path("later")).unwrap();
+        let said = harness.done(&["drain", &one().to_string()]);
         assert_eq!(said, format!("drained {}\n", one()), "no warning");
         first(&mut agent, &["INFO", "is written again"]);
         agent.kill();
-        let mut agent = desk.start();
+        let mut agent = harness.start();
         first(&mut agent, &["still drained by operator", &about(one())]);
     });
 }
@@ -117,13 +117,13 @@ fn once_the_directory_is_there_the_state_file_is_written_again_and_that_is_said(
 #[test]
 fn a_drain_that_was_confirmed_to_the_operator_is_on_the_disk() {
     run(|| {
-        let desk = Desk::new(STATE_FILE);
+        let harness = Harness::new(STATE_FILE);
         for round in 0..5 {
-            let agent = desk.confirmed();
+            let agent = harness.confirmed();
             let (command, drained) = if round % 2 == 0 { ("drain", 1) } else { ("undrain", 0) };
-            desk.done(&[command, &one().to_string()]);
+            harness.done(&[command, &one().to_string()]);
             agent.kill();
-            let text = std::fs::read_to_string(desk.path("state.json")).unwrap();
+            let text = std::fs::read_to_string(harness.path("state.json")).unwrap();
             let memory: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(memory["drains"].as_array().unwrap().len(), drained, "{command}: {text}");
         }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustix::process::Signal;
 
-use super::desk::{Desk, STATE_FILE, about, ask, first, nth, one, two};
+use super::harness::{Harness, STATE_FILE, about, ask, first, nth, one, two};
 use crate::agent::{Agent, BINARY, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{EMAIL, Entry, Fault, KEY, TOKEN};
 use crate::lab::{Place, link_v4, run};
@@ -54,8 +54,8 @@ fn is_clean(of: &str, text: &str) {
 
 /// Takes posts at `address` in the agent's namespace and repeats in its answer all that it was sent:
 /// the first one gets `refusal`, the others 200. Returns the received posts.
-fn post_office(desk: &Desk, refusal: &'static str) -> (SocketAddr, Receiver<String>) {
-    let listener = desk.lab.agent(0).run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
+fn post_office(harness: &Harness, refusal: &'static str) -> (SocketAddr, Receiver<String>) {
+    let listener = harness.lab.agent(0).run(|| TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, posts) = channel();
     std::thread::spawn(move || {
@@ -92,9 +92,9 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
-/// A desk, and how its agent is given its secrets.
+/// A harness, and how its agent is given its secrets.
 struct Vault {
-    desk: Desk,
+    harness: Harness,
     way: Way,
     /// The environment of the agent.
     env: Vec<(&'static str, String)>,
@@ -103,9 +103,9 @@ struct Vault {
 
 impl Vault {
     /// `slack` and `proxy` listen for posts; the webhook is reached through the proxy.
-    fn new(way: Way, slack: impl FnOnce(&Desk) -> (SocketAddr, SocketAddr)) -> Self {
-        let desk = Desk::new("");
-        let (slack, proxy) = slack(&desk);
+    fn new(way: Way, slack: impl FnOnce(&Harness) -> (SocketAddr, SocketAddr)) -> Self {
+        let harness = Harness::new("");
+        let (slack, proxy) = slack(&harness);
         let far = link_v4(Place::World);
         let ([team, app, hook], [path, query]) = (SLACK, HOOK);
         let top = format!(
@@ -117,16 +117,16 @@ impl Vault {
             Way::Configuration => format!("crypto_key = \"{CLUSTER}\"\n"),
             Way::Variables | Way::Files => String::new(),
         };
-        let config = desk.config(&top)
+        let config = harness.config(&top)
             + &format!(
                 "[Members]\nlocal_addr = \"{}:8081\"\npeers = [\"{far}:8081\"]\n\
                  min_peers_agree = 0\nrequire_signed = true\n{key}",
                 link_v4(Place::Agent(0))
             );
-        desk.write("goavail.toml", &config);
-        desk.write("token", &format!("{TOKEN}\n"));
-        desk.write("key", CLUSTER);
-        let file = |name: &str| desk.path(name).display().to_string();
+        harness.write("goavail.toml", &config);
+        harness.write("token", &format!("{TOKEN}\n"));
+        harness.write("key", CLUSTER);
+        let file = |name: &str| harness.path(name).display().to_string();
         let [user, password] = PROXY;
         let mut env = vec![("HTTP_PROXY", format!("http://{user}:{password}@{proxy}"))];
         env.extend(match way {
@@ -139,23 +139,23 @@ impl Vault {
             Way::Configuration => [("CF_API_KEY", KEY.into()), ("CF_API_EMAIL", EMAIL.into())],
         });
         env.push(("RUST_LOG", "trace".into()));
-        Self { desk, way, env, config }
+        Self { harness, way, env, config }
     }
 
     /// An agent that says everything that anything in it has to say.
     fn setup(&self) -> Setup {
-        let file = self.desk.path("goavail.toml").display().to_string();
-        let setup = Setup::new("", Within::Lab(self.desk.lab.agent(0)));
+        let file = self.harness.path("goavail.toml").display().to_string();
+        let setup = Setup::new("", Within::Lab(self.harness.lab.agent(0)));
         let setup = self.env.iter().fold(setup, |setup, (name, value)| setup.env(name, value));
         setup.args(["--debug", "-f", file.as_str(), "--no-dry-run", "monitor"])
     }
 
     /// Runs a command beside the agent; its output holds no secret. Returns its exit code.
     fn runs(&self, arguments: &[&str]) -> Option<i32> {
-        let mut command = self.desk.lab.agent(0).command(BINARY);
+        let mut command = self.harness.lab.agent(0).command(BINARY);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        command.args(["--debug", "--no-dry-run", "-f"]).arg(self.desk.path("goavail.toml"));
+        command.args(["--debug", "--no-dry-run", "-f"]).arg(self.harness.path("goavail.toml"));
         let output = command.args(arguments).output().unwrap();
         for said in [output.stdout, output.stderr] {
             is_clean(&format!("{:?}: {arguments:?}", self.way), &String::from_utf8_lossy(&said));
@@ -166,10 +166,10 @@ impl Vault {
     /// An agent that is refused at the start.
     fn ends_at_once(&self, fault: Fault) {
         let name = format!("{:?}: refused at the start", self.way);
-        let refusals = self.desk.cloudflare.script(100, |_| true, fault);
+        let refusals = self.harness.cloudflare.script(100, |_| true, fault);
         let ended = self.setup().start().wait_end(PATIENT);
         drop(refusals);
-        self.desk.cloudflare.forget_scripts();
+        self.harness.cloudflare.forget_scripts();
         assert_eq!(ended.status.code(), Some(2), "{name}: {}", ended.stderr);
         is_clean(&name, &(ended.stdout + &ended.stderr));
     }
@@ -190,12 +190,12 @@ impl Vault {
             self.runs(command);
         }
         for path in ["/", "/?all", "/status", "/metrics", "/healthz", "/verdict/10.0.0.1"] {
-            let (_, body) = self.desk.get(path);
+            let (_, body) = self.harness.get(path);
             is_clean(&format!("{:?}: {path}", self.way), &body);
-            let (_, body) = ask(self.desk.connect_control(), &format!("GET {path}"));
+            let (_, body) = ask(self.harness.connect_control(), &format!("GET {path}"));
             is_clean(&format!("{:?}: {path} of the socket", self.way), &body);
         }
-        let (_, head) = ask(self.desk.connect_control(), "POST /drain/10.0.0.1?reason=x&bad=1");
+        let (_, head) = ask(self.harness.connect_control(), "POST /drain/10.0.0.1?reason=x&bad=1");
         is_clean("an order", &head);
     }
 
@@ -235,45 +235,45 @@ fn no_secret_is_in_anything_that_an_agent_and_its_commands_say() {
 
 /// A failover on which everything goes wrong once.
 fn failover(vault: &Vault, agent: &mut Agent) {
-    let (desk, way) = (&vault.desk, vault.way);
+    let (harness, way) = (&vault.harness, vault.way);
     let page = format!("<html><title>{}</title>{}</html>", echo(way), echo(way));
     let faults = [refusal(403, &echo(way)), Fault::Answer(500, page), Fault::CutBefore];
     for fault in faults {
-        desk.cloudflare.script(1, Entry::writes, fault);
+        harness.cloudflare.script(1, Entry::writes, fault);
     }
-    desk.lab.remove(&[one()]);
+    harness.lab.remove(&[one()]);
     first(agent, &["withdrew", &about(one())]);
-    is_clean("the state file", &std::fs::read_to_string(desk.path("state.json")).unwrap());
+    is_clean("the state file", &std::fs::read_to_string(harness.path("state.json")).unwrap());
 }
 
 /// Reloads of files with a problem beside a secret or in it, and of the good one.
 fn reloads(vault: &Vault, agent: &mut Agent) {
-    let desk = &vault.desk;
+    let harness = &vault.harness;
     for (round, broken) in vault.broken().iter().enumerate() {
-        desk.write("goavail.toml", broken);
+        harness.write("goavail.toml", broken);
         agent.signal(Signal::HUP);
         nth(agent, round + 1, &["the old configuration stays in force"]);
         assert_eq!(vault.runs(&["check"]), Some(2), "{broken}");
         vault.runs(&["plan"]);
         vault.runs(&["status"]);
     }
-    desk.write("goavail.toml", &vault.config);
+    harness.write("goavail.toml", &vault.config);
     agent.signal(Signal::HUP);
     first(agent, &["configuration in force"]);
-    desk.lab.add(&[one()]);
+    harness.lab.add(&[one()]);
     first(agent, &["restored", &about(one())]);
 }
 
 fn tells_no_secret(way: Way) {
     let (mut slack, mut hook) = (None, None);
-    let vault = Vault::new(way, |desk| {
-        let (slack_at, slack_posts) = post_office(desk, "500 Oops");
-        let (proxy_at, hook_posts) = post_office(desk, "407 Proxy Authentication Required");
+    let vault = Vault::new(way, |harness| {
+        let (slack_at, slack_posts) = post_office(harness, "500 Oops");
+        let (proxy_at, hook_posts) = post_office(harness, "407 Proxy Authentication Required");
         (slack, hook) = (Some(slack_posts), Some(hook_posts));
         (slack_at, proxy_at)
     });
     let (slack, hook) = (slack.unwrap(), hook.unwrap());
-    let desk = &vault.desk;
+    let harness = &vault.harness;
     for status in [401, 403] {
         vault.ends_at_once(refusal(status, &echo(way)));
     }
@@ -289,12 +289,12 @@ fn tells_no_secret(way: Way) {
 
     // Commands that get no answer, or a bad one.
     for fault in [refusal(403, &echo(way)), Fault::Answer(502, echo(way)), Fault::CutBefore] {
-        desk.cloudflare.script(1, |_| true, fault);
+        harness.cloudflare.script(1, |_| true, fault);
         vault.all_commands();
     }
-    desk.write(
+    harness.write(
         "goavail.toml",
-        &vault.config.replace(&desk.cloudflare.address().to_string(), NOBODY),
+        &vault.config.replace(&harness.cloudflare.address().to_string(), NOBODY),
     );
     vault.runs(&["plan"]);
 
@@ -306,7 +306,7 @@ fn tells_no_secret(way: Way) {
     for command in [&["status"][..], &["drain", "10.0.0.1"]] {
         assert_eq!(vault.runs(command), Some(1), "nobody answers");
     }
-    is_clean("the state file", &std::fs::read_to_string(desk.path("state.json")).unwrap());
+    is_clean("the state file", &std::fs::read_to_string(harness.path("state.json")).unwrap());
     for (channel, posts) in [("slack", slack), ("the webhook", hook)] {
         let posts: Vec<_> = posts.try_iter().collect();
         assert!(posts.len() > 1, "{channel} was told: {posts:?}");

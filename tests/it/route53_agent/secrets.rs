@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustix::process::Signal;
 
-use super::{Scene, anonymous};
+use super::{Harness, anonymous};
 use crate::agent::{Agent, PATIENT, Setup};
 use crate::moto::set;
 use crate::proxy::Spoil;
@@ -79,8 +79,8 @@ fn is_clean(of: &str, text: &str, secrets: &[String]) {
 }
 
 /// The same agent or command, with the keys given so.
-fn keyed(scene: &Scene, way: Way, place: &str, setup: Setup) -> Setup {
-    let [key, secret, token] = &scene.moto.issued;
+fn keyed(harness: &Harness, way: Way, place: &str, setup: Setup) -> Setup {
+    let [key, secret, token] = &harness.moto.issued;
     let setup = setup.env("RUST_LOG", "trace").args(["--debug", "--no-dry-run"]);
     match way {
         Way::Variables => setup
@@ -107,8 +107,8 @@ struct Vault {
 
 impl Vault {
     /// Runs a command beside the agent; its output holds no secret.
-    fn command(&self, scene: &Scene, arguments: &[&'static str]) {
-        let setup = keyed(scene, self.way, &self.place, anonymous(&self.config));
+    fn command(&self, harness: &Harness, arguments: &[&'static str]) {
+        let setup = keyed(harness, self.way, &self.place, anonymous(&self.config));
         let ended = setup.args(arguments.iter().copied()).start().wait_end(PATIENT);
         let of = format!("{:?}: {arguments:?}", self.way);
         is_clean(&of, &(ended.stdout + &ended.stderr), &self.secrets);
@@ -116,7 +116,7 @@ impl Vault {
 }
 
 /// Reloads with files in which there is a problem beside a secret or in it, and with `good` ones.
-fn reloads(vault: &Vault, scene: &Scene, agent: &mut Agent, good: &str) {
+fn reloads(vault: &Vault, harness: &Harness, agent: &mut Agent, good: &str) {
     let [secret, token, _] = &vault.secrets;
     // The problem beside a secret, or the secret itself.
     let broken = [
@@ -128,8 +128,8 @@ fn reloads(vault: &Vault, scene: &Scene, agent: &mut Agent, good: &str) {
         std::fs::write(&vault.file, broken).unwrap();
         agent.signal(Signal::HUP);
         agent.wait_for_words(&["reading the configuration again"]);
-        vault.command(scene, &["check"]);
-        vault.command(scene, &["plan"]);
+        vault.command(harness, &["check"]);
+        vault.command(harness, &["plan"]);
     }
     std::fs::write(&vault.file, good).unwrap();
     agent.rewrite(
@@ -145,49 +145,50 @@ fn reloads(vault: &Vault, scene: &Scene, agent: &mut Agent, good: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
     for way in [Way::Variables, Way::File, Way::Metadata] {
-        let Some(mut scene) = Scene::new().await else { return };
-        let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-        scene.zone.put([www]).await;
-        let [key, secret, token] = scene.moto.issued.clone();
+        let Some(mut harness) = Harness::new().await else { return };
+        let www =
+            set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+        harness.zone.put([www]).await;
+        let [key, secret, token] = harness.moto.issued.clone();
         let secrets = [secret.clone(), token.clone(), METADATA.to_owned()];
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("credentials");
         let place = match way {
             Way::Variables | Way::File => file.display().to_string(),
-            Way::Metadata => metadata(&scene.moto.issued),
+            Way::Metadata => metadata(&harness.moto.issued),
         };
         let good = format!(
             "[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n\
              aws_session_token = {token}\n"
         );
         std::fs::write(&file, &good).unwrap();
-        let config = scene.config("", &["www"]);
+        let config = harness.config("", &["www"]);
         let vault = Vault { way, place, config, file, secrets };
 
         // Refused at the start; refused credentials are looked for anew once.
         for _ in 0..2 {
             let refused = aws_error(403, "InvalidClientTokenId", "The token is invalid");
-            scene.proxy.spoil_next(|_| true, refused);
+            harness.proxy.spoil_next(|_| true, refused);
         }
-        vault.command(&scene, &["monitor"]);
+        vault.command(&harness, &["monitor"]);
 
         let mut agent =
-            keyed(&scene, way, &vault.place, anonymous(&vault.config)).args(["monitor"]).start();
+            keyed(&harness, way, &vault.place, anonymous(&vault.config)).args(["monitor"]).start();
         agent.nth(2, &["target confirmed up"]);
-        vault.command(&scene, &["check"]);
-        vault.command(&scene, &["plan"]);
-        vault.command(&scene, &["plan", "--json"]);
+        vault.command(&harness, &["check"]);
+        vault.command(&harness, &["plan"]);
+        vault.command(&harness, &["plan", "--json"]);
         let page = "<html><title>Bad Gateway</title></html>";
-        scene.proxy.spoil_next(writes, response(502, "text/html", page));
-        scene.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
-        scene.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
-        scene.proxy.spoil_next(writes, Spoil::CutBefore);
-        scene.close(0);
-        agent.nth(1, &["withdrew", &scene.target(0)]);
+        harness.proxy.spoil_next(writes, response(502, "text/html", page));
+        harness.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
+        harness.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
+        harness.proxy.spoil_next(writes, Spoil::CutBefore);
+        harness.close(0);
+        agent.nth(1, &["withdrew", &harness.target(0)]);
 
-        reloads(&vault, &scene, &mut agent, &good);
-        scene.open(0);
-        agent.nth(1, &["restored", &scene.target(0)]);
+        reloads(&vault, &harness, &mut agent, &good);
+        harness.open(0);
+        agent.nth(1, &["restored", &harness.target(0)]);
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(0), "{way:?}");

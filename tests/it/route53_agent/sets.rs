@@ -2,7 +2,7 @@
 
 use aws_sdk_route53::types::ResourceRecordSet;
 
-use super::{FOREIGN, Scene, sorted};
+use super::{FOREIGN, Harness, sorted};
 use crate::moto::set;
 use crate::proxy::Spoil;
 use crate::route53::follow::asks_about_a_change;
@@ -15,8 +15,8 @@ fn weighted(identifier: &str, weight: i64, value: &str) -> ResourceRecordSet {
 }
 
 /// Each target alone in a weighted set, and both in a simple one beside a foreign address.
-fn two_names(scene: &Scene) -> Vec<ResourceRecordSet> {
-    let (first, second) = (scene.text(0), scene.text(1));
+fn two_names(harness: &Harness) -> Vec<ResourceRecordSet> {
+    let (first, second) = (harness.text(0), harness.text(1));
     sorted(vec![
         weighted("Paris 1", 7, &first),
         weighted("Lyon", 3, &second),
@@ -35,28 +35,28 @@ fn in_force() -> Spoil {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_dead_address_goes_with_the_set_that_it_was_alone_in_and_all_comes_back_in_kind() {
-    let Some(mut scene) = Scene::new().await else { return };
-    let before = two_names(&scene);
-    scene.zone.put(before.clone()).await;
-    let mut agent = scene.confirmed(&scene.config("", &["www", "api"]));
-    assert_eq!(scene.written(), 0, "all is as it should be");
+    let Some(mut harness) = Harness::new().await else { return };
+    let before = two_names(&harness);
+    harness.zone.put(before.clone()).await;
+    let mut agent = harness.confirmed(&harness.config("", &["www", "api"]));
+    assert_eq!(harness.written(), 0, "all is as it should be");
     // One for each change that will be made. It is asked about after five seconds.
-    (0..2).for_each(|_| scene.proxy.spoil_next(asks_about_a_change, in_force()));
+    (0..2).for_each(|_| harness.proxy.spoil_next(asks_about_a_change, in_force()));
 
-    scene.close(0);
+    harness.close(0);
     let names = "names=\"www.example.com,api.example.com\"";
-    let line = agent.nth(1, &["withdrew", &scene.target(0), names]);
+    let line = agent.nth(1, &["withdrew", &harness.target(0), names]);
     assert!(line.has(&["took="]), "{}", line.text);
     let mut left = before.clone();
     left.retain(|set| set.set_identifier() != Some("Paris 1"));
-    left[0].resource_records.as_mut().unwrap().retain(|r| r.value() != scene.text(0));
-    assert_eq!(scene.sets().await, left);
-    assert_eq!(scene.written(), 1, "one batch for both names");
+    left[0].resource_records.as_mut().unwrap().retain(|r| r.value() != harness.text(0));
+    assert_eq!(harness.sets().await, left);
+    assert_eq!(harness.written(), 1, "one batch for both names");
 
-    scene.open(0);
-    agent.nth(1, &["restored", &scene.target(0), names]);
-    assert_eq!(scene.sets().await, before);
-    assert_eq!(scene.written(), 2);
+    harness.open(0);
+    agent.nth(1, &["restored", &harness.target(0), names]);
+    assert_eq!(harness.sets().await, before);
+    assert_eq!(harness.written(), 2);
     let told = agent.nth(2, &["change is in force on all servers of Route 53"]);
     let first = agent.nth(1, &["change is in force on all servers of Route 53"]);
     assert!(line.at < first.at, "nobody waited for that");
@@ -65,22 +65,22 @@ async fn a_dead_address_goes_with_the_set_that_it_was_alone_in_and_all_comes_bac
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_a_killed_agent_withdrew_the_next_one_brings_back_in_kind() {
-    let Some(mut scene) = Scene::new().await else { return };
-    let before = two_names(&scene);
-    scene.zone.put(before.clone()).await;
+    let Some(mut harness) = Harness::new().await else { return };
+    let before = two_names(&harness);
+    harness.zone.put(before.clone()).await;
     let folder = tempfile::tempdir().unwrap();
     let memory = format!("state_file = {:?}\n", folder.path().join("state.json"));
-    let config = scene.config(&memory, &["www", "api"]);
-    let mut agent = scene.confirmed(&config);
-    scene.close(0);
-    agent.nth(1, &["withdrew", &scene.target(0)]);
+    let config = harness.config(&memory, &["www", "api"]);
+    let mut agent = harness.confirmed(&config);
+    harness.close(0);
+    agent.nth(1, &["withdrew", &harness.target(0)]);
     agent.kill();
-    assert_ne!(scene.sets().await, before);
+    assert_ne!(harness.sets().await, before);
 
-    scene.open(0);
-    let mut next = scene.start(&config);
-    next.nth(1, &["restored", &scene.target(0)]);
-    assert_eq!(scene.sets().await, before);
+    harness.open(0);
+    let mut next = harness.start(&config);
+    next.nth(1, &["restored", &harness.target(0)]);
+    assert_eq!(harness.sets().await, before);
 }
 
 /// Defects 32, 33 and 34 of the Go agent: an empty listing ended it, the set that came next in the
@@ -89,29 +89,29 @@ async fn what_a_killed_agent_withdrew_the_next_one_brings_back_in_kind() {
 async fn a_name_without_a_set_gets_its_own_and_its_neighbours_are_left_alone() {
     let neighbours: &[&str] = &["a.example.com", "b.example.com", "z.a.b.example.com"];
     for around in [&[], neighbours] {
-        let Some(mut scene) = Scene::new().await else { return };
+        let Some(mut harness) = Harness::new().await else { return };
         let foreign = |name: &&str| set(name, "A", &[FOREIGN]).build().unwrap();
         if !around.is_empty() {
-            scene.zone.put(around.iter().map(foreign)).await;
+            harness.zone.put(around.iter().map(foreign)).await;
         }
         let mut others: Vec<_> = around.iter().map(|name| format!("{name} A: {FOREIGN}")).collect();
-        let config = scene.config("", &["a.b"]).replace("[Route53]", "[Route53]\nttl = 90");
-        let mut agent = scene.start(&config);
+        let config = harness.config("", &["a.b"]).replace("[Route53]", "[Route53]\nttl = 90");
+        let mut agent = harness.start(&config);
         agent.nth(2, &["created", "names=\"a.b.example.com\""]);
-        let own = format!("a.b.example.com A: {} {}", scene.text(0), scene.text(1));
+        let own = format!("a.b.example.com A: {} {}", harness.text(0), harness.text(1));
         let mut all = [&others[..], &[own]].concat();
         all.sort();
-        assert_eq!(scene.served().await, all);
-        let made = scene.sets().await.into_iter().find(|set| set.name() == "a.b.example.com");
+        assert_eq!(harness.served().await, all);
+        let made = harness.sets().await.into_iter().find(|set| set.name() == "a.b.example.com");
         let made = made.unwrap();
         assert_eq!((made.ttl(), made.weight(), made.set_identifier()), (Some(90), None, None));
 
-        (0..2).for_each(|nth| scene.close(nth));
+        (0..2).for_each(|nth| harness.close(nth));
         agent.nth(2, &["withdrew"]);
         others.sort();
-        assert_eq!(scene.served().await, others);
-        scene.open(1);
+        assert_eq!(harness.served().await, others);
+        harness.open(1);
         agent.nth(1, &["restored"]);
-        assert_eq!(scene.served().await.len(), others.len() + 1);
+        assert_eq!(harness.served().await.len(), others.len() + 1);
     }
 }

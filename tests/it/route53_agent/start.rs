@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{QUICK, Scene, ZONE, anonymous, signed};
+use super::{Harness, QUICK, ZONE, anonymous, signed};
 use crate::agent::{Ended, PATIENT, Setup, Within};
 use crate::moto::set;
 use crate::route53::{aws_error, reads};
@@ -22,26 +22,26 @@ fn complaint(name: &str, setup: Setup) -> String {
     line.to_owned()
 }
 
-async fn seeded() -> Option<Scene> {
-    let scene = Scene::new().await?;
-    let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([www]).await;
-    Some(scene)
+async fn seeded() -> Option<Harness> {
+    let harness = Harness::new().await?;
+    let www = set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+    harness.zone.put([www]).await;
+    Some(harness)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_refused_at_the_start_ends_it_with_one_clear_line() {
-    let Some(scene) = seeded().await else { return };
-    let good = scene.config("", &["www"]);
-    let of_zone = |id: &str| good.replace(&format!("aws_zoneid = \"{}\"\n", scene.zone.id), id);
+    let Some(harness) = seeded().await else { return };
+    let good = harness.config("", &["www"]);
+    let of_zone = |id: &str| good.replace(&format!("aws_zoneid = \"{}\"\n", harness.zone.id), id);
     let with = |key: &str, secret: &str, config: &str| {
         anonymous(config).env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret)
     };
-    let signed = |config: &str| signed(anonymous(config), scene.moto);
+    let signed = |config: &str| signed(anonymous(config), harness.moto);
     let listing = "Route 53 refused to list the records of example.com: ";
     let finding = "Route 53 refused to find the hosted zone of ";
     let rows = [
-        ("a wrong secret", with(&scene.moto.key, WRONG, &good), listing, "HTTP status 403"),
+        ("a wrong secret", with(&harness.moto.key, WRONG, &good), listing, "HTTP status 403"),
         ("an unknown key", with("AKIAWRONG", WRONG, &good), listing, "HTTP status 403"),
         ("a wrong zone id", signed(&of_zone("aws_zoneid = \"Z0\"\n")), listing, "NoSuchHostedZone"),
         (
@@ -58,20 +58,20 @@ async fn what_is_refused_at_the_start_ends_it_with_one_clear_line() {
     }
     // moto refuses a signature in fewer words than AWS does.
     let message = "The security token included in the request is invalid";
-    scene.proxy.spoil_next(reads, aws_error(403, "InvalidClientTokenId", message));
+    harness.proxy.spoil_next(reads, aws_error(403, "InvalidClientTokenId", message));
     let line = complaint("in AWS's words", with("AKIAWRONG", WRONG, &good));
     assert_eq!(line, format!("{listing}InvalidClientTokenId: {message}"));
-    assert_eq!(scene.written(), 0);
+    assert_eq!(harness.written(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn of_several_zones_of_one_name_none_is_guessed() {
-    let Some(scene) = seeded().await else { return };
+    let Some(harness) = seeded().await else { return };
     let name = "twice.test";
-    let ids = [scene.moto.zone(name, false).await.id, scene.moto.zone(name, false).await.id];
-    let text = scene.config("", &["www"]).replace(ZONE, name);
-    let text = text.replace(&format!("aws_zoneid = \"{}\"\n", scene.zone.id), "");
-    let line = complaint(name, signed(anonymous(&text), scene.moto));
+    let ids = [harness.moto.zone(name, false).await.id, harness.moto.zone(name, false).await.id];
+    let text = harness.config("", &["www"]).replace(ZONE, name);
+    let text = text.replace(&format!("aws_zoneid = \"{}\"\n", harness.zone.id), "");
+    let line = complaint(name, signed(anonymous(&text), harness.moto));
     assert!(line.contains("2 public zones have that name: set aws_zoneid to one of"), "{line}");
     assert!(ids.iter().all(|id| line.contains(id)), "{line} does not list {ids:?}");
 }

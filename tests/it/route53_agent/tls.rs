@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::{Scene, anonymous, signed};
+use super::{Harness, anonymous, signed};
 use crate::moto::set;
 
 /// A server on loopback that speaks TLS and passes everything on.
@@ -50,12 +50,12 @@ impl Front {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_private_authority_is_trusted_if_the_bundle_names_it_and_only_then() {
-    let Some(mut scene) = Scene::new().await else { return };
-    let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([www]).await;
-    let front = Front::before(scene.moto.host.clone()).await;
-    let config = scene.config("", &["www"]).replace(&scene.proxy.url, &front.url);
-    let setup = || signed(anonymous(&config), scene.moto).args(["--no-dry-run", "monitor"]);
+    let Some(mut harness) = Harness::new().await else { return };
+    let www = set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+    harness.zone.put([www]).await;
+    let front = Front::before(harness.moto.host.clone()).await;
+    let config = harness.config("", &["www"]).replace(&harness.proxy.url, &front.url);
+    let setup = || signed(anonymous(&config), harness.moto).args(["--no-dry-run", "monitor"]);
 
     let mut distrustful = setup().start();
     distrustful.wait_for_words(&["list the records of example.com", "UnknownIssuer"]);
@@ -64,7 +64,7 @@ async fn a_private_authority_is_trusted_if_the_bundle_names_it_and_only_then() {
     let bundle = front.bundle.path().to_string_lossy().into_owned();
     let mut agent = setup().env("AWS_CA_BUNDLE", &bundle).start();
     agent.nth(2, &["target confirmed up"]);
-    scene.close(1);
-    agent.nth(1, &["withdrew", &scene.target(1)]);
-    assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(0))]);
+    harness.close(1);
+    agent.nth(1, &["withdrew", &harness.target(1)]);
+    assert_eq!(harness.served().await, [format!("www.example.com A: {}", harness.text(0))]);
 }

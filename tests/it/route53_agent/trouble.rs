@@ -3,29 +3,29 @@
 use aws_sdk_route53::types::ChangeAction;
 use rustix::process::Signal;
 
-use super::{Scene, alias, anonymous, signed};
+use super::{Harness, alias, anonymous, signed};
 use crate::agent::PATIENT;
 use crate::moto::set;
 use crate::proxy::Spoil;
 use crate::route53::{aws_error, plain, reads, writes};
 
-async fn serving() -> Option<Scene> {
-    let scene = Scene::new().await?;
-    let www = set("www.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([www]).await;
-    Some(scene)
+async fn serving() -> Option<Harness> {
+    let harness = Harness::new().await?;
+    let www = set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+    harness.zone.put([www]).await;
+    Some(harness)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_goes_on() {
-    let Some(mut scene) = serving().await else { return };
-    let setup = signed(anonymous(&scene.config("", &["www"])), scene.moto);
+    let Some(mut harness) = serving().await else { return };
+    let setup = signed(anonymous(&harness.config("", &["www"])), harness.moto);
     let setup = setup.env("RUST_LOG", "info,goavail=trace");
     let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
     agent.nth(2, &["target confirmed up"]);
-    scene.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
-    scene.proxy.spoil_next(writes, Spoil::CutAfter);
-    scene.close(0);
+    harness.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
+    harness.proxy.spoil_next(writes, Spoil::CutAfter);
+    harness.close(0);
     let throttled = "Route 53 could not change www.example.com A: Throttling: Rate exceeded";
     let throttled = agent.nth(1, &["WARN", throttled, "retry_in="]);
     let lost = "could not confirm that Route 53 did change www.example.com A";
@@ -33,43 +33,43 @@ async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_goes_on
     let claimed = agent.lines_with(&["withdrew"]);
     assert!(claimed.iter().all(|line| line.at > lost.at), "claimed but not known: {claimed:?}");
     agent.nth(1, &["DNS provider recovered"]);
-    assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
-    assert_eq!(scene.written(), 2, "what is in force is not written once more");
+    assert_eq!(harness.served().await, [format!("www.example.com A: {}", harness.text(1))]);
+    assert_eq!(harness.written(), 2, "what is in force is not written once more");
     let probed = agent.lines_with(&["outcome=Reply"]);
     let meanwhile = probed.iter().filter(|line| line.at > throttled.at && line.at < lost.at);
     assert!(meanwhile.count() > 0, "the watching goes on");
 
-    scene.close(1);
-    agent.nth(1, &["withdrew", &scene.target(1)]);
-    assert!(scene.served().await.is_empty(), "the set goes with the last of its values");
-    scene.open(1);
-    agent.nth(1, &["restored", &scene.target(1)]);
-    assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
-    assert_eq!(scene.sets().await[0].ttl(), Some(120), "as it was");
+    harness.close(1);
+    agent.nth(1, &["withdrew", &harness.target(1)]);
+    assert!(harness.served().await.is_empty(), "the set goes with the last of its values");
+    harness.open(1);
+    agent.nth(1, &["restored", &harness.target(1)]);
+    assert_eq!(harness.served().await, [format!("www.example.com A: {}", harness.text(1))]);
+    assert_eq!(harness.sets().await[0].ttl(), Some(120), "as it was");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of_a_change() {
-    let Some(mut scene) = serving().await else { return };
+    let Some(mut harness) = serving().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
     let write = |key: &str, secret: &str| {
         let text = format!("[default]\naws_access_key_id={key}\naws_secret_access_key={secret}\n");
         std::fs::write(&file, text).unwrap();
     };
-    write(&scene.moto.key, &scene.moto.secret);
-    let setup = anonymous(&scene.config("", &["www"]));
+    write(&harness.moto.key, &harness.moto.secret);
+    let setup = anonymous(&harness.config("", &["www"]));
     let setup = setup.env("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
     let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
     agent.nth(2, &["target confirmed up"]);
-    scene.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
-    scene.close(0);
-    agent.nth(1, &["withdrew", &scene.target(0)]);
+    harness.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
+    harness.close(0);
+    agent.nth(1, &["withdrew", &harness.target(0)]);
     assert_eq!(agent.lines_with(&["ExpiredToken"]).len(), 0, "nobody has to be told");
-    assert_eq!(scene.served().await, [format!("www.example.com A: {}", scene.text(1))]);
+    assert_eq!(harness.served().await, [format!("www.example.com A: {}", harness.text(1))]);
 
     // A key that cannot be signed with is refused at a reload, and all of the old stays in force.
-    write("AKIA\n  SPLIT", &scene.moto.secret);
+    write("AKIA\n  SPLIT", &harness.moto.secret);
     agent.signal(Signal::HUP);
     agent.nth(
         1,
@@ -77,11 +77,11 @@ async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of
     );
     agent.nth(1, &["the old configuration stays in force"]);
     // It is met in the middle of a change all the same, and the watching goes on.
-    scene.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
-    scene.open(0);
+    harness.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
+    harness.open(0);
     agent.nth(1, &["ERROR", "aws_access_key_id of the profile default"]);
-    write(&scene.moto.key, &scene.moto.secret);
-    agent.nth(1, &["restored", &scene.target(0)]);
+    write(&harness.moto.key, &harness.moto.secret);
+    agent.nth(1, &["restored", &harness.target(0)]);
     assert!(agent.lines_with(&["SPLIT"]).is_empty());
     agent.signal(Signal::TERM);
     assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
@@ -89,35 +89,35 @@ async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_name_that_becomes_an_alias_is_left_alone_and_the_other_names_are_served() {
-    let Some(mut scene) = serving().await else { return };
-    let api = set("api.example.com", "A", &[&scene.text(0), &scene.text(1)]).build().unwrap();
-    scene.zone.put([api]).await;
-    let mut agent = scene.confirmed(&scene.config("", &["www", "api"]));
+    let Some(mut harness) = serving().await else { return };
+    let api = set("api.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+    harness.zone.put([api]).await;
+    let mut agent = harness.confirmed(&harness.config("", &["www", "api"]));
     let before =
-        scene.zone.sets().await.into_iter().find(|set| plain(set.name()).starts_with("www"));
+        harness.zone.sets().await.into_iter().find(|set| plain(set.name()).starts_with("www"));
     let alias = alias("www.example.com");
-    scene
+    harness
         .zone
         .change(vec![(ChangeAction::Delete, before.unwrap()), (ChangeAction::Create, alias)])
         .await;
-    scene.close(0);
-    agent.nth(1, &["withdrew", &scene.target(0), "names=\"api.example.com\""]);
-    let left = format!("api.example.com A: {}", scene.text(1));
-    assert_eq!(scene.served().await, [left, "www.example.com A: ".to_owned()]);
-    scene.open(0);
-    agent.nth(1, &["restored", &scene.target(0), "names=\"api.example.com\""]);
+    harness.close(0);
+    agent.nth(1, &["withdrew", &harness.target(0), "names=\"api.example.com\""]);
+    let left = format!("api.example.com A: {}", harness.text(1));
+    assert_eq!(harness.served().await, [left, "www.example.com A: ".to_owned()]);
+    harness.open(0);
+    agent.nth(1, &["restored", &harness.target(0), "names=\"api.example.com\""]);
 }
 
 /// A pipe that nobody fills stands for a disk that does not answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_credentials_file_without_an_end_costs_a_reload_and_no_failover() {
-    let Some(mut scene) = serving().await else { return };
+    let Some(mut harness) = serving().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
-    let (key, secret) = (&scene.moto.key, &scene.moto.secret);
+    let (key, secret) = (&harness.moto.key, &harness.moto.secret);
     let good = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n");
     std::fs::write(&file, &good).unwrap();
-    let setup = anonymous(&scene.config("", &["www"]));
+    let setup = anonymous(&harness.config("", &["www"]));
     let setup = setup.env("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
     let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
     agent.nth(2, &["target confirmed up"]);
@@ -125,18 +125,18 @@ async fn a_credentials_file_without_an_end_costs_a_reload_and_no_failover() {
     std::fs::remove_file(&file).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
     agent.signal(Signal::HUP);
-    scene.close(0);
-    agent.nth(1, &["withdrew", &scene.target(0)]);
+    harness.close(0);
+    agent.nth(1, &["withdrew", &harness.target(0)]);
     let late = ["AWS_SHARED_CREDENTIALS_FILE", "its end did not come within 10 s"];
     agent.nth(1, &["configuration refused", late[0], late[1]]);
 
     // The same is met when credentials are looked for anew.
-    scene.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
-    scene.open(0);
+    harness.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
+    harness.open(0);
     agent.nth(1, &["ERROR", late[0], late[1]]);
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, &good).unwrap();
-    agent.nth(1, &["restored", &scene.target(0)]);
+    agent.nth(1, &["restored", &harness.target(0)]);
     agent.signal(Signal::HUP);
     agent.nth(1, &["configuration in force"]);
 }

@@ -6,8 +6,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::{BRIEF, EACH_PROBE, PORT, QUICK, config, count, open_all, start, target};
 use crate::agent::{Agent, BINARY, PATIENT, Setup, Within};
-use crate::doors::Door;
 use crate::lab::{Lab, run, v4, v6};
+use crate::tcp_services::TcpService;
 
 /// Lets the agent have only descriptors below `limit`; `None` is as many as there may be.
 fn limit(agent: &Agent, limit: Option<u64>) {
@@ -26,7 +26,7 @@ fn held(agent: &Agent) -> usize {
 fn without_descriptors_it_cannot_ask_and_takes_nobody_for_dead() {
     run(|| {
         let lab = Lab::new();
-        let mut doors = open_all(&lab, &[v4(1), v6(1)]);
+        let mut tcp_services = open_all(&lab, &[v4(1), v6(1)]);
         let mut agent = start(&lab, &config(QUICK, &[v4(1), v6(1)]), EACH_PROBE);
         agent.nth(2, &["target confirmed up"]);
         limit(&agent, Some(3));
@@ -41,7 +41,7 @@ fn without_descriptors_it_cannot_ask_and_takes_nobody_for_dead() {
         limit(&agent, None);
         agent.nth(2, &["can send probes again"]);
         assert_eq!(count(&mut agent, &["target down"]), 0);
-        doors.pop();
+        tcp_services.pop();
         agent.nth(1, &["target down", &target(v6(1))]);
     });
 }
@@ -58,7 +58,7 @@ fn two_thousand_targets_share_few_descriptors_and_waiting_for_one_is_no_loss() {
         let targets: Vec<IpAddr> = (1..).map(v4).take(ALL).collect();
         lab.add(&targets);
         let any = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
-        let _door = Door::at(lab.world().run(any));
+        let _tcp_service = TcpService::at(lab.world().run(any));
         let text = config(PACE, &targets);
         let setup = Setup::of("prlimit", &text, Within::Lab(lab.agent(0))).env("RUST_LOG", BRIEF);
         let setup = setup.args(["--nofile=512:512", BINARY, "--type", "tcp", "monitor"]);

@@ -49,12 +49,17 @@ fn accepted_is_a_reply_and_refused_or_silent_or_unreachable_is_a_loss() {
 fn a_connection_is_closed_in_order_and_without_a_byte() {
     run(|| {
         let lab = Lab::new();
-        let doors = open_all(&lab, &[v4(1), v6(1)]);
+        let tcp_services = open_all(&lab, &[v4(1), v6(1)]);
         let agent = start(&lab, &config(QUICK, &[v4(1), v6(1)]), BRIEF);
-        for door in &doors {
+        for tcp_service in &tcp_services {
             for nth in 0..5 {
-                let visit = door.visit();
-                assert_eq!((visit.bytes, visit.end), (0, Ok(())), "{} {nth}", door.address);
+                let connection = tcp_service.next_ended();
+                assert_eq!(
+                    (connection.bytes, connection.end),
+                    (0, Ok(())),
+                    "{} {nth}",
+                    tcp_service.address
+                );
             }
         }
         agent.signal(Signal::TERM);

@@ -17,18 +17,18 @@ fn forged(from: Id, to: Id, members: &[Member<Id>]) -> Vec<u8> {
 
 /// Returns three agents without a key that see each other, and a function that forges an identity
 /// of agent `number`.
-fn open_world() -> (World, impl Fn(usize, u64, u64) -> Id) {
-    let mut world = World::with_key(3, 11, None);
+fn open_cluster() -> (Harness, impl Fn(usize, u64, u64) -> Id) {
+    let mut harness = Harness::with_key(3, 11, None);
     for number in 0..3 {
-        world.start(number, 2_000_000_000_000);
+        harness.start(number, 2_000_000_000_000);
     }
-    world.run(s(20));
-    assert!(world.everybody_sees_everybody());
+    harness.run(s(20));
+    assert!(harness.everybody_sees_everybody());
     let id = |number, start, life| {
         let vote = vote(number);
         Id { gossip: SocketAddr::new(vote.ip(), PORT), vote, start, life }
     };
-    (world, id)
+    (harness, id)
 }
 
 #[test]
@@ -46,39 +46,43 @@ fn nobody_is_parted_by_numbers_that_no_clock_shows() {
         for (state, incarnation) in
             [(foca::State::Alive, 0), (foca::State::Down, 0), (foca::State::Suspect, u16::MAX)]
         {
-            let (mut world, id) = open_world();
+            let (mut harness, id) = open_cluster();
             // Each of two agents receives this about the other two, from themselves and from each
             // other.
             for (to, one, other) in [(0, 1, 2), (1, 0, 2), (2, 0, 1)] {
-                let agent = world.agents[to].as_mut().unwrap();
+                let agent = harness.agents[to].as_mut().unwrap();
                 let dst = agent.foca.identity().clone();
                 let of = |number| Member::new(id(number, start, life), incarnation, state);
                 let sender = agent.foca.iter_members().find(|m| m.id().vote == vote(one));
                 let sender = sender.unwrap().id().clone();
                 let _ =
-                    agent.receive(world.now, &forged(sender, dst.clone(), &[of(other), of(to)]));
-                let _ = agent.receive(world.now, &forged(id(one, start, life), dst, &[]));
+                    agent.receive(harness.now, &forged(sender, dst.clone(), &[of(other), of(to)]));
+                let _ = agent.receive(harness.now, &forged(id(one, start, life), dst, &[]));
                 let mut farewell = vec![PLAIN, FAREWELL];
                 PostcardCodec.encode_member(&of(other), &mut farewell).unwrap();
-                let _ = agent.receive(world.now, &farewell);
+                let _ = agent.receive(harness.now, &farewell);
             }
-            world.run(s(60));
-            let views = world.views();
+            harness.run(s(60));
+            let views = harness.views();
             let what = format!("start {start}, life {life}, {state:?} at {incarnation}: {views:?}");
-            assert!(world.everybody_sees_everybody(), "{what}");
+            assert!(harness.everybody_sees_everybody(), "{what}");
         }
     }
 }
 
 #[test]
 fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
-    let (mut world, id) = open_world();
-    let agent = world.agents[0].as_mut().unwrap();
+    let (mut harness, id) = open_cluster();
+    let agent = harness.agents[0].as_mut().unwrap();
     let own = agent.foca.identity().clone();
     for (ahead, want) in [(AHEAD - 1000, Ok(())), (AHEAD + 1000, Err(Dropped::Ahead))] {
         let at = agent.wall + ahead;
         for from in [id(1, at, at), id(1, agent.wall, at), id(1, at, agent.wall)] {
-            assert_eq!(agent.receive(world.now, &forged(from, own.clone(), &[])), want, "{ahead}");
+            assert_eq!(
+                agent.receive(harness.now, &forged(from, own.clone(), &[])),
+                want,
+                "{ahead}"
+            );
         }
     }
 }
@@ -86,8 +90,8 @@ fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
 /// Unknown members would be sent datagrams and passed on to the others.
 #[test]
 fn members_that_are_no_peers_are_not_heard_of() {
-    let (mut world, id) = open_world();
-    let agent = world.agents[0].as_mut().unwrap();
+    let (mut harness, id) = open_cluster();
+    let agent = harness.agents[0].as_mut().unwrap();
     let (own, wall) = (agent.foca.identity().clone(), agent.wall);
     let peer = agent.foca.iter_members().find(|m| m.id().vote == vote(1)).unwrap().id().clone();
     let mut elsewhere = id(2, wall, wall);
@@ -95,22 +99,25 @@ fn members_that_are_no_peers_are_not_heard_of() {
     let strangers: Vec<_> = (5..105).map(|number| Member::alive(id(number, wall, wall))).collect();
     let forgeries = [strangers, vec![Member::alive(elsewhere.clone())]];
     for members in forgeries {
-        assert_eq!(agent.receive(world.now, &forged(peer.clone(), own.clone(), &members)), Ok(()));
+        assert_eq!(
+            agent.receive(harness.now, &forged(peer.clone(), own.clone(), &members)),
+            Ok(())
+        );
         assert_eq!(agent.foca.num_members(), 2);
     }
     let mut asked = vec![PLAIN, SWIM];
     let message = foca::Message::PingReq { target: elsewhere, probe_number: 1 };
     let header = foca::Header { src: peer, src_incarnation: 0, dst: own, message };
     PostcardCodec.encode_header(&header, &mut asked).unwrap();
-    assert_eq!(agent.receive(world.now, &asked), Err(Dropped::Stranger));
+    assert_eq!(agent.receive(harness.now, &asked), Err(Dropped::Stranger));
 }
 
 #[test]
 fn another_key_keeps_an_agent_out_and_is_told() {
-    let mut world = World::new(2, 1);
-    world.start_with(1, 1_000_000, Some("another key here"));
-    world.run(s(60));
-    assert_eq!(world.views(), [Some(vec![]), Some(vec![])]);
+    let mut harness = Harness::new(2, 1);
+    harness.start_with(1, 1_000_000, Some("another key here"));
+    harness.run(s(60));
+    assert_eq!(harness.views(), [Some(vec![]), Some(vec![])]);
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
     let mut agent = Gossip::new(own(0, 1), [vote(1)], Some(ours.clone()), 1);
     let swim = |id: &Id| {

@@ -13,7 +13,7 @@ const FOREIGN: &str = "198.51.100.9";
 
 /// Returns a zone with the dead address at two names; the first record is about to be edited into a
 /// foreign one with all possible settings.
-async fn scene(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing) {
+async fn seeded(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing) {
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
     fake.zone(|zone| {
         for name in &NAMES[..2] {
@@ -47,7 +47,7 @@ fn held(fake: &FakeCloudflare) -> Vec<Record> {
 
 #[tokio::test]
 async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
-    let (fake, provider, listing) = scene(Setup::default()).await;
+    let (fake, provider, listing) = seeded(Setup::default()).await;
     let edited: Vec<_> = held(&fake).into_iter().filter(|r| r.content == FOREIGN).collect();
     let before = fake.log().len();
     let error = provider
@@ -68,7 +68,7 @@ async fn a_record_that_was_edited_in_place_is_put_back_exactly_as_it_was() {
 
 #[tokio::test]
 async fn the_intended_address_is_looked_up_again() {
-    let (fake, provider, listing) = scene(Setup::default()).await;
+    let (fake, provider, listing) = seeded(Setup::default()).await;
     // It did not disappear: there is a new record.
     fake.zone(|zone| {
         zone.seed("A", NAMES[0], DEAD);
@@ -116,7 +116,7 @@ async fn a_record_that_could_not_be_restored_at_once_is_restored_before_the_next
         Fault::Answer(502, String::new()),
     ];
     for (number, fault) in faults.into_iter().enumerate() {
-        let (fake, provider, listing) = scene(Setup::default()).await;
+        let (fake, provider, listing) = seeded(Setup::default()).await;
         fake.script(1, |entry| entry.method == "POST" && !entry.is_batch(), fault);
         provider
             .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
@@ -134,7 +134,7 @@ async fn a_record_that_could_not_be_restored_at_once_is_restored_before_the_next
 
 #[tokio::test]
 async fn a_record_that_may_not_be_restored_is_given_up() {
-    let (fake, provider, listing) = scene(Setup::default()).await;
+    let (fake, provider, listing) = seeded(Setup::default()).await;
     let no = r#"{"success":false,"errors":[{"code":81054,"message":"no"}]}"#.to_owned();
     fake.script(1, |e| e.method == "POST" && !e.is_batch(), Fault::Answer(400, no));
     provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap_err();
@@ -144,7 +144,7 @@ async fn a_record_that_may_not_be_restored_is_given_up() {
 
 #[tokio::test]
 async fn single_deletions_look_first() {
-    let (fake, provider, listing) = scene(Setup { batches: false, ..Setup::default() }).await;
+    let (fake, provider, listing) = seeded(Setup { batches: false, ..Setup::default() }).await;
     let error = provider
         .apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD)))
         .await

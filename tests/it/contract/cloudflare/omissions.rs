@@ -12,7 +12,7 @@ use crate::fake_cloudflare::{Entry, FakeCloudflare, Limits, Record, Zone};
 const LIVE: &str = "192.0.2.10";
 
 /// A zone with one record that has all possible settings.
-async fn scene(adorn: impl FnOnce(&mut Record)) -> (FakeCloudflare, Cloudflare, Listing) {
+async fn seeded(adorn: impl FnOnce(&mut Record)) -> (FakeCloudflare, Cloudflare, Listing) {
     let fake = FakeCloudflare::start(ZONE);
     fake.zone(|zone| {
         let record = zone.seed("A", NAMES[0], LIVE);
@@ -58,7 +58,7 @@ fn the_record(fake: &FakeCloudflare) -> Record {
 
 #[tokio::test]
 async fn settings_and_fields_that_the_api_has_grown_come_back() {
-    let (fake, provider, listing) = scene(|record| {
+    let (fake, provider, listing) = seeded(|record| {
         record.ttl = 1;
         record.proxied = true;
         record.settings.insert("ipv4_only".to_owned(), json!(true));
@@ -110,7 +110,7 @@ async fn a_live_address_is_restored_without_its_rejected_settings() {
     ];
     for chained in [false, true] {
         for (name, change, lost) in &cases {
-            let (fake, provider, listing) = scene(|_| {}).await;
+            let (fake, provider, listing) = seeded(|_| {}).await;
             let mut want = the_record(&fake);
             lost(&mut want);
             let changed = || {
@@ -150,7 +150,7 @@ async fn a_private_address_that_may_not_be_proxied_any_more_comes_back_in_the_op
 
 #[tokio::test]
 async fn a_field_that_nobody_knows_and_that_is_refused_keeps_no_address_out() {
-    let (fake, provider, listing) = scene(|record| {
+    let (fake, provider, listing) = seeded(|record| {
         record.more.insert("set_by_the_api_alone".to_owned(), json!(7));
         record.more.insert("private_routing".to_owned(), json!(false));
     })
@@ -163,7 +163,7 @@ async fn a_field_that_nobody_knows_and_that_is_refused_keeps_no_address_out() {
 
 #[tokio::test]
 async fn a_record_that_lacks_something_and_is_edited_by_hand_counts_as_it_is() {
-    let (fake, provider, listing) = scene(|_| {}).await;
+    let (fake, provider, listing) = seeded(|_| {}).await;
     let after = out_and_in(&provider, &listing, || fake.zone(|zone| zone.limits.tags = 0)).await;
     assert_eq!(attributes(&after), attributes(&listing));
     fake.zone(|zone| zone.records[0].comment = Some("new".to_owned()));
@@ -174,7 +174,7 @@ async fn a_record_that_lacks_something_and_is_edited_by_hand_counts_as_it_is() {
 
 #[tokio::test]
 async fn one_record_that_may_not_have_its_tags_costs_no_other_record_anything() {
-    let (fake, provider, listing) = scene(|_| {}).await;
+    let (fake, provider, listing) = seeded(|_| {}).await;
     let set = |name| set_of(name, LIVE.parse().unwrap());
     let new = |name| NewRecord {
         set: set(name),

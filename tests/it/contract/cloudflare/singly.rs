@@ -14,7 +14,7 @@ const ALIVE: &str = "192.0.2.11";
 
 /// Returns a zone with the dead address at every name, a provider, and the changes that replace it
 /// by the live one.
-async fn scene(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing, RecordChanges) {
+async fn seeded(setup: Setup) -> (FakeCloudflare, Cloudflare, Listing, RecordChanges) {
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
     fake.zone(|zone| {
         for name in NAMES {
@@ -59,7 +59,7 @@ fn written(fake: &FakeCloudflare) -> Vec<String> {
 
 #[tokio::test]
 async fn a_service_without_batches_gets_single_changes_that_create_first() {
-    let (fake, provider, listing, changes) = scene(without_batches()).await;
+    let (fake, provider, listing, changes) = seeded(without_batches()).await;
     provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
     for name in NAMES {
         assert_eq!(fake.zone(|zone| zone.contents("A", name)), [ALIVE], "{name}");
@@ -77,7 +77,7 @@ async fn a_service_without_batches_gets_single_changes_that_create_first() {
 #[tokio::test]
 async fn a_change_revoked_between_two_single_changes_is_not_sent() {
     for (allowed, left) in [(0, vec!["BATCH"]), (2, vec!["BATCH", "POST", "DELETE"])] {
-        let (fake, provider, listing, changes) = scene(without_batches()).await;
+        let (fake, provider, listing, changes) = seeded(without_batches()).await;
         let asked = AtomicUsize::new(0);
         let stands = |_| asked.fetch_add(1, Ordering::Relaxed) < allowed;
         let permit = Permit::new(&stands);
@@ -102,7 +102,7 @@ async fn a_service_may_say_in_several_ways_that_it_has_no_batches() {
         ("not implemented", 501, ""),
     ];
     for (name, status, body) in ways {
-        let (fake, provider, listing, changes) = scene(Setup::default()).await;
+        let (fake, provider, listing, changes) = seeded(Setup::default()).await;
         fake.script(2, Entry::is_batch, Fault::Answer(status, body.to_owned()));
         provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
         provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_service_may_say_in_several_ways_that_it_has_no_batches() {
 #[tokio::test]
 async fn a_batch_that_is_too_large_for_the_plan_is_made_set_by_set() {
     let (fake, provider, listing, changes) =
-        scene(Setup { largest_batch: 5, ..Setup::default() }).await;
+        seeded(Setup { largest_batch: 5, ..Setup::default() }).await;
     provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap();
     assert_eq!(written(&fake), ["BATCH"].repeat(1 + NAMES.len()));
     let held = NAMES.map(|name| fake.zone(|zone| zone.contents("A", name)));
@@ -132,7 +132,7 @@ async fn single_changes_that_break_off_tell_how_far_they_got_and_leave_no_set_em
         ("a server error", Fault::Answer(500, String::new())),
     ];
     for (name, fault) in faults {
-        let (fake, provider, listing, changes) = scene(without_batches()).await;
+        let (fake, provider, listing, changes) = seeded(without_batches()).await;
         fake.script(1, |entry| entry.method == "DELETE", fault);
         let error = provider.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
         let (done, rest) = partly(error);
@@ -159,7 +159,7 @@ async fn single_changes_that_break_off_tell_how_far_they_got_and_leave_no_set_em
 /// rule of the account rejects a single record in the same way.
 #[tokio::test]
 async fn a_record_that_may_not_be_created_keeps_no_dead_address_in_service_elsewhere() {
-    let (fake, provider, listing, changes) = scene(Setup::default()).await;
+    let (fake, provider, listing, changes) = seeded(Setup::default()).await;
     fake.zone(|zone| {
         zone.seed("CNAME", NAMES[0], "elsewhere.example.org");
     });

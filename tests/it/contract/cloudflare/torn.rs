@@ -10,7 +10,7 @@ const FOREIGN: &str = "198.51.100.9";
 
 /// A zone of three pages: foreign names before and after the managed ones, with two addresses each.
 /// The first managed record begins the second page.
-fn scene(managed: usize) -> (FakeCloudflare, Cloudflare) {
+fn seeded(managed: usize) -> (FakeCloudflare, Cloudflare) {
     let setup = Setup { largest_page: 100, ..Setup::default() };
     let fake = FakeCloudflare::start_with(ZONE, setup, || {});
     let names: Vec<_> = (0..managed).map(|n| format!("m{n:03}.{ZONE}")).collect();
@@ -68,7 +68,7 @@ fn readings(fake: &FakeCloudflare, before: usize) -> usize {
 #[tokio::test]
 async fn a_few_names_are_asked_for_by_themselves_and_others_cannot_tear_that() {
     for change in [take_one, swap_one] {
-        let (fake, provider) = scene(2);
+        let (fake, provider) = seeded(2);
         change_before_pages(&fake, 100, change);
         assert_eq!(listed(&provider.list().await.unwrap()), 4);
         assert_eq!(
@@ -81,7 +81,7 @@ async fn a_few_names_are_asked_for_by_themselves_and_others_cannot_tear_that() {
 
 #[tokio::test]
 async fn many_names_are_paged_through_and_asked_for_one_by_one_once_two_listings_were_torn() {
-    let (fake, provider) = scene(20);
+    let (fake, provider) = seeded(20);
     assert_eq!(listed(&provider.list().await.unwrap()), 40);
     assert_eq!(readings(&fake, 0), 3 + 1, "a calm zone");
 
@@ -97,7 +97,7 @@ async fn many_names_are_paged_through_and_asked_for_one_by_one_once_two_listings
 
 #[tokio::test]
 async fn a_zone_that_is_torn_now_and_then_is_paged_through_each_time() {
-    let (fake, provider) = scene(20);
+    let (fake, provider) = seeded(20);
     for _ in 0..3 {
         change_before_pages(&fake, 1, take_one);
         provider.list().await.unwrap_err();

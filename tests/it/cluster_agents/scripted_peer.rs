@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use super::scene::{PATIENT, Scene};
+use super::harness::{Harness, PATIENT};
 
 /// A vote as a Go agent sends it, to the byte, but for `more` header lines.
 pub(crate) fn vote(to: SocketAddr, body: &[u8], more: &str) -> Vec<u8> {
@@ -21,8 +21,8 @@ pub(crate) fn vote(to: SocketAddr, body: &[u8], more: &str) -> Vec<u8> {
 }
 
 /// Sends `request` from the place of agent `from`; the answer's status.
-pub(crate) fn post(scene: &Scene, from: usize, to: SocketAddr, request: &[u8]) -> u16 {
-    let answer = scene.lab.agent(from).run(|| {
+pub(crate) fn post(harness: &Harness, from: usize, to: SocketAddr, request: &[u8]) -> u16 {
+    let answer = harness.lab.agent(from).run(|| {
         let mut stream = TcpStream::connect_timeout(&to, PATIENT)?;
         stream.set_read_timeout(Some(PATIENT))?;
         stream.write_all(request)?;
@@ -37,12 +37,12 @@ pub(crate) fn post(scene: &Scene, from: usize, to: SocketAddr, request: &[u8]) -
 
 /// Answers each vote that comes to `listener` with `answer`; passes the bodies on.
 pub(crate) fn answering(
-    scene: &Scene,
+    harness: &Harness,
     listener: TcpListener,
     answer: &'static str,
 ) -> Receiver<String> {
     let (sender, told) = channel();
-    scene.runtime().spawn(async move {
+    harness.runtime().spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let sender = sender.clone();
             tokio::spawn(async move {

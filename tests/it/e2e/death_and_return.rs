@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    QUICK, Scene, WWW, cloudflare_in, config, first, nth, publish, setup, target, until, writes,
+    Harness, QUICK, WWW, cloudflare_in, config, first, nth, publish, setup, target, until, writes,
 };
 use crate::agent::{Agent, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, Record};
@@ -59,17 +59,19 @@ fn furnish(cloudflare: &FakeCloudflare, [dead, alive, dead6, alive6]: [IpAddr; 4
 #[test]
 fn a_death_takes_out_its_own_records_and_the_return_brings_all_back() {
     run(|| {
-        let scene = Scene::with(fake_cloudflare::Setup { largest_page: 50, ..Default::default() });
+        let harness =
+            Harness::with(fake_cloudflare::Setup { largest_page: 50, ..Default::default() });
         let [dead, alive, dead6, alive6] = [v4(1), v4(2), v6(1), v6(2)];
         let addresses = [dead, alive, dead6, alive6];
-        scene.lab.add(&addresses);
-        furnish(&scene.cloudflare, addresses);
-        let before = holds(&scene.cloudflare);
+        harness.lab.add(&addresses);
+        furnish(&harness.cloudflare, addresses);
+        let before = holds(&harness.cloudflare);
         let names = ["www", "api", "@"];
-        let mut agent = scene.confirmed(&config(QUICK, &names, &addresses, &scene.cloudflare), 4);
-        assert_eq!(writes(&scene.cloudflare), 0, "all is as it should be");
+        let mut agent =
+            harness.confirmed(&config(QUICK, &names, &addresses, &harness.cloudflare), 4);
+        assert_eq!(writes(&harness.cloudflare), 0, "all is as it should be");
 
-        scene.lab.remove(&[dead, dead6]);
+        harness.lab.remove(&[dead, dead6]);
         for address in [dead, dead6] {
             let line = first(&mut agent, &["withdrew", &target(address)]);
             assert!(NAMES.iter().all(|name| line.has(&[name])), "{}", line.text);
@@ -82,30 +84,34 @@ fn a_death_takes_out_its_own_records_and_the_return_brings_all_back() {
             let managed = NAMES.iter().any(|name| record.contains(&format!("name: {name:?}")));
             managed && (of_type("A", dead) || of_type("AAAA", dead6))
         };
-        assert_eq!(holds(&scene.cloudflare), without(&before, is_gone));
-        assert_eq!(before.len() - holds(&scene.cloudflare).len(), 6, "two addresses, three names");
+        assert_eq!(holds(&harness.cloudflare), without(&before, is_gone));
+        assert_eq!(
+            before.len() - holds(&harness.cloudflare).len(),
+            6,
+            "two addresses, three names"
+        );
 
-        scene.lab.add(&[dead, dead6]);
+        harness.lab.add(&[dead, dead6]);
         for address in [dead, dead6] {
             first(&mut agent, &["restored", &target(address)]);
         }
-        assert_eq!(holds(&scene.cloudflare), before, "with TTL, proxy, comment and tags");
+        assert_eq!(holds(&harness.cloudflare), before, "with TTL, proxy, comment and tags");
     });
 }
 
 #[test]
 fn duplicates_go_together_and_one_of_them_comes_back() {
     run(|| {
-        let scene = Scene::serving(&[v4(1), v4(2)]);
-        let before = holds(&scene.cloudflare);
-        publish(&scene.cloudflare, &[WWW, WWW], &[v4(1)]);
-        let mut agent = scene.confirmed(&scene.config("", &[v4(1), v4(2)]), 2);
-        scene.lab.remove(&[v4(1)]);
+        let harness = Harness::serving(&[v4(1), v4(2)]);
+        let before = holds(&harness.cloudflare);
+        publish(&harness.cloudflare, &[WWW, WWW], &[v4(1)]);
+        let mut agent = harness.confirmed(&harness.config("", &[v4(1), v4(2)]), 2);
+        harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew"]);
-        assert_eq!(scene.in_service(), [v4(2).to_string()]);
-        scene.lab.add(&[v4(1)]);
+        assert_eq!(harness.in_service(), [v4(2).to_string()]);
+        harness.lab.add(&[v4(1)]);
         first(&mut agent, &["restored"]);
-        assert_eq!(holds(&scene.cloudflare), before);
+        assert_eq!(holds(&harness.cloudflare), before);
     });
 }
 
@@ -164,12 +170,12 @@ fn fifty_names_cost_as_many_requests_as_one() {
 fn what_dies_together_is_withdrawn_together_and_the_living_keep_their_place() {
     run(|| {
         let addresses: Vec<_> = (1..=8).map(v4).collect();
-        let scene = Scene::serving(&addresses);
-        let mut agent = scene.confirmed(&scene.config("", &addresses), 8);
-        scene.lab.remove(&addresses[..4]);
+        let harness = Harness::serving(&addresses);
+        let mut agent = harness.confirmed(&harness.config("", &addresses), 8);
+        harness.lab.remove(&addresses[..4]);
         nth(&mut agent, 4, &["withdrew"]);
         let left: Vec<_> = addresses[4..].iter().map(ToString::to_string).collect();
-        assert_eq!(scene.in_service(), left);
+        assert_eq!(harness.in_service(), left);
         assert_eq!(super::count(&mut agent, &["target down"]), 4);
     });
 }

@@ -23,7 +23,7 @@ use crate::agent::{Agent, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
 use crate::lab::{Lab, Namespace, Place, link_v4, v4};
 
-pub(crate) use super::lines::{about, alive, back, count, first, gone, next, withdrawn_by};
+pub(crate) use super::log_lines::{about, alive, back, count, first, gone, next, withdrawn_by};
 
 /// Generous, also for work that takes a cluster half a minute: a bound that is met says that something
 /// is broken, not that the machine was busy.
@@ -130,29 +130,29 @@ pub(crate) fn cloudflare_section(targets: &[IpAddr]) -> String {
 /// A lab, a Cloudflare, and a gate between that and each agent's place.
 ///
 /// Field order is drop order.
-pub(crate) struct Scene {
+pub(crate) struct Harness {
     runtime: Option<Runtime>,
     gates: Vec<watch::Sender<bool>>,
     pub(crate) cloudflare: FakeCloudflare,
     pub(crate) lab: Lab,
 }
 
-impl Scene {
+impl Harness {
     /// With places for `agents` agents, and `targets` alive and in the zone.
     pub(crate) fn new(agents: usize, targets: &[IpAddr]) -> Self {
         let lab = Lab::with_agents(agents);
         let setup = fake_cloudflare::Setup::default();
-        let cloudflare = FakeCloudflare::start_with(ZONE, setup, door(lab.world()));
+        let cloudflare = FakeCloudflare::start_with(ZONE, setup, entering(lab.world()));
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
-            .on_thread_start(door(lab.world()))
+            .on_thread_start(entering(lab.world()))
             .build()
             .expect("a runtime");
-        let mut scene = Self { runtime: Some(runtime), gates: Vec::new(), cloudflare, lab };
-        scene.gates = (0..agents).map(|index| scene.gate(index)).collect();
-        scene.publish(targets);
-        scene
+        let mut harness = Self { runtime: Some(runtime), gates: Vec::new(), cloudflare, lab };
+        harness.gates = (0..agents).map(|index| harness.gate(index)).collect();
+        harness.publish(targets);
+        harness
     }
 
     /// Lets `targets` answer, and puts them into the zone.
@@ -312,7 +312,7 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for Harness {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -326,7 +326,7 @@ fn changed(entry: &Entry) -> bool {
 }
 
 /// Returns a function that makes its thread enter `place`.
-pub(crate) fn door(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
+pub(crate) fn entering(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
     let net = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
     move || {
         let network = Some(LinkNameSpaceType::Network);

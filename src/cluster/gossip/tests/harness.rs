@@ -3,7 +3,7 @@
 use super::*;
 
 /// A cluster of agents 0, 1, … in virtual time. The seed determines delays and losses.
-pub(super) struct World {
+pub(super) struct Harness {
     pub(super) now: Duration,
     pub(super) seed: u64,
     pub(super) rng: SmallRng,
@@ -22,13 +22,13 @@ pub(super) struct World {
     pub(super) log: Vec<(Duration, usize, Output)>,
 }
 
-impl World {
+impl Harness {
     pub(super) fn new(agents: usize, seed: u64) -> Self {
         Self::with_key(agents, seed, Some("1234567891012345"))
     }
 
     pub(super) fn with_key(agents: usize, seed: u64, key: Option<&'static str>) -> Self {
-        let mut world = Self {
+        let mut harness = Self {
             now: Duration::ZERO,
             seed,
             rng: SmallRng::seed_from_u64(seed),
@@ -42,9 +42,9 @@ impl World {
             log: Vec::new(),
         };
         for number in 0..agents {
-            world.start(number, 1_000_000);
+            harness.start(number, 1_000_000);
         }
-        world
+        harness
     }
 
     /// Starts an agent with a clock that shows `start` at the start of its process.

@@ -45,7 +45,7 @@ pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCAL
 pub(super) const STATE_FILE: &str = "state_file = \"state.json\"\n";
 
 /// Field order is drop order.
-pub(super) struct Desk {
+pub(super) struct Harness {
     pub(super) cloudflare: FakeCloudflare,
     pub(super) lab: Lab,
     folder: TempDir,
@@ -60,7 +60,7 @@ pub(super) struct Said {
     pub(super) complaint: String,
 }
 
-impl Desk {
+impl Harness {
     /// With [`one`] and [`two`] alive and in the zone at [`WWW`] and [`API`], each record with
     /// settings that the configuration does not know of. `top` goes before the sections.
     pub(super) fn new(top: &str) -> Self {
@@ -69,16 +69,16 @@ impl Desk {
 
     pub(super) fn watching(top: &str, targets: &[IpAddr]) -> Self {
         let lab = Lab::new();
-        let door = File::open(format!("/proc/{}/ns/net", lab.agent(0).pid())).unwrap();
+        let namespace = File::open(format!("/proc/{}/ns/net", lab.agent(0).pid())).unwrap();
         let setup = fake_cloudflare::Setup::default();
         let cloudflare = FakeCloudflare::start_with(ZONE, setup, move || {
-            move_into_link_name_space(door.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
         });
         let folder = tempfile::tempdir().unwrap();
-        let desk = Self { cloudflare, lab, folder, targets: targets.to_vec() };
-        desk.lab.add(targets);
+        let harness = Self { cloudflare, lab, folder, targets: targets.to_vec() };
+        harness.lab.add(targets);
         for target in targets {
-            desk.cloudflare.zone(|zone| {
+            harness.cloudflare.zone(|zone| {
                 let www = zone.seed("A", WWW, &target.to_string());
                 (www.ttl, www.comment) = (4321, Some("rack 7".into()));
                 let api = zone.seed("A", API, &target.to_string());
@@ -87,8 +87,8 @@ impl Desk {
                 api.more.insert("private_routing".to_owned(), true.into());
             });
         }
-        desk.write("goavail.toml", &desk.config(top));
-        desk
+        harness.write("goavail.toml", &harness.config(top));
+        harness
     }
 
     /// A configuration; `top` goes before the sections.

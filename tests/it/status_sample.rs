@@ -10,10 +10,10 @@ use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
 use goavail::status::{Board, ClockReading, PeerStatus, ReceivedVote, Setup, TargetState, Time};
 
-/// The scene plays on 2026-11-22, from 02:59:00 to 04:00:00.
+/// The sample_board plays on 2026-11-22, from 02:59:00 to 04:00:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
 
-/// The duration of the scene in seconds.
+/// The duration of the sample_board in seconds.
 pub(crate) const LASTED: u64 = 3_660;
 
 #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
@@ -79,7 +79,7 @@ pub(crate) fn targets() -> Vec<IpAddr> {
 
 /// The board after an hour: one target is down and out, one is down and kept by the floor, one is
 /// contested, one is drained, one is losing probes, one is not confirmed, the others are well.
-pub(crate) fn scene() -> (Board, ClockReading) {
+pub(crate) fn sample_board() -> (Board, ClockReading) {
     let beginning = beginning();
     let end = after(beginning, LASTED);
     let targets = targets();

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::desk::{Desk, about, ask, count, first, one};
+use super::harness::{Harness, about, ask, count, first, one};
 use crate::agent::{Agent, Line, PATIENT};
 use crate::lab::{run, v4};
 
@@ -42,21 +42,21 @@ fn replies(agent: &mut Agent, count: usize) {
 fn garbage_and_a_thousand_idle_connections_cost_no_reply_and_no_answer() {
     run(|| {
         let targets: Vec<_> = (1..=20).map(v4).collect();
-        let desk = Desk::watching("", &targets);
-        let mut agent = desk.confirmed();
+        let harness = Harness::watching("", &targets);
+        let mut agent = harness.confirmed();
         // Two rounds of probes of each target while it goes on.
         let rounds = 2 * targets.len();
         let mut open: Vec<Box<dyn Write>> = Vec::new();
-        let to_listener = desk.lab.agent(0).run(|| {
-            let connect = |_| std::net::TcpStream::connect(super::desk::LISTEN).unwrap();
+        let to_listener = harness.lab.agent(0).run(|| {
+            let connect = |_| std::net::TcpStream::connect(super::harness::LISTEN).unwrap();
             (0..IDLE).map(connect).collect::<Vec<_>>()
         });
         open.extend(to_listener.into_iter().map(|stream| Box::new(stream) as Box<dyn Write>));
-        open.extend((0..IDLE).map(|_| Box::new(desk.connect_control()) as Box<dyn Write>));
+        open.extend((0..IDLE).map(|_| Box::new(harness.connect_control()) as Box<dyn Write>));
         replies(&mut agent, rounds);
         for bytes in garbage() {
             // It may be hung up on before it has said all of it.
-            let (mut tcp, mut unix) = (desk.connect(), desk.connect_control());
+            let (mut tcp, mut unix) = (harness.connect(), harness.connect_control());
             let _ = tcp.write_all(&bytes);
             let _ = unix.write_all(&bytes);
             open.push(Box::new(tcp));
@@ -64,18 +64,18 @@ fn garbage_and_a_thousand_idle_connections_cost_no_reply_and_no_answer() {
         }
         replies(&mut agent, rounds);
         // All of them are still open on this side.
-        assert_eq!(desk.get("/healthz"), (200, "ok\n".into()));
-        assert_eq!(ask(desk.connect_control(), "GET /healthz").0, 200);
-        assert_eq!(ask(desk.connect_control(), "POST /drain/192.0.2.99").0, 404);
-        assert_eq!(desk.get("/verdict/192.0.2.99").0, 404);
-        assert_eq!(desk.status()["targets"].as_array().unwrap().len(), targets.len());
+        assert_eq!(harness.get("/healthz"), (200, "ok\n".into()));
+        assert_eq!(ask(harness.connect_control(), "GET /healthz").0, 200);
+        assert_eq!(ask(harness.connect_control(), "POST /drain/192.0.2.99").0, 404);
+        assert_eq!(harness.get("/verdict/192.0.2.99").0, 404);
+        assert_eq!(harness.status()["targets"].as_array().unwrap().len(), targets.len());
         drop(open);
         replies(&mut agent, rounds);
         assert_eq!(count(&mut agent, &["outcome=Loss"]), 0, "no false loss");
         assert_eq!(count(&mut agent, &["drained by operator"]), 0);
         assert_eq!(count(&mut agent, &["panicked"]), 0);
-        desk.lab.remove(&[one()]);
+        harness.lab.remove(&[one()]);
         first(&mut agent, &["withdrew", &about(one())]);
-        desk.done(&["status"]);
+        harness.done(&["status"]);
     });
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 /// How a connection that was taken came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Visit {
+pub(crate) struct EndedConnection {
     /// How many bytes the other side sent.
     pub(crate) bytes: usize,
     /// In order, or by which error.
@@ -22,15 +22,15 @@ pub(crate) struct Visit {
 
 /// A listener that takes every connection. It is closed when dropped, and then refuses.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct TcpService {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    visits: Receiver<Visit>,
+    connections: Receiver<EndedConnection>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Door {
+impl TcpService {
     /// Opens one here.
     ///
     /// # Panics
@@ -46,7 +46,7 @@ impl Door {
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a listener can be asked without waiting");
         let (stop, stopped) = oneshot::channel();
-        let (sender, visits) = channel();
+        let (sender, connections) = channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
             let runtime = runtime.expect("a runtime");
@@ -57,38 +57,38 @@ impl Door {
                 }
             });
         });
-        Self { address, visits, stop: Some(stop), thread: Some(thread) }
+        Self { address, connections, stop: Some(stop), thread: Some(thread) }
     }
 
     /// The next connection that ended, waited for if need be.
-    pub(crate) fn visit(&self) -> Visit {
-        self.visits.recv_timeout(crate::agent::PATIENT).expect("a connection comes and ends")
+    pub(crate) fn next_ended(&self) -> EndedConnection {
+        self.connections.recv_timeout(crate::agent::PATIENT).expect("a connection comes and ends")
     }
 }
 
-async fn serve(listener: TcpListener, ended: Sender<Visit>) {
+async fn serve(listener: TcpListener, ended: Sender<EndedConnection>) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("inside a runtime");
-    let mut visitors = JoinSet::new();
+    let mut connections = JoinSet::new();
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            visitors.spawn(receive(stream, ended.clone()));
+            connections.spawn(receive(stream, ended.clone()));
         }
-        while visitors.try_join_next().is_some() {}
+        while connections.try_join_next().is_some() {}
     }
 }
 
-async fn receive(mut stream: TcpStream, ended: Sender<Visit>) {
+async fn receive(mut stream: TcpStream, ended: Sender<EndedConnection>) {
     let mut sent = Vec::new();
     let end = stream.read_to_end(&mut sent).await.map(|_| ()).map_err(|error| error.kind());
     // Most tests do not ask.
-    let _ = ended.send(Visit { bytes: sent.len(), end });
+    let _ = ended.send(EndedConnection { bytes: sent.len(), end });
 }
 
-impl Drop for Door {
+impl Drop for TcpService {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            assert!(thread.join().is_ok() || std::thread::panicking(), "a door failed");
+            assert!(thread.join().is_ok() || std::thread::panicking(), "a tcp_service failed");
         }
     }
 }
@@ -96,8 +96,8 @@ impl Drop for Door {
 /// `count` addresses of loopback that no other test uses, and one port that is free at all of them.
 ///
 /// A listener there is reached without any privilege. None of them is where connections of this
-/// machine come from, so that a connect to a closed door can never meet itself.
-pub(crate) fn neighbours(count: u8) -> (Vec<IpAddr>, u16) {
+/// machine come from, so that a connect to a closed tcp_service can never meet itself.
+pub(crate) fn loopback_addresses(count: u8) -> (Vec<IpAddr>, u16) {
     static STREETS: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();
     loop {

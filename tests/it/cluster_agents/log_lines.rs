@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::scene::{PATIENT, name};
+use super::harness::{PATIENT, name};
 use crate::agent::{Agent, Line};
 
 /// `target=address`, so that one address is not taken for a longer one.

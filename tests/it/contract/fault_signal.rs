@@ -3,9 +3,9 @@
 use tokio::sync::oneshot;
 
 /// Reports that a fault has met its request.
-pub(crate) struct Met(oneshot::Receiver<()>);
+pub(crate) struct FaultSignal(oneshot::Receiver<()>);
 
-impl Met {
+impl FaultSignal {
     /// Returns the two ends: the fault sends, the case waits.
     pub(crate) fn pair() -> (oneshot::Sender<()>, Self) {
         let (sender, receiver) = oneshot::channel();

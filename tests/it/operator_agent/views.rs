@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::desk::{Desk, about, ask, first, one, two};
+use super::harness::{Harness, about, ask, first, one, two};
 use crate::agent::Agent;
 use crate::lab::{run, v4};
 use crate::status_metrics::assert_promised;
@@ -32,13 +32,13 @@ fn assert_fields(status: &Value, contract: &[(&str, &str)]) {
 #[test]
 fn status_has_the_contracts_fields_and_values_and_is_the_same_from_everywhere() {
     run(|| {
-        let desk = Desk::new("name = \"sfo-1\"\nmin_in_service = 1\n");
-        let mut agent = desk.confirmed();
-        desk.until_shown(&mut agent, one(), |shown| {
+        let harness = Harness::new("name = \"sfo-1\"\nmin_in_service = 1\n");
+        let mut agent = harness.confirmed();
+        harness.until_shown(&mut agent, one(), |shown| {
             shown["records"].as_array().unwrap().iter().all(|record| record["present"] == true)
         });
-        desk.until_shown(&mut agent, one(), |shown| shown["health"] == "up");
-        let status = desk.status();
+        harness.until_shown(&mut agent, one(), |shown| shown["health"] == "up");
+        let status = harness.status();
         assert_fields(&status, &CONTRACT);
         let want = [
             ("/agent/dry_run", Value::from(false)),
@@ -62,101 +62,101 @@ fn status_has_the_contracts_fields_and_values_and_is_the_same_from_everywhere() 
         assert!(status["targets"][0]["last_rtt_ms"].as_f64().unwrap() > 0.0);
         let time = status["agent"]["started_at"].as_str().unwrap();
         assert!(time.starts_with("20") && time.ends_with('Z'), "RFC 3339 in UTC: {time}");
-        let (code, from_socket) = ask(desk.connect_control(), "GET /status");
+        let (code, from_socket) = ask(harness.connect_control(), "GET /status");
         assert_eq!(code, 200);
-        let printed: Value = serde_json::from_str(&desk.done(&["status", "--json"])).unwrap();
+        let printed: Value = serde_json::from_str(&harness.done(&["status", "--json"])).unwrap();
         for other in [serde_json::from_str(&from_socket).unwrap(), printed] {
             assert_fields(&other, &CONTRACT);
             assert_eq!(other["agent"], status["agent"]);
         }
-        let table = desk.done(&["status"]);
+        let table = harness.done(&["status"]);
         assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
         for part in ["sfo-1", "example.com", "guards off: canaries", &one().to_string()] {
             assert!(table.contains(part), "{part} is missing in\n{table}");
         }
         assert!(!table.contains('\u{1b}'), "no colour but on a terminal");
-        assert_eq!(desk.get("/healthz"), (200, "ok\n".into()));
+        assert_eq!(harness.get("/healthz"), (200, "ok\n".into()));
     });
 }
 
 #[test]
 fn a_verdict_tells_the_truth_also_while_the_floor_keeps_the_record() {
     run(|| {
-        let desk = Desk::new("min_in_service = 1\n");
-        let mut agent = desk.confirmed();
-        let verdict = |target| desk.get(&format!("/verdict/{target}"));
+        let harness = Harness::new("min_in_service = 1\n");
+        let mut agent = harness.confirmed();
+        let verdict = |target| harness.get(&format!("/verdict/{target}"));
         assert_eq!(verdict(v4(99)), (404, "unknown not a target of this agent\n".into()));
-        desk.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
+        harness.until_shown(&mut agent, two(), |shown| shown["health"] == "up");
         assert_eq!([verdict(one()), verdict(two())], [(200, "up\n".into()), (200, "up\n".into())]);
-        desk.lab.remove(&[one()]);
+        harness.lab.remove(&[one()]);
         first(&mut agent, &["withdrew", &about(one())]);
-        desk.lab.remove(&[two()]);
+        harness.lab.remove(&[two()]);
         first(&mut agent, &["refused to act", &about(two()), "reason=\"floor\""]);
-        desk.until_shown(&mut agent, two(), |shown| shown["reason"] == "floor");
+        harness.until_shown(&mut agent, two(), |shown| shown["reason"] == "floor");
         assert_eq!(verdict(one()), (503, "down\n".into()));
         assert_eq!(verdict(two()), (503, "down floor\n".into()));
-        desk.assert_untouched(two());
-        let table = desk.done(&["status"]);
+        harness.assert_untouched(two());
+        let table = harness.done(&["status"]);
         assert!(table.contains("floor"), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
 
-        desk.lab.add(&[one(), two()]);
+        harness.lab.add(&[one(), two()]);
         first(&mut agent, &["restored", &about(one())]);
         for target in [one(), two()] {
-            desk.until_shown(&mut agent, target, |shown| {
+            harness.until_shown(&mut agent, target, |shown| {
                 shown["health"] == "up" && shown["in_service"] == true
             });
             assert_eq!(verdict(target), (200, "up\n".into()));
         }
-        desk.assert_untouched(one());
-        desk.assert_untouched(two());
-        assert_fields(&desk.status(), &[("/last_change", "at what")]);
+        harness.assert_untouched(one());
+        harness.assert_untouched(two());
+        assert_fields(&harness.status(), &[("/last_change", "at what")]);
     });
 }
 
 #[test]
 fn an_isolated_agent_says_so_and_why_over_a_reload() {
     run(|| {
-        let desk = Desk::new("");
-        let mut agent = desk.confirmed();
-        desk.lab.unplug(0);
+        let harness = Harness::new("");
+        let mut agent = harness.confirmed();
+        harness.lab.unplug(0);
         let cause = "this machine can ask none of its targets";
         first(&mut agent, &["WARN", &format!("isolated: {cause}")]);
-        let config = desk.config("name = \"renamed\"\n");
+        let config = harness.config("name = \"renamed\"\n");
         for name in [None, Some("renamed")] {
             if name.is_some() {
-                desk.reload(&mut agent, &config);
+                harness.reload(&mut agent, &config);
             }
-            desk.until_shown(&mut agent, one(), |_| {
-                let of = &desk.status()["agent"];
+            harness.until_shown(&mut agent, one(), |_| {
+                let of = &harness.status()["agent"];
                 of["isolated"] == true && name.is_none_or(|name| of["name"] == name)
             });
-            assert_eq!(desk.status()["agent"]["isolation_cause"], cause, "{name:?}");
+            assert_eq!(harness.status()["agent"]["isolation_cause"], cause, "{name:?}");
             let line = format!("ISOLATED: {cause}, so nothing is withdrawn\n");
-            let table = desk.done(&["status"]);
+            let table = harness.done(&["status"]);
             assert!(table.contains(&line), "{name:?}: {table}");
-            assert!(desk.get("/metrics").1.contains("goavail_isolated 1.0\n"), "{name:?}");
+            assert!(harness.get("/metrics").1.contains("goavail_isolated 1.0\n"), "{name:?}");
         }
-        desk.lab.plug(0);
+        harness.lab.plug(0);
         first(&mut agent, &["no longer isolated"]);
-        desk.until_shown(&mut agent, one(), |_| desk.status()["agent"]["isolated"] == false);
+        harness.until_shown(&mut agent, one(), |_| harness.status()["agent"]["isolated"] == false);
     });
 }
 
 /// A death, its withdrawal, the return, a reload and a bad one: something of everything.
-fn eventful(desk: &Desk) -> Agent {
-    let mut agent = desk.confirmed();
-    desk.lab.remove(&[one()]);
+fn eventful(harness: &Harness) -> Agent {
+    let mut agent = harness.confirmed();
+    harness.lab.remove(&[one()]);
     first(&mut agent, &["withdrew", &about(one())]);
-    desk.lab.add(&[one()]);
+    harness.lab.add(&[one()]);
     first(&mut agent, &["restored", &about(one())]);
-    let good = std::fs::read_to_string(desk.path("goavail.toml")).unwrap();
-    desk.reload(&mut agent, &good);
-    desk.write("goavail.toml", "interval = 0");
+    let good = std::fs::read_to_string(harness.path("goavail.toml")).unwrap();
+    harness.reload(&mut agent, &good);
+    harness.write("goavail.toml", "interval = 0");
     agent.signal(rustix::process::Signal::HUP);
     first(&mut agent, &["the old configuration stays in force"]);
-    desk.write("goavail.toml", &good);
-    desk.until_shown(&mut agent, one(), |shown| {
+    harness.write("goavail.toml", &good);
+    harness.until_shown(&mut agent, one(), |shown| {
         shown["health"] == "up" && shown["loss_1m"].as_f64().unwrap() > 0.0
     });
     agent
@@ -165,29 +165,29 @@ fn eventful(desk: &Desk) -> Agent {
 #[test]
 fn the_reading_of_the_start_is_counted_as_a_request() {
     run(|| {
-        let desk = Desk::new("");
-        let mut agent = desk.confirmed();
+        let harness = Harness::new("");
+        let mut agent = harness.confirmed();
         let counted = "goavail_dns_requests_total{provider=\"cloudflare\",outcome=\"ok\"} 1\n";
         // Requests are taken over once a second: within some hundred probes at the most.
         let shown = (0..300).any(|_| {
             agent.wait_for_words(&["outcome=Reply"]);
-            desk.get("/metrics").1.contains(counted)
+            harness.get("/metrics").1.contains(counted)
         });
-        assert!(shown, "{}", desk.get("/metrics").1);
+        assert!(shown, "{}", harness.get("/metrics").1);
     });
 }
 
 #[test]
 fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
     run(|| {
-        let desk = Desk::new("");
-        let mut agent = eventful(&desk);
+        let harness = Harness::new("");
+        let mut agent = eventful(&harness);
         // The status is refreshed once a second, and the refused reload came last.
-        while !desk.get("/metrics").1.contains("goavail_reloads_total{outcome=\"refused\"} 1") {
+        while !harness.get("/metrics").1.contains("goavail_reloads_total{outcome=\"refused\"} 1") {
             agent.wait_for_words(&["outcome="]);
         }
         let figure = |line: &str| {
-            let (code, text) = desk.get("/metrics");
+            let (code, text) = harness.get("/metrics");
             assert_eq!(code, 200);
             let silent =
                 ["goavail_votes_total", "goavail_notices_total", "goavail_target_limits_replies"];
@@ -231,11 +231,11 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
 #[test]
 fn a_zone_that_is_not_active_is_named_in_the_log_and_in_the_status() {
     run(|| {
-        let desk = Desk::new("");
-        desk.cloudflare.zone(|zone| "moved".clone_into(&mut zone.status));
-        let mut agent = desk.confirmed();
+        let harness = Harness::new("");
+        harness.cloudflare.zone(|zone| "moved".clone_into(&mut zone.status));
+        let mut agent = harness.confirmed();
         first(&mut agent, &["WARN", "zone example.com has the status \"moved\" at Cloudflare"]);
-        let failing = desk.status()["failing"].clone();
+        let failing = harness.status()["failing"].clone();
         let error = failing[0]["error"].as_str().unwrap_or_default();
         assert!(error.contains("has the status \"moved\""), "{failing:#}");
     });
