@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_fills_is_given_up_and_holds_no_thread() {
+    fn an_empty_pipe_is_given_up_and_holds_no_thread() {
         let folder = tempfile::tempdir().unwrap();
         let path = pipe(folder.path());
         for _ in 0..2 * MOST_STUCK {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_is_not_answered_holds_nobody_up() {
+    fn an_unanswered_call_delays_no_caller() {
         let (release, held) = sync_channel::<()>(1);
         let asked = move || held.recv();
         assert!(look_within(asked, Duration::from_millis(1)).is_none());
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_says_so() {
+    fn a_path_without_a_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let absent = read(&folder.path().join("absent"), 100).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);

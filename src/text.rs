@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_spelt_out_and_nothing_else_is_touched() {
+    fn invisible_characters_are_spelt_out_and_all_others_are_kept() {
         let cases = [
             ("plain", "disk swap", "disk swap"),
             (
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_needs_a_terminal_and_nobody_against_it() {
+    fn colour_needs_a_terminal_and_no_variable_against_it() {
         let cases = [
             (true, None, true),
             (true, Some(""), true),

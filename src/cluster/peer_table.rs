@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_is_believed_after_ten_seconds_and_a_farewell_at_once() {
+    fn a_death_is_accepted_after_ten_seconds_and_a_farewell_at_once() {
         let mut table = table();
         assert_eq!(report(&mut table, s(0)), "", "nothing is known");
         table.set_gossip_state(s(1), PEER, true);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_go_agent_that_is_replaced_by_ours_is_one_of_ours() {
+    fn a_go_agent_replaced_by_a_native_one_becomes_native() {
         let mut table = table();
         table.voted(PEER, false);
         table.port_probed(PEER, true);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_signs_is_ours_and_needs_gossip_to_be_alive() {
+    fn a_signing_peer_is_native_and_needs_gossip_to_be_alive() {
         let mut table = table();
         table.voted(PEER, true);
         table.port_probed(PEER, true);

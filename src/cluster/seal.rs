@@ -238,7 +238,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_a_go_agent_encrypts_is_read_and_made_alike() {
+    fn ciphertexts_are_those_of_a_go_agent() {
         for (key, text, encrypted) in VECTORS {
             let seal = seal(key);
             assert_eq!(seal.decrypt(encrypted).as_deref(), Ok(text), "{encrypted}");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_agent_sends_is_refused() {
+    fn a_text_that_no_agent_sends_is_refused() {
         let seal = seal(KEYS[0]);
         let cases = [
             ("nothing", ""),
@@ -292,13 +292,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encrypted_comes_back(text in "\\PC{0,80}", key in 0_usize..3) {
+        fn an_encrypted_text_decrypts_to_itself(text in "\\PC{0,80}", key in 0_usize..3) {
             let seal = seal(KEYS[key]);
             prop_assert_eq!(seal.decrypt(&seal.encrypt(&text).unwrap()), Ok(text));
         }
 
         #[test]
-        fn no_input_makes_it_panic(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+        fn any_input_is_decrypted_without_a_panic(text in any::<String>(), bytes in any::<Vec<u8>>()) {
             let seal = seal(KEYS[0]);
             let _ = seal.decrypt(&text);
             let _ = seal.open_gossip(&bytes);

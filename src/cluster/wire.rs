@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_go_agent_sent_is_read() {
+    fn a_vote_of_a_go_agent_is_read() {
         let sent = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":false}"#;
         let want = RawVote {
             peer: "10.99.0.1:8081".into(),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_with_another_key_or_none_is_not_ours() {
+    fn a_vote_made_with_another_key_or_none_is_not_ours() {
         let other = Seal::new(&SecretString::from("another key here")).unwrap();
         let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         for theirs in [None, Some(&other)] {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_beside_a_vote_is_added_behind_it() {
+    fn an_extension_is_added_behind_the_vote() {
         let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let age = Duration::from_millis(1234);
         let cases = [
@@ -269,7 +269,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_makes_it_panic(bytes in any::<Vec<u8>>(), text in any::<String>()) {
+        fn any_body_is_decoded_without_a_panic(bytes in any::<Vec<u8>>(), text in any::<String>()) {
             for seal in [None, Some(&seal())] {
                 let _ = decode(seal, &bytes);
                 let quoted = serde_json::to_string(&text).unwrap();
@@ -280,7 +280,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_comes_back(
+        fn an_encoded_vote_decodes_to_itself(
             local in any::<SocketAddr>(), target in any::<IpAddr>(), up in any::<bool>(),
         ) {
             for seal in [None, Some(&seal())] {

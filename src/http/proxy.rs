@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_who_hands_out_credentials_are_asked_directly() {
+    fn this_machine_and_credential_services_are_contacted_directly() {
         let all = [("ALL_PROXY", "http://p:3128")];
         let hosts = [
             "localhost",
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_says_why_and_keeps_its_value_to_itself() {
+    fn an_unusable_value_is_refused_with_the_reason_and_not_repeated() {
         let rows = [
             ("socks5h://u:s3cret@p:1080", "SOCKS"),
             ("socks4://p", "SOCKS"),

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_holds_nobody_up_and_is_told_how_much_it_missed() {
+    fn a_blocked_reader_delays_nobody_and_receives_the_number_of_lost_lines() {
         let (reader, sink) = io::pipe().unwrap();
         let queue = Queue::with_capacity(10_000, sink, lost).unwrap();
         // Far more than the pipe and the queue hold together.
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_is_there_once_it_is_flushed() {
+    fn a_flushed_line_has_been_written() {
         let (reader, sink) = io::pipe().unwrap();
         let queue = Queue::start(sink, lost).unwrap();
         let mut lines = BufReader::new(reader).lines();

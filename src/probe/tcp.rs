@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_this_machine_from_asking_is_no_word_about_the_target() {
+    fn a_local_error_is_a_fault_and_no_evidence_about_the_target() {
         let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
         let own = [
             Errno::NETUNREACH,

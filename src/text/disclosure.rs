@@ -160,7 +160,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_looks_like_a_token_is_shown_nowhere() {
+    fn a_possible_token_is_never_shown() {
         for token in TOKENS {
             assert!(may_be_secret(token), "{token}");
             let texts = [name(token), path(token), value(token).unwrap_or_default()];
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_by_mistake_is_shown() {
+    fn an_ordinary_mistake_is_shown() {
         let names = [
             "intervall",
             "faliure_threshold",

@@ -185,7 +185,7 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
 }
 
 #[tokio::test]
-async fn when_signatures_are_required_a_go_agents_vote_is_refused() {
+async fn a_go_agents_vote_is_refused_if_signatures_are_required() {
     let net = Net::new();
     let mut config = net.config(0, 3, Some(KEY));
     config.require_signed = true;
@@ -197,7 +197,7 @@ async fn when_signatures_are_required_a_go_agents_vote_is_refused() {
 
 /// Slow, endless and idle clients all at once, and votes get through as before.
 #[tokio::test]
-async fn whoever_dawdles_holds_nobody_up() {
+async fn a_slow_sender_delays_no_other() {
     let net = Net::new();
     let mut agent = Agent::start(&net.config(0, 3, None)).await;
     let good = plain(net.agent(1), "203.0.113.1", false);

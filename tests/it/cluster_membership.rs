@@ -36,7 +36,7 @@ async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_restarted_is_told_at_once_what_stands() {
+async fn a_restarted_agent_receives_all_votes_at_once() {
     let net = Net::new();
     let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     one.wait_alive(net.agent(1), true).await;
@@ -130,7 +130,7 @@ async fn a_port_that_another_process_holds_is_one_clear_error() {
 /// After a standstill the sockets hold old messages. Virtual time, so that it stands still
 /// on demand.
 #[tokio::test(start_paused = true)]
-async fn after_a_standstill_peers_count_again_once_they_are_heard_again() {
+async fn peers_count_again_after_a_suspension_once_they_are_received_from() {
     let net = Net::new();
     let (mut one, _two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     one.wait_alive(net.agent(1), true).await;

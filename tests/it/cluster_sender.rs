@@ -130,7 +130,7 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_peer_that_comes_later_is_told_what_stands_by_then() {
+async fn a_late_peer_receives_the_current_votes() {
     let net = Net::new();
     let agent = Agent::start(&net.config(0, 2, None)).await;
     announce(&agent.cluster, votes(2, false));
@@ -150,7 +150,7 @@ async fn a_peer_that_comes_later_is_told_what_stands_by_then() {
 }
 
 #[tokio::test]
-async fn a_peer_that_may_be_a_go_agent_is_told_once_even_if_its_answer_takes_long() {
+async fn a_possible_go_agent_receives_a_vote_once_even_if_its_answer_is_slow() {
     let net = Net::new();
     // A Go agent answers when its DNS calls are over.
     let slow = Duration::from_secs(3);
@@ -173,7 +173,7 @@ async fn a_peer_that_may_be_a_go_agent_is_told_once_even_if_its_answer_takes_lon
 }
 
 #[tokio::test]
-async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
+async fn native_peers_receive_votes_again_every_ten_seconds() {
     let net = Net::new();
     let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
     announce(&one.cluster, [(target(1), false)]);
@@ -190,7 +190,7 @@ async fn peers_of_our_kind_are_told_again_every_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_peer_of_our_kind_is_told_that_a_vote_is_taken_back_and_how_old_its_evidence_is() {
+async fn a_native_peer_receives_retractions_and_the_age_of_evidence() {
     let net = Net::new();
     let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
     other.wait_alive(net.agent(0), true).await;
@@ -227,7 +227,7 @@ async fn wait_age(
 }
 
 #[tokio::test]
-async fn a_peer_that_may_be_a_go_agent_is_never_told_that_a_vote_is_taken_back() {
+async fn a_possible_go_agent_never_receives_a_retraction() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, None)).await;
@@ -277,7 +277,7 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
 /// A peer of version 0.1, which knows the first form only and answers 401 to the second; upgraded
 /// later, so that its answers say that it knows the second. Each of our votes gets to it.
 #[tokio::test]
-async fn a_peer_that_knows_the_old_signatures_only_is_told_until_it_is_upgraded_and_after() {
+async fn a_peer_with_the_old_signatures_receives_votes_before_and_after_its_upgrade() {
     const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
     const UPGRADED: &str = "HTTP/1.1 200 OK\r\ngoavail-signature: v2\r\ncontent-length: 0\r\n\r\n";
     let net = Net::new();

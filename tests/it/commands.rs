@@ -242,7 +242,7 @@ async fn a_refusal_is_told_in_the_agents_words_with_exit_code_1() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
+async fn an_invalid_command_is_refused_before_any_request() {
     let (place, mut agent) = asked();
     let long = "x".repeat(201);
     let cases = [

@@ -11,8 +11,8 @@
 //!
 //! | | defect | tests |
 //! |---|---|---|
-//! | 1 | an API error loses the change | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
-//! | | | `reload::a_reload_while_a_withdrawal_is_being_retried_loses_it_not` |
+//! | 1 | an API error loses the change | `trouble::dns_is_right_in_the_end_after_any_fault_of_the_api_at_a_flip` |
+//! | | | `reload::a_reload_keeps_a_withdrawal_that_is_being_retried` |
 //! | 2 | a hung API call stops monitoring | `trouble::while_the_api_hangs_all_are_watched_at_full_pace` |
 //! | 3 | no floor, and its own fault is everybody's death | `guards::an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals` |
 //! | | | `guards::the_floor_keeps_the_last_address_until_another_is_back` |
@@ -23,7 +23,7 @@
 //! | | | `ending::sigterm_ends_it_while_the_first_reading_hangs` |
 //! | 9 | socket errors that nobody reads | `sockets::without_any_privilege_one_line_names_three_ways_out` |
 //! | | | `guards::a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing` |
-//! | 10 | a restart forgets what was withdrawn | `crash::what_a_killed_agent_withdrew_the_next_one_brings_back` |
+//! | 10 | a restart forgets what was withdrawn | `crash::an_address_that_a_killed_agent_withdrew_is_restored_by_its_successor` |
 //! | 14 | false deaths from 260 addresses on | `scale::a_thousand_addresses_at_one_second_have_no_false_loss` |
 //! | 15 | anybody's echo reply counts | `strays::an_unrelated_ping_to_a_dead_address_does_not_keep_it_alive` |
 //! | | | `strays::replies_to_other_requests_do_not_keep_a_dead_address_alive` |
@@ -37,7 +37,7 @@
 //! | 22 | stops at the first name, deletes one of several | `death_and_return::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
 //! | | | `death_and_return::duplicates_go_together_and_one_of_them_comes_back` |
 //! | | | `it contract::cloudflare::withdraw_removes_every_duplicate` |
-//! | 23 | `success:false` is taken for done | `trouble::whatever_the_api_does_at_a_flip_dns_is_right_in_the_end` |
+//! | 23 | `success:false` is taken for done | `trouble::dns_is_right_in_the_end_after_any_fault_of_the_api_at_a_flip` |
 //! | | | `lib dns::providers::cloudflare::call::tests::an_answer_is_interpreted_or_described` |
 //! | 24 | a restored record loses its settings | `death_and_return::a_death_takes_out_its_own_records_and_the_return_brings_all_back` |
 //! | | | `it contract::cloudflare::restore_brings_back_all_that_was_remembered` |

@@ -96,7 +96,7 @@ async fn by_a_running_agents_verdicts_a_dead_target_goes_and_foreign_ones_stay()
 }
 
 #[tokio::test]
-async fn what_the_floor_holds_is_told_and_is_no_difference() {
+async fn a_record_kept_by_the_floor_is_reported_and_is_no_difference() {
     let harness = Harness::new(&["192.0.2.10", "192.0.2.11"], 1);
     let dead = || down(None, false);
     let _agent = harness.place.serve(board(&[("192.0.2.10", dead()), ("192.0.2.11", dead())]));

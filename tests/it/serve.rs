@@ -56,7 +56,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_ended() {
+async fn requests_without_an_end_are_cut_off() {
     let address = service(router(), limits()).await;
     let endless = format!(
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{}",

@@ -51,7 +51,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_was_saved_is_loaded_and_only_its_owner_can_read_it() {
+fn a_saved_memory_is_loaded_and_only_its_owner_can_read_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("state.json"));
     for n in [0, 96, 3] {
@@ -66,7 +66,7 @@ fn what_was_saved_is_loaded_and_only_its_owner_can_read_it() {
 }
 
 #[test]
-fn no_file_is_an_empty_memory_and_no_trouble() {
+fn a_missing_file_is_an_empty_memory_and_no_error() {
     let directory = tempfile::tempdir().unwrap();
     let loaded = StateFile::new(directory.path().join("state.json")).load(now());
     assert_eq!(loaded.memory, Memory::default());
@@ -74,7 +74,7 @@ fn no_file_is_an_empty_memory_and_no_trouble() {
 }
 
 #[test]
-fn what_is_no_state_file_is_set_aside_whole_and_the_agent_goes_on() {
+fn a_file_that_is_no_state_file_is_set_aside_whole_and_the_agent_continues() {
     let good = serde_json::to_vec(&json!({"version": 1, "drains": [], "withdrawn": []})).unwrap();
     let half = &good[..good.len() / 2];
     let cases: [(&str, &[u8], &str); 6] = [
@@ -104,7 +104,7 @@ fn what_is_no_state_file_is_set_aside_whole_and_the_agent_goes_on() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_alone() {
+fn an_unreadable_file_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path()); // a directory is no file
     let trouble = file.load(now()).trouble.unwrap();
@@ -202,7 +202,7 @@ fn a_file_that_is_mounted_by_itself_is_written_and_survives_kill_9_with_the_copy
 }
 
 #[test]
-fn what_a_killed_agent_left_beside_is_used_up_and_not_written_through() {
+fn a_link_left_in_place_of_the_new_file_is_replaced_and_not_written_through() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("state.json"));
     let precious = directory.path().join("precious");
@@ -214,7 +214,7 @@ fn what_a_killed_agent_left_beside_is_used_up_and_not_written_through() {
 }
 
 #[test]
-fn where_nothing_can_be_written_saving_says_so_and_harms_nothing() {
+fn an_unwritable_place_is_named_by_the_error() {
     for place in ["/proc/goavail-state.json", "/nonexistent/goavail/state.json"] {
         let error = StateFile::new(place).save(&memory(1)).unwrap_err();
         assert!(error.to_string().contains(place), "{error}");

@@ -59,7 +59,7 @@ fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
 }
 
 #[test]
-fn what_readers_see_is_what_was_written_down() {
+fn the_status_holds_the_facts_of_the_board() {
     let (board, end) = sample_board();
     let status = board.reader().snapshot().status();
     let at = |target: &str| status.targets.iter().find(|seen| seen.address == ip(target)).unwrap();

@@ -233,7 +233,7 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
 }
 
 #[test]
-fn what_is_in_doubt_is_null_in_the_status_and_absent_from_the_metrics() {
+fn an_unknown_value_is_null_in_the_status_and_absent_from_the_metrics() {
     let (mut board, end) = sample_board();
     let (target, name) = (ip("198.51.100.10"), "www.example.com");
     let set = SetKey { name: name.into(), family: Family::A };

@@ -288,7 +288,7 @@ async fn an_order_that_nobody_answers_ends_with_what_is_known() {
 }
 
 #[tokio::test]
-async fn no_agent_is_said_in_one_line_with_its_cause() {
+async fn a_missing_agent_is_reported_in_one_line_with_its_cause() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("control.sock");
     let place =
@@ -310,7 +310,7 @@ async fn no_agent_is_said_in_one_line_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_answers_otherwise_is_called_no_agent() {
+async fn a_server_that_is_no_agent_is_reported_as_such() {
     for (name, answer) in [
         ("another protocol", "220 smtp.example.com ESMTP\r\n"),
         ("another service", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),

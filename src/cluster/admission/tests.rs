@@ -111,7 +111,7 @@ fn a_refused_vote_does_not_move_the_time_of_the_last_one() {
 }
 
 #[test]
-fn who_has_signed_once_goes_on_signing() {
+fn a_sender_that_signed_once_must_keep_signing() {
     let key = seal("1234567891012345");
     let mut admission = admission(Some(&key), false);
     let body = body(Some(&key), 1, 1);
@@ -140,7 +140,7 @@ fn a_vote_for_another_agent_is_refused() {
 }
 
 #[test]
-fn who_has_used_the_new_form_does_not_go_back_to_the_old_one() {
+fn a_sender_of_the_new_form_may_not_return_to_the_old_one() {
     let key = seal("1234567891012345");
     let mut admission = admission(Some(&key), true);
     let mut vote = |from, form, to, millis| {
@@ -157,7 +157,7 @@ fn who_has_used_the_new_form_does_not_go_back_to_the_old_one() {
 }
 
 #[test]
-fn what_was_signed_before_the_start_does_not_count() {
+fn a_signature_from_before_the_start_does_not_count() {
     let key = seal("1234567891012345");
     // `(age of the signature, time since this agent started, status)`, in ms.
     let cases = [
@@ -180,7 +180,7 @@ fn what_was_signed_before_the_start_does_not_count() {
 }
 
 #[test]
-fn signed_votes_are_told_what_is_wrong_with_them() {
+fn a_signed_vote_is_refused_with_its_reason() {
     let key = seal("1234567891012345");
     let cases = [
         ("a stranger", 3, 1, (VoteRefusal::Stranger, 403)),
@@ -278,7 +278,7 @@ impl Forger {
 /// Some thousands of requests are enough against an agent that distinguishes words that decrypt to
 /// letters. If each request rules out one guess, 260 are enough.
 #[test]
-fn the_forger_of_these_tests_beats_an_agent_that_says_what_it_decrypts() {
+fn the_forger_of_these_tests_beats_an_agent_that_reveals_decrypted_words() {
     let key = seal("1234567891012345");
     let mut stranger = Forger { requests: 0, keystream: Vec::new() };
     let tells = |body: &[u8]| match wire::decode(Some(&key), body) {
@@ -292,7 +292,7 @@ fn the_forger_of_these_tests_beats_an_agent_that_says_what_it_decrypts() {
 }
 
 #[test]
-fn whoever_makes_up_votes_by_asking_learns_nothing_and_gives_up() {
+fn a_forger_learns_nothing_from_the_answers() {
     let key = seal("1234567891012345");
     for require_signed in [false, true] {
         let mut admission = admission(Some(&key), require_signed);
@@ -321,7 +321,7 @@ fn a_known_word_beside_an_unknown_one_is_answered_like_two_unknown_ones() {
 }
 
 #[test]
-fn when_signatures_are_required_none_is_401() {
+fn a_missing_signature_is_401_if_signatures_are_required() {
     let key = seal("1234567891012345");
     let refused = admission(Some(&key), true).judge(at(NOW), &body(Some(&key), 1, 1), None);
     assert_eq!(refused.unwrap_err().0.status(), 401);
@@ -340,7 +340,7 @@ fn a_flipped_word_is_refused_though_it_decrypts() {
 
 proptest! {
     #[test]
-    fn no_request_makes_it_panic(
+    fn any_request_is_checked_without_a_panic(
         body in any::<Vec<u8>>(), header in option(any::<String>()), keyed in any::<bool>(),
     ) {
         let key = seal("1234567891012345");

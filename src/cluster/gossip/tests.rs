@@ -166,7 +166,7 @@ fn two_agents_with_one_local_addr_are_named_once_by_each_peer() {
 /// third of all datagrams lost, one healthy agent or another is then reported dead every few
 /// seconds.
 #[test]
-fn loss_alone_kills_nobody() {
+fn packet_loss_alone_kills_no_member() {
     for seed in 0..10 {
         let mut harness = Harness::new(3, seed);
         harness.run(s(20));
@@ -252,7 +252,7 @@ proptest! {
 
     /// Any schedule of deaths, starts and cuts. In the end all agents run and all links are whole.
     #[test]
-    fn whatever_happened_once_all_is_well_everybody_sees_everybody(
+    fn agents_see_each_other_again_after_any_failures_have_ended(
         seed in any::<u64>(),
         agents in 2_usize..5,
         acts in prop::collection::vec((0_usize..4, 0_usize..4, 0_usize..4, 0_u64..20), 0..12),
@@ -283,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn no_datagram_makes_it_panic(bytes in any::<Vec<u8>>(), keyed in any::<bool>()) {
+    fn any_datagram_is_received_without_a_panic(bytes in any::<Vec<u8>>(), keyed in any::<bool>()) {
         let seal = keyed.then(|| seal("1234567891012345"));
         let mut agent = Gossip::new(own(0, 1), [vote(1)], seal.clone(), 1);
         let _ = agent.receive(s(1), &bytes);

@@ -51,7 +51,7 @@ fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
 }
 
 #[test]
-fn a_peer_of_our_kind_is_told_again_every_ten_seconds() {
+fn a_native_peer_receives_each_vote_again_every_ten_seconds() {
     let mut outbox = outbox(&[(1, false), (2, true)]);
     for round in 0..4 {
         let now = s(10 * round);
@@ -65,7 +65,7 @@ fn a_peer_of_our_kind_is_told_again_every_ten_seconds() {
 
 /// A repeated vote thus proves that its sender is alive.
 #[test]
-fn what_is_not_announced_again_with_newer_evidence_is_said_once() {
+fn a_vote_without_newer_evidence_is_sent_once() {
     let mut outbox = outbox(&[(1, false)]);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
     outbox.announce(s(15), &votes(&[(1, false)]));
@@ -89,7 +89,7 @@ fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standsti
 }
 
 #[test]
-fn a_vote_that_is_announced_no_more_is_taken_back_once_if_it_was_sent() {
+fn a_vote_that_is_no_longer_announced_is_retracted_once_if_it_was_sent() {
     let taken_back = |number| (target(number), Statement::Retracts(false));
     let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
     assert!(next(&mut outbox, s(0), false).is_some() && next(&mut outbox, s(0), false).is_some());
@@ -114,7 +114,7 @@ fn a_vote_that_is_announced_no_more_is_taken_back_once_if_it_was_sent() {
 }
 
 #[test]
-fn to_one_that_may_be_a_go_agent_nothing_is_taken_back() {
+fn a_possible_go_agent_receives_no_retraction() {
     let mut outbox = outbox(&[(1, false)]);
     outbox.set_repeats(s(0), false);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
@@ -143,7 +143,7 @@ fn urgent_votes_go_before_first_and_repeated_ones_and_alone_while_those_are_held
 }
 
 #[test]
-fn one_that_may_be_a_go_agent_is_told_of_changes_only() {
+fn a_possible_go_agent_receives_changes_only() {
     let mut outbox = outbox(&[(1, false)]);
     outbox.set_repeats(s(0), false);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
@@ -158,7 +158,7 @@ fn one_that_may_be_a_go_agent_is_told_of_changes_only() {
 }
 
 #[test]
-fn one_that_is_back_is_told_everything_at_once() {
+fn a_returning_peer_receives_all_votes_at_once() {
     for repeats in [true, false] {
         let mut outbox = outbox(&[(1, false), (2, true)]);
         outbox.set_repeats(s(0), repeats);
@@ -170,7 +170,7 @@ fn one_that_is_back_is_told_everything_at_once() {
 }
 
 #[test]
-fn one_that_cannot_be_reached_is_tried_ever_more_seldom_until_it_can() {
+fn an_unreachable_peer_is_tried_ever_less_often_until_it_answers() {
     let mut outbox = outbox(&[(1, false)]);
     let mut now = s(0);
     for wait in [1, 2, 4, 8, 10, 10] {
@@ -211,7 +211,7 @@ fn urgent_votes_go_before_repeats_and_replace_older_ones() {
 }
 
 #[test]
-fn what_was_not_taken_is_offered_again() {
+fn a_vote_that_was_not_accepted_is_offered_again() {
     let mut outbox = outbox(&[(1, false)]);
     outbox.set_repeats(s(0), false);
     for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {

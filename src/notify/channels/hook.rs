@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_url_is_refused_without_repeating_it() {
+    fn an_invalid_url_is_refused_without_repeating_it() {
         for url in ["T0/B0/secret", "ftp://secret.example.com/", "", "https://", "unix:/secret"] {
             let error = Hook::new("slack", &SecretString::from(url), |_| Value::Null).err();
             let text = error.expect(url).to_string();

@@ -85,7 +85,7 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_within_a_second_is_one_message_and_order_is_kept() {
+async fn notices_within_a_second_are_one_message_in_their_order() {
     let bench = bench([]);
     for n in 0..100 {
         bench.queue.send(notice(Withdrawn, &[n])).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_panic_while_posting_costs_a_second_and_no_notice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_became_of_notices_is_counted_and_a_channel_fails_until_it_takes_one() {
+async fn outcomes_are_counted_and_a_channel_fails_until_it_accepts_a_notice() {
     type Case = (&'static str, Vec<Answer>, u8, [u64; 3], Option<&'static str>);
 
     let fails = || (0..5).map(|_| Answer::Fail(None));

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_damaged_on_the_way_is_about_nothing() {
+    fn a_damaged_message_is_ignored() {
         let request = request("198.51.100.7");
         let source = request.address;
         for (good, response) in [

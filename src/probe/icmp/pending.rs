@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_told_late_does_not_take_the_place_of_the_next() {
+    fn a_late_end_does_not_release_the_place_of_the_next_probe() {
         let pending = PendingRequests::default();
         let mut first = pending.register(request(7), &probe(1)).unwrap();
         pending.end(request(7), End::Fault("no".into()));

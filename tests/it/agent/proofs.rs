@@ -67,7 +67,7 @@ fn make_fifo(path: &Path) {
 }
 
 #[test]
-fn what_does_not_come_fails_with_all_that_is_known() {
+fn a_wait_that_fails_reports_all_that_is_known() {
     let mut agent = shell("echo to out; echo to err >&2; exec sleep 1000", Within::Here);
     agent.wait_for_words(&["to err"]);
     let waiting = AssertUnwindSafe(|| {

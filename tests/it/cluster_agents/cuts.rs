@@ -91,12 +91,12 @@ fn one_way(cut: impl Fn(&Lab, Place)) {
 }
 
 #[test]
-fn an_agent_that_hears_but_is_not_heard_has_no_part_and_the_others_go_on() {
+fn an_agent_that_receives_but_cannot_send_has_no_vote_and_the_others_continue() {
     run(|| one_way(|lab, other| _ = lab.cut_one_way(Place::Agent(0), other)));
 }
 
 #[test]
-fn an_agent_that_is_heard_but_does_not_hear_has_no_part_and_the_others_go_on() {
+fn an_agent_that_sends_but_cannot_receive_has_no_vote_and_the_others_continue() {
     run(|| one_way(|lab, other| _ = lab.cut_one_way(other, Place::Agent(0))));
 }
 

@@ -143,7 +143,7 @@ fn frozen(key: Option<&'static str>) {
 }
 
 #[test]
-fn a_frozen_agent_is_done_without_and_acts_on_nothing_stale_when_it_runs_on() {
+fn a_frozen_agent_delays_no_other_and_acts_on_nothing_stale_when_it_resumes() {
     run(|| frozen(Some(super::harness::KEY)));
 }
 

@@ -124,12 +124,12 @@ fn a_whole_story(key: Option<&'static str>) {
 }
 
 #[test]
-fn a_go_agent_in_clear_has_its_vote_and_is_told_of_changes_only() {
+fn a_go_agent_in_clear_has_its_vote_and_receives_changes_only() {
     run(|| a_whole_story(None));
 }
 
 #[test]
-fn a_go_agent_with_the_key_has_its_vote_is_named_and_is_told_of_changes_only() {
+fn a_go_agent_with_the_key_has_its_vote_is_named_and_receives_changes_only() {
     run(|| a_whole_story(Some(KEY)));
 }
 

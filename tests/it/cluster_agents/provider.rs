@@ -12,7 +12,7 @@ use crate::lab::{run, v4};
 const CALM: u32 = 9_999;
 
 #[test]
-fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_read() {
+fn rank_0_cut_off_from_the_provider_is_replaced_after_five_seconds_and_one_listing() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
         let harness = Harness::new(3, &[target, v4(CALM)]);
@@ -45,7 +45,7 @@ fn rank_0_cut_off_from_the_provider_is_stood_in_for_after_five_seconds_and_one_r
 }
 
 #[test]
-fn all_agents_cut_off_from_the_provider_say_so_and_make_up_for_it() {
+fn all_agents_cut_off_from_the_provider_report_it_and_catch_up() {
     run(|| {
         let target = ranked_one(&[0, 1, 2], 3);
         let harness = Harness::new(3, &[target, v4(CALM)]);

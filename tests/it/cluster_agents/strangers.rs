@@ -125,7 +125,7 @@ async fn hold(listener: TcpListener) {
 /// Without a key, anybody with access to the port can speak in a peer's name; under a stranger's name
 /// nobody can, and with `require_signed` nobody without the key.
 #[test]
-fn votes_of_nobody_make_no_quorum() {
+fn votes_of_strangers_make_no_quorum() {
     run(|| {
         let target = v4(1);
         let harness = Harness::new(2, &[target, v4(CALM)]);

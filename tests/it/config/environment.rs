@@ -199,7 +199,7 @@ fn the_environment_says_where_cloudflares_api_is() {
 }
 
 #[test]
-fn what_aws_would_sign_with_is_refused_by_its_variable_if_no_header_can_carry_it() {
+fn credentials_that_no_header_can_carry_are_refused_by_their_variable() {
     let both = |key: &'static str, secret: &'static str, token: &'static str| {
         let env = [
             ("AWS_ACCESS_KEY_ID", key),

@@ -185,7 +185,7 @@ fn a_misspelt_key_is_refused_with_the_nearest_known_one_and_without_its_value() 
 }
 
 #[test]
-fn a_key_in_the_wrong_place_is_sent_home() {
+fn a_key_in_the_wrong_place_is_refused_with_its_place() {
     let top = "belongs to the top of the file, above the first section";
     let cases = [
         ("Cloudflare", "interval", top),

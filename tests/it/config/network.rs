@@ -108,7 +108,7 @@ fn certificate_authorities_for_aws_are_read_at_once_and_refused_by_name() {
 }
 
 #[test]
-fn where_awss_own_variables_send_route53_is_a_url() {
+fn the_endpoint_in_awss_own_variables_must_be_a_url() {
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ROUTE_53"] {
         read_with(ROUTE53, ON_ROUTE53, &[(variable, "http://127.0.0.1:4566")]).unwrap();
         let refused = read_with(ROUTE53, ON_ROUTE53, &[(variable, "s3cret")]).unwrap_err();

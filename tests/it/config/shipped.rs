@@ -94,7 +94,7 @@ fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
 }
 
 #[test]
-fn what_its_comments_call_the_default_is_the_default() {
+fn each_default_in_its_comments_is_the_default() {
     let with = good(&with_examples(|_, bare| {
         ["burst = 1", "ttl = 1", "api_url = \"https://api.cloudflare"]
             .iter()

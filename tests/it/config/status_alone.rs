@@ -37,7 +37,7 @@ fn the_socket_is_found_whatever_is_wrong_elsewhere() {
 }
 
 #[test]
-fn what_is_wrong_with_it_is_told() {
+fn problems_of_the_status_section_are_reported() {
     let rows = [
         (
             "a bad path",

@@ -56,7 +56,7 @@ fn lines_that_are_toml_are_judged_beside_those_that_are_not() {
 }
 
 #[test]
-fn what_a_broken_line_may_have_swallowed_is_not_called_unknown() {
+fn a_key_that_a_broken_line_may_have_swallowed_is_not_called_unknown() {
     for text in ["[Members\npeers = [\"192.0.2.1:8081\"]", "canaries = [\"192.0.2.1\"\ntimeout = 1"]
     {
         let problems = refused(&format!("{text}\n{CLOUDFLARE}"));

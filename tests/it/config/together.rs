@@ -17,7 +17,7 @@ fn with_members(lines: &str) -> String {
 }
 
 #[test]
-fn what_is_absent_means_what_the_contract_says() {
+fn an_absent_key_has_its_documented_default() {
     let config = good(CLOUDFLARE);
     let pace = &config.probing;
     assert_eq!((pace.failure_threshold.get(), pace.recovery_threshold.get()), (3, 3));
@@ -50,7 +50,7 @@ fn what_is_absent_means_what_the_contract_says() {
 }
 
 #[test]
-fn what_is_absent_follows_what_is_given() {
+fn an_absent_key_follows_the_keys_that_are_given() {
     let config = good(&format!("interval = 1\nfailure_threshold = 5\n{CLOUDFLARE}"));
     let one = Duration::from_secs(1);
     assert_eq!((config.probing.timeout, config.probing.retry_interval), (one, one));
@@ -228,7 +228,7 @@ fn a_slack_address_is_a_path_or_a_whole_url() {
 }
 
 #[test]
-fn no_secret_is_in_an_error_or_in_debug() {
+fn secrets_appear_neither_in_errors_nor_in_debug_output() {
     let secrets = format!(
         "slack_addr = \"T0/B0/hunter2x\"\nwebhook_url = \"https://example.com/hunter2y\"\n{}",
         with_members(&format!("crypto_key = \"{}\"", "hunter2z".repeat(2)))

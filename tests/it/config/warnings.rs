@@ -85,7 +85,7 @@ fn a_slow_pace_is_warned_about() {
 }
 
 #[test]
-fn what_is_listed_twice_is_warned_about_and_counts_once() {
+fn an_item_listed_twice_is_warned_about_and_counts_once() {
     let addresses = watching("\"2001:db8::a\", \"192.0.2.10\", \"2001:DB8:0::A\"");
     check(&[
         (
@@ -103,7 +103,7 @@ fn what_is_listed_twice_is_warned_about_and_counts_once() {
 }
 
 #[test]
-fn what_is_so_of_many_addresses_is_one_warning_with_the_first_three_and_a_count() {
+fn many_addresses_with_one_warning_are_the_first_three_and_a_count() {
     let list = |addresses: &[String]| {
         watching(&addresses.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(", "))
     };

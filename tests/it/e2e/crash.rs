@@ -17,7 +17,7 @@ fn killed_after_a_withdrawal() -> (Harness, String) {
 }
 
 #[test]
-fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
+fn an_address_that_a_killed_agent_withdrew_is_restored_by_its_successor() {
     run(|| {
         let (harness, config) = killed_after_a_withdrawal();
         harness.lab.add(&[v4(1)]);
@@ -30,7 +30,7 @@ fn what_a_killed_agent_withdrew_the_next_one_brings_back() {
 }
 
 #[test]
-fn restarted_during_an_outage_nothing_flaps() {
+fn a_restart_during_an_outage_flaps_no_record() {
     run(|| {
         let (harness, config) = killed_after_a_withdrawal();
         let before = writes(&harness.cloudflare);

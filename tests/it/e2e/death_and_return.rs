@@ -167,7 +167,7 @@ fn fifty_names_cost_as_many_requests_as_one() {
 }
 
 #[test]
-fn what_dies_together_is_withdrawn_together_and_the_living_keep_their_place() {
+fn targets_that_die_together_are_withdrawn_together_and_the_others_stay() {
     run(|| {
         let addresses: Vec<_> = (1..=8).map(v4).collect();
         let harness = Harness::serving(&addresses);

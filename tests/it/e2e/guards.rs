@@ -116,7 +116,7 @@ fn without_guards_an_agent_that_is_cut_off_empties_the_name() {
 }
 
 #[test]
-fn what_it_did_not_hear_while_it_did_not_run_takes_nobody_out() {
+fn replies_missed_during_a_suspension_withdraw_no_target() {
     run(|| {
         let harness = Harness::serving(&[v4(1)]);
         let hold = Arc::new(AtomicBool::new(false));

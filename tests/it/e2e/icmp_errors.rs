@@ -114,7 +114,7 @@ pub(super) fn is_a_fault(harness: &Harness, agent: &mut Agent, addresses: &[IpAd
 }
 
 #[test]
-fn what_this_machine_itself_says_of_a_target_behind_a_dead_gateway_is_a_fault() {
+fn an_error_of_this_machine_about_a_target_behind_a_dead_gateway_is_a_fault() {
     run(|| {
         let addresses = [v4(1), v6(1)];
         with_either_socket(&addresses, hurry, |harness, agent, kind, ()| {
@@ -146,7 +146,7 @@ fn a_gateway_that_the_kernel_still_looks_for_is_a_fault_too() {
 }
 
 #[test]
-fn what_this_machine_says_of_a_neighbour_that_is_gone_is_a_loss() {
+fn an_error_of_this_machine_about_a_missing_neighbour_is_a_loss() {
     run(|| {
         let neighbours: [IpAddr; 2] =
             ["10.255.0.77".parse().unwrap(), "fd00:ff::77".parse().unwrap()];
@@ -217,7 +217,7 @@ fn a_nat_that_came_back_with_wrong_entries_keeps_no_living_target_out() {
 }
 
 #[test]
-fn who_sees_the_probes_of_one_target_takes_no_other_out() {
+fn an_observer_of_one_targets_probes_cannot_take_out_another() {
     run(|| {
         let addresses = [v4(1), v4(2), v4(3)];
         let prepare = |harness: &Harness| {

@@ -110,7 +110,7 @@ fn a_target_that_is_down_stays_down_over_a_reload_and_comes_back_after_it() {
 }
 
 #[test]
-fn a_reload_while_a_withdrawal_is_being_retried_loses_it_not() {
+fn a_reload_keeps_a_withdrawal_that_is_being_retried() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let harness = Harness::serving(&addresses);

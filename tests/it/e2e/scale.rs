@@ -40,7 +40,7 @@ fn a_thousand_addresses_at_one_second_have_no_false_loss() {
 }
 
 #[test]
-fn as_many_as_the_operator_allows_are_probed_at_the_same_moment() {
+fn burst_is_the_number_of_targets_probed_at_the_same_moment() {
     run(|| {
         let addresses: Vec<_> = (1..=4).map(v4).collect();
         let harness = Harness::serving(&addresses);

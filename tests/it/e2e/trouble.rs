@@ -64,7 +64,7 @@ fn troubles() -> Vec<Trouble> {
 }
 
 #[test]
-fn whatever_the_api_does_at_a_flip_dns_is_right_in_the_end() {
+fn dns_is_right_in_the_end_after_any_fault_of_the_api_at_a_flip() {
     run(|| {
         let lab = Lab::new();
         let mut all = Vec::new();

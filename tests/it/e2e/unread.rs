@@ -62,7 +62,7 @@ const DEAD: u32 = 100;
 const NAMES: usize = 500;
 
 #[test]
-fn what_nobody_read_in_time_is_counted_and_no_dead_address_waits_for_it() {
+fn unread_log_lines_are_counted_and_delay_no_withdrawal() {
     run(|| {
         let lab = Lab::new();
         let alive = v4(DEAD + 1);

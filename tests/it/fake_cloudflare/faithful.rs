@@ -121,7 +121,7 @@ async fn a_record_that_may_not_be_so_is_refused_by_its_code() {
 }
 
 #[tokio::test]
-async fn what_a_record_carries_is_kept_and_shown() {
+async fn the_settings_of_a_record_are_kept_and_listed() {
     let fake = FakeCloudflare::start("example.com");
     let body = json!({
         "type": "A", "name": "a.example.com", "content": "10.0.0.1", "ttl": 1, "proxied": true,

@@ -183,7 +183,7 @@ fn a_delayed_link_delays_where_the_kernel_has_netem() {
 }
 
 #[test]
-fn nothing_is_left_when_the_lab_is_dropped_even_by_a_panic() {
+fn a_dropped_lab_leaves_nothing_even_after_a_panic() {
     run(|| {
         let mut holders = Vec::new();
         let panicking = std::panic::AssertUnwindSafe(|| {

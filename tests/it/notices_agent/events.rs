@@ -14,7 +14,7 @@ fn evidence(notice: &Value, key: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
+async fn one_event_is_one_message_with_its_evidence_for_any_number_of_targets() {
     let mut harness = Harness::new().await;
     let agent = harness.confirmed("min_in_service = 1\n");
     harness.close(0);
@@ -48,7 +48,7 @@ async fn one_event_is_one_message_with_its_evidence_whomever_it_touches() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_agent_that_is_isolated_or_refuses_a_file_tells_of_itself() {
+async fn an_agent_that_is_isolated_or_refuses_a_file_sends_a_notice() {
     let mut harness = Harness::new().await;
     let (addresses, port) = loopback_addresses(1);
     let canary = (addresses[0], port).into();

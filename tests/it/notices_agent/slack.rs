@@ -102,7 +102,7 @@ async fn a_slack_address_that_is_none_is_refused_without_being_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_waits_for_slack_is_sent_after_a_reload_too() {
+async fn notices_waiting_for_slack_are_sent_after_a_reload_too() {
     let mut harness = Harness::with(Server::start(BUSY).await).await;
     let mut agent = harness.confirmed("");
     harness.close(0);
@@ -115,7 +115,7 @@ async fn what_waits_for_slack_is_sent_after_a_reload_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_slack_does_not_take_is_shown_as_failing_until_it_takes_one_or_is_gone() {
+async fn slack_is_shown_as_failing_until_it_accepts_a_notice_or_is_removed() {
     let mut harness = Harness::with(Server::start(&REFUSES[..1]).await).await;
     let shown = |agent: &mut Agent, wanted: &dyn Fn(&Value, &str) -> bool| {
         loop {

@@ -83,7 +83,7 @@ fn assert_shown_as_drained(
 }
 
 #[test]
-fn whoever_gave_an_order_and_asks_for_the_status_next_sees_it() {
+fn a_command_is_visible_in_the_next_status() {
     run(|| {
         for top in ["", STATE_FILE] {
             let harness = Harness::new(top);
@@ -147,7 +147,7 @@ fn a_drain_ends_in_time_also_when_its_agent_was_killed_meanwhile() {
 }
 
 #[test]
-fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
+fn a_drain_that_would_break_the_floor_is_refused_unless_it_is_forced() {
     run(|| {
         let harness = Harness::new("min_in_service = 1\n");
         let mut agent = harness.confirmed();
@@ -181,7 +181,7 @@ fn what_would_break_the_floor_is_refused_unless_it_is_forced() {
 }
 
 #[test]
-fn who_is_no_target_is_refused_and_the_listener_takes_no_orders() {
+fn an_unknown_target_is_refused_and_the_listener_takes_no_commands() {
     run(|| {
         let harness = Harness::new("");
         let mut agent = harness.confirmed();

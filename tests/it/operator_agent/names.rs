@@ -124,7 +124,7 @@ fn a_target_taken_off_the_list_while_withdrawn_is_named_with_its_names() {
 }
 
 #[test]
-fn nobody_says_what_is_there_after_a_write_without_an_answer() {
+fn the_state_after_a_write_without_an_answer_is_reported_as_unknown() {
     run(|| {
         let harness = Harness::new("");
         let mut agent = harness.confirmed();

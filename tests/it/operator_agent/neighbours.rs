@@ -78,7 +78,7 @@ fn a_killed_agents_socket_is_replaced_is_its_owners_only_and_goes_with_sigterm()
 }
 
 #[test]
-fn what_a_reload_cannot_change_is_named_and_keeps_its_old_value() {
+fn a_setting_that_a_reload_cannot_change_is_named_and_keeps_its_old_value() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         let mut agent = harness.confirmed();

@@ -16,7 +16,7 @@ fn killed_during_an_outage(harness: &Harness) {
 }
 
 #[test]
-fn what_a_killed_agent_withdrew_comes_back_with_all_that_the_records_carried() {
+fn records_that_a_killed_agent_withdrew_come_back_with_all_their_settings() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         killed_during_an_outage(&harness);
@@ -86,7 +86,7 @@ fn a_directory_that_cannot_be_written_is_told_at_the_start_and_each_time_and_sto
 }
 
 #[test]
-fn what_cannot_be_read_as_a_state_file_is_left_alone_and_stops_nothing() {
+fn an_unreadable_state_file_is_left_alone_and_stops_nothing() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         std::fs::create_dir(harness.path("state.json")).unwrap();

@@ -227,7 +227,7 @@ fn refusal(status: u16, message: &str) -> Fault {
 }
 
 #[test]
-fn no_secret_is_in_anything_that_an_agent_and_its_commands_say() {
+fn secrets_appear_in_no_output_of_an_agent_or_its_commands() {
     for way in [Way::Variables, Way::Files, Way::Configuration] {
         run(|| tells_no_secret(way));
     }

@@ -77,7 +77,7 @@ async fn a_change_is_followed_until_it_is_in_force_and_the_time_is_logged() {
 }
 
 #[tokio::test]
-async fn nothing_is_followed_once_the_provider_is_gone() {
+async fn a_dropped_provider_follows_no_change() {
     let sets = [set(NAMES[0], "A", &[DEAD, ALIVE]).build().unwrap()];
     let Some(zone) = OnMoto::with(sets).await else { return };
     let provider = zone.managing(&NAMES).await;

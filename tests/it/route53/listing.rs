@@ -219,7 +219,7 @@ async fn a_listing_takes_no_more_requests_than_names_or_pages() {
 }
 
 #[tokio::test]
-async fn nothing_but_the_managed_names_is_listed() {
+async fn only_the_managed_names_are_listed() {
     let sets = ["example.com", "www.example.com", "api.example.com"].map(|n| simple(n, &[DEAD]));
     let Some(zone) = OnMoto::with(sets).await else { return };
     let listing = zone.managing(&["www.example.com"]).await.list().await.unwrap();

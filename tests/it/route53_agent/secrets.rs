@@ -143,7 +143,7 @@ fn reloads(vault: &Vault, harness: &Harness, agent: &mut Agent, good: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn no_secret_of_awss_is_in_anything_that_an_agent_and_its_commands_say() {
+async fn secrets_of_aws_appear_in_no_output_of_an_agent_or_its_commands() {
     for way in [Way::Variables, Way::File, Way::Metadata] {
         let Some(mut harness) = Harness::new().await else { return };
         let www =

@@ -64,7 +64,7 @@ async fn a_dead_address_goes_with_the_set_that_it_was_alone_in_and_all_comes_bac
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_a_killed_agent_withdrew_the_next_one_brings_back_in_kind() {
+async fn a_set_that_a_killed_agent_withdrew_is_restored_in_kind_by_its_successor() {
     let Some(mut harness) = Harness::new().await else { return };
     let before = two_names(&harness);
     harness.zone.put(before.clone()).await;

@@ -30,7 +30,7 @@ async fn seeded() -> Option<Harness> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_is_refused_at_the_start_ends_it_with_one_clear_line() {
+async fn a_refusal_at_the_start_ends_the_agent_with_one_clear_line() {
     let Some(harness) = seeded().await else { return };
     let good = harness.config("", &["www"]);
     let of_zone = |id: &str| good.replace(&format!("aws_zoneid = \"{}\"\n", harness.zone.id), id);
@@ -77,7 +77,7 @@ async fn of_several_zones_of_one_name_none_is_guessed() {
 }
 
 #[test]
-fn what_is_missing_in_the_section_is_told_without_asking_anybody() {
+fn a_key_missing_from_the_section_is_reported_without_a_request() {
     let text = format!("port = 1\n{QUICK}[Route53]\nhostnames = [\"www\"]\nip_addresses = []\n");
     let ended = anonymous(&text).args(["monitor"]).start().wait_end(PATIENT);
     assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);

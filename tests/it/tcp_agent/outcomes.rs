@@ -68,7 +68,7 @@ fn a_connection_is_closed_in_order_and_without_a_byte() {
 }
 
 #[test]
-fn no_route_is_a_fault_that_is_said_once_and_flips_nothing() {
+fn a_missing_route_is_a_fault_that_is_logged_once_and_flips_nothing() {
     run(|| {
         let lab = Lab::new();
         let _doors = open_all(&lab, &[v4(1), v6(1)]);

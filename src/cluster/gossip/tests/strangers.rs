@@ -32,7 +32,7 @@ fn open_cluster() -> (Harness, impl Fn(usize, u64, u64) -> Id) {
 }
 
 #[test]
-fn nobody_is_parted_by_numbers_that_no_clock_shows() {
+fn numbers_that_no_clock_shows_separate_no_agents() {
     let day = 86_400_000;
     let now = 2_000_000_020_000;
     for (start, life) in [
@@ -89,7 +89,7 @@ fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
 
 /// Unknown members would be sent datagrams and passed on to the others.
 #[test]
-fn members_that_are_no_peers_are_not_heard_of() {
+fn members_that_are_no_peers_are_ignored() {
     let (mut harness, id) = open_cluster();
     let agent = harness.agents[0].as_mut().unwrap();
     let (own, wall) = (agent.foca.identity().clone(), agent.wall);

@@ -134,7 +134,7 @@ async fn a_live_address_is_restored_without_its_rejected_settings() {
 }
 
 #[tokio::test]
-async fn a_private_address_that_may_not_be_proxied_any_more_comes_back_in_the_open() {
+async fn a_private_address_that_may_no_longer_be_proxied_comes_back_unproxied() {
     let fake = FakeCloudflare::start(ZONE);
     fake.zone(|zone| {
         let record = zone.seed("A", NAMES[0], "10.0.0.1");
