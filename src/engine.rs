@@ -148,9 +148,7 @@ impl Engine {
         match event {
             Event::Tick => self.tick(),
             Event::Answered { probe, answer } => self.answered(probe, answer),
-            Event::Undelivered { probe, report } => {
-                self.prober.undelivered(probe, report, &mut self.context);
-            }
+            Event::Undelivered { probe, report } => self.undelivered(probe, report),
             Event::Dns(zone, report) => self.dns_reported(zone, report),
             Event::Vote { peer, service, target: address, vote, age } => {
                 let target = TargetRef { service, address };

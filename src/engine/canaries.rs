@@ -1,10 +1,11 @@
 //! The trust of this agent in its own observations: the canaries, and isolation.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use super::ids::EndpointId;
 use super::moment::Moment;
-use super::prober::watch::Judged;
+use super::prober::ProbeResult;
 use super::types::{IsolationCause, Outcome};
 
 /// The evidence of one canary about this agent's own network.
@@ -28,6 +29,17 @@ pub(super) enum CanaryEvidence {
     Pending,
     /// No canary answered: this agent's own network may be the cause of the losses.
     Absent,
+}
+
+/// A change of isolation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IsolationChange {
+    /// Isolation neither begins nor ends.
+    Unchanged,
+    /// Isolation begins for this reason.
+    Begins(IsolationCause),
+    /// Isolation ends, if there is any.
+    Ends,
 }
 
 /// A period during which this agent considers its own network the cause of its losses.
@@ -65,26 +77,58 @@ impl Canaries {
         }
     }
 
-    /// Records the result of a probe of the canary at `endpoint`. `faulty` means that this machine
-    /// cannot send to it. A fault without that proves nothing: this process did not run.
-    pub(super) fn judged(&mut self, endpoint: EndpointId, judged: &Judged, faulty: bool) {
-        let canary = self.members.iter_mut().find(|(known, _)| *known == endpoint);
-        let Some((_, canary)) = canary else { return };
-        let newest = match judged.outcome {
-            Outcome::Reply => &mut canary.answered,
-            Outcome::Loss | Outcome::Fault => &mut canary.missed,
-        };
-        *newest = (*newest).max(Some(judged.sent));
-        canary.misses = match judged.outcome {
-            Outcome::Reply => 0,
-            Outcome::Fault if !faulty => canary.misses,
-            Outcome::Loss | Outcome::Fault => canary.misses.saturating_add(1),
-        };
+    /// Records the result of a probe of a canary. Returns `None` if it proves nothing; otherwise its
+    /// consequence for isolation, which begins once each canary missed `threshold` probes in a row.
+    pub(super) fn judged(
+        &mut self,
+        result: &ProbeResult,
+        threshold: NonZeroU32,
+    ) -> Option<IsolationChange> {
+        let judged = &result.judged;
+        // A lost probe of a rehearsal proves nothing.
+        if judged.quick && judged.outcome == Outcome::Loss {
+            return None;
+        }
+        for (endpoint, canary) in &mut self.members {
+            if *endpoint == result.endpoint {
+                canary.judged(result);
+            }
+        }
+        Some(if judged.outcome == Outcome::Reply {
+            IsolationChange::Ends
+        } else if !self.is_isolated() && self.all_miss(threshold) {
+            IsolationChange::Begins(IsolationCause::NoCanary)
+        } else {
+            IsolationChange::Unchanged
+        })
     }
 
     /// Whether each canary missed at least `threshold` probes in a row.
-    pub(super) fn all_miss(&self, threshold: u32) -> bool {
-        self.members.iter().all(|(_, canary)| canary.misses >= threshold)
+    fn all_miss(&self, threshold: NonZeroU32) -> bool {
+        self.members.iter().all(|(_, canary)| canary.misses >= threshold.get())
+    }
+
+    /// Returns the consequence of the faults of targets for isolation. `reaches_none` means that
+    /// this machine cannot send probes to any target, which isolates an agent without canaries.
+    pub(super) fn weigh_faults(&self, reaches_none: bool) -> IsolationChange {
+        if !reaches_none && self.is_isolated_by_faults() {
+            IsolationChange::Ends
+        } else if reaches_none && self.members.is_empty() && !self.is_isolated() {
+            IsolationChange::Begins(IsolationCause::NothingCanBeAsked)
+        } else {
+            IsolationChange::Unchanged
+        }
+    }
+
+    /// Returns the consequence of a reload for isolation: it ends if the last canary is gone, or if
+    /// the faults that led to it are over. `had_canaries` means that there were canaries before.
+    pub(super) fn weigh_reload(&self, had_canaries: bool, reaches_none: bool) -> IsolationChange {
+        if had_canaries && self.members.is_empty() || !reaches_none && self.is_isolated_by_faults()
+        {
+            IsolationChange::Ends
+        } else {
+            IsolationChange::Unchanged
+        }
     }
 
     /// Weighs a run of losses that began with a probe sent at `run_began`.
@@ -92,7 +136,15 @@ impl Canaries {
     /// The evidence is absent only once every canary has missed a probe sent after that. Until then
     /// it is pending, so that a run shorter than a canary's pace is not called isolation.
     pub(super) fn weigh(&self, run_began: Moment) -> CanaryEvidence {
-        weigh(self.members.iter().map(|(_, canary)| *canary), run_began)
+        let mut evidence = None;
+        for (_, canary) in &self.members {
+            evidence = match (evidence, canary.evidence(run_began)) {
+                (_, CanaryEvidence::Proven) => return CanaryEvidence::Proven,
+                (Some(CanaryEvidence::Pending), _) => evidence,
+                (_, this) => Some(this),
+            };
+        }
+        evidence.unwrap_or(CanaryEvidence::Proven)
     }
 
     /// Returns the isolation, if this agent is isolated.
@@ -106,7 +158,7 @@ impl Canaries {
     }
 
     /// Whether this agent is isolated because it cannot send probes to any target.
-    pub(super) fn is_isolated_by_faults(&self) -> bool {
+    fn is_isolated_by_faults(&self) -> bool {
         self.isolation.is_some_and(|isolation| isolation.cause == IsolationCause::NothingCanBeAsked)
     }
 
@@ -121,21 +173,32 @@ impl Canaries {
     }
 }
 
-fn weigh(canaries: impl Iterator<Item = Canary>, run_began: Moment) -> CanaryEvidence {
-    let mut weighed = None;
-    for canary in canaries {
-        let since = |moment: Option<Moment>| moment.is_some_and(|sent| sent > run_began);
-        if since(canary.answered) {
-            return CanaryEvidence::Proven;
-        }
-        let this =
-            if since(canary.missed) { CanaryEvidence::Absent } else { CanaryEvidence::Pending };
-        weighed = match (weighed, this) {
-            (Some(CanaryEvidence::Pending), _) => weighed,
-            _ => Some(this),
+impl Canary {
+    /// Records the result of a probe. A fault without a present one proves nothing: this process did
+    /// not run.
+    fn judged(&mut self, result: &ProbeResult) {
+        let newest = match result.judged.outcome {
+            Outcome::Reply => &mut self.answered,
+            Outcome::Loss | Outcome::Fault => &mut self.missed,
+        };
+        *newest = (*newest).max(Some(result.judged.sent));
+        self.misses = match result.judged.outcome {
+            Outcome::Reply => 0,
+            Outcome::Fault if !result.faulty => self.misses,
+            Outcome::Loss | Outcome::Fault => self.misses.saturating_add(1),
         };
     }
-    weighed.unwrap_or(CanaryEvidence::Proven)
+
+    /// Returns its own evidence about a run of losses that began with a probe sent at `run_began`.
+    fn evidence(&self, run_began: Moment) -> CanaryEvidence {
+        if self.answered.is_some_and(|sent| sent > run_began) {
+            CanaryEvidence::Proven
+        } else if self.missed.is_some_and(|sent| sent > run_began) {
+            CanaryEvidence::Absent
+        } else {
+            CanaryEvidence::Pending
+        }
+    }
 }
 
 #[cfg(test)]
@@ -143,80 +206,139 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::prober::Role;
+    use crate::engine::prober::outstanding::Judged;
+
+    fn at(second: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(second))
+    }
+
+    /// A canary with its newest answered and missed probes, by the seconds of their sending.
+    fn canary(answered: Option<u64>, missed: Option<u64>) -> Canary {
+        Canary { answered: answered.map(at), missed: missed.map(at), misses: 0 }
+    }
 
     #[test]
     fn a_run_is_evidence_only_if_a_canary_answered_after_it_began() {
-        let at = |second: u64| Some(Moment::after_start(Duration::from_secs(second)));
-        let canary = |answered, missed| Canary { answered, missed, misses: 0 };
         let cases = [
             ("no canary, no question", vec![], CanaryEvidence::Proven),
-            ("answered after it began", vec![canary(at(11), None)], CanaryEvidence::Proven),
-            ("answered before it began only", vec![canary(at(9), None)], CanaryEvidence::Pending),
+            ("answered after it began", vec![canary(Some(11), None)], CanaryEvidence::Proven),
+            ("answered before it began only", vec![canary(Some(9), None)], CanaryEvidence::Pending),
             (
                 "at the very moment is not after",
-                vec![canary(at(10), None)],
+                vec![canary(Some(10), None)],
                 CanaryEvidence::Pending,
             ),
-            ("missed since", vec![canary(at(9), at(11))], CanaryEvidence::Absent),
+            ("missed since", vec![canary(Some(9), Some(11))], CanaryEvidence::Absent),
             (
                 "one of two answered",
-                vec![canary(None, at(11)), canary(at(11), None)],
+                vec![canary(None, Some(11)), canary(Some(11), None)],
                 CanaryEvidence::Proven,
             ),
             (
                 "one of two still out",
-                vec![canary(None, at(11)), canary(None, None)],
+                vec![canary(None, Some(11)), canary(None, None)],
                 CanaryEvidence::Pending,
             ),
             (
                 "the other order",
-                vec![canary(None, None), canary(None, at(11))],
+                vec![canary(None, None), canary(None, Some(11))],
                 CanaryEvidence::Pending,
             ),
             (
                 "both missed",
-                vec![canary(None, at(11)), canary(at(3), at(12))],
+                vec![canary(None, Some(11)), canary(Some(3), Some(12))],
                 CanaryEvidence::Absent,
             ),
         ];
-        for (name, canaries, want) in cases {
-            assert_eq!(
-                weigh(canaries.into_iter(), Moment::after_start(Duration::from_secs(10))),
-                want,
-                "{name}"
-            );
+        for (name, members, want) in cases {
+            let members = (0..).map(EndpointId::from).zip(members).collect();
+            let canaries = Canaries { members, isolation: None };
+            assert_eq!(canaries.weigh(at(10)), want, "{name}");
         }
     }
 
-    fn judged(second: u64, outcome: Outcome) -> Judged {
-        let sent = Moment::after_start(Duration::from_secs(second));
-        Judged { seq: second.into(), sent, quick: false, outcome }
+    /// The result of a probe of canary 7. `faulty` means that this machine cannot send to it.
+    fn result(second: u64, outcome: Outcome, faulty: bool) -> ProbeResult {
+        ProbeResult {
+            endpoint: 7.into(),
+            role: Role::Canary,
+            judged: Judged { seq: second.into(), sent: at(second), quick: false, outcome },
+            rtt: None,
+            error: None,
+            in_order: vec![],
+            faulty,
+            limits: None,
+        }
     }
+
+    const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
     #[test]
     fn losses_and_faults_in_a_row_are_misses_but_for_a_process_that_did_not_run() {
         let mut canaries = Canaries::default();
-        let canary = EndpointId::from(7);
-        canaries.set_members(&[canary]);
-        canaries.judged(canary, &judged(1, Outcome::Loss), false);
-        canaries.judged(canary, &judged(2, Outcome::Fault), true);
-        canaries.judged(canary, &judged(3, Outcome::Fault), false);
-        assert!(canaries.all_miss(2));
-        assert!(!canaries.all_miss(3), "the last one proves nothing");
-        canaries.judged(canary, &judged(4, Outcome::Reply), false);
-        assert!(!canaries.all_miss(1));
+        canaries.set_members(&[7.into()]);
+        let judged = [
+            (result(1, Outcome::Loss, false), IsolationChange::Unchanged),
+            (result(2, Outcome::Fault, false), IsolationChange::Unchanged),
+            (result(3, Outcome::Fault, true), IsolationChange::Begins(IsolationCause::NoCanary)),
+            (result(4, Outcome::Reply, false), IsolationChange::Ends),
+            (result(5, Outcome::Loss, false), IsolationChange::Unchanged),
+        ];
+        for (result, change) in judged {
+            assert_eq!(canaries.judged(&result, TWO), Some(change), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_probe_of_a_rehearsal_proves_nothing() {
+        let mut canaries = Canaries::default();
+        canaries.set_members(&[7.into()]);
+        let mut lost = result(1, Outcome::Loss, false);
+        lost.judged.quick = true;
+        assert_eq!(canaries.judged(&lost, NonZeroU32::MIN), None);
+        assert!(!canaries.all_miss(NonZeroU32::MIN));
+    }
+
+    #[test]
+    fn faults_of_all_targets_isolate_an_agent_without_canaries_until_one_is_reached() {
+        let mut canaries = Canaries::default();
+        let begins = IsolationChange::Begins(IsolationCause::NothingCanBeAsked);
+        assert_eq!(canaries.weigh_faults(false), IsolationChange::Unchanged);
+        assert_eq!(canaries.weigh_faults(true), begins);
+        canaries.isolate(Moment::START, IsolationCause::NothingCanBeAsked);
+        assert_eq!(canaries.weigh_faults(true), IsolationChange::Unchanged, "it is");
+        assert_eq!(canaries.weigh_faults(false), IsolationChange::Ends);
+        canaries.set_members(&[7.into()]);
+        canaries.end_isolation();
+        assert_eq!(canaries.weigh_faults(true), IsolationChange::Unchanged, "the canary decides");
+    }
+
+    #[test]
+    fn a_reload_ends_isolation_that_has_lost_its_cause() {
+        let mut canaries = Canaries::default();
+        canaries.isolate(Moment::START, IsolationCause::NoCanary);
+        assert_eq!(canaries.weigh_reload(true, false), IsolationChange::Ends, "no canary is left");
+        assert_eq!(canaries.weigh_reload(false, true), IsolationChange::Unchanged);
+        canaries.isolate(Moment::START, IsolationCause::NothingCanBeAsked);
+        assert_eq!(
+            canaries.weigh_reload(false, true),
+            IsolationChange::Unchanged,
+            "none is reached"
+        );
+        assert_eq!(canaries.weigh_reload(false, false), IsolationChange::Ends);
     }
 
     #[test]
     fn canaries_that_stay_keep_their_results() {
         let mut canaries = Canaries::default();
-        let [first, second, third] = [1, 2, 3].map(EndpointId::from);
+        let [first, second, third] = [6, 7, 8].map(EndpointId::from);
         canaries.set_members(&[first, second]);
-        canaries.judged(second, &judged(1, Outcome::Loss), false);
+        canaries.judged(&result(1, Outcome::Loss, false), TWO);
         canaries.set_members(&[second]);
-        assert!(canaries.all_miss(1));
+        assert!(canaries.all_miss(NonZeroU32::MIN));
         canaries.set_members(&[second, third]);
-        assert!(!canaries.all_miss(1), "the new one missed nothing");
+        assert!(!canaries.all_miss(NonZeroU32::MIN), "the new one missed nothing");
         assert_eq!(canaries.endpoints(), [second, third]);
     }
 }

@@ -1,101 +1,116 @@
-//! From the results of probes to the health of targets and the evidence of canaries.
+//! The way of a probe's result: from the prober to the service or the canaries, and the consequences
+//! back to the pace of the probes.
 
 use super::Engine;
 use super::action::Action;
 use super::fact::Fact;
 use super::ids::{EndpointId, ProbeId, TargetKey};
 use super::moment::Moment;
-use super::prober::watch::Judged;
 use super::prober::{ProbeResult, Role};
-use super::service::Flip;
-use super::types::{Answer, Health, Outcome};
+use super::service::Conclusion;
+use super::types::{Answer, IsolationCause};
 
 impl Engine {
     /// Processes a due endpoint: overdue replies, timed-out probes, the next probe.
     pub(super) fn watch_due(&mut self, endpoint: EndpointId, moment: Moment, stalled: bool) {
-        let Some(expired) = self.prober.expire(endpoint, moment, stalled, &self.context) else {
-            return;
-        };
-        for judged in expired {
-            self.judged(endpoint, &ProbeResult { judged, rtt: None });
+        let expired = self.prober.expire(endpoint, moment, stalled, &self.context);
+        let Some(expired) = expired else { return };
+        for result in expired {
+            self.judged(result);
         }
         self.prober.resume(endpoint, &mut self.context);
     }
 
     /// Handles the end of a probe.
     pub(super) fn answered(&mut self, probe: ProbeId, answer: Answer) {
-        let endpoint = probe.endpoint;
         let result = self.prober.answered(probe, answer, &mut self.context);
-        if self.prober.role(endpoint).is_some_and(|role| role != Role::Canary) {
-            self.weigh_faults();
+        if self.prober.is_target(probe.endpoint) {
+            let reaches_none = self.prober.reaches_none(&self.context);
+            self.isolate(self.canaries.weigh_faults(reaches_none));
         }
         if let Some(result) = result {
-            self.judged(endpoint, &result);
+            self.judged(result);
         }
-        self.prober.arm(endpoint, &mut self.context);
+        self.prober.arm(probe.endpoint, &mut self.context);
     }
 
-    /// Counts a judged probe.
-    fn judged(&mut self, endpoint: EndpointId, result: &ProbeResult) {
-        let Judged { outcome, quick, .. } = result.judged;
-        self.context.report(Fact::Judged { endpoint, outcome, rtt: result.rtt });
-        self.prober.count_rehearsal(endpoint, &result.judged, &mut self.context);
-        match self.prober.role(endpoint) {
-            None => {}
-            Some(Role::Target(key)) => self.target_judged(key, endpoint, result),
-            Some(Role::Canary) => {
-                let faulty = self.prober.is_faulty(endpoint);
-                while self.prober.pop_judged(endpoint).is_some() {}
-                // A lost probe of a rehearsal proves nothing.
-                if !quick || outcome != Outcome::Loss {
-                    self.canaries.judged(endpoint, &result.judged, faulty);
-                    self.canary_judged(outcome);
-                }
-            }
+    /// Handles a report that a probe may not have been delivered.
+    pub(super) fn undelivered(&mut self, probe: ProbeId, report: String) {
+        if let Some(Role::Target(key)) = self.prober.undelivered(probe, &mut self.context)
+            && let Some(service) = self.services.get_mut(key.service)
+        {
+            service.set_last_error(key.target, report);
         }
     }
 
-    fn target_judged(&mut self, key: TargetKey, endpoint: EndpointId, result: &ProbeResult) {
-        let isolated = self.canaries.is_isolated();
+    /// Passes on the result of a probe.
+    fn judged(&mut self, mut result: ProbeResult) {
+        let (endpoint, outcome, rtt) = (result.endpoint, result.judged.outcome, result.rtt);
+        self.context.report(Fact::Judged { endpoint, outcome, rtt });
+        if let Some(limits) = result.limits.take() {
+            self.context.report(limits);
+        }
+        match result.role {
+            Role::Target(key) => self.target_judged(key, &result),
+            Role::Canary => self.canary_judged(&result),
+        }
+    }
+
+    fn target_judged(&mut self, key: TargetKey, result: &ProbeResult) {
+        let (canaries, context) = (&self.canaries, &mut self.context);
         let Some(service) = self.services.get_mut(key.service) else { return };
-        let judgement = service.judged(key.target, result, isolated, &mut self.context);
-        if judgement.regained {
+        let observation = service.observe(key.target, result, canaries.is_isolated(), context);
+        if observation.endangers
+            && let Some(zone) = self.zones.get_mut(service.zone())
+            && zone.prepare(context.now)
+        {
+            context.act(Action::Prepare(zone.id));
+        }
+        let conclusion = service.conclude(key.target, &result.in_order, canaries, context);
+        if observation.regained {
             self.peers.announce();
         }
-        if judgement.missed {
-            self.prober.suspect(endpoint, true, &mut self.context);
-            self.prepare(key);
+        if observation.missed {
+            self.prober.suspect(result.endpoint, true, context);
         }
-        while let Some(outcome) = self.prober.pop_judged(endpoint) {
-            let Some(service) = self.services.get_mut(key.service) else { return };
-            if let Some(flip) = service.count(key.target, outcome, &self.context) {
-                self.flipped(key, flip);
+        self.concluded(conclusion);
+    }
+
+    fn canary_judged(&mut self, result: &ProbeResult) {
+        let threshold = self.context.settings.thresholds.failure;
+        let Some(isolation) = self.canaries.judged(result, threshold) else { return };
+        self.isolate(isolation);
+        for key in self.unproven() {
+            self.weigh(key);
+        }
+    }
+
+    /// Weighs the run of losses of a target again, after the canaries have changed.
+    pub(super) fn weigh(&mut self, key: TargetKey) {
+        let Some(service) = self.services.get_mut(key.service) else { return };
+        let conclusion = service.weigh(key.target, &self.canaries, &mut self.context);
+        self.concluded(conclusion);
+    }
+
+    /// Passes on the consequences of the outcomes of a target's probes.
+    fn concluded(&mut self, Conclusion { flip, isolates }: Conclusion) {
+        if let Some(flip) = flip {
+            self.prober.flipped(flip.endpoint, flip.to, &mut self.context);
+            self.peers.announce();
+        }
+        if isolates {
+            self.begin_isolation(IsolationCause::NoCanary);
+        }
+    }
+
+    /// Returns the targets with a complete run of losses that no canary has confirmed yet.
+    fn unproven(&self) -> Vec<TargetKey> {
+        let mut keys = Vec::new();
+        for service in self.services.iter() {
+            for target in service.unproven() {
+                keys.push(service.key(target));
             }
         }
-        self.weigh_losses(key);
-    }
-
-    /// Requests a listing of the zone before it is needed.
-    fn prepare(&mut self, key: TargetKey) {
-        let Some(service) = self.services.get(key.service) else { return };
-        let in_service =
-            service.get(key.target).is_some_and(|target| target.verdict.is_in_service());
-        let Some(zone) = self.zones.get_mut(service.zone()) else { return };
-        if in_service && zone.prepare(self.context.now) {
-            self.context.act(Action::Prepare(zone.id));
-        }
-    }
-
-    /// Reports a change of a target's health to all parts that depend on it.
-    pub(super) fn flipped(&mut self, key: TargetKey, flip: Flip) {
-        let Some(service) = self.services.get_mut(key.service) else { return };
-        let Some(endpoint) = service.get(key.target).map(|target| target.endpoint) else { return };
-        self.prober.expect(endpoint, flip.to != Health::Down);
-        if flip.to == Health::Down {
-            self.prober.suspect(endpoint, false, &mut self.context);
-        }
-        self.peers.announce();
-        let last_error = self.prober.state(endpoint).and_then(|watch| watch.last_error.clone());
-        service.flipped(key.target, flip, last_error, &mut self.context);
+        keys
     }
 }

@@ -100,12 +100,9 @@ impl Engine {
             if let Some(target) = service.target(address) {
                 self.prober.move_watch(target.endpoint, endpoint, first, &mut self.context);
             } else {
-                let (prober, context) = (&mut self.prober, &mut self.context);
-                let watch = |target| {
-                    let role = Role::Target(TargetKey { service: id, target });
-                    prober.watch(endpoint, first, role, context)
-                };
-                service.add(address, watch, now);
+                let role = Role::Target(service.key(service.next_target()));
+                let endpoint = self.prober.watch(endpoint, first, role, &mut self.context);
+                service.add(address, endpoint, now);
             }
         }
         for (address, drain) in service.unpark_drains(now) {
@@ -119,8 +116,8 @@ impl Engine {
         let mut endpoints = Vec::with_capacity(settings.canaries.len());
         for (index, endpoint) in settings.canaries.iter().copied().enumerate() {
             let first = self.context.now + canary_phase(settings, index, settings.canaries.len());
-            let is_there = |id: &EndpointId| self.prober.endpoint(*id) == Some(endpoint);
-            if let Some(id) = before.iter().copied().find(is_there) {
+            let known = before.iter().find(|id| self.prober.endpoint(**id) == Some(endpoint));
+            if let Some(id) = known.copied() {
                 self.prober.move_watch(id, endpoint, first, &mut self.context);
                 endpoints.push(id);
             } else {
@@ -151,17 +148,14 @@ impl Engine {
                 service.schedule_resync(&mut self.context);
             }
         }
-        if had_canaries && self.canaries.is_empty()
-            || !self.reaches_none() && self.canaries.is_isolated_by_faults()
-        {
-            self.end_isolation();
-        }
+        let reaches_none = self.prober.reaches_none(&self.context);
+        self.isolate(self.canaries.weigh_reload(had_canaries, reaches_none));
         for (id, _) in settings.services() {
             self.restart_orders(id, &before);
             self.resume_waiting_drains(id);
         }
         for key in self.target_keys() {
-            self.weigh_losses(key);
+            self.weigh(key);
             if let Some(service) = self.services.get_mut(key.service) {
                 service.mark(key.target);
             }
@@ -186,10 +180,13 @@ impl Engine {
     }
 
     fn target_keys(&self) -> Vec<TargetKey> {
-        let keys = self.services.iter().map(|service| {
-            service.ids().into_iter().map(|target| service.key(target)).collect::<Vec<_>>()
-        });
-        keys.flatten().collect()
+        let mut keys = Vec::new();
+        for service in self.services.iter() {
+            for target in service.ids() {
+                keys.push(service.key(target));
+            }
+        }
+        keys
     }
 }
 

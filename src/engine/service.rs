@@ -1,16 +1,19 @@
 //! A service: its targets, their health, and the verdicts on them.
 //!
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about
-//! all marked ones. One file a concept: [`health`] replies and losses in a row, [`evidence`] the
-//! maximum age of observations, `decision` the pass, `verdict` the gate with its ordered questions,
-//! `target` the verdict in force, `drains` the targets that the operator took out, `rehearsal` a
-//! target that is treated as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
+//! all marked ones. One file a concept: `observations` which judged probes count, [`health`]
+//! replies and losses in a row, [`evidence`] the maximum age of observations, `flips` when health
+//! changes, `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict
+//! in force, `drains` the targets that the operator took out, `rehearsal` a target that is treated
+//! as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
 //! reconciler.
 
 mod decision;
 mod drains;
 pub mod evidence;
+mod flips;
 pub mod health;
+mod observations;
 mod orders;
 mod publication;
 mod rehearsal;
@@ -26,13 +29,12 @@ use super::drain::{Drain, DrainCommand};
 use super::fact::{Fact, RehearsalStage};
 use super::ids::{EndpointId, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
-use super::prober::ProbeResult;
 use super::schedule::Item;
 use super::settings::ServiceSettings;
 use super::slab::Slab;
-use super::types::{Health, Outcome};
 pub(super) use decision::Outside;
 use drains::Drains;
+pub(super) use flips::Conclusion;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
@@ -61,13 +63,6 @@ pub(super) struct Service {
     next_resync: Option<Moment>,
     /// Whether a resync is due with the current event.
     resync_due: bool,
-}
-
-/// A change of health.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Flip {
-    pub(super) from: Health,
-    pub(super) to: Health,
 }
 
 impl Service {
@@ -127,14 +122,13 @@ impl Service {
         self.targets.reserve(count);
     }
 
-    /// Adds a target. `watch` starts to watch it, given its id, and returns its endpoint.
-    pub(super) fn add(
-        &mut self,
-        address: IpAddr,
-        watch: impl FnOnce(TargetId) -> EndpointId,
-        now: Moment,
-    ) {
-        let endpoint = watch(self.targets.next_key());
+    /// Returns the id of the target that is added next.
+    pub(super) fn next_target(&self) -> TargetId {
+        self.targets.next_key()
+    }
+
+    /// Adds a target that is watched at `endpoint`.
+    pub(super) fn add(&mut self, address: IpAddr, endpoint: EndpointId, now: Moment) {
         let id = self.targets.insert(Target::new(address, endpoint, now));
         self.by_address.insert(address, id);
     }
@@ -189,120 +183,6 @@ impl Service {
     /// Marks every target for the decision pass.
     pub(super) fn mark_all(&mut self) {
         self.dirty.extend(self.by_address.values());
-    }
-
-    /// Records a judged probe of a target. `isolated` means that this agent does not trust its own
-    /// observations. Returns the consequences.
-    pub(super) fn judged(
-        &mut self,
-        id: TargetId,
-        result: &ProbeResult,
-        isolated: bool,
-        context: &mut Context,
-    ) -> Judgement {
-        let (now, service) = (context.now, self.id);
-        let ProbeResult { judged, rtt } = *result;
-        let Some(target) = self.targets.get_mut(id) else { return Judgement::default() };
-        if let Some(rtt) = rtt {
-            // The round trip measured by the prober may be a little longer than the time that has
-            // passed here.
-            target.streaks.receive_reply((judged.sent + rtt).min(now));
-        }
-        let void = judged.quick && judged.outcome == Outcome::Loss;
-        let counts =
-            judged.outcome == Outcome::Loss && !void && target.streaks.record_loss(judged.sent);
-        let up = target.streaks.health() != Health::Down;
-        let mut regained = false;
-        if judged.outcome != Outcome::Fault && !void {
-            let replied = judged.outcome == Outcome::Reply;
-            let change = target.evidence.record(replied || counts && !isolated, replied == up, now);
-            regained = change.regained;
-            if let Some((lasted, notified)) = change.back {
-                target.since = now;
-                context.report(Fact::EvidenceBack {
-                    service,
-                    target: target.address,
-                    lasted,
-                    notified,
-                });
-            }
-            if regained {
-                self.dirty.insert(id);
-            }
-            self.schedule_sweep(now + evidence::term(context.settings.pace.interval), context);
-        }
-        Judgement { missed: counts && up, regained }
-    }
-
-    /// Counts one outcome towards recovery, in the order of sending. Returns the flip that it
-    /// causes.
-    pub(super) fn count(
-        &mut self,
-        id: TargetId,
-        outcome: Outcome,
-        context: &Context,
-    ) -> Option<Flip> {
-        let target = self.targets.get_mut(id).filter(|_| outcome != Outcome::Fault)?;
-        let from = target.streaks.health();
-        let thresholds = context.settings.thresholds;
-        let flips = target.streaks.count_in_order(outcome == Outcome::Reply, thresholds);
-        flips.then(|| Flip { from, to: target.streaks.health() })
-    }
-
-    /// Returns the beginning of a target's run of losses, if the run is complete. The target is
-    /// then among those that are [`Self::unproven`].
-    pub(super) fn complete_run(&mut self, id: TargetId, context: &Context) -> Option<Moment> {
-        let target = self.targets.get(id)?;
-        if !target.streaks.is_missing(context.settings.thresholds) {
-            self.unproven.remove(&id);
-            return None;
-        }
-        self.unproven.insert(id);
-        Some(target.streaks.run_began().unwrap_or(context.now))
-    }
-
-    /// Returns the targets with a complete run of losses that no canary has confirmed yet.
-    pub(super) fn unproven(&self) -> Vec<TargetId> {
-        self.unproven.iter().copied().collect()
-    }
-
-    /// Flips a target down.
-    pub(super) fn flip_down(&mut self, id: TargetId) -> Option<Flip> {
-        self.unproven.remove(&id);
-        let target = self.targets.get_mut(id)?;
-        let from = target.streaks.health();
-        target.streaks.flip_down();
-        Some(Flip { from, to: Health::Down })
-    }
-
-    /// Reports that a target's health changed. `last_error` is the last error report about a lost
-    /// probe.
-    pub(super) fn flipped(
-        &mut self,
-        id: TargetId,
-        Flip { from, to }: Flip,
-        last_error: Option<String>,
-        context: &mut Context,
-    ) {
-        let now = context.now;
-        let Some(target) = self.targets.get_mut(id) else { return };
-        target.since = now;
-        target.evidence.proof = Some(now);
-        let (service, target, streaks) = (self.id, target.address, &target.streaks);
-        let count = if to == Health::Down { streaks.losses() } else { streaks.replies() };
-        let silent_for = streaks.last_reply().map(|at| now.since(at));
-        context.report(Fact::Flipped { service, target, from, to, count, silent_for, last_error });
-        self.mark(id);
-    }
-
-    /// Starts every run of losses over, and discards all evidence: this agent's observations were
-    /// wrong.
-    pub(super) fn start_over(&mut self, now: Moment) {
-        self.unproven.clear();
-        for target in self.targets.iter_mut() {
-            target.streaks.start_losses_over(now);
-            target.evidence.proof = None;
-        }
     }
 
     /// Prepares the rehearsal of a target's death.
@@ -379,13 +259,4 @@ impl Service {
             context.act(Action::StoreDrains { service: self.id, drains: self.drains.all() });
         }
     }
-}
-
-/// The consequences of a judged probe.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Judgement {
-    /// Whether it is a loss that counts, of a target that is not down.
-    pub(super) missed: bool,
-    /// Whether there is evidence again, which gives this agent a vote.
-    pub(super) regained: bool,
 }

@@ -155,9 +155,10 @@ impl Prober {
         self.unreachable = targets.filter(|watched| watched.faults.in_a_row >= threshold).count();
     }
 
-    /// Returns the number of targets to which this machine could not send `failure_threshold` times
-    /// in a row.
-    pub(in crate::engine) fn unreachable(&self) -> usize {
-        self.unreachable
+    /// Whether there are targets and this machine could send to none of them `failure_threshold`
+    /// times in a row. A single probe that could not be sent is as weak a sign as a single lost one.
+    pub(in crate::engine) fn reaches_none(&self, context: &Context) -> bool {
+        let targets = context.settings.target_count();
+        targets > 0 && self.unreachable == targets
     }
 }

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::Prober;
+use super::outstanding::Judged;
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeSeq};
@@ -172,23 +173,36 @@ impl Prober {
         let watch = &mut watched.watch;
         let due = watch.rate.due <= now && !watch.rate.is_open();
         let well = watched.expected && watched.faults.present.is_none() && !watch.is_suspect();
-        if due && well && watch.all_judged() {
+        if due && well && watch.outstanding.all_judged() {
             watch.rate.begin(probes);
             self.rehearsing += 1;
         }
     }
 
-    /// Ends a rehearsal and acts on its finding.
-    pub(super) fn end_rehearsal(
+    /// Counts a judged probe in the rehearsal that it belongs to, if any. Returns the fact that the
+    /// endpoint limits its answers from now on, or no longer does.
+    pub(super) fn count_rehearsal(
+        &mut self,
+        id: EndpointId,
+        judged: &Judged,
+        context: &Context,
+    ) -> Option<Fact> {
+        let rate = self.endpoints.get_mut(id)?.rate();
+        let finding = rate.judged(judged.seq, judged.quick, judged.outcome)?;
+        self.end_rehearsal(id, finding, context)
+    }
+
+    /// Ends a rehearsal and acts on its finding. Returns the fact, if that is news.
+    fn end_rehearsal(
         &mut self,
         id: EndpointId,
         finding: Finding,
-        context: &mut Context,
-    ) {
+        context: &Context,
+    ) -> Option<Fact> {
         self.rehearsing = self.rehearsing.saturating_sub(1);
         let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
         let interval = pace.interval;
-        let Some(watched) = self.endpoints.get_mut(id) else { return };
+        let watched = self.endpoints.get_mut(id)?;
         let rate = &mut watched.watch.rate;
         let limited = rate.limits;
         let first = rate.due.since_start() < HOUR;
@@ -204,14 +218,13 @@ impl Prober {
             Finding::AllAnswered => false,
             Finding::RateLimited => true,
         };
-        if rate.limits != limited {
-            let (endpoint, limits) = (watched.watch.endpoint, !limited);
-            // The next loss may come an interval later, and all of them are an interval apart.
-            let losses = thresholds.failure.get();
-            let noticed_after = interval.saturating_mul(losses) + pace.timeout;
-            let noticed_after = limits.then_some(noticed_after);
-            context.report(Fact::Limits { endpoint, noticed_after });
+        if rate.limits == limited {
+            return None;
         }
+        // The next loss may come an interval later, and all of them are an interval apart.
+        let noticed_after = interval.saturating_mul(thresholds.failure.get()) + pace.timeout;
+        let noticed_after = (!limited).then_some(noticed_after);
+        Some(Fact::Limits { endpoint: watched.watch.endpoint, noticed_after })
     }
 
     /// Makes every endpoint rehearse again, since the retry pace changed.

@@ -3,8 +3,10 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::engine::ids::{ServiceId, TargetKey};
+use crate::engine::action::Action;
+use crate::engine::ids::{ProbeId, ServiceId, TargetKey};
 use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::types::{Answer, Health};
 
 /// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
 /// sent until `now`, none of them answered.
@@ -13,16 +15,12 @@ fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<EndpointId>) {
     settings.most_in_flight = NonZeroU32::new(most);
     let mut context = Context::new(settings, Moment::START);
     let mut prober = Prober::default();
-    let ids = (1..=targets).map(|last| {
+    let role = Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() });
+    let mut ids = Vec::new();
+    for last in 1..=targets {
         let endpoint = Endpoint { address: ip(last), port: None };
-        prober.watch(
-            endpoint,
-            Moment::START,
-            Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() }),
-            &mut context,
-        )
-    });
-    let ids = ids.collect();
+        ids.push(prober.watch(endpoint, Moment::START, role, &mut context));
+    }
     (prober, context, ids)
 }
 
@@ -31,11 +29,21 @@ fn probe(endpoint: usize, seq: u64) -> ProbeId {
 }
 
 fn sent(context: &mut Context) -> Vec<ProbeId> {
-    let probe = |action| match action {
-        Action::Probe(request) => Some(request.id),
-        _ => None,
-    };
-    context.take_actions().into_iter().filter_map(probe).collect()
+    let mut probes = Vec::new();
+    for action in context.take_actions() {
+        if let Action::Probe(request) = action {
+            probes.push(request.id);
+        }
+    }
+    probes
+}
+
+fn is_suspect(prober: &Prober, id: EndpointId) -> bool {
+    prober.state(id).is_some_and(Watch::is_suspect)
+}
+
+fn is_faulty(prober: &Prober, id: EndpointId) -> bool {
+    prober.endpoints.get(id).is_some_and(|watched| watched.faults.present.is_some())
 }
 
 #[test]
@@ -68,17 +76,14 @@ fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let canary = Endpoint { address: ip(99), port: None };
     let canary = prober.watch(canary, Moment::START, Role::Canary, &mut context);
     prober.enrolled(vec![canary], &context);
-    let is_suspect = |prober: &Prober| {
-        [0.into(), canary].map(|id| prober.state(id).is_some_and(Watch::is_suspect))
-    };
+    let both = [0.into(), canary];
     prober.resume(0.into(), &mut context);
-    prober.undelivered(probe(0, 0), "unreachable".into(), &mut context);
-    assert_eq!(is_suspect(&prober), [true, true]);
-    prober.suspect(0.into(), false, &mut context);
-    assert_eq!(is_suspect(&prober), [false, false]);
-    prober.expect(0.into(), false);
-    prober.undelivered(probe(0, 0), "unreachable".into(), &mut context);
-    assert_eq!(is_suspect(&prober), [false, false], "that is no news");
+    assert!(prober.undelivered(probe(0, 0), &mut context).is_some());
+    assert_eq!(both.map(|id| is_suspect(&prober, id)), [true, true]);
+    prober.flipped(0.into(), Health::Down, &mut context);
+    assert_eq!(both.map(|id| is_suspect(&prober, id)), [false, false]);
+    prober.undelivered(probe(0, 0), &mut context);
+    assert_eq!(both.map(|id| is_suspect(&prober, id)), [false, false], "that is no news");
 }
 
 /// A reload gives the place of an endpoint to another one while a probe is outstanding.
@@ -101,7 +106,7 @@ fn an_answer_to_a_probe_of_an_earlier_endpoint_is_no_evidence_about_the_new_one(
     ] {
         assert!(prober.answered(probe(0, 0), answer, &mut context).is_none());
     }
-    assert!(!prober.is_faulty(ids[0]));
+    assert!(!is_faulty(&prober, ids[0]));
     assert!(context.take_actions().is_empty(), "and nothing is reported");
 }
 
@@ -113,10 +118,10 @@ fn a_late_reply_shows_as_silence_does_that_this_machine_can_send_again() {
         for seq in 0..3 {
             prober.answered(probe(0, seq), Answer::Fault("no route".into()), &mut context);
         }
-        assert_eq!((prober.unreachable(), prober.is_faulty(0.into())), (1, true));
+        assert_eq!((prober.unreachable, is_faulty(&prober, 0.into())), (1, true));
         prober.resume(0.into(), &mut context);
         prober.answered(probe(0, 0), answer.clone(), &mut context);
-        assert_eq!((prober.unreachable(), prober.is_faulty(0.into())), (0, false), "{answer:?}");
+        assert_eq!((prober.unreachable, is_faulty(&prober, 0.into())), (0, false), "{answer:?}");
     }
 }
 
@@ -124,11 +129,11 @@ fn a_late_reply_shows_as_silence_does_that_this_machine_can_send_again() {
 fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() {
     let (mut prober, mut context, _) = probing(1, 9);
     for seq in 0..3 {
-        assert_eq!(prober.unreachable(), 0, "{seq} faults");
+        assert_eq!(prober.unreachable, 0, "{seq} faults");
         prober.answered(probe(0, seq), Answer::Fault("no route".into()), &mut context);
     }
-    assert_eq!(prober.unreachable(), 1);
+    assert_eq!(prober.unreachable, 1);
     prober.resume(0.into(), &mut context);
     prober.answered(probe(0, 0), Answer::Silence, &mut context);
-    assert_eq!(prober.unreachable(), 0, "that probe was sent after the last fault");
+    assert_eq!(prober.unreachable, 0, "that probe was sent after the last fault");
 }

@@ -1,46 +1,16 @@
-//! The probe schedule of one endpoint, and the outcome of each probe: reply, loss or fault.
+//! The probe schedule of one endpoint: when the next probe is sent, and on which flow.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::outstanding::Outstanding;
 use super::rate_check::RateCheck;
 use super::rtt::RoundTrip;
 use crate::engine::ids::{FlowId, ProbeSeq};
 use crate::engine::moment::Moment;
-use crate::engine::types::{Endpoint, Outcome, Pace};
+use crate::engine::types::{Endpoint, Pace};
 
 /// The number of losses in a row after which another flow is tried.
 const LOSSES_A_FLOW: u8 = 3;
-
-/// A probe that has not been counted yet.
-#[derive(Debug, Clone, Copy)]
-struct OutstandingProbe {
-    seq: ProbeSeq,
-    sent: Moment,
-    /// Whether it rehearses the retry pace. A missing reply is then no cause for suspicion.
-    quick: bool,
-    /// The outcome, if known. The probe stays here until all earlier ones are counted.
-    outcome: Option<Outcome>,
-}
-
-impl OutstandingProbe {
-    fn judged(&self, outcome: Outcome) -> Judged {
-        Judged { seq: self.seq, sent: self.sent, quick: self.quick, outcome }
-    }
-}
-
-/// A probe that has been judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged {
-    /// The number of the probe.
-    pub seq: ProbeSeq,
-    /// The time at which it was sent.
-    pub sent: Moment,
-    /// Whether it rehearsed the retry pace. Its loss then says nothing about the target's health.
-    pub quick: bool,
-    /// The outcome of the probe.
-    pub outcome: Outcome,
-}
 
 /// The probes of one endpoint: the time of the next one, and the outstanding ones.
 #[derive(Debug, Clone)]
@@ -58,12 +28,9 @@ pub struct Watch {
     last_sent: Option<Moment>,
     suspect: bool,
     flow: FlowId,
-    /// The number of losses in a row since the current flow began.
-    lost_on_flow: u8,
     nth: u16,
-    outstanding: VecDeque<OutstandingProbe>,
-    /// The last error report about an unanswered probe, since the last reply.
-    pub last_error: Option<String>,
+    /// The probes that have not been counted yet.
+    pub outstanding: Outstanding,
     /// The rehearsals that show whether the endpoint answers at the retry pace.
     pub rate: RateCheck,
 }
@@ -80,10 +47,8 @@ impl Watch {
             last_sent: None,
             suspect: false,
             flow: FlowId::default(),
-            lost_on_flow: 0,
             nth: 0,
-            outstanding: VecDeque::new(),
-            last_error: None,
+            outstanding: Outstanding::default(),
             rate: RateCheck::default(),
         }
     }
@@ -103,16 +68,19 @@ impl Watch {
     /// Returns the time of the next action here if no answer comes in. `watchful` means that an
     /// overdue reply requires one.
     pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
-        let pending = self.outstanding.iter().find(|probe| probe.outcome.is_none());
-        let deadline = pending.map(|probe| probe.sent + pace.timeout);
-        let missed = self.outstanding.iter().find(|probe| probe.outcome.is_none() && !probe.quick);
-        let overdue = match (watchful && !self.suspect, self.rtt.overdue_after(), missed) {
-            (true, Some(overdue_after), Some(probe)) if overdue_after < pace.timeout => {
-                Some(probe.sent + overdue_after)
-            }
-            _ => None,
-        };
-        [deadline, overdue].into_iter().flatten().fold(self.due, Moment::min)
+        let mut wake = self.due;
+        if let Some(sent) = self.outstanding.oldest() {
+            wake = wake.min(sent + pace.timeout);
+        }
+        if watchful
+            && !self.suspect
+            && let Some(overdue_after) = self.rtt.overdue_after()
+            && overdue_after < pace.timeout
+            && let Some(sent) = self.outstanding.oldest_missed()
+        {
+            wake = wake.min(sent + overdue_after);
+        }
+        wake
     }
 
     /// Whether a probe is due.
@@ -128,11 +96,11 @@ impl Watch {
     /// Records one sent probe numbered `seq`, and computes when the next one is due. Returns the
     /// number of probes before it, modulo 2^16.
     pub fn send(&mut self, seq: ProbeSeq, now: Moment, pace: Pace) -> u16 {
-        if self.lost_on_flow >= LOSSES_A_FLOW {
+        if self.outstanding.lost_on_flow() >= LOSSES_A_FLOW {
             self.change_flow();
         }
         let quick = self.rate.sent(seq);
-        self.outstanding.push_back(OutstandingProbe { seq, sent: now, quick, outcome: None });
+        self.outstanding.add(seq, now, quick);
         self.last_sent = Some(now);
         self.due = if self.is_quick() || self.rate.is_next_quick() {
             now + pace.retry_interval
@@ -160,11 +128,6 @@ impl Watch {
             if last < self.anchor { 0 } else { last.since(self.anchor).as_nanos() / interval + 1 };
         let next = (self.anchor + times(pace.interval, behind)).before(times(pace.interval, ahead));
         (next > now).then_some(next)
-    }
-
-    /// Whether every probe that was sent has been judged.
-    pub fn all_judged(&self) -> bool {
-        self.outstanding.iter().all(|probe| probe.outcome.is_some())
     }
 
     /// Returns the first moment of the schedule after `now`.
@@ -198,15 +161,7 @@ impl Watch {
 
     fn change_flow(&mut self) {
         self.flow = self.flow.next();
-        self.lost_on_flow = 0;
-    }
-
-    fn count_on_flow(&mut self, outcome: Outcome) {
-        self.lost_on_flow = match outcome {
-            Outcome::Reply => 0,
-            Outcome::Loss => self.lost_on_flow.saturating_add(1),
-            Outcome::Fault => self.lost_on_flow,
-        };
+        self.outstanding.begin_flow();
     }
 
     /// Moves the endpoint to another schedule, after a change of pace or of neighbours.
@@ -221,65 +176,7 @@ impl Watch {
     /// Whether a reply is overdue by the endpoint's own round-trip times, or a probe has timed out.
     pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
         let overdue_after = self.rtt.overdue_after().unwrap_or(pace.timeout).min(pace.timeout);
-        let is_overdue = |probe: &OutstandingProbe| {
-            probe.outcome.is_none() && !probe.quick && probe.sent + overdue_after <= now
-        };
-        self.outstanding.iter().any(is_overdue)
-    }
-
-    /// Judges the probes that have timed out: losses, or faults if `stalled`, since the process
-    /// could not receive replies then. Returns them in the order of sending.
-    pub fn expire(&mut self, now: Moment, pace: Pace, stalled: bool) -> Vec<Judged> {
-        let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
-        let is_up = |probe: &&mut OutstandingProbe| {
-            probe.outcome.is_none() && probe.sent + pace.timeout <= now
-        };
-        let judge = |probe: &mut OutstandingProbe| {
-            probe.outcome = Some(outcome);
-            probe.judged(outcome)
-        };
-        let expired: Vec<_> = self.outstanding.iter_mut().filter(is_up).map(judge).collect();
-        for judged in &expired {
-            self.count_on_flow(judged.outcome);
-        }
-        expired
-    }
-
-    /// Judges the probe numbered `seq`; returns `None` if it was judged before.
-    pub fn judge(&mut self, seq: ProbeSeq, outcome: Outcome) -> Option<Judged> {
-        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq).ok()?;
-        let probe = &mut self.outstanding[found];
-        if probe.outcome.is_some() {
-            return None;
-        }
-        probe.outcome = Some(outcome);
-        let judged = probe.judged(outcome);
-        self.count_on_flow(outcome);
-        Some(judged)
-    }
-
-    /// Returns the time at which the probe numbered `seq` was sent, if it has not been counted yet.
-    pub fn sent(&self, seq: ProbeSeq) -> Option<Moment> {
-        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq).ok()?;
-        Some(self.outstanding[found].sent)
-    }
-
-    /// Whether the probe numbered `seq` has not been judged, and will count.
-    pub fn is_missed(&self, seq: ProbeSeq) -> bool {
-        let found = self.outstanding.binary_search_by_key(&seq, |probe| probe.seq);
-        found.is_ok_and(|found| {
-            let probe = &self.outstanding[found];
-            probe.outcome.is_none() && !probe.quick
-        })
-    }
-
-    /// Removes the oldest probe if it has been judged, and returns the outcome to count. Outcomes
-    /// are thus counted in the order of sending. A quick probe that was lost does not count, like a
-    /// fault.
-    pub fn pop_judged(&mut self) -> Option<Outcome> {
-        let outcome = self.outstanding.front()?.outcome?;
-        let quick = self.outstanding.pop_front().is_some_and(|probe| probe.quick);
-        Some(if quick && outcome == Outcome::Loss { Outcome::Fault } else { outcome })
+        self.outstanding.oldest_missed().is_some_and(|sent| sent + overdue_after <= now)
     }
 }
 

@@ -18,6 +18,8 @@ pub(in crate::engine) struct Target {
     pub(in crate::engine) endpoint: EndpointId,
     pub(in crate::engine) streaks: Streaks,
     pub(in crate::engine) evidence: Evidence,
+    /// The last error report about an unanswered probe, since the last reply.
+    pub(super) last_error: Option<String>,
     /// The time at which health or verdict last changed.
     pub(in crate::engine) since: Moment,
     pub(in crate::engine) verdict: VerdictState,
@@ -78,7 +80,7 @@ impl Target {
             reason: None,
         };
         let (streaks, evidence) = (Streaks::default(), Evidence::none(now));
-        Self { address, endpoint, streaks, evidence, since: now, verdict }
+        Self { address, endpoint, streaks, evidence, last_error: None, since: now, verdict }
     }
 
     /// Whether its health calls for another verdict than the one in force.

@@ -1,6 +1,7 @@
-//! The schedule of one endpoint, and the outcomes of its probes.
+//! The schedule of one endpoint, and its flows.
 
 use super::*;
+use crate::engine::types::Outcome;
 
 const PACE: Pace = Pace {
     interval: Duration::from_secs(1),
@@ -80,23 +81,6 @@ fn it_wakes_for_the_overdue_reply_before_the_timeout() {
 }
 
 #[test]
-fn a_probe_is_judged_once_and_counted_in_order() {
-    let mut watch = watch();
-    watch.send(7.into(), at(0), PACE);
-    watch.send(8.into(), at(200), PACE);
-    assert!(watch.judge(8.into(), Outcome::Reply).is_some());
-    assert_eq!(watch.judge(8.into(), Outcome::Loss), None);
-    assert_eq!(watch.pop_judged(), None, "the earlier one is still out");
-    let lost = watch.expire(at(500), PACE, false);
-    let outcome = Outcome::Loss;
-    assert_eq!(lost, [Judged { seq: 7.into(), sent: at(0), quick: false, outcome }]);
-    assert_eq!(watch.pop_judged(), Some(Outcome::Loss));
-    assert_eq!(watch.pop_judged(), Some(Outcome::Reply));
-    assert_eq!(watch.pop_judged(), None);
-    assert_eq!(watch.judge(8.into(), Outcome::Reply), None, "gone");
-}
-
-#[test]
 fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_does() {
     let mut watch = watch();
     let mut flows = vec![];
@@ -105,19 +89,10 @@ fn another_flow_is_tried_for_as_long_as_nothing_answers_and_kept_once_something_
         watch.send(seq.into(), now, PACE);
         flows.push(u16::from(watch.flow()));
         if seq < 8 {
-            watch.expire(now + PACE.timeout, PACE, false);
+            watch.outstanding.expire(now + PACE.timeout, PACE.timeout, Outcome::Loss);
         } else {
-            watch.judge(seq.into(), Outcome::Reply);
+            watch.outstanding.judge(seq.into(), Outcome::Reply);
         }
     }
     assert_eq!(flows, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
-}
-
-#[test]
-fn a_reply_missed_during_a_stall_is_a_fault() {
-    let mut watch = watch();
-    watch.send(0.into(), at(0), PACE);
-    let judged = watch.expire(at(4000), PACE, true);
-    let outcome = Outcome::Fault;
-    assert_eq!(judged, [Judged { seq: 0.into(), sent: at(0), quick: false, outcome }]);
 }

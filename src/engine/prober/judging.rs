@@ -1,0 +1,142 @@
+//! Judges the probes: by their answers, or because they have timed out.
+
+use std::time::Duration;
+
+use super::outstanding::Judged;
+use super::{ProbeResult, Prober, Role};
+use crate::engine::context::Context;
+use crate::engine::fact::Fact;
+use crate::engine::ids::{EndpointId, ProbeId};
+use crate::engine::moment::Moment;
+use crate::engine::types::{Answer, Outcome};
+
+impl Prober {
+    /// Judges the probes of an endpoint that have timed out, and returns the results in the order of
+    /// sending. Returns `None` if the entry for `moment` is stale; otherwise the caller must call
+    /// [`Self::resume`]. They are losses, or faults if `stalled`: this process did not run, so it
+    /// could not receive replies.
+    pub(in crate::engine) fn expire(
+        &mut self,
+        id: EndpointId,
+        moment: Moment,
+        stalled: bool,
+        context: &Context,
+    ) -> Option<Vec<ProbeResult>> {
+        let watched = self.endpoints.get_mut(id)?;
+        if watched.armed != Some(moment) {
+            return None;
+        }
+        watched.armed = None;
+        let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
+        let timeout = context.settings.pace.timeout;
+        let mut results = Vec::new();
+        for judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
+            results.extend(self.result(id, judged, context));
+        }
+        Some(results)
+    }
+
+    /// Returns the result of a judged probe, with the outcomes that can be counted now.
+    fn result(&mut self, id: EndpointId, judged: Judged, context: &Context) -> Option<ProbeResult> {
+        let limits = self.count_rehearsal(id, &judged, context);
+        let watched = self.endpoints.get_mut(id)?;
+        Some(ProbeResult {
+            endpoint: id,
+            role: watched.role,
+            judged,
+            rtt: None,
+            error: None,
+            in_order: watched.watch.outstanding.take_judged(),
+            faulty: watched.faults.present.is_some(),
+            limits,
+        })
+    }
+
+    /// Handles the end of a probe. Returns the result if that judges the probe; the caller must
+    /// then call [`Self::arm`].
+    pub(in crate::engine) fn answered(
+        &mut self,
+        probe: ProbeId,
+        answer: Answer,
+        context: &mut Context,
+    ) -> Option<ProbeResult> {
+        let ProbeId { endpoint: id, seq } = probe;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.start_next_waiting(context);
+        if self.ignored == Some(id) && !matches!(answer, Answer::Fault(_)) {
+            return None;
+        }
+        let timeout = context.settings.pace.timeout;
+        let watched = self.endpoints.get_mut(id)?;
+        if seq < watched.first_seq {
+            return None;
+        }
+        let watch = &mut watched.watch;
+        match answer {
+            Answer::Reply(rtt) if rtt <= timeout && watch.outstanding.contains(seq) => {
+                self.replied(probe, rtt, context)
+            }
+            Answer::Reply(rtt) => {
+                let endpoint = watch.endpoint;
+                // The probe has timed out. The next tick judges it, since a tick shows whether this
+                // process ran.
+                context.report(Fact::Late { endpoint, rtt });
+                self.unanswered(probe, context);
+                None
+            }
+            Answer::Unreachable(what) => {
+                let judged = watch.outstanding.judge(seq, Outcome::Loss)?;
+                self.unanswered(probe, context);
+                Some(ProbeResult { error: Some(what), ..self.result(id, judged, context)? })
+            }
+            // The probe has timed out. The next tick judges it, since a tick shows whether this
+            // process ran.
+            Answer::Silence => {
+                self.unanswered(probe, context);
+                None
+            }
+            Answer::Fault(what) => {
+                self.set_fault(id, Some(what), context);
+                let outstanding = &mut self.endpoints.get_mut(id)?.watch.outstanding;
+                let judged = outstanding.judge(seq, Outcome::Fault)?;
+                self.result(id, judged, context)
+            }
+        }
+    }
+
+    /// Records a reply in time.
+    fn replied(
+        &mut self,
+        ProbeId { endpoint: id, seq }: ProbeId,
+        rtt: Duration,
+        context: &mut Context,
+    ) -> Option<ProbeResult> {
+        let watch = &mut self.endpoints.get_mut(id)?.watch;
+        let judged = watch.outstanding.judge(seq, Outcome::Reply)?;
+        watch.rtt.measure(rtt);
+        watch.last_rtt = Some(rtt);
+        self.set_fault(id, None, context);
+        self.suspect(id, false, context);
+        Some(ProbeResult { rtt: Some(rtt), ..self.result(id, judged, context)? })
+    }
+
+    /// Handles a report that a probe may not have been delivered. Its reply may still come, so
+    /// nothing is judged, but the next probe need not wait any longer. Returns the purpose of the
+    /// endpoint, unless that probe was judged before.
+    pub(in crate::engine) fn undelivered(
+        &mut self,
+        probe: ProbeId,
+        context: &mut Context,
+    ) -> Option<Role> {
+        let ProbeId { endpoint: id, seq } = probe;
+        let watched = self.endpoints.get(id)?;
+        if !watched.watch.outstanding.is_missed(seq) {
+            return None;
+        }
+        let role = watched.role;
+        if watched.is_watchful() {
+            self.suspect(id, true, context);
+        }
+        Some(role)
+    }
+}
