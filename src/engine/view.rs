@@ -108,12 +108,6 @@ impl Engine {
         })
     }
 
-    /// Returns the time since which this agent has considered its own network the cause of its
-    /// losses, if it does.
-    pub fn isolated_since(&self) -> Option<Moment> {
-        self.canaries.isolation().map(|isolation| isolation.since)
-    }
-
     /// Returns the last listing of a zone; empty before the first.
     pub fn observed(&self, zone: ZoneId) -> Option<&Observed> {
         self.zones.get(zone).map(Zone::observed)

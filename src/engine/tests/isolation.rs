@@ -125,12 +125,12 @@ fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
         world.run_until(ms(6000));
         nobody_can_be_asked(&mut world);
         world.run_until(ms(10_000));
-        assert!(world.engine.isolated_since().is_some(), "{:?}", world.story());
+        assert!(world.engine.canaries.is_isolated(), "{:?}", world.story());
         world.run_until(ms(200_000));
         assert!(world.writes().is_empty());
         everything_answers(&mut world);
         world.run_until(ms(203_000));
-        assert_eq!(world.engine.isolated_since(), None);
+        assert!(!world.engine.canaries.is_isolated());
         let times = |what: &str| world.story().iter().filter(|line| *line == what).count();
         assert_eq!((times("isolated"), times("isolation over")), (1, 1), "{:?}", world.story());
     }
@@ -142,7 +142,7 @@ fn canaries_that_are_all_missed_are_isolation_though_no_target_is_suspect() {
     world.run_until(ms(6000));
     world.set(canary(), Behaviour::Silent);
     world.run_until(ms(10_000));
-    assert!(world.engine.isolated_since().is_some());
+    assert!(world.engine.canaries.is_isolated());
     assert_eq!((world.view(1).health, world.view(1).reason), (Health::Up, None));
     world.dies(1);
     world.run_until(ms(30_000));

@@ -190,7 +190,7 @@ impl Agent {
         if !view.proven {
             return Some("this agent has no evidence".into());
         }
-        if !up && self.engine.as_ref().is_some_and(|engine| engine.isolated_since().is_some()) {
+        if !up && self.engine.as_ref().is_some_and(|engine| engine.canaries.is_isolated()) {
             return Some("no canary answers this agent".into());
         }
         let needed = self.needed();
