@@ -55,6 +55,7 @@ impl Deadline {
             Err(_) => Err(ProviderError::Unconfirmed {
                 provider: self.name(),
                 what: "change the records".into(),
+                retry_after: None,
                 source: TimedOut.into(),
             }),
         }

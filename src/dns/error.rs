@@ -73,6 +73,8 @@ pub enum ProviderError {
         provider: &'static str,
         /// The request, as a verb and its object.
         what: String,
+        /// The pause that the provider asks for.
+        retry_after: Option<Duration>,
         /// The cause of the loss.
         #[source]
         source: ProviderCause,

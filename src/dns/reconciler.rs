@@ -361,6 +361,7 @@ impl Reconciler {
         ProviderError::Unconfirmed {
             provider: self.provider.name(),
             what: "the change".into(),
+            retry_after: None,
             source: "it was confirmed, but the listing does not show it".into(),
         }
     }

@@ -77,6 +77,8 @@ pub(crate) enum Fault {
     Throttled(Duration),
     /// HTTP 503. Nothing is done.
     ServerError,
+    /// An HTTP status from 500 on that asks for a pause. Nothing is done.
+    Overloaded(Duration),
     /// HTTP 200 and an HTML page. Nothing is done.
     Html,
     /// HTTP 200 and half of the correct answer, then the connection ends. A write is done.
@@ -239,6 +241,7 @@ macro_rules! contract_suite {
             a_throttled_write_changes_nothing_and_works_later
             a_server_error_on_reading_is_no_empty_zone
             a_server_error_on_writing_is_no_success
+            the_pause_of_a_server_error_is_kept
             a_page_of_html_is_no_empty_zone
             half_a_body_is_no_shorter_zone
             half_an_answer_to_a_write_is_not_confirmed

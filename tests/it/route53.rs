@@ -11,6 +11,7 @@ mod swap;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
 use goavail::dns::providers::route53::Route53;
@@ -66,6 +67,13 @@ pub(crate) fn response(status: u16, kind: &str, body: &str) -> Spoil {
         "HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     ))
+}
+
+/// Returns the response with a `Retry-After` header.
+fn with_pause(answer: Spoil, pause: Duration) -> Spoil {
+    let Spoil::Answer(answer) = answer else { return answer };
+    let header = format!("\r\nRetry-After: {}\r\n\r\n", pause.as_secs());
+    Spoil::Answer(answer.replacen("\r\n\r\n", &header, 1))
 }
 
 impl OnMoto {
@@ -240,6 +248,7 @@ impl ProviderUnderTest for OnMoto {
         let spoil = match fault {
             Fault::Throttled(_) => aws_error(400, "Throttling", "Rate exceeded"),
             Fault::ServerError => aws_error(503, "ServiceUnavailable", "Come back later"),
+            Fault::Overloaded(wait) => with_pause(aws_error(500, "InternalFailure", "Sorry"), wait),
             Fault::Html => response(200, "text/html", "<html><body>Please log in</body></html>"),
             Fault::HalfABody => Spoil::HalfABody,
             Fault::Hang => Spoil::Hang,

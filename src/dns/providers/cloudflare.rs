@@ -222,7 +222,7 @@ impl Cloudflare {
                 unavailable(what, None, cause)
             }
             CallError::Lost(_) | CallError::Foreign { .. } | CallError::ServerError { .. } => {
-                ProviderError::Unconfirmed { provider, what, source: cause.into() }
+                ProviderError::Unconfirmed { provider, what, retry_after, source: cause.into() }
             }
             CallError::Refused(refusal) => match refusal.kind {
                 RefusalKind::NoZone | RefusalKind::Exists | RefusalKind::Gone => {

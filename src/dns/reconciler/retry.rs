@@ -131,7 +131,8 @@ pub(super) fn jittered_wait(failures: u32) -> Duration {
 /// Returns the pause that the provider asks for, up to the maximum.
 fn pause(error: &ProviderError) -> Duration {
     match error {
-        ProviderError::Unavailable { retry_after, .. } => {
+        ProviderError::Unavailable { retry_after, .. }
+        | ProviderError::Unconfirmed { retry_after, .. } => {
             retry_after.unwrap_or_default().min(LONGEST_PAUSE)
         }
         _ => Duration::ZERO,

@@ -105,6 +105,7 @@ impl ProviderUnderTest for OnTheFake {
     async fn inject(&self, on: Call, fault: Fault) -> FaultSignal {
         let fault = match fault {
             Fault::Throttled(wait) => fake::Fault::Throttled(wait.as_secs().to_string()),
+            Fault::Overloaded(wait) => fake::Fault::Overloaded(wait.as_secs().to_string()),
             Fault::ServerError => fake::Fault::Answer(503, String::new()),
             Fault::Html => fake::Fault::Answer(200, "<html>Welcome</html>".to_owned()),
             Fault::HalfABody => fake::Fault::HalfABody,

@@ -127,6 +127,17 @@ pub(crate) async fn a_server_error_on_writing_is_no_success<P: ProviderUnderTest
     harness.recovers().await;
 }
 
+pub(crate) async fn the_pause_of_a_server_error_is_kept<P: ProviderUnderTest>() {
+    let harness = Harness::<P>::new().await;
+    let wait = Duration::from_secs(29);
+    let read = unavailable(&harness.read_meets(Fault::Overloaded(wait)).await);
+    assert_eq!(read, Some(wait));
+    let error = harness.write_meets(Fault::Overloaded(wait)).await;
+    let ProviderError::Unconfirmed { retry_after, .. } = error else { panic!("{error:?}") };
+    assert_eq!(retry_after, Some(wait));
+    harness.recovers().await;
+}
+
 pub(crate) async fn a_page_of_html_is_no_empty_zone<P: ProviderUnderTest>() {
     let harness = Harness::<P>::new().await;
     unavailable(&harness.read_meets(Fault::Html).await);

@@ -175,9 +175,9 @@ fn rejected(what: &str, culprits: Vec<SetKey>) -> ProviderError {
     ProviderError::Rejected { provider: "Memory", what: what.to_owned(), culprits, source }
 }
 
-fn unconfirmed(what: &str) -> ProviderError {
+fn unconfirmed(what: &str, retry_after: Option<Duration>) -> ProviderError {
     let source = "the answer was lost".into();
-    ProviderError::Unconfirmed { provider: "Memory", what: what.to_owned(), source }
+    ProviderError::Unconfirmed { provider: "Memory", what: what.to_owned(), retry_after, source }
 }
 
 impl DnsProvider for InMemory {
@@ -204,7 +204,9 @@ impl InMemory {
         self.admit(what)?;
         match self.called(Call::Read) {
             None => {}
-            Some(Fault::Throttled(wait)) => return Err(unavailable(what, Some(wait))),
+            Some(Fault::Throttled(wait) | Fault::Overloaded(wait)) => {
+                return Err(unavailable(what, Some(wait)));
+            }
             Some(Fault::Hang) => {
                 tokio::time::sleep(GIVES_UP_AFTER).await;
                 return Err(unavailable(what, None));
@@ -236,11 +238,12 @@ impl InMemory {
         match fault {
             None | Some(Fault::ServerError | Fault::Html | Fault::CutBefore) => {}
             Some(Fault::Throttled(wait)) => return Err(unavailable(what, Some(wait))),
+            Some(Fault::Overloaded(wait)) => return Err(unconfirmed(what, Some(wait))),
             Some(Fault::Hang) => tokio::time::sleep(GIVES_UP_AFTER).await,
             Some(Fault::HalfABody | Fault::CutAfter) => self.lock().carry_out(changes),
         }
         if fault.is_some() {
-            return Err(unconfirmed(what));
+            return Err(unconfirmed(what, None));
         }
         self.lock().carry_out(changes);
         Ok(())

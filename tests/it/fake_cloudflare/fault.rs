@@ -11,6 +11,8 @@ use crate::contract::FaultSignal;
 pub(crate) enum Fault {
     /// 429 in the API's format, with this `Retry-After`. Nothing is done.
     Throttled(String),
+    /// 503 with this `Retry-After`. Nothing is done.
+    Overloaded(String),
     /// This status and this body, which need not be in the API's format. Nothing is done.
     Answer(u16, String),
     /// The correct answer, halved; then the connection ends. A write is done.
@@ -37,6 +39,7 @@ impl Fault {
     fn again(&self) -> Self {
         match self {
             Self::Throttled(wait) => Self::Throttled(wait.clone()),
+            Self::Overloaded(wait) => Self::Overloaded(wait.clone()),
             Self::Answer(status, body) => Self::Answer(*status, body.clone()),
             Self::Filtered(status, page, via) => Self::Filtered(*status, page, via),
             Self::Late => Self::Late,

@@ -80,6 +80,17 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Returns the fault of a request.
+fn meet(shared: &Shared, caller: &Caller, entry: &Entry) -> Option<Fault> {
+    // Under one lock, because the test is notified as soon as the fault has met its request.
+    let mut state = shared.lock();
+    let fault = state.faults.meet(entry);
+    if matches!(fault, Some(Fault::Late)) {
+        state.late.push((caller.clone(), entry.clone()));
+    }
+    fault
+}
+
 async fn respond(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -87,15 +98,7 @@ async fn respond(
 ) -> Result<Response, Infallible> {
     let caller = caller(request.headers());
     let (entry, number) = log(&shared, request).await;
-    let fault = {
-        // Under one lock, because the test is notified as soon as the fault has met its request.
-        let mut state = shared.lock();
-        let fault = state.faults.meet(&entry);
-        if matches!(fault, Some(Fault::Late)) {
-            state.late.push((caller.clone(), entry.clone()));
-        }
-        fault
-    };
+    let fault = meet(&shared, &caller, &entry);
     let true_answer = || {
         let answer = api::answer(&mut shared.lock(), &shared.setup, &caller, &entry);
         (answer.0, answer.1.to_string())
@@ -120,6 +123,10 @@ async fn respond(
             let (status, body) =
                 api::refusal(429, 971, "Please wait and consider throttling your request speed");
             (status, body.to_string())
+        }
+        Some(Fault::Overloaded(wait)) => {
+            header = Some(("retry-after", wait));
+            (503, String::new())
         }
         Some(Fault::HalfABody) => {
             half = true;

@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Refused,
     /// Nothing is done, and the answer is lost.
     LostBefore,
+    /// Nothing is done, and the answer asks for a pause without a statement about the change.
+    Overloaded(Duration),
     /// It is done, and the answer is lost.
     LostAfter,
     /// The provider reports that the zone has changed.
@@ -254,7 +256,10 @@ fn error(fate: Outcome, what: &str) -> Option<ProviderError> {
         Outcome::Refused => ProviderError::Refused { provider, what, source },
         Outcome::Already => ProviderError::Already { provider, what, source },
         Outcome::LostBefore | Outcome::LostAfter | Outcome::Late(_) => {
-            ProviderError::Unconfirmed { provider, what, source }
+            ProviderError::Unconfirmed { provider, what, retry_after: None, source }
+        }
+        Outcome::Overloaded(pause) => {
+            ProviderError::Unconfirmed { provider, what, retry_after: Some(pause), source }
         }
         Outcome::Changed => ProviderError::Changed { provider, what, source },
         Outcome::Works

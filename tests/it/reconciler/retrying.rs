@@ -115,6 +115,21 @@ async fn retry_after_is_respected_by_a_newer_order_and_a_listing_in_advance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_pause_of_a_failed_write_delays_the_listing_that_verifies_it() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    remote.writes([Outcome::Overloaded(s(25))]);
+    let mut harness = Harness::open(remote.clone());
+    harness.order("-10", 0);
+    let problem = harness.failure().await;
+    assert_eq!(problem.kind, DnsProblemKind::Unconfirmed, "{problem:?}");
+    let told = now();
+    assert_eq!(problem.retry_in, Some(s(25)));
+    harness.reports_until_confirmed().await;
+    assert!(remote.timed_requests()[2].0 >= told + s(25));
+    assert_eq!(remote.holds().await, ["11@www"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_after_a_listing_in_advance_delays_the_order_too() {
     let remote = Remote::new(&[WWW], &[10, 11]);
     remote.reads([Outcome::Unavailable(Some(s(20)))]);

@@ -186,8 +186,8 @@ enum Next {
     Fix,
     /// A retry, after this time if it is known.
     Later(Option<Duration>),
-    /// A check of whether the change was made.
-    Verify,
+    /// A check of whether the change was made, after this time if it is known.
+    Verify(Option<Duration>),
 }
 
 impl Next {
@@ -195,7 +195,7 @@ impl Next {
     fn unanswered(asked: RequestKind) -> Self {
         match asked {
             RequestKind::Read => Self::Later(None),
-            RequestKind::Write => Self::Verify,
+            RequestKind::Write => Self::Verify(None),
         }
     }
 
@@ -206,7 +206,9 @@ impl Next {
             Self::Later(retry_after) => {
                 ProviderError::Unavailable { provider, what, retry_after, source }
             }
-            Self::Verify => ProviderError::Unconfirmed { provider, what, source },
+            Self::Verify(retry_after) => {
+                ProviderError::Unconfirmed { provider, what, retry_after, source }
+            }
         }
     }
 }
@@ -308,9 +310,9 @@ fn next_after_answer(code: Option<&str>, answer: &HttpResponse, asked: RequestKi
         400..=499 if foreign(code, answer).is_some() => Next::Later(None),
         400..=499 => Next::Fix,
         // An internal failure, or a gateway that gave up: the change may have been made.
-        500..=599 => match Next::unanswered(asked) {
-            Next::Later(_) => Next::Later(retry_after(answer)),
-            verify => verify,
+        500..=599 => match asked {
+            RequestKind::Read => Next::Later(retry_after(answer)),
+            RequestKind::Write => Next::Verify(retry_after(answer)),
         },
         _ => Next::unanswered(asked),
     }
