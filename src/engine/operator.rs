@@ -11,6 +11,7 @@ use super::ids::{ServiceId, Ticket};
 use super::moment::Moment;
 use super::plan;
 use super::schedule::Item;
+use super::service::Service;
 use super::settings::ServiceSettings;
 
 impl Engine {
@@ -120,6 +121,20 @@ impl Engine {
         }
         if waits {
             self.context.act(Action::Prepare(zone));
+        }
+    }
+
+    /// Refuses the commands that wait for a listing, and ends all drains, of a removed service.
+    pub(super) fn end_drains(&mut self, removed: &mut Service) {
+        for command in removed.drains.take_awaiting() {
+            self.answer(command.ticket, Err(DrainRefusal::NotATarget));
+        }
+        let (service, drains) = (removed.id, removed.drains.all());
+        for target in drains.keys().copied() {
+            self.context.report(Fact::Undrained { service, target, expired: false });
+        }
+        if !drains.is_empty() {
+            self.context.act(Action::StoreDrains { service, drains: BTreeMap::new() });
         }
     }
 

@@ -56,6 +56,7 @@ impl Engine {
             let last = ServiceId::from(self.services.len() - 1);
             if let Some(mut service) = self.services.remove(last) {
                 self.unwatch(service.retain(&BTreeSet::new()));
+                self.end_drains(&mut service);
             }
         }
         let mut before = 0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{Drain, DrainCommand, Event, Reason, Settings};
+use crate::engine::event::{Drain, DrainCommand, Event, Fact, Reason, Settings};
 use crate::engine::ids::ServiceId;
 use crate::engine::moment::Moment;
 
@@ -16,6 +16,37 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
         reason: None,
         force: false,
     }
+}
+
+#[test]
+fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
+    let mut settings = with_floor(1, settings(&[1, 2, 3]));
+    let mut second = settings.services[0].clone();
+    (second.targets, second.names) = (vec![ip(2), ip(3), ip(4)], vec!["api.example.com".into()]);
+    settings.services[0].targets.truncate(1);
+    settings.services.push(second);
+    let mut world = World::new(settings.clone());
+    world.worker_is_slow = true;
+    world.run_until(ms(6000));
+    let service = ServiceId::from(1);
+    world.send(Event::Drain(DrainCommand { service, force: true, ..drain(1, 3) }));
+    world.send(Event::Drain(DrainCommand { service, force: true, ..drain(2, 4) }));
+    world.send(Event::Drain(DrainCommand { service, ..drain(3, 2) }));
+    // The drain of an address that is no longer watched is parked.
+    settings.services[1].targets.pop();
+    world.send(Event::Reloaded(Box::new(settings.clone())));
+    assert_eq!(world.answers.len(), 2, "one waits: {:?}", world.answers);
+    settings.services.pop();
+    world.send(Event::Reloaded(Box::new(settings)));
+    assert_eq!(world.answers[2], (3.into(), "Err(NotATarget)".to_owned()));
+    let mut ended = vec![];
+    for (_, fact) in &world.facts {
+        if let Fact::Undrained { service, target, expired: false } = fact {
+            ended.push((*service, *target));
+        }
+    }
+    assert_eq!(ended, [(service, ip(3)), (service, ip(4))]);
+    assert_eq!(world.stored[&service], BTreeMap::new(), "and it is not remembered");
 }
 
 #[test]

@@ -141,6 +141,8 @@ pub(super) struct World {
     pub(super) writes: Vec<(Duration, String)>,
     pub(super) prepared: Vec<Duration>,
     pub(super) answers: Vec<(Ticket, String)>,
+    /// The drains to be remembered, by service.
+    pub(super) stored: BTreeMap<ServiceId, BTreeMap<IpAddr, Drain>>,
 }
 
 impl World {
@@ -175,6 +177,7 @@ impl World {
             writes: vec![],
             prepared: vec![],
             answers: vec![],
+            stored: BTreeMap::new(),
         }
     }
 
@@ -255,7 +258,8 @@ impl World {
             Action::DrainAnswered { ticket, answer } => {
                 self.answers.push((ticket, format!("{answer:?}")));
             }
-            Action::Announce { .. } | Action::Recall { .. } | Action::StoreDrains { .. } => {}
+            Action::StoreDrains { service, drains } => _ = self.stored.insert(service, drains),
+            Action::Announce { .. } | Action::Recall { .. } => {}
         }
     }
 
