@@ -3,7 +3,7 @@
 //! - `records`: records, listings and changes
 //! - `error`: [`ProviderError`], split by the caller's next step
 //! - [`providers`]: the registry of providers
-//! - [`dry_run`], [`metered`], `deadline`: wrappers around any provider
+//! - [`deadline`], [`dry_run`], [`metered`]: wrappers around any provider, from the inside out
 //! - [`clock`]: the time of the reconciler
 //! - [`reconciler`]: lists, plans, applies and retries
 //!
@@ -11,7 +11,7 @@
 //! nothing: [`crate::engine::plan`] selects the records, and the reconciler retries.
 
 pub mod clock;
-mod deadline;
+pub mod deadline;
 pub mod dry_run;
 mod error;
 pub mod metered;
@@ -34,8 +34,8 @@ pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + S
 
 /// Reads and changes the address records at the managed names of one zone.
 ///
-/// Each call makes one attempt and has a time limit (5 s to connect, 10 s for each request); the
-/// caller retries. Calls never overlap.
+/// Each call makes one attempt, and each of its requests has a time limit (5 s to connect, 10 s in
+/// all); the caller retries. Calls never overlap.
 pub trait DnsProvider: Any + fmt::Debug + Send + Sync {
     /// Returns the name of the provider for the operator, such as `Cloudflare`.
     fn name(&self) -> &'static str;

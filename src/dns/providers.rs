@@ -1,11 +1,14 @@
 //! The registry of DNS providers.
 //!
 //! A provider is a module here that implements [`DnsProvider`] and has a section of the configuration
-//! file, and a line in [`PROVIDERS`]. Dry-run and metering wrap any provider and need no changes.
+//! file, and a line in [`PROVIDERS`]. The time limit, dry-run and metering wrap any provider and need
+//! no changes.
 
 pub mod cloudflare;
 pub mod route53;
 pub(crate) mod section;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::section::{BuiltProvider, ProviderSection};
+use super::deadline::Deadline;
 use super::dry_run::DryRun;
 use super::{DnsProvider, ProviderCause};
 use crate::config::field::FieldReader;
@@ -133,13 +137,14 @@ pub enum BuildError {
     TimedOut,
 }
 
-/// Builds the provider of `zone`. In dry-run it cannot write. No request is sent.
+/// Builds the provider of `zone`. Its calls have a time limit, and in dry-run it cannot write. No
+/// request is sent.
 ///
 /// # Errors
 ///
 /// Fails if the provider cannot be built, for example because its HTTP client cannot be set up.
 pub async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
-    let provider = zone.provider.build().await?;
+    let provider = Box::new(Deadline::new(zone.provider.build().await?));
     Ok(if zone.dry_run {
         Box::new(DryRun::new(provider, zone.provider.names(), &zone.targets))
     } else {

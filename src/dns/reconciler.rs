@@ -55,7 +55,6 @@ use self::rejections::Rejections;
 use self::retry::Retry;
 use self::uncertain::Uncertainty;
 use super::clock::now;
-use super::deadline::Deadline;
 use super::{DnsProvider, ProviderError};
 use crate::engine::event::{DnsReport, Order};
 use crate::engine::plan::SetKey;
@@ -95,7 +94,7 @@ pub struct ReconcilerSetup {
 /// Brings the record sets of one zone to the desired state.
 #[derive(Debug)]
 pub struct Reconciler {
-    provider: Deadline,
+    provider: Box<dyn DnsProvider>,
     names: Vec<String>,
     mailbox: watch::Receiver<Mailbox>,
     reports: mpsc::Sender<DnsReport>,
@@ -130,7 +129,7 @@ impl Reconciler {
         let ZoneKnowledge { listing, pause, pending, rejections, uncertain, new_names, started } =
             knowledge;
         Self {
-            provider: Deadline::new(provider),
+            provider,
             names,
             mailbox,
             reports,
@@ -193,7 +192,7 @@ impl Reconciler {
             started: self.started,
         };
         let memory = self.memory.into_inner();
-        Handover { provider: self.provider.into_inner(), names: self.names, memory, knowledge }
+        Handover { provider: self.provider, names: self.names, memory, knowledge }
     }
 
     /// Waits for new instructions, or until the zone has to be listed again.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use goavail::dns::deadline::Deadline;
 use goavail::engine::plan::{Desired, Observed};
 use proptest::prelude::*;
 use tokio::time::sleep;
@@ -157,7 +158,7 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
     let by_hand = |step: &Step| matches!(step, Step::Order(w, _) if w.contains(&Some('!')));
     let by_hand = steps.iter().any(|(_, step)| by_hand(step));
     let mut scene = Scene::new(seed, swapping, lasts);
-    let mut harness = Harness::at(scene.remote.clone(), &NAMES);
+    let mut harness = Harness::at(Deadline::new(Box::new(scene.remote.clone())), &NAMES);
     let mut newest = String::new();
     for (pause, step) in steps {
         sleep(*pause).await;

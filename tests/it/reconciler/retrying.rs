@@ -1,5 +1,6 @@
 //! Failures are retried until they succeed, at a pace that a provider can bear.
 
+use goavail::dns::deadline::Deadline;
 use goavail::engine::event::DnsProblemKind;
 use tokio::time::sleep;
 
@@ -176,14 +177,13 @@ async fn many_orders_do_not_hammer_a_provider_that_fails() {
     assert_eq!(remote.holds().await, [""; 0]);
 }
 
-/// Defect 2 of the Go agent: a call that hung stopped everything forever. Providers have time
-/// limits of their own; this one has none.
+/// Defect 2 of the Go agent: a call that hung stopped everything forever.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_ends_does_not_block_the_reconciler() {
     let remote = Remote::new(&[WWW], &[10, 11]);
     remote.reads([Outcome::Never]);
     remote.writes([Outcome::Never]);
-    let mut harness = Harness::open(remote.clone());
+    let mut harness = Harness::open(Deadline::new(Box::new(remote.clone())));
     harness.order("-10", 0);
     let (reading, writing) = (harness.failure().await, harness.failure().await);
     assert_eq!(reading.kind, DnsProblemKind::Unavailable, "{reading:?}");
