@@ -315,15 +315,14 @@ async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
         };
         let counters = ProviderCounters::default();
         let provider: Box<dyn DnsProvider> = Box::new(Metered::new(built, counters.clone()));
-        let listing = match provider.list().await {
-            Ok(listing) => Some(listing),
+        let listed = match provider.list().await {
             Err(error @ ProviderError::Refused { .. }) => return Err(Ended::Refused(error)),
-            Err(error) => {
-                unread(&crate::text::error_chain(&error));
-                None
-            }
+            listed => listed,
         };
-        Ok(FirstListing { provider: Some(provider), listing, counters })
+        if let Err(error) = &listed {
+            unread(&crate::text::error_chain(error));
+        }
+        Ok(FirstListing { provider: Some(provider), listed: Some(listed), counters })
     };
     caught("the DNS provider", listing).await.unwrap_or_else(|panicked| {
         tracing::error!("continuing without a listing of the zone: {panicked}");

@@ -14,7 +14,7 @@ use super::{Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKno
 use crate::dns::clock::now;
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, ZoneConfig};
-use crate::dns::{DnsProvider, Listing};
+use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::engine::event::{DnsReport, Order};
 use crate::heart::Heart;
 
@@ -37,8 +37,8 @@ pub struct Surroundings {
 pub struct FirstListing {
     /// The provider, if it could be built. Its calls are counted in `counters`.
     pub provider: Option<Box<dyn DnsProvider>>,
-    /// The zone, if it could be listed.
-    pub listing: Option<Listing>,
+    /// The zone, or the reason why it could not be listed. `None` if there is no provider.
+    pub listed: Option<Result<Listing, ProviderError>>,
     /// The number of calls to the provider by outcome.
     pub counters: ProviderCounters,
 }
@@ -57,17 +57,21 @@ pub struct ReconcilerHandle {
 impl ReconcilerHandle {
     /// Starts a reconciler with the result of the first listing. If it has no provider, one is built.
     pub fn start(zone: &ZoneConfig, surroundings: Surroundings, first: FirstListing) -> Self {
-        let FirstListing { provider, listing, counters } = first;
+        let FirstListing { provider, listed, counters } = first;
         let heart = Arc::new(Heart::new(now().into_std()));
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&heart)));
-        if let Some(listing) = &listing {
-            // The channel is empty, so there is room.
-            let _ = surroundings.reports.try_send(DnsReport::Listed(listing.observed()));
-        }
+        let knowledge = match listed {
+            Some(Ok(listing)) => {
+                // The channel is empty, so there is room.
+                let _ = surroundings.reports.try_send(DnsReport::Listed(listing.observed()));
+                ZoneKnowledge::just_listed(listing)
+            }
+            Some(Err(error)) => ZoneKnowledge::unlisted(&error),
+            None => ZoneKnowledge::default(),
+        };
         let memory = surroundings.store.load();
         let mut handle = Self { surroundings, mailbox, heart, task: None, counters };
         let factory = handle.factory(zone, instructions);
-        let knowledge = listing.map(ZoneKnowledge::just_listed).unwrap_or_default();
         let reconciler = provider.map(|provider| factory.reconciler(provider, memory, knowledge));
         handle.task = Some(handle.surroundings.runtime.spawn(factory.supervise(reconciler)));
         handle

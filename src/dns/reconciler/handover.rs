@@ -6,10 +6,10 @@ use super::listing_cache::ListingCache;
 use super::pending_writes::PendingWrites;
 use super::record_memory::RecordMemory;
 use super::rejections::Rejections;
-use super::retry::LastFailure;
+use super::retry::{LastFailure, Retry};
 use super::uncertain::Uncertainty;
 use crate::dns::clock::now;
-use crate::dns::{DnsProvider, Listing};
+use crate::dns::{DnsProvider, Listing, ProviderError};
 
 /// The knowledge of a zone and its provider.
 #[derive(Debug, Default)]
@@ -32,6 +32,14 @@ impl ZoneKnowledge {
         let (now, mut uncertain) = (now(), Uncertainty::default());
         uncertain.record_listing(now, &listing.observed());
         Self { listing: ListingCache::with(now, listing), uncertain, ..Self::default() }
+    }
+
+    /// Creates the knowledge from a listing that failed just now: the pause that the provider asks
+    /// for.
+    pub fn unlisted(error: &ProviderError) -> Self {
+        let mut retry = Retry::after(None);
+        retry.failed_in_advance(error);
+        Self { pause: retry.into_pause(), ..Self::default() }
     }
 }
 

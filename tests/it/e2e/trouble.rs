@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Harness, PATIENT, QUICK, WWW, cloudflare_in, config, config_at, count, first, nth, publish,
-    setup, target, until_written, writes,
+    setup, target, until, until_written, writes,
 };
 use crate::agent::{Agent, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, Fault};
@@ -105,6 +105,20 @@ fn retry_after_is_waited_for() {
         let times: Vec<_> = log.iter().filter(|e| e.writes()).map(|e| e.arrived).collect();
         assert_eq!(times.len(), 2);
         assert!(times[1] - times[0] >= Duration::from_secs(2), "{:?}", times[1] - times[0]);
+    });
+}
+
+#[test]
+fn retry_after_is_waited_for_after_the_first_listing() {
+    run(|| {
+        let harness = Harness::serving(&[v4(1)]);
+        harness.cloudflare.script(1, |entry| !entry.writes(), Fault::Throttled("3".into()));
+        let mut agent = harness.start(&harness.config("", &[v4(1)]));
+        first(&mut agent, &["WARN", "continuing without a listing of the zone"]);
+        until(&harness.cloudflare, |log| log.len() >= 2);
+        let log = harness.cloudflare.log();
+        let pause = log[1].arrived - log[0].arrived;
+        assert!(pause >= Duration::from_secs(3), "{pause:?}");
     });
 }
 

@@ -263,7 +263,7 @@ impl Harness {
         };
         let first = FirstListing {
             provider: Some(Box::new(self.zone.clone())),
-            listing: None,
+            listed: None,
             counters: ProviderCounters::default(),
         };
         let config = config();
