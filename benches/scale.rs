@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use goavail::engine::phase;
+use goavail::testing::engine::phase;
 
 use crate::Scope;
 use crate::agent::{PATIENT, Setup, Within};

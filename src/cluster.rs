@@ -10,23 +10,23 @@
 //! [`crate::engine::quorum`] decides its meaning. Input is bounded, validated and put in order
 //! first, so nothing sent to these two ports can stop or slow the agent.
 
-pub mod admission;
-pub mod bind;
-pub mod clock;
-pub mod connection;
-pub mod gossip;
-pub mod listener;
-pub mod log_limiter;
-pub mod membership;
-pub mod outbox;
-pub mod peer_table;
-pub mod seal;
+mod admission;
+mod bind;
+pub(crate) mod clock;
+mod connection;
+mod gossip;
+mod listener;
+mod log_limiter;
+mod membership;
+mod outbox;
+mod peer_table;
+pub(crate) mod seal;
 mod section;
-pub mod shared;
-pub mod signature;
-pub mod standing;
-pub mod vote_sender;
-pub mod wire;
+mod shared;
+pub(crate) mod signature;
+mod standing;
+mod vote_sender;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -52,10 +52,10 @@ use crate::serve::serve;
 
 pub use self::section::ClusterConfig;
 pub(crate) use self::section::MembersSection;
-pub use self::shared::VoteCounts;
+pub(crate) use self::shared::VoteCounts;
 
 /// Maximum time that leaving the cluster may take.
-pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// An event received from or about a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub(crate) mod section;
 pub(crate) mod url;
 pub(crate) mod value;
 
-pub use problem::{ConfigErrors, Problem};
+pub(crate) use problem::ConfigErrors;
 
 /// Lookup of an environment variable. A variable that is set but empty counts as not set.
-pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -10,13 +10,13 @@
 //! A provider lists the address records at the managed names and carries out changes. It decides
 //! nothing: [`crate::engine::plan`] selects the records, and the reconciler retries.
 
-pub mod clock;
-pub mod deadline;
-pub mod dry_run;
+pub(crate) mod clock;
+pub(crate) mod deadline;
+pub(crate) mod dry_run;
 mod error;
-pub mod metered;
-pub mod providers;
-pub mod reconciler;
+pub(crate) mod metered;
+pub(crate) mod providers;
+pub(crate) mod reconciler;
 mod records;
 
 use std::any::Any;
@@ -24,10 +24,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-pub use error::{ProviderCause, ProviderError};
-pub use records::{
-    Attributes, Extra, Listing, NewRecord, Placement, Record, RecordChanges, Route53Set, Routing,
-};
+pub(crate) use error::ProviderCause;
+pub use error::ProviderError;
+pub use records::{Attributes, Extra, Listing, NewRecord, Record, RecordChanges};
+pub(crate) use records::{Placement, Route53Set, Routing};
 
 /// One call to a provider, boxed so that a provider can be used as `dyn DnsProvider`.
 pub type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;

@@ -21,28 +21,28 @@
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
 //!   [`moment`]: their vocabulary
 
-pub mod action;
+mod action;
 mod canaries;
 mod cluster;
 mod context;
-pub mod dns_report;
-pub mod drain;
+mod dns_report;
+mod drain;
 pub mod event;
-pub mod fact;
+pub(crate) mod fact;
 pub mod ids;
 mod isolation;
-pub mod moment;
+mod moment;
 mod operator;
 mod peers;
-pub mod place;
+pub(crate) mod place;
 pub mod plan;
-pub mod prober;
+pub(crate) mod prober;
 mod probing;
-pub mod quorum;
+pub(crate) mod quorum;
 mod reconciling;
 mod roster;
 mod schedule;
-pub mod service;
+mod service;
 pub mod settings;
 mod slab;
 mod stall;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Time without an iteration after which the loop counts as stalled. Its orders, votes and status
 /// are then no longer acted on, because they may be outdated. The loop has an iteration at least
 /// once a second.
-pub const STALLED_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(3);
 
 /// The time of the event loop's last iteration.
 #[derive(Debug)]

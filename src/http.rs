@@ -1,7 +1,7 @@
 //! Construction of all HTTP clients: one TLS stack, with the same limits and proxies.
 
 pub(crate) mod page;
-pub mod proxy;
+pub(crate) mod proxy;
 pub(crate) mod retry_after;
 pub(crate) mod roots;
 
@@ -11,21 +11,21 @@ use std::time::Duration;
 use self::proxy::Proxies;
 
 /// Maximum time to establish a connection.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum time of a whole request.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time for which an idle connection is kept: longer than the time between two readings of a zone
 /// in advance, and shorter than routers that translate addresses remember a connection.
-pub const KEEP_CONNECTION: Duration = Duration::from_secs(40);
+pub(crate) const KEEP_CONNECTION: Duration = Duration::from_secs(40);
 
 /// Interval of probes on an idle connection, which is dropped if none is answered within
 /// [`CONNECT_TIMEOUT`]. A connection that died silently must not cost a request its whole time.
-pub const TRY_CONNECTION: Duration = Duration::from_secs(10);
+pub(crate) const TRY_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Value of the `User-Agent` header.
-pub const USER_AGENT: &str = concat!("goavail/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("goavail/", env!("CARGO_PKG_VERSION"));
 
 /// Makes rustls on ring the process's TLS provider.
 ///
@@ -76,7 +76,7 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
 }
 
 /// Returns the proxy for requests to `url`, if there is one, without its credentials.
-pub fn proxy_of(url: &reqwest::Url) -> Option<String> {
+pub(crate) fn proxy_of(url: &reqwest::Url) -> Option<String> {
     let uri = url.as_str().parse().ok()?;
     Proxies::of_process().via(&uri).map(|proxy| proxy.to_string())
 }
@@ -85,7 +85,7 @@ pub fn proxy_of(url: &reqwest::Url) -> Option<String> {
 /// may be a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from {asked}")]
-pub struct SendError {
+pub(crate) struct SendError {
     /// The host, and the proxy if there is one.
     asked: String,
     source: reqwest::Error,
@@ -104,7 +104,7 @@ impl From<reqwest::Error> for SendError {
 
 impl SendError {
     /// Whether the request cannot have left this machine.
-    pub fn was_never_sent(&self) -> bool {
+    pub(crate) fn was_never_sent(&self) -> bool {
         self.source.is_connect() || self.source.is_builder()
     }
 }

@@ -38,6 +38,13 @@
 //! `docs/architecture.md` has the walk of one lost probe, a glossary, and how to add a check, a
 //! provider or a channel.
 //!
+//! # The public face
+//!
+//! [`engine`] is public with its border alone, so that a program can run the decisions without any
+//! network, as `examples/engine.rs` does. [`testing`] names the items of other modules that the
+//! integration tests and the benches use; it is no interface, and changes with them. All else is private,
+//! so that the compiler reports items without a caller. `tests/house/` holds that.
+//!
 //! # How it works
 //!
 //! Effects send events into one bounded queue. [`engine::Engine::handle`] takes an event and the
@@ -47,35 +54,31 @@
 //! clock gives its reason.
 //!
 //! Withdrawing and restoring is level-triggered: an order contains the desired record sets, and
-//! [`dns`]'s reconciler lists, plans, applies and lists again until they match.
+//! the reconciler of `dns` lists, plans, applies and lists again until they match.
 
 mod agent;
 mod backoff;
 mod cli;
-pub mod cluster;
+mod cluster;
 mod commands;
-pub mod config;
-pub mod dns;
+mod config;
+mod dns;
 pub mod engine;
 mod file;
-pub mod heart;
-pub mod http;
+mod heart;
+mod http;
 mod log;
-pub mod notify;
-pub mod panics;
+mod notify;
+mod panics;
 mod privilege;
-pub mod probe;
+mod probe;
 mod program;
-pub mod serve;
-pub mod settings;
-pub mod state;
-pub mod status;
-pub mod systemd;
+mod serve;
+mod settings;
+mod state;
+mod status;
+mod systemd;
+pub mod testing;
 mod text;
 
 pub use program::main;
-
-/// Items that the integration tests need from modules that are private otherwise.
-pub mod testing {
-    pub use crate::text::error_chain;
-}

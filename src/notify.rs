@@ -48,7 +48,7 @@ use counters::ChannelCounters;
 use delivery::Delivery;
 use section::Receiver;
 
-pub use counters::{Counts, NoticeCounters};
+pub(crate) use counters::NoticeCounters;
 pub use delivery::DeliveryPace;
 pub(crate) use section::NoticesSection;
 pub use section::NotifyConfig;

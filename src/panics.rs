@@ -42,12 +42,12 @@ static COUNTS: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// Maximum wait. A panic after a part has worked for this long counts as the first again.
-pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A caught panic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part} panicked: {what}")]
-pub struct Panicked {
+pub(crate) struct Panicked {
     /// The part that panicked, in the operator's words.
     pub part: &'static str,
     /// The message, with its place in the source.
@@ -56,7 +56,7 @@ pub struct Panicked {
 
 /// Installs a hook that ends the program with exit code 1 and the reason at every panic that is not
 /// caught.
-pub fn end_on_panic() {
+pub(crate) fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let message = crate::text::without_line_breaks(&panic.to_string());
         if CAUGHT.get() {
@@ -75,7 +75,10 @@ pub fn end_on_panic() {
 /// # Errors
 ///
 /// Fails if `work` panics; it is dropped then.
-pub async fn caught<T>(part: &'static str, work: impl Future<Output = T>) -> Result<T, Panicked> {
+pub(crate) async fn caught<T>(
+    part: &'static str,
+    work: impl Future<Output = T>,
+) -> Result<T, Panicked> {
     let mut work = pin!(work);
     poll_fn(|context| match caught_in(part, || work.as_mut().poll(context)) {
         Ok(Poll::Pending) => Poll::Pending,
@@ -90,7 +93,7 @@ pub async fn caught<T>(part: &'static str, work: impl Future<Output = T>) -> Res
 /// # Errors
 ///
 /// Fails if `work` panics.
-pub fn caught_in<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
+pub(crate) fn caught_in<T>(part: &'static str, work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);
@@ -113,7 +116,7 @@ fn message(payload: &(dyn Any + Send)) -> String {
 
 /// Backoff before a part that panicked is rebuilt.
 #[derive(Debug)]
-pub struct RestartBackoff(Backoff);
+pub(crate) struct RestartBackoff(Backoff);
 
 impl Default for RestartBackoff {
     fn default() -> Self {
@@ -124,7 +127,7 @@ impl Default for RestartBackoff {
 impl RestartBackoff {
     /// Returns the wait after a further panic. `worked` is the time for which the part had worked
     /// before it.
-    pub fn after(&mut self, worked: Duration) -> Duration {
+    pub(crate) fn after(&mut self, worked: Duration) -> Duration {
         if worked >= LONGEST_WAIT {
             self.0.reset();
         }

@@ -3,10 +3,10 @@
 //! A prober sends a single probe and returns its outcome. [`crate::engine`] decides when to probe
 //! and how the outcome counts.
 
-pub mod checks;
-pub mod icmp;
+pub(crate) mod checks;
+pub(crate) mod icmp;
 mod route;
-pub mod tcp;
+pub(crate) mod tcp;
 
 use std::future::Future;
 
@@ -17,13 +17,13 @@ use crate::engine::types::Endpoint;
 use checks::CheckKind;
 
 /// Sends probes to endpoints.
-pub trait Probe: Send + Sync + 'static {
+pub(crate) trait Probe: Send + Sync + 'static {
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(&self, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 
 /// A way to probe an endpoint: a module here, and a line in [`checks`].
-pub trait Check {
+pub(crate) trait Check {
     /// The name in the status and of `--type`.
     const NAME: &'static str;
 
@@ -42,7 +42,7 @@ pub trait Check {
 
 /// The resource that a check opens for its probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opens {
+pub(crate) enum Opens {
     /// An echo socket that all probes of an address family share. It needs a privilege, so it is
     /// opened at the start.
     SharedSocket,
@@ -52,26 +52,26 @@ pub enum Opens {
 
 /// The sockets and caches that the checks share.
 #[derive(Debug)]
-pub struct Tools {
+pub(crate) struct Tools {
     icmp: icmp::Icmp,
 }
 
 impl Tools {
     /// Returns tools with these echo sockets.
-    pub fn new(icmp: icmp::Icmp) -> Self {
+    pub(crate) fn new(icmp: icmp::Icmp) -> Self {
         Self { icmp }
     }
 }
 
 /// Probes each endpoint over the network, by the check that covers it.
 #[derive(Debug)]
-pub struct NetworkProber {
+pub(crate) struct NetworkProber {
     tools: Tools,
 }
 
 impl NetworkProber {
     /// Creates a prober with these echo sockets.
-    pub fn new(icmp: icmp::Icmp) -> Self {
+    pub(crate) fn new(icmp: icmp::Icmp) -> Self {
         Self { tools: Tools::new(icmp) }
     }
 }

@@ -32,8 +32,7 @@ use crate::status::{StatusConfig, StatusSection};
 use sections::ParsedSections;
 use top::TopLevel;
 
-pub use pace::Delay;
-pub use sections::Sections;
+pub(crate) use sections::Sections;
 
 /// Maximum size of the file in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -125,7 +124,7 @@ pub struct Probing {
 ///
 /// Fails with a single problem if the file cannot be read, is not UTF-8 text, or is larger than 8
 /// MiB. Otherwise fails as [`parse`] does.
-pub fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
+pub(crate) fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
     parse(&text_of_file(path)?, path, asked, env)
 }
 

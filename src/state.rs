@@ -28,7 +28,7 @@ pub(crate) use section::MemorySection;
 
 /// The version that is written. A file of a newer version is not read: a newer program wrote it,
 /// and overwriting it would lose data that only that program knows.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// All state kept across restarts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

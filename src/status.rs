@@ -20,7 +20,7 @@ mod histogram;
 mod history;
 mod input;
 mod metrics;
-pub mod model;
+pub(crate) mod model;
 mod page;
 mod reader;
 mod reason;
@@ -41,23 +41,21 @@ mod watch;
 pub use board::{Board, PUBLISH_EVERY, PUBLISH_SOON};
 pub use client::{AgentAddress, ClientError};
 pub use control::{
-    ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandResult, DrainRequest, LONGEST,
-    OperatorCommand, REASON_CHARS, parse_duration,
+    ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, DrainRequest, OperatorCommand,
 };
-pub use counters::StatusCounters;
-pub use history::{MINUTES, Minute};
+pub(crate) use control::{CommandResult, REASON_CHARS};
+pub use history::MINUTES;
 pub use input::{PeerStatus, ReceivedVote, Setup, TargetState};
 pub use metrics::{MetricsFormat, encode};
 pub use model::MAX_SILENCE;
-pub use reader::Reader;
 pub use section::StatusConfig;
 pub(crate) use section::StatusSection;
 pub use service::{control, read_only};
-pub use snapshot::Snapshot;
 pub use socket::{ListenError, SocketFile, listen, open_control};
-pub use table::{WIDTH, table};
+pub use table::WIDTH;
+pub(crate) use table::table;
 pub use time::{ClockReading, Time};
-pub use watch::{frame, watch};
+pub use watch::watch;
 
 /// Maximum number of changes in the status and on the page.
 pub const CHANGES_KEPT: usize = 50;

@@ -24,7 +24,7 @@ use super::signature::Signed;
 use super::wire::{self, RawVote, Unreadable};
 
 /// Maximum difference between the time of a signature and ours, in milliseconds.
-pub const SIGNATURE_WINDOW: u64 = 30_000;
+pub(crate) const SIGNATURE_WINDOW: u64 = 30_000;
 
 /// Maximum difference between two synchronised clocks, in milliseconds. A vote may seem to precede
 /// our start by this much and still be new, so its sender is asked to send it again.
@@ -32,7 +32,7 @@ const CLOCKS_APART: u64 = 2_000;
 
 /// The time of a vote's arrival, by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// The wall clock, in milliseconds of Unix time.
     pub millis: u64,
     /// Time since this agent started, by a monotonic clock. A vote signed before the start may
@@ -43,7 +43,7 @@ pub struct Arrival {
 /// A vote that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact about the vote of its own")]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// The voter, as listed in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
@@ -63,7 +63,7 @@ pub struct Admitted {
 
 /// The reason why a vote does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum VoteRefusal {
+pub(crate) enum VoteRefusal {
     /// Not JSON, or not a vote. Detected before anything is decrypted.
     #[error("it is not a vote in JSON")]
     Malformed,
@@ -106,7 +106,7 @@ pub enum VoteRefusal {
 
 impl VoteRefusal {
     /// Returns the HTTP status of the answer.
-    pub fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
             Self::NotOurs
@@ -135,7 +135,7 @@ struct Sender {
 
 /// Decides which votes are accepted.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// This agent's name in votes, which a signature names as its receiver.
     local: SocketAddr,
     seal: Option<Arc<Seal>>,
@@ -150,7 +150,7 @@ pub struct Admission {
 impl Admission {
     /// Creates the rules for votes of `peers` to `local` on `targets`. With a key only encrypted
     /// votes are accepted, and with `require_signed` only signed ones.
-    pub fn new(
+    pub(crate) fn new(
         local: SocketAddr,
         seal: Option<Arc<Seal>>,
         require_signed: bool,
@@ -171,7 +171,7 @@ impl Admission {
     }
 
     /// Replaces the peers and targets. State of peers that stay is kept.
-    pub fn reload(
+    pub(crate) fn reload(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
         targets: impl IntoIterator<Item = IpAddr>,
@@ -192,7 +192,7 @@ impl Admission {
     /// returns whether a peer is known to run this program, which signs whenever it has a key.
     ///
     /// A refusal includes the peer named in the vote if the check got that far.
-    pub fn admit(
+    pub(crate) fn admit(
         &mut self,
         now: Arrival,
         body: &[u8],

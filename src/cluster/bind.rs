@@ -9,7 +9,7 @@ use super::ClusterError;
 
 /// Binds the vote port of `local`. If `local` is not on this machine, as behind an EIP or another
 /// NAT, the same port of every address is bound.
-pub async fn votes(local: SocketAddr) -> Result<TcpListener, ClusterError> {
+pub(crate) async fn votes(local: SocketAddr) -> Result<TcpListener, ClusterError> {
     let bound = match TcpListener::bind(local).await {
         Err(cause) if is_elsewhere(&cause) => TcpListener::bind(everywhere(local)).await,
         bound => bound,
@@ -18,7 +18,7 @@ pub async fn votes(local: SocketAddr) -> Result<TcpListener, ClusterError> {
 }
 
 /// Binds the gossip socket of `local` in the same way.
-pub async fn gossip(local: SocketAddr) -> Result<UdpSocket, ClusterError> {
+pub(crate) async fn gossip(local: SocketAddr) -> Result<UdpSocket, ClusterError> {
     let bound = match UdpSocket::bind(local).await {
         Err(cause) if is_elsewhere(&cause) => UdpSocket::bind(everywhere(local)).await,
         bound => bound,

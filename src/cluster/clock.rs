@@ -12,13 +12,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// Interval at which the observing task calls [`ClusterClock::beat`].
-pub const BEAT: Duration = Duration::from_millis(500);
+pub(crate) const BEAT: Duration = Duration::from_millis(500);
 
 /// Maximum gap between two beats that a busy machine explains; a larger one is a suspension.
-pub const SUSPENDED_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const SUSPENDED_AFTER: Duration = Duration::from_secs(3);
 
 /// Time after a suspension during which stale messages may still be read from the sockets.
-pub const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
+pub(crate) const STALE_AFTER_RESUME: Duration = Duration::from_secs(1);
 
 /// Monotonic time since the start of the cluster part, and the wall clock.
 ///

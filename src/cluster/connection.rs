@@ -19,7 +19,7 @@ use super::signature::{Form, KNOWN_FORM, SIGNATURE_HEADER};
 use crate::http::USER_AGENT;
 
 /// Maximum time to establish a connection, and to wait for the answer to a vote.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Maximum length of an answer with its head, in bytes. Answers of this program are under 200
 /// bytes.
@@ -27,7 +27,7 @@ const ANSWER_BYTES: usize = 16 * 1024;
 
 /// The relevant parts of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VoteAnswer {
+pub(crate) struct VoteAnswer {
     /// The HTTP status of the answer.
     pub status: u16,
     /// Whether another answer can follow on the same connection.
@@ -39,12 +39,12 @@ pub struct VoteAnswer {
 impl VoteAnswer {
     /// Whether this is the answer of an agent that knows only the first form of signatures to a
     /// vote signed in `form`.
-    pub fn is_of_version_0_1(self, form: Form) -> bool {
+    pub(crate) fn is_of_version_0_1(self, form: Form) -> bool {
         form == Form::V2 && self.status == 401 && !self.knows_v2
     }
 
     /// Returns the likely cause of a peer's refusal, for the operator.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self.status {
             401 => {
                 "its crypto_key differs from ours, its local_addr differs from our peers, the \
@@ -59,7 +59,7 @@ impl VoteAnswer {
 
 /// A connection with requests that are not answered yet.
 #[derive(Debug)]
-pub struct PipelinedConnection {
+pub(crate) struct PipelinedConnection {
     stream: TcpStream,
     peer: SocketAddr,
     /// Bytes read that belong to answers not yet returned.
@@ -68,14 +68,14 @@ pub struct PipelinedConnection {
 
 impl PipelinedConnection {
     /// Connects to `peer` within [`ANSWER_WITHIN`].
-    pub async fn open(peer: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn open(peer: SocketAddr) -> io::Result<Self> {
         let stream = timeout(ANSWER_WITHIN, TcpStream::connect(peer)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, peer, unread: Vec::new() })
     }
 
     /// Sends a vote within [`ANSWER_WITHIN`].
-    pub async fn post(&mut self, body: &[u8], signature: Option<&str>) -> io::Result<()> {
+    pub(crate) async fn post(&mut self, body: &[u8], signature: Option<&str>) -> io::Result<()> {
         let mut request = format!(
             "POST / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n",
@@ -96,7 +96,7 @@ impl PipelinedConnection {
     /// # Errors
     ///
     /// Fails if the peer closes the connection or sends something that is not an answer.
-    pub async fn answer(&mut self) -> io::Result<VoteAnswer> {
+    pub(crate) async fn answer(&mut self) -> io::Result<VoteAnswer> {
         loop {
             if let Some((answer, length)) = parse(&self.unread)? {
                 self.unread.drain(..length.min(self.unread.len()));

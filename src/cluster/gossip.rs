@@ -25,16 +25,16 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tracing::{debug, trace};
 
-pub use self::datagram::Dropped;
+pub(crate) use self::datagram::Dropped;
 use self::datagram::{FAREWELL, SWIM, close, open};
 use self::duplicates::DuplicateDetector;
-pub use self::identity::Id;
+pub(crate) use self::identity::Id;
 use self::profile::profile;
 use self::sieve::{AHEAD, Sieve};
 use super::seal::Seal;
 
 /// Interval at which peers that are not alive are asked to let us join, with a jitter of a fifth.
-pub const JOIN_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const JOIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Maximum time between two renewals of the same series.
 const RENEWAL_SERIES: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ const DUPLICATE_AFTER: u32 = 24;
 
 /// An action to take or a fact to record after an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub(crate) enum Output {
     /// A datagram to send to this address.
     Send(SocketAddr, Vec<u8>),
     /// A datagram was received from this peer itself.
@@ -66,7 +66,7 @@ pub enum Output {
 type Alarm = Reverse<(Duration, Timer<Id>, u64)>;
 
 /// Membership as seen by one agent.
-pub struct Gossip {
+pub(crate) struct Gossip {
     foca: Foca<Id, PostcardCodec, SmallRng, NoCustomBroadcast>,
     runtime: AccumulatingRuntime<Id>,
     alarms: BinaryHeap<Alarm>,
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Gossip {
 
 /// The agent as a member of its own cluster.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnMember {
+pub(crate) struct OwnMember {
     /// The `host:port` at which it receives votes.
     pub vote: SocketAddr,
     /// The gossip port of every agent.
@@ -112,7 +112,7 @@ pub struct OwnMember {
 impl Gossip {
     /// Creates the membership of the agent `own`. It knows no members yet and joins at the first
     /// [`wake`](Self::wake). `seed` is the seed of its random choices.
-    pub fn new(
+    pub(crate) fn new(
         own: OwnMember,
         peers: impl IntoIterator<Item = SocketAddr>,
         seal: Option<Arc<Seal>>,
@@ -145,7 +145,7 @@ impl Gossip {
     }
 
     /// Replaces the peers. Removed peers are ignored from now on; new ones are joined at once.
-    pub fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
+    pub(crate) fn set_peers(&mut self, now: Duration, peers: impl IntoIterator<Item = SocketAddr>) {
         self.peers = peers.into_iter().collect();
         self.duplicates.keep(|peer| self.peers.contains(peer));
         self.next_join = now;
@@ -157,7 +157,7 @@ impl Gossip {
     ///
     /// If the clock was set back so far that others consider our identity impossible, the identity
     /// is replaced.
-    pub fn set_wall(&mut self, now: Duration, millis: u64) {
+    pub(crate) fn set_wall(&mut self, now: Duration, millis: u64) {
         self.wall = millis;
         let id = self.foca.identity();
         if id.start.max(id.life) > millis.saturating_add(AHEAD) {
@@ -170,18 +170,18 @@ impl Gossip {
     }
 
     /// Returns the time at which [`wake`](Self::wake) must be called next.
-    pub fn next_wake(&self) -> Duration {
+    pub(crate) fn next_wake(&self) -> Duration {
         let alarm = self.alarms.peek().map(|Reverse((at, ..))| *at);
         alarm.map_or(self.next_join, |at| at.min(self.next_join))
     }
 
     /// Returns the outputs since the last call.
-    pub fn outputs(&mut self) -> Vec<Output> {
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
 
     /// Performs everything that is due at `now`.
-    pub fn wake(&mut self, now: Duration) {
+    pub(crate) fn wake(&mut self, now: Duration) {
         while self.alarms.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
             let Some(Reverse((_, timer, _))) = self.alarms.pop() else { break };
             self.fire(timer);
@@ -193,7 +193,7 @@ impl Gossip {
     }
 
     /// Asks every peer that is not alive to let us join.
-    pub fn join(&mut self, now: Duration) {
+    pub(crate) fn join(&mut self, now: Duration) {
         if self.defunct {
             self.renew(now);
         }
@@ -206,7 +206,7 @@ impl Gossip {
     }
 
     /// Asks every peer for an answer.
-    pub fn join_all(&mut self, now: Duration) {
+    pub(crate) fn join_all(&mut self, now: Duration) {
         for peer in self.peers.clone() {
             self.announce(peer);
         }
@@ -239,7 +239,7 @@ impl Gossip {
     }
 
     /// Handles a datagram as received from the network.
-    pub fn receive(&mut self, now: Duration, datagram: &[u8]) -> Result<(), Dropped> {
+    pub(crate) fn receive(&mut self, now: Duration, datagram: &[u8]) -> Result<(), Dropped> {
         let plain = open(self.seal.as_deref(), datagram)?;
         let (&kind, data) = plain.split_first().ok_or(Dropped::Malformed)?;
         match kind {
@@ -290,7 +290,7 @@ impl Gossip {
     }
 
     /// Announces to everybody that we leave. Nothing works afterwards.
-    pub fn leave(&mut self, now: Duration) {
+    pub(crate) fn leave(&mut self, now: Duration) {
         self.leaving = true;
         trace_error(self.foca.leave_cluster(&mut self.runtime));
         self.process_effects(now);

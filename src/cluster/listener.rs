@@ -22,7 +22,7 @@ use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
 use crate::serve::ServeLimits;
 
 /// Limits on requests. Votes are small, come in bursts and are answered at once.
-pub const LIMITS: ServeLimits = ServeLimits {
+pub(crate) const LIMITS: ServeLimits = ServeLimits {
     connections: 256,
     head_within: Duration::from_secs(5),
     body_within: Duration::from_secs(5),
@@ -33,7 +33,7 @@ pub const LIMITS: ServeLimits = ServeLimits {
 
 /// The first vote of a peer, or its first vote that is signed after unsigned ones or vice versa.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignatureChange {
+pub(crate) struct SignatureChange {
     /// The peer that voted.
     pub peer: SocketAddr,
     /// Whether its vote was signed.
@@ -42,7 +42,7 @@ pub struct SignatureChange {
 
 /// State shared by all requests.
 #[derive(Debug)]
-pub struct VoteListener {
+pub(crate) struct VoteListener {
     admission: Mutex<Admission>,
     shared: SenderContext,
     events: mpsc::Sender<ClusterEvent>,
@@ -54,7 +54,7 @@ pub struct VoteListener {
 impl VoteListener {
     /// Creates a listener. At most two messages for each peer and reload are sent to
     /// `signature_changes`, so it needs no bound.
-    pub fn new(
+    pub(crate) fn new(
         admission: Admission,
         shared: SenderContext,
         events: mpsc::Sender<ClusterEvent>,
@@ -65,7 +65,7 @@ impl VoteListener {
     }
 
     /// Replaces the peers and targets, starting with the next request.
-    pub fn reload(
+    pub(crate) fn reload(
         &self,
         peers: impl IntoIterator<Item = SocketAddr>,
         targets: impl IntoIterator<Item = IpAddr>,
@@ -134,7 +134,7 @@ impl VoteListener {
 }
 
 /// Returns the router, which serves `POST /` only.
-pub fn router(listener: Arc<VoteListener>) -> Router {
+pub(crate) fn router(listener: Arc<VoteListener>) -> Router {
     Router::new().route("/", post(receive)).with_state(listener)
 }
 

@@ -11,7 +11,7 @@ const MAX_KEYS: usize = 256;
 
 /// The messages logged recently, by key, each with its time and the number suppressed since.
 #[derive(Debug)]
-pub struct LogLimiter<Key> {
+pub(crate) struct LogLimiter<Key> {
     logged: BTreeMap<Key, (Duration, u64)>,
 }
 
@@ -27,7 +27,7 @@ impl<Key: Ord> LogLimiter<Key> {
     /// `now`, or else `None`.
     ///
     /// While too many keys are recent, new ones are not logged.
-    pub fn allow(&mut self, now: Duration, key: Key) -> Option<u64> {
+    pub(crate) fn allow(&mut self, now: Duration, key: Key) -> Option<u64> {
         let old = |logged: Duration| now.saturating_sub(logged) >= INTERVAL;
         if let Some((logged, suppressed)) = self.logged.get_mut(&key) {
             if old(*logged) {

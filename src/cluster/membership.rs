@@ -22,14 +22,14 @@ use super::peer_table::{PeerTable, Presence};
 use super::standing::Standings;
 
 /// Interval at which the vote port of a Go agent is probed.
-pub const PORT_PROBE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const PORT_PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Maximum number of datagrams read in a row.
 const DRAIN: usize = 256;
 
 /// A command to membership from the rest of the program.
 #[derive(Debug)]
-pub enum MembershipCommand {
+pub(crate) enum MembershipCommand {
     /// Replace the peers, then acknowledge.
     Peers(BTreeSet<SocketAddr>, oneshot::Sender<()>),
     /// Send a farewell, acknowledge, and end.
@@ -38,7 +38,7 @@ pub enum MembershipCommand {
 
 /// Tracks the peers. Owns the gossip socket.
 #[derive(Debug)]
-pub struct Membership {
+pub(crate) struct Membership {
     gossip: Gossip,
     peer_table: PeerTable,
     socket: UdpSocket,
@@ -56,7 +56,7 @@ pub struct Membership {
 
 /// The receivers of changes of membership.
 #[derive(Debug)]
-pub struct Reports {
+pub(crate) struct Reports {
     /// The agent's event loop.
     pub events: mpsc::Sender<ClusterEvent>,
     /// The vote senders.
@@ -65,7 +65,7 @@ pub struct Reports {
 
 impl Membership {
     /// Creates membership for `peers`, with `gossip` on `socket`.
-    pub fn new(
+    pub(crate) fn new(
         gossip: Gossip,
         peers: impl IntoIterator<Item = SocketAddr>,
         socket: UdpSocket,
@@ -89,7 +89,7 @@ impl Membership {
     }
 
     /// Runs until told to leave or until the command channel is closed.
-    pub async fn run(
+    pub(crate) async fn run(
         mut self,
         mut commands: mpsc::Receiver<MembershipCommand>,
         mut signature_changes: mpsc::UnboundedReceiver<SignatureChange>,

@@ -14,14 +14,14 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 
 /// Time after a delivery before the vote is sent again.
-pub const REPEAT: Duration = Duration::from_secs(10);
+pub(crate) const REPEAT: Duration = Duration::from_secs(10);
 
 /// Wait after the first failure to reach a peer. It doubles with each failure, up to [`REPEAT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// All votes of one agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Votes {
+pub(crate) struct Votes {
     /// The votes by target.
     pub votes: BTreeMap<IpAddr, AnnouncedVote>,
     /// Time after its evidence for which a vote counts. Older votes are not sent.
@@ -30,7 +30,7 @@ pub struct Votes {
 
 /// A vote of this agent on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnnouncedVote {
+pub(crate) struct AnnouncedVote {
     /// Whether the target is up.
     pub up: bool,
     /// The time of the evidence for the vote.
@@ -39,7 +39,7 @@ pub struct AnnouncedVote {
 
 /// A statement about a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// The target's health as seen here: `true` is up.
     Sees(bool),
     /// No health any more; the value is the last one sent.
@@ -48,7 +48,7 @@ pub enum Statement {
 
 /// A statement that is to be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DueVote {
+pub(crate) struct DueVote {
     /// The target of the statement.
     pub target: IpAddr,
     /// The statement to send.
@@ -84,7 +84,7 @@ struct PendingVote {
 ///
 /// Invariant: `queue` holds exactly the pending votes that are due.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     repeats: bool,
     term: Duration,
     pending: BTreeMap<IpAddr, PendingVote>,
@@ -110,7 +110,7 @@ impl Default for Outbox {
 
 impl Outbox {
     /// Replaces this agent's votes by the current ones.
-    pub fn announce(&mut self, now: Duration, all: &Votes) {
+    pub(crate) fn announce(&mut self, now: Duration, all: &Votes) {
         self.term = all.term;
         let missing = |(target, _): &(&IpAddr, &PendingVote)| !all.votes.contains_key(*target);
         let gone: Vec<_> = self.pending.iter().filter(missing).map(|(t, l)| (*t, *l)).collect();
@@ -165,7 +165,7 @@ impl Outbox {
     }
 
     /// Sets whether delivered votes are repeated. They are not repeated to a possible Go agent.
-    pub fn set_repeats(&mut self, now: Duration, repeats: bool) {
+    pub(crate) fn set_repeats(&mut self, now: Duration, repeats: bool) {
         self.repeats = repeats;
         for (target, vote) in self.pending.clone() {
             let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
@@ -183,7 +183,7 @@ impl Outbox {
     }
 
     /// Makes all votes due at once, because the peer restarted and has none of them.
-    pub fn rejoined(&mut self, now: Duration) {
+    pub(crate) fn rejoined(&mut self, now: Duration) {
         self.reopen();
         for (target, vote) in self.pending.clone() {
             let urgent = vote.statement != Statement::Sees(true);
@@ -194,7 +194,12 @@ impl Outbox {
     /// Returns the next vote to send at `now` and marks it as in flight. While other votes are
     /// `held` back, only urgent ones are returned. A vote with evidence no newer than `since`, or
     /// older than its term, is parked until newer evidence is announced.
-    pub fn next(&mut self, now: Duration, held: bool, since: Option<Duration>) -> Option<DueVote> {
+    pub(crate) fn next(
+        &mut self,
+        now: Duration,
+        held: bool,
+        since: Option<Duration>,
+    ) -> Option<DueVote> {
         if now < self.closed_until {
             return None;
         }
@@ -223,7 +228,7 @@ impl Outbox {
 
     /// Returns the earliest times at which there may be an urgent vote and any other vote to send.
     /// `None` means that no such vote is due at all.
-    pub fn wake(&self) -> [Option<Duration>; 2] {
+    pub(crate) fn wake(&self) -> [Option<Duration>; 2] {
         [false, true].map(|old| {
             let (class, at, _) = self.queue.range((old, Duration::ZERO, LEAST)..).next()?;
             (*class == old).then(|| (*at).max(self.closed_until))
@@ -231,7 +236,7 @@ impl Outbox {
     }
 
     /// Records that the peer accepted the vote.
-    pub fn delivered(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn delivered(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         if let Statement::Retracts(_) = statement {
             if self.in_flight(target, statement).is_some() {
@@ -248,20 +253,20 @@ impl Outbox {
 
     /// Records that the peer rejected the vote. This may change: the peer may not know the target
     /// yet, or its clock or key may differ.
-    pub fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         self.requeue(target, statement, Stage::Due { at: now + REPEAT, urgent: false });
     }
 
     /// Records that the peer cannot accept the vote at the moment.
-    pub fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
         self.requeue(target, statement, Stage::Due { at: now + FIRST_WAIT, urgent: true });
     }
 
     /// Records that the peer could not be reached or closed the connection. All votes in flight are
     /// due again after a wait, which is multiplied by the random factor `jitter`.
-    pub fn failed(&mut self, now: Duration, jitter: f64) {
+    pub(crate) fn failed(&mut self, now: Duration, jitter: f64) {
         self.closed_until = now + self.backoff.next_wait().mul_f64(jitter);
         for (target, vote) in self.pending.clone() {
             if vote.stage == Stage::InFlight {
@@ -274,7 +279,7 @@ impl Outbox {
     }
 
     /// Whether the last attempt to reach the peer failed.
-    pub fn is_failing(&self) -> bool {
+    pub(crate) fn is_failing(&self) -> bool {
         self.backoff.is_active()
     }
 

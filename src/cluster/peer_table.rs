@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::standing::{Standing, Standings};
 
 /// Minimum time that gossip must report a peer dead before the death is accepted.
-pub const DEBOUNCE: Duration = Duration::from_secs(10);
+pub(crate) const DEBOUNCE: Duration = Duration::from_secs(10);
 
 /// State of a peer according to gossip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +45,7 @@ struct PeerEntry {
 
 /// Liveness and kind of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Presence {
+pub(crate) struct Presence {
     /// Whether the peer has a vote.
     pub alive: bool,
     /// Whether the peer is a Go agent.
@@ -54,13 +54,13 @@ pub struct Presence {
 
 /// State of every peer.
 #[derive(Debug, Default)]
-pub struct PeerTable {
+pub(crate) struct PeerTable {
     peers: BTreeMap<SocketAddr, PeerEntry>,
 }
 
 impl PeerTable {
     /// Replaces the set of peers. State of those that stay is kept.
-    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
+    pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
         let mut before = std::mem::take(&mut self.peers);
         self.peers = peers
             .into_iter()
@@ -69,7 +69,7 @@ impl PeerTable {
     }
 
     /// Records that gossip reports `peer` alive or dead since `now`.
-    pub fn set_gossip_state(&mut self, now: Duration, peer: SocketAddr, alive: bool) {
+    pub(crate) fn set_gossip_state(&mut self, now: Duration, peer: SocketAddr, alive: bool) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         peer.member = match (alive, peer.member) {
             (true, _) => Member::Alive,
@@ -79,7 +79,7 @@ impl PeerTable {
     }
 
     /// Records that `peer` announced that it leaves.
-    pub fn left(&mut self, peer: SocketAddr) {
+    pub(crate) fn left(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.member = Member::Left;
         }
@@ -87,28 +87,28 @@ impl PeerTable {
 
     /// Records that `peer` restarted before gossip noticed its absence. The new process has none of
     /// our votes.
-    pub fn restarted(&mut self, peer: SocketAddr) {
+    pub(crate) fn restarted(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.joins += 1;
         }
     }
 
     /// Records that gossip was just received from `peer` itself.
-    pub fn received_from(&mut self, peer: SocketAddr) {
+    pub(crate) fn received_from(&mut self, peer: SocketAddr) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.stale = false;
         }
     }
 
     /// Records that `peer` voted, with or without a signature.
-    pub fn voted(&mut self, peer: SocketAddr, signed: bool) {
+    pub(crate) fn voted(&mut self, peer: SocketAddr, signed: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.signed = Some(signed);
         }
     }
 
     /// Records whether the vote port of `peer` accepted a connection.
-    pub fn port_probed(&mut self, peer: SocketAddr, open: bool) {
+    pub(crate) fn port_probed(&mut self, peer: SocketAddr, open: bool) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.port_open = open;
         }
@@ -117,21 +117,21 @@ impl PeerTable {
     /// Records that this process was suspended. Peers of our kind count as dead until gossip from
     /// them is received again. Votes that a Go agent sent during the suspension still wait in our
     /// socket and are true.
-    pub fn resumed(&mut self) {
+    pub(crate) fn resumed(&mut self) {
         for peer in self.peers.values_mut() {
             peer.stale = true;
         }
     }
 
     /// Returns the peers that look like Go agents. Their vote ports must be probed.
-    pub fn legacy_agents(&self) -> Vec<SocketAddr> {
+    pub(crate) fn legacy_agents(&self) -> Vec<SocketAddr> {
         let legacy = self.peers.iter().filter(|(_, peer)| peer.is_legacy());
         legacy.map(|(&address, _)| address).collect()
     }
 
     /// Returns the next peer with a state at `now` that differs from the one last reported to the
     /// engine. A peer that was never alive is not reported.
-    pub fn next_change(&self, now: Duration) -> Option<(SocketAddr, Presence)> {
+    pub(crate) fn next_change(&self, now: Duration) -> Option<(SocketAddr, Presence)> {
         self.peers.iter().find_map(|(&address, peer)| {
             let state = peer.state(now);
             (Some(state) != peer.reported && (state.alive || peer.reported.is_some()))
@@ -140,7 +140,7 @@ impl PeerTable {
     }
 
     /// Records that `state` was reported to the engine. A peer that becomes alive has joined.
-    pub fn reported(&mut self, peer: SocketAddr, state: Presence) {
+    pub(crate) fn reported(&mut self, peer: SocketAddr, state: Presence) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         let was_alive = peer.reported.is_some_and(|reported| reported.alive);
         // A Go agent noticed by its first vote was there before and has received our votes.
@@ -152,7 +152,7 @@ impl PeerTable {
     }
 
     /// Returns the standing of every peer, for the vote senders.
-    pub fn standings(&self) -> Standings {
+    pub(crate) fn standings(&self) -> Standings {
         let standing = |peer: &PeerEntry| Standing {
             ours: peer.member != Member::Unseen || peer.signed == Some(true),
             joins: peer.joins,

@@ -24,7 +24,7 @@ use sha2::Sha256;
 use super::signature::{BadSignature, Form, Signed, Signer};
 
 /// Number of bytes that [`Seal::seal_gossip`] adds: version, nonce and tag.
-pub const GOSSIP_OVERHEAD: usize = 1 + NONCE + 16;
+pub(crate) const GOSSIP_OVERHEAD: usize = 1 + NONCE + 16;
 
 /// HKDF info that separates the signing key from the others.
 const SIGNING_INFO: &[u8] = b"goavail vote v1";

@@ -13,7 +13,7 @@ use super::standing::Standings;
 
 /// Context that the vote listener and every vote sender hold a copy of.
 #[derive(Debug, Clone)]
-pub struct SenderContext {
+pub(crate) struct SenderContext {
     /// The `local_addr` of this agent, which is its name in votes.
     pub local: SocketAddr,
     /// The cluster's key, if one is configured.
@@ -29,20 +29,20 @@ pub struct SenderContext {
 }
 
 /// The number of votes from and to each peer by outcome. `None` stands for unknown senders.
-pub type VoteCounts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
+pub(crate) type VoteCounts = BTreeMap<(Option<SocketAddr>, &'static str), u64>;
 
 /// Counters of vote outcomes.
 #[derive(Debug, Default)]
-pub struct Counters(Mutex<VoteCounts>);
+pub(crate) struct Counters(Mutex<VoteCounts>);
 
 impl Counters {
     /// Adds one to the counter of `peer` and `outcome`.
-    pub fn add(&self, peer: Option<SocketAddr>, outcome: &'static str) {
+    pub(crate) fn add(&self, peer: Option<SocketAddr>, outcome: &'static str) {
         *lock(&self.0).entry((peer, outcome)).or_default() += 1;
     }
 
     /// Returns a copy of all counters.
-    pub fn counts(&self) -> VoteCounts {
+    pub(crate) fn counts(&self) -> VoteCounts {
         lock(&self.0).clone()
     }
 }

@@ -12,10 +12,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// Name of the header that carries a vote's signature.
-pub const SIGNATURE_HEADER: &str = "goavail-signature";
+pub(crate) const SIGNATURE_HEADER: &str = "goavail-signature";
 
 /// Value of [`SIGNATURE_HEADER`] in the answers of an agent that knows [`Form::V2`].
-pub const KNOWN_FORM: &str = "v2";
+pub(crate) const KNOWN_FORM: &str = "v2";
 
 /// A signature that is invalid: not of a known form, or not made with our key for this body, time
 /// and receiver.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 /// Facts about a peer that membership reports to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Whether the peer is known to run this program. If not, it may be a Go agent.
     pub ours: bool,
     /// The number of times the peer has joined or rejoined.
@@ -13,4 +13,4 @@ pub struct Standing {
 }
 
 /// The standing of each peer.
-pub type Standings = BTreeMap<SocketAddr, Standing>;
+pub(crate) type Standings = BTreeMap<SocketAddr, Standing>;

@@ -39,7 +39,7 @@ struct SentVote {
 
 /// Sends votes to one peer.
 #[derive(Debug)]
-pub struct VoteSender {
+pub(crate) struct VoteSender {
     peer: SocketAddr,
     shared: SenderContext,
     standing: Standing,
@@ -61,7 +61,7 @@ pub struct VoteSender {
 
 impl VoteSender {
     /// Creates a sender for `peer`, which is assumed to have no votes yet.
-    pub fn new(peer: SocketAddr, shared: SenderContext) -> Self {
+    pub(crate) fn new(peer: SocketAddr, shared: SenderContext) -> Self {
         Self {
             peer,
             shared,
@@ -78,7 +78,7 @@ impl VoteSender {
     }
 
     /// Runs until the channel of votes or of standings is closed.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         self.take_updates();
         loop {
             self.send_due().await;

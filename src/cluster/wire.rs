@@ -30,7 +30,7 @@ pub struct RawVote {
 
 /// A field sent only to agents of this program. A Go agent would ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extension {
+pub(crate) enum Extension {
     /// The age of the evidence.
     Age(Duration),
     /// The vote is retracted.
@@ -67,7 +67,7 @@ pub fn encode(
 /// # Errors
 ///
 /// Fails as [`encode`] does.
-pub fn encode_extended(
+pub(crate) fn encode_extended(
     seal: Option<&Seal>,
     local: SocketAddr,
     target: IpAddr,

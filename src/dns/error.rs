@@ -6,7 +6,7 @@ use super::records::RecordChanges;
 use crate::engine::plan::SetKey;
 
 /// The provider's own message, or the error of the transport.
-pub type ProviderCause = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type ProviderCause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The reason why a provider call failed.
 ///

@@ -8,7 +8,7 @@ use super::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError,
 /// The number of calls to a provider by outcome: `ok`, `refused`, `rejected`, `partly`,
 /// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
 #[derive(Debug, Clone, Default)]
-pub struct ProviderCounters(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+pub(crate) struct ProviderCounters(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
 impl ProviderCounters {
     fn count<T>(&self, result: &Result<T, ProviderError>) {
@@ -27,21 +27,21 @@ impl ProviderCounters {
     }
 
     /// Returns all counts so far.
-    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// A provider with counted calls.
 #[derive(Debug)]
-pub struct Metered {
+pub(crate) struct Metered {
     inner: Box<dyn DnsProvider>,
     counters: ProviderCounters,
 }
 
 impl Metered {
     /// Wraps `inner`, and counts its calls in `counters`.
-    pub fn new(inner: Box<dyn DnsProvider>, counters: ProviderCounters) -> Self {
+    pub(crate) fn new(inner: Box<dyn DnsProvider>, counters: ProviderCounters) -> Self {
         Self { inner, counters }
     }
 }

@@ -4,8 +4,8 @@
 //! file, and a line in [`PROVIDERS`]. The time limit, dry-run and metering wrap any provider and need
 //! no changes.
 
-pub mod cloudflare;
-pub mod route53;
+pub(crate) mod cloudflare;
+pub(crate) mod route53;
 pub(crate) mod section;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use crate::config::keys::{Key, Section};
 use crate::config::section::ConfigSection;
 
 /// A provider that is being built.
-pub type Building<'a> =
+pub(crate) type Building<'a> =
     Pin<Box<dyn Future<Output = Result<Box<dyn DnsProvider>, BuildError>> + Send + 'a>>;
 
 /// One kind of provider.
@@ -121,7 +121,7 @@ pub struct ZoneConfig {
 }
 
 /// All kinds of providers.
-pub const PROVIDERS: [ProviderKind; 2] = [cloudflare::KIND, route53::KIND];
+pub(crate) const PROVIDERS: [ProviderKind; 2] = [cloudflare::KIND, route53::KIND];
 
 /// Maximum time to build a provider. It reads files, and a file system may hang.
 const MAX_BUILD: Duration = Duration::from_secs(15);
@@ -143,7 +143,7 @@ pub enum BuildError {
 /// # Errors
 ///
 /// Fails if the provider cannot be built, for example because its HTTP client cannot be set up.
-pub async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
+pub(crate) async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
     let provider = Box::new(Deadline::new(zone.provider.build().await?));
     Ok(if zone.dry_run {
         Box::new(DryRun::new(provider, zone.provider.names(), &zone.targets))
@@ -157,7 +157,7 @@ pub async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError
 /// # Errors
 ///
 /// Fails as [`build`] does, or with [`BuildError::TimedOut`].
-pub async fn build_in_time(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
+pub(crate) async fn build_in_time(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
     let built = tokio::time::timeout(MAX_BUILD, Box::pin(build(zone))).await;
     built.unwrap_or(Err(BuildError::TimedOut))
 }

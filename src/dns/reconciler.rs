@@ -21,7 +21,7 @@
 
 mod desired_since;
 mod groups;
-pub mod handle;
+pub(crate) mod handle;
 mod handover;
 mod interruption;
 mod listing_cache;
@@ -29,7 +29,7 @@ mod mailbox;
 mod pass;
 mod pending_writes;
 mod plan_parts;
-pub mod record_memory;
+pub(crate) mod record_memory;
 mod record_store;
 mod rejections;
 mod retry;

@@ -169,7 +169,7 @@ impl Listing {
 }
 
 /// An address in a record set: the place of a record.
-pub type Placement = (SetKey, IpAddr);
+pub(crate) type Placement = (SetKey, IpAddr);
 
 /// A record to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]

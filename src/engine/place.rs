@@ -21,7 +21,7 @@ pub enum Place {
 }
 
 /// Addresses by the place of the clients that get them.
-pub type Parts = BTreeMap<Place, BTreeSet<IpAddr>>;
+pub(crate) type Parts = BTreeMap<Place, BTreeSet<IpAddr>>;
 
 impl Place {
     /// Creates a place from Route 53's notation; a country `*` is everywhere.
@@ -54,7 +54,7 @@ impl Place {
 
 /// Returns the addresses that a client at `place` can get: those for that place, and those for
 /// wider places, which answer once the smaller ones are gone.
-pub fn reach(parts: &Parts, place: &Place) -> BTreeSet<IpAddr> {
+pub(crate) fn reach(parts: &Parts, place: &Place) -> BTreeSet<IpAddr> {
     let wider = parts.iter().filter(|(other, _)| other.includes(place));
     wider.flat_map(|(_, addresses)| addresses).copied().collect()
 }

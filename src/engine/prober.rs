@@ -12,13 +12,13 @@
 mod endpoint;
 mod faults;
 mod judging;
-pub mod outstanding;
-pub mod rate_check;
-pub mod retries;
-pub mod rtt;
+pub(crate) mod outstanding;
+mod rate_check;
+pub(crate) mod retries;
+mod rtt;
 mod sending;
 mod suspicion;
-pub mod watch;
+pub(crate) mod watch;
 
 use std::collections::VecDeque;
 use std::time::Duration;

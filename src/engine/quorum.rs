@@ -27,15 +27,15 @@ pub const VOTE_TTL: Duration = Duration::from_secs(30);
 /// Returns the time for which a vote counts from its evidence, if targets are probed every
 /// `interval`. With the usual intervals this is [`VOTE_TTL`]. With an interval as long as that, a
 /// vote has to last from probe to probe, or no two agents would ever agree.
-pub fn vote_term(interval: Duration) -> Duration {
+pub(crate) fn vote_term(interval: Duration) -> Duration {
     interval.saturating_mul(2).max(VOTE_TTL)
 }
 
 /// Additional wait of each rank, compared to the rank before it.
-pub const RANK_STEP: Duration = Duration::from_secs(5);
+pub(crate) const RANK_STEP: Duration = Duration::from_secs(5);
 
 /// Returns the time that the agent of `rank` waits before it checks whether anything is left to do.
-pub fn wait_of(rank: usize) -> Duration {
+pub(crate) fn wait_of(rank: usize) -> Duration {
     RANK_STEP.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX))
 }
 
@@ -52,7 +52,7 @@ pub struct Ballot {
 
 /// A vote that a peer has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerVote {
+pub(crate) struct PeerVote {
     /// The peer, by the address that it is listed under in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
@@ -65,7 +65,7 @@ pub struct PeerVote {
 
 /// A question to the ballots: do enough peers agree with this agent about a target?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Poll {
+pub(crate) struct Poll {
     /// The target in question.
     pub target: TargetRef,
     /// This agent, by its vote address.
@@ -78,7 +78,7 @@ pub struct Poll {
 
 /// The result of the votes on one target, for the direction that this agent has flipped to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Agreement {
+pub(crate) enum Agreement {
     /// This agent has not judged the target itself, so there is nothing for peers to agree to.
     Unjudged,
     /// Enough peers have seen the same.
@@ -109,7 +109,7 @@ pub enum Agreement {
 ///
 /// Invariant: votes are kept of configured peers only, one for each peer and target.
 #[derive(Debug, Clone)]
-pub struct Ballots {
+pub(crate) struct Ballots {
     voters: BTreeMap<SocketAddr, Voter>,
     /// Time for which a vote counts, from its evidence.
     term: Duration,
@@ -143,7 +143,8 @@ struct RecordedVote {
 
 impl Ballots {
     /// Creates an empty set of votes by `peers`. No peer is alive yet.
-    pub fn new(peers: impl IntoIterator<Item = SocketAddr>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(peers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let mut ballots = Self::default();
         ballots.set_peers(peers);
         ballots
@@ -151,7 +152,7 @@ impl Ballots {
 
     /// Replaces the peers. Peers that remain keep their votes and liveness; the votes of removed
     /// peers are forgotten.
-    pub fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
+    pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
         let mut before = std::mem::take(&mut self.voters);
         self.voters = peers
             .into_iter()
@@ -160,12 +161,12 @@ impl Ballots {
     }
 
     /// Sets the time for which votes count, from their evidence.
-    pub fn set_term(&mut self, term: Duration) {
+    pub(crate) fn set_term(&mut self, term: Duration) {
         self.term = term;
     }
 
     /// Forgets the votes on every target that is not among `targets`.
-    pub fn retain_targets(&mut self, targets: &BTreeSet<TargetRef>) {
+    pub(crate) fn retain_targets(&mut self, targets: &BTreeSet<TargetRef>) {
         for voter in self.voters.values_mut() {
             voter.votes.retain(|target, _| targets.contains(target));
         }
@@ -175,7 +176,7 @@ impl Ballots {
     /// of a peer that is not alive is kept, and counts once the peer is alive.
     ///
     /// Returns whether this differs from the peer's last vote that still counts.
-    pub fn record(&mut self, now: Moment, received: PeerVote) -> bool {
+    pub(crate) fn record(&mut self, now: Moment, received: PeerVote) -> bool {
         let term = self.term;
         let PeerVote { peer, target, vote, age } = received;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
@@ -185,7 +186,7 @@ impl Ballots {
     }
 
     /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
-    pub fn retract(&mut self, now: Moment, peer: SocketAddr, target: TargetRef) -> bool {
+    pub(crate) fn retract(&mut self, now: Moment, peer: SocketAddr, target: TargetRef) -> bool {
         let term = self.term;
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let counted = voter.vote(target, now, term).is_some();
@@ -195,7 +196,7 @@ impl Ballots {
 
     /// Forgets every vote that ages. Used after this agent was suspended or stopped: votes received
     /// before are fresh by its clock only, and peers repeat the ones that still hold.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         for voter in self.voters.values_mut().filter(|voter| !voter.is_legacy()) {
             voter.votes.clear();
         }
@@ -203,7 +204,7 @@ impl Ballots {
 
     /// Records the state of `peer`. The votes of a peer that is no longer alive are forgotten: it
     /// repeats them when it is back.
-    pub fn set_state(&mut self, peer: SocketAddr, state: PeerState) {
+    pub(crate) fn set_state(&mut self, peer: SocketAddr, state: PeerState) {
         let Some(voter) = self.voters.get_mut(&peer) else { return };
         match state {
             PeerState::Gone if voter.alive => {
@@ -216,17 +217,17 @@ impl Ballots {
     }
 
     /// Whether `peer` is a peer and alive.
-    pub fn is_alive(&self, peer: SocketAddr) -> bool {
+    pub(crate) fn is_alive(&self, peer: SocketAddr) -> bool {
         self.voters.get(&peer).is_some_and(|voter| voter.alive)
     }
 
     /// Whether `peer` is a legacy agent, which repeats nothing.
-    pub fn is_legacy(&self, peer: SocketAddr) -> bool {
+    pub(crate) fn is_legacy(&self, peer: SocketAddr) -> bool {
         self.voters.get(&peer).is_some_and(Voter::is_legacy)
     }
 
     /// Returns the votes on `target` that count at `now`, by peer, ascending.
-    pub fn on(&self, target: TargetRef, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
+    pub(crate) fn on(&self, target: TargetRef, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
             voter.vote(target, now, self.term).map(|(vote, age)| Ballot { peer, vote, age })
         })
@@ -234,7 +235,7 @@ impl Ballots {
 
     /// Returns the time at which the first vote on `target` that counts at `now` expires, if
     /// nothing newer is received; `None` if no vote ages.
-    pub fn next_expiry(&self, target: TargetRef, now: Moment) -> Option<Moment> {
+    pub(crate) fn next_expiry(&self, target: TargetRef, now: Moment) -> Option<Moment> {
         let ageing = self.voters.values().filter(|voter| voter.alive && !voter.is_legacy());
         ageing
             .filter_map(|voter| voter.vote(target, now, self.term))
@@ -243,7 +244,7 @@ impl Ballots {
     }
 
     /// Answers `poll` with the votes that count at `now`.
-    pub fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
+    pub(crate) fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
         let Poll { target, local, own, needed } = *poll;
         let Some(own) = own else { return Agreement::Unjudged };
         // A vote in this agent's own name would count its own flip twice.
@@ -297,7 +298,7 @@ pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
 /// as 16 bytes (IPv4 as `::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), the agent's address likewise
 /// and its port, big endian; then the finaliser of `MurmurHash3`, since FNV alone hardly mixes its
 /// last bytes into the high ones, and agents often differ in the last byte only.
-pub fn weight(target: IpAddr, agent: SocketAddr) -> u64 {
+pub(crate) fn weight(target: IpAddr, agent: SocketAddr) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let bytes = [octets(target), octets(agent.ip())].concat();
     for byte in bytes.into_iter().chain(agent.port().to_be_bytes()) {

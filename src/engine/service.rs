@@ -10,9 +10,9 @@
 
 mod decision;
 mod drains;
-pub mod evidence;
+pub(super) mod evidence;
 mod flips;
-pub mod health;
+mod health;
 mod observations;
 mod orders;
 mod publication;

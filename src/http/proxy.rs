@@ -23,7 +23,7 @@ const DIRECT: &str = "localhost,127.0.0.0/8,::1,169.254.169.254,169.254.170.2,16
 
 /// The proxies named in the environment. It has no derived `Debug`, since their URLs may hold
 /// passwords.
-pub struct Proxies {
+pub(crate) struct Proxies {
     http: Option<Setting>,
     https: Option<Setting>,
     /// `NO_PROXY`, and the hosts that are always contacted directly.
@@ -48,11 +48,11 @@ struct Proxy {
 
 /// The proxy of one request, displayed for an operator without its password.
 #[derive(Clone, Copy)]
-pub struct Via<'a>(&'a Setting);
+pub(crate) struct Via<'a>(&'a Setting);
 
 impl Proxies {
     /// Returns the proxies of this process's own environment, which does not change while it runs.
-    pub fn of_process() -> &'static Self {
+    pub(crate) fn of_process() -> &'static Self {
         static OURS: LazyLock<Proxies> =
             LazyLock::new(|| Proxies::read(&|variable| std::env::var(variable).ok()));
         &OURS
@@ -60,7 +60,7 @@ impl Proxies {
 
     /// Reads the proxies of an environment. An unusable one is reported only by [`Via::trouble`]
     /// when a request would use it.
-    pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let first = |variables: &[&'static str]| {
             let set = |variable: &&'static str| {
                 let url = env(variable).map(|url| url.trim().to_owned());
@@ -85,7 +85,7 @@ impl Proxies {
     }
 
     /// Returns the proxy for a request to `uri`; `None` if it goes directly.
-    pub fn via(&self, uri: &Uri) -> Option<Via<'_>> {
+    pub(crate) fn via(&self, uri: &Uri) -> Option<Via<'_>> {
         self.matcher.intercept(uri)?;
         let setting = if uri.scheme_str()? == "https" { &self.https } else { &self.http };
         setting.as_ref().map(Via)
@@ -121,13 +121,13 @@ impl Setting {
 
 impl Via<'_> {
     /// Returns the variable that names the proxy.
-    pub fn variable(&self) -> &'static str {
+    pub(crate) fn variable(self) -> &'static str {
         self.0.variable
     }
 
     /// Returns the reason why the proxy is unusable, if there is one: a description of the allowed
     /// values, without the value itself.
-    pub fn trouble(&self) -> Option<&str> {
+    pub(crate) fn trouble(&self) -> Option<&str> {
         self.0.proxy.as_ref().err().map(String::as_str)
     }
 }

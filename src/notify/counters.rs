@@ -26,7 +26,7 @@ impl NoticeOutcome {
 }
 
 /// The number of notices by channel and outcome.
-pub type Counts = BTreeMap<[&'static str; 2], u64>;
+pub(crate) type Counts = BTreeMap<[&'static str; 2], u64>;
 
 /// Counters of notices. Clones share the same counters.
 #[derive(Debug, Clone, Default)]

@@ -76,7 +76,7 @@ macro_rules! registry {
 
 registry! {
     /// The kind of a check.
-    pub CheckKind:
+    pub(crate) CheckKind:
     /// A TCP connection that is opened and closed again.
     Tcp => Connect,
     /// An echo request.

@@ -33,11 +33,11 @@ use socket::EchoSocket;
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Receiver of a prober's events while a probe is in flight.
-pub type HintSender = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type HintSender = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The reason why no echo request can be sent from this machine.
 #[derive(Debug, thiserror::Error)]
-pub enum IcmpError {
+pub(crate) enum IcmpError {
     /// Neither kind of socket is permitted.
     #[error(
         "cannot open an ICMP socket; run as root, give the binary CAP_NET_RAW, or widen \
@@ -57,7 +57,7 @@ pub enum IcmpError {
 
 /// The echo sockets of this process, opened when they are first needed.
 #[derive(Debug)]
-pub struct Icmp {
+pub(crate) struct Icmp {
     v4: Sockets,
     v6: Sockets,
     routes: Arc<Routes>,
@@ -127,7 +127,7 @@ impl Sockets {
 impl Icmp {
     /// Creates sockets that are opened when needed. Events about a probe in flight are sent to
     /// `hints`. Like everything here, this must be called inside a Tokio runtime.
-    pub fn new(hints: &HintSender) -> Self {
+    pub(crate) fn new(hints: &HintSender) -> Self {
         let routes = Arc::new(Routes::default());
         let sockets = |family| Sockets {
             family,
@@ -151,7 +151,7 @@ impl Icmp {
     /// # Errors
     ///
     /// Fails with [`IcmpError`] if no socket can be opened.
-    pub fn open_for(&self, addresses: &[IpAddr]) -> Result<(), IcmpError> {
+    pub(crate) fn open_for(&self, addresses: &[IpAddr]) -> Result<(), IcmpError> {
         let families = [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6];
         let needed = families.into_iter().filter_map(|is| addresses.iter().copied().find(is));
         let mut refusals = vec![];
@@ -169,7 +169,7 @@ impl Icmp {
     }
 
     /// Returns the kind of the open sockets, `raw` or `datagram`, if any is open.
-    pub fn kind(&self) -> Option<&'static str> {
+    pub(crate) fn kind(&self) -> Option<&'static str> {
         let open = self.v4.open[0].get().or_else(|| self.v6.open[0].get())?;
         Some(open.kind())
     }
@@ -225,7 +225,7 @@ impl Icmp {
 
 /// The check by echo requests.
 #[derive(Debug)]
-pub struct Echo;
+pub(crate) struct Echo;
 
 impl Check for Echo {
     const NAME: &'static str = "ip";

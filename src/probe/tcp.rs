@@ -22,7 +22,7 @@ const MOST_CONNECTS: u64 = 4096;
 
 /// The check by TCP connects.
 #[derive(Debug)]
-pub struct Connect;
+pub(crate) struct Connect;
 
 impl Check for Connect {
     const NAME: &'static str = "tcp";
@@ -84,7 +84,7 @@ fn is_about_the_target(error: &io::Error) -> bool {
 
 /// Returns the maximum number of concurrent connects. It follows from the limit of open files,
 /// which is raised as far as possible.
-pub fn room() -> std::num::NonZeroU32 {
+pub(crate) fn room() -> std::num::NonZeroU32 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

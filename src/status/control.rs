@@ -54,13 +54,13 @@ pub struct DrainRequest {
 }
 
 /// Maximum duration of a drain with an end.
-pub const LONGEST: Duration = Duration::from_hours(24 * 366);
+pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 366);
 
 /// Maximum length of a drain's reason, in characters.
-pub const REASON_CHARS: usize = 200;
+pub(crate) const REASON_CHARS: usize = 200;
 
 /// The result of a command.
-pub type CommandResult = Result<CommandDone, CommandRefused>;
+pub(crate) type CommandResult = Result<CommandDone, CommandRefused>;
 
 /// The answer to a command that was carried out; DNS follows as soon as the provider can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +111,7 @@ pub(super) struct ErrorBody {
 /// # Errors
 ///
 /// Fails if the text is no duration or out of range; the error names the value and the allowed ones.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let allowed = "a number and a unit, such as 90s, 2h or 3days";
     let duration =
         humantime::parse_duration(text).map_err(|_| format!("`{text}` is not {allowed}"))?;

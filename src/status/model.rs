@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::time::Time;
+pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
 
 /// Time without an iteration of the event loop after which `/healthz` fails. The loop has an iteration

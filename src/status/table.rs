@@ -13,7 +13,7 @@ pub const WIDTH: usize = 100;
 const NAMED: usize = 5;
 
 /// Returns the table, ready to be printed.
-pub fn table(status: &Status, colour: bool) -> String {
+pub(crate) fn table(status: &Status, colour: bool) -> String {
     let paint = Paint(colour);
     let mut lines = header(status, paint);
     lines.push(String::new());

@@ -68,7 +68,7 @@ fn text(known: &mut Option<Status>, queried: Result<Status, ClientError>, colour
 
 /// Returns a frame that replaces the last one: it neither flickers nor leaves a part of the old frame,
 /// and a text longer than the screen is cut, so that it does not scroll.
-pub fn frame(text: &str, rows: Option<usize>) -> String {
+pub(crate) fn frame(text: &str, rows: Option<usize>) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let room = rows.unwrap_or(usize::MAX).max(2) - 1;
     let mut out = String::from("\u{1b}[H");

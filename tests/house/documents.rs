@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use goavail::status::model::Reason;
+use goavail::testing::status::model::Reason;
 
 use crate::source::{self, read, root};
 
@@ -144,7 +144,7 @@ fn has_row(page: &str, name: &str) -> bool {
 fn every_key_stands_on_the_page_about_the_configuration() {
     let page = read(&root().join("docs/configuration.md"));
     let missing: Vec<_> =
-        goavail::settings::known_keys().filter(|key| !has_row(&page, key)).collect();
+        goavail::testing::settings::known_keys().filter(|key| !has_row(&page, key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -159,7 +159,7 @@ fn every_metric_stands_on_the_page_about_monitoring() {
     let stands = |name: &str| has_row(&page, name) || has_row(&page, &format!("{name}_total"));
     let missing: Vec<_> = names.iter().filter(|name| !stands(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    let parts = goavail::panics::PARTS;
+    let parts = goavail::testing::panics::PARTS;
     assert!(parts.iter().all(|part| page.contains(&format!("`{part}`"))), "{parts:?}");
 }
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use goavail::cluster::ClusterEvent;
-use goavail::cluster::seal::Seal;
-use goavail::cluster::signature::Form;
-use goavail::cluster::wire;
+use goavail::testing::cluster::{ClusterEvent, Form, Seal, wire};
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -161,7 +158,7 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let body = wire::encode(Some(&seal), net.agent(1), target(1), true).unwrap();
     // A vote that was signed before the agent started gets another answer, and it started just now.
-    let now = goavail::cluster::clock::unix_millis() + 5;
+    let now = goavail::testing::cluster::unix_millis() + 5;
     let at = |millis: u64| {
         format!("Goavail-Signature: {}\r\n", seal.sign(Form::V2, net.agent(0), millis, &body))
     };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use goavail::cluster::{Cluster, ClusterError, ClusterEvent};
+use goavail::testing::cluster::{Cluster, ClusterError, ClusterEvent};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -6,11 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use goavail::cluster::ClusterConfig;
-use goavail::cluster::seal::Seal;
-use goavail::cluster::signature::Signed;
-use goavail::cluster::{Cluster, ClusterEvent};
-use goavail::engine::quorum::VOTE_TTL;
+use goavail::testing::cluster::{Cluster, ClusterConfig, ClusterEvent, Seal, Signed};
+use goavail::testing::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use goavail::cluster::seal::Seal;
-use goavail::cluster::signature::{Form, Signed};
-use goavail::cluster::{Cluster, ClusterEvent, wire};
+use goavail::testing::cluster::{Cluster, ClusterEvent, Form, Seal, Signed, wire};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -107,7 +105,7 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
     );
     let Signed { at, form } = signed(&seal, net.agent(1), &head, &body);
     assert_eq!(form, Form::V2);
-    assert!(goavail::cluster::clock::unix_millis().abs_diff(at) < 10_000);
+    assert!(goavail::testing::cluster::unix_millis().abs_diff(at) < 10_000);
 }
 
 /// The Go agent stops telling at the first peer that is unreachable, and waits for ever for one
@@ -316,7 +314,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
     // A signature makes it known as one of our kind.
     let body = wire::encode(Some(&seal), net.agent(1), all[0], true).unwrap();
-    let now = goavail::cluster::clock::unix_millis();
+    let now = goavail::testing::cluster::unix_millis();
     let signature = seal.sign(Form::V2, net.agent(0), now, &body);
     let vote = post(&body, &format!("Goavail-Signature: {signature}\r\n"));
     assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);

@@ -9,9 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use goavail::serve::{ServeLimits, serve};
-use goavail::status::model::{Reason, Status};
-use goavail::status::{
+use goavail::testing::serve::{ServeLimits, serve};
+use goavail::testing::status::model::{Reason, Status};
+use goavail::testing::status::{
     Board, ClockReading, CommandDone, CommandKind, CommandRefused, DrainRequest, OperatorCommand,
     SocketFile, WIDTH, control, listen, open_control, read_only,
 };

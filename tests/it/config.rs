@@ -5,9 +5,8 @@
 
 use std::path::Path;
 
-use goavail::dns::providers::cloudflare::CloudflareConfig;
-use goavail::dns::providers::route53::Route53Config;
-use goavail::settings::{Asked, Config, parse};
+use goavail::testing::dns::{CloudflareConfig, Route53Config};
+use goavail::testing::settings::{Asked, Config, parse};
 
 mod any_text;
 mod environment;

@@ -18,8 +18,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges};
 use goavail::engine::plan::{Family, SetKey};
+use goavail::testing::dns::{
+    ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges,
+};
 
 pub(crate) use fault_signal::FaultSignal;
 

@@ -23,7 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use goavail::dns::providers::cloudflare::{CloudflareConfig, CloudflareCredentials};
+use goavail::testing::dns::{CloudflareConfig, CloudflareCredentials};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::fault::Fault;

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use goavail::notify::{DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig};
+use goavail::testing::notify::{
+    DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig,
+};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};

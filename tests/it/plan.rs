@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::status::model::{Drained, Outcome, Streak};
-use goavail::status::{Board, ClockReading, TargetState};
+use goavail::testing::status::model::{Drained, Outcome, Streak};
+use goavail::testing::status::{Board, ClockReading, TargetState};
 use serde_json::Value;
 
 use crate::commands::{Ended, Place, now};
@@ -140,7 +140,7 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
 async fn right_after_an_agents_start_its_assumptions_put_nothing_back() {
     let harness = Harness::new(&["192.0.2.11"], 1);
     let assumed = TargetState {
-        health: goavail::status::model::Health::AssumedUp,
+        health: goavail::testing::status::model::Health::AssumedUp,
         streak: Streak { outcome: Outcome::Reply, count: 0 },
         ..fine()
     };

@@ -14,9 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
-use goavail::dns::providers::route53::Route53;
-use goavail::dns::providers::route53::Route53Config;
-use goavail::dns::{Listing, NewRecord, RecordChanges};
+use goavail::testing::dns::{Listing, NewRecord, RecordChanges, Route53, Route53Config};
 
 use crate::contract::{
     CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, contract_suite,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use goavail::serve::{Accept, ServeLimits, serve};
+use goavail::testing::serve::{Accept, ServeLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
@@ -126,7 +126,8 @@ async fn a_request_in_its_handler_is_not_closed_for_a_newcomer() {
 #[tokio::test]
 async fn a_handler_that_panics_is_answered_with_500_counted_and_disturbs_nobody_else() {
     let address = service(router(), limits()).await;
-    let count = || goavail::panics::counts().get("a request handler").copied().unwrap_or_default();
+    let count =
+        || goavail::testing::panics::counts().get("a request handler").copied().unwrap_or_default();
     let before = count();
     let answer = exchange(address, b"GET /panic HTTP/1.1\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use goavail::state::{LoadError, Memory, SavedDrain, StateFile, Withdrawn};
+use goavail::testing::state::{LoadError, Memory, SavedDrain, StateFile, Withdrawn};
 use serde_json::json;
 
 const NOW: u64 = 1_795_316_400;
@@ -312,7 +312,7 @@ fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
     std::os::unix::fs::symlink("first", file.path()).unwrap();
     std::os::unix::fs::symlink(&last, &first).unwrap();
     assert!(file.load(now()).trouble.is_none(), "nothing was written yet");
-    let told = goavail::testing::error_chain(&file.save(&memory(3)).unwrap_err());
+    let told = goavail::testing::text::error_chain(&file.save(&memory(3)).unwrap_err());
     for path in [file.path(), &last] {
         assert!(told.contains(path.to_str().unwrap()), "{told}");
     }
@@ -322,6 +322,6 @@ fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
     // A file that is there and cannot be read is named in the same way.
     fs::remove_file(&last).unwrap();
     fs::create_dir(&last).unwrap();
-    let told = goavail::testing::error_chain(&file.load(now()).trouble.unwrap());
+    let told = goavail::testing::text::error_chain(&file.load(now()).trouble.unwrap());
     assert!(told.contains(last.to_str().unwrap()), "{told}");
 }

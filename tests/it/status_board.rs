@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use goavail::engine::types::IsolationCause;
-use goavail::status::model::{Health, Outcome, Reason};
-use goavail::status::{
+use goavail::testing::status::model::{Health, Outcome, Reason};
+use goavail::testing::status::{
     Board, CHANGES_KEPT, ClockReading, MINUTES, MetricsFormat, PUBLISH_EVERY, PUBLISH_SOON, Time,
     encode,
 };

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use goavail::engine::plan::{Family, Observed, SetKey};
-use goavail::status::{Board, MetricsFormat, encode};
+use goavail::testing::status::{Board, MetricsFormat, encode};
 
 use crate::status_sample::{ip, sample_board, setup};
 
@@ -196,7 +196,7 @@ fn the_figures_are_those_of_the_status() {
     for target in snapshot.status().targets {
         let address = target.address.to_string();
         let label = ("target", address.as_str());
-        let up = target.health != goavail::status::model::Health::Down;
+        let up = target.health != goavail::testing::status::model::Health::Down;
         assert_eq!(value("goavail_target_up", &[label]), Some(f64::from(u8::from(up))));
         let rtt = target.last_rtt_ms.map(|ms| (ms * 1e3).round());
         let seconds = value("goavail_target_rtt_seconds", &[label]).map(|s| (s * 1e6).round());

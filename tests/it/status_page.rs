@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use axum::middleware::map_response;
 use axum::response::Response;
-use goavail::serve::{ServeLimits, serve};
-use goavail::status::model::Status;
-use goavail::status::{AgentAddress, Board, ClockReading, read_only};
+use goavail::testing::serve::{ServeLimits, serve};
+use goavail::testing::status::model::Status;
+use goavail::testing::status::{AgentAddress, Board, ClockReading, read_only};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::Notify;

@@ -7,13 +7,15 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use goavail::engine::plan::{Family, Observed, SetKey};
-use goavail::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
-use goavail::status::{Board, ClockReading, PeerStatus, ReceivedVote, Setup, TargetState, Time};
+use goavail::testing::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
+use goavail::testing::status::{
+    Board, ClockReading, PeerStatus, ReceivedVote, Setup, TargetState, Time,
+};
 
-/// The sample_board plays on 2026-11-22, from 02:59:00 to 04:00:00.
+/// The sample board plays on 2026-11-22, from 02:59:00 to 04:00:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
 
-/// The duration of the sample_board in seconds.
+/// The duration of the sample board in seconds.
 pub(crate) const LASTED: u64 = 3_660;
 
 #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]

@@ -7,13 +7,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use goavail::serve::{ServeLimits, serve};
-use goavail::status::StatusConfig;
-use goavail::status::model::Reason;
-use goavail::status::{
+use goavail::testing::serve::{ServeLimits, serve};
+use goavail::testing::status::model::Reason;
+use goavail::testing::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
-    CommandRefused, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile, control, listen,
-    open_control, read_only,
+    CommandRefused, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile, StatusConfig, control,
+    listen, open_control, read_only,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -370,8 +369,8 @@ async fn json_hides_nothing_and_is_read_as_it_was_said() {
     board.failed(end.clock, HIDDEN, HIDDEN);
     board.changed(end.clock, HIDDEN, HIDDEN, None);
     let drained =
-        Some(goavail::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
-    let facts = goavail::status::TargetState { drained, ..crate::status_sample::fine() };
+        Some(goavail::testing::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
+    let facts = goavail::testing::status::TargetState { drained, ..crate::status_sample::fine() };
     board.update(ip("198.51.100.10"), end.clock, &facts);
     board.publish(end);
     let agent = Asked::new((board, end));

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use goavail::status::{ListenError, listen, open_control};
+use goavail::testing::status::{ListenError, listen, open_control};
 use tokio::net::UnixStream;
 
 #[tokio::test]

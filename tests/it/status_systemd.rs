@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use goavail::systemd;
+use goavail::testing::systemd;
 
 /// Set in the process that runs [`the_service`].
 const SERVICE: &str = "GOAVAIL_TEST_SERVICE";

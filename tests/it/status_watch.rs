@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use goavail::status::{AgentAddress, watch};
+use goavail::testing::status::{AgentAddress, watch};
 use tokio::sync::Notify;
 
 use crate::status_sample::sample_board;

@@ -42,14 +42,14 @@ fn start(lab: &Lab, config: &str, log: &str) -> Agent {
     setup.args(["--type", "tcp", "monitor"]).start()
 }
 
-/// Opens a tcp_service in the world, at an address that it holds.
+/// Opens a TCP service in the world, at an address that it holds.
 fn open(lab: &Lab, address: IpAddr, port: u16) -> TcpService {
     // The world holds its addresses by routes, which IPv6 does not take for its own.
     lab.world().sysctl("net/ipv6/ip_nonlocal_bind", "1");
     TcpService::at(lab.world().run(|| TcpListener::bind(SocketAddr::new(address, port))).unwrap())
 }
 
-/// Lets the world hold `addresses` and opens a tcp_service at each.
+/// Lets the world hold `addresses` and opens a TCP service at each.
 fn open_all(lab: &Lab, addresses: &[IpAddr]) -> Vec<TcpService> {
     lab.add(addresses);
     addresses.iter().map(|address| open(lab, *address, PORT)).collect()

@@ -96,7 +96,7 @@ impl Drop for TcpService {
 /// `count` addresses of loopback that no other test uses, and one port that is free at all of them.
 ///
 /// A listener there is reached without any privilege. None of them is where connections of this
-/// machine come from, so that a connect to a closed tcp_service can never meet itself.
+/// machine come from, so that a connect to a closed TCP service can never meet itself.
 pub(crate) fn loopback_addresses(count: u8) -> (Vec<IpAddr>, u16) {
     static STREETS: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();

@@ -15,7 +15,7 @@ pub(super) const FAREWELL: u8 = 1;
 
 /// The reason why a datagram was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Dropped {
+pub(crate) enum Dropped {
     /// Not sealed although we have a key, sealed although we have none, or sealed with another key.
     #[error("it is not sealed with our crypto_key")]
     NotOurs,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An agent, as gossip knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Id {
+pub(crate) struct Id {
     /// The address that receives its gossip; it identifies the agent.
     pub gossip: SocketAddr,
     /// Its `local_addr`, which is its name everywhere else.

@@ -30,7 +30,8 @@ mod refusal;
 mod section;
 mod zone;
 
-pub use self::section::{CloudflareConfig, CloudflareCredentials, KIND};
+pub(crate) use self::section::KIND;
+pub use self::section::{CloudflareConfig, CloudflareCredentials};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;

@@ -27,7 +27,7 @@ mod credentials;
 mod edit;
 mod failure;
 mod follow;
-pub mod preview;
+pub(crate) mod preview;
 mod profiles;
 mod rejection;
 mod scan;
@@ -35,7 +35,8 @@ mod section;
 mod sets;
 mod zone;
 
-pub use self::section::{KIND, Route53Config};
+pub(crate) use self::section::KIND;
+pub use self::section::Route53Config;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

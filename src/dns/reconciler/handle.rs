@@ -23,7 +23,7 @@ type ReconcilerTask = JoinHandle<Option<Handover>>;
 
 /// The surroundings of the reconciler, which outlast every reload.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The runtime for requests.
     pub runtime: Handle,
     /// The receiver of reports.
@@ -34,7 +34,7 @@ pub struct Surroundings {
 
 /// The result of the first listing, at the start of the agent.
 #[derive(Debug, Default)]
-pub struct FirstListing {
+pub(crate) struct FirstListing {
     /// The provider, if it could be built. Its calls are counted in `counters`.
     pub provider: Option<Box<dyn DnsProvider>>,
     /// The zone, or the reason why it could not be listed. `None` if there is no provider.
@@ -45,7 +45,7 @@ pub struct FirstListing {
 
 /// The handle by which the event loop controls the reconciler.
 #[derive(Debug)]
-pub struct ReconcilerHandle {
+pub(crate) struct ReconcilerHandle {
     surroundings: Surroundings,
     mailbox: watch::Sender<Mailbox>,
     /// The heartbeat of the event loop.
@@ -56,7 +56,11 @@ pub struct ReconcilerHandle {
 
 impl ReconcilerHandle {
     /// Starts a reconciler with the result of the first listing. If it has no provider, one is built.
-    pub fn start(zone: &ZoneConfig, surroundings: Surroundings, first: FirstListing) -> Self {
+    pub(crate) fn start(
+        zone: &ZoneConfig,
+        surroundings: Surroundings,
+        first: FirstListing,
+    ) -> Self {
         let FirstListing { provider, listed, counters } = first;
         let heart = Arc::new(Heart::new(now().into_std()));
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&heart)));
@@ -78,32 +82,32 @@ impl ReconcilerHandle {
     }
 
     /// Requests a listing of the zone before it is needed.
-    pub fn request_listing(&self) {
+    pub(crate) fn request_listing(&self) {
         self.mailbox.send_modify(Mailbox::request_listing);
     }
 
     /// Places an order.
-    pub fn place(&self, order: Order) {
+    pub(crate) fn place(&self, order: Order) {
         self.mailbox.send_modify(|mailbox| mailbox.place(order));
     }
 
     /// Recalls the part of the order that concerns `target`.
-    pub fn recall(&self, target: IpAddr) {
+    pub(crate) fn recall(&self, target: IpAddr) {
         self.mailbox.send_modify(|mailbox| mailbox.recall(target));
     }
 
     /// Records an iteration of the event loop, which keeps its orders valid.
-    pub fn beat(&self) {
+    pub(crate) fn beat(&self) {
         self.heart.beat(now().into_std());
     }
 
     /// Returns the number of calls to the provider by outcome.
-    pub fn counters(&self) -> &ProviderCounters {
+    pub(crate) fn counters(&self) -> &ProviderCounters {
         &self.counters
     }
 
     /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
-    pub fn hand_over(&mut self, zone: &ZoneConfig, provider: Box<dyn DnsProvider>) {
+    pub(crate) fn hand_over(&mut self, zone: &ZoneConfig, provider: Box<dyn DnsProvider>) {
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&self.heart)));
         let mailbox_before = std::mem::replace(&mut self.mailbox, mailbox);
         mailbox_before.send_modify(Mailbox::hand_over);
@@ -126,7 +130,7 @@ impl ReconcilerHandle {
     }
 
     /// Ends the reconciler. The change in progress has `patience` to finish.
-    pub async fn finish(self, patience: Duration) {
+    pub(crate) async fn finish(self, patience: Duration) {
         self.mailbox.send_modify(Mailbox::end);
         let Some(task) = self.task else { return };
         if tokio::time::timeout(patience, task).await.is_err() {

@@ -32,7 +32,7 @@ impl OutstandingProbe {
 
 /// A probe that has been judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// The number of the probe.
     pub seq: ProbeSeq,
     /// The time at which it was sent.
@@ -45,7 +45,7 @@ pub struct Judged {
 
 /// The outstanding probes of one endpoint, in the order of sending.
 #[derive(Debug, Clone, Default)]
-pub struct Outstanding {
+pub(crate) struct Outstanding {
     probes: VecDeque<OutstandingProbe>,
     /// The number of losses in a row since the current flow began.
     lost_on_flow: u8,
@@ -53,37 +53,42 @@ pub struct Outstanding {
 
 impl Outstanding {
     /// Adds a probe that is sent at `now`. `quick` means that it rehearses the retry pace.
-    pub fn add(&mut self, seq: ProbeSeq, now: Moment, quick: bool) {
+    pub(crate) fn add(&mut self, seq: ProbeSeq, now: Moment, quick: bool) {
         self.probes.push_back(OutstandingProbe { seq, sent: now, quick, outcome: None });
     }
 
     /// Returns the number of losses in a row since the current flow began.
-    pub fn lost_on_flow(&self) -> u8 {
+    pub(crate) fn lost_on_flow(&self) -> u8 {
         self.lost_on_flow
     }
 
     /// Starts the count of losses over, since another flow begins.
-    pub fn begin_flow(&mut self) {
+    pub(crate) fn begin_flow(&mut self) {
         self.lost_on_flow = 0;
     }
 
     /// Whether every probe that was sent has been judged.
-    pub fn all_judged(&self) -> bool {
+    pub(crate) fn all_judged(&self) -> bool {
         self.probes.iter().all(|probe| probe.outcome.is_some())
     }
 
     /// Returns the time at which the oldest probe without an outcome was sent.
-    pub fn oldest(&self) -> Option<Moment> {
+    pub(crate) fn oldest(&self) -> Option<Moment> {
         self.probes.iter().find(|probe| probe.outcome.is_none()).map(|probe| probe.sent)
     }
 
     /// Returns the time at which the oldest probe without an outcome that will count was sent.
-    pub fn oldest_missed(&self) -> Option<Moment> {
+    pub(crate) fn oldest_missed(&self) -> Option<Moment> {
         self.probes.iter().find(|probe| probe.is_missed()).map(|probe| probe.sent)
     }
 
     /// Judges the probes that were sent `timeout` ago or earlier, and returns them.
-    pub fn expire(&mut self, now: Moment, timeout: Duration, outcome: Outcome) -> Vec<Judged> {
+    pub(crate) fn expire(
+        &mut self,
+        now: Moment,
+        timeout: Duration,
+        outcome: Outcome,
+    ) -> Vec<Judged> {
         let mut expired = Vec::new();
         for probe in &mut self.probes {
             if probe.outcome.is_none() && probe.sent + timeout <= now {
@@ -97,7 +102,7 @@ impl Outstanding {
     }
 
     /// Judges the probe numbered `seq`; returns `None` if it was judged before.
-    pub fn judge(&mut self, seq: ProbeSeq, outcome: Outcome) -> Option<Judged> {
+    pub(crate) fn judge(&mut self, seq: ProbeSeq, outcome: Outcome) -> Option<Judged> {
         let found = self.find(seq)?;
         let probe = &mut self.probes[found];
         if probe.outcome.is_some() {
@@ -109,19 +114,19 @@ impl Outstanding {
     }
 
     /// Whether the probe numbered `seq` was sent and has not been counted yet.
-    pub fn contains(&self, seq: ProbeSeq) -> bool {
+    pub(crate) fn contains(&self, seq: ProbeSeq) -> bool {
         self.find(seq).is_some()
     }
 
     /// Whether the probe numbered `seq` has not been judged, and will count.
-    pub fn is_missed(&self, seq: ProbeSeq) -> bool {
+    pub(crate) fn is_missed(&self, seq: ProbeSeq) -> bool {
         self.find(seq).is_some_and(|found| self.probes[found].is_missed())
     }
 
     /// Removes the judged probes before the oldest one without an outcome. Returns the outcomes to
     /// count, which are thus counted in the order of sending. A quick probe that was lost does not
     /// count, like a fault.
-    pub fn take_judged(&mut self) -> Vec<Outcome> {
+    pub(crate) fn take_judged(&mut self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         while let Some(OutstandingProbe { quick, outcome: Some(outcome), .. }) = self.probes.front()
         {

@@ -29,7 +29,7 @@ const RETRY_INTERVALS: u32 = 10;
 
 /// The finding of a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// All probes were answered.
     AllAnswered,
     /// Quick probes were lost, though the endpoint is reachable.
@@ -57,7 +57,7 @@ struct Session {
 
 /// The rehearsals of one endpoint.
 #[derive(Debug, Clone, Default)]
-pub struct RateCheck {
+pub(crate) struct RateCheck {
     /// The time at which the next rehearsal is due.
     pub due: Moment,
     /// Whether the endpoint limits its answers, as far as that is known.
@@ -68,23 +68,23 @@ pub struct RateCheck {
 
 impl RateCheck {
     /// Begins a rehearsal of `probes` probes in all with the next probe.
-    pub fn begin(&mut self, probes: u32) {
+    pub(crate) fn begin(&mut self, probes: u32) {
         let session = Session { left: probes.saturating_sub(1), ..Session::default() };
         self.session = Some(Box::new(session));
     }
 
     /// Whether a rehearsal is in progress.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.session.is_some()
     }
 
     /// Whether the next probe is a quick one.
-    pub fn is_next_quick(&self) -> bool {
+    pub(crate) fn is_next_quick(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.first.is_some() && session.left > 0)
     }
 
     /// Records a probe that is sent; returns whether it is a quick one.
-    pub fn sent(&mut self, seq: ProbeSeq) -> bool {
+    pub(crate) fn sent(&mut self, seq: ProbeSeq) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.first.is_none() {
             session.first = Some(seq);
@@ -99,7 +99,7 @@ impl RateCheck {
     }
 
     /// Aborts the rehearsal because the endpoint misses an ordinary probe, which takes precedence.
-    pub fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         if let Some(session) = &mut self.session {
             session.void |= session.left > 0;
             session.left = 0;
@@ -107,7 +107,12 @@ impl RateCheck {
     }
 
     /// Records a judged probe; returns the finding if that ends the rehearsal.
-    pub fn judged(&mut self, seq: ProbeSeq, quick: bool, outcome: Outcome) -> Option<Finding> {
+    pub(crate) fn judged(
+        &mut self,
+        seq: ProbeSeq,
+        quick: bool,
+        outcome: Outcome,
+    ) -> Option<Finding> {
         let session = self.session.as_mut()?;
         if quick {
             session.outstanding = session.outstanding.saturating_sub(1);

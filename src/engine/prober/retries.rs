@@ -33,13 +33,13 @@ fn ordinary(endpoints: usize, interval: Duration) -> f64 {
 }
 
 /// Returns the number of retries a second that `endpoints` together are allowed.
-pub fn budget(endpoints: usize, interval: Duration) -> f64 {
+pub(crate) fn budget(endpoints: usize, interval: Duration) -> f64 {
     ordinary(endpoints, interval).max(LEAST_BUDGET)
 }
 
 /// Returns the maximum number of probes a second that are sent to `endpoints` together: all at the
 /// ordinary pace, and as many retries as the budget allows.
-pub fn most_a_second(endpoints: usize, interval: Duration, retry_interval: Duration) -> f64 {
+pub(crate) fn most_a_second(endpoints: usize, interval: Duration, retry_interval: Duration) -> f64 {
     let all_suspect = ordinary(endpoints, interval.min(retry_interval));
     all_suspect.min(ordinary(endpoints, interval) + budget(endpoints, interval))
 }

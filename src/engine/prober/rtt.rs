@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 /// The minimum time after which a reply can be considered overdue.
-pub const MIN_OVERDUE: Duration = Duration::from_millis(50);
+pub(crate) const MIN_OVERDUE: Duration = Duration::from_millis(50);
 
 /// Smoothed round-trip time and its variation.
 ///
 /// Source: RFC 6298, section 2: gains 1/8 and 1/4, timeout SRTT + 4 × RTTVAR. The minimum is
 /// goavail's own ([`MIN_OVERDUE`]), since an overdue reply here only hastens the next probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct RoundTrip {
+pub(crate) struct RoundTrip {
     /// SRTT and RTTVAR in seconds, once anything was measured.
     estimate: Option<(f64, f64)>,
 }
 
 impl RoundTrip {
     /// Adds a measured round trip to the estimate.
-    pub fn measure(&mut self, rtt: Duration) {
+    pub(crate) fn measure(&mut self, rtt: Duration) {
         let sample = rtt.as_secs_f64();
         self.estimate = Some(match self.estimate {
             None => (sample, sample / 2.0),
@@ -30,7 +30,7 @@ impl RoundTrip {
 
     /// Returns the time after sending at which a reply is overdue; `None` before the first
     /// measurement.
-    pub fn overdue_after(&self) -> Option<Duration> {
+    pub(crate) fn overdue_after(&self) -> Option<Duration> {
         let (smoothed, variation) = self.estimate?;
         Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(MIN_OVERDUE))
     }

@@ -14,7 +14,7 @@ const LOSSES_A_FLOW: u8 = 3;
 
 /// The probes of one endpoint: the time of the next one, and the outstanding ones.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub(crate) struct Watch {
     /// The watched endpoint.
     pub endpoint: Endpoint,
     /// Its measured round trips.
@@ -37,7 +37,7 @@ pub struct Watch {
 
 impl Watch {
     /// Creates a schedule with a first probe at `first`.
-    pub fn new(endpoint: Endpoint, first: Moment) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, first: Moment) -> Self {
         Self {
             endpoint,
             rtt: RoundTrip::default(),
@@ -54,20 +54,20 @@ impl Watch {
     }
 
     /// Whether the endpoint misses a reply and is probed at the retry interval.
-    pub fn is_suspect(&self) -> bool {
+    pub(crate) fn is_suspect(&self) -> bool {
         self.suspect
     }
 
     /// Returns the flow of the next probe. It changes the echo identifier when the endpoint becomes
     /// suspect, and again after every `LOSSES_A_FLOW` losses. A NAT or a firewall that has a
     /// wrong entry for one identifier keeps it for as long as requests with it come in.
-    pub fn flow(&self) -> FlowId {
+    pub(crate) fn flow(&self) -> FlowId {
         self.flow
     }
 
     /// Returns the time of the next action here if no answer comes in. `watchful` means that an
     /// overdue reply requires one.
-    pub fn wake(&self, pace: Pace, watchful: bool) -> Moment {
+    pub(crate) fn wake(&self, pace: Pace, watchful: bool) -> Moment {
         let mut wake = self.due;
         if let Some(sent) = self.outstanding.oldest() {
             wake = wake.min(sent + pace.timeout);
@@ -84,18 +84,18 @@ impl Watch {
     }
 
     /// Whether a probe is due.
-    pub fn is_due(&self, now: Moment) -> bool {
+    pub(crate) fn is_due(&self, now: Moment) -> bool {
         self.due <= now
     }
 
     /// Delays the due probe until there is room for it. That is no loss.
-    pub fn put_off(&mut self, until: Moment) {
+    pub(crate) fn put_off(&mut self, until: Moment) {
         self.due = until;
     }
 
     /// Records one sent probe numbered `seq`, and computes when the next one is due. Returns the
     /// number of probes before it, modulo 2^16.
-    pub fn send(&mut self, seq: ProbeSeq, now: Moment, pace: Pace) -> u16 {
+    pub(crate) fn send(&mut self, seq: ProbeSeq, now: Moment, pace: Pace) -> u16 {
         if self.outstanding.lost_on_flow() >= LOSSES_A_FLOW {
             self.change_flow();
         }
@@ -119,7 +119,7 @@ impl Watch {
 
     /// Returns the time of the next ordinary probe, if the due probe is a retry and not an ordinary
     /// one.
-    pub fn retries_before(&self, now: Moment, pace: Pace) -> Option<Moment> {
+    pub(crate) fn retries_before(&self, now: Moment, pace: Pace) -> Option<Moment> {
         let last = self.last_sent.filter(|_| self.is_quick())?;
         // The first moment of the schedule after the last probe.
         let interval = pace.interval.as_nanos().max(1);
@@ -140,7 +140,7 @@ impl Watch {
     }
 
     /// Marks the endpoint as suspect or clears it; returns whether that is a change.
-    pub fn set_suspect(&mut self, suspect: bool, now: Moment, pace: Pace) -> bool {
+    pub(crate) fn set_suspect(&mut self, suspect: bool, now: Moment, pace: Pace) -> bool {
         if self.suspect == suspect {
             return false;
         }
@@ -165,7 +165,7 @@ impl Watch {
     }
 
     /// Moves the endpoint to another schedule, after a change of pace or of neighbours.
-    pub fn reschedule(&mut self, anchor: Moment, now: Moment, pace: Pace) {
+    pub(crate) fn reschedule(&mut self, anchor: Moment, now: Moment, pace: Pace) {
         self.anchor = anchor;
         let due = self.next_regular(now, pace);
         if !self.suspect {
@@ -174,7 +174,7 @@ impl Watch {
     }
 
     /// Whether a reply is overdue by the endpoint's own round-trip times, or a probe has timed out.
-    pub fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
+    pub(crate) fn is_overdue(&self, now: Moment, pace: Pace) -> bool {
         let overdue_after = self.rtt.overdue_after().unwrap_or(pace.timeout).min(pace.timeout);
         self.outstanding.oldest_missed().is_some_and(|sent| sent + overdue_after <= now)
     }

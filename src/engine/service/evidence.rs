@@ -16,7 +16,7 @@ use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
 
 /// The minimum time for which a judged probe is evidence; with long intervals it is longer.
-pub const LEAST_TERM: Duration = Duration::from_secs(10);
+pub(crate) const LEAST_TERM: Duration = Duration::from_secs(10);
 
 /// Time without evidence after which people are notified.
 const NOTIFY_AFTER: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ const NOTIFY_AFTER: Duration = Duration::from_mins(1);
 const MIN_SWEEP_GAP: Duration = Duration::from_millis(100);
 
 /// Returns the time for which a judged probe is evidence.
-pub fn term(interval: Duration) -> Duration {
+pub(crate) fn term(interval: Duration) -> Duration {
     interval.saturating_mul(3).max(LEAST_TERM)
 }
 
@@ -167,15 +167,6 @@ impl Service {
             self.schedule_sweep(next.max(now + MIN_SWEEP_GAP), context);
         }
         lapsed
-    }
-}
-
-/// Returns the targets of a fact about evidence.
-pub fn unseen(fact: &Fact) -> &[IpAddr] {
-    match fact {
-        Fact::EvidenceLost { targets, .. } | Fact::StillUnknown { targets, .. } => targets,
-        Fact::EvidenceBack { target, .. } => std::slice::from_ref(target),
-        _ => &[],
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::types::{Health, Thresholds};
 /// order in which their probes were sent, once all earlier ones are judged: a target that answers
 /// every other probe therefore never completes a run, however long its timeout is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Streaks {
+pub(crate) struct Streaks {
     health: Health,
     losses: u32,
     replies: u32,
@@ -36,38 +36,38 @@ impl Default for Streaks {
 
 impl Streaks {
     /// Returns the current health.
-    pub fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> Health {
         self.health
     }
 
     /// Returns the number of losses in a row, 0 after a reply.
-    pub fn losses(&self) -> u32 {
+    pub(crate) fn losses(&self) -> u32 {
         self.losses
     }
 
     /// Returns the number of replies in a row, 0 after a loss.
-    pub fn replies(&self) -> u32 {
+    pub(crate) fn replies(&self) -> u32 {
         self.replies
     }
 
     /// Returns the send time of the first lost probe in the current run of losses.
-    pub fn run_began(&self) -> Option<Moment> {
+    pub(crate) fn run_began(&self) -> Option<Moment> {
         self.run_began
     }
 
     /// Returns the time of the last reply within the timeout.
-    pub fn last_reply(&self) -> Option<Moment> {
+    pub(crate) fn last_reply(&self) -> Option<Moment> {
         self.last_reply
     }
 
     /// Records a reply in time, which ends the run of losses.
-    pub fn receive_reply(&mut self, at: Moment) {
+    pub(crate) fn receive_reply(&mut self, at: Moment) {
         self.last_reply = self.last_reply.max(Some(at));
         self.start_losses_over(at);
     }
 
     /// Forgets the current run of losses; probes sent up to `after` no longer count.
-    pub fn start_losses_over(&mut self, after: Moment) {
+    pub(crate) fn start_losses_over(&mut self, after: Moment) {
         self.evidence_after = self.evidence_after.max(Some(after));
         self.losses = 0;
         self.run_began = None;
@@ -76,7 +76,7 @@ impl Streaks {
     /// Counts the loss of a probe sent at `sent`; returns whether it counted.
     ///
     /// A loss counts only if its probe was sent after the newest reply in time was received.
-    pub fn record_loss(&mut self, sent: Moment) -> bool {
+    pub(crate) fn record_loss(&mut self, sent: Moment) -> bool {
         if self.evidence_after.is_some_and(|after| sent <= after) {
             return false;
         }
@@ -86,20 +86,20 @@ impl Streaks {
     }
 
     /// Whether there are enough losses in a row to flip it down, and it is not down.
-    pub fn is_missing(&self, thresholds: Thresholds) -> bool {
+    pub(crate) fn is_missing(&self, thresholds: Thresholds) -> bool {
         self.health != Health::Down && self.losses >= thresholds.failure.get()
     }
 
     /// Flips the health down. The caller has made sure that the run of losses is complete and
     /// counts as evidence.
-    pub fn flip_down(&mut self) {
+    pub(crate) fn flip_down(&mut self) {
         self.health = Health::Down;
         self.replies = 0;
     }
 
     /// Counts one outcome towards recovery, in the order of sending; returns whether this one
     /// flipped it up or confirmed the assumed up.
-    pub fn count_in_order(&mut self, replied: bool, thresholds: Thresholds) -> bool {
+    pub(crate) fn count_in_order(&mut self, replied: bool, thresholds: Thresholds) -> bool {
         self.replies = if replied { self.replies.saturating_add(1) } else { 0 };
         let flips = self.health != Health::Up && self.replies >= thresholds.recovery.get();
         if flips {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::status::model::Reason;
+use goavail::testing::status::model::Reason;
 
 use super::harness::{
     Harness, Members, about, count, first, ranked, ranked_one, shown, withdrawn_by,

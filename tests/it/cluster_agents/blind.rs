@@ -1,6 +1,6 @@
 //! An agent without evidence about its targets, and its earlier votes on them.
 
-use goavail::status::model::Health;
+use goavail::testing::status::model::Health;
 
 use super::harness::{Harness, Members, about, first, name, shown};
 use crate::lab::{Place, run, v4};

@@ -4,8 +4,7 @@
 use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 
-use goavail::cluster::seal::Seal;
-use goavail::cluster::wire;
+use goavail::testing::cluster::{Seal, wire};
 use secrecy::SecretString;
 
 use super::harness::{

@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use goavail::engine::quorum;
-use goavail::status::model::{self, Health, Status};
+use goavail::testing::engine::quorum;
+use goavail::testing::status::model::{self, Health, Status};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -221,7 +221,7 @@ impl Harness {
 
     /// The status of agent `index`.
     pub(crate) fn status(&self, index: usize) -> Status {
-        let asking = goavail::status::AgentAddress::Listener(STATUS);
+        let asking = goavail::testing::status::AgentAddress::Listener(STATUS);
         self.lab.agent(index).run(|| {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(asking.status()).unwrap_or_else(|error| panic!("{error:?}"))

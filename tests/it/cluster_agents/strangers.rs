@@ -3,10 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use goavail::cluster::clock::unix_millis;
-use goavail::cluster::seal::Seal;
-use goavail::cluster::signature::Form;
-use goavail::cluster::wire;
+use goavail::testing::cluster::{Form, Seal, unix_millis, wire};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 

@@ -49,7 +49,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
         }
     }
     let path = Path::new("goavail.toml");
-    if let Err(errors) = goavail::settings::parse(text, path, &ASKED, &|_| None) {
+    if let Err(errors) = goavail::testing::settings::parse(text, path, &ASKED, &|_| None) {
         for problem in errors.problems() {
             let lines = text.lines().count().max(1) + 1;
             prop_assert!(

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use goavail::dns::providers::cloudflare::CloudflareCredentials;
-use goavail::settings::{Asked, Config};
+use goavail::testing::dns::CloudflareCredentials;
+use goavail::testing::settings::{Asked, Config};
 use secrecy::ExposeSecret;
 
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, cloudflare, read_with};

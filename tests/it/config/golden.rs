@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use goavail::settings::Asked;
+use goavail::testing::settings::Asked;
 
 use super::{ASKED, ON_ROUTE53, read_with};
 
@@ -229,7 +229,7 @@ impl Cases {
 
 fn cases() -> Vec<Case> {
     let mut cases = Cases::default();
-    let mut keys: Vec<String> = goavail::settings::known_keys().collect();
+    let mut keys: Vec<String> = goavail::testing::settings::known_keys().collect();
     keys.sort();
     for key in &keys {
         cases.add_key(key);

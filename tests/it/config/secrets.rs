@@ -1,6 +1,6 @@
 //! A secret that was typed into the wrong place is refused there, or kept, and repeated nowhere.
 
-use goavail::settings::Asked;
+use goavail::testing::settings::Asked;
 
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, read_with};
 

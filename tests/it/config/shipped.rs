@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use goavail::settings::Asked;
+use goavail::testing::settings::Asked;
 
 use super::{ASKED, ON_ROUTE53, cloudflare, good, read_with};
 

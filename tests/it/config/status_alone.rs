@@ -4,8 +4,8 @@
 
 use std::fs;
 
-use goavail::settings::load_status;
-use goavail::status::StatusConfig;
+use goavail::testing::settings::load_status;
+use goavail::testing::status::StatusConfig;
 
 /// The status section of a file with this content; a problem without its folder.
 fn status(content: &str) -> Result<StatusConfig, Vec<String>> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use goavail::settings::Asked;
+use goavail::testing::settings::Asked;
 
 use super::{
     ASKED, CLOUDFLARE, ON_ROUTE53, ROUTE53, cloudflare, good, read_with, refused, route53,
@@ -265,7 +265,8 @@ fn relative_paths_are_relative_to_the_files_folder() {
         ("/etc/goavail/goavail.toml", &absolute, "/var/s.json", "/run/g.sock"),
     ];
     for (path, text, state, socket) in rows {
-        let config = goavail::settings::parse(text, path.as_ref(), &ASKED, &|_| None).unwrap();
+        let config =
+            goavail::testing::settings::parse(text, path.as_ref(), &ASKED, &|_| None).unwrap();
         assert_eq!(config.sections.state_file, Some(PathBuf::from(state)));
         assert_eq!(config.sections.status.socket, Some(PathBuf::from(socket)));
     }

@@ -1,6 +1,6 @@
 //! Settings that are allowed with a warning, and the guards that are named as off.
 
-use goavail::settings::Asked;
+use goavail::testing::settings::Asked;
 
 use super::{ASKED, CLOUDFLARE, good, read_with};
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use goavail::dns::{
+use goavail::engine::plan::{Family, SetKey};
+use goavail::testing::dns::{
     Attributes, ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges,
 };
-use goavail::engine::plan::{Family, SetKey};
 
 use super::{
     CONFIGURED_TTL, Entry, NAMES, ProviderUnderTest, address_entry, addresses, converge, entry,

@@ -10,8 +10,7 @@ mod torn;
 
 use std::net::IpAddr;
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::providers::cloudflare::{CloudflareConfig, CloudflareCredentials};
+use goavail::testing::dns::{Cloudflare, CloudflareConfig, CloudflareCredentials};
 
 use super::{CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE};
 use crate::fake_cloudflare::{self as fake, FakeCloudflare, Setup};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges};
 
 use super::{
     Call, Fault, FaultSignal, NAMES, ProviderUnderTest, address_entry, converge, plainly,

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use goavail::dns::{
+use goavail::engine::plan::SetKey;
+use goavail::testing::dns::{
     self, Attributes, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, ProviderError, Record,
     RecordChanges,
 };
-use goavail::engine::plan::SetKey;
 use tokio::sync::oneshot;
 
 use super::{

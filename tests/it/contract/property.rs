@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use goavail::dns::{Listing, RecordChanges};
 use goavail::engine::plan::Family;
+use goavail::testing::dns::{Listing, RecordChanges};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::{Entry, FakeCloudflare, Fault, Limits, Setup, TOKEN};
 
 async fn post(fake: &FakeCloudflare, path: &str, body: &Value) -> (u16, Value) {
-    let client = goavail::http::client().unwrap();
+    let client = goavail::testing::http::client().unwrap();
     let request = client.post(format!("{}{path}", fake.url())).bearer_auth(TOKEN).json(body);
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 async fn get(fake: &FakeCloudflare, path: &str) -> (u16, Value) {
-    let client = goavail::http::client().unwrap();
+    let client = goavail::testing::http::client().unwrap();
     let request = client.get(format!("{}{path}", fake.url())).bearer_auth(TOKEN);
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
@@ -180,7 +180,7 @@ async fn something_on_the_way_may_answer_instead() {
     let fake = FakeCloudflare::start("example.com");
     let page = "<html><title>Blocked</title></html>";
     fake.script(1, |_| true, Fault::Filtered(403, page, "1.1 filter"));
-    let client = goavail::http::client().unwrap();
+    let client = goavail::testing::http::client().unwrap();
     let answer = client.get(fake.url()).send().await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["via"]),

@@ -1,7 +1,6 @@
 //! Dry-run works as the real agent does, and sends no writing request.
 
-use goavail::dns::dry_run::DryRun;
-use goavail::dns::{ChangeRequest, DnsProvider};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, DryRun};
 
 use super::{API, Harness, Outcome, Remote, Request, TTL, WWW, ip, s};
 

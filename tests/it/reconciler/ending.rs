@@ -1,6 +1,6 @@
 //! When the reconciler is told to stop, it finishes the change in progress and begins nothing else.
 
-use goavail::dns::reconciler::record_memory::RecordMemory;
+use goavail::testing::dns::RecordMemory;
 use tokio::time::sleep;
 
 use super::harness::now;
@@ -103,6 +103,6 @@ async fn the_end_of_the_driver_is_the_end_of_the_reconciler() {
     assert!(harness.is_running());
     // The sender of the mailbox is dropped.
     let Harness { mailbox, .. } = &mut harness;
-    *mailbox = tokio::sync::watch::channel(goavail::dns::reconciler::Mailbox::default()).0;
+    *mailbox = tokio::sync::watch::channel(goavail::testing::dns::Mailbox::default()).0;
     harness.ended().await;
 }

@@ -3,9 +3,7 @@
 
 use std::net::IpAddr;
 
-use goavail::dns::dry_run::DryRun;
-use goavail::dns::reconciler::record_memory::RecordMemory;
-use goavail::dns::{ChangeRequest, DnsProvider};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, DryRun, RecordMemory};
 use tokio::time::sleep;
 
 use super::harness::Start;

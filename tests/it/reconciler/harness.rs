@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use goavail::dns::DnsProvider;
-use goavail::dns::reconciler::record_memory::RecordMemory;
-use goavail::dns::reconciler::{
-    Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge,
-};
 use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use goavail::engine::plan::SetKey;
-use goavail::heart::Heart;
+use goavail::testing::dns::{
+    DnsProvider, Handover, Mailbox, Reconciler, ReconcilerSetup, RecordMemory, RecordStore,
+    ZoneKnowledge,
+};
+use goavail::testing::heart::Heart;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

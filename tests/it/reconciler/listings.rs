@@ -4,8 +4,7 @@ use tokio::time::sleep;
 
 use super::harness::{Start, now};
 use super::{API, Harness, Outcome, Remote, Request, TTL, WWW, ip, ms, s};
-use goavail::dns::DnsProvider;
-use goavail::dns::reconciler::ZoneKnowledge;
+use goavail::testing::dns::{DnsProvider, ZoneKnowledge};
 
 fn write(words: &[&str]) -> Request {
     Request::Write(words.iter().map(|&word| word.to_owned()).collect())

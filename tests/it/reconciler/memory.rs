@@ -3,9 +3,7 @@
 //! Defects 22 and 24 of the Go agent: it withdrew the first of several records, stopped at the
 //! first name that failed, and forgot the settings of records.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::reconciler::record_memory::RecordMemory;
-use goavail::dns::{Attributes, Extra};
+use goavail::testing::dns::{Attributes, Cloudflare, Extra, RecordMemory};
 
 use super::harness::Start;
 use super::{API, Harness, Outcome, Remote, TTL, WWW, ip};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use goavail::heart::Heart;
+use goavail::testing::heart::Heart;
 use tokio::time::sleep;
 
 use super::harness::now;

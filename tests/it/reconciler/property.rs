@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::dns::deadline::Deadline;
 use goavail::engine::plan::{Desired, Observed};
+use goavail::testing::dns::Deadline;
 use proptest::prelude::*;
 use tokio::time::sleep;
 
 use super::{API, Harness, Outcome, Remote, TTL, WWW, desired, ip, ms, s};
 use crate::contract::{addresses, set_of};
-use goavail::dns::DnsProvider;
+use goavail::testing::dns::DnsProvider;
 
 /// The managed addresses; those from 20 on are foreign.
 const MANAGED: [u8; 4] = [10, 11, 12, 13];

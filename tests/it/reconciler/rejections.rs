@@ -1,7 +1,7 @@
 //! A problem of one record set does not affect the others.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
 use goavail::engine::event::DnsReport;
+use goavail::testing::dns::Cloudflare;
 use tokio::time::sleep;
 
 use super::{API, Harness, Outcome, Remote, Request, WWW, ip, s};

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use goavail::dns::{
+use goavail::engine::plan::Observed;
+use goavail::testing::dns::{
     Call, ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges, downcast,
 };
-use goavail::engine::plan::Observed;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};

@@ -1,7 +1,7 @@
 //! Reports are true, are made once, and contain the duration.
 
-use goavail::dns::clock::now;
 use goavail::engine::event::DnsReport;
+use goavail::testing::dns::now;
 use tokio::time::sleep;
 
 use super::{Harness, Outcome, Remote, Request, WWW, ms, s};

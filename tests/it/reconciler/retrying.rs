@@ -1,7 +1,7 @@
 //! Failures are retried until they succeed, at a pace that a provider can bear.
 
-use goavail::dns::deadline::Deadline;
 use goavail::engine::event::DnsProblemKind;
+use goavail::testing::dns::Deadline;
 use tokio::time::sleep;
 
 use super::harness::now;

@@ -1,9 +1,8 @@
 //! A write with a lost answer may still take effect, and a listing may be wrong: the zone is listed
 //! until it is certain.
 
-use goavail::dns::reconciler::record_memory::{RecordMemory, Remembered};
-use goavail::dns::{Attributes, Extra};
 use goavail::engine::event::DnsReport;
+use goavail::testing::dns::{Attributes, Extra, RecordMemory, Remembered};
 use tokio::time::sleep;
 
 use super::harness::{Start, now};

@@ -3,9 +3,9 @@
 use std::error::Error as _;
 
 use aws_config::ConfigLoader;
-use goavail::dns::providers::route53::Route53;
-use goavail::dns::providers::route53::Route53Config;
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
+use goavail::testing::dns::{
+    ChangeRequest, DnsProvider, Listing, ProviderError, Route53, Route53Config,
+};
 
 use super::{ALIVE, DEAD, OnMoto, aws_error, reads, response, writes};
 use crate::contract::{NAMES, withdrawal};

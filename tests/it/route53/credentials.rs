@@ -6,9 +6,7 @@ use std::path::Path;
 
 use aws_config::ConfigLoader;
 use aws_types::os_shim_internal::Fs;
-use goavail::dns::providers::route53::Route53;
-use goavail::dns::providers::route53::Route53Config;
-use goavail::dns::{ChangeRequest, DnsProvider, ProviderError};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, ProviderError, Route53, Route53Config};
 
 use super::access::{kind, told};
 use super::{ALIVE, DEAD, OnMoto, aws_error, reads, response, writes};

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use goavail::dns::{ChangeRequest, DnsProvider};
+use goavail::testing::dns::{ChangeRequest, DnsProvider};
 use tokio::sync::Notify;
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_route53::types::builders::ResourceRecordSetBuilder as Builder;
 use aws_sdk_route53::types::{GeoLocation, ResourceRecordSet};
-use goavail::dns::{ChangeRequest, DnsProvider, NewRecord, ProviderError, RecordChanges};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, NewRecord, ProviderError, RecordChanges};
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, recollection, values};
 use crate::contract::{CONFIGURED_TTL, NAMES, restoration, set_of, withdrawal};

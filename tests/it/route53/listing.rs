@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use aws_sdk_route53::types::{
     AliasTarget, CidrRoutingConfig, GeoProximityLocation, ResourceRecordSet,
 };
-use goavail::dns::{ChangeRequest, DnsProvider};
 use goavail::engine::plan::SetKey;
+use goavail::testing::dns::{ChangeRequest, DnsProvider};
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, plain, reads, recollection, values};
 use crate::contract::{restoration, withdrawal};

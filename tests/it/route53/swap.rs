@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecordSet};
-use goavail::dns::providers::route53::Route53;
-use goavail::dns::{ChangeRequest, DnsProvider, Permit, ProviderError, RecordChanges};
+use goavail::testing::dns::{
+    ChangeRequest, DnsProvider, Permit, ProviderError, RecordChanges, Route53,
+};
 use tokio::sync::Barrier;
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, aws_error, plain, recollection, values, writes};
@@ -122,7 +123,7 @@ async fn moto_as_it_comes_takes_our_requests_and_knows_no_compare_and_swap() {
     let zone = moto.zone("plain.test", false).await;
     let name = "www.plain.test";
     zone.put([simple(name, &[DEAD, ALIVE, FOREIGN])]).await;
-    let config = goavail::dns::providers::route53::Route53Config {
+    let config = goavail::testing::dns::Route53Config {
         zone: "plain.test".to_owned(),
         names: vec![name.to_owned()],
         ttl: 60,

@@ -19,7 +19,7 @@ use crate::dns::{DnsProvider, ProviderCause};
 use crate::text::disclosure::{self, hidden};
 
 /// Cloudflare in the registry of providers.
-pub const KIND: ProviderKind =
+pub(crate) const KIND: ProviderKind =
     ProviderKind::new::<CloudflareSection>("cloudflare", "Cloudflare", "Cloudflare DNS");
 
 /// Base URL of Cloudflare's API.

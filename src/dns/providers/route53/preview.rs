@@ -8,7 +8,7 @@ use crate::dns::{Listing, RecordChanges, Routing};
 
 /// One `Change` of a request: a set that is deleted exactly as it was listed, or created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// `DELETE` or `CREATE`.
     pub action: &'static str,
     /// The owner name.
@@ -27,7 +27,7 @@ pub struct Sent {
 
 /// The requests of a change, and the addresses left out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Preview {
+pub(crate) struct Preview {
     /// The sets in the order of the requests.
     pub sends: Vec<Sent>,
     /// Addresses that can only be added to a remembered set, each with its place in words.
@@ -36,7 +36,7 @@ pub struct Preview {
 
 /// Returns the requests for `changes`, which were planned from `listing`; `ttl` is the configured
 /// one, in seconds.
-pub fn preview(listing: &Listing, changes: &RecordChanges, ttl: u32) -> Preview {
+pub(crate) fn preview(listing: &Listing, changes: &RecordChanges, ttl: u32) -> Preview {
     let (edits, unknown_homes) = edit::edits(listing, changes, ttl);
     let step = |action, set: &RecordSet| Sent {
         action,
@@ -57,7 +57,7 @@ pub fn preview(listing: &Listing, changes: &RecordChanges, ttl: u32) -> Preview 
 }
 
 /// Returns the name of a routing policy's member in Route 53's `ResourceRecordSet`.
-pub fn member(routing: &Routing) -> Option<&'static str> {
+pub(crate) fn member(routing: &Routing) -> Option<&'static str> {
     match routing {
         Routing::Simple => None,
         Routing::MultiValue => Some("MultiValueAnswer"),

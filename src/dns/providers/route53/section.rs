@@ -20,7 +20,7 @@ use crate::http::roots;
 use crate::text::disclosure::{self, hidden};
 
 /// Route 53 in the registry of providers.
-pub const KIND: ProviderKind =
+pub(crate) const KIND: ProviderKind =
     ProviderKind::new::<Route53Section>("route53", "Route 53", "Amazon Route 53");
 
 /// Default TTL of a new record set, in seconds.

@@ -1,7 +1,6 @@
 //! The number of requests of a change, and the content of one request.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{ChangeRequest, DnsProvider, Permit, ProviderError};
+use goavail::testing::dns::{ChangeRequest, Cloudflare, DnsProvider, Permit, ProviderError};
 
 use super::super::{addresses, converge, set_of, withdrawal};
 use super::printed;

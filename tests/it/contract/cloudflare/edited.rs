@@ -1,7 +1,6 @@
 //! Records that are edited in place between listing and withdrawal: the same id, another record.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
+use goavail::testing::dns::{ChangeRequest, Cloudflare, DnsProvider, Listing, ProviderError};
 use serde_json::json;
 
 use super::super::{NAMES, ZONE, converge, withdrawal};

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{Attributes, ChangeRequest, DnsProvider, Listing, NewRecord, RecordChanges};
+use goavail::testing::dns::{
+    Attributes, ChangeRequest, Cloudflare, DnsProvider, Listing, NewRecord, RecordChanges,
+};
 use serde_json::json;
 
 use super::super::{NAMES, ZONE, set_of, withdrawal};
@@ -182,8 +183,9 @@ async fn one_record_that_may_not_have_its_tags_costs_no_other_record_anything() 
         attributes: Some(attributes(&listing)),
     };
     let mut tagged = new(NAMES[1]);
-    if let Some(Attributes { extra: goavail::dns::Extra::Cloudflare { tags, .. }, .. }) =
-        &mut tagged.attributes
+    if let Some(Attributes {
+        extra: goavail::testing::dns::Extra::Cloudflare { tags, .. }, ..
+    }) = &mut tagged.attributes
     {
         tags.push("one:more".to_owned());
     }

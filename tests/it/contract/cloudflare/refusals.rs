@@ -1,8 +1,8 @@
 //! The errors for Cloudflare's messages.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::providers::cloudflare::CloudflareCredentials;
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, ProviderError};
+use goavail::testing::dns::{
+    ChangeRequest, Cloudflare, CloudflareCredentials, DnsProvider, Listing, ProviderError,
+};
 
 use super::super::{NAMES, ZONE, restoration, withdrawal};
 use super::printed;

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{ChangeRequest, DnsProvider, Listing, Permit, ProviderError, RecordChanges};
+use goavail::testing::dns::{
+    ChangeRequest, Cloudflare, DnsProvider, Listing, Permit, ProviderError, RecordChanges,
+};
 
 use super::super::{NAMES, ZONE, converge, restoration, withdrawal};
 use super::printed;

@@ -1,7 +1,6 @@
 //! A listing that is older than the last write.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{ChangeRequest, DnsProvider, ProviderError, RecordChanges};
+use goavail::testing::dns::{ChangeRequest, Cloudflare, DnsProvider, ProviderError, RecordChanges};
 
 use super::super::{NAMES, ZONE, restoration, withdrawal};
 use crate::fake_cloudflare::{Entry, FakeCloudflare, Zone};
@@ -10,7 +9,7 @@ const DEAD: &str = "192.0.2.10";
 const ALIVE: &str = "192.0.2.11";
 
 /// Plans from a listing: the dead address out, the live one at every name.
-fn plan(listing: &goavail::dns::Listing) -> RecordChanges {
+fn plan(listing: &goavail::testing::dns::Listing) -> RecordChanges {
     let mut changes = restoration(listing, ALIVE, &NAMES);
     changes.delete = withdrawal(listing, DEAD).delete;
     changes

@@ -1,7 +1,6 @@
 //! A zone of several pages with concurrent writes.
 
-use goavail::dns::providers::cloudflare::Cloudflare;
-use goavail::dns::{DnsProvider, Listing};
+use goavail::testing::dns::{Cloudflare, DnsProvider, Listing};
 
 use crate::contract::ZONE;
 use crate::fake_cloudflare::{Entry, FakeCloudflare, Setup, Zone};

@@ -1,0 +1,111 @@
+//! The items that the integration tests and the benches use of modules that are private otherwise.
+//!
+//! Each one is named here: an item that is missing from this list and has no caller in the crate is
+//! reported as dead code by the compiler. The list is no interface, and changes with the tests.
+
+/// Items of `crate::cluster`: the votes of peers.
+pub mod cluster {
+    pub use crate::cluster::clock::unix_millis;
+    pub use crate::cluster::seal::Seal;
+    pub use crate::cluster::signature::{Form, Signed};
+    pub use crate::cluster::{Cluster, ClusterConfig, ClusterError, ClusterEvent};
+
+    /// The votes as they are sent.
+    pub mod wire {
+        pub use crate::cluster::wire::{decode, encode};
+    }
+}
+
+/// Items of `crate::dns`: the providers, and the reconciler.
+pub mod dns {
+    pub use crate::dns::clock::now;
+    pub use crate::dns::deadline::Deadline;
+    pub use crate::dns::dry_run::DryRun;
+    pub use crate::dns::providers::cloudflare::{
+        Cloudflare, CloudflareConfig, CloudflareCredentials,
+    };
+    pub use crate::dns::providers::route53::{Route53, Route53Config};
+    pub use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
+    pub use crate::dns::reconciler::{
+        Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge,
+    };
+    pub use crate::dns::{
+        Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, Permit,
+        ProviderError, Record, RecordChanges, downcast,
+    };
+}
+
+/// Items of [`crate::engine`] that are below its border.
+pub mod engine {
+    pub use crate::engine::phase;
+
+    /// The agreement of peers.
+    pub mod quorum {
+        pub use crate::engine::quorum::{VOTE_TTL, rank};
+    }
+}
+
+/// Items of `crate::heart`: the liveness of the event loop.
+pub mod heart {
+    pub use crate::heart::Heart;
+}
+
+/// Items of `crate::http`: the client for all requests.
+pub mod http {
+    pub use crate::http::client;
+}
+
+/// Items of `crate::notify`: the notices for people.
+pub mod notify {
+    pub use crate::notify::{
+        DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig,
+    };
+}
+
+/// Items of `crate::panics`: the caught panics.
+pub mod panics {
+    pub use crate::panics::{PARTS, counts};
+}
+
+/// Items of `crate::serve`: the accept loop of HTTP servers.
+pub mod serve {
+    pub use crate::serve::{Accept, ServeLimits, serve};
+}
+
+/// Items of `crate::settings`: the configuration of the whole agent.
+pub mod settings {
+    pub use crate::settings::{Asked, Config, known_keys, load_status, parse};
+}
+
+/// Items of `crate::state`: the state file.
+pub mod state {
+    pub use crate::state::{LoadError, Memory, SavedDrain, StateFile, Withdrawn};
+}
+
+/// Items of `crate::status`: the board, its readers, and the operator's commands.
+pub mod status {
+    pub use crate::status::{
+        ANSWER_WITHIN, AgentAddress, Board, CHANGES_KEPT, ClientError, ClockReading, CommandDone,
+        CommandKind, CommandRefused, DrainRequest, ListenError, MAX_SILENCE, MINUTES,
+        MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON, PeerStatus, ReceivedVote,
+        Setup, SocketFile, StatusConfig, TargetState, Time, WIDTH, control, encode, listen,
+        open_control, read_only, watch,
+    };
+
+    /// The status as JSON has it.
+    pub mod model {
+        pub use crate::status::model::{
+            Agent, Drained, Health, Mode, Outcome, Peer, Reason, Status, Streak, Target,
+        };
+    }
+}
+
+/// Items of `crate::systemd`: the messages to the service manager.
+pub mod systemd {
+    pub use crate::systemd::{Watchdog, ready, reloading, stopping};
+}
+
+/// Items of `crate::text`: messages for people.
+pub mod text {
+    pub use crate::text::error_chain;
+}
