@@ -2,19 +2,33 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Returns the pause that a server asks for. `header` returns the value of a header by its name in
-/// lower case.
+use reqwest::header::HeaderMap;
+
+/// The headers of an answer, whichever HTTP client received it.
+pub(crate) trait AnswerHeaders {
+    /// Returns the value of a header by its name in lower case, or `None` if it is absent or no
+    /// text.
+    fn text(&self, name: &str) -> Option<&str>;
+}
+
+impl AnswerHeaders for HeaderMap {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.to_str().ok()
+    }
+}
+
+/// Returns the pause that a server asks for in an answer with these headers.
 ///
 /// The value is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the
 /// server's own clock, if the answer has a `Date`; a date in the past is a pause of zero. Any other
 /// value counts as absent.
-pub(crate) fn retry_after<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Duration> {
-    let value = header("retry-after")?.trim();
+pub(crate) fn of(headers: &impl AnswerHeaders) -> Option<Duration> {
+    let value = headers.text("retry-after")?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let until = parse_date(value)?;
-    let now = header("date").and_then(parse_date).unwrap_or_else(wall_clock);
+    let now = headers.text("date").and_then(parse_date).unwrap_or_else(wall_clock);
     Some(until.duration_since(now).unwrap_or_default())
 }
 
@@ -32,6 +46,8 @@ fn wall_clock() -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::{DATE, RETRY_AFTER};
+
     use super::*;
 
     #[test]
@@ -50,8 +66,11 @@ mod tests {
             ("no value", None, Some(date), None),
         ];
         for (name, value, date, want) in cases {
-            let header = |name: &str| if name == "date" { date } else { value };
-            assert_eq!(retry_after(header), want.map(Duration::from_secs), "{name}");
+            let mut headers = HeaderMap::new();
+            for (header, value) in [(RETRY_AFTER, value), (DATE, date)] {
+                headers.extend(value.map(|value| (header, value.parse().unwrap())));
+            }
+            assert_eq!(of(&headers), want.map(Duration::from_secs), "{name}");
         }
     }
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::http::SendError;
-use crate::http::retry_after::retry_after;
+use crate::http::retry_after;
 use crate::notify::Notice;
 use crate::notify::delivery::{Channel, PostError, Posting};
 use crate::text::error_chain;
@@ -70,8 +70,7 @@ impl Hook {
         let why = format!("it answered {status}");
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
         if status.is_server_error() || busy.contains(&status) {
-            let header = |name: &str| answer.headers().get(name)?.to_str().ok();
-            return PostError::Later { why, retry_after: retry_after(header) };
+            return PostError::Later { why, retry_after: retry_after::of(answer.headers()) };
         }
         let start = answer.chunk().await.ok().flatten().unwrap_or_default();
         match error_word(&start).filter(|word| !self.url.as_str().contains(word)) {

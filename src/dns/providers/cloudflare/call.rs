@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::SetupError;
-use super::head::{retry_after, sender, sender_suffix};
+use super::head::{sender, sender_suffix};
 use super::refusal::{self, ApiError, ApiRefusal};
 use super::{CloudflareConfig, CloudflareCredentials};
-use crate::http::SendError;
+use crate::http::{SendError, retry_after};
 
 /// Maximum length of an answer. A page of 5,000 records is about 3 MiB.
 const LONGEST_BODY: usize = 32 * 1024 * 1024;
@@ -142,7 +142,8 @@ impl Api {
         }
         let response = request.send().await.map_err(sending_failed)?;
         let status = response.status();
-        let (retry_after, sender) = (retry_after(response.headers()), sender(response.headers()));
+        let retry_after = retry_after::of(response.headers());
+        let sender = sender(response.headers());
         let body = whole_body(response).await?;
         let path = ask.path.join("/");
         tracing::debug!(%method, path, status = status.as_u16(), "asked Cloudflare");

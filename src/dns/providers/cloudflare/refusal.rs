@@ -36,9 +36,6 @@ const NOT_OPTIONAL: [i64; 6] = [9000, 9005, 81_045, 81_053, 81_054, 81_055];
 /// Maximum length of a text from the provider in a message, in characters.
 const LONGEST: usize = 300;
 
-/// Maximum `Retry-After` that is respected; a longer one is considered a mistake.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(1);
-
 /// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RefusalKind {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::error::ErrorMetadata;
 use hyper_util::client::legacy;
 
 use super::PROVIDER;
 use super::credentials::{ProfileWithoutCredentials, TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
+use crate::http::retry_after::AnswerHeaders;
 use crate::http::{page, retry_after};
 use crate::text::{causes, one_line};
 
@@ -336,7 +338,13 @@ fn foreign(code: Option<&str>, answer: &HttpResponse) -> Option<OneLine> {
 }
 
 fn retry_after(answer: &HttpResponse) -> Option<Duration> {
-    retry_after::retry_after(|name| answer.headers().get(name))
+    retry_after::of(answer.headers())
+}
+
+impl AnswerHeaders for Headers {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
 }
 
 fn describe_answer(code: Option<&str>, message: Option<&str>, status: u16) -> OneLine {
