@@ -25,8 +25,8 @@ fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
             first(&mut agent, &["WARN", "isolated: no canary answers", "reason=\"isolated\""]);
         assert!(line.has(&[&v4(1).to_string()]) || line.has(&[&v4(2).to_string()]), "{line:?}");
         // Three losses in a row of each, and as many again, change nothing.
-        for slot in 0..3 {
-            nth(&mut agent, 6, &[&format!("slot={slot} "), "outcome=Loss"]);
+        for endpoint in 0..3 {
+            nth(&mut agent, 6, &[&format!("endpoint={endpoint} "), "outcome=Loss"]);
         }
         harness.lab.mend(here, world);
         first(&mut agent, &["no longer isolated"]);
@@ -48,9 +48,9 @@ fn a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing() {
         let harness = Harness::serving(&addresses);
         let mut agent = harness.confirmed(&harness.config("", &addresses), 2);
         harness.lab.unplug(0);
-        for (slot, address) in addresses.iter().enumerate() {
+        for (endpoint, address) in addresses.iter().enumerate() {
             first(&mut agent, &["WARN", "cannot send probes", &target(*address)]);
-            nth(&mut agent, 6, &[&format!("slot={slot} "), "outcome=Fault"]);
+            nth(&mut agent, 6, &[&format!("endpoint={endpoint} "), "outcome=Fault"]);
         }
         harness.lab.plug(0);
         for address in addresses {

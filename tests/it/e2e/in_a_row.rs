@@ -94,9 +94,9 @@ fn one_lost_packet_makes_no_writing_request() {
         harness.cloudflare.zone(|zone| zone.records.retain(|record| record.content != by_hand));
 
         lose.store(true, Ordering::SeqCst);
-        agent.wait_for_words(&["slot=0", "outcome=Loss"]);
+        agent.wait_for_words(&["endpoint=0", "outcome=Loss"]);
         for _ in 0..10 {
-            agent.wait_for_words(&["slot=0", "outcome=Reply"]);
+            agent.wait_for_words(&["endpoint=0", "outcome=Reply"]);
         }
         assert_eq!(writes(&harness.cloudflare), 0);
         assert_eq!(count(&mut agent, &["target down"]), 0);

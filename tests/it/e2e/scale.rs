@@ -49,7 +49,7 @@ fn burst_is_the_number_of_targets_probed_at_the_same_moment() {
         let mut order = Vec::new();
         let three_rounds = |line: &crate::agent::Line| {
             if line.has(&["outcome=Reply"]) {
-                order.extend((0..4).find(|slot| line.has(&[&format!("slot={slot} ")])));
+                order.extend((0..4).find(|endpoint| line.has(&[&format!("endpoint={endpoint} ")])));
             }
             order.len() == 12
         };

@@ -29,9 +29,9 @@ impl Named {
 
 pub(super) fn judged(endpoint: EndpointId, outcome: Outcome, rtt: Option<Duration>) {
     match outcome {
-        Outcome::Reply => trace!(slot = %endpoint, ?outcome, ?rtt, "probe answered"),
-        Outcome::Loss => debug!(slot = %endpoint, ?outcome, "probe lost"),
-        Outcome::Fault => debug!(slot = %endpoint, ?outcome, "probe could not be sent"),
+        Outcome::Reply => trace!(%endpoint, ?outcome, ?rtt, "probe answered"),
+        Outcome::Loss => debug!(%endpoint, ?outcome, "probe lost"),
+        Outcome::Fault => debug!(%endpoint, ?outcome, "probe could not be sent"),
     }
 }
 
