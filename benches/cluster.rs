@@ -143,7 +143,7 @@ impl Cluster {
         let size = self.agents.len();
         let heard = |agent: &mut Agent, voter: usize| {
             let voter = format!("peer={} ", name(voter));
-            first(agent, &["vote received", &voter, &target, "up=false"]).at
+            first(agent, &["vote received", &voter, &target, "vote=Down"]).at
         };
         let mut last = |voter: usize| {
             let peers = (0..size).filter(|&peer| peer != voter);

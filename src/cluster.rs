@@ -46,8 +46,11 @@ use self::listener::VoteListener;
 use self::membership::{Membership, MembershipCommand, Reports};
 use self::outbox::{AnnouncedVote, Votes};
 use self::seal::Seal;
-use self::shared::SenderContext;
+use self::shared::ClusterContext;
 use self::vote_sender::VoteSender;
+use crate::engine::event::Event;
+use crate::engine::ids::ServiceId;
+use crate::engine::types::{PeerState, Vote};
 use crate::serve::serve;
 
 pub use self::section::ClusterConfig;
@@ -65,10 +68,12 @@ pub enum ClusterEvent {
     Vote {
         /// The voter, as listed in `peers`.
         peer: SocketAddr,
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the vote.
         target: IpAddr,
-        /// The health that the peer sees: `true` is up.
-        up: bool,
+        /// The view that the peer declares.
+        vote: Vote,
         /// The age of the peer's evidence when it voted; 0 if the vote carries no age.
         age: Duration,
         /// Whether the vote was signed.
@@ -78,6 +83,8 @@ pub enum ClusterEvent {
     Abstained {
         /// The voter, as listed in `peers`.
         peer: SocketAddr,
+        /// The service of the target.
+        service: ServiceId,
         /// The target of the retracted vote.
         target: IpAddr,
         /// Whether the retraction was signed.
@@ -88,11 +95,23 @@ pub enum ClusterEvent {
     Peer {
         /// The peer, as listed in `peers`.
         peer: SocketAddr,
-        /// Whether the peer has a vote from now on.
-        alive: bool,
-        /// Whether it is a Go agent. The last vote of a Go agent stands until it changes.
-        legacy: bool,
+        /// The state of the peer. The last vote of a legacy agent stands until it changes.
+        state: PeerState,
     },
+}
+
+impl From<ClusterEvent> for Event {
+    fn from(event: ClusterEvent) -> Self {
+        match event {
+            ClusterEvent::Vote { peer, service, target, vote, age, signed: _ } => {
+                Self::Vote { peer, service, target, vote, age }
+            }
+            ClusterEvent::Abstained { peer, service, target, signed: _ } => {
+                Self::Abstained { peer, service, target }
+            }
+            ClusterEvent::Peer { peer, state } => Self::Peer { peer, state },
+        }
+    }
 }
 
 /// The reason why the cluster part could not start or has ended.
@@ -129,8 +148,8 @@ pub enum ClusterError {
 pub struct Cluster {
     tasks: JoinSet<&'static str>,
     senders: BTreeMap<SocketAddr, AbortHandle>,
-    /// Context given to new senders.
-    shared: SenderContext,
+    /// The context that new senders receive.
+    shared: ClusterContext,
     listener: Arc<VoteListener>,
     votes: watch::Sender<Arc<Votes>>,
     commands: mpsc::Sender<MembershipCommand>,
@@ -153,7 +172,7 @@ impl Cluster {
         let (standings, known) = watch::channel(Arc::default());
         let (commands, command_receiver) = mpsc::channel(8);
         let (signature_changes, signature_change_receiver) = mpsc::unbounded_channel();
-        let shared = SenderContext {
+        let shared = ClusterContext {
             local,
             seal: seal.clone(),
             clock: Arc::clone(&clock),
@@ -164,17 +183,19 @@ impl Cluster {
 
         let mut tasks = JoinSet::new();
         let (start, seed) = (clock::unix_millis(), rand::random());
-        let peers = || config.peers.iter().copied();
+        let peers: BTreeSet<_> = config.peers.iter().copied().collect();
         let own = OwnMember { vote: local, members_port: config.members_port, start };
-        let gossip = Gossip::new(own, peers(), seal.clone(), seed);
+        let gossip = Gossip::new(own, peers.iter().copied(), seal.clone(), seed);
         let reports = Reports { events: events.clone(), standings };
-        let membership = Membership::new(gossip, peers(), gossip_socket, clock, reports);
+        let membership =
+            Membership::new(gossip, peers.iter().copied(), gossip_socket, clock, reports);
         tasks.spawn(named(
             "membership",
             membership.run(command_receiver, signature_change_receiver),
         ));
 
-        let admission = Admission::new(local, seal, config.require_signed, peers(), targets);
+        let admission =
+            Admission::new(local, seal, config.require_signed, peers.iter().copied(), targets);
         let listener =
             Arc::new(VoteListener::new(admission, shared.clone(), events, signature_changes));
         let router = listener::router(Arc::clone(&listener));
@@ -184,7 +205,7 @@ impl Cluster {
 
         let senders = BTreeMap::new();
         let mut cluster = Self { tasks, senders, shared, listener, votes, commands };
-        cluster.ensure_senders(&peers().collect());
+        cluster.ensure_senders(&peers);
         Ok(cluster)
     }
 
@@ -194,11 +215,14 @@ impl Cluster {
     pub fn announce(
         &self,
         term: Duration,
-        votes: impl IntoIterator<Item = (IpAddr, bool, Instant)>,
+        votes: impl IntoIterator<Item = (IpAddr, Vote, Instant)>,
     ) {
-        let clock = &self.shared.clock;
-        let vote = |(target, up, seen)| (target, AnnouncedVote { up, evidence: clock.at(seen) });
-        let votes = Votes { votes: votes.into_iter().map(vote).collect(), term };
+        let mut announced = BTreeMap::new();
+        for (target, vote, seen) in votes {
+            let evidence = self.shared.clock.at(seen);
+            announced.insert(target, AnnouncedVote { vote, evidence });
+        }
+        let votes = Votes { votes: announced, term };
         self.votes.send_if_modified(|before| {
             let changed = **before != votes;
             *before = Arc::new(votes);

@@ -12,7 +12,7 @@ pub mod cluster {
 
     /// The votes as they are sent.
     pub mod wire {
-        pub use crate::cluster::wire::{decode, encode};
+        pub use crate::cluster::wire::{Declaration, decode, encode};
     }
 }
 

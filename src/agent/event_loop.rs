@@ -20,11 +20,9 @@ use super::peers::ClusterLink;
 use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
-use crate::cluster::ClusterEvent;
 use crate::dns::reconciler::handle::ReconcilerHandle;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
 use crate::engine::ids::ServiceId;
-use crate::engine::types::{PeerKind, PeerState, Vote};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
@@ -114,7 +112,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             }
             Input::Cluster(event) => {
                 self.observers.peer_event(&event);
-                self.handle(from_cluster(event));
+                self.handle(event.into());
             }
             Input::Command(command) => {
                 let event = self.commands.accept(command, wall());
@@ -213,23 +211,5 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let grain = GRAIN.as_nanos();
         let wake = wake.since_start().as_nanos().div_ceil(grain) * grain;
         Moment::after_start(Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX)))
-    }
-}
-
-/// Returns the engine's event for a report about a peer.
-fn from_cluster(event: ClusterEvent) -> Event {
-    match event {
-        ClusterEvent::Vote { peer, target, up, age, .. } => {
-            let vote = if up { Vote::Up } else { Vote::Down };
-            Event::Vote { peer, service: ServiceId::DEFAULT, target, vote, age }
-        }
-        ClusterEvent::Abstained { peer, target, .. } => {
-            Event::Abstained { peer, service: ServiceId::DEFAULT, target }
-        }
-        ClusterEvent::Peer { peer, alive, legacy } => {
-            let kind = if legacy { PeerKind::Legacy } else { PeerKind::Native };
-            let state = if alive { PeerState::Alive(kind) } else { PeerState::Gone };
-            Event::Peer { peer, state }
-        }
     }
 }

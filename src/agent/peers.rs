@@ -13,7 +13,6 @@ use super::clock::Clock;
 use super::input::Input;
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, VoteCounts};
 use crate::engine::event::Announcement;
-use crate::engine::types::Vote;
 use crate::settings::Config;
 
 /// Maximum number of events of the cluster that wait.
@@ -142,7 +141,7 @@ async fn run(
             Some(ClusterRequest::Announce(Announcement { votes, term })) => {
                 let votes = votes.into_iter().map(|(target, own)| {
                     let evidence = clock.started() + own.evidence.since_start();
-                    (target, own.vote == Vote::Up, evidence)
+                    (target, own.vote, evidence)
                 });
                 cluster.announce(term, votes);
             }

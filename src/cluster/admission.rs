@@ -21,7 +21,7 @@ use std::time::Duration;
 use self::spelling::Spellings;
 use super::seal::Seal;
 use super::signature::Signed;
-use super::wire::{self, RawVote, Unreadable};
+use super::wire::{self, Declaration, RawVote, Unreadable};
 
 /// Maximum difference between the time of a signature and ours, in milliseconds.
 pub(crate) const SIGNATURE_WINDOW: u64 = 30_000;
@@ -42,18 +42,13 @@ pub(crate) struct Arrival {
 
 /// A vote that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the vote of its own")]
 pub(crate) struct Admitted {
     /// The voter, as listed in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
     pub target: IpAddr,
-    /// The health that the voter sees: `true` is up.
-    pub up: bool,
-    /// The age of its evidence; 0 if the vote carries no age.
-    pub age: Duration,
-    /// Whether the vote is retracted.
-    pub abstains: bool,
+    /// The voter's view of the target.
+    pub declaration: Declaration,
     /// Whether the vote carried a valid signature.
     pub signed: bool,
     /// Whether this is the first vote of its sender, or its first signed vote after unsigned ones
@@ -188,7 +183,7 @@ impl Admission {
         }
     }
 
-    /// Checks a vote that arrived at `now`. `signature` is the value of its header. `is_ours`
+    /// Checks a vote that arrived at `now`. `signature` is the value of its header. `is_native`
     /// returns whether a peer is known to run this program, which signs whenever it has a key.
     ///
     /// A refusal includes the peer named in the vote if the check got that far.
@@ -197,7 +192,7 @@ impl Admission {
         now: Arrival,
         body: &[u8],
         signature: Option<&str>,
-        is_ours: impl FnOnce(SocketAddr) -> bool,
+        is_native: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         let vote = wire::decode(None, body).map_err(|_| (VoteRefusal::Malformed, None))?;
         match (self.seal.clone(), signature) {
@@ -216,7 +211,7 @@ impl Admission {
                 now.check(signed).map_err(|refusal| (refusal, peer))?;
                 self.admit_raw(&vote, Some(signed))
             }
-            (Some(seal), None) => self.admit_unsigned(&seal, &vote, is_ours),
+            (Some(seal), None) => self.admit_unsigned(&seal, &vote, is_native),
         }
     }
 
@@ -248,7 +243,7 @@ impl Admission {
         &mut self,
         seal: &Seal,
         vote: &RawVote,
-        is_ours: impl FnOnce(SocketAddr) -> bool,
+        is_native: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         let peer = self.peer_words.find(&seal.reveal(&vote.peer));
         let target = self.target_words.find(&seal.reveal(&vote.target));
@@ -256,7 +251,7 @@ impl Admission {
             return Err((VoteRefusal::NotOurs, None));
         };
         let sender = self.senders.entry(peer).or_default();
-        if self.require_signed || sender.last_signed.is_some() || is_ours(peer) {
+        if self.require_signed || sender.last_signed.is_some() || is_native(peer) {
             return Err((VoteRefusal::Unsigned, Some(peer)));
         }
         Ok(sender.accept(peer, target, vote, None))
@@ -299,8 +294,7 @@ impl Sender {
         self.last_signed = signed.or(self.last_signed);
         let signed = signed.is_some();
         let signing_changed = self.signed.replace(signed) != Some(signed);
-        let (up, age, abstains) = (vote.up, vote.age.unwrap_or_default(), vote.abstains);
-        Admitted { peer, target, up, age, abstains, signed, signing_changed }
+        Admitted { peer, target, declaration: vote.declaration, signed, signing_changed }
     }
 }
 

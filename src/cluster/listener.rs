@@ -17,8 +17,10 @@ use super::ClusterEvent;
 use super::admission::{Admission, Admitted, Arrival, VoteRefusal};
 use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
-use super::shared::{SenderContext, lock};
+use super::shared::{ClusterContext, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
+use super::wire::Declaration;
+use crate::engine::ids::ServiceId;
 use crate::serve::ServeLimits;
 
 /// Limits on requests. Votes are small, come in bursts and are answered at once.
@@ -44,7 +46,7 @@ pub(crate) struct SignatureChange {
 #[derive(Debug)]
 pub(crate) struct VoteListener {
     admission: Mutex<Admission>,
-    shared: SenderContext,
+    shared: ClusterContext,
     events: mpsc::Sender<ClusterEvent>,
     signature_changes: mpsc::UnboundedSender<SignatureChange>,
     /// Limits warnings by the source of a request and the reason it was refused.
@@ -56,7 +58,7 @@ impl VoteListener {
     /// `signature_changes`, so it needs no bound.
     pub(crate) fn new(
         admission: Admission,
-        shared: SenderContext,
+        shared: ClusterContext,
         events: mpsc::Sender<ClusterEvent>,
         signature_changes: mpsc::UnboundedSender<SignatureChange>,
     ) -> Self {
@@ -91,7 +93,7 @@ impl VoteListener {
     }
 
     async fn accept(&self, vote: Admitted) -> StatusCode {
-        let Admitted { peer, target, up, age, abstains, signed, signing_changed } = vote;
+        let Admitted { peer, target, declaration, signed, signing_changed } = vote;
         if signing_changed {
             // With a key, each peer that does not sign is reported once.
             if !signed && self.shared.seal.is_some() {
@@ -103,16 +105,23 @@ impl VoteListener {
         }
         // A vote that waited while this process was suspended may no longer be true, and its sender
         // will send it again. A Go agent will not, but never has more than one waiting.
-        let again = signed || self.is_ours(peer);
+        let again = signed || self.is_native(peer);
         if again && !self.shared.clock.input_is_current() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         self.shared.counters.add(Some(peer), "accepted");
-        debug!(%peer, %target, up, ?age, abstains, signed, "vote received");
-        let event = if abstains {
-            ClusterEvent::Abstained { peer, target, signed }
-        } else {
-            ClusterEvent::Vote { peer, target, up, age, signed }
+        // The votes of all versions so far name no service.
+        let service = ServiceId::DEFAULT;
+        let event = match declaration {
+            Declaration::Vote { vote, age } => {
+                let age = age.unwrap_or_default();
+                debug!(%peer, %target, ?vote, ?age, signed, "vote received");
+                ClusterEvent::Vote { peer, service, target, vote, age, signed }
+            }
+            Declaration::Abstains => {
+                debug!(%peer, %target, signed, "retraction received");
+                ClusterEvent::Abstained { peer, service, target, signed }
+            }
         };
         match self.events.send(event).await {
             Ok(()) => StatusCode::OK,
@@ -123,13 +132,13 @@ impl VoteListener {
     /// Returns the header that announces, in every answer, the form of signatures known here.
     fn known_form(&self) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
         let known =
-            || (HeaderName::from_static(SIGNATURE_HEADER), HeaderValue::from_static(KNOWN_FORM));
-        AppendHeaders(self.shared.seal.as_ref().map(|_| known()))
+            (HeaderName::from_static(SIGNATURE_HEADER), HeaderValue::from_static(KNOWN_FORM));
+        AppendHeaders(self.shared.seal.is_some().then_some(known))
     }
 
     /// Whether a peer is known to run this program. Without a key its votes do not show that.
-    fn is_ours(&self, peer: SocketAddr) -> bool {
-        self.shared.standings.borrow().get(&peer).is_some_and(|standing| standing.ours)
+    fn is_native(&self, peer: SocketAddr) -> bool {
+        self.shared.standings.borrow().get(&peer).is_some_and(|standing| standing.native)
     }
 }
 
@@ -154,7 +163,7 @@ async fn receive(
     };
     let now = Arrival { millis: unix_millis(), uptime: listener.shared.clock.now() };
     let judged =
-        lock(&listener.admission).admit(now, &body, signature, |peer| listener.is_ours(peer));
+        lock(&listener.admission).admit(now, &body, signature, |peer| listener.is_native(peer));
     let status = match judged {
         Ok(vote) => listener.accept(vote).await,
         Err((refusal, peer)) => listener.refuse(from.ip(), refusal, peer),
@@ -172,6 +181,7 @@ mod tests {
     use super::*;
     use crate::cluster::clock::ClusterClock;
     use crate::cluster::standing::Standing;
+    use crate::engine::types::Vote;
 
     fn agent(number: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, number], 8081))
@@ -185,12 +195,12 @@ mod tests {
             ("one of ours without a key", false, true, StatusCode::SERVICE_UNAVAILABLE),
             ("a Go agent", false, false, StatusCode::OK),
         ];
-        for (name, signed, ours, want) in cases {
-            let standing = Standing { ours, joins: 1 };
+        for (name, signed, native, want) in cases {
+            let standing = Standing { native, joins: 1 };
             let (_standings, known) =
                 watch::channel(Arc::new(BTreeMap::from([(agent(1), standing)])));
             let (_votes, announced) = watch::channel(Arc::default());
-            let shared = SenderContext {
+            let shared = ClusterContext {
                 local: agent(0),
                 seal: None,
                 clock: Arc::new(ClusterClock::start()),
@@ -207,16 +217,9 @@ mod tests {
                 signature_changes,
             );
             let target = IpAddr::from([203, 0, 113, 1]);
-            let (age, abstains) = (Duration::ZERO, false);
-            let vote = Admitted {
-                peer: agent(1),
-                target,
-                up: false,
-                age,
-                abstains,
-                signed,
-                signing_changed: false,
-            };
+            let declaration = Declaration::Vote { vote: Vote::Down, age: None };
+            let vote =
+                Admitted { peer: agent(1), target, declaration, signed, signing_changed: false };
             assert_eq!(listener.accept(vote).await, StatusCode::OK, "{name}, before");
             advance(Duration::from_secs(20)).await;
             assert_eq!(listener.accept(vote).await, want, "{name}");

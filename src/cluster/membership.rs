@@ -18,7 +18,7 @@ use super::connection::ANSWER_WITHIN;
 use super::gossip::{Dropped, Gossip, Output};
 use super::listener::SignatureChange;
 use super::log_limiter::LogLimiter;
-use super::peer_table::{PeerTable, Presence};
+use super::peer_table::PeerTable;
 use super::standing::Standings;
 
 /// Interval at which the vote port of a Go agent is probed.
@@ -223,8 +223,8 @@ impl Membership {
                         self.peer_table.received_from(peer);
                     }
                 }
-                Output::Up(peer) => self.peer_table.set_gossip_state(now, peer, true),
-                Output::Down(peer) => self.peer_table.set_gossip_state(now, peer, false),
+                Output::Up(peer) => self.peer_table.seen_alive(peer),
+                Output::Down(peer) => self.peer_table.seen_dead(now, peer),
                 Output::Restarted(peer) => self.peer_table.restarted(peer),
                 Output::Left(peer) => self.peer_table.left(peer),
                 Output::Duplicate(agent) => warn!(
@@ -241,12 +241,11 @@ impl Membership {
     /// queue are published at the next beat.
     fn publish(&mut self, now: Duration) {
         while let Some((peer, state)) = self.peer_table.next_change(now) {
-            let Presence { alive, legacy } = state;
-            if self.events.try_send(ClusterEvent::Peer { peer, alive, legacy }).is_err() {
+            if self.events.try_send(ClusterEvent::Peer { peer, state }).is_err() {
                 break;
             }
             // The receiver of the event logs it.
-            debug!(%peer, alive, legacy, "peer state reported to the engine");
+            debug!(%peer, ?state, "peer state reported to the engine");
             self.peer_table.reported(peer, state);
         }
         let standings = self.peer_table.standings();

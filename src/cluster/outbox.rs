@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::engine::types::Vote;
 
 /// Time after a delivery before the vote is sent again.
 pub(crate) const REPEAT: Duration = Duration::from_secs(10);
@@ -31,8 +32,8 @@ pub(crate) struct Votes {
 /// A vote of this agent on one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnnouncedVote {
-    /// Whether the target is up.
-    pub up: bool,
+    /// The agent's view of the target.
+    pub vote: Vote,
     /// The time of the evidence for the vote.
     pub evidence: Duration,
 }
@@ -40,10 +41,10 @@ pub(crate) struct AnnouncedVote {
 /// A statement about a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statement {
-    /// The target's health as seen here: `true` is up.
-    Sees(bool),
-    /// No health any more; the value is the last one sent.
-    Retracts(bool),
+    /// The target is seen as the vote says.
+    Sees(Vote),
+    /// There is no view of the target any more; the vote is the last one sent.
+    Retracts(Vote),
 }
 
 /// A statement that is to be sent now.
@@ -60,14 +61,33 @@ pub(crate) struct DueVote {
 /// Progress of a vote on its way to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Waiting to be sent, not before this time. Urgent votes precede all others.
-    Due { at: Duration, urgent: bool },
+    /// Waiting to be sent, not before this time.
+    Due { at: Duration, priority: Priority },
     /// Sent and not answered yet.
     InFlight,
     /// Accepted by the peer at this time.
     Delivered(Duration),
     /// Not sent because its evidence was too old. It becomes due with newer evidence.
     Parked,
+}
+
+/// The place of a due vote among all that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Priority {
+    /// The vote precedes all others.
+    Urgent,
+    /// The vote is sent for the first time or repeated.
+    Routine,
+}
+
+impl Priority {
+    /// Returns the priority of a vote that the peer may not have.
+    fn of(vote: Vote) -> Self {
+        match vote {
+            Vote::Down => Self::Urgent,
+            Vote::Up => Self::Routine,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +108,8 @@ pub(crate) struct Outbox {
     repeats: bool,
     term: Duration,
     pending: BTreeMap<IpAddr, PendingVote>,
-    /// `(not urgent, due time, target)`, so that urgent votes sort first.
-    queue: BTreeSet<(bool, Duration, IpAddr)>,
+    /// The due votes in the order in which they are sent, by priority and due time.
+    queue: BTreeSet<(Priority, Duration, IpAddr)>,
     /// Nothing is sent before this time, because the peer could not be reached.
     closed_until: Duration,
     backoff: Backoff,
@@ -112,17 +132,19 @@ impl Outbox {
     /// Replaces this agent's votes by the current ones.
     pub(crate) fn announce(&mut self, now: Duration, all: &Votes) {
         self.term = all.term;
-        let missing = |(target, _): &(&IpAddr, &PendingVote)| !all.votes.contains_key(*target);
-        let gone: Vec<_> = self.pending.iter().filter(missing).map(|(t, l)| (*t, *l)).collect();
-        for (target, vote) in gone {
-            match vote.statement {
+        let mut gone = Vec::new();
+        for (&target, &pending) in &self.pending {
+            if !all.votes.contains_key(&target) {
+                gone.push((target, pending));
+            }
+        }
+        for (target, pending) in gone {
+            match pending.statement {
                 Statement::Retracts(_) => {}
-                Statement::Sees(up) if self.repeats && vote.sent.is_some() => {
-                    let stage = Stage::Due { at: now, urgent: true };
-                    self.put(
-                        target,
-                        PendingVote { statement: Statement::Retracts(up), stage, ..vote },
-                    );
+                Statement::Sees(vote) if self.repeats && pending.sent.is_some() => {
+                    let statement = Statement::Retracts(vote);
+                    let stage = Stage::Due { at: now, priority: Priority::Urgent };
+                    self.put(target, PendingVote { statement, stage, ..pending });
                 }
                 Statement::Sees(_) => self.remove(target),
             }
@@ -136,21 +158,24 @@ impl Outbox {
         &mut self,
         now: Duration,
         target: IpAddr,
-        AnnouncedVote { up, evidence }: AnnouncedVote,
+        AnnouncedVote { vote, evidence }: AnnouncedVote,
     ) {
-        let statement = Statement::Sees(up);
+        let statement = Statement::Sees(vote);
         let Some(before) = self.pending.get(&target).copied() else {
-            let stage = Stage::Due { at: now, urgent: !up };
+            let stage = Stage::Due { at: now, priority: Priority::of(vote) };
             self.put(target, PendingVote { statement, evidence, sent: None, stage });
             return;
         };
         let fresh = before.sent.is_none_or(|sent| evidence > sent);
-        let urgent = !up || before.statement == Statement::Sees(!up);
+        let priority = match before.statement {
+            Statement::Sees(last) if last != vote => Priority::Urgent,
+            _ => Priority::of(vote),
+        };
         let stage = match before.stage {
-            _ if before.statement != statement => Stage::Due { at: now, urgent },
-            Stage::Parked if fresh => Stage::Due { at: now, urgent },
+            _ if before.statement != statement => Stage::Due { at: now, priority },
+            Stage::Parked if fresh => Stage::Due { at: now, priority },
             Stage::Delivered(at) if self.repeats && fresh => {
-                Stage::Due { at: now.max(at + REPEAT), urgent: false }
+                Stage::Due { at: now.max(at + REPEAT), priority: Priority::Routine }
             }
             stage => stage,
         };
@@ -171,7 +196,7 @@ impl Outbox {
             let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
             match vote.stage {
                 Stage::Delivered(_) if repeats && newer => {
-                    let stage = Stage::Due { at: now + REPEAT, urgent: false };
+                    let stage = Stage::Due { at: now + REPEAT, priority: Priority::Routine };
                     self.put(target, PendingVote { stage, ..vote });
                 }
                 _ if !repeats && matches!(vote.statement, Statement::Retracts(_)) => {
@@ -186,8 +211,11 @@ impl Outbox {
     pub(crate) fn rejoined(&mut self, now: Duration) {
         self.reopen();
         for (target, vote) in self.pending.clone() {
-            let urgent = vote.statement != Statement::Sees(true);
-            self.put(target, PendingVote { stage: Stage::Due { at: now, urgent }, ..vote });
+            let priority = match vote.statement {
+                Statement::Sees(vote) => Priority::of(vote),
+                Statement::Retracts(_) => Priority::Urgent,
+            };
+            self.put(target, PendingVote { stage: Stage::Due { at: now, priority }, ..vote });
         }
     }
 
@@ -204,10 +232,7 @@ impl Outbox {
             return None;
         }
         loop {
-            let class = |old| self.queue.range((old, Duration::ZERO, LEAST)..).next();
-            let first = [class(false), class(true)];
-            let may_go = |(old, at, _): &&(bool, _, _)| *at <= now && !(*old && held);
-            let &(_, _, target) = first.into_iter().flatten().find(may_go)?;
+            let target = self.first_due(now, held)?;
             let vote = *self.pending.get(&target)?;
             let PendingVote { statement, evidence, .. } = vote;
             let old = evidence.saturating_add(self.term) <= now;
@@ -229,10 +254,31 @@ impl Outbox {
     /// Returns the earliest times at which there may be an urgent vote and any other vote to send.
     /// `None` means that no such vote is due at all.
     pub(crate) fn wake(&self) -> [Option<Duration>; 2] {
-        [false, true].map(|old| {
-            let (class, at, _) = self.queue.range((old, Duration::ZERO, LEAST)..).next()?;
-            (*class == old).then(|| (*at).max(self.closed_until))
+        [Priority::Urgent, Priority::Routine].map(|priority| {
+            let (at, _) = self.earliest(priority)?;
+            Some(at.max(self.closed_until))
         })
+    }
+
+    /// Returns the target of the first vote to send at `now`. While other votes are `held` back, it
+    /// is an urgent one.
+    fn first_due(&self, now: Duration, held: bool) -> Option<IpAddr> {
+        for priority in [Priority::Urgent, Priority::Routine] {
+            if held && priority == Priority::Routine {
+                continue;
+            }
+            match self.earliest(priority) {
+                Some((at, target)) if at <= now => return Some(target),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Returns the due time and the target of the earliest vote of this priority.
+    fn earliest(&self, priority: Priority) -> Option<(Duration, IpAddr)> {
+        let &(its, at, target) = self.queue.range((priority, Duration::ZERO, LEAST)..).next()?;
+        (its == priority).then_some((at, target))
     }
 
     /// Records that the peer accepted the vote.
@@ -246,7 +292,7 @@ impl Outbox {
         }
         let Some(vote) = self.in_flight(target, statement) else { return };
         let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
-        let again = Stage::Due { at: now + REPEAT, urgent: false };
+        let again = Stage::Due { at: now + REPEAT, priority: Priority::Routine };
         let stage = if self.repeats && newer { again } else { Stage::Delivered(now) };
         self.put(target, PendingVote { stage, ..vote });
     }
@@ -255,13 +301,21 @@ impl Outbox {
     /// yet, or its clock or key may differ.
     pub(crate) fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        self.requeue(target, statement, Stage::Due { at: now + REPEAT, urgent: false });
+        self.requeue(
+            target,
+            statement,
+            Stage::Due { at: now + REPEAT, priority: Priority::Routine },
+        );
     }
 
     /// Records that the peer cannot accept the vote at the moment.
     pub(crate) fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
         self.reopen();
-        self.requeue(target, statement, Stage::Due { at: now + FIRST_WAIT, urgent: true });
+        self.requeue(
+            target,
+            statement,
+            Stage::Due { at: now + FIRST_WAIT, priority: Priority::Urgent },
+        );
     }
 
     /// Records that the peer could not be reached or closed the connection. All votes in flight are
@@ -272,7 +326,10 @@ impl Outbox {
             if vote.stage == Stage::InFlight {
                 self.put(
                     target,
-                    PendingVote { stage: Stage::Due { at: now, urgent: true }, ..vote },
+                    PendingVote {
+                        stage: Stage::Due { at: now, priority: Priority::Urgent },
+                        ..vote
+                    },
                 );
             }
         }
@@ -290,9 +347,8 @@ impl Outbox {
 
     /// Returns the vote in flight with this statement, unless a newer statement has replaced it.
     fn in_flight(&self, target: IpAddr, statement: Statement) -> Option<PendingVote> {
-        let is_in_flight =
-            |vote: &PendingVote| vote.stage == Stage::InFlight && vote.statement == statement;
-        self.pending.get(&target).copied().filter(is_in_flight)
+        let vote = *self.pending.get(&target)?;
+        (vote.stage == Stage::InFlight && vote.statement == statement).then_some(vote)
     }
 
     /// Moves a vote that was in flight to `stage`.
@@ -304,8 +360,8 @@ impl Outbox {
 
     fn put(&mut self, target: IpAddr, vote: PendingVote) {
         self.unqueue(target);
-        if let Stage::Due { at, urgent } = vote.stage {
-            self.queue.insert((!urgent, at, target));
+        if let Stage::Due { at, priority } = vote.stage {
+            self.queue.insert((priority, at, target));
         }
         self.pending.insert(target, vote);
     }
@@ -316,10 +372,10 @@ impl Outbox {
     }
 
     fn unqueue(&mut self, target: IpAddr) {
-        if let Some(PendingVote { stage: Stage::Due { at, urgent }, .. }) =
+        if let Some(&PendingVote { stage: Stage::Due { at, priority }, .. }) =
             self.pending.get(&target)
         {
-            self.queue.remove(&(!urgent, *at, target));
+            self.queue.remove(&(priority, at, target));
         }
     }
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::standing::{Standing, Standings};
+use crate::engine::types::{PeerKind, PeerState};
 
 /// Minimum time that gossip must report a peer dead before the death is accepted.
 pub(crate) const DEBOUNCE: Duration = Duration::from_secs(10);
@@ -39,17 +40,8 @@ struct PeerEntry {
     /// Whether its vote port accepted the last connection.
     port_open: bool,
     /// The state last reported to the engine.
-    reported: Option<Presence>,
+    reported: Option<PeerState>,
     joins: u64,
-}
-
-/// Liveness and kind of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Presence {
-    /// Whether the peer has a vote.
-    pub alive: bool,
-    /// Whether the peer is a Go agent.
-    pub legacy: bool,
 }
 
 /// State of every peer.
@@ -68,14 +60,20 @@ impl PeerTable {
             .collect();
     }
 
-    /// Records that gossip reports `peer` alive or dead since `now`.
-    pub(crate) fn set_gossip_state(&mut self, now: Duration, peer: SocketAddr, alive: bool) {
-        let Some(peer) = self.peers.get_mut(&peer) else { return };
-        peer.member = match (alive, peer.member) {
-            (true, _) => Member::Alive,
-            (false, Member::Alive) => Member::Dead(now),
-            (false, before) => before,
-        };
+    /// Records that `peer` is alive according to gossip.
+    pub(crate) fn seen_alive(&mut self, peer: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.member = Member::Alive;
+        }
+    }
+
+    /// Records that `peer` is dead since `now` according to gossip.
+    pub(crate) fn seen_dead(&mut self, now: Duration, peer: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&peer)
+            && peer.member == Member::Alive
+        {
+            peer.member = Member::Dead(now);
+        }
     }
 
     /// Records that `peer` announced that it leaves.
@@ -131,21 +129,23 @@ impl PeerTable {
 
     /// Returns the next peer with a state at `now` that differs from the one last reported to the
     /// engine. A peer that was never alive is not reported.
-    pub(crate) fn next_change(&self, now: Duration) -> Option<(SocketAddr, Presence)> {
-        self.peers.iter().find_map(|(&address, peer)| {
+    pub(crate) fn next_change(&self, now: Duration) -> Option<(SocketAddr, PeerState)> {
+        for (&address, peer) in &self.peers {
             let state = peer.state(now);
-            (Some(state) != peer.reported && (state.alive || peer.reported.is_some()))
-                .then_some((address, state))
-        })
+            if state != peer.reported.unwrap_or(PeerState::Gone) {
+                return Some((address, state));
+            }
+        }
+        None
     }
 
     /// Records that `state` was reported to the engine. A peer that becomes alive has joined.
-    pub(crate) fn reported(&mut self, peer: SocketAddr, state: Presence) {
+    pub(crate) fn reported(&mut self, peer: SocketAddr, state: PeerState) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
-        let was_alive = peer.reported.is_some_and(|reported| reported.alive);
         // A Go agent noticed by its first vote was there before and has received our votes.
-        let first_of_legacy_agent = state.legacy && peer.reported.is_none();
-        if state.alive && !was_alive && !first_of_legacy_agent {
+        let is_new_legacy_agent =
+            state == PeerState::Alive(PeerKind::Legacy) && peer.reported.is_none();
+        if state.is_alive() && !peer.was_alive() && !is_new_legacy_agent {
             peer.joins += 1;
         }
         peer.reported = Some(state);
@@ -153,11 +153,7 @@ impl PeerTable {
 
     /// Returns the standing of every peer, for the vote senders.
     pub(crate) fn standings(&self) -> Standings {
-        let standing = |peer: &PeerEntry| Standing {
-            ours: peer.member != Member::Unseen || peer.signed == Some(true),
-            joins: peer.joins,
-        };
-        self.peers.iter().map(|(&address, peer)| (address, standing(peer))).collect()
+        self.peers.iter().map(|(&address, peer)| (address, peer.standing())).collect()
     }
 }
 
@@ -166,17 +162,32 @@ impl PeerEntry {
         self.member == Member::Unseen && self.signed == Some(false)
     }
 
-    fn state(&self, now: Duration) -> Presence {
-        if self.is_legacy() {
-            return Presence { alive: self.port_open, legacy: true };
-        }
-        let was_alive = self.reported.is_some_and(|reported| reported.alive);
-        let alive = match self.member {
-            Member::Alive => true,
-            Member::Dead(since) => was_alive && now.saturating_sub(since) < DEBOUNCE,
-            Member::Unseen | Member::Left => false,
+    /// Whether the peer was alive when its state was last reported.
+    fn was_alive(&self) -> bool {
+        self.reported.is_some_and(PeerState::is_alive)
+    }
+
+    fn standing(&self) -> Standing {
+        let native = self.member != Member::Unseen || self.signed == Some(true);
+        Standing { native, joins: self.joins }
+    }
+
+    fn state(&self, now: Duration) -> PeerState {
+        let (kind, alive) = if self.is_legacy() {
+            (PeerKind::Legacy, self.port_open)
+        } else {
+            (PeerKind::Native, self.is_member(now) && !self.stale)
         };
-        Presence { alive: alive && !self.stale, legacy: false }
+        if alive { PeerState::Alive(kind) } else { PeerState::Gone }
+    }
+
+    /// Whether the peer is alive according to gossip, or may still be.
+    fn is_member(&self, now: Duration) -> bool {
+        match self.member {
+            Member::Alive => true,
+            Member::Dead(since) => self.was_alive() && now.saturating_sub(since) < DEBOUNCE,
+            Member::Unseen | Member::Left => false,
+        }
     }
 }
 
@@ -191,17 +202,16 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Reports all changes and returns a letter for each: `A` alive, `D` dead, `a` and `d` the same
-    /// for a Go agent.
+    /// Reports all changes and returns a letter for each: `A` alive, `a` alive as a Go agent, `D`
+    /// dead.
     fn report(table: &mut PeerTable, now: Duration) -> String {
         let mut reported = String::new();
         while let Some((peer, state)) = table.next_change(now) {
             table.reported(peer, state);
-            reported.push(match (state.alive, state.legacy) {
-                (true, false) => 'A',
-                (false, false) => 'D',
-                (true, true) => 'a',
-                (false, true) => 'd',
+            reported.push(match state {
+                PeerState::Alive(PeerKind::Native) => 'A',
+                PeerState::Alive(PeerKind::Legacy) => 'a',
+                PeerState::Gone => 'D',
             });
         }
         reported
@@ -221,22 +231,22 @@ mod tests {
     fn a_death_is_accepted_after_ten_seconds_and_a_farewell_at_once() {
         let mut table = table();
         assert_eq!(report(&mut table, s(0)), "", "nothing is known");
-        table.set_gossip_state(s(1), PEER, true);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(1)), "A");
-        table.set_gossip_state(s(2), PEER, false);
-        table.set_gossip_state(s(9), PEER, false);
+        table.seen_dead(s(2), PEER);
+        table.seen_dead(s(9), PEER);
         assert_eq!(report(&mut table, s(11)), "", "it may be a glitch");
         assert_eq!(report(&mut table, s(12)), "D");
-        table.set_gossip_state(s(13), PEER, true);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(13)), "A", "a return is believed at once");
-        table.set_gossip_state(s(14), PEER, false);
-        table.set_gossip_state(s(20), PEER, true);
+        table.seen_dead(s(14), PEER);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(40)), "", "a glitch it was");
         table.left(PEER);
         assert_eq!(report(&mut table, s(41)), "D", "it said so itself");
-        table.set_gossip_state(s(41), PEER, false);
+        table.seen_dead(s(41), PEER);
         assert_eq!(report(&mut table, s(42)), "");
-        assert_eq!(standing(&table), Standing { ours: true, joins: 2 });
+        assert_eq!(standing(&table), Standing { native: true, joins: 2 });
     }
 
     #[test]
@@ -250,11 +260,11 @@ mod tests {
         assert_eq!(report(&mut table, s(1)), "a");
         assert_eq!(
             standing(&table),
-            Standing { ours: false, joins: 0 },
+            Standing { native: false, joins: 0 },
             "it was sent our votes before"
         );
         table.port_probed(PEER, false);
-        assert_eq!(report(&mut table, s(11)), "d");
+        assert_eq!(report(&mut table, s(11)), "D");
         table.port_probed(PEER, true);
         assert_eq!(report(&mut table, s(21)), "a");
         assert_eq!(standing(&table).joins, 1, "it has forgotten our votes");
@@ -266,10 +276,10 @@ mod tests {
         table.voted(PEER, false);
         table.port_probed(PEER, true);
         assert_eq!(report(&mut table, s(0)), "a");
-        table.set_gossip_state(s(1), PEER, true);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(1)), "A");
         assert!(table.legacy_agents().is_empty());
-        table.set_gossip_state(s(2), PEER, false);
+        table.seen_dead(s(2), PEER);
         assert_eq!(report(&mut table, s(12)), "D", "its open port does not make it one again");
     }
 
@@ -279,14 +289,14 @@ mod tests {
         table.voted(PEER, true);
         table.port_probed(PEER, true);
         assert_eq!(report(&mut table, s(0)), "");
-        assert!(standing(&table).ours);
+        assert!(standing(&table).native);
         assert!(table.legacy_agents().is_empty());
     }
 
     #[test]
     fn after_a_suspension_a_peer_must_be_received_from_again() {
         let mut table = table();
-        table.set_gossip_state(s(0), PEER, true);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(0)), "A");
         table.resumed();
         assert_eq!(report(&mut table, s(60)), "D");
@@ -305,7 +315,7 @@ mod tests {
     fn a_reload_keeps_what_is_known_of_peers_that_stay() {
         let mut table = table();
         let other = SocketAddr::from(([10, 0, 0, 2], 8081));
-        table.set_gossip_state(s(0), PEER, true);
+        table.seen_alive(PEER);
         assert_eq!(report(&mut table, s(0)), "A");
         table.set_peers([PEER, other]);
         assert_eq!(report(&mut table, s(1)), "");

@@ -11,9 +11,9 @@ use super::outbox::Votes;
 use super::seal::Seal;
 use super::standing::Standings;
 
-/// Context that the vote listener and every vote sender hold a copy of.
+/// The context that the vote listener and every vote sender hold a copy of.
 #[derive(Debug, Clone)]
-pub(crate) struct SenderContext {
+pub(crate) struct ClusterContext {
     /// The `local_addr` of this agent, which is its name in votes.
     pub local: SocketAddr,
     /// The cluster's key, if one is configured.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
     /// Whether the peer is known to run this program. If not, it may be a Go agent.
-    pub ours: bool,
+    pub native: bool,
     /// The number of times the peer has joined or rejoined.
     pub joins: u64,
 }

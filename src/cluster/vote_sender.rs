@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use super::clock::{BEAT, unix_millis};
 use super::connection::{ANSWER_WITHIN, PipelinedConnection, VoteAnswer};
 use super::outbox::{DueVote, Outbox, Statement};
-use super::shared::SenderContext;
+use super::shared::ClusterContext;
 use super::signature::Form;
 use super::standing::Standing;
 use super::wire::{self, Extension};
@@ -41,7 +41,7 @@ struct SentVote {
 #[derive(Debug)]
 pub(crate) struct VoteSender {
     peer: SocketAddr,
-    shared: SenderContext,
+    shared: ClusterContext,
     standing: Standing,
     outbox: Outbox,
     connection: Option<PipelinedConnection>,
@@ -61,7 +61,7 @@ pub(crate) struct VoteSender {
 
 impl VoteSender {
     /// Creates a sender for `peer`, which is assumed to have no votes yet.
-    pub(crate) fn new(peer: SocketAddr, shared: SenderContext) -> Self {
+    pub(crate) fn new(peer: SocketAddr, shared: ClusterContext) -> Self {
         Self {
             peer,
             shared,
@@ -122,8 +122,8 @@ impl VoteSender {
         self.outbox.announce(now, &votes);
         let standings = Arc::clone(&self.shared.standings.borrow_and_update());
         let standing = standings.get(&self.peer).copied().unwrap_or_default();
-        if standing.ours != self.standing.ours {
-            self.outbox.set_repeats(now, standing.ours);
+        if standing.native != self.standing.native {
+            self.outbox.set_repeats(now, standing.native);
         }
         if standing.joins != self.standing.joins {
             self.outbox.rejoined(now);
@@ -134,7 +134,7 @@ impl VoteSender {
     /// Returns the maximum number of votes in flight at this time. A Go agent answers only after
     /// its own DNS calls are finished.
     fn room(&self) -> usize {
-        if self.standing.ours { self.window } else { 1 }
+        if self.standing.native { self.window } else { 1 }
     }
 
     /// Returns the lead of the last signature's time over the wall clock, in milliseconds.
@@ -185,13 +185,13 @@ impl VoteSender {
         };
         let seal = self.shared.seal.as_deref();
         let age = self.shared.clock.now().saturating_sub(evidence);
-        let (up, extension) = match statement {
-            Statement::Sees(up) => (up, Extension::Age(age)),
-            Statement::Retracts(up) => (up, Extension::Abstains),
+        let (vote, extension) = match statement {
+            Statement::Sees(vote) => (vote, Extension::Age(age)),
+            Statement::Retracts(vote) => (vote, Extension::Abstains),
         };
         // A vote to a possible Go agent is identical, byte for byte, to one of a Go agent.
-        let extension = Some(extension).filter(|_| self.standing.ours);
-        let body = wire::encode_extended(seal, self.shared.local, target, up, extension)?;
+        let extension = Some(extension).filter(|_| self.standing.native);
+        let body = wire::encode_extended(seal, self.shared.local, target, vote, extension)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
         let form = self.form;
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
@@ -275,7 +275,7 @@ impl VoteSender {
         if now < sent.answer_by {
             return;
         }
-        if self.standing.ours {
+        if self.standing.native {
             self.fail(&io::ErrorKind::TimedOut.into());
         } else {
             // The peer may be a Go agent that took the vote and is busy with its DNS calls. Sending

@@ -9,9 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::seal::Seal;
+use crate::engine::types::Vote;
 
 /// The fields of a vote before its peer and target are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +21,22 @@ pub struct RawVote {
     pub peer: String,
     /// The target, as written by the sender.
     pub target: String,
-    /// The health that the sender sees: `true` is up.
-    pub up: bool,
-    /// The age of the evidence when the vote was sent; absent in votes of Go agents.
-    pub age: Option<Duration>,
-    /// Whether the vote is retracted because the sender has no evidence any more.
-    pub abstains: bool,
+    /// The sender's view of the target.
+    pub declaration: Declaration,
+}
+
+/// A sender's view of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declaration {
+    /// The sender has evidence.
+    Vote {
+        /// The view that the evidence supports.
+        vote: Vote,
+        /// The age of the evidence when the vote was sent; absent in votes of Go agents.
+        age: Option<Duration>,
+    },
+    /// The sender has no evidence any more and retracts its vote.
+    Abstains,
 }
 
 /// A field sent only to agents of this program. A Go agent would ignore it.
@@ -57,9 +68,9 @@ pub fn encode(
     seal: Option<&Seal>,
     local: SocketAddr,
     target: IpAddr,
-    up: bool,
+    vote: Vote,
 ) -> io::Result<Vec<u8>> {
-    encode_extended(seal, local, target, up, None)
+    encode_extended(seal, local, target, vote, None)
 }
 
 /// Encodes a vote together with an `extension`.
@@ -71,7 +82,7 @@ pub(crate) fn encode_extended(
     seal: Option<&Seal>,
     local: SocketAddr,
     target: IpAddr,
-    up: bool,
+    vote: Vote,
     extension: Option<Extension>,
 ) -> io::Result<Vec<u8>> {
     #[derive(Serialize)]
@@ -93,12 +104,12 @@ pub(crate) fn encode_extended(
         }
         Some(Extension::Abstains) => (None, Some(true)),
     };
-    let hide = |text: String| match seal {
-        Some(seal) => seal.encrypt(&text),
-        None => Ok(text),
-    };
-    let (peer, ip_address) = (hide(local.to_string())?, hide(target.to_string())?);
-    let body = Body { peer, ip_address, live: up, evidence_age, abstain };
+    let (mut peer, mut ip_address) = (local.to_string(), target.to_string());
+    if let Some(seal) = seal {
+        peer = seal.encrypt(&peer)?;
+        ip_address = seal.encrypt(&ip_address)?;
+    }
+    let body = Body { peer, ip_address, live: vote == Vote::Up, evidence_age, abstain };
     serde_json::to_vec(&body).map_err(io::Error::from)
 }
 
@@ -107,40 +118,68 @@ pub(crate) fn encode_extended(
 /// retraction may omit `Live`.
 pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
-    let field = |name: &str| {
-        let mut found = value.as_object()?.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-        let (_, value) = found.next()?;
-        found.next().is_none().then_some(value)
+    let fields = Fields(value.as_object().ok_or(Unreadable::Malformed)?);
+    let (peer, target) = (fields.text("Peer")?, fields.text("IPAddress")?);
+    let age = fields.typed("EvidenceAge", Value::as_u64)?.map(Duration::from_millis);
+    let abstains = fields.typed("Abstain", Value::as_bool)?.unwrap_or_default();
+    let declaration = match fields.typed("Live", Value::as_bool)? {
+        _ if abstains => Declaration::Abstains,
+        Some(true) => Declaration::Vote { vote: Vote::Up, age },
+        Some(false) => Declaration::Vote { vote: Vote::Down, age },
+        None => return Err(Unreadable::Malformed),
     };
-    let text = |name| field(name).and_then(Value::as_str).ok_or(Unreadable::Malformed);
-    let (peer, target) = (text("Peer")?, text("IPAddress")?);
-    let optional = |name: &str, is_right: fn(&Value) -> bool| match field(name) {
-        None if has(&value, name) => Err(Unreadable::Malformed),
-        Some(found) if !is_right(found) => Err(Unreadable::Malformed),
-        found => Ok(found),
-    };
-    let age = optional("EvidenceAge", Value::is_u64)?.and_then(Value::as_u64);
-    let abstains = optional("Abstain", Value::is_boolean)?.and_then(Value::as_bool);
-    let abstains = abstains.unwrap_or_default();
-    let up = match optional("Live", Value::is_boolean)?.and_then(Value::as_bool) {
-        None if !abstains => return Err(Unreadable::Malformed),
-        up => up.unwrap_or_default(),
-    };
-    let show = |text: &str| match seal {
-        // Under another key the text is arbitrary bytes. Those that happen to be UTF-8 are hardly
-        // ever all printable, and an address has no other characters.
-        Some(seal) => match seal.decrypt(text) {
-            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
-            _ => Err(Unreadable::NotOurs),
-        },
-        None => Ok(text.to_owned()),
-    };
-    let age = age.map(Duration::from_millis);
-    Ok(RawVote { peer: show(peer)?, target: show(target)?, up, age, abstains })
+    Ok(RawVote { peer: readable(seal, peer)?, target: readable(seal, target)?, declaration })
 }
 
-fn has(value: &Value, name: &str) -> bool {
-    value.as_object().is_some_and(|all| all.keys().any(|key| key.eq_ignore_ascii_case(name)))
+/// Returns `text` as it was before its encryption, if there is a key.
+fn readable(seal: Option<&Seal>, text: &str) -> Result<String, Unreadable> {
+    let Some(seal) = seal else { return Ok(text.to_owned()) };
+    // Under another key the text is arbitrary bytes. Those that happen to be UTF-8 are hardly ever
+    // all printable, and an address has no other characters.
+    match seal.decrypt(text) {
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
+        _ => Err(Unreadable::NotOurs),
+    }
+}
+
+/// The fields of a body. Their names are matched case-insensitively.
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    /// Returns the value of a field, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the field occurs more than once.
+    fn get(self, name: &str) -> Result<Option<&'a Value>, Unreadable> {
+        let mut found = self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        match (found.next(), found.next()) {
+            (first, None) => Ok(first.map(|(_, value)| value)),
+            _ => Err(Unreadable::Malformed),
+        }
+    }
+
+    /// Returns the value of a field by its type, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the field occurs more than once or has another type.
+    fn typed<T>(
+        self,
+        name: &str,
+        read: fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, Unreadable> {
+        match self.get(name)? {
+            None => Ok(None),
+            Some(value) => read(value).map(Some).ok_or(Unreadable::Malformed),
+        }
+    }
+
+    /// Returns the text of a field that must be present.
+    fn text(self, name: &str) -> Result<&'a str, Unreadable> {
+        self.typed(name, Value::as_str)?.ok_or(Unreadable::Malformed)
+    }
 }
 
 #[cfg(test)]
@@ -157,12 +196,12 @@ mod tests {
     fn the_body_is_a_go_agents_to_the_byte() {
         let local = "10.99.0.1:8081".parse().unwrap();
         let target = "10.99.0.2".parse().unwrap();
-        let plain = encode(None, local, target, false).unwrap();
+        let plain = encode(None, local, target, Vote::Down).unwrap();
         let want = r#"{"Peer":"10.99.0.1:8081","IPAddress":"10.99.0.2","Live":false}"#;
         assert_eq!(String::from_utf8(plain).unwrap(), want);
         // With a key each word has a random IV, so only shape and length are compared.
         let hidden =
-            String::from_utf8(encode(Some(&seal()), local, target, true).unwrap()).unwrap();
+            String::from_utf8(encode(Some(&seal()), local, target, Vote::Up).unwrap()).unwrap();
         let theirs = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":true}"#;
         assert_eq!(hidden.len(), theirs.len(), "{hidden}");
         assert!(hidden.starts_with(r#"{"Peer":""#) && hidden.ends_with(r#","Live":true}"#));
@@ -176,9 +215,7 @@ mod tests {
         let want = RawVote {
             peer: "10.99.0.1:8081".into(),
             target: "10.99.0.2".into(),
-            up: false,
-            age: None,
-            abstains: false,
+            declaration: Declaration::Vote { vote: Vote::Down, age: None },
         };
         assert_eq!(decode(Some(&seal()), sent.as_bytes()), Ok(want));
     }
@@ -244,7 +281,7 @@ mod tests {
         let other = Seal::new(&SecretString::from("another key here")).unwrap();
         let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         for theirs in [None, Some(&other)] {
-            let body = encode(theirs, local, target, true).unwrap();
+            let body = encode(theirs, local, target, Vote::Up).unwrap();
             assert_eq!(decode(Some(&seal()), &body), Err(Unreadable::NotOurs));
         }
     }
@@ -253,17 +290,18 @@ mod tests {
     fn an_extension_is_added_behind_the_vote() {
         let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let age = Duration::from_millis(1234);
+        let with_age = Declaration::Vote { vote: Vote::Up, age: Some(age) };
         let cases = [
-            (Extension::Age(age), r#","EvidenceAge":1234}"#, Some(age), false),
-            (Extension::Abstains, r#","Abstain":true}"#, None, true),
+            (Extension::Age(age), r#","EvidenceAge":1234}"#, with_age),
+            (Extension::Abstains, r#","Abstain":true}"#, Declaration::Abstains),
         ];
-        for (extension, want, age, abstains) in cases {
-            let body = encode_extended(None, local, target, true, Some(extension)).unwrap();
-            let plain = String::from_utf8(encode(None, local, target, true).unwrap()).unwrap();
+        for (extension, want, declaration) in cases {
+            let body = encode_extended(None, local, target, Vote::Up, Some(extension)).unwrap();
+            let plain = String::from_utf8(encode(None, local, target, Vote::Up).unwrap()).unwrap();
             let body = String::from_utf8(body).unwrap();
             assert_eq!(body, plain.trim_end_matches('}').to_owned() + want);
             let vote = decode(None, body.as_bytes()).unwrap();
-            assert_eq!((vote.up, vote.age, vote.abstains), (true, age, abstains));
+            assert_eq!(vote.declaration, declaration);
         }
     }
 
@@ -283,11 +321,12 @@ mod tests {
         fn an_encoded_vote_decodes_to_itself(
             local in any::<SocketAddr>(), target in any::<IpAddr>(), up in any::<bool>(),
         ) {
+            let vote = if up { Vote::Up } else { Vote::Down };
             for seal in [None, Some(&seal())] {
-                let vote = decode(seal, &encode(seal, local, target, up).unwrap()).unwrap();
-                prop_assert_eq!(vote.peer, local.to_string());
-                prop_assert_eq!(vote.target, target.to_string());
-                prop_assert_eq!(vote.up, up);
+                let read = decode(seal, &encode(seal, local, target, vote).unwrap()).unwrap();
+                prop_assert_eq!(read.peer, local.to_string());
+                prop_assert_eq!(read.target, target.to_string());
+                prop_assert_eq!(read.declaration, Declaration::Vote { vote, age: None });
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use goavail::engine::types::Vote;
 use goavail::testing::cluster::{ClusterEvent, Form, Seal, wire};
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
@@ -26,7 +27,8 @@ async fn lives(agent: &mut Agent, net: Net, body: &[u8], after: &str) {
 fn requests(net: Net, good: &str) -> Vec<(&'static str, Vec<u8>, u16)> {
     let peer = net.agent(1);
     let key = Seal::new(&SecretString::from(KEY)).expect("a key of 16 bytes");
-    let hidden = wire::encode(Some(&key), peer, target(1), false).expect("a vote can be encoded");
+    let hidden =
+        wire::encode(Some(&key), peer, target(1), Vote::Down).expect("a vote can be encoded");
     let vote = |body: &str| post(body.as_bytes(), "");
     let as_is = |head: &str, body: &str| {
         format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
@@ -92,7 +94,7 @@ async fn every_request_gets_its_status_and_the_agent_lives_on() {
         let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
         assert_eq!(body, "", "{name}: an answer is empty");
         if want == 200 {
-            assert_eq!(agent.wait_vote(peer).await, (target(1), false, false), "{name}");
+            assert_eq!(agent.wait_vote(peer).await, (target(1), Vote::Down, false), "{name}");
         }
         lives(&mut agent, net, good.as_bytes(), name).await;
     }
@@ -105,7 +107,8 @@ async fn with_a_key_only_votes_made_with_it_count() {
     let peer = net.agent(1);
     let seal = |key: &str| Seal::new(&SecretString::from(key)).unwrap();
     let (ours, theirs) = (seal(KEY), seal("another key here"));
-    let vote = |seal, from, about| wire::encode(Some(seal), from, target(about), false).unwrap();
+    let vote =
+        |seal, from, about| wire::encode(Some(seal), from, target(about), Vote::Down).unwrap();
     let good = vote(&ours, peer, 1);
     let text = String::from_utf8(good.clone()).unwrap();
     let go = r#"{"Peer":"short","IPAddress":"c2hvcnQ=","Live":false}"#;
@@ -156,7 +159,7 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
     let net = Net::new();
     let mut agent = Agent::start(&net.config(0, 3, Some(KEY))).await;
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
-    let body = wire::encode(Some(&seal), net.agent(1), target(1), true).unwrap();
+    let body = wire::encode(Some(&seal), net.agent(1), target(1), Vote::Up).unwrap();
     // A vote that was signed before the agent started gets another answer, and it started just now.
     let now = goavail::testing::cluster::unix_millis() + 5;
     let at = |millis: u64| {
@@ -176,7 +179,7 @@ async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
         let answer = exchange(net.agent(0), &post(&body, &header)).await;
         assert_eq!(status(&answer), want, "{name}: {answer}");
         if want == 200 {
-            assert_eq!(agent.wait_vote(net.agent(1)).await, (target(1), true, true), "{name}");
+            assert_eq!(agent.wait_vote(net.agent(1)).await, (target(1), Vote::Up, true), "{name}");
         }
     }
 }
@@ -188,7 +191,7 @@ async fn a_go_agents_vote_is_refused_if_signatures_are_required() {
     config.require_signed = true;
     let _agent = Agent::start(&config).await;
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
-    let body = wire::encode(Some(&seal), net.agent(1), target(1), true).unwrap();
+    let body = wire::encode(Some(&seal), net.agent(1), target(1), Vote::Up).unwrap();
     assert_eq!(status(&exchange(net.agent(0), &post(&body, "")).await), 401);
 }
 

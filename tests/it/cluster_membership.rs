@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use goavail::engine::types::{PeerKind, Vote};
 use goavail::testing::cluster::{Cluster, ClusterError, ClusterEvent};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
@@ -20,15 +21,15 @@ async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
     for key in [None, Some(KEY)] {
         let net = Net::new();
         let (mut one, mut two) = tokio::join!(start(net, 0, key), start(net, 1, key));
-        assert!(!one.wait_alive(net.agent(1), true).await, "not as a Go agent");
+        assert_eq!(one.wait_alive(net.agent(1)).await, PeerKind::Native);
         let mut three = start(net, 2, key).await;
         for agent in [&mut one, &mut two] {
-            agent.wait_alive(net.agent(2), true).await;
+            agent.wait_alive(net.agent(2)).await;
         }
-        three.wait_alive(net.agent(0), true).await;
+        three.wait_alive(net.agent(0)).await;
         in_time(three.cluster.leave()).await;
         for agent in [&mut one, &mut two] {
-            let noticed = agent.wait_alive(net.agent(2), false);
+            let noticed = agent.wait_gone(net.agent(2));
             // A death is believed after 20 s or so.
             assert!(timeout(Duration::from_secs(12), noticed).await.is_ok(), "key {key:?}");
         }
@@ -39,13 +40,13 @@ async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
 async fn a_restarted_agent_receives_all_votes_at_once() {
     let net = Net::new();
     let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
-    one.wait_alive(net.agent(1), true).await;
-    announce(&one.cluster, [(target(1), false)]);
+    one.wait_alive(net.agent(1)).await;
+    announce(&one.cluster, [(target(1), Vote::Down)]);
     two.wait_vote(net.agent(0)).await;
     two.kill(net.agent(1)).await;
     let mut two = start(net, 1, Some(KEY)).await;
     let told = async {
-        assert_eq!(two.wait_vote(net.agent(0)).await, (target(1), false, true));
+        assert_eq!(two.wait_vote(net.agent(0)).await, (target(1), Vote::Down, true));
     };
     // It is repeated every 10 s anyway; before that it was the return that did it.
     timeout(Duration::from_secs(9), told).await.expect("within 9 s");
@@ -55,12 +56,12 @@ async fn a_restarted_agent_receives_all_votes_at_once() {
 async fn an_agent_that_dies_is_noticed_and_its_return_too() {
     let net = Net::new();
     let (mut one, two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
-    one.wait_alive(net.agent(1), true).await;
+    one.wait_alive(net.agent(1)).await;
     two.kill(net.agent(1)).await;
-    let noticed = one.wait_alive(net.agent(1), false);
+    let noticed = one.wait_gone(net.agent(1));
     in_time(noticed).await;
     let _two = start(net, 1, Some(KEY)).await;
-    let back = one.wait_alive(net.agent(1), true);
+    let back = one.wait_alive(net.agent(1));
     in_time(back).await;
 }
 
@@ -69,9 +70,9 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
     let net = Net::new();
     let (mut one, mut two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     let odd = start(net, 2, Some("another key here")).await;
-    announce(&odd.cluster, [(target(1), false)]);
-    one.wait_alive(net.agent(1), true).await;
-    two.wait_alive(net.agent(0), true).await;
+    announce(&odd.cluster, [(target(1), Vote::Down)]);
+    one.wait_alive(net.agent(1)).await;
+    two.wait_alive(net.agent(0)).await;
     let refused = |agent: &Agent| agent.cluster.counts().get(&(None, "refused")).copied();
     in_time(async {
         // Nobody is told when a count changes, so there is nothing to wait for but the next look.
@@ -80,8 +81,8 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
         }
     })
     .await;
-    announce(&one.cluster, [(target(2), true)]);
-    assert_eq!(two.wait_vote(net.agent(0)).await, (target(2), true, true));
+    announce(&one.cluster, [(target(2), Vote::Up)]);
+    assert_eq!(two.wait_vote(net.agent(0)).await, (target(2), Vote::Up, true));
     let odd_seen = async {
         one.wait(|event| match event {
             ClusterEvent::Peer { peer, .. }
@@ -103,8 +104,8 @@ async fn garbage_on_the_gossip_port_is_dropped() {
         let bytes = number.to_be_bytes().repeat(1 + number as usize % 300);
         let _ = socket.send_to(&bytes, gossip).await;
     }
-    one.wait_alive(net.agent(1), true).await;
-    two.wait_alive(net.agent(0), true).await;
+    one.wait_alive(net.agent(1)).await;
+    two.wait_alive(net.agent(0)).await;
     let ended = timeout(Duration::from_millis(100), one.cluster.failed()).await;
     assert!(ended.is_err(), "{ended:?}");
 }
@@ -133,9 +134,9 @@ async fn a_port_that_another_process_holds_is_one_clear_error() {
 async fn peers_count_again_after_a_suspension_once_they_are_received_from() {
     let net = Net::new();
     let (mut one, _two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
-    one.wait_alive(net.agent(1), true).await;
+    one.wait_alive(net.agent(1)).await;
     tokio::time::advance(Duration::from_secs(20)).await;
-    one.wait_alive(net.agent(1), false).await;
-    let back = one.wait_alive(net.agent(1), true);
+    one.wait_gone(net.agent(1)).await;
+    let back = one.wait_alive(net.agent(1));
     timeout(Duration::from_secs(10), back).await.expect("within 10 s");
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use goavail::engine::types::{PeerKind, PeerState, Vote};
 use goavail::testing::cluster::{Cluster, ClusterConfig, ClusterEvent, Seal, Signed};
 use goavail::testing::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
@@ -102,22 +103,28 @@ impl Agent {
         in_time(found).await
     }
 
-    /// Waits until `peer` is alive or not; says whether as a Go agent.
-    pub(crate) async fn wait_alive(&mut self, peer: SocketAddr, want: bool) -> bool {
+    /// Waits until `peer` is alive. Returns its kind.
+    pub(crate) async fn wait_alive(&mut self, peer: SocketAddr) -> PeerKind {
         self.wait(|event| match event {
-            ClusterEvent::Peer { peer: p, alive, legacy } => {
-                (p == peer && alive == want).then_some(legacy)
+            ClusterEvent::Peer { peer: p, state: PeerState::Alive(kind) } if p == peer => {
+                Some(kind)
             }
-            ClusterEvent::Vote { .. } | ClusterEvent::Abstained { .. } => None,
+            _ => None,
         })
         .await
     }
 
-    /// Waits for a vote of `peer`. Returns its target, whether it is up, and whether it is signed.
-    pub(crate) async fn wait_vote(&mut self, peer: SocketAddr) -> (IpAddr, bool, bool) {
+    /// Waits until `peer` is gone.
+    pub(crate) async fn wait_gone(&mut self, peer: SocketAddr) {
+        let gone = ClusterEvent::Peer { peer, state: PeerState::Gone };
+        self.wait(|event| (event == gone).then_some(())).await;
+    }
+
+    /// Waits for a vote of `peer`. Returns its target, the vote, and whether it is signed.
+    pub(crate) async fn wait_vote(&mut self, peer: SocketAddr) -> (IpAddr, Vote, bool) {
         self.wait(|event| match event {
-            ClusterEvent::Vote { peer: p, target, up, signed, .. } => {
-                (p == peer).then_some((target, up, signed))
+            ClusterEvent::Vote { peer: p, target, vote, signed, .. } => {
+                (p == peer).then_some((target, vote, signed))
             }
             ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
         })
@@ -136,9 +143,9 @@ impl Agent {
 
 /// Announces votes with new evidence.
 #[expect(clippy::disallowed_methods, reason = "the test plays the loop that decides")]
-pub(crate) fn announce(cluster: &Cluster, votes: impl IntoIterator<Item = (IpAddr, bool)>) {
+pub(crate) fn announce(cluster: &Cluster, votes: impl IntoIterator<Item = (IpAddr, Vote)>) {
     let now = tokio::time::Instant::now();
-    cluster.announce(VOTE_TTL, votes.into_iter().map(|(target, up)| (target, up, now)));
+    cluster.announce(VOTE_TTL, votes.into_iter().map(|(target, vote)| (target, vote, now)));
 }
 
 pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use goavail::engine::types::{PeerKind, Vote};
 use goavail::testing::cluster::{Cluster, ClusterEvent, Form, Seal, Signed, wire};
 use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -16,9 +17,9 @@ use crate::cluster_net::{
     Agent, KEY, Net, announce, exchange, in_time, post, signed, status, target,
 };
 
-/// Votes on the first `count` targets, all `up` or down.
-fn votes(count: u8, up: bool) -> Vec<(IpAddr, bool)> {
-    (0..count).map(|number| (target(number), up)).collect()
+/// The same vote on the first `count` targets.
+fn votes(count: u8, vote: Vote) -> Vec<(IpAddr, Vote)> {
+    (0..count).map(|number| (target(number), vote)).collect()
 }
 
 /// Reads one request from `stream`: its head and its body; `None` at the end.
@@ -73,7 +74,7 @@ async fn a_vote_has_the_bytes_of_a_go_agents() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    announce(&agent.cluster, [(target(2), false)]);
+    announce(&agent.cluster, [(target(2), Vote::Down)]);
     let (head, body) = in_time(seen.recv()).await.unwrap();
     let (local, remote) = (net.agent(0), net.agent(1));
     let want = format!(r#"{{"Peer":"{local}","IPAddress":"203.0.113.2","Live":false}}"#);
@@ -95,14 +96,12 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
-    announce(&agent.cluster, [(target(2), true)]);
+    announce(&agent.cluster, [(target(2), Vote::Up)]);
     let (head, body) = in_time(seen.recv()).await.unwrap();
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let words = wire::decode(Some(&seal), body.as_bytes()).unwrap();
-    assert_eq!(
-        (words.peer, words.target, words.up),
-        (net.agent(0).to_string(), "203.0.113.2".to_owned(), true)
-    );
+    assert_eq!((words.peer, words.target), (net.agent(0).to_string(), "203.0.113.2".to_owned()));
+    assert!(matches!(words.declaration, wire::Declaration::Vote { vote: Vote::Up, .. }));
     let Signed { at, form } = signed(&seal, net.agent(1), &head, &body);
     assert_eq!(form, Form::V2);
     assert!(goavail::testing::cluster::unix_millis().abs_diff(at) < 10_000);
@@ -116,7 +115,7 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
     let silent = TcpListener::bind(net.agent(2)).await.unwrap();
     let mut seen = peer(TcpListener::bind(net.agent(3)).await.unwrap(), OURS, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 4, None)).await;
-    announce(&agent.cluster, votes(3, false));
+    announce(&agent.cluster, votes(3, Vote::Down));
     let told = async {
         for _ in 0..3 {
             seen.recv().await.unwrap();
@@ -131,7 +130,7 @@ async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
 async fn a_late_peer_receives_the_current_votes() {
     let net = Net::new();
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    announce(&agent.cluster, votes(2, false));
+    announce(&agent.cluster, votes(2, Vote::Down));
     // Refused at least once.
     let failed =
         |agent: &Agent| agent.cluster.counts().contains_key(&(Some(net.agent(1)), "failed"));
@@ -141,7 +140,7 @@ async fn a_late_peer_receives_the_current_votes() {
         }
     })
     .await;
-    announce(&agent.cluster, [(target(1), true)]);
+    announce(&agent.cluster, [(target(1), Vote::Up)]);
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains(r#""203.0.113.1","Live":true"#), "only what stands: {body}");
@@ -154,7 +153,7 @@ async fn a_possible_go_agent_receives_a_vote_once_even_if_its_answer_is_slow() {
     let slow = Duration::from_secs(3);
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, slow);
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    announce(&agent.cluster, votes(2, false));
+    announce(&agent.cluster, votes(2, Vote::Down));
     let mut bodies = Vec::new();
     // Longer than the repetition to a peer of our kind.
     let listen = async {
@@ -174,16 +173,16 @@ async fn a_possible_go_agent_receives_a_vote_once_even_if_its_answer_is_slow() {
 async fn native_peers_receive_votes_again_every_ten_seconds() {
     let net = Net::new();
     let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
-    announce(&one.cluster, [(target(1), false)]);
-    assert_eq!(other.wait_vote(net.agent(0)).await, (target(1), false, true));
+    announce(&one.cluster, [(target(1), Vote::Down)]);
+    assert_eq!(other.wait_vote(net.agent(0)).await, (target(1), Vote::Down, true));
     // Being known as one of ours, which happens meanwhile, may make it be told once more.
-    other.wait_alive(net.agent(0), true).await;
+    other.wait_alive(net.agent(0)).await;
     while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
     for round in 0..2 {
         // Without newer evidence nothing is sent; a vote with newer evidence is sent again.
-        announce(&one.cluster, [(target(1), false)]);
+        announce(&one.cluster, [(target(1), Vote::Down)]);
         let again = in_time(other.wait_vote(net.agent(0))).await;
-        assert_eq!(again, (target(1), false, true), "round {round}");
+        assert_eq!(again, (target(1), Vote::Down, true), "round {round}");
     }
 }
 
@@ -191,7 +190,7 @@ async fn native_peers_receive_votes_again_every_ten_seconds() {
 async fn a_native_peer_receives_retractions_and_the_age_of_evidence() {
     let net = Net::new();
     let (one, mut other) = tokio::join!(start(net, 0, 2, Some(KEY)), start(net, 1, 2, Some(KEY)));
-    other.wait_alive(net.agent(0), true).await;
+    other.wait_alive(net.agent(0)).await;
     let clock = one.cluster.clock();
     let seen = clock.instant(Duration::ZERO);
     let age = wait_age(&one, &mut other, net.agent(0), seen).await;
@@ -208,11 +207,11 @@ async fn wait_age(
     sender: SocketAddr,
     seen: tokio::time::Instant,
 ) -> Duration {
-    for up in [true, false].into_iter().cycle() {
-        from.cluster.announce(Duration::from_secs(30), [(target(1), up, seen)]);
+    for announced in [Vote::Up, Vote::Down].into_iter().cycle() {
+        from.cluster.announce(Duration::from_secs(30), [(target(1), announced, seen)]);
         let heard = to.wait(|event| match event {
-            ClusterEvent::Vote { peer, age, up: said, .. } => {
-                (peer == sender && said == up).then_some(age)
+            ClusterEvent::Vote { peer, age, vote, .. } => {
+                (peer == sender && vote == announced).then_some(age)
             }
             ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
         });
@@ -229,12 +228,12 @@ async fn a_possible_go_agent_never_receives_a_retraction() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(1)).await.unwrap(), GO, Duration::ZERO);
     let agent = Agent::start(&net.config(0, 2, None)).await;
-    announce(&agent.cluster, [(target(1), false)]);
+    announce(&agent.cluster, [(target(1), Vote::Down)]);
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains("203.0.113.1"), "{body}");
     announce(&agent.cluster, []);
     // The next one is not about the vote that was taken back.
-    announce(&agent.cluster, [(target(2), false)]);
+    announce(&agent.cluster, [(target(2), Vote::Down)]);
     let (_, body) = in_time(seen.recv()).await.unwrap();
     assert!(body.contains("203.0.113.2") && !body.contains("Abstain"), "{body}");
 }
@@ -257,8 +256,8 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     };
     let one = begin(0).await;
     let mut other = begin(1).await;
-    other.wait_alive(net.agent(0), true).await;
-    announce(&one.cluster, all.iter().map(|&target| (target, false)));
+    other.wait_alive(net.agent(0)).await;
+    announce(&one.cluster, all.iter().map(|&target| (target, Vote::Down)));
     let mut heard = BTreeSet::new();
     let everything = async {
         while heard.len() < all.len() {
@@ -282,7 +281,7 @@ async fn a_peer_with_the_old_signatures_receives_votes_before_and_after_its_upgr
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let listener = TcpListener::bind(net.agent(1)).await.unwrap();
     let agent = Agent::start(&net.config(0, 2, Some(KEY))).await;
-    announce(&agent.cluster, votes(1, false));
+    announce(&agent.cluster, votes(1, Vote::Down));
     let (mut stream, _) = in_time(listener.accept()).await.unwrap();
     // One vote is on its way at a time. `(how many targets are voted on by then, the peer's answer)`.
     for (count, answer, want) in [
@@ -293,7 +292,7 @@ async fn a_peer_with_the_old_signatures_receives_votes_before_and_after_its_upgr
         (4, UPGRADED, Form::V2),
         (5, UPGRADED, Form::V2),
     ] {
-        announce(&agent.cluster, votes(count, false));
+        announce(&agent.cluster, votes(count, Vote::Down));
         let (head, body) = in_time(request(&mut stream)).await.expect("one connection");
         assert_eq!(signed(&seal, net.agent(1), &head, &body).form, want, "vote on target {count}");
         stream.write_all(answer.as_bytes()).await.unwrap();
@@ -313,14 +312,14 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     let config = net.config(0, 2, Some(KEY));
     let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
     // A signature makes it known as one of our kind.
-    let body = wire::encode(Some(&seal), net.agent(1), all[0], true).unwrap();
+    let body = wire::encode(Some(&seal), net.agent(1), all[0], Vote::Up).unwrap();
     let now = goavail::testing::cluster::unix_millis();
     let signature = seal.sign(Form::V2, net.agent(0), now, &body);
     let vote = post(&body, &format!("Goavail-Signature: {signature}\r\n"));
     assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
 
     let listener = TcpListener::bind(net.agent(1)).await.unwrap();
-    announce(&cluster, all.iter().map(|&target| (target, false)));
+    announce(&cluster, all.iter().map(|&target| (target, Vote::Down)));
     let (mut reader, mut writer) = in_time(listener.accept()).await.unwrap().0.into_split();
     let (arrived, mut on_their_way) = mpsc::unbounded_channel();
     let answers = tokio::spawn(async move {
@@ -357,10 +356,10 @@ async fn a_go_agent_counts_while_its_port_is_open() {
     let listener = TcpListener::bind(go).await.unwrap();
     let body = format!(r#"{{"Peer":"{go}","IPAddress":"203.0.113.1","Live":false}}"#);
     assert_eq!(status(&exchange(net.agent(0), &post(body.as_bytes(), "")).await), 200);
-    assert_eq!(agent.wait_vote(go).await, (target(1), false, false));
-    assert!(agent.wait_alive(go, true).await, "as a Go agent");
+    assert_eq!(agent.wait_vote(go).await, (target(1), Vote::Down, false));
+    assert_eq!(agent.wait_alive(go).await, PeerKind::Legacy);
     drop(listener);
-    assert!(agent.wait_alive(go, false).await, "as a Go agent");
+    agent.wait_gone(go).await;
 }
 
 #[tokio::test]
@@ -368,7 +367,7 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     let net = Net::new();
     let mut seen = peer(TcpListener::bind(net.agent(2)).await.unwrap(), GO, Duration::ZERO);
     let mut agent = start(net, 0, 2, None).await;
-    announce(&agent.cluster, [(target(1), false)]);
+    announce(&agent.cluster, [(target(1), Vote::Down)]);
     let from = |peer: SocketAddr, target: &str| {
         format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":false}}"#).into_bytes()
     };

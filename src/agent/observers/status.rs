@@ -345,7 +345,7 @@ impl Observer for StatusObserver {
                 seen.signed = *signed;
                 seen.last_heard = Some(at);
             }
-            ClusterEvent::Peer { alive, .. } => seen.alive = *alive,
+            ClusterEvent::Peer { state, .. } => seen.alive = state.is_alive(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cluster::signature::Form;
+use crate::engine::types::Vote;
 use proptest::prelude::*;
 use secrecy::SecretString;
 
@@ -45,11 +46,11 @@ impl Admission {
 }
 
 fn body(key: Option<&Arc<Seal>>, from: u8, about: u8) -> Vec<u8> {
-    wire::encode(key.map(|seal| &**seal), peer(from), target(about), false).unwrap()
+    wire::encode(key.map(|seal| &**seal), peer(from), target(about), Vote::Down).unwrap()
 }
 
 #[test]
-fn a_vote_counts_if_its_sender_and_target_are_known_and_its_key_is_ours() {
+fn a_vote_counts_if_its_sender_and_target_are_known_and_its_key_is_native() {
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
     let (none, ours, theirs) = (None, Some(&ours), Some(&theirs));
     let cases = [
@@ -202,10 +203,10 @@ fn a_signed_vote_is_refused_with_its_reason() {
 fn a_peer_that_gossip_knows_must_sign() {
     let key = seal("1234567891012345");
     let body = body(Some(&key), 1, 1);
-    for (is_ours, want) in
+    for (is_native, want) in
         [(false, Ok(peer(1))), (true, Err((VoteRefusal::Unsigned, Some(peer(1)))))]
     {
-        let got = admission(Some(&key), false).admit(at(NOW), &body, None, |_| is_ours);
+        let got = admission(Some(&key), false).admit(at(NOW), &body, None, |_| is_native);
         assert_eq!(got.map(|vote| vote.peer), want);
     }
 }

@@ -11,25 +11,33 @@ fn target(number: u8) -> IpAddr {
 }
 
 /// Returns votes with evidence of `seen`.
-fn votes_at(seen: Duration, votes: &[(u8, bool)]) -> Votes {
-    let vote = |&(number, up): &(u8, bool)| (target(number), AnnouncedVote { up, evidence: seen });
-    Votes { votes: votes.iter().map(vote).collect(), term: s(30) }
+fn votes_at(seen: Duration, votes: &[(u8, Vote)]) -> Votes {
+    let mut announced = BTreeMap::new();
+    for &(number, vote) in votes {
+        announced.insert(target(number), AnnouncedVote { vote, evidence: seen });
+    }
+    Votes { votes: announced, term: s(30) }
 }
 
-fn votes(votes: &[(u8, bool)]) -> Votes {
+fn votes(votes: &[(u8, Vote)]) -> Votes {
     votes_at(s(0), votes)
 }
 
-/// Returns target and health of the next statement to send, if it is a vote.
-fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, bool)> {
+/// Returns target and vote of the next statement to send, if it is a vote.
+fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, Vote)> {
     outbox.next(now, held, None).map(|due| match due.statement {
-        Statement::Sees(up) => (due.target, up),
+        Statement::Sees(vote) => (due.target, vote),
         Statement::Retracts(_) => panic!("{due:?}"),
     })
 }
 
+/// Returns target and statement of the next urgent statement to send.
+fn next_urgent(outbox: &mut Outbox, now: Duration) -> Option<(IpAddr, Statement)> {
+    outbox.next(now, true, None).map(|due| (due.target, due.statement))
+}
+
 /// Returns an outbox to a peer of our kind, with these votes due at 0.
-fn outbox(of: &[(u8, bool)]) -> Outbox {
+fn outbox(of: &[(u8, Vote)]) -> Outbox {
     let mut outbox = Outbox::default();
     outbox.set_repeats(s(0), true);
     outbox.announce(s(0), &votes(of));
@@ -42,22 +50,22 @@ fn soonest(outbox: &Outbox) -> Option<Duration> {
 }
 
 /// Sends and delivers all votes that are due.
-fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, bool)> {
+fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, Vote)> {
     let sent: Vec<_> = std::iter::from_fn(|| next(outbox, now, false)).collect();
-    for &(target, up) in &sent {
-        outbox.delivered(now, target, Statement::Sees(up));
+    for &(target, vote) in &sent {
+        outbox.delivered(now, target, Statement::Sees(vote));
     }
     sent
 }
 
 #[test]
 fn a_native_peer_receives_each_vote_again_every_ten_seconds() {
-    let mut outbox = outbox(&[(1, false), (2, true)]);
+    let mut outbox = outbox(&[(1, Vote::Down), (2, Vote::Up)]);
     for round in 0..4 {
         let now = s(10 * round);
-        assert_eq!(deliver(&mut outbox, now), [(target(1), false), (target(2), true)]);
+        assert_eq!(deliver(&mut outbox, now), [(target(1), Vote::Down), (target(2), Vote::Up)]);
         assert_eq!(soonest(&outbox), None, "nothing newer was seen");
-        outbox.announce(now + s(5), &votes_at(now + s(4), &[(1, false), (2, true)]));
+        outbox.announce(now + s(5), &votes_at(now + s(4), &[(1, Vote::Down), (2, Vote::Up)]));
         assert_eq!(deliver(&mut outbox, now + s(9)), []);
         assert_eq!(soonest(&outbox), Some(now + s(10)));
     }
@@ -66,17 +74,17 @@ fn a_native_peer_receives_each_vote_again_every_ten_seconds() {
 /// A repeated vote thus proves that its sender is alive.
 #[test]
 fn a_vote_without_newer_evidence_is_sent_once() {
-    let mut outbox = outbox(&[(1, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down)]);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
-    outbox.announce(s(15), &votes(&[(1, false)]));
+    outbox.announce(s(15), &votes(&[(1, Vote::Down)]));
     assert_eq!((soonest(&outbox), deliver(&mut outbox, s(100))), (None, vec![]));
-    outbox.announce(s(101), &votes_at(s(100), &[(1, false)]));
+    outbox.announce(s(101), &votes_at(s(100), &[(1, Vote::Down)]));
     assert_eq!(deliver(&mut outbox, s(101)).len(), 1, "it was seen again");
 }
 
 #[test]
 fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standstill() {
-    let all = [(1, false), (2, true)];
+    let all = [(1, Vote::Down), (2, Vote::Up)];
     let mut outbox = outbox(&all);
     assert_eq!(outbox.next(s(30), false, None), None, "its evidence is half a minute old");
     assert_eq!(soonest(&outbox), None);
@@ -85,37 +93,38 @@ fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standsti
     outbox.announce(s(41), &votes_at(s(40), &all));
     let sent = outbox.next(s(41), false, Some(s(39))).unwrap();
     assert_eq!((sent.target, sent.evidence), (target(1), s(40)));
-    assert_eq!(deliver(&mut outbox, s(41)), [(target(2), true)]);
+    assert_eq!(deliver(&mut outbox, s(41)), [(target(2), Vote::Up)]);
 }
 
 #[test]
 fn a_vote_that_is_no_longer_announced_is_retracted_once_if_it_was_sent() {
-    let taken_back = |number| (target(number), Statement::Retracts(false));
-    let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down), (2, Vote::Down), (3, Vote::Down)]);
     assert!(next(&mut outbox, s(0), false).is_some() && next(&mut outbox, s(0), false).is_some());
-    outbox.delivered(s(0), target(1), Statement::Sees(false));
+    outbox.delivered(s(0), target(1), Statement::Sees(Vote::Down));
     // The first was delivered, the second is in flight, and the third was never sent.
     outbox.announce(s(1), &votes(&[]));
-    let send = |outbox: &mut Outbox, at| {
-        outbox.next(at, true, None).map(|due| (due.target, due.statement))
-    };
-    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(1)), "that is urgent");
-    assert_eq!(send(&mut outbox, s(1)), Some(taken_back(2)));
-    outbox.delivered(s(1), target(2), Statement::Sees(false));
-    outbox.delivered(s(1), target(1), Statement::Retracts(false));
+    let retraction = Statement::Retracts(Vote::Down);
+    assert_eq!(next_urgent(&mut outbox, s(1)), Some((target(1), retraction)), "that is urgent");
+    assert_eq!(next_urgent(&mut outbox, s(1)), Some((target(2), retraction)));
+    outbox.delivered(s(1), target(2), Statement::Sees(Vote::Down));
+    outbox.delivered(s(1), target(1), Statement::Retracts(Vote::Down));
     outbox.failed(s(1), 1.0);
-    assert_eq!(send(&mut outbox, s(2)), Some(taken_back(2)), "it did not get there");
-    outbox.delivered(s(2), target(2), Statement::Retracts(false));
+    assert_eq!(
+        next_urgent(&mut outbox, s(2)),
+        Some((target(2), retraction)),
+        "it did not get there"
+    );
+    outbox.delivered(s(2), target(2), Statement::Retracts(Vote::Down));
     assert_eq!(soonest(&outbox), None);
-    outbox.announce(s(3), &votes_at(s(3), &[(1, false)]));
-    assert_eq!(deliver(&mut outbox, s(3)), [(target(1), false)]);
+    outbox.announce(s(3), &votes_at(s(3), &[(1, Vote::Down)]));
+    assert_eq!(deliver(&mut outbox, s(3)), [(target(1), Vote::Down)]);
     outbox.announce(s(4), &votes(&[]));
-    assert_eq!(send(&mut outbox, s(34)), None, "it has aged there by itself");
+    assert_eq!(next_urgent(&mut outbox, s(34)), None, "it has aged there by itself");
 }
 
 #[test]
 fn a_possible_go_agent_receives_no_retraction() {
-    let mut outbox = outbox(&[(1, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down)]);
     outbox.set_repeats(s(0), false);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
     outbox.announce(s(1), &votes(&[]));
@@ -124,35 +133,35 @@ fn a_possible_go_agent_receives_no_retraction() {
 
 #[test]
 fn urgent_votes_go_before_first_and_repeated_ones_and_alone_while_those_are_held() {
-    let mut outbox = outbox(&[(1, true), (2, true), (3, false)]);
+    let mut outbox = outbox(&[(1, Vote::Up), (2, Vote::Up), (3, Vote::Down)]);
     assert_eq!(
         next(&mut outbox, s(0), true),
-        Some((target(3), false)),
+        Some((target(3), Vote::Down)),
         "a first down vote is urgent"
     );
     assert_eq!(next(&mut outbox, s(0), true), None);
-    assert_eq!(next(&mut outbox, s(0), false), Some((target(1), true)));
-    outbox.delivered(s(0), target(1), Statement::Sees(true));
-    outbox.announce(s(1), &votes(&[(1, false), (2, true), (3, false)]));
-    assert_eq!(next(&mut outbox, s(1), true), Some((target(1), false)), "it changed");
+    assert_eq!(next(&mut outbox, s(0), false), Some((target(1), Vote::Up)));
+    outbox.delivered(s(0), target(1), Statement::Sees(Vote::Up));
+    outbox.announce(s(1), &votes(&[(1, Vote::Down), (2, Vote::Up), (3, Vote::Down)]));
+    assert_eq!(next(&mut outbox, s(1), true), Some((target(1), Vote::Down)), "it changed");
     outbox.rejoined(s(2));
-    assert_eq!(next(&mut outbox, s(2), true), Some((target(1), false)));
-    assert_eq!(next(&mut outbox, s(2), true), Some((target(3), false)));
+    assert_eq!(next(&mut outbox, s(2), true), Some((target(1), Vote::Down)));
+    assert_eq!(next(&mut outbox, s(2), true), Some((target(3), Vote::Down)));
     assert_eq!(next(&mut outbox, s(2), true), None);
-    assert_eq!(next(&mut outbox, s(2), false), Some((target(2), true)));
+    assert_eq!(next(&mut outbox, s(2), false), Some((target(2), Vote::Up)));
 }
 
 #[test]
 fn a_possible_go_agent_receives_changes_only() {
-    let mut outbox = outbox(&[(1, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down)]);
     outbox.set_repeats(s(0), false);
     assert_eq!(deliver(&mut outbox, s(0)).len(), 1);
     assert_eq!(soonest(&outbox), None);
-    outbox.announce(s(100), &votes_at(s(100), &[(1, false)]));
+    outbox.announce(s(100), &votes_at(s(100), &[(1, Vote::Down)]));
     assert_eq!(deliver(&mut outbox, s(100)), [], "announced again, nothing new");
-    outbox.announce(s(101), &votes_at(s(101), &[(1, true)]));
-    assert_eq!(deliver(&mut outbox, s(101)), [(target(1), true)]);
-    outbox.announce(s(200), &votes_at(s(200), &[(1, true)]));
+    outbox.announce(s(101), &votes_at(s(101), &[(1, Vote::Up)]));
+    assert_eq!(deliver(&mut outbox, s(101)), [(target(1), Vote::Up)]);
+    outbox.announce(s(200), &votes_at(s(200), &[(1, Vote::Up)]));
     outbox.set_repeats(s(200), true);
     assert_eq!(soonest(&outbox), Some(s(210)), "it turned out to be one of ours");
 }
@@ -160,7 +169,7 @@ fn a_possible_go_agent_receives_changes_only() {
 #[test]
 fn a_returning_peer_receives_all_votes_at_once() {
     for repeats in [true, false] {
-        let mut outbox = outbox(&[(1, false), (2, true)]);
+        let mut outbox = outbox(&[(1, Vote::Down), (2, Vote::Up)]);
         outbox.set_repeats(s(0), repeats);
         deliver(&mut outbox, s(0));
         outbox.failed(s(1), 1.0);
@@ -171,10 +180,10 @@ fn a_returning_peer_receives_all_votes_at_once() {
 
 #[test]
 fn an_unreachable_peer_is_tried_ever_less_often_until_it_answers() {
-    let mut outbox = outbox(&[(1, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down)]);
     let mut now = s(0);
     for wait in [1, 2, 4, 8, 10, 10] {
-        outbox.announce(now, &votes_at(now, &[(1, false)]));
+        outbox.announce(now, &votes_at(now, &[(1, Vote::Down)]));
         assert!(next(&mut outbox, now, false).is_some());
         outbox.failed(now, 1.0);
         assert_eq!(soonest(&outbox), Some(now + s(wait)));
@@ -191,20 +200,20 @@ fn an_unreachable_peer_is_tried_ever_less_often_until_it_answers() {
 
 #[test]
 fn urgent_votes_go_before_repeats_and_replace_older_ones() {
-    let mut outbox = outbox(&[(1, false), (2, false), (3, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down), (2, Vote::Down), (3, Vote::Down)]);
     deliver(&mut outbox, s(0));
-    outbox.announce(s(20), &votes_at(s(20), &[(1, false), (2, false), (3, true)]));
+    outbox.announce(s(20), &votes_at(s(20), &[(1, Vote::Down), (2, Vote::Down), (3, Vote::Up)]));
     let order = deliver(&mut outbox, s(20));
-    assert_eq!(order, [(target(3), true), (target(1), false), (target(2), false)]);
+    assert_eq!(order, [(target(3), Vote::Up), (target(1), Vote::Down), (target(2), Vote::Down)]);
     // Changed while the older statement is in flight.
-    let told = [(2, false), (3, true)];
-    outbox.announce(s(21), &votes_at(s(20), &[&[(1, true)], &told[..]].concat()));
-    assert_eq!(next(&mut outbox, s(21), false), Some((target(1), true)));
-    outbox.announce(s(21), &votes_at(s(20), &[&[(1, false)], &told[..]].concat()));
-    outbox.delivered(s(22), target(1), Statement::Sees(true));
+    let told = [(2, Vote::Down), (3, Vote::Up)];
+    outbox.announce(s(21), &votes_at(s(20), &[&[(1, Vote::Up)], &told[..]].concat()));
+    assert_eq!(next(&mut outbox, s(21), false), Some((target(1), Vote::Up)));
+    outbox.announce(s(21), &votes_at(s(20), &[&[(1, Vote::Down)], &told[..]].concat()));
+    outbox.delivered(s(22), target(1), Statement::Sees(Vote::Up));
     assert_eq!(
         next(&mut outbox, s(22), false),
-        Some((target(1), false)),
+        Some((target(1), Vote::Down)),
         "the newer statement is still due"
     );
     assert_eq!(soonest(&outbox), None);
@@ -212,13 +221,13 @@ fn urgent_votes_go_before_repeats_and_replace_older_ones() {
 
 #[test]
 fn a_vote_that_was_not_accepted_is_offered_again() {
-    let mut outbox = outbox(&[(1, false)]);
+    let mut outbox = outbox(&[(1, Vote::Down)]);
     outbox.set_repeats(s(0), false);
     for (name, at, due) in [("declined", 0, 10), ("postponed", 10, 11)] {
         assert!(next(&mut outbox, s(at), false).is_some(), "{name}");
         match name {
-            "declined" => outbox.declined(s(at), target(1), Statement::Sees(false)),
-            _ => outbox.postponed(s(at), target(1), Statement::Sees(false)),
+            "declined" => outbox.declined(s(at), target(1), Statement::Sees(Vote::Down)),
+            _ => outbox.postponed(s(at), target(1), Statement::Sees(Vote::Down)),
         }
         assert_eq!(soonest(&outbox), Some(s(due)), "{name}");
     }
@@ -226,21 +235,16 @@ fn a_vote_that_was_not_accepted_is_offered_again() {
 
 #[test]
 fn a_thousand_targets_take_turns_quickly() {
-    let at = |evidence: Duration| Votes {
-        votes: (0..1000_u32)
-            .map(|n| {
-                (
-                    IpAddr::from((0xCB00_7100 + n).to_be_bytes()),
-                    AnnouncedVote { up: true, evidence },
-                )
-            })
-            .collect(),
-        term: s(30),
-    };
     let mut outbox = Outbox::default();
     outbox.set_repeats(s(0), true);
     for round in 0..20 {
-        outbox.announce(s(10 * round), &at(s(10 * round)));
-        assert_eq!(deliver(&mut outbox, s(10 * round)).len(), 1000);
+        let now = s(10 * round);
+        let mut votes = BTreeMap::new();
+        for number in 0..1000_u32 {
+            let target = IpAddr::from((0xCB00_7100 + number).to_be_bytes());
+            votes.insert(target, AnnouncedVote { vote: Vote::Up, evidence: now });
+        }
+        outbox.announce(now, &Votes { votes, term: s(30) });
+        assert_eq!(deliver(&mut outbox, now).len(), 1000);
     }
 }

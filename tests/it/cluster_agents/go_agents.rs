@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 
+use goavail::engine::types::Vote;
 use goavail::testing::cluster::{Seal, wire};
 use secrecy::SecretString;
 
@@ -34,26 +35,27 @@ struct Play {
 
 impl Play {
     /// The Go agent sends its votes to both agents.
-    fn says(&self, up: bool) {
+    fn says(&self, view: Vote) {
         let words = |text: String| match &self.seal {
             Some(seal) => seal.encrypt(&text).unwrap(),
             None => text,
         };
         let (peer, target) = (words(name(GO).to_string()), words(self.target.to_string()));
-        let body = format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":{up}}}"#);
+        let live = view == Vote::Up;
+        let body = format!(r#"{{"Peer":"{peer}","IPAddress":"{target}","Live":{live}}}"#);
         for to in [name(0), name(1)] {
             assert_eq!(post(&self.harness, GO, to, &vote(to, body.as_bytes(), "")), 200);
         }
     }
 
     /// The votes on the target that the Go agent received, in order for each peer.
-    fn heard(&self) -> Vec<(usize, bool)> {
+    fn heard(&self) -> Vec<(usize, wire::Declaration)> {
         let mut all: Vec<_> = self
             .told
             .try_iter()
             .map(|body| wire::decode(self.seal.as_ref(), body.as_bytes()).unwrap())
             .filter(|words| words.target == self.target.to_string())
-            .map(|words| (usize::from(words.peer == name(1).to_string()), words.up))
+            .map(|words| (usize::from(words.peer == name(1).to_string()), words.declaration))
             .collect();
         all.sort_by_key(|(agent, _)| *agent);
         all
@@ -88,7 +90,7 @@ fn a_whole_story(key: Option<&'static str>) {
         next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
         play.harness.until_vote(index, 1 - index, target, false);
     }
-    play.says(false);
+    play.says(Vote::Down);
     for agent in &mut play.agents {
         first(agent, &["votes like a Go agent", &name(GO).to_string()]);
         let unsigned = count(agent, &["does not sign its votes", &name(GO).to_string()]);
@@ -106,7 +108,7 @@ fn a_whole_story(key: Option<&'static str>) {
         play.harness.until_vote(index, 1 - index, target, true);
     }
     play.harness.holds(&[v4(CALM)], 1);
-    play.says(true);
+    play.says(Vote::Up);
     for index in [0, 1] {
         play.harness.until_settled(index, target, true);
     }
@@ -115,10 +117,11 @@ fn a_whole_story(key: Option<&'static str>) {
     // Agents of our kind repeat their votes to each other, and send them to a Go agent once.
     for _ in 0..2 {
         let said = name(0).to_string();
-        next(&mut play.agents[1], &["vote received", &said, &about(target), "up=true"]);
+        next(&mut play.agents[1], &["vote received", &said, &about(target), "vote=Up"]);
     }
-    let once = [true, false, true];
-    let each = [0, 1].iter().flat_map(|&agent| once.map(|up| (agent, up)));
+    let once =
+        [Vote::Up, Vote::Down, Vote::Up].map(|vote| wire::Declaration::Vote { vote, age: None });
+    let each = [0, 1].iter().flat_map(|&agent| once.map(|declaration| (agent, declaration)));
     assert_eq!(play.heard(), each.collect::<Vec<_>>());
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use goavail::engine::types::Vote;
 use goavail::testing::cluster::{Form, Seal, unix_millis, wire};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -57,7 +58,7 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
         let _told = answering(&harness, apart, refusing);
         let mut agents = harness.start_all(&[0, 1], &Members::new(3, &[target, v4(CALM)]));
         let seal = Seal::new(&SecretString::from(KEY)).unwrap();
-        let body = wire::encode(Some(&seal), name(2), target, false).unwrap();
+        let body = wire::encode(Some(&seal), name(2), target, Vote::Down).unwrap();
         let now = unix_millis();
         let cases = [("slow", now - 40_000, 401), ("fast", now + 40_000, 401), ("right", now, 200)];
         for (what, at, want) in cases {
@@ -136,7 +137,7 @@ fn votes_of_strangers_make_no_quorum() {
             ("a peer's name and no signature", name(1), false, 401),
             ("a stranger's name, signed", stranger, true, 403),
         ] {
-            let body = wire::encode(Some(&seal), sender, target, false).unwrap();
+            let body = wire::encode(Some(&seal), sender, target, Vote::Down).unwrap();
             let signature = seal.sign(Form::V2, name(0), now, &body);
             let signature = format!("Goavail-Signature: {signature}\r\n");
             let header = if signed { signature.as_str() } else { "" };
