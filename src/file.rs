@@ -84,12 +84,11 @@ fn on_thread<T: Send + 'static>(
 ) -> io::Result<Option<T>> {
     let reader = ReaderSlot::new()?;
     let (answer, answered) = sync_channel(1);
-    let work = move || {
+    std::thread::Builder::new().name("file".into()).spawn(move || {
         let _reader = reader;
         // A result that comes too late has no receiver.
         let _ = answer.send(work());
-    };
-    std::thread::Builder::new().name("file".into()).spawn(work)?;
+    })?;
     match answered.recv_timeout(limit) {
         Ok(done) => Ok(Some(done)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -277,8 +276,7 @@ mod tests {
     #[test]
     fn an_unanswered_call_delays_no_caller() {
         let (release, held) = sync_channel::<()>(1);
-        let asked = move || held.recv();
-        assert!(look_within(asked, Duration::from_millis(1)).is_none());
+        assert!(look_within(move || held.recv(), Duration::from_millis(1)).is_none());
         release.send(()).unwrap();
         assert_eq!(look(|| 7), Some(7));
     }

@@ -65,12 +65,12 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
         // Proxies follow our own reading of the environment, which is the same for every client.
         .no_proxy();
     let proxies = Proxies::of_process();
-    let exempt = || reqwest::NoProxy::from_string(proxies.exempt());
+    let exempt = reqwest::NoProxy::from_string(proxies.exempt());
     if let Some(url) = proxies.http_url() {
-        builder = builder.proxy(reqwest::Proxy::http(url)?.no_proxy(exempt()));
+        builder = builder.proxy(reqwest::Proxy::http(url)?.no_proxy(exempt.clone()));
     }
     if let Some(url) = proxies.https_url() {
-        builder = builder.proxy(reqwest::Proxy::https(url)?.no_proxy(exempt()));
+        builder = builder.proxy(reqwest::Proxy::https(url)?.no_proxy(exempt));
     }
     builder.build()
 }

@@ -101,8 +101,8 @@ pub(crate) fn start_threaded(options: LogOptions, rust_log: Option<&str>) -> Res
 /// Formats the line that reports `count` lost lines.
 fn lost(options: LogOptions, count: u64) -> Vec<u8> {
     let (line, written) = std::sync::mpsc::channel();
-    let writer = move || ToChannel(line.clone());
-    let subscriber = subscriber(options, EnvFilter::new("warn"), writer);
+    let filter = EnvFilter::new("warn");
+    let subscriber = subscriber(options, filter, move || ToChannel(line.clone()));
     tracing::subscriber::with_default(subscriber, || {
         tracing::warn!("{count} lines lost: the reader of the log did not keep up");
     });
@@ -257,13 +257,15 @@ mod tests {
 
     #[test]
     fn whole_requests_to_aws_are_not_told_at_any_level() {
-        let events = || {
-            tracing::trace!(target: "aws_sigv4::http_request", "x-aws-ec2-metadata-token: s3cret");
-            tracing::debug!(target: "aws_smithy_runtime::client", "attempt");
-            tracing::trace!(target: "goavail::agent", "own trace");
-        };
         for rust_log in ["trace", "aws_sigv4=trace,aws_smithy_runtime=trace,goavail=trace"] {
-            let written = log(LogOptions::default(), Some(rust_log), events);
+            let written = log(LogOptions::default(), Some(rust_log), || {
+                tracing::trace!(
+                    target: "aws_sigv4::http_request",
+                    "x-aws-ec2-metadata-token: s3cret"
+                );
+                tracing::debug!(target: "aws_smithy_runtime::client", "attempt");
+                tracing::trace!(target: "goavail::agent", "own trace");
+            });
             assert!(!written.contains("s3cret"), "{written}");
             assert_eq!(written.lines().count(), 2, "{written}");
         }

@@ -249,13 +249,12 @@ mod tests {
     /// Returns a notice of the agent sfo-1 about 192.0.2.n for each of `targets` at
     /// www.example.com.
     pub(super) fn notice(kind: NoticeKind, targets: &[u8]) -> Notice {
-        let address = |n: &u8| IpAddr::from([192, 0, 2, *n]);
         Notice {
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
             agent: "sfo-1".into(),
             dry_run: false,
             kind,
-            targets: targets.iter().map(address).collect(),
+            targets: targets.iter().map(|n| IpAddr::from([192, 0, 2, *n])).collect(),
             names: vec!["www.example.com".into()],
             reason: None,
             detail: None,

@@ -259,13 +259,16 @@ impl StateFile {
     /// This blocks on the disk: keep it off the threads that must not wait. Two calls for one file
     /// must not overlap.
     pub fn save(&self, memory: &Memory) -> Result<(), SaveError> {
-        let failed = |what| move |source| SaveError { path: self.path.clone(), what, source };
         let document = StateDocument { version: VERSION, memory };
         let mut text = serde_json::to_vec_pretty(&document)
-            .map_err(|source| failed("serialize it")(source.into()))?;
+            .map_err(|source| self.save_error("serialize it", source.into()))?;
         text.push(b'\n');
         disk::replace(&self.path, &text)
-            .map_err(|(what, source)| failed(what)(file::with_target(&self.path, source)))
+            .map_err(|(what, source)| self.save_error(what, file::with_target(&self.path, source)))
+    }
+
+    fn save_error(&self, what: &'static str, source: io::Error) -> SaveError {
+        SaveError { path: self.path.clone(), what, source }
     }
 }
 
@@ -303,10 +306,12 @@ fn free_name(path: &Path, label: &str, now: SystemTime) -> Result<PathBuf, (Path
     let time = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let plain = with_suffix(path, &format!(".{label}-{time}"));
     let numbered = (2..100).map(|n| with_suffix(&plain, &format!("-{n}")));
-    let names = std::iter::once(plain.clone()).chain(numbered);
-    let free = |name: &PathBuf| fs::symlink_metadata(name).is_err();
-    let none = || io::Error::new(io::ErrorKind::AlreadyExists, "too many were set aside");
-    names.into_iter().find(free).ok_or_else(|| (plain, none()))
+    for name in std::iter::once(plain.clone()).chain(numbered) {
+        if fs::symlink_metadata(&name).is_err() {
+            return Ok(name);
+        }
+    }
+    Err((plain, io::Error::new(io::ErrorKind::AlreadyExists, "too many were set aside")))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -111,10 +111,9 @@ fn escaped(json: String) -> String {
     if json.bytes().all(|byte| byte < 0x7f) {
         return json;
     }
-    let is_hidden = |c: char| is_invisible(c) || c.is_control() && c != '\n';
     let mut out = String::with_capacity(json.len() + 16);
     for c in json.chars() {
-        if is_hidden(c) {
+        if is_invisible(c) || c.is_control() && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string always succeeds.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -146,12 +145,13 @@ const REMEDIES: [(&str, &str, &str); 2] = [
 
 /// Returns `text`, with the limit to raise if it says that no more files can be opened.
 pub(crate) fn with_remedy(text: &str) -> Cow<'_, str> {
-    let is_said = |said: &str, debugged: &str| text.contains(said) || text.contains(debugged);
-    let remedy = REMEDIES.iter().find(|(said, debugged, _)| is_said(said, debugged));
-    match remedy {
-        Some((_, _, remedy)) if !text.contains(remedy) => Cow::Owned(format!("{text}; {remedy}")),
-        _ => Cow::Borrowed(text),
+    for (displayed, debugged, remedy) in REMEDIES {
+        let applies = text.contains(displayed) || text.contains(debugged);
+        if applies && !text.contains(remedy) {
+            return Cow::Owned(format!("{text}; {remedy}"));
+        }
     }
+    Cow::Borrowed(text)
 }
 
 /// Formats a duration in seconds, with up to three decimals: `0.25 s`, `2 s`.
@@ -206,14 +206,17 @@ mod tests {
         }
     }
 
+    fn os_error(code: i32) -> String {
+        std::io::Error::from_raw_os_error(code).to_string()
+    }
+
     #[test]
     fn too_few_files_are_reported_once_with_the_limit_to_raise() {
-        let of = |code| std::io::Error::from_raw_os_error(code).to_string();
         let rows = [
-            ("this process", of(24), Some("LimitNOFILE")),
-            ("the machine", of(23), Some("fs.file-max")),
+            ("this process", os_error(24), Some("LimitNOFILE")),
+            ("the machine", os_error(23), Some("fs.file-max")),
             ("as the debugger has it", "Os { code: 24, kind: X }".to_owned(), Some("ulimit -n")),
-            ("anything else", of(2), None),
+            ("anything else", os_error(2), None),
         ];
         for (name, text, want) in rows {
             let told = with_remedy(&text);

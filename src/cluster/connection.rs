@@ -122,23 +122,22 @@ impl PipelinedConnection {
 /// An answer that is not delimited by `Content-Length` is taken to end with its head, because the
 /// connection is not used afterwards.
 fn parse(bytes: &[u8]) -> io::Result<Option<(VoteAnswer, usize)>> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not an answer in HTTP/1");
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid())?;
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| not_an_answer())?;
     let mut lines = head.split("\r\n");
     let mut first = lines.next().unwrap_or_default().split(' ');
     let version = first.next().filter(|version| version.starts_with("HTTP/1."));
     let status = first.next().filter(|status| status.len() == 3).and_then(|s| s.parse().ok());
-    let (Some(version), Some(status)) = (version, status) else { return Err(invalid()) };
+    let (Some(version), Some(status)) = (version, status) else { return Err(not_an_answer()) };
     let fields = lines.filter_map(|line| line.split_once(':'));
     let mut length = if status < 200 || status == 204 || status == 304 { Some(0) } else { None };
     let (mut closes, mut knows_v2) = (version == "HTTP/1.0", false);
     for (name, value) in fields {
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-length") && length.is_none() {
-            length = Some(value.parse::<usize>().map_err(|_| invalid())?);
+            length = Some(value.parse::<usize>().map_err(|_| not_an_answer())?);
         } else if name.eq_ignore_ascii_case("connection") {
             closes |= value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -151,6 +150,11 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(VoteAnswer, usize)>> {
     let whole =
         if answer.stays_open { end + 4 + length.unwrap_or(0).min(ANSWER_BYTES) } else { end + 4 };
     Ok((bytes.len() >= whole).then_some((answer, whole)))
+}
+
+/// Returns the error of an answer that is malformed.
+fn not_an_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not an answer in HTTP/1")
 }
 
 #[cfg(test)]

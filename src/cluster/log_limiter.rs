@@ -28,9 +28,8 @@ impl<Key: Ord> LogLimiter<Key> {
     ///
     /// While too many keys are recent, new ones are not logged.
     pub(crate) fn allow(&mut self, now: Duration, key: Key) -> Option<u64> {
-        let old = |logged: Duration| now.saturating_sub(logged) >= INTERVAL;
         if let Some((logged, suppressed)) = self.logged.get_mut(&key) {
-            if old(*logged) {
+            if is_old(now, *logged) {
                 *logged = now;
                 return Some(std::mem::take(suppressed));
             }
@@ -38,7 +37,7 @@ impl<Key: Ord> LogLimiter<Key> {
             return None;
         }
         if self.logged.len() >= MAX_KEYS {
-            self.logged.retain(|_, (logged, _)| !old(*logged));
+            self.logged.retain(|_, (logged, _)| !is_old(now, *logged));
         }
         if self.logged.len() >= MAX_KEYS {
             return None;
@@ -46,6 +45,11 @@ impl<Key: Ord> LogLimiter<Key> {
         self.logged.insert(key, (now, 0));
         Some(0)
     }
+}
+
+/// Whether a message logged at `logged` suppresses no other at `now`.
+fn is_old(now: Duration, logged: Duration) -> bool {
+    now.saturating_sub(logged) >= INTERVAL
 }
 
 #[cfg(test)]

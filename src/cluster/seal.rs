@@ -77,15 +77,10 @@ impl Seal {
             return Err(KeyLength(key.len()));
         }
         let derived = Hkdf::<Sha256>::new(None, key);
-        let derive = |info| {
-            let mut bytes = [0; 32];
-            derived.expand(info, &mut bytes).expect("HKDF-SHA256 gives up to 8,160 bytes");
-            bytes
-        };
         Ok(Self {
             key: key.to_vec().into(),
-            signer: Signer::new(&derive(SIGNING_INFO)),
-            gossip: Aes256Gcm::new(&derive(GOSSIP_INFO).into()),
+            signer: Signer::new(&expand(&derived, SIGNING_INFO)),
+            gossip: Aes256Gcm::new(&expand(&derived, GOSSIP_INFO).into()),
         })
     }
 
@@ -206,6 +201,13 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Returns the key that `derived` yields for one purpose, `info`.
+fn expand(derived: &Hkdf<Sha256>, info: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    derived.expand(info, &mut bytes).expect("HKDF-SHA256 gives up to 8,160 bytes");
+    bytes
 }
 
 #[cfg(test)]

@@ -104,20 +104,24 @@ impl Signer {
 
 /// Decodes 64 lower-case hex digits.
 fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let mut bytes = [0; 32];
     if pairs.len() != bytes.len() || !rest.is_empty() {
         return None;
     }
     for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(high)? << 4 | digit(low)?;
+        *byte = hex_digit(high)? << 4 | hex_digit(low)?;
     }
     Some(bytes)
+}
+
+/// Decodes a lower-case hex digit.
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

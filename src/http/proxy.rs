@@ -61,22 +61,13 @@ impl Proxies {
     /// Reads the proxies of an environment. An unusable one is reported only by [`Via::trouble`]
     /// when a request would use it.
     pub(crate) fn read(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let first = |variables: &[&'static str]| {
-            let set = |variable: &&'static str| {
-                let url = env(variable).map(|url| url.trim().to_owned());
-                Some((*variable, url.filter(|url| !url.is_empty())?))
-            };
-            variables.iter().find_map(set)
+        let exempt = match first_set(env, &["NO_PROXY", "no_proxy"]) {
+            Some((_, hosts)) => format!("{DIRECT},{hosts}"),
+            None => format!("{DIRECT},"),
         };
-        let setting = |variables: &[&'static str]| {
-            let (variable, url) = first(variables)?;
-            Some(Setting { variable, proxy: usable(url) })
-        };
-        let no = first(&["NO_PROXY", "no_proxy"]).map_or_else(String::new, |(_, hosts)| hosts);
-        let exempt = format!("{DIRECT},{no}");
         Self {
-            http: setting(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
-            https: setting(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+            http: Setting::read(env, &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+            https: Setting::read(env, &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             // The matcher only decides whether a proxy is used at all, so its address does not
             // matter.
             matcher: Matcher::builder().all("http://proxy.invalid").no(exempt.clone()).build(),
@@ -113,7 +104,28 @@ impl fmt::Debug for Proxies {
     }
 }
 
+/// Returns the first of `variables` that is set, with its value.
+fn first_set(
+    env: &dyn Fn(&str) -> Option<String>,
+    variables: &[&'static str],
+) -> Option<(&'static str, String)> {
+    for &variable in variables {
+        let value = env(variable).unwrap_or_default();
+        let value = value.trim();
+        if !value.is_empty() {
+            return Some((variable, value.to_owned()));
+        }
+    }
+    None
+}
+
 impl Setting {
+    /// Reads the first of `variables` that is set.
+    fn read(env: &dyn Fn(&str) -> Option<String>, variables: &[&'static str]) -> Option<Self> {
+        let (variable, url) = first_set(env, variables)?;
+        Some(Self { variable, proxy: usable(url) })
+    }
+
     fn url(&self) -> Option<&str> {
         self.proxy.as_ref().ok().map(|proxy| proxy.url.as_str())
     }
@@ -143,9 +155,7 @@ impl fmt::Display for Via<'_> {
 
 /// Returns the proxy at `url`, or the reason why it is unusable.
 fn usable(url: String) -> Result<Proxy, String> {
-    let allowed = "is not allowed; the URL of a proxy, such as http://proxy.example.com:3128";
-    let hidden = || format!("a value of {} bytes {allowed}", url.len());
-    let uri: Uri = url.parse().map_err(|_| hidden())?;
+    let Ok(uri) = url.parse::<Uri>() else { return Err(not_a_url(&url)) };
     let scheme = uri.scheme_str().unwrap_or("http");
     if scheme.starts_with("socks") {
         return Err(
@@ -155,7 +165,7 @@ fn usable(url: String) -> Result<Proxy, String> {
     }
     let host = uri.host().filter(|host| !host.is_empty());
     let (true, Some(host)) = (matches!(scheme, "http" | "https"), host) else {
-        return Err(hidden());
+        return Err(not_a_url(&url));
     };
     let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
     // A text without a scheme may be a token typed here by mistake.
@@ -163,6 +173,15 @@ fn usable(url: String) -> Result<Proxy, String> {
     let shown = format!("{scheme}://{host}{port}");
     let url = if uri.scheme().is_some() { url } else { format!("http://{url}") };
     Ok(Proxy { url, shown })
+}
+
+/// Returns the reason to refuse the value of a variable. It does not contain the value.
+fn not_a_url(value: &str) -> String {
+    format!(
+        "a value of {} bytes is not allowed; the URL of a proxy, such as \
+         http://proxy.example.com:3128",
+        value.len()
+    )
 }
 
 #[cfg(test)]
@@ -185,22 +204,36 @@ mod tests {
         via.map_or_else(|| "directly".to_owned(), |via| via.to_string())
     }
 
+    /// Returns the words about the proxy of a variable.
+    fn proxy_of(variable: &str) -> String {
+        format!("the proxy http://p:3128 ({variable})")
+    }
+
     const API: &str = "https://api.example.com/x";
 
     #[test]
     fn a_request_goes_by_the_variable_of_its_scheme_unless_its_host_is_exempt() {
-        let of = |variable: &str| format!("the proxy http://p:3128 ({variable})");
         let p = "http://p:3128";
         let rows: [(&str, Variables<'_>, &str, String); 12] = [
             ("no variable", &[], API, "directly".into()),
-            ("https", &[("HTTPS_PROXY", p)], API, of("HTTPS_PROXY")),
-            ("lower case", &[("https_proxy", p)], API, of("https_proxy")),
+            ("https", &[("HTTPS_PROXY", p)], API, proxy_of("HTTPS_PROXY")),
+            ("lower case", &[("https_proxy", p)], API, proxy_of("https_proxy")),
             ("the other scheme's", &[("HTTP_PROXY", p)], API, "directly".into()),
-            ("http", &[("HTTP_PROXY", p)], "http://192.0.2.1/", of("HTTP_PROXY")),
-            ("all", &[("ALL_PROXY", p)], API, of("ALL_PROXY")),
-            ("its own first", &[("ALL_PROXY", "x"), ("HTTPS_PROXY", p)], API, of("HTTPS_PROXY")),
-            ("empty is unset", &[("HTTPS_PROXY", " "), ("all_proxy", p)], API, of("all_proxy")),
-            ("without scheme", &[("HTTPS_PROXY", "p:3128")], API, of("HTTPS_PROXY")),
+            ("http", &[("HTTP_PROXY", p)], "http://192.0.2.1/", proxy_of("HTTP_PROXY")),
+            ("all", &[("ALL_PROXY", p)], API, proxy_of("ALL_PROXY")),
+            (
+                "its own first",
+                &[("ALL_PROXY", "x"), ("HTTPS_PROXY", p)],
+                API,
+                proxy_of("HTTPS_PROXY"),
+            ),
+            (
+                "empty is unset",
+                &[("HTTPS_PROXY", " "), ("all_proxy", p)],
+                API,
+                proxy_of("all_proxy"),
+            ),
+            ("without scheme", &[("HTTPS_PROXY", "p:3128")], API, proxy_of("HTTPS_PROXY")),
             (
                 "exempt",
                 &[("HTTPS_PROXY", p), ("NO_PROXY", "a.test, example.com")],
@@ -208,7 +241,12 @@ mod tests {
                 "directly".into(),
             ),
             ("all exempt", &[("HTTPS_PROXY", p), ("no_proxy", "*")], API, "directly".into()),
-            ("its password", &[("HTTPS_PROXY", "http://u:s3cret@p:3128")], API, of("HTTPS_PROXY")),
+            (
+                "its password",
+                &[("HTTPS_PROXY", "http://u:s3cret@p:3128")],
+                API,
+                proxy_of("HTTPS_PROXY"),
+            ),
         ];
         for (name, variables, url, want) in rows {
             assert_eq!(way(variables, url), want, "{name}");

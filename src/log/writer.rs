@@ -71,13 +71,12 @@ impl Queue {
         let (state, filled, emptied) = (Mutex::default(), Condvar::new(), Condvar::new());
         let queue = Self(Arc::new(SharedLines { room, state, filled, emptied }));
         let shared = Arc::clone(&queue.0);
-        let work = move || {
+        std::thread::Builder::new().name("log".into()).spawn(move || {
             loop {
                 let lines = shared.take(&lost);
                 shared.write(&mut sink, &lines);
             }
-        };
-        std::thread::Builder::new().name("log".into()).spawn(work)?;
+        })?;
         Ok(queue)
     }
 
@@ -97,8 +96,9 @@ impl Queue {
 
     /// Waits until everything is written, but no longer than `limit`. Returns whether it is.
     pub(super) fn flush(&self, limit: Duration) -> bool {
-        let unwritten = |state: &mut State| !state.is_empty() || state.in_hand > 0;
-        let waited = self.0.emptied.wait_timeout_while(self.0.state(), limit, unwritten);
+        let waited = self.0.emptied.wait_timeout_while(self.0.state(), limit, |state| {
+            !state.is_empty() || state.in_hand > 0
+        });
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -138,9 +138,12 @@ impl SharedLines {
 /// Returns the length of the next write: as many whole lines as a pipe accepts at once, or a single
 /// longer one.
 fn next_write(lines: &[u8]) -> usize {
-    let end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-    let first = || lines.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-    end(&lines[..lines.len().min(MAX_WRITE)]).or_else(first).unwrap_or(lines.len())
+    let fitting = &lines[..lines.len().min(MAX_WRITE)];
+    let end = match fitting.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => Some(last),
+        None => lines.iter().position(|byte| *byte == b'\n'),
+    };
+    end.map_or(lines.len(), |end| end + 1)
 }
 
 /// Writes all bytes, however long that takes. A closed reader is no reason to stop.

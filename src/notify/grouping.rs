@@ -72,14 +72,15 @@ impl Group {
     }
 
     fn is_alike(&self, notice: &Notice, window: Duration) -> bool {
-        let word = |notice: &Notice| {
-            (notice.kind, notice.dry_run, notice.agent.clone(), notice.reason.clone())
-        };
-        let apart = notice.at.duration_since(self.notice.at).unwrap_or_else(|e| e.duration());
+        let own = &self.notice;
+        let apart = notice.at.duration_since(own.at).unwrap_or_else(|e| e.duration());
         !self.members.is_empty()
             && !notice.targets.is_empty()
             && apart <= window
-            && word(&self.notice) == word(notice)
+            && notice.kind == own.kind
+            && notice.dry_run == own.dry_run
+            && notice.agent == own.agent
+            && notice.reason == own.reason
             && self.is_disjoint(notice)
     }
 
@@ -136,12 +137,26 @@ mod tests {
         for notice in notices {
             assert_eq!(waiting.add(notice), None);
         }
-        let line = |notice: Notice| {
-            let last = |target: &IpAddr| target.to_string().rsplit('.').next().unwrap().to_owned();
-            let targets: Vec<_> = notice.targets.iter().map(last).collect();
-            format!("{} {}", notice.kind.word(), targets.join(" "))
-        };
-        waiting.take().into_iter().map(line).collect()
+        waiting.take().iter().map(brief).collect()
+    }
+
+    /// Returns the kind of a notice and the last part of each address.
+    fn brief(notice: &Notice) -> String {
+        let mut targets = Vec::new();
+        for target in &notice.targets {
+            targets.push(target.to_string().rsplit('.').next().unwrap().to_owned());
+        }
+        format!("{} {}", notice.kind.word(), targets.join(" "))
+    }
+
+    fn evidence(losses: u32, votes: &[&str], seconds: u64) -> NoticeEvidence {
+        NoticeEvidence {
+            losses: Some(losses),
+            replies: None,
+            votes: votes.iter().map(ToString::to_string).collect(),
+            since_last_reply: Some(Duration::from_secs(seconds)),
+            took: Some(Duration::from_secs(seconds)),
+        }
     }
 
     #[test]
@@ -194,13 +209,6 @@ mod tests {
 
     #[test]
     fn joined_evidence_holds_for_each_address() {
-        let evidence = |losses, votes: &[&str], seconds| NoticeEvidence {
-            losses: Some(losses),
-            replies: None,
-            votes: votes.iter().map(ToString::to_string).collect(),
-            since_last_reply: Some(Duration::from_secs(seconds)),
-            took: Some(Duration::from_secs(seconds)),
-        };
         let mut one = notice(Withdrawn, &[1]);
         one.evidence = evidence(5, &["eu-1", "us-1"], 4);
         one.detail = Some("a".into());

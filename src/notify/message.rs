@@ -151,13 +151,15 @@ impl NoticeEvidence {
     /// bound.
     fn parts(&self, several: bool) -> Vec<String> {
         let bound = if several { "at least " } else { "" };
-        let run = |count: u32, one: &str, more: &str| {
-            let outcome = if count == 1 { one } else { more };
-            format!("{bound}{count} {outcome} in a row")
-        };
         let mut parts = Vec::new();
-        parts.extend(self.losses.map(|count| run(count, "loss", "losses")));
-        parts.extend(self.replies.map(|count| run(count, "reply", "replies")));
+        if let Some(losses) = self.losses {
+            let outcome = if losses == 1 { "loss" } else { "losses" };
+            parts.push(format!("{bound}{losses} {outcome} in a row"));
+        }
+        if let Some(replies) = self.replies {
+            let outcome = if replies == 1 { "reply" } else { "replies" };
+            parts.push(format!("{bound}{replies} {outcome} in a row"));
+        }
         let since = self.since_last_reply.map(span);
         parts.extend(since.map(|since| format!("last reply {bound}{since} before")));
         if !self.votes.is_empty() {

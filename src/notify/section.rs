@@ -232,15 +232,16 @@ mod tests {
         assert!(received.starts_with("https://example.com/: sfo-1: isolated"), "{received}");
     }
 
+    fn slack_and_webhook(slack: &str, webhook: &str) -> NotifyConfig {
+        NotifyConfig::new([("slack", slack.into()), ("webhook", webhook.into())])
+    }
+
     #[test]
     fn a_reload_keeps_the_channels_with_the_same_receiver() {
-        let with = |slack: &str, webhook: &str| {
-            NotifyConfig::new([("slack", slack.into()), ("webhook", webhook.into())])
-        };
-        let before = with("a", "b");
+        let before = slack_and_webhook("a", "b");
         let rows: [(NotifyConfig, &[&str], bool); 4] = [
-            (with("a", "b"), &["slack", "webhook"], true),
-            (with("a", "c"), &["slack"], false),
+            (slack_and_webhook("a", "b"), &["slack", "webhook"], true),
+            (slack_and_webhook("a", "c"), &["slack"], false),
             (NotifyConfig::new([("webhook", "b".into())]), &["webhook"], false),
             (NotifyConfig::default(), &[], false),
         ];

@@ -84,6 +84,11 @@ impl std::fmt::Debug for Sockets {
 }
 
 impl Sockets {
+    fn new(family: ICMP, routes: &Arc<Routes>, hints: &HintSender) -> Self {
+        let (routes, hints) = (Arc::clone(routes), Arc::clone(hints));
+        Self { family, open: Default::default(), fresh: Mutex::default(), routes, hints }
+    }
+
     /// Returns the socket for `flow`.
     fn socket(&self, flow: FlowId) -> Result<Arc<EchoSocket>, IcmpError> {
         let first = self.opened(0)?;
@@ -129,14 +134,8 @@ impl Icmp {
     /// `hints`. Like everything here, this must be called inside a Tokio runtime.
     pub(crate) fn new(hints: &HintSender) -> Self {
         let routes = Arc::new(Routes::default());
-        let sockets = |family| Sockets {
-            family,
-            open: [OnceLock::new(), OnceLock::new()],
-            fresh: Mutex::default(),
-            routes: Arc::clone(&routes),
-            hints: Arc::clone(hints),
-        };
-        let (v4, v6) = (sockets(ICMP::V4), sockets(ICMP::V6));
+        let v4 = Sockets::new(ICMP::V4, &routes, hints);
+        let v6 = Sockets::new(ICMP::V6, &routes, hints);
         Self { v4, v6, routes, numbers: RandomState::new() }
     }
 

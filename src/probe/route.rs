@@ -113,13 +113,18 @@ impl Routes {
         })
     }
 
+    /// Returns the route of echo requests to `address`.
+    fn echo_way(&self, address: IpAddr, now: Instant) -> Option<Way> {
+        self.way(Endpoint { address, port: None }, now)
+    }
+
     /// Whether an ICMP error from `source` about an echo request to `target` is this machine's own
     /// report about its route: its gateway does not answer, or has no route.
     ///
     /// For a neighbour such an error is no fault, because nobody else could report that it is gone.
     pub(crate) fn is_own_fault(&self, source: IpAddr, target: IpAddr, now: Instant) -> bool {
-        let way = |address| self.way(Endpoint { address, port: None }, now);
-        way(source) == Some(Way::Own) && matches!(way(target), Some(Way::Beyond(_)))
+        self.echo_way(source, now) == Some(Way::Own)
+            && matches!(self.echo_way(target, now), Some(Way::Beyond(_)))
     }
 
     /// Returns the reason why probes to `endpoint` cannot leave this machine's own links, if there
@@ -132,18 +137,24 @@ impl Routes {
     pub(crate) fn silent_gateway(&self, endpoint: Endpoint, now: Instant) -> Option<String> {
         let Some(Way::Beyond(gateways)) = self.way(endpoint, now) else { return None };
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut is_silent = |gateway: &Neighbour| {
-            silent.get(*gateway, now, NEIGHBOUR_FRESH_FOR, |gateway| {
-                asked(&neighbour(gateway)).is_ok_and(|answer| is_silent(&answer) == Some(true))
-            })
-        };
-        // The kernel selects one of several gateways by a hash. While one of them answers, nothing
-        // is certain.
-        let all = !gateways.is_empty() && gateways.iter().all(&mut is_silent);
-        let addresses: Vec<_> = gateways.iter().map(|it| it.address.to_string()).collect();
+        let mut addresses = Vec::new();
+        for gateway in gateways {
+            // The kernel selects one of several gateways by a hash. While one of them answers,
+            // nothing is certain.
+            if !silent.get(gateway, now, NEIGHBOUR_FRESH_FOR, kernel_finds_it_silent) {
+                return None;
+            }
+            addresses.push(gateway.address.to_string());
+        }
         let addresses = addresses.join(", ");
-        all.then(|| format!("the gateway {addresses} of this machine does not answer it"))
+        (!addresses.is_empty())
+            .then(|| format!("the gateway {addresses} of this machine does not answer it"))
     }
+}
+
+/// Whether the kernel considers a gateway silent.
+fn kernel_finds_it_silent(gateway: Neighbour) -> bool {
+    asked(&neighbour(gateway)).is_ok_and(|answer| is_silent(&answer) == Some(true))
 }
 
 #[cfg(test)]

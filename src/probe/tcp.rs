@@ -146,7 +146,6 @@ mod tests {
 
     #[test]
     fn a_local_error_is_a_fault_and_no_evidence_about_the_target() {
-        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
         let own = [
             Errno::NETUNREACH,
             Errno::HOSTUNREACH,
@@ -158,10 +157,12 @@ mod tests {
             Errno::NOBUFS,
         ];
         for errno in own {
-            assert!(!is_about_the_target(&error(errno)), "{errno:?}");
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert!(!is_about_the_target(&error), "{errno:?}");
         }
         for errno in [Errno::CONNREFUSED, Errno::CONNRESET] {
-            assert!(is_about_the_target(&error(errno)), "{errno:?}");
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert!(is_about_the_target(&error), "{errno:?}");
         }
     }
 

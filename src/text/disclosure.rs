@@ -41,26 +41,32 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Returns the text with everything escaped that could affect a terminal.
 fn plain(text: &str) -> String {
-    let escape = |letter: char| {
-        if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
-    };
-    visible(text).chars().map(escape).collect()
+    let mut escaped = String::with_capacity(text.len());
+    for letter in visible(text).chars() {
+        if letter.is_control() {
+            escaped.extend(letter.escape_default());
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
 }
 
 /// Whether this is the path of a Slack webhook, `T…/B…/X…`: three words of letters and digits.
 pub(crate) fn is_slack_path(path: &str) -> bool {
     let words: Vec<&str> = path.split('/').collect();
-    let plain =
-        |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let [team, bot, _] = words[..] else { return false };
-    team.starts_with('T') && bot.starts_with('B') && words.iter().all(plain)
+    team.starts_with('T') && bot.starts_with('B') && words.iter().all(|word| is_alphanumeric(word))
+}
+
+fn is_alphanumeric(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether a text may be or contain a token, a key or a password: a long run of mixed characters.
 pub(crate) fn may_be_secret(text: &str) -> bool {
-    let in_run = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
-    let is_webhook = |run: &str| is_slack_path(run.trim_matches('/'));
-    text.split(|c| !in_run(c)).any(|run| is_mixed(run) || is_webhook(run))
+    let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=_-".contains(c));
+    runs.any(|run| is_mixed(run) || is_slack_path(run.trim_matches('/')))
 }
 
 /// Whether letters and digits, or capitals and lower-case letters, alternate in a long run as in no
@@ -77,9 +83,9 @@ fn is_word(word: &str) -> bool {
     let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = word.len() - letters.len();
     let tail = letters.get(1..).unwrap_or_default();
-    let lower = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase());
-    let upper = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase());
-    letters.len() < TOKEN && digits <= 4 && (lower(tail) || upper(letters))
+    let of_one_case = tail.bytes().all(|byte| byte.is_ascii_lowercase())
+        || letters.bytes().all(|byte| byte.is_ascii_uppercase());
+    letters.len() < TOKEN && digits <= 4 && of_one_case
 }
 
 /// Returns a key or a section in a form that may be displayed: only its length if it may be a
@@ -124,11 +130,11 @@ pub(crate) fn path(written: &str) -> String {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (file, above) = (file.unwrap_or_default(), folder.clone());
     // A dangling link counts as existing.
-    let look = move || {
+    let found = crate::file::look(move || {
         let is_there = path.symlink_metadata().is_ok();
         (is_there, !is_there && above.is_some_and(|above| above.is_dir()))
-    };
-    match (crate::file::look(look), folder) {
+    });
+    match (found, folder) {
         (Some((true, _)), _) => shown(written),
         (Some((_, true)), Some(_)) if is_file_name(&file) => shown(written),
         (Some((_, true)), Some(folder)) => {

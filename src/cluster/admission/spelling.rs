@@ -59,8 +59,13 @@ impl<T> Default for Spellings<T> {
 
 impl<T: Spelled> FromIterator<T> for Spellings<T> {
     fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
-        let spelled = |one: T| one.spellings().into_iter().map(move |text| (text.into(), one));
-        Self(all.into_iter().flat_map(spelled).collect())
+        let mut spellings = HashMap::new();
+        for value in all {
+            for text in value.spellings() {
+                spellings.insert(text.into(), value);
+            }
+        }
+        Self(spellings)
     }
 }
 

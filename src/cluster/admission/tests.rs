@@ -116,11 +116,11 @@ fn a_sender_that_signed_once_must_keep_signing() {
     let key = seal("1234567891012345");
     let mut admission = admission(Some(&key), false);
     let body = body(Some(&key), 1, 1);
-    let header = |at| key.sign(Form::V2, US, at, &body);
     let first = admission.judge(at(NOW), &body, None).unwrap();
     assert_eq!((first.signed, first.signing_changed), (false, true));
     assert!(!admission.judge(at(NOW), &body, None).unwrap().signing_changed, "unsigned as before");
-    let signed = admission.judge(at(NOW), &body, Some(&header(NOW))).unwrap();
+    let header = key.sign(Form::V2, US, NOW, &body);
+    let signed = admission.judge(at(NOW), &body, Some(&header)).unwrap();
     assert_eq!((signed.signed, signed.signing_changed), (true, true), "it was upgraded");
     let stripped = admission.judge(at(NOW), &body, None);
     assert_eq!(stripped, Err((VoteRefusal::Unsigned, Some(peer(1)))), "a signature was taken off");
@@ -144,17 +144,19 @@ fn a_vote_for_another_agent_is_refused() {
 fn a_sender_of_the_new_form_may_not_return_to_the_old_one() {
     let key = seal("1234567891012345");
     let mut admission = admission(Some(&key), true);
-    let mut vote = |from, form, to, millis| {
+    let cases = [
+        ("a peer of version 0.1", 1, Form::V1, NOW, None),
+        ("it was upgraded", 1, Form::V2, NOW + 1, None),
+        ("the old form again", 1, Form::V1, NOW + 2, Some((VoteRefusal::OldForm, 401))),
+        ("the new form", 1, Form::V2, NOW + 2, None),
+        ("another sender", 2, Form::V1, NOW, None),
+    ];
+    for (name, from, form, millis, want) in cases {
         let body = body(Some(&key), from, 1);
-        let header = key.sign(form, to, millis, &body);
-        admission.judge(at(NOW), &body, Some(&header)).map_err(|(refusal, _)| refusal)
-    };
-    assert!(vote(1, Form::V1, US, NOW).is_ok(), "a peer of version 0.1");
-    assert!(vote(1, Form::V2, US, NOW + 1).is_ok(), "it was upgraded");
-    let back = vote(1, Form::V1, US, NOW + 2).unwrap_err();
-    assert_eq!((back, back.status()), (VoteRefusal::OldForm, 401));
-    assert!(vote(1, Form::V2, US, NOW + 2).is_ok());
-    assert!(vote(2, Form::V1, US, NOW).is_ok(), "each sender has a form of its own");
+        let header = key.sign(form, US, millis, &body);
+        let refused = admission.judge(at(NOW), &body, Some(&header)).err();
+        assert_eq!(refused.map(|(refusal, _)| (refusal, refusal.status())), want, "{name}");
+    }
 }
 
 #[test]
@@ -237,10 +239,11 @@ impl Forger {
 
     /// Returns the body of a vote in the name of `peer` on `target`, once the keystream is known.
     fn forge(&self, peer: &str, target: &str) -> Vec<u8> {
-        let hide = |text: &str| -> Vec<u8> {
-            text.bytes().zip(&self.keystream).map(|(byte, key)| byte ^ key).collect()
-        };
-        Self::vote(&hide(peer), &hide(target))
+        Self::vote(&self.hide(peer), &self.hide(target))
+    }
+
+    fn hide(&self, text: &str) -> Vec<u8> {
+        text.bytes().zip(&self.keystream).map(|(byte, key)| byte ^ key).collect()
     }
 
     /// Learns the keystream byte by byte as long as the answers differ at all.
@@ -255,24 +258,26 @@ impl Forger {
                     oracle(&Self::vote(&word, &word))
                 })
                 .collect();
-            // Whether the answers agree with this keystream byte: one answer for all bytes that
-            // decrypt to a letter, another for the rest.
-            let fits = |key: u8| {
-                let letters: Vec<_> =
-                    (0..=u8::MAX).map(|byte| GRAPHIC.contains(&(byte ^ key))).collect();
-                let of = |letter| {
-                    letters.iter().zip(&answers).filter(move |(l, _)| **l == letter).map(|(_, a)| a)
-                };
-                let (one, other) = (of(true).next(), of(false).next());
-                one != other
-                    && of(true).all(|a| Some(a) == one)
-                    && of(false).all(|a| Some(a) == other)
+            let Some(key) = (0..=u8::MAX).find(|key| Self::fits(*key, &answers)) else {
+                return false;
             };
-            let Some(key) = (0..=u8::MAX).find(|key| fits(*key)) else { return false };
             self.keystream.push(key);
             prefix.push(b'1' ^ key);
         }
         true
+    }
+
+    /// Whether the answers to all bytes agree with this keystream byte: one answer for all bytes
+    /// that decrypt to a letter, another for the rest.
+    fn fits<A: PartialEq>(key: u8, answers: &[A]) -> bool {
+        let (mut letters, mut others) = (Vec::new(), Vec::new());
+        for (byte, answer) in (0..=u8::MAX).zip(answers) {
+            let of_kind = if GRAPHIC.contains(&(byte ^ key)) { &mut letters } else { &mut others };
+            of_kind.push(answer);
+        }
+        letters[0] != others[0]
+            && letters.iter().all(|answer| *answer == letters[0])
+            && others.iter().all(|answer| *answer == others[0])
     }
 }
 
@@ -282,11 +287,7 @@ impl Forger {
 fn the_forger_of_these_tests_beats_an_agent_that_reveals_decrypted_words() {
     let key = seal("1234567891012345");
     let mut stranger = Forger { requests: 0, keystream: Vec::new() };
-    let tells = |body: &[u8]| match wire::decode(Some(&key), body) {
-        Err(_) => 401,
-        Ok(_) => 403,
-    };
-    assert!(stranger.learn(14, tells));
+    assert!(stranger.learn(14, |body| wire::decode(Some(&key), body).is_ok()));
     let forged = stranger.forge("10.0.0.1:8081", "203.0.113.1");
     let counts = admission(Some(&key), false).judge(at(NOW), &forged, None);
     assert_eq!(counts.map(|vote| (vote.peer, vote.target)), Ok((peer(1), target(1))));

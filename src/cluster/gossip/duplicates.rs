@@ -45,8 +45,9 @@ impl DuplicateDetector {
         if !returned {
             return false;
         }
-        let ago = |at: Option<&Duration>| at.map(|at| now.saturating_sub(*at));
-        if ago(processes.returns.back()).is_some_and(|ago| ago >= REPORT_AGAIN_AFTER) {
+        if let Some(last) = processes.returns.back()
+            && now.saturating_sub(*last) >= REPORT_AGAIN_AFTER
+        {
             processes.reported = false;
         }
         processes.returns.push_back(now);
@@ -54,7 +55,8 @@ impl DuplicateDetector {
             processes.returns.pop_front();
         }
         let many = processes.returns.len() == MIN_RETURNS;
-        let two = many && ago(processes.returns.front()).is_some_and(|ago| ago < WINDOW);
+        let first = processes.returns.front().copied().unwrap_or(now);
+        let two = many && now.saturating_sub(first) < WINDOW;
         two && !std::mem::replace(&mut processes.reported, true)
     }
 

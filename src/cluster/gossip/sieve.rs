@@ -58,8 +58,8 @@ impl Sieve<'_> {
     /// Returns the sender of `foca`'s datagram `data`, and the datagram without the members that
     /// `foca` must not see.
     pub(super) fn sift(self, mut data: &[u8]) -> Result<(Id, Vec<u8>), Dropped> {
-        let malformed = |_| Dropped::Malformed;
-        let header: Header<Id> = PostcardCodec.decode_header(&mut data).map_err(malformed)?;
+        let header: Header<Id> =
+            PostcardCodec.decode_header(&mut data).map_err(|_| Dropped::Malformed)?;
         self.check(&header.src)?;
         match &header.message {
             Message::PingReq { target: id, .. }

@@ -22,12 +22,18 @@ const MIN_WAIT: Duration = Duration::from_millis(100);
 /// Returns the time at which the next vote may be sent. `due` holds the due times of urgent votes
 /// and of all others, and `lead` is the lead of signatures over the clock.
 pub(super) fn paced(now: Duration, lead: u64, due: [Option<Duration>; 2]) -> Option<Duration> {
-    let held = |due: Option<Duration>, most: u64| match lead.checked_sub(most) {
-        None => due,
-        Some(over) => due.map(|due| due.max(now + Duration::from_millis(over) + MIN_WAIT)),
-    };
     let [urgent, others] = due;
-    [held(urgent, MAX_URGENT_LEAD), held(others, MAX_LEAD)].into_iter().flatten().min()
+    let urgent = urgent.map(|due| due.max(earliest(now, lead, MAX_URGENT_LEAD)));
+    let others = others.map(|due| due.max(earliest(now, lead, MAX_LEAD)));
+    [urgent, others].into_iter().flatten().min()
+}
+
+/// Returns the time at which `lead` will have fallen below its maximum, or zero if it is below now.
+fn earliest(now: Duration, lead: u64, max_lead: u64) -> Duration {
+    match lead.checked_sub(max_lead) {
+        None => Duration::ZERO,
+        Some(over) => now + Duration::from_millis(over) + MIN_WAIT,
+    }
 }
 
 /// Returns the lead of the `last` signature over `now`, or 0 if the clock was set back.

@@ -15,6 +15,7 @@ struct Scripted {
     started: Instant,
 }
 
+#[derive(Clone)]
 enum Answer {
     Fail(Option<u64>),
     Refuse,
@@ -50,7 +51,7 @@ impl Scripted {
     }
 }
 
-struct Bench {
+struct Harness {
     queue: mpsc::Sender<Notice>,
     give_up: watch::Sender<bool>,
     scripted: Scripted,
@@ -59,7 +60,7 @@ struct Bench {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the paused clock")]
-fn bench(answers: impl IntoIterator<Item = Answer>) -> Bench {
+fn harness(answers: impl IntoIterator<Item = Answer>) -> Harness {
     let scripted = Scripted {
         answers: Arc::new(Mutex::new(answers.into_iter().collect())),
         posts: Arc::default(),
@@ -72,10 +73,10 @@ fn bench(answers: impl IntoIterator<Item = Answer>) -> Bench {
     let channel = Box::new(scripted.clone());
     let delivery = Delivery::new(channel, DeliveryPace::default(), channel_counters);
     let task = tokio::spawn(delivery.run(inbox, told));
-    Bench { queue, give_up, scripted, counters, task }
+    Harness { queue, give_up, scripted, counters, task }
 }
 
-impl Bench {
+impl Harness {
     /// Closes the queue, lets the worker finish and returns the posted notices.
     async fn posts(self) -> Vec<(Duration, NoticeKind, usize)> {
         drop(self.queue);
@@ -86,31 +87,31 @@ impl Bench {
 
 #[tokio::test(start_paused = true)]
 async fn notices_within_a_second_are_one_message_in_their_order() {
-    let bench = bench([]);
+    let harness = harness([]);
     for n in 0..100 {
-        bench.queue.send(notice(Withdrawn, &[n])).await.unwrap();
+        harness.queue.send(notice(Withdrawn, &[n])).await.unwrap();
         tokio::time::sleep(Duration::from_millis(9)).await;
     }
-    bench.queue.send(notice(Restored, &[7])).await.unwrap();
+    harness.queue.send(notice(Restored, &[7])).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let posts = bench.posts().await;
+    let posts = harness.posts().await;
     let second = Duration::from_secs(1);
     assert_eq!(posts, [(second, Withdrawn, 100), (second, Restored, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_queue_is_sent_at_once() {
-    let bench = bench([]);
-    bench.queue.send(notice(Isolated, &[])).await.unwrap();
-    assert_eq!(bench.posts().await, [(Duration::ZERO, Isolated, 0)]);
+    let harness = harness([]);
+    harness.queue.send(notice(Isolated, &[])).await.unwrap();
+    assert_eq!(harness.posts().await, [(Duration::ZERO, Isolated, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_channel_is_tried_five_times_with_growing_waits_and_then_the_next_one_goes() {
-    let bench = bench((0..5).map(|_| Answer::Fail(None)));
-    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
-    bench.queue.send(notice(Restored, &[2])).await.unwrap();
-    let posts = bench.posts().await;
+    let harness = harness((0..5).map(|_| Answer::Fail(None)));
+    harness.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    harness.queue.send(notice(Restored, &[2])).await.unwrap();
+    let posts = harness.posts().await;
     let kinds: Vec<NoticeKind> = posts.iter().map(|post| post.1).collect();
     assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Withdrawn, Withdrawn, Restored]);
     for (step, expected) in [1.0, 2.0, 4.0, 8.0].into_iter().enumerate() {
@@ -122,9 +123,9 @@ async fn a_failing_channel_is_tried_five_times_with_growing_waits_and_then_the_n
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_obeyed_up_to_five_minutes() {
     for (seconds, tries) in [(30, 2), (300, 2), (301, 1)] {
-        let bench = bench([Answer::Fail(Some(seconds))]);
-        bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
-        let posts = bench.posts().await;
+        let harness = harness([Answer::Fail(Some(seconds))]);
+        harness.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+        let posts = harness.posts().await;
         assert_eq!(posts.len(), tries, "Retry-After: {seconds}");
         let last = posts[tries - 1].0;
         let due = if tries == 2 { Duration::from_secs(seconds) } else { Duration::ZERO };
@@ -134,10 +135,10 @@ async fn retry_after_is_obeyed_up_to_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_posting_costs_a_second_and_no_notice() {
-    let bench = bench([Answer::Panic, Answer::Panic]);
-    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
-    bench.queue.send(notice(Restored, &[2])).await.unwrap();
-    let kinds: Vec<_> = bench.posts().await.iter().map(|post| post.1).collect();
+    let harness = harness([Answer::Panic, Answer::Panic]);
+    harness.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    harness.queue.send(notice(Restored, &[2])).await.unwrap();
+    let kinds: Vec<_> = harness.posts().await.iter().map(|post| post.1).collect();
     assert_eq!(kinds, [Withdrawn, Withdrawn, Withdrawn, Restored]);
 }
 
@@ -145,31 +146,29 @@ async fn a_panic_while_posting_costs_a_second_and_no_notice() {
 async fn outcomes_are_counted_and_a_channel_fails_until_it_accepts_a_notice() {
     type Case = (&'static str, Vec<Answer>, u8, [u64; 3], Option<&'static str>);
 
-    let fails = || (0..5).map(|_| Answer::Fail(None));
-    let hangs = || [Answer::Hang].into_iter();
     // `(answers, notices, counts of delivered, failed and dropped, reason why the channel
     // fails)`
     let cases: [Case; 6] = [
         ("takes all", vec![], 2, [2, 0, 0], None),
-        ("takes it late", fails().take(4).collect(), 1, [1, 0, 0], None),
-        ("does not take it", fails().collect(), 1, [0, 1, 0], Some("down")),
-        ("takes the next", fails().collect(), 2, [1, 1, 0], None),
+        ("takes it late", vec![Answer::Fail(None); 4], 1, [1, 0, 0], None),
+        ("does not take it", vec![Answer::Fail(None); 5], 1, [0, 1, 0], Some("down")),
+        ("takes the next", vec![Answer::Fail(None); 5], 2, [1, 1, 0], None),
         ("refuses", vec![Answer::Refuse], 1, [0, 1, 0], Some("no")),
-        ("hangs to the end", hangs().collect(), 2, [0, 0, 2], Some("the agent is ending")),
+        ("hangs to the end", vec![Answer::Hang], 2, [0, 0, 2], Some("the agent is ending")),
     ];
     for (name, answers, notices, counts, why) in cases {
         let hangs = matches!(answers.first(), Some(Answer::Hang));
-        let bench = bench(answers);
+        let harness = harness(answers);
         for n in 0..notices {
             let kind = if n == 0 { Withdrawn } else { Restored };
-            bench.queue.send(notice(kind, &[n])).await.unwrap();
+            harness.queue.send(notice(kind, &[n])).await.unwrap();
         }
-        let counters = bench.counters.clone();
+        let counters = harness.counters.clone();
         if hangs {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            bench.give_up.send_replace(true);
+            harness.give_up.send_replace(true);
         }
-        bench.posts().await;
+        harness.posts().await;
         let found = counters.counts();
         let found = ["delivered", "failed", "dropped"].map(|word| found[&["scripted", word]]);
         assert_eq!(found, counts, "{name}");
@@ -180,22 +179,22 @@ async fn outcomes_are_counted_and_a_channel_fails_until_it_accepts_a_notice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_not_tried_again() {
-    let bench = bench([Answer::Refuse]);
-    bench.queue.send(notice(Withdrawn, &[1])).await.unwrap();
-    assert_eq!(bench.posts().await.len(), 1);
+    let harness = harness([Answer::Refuse]);
+    harness.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    assert_eq!(harness.posts().await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_a_channel_hangs_its_queue_is_emptied_and_giving_up_ends_it() {
-    let bench = bench([Answer::Hang]);
-    bench.queue.send(notice(Isolated, &[])).await.unwrap();
+    let harness = harness([Answer::Hang]);
+    harness.queue.send(notice(Isolated, &[])).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     for n in 1..5_000 {
         let mut next = notice(Isolated, &[]);
         next.at += Duration::from_secs(n * 10);
-        bench.queue.send(next).await.unwrap(); // would wait for ever if nobody received
+        harness.queue.send(next).await.unwrap(); // would wait for ever if nobody received
     }
-    bench.give_up.send_replace(true);
-    bench.task.await.unwrap();
-    assert_eq!(bench.scripted.posts.lock().unwrap().len(), 1);
+    harness.give_up.send_replace(true);
+    harness.task.await.unwrap();
+    assert_eq!(harness.scripted.posts.lock().unwrap().len(), 1);
 }

@@ -168,19 +168,20 @@ mod tests {
         Request { address: ip(address), identifier: 0x1234, sequence: 7 }
     }
 
+    fn ip_header(from: [u8; 4], to: [u8; 4]) -> impl Iterator<Item = u8> {
+        let start = [0x45, 0, 0, 128, 0, 0, 0x40, 0, 64, 1, 0, 0];
+        start.into_iter().chain(from).chain(to)
+    }
+
     /// Returns an ICMP error about `request` as a raw socket receives it.
     fn error(kind: u8, request: Request) -> Vec<u8> {
         let echo = bytes(request);
         let mut message = vec![];
         match request.address {
             IpAddr::V4(address) => {
-                let header = |from: [u8; 4], to: [u8; 4]| {
-                    let start = [0x45, 0, 0, 128, 0, 0, 0x40, 0, 64, 1, 0, 0];
-                    start.into_iter().chain(from).chain(to).collect::<Vec<u8>>()
-                };
-                message.extend(header([192, 0, 2, 254], [192, 0, 2, 1]));
+                message.extend(ip_header([192, 0, 2, 254], [192, 0, 2, 1]));
                 message.extend([kind, 1, 0, 0, 0, 0, 0, 0]);
-                message.extend(header([192, 0, 2, 1], address.octets()));
+                message.extend(ip_header([192, 0, 2, 1], address.octets()));
             }
             IpAddr::V6(address) => {
                 message.extend([kind, 1, 0, 0, 0, 0, 0, 0]);

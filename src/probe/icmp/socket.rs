@@ -58,6 +58,10 @@ pub(super) fn name(family: ICMP) -> &'static str {
     }
 }
 
+fn unavailable(family: ICMP, source: io::Error) -> IcmpError {
+    IcmpError::Unavailable { family: name(family), source }
+}
+
 impl EchoSocket {
     /// Opens a raw socket, or a datagram socket if that fails, and starts to listen.
     pub(super) fn open(
@@ -65,10 +69,9 @@ impl EchoSocket {
         routes: Arc<Routes>,
         hints: HintSender,
     ) -> Result<Self, IcmpError> {
-        let unavailable = |source| IcmpError::Unavailable { family: name(family), source };
         let (kind, socket) = create(family).map_err(|source| match source.kind() {
             io::ErrorKind::PermissionDenied => IcmpError::Forbidden(source),
-            _ => unavailable(source),
+            _ => unavailable(family, source),
         })?;
         let buffer = widen(&socket);
         let prepared = match kind {
@@ -79,10 +82,10 @@ impl EchoSocket {
             tracing::debug!(family = name(family), %error, "cannot filter the messages of an ICMP \
                 socket");
         }
-        socket.set_nonblocking(true).map_err(unavailable)?;
+        socket.set_nonblocking(true).map_err(|source| unavailable(family, source))?;
         // To the runtime it is a datagram socket like any other.
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
-        let socket = UdpSocket::from_std(socket).map_err(unavailable)?;
+        let socket = UdpSocket::from_std(socket).map_err(|source| unavailable(family, source))?;
         let pending = PendingRequests::default();
         let shared = Arc::new(SharedSocket { family, kind, socket, pending, routes, hints });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];

@@ -180,13 +180,17 @@ pub(super) fn is_silent(answer: &[u8]) -> Option<bool> {
 /// Returns the attributes by kind.
 fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
-        let short = |at: usize| Some(u16::from_ne_bytes(rest.get(at..at + 2)?.try_into().ok()?));
-        let (length, kind) = (usize::from(short(0)?), short(2)?);
+        let (length, kind) = (usize::from(short(rest, 0)?), short(rest, 2)?);
         let value = rest.get(4..length)?;
         // Attributes are aligned to four bytes.
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((kind, value))
     })
+}
+
+/// Returns the number of two bytes at a place.
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
@@ -230,10 +234,24 @@ mod tests {
         Neighbour { address: address.parse().unwrap(), link }
     }
 
+    /// Returns the way beyond the gateway at an address of link 7.
+    fn beyond(address: &str) -> Way {
+        Way::Beyond(vec![neighbour_at(address, 7)])
+    }
+
+    /// Builds one next hop of a route.
+    fn hop(link: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let inside = bytes_of(attributes);
+        let mut bytes = u16::try_from(8 + inside.len()).unwrap().to_ne_bytes().to_vec();
+        bytes.extend([0, 0]);
+        bytes.extend(link.to_ne_bytes());
+        bytes.extend(inside);
+        bytes
+    }
+
     #[test]
     fn a_route_leads_to_this_machine_to_somebody_near_or_beyond_a_gateway() {
         let link = 7_u32.to_ne_bytes();
-        let beyond = |address: &str| Way::Beyond(vec![neighbour_at(address, 7)]);
         let v4: &[u8] = &[192, 0, 2, 1];
         let v6 = std::net::Ipv6Addr::LOCALHOST.octets();
         let via = [&[2, 0][..], v4].concat();
@@ -257,14 +275,6 @@ mod tests {
 
     #[test]
     fn a_route_of_several_next_hops_has_a_gateway_for_each_or_none() {
-        let hop = |link: u32, attributes: &[(u16, &[u8])]| {
-            let inside = bytes_of(attributes);
-            let mut bytes = u16::try_from(8 + inside.len()).unwrap().to_ne_bytes().to_vec();
-            bytes.extend([0, 0]);
-            bytes.extend(link.to_ne_bytes());
-            bytes.extend(inside);
-            bytes
-        };
         let one = hop(7, &[(5, &[192, 0, 2, 1])]);
         let two = [one.clone(), hop(8, &[(5, &[192, 0, 2, 2])])].concat();
         let both = vec![neighbour_at("192.0.2.1", 7), neighbour_at("192.0.2.2", 8)];

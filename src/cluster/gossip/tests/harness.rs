@@ -143,20 +143,23 @@ impl Harness {
 
     /// Returns the numbers of the agents that each agent sees alive, without its own.
     pub(super) fn views(&self) -> Vec<Option<Vec<usize>>> {
-        let view = |agent: &Gossip| {
-            (0..self.agents.len()).filter(|&n| agent.alive.contains_key(&vote(n))).collect()
-        };
-        self.agents.iter().map(|agent| agent.as_ref().map(view)).collect()
+        self.agents.iter().map(|agent| agent.as_ref().map(|agent| self.view_of(agent))).collect()
+    }
+
+    fn view_of(&self, agent: &Gossip) -> Vec<usize> {
+        (0..self.agents.len()).filter(|&n| agent.alive.contains_key(&vote(n))).collect()
     }
 
     pub(super) fn everybody_sees_everybody(&self) -> bool {
         let running: Vec<_> =
             (0..self.agents.len()).filter(|&n| self.agents[n].is_some()).collect();
-        let others = |me| running.iter().copied().filter(|&n| n != me).collect::<Vec<_>>();
-        self.views()
-            .iter()
-            .enumerate()
-            .all(|(me, view)| view.as_ref().is_none_or(|view| *view == others(me)))
+        for (me, view) in self.views().into_iter().enumerate() {
+            let others = running.iter().copied().filter(|&n| n != me);
+            if view.is_some_and(|view| !others.eq(view)) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Returns the time after `since` at which agent `who` reported `what`.

@@ -15,20 +15,29 @@ fn forged(from: Id, to: Id, members: &[Member<Id>]) -> Vec<u8> {
     bytes
 }
 
-/// Returns three agents without a key that see each other, and a function that forges an identity
-/// of agent `number`.
-fn open_cluster() -> (Harness, impl Fn(usize, u64, u64) -> Id) {
+/// Returns an identity of agent `number`.
+fn id(number: usize, start: u64, life: u64) -> Id {
+    let vote = vote(number);
+    Id { gossip: SocketAddr::new(vote.ip(), PORT), vote, start, life }
+}
+
+/// Returns the request of `src` to `dst` to let it join.
+fn announcement(src: Id, dst: Id) -> Vec<u8> {
+    let header = foca::Header { src, src_incarnation: 0, dst, message: foca::Message::Announce };
+    let mut bytes = vec![SWIM];
+    PostcardCodec.encode_header(&header, &mut bytes).unwrap();
+    bytes
+}
+
+/// Returns three agents without a key that see each other.
+fn open_cluster() -> Harness {
     let mut harness = Harness::with_key(3, 11, None);
     for number in 0..3 {
         harness.start(number, 2_000_000_000_000);
     }
     harness.run(s(20));
     assert!(harness.everybody_sees_everybody());
-    let id = |number, start, life| {
-        let vote = vote(number);
-        Id { gossip: SocketAddr::new(vote.ip(), PORT), vote, start, life }
-    };
-    (harness, id)
+    harness
 }
 
 #[test]
@@ -46,20 +55,23 @@ fn numbers_that_no_clock_shows_separate_no_agents() {
         for (state, incarnation) in
             [(foca::State::Alive, 0), (foca::State::Down, 0), (foca::State::Suspect, u16::MAX)]
         {
-            let (mut harness, id) = open_cluster();
+            let mut harness = open_cluster();
             // Each of two agents receives this about the other two, from themselves and from each
             // other.
             for (to, one, other) in [(0, 1, 2), (1, 0, 2), (2, 0, 1)] {
                 let agent = harness.agents[to].as_mut().unwrap();
                 let dst = agent.foca.identity().clone();
-                let of = |number| Member::new(id(number, start, life), incarnation, state);
+                let [about_other, about_it] = [other, to]
+                    .map(|number| Member::new(id(number, start, life), incarnation, state));
                 let sender = agent.foca.iter_members().find(|m| m.id().vote == vote(one));
                 let sender = sender.unwrap().id().clone();
-                let _ =
-                    agent.receive(harness.now, &forged(sender, dst.clone(), &[of(other), of(to)]));
+                let _ = agent.receive(
+                    harness.now,
+                    &forged(sender, dst.clone(), &[about_other.clone(), about_it]),
+                );
                 let _ = agent.receive(harness.now, &forged(id(one, start, life), dst, &[]));
                 let mut farewell = vec![PLAIN, FAREWELL];
-                PostcardCodec.encode_member(&of(other), &mut farewell).unwrap();
+                PostcardCodec.encode_member(&about_other, &mut farewell).unwrap();
                 let _ = agent.receive(harness.now, &farewell);
             }
             harness.run(s(60));
@@ -72,7 +84,7 @@ fn numbers_that_no_clock_shows_separate_no_agents() {
 
 #[test]
 fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
-    let (mut harness, id) = open_cluster();
+    let mut harness = open_cluster();
     let agent = harness.agents[0].as_mut().unwrap();
     let own = agent.foca.identity().clone();
     for (ahead, want) in [(AHEAD - 1000, Ok(())), (AHEAD + 1000, Err(Dropped::Ahead))] {
@@ -90,7 +102,7 @@ fn identities_from_more_than_a_day_ahead_are_refused_and_told() {
 /// Unknown members would be sent datagrams and passed on to the others.
 #[test]
 fn members_that_are_no_peers_are_ignored() {
-    let (mut harness, id) = open_cluster();
+    let mut harness = open_cluster();
     let agent = harness.agents[0].as_mut().unwrap();
     let (own, wall) = (agent.foca.identity().clone(), agent.wall);
     let peer = agent.foca.iter_members().find(|m| m.id().vote == vote(1)).unwrap().id().clone();
@@ -120,25 +132,11 @@ fn another_key_keeps_an_agent_out_and_is_told() {
     assert_eq!(harness.views(), [Some(vec![]), Some(vec![])]);
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
     let mut agent = Gossip::new(own(0, 1), [vote(1)], Some(ours.clone()), 1);
-    let swim = |id: &Id| {
-        let mut bytes = vec![SWIM];
-        let header = foca::Header {
-            src: id.clone(),
-            src_incarnation: 0,
-            dst: agent.foca.identity().clone(),
-            message: foca::Message::Announce,
-        };
-        PostcardCodec.encode_header(&header, &mut bytes).unwrap();
-        bytes
-    };
-    let id = |number, port| Id {
-        gossip: SocketAddr::new(vote(number).ip(), port),
-        vote: vote(number),
-        start: 1,
-        life: 1,
-    };
-    let good = swim(&id(1, PORT));
-    let duplicate = Id { start: 2, ..id(0, PORT) };
+    let dst = agent.foca.identity().clone();
+    let elsewhere = Id { gossip: SocketAddr::new(vote(1).ip(), 7000), ..id(1, 1, 1) };
+    let [good, stranger, returned, duplicate, elsewhere] =
+        [id(1, 1, 1), id(5, 1, 1), id(0, 1, 1), id(0, 2, 1), elsewhere]
+            .map(|src| announcement(src, dst.clone()));
     let cases = [
         ("a peer", ours.seal_gossip(&good).unwrap(), Ok(())),
         ("not sealed", [&[PLAIN][..], &good].concat(), Err(Dropped::NotOurs)),
@@ -148,14 +146,10 @@ fn another_key_keeps_an_agent_out_and_is_told() {
         ("sealed nothing", ours.seal_gossip(b"").unwrap(), Err(Dropped::Malformed)),
         ("sealed junk", ours.seal_gossip(b"\0junk").unwrap(), Err(Dropped::Malformed)),
         ("another kind", ours.seal_gossip(b"\x09").unwrap(), Err(Dropped::Malformed)),
-        ("no peer", ours.seal_gossip(&swim(&id(5, PORT))).unwrap(), Err(Dropped::Stranger)),
-        ("ours, come back", ours.seal_gossip(&swim(&id(0, PORT))).unwrap(), Err(Dropped::Stranger)),
-        (
-            "another in our place",
-            ours.seal_gossip(&swim(&duplicate)).unwrap(),
-            Err(Dropped::OurName),
-        ),
-        ("another port", ours.seal_gossip(&swim(&id(1, 7000))).unwrap(), Err(Dropped::Stranger)),
+        ("no peer", ours.seal_gossip(&stranger).unwrap(), Err(Dropped::Stranger)),
+        ("ours, come back", ours.seal_gossip(&returned).unwrap(), Err(Dropped::Stranger)),
+        ("another in our place", ours.seal_gossip(&duplicate).unwrap(), Err(Dropped::OurName)),
+        ("another port", ours.seal_gossip(&elsewhere).unwrap(), Err(Dropped::Stranger)),
     ];
     for (name, datagram, want) in cases {
         assert_eq!(agent.receive(s(1), &datagram), want, "{name}");
