@@ -118,7 +118,7 @@ mod tests {
     use crate::notify::tests::notice;
 
     #[test]
-    fn a_reload_goes_on_counting_and_keeps_the_trouble_of_channels_that_stay() {
+    fn a_reload_continues_the_counters_and_keeps_the_failures_of_channels_that_stay() {
         let lost = notice(Withdrawn, &[1]);
         let before = NoticeCounters::default();
         let [slack, webhook] = ["slack", "webhook"].map(|channel| before.channel(channel));

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_message_about_an_address_tells_the_last_that_happened_to_it() {
+    fn the_last_message_about_an_address_is_about_its_last_event() {
         let cases: [(&str, Vec<Notice>, &[&str]); 4] = [
             (
                 "out, back, out again are three messages",

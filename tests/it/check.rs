@@ -38,7 +38,7 @@ fn with_file(content: impl AsRef<[u8]>) -> tempfile::TempDir {
 }
 
 #[test]
-fn check_says_what_the_shipped_file_makes_the_agent_do() {
+fn check_describes_the_agent_of_the_shipped_file() {
     let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
     let want = "\
 goavail.toml: the configuration is valid
@@ -63,7 +63,7 @@ goavail.toml: the configuration is valid
 }
 
 #[test]
-fn check_says_what_a_full_file_makes_the_agent_do() {
+fn check_describes_the_agent_of_a_full_file() {
     let folder = with_file(
         r#"
 name = "eu-1"

@@ -155,7 +155,7 @@ async fn with_a_key_only_votes_made_with_it_count() {
 }
 
 #[tokio::test]
-async fn a_signed_vote_is_taken_once_and_its_sender_must_go_on_signing() {
+async fn a_signed_vote_is_accepted_once_and_its_sender_must_keep_signing() {
     let net = Net::new();
     let mut agent = Agent::start(&net.config(0, 3, Some(KEY))).await;
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();

@@ -17,7 +17,7 @@ async fn start(net: Net, number: u8, key: Option<&str>) -> Agent {
 }
 
 #[tokio::test]
-async fn three_agents_find_each_other_and_a_farewell_is_believed_at_once() {
+async fn three_agents_find_each_other_and_a_farewell_is_accepted_at_once() {
     for key in [None, Some(KEY)] {
         let net = Net::new();
         let (mut one, mut two) = tokio::join!(start(net, 0, key), start(net, 1, key));

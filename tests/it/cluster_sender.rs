@@ -110,7 +110,7 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
 /// The Go agent stops telling at the first peer that is unreachable, and waits for ever for one
 /// that does not answer.
 #[tokio::test]
-async fn a_peer_that_is_gone_or_never_answers_holds_up_no_other() {
+async fn a_peer_that_is_gone_or_never_answers_delays_no_other() {
     let net = Net::new();
     let silent = TcpListener::bind(net.agent(2)).await.unwrap();
     let mut seen = peer(TcpListener::bind(net.agent(3)).await.unwrap(), OURS, Duration::ZERO);

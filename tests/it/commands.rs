@@ -158,7 +158,7 @@ async fn an_agent_whose_loop_does_not_turn_is_shown_and_is_a_failure() {
 }
 
 #[tokio::test]
-async fn without_an_agent_every_command_says_so_in_one_line() {
+async fn every_command_reports_a_missing_agent_in_one_line() {
     let place = Place::new("");
     let socket = "./control.sock";
     let missing = "No such file or directory (os error 2)";
@@ -189,7 +189,7 @@ async fn without_an_agent_every_command_says_so_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_drain_says_what_was_done_and_what_to_know() {
+async fn a_drain_reports_its_effect_and_its_warnings() {
     let (place, mut agent) = asked();
     let want = CommandKind::Drain(DrainRequest {
         lasting: Some(Duration::from_hours(2)),

@@ -14,10 +14,10 @@
 //! | 1 | an API error loses the change | `trouble::dns_is_right_in_the_end_after_any_fault_of_the_api_at_a_flip` |
 //! | | | `reload::a_reload_keeps_a_withdrawal_that_is_being_retried` |
 //! | 2 | a hung API call stops monitoring | `trouble::while_the_api_hangs_all_are_watched_at_full_pace` |
-//! | 3 | no floor, and its own fault is everybody's death | `guards::an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals` |
+//! | 3 | no floor, and its own fault is everybody's death | `guards::an_agent_that_is_cut_off_withdraws_nothing_reports_that_once_and_heals` |
 //! | | | `guards::the_floor_keeps_the_last_address_until_another_is_back` |
 //! | | | `lib engine::plan::tests::any_plan_is_safe_and_final` |
-//! | 7 | SIGHUP in tcp mode | `tcp::a_reload_in_tcp_mode_goes_on_watching` |
+//! | 7 | SIGHUP in tcp mode | `tcp::a_reload_in_tcp_mode_keeps_monitoring` |
 //! | 8 | SIGTERM ends the monitoring and not the process | `ending::sigterm_and_sigint_end_it_with_exit_code_0_and_leave_the_records` |
 //! | | | `ending::sigterm_ends_it_while_a_change_hangs` |
 //! | | | `ending::sigterm_ends_it_while_the_first_reading_hangs` |
@@ -43,15 +43,15 @@
 //! | | | `it contract::cloudflare::restore_brings_back_all_that_was_remembered` |
 //! | 25 | invalid addresses are declared dead | `it config::values::an_address_that_is_not_one_hosts_is_refused` |
 //! | | | `it config::values::every_bad_item_of_a_list_is_told_of_at_its_own_line` |
-//! | 30 | a typing error and SIGHUP end it | `reload::a_broken_file_keeps_all_of_the_old_and_says_why` |
+//! | 30 | a typing error and SIGHUP end it | `reload::a_broken_file_changes_nothing_and_is_refused_with_the_reason` |
 //! | 35 | 10 s to notice a black hole, no IPv6 in tcp mode | `tcp::a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set` |
 //! | 36 | unknown `--type` and `--dns-provider` pass | `it check::a_bad_command_line_is_refused_once_with_exit_code_2` |
 //! | | | `lib cli::tests::what_cannot_be_meant_is_refused` |
 //! | 37 | acts at one miss more than documented | `in_a_row::exactly_three_losses_flip_it_down_and_exactly_three_replies_up` |
 //! | | | `lib engine::service::health::tests::exactly_so_many_in_a_row_flip_it` |
-//! | 38 | dry-run calls the API and needs credentials | `rehearsal::a_dry_run_tells_what_it_would_do_and_writes_nothing` |
-//! | | | `rehearsal::the_shipped_file_rehearses_the_whole_story_within_half_a_minute` |
-//! | 39 | an interval of 0 panics, nothing is validated | `it config::values::a_value_out_of_range_is_refused_with_what_is_allowed` |
+//! | 38 | dry-run calls the API and needs credentials | `rehearsal::a_dry_run_logs_its_decisions_and_writes_nothing` |
+//! | | | `rehearsal::the_shipped_file_rehearses_a_withdrawal_and_a_return_within_half_a_minute` |
+//! | 39 | an interval of 0 panics, nothing is validated | `it config::values::a_value_out_of_range_is_refused_with_the_allowed_range` |
 //! | | | `it check::a_bad_file_gets_a_line_for_each_problem_and_exit_code_2` |
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]

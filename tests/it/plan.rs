@@ -179,7 +179,7 @@ async fn a_zone_that_cannot_be_read_is_said_and_nothing_is_made_up() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_refused_before_anybody_is_asked() {
+async fn a_bad_configuration_is_refused_before_any_request() {
     let harness = Harness::new(&["192.0.2.10"], 1);
     let place = Place::new("failure_threshold = 0");
     let (code, said, complaint) = place.run("plan", &[("CF_API_TOKEN", TOKEN)]).await;

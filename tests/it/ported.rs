@@ -3,7 +3,7 @@
 //!
 //! | | defect | tests |
 //! |---|---|---|
-//! | 7 | SIGHUP with `--type tcp` ends it | `tcp_agent::reload::a_reload_moves_to_another_port_and_keeps_what_was_counted` |
+//! | 7 | SIGHUP with `--type tcp` ends it | `tcp_agent::reload::a_reload_moves_to_another_port_and_keeps_the_counts` |
 //! | 20 | Slack out of reach ends it, Slack that hangs stops it, its URL is logged | `notices_agent::slack::a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing` |
 //! | | | `notify::each_answer_of_slack_is_retried_or_drops_the_notice_by_name_and_the_url_is_never_logged` |
 //! | | | `notify::a_slack_that_hangs_delays_neither_the_sender_nor_the_webhook_nor_the_end` |

@@ -86,7 +86,7 @@ async fn requests_without_an_end_are_cut_off() {
 }
 
 #[tokio::test]
-async fn connections_held_open_keep_nobody_out() {
+async fn connections_held_open_keep_no_reader_out() {
     let patient = ServeLimits { head_within: PATIENCE, ..limits() };
     let address = service(router(), patient).await;
     let mut held = Vec::new();
@@ -124,7 +124,7 @@ async fn a_request_in_its_handler_is_not_closed_for_a_newcomer() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_answered_with_500_counted_and_disturbs_nobody_else() {
+async fn a_handler_that_panics_is_answered_with_500_counted_and_disturbs_no_other() {
     let address = service(router(), limits()).await;
     let count =
         || goavail::testing::panics::counts().get("a request handler").copied().unwrap_or_default();
@@ -232,7 +232,7 @@ impl Drop for Watched {
 }
 
 #[tokio::test]
-async fn a_reader_that_stands_still_keeps_no_answer_in_memory() {
+async fn a_blocked_reader_keeps_no_answer_in_memory() {
     let (gone, is_gone) = oneshot::channel();
     // More than the kernel buffers on its way.
     let answer = axum::body::Bytes::from_owner(Watched(vec![b'x'; 64 << 20], Some(gone)));

@@ -113,7 +113,7 @@ fn an_unreadable_file_is_left_alone() {
 }
 
 #[test]
-fn a_pipe_is_no_state_file_and_holds_nobody_up() {
+fn a_pipe_is_no_state_file_and_delays_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("state.json"));
     assert!(Command::new("mkfifo").arg(file.path()).status().unwrap().success());

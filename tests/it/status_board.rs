@@ -84,7 +84,7 @@ fn the_status_holds_the_facts_of_the_board() {
 }
 
 #[test]
-fn after_a_reload_those_who_stay_keep_what_is_known_and_the_others_are_gone() {
+fn targets_that_stay_keep_their_state_over_a_reload_and_the_others_are_gone() {
     let (mut board, end) = sample_board();
     let before = board.reader().snapshot().status();
     let (stays, goes, comes) = (ip("198.51.100.13"), ip("198.51.100.14"), ip("198.51.100.99"));

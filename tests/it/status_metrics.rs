@@ -281,7 +281,7 @@ fn a_name_with_quotes_and_line_feeds_stays_one_label() {
 }
 
 #[test]
-fn the_format_is_what_the_scraper_asked_for() {
+fn the_format_is_the_one_that_the_scraper_accepts() {
     let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                       application/openmetrics-text;version=0.0.1;q=0.5,text/plain;q=0.3,*/*;q=0.2";
     let cases = [

@@ -120,7 +120,7 @@ async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
 }
 
 #[tokio::test]
-async fn metrics_and_page_say_what_they_are() {
+async fn metrics_and_page_name_their_content_types() {
     let agent = Asked::new(sample_board());
     let (status, metrics) = ask(agent.listener, "GET /metrics").await;
     assert_eq!(status, 200);
@@ -269,7 +269,7 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_nobody_answers_ends_with_what_is_known() {
+async fn an_unanswered_order_ends_with_the_known_state() {
     let (board, _) = sample_board();
     let (orders, mut commands) = mpsc::channel(1);
     let router = control(board.reader(), orders);

@@ -8,7 +8,7 @@ use super::*;
 use crate::notify::tests::notice;
 
 #[test]
-fn each_kind_says_what_happened_to_whom_and_why() {
+fn each_kind_names_the_event_its_targets_and_the_reason() {
     use NoticeKind::*;
     let when = "2001-09-09T01:46:40Z";
     let cases = [

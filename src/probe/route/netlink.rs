@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_leads_to_this_machine_to_somebody_near_or_beyond_a_gateway() {
+    fn a_route_leads_to_this_machine_or_a_neighbour_or_beyond_a_gateway() {
         let link = 7_u32.to_ne_bytes();
         let v4: &[u8] = &[192, 0, 2, 1];
         let v6 = std::net::Ipv6Addr::LOCALHOST.octets();

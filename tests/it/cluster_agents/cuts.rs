@@ -23,7 +23,7 @@ fn between(some: &[usize], others: &[usize], mut change: impl FnMut(Place, Place
 }
 
 #[test]
-fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_go_on() {
+fn an_agent_cut_off_from_everything_changes_nothing_and_the_others_continue() {
     run(|| {
         let targets = [v4(1), ranked_one(&[0, 1, 2], 3), v4(CALM)];
         let harness = Harness::new(3, &targets);

@@ -41,7 +41,7 @@ fn one_agent_dead_the_others_withdraw_at_once_and_show_it_as_gone() {
 }
 
 #[test]
-fn the_last_agent_left_does_nothing_says_so_and_goes_on_when_one_returns() {
+fn the_last_agent_left_reports_that_it_cannot_act_and_resumes_when_one_returns() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
         let harness = Harness::new(3, &targets);
@@ -93,7 +93,7 @@ fn an_agent_restarted_under_the_same_name_is_back_within_seconds() {
 }
 
 #[test]
-fn a_farewell_is_believed_at_once() {
+fn a_farewell_is_accepted_at_once() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
         let harness = Harness::new(3, &targets);

@@ -81,7 +81,7 @@ fn a_third_agent_is_let_in_and_counts() {
 
 /// Both Go agents froze at it, and kept monitoring the targets that were removed.
 #[test]
-fn an_address_more_and_one_less_freeze_nobody_and_change_nothing() {
+fn an_address_more_and_one_less_freeze_no_agent_and_change_nothing() {
     run(|| {
         let (old, new) = (ranked_one(&[0, 1], 2), ranked_one(&[1, 0], 2));
         let harness = Harness::new(2, &[old, new, v4(CALM)]);
@@ -137,7 +137,7 @@ fn the_agents_own_address_and_key_are_named_and_kept() {
 
 /// Where the Go agent took `min_peers_agree` over without peers, and acted never again.
 #[test]
-fn a_lone_agent_refuses_a_quorum_that_it_cannot_have_and_goes_on() {
+fn a_lone_agent_refuses_a_quorum_that_it_cannot_have_and_continues() {
     run(|| {
         let targets = [v4(1), v4(CALM)];
         let harness = Harness::new(1, &targets);

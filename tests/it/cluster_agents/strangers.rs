@@ -84,7 +84,7 @@ fn a_peer_whose_clock_is_apart_has_no_vote_and_both_sides_say_why() {
 }
 
 #[test]
-fn a_peer_that_accepts_and_never_answers_holds_up_nothing() {
+fn a_peer_that_accepts_and_never_answers_delays_nothing() {
     run(|| {
         let target = ranked_one(&[0, 1], 3);
         let harness = Harness::new(3, &[target, v4(CALM)]);

@@ -225,7 +225,7 @@ fn credentials_that_no_header_can_carry_are_refused_by_their_variable() {
 }
 
 #[test]
-fn a_profile_that_cannot_be_used_is_refused_with_its_file_before_anybody_is_asked() {
+fn an_unusable_profile_is_refused_with_its_file_before_any_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("credentials");
     let env = [("AWS_SHARED_CREDENTIALS_FILE", path.to_str().unwrap())];

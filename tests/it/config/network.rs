@@ -13,7 +13,7 @@ type Variables<'a> = &'a [(&'a str, &'a str)];
 const PROXY: &str = "http://u:s3cret@proxy.test:3128";
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused_by_its_variable_if_somebody_would_go_that_way() {
+fn an_unusable_proxy_is_refused_by_its_variable_if_a_request_would_use_it() {
     type Row<'a> = (&'a str, Variables<'a>, Option<(&'a str, &'a str)>);
 
     let socks =

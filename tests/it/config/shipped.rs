@@ -46,7 +46,7 @@ fn it_loads_with_every_guard_on_and_nothing_to_warn_about() {
 }
 
 #[test]
-fn it_tells_the_whole_story_within_half_a_minute() {
+fn it_rehearses_a_withdrawal_and_a_return_within_half_a_minute() {
     let probing = good(SHIPPED).probing;
     let confirmed = probing.recovery().worst;
     let story = confirmed + probing.detection().worst + probing.recovery().worst;

@@ -61,7 +61,7 @@ const OUT_OF_RANGE: [(&str, &str, &str, &str); 43] = [
 
 /// Each row: section, key, value, and the message after the value.
 #[test]
-fn a_value_out_of_range_is_refused_with_what_is_allowed() {
+fn a_value_out_of_range_is_refused_with_the_allowed_range() {
     for (section, key, value, allowed) in OUT_OF_RANGE {
         let (text, line) = with_key(section, key, value);
         let name = whole_key(section, key);

@@ -122,7 +122,7 @@ fn many_addresses_with_one_warning_are_the_first_three_and_a_count() {
 }
 
 #[test]
-fn addresses_that_nobody_outside_reaches_are_warned_about() {
+fn addresses_out_of_reach_from_outside_are_warned_about() {
     let rows = [
         ("10.0.0.1", Some("a private address")),
         ("172.16.0.1", Some("a private address")),
@@ -191,7 +191,7 @@ fn notices_in_clear_are_warned_about() {
 }
 
 #[test]
-fn a_cluster_is_warned_of_what_its_numbers_mean() {
+fn a_cluster_is_warned_of_the_effect_of_its_numbers() {
     let with =
         |old: &str, new: &str| good(&format!("{CLOUDFLARE}{}", MEMBERS.replace(old, new))).warnings;
     let none: [&str; 0] = [];

@@ -75,6 +75,6 @@ fn a_change_that_a_killed_agent_did_not_get_made_is_made_by_the_next() {
 }
 
 #[test]
-fn a_change_that_a_killed_agent_did_not_hear_of_is_left_as_it_is() {
+fn a_change_whose_answer_a_killed_agent_missed_is_left_as_it_is() {
     run(|| killed_in_the_middle(Fault::CutAfter, 0));
 }

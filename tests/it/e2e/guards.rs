@@ -12,7 +12,7 @@ use super::{Harness, QUICK, config, count, first, nth, publish, target, writes};
 use crate::lab::{Place, link_v4, run, v4, v6};
 
 #[test]
-fn an_agent_that_is_cut_off_withdraws_nothing_says_so_once_and_heals() {
+fn an_agent_that_is_cut_off_withdraws_nothing_reports_that_once_and_heals() {
     run(|| {
         let addresses = [v4(1), v4(2), v6(1)];
         let harness = Harness::serving(&addresses);

@@ -14,7 +14,7 @@ const SHIPPED: &str = include_str!("../../../goavail.toml");
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_dry_run_tells_what_it_would_do_and_writes_nothing() {
+fn a_dry_run_logs_its_decisions_and_writes_nothing() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let harness = Harness::serving(&addresses);
@@ -64,7 +64,7 @@ fn story(agent: &mut Agent) -> Duration {
 /// As a newcomer runs it: the shipped file, no credentials, no network but loopback; as root, and
 /// as an ordinary user of a desktop.
 #[test]
-fn the_shipped_file_rehearses_the_whole_story_within_half_a_minute() {
+fn the_shipped_file_rehearses_a_withdrawal_and_a_return_within_half_a_minute() {
     run(|| {
         let lab = Lab::with_agents(2);
         lab.unplug(0);

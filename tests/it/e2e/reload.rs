@@ -31,7 +31,7 @@ fn reload(agent: &mut Agent, config: &str) {
 }
 
 #[test]
-fn a_broken_file_keeps_all_of_the_old_and_says_why() {
+fn a_broken_file_changes_nothing_and_is_refused_with_the_reason() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let harness = Harness::serving(&addresses);
@@ -64,7 +64,7 @@ fn a_broken_file_keeps_all_of_the_old_and_says_why() {
 }
 
 #[test]
-fn a_good_file_is_taken_over_whole_and_what_stays_keeps_its_state() {
+fn a_good_file_comes_into_force_whole_and_targets_that_stay_keep_their_state() {
     run(|| {
         let [removed, stays, added] = [v4(1), v4(2), v4(3)];
         let harness = Harness::serving(&[removed, stays, added]);

@@ -89,7 +89,7 @@ fn a_closed_port_and_a_black_hole_are_noticed_by_the_timeout_that_is_set() {
 }
 
 #[test]
-fn a_reload_in_tcp_mode_goes_on_watching() {
+fn a_reload_in_tcp_mode_keeps_monitoring() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let harness = Harness::serving(&addresses);

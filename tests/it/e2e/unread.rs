@@ -14,7 +14,7 @@ use crate::lab::{Lab, run, v4};
 use crate::operator_agent::harness::{inbox_in, notice};
 
 #[test]
-fn a_reader_of_the_log_that_stands_still_keeps_no_dead_address_in_service() {
+fn a_blocked_reader_of_the_log_keeps_no_dead_address_in_service() {
     run(|| {
         let addresses = [v4(1), v4(2), v4(3)];
         let harness = Harness::serving(&addresses);
@@ -102,7 +102,7 @@ fn unread_log_lines_are_counted_and_delay_no_withdrawal() {
 }
 
 #[test]
-fn a_reader_of_the_log_that_stands_still_keeps_no_signal_from_ending_the_agent() {
+fn a_blocked_reader_of_the_log_keeps_no_signal_from_ending_the_agent() {
     for signals in [1, 2] {
         run(|| {
             let harness = Harness::serving(&[v4(1)]);
@@ -116,7 +116,7 @@ fn a_reader_of_the_log_that_stands_still_keeps_no_signal_from_ending_the_agent()
 }
 
 #[test]
-fn a_storm_of_reloads_holds_up_no_withdrawal() {
+fn a_storm_of_reloads_delays_no_withdrawal() {
     run(|| {
         let addresses = [v4(1), v4(2)];
         let harness = Harness::serving(&addresses);

@@ -130,7 +130,7 @@ fn a_drain_with_an_end_ends_by_itself_and_the_records_come_back_as_they_were() {
 }
 
 #[test]
-fn a_drain_ends_in_time_also_when_its_agent_was_killed_meanwhile() {
+fn a_drain_ends_in_time_also_when_its_agent_was_killed_in_between() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         let mut agent = harness.confirmed();

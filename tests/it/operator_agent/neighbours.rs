@@ -11,7 +11,7 @@ use crate::agent::PATIENT;
 use crate::lab::run;
 
 #[test]
-fn a_second_agent_on_the_same_socket_or_port_ends_with_one_line_and_the_first_goes_on() {
+fn a_second_agent_on_the_same_socket_or_port_ends_with_one_line_and_the_first_continues() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         let mut agent = harness.confirmed();

@@ -28,7 +28,7 @@ fn records_that_a_killed_agent_withdrew_come_back_with_all_their_settings() {
 }
 
 #[test]
-fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_goes_on() {
+fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_continues() {
     run(|| {
         let harness = Harness::new(STATE_FILE);
         killed_during_an_outage(&harness);

@@ -80,7 +80,7 @@ fn status_has_the_contracts_fields_and_values_and_is_the_same_from_everywhere() 
 }
 
 #[test]
-fn a_verdict_tells_the_truth_also_while_the_floor_keeps_the_record() {
+fn a_verdict_is_true_also_while_the_floor_keeps_the_record() {
     run(|| {
         let harness = Harness::new("min_in_service = 1\n");
         let mut agent = harness.confirmed();
@@ -115,7 +115,7 @@ fn a_verdict_tells_the_truth_also_while_the_floor_keeps_the_record() {
 }
 
 #[test]
-fn an_isolated_agent_says_so_and_why_over_a_reload() {
+fn an_isolated_agent_reports_that_and_the_cause_over_a_reload() {
     run(|| {
         let harness = Harness::new("");
         let mut agent = harness.confirmed();

@@ -27,7 +27,7 @@ async fn at_www(zone: &OnMoto) -> Vec<String> {
 
 /// The possible changes of the set by an operator between our listing and our change.
 #[tokio::test]
-async fn a_set_that_changed_meanwhile_in_any_way_is_refused_and_planned_again() {
+async fn a_set_that_changed_since_its_listing_is_refused_and_planned_again() {
     let was = || set(WWW, "A", &[DEAD, ALIVE]);
     let cases = [
         ("a value came", set(WWW, "A", &[DEAD, ALIVE, FOREIGN]).build(), vec![ALIVE, FOREIGN]),
@@ -53,7 +53,7 @@ async fn a_set_that_changed_meanwhile_in_any_way_is_refused_and_planned_again() 
 }
 
 #[tokio::test]
-async fn a_set_that_was_deleted_meanwhile_is_not_made_again() {
+async fn a_set_that_was_deleted_since_its_listing_is_not_made_again() {
     let was = simple(WWW, &[DEAD, ALIVE]);
     let Some(zone) = OnMoto::with([was.clone()]).await else { return };
     let provider = zone.managing(&NAMES).await;
@@ -68,7 +68,7 @@ async fn a_set_that_was_deleted_meanwhile_is_not_made_again() {
 }
 
 #[tokio::test]
-async fn a_set_that_was_made_meanwhile_is_not_overwritten() {
+async fn a_set_that_was_made_since_its_listing_is_not_overwritten() {
     let Some(zone) = OnMoto::with([]).await else { return };
     let provider = zone.managing(&NAMES).await;
     let listing = provider.list().await.unwrap();

@@ -17,7 +17,7 @@ async fn serving() -> Option<Harness> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_goes_on() {
+async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_continues() {
     let Some(mut harness) = serving().await else { return };
     let setup = signed(anonymous(&harness.config("", &["www"])), harness.moto);
     let setup = setup.env("RUST_LOG", "info,goavail=trace");

@@ -23,7 +23,7 @@ fn held(agent: &Agent) -> usize {
 }
 
 #[test]
-fn without_descriptors_it_cannot_ask_and_takes_nobody_for_dead() {
+fn without_descriptors_probes_are_faults_and_no_target_is_down() {
     run(|| {
         let lab = Lab::new();
         let mut tcp_services = open_all(&lab, &[v4(1), v6(1)]);

@@ -115,7 +115,7 @@ fn a_black_hole_is_noticed_as_soon_as_the_pace_promises() {
 }
 
 #[test]
-fn without_a_port_it_does_not_start_and_says_what_is_missing() {
+fn without_a_port_it_does_not_start_and_names_the_missing_key() {
     let needs = "an integer from 1 to 65535";
     let rest = config(QUICK, &[v4(1)]).replace(&format!("port = {PORT}\n"), "");
     let rows = [

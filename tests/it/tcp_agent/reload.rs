@@ -7,7 +7,7 @@ use crate::agent::PATIENT;
 use crate::lab::{Lab, run, v4, v6};
 
 #[test]
-fn a_reload_moves_to_another_port_and_keeps_what_was_counted() {
+fn a_reload_moves_to_another_port_and_keeps_the_counts() {
     const OTHER: u16 = 9443;
     run(|| {
         let lab = Lab::new();

@@ -65,7 +65,7 @@ async fn a_failover_costs_the_same_requests_for_one_name_and_for_fifty() {
 }
 
 #[tokio::test]
-async fn more_than_one_batch_holds_goes_in_several_and_tells_how_far_it_got() {
+async fn a_change_too_large_for_one_batch_goes_in_several_and_reports_its_progress() {
     let (fake, provider) = serving(Setup::default(), &hosts(450));
     let listing = provider.list().await.unwrap();
     let changes = withdrawal(&listing, DEAD);

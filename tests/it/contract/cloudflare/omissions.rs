@@ -150,7 +150,7 @@ async fn a_private_address_that_may_no_longer_be_proxied_comes_back_unproxied() 
 }
 
 #[tokio::test]
-async fn a_field_that_nobody_knows_and_that_is_refused_keeps_no_address_out() {
+async fn an_unknown_field_that_is_refused_keeps_no_address_out() {
     let (fake, provider, listing) = seeded(|record| {
         record.more.insert("set_by_the_api_alone".to_owned(), json!(7));
         record.more.insert("private_routing".to_owned(), json!(false));
