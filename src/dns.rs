@@ -26,7 +26,7 @@ use std::pin::Pin;
 
 pub(crate) use error::ProviderCause;
 pub use error::ProviderError;
-pub use records::{Attributes, Extra, Listing, NewRecord, Record, RecordChanges};
+pub use records::{Attributes, Extra, Listing, NewRecord, Record, RecordChanges, ServiceNames};
 pub(crate) use records::{Placement, Route53Set, Routing};
 
 /// One call to a provider, boxed so that a provider can be used as `dyn DnsProvider`.

@@ -25,7 +25,10 @@ use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
 use crate::dns::providers::section::ProviderSection;
-use crate::dns::providers::{PROVIDERS, ProviderKind, ProviderSettings, ZoneConfig};
+use crate::dns::providers::{
+    PROVIDERS, ProviderKind, ProviderSettings, PublishedService, ZoneConfig,
+};
+use crate::engine::ids::ServiceId;
 use crate::engine::types::Endpoint;
 use crate::file;
 use crate::status::{StatusConfig, StatusSection};
@@ -92,9 +95,13 @@ pub struct Config {
 impl Config {
     /// Returns the zone with its provider.
     pub fn zone(&self) -> ZoneConfig {
+        let service = PublishedService {
+            names: self.provider.names().to_vec(),
+            targets: self.targets.clone(),
+        };
         ZoneConfig {
             provider: Arc::clone(&self.provider),
-            targets: self.targets.clone(),
+            services: [(ServiceId::DEFAULT, service)].into(),
             dry_run: self.dry_run,
             shared: self.sections.cluster.is_some(),
         }

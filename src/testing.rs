@@ -31,7 +31,7 @@ pub mod dns {
     };
     pub use crate::dns::{
         Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, Permit,
-        ProviderError, Record, RecordChanges, downcast,
+        ProviderError, Record, RecordChanges, ServiceNames, downcast,
     };
 }
 

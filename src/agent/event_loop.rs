@@ -22,7 +22,7 @@ use super::state_saver::StateSaver;
 use super::timer::Timer;
 use crate::dns::reconciler::handle::ReconcilerHandle;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
-use crate::engine::ids::ServiceId;
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
@@ -132,7 +132,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 Action::Probe(request) => self.send(request),
                 Action::Prepare(_) => self.reconciler.request_listing(),
                 Action::Reconcile { order, .. } => self.reconciler.place(order),
-                Action::Recall { target, .. } => self.reconciler.recall(target),
+                Action::Recall { service, target: address, .. } => {
+                    self.reconciler.recall(TargetRef { service, address });
+                }
                 Action::Announce { announcement: votes, .. } => {
                     if let Some(peers) = &self.peers {
                         peers.announce(votes);

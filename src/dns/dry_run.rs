@@ -41,16 +41,22 @@ struct Simulated {
 }
 
 impl DryRun {
-    /// Wraps `inner`; `names` and `targets` are those of the configuration.
-    pub fn new(inner: Box<dyn DnsProvider>, names: &[String], targets: &[IpAddr]) -> Self {
-        let mut made_up = Listing::default();
+    /// Wraps `inner`, with a configuration that publishes nothing yet.
+    pub fn new(inner: Box<dyn DnsProvider>) -> Self {
+        Self { inner, made_up: Listing::default(), state: Mutex::default() }
+    }
+
+    /// Adds the names and the targets of a service in the configuration.
+    #[must_use]
+    pub fn publishing(mut self, names: &[String], targets: &[IpAddr]) -> Self {
         for name in names {
             for address in targets {
                 let key = SetKey { name: name.clone(), family: Family::of(*address) };
-                made_up.sets.entry(key).or_default().push(simulated_record(*address, None));
+                let records = self.made_up.sets.entry(key).or_default();
+                records.push(simulated_record(*address, None));
             }
         }
-        Self { inner, made_up, state: Mutex::default() }
+        self
     }
 
     async fn simulate_list(&self) -> Result<Listing, ProviderError> {

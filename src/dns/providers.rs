@@ -11,6 +11,7 @@ pub(crate) mod section;
 mod tests;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -20,10 +21,11 @@ use std::time::Duration;
 use self::section::{BuiltProvider, ProviderSection};
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
-use super::{DnsProvider, ProviderCause};
+use super::{DnsProvider, ProviderCause, ServiceNames};
 use crate::config::field::FieldReader;
 use crate::config::keys::{Key, Section};
 use crate::config::section::ConfigSection;
+use crate::engine::ids::ServiceId;
 
 /// A provider that is being built.
 pub(crate) type Building<'a> =
@@ -112,12 +114,28 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
 pub struct ZoneConfig {
     /// The provider of the records.
     pub provider: Arc<dyn ProviderSettings>,
-    /// The watched addresses.
-    pub targets: Vec<IpAddr>,
+    /// The services that are published in the zone.
+    pub services: BTreeMap<ServiceId, PublishedService>,
     /// Whether nothing is written at the provider.
     pub dry_run: bool,
     /// Whether other agents manage the same records.
     pub shared: bool,
+}
+
+impl ZoneConfig {
+    /// Returns the owner names of each service.
+    pub(crate) fn names(&self) -> ServiceNames {
+        self.services.iter().map(|(id, service)| (*id, service.names.clone())).collect()
+    }
+}
+
+/// The content of a zone that belongs to one service.
+#[derive(Debug, Clone)]
+pub struct PublishedService {
+    /// The owner names.
+    pub names: Vec<String>,
+    /// The watched addresses.
+    pub targets: Vec<IpAddr>,
 }
 
 /// All kinds of providers.
@@ -145,11 +163,14 @@ pub enum BuildError {
 /// Fails if the provider cannot be built, for example because its HTTP client cannot be set up.
 pub(crate) async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
     let provider = Box::new(Deadline::new(zone.provider.build().await?));
-    Ok(if zone.dry_run {
-        Box::new(DryRun::new(provider, zone.provider.names(), &zone.targets))
-    } else {
-        provider
-    })
+    if !zone.dry_run {
+        return Ok(provider);
+    }
+    let mut dry_run = DryRun::new(provider);
+    for PublishedService { names, targets } in zone.services.values() {
+        dry_run = dry_run.publishing(names, targets);
+    }
+    Ok(Box::new(dry_run))
 }
 
 /// Builds the provider of `zone` within a time limit; see [`build`].

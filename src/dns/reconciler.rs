@@ -1,11 +1,12 @@
 //! The reconciler: brings the record sets to the desired state by listing, planning, applying and
 //! listing again until they match.
 //!
-//! One task owns the provider, so changes never overlap. A newer order replaces an older one at every
-//! step but one: a write that was sent is never abandoned. Its outcome is verified with the next
-//! listing, whichever order is in progress by then, and at the end too.
+//! One task owns the provider, so changes never overlap. Several services may share the zone, each with
+//! orders of its own, which are planned and written together. A newer order replaces an older one of
+//! its service at every step but one: a write that was sent is never abandoned. Its outcome is verified
+//! with the next listing, whichever orders are in progress by then, and at the end too.
 //!
-//! - `mailbox`: the newest instructions
+//! - `mailbox`, `current_orders`: the newest instructions, and the orders in progress
 //! - `pass`, `plan_parts`: list, plan, apply, once
 //! - `interruption`: the reasons why a pass ends early
 //! - `write`, `groups`: one write, and several smaller ones if the provider rejects it
@@ -19,6 +20,7 @@
 //! - `handover`: the knowledge that a successor takes over
 //! - `supervisor`, `handle`: the task of the reconciler, replaced after a panic and at a reload
 
+mod current_orders;
 mod desired_since;
 mod groups;
 pub(crate) mod handle;
@@ -44,9 +46,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::current_orders::CurrentOrders;
 use self::desired_since::DesiredSince;
 use self::interruption::Interruption;
 use self::listing_cache::ListingCache;
+use self::mailbox::PlacedOrder;
 use self::pass::{Confirmation, PassResult};
 use self::pending_writes::{Applied, PendingWrites};
 use self::record_memory::RecordMemory;
@@ -55,8 +59,9 @@ use self::rejections::Rejections;
 use self::retry::Retry;
 use self::uncertain::Uncertainty;
 use super::clock::now;
-use super::{DnsProvider, ProviderError};
-use crate::engine::event::{DnsReport, Order};
+use super::{DnsProvider, ProviderError, ServiceNames};
+use crate::engine::event::DnsReport;
+use crate::engine::ids::ServiceId;
 use crate::engine::plan::SetKey;
 
 pub use self::handover::{Handover, ZoneKnowledge};
@@ -75,8 +80,8 @@ const MAX_SINGLE_STEPS: u32 = 100;
 pub struct ReconcilerSetup {
     /// The provider of the zone.
     pub provider: Box<dyn DnsProvider>,
-    /// The owner names to manage.
-    pub names: Vec<String>,
+    /// The owner names to manage, by service.
+    pub names: ServiceNames,
     /// The source of instructions.
     pub mailbox: watch::Receiver<Mailbox>,
     /// The receiver of reports.
@@ -95,12 +100,11 @@ pub struct ReconcilerSetup {
 #[derive(Debug)]
 pub struct Reconciler {
     provider: Box<dyn DnsProvider>,
-    names: Vec<String>,
     mailbox: watch::Receiver<Mailbox>,
     reports: mpsc::Sender<DnsReport>,
     shared: bool,
-    /// The order in progress. Its number tells it from a newer one.
-    order: Order,
+    /// The orders in progress. Their numbers tell them from newer ones.
+    orders: CurrentOrders,
     desired_since: DesiredSince,
     memory: SavedMemory,
     listing: ListingCache,
@@ -115,8 +119,8 @@ pub struct Reconciler {
     /// Whether the zone has just been found to differ from its listing. It is listed once more before
     /// the change is postponed.
     has_conflicted: bool,
-    /// The last confirmation that was reported, while it still holds.
-    confirmation: Option<Confirmation>,
+    /// The last confirmation of each service that was reported, while it still holds.
+    confirmations: BTreeMap<ServiceId, Confirmation>,
     /// The problems of single sets that were reported last.
     problems: BTreeMap<SetKey, String>,
 }
@@ -130,11 +134,10 @@ impl Reconciler {
             knowledge;
         Self {
             provider,
-            names,
             mailbox,
             reports,
             shared,
-            order: Order::default(),
+            orders: CurrentOrders::new(names),
             desired_since: DesiredSince::default(),
             memory: SavedMemory::new(memory, store),
             listing,
@@ -146,7 +149,7 @@ impl Reconciler {
             started,
             answered: 0,
             has_conflicted: false,
-            confirmation: None,
+            confirmations: BTreeMap::new(),
             problems: BTreeMap::new(),
         }
     }
@@ -167,7 +170,7 @@ impl Reconciler {
             let mail = self.mailbox.borrow_and_update().clone();
             let step = if mail.is_ending() {
                 Err(Interruption::Stopped)
-            } else if mail.number() != self.order.number {
+            } else if !mail.holds(&self.orders.numbers()) {
                 self.carry_out(mail).await
             } else if mail.listing_requests() > self.answered {
                 self.list_in_advance(mail.listing_requests()).await
@@ -192,7 +195,7 @@ impl Reconciler {
             started: self.started,
         };
         let memory = self.memory.into_inner();
-        Handover { provider: self.provider, names: self.names, memory, knowledge }
+        Handover { provider: self.provider, names: self.orders.into_names(), memory, knowledge }
     }
 
     /// Waits for new instructions, or until the zone has to be listed again.
@@ -228,24 +231,30 @@ impl Reconciler {
         }
     }
 
-    /// Works on a new order until the zone is as it requires, or until it is replaced.
+    /// Works on new orders, and on those of other services, until the zone is as they require, or
+    /// until one is replaced.
     async fn carry_out(&mut self, mail: Mailbox) -> Result<(), Interruption> {
-        let (order, placed_at) = mail.into_order();
-        self.order = order;
-        let placed_at = placed_at.unwrap_or_else(now);
-        if self.order.read_again {
-            self.listing.require_after(placed_at);
+        let placed = mail.into_orders();
+        for PlacedOrder { order, placed_at } in &placed {
+            if order.number == self.orders.number(order.service) {
+                continue;
+            }
+            if order.read_again {
+                self.listing.require_after(*placed_at);
+            }
+            self.desired_since.update(order.service, &order.desired, *placed_at);
+            self.confirmations.remove(&order.service);
         }
+        self.orders.replace(placed.into_iter().map(|it| it.order));
         self.listing.discard_outdated();
-        self.desired_since.update(&self.order.desired, placed_at);
-        if self.order.desired.is_empty() && !self.pending.is_open() {
+        if self.orders.is_empty() && !self.pending.is_open() {
             return Ok(());
         }
-        (self.has_conflicted, self.confirmation) = (false, None);
+        self.has_conflicted = false;
         self.work().await
     }
 
-    /// Works on the order in progress until the zone is as it requires, or until it is replaced.
+    /// Works on the orders in progress until the zone is as they require, or until one is replaced.
     async fn work(&mut self) -> Result<(), Interruption> {
         if let Some(earliest) = self.retry.earliest() {
             self.wait_until(earliest).await?;
@@ -280,7 +289,7 @@ impl Reconciler {
 
     /// Reports a failure. Returns the time of the retry.
     async fn report_failure(&mut self, error: &ProviderError) -> Result<Instant, Interruption> {
-        self.confirmation = None;
+        self.confirmations.clear();
         // This answers requests for a listing too.
         self.answered = self.mailbox.borrow().listing_requests();
         let problem = self.retry.failed(error);
@@ -293,10 +302,10 @@ impl Reconciler {
     /// a listing ends it, unless no request may be sent yet.
     async fn wait_until(&mut self, until: Instant) -> Result<(), Interruption> {
         while now() < until {
-            let (number, answered) = (self.order.number, self.answered);
+            let (numbers, answered) = (self.orders.numbers(), self.answered);
             let changed = self.mailbox.wait_for(|mailbox| {
                 mailbox.is_ending()
-                    || mailbox.number() != number
+                    || !mailbox.holds(&numbers)
                     || mailbox.listing_requests() > answered
             });
             let Ok(changed) = tokio::time::timeout_at(until, changed).await else { break };
@@ -319,13 +328,13 @@ impl Reconciler {
         }
     }
 
-    /// Checks that the order in progress is the newest one.
+    /// Checks that the orders in progress are the newest ones.
     fn check_order(&self) -> Result<(), Interruption> {
         let is_agent_gone = self.mailbox.has_changed().is_err();
         let mailbox = self.mailbox.borrow();
         if mailbox.is_ending() || is_agent_gone {
             Err(Interruption::Stopped)
-        } else if mailbox.number() != self.order.number {
+        } else if !mailbox.holds(&self.orders.numbers()) {
             Err(Interruption::Replaced)
         } else {
             Ok(())

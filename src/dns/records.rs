@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::engine::ids::ServiceId;
 use crate::engine::place::{Parts, Place};
 use crate::engine::plan::{Family, Observed, SetKey};
 
@@ -170,6 +171,9 @@ impl Listing {
 
 /// An address in a record set: the place of a record.
 pub(crate) type Placement = (SetKey, IpAddr);
+
+/// The owner names of each service in a zone.
+pub type ServiceNames = BTreeMap<ServiceId, Vec<String>>;
 
 /// A record to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -157,6 +157,17 @@ impl Plan {
     }
 }
 
+/// Returns the owner names of each address, in the order of the places.
+pub fn names_by_address<'a>(
+    places: impl IntoIterator<Item = &'a (SetKey, IpAddr)>,
+) -> BTreeMap<IpAddr, Vec<String>> {
+    let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+    for (set, address) in places {
+        names.entry(*address).or_default().push(set.name.clone());
+    }
+    names
+}
+
 /// Plans how to make the sets at `names` match the desired states.
 ///
 /// Shape: `observed` holds every address at those names, foreign ones too. An address without a

@@ -10,18 +10,9 @@ use super::dns_report::{DnsProblem, DnsReport};
 use super::drain::DrainRefusal;
 use super::fact::Fact;
 use super::ids::{ServiceId, ZoneId};
-use super::plan::{Observed, SetKey};
+use super::plan::{Observed, SetKey, names_by_address};
 use super::service::{ConfirmedOrder, Outside, Service};
 use super::zone::Zone;
-
-/// Groups the names by address.
-fn by_address(entries: Vec<(SetKey, IpAddr)>) -> BTreeMap<IpAddr, Vec<String>> {
-    let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for (key, address) in entries {
-        names.entry(address).or_default().push(key.name);
-    }
-    names
-}
 
 /// The addresses of one service that a change concerned.
 #[derive(Debug, Default)]
@@ -162,7 +153,7 @@ impl Engine {
         for (id, AppliedEntries { withdrawn, restored, created }) in by_service {
             let Some(service) = self.services.get(id) else { continue };
             let withdrawn = service.withdrawals(withdrawn, &self.context);
-            let (restored, created) = (by_address(restored), by_address(created));
+            let (restored, created) = (names_by_address(&restored), names_by_address(&created));
             let dry_run = self.context.settings.dry_run;
             let service = id;
             self.context.report(Fact::Applied {

@@ -20,6 +20,7 @@ mod remote;
 mod replacing;
 mod reports;
 mod retrying;
+mod services;
 mod uncertain;
 
 use std::collections::BTreeMap;

@@ -66,7 +66,9 @@ impl DnsProvider for Hanging {
 fn zone(dry_run: bool) -> ZoneConfig {
     let names = vec!["www.example.com".to_owned()];
     let targets = vec![IpAddr::from([192, 0, 2, 10])];
-    ZoneConfig { provider: Arc::new(HangingSettings { names }), targets, dry_run, shared: false }
+    let provider = Arc::new(HangingSettings { names: names.clone() });
+    let services = [(ServiceId::DEFAULT, PublishedService { names, targets })].into();
+    ZoneConfig { provider, services, dry_run, shared: false }
 }
 
 /// Returns the result of a call, which has to end within an hour.

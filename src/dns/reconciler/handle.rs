@@ -1,6 +1,5 @@
 //! The handle to the reconciler's task: started, handed over at a reload, ended in order.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, ZoneConfig};
 use crate::dns::{DnsProvider, Listing, ProviderError};
 use crate::engine::event::{DnsReport, Order};
+use crate::engine::ids::TargetRef;
 use crate::heart::Heart;
 
 /// A running reconciler, which ends with its handover.
@@ -92,18 +92,13 @@ impl ReconcilerHandle {
     }
 
     /// Recalls the part of the order that concerns `target`.
-    pub(crate) fn recall(&self, target: IpAddr) {
+    pub(crate) fn recall(&self, target: TargetRef) {
         self.mailbox.send_modify(|mailbox| mailbox.recall(target));
     }
 
     /// Records an iteration of the event loop, which keeps its orders valid.
     pub(crate) fn beat(&self) {
         self.heart.beat(now().into_std());
-    }
-
-    /// Returns the number of calls to the provider by outcome.
-    pub(crate) fn counters(&self) -> &ProviderCounters {
-        &self.counters
     }
 
     /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
@@ -121,7 +116,7 @@ impl ReconcilerHandle {
                 None => None,
             };
             let (memory, knowledge) = match handover {
-                Some(handover) => handover.pass_on(&mut *provider, factory.zone.provider.names()),
+                Some(handover) => handover.pass_on(&mut *provider, &factory.zone.names()),
                 None => (factory.surroundings.store.load(), ZoneKnowledge::default()),
             };
             let reconciler = factory.reconciler(provider, memory, knowledge);
@@ -166,7 +161,7 @@ impl Factory {
         let store = (!self.zone.dry_run).then(|| Arc::clone(&self.surroundings.store));
         Reconciler::new(ReconcilerSetup {
             provider,
-            names: self.zone.provider.names().to_vec(),
+            names: self.zone.names(),
             mailbox: self.mailbox.clone(),
             reports: self.surroundings.reports.clone(),
             memory,
@@ -187,8 +182,7 @@ impl Factory {
     /// Runs `reconciler`, or one that is built, until it is told to stop.
     async fn supervise(self, reconciler: Option<Reconciler>) -> Option<Handover> {
         let (mailbox, reports) = (self.mailbox.clone(), self.surroundings.reports.clone());
-        let build = move || Box::pin(self.clone().rebuild());
-        supervise(reconciler, build, mailbox, reports).await
+        supervise(reconciler, || Box::pin(self.clone().rebuild()), mailbox, reports).await
     }
 }
 

@@ -9,7 +9,7 @@ use super::rejections::Rejections;
 use super::retry::{LastFailure, Retry};
 use super::uncertain::Uncertainty;
 use crate::dns::clock::now;
-use crate::dns::{DnsProvider, Listing, ProviderError};
+use crate::dns::{DnsProvider, Listing, ProviderError, ServiceNames};
 
 /// The knowledge of a zone and its provider.
 #[derive(Debug, Default)]
@@ -48,8 +48,8 @@ impl ZoneKnowledge {
 pub struct Handover {
     /// The provider that it used.
     pub provider: Box<dyn DnsProvider>,
-    /// The owner names that it managed.
-    pub names: Vec<String>,
+    /// The owner names that it managed, by service.
+    pub names: ServiceNames,
     /// The settings of withdrawn records.
     pub memory: RecordMemory,
     /// Its knowledge of the zone.
@@ -62,12 +62,12 @@ impl Handover {
     pub fn pass_on(
         self,
         provider: &mut dyn DnsProvider,
-        names: &[String],
+        names: &ServiceNames,
     ) -> (RecordMemory, ZoneKnowledge) {
         let mut knowledge = self.knowledge;
         if !provider.inherit_from(self.provider) {
             knowledge = ZoneKnowledge::default();
-        } else if self.names != names {
+        } else if self.names != *names {
             knowledge = ZoneKnowledge { pause: knowledge.pause, ..ZoneKnowledge::default() };
         }
         (self.memory, knowledge)

@@ -1,8 +1,8 @@
-//! The reasons for which work on an order ends early.
+//! The reasons for which work on the orders ends early.
 
 use crate::dns::ProviderError;
 
-/// The reason for which work on an order ends early.
+/// The reason for which work on the orders ends early.
 #[derive(Debug)]
 pub(super) enum Interruption {
     /// A newer order was placed.

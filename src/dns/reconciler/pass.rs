@@ -11,12 +11,11 @@ use super::Reconciler;
 use super::groups::GroupsResult;
 use super::interruption::Interruption;
 use super::mailbox::Mailbox;
-use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
-use crate::engine::event::DnsReport;
-use crate::engine::ids::{OrderNumber, ServiceId};
-use crate::engine::plan::{self, Desired, Observed, Plan};
+use crate::engine::event::{DnsReport, Order};
+use crate::engine::ids::{OrderNumber, ServiceId, TargetRef};
+use crate::engine::plan::{Desired, Observed, Plan, names_by_address};
 
 /// Time for which the next reconciler waits for a listing in progress.
 const HANDOVER_WAIT: Duration = Duration::from_secs(10);
@@ -35,18 +34,24 @@ pub(super) enum PassResult {
     Outdated,
 }
 
-/// As in [`DnsReport::Confirmed`].
+/// The content of a [`DnsReport::Confirmed`] about one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Confirmation {
-    service: ServiceId,
     number: OrderNumber,
     desired: BTreeMap<IpAddr, Desired>,
     held: BTreeMap<IpAddr, Vec<String>>,
     open: BTreeSet<IpAddr>,
 }
 
+impl Confirmation {
+    fn into_report(self, service: ServiceId) -> DnsReport {
+        let Self { number, desired, held, open } = self;
+        DnsReport::Confirmed { service, number, desired, held, open }
+    }
+}
+
 impl Reconciler {
-    /// Runs one pass. The order is checked before each request.
+    /// Runs one pass. The orders are checked before each request.
     pub(super) async fn pass(&mut self) -> Result<PassResult, Interruption> {
         self.check_order()?;
         let listing = self.recent_listing().await?;
@@ -109,25 +114,51 @@ impl Reconciler {
         self.report_applied(applied).await
     }
 
-    /// Reports that the zone is as desired, unless that was reported already.
+    /// Reports of each service that the zone is as it desires, unless that was reported already.
     async fn confirm(&mut self, plan: &Plan) -> Result<(), Interruption> {
         let open = self.open_entries();
         self.pending.confirm(now(), |entry| open.contains(entry));
         self.listing.served();
         self.has_conflicted = false;
-        let open: BTreeSet<IpAddr> = open.into_iter().map(|(_, address)| address).collect();
-        self.desired_since.confirmed(|address| open.contains(address));
-        let desired = self.order.desired.clone();
-        let open = open.into_iter().filter(|address| desired.contains_key(address)).collect();
-        let held = names_by_address(&plan.held);
-        let (service, number) = (self.order.service, self.order.number);
-        let confirmation = Confirmation { service, number, desired, held, open };
-        if self.confirmation.as_ref() == Some(&confirmation) {
-            return Ok(());
+        let open = self.targets_at(&open);
+        self.desired_since.confirmed(|target| open.contains(&target));
+        let mut held: BTreeMap<ServiceId, Vec<Placement>> = BTreeMap::new();
+        for place in &plan.held {
+            if let Some(service) = self.orders.owner(place) {
+                held.entry(service).or_default().push(place.clone());
+            }
         }
-        self.confirmation = Some(confirmation.clone());
-        let Confirmation { service, number, desired, held, open } = confirmation;
-        self.report(DnsReport::Confirmed { service, number, desired, held, open }).await
+        for Order { service, number, desired, .. } in self.orders.iter() {
+            let mut its_open = BTreeSet::new();
+            for target in &open {
+                if target.service == *service && desired.contains_key(&target.address) {
+                    its_open.insert(target.address);
+                }
+            }
+            let confirmation = Confirmation {
+                number: *number,
+                desired: desired.clone(),
+                held: names_by_address(held.get(service).into_iter().flatten()),
+                open: its_open,
+            };
+            if self.confirmations.get(service) == Some(&confirmation) {
+                continue;
+            }
+            self.confirmations.insert(*service, confirmation.clone());
+            self.report(confirmation.into_report(*service)).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the targets of the services at these places.
+    fn targets_at(&self, places: &BTreeSet<Placement>) -> BTreeSet<TargetRef> {
+        let mut targets = BTreeSet::new();
+        for place in places {
+            if let Some(service) = self.orders.owner(place) {
+                targets.insert(TargetRef { service, address: place.1 });
+            }
+        }
+        targets
     }
 
     /// Returns the places that are not yet as desired, or may not stay so.
@@ -141,14 +172,13 @@ impl Reconciler {
     fn plan(&mut self, listing: &Listing) -> Plan {
         let (observed, now) = (listing.observed(), now());
         let postponed = self.postponed(&observed, now);
-        let (desired, floor) = (&self.order.desired, self.order.floor);
-        let mut plan = plan::plan_without(&self.names, &observed, desired, floor, &postponed);
-        let pending = &self.pending;
-        let kept = plan.delete.extract_if(.., |entry| {
-            desired.get(&entry.1) == Some(&Desired::Withdraw) && pending.is_kept(entry, now)
+        let mut plan = self.orders.plan(&observed, &postponed);
+        let (orders, pending) = (&self.orders, &self.pending);
+        let kept = plan.delete.extract_if(.., |place| {
+            orders.desired(place) == Some(Desired::Withdraw) && pending.is_kept(place, now)
         });
         plan.held.extend(kept);
-        let repair = self.pending.repair(&observed, &plan, &self.order, &postponed);
+        let repair = self.pending.repair(&observed, &plan, &self.orders, &postponed);
         if !repair.is_empty() {
             log_repair(&repair);
             self.pending.keep_restored(&repair, now);
@@ -160,9 +190,8 @@ impl Reconciler {
     /// Returns the changes to leave out: the postponed ones, and all but one of a set that is changed
     /// one record at a time.
     fn postponed(&mut self, observed: &Observed, now: Instant) -> BTreeSet<Placement> {
-        let (names, desired, floor) = (&self.names, &self.order.desired, self.order.floor);
-        let mut full = plan::plan(names, observed, desired, floor);
-        let repair = self.pending.repair(observed, &full, &self.order, &BTreeSet::new());
+        let mut full = self.orders.plan(observed, &BTreeSet::new());
+        let repair = self.pending.repair(observed, &full, &self.orders, &BTreeSet::new());
         full.create.extend(repair);
         self.rejections.retain(&full);
         let mut postponed = self.rejections.postponed(now);
@@ -171,7 +200,7 @@ impl Reconciler {
             // A withdrawal before any creation must respect the floor without it.
             let mut without_created = postponed.clone();
             without_created.extend(created.clone().cloned());
-            let alone = plan::plan_without(names, observed, desired, floor, &without_created);
+            let alone = self.orders.plan(observed, &without_created);
             let withdrawal = alone.delete.iter().find(|entry| entry.0 == *set);
             let next = created.clone().find(|entry| !postponed.contains(entry));
             let Some(one) = withdrawal.or(next).cloned() else { continue };
@@ -181,7 +210,7 @@ impl Reconciler {
         postponed
     }
 
-    /// Checks, right before a request that changes something, that the loop that placed the order is
+    /// Checks, right before a request that changes something, that the loop that placed the orders is
     /// alive and has not recalled anything that `plan` contains. Returns false if it had to wait for
     /// the loop, so that the zone has to be listed again.
     pub(super) async fn is_still_required(&mut self, plan: &Plan) -> Result<bool, Interruption> {
@@ -192,17 +221,18 @@ impl Reconciler {
                     "the agent's loop is stalled; nothing is written until it runs again"
                 );
             }
-            let number = self.order.number;
+            let numbers = self.orders.numbers();
             let replaced =
-                self.mailbox.wait_for(|mailbox| mailbox.is_ending() || mailbox.number() != number);
+                self.mailbox.wait_for(|mailbox| mailbox.is_ending() || !mailbox.holds(&numbers));
             // The check below finds out the reason for the end of the wait.
             let _ = tokio::time::timeout(HEARTBEAT_INTERVAL, replaced).await;
             self.check_order()?;
         }
         self.check_order()?;
         let mailbox = self.mailbox.borrow();
-        for (_, address) in plan.delete.iter().chain(&plan.create) {
-            if mailbox.is_recalled(*address) {
+        for place in plan.delete.iter().chain(&plan.create) {
+            let Some(service) = self.orders.owner(place) else { continue };
+            if mailbox.is_recalled(TargetRef { service, address: place.1 }) {
                 return Err(Interruption::Replaced);
             }
         }
@@ -218,9 +248,9 @@ impl Reconciler {
         // If the event loop is gone too, there is no receiver for a report.
         let _ = self.verify_writes(&listing).await;
         // Nothing else is begun; an address that the operator took out stays out.
-        self.order.desired.retain(|_, state| *state == Desired::WithdrawAnyway);
+        self.orders.keep_commands();
         let (observed, none) = (listing.observed(), BTreeSet::new());
-        let create = self.pending.repair(&observed, &Plan::default(), &self.order, &none);
+        let create = self.pending.repair(&observed, &Plan::default(), &self.orders, &none);
         if !create.is_empty() {
             log_repair(&create);
             let plan = Plan { create, ..Plan::default() };

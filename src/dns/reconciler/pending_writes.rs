@@ -2,15 +2,14 @@
 //! write of another agent broke the floor.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::current_orders::CurrentOrders;
 use super::plan_parts;
 use crate::dns::Placement;
-use crate::engine::event::Order;
 use crate::engine::place::Parts;
 use crate::engine::plan::{self, Desired, Observed, Plan, SetKey};
 
@@ -21,15 +20,15 @@ const RESTORED_FOR: Range<f64> = 5.0..65.0;
 
 /// A change that was requested but has not yet appeared in a listing.
 #[derive(Debug, Clone, Copy)]
-struct PendingWrite {
+pub(super) struct PendingWrite {
     /// Whether the address is to be present.
-    present: bool,
+    pub(super) present: bool,
     /// Whether the provider confirmed the change, which was then reported.
-    confirmed: bool,
+    pub(super) confirmed: bool,
     /// Whether it is the first address at a name, and nothing is remembered of that name.
-    first_at_name: bool,
+    pub(super) first_at_name: bool,
     /// The time since which the change has been desired.
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// Changes that came into force, to be reported.
@@ -75,32 +74,22 @@ impl PendingWrites {
         !self.owed.is_empty() || self.writes.values().any(|write| !write.confirmed)
     }
 
-    /// Records a write that was confirmed, or with an answer that was lost. Returns the changes to
-    /// report: a change that is requested again, because no listing shows it, is reported once.
+    /// Records a write that was confirmed, or with an answer that was lost. Adds a confirmed one to
+    /// `applied`: a change that is requested again, because no listing shows it, is reported once.
     pub(super) fn record(
         &mut self,
-        plan: &Plan,
-        confirmed: bool,
-        since: impl Fn(IpAddr) -> Instant,
-        is_first_at_name: impl Fn(&Placement) -> bool,
-    ) -> Applied {
-        self.unlisted |= confirmed;
-        let mut applied = Applied::default();
-        for (entry, present) in plan_parts::entries(plan) {
-            let before = self.writes.get(entry).filter(|before| before.present == present);
-            let reported = before.is_some_and(|before| before.confirmed);
-            let write = PendingWrite {
-                present,
-                confirmed: confirmed || reported,
-                first_at_name: present && is_first_at_name(entry),
-                since: since(entry.1),
-            };
-            if confirmed && !reported {
-                applied.add(entry, write);
-            }
-            self.writes.insert(entry.clone(), write);
+        place: &Placement,
+        mut write: PendingWrite,
+        applied: &mut Applied,
+    ) {
+        self.unlisted |= write.confirmed;
+        let before = self.writes.get(place).filter(|before| before.present == write.present);
+        let reported = before.is_some_and(|before| before.confirmed);
+        if write.confirmed && !reported {
+            applied.add(place, write);
         }
-        applied
+        write.confirmed |= reported;
+        self.writes.insert(place.clone(), write);
     }
 
     /// Records the locations that the sets serve before a write.
@@ -113,9 +102,9 @@ impl PendingWrites {
         }
     }
 
-    /// Records addresses that were withdrawn without the operator's command.
-    pub(super) fn owe(&mut self, withdrawn: impl Iterator<Item = Placement>) {
-        self.owed.extend(withdrawn);
+    /// Records an address that was withdrawn without the operator's command.
+    pub(super) fn owe(&mut self, withdrawn: Placement) {
+        self.owed.insert(withdrawn);
     }
 
     /// Compares the writes with a listing made after all of them. Returns the changes that are in
@@ -156,21 +145,25 @@ impl PendingWrites {
         &self,
         observed: &Observed,
         plan: &Plan,
-        order: &Order,
+        orders: &CurrentOrders,
         postponed: &BTreeSet<Placement>,
     ) -> Vec<Placement> {
         let mut after = observed.clone();
         for (key, address) in &plan.create {
             after.sets.entry(key.clone()).or_default().insert(*address);
         }
-        let mut owed = Vec::new();
-        for entry in &self.owed {
-            let by_hand = order.desired.get(&entry.1) == Some(&Desired::WithdrawAnyway);
-            if !by_hand && !postponed.contains(entry) {
-                owed.push(entry.clone());
+        let mut owed: BTreeMap<usize, Vec<Placement>> = BTreeMap::new();
+        for place in &self.owed {
+            let by_hand = orders.desired(place) == Some(Desired::WithdrawAnyway);
+            if !by_hand && !postponed.contains(place) {
+                owed.entry(orders.floor(place)).or_default().push(place.clone());
             }
         }
-        plan::repair(&after, &owed, &self.locations, order.floor)
+        let mut back = Vec::new();
+        for (floor, owed) in owed {
+            back.extend(plan::repair(&after, &owed, &self.locations, floor));
+        }
+        back
     }
 
     /// Keeps addresses in for a while that are being restored for the floor.

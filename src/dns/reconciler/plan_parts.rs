@@ -1,7 +1,6 @@
 //! Parts of a plan: by set, by address, and by their state of completion.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 use crate::dns::{Placement, RecordChanges};
 use crate::engine::plan::{Plan, SetKey};
@@ -48,13 +47,4 @@ pub(super) fn without(plan: &Plan, part: &Plan) -> Plan {
     rest.create.retain(|entry| !part.create.contains(entry));
     rest.delete.retain(|entry| !part.delete.contains(entry));
     rest
-}
-
-/// Returns the owner names of each address, for reports and the log.
-pub(super) fn names_by_address(entries: &[Placement]) -> BTreeMap<IpAddr, Vec<String>> {
-    let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for (key, address) in entries {
-        names.entry(*address).or_default().push(key.name.clone());
-    }
-    names
 }

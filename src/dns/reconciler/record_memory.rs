@@ -191,15 +191,21 @@ fn is_incomplete(was: &Attributes, is: &Attributes) -> bool {
 
 impl FromIterator<(SetKey, IpAddr, Remembered)> for RecordMemory {
     fn from_iter<I: IntoIterator<Item = (SetKey, IpAddr, Remembered)>>(records: I) -> Self {
-        let entry = |(set, address, record)| ((set, address), record);
-        Self { records: records.into_iter().map(entry).collect(), ..Self::default() }
+        let mut memory = Self::default();
+        for (set, address, record) in records {
+            memory.records.insert((set, address), record);
+        }
+        memory
     }
 }
 
 impl FromIterator<(SetKey, IpAddr, Attributes)> for RecordMemory {
     fn from_iter<I: IntoIterator<Item = (SetKey, IpAddr, Attributes)>>(records: I) -> Self {
-        let out = |(set, address, attributes)| (set, address, Remembered::out(attributes));
-        records.into_iter().map(out).collect()
+        let mut memory = Self::default();
+        for (set, address, attributes) in records {
+            memory.records.insert((set, address), Remembered::out(attributes));
+        }
+        memory
     }
 }
 

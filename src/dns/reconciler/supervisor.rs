@@ -68,7 +68,7 @@ mod tests {
         Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record, RecordChanges,
     };
     use crate::engine::event::Order;
-    use crate::engine::ids::OrderNumber;
+    use crate::engine::ids::{OrderNumber, ServiceId};
     use crate::engine::plan::{Desired, Family, SetKey};
 
     const NAME: &str = "www.example.com";
@@ -185,7 +185,7 @@ mod tests {
                 move || {
                     let reconciler = Reconciler::new(ReconcilerSetup {
                         provider: Box::new(provider.clone()),
-                        names: vec![NAME.into()],
+                        names: [(ServiceId::DEFAULT, vec![NAME.into()])].into(),
                         mailbox: orders.clone(),
                         reports: reports.clone(),
                         memory: store.load(),
@@ -208,22 +208,31 @@ mod tests {
                 mailbox.place(Order { number, desired, read_again: true, ..Order::default() });
             });
             let mut reports = Vec::new();
-            let is_done = |report: &DnsReport| matches!(report, DnsReport::Confirmed { number: n, .. } if *n == number);
-            while !reports.last().is_some_and(is_done) {
-                reports.push(self.reported.recv().await.expect("the reconciler runs"));
+            loop {
+                let report = self.reported.recv().await.expect("the reconciler runs");
+                let done = match &report {
+                    DnsReport::Confirmed { number, .. } => Some(*number),
+                    _ => None,
+                };
+                reports.push(report);
+                if done == Some(number) {
+                    return reports;
+                }
             }
-            reports
         }
     }
 
     /// Returns the number of defects among the reports.
     fn defects(reports: &[DnsReport]) -> usize {
-        let problems = reports.iter().filter_map(|report| match report {
-            DnsReport::Failing(problem) => Some(problem),
-            _ => None,
-        });
-        let is_defect = |problem: &&DnsProblem| problem.kind == DnsProblemKind::Defect;
-        problems.filter(is_defect).filter(|problem| problem.what.contains("is a defect")).count()
+        let mut defects = 0;
+        for report in reports {
+            if let DnsReport::Failing(DnsProblem { kind: DnsProblemKind::Defect, what, .. }) =
+                report
+            {
+                defects += usize::from(what.contains("is a defect"));
+            }
+        }
+        defects
     }
 
     #[tokio::test(start_paused = true)]

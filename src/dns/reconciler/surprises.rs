@@ -2,11 +2,10 @@
 
 use super::Reconciler;
 use super::interruption::Interruption;
-use super::plan_parts::names_by_address;
 use crate::dns::clock::now;
 use crate::dns::{Listing, Placement};
 use crate::engine::event::DnsReport;
-use crate::engine::plan::Desired;
+use crate::engine::plan::{Desired, names_by_address};
 
 impl Reconciler {
     /// Postpones confirmed changes that the listing does not show, and marks them as uncertain.
@@ -32,9 +31,10 @@ impl Reconciler {
         &mut self,
         listing: &Listing,
     ) -> Result<(), Interruption> {
-        let desired = &self.order.desired;
-        let desired = |address| desired.get(&address).map(|state| *state == Desired::Serve);
-        let surprises = self.uncertain.surprises(&listing.observed(), desired);
+        let orders = &self.orders;
+        let surprises = self.uncertain.surprises(&listing.observed(), |place| {
+            orders.desired(place).map(|state| state == Desired::Serve)
+        });
         if self.shared {
             self.uncertain.recheck(surprises.into_iter().map(|(entry, _)| entry), now());
             return Ok(());

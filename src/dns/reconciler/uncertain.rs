@@ -9,7 +9,6 @@
 //! content counts, and the zone is listed again fewer times to be sure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -100,14 +99,14 @@ impl Uncertainty {
     pub(super) fn surprises(
         &self,
         observed: &Observed,
-        desired: impl Fn(IpAddr) -> Option<bool>,
+        desired: impl Fn(&Placement) -> Option<bool>,
     ) -> Vec<(Placement, bool)> {
         let mut surprises = Vec::new();
         for (entry, expected) in &self.expected {
             let Some(present) = is_present(observed, entry) else { continue };
             let is_known = self.contains(entry) || self.rechecked.contains_key(entry);
             let is_new = present != expected.present && !is_known;
-            if is_new && desired(entry.1) == Some(present) {
+            if is_new && desired(entry) == Some(present) {
                 surprises.push((entry.clone(), present));
             }
         }
@@ -116,14 +115,16 @@ impl Uncertainty {
 
     /// Returns the time of the next listing that the uncertain and the rechecked places require.
     pub(super) fn next(&self) -> Option<Instant> {
-        let listed = self.listed;
-        let next = |since: Instant, list_after: &[u64]| {
-            let mut times = list_after.iter().map(|after| since + Duration::from_secs(*after));
-            times.find(|at| listed.is_none_or(|listed| listed < *at))
-        };
-        let uncertain = self.since.values().filter_map(|since| next(*since, &LIST_AFTER));
-        let rechecked = self.rechecked.values().filter_map(|since| next(*since, &RECHECK_AFTER));
-        uncertain.chain(rechecked).min()
+        let uncertain = self.since.values().filter_map(|since| self.next_of(*since, &LIST_AFTER));
+        let rechecked = self.rechecked.values();
+        uncertain.chain(rechecked.filter_map(|since| self.next_of(*since, &RECHECK_AFTER))).min()
+    }
+
+    /// Returns the first of the times `list_after` an uncertainty that the newest listing has not
+    /// reached.
+    fn next_of(&self, since: Instant, list_after: &[u64]) -> Option<Instant> {
+        let mut times = list_after.iter().map(|after| since + Duration::from_secs(*after));
+        times.find(|at| self.listed.is_none_or(|listed| listed < *at))
     }
 
     /// Whether the content of a place is uncertain.
@@ -155,6 +156,8 @@ fn duration() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::dns::clock::now;
     use crate::engine::plan::{Family, SetKey};

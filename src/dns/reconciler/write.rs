@@ -6,11 +6,13 @@ use tokio::time::Instant;
 
 use super::Reconciler;
 use super::interruption::Interruption;
-use super::plan_parts::{in_force, without};
+use super::pending_writes::{Applied, PendingWrite};
+use super::plan_parts::{self, in_force, without};
 use crate::dns::clock::now;
 use crate::dns::{
     ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
 };
+use crate::engine::ids::TargetRef;
 use crate::engine::plan::{Desired, Family, Plan, SetKey};
 
 impl Reconciler {
@@ -35,12 +37,15 @@ impl Reconciler {
     ) -> Result<(Plan, Result<(), ProviderError>), Interruption> {
         self.pending.record_locations(&listing.observed());
         let began = now();
-        let applied = {
-            let (mailbox, order) = (&self.mailbox, &self.order);
-            let is_current = |address| mailbox.borrow().permits(order, address);
-            let permit = Permit::new(&is_current);
-            self.provider.apply(ChangeRequest { listing, changes, permit }).await
-        };
+        let (mailbox, orders) = (&self.mailbox, &self.orders);
+        let applied = self
+            .provider
+            .apply(ChangeRequest {
+                listing,
+                changes,
+                permit: Permit::new(&|address| mailbox.borrow().permits(orders, address)),
+            })
+            .await;
         self.listing.discard();
         self.listing.served();
         let (done, rest) = match applied {
@@ -105,22 +110,33 @@ impl Reconciler {
         first_at_name: &BTreeSet<Placement>,
     ) -> Result<(), Interruption> {
         self.owe_withdrawals(plan);
-        let desired_since = &self.desired_since;
-        let since = |address| desired_since.since(address).unwrap_or(began);
-        let is_first = |entry: &Placement| first_at_name.contains(entry);
-        let applied = self.pending.record(plan, confirmed, since, is_first);
+        let mut applied = Applied::default();
+        for (place, present) in plan_parts::entries(plan) {
+            let write = PendingWrite {
+                present,
+                confirmed,
+                first_at_name: present && first_at_name.contains(place),
+                since: self.desired_since(place).unwrap_or(began),
+            };
+            self.pending.record(place, write, &mut applied);
+        }
         self.report_applied(applied).await
+    }
+
+    /// Returns the time since which the change of a place has been desired.
+    fn desired_since(&self, place: &Placement) -> Option<Instant> {
+        let service = self.orders.owner(place)?;
+        self.desired_since.since(TargetRef { service, address: place.1 })
     }
 
     /// Records the withdrawals that the operator did not command, for a repair of the floor.
     fn owe_withdrawals(&mut self, plan: &Plan) {
-        if self.order.floor == 0 {
-            return;
+        for place in &plan.delete {
+            let is_owed = self.orders.desired(place) == Some(Desired::Withdraw);
+            if is_owed && self.orders.floor(place) > 0 {
+                self.pending.owe(place.clone());
+            }
         }
-        let desired = &self.order.desired;
-        let owed =
-            plan.delete.iter().filter(|entry| desired.get(&entry.1) == Some(&Desired::Withdraw));
-        self.pending.owe(owed.cloned());
     }
 
     /// Converts a plan to record changes.

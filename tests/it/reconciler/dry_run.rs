@@ -7,7 +7,7 @@ use super::{API, Harness, Outcome, Remote, Request, TTL, WWW, ip, s};
 fn dry(remote: &Remote, lasts: &[u8]) -> DryRun {
     let names = [WWW.to_owned(), API.to_owned()];
     let targets: Vec<_> = lasts.iter().map(|last| ip(*last)).collect();
-    DryRun::new(Box::new(remote.clone()), &names, &targets)
+    DryRun::new(Box::new(remote.clone())).publishing(&names, &targets)
 }
 
 fn writes(remote: &Remote) -> usize {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use goavail::testing::dns::{ChangeRequest, DnsProvider, DryRun, RecordMemory};
 use tokio::time::sleep;
 
-use super::harness::Start;
+use super::harness::{Start, of_default};
 use super::{API, Harness, Outcome, Remote, Request, WWW, ip, ms, s};
 use crate::contract::{addresses, set_of};
 
@@ -15,7 +15,7 @@ async fn after(harness: Harness, provider: &Remote, names: &[&str]) -> Harness {
     harness.hand_over();
     let handover = harness.handover().await;
     let mut provider = provider.clone();
-    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let names = of_default(names);
     let (memory, knowledge) = handover.pass_on(&mut provider, &names);
     Harness::start(provider, Start { names, memory, knowledge, shared: false })
 }
@@ -168,7 +168,7 @@ async fn a_floor_that_could_not_be_verified_is_repaired_by_the_successor() {
 
 fn dry(remote: &Remote, names: &[&str]) -> DryRun {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-    DryRun::new(Box::new(remote.clone()), &names, &[ip(10), ip(11)])
+    DryRun::new(Box::new(remote.clone())).publishing(&names, &[ip(10), ip(11)])
 }
 
 /// Returns the listed addresses at `name`, by a dry-run after one that simulated the withdrawal of
@@ -199,13 +199,15 @@ async fn a_made_up_listing_is_made_up_anew() {
     let remote = Remote::new(&[WWW], &[]);
     remote.reads([Outcome::Refused; 9]);
     let names = [WWW.to_owned()];
-    let harness = Harness::open(DryRun::new(Box::new(remote.clone()), &names, &[ip(10)]));
+    let harness =
+        Harness::open(DryRun::new(Box::new(remote.clone())).publishing(&names, &[ip(10)]));
     harness.request_listing();
     sleep(s(1)).await;
     harness.stop();
-    let mut provider = DryRun::new(Box::new(remote.clone()), &names, &[ip(10), ip(11)]);
+    let mut provider = DryRun::new(Box::new(remote.clone())).publishing(&names, &[ip(10), ip(11)]);
+    let names = of_default(&[WWW]);
     let (memory, knowledge) = harness.handover().await.pass_on(&mut provider, &names);
-    let start = Start { names: names.to_vec(), memory, knowledge, shared: false };
+    let start = Start { names, memory, knowledge, shared: false };
     let mut harness = Harness::start(provider, start);
     harness.order("+10 +11", 1);
     assert_eq!(

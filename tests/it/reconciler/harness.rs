@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
+use goavail::engine::ids::{ServiceId, TargetRef};
 use goavail::engine::plan::SetKey;
 use goavail::testing::dns::{
     DnsProvider, Handover, Mailbox, Reconciler, ReconcilerSetup, RecordMemory, RecordStore,
-    ZoneKnowledge,
+    ServiceNames, ZoneKnowledge,
 };
 use goavail::testing::heart::Heart;
 use tokio::sync::{mpsc, watch};
@@ -53,16 +54,21 @@ impl RecordStore for Saved {
 
 /// The state in which a reconciler starts.
 pub(super) struct Start {
-    pub(super) names: Vec<String>,
+    pub(super) names: ServiceNames,
     pub(super) memory: RecordMemory,
     pub(super) knowledge: ZoneKnowledge,
     pub(super) shared: bool,
 }
 
+/// Returns these names as those of the service `default`.
+pub(super) fn of_default(names: &[&str]) -> ServiceNames {
+    [(ServiceId::DEFAULT, names.iter().map(|&name| name.to_owned()).collect())].into()
+}
+
 impl Default for Start {
     fn default() -> Self {
         let (memory, knowledge) = (RecordMemory::default(), ZoneKnowledge::default());
-        Self { names: vec![WWW.to_owned()], memory, knowledge, shared: false }
+        Self { names: of_default(&[WWW]), memory, knowledge, shared: false }
     }
 }
 
@@ -74,8 +80,7 @@ impl Harness {
 
     /// Starts a reconciler for these names without any knowledge.
     pub(super) fn at(provider: impl DnsProvider, names: &[&str]) -> Self {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Self::start(provider, Start { names, ..Start::default() })
+        Self::start(provider, Start { names: of_default(names), ..Start::default() })
     }
 
     pub(super) fn start(provider: impl DnsProvider, start: Start) -> Self {
@@ -120,7 +125,7 @@ impl Harness {
 
     /// Recalls the order about `192.0.2.<last>`.
     pub(super) fn recall(&self, last: u8) {
-        self.mailbox.send_modify(|mailbox| mailbox.recall(super::ip(last)));
+        self.mailbox.send_modify(|mailbox| mailbox.recall(TargetRef::of_default(super::ip(last))));
     }
 
     /// Replaces the mailbox by an empty one for a loop with this heartbeat.

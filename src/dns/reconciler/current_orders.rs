@@ -1,0 +1,110 @@
+//! The orders in progress: one of each service in the zone, planned together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::dns::{Placement, ServiceNames};
+use crate::engine::event::Order;
+use crate::engine::ids::{OrderNumber, ServiceId};
+use crate::engine::plan::{self, Desired, Observed, Plan};
+
+/// The number of the newest order of each service.
+pub(super) type OrderNumbers = BTreeMap<ServiceId, OrderNumber>;
+
+/// The orders in progress. Each one concerns the names of its service alone.
+#[derive(Debug)]
+pub(super) struct CurrentOrders {
+    orders: BTreeMap<ServiceId, Order>,
+    names: ServiceNames,
+    /// The service of each name.
+    owners: BTreeMap<String, ServiceId>,
+}
+
+impl CurrentOrders {
+    /// Creates the state without an order.
+    pub(super) fn new(names: ServiceNames) -> Self {
+        let mut owners = BTreeMap::new();
+        for (service, names) in &names {
+            for name in names {
+                owners.entry(name.clone()).or_insert(*service);
+            }
+        }
+        Self { orders: BTreeMap::new(), names, owners }
+    }
+
+    /// Returns the owner names of each service.
+    pub(super) fn into_names(self) -> ServiceNames {
+        self.names
+    }
+
+    /// Replaces all orders.
+    pub(super) fn replace(&mut self, orders: impl IntoIterator<Item = Order>) {
+        self.orders = orders.into_iter().map(|order| (order.service, order)).collect();
+    }
+
+    /// Keeps the withdrawals that the operator commanded, and nothing else.
+    pub(super) fn keep_commands(&mut self) {
+        for order in self.orders.values_mut() {
+            order.desired.retain(|_, state| *state == Desired::WithdrawAnyway);
+        }
+    }
+
+    /// Returns the numbers of the orders.
+    pub(super) fn numbers(&self) -> OrderNumbers {
+        self.orders.iter().map(|(service, order)| (*service, order.number)).collect()
+    }
+
+    /// Returns the number of the order of a service; 0 without one.
+    pub(super) fn number(&self, service: ServiceId) -> OrderNumber {
+        self.orders.get(&service).map(|order| order.number).unwrap_or_default()
+    }
+
+    /// Iterates over all orders.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values()
+    }
+
+    /// Whether no change is desired.
+    pub(super) fn is_empty(&self) -> bool {
+        self.orders.values().all(|order| order.desired.is_empty())
+    }
+
+    /// Returns the state that a service desires of an address.
+    pub(super) fn desired_by(&self, service: ServiceId, address: IpAddr) -> Option<Desired> {
+        self.orders.get(&service)?.desired.get(&address).copied()
+    }
+
+    /// Returns the service of a place: the one with its name. At a name of none it is the first
+    /// service with an order about the address.
+    pub(super) fn owner(&self, (set, address): &Placement) -> Option<ServiceId> {
+        if let Some(owner) = self.owners.get(&set.name) {
+            return Some(*owner);
+        }
+        let named = self.orders.values().find(|order| order.desired.contains_key(address));
+        named.map(|order| order.service)
+    }
+
+    /// Returns the desired state of a place.
+    pub(super) fn desired(&self, place: &Placement) -> Option<Desired> {
+        self.desired_by(self.owner(place)?, place.1)
+    }
+
+    /// Returns the floor of the set of a place.
+    pub(super) fn floor(&self, place: &Placement) -> usize {
+        let order = self.owner(place).and_then(|owner| self.orders.get(&owner));
+        order.map_or(0, |order| order.floor)
+    }
+
+    /// Plans the changes that all orders require, except for those in `excluded`.
+    pub(super) fn plan(&self, observed: &Observed, excluded: &BTreeSet<Placement>) -> Plan {
+        let mut all = Plan::default();
+        for (service, Order { desired, floor, .. }) in &self.orders {
+            let Some(names) = self.names.get(service) else { continue };
+            let plan = plan::plan_without(names, observed, desired, *floor, excluded);
+            all.create.extend(plan.create);
+            all.delete.extend(plan.delete);
+            all.held.extend(plan.held);
+        }
+        all
+    }
+}
