@@ -7,24 +7,21 @@ use crate::settings::Config;
 
 /// Returns `new` with the old values of the fixed settings, and logs the ones that differ.
 pub(super) fn keep(old: &Config, mut new: Config) -> Config {
-    let keep_old = |what: &str| {
-        tracing::warn!("{what} cannot be changed by a reload; restart to apply");
-    };
     if new.sections.status.listen != old.sections.status.listen
         || new.sections.status.socket != old.sections.status.socket
     {
-        keep_old("[Status]");
+        log_kept("[Status]");
         new.sections.status = old.sections.status.clone();
     }
     if new.sections.state_file != old.sections.state_file {
-        keep_old("state_file");
+        log_kept("state_file");
         new.sections.state_file.clone_from(&old.sections.state_file);
     }
     match (&old.sections.cluster, &mut new.sections.cluster) {
         (None, None) => {}
         (Some(old), Some(new)) => {
             for what in identity(old, new) {
-                keep_old(what);
+                log_kept(what);
             }
             new.local_addr = old.local_addr;
             new.members_port = old.members_port;
@@ -32,22 +29,26 @@ pub(super) fn keep(old: &Config, mut new: Config) -> Config {
             new.require_signed = old.require_signed;
         }
         (before, after) => {
-            keep_old("[Members]: the presence of a cluster");
+            log_kept("[Members]: the presence of a cluster");
             after.clone_from(before);
         }
     }
     new
 }
 
+/// Logs that a setting keeps its old value.
+fn log_kept(what: &str) {
+    tracing::warn!("{what} cannot be changed by a reload; restart to apply");
+}
+
 /// Returns the keys that differ among those that identify this agent to its peers.
 fn identity(old: &ClusterConfig, new: &ClusterConfig) -> Vec<&'static str> {
-    let key = |cluster: &ClusterConfig| {
-        cluster.crypto_key.as_ref().map(|key| key.expose_secret().to_owned())
-    };
+    let [old_key, new_key] =
+        [old, new].map(|cluster| cluster.crypto_key.as_ref().map(ExposeSecret::expose_secret));
     [
         (old.local_addr != new.local_addr, "Members.local_addr"),
         (old.members_port != new.members_port, "Members.members_port"),
-        (key(old) != key(new), "Members.crypto_key"),
+        (old_key != new_key, "Members.crypto_key"),
         (old.require_signed != new.require_signed, "Members.require_signed"),
     ]
     .into_iter()

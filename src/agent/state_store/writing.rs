@@ -30,12 +30,12 @@ impl StateStore {
                 Ok(permit) => permit,
                 Err(_) => Arc::clone(&store.writers).acquire_owned().await?,
             };
-            let work = move || {
+            let written = tokio::task::spawn_blocking(move || {
                 store.write();
                 store.hangs.store(false, Ordering::SeqCst);
                 drop(permit);
-            };
-            Ok::<_, AcquireError>(tokio::task::spawn_blocking(work).await)
+            });
+            Ok::<_, AcquireError>(written.await)
         };
         if tokio::time::timeout(DISK_MAY_TAKE, writing).await.is_err() {
             self.hangs.store(true, Ordering::SeqCst);

@@ -219,10 +219,9 @@ impl DnsProvider for Route53 {
     /// changed.
     fn inherit_from(&mut self, before: Box<dyn DnsProvider>) -> bool {
         let Some(before) = downcast::<Self>(before) else { return false };
-        let place = |of: &Route53Config| {
-            (of.zone.clone(), of.zone_id.clone(), of.region.clone(), of.api_url.clone())
-        };
-        let same = place(&self.config) == place(&before.config);
+        let (now, then) = (&self.config, &before.config);
+        let same = (&now.zone, &now.zone_id) == (&then.zone, &then.zone_id)
+            && (&now.region, &now.api_url) == (&then.region, &then.api_url);
         if same {
             (self.spellings, self.followers) = (before.spellings, before.followers);
             self.followers.allow_queries();
@@ -266,9 +265,11 @@ impl Findings {
     }
 
     fn listing(&self) -> Listing {
-        let records = |sets: &Vec<RecordSet>| sets::records(&sets.iter().collect::<Vec<_>>());
-        let sets = self.sets.iter().map(|(key, sets)| (key.clone(), records(sets)));
-        let mut listing = Listing { sets: sets.collect(), ..Listing::default() };
+        let mut listing = Listing::default();
+        for (key, sets) in &self.sets {
+            let records = sets::records(&sets.iter().collect::<Vec<_>>());
+            listing.sets.insert(key.clone(), records);
+        }
         for unfit in &self.unfit {
             match unfit.set() {
                 Some(set) => listing.leave_out(set.clone(), unfit),

@@ -234,11 +234,6 @@ impl Api {
 }
 
 fn headers(credentials: &CloudflareCredentials) -> Result<HeaderMap, SetupError> {
-    let sensitive = |text: &str| {
-        let mut value = HeaderValue::from_str(text).map_err(|_| SetupError::Credentials)?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
     let mut headers = HeaderMap::new();
     match credentials {
         CloudflareCredentials::Token(token) => {
@@ -251,6 +246,13 @@ fn headers(credentials: &CloudflareCredentials) -> Result<HeaderMap, SetupError>
         }
     }
     Ok(headers)
+}
+
+/// Returns a header value that is never logged.
+fn sensitive(text: &str) -> Result<HeaderValue, SetupError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| SetupError::Credentials)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Determines whether a failed request may have reached the service.

@@ -173,12 +173,15 @@ mod tests {
 
     /// Returns the batches as text, creations as `+name`, deletions as `-id`.
     fn shown(changes: &RecordChanges, largest: usize) -> Vec<String> {
-        let one = |operation: &Operation| match &operation.kind {
+        let batches = batches(changes, SETTINGS, largest);
+        batches.iter().map(|b| b.iter().map(show).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    fn show(operation: &Operation) -> String {
+        match &operation.kind {
             OperationKind::Create(..) => format!("+{}", operation.set.name),
             OperationKind::Delete(record) => format!("-{}", record.id),
-        };
-        let batches = batches(changes, SETTINGS, largest);
-        batches.iter().map(|b| b.iter().map(one).collect::<Vec<_>>().join(" ")).collect()
+        }
     }
 
     #[test]

@@ -26,11 +26,9 @@ pub(super) struct EditedRecord {
 /// Whether the API's record with this id is the listed record, by its name, type and address. A
 /// missing field counts as equal.
 pub(super) fn is_same_record(set: &SetKey, record: &Record, shown: &Value) -> bool {
-    let same_name = |name: &str| canonical(name) == canonical(&set.name);
-    let same_address = |content: &str| content.trim().parse() == Ok(record.address);
-    text(shown, "name").is_none_or(same_name)
+    text(shown, "name").is_none_or(|name| canonical(name) == canonical(&set.name))
         && text(shown, "type").is_none_or(|kind| kind == set.family.to_string())
-        && text(shown, "content").is_none_or(same_address)
+        && text(shown, "content").is_none_or(|text| text.trim().parse() == Ok(record.address))
 }
 
 impl EditedRecord {
@@ -40,13 +38,12 @@ impl EditedRecord {
 
     /// Describes the record in the place of one to delete.
     pub(super) fn words(set: &SetKey, record: &Record, shown: &Value) -> String {
-        let part = |field| text(shown, field).unwrap_or("?");
-        let now = format!("{} {} {}", part("name"), part("type"), part("content"));
+        let now = ["name", "type", "content"].map(|field| text(shown, field).unwrap_or("?"));
         format!(
             "record {} was edited after it was listed: it was {set} {} and is {}",
             record.id,
             record.address,
-            printable(&now)
+            printable(&now.join(" "))
         )
     }
 }

@@ -61,8 +61,11 @@ impl Names {
 
     /// Returns each name by itself, by the form in which the API expects it.
     pub(super) fn each(&self) -> BTreeMap<&str, Self> {
-        let alone = |(form, name): (&String, &String)| Self([(form.clone(), name.clone())].into());
-        self.0.iter().map(|entry| (entry.0.as_str(), alone(entry))).collect()
+        let mut each = BTreeMap::new();
+        for (form, name) in &self.0 {
+            each.insert(form.as_str(), Self([(form.clone(), name.clone())].into()));
+        }
+        each
     }
 
     /// Returns the managed name, as configured, that is equal to `name`.
@@ -212,10 +215,16 @@ mod tests {
 
     fn page(number: u64, total: u64, ids: &[&str]) -> Value {
         let (name, content) = ("www.example.com", "192.0.2.1");
-        let record = |id| json!({"id": id, "type": "A", "name": name, "content": content});
-        let records: Vec<_> = ids.iter().map(record).collect();
+        let mut records = Vec::new();
+        for id in ids {
+            records.push(json!({"id": id, "type": "A", "name": name, "content": content}));
+        }
         let info = json!({"page": number, "total_count": total});
         json!({"success": true, "result": records, "result_info": info})
+    }
+
+    fn set(name: &str) -> SetKey {
+        SetKey { name: name.to_owned(), family: Family::A }
     }
 
     /// Lists `pages` until they end or fail. Returns the number of listed records.
@@ -304,7 +313,6 @@ mod tests {
             let (mut listing, mut odd) = (Listing::default(), Oddities::default());
             let mut reader = Pages::new(Family::A, &names, &mut listing, &mut odd);
             assert_eq!(reader.take(serde_json::from_value(page).unwrap()), Ok(false), "{name}");
-            let set = |name: &str| SetKey { name: name.to_owned(), family: Family::A };
             let mut got = match listing.sets.get(&set("www.example.com")).map(Vec::len) {
                 Some(count) => format!("listed {count}").replace(" 1", ""),
                 None if listing.unfit.contains_key(&set("www.example.com")) => "unfit".to_owned(),

@@ -51,15 +51,25 @@ fn no_proxy(body: &mut Map<String, Value>) -> Option<String> {
 /// unknown fields, or the settings.
 fn a_field(body: &mut Map<String, Value>, message: &str) -> Option<String> {
     let words: Vec<_> = message.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-    let strange = |field: &str| !KNOWN.contains(&field);
-    let optional = |field: &str| strange(field) || field == "settings";
-    let named = |field: &&String| optional(field) && words.contains(&field.as_str());
-    let fields: Vec<String> = match body.keys().find(named).cloned() {
-        Some(named) => vec![named],
-        None if body.keys().any(|field| strange(field)) => {
-            body.keys().filter(|field| strange(field)).cloned().collect()
+    let mut named = None;
+    let (mut unknown, mut settings) = (vec![], vec![]);
+    for field in body.keys() {
+        let is_unknown = !KNOWN.contains(&field.as_str());
+        if is_unknown {
+            unknown.push(field.clone());
+        } else if field == "settings" {
+            settings.push(field.clone());
+        } else {
+            continue;
         }
-        None => body.keys().filter(|field| optional(field)).cloned().collect(),
+        if named.is_none() && words.contains(&field.as_str()) {
+            named = Some(field.clone());
+        }
+    }
+    let fields = match named {
+        Some(named) => vec![named],
+        None if unknown.is_empty() => settings,
+        None => unknown,
     };
     for field in &fields {
         body.remove(field);
@@ -91,14 +101,15 @@ mod tests {
         let refusal = ApiRefusal { kind, about, status: 400, retry_after: None, text };
         let (mut body, mut steps) = (full(), Vec::new());
         while omit(&mut body, &refusal, SETTINGS).is_some() {
-            let gone = |(field, was): &(String, Value)| match body.get(field) {
-                None => Some(format!("-{field}")),
-                Some(is) if is != was => Some(format!("{field}={is}")),
-                Some(_) => None,
-            };
-            steps.push(
-                full().into_iter().filter_map(|entry| gone(&entry)).collect::<Vec<_>>().join(" "),
-            );
+            let mut omitted = Vec::new();
+            for (field, was) in full() {
+                match body.get(&field) {
+                    None => omitted.push(format!("-{field}")),
+                    Some(is) if *is != was => omitted.push(format!("{field}={is}")),
+                    Some(_) => {}
+                }
+            }
+            steps.push(omitted.join(" "));
             assert!(steps.len() < 9, "it does not come to an end: {steps:?}");
         }
         steps

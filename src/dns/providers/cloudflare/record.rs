@@ -64,14 +64,13 @@ impl From<Value> for ListedEntry {
             Value::Number(id) => Some(id.to_string()),
             _ => None,
         };
-        let field = |field| text(&given, field).map(str::to_owned);
         let not_text = ["id", "type", "name", "content"].into_iter();
         Self {
             id,
             has_proper_id: text(&given, "id").is_some_and(|id| !id.is_empty()),
-            name: field("name"),
-            kind: field("type"),
-            content: field("content"),
+            name: text(&given, "name").map(str::to_owned),
+            kind: text(&given, "type").map(str::to_owned),
+            content: text(&given, "content").map(str::to_owned),
             attributes: attributes(&given),
             not_text: not_text.filter(|field| !given[*field].is_string()).collect(),
         }
@@ -101,8 +100,8 @@ pub(super) fn attributes(given: &Value) -> Attributes {
     let proxied = take(&mut other_fields, "proxied", Value::as_bool);
     let comment = take(&mut other_fields, "comment", |value| Some(value.as_str()?.to_owned()));
     let tags = take(&mut other_fields, "tags", |value| {
-        let text = |tag: &Value| tag.as_str().map(str::to_owned);
-        value.as_array()?.iter().map(text).collect::<Option<Vec<_>>>()
+        let tags = value.as_array()?.iter();
+        tags.map(|tag| tag.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
     });
     let extra = Extra::Cloudflare {
         proxied: proxied.unwrap_or(false),
@@ -134,16 +133,18 @@ fn take<T>(
 
 /// Returns the attributes among the fields of `given` that are not empty.
 fn sendable(given: &Value) -> Map<String, Value> {
-    let holds = |value: &Value| match value {
-        Value::Null => false,
-        Value::Object(object) => !object.is_empty(),
-        _ => true,
-    };
-    let fields = given.as_object().into_iter().flatten();
-    let attributes = fields
-        .filter(|(field, value)| !NO_ATTRIBUTES.contains(&field.as_str()) && holds(value))
-        .map(|(field, value)| (field.clone(), value.clone()));
-    attributes.collect()
+    let mut attributes = Map::new();
+    for (field, value) in given.as_object().into_iter().flatten() {
+        let is_empty = match value {
+            Value::Null => true,
+            Value::Object(object) => object.is_empty(),
+            _ => false,
+        };
+        if !is_empty && !NO_ATTRIBUTES.contains(&field.as_str()) {
+            attributes.insert(field.clone(), value.clone());
+        }
+    }
+    attributes
 }
 
 /// Returns the body that creates a record exactly like `given`.
@@ -158,37 +159,40 @@ pub(super) fn recreation_body(given: &Value) -> Map<String, Value> {
 /// Returns the body that creates `new`.
 pub(super) fn body(new: &NewRecord, settings: NewRecordSettings) -> Map<String, Value> {
     let mut body = Map::new();
-    let mut put = |field: &str, value: Value| drop(body.insert(field.to_owned(), value));
-    put("type", new.set.family.to_string().into());
-    put("name", canonical(&new.set.name).into());
-    put("content", new.address.to_string().into());
-    put("ttl", settings.ttl.into());
-    put("proxied", settings.proxied.into());
+    put(&mut body, "type", new.set.family.to_string().into());
+    put(&mut body, "name", canonical(&new.set.name).into());
+    put(&mut body, "content", new.address.to_string().into());
+    put(&mut body, "ttl", settings.ttl.into());
+    put(&mut body, "proxied", settings.proxied.into());
     match &new.attributes {
         Some(Attributes {
             ttl,
             extra: Extra::Cloudflare { proxied, comment, tags, other_fields },
         }) => {
-            put("ttl", (*ttl).into());
-            put("proxied", (*proxied).into());
+            put(&mut body, "ttl", (*ttl).into());
+            put(&mut body, "proxied", (*proxied).into());
             if let Some(comment) = comment {
-                put("comment", comment.as_str().into());
+                put(&mut body, "comment", comment.as_str().into());
             }
             if !tags.is_empty() {
-                put("tags", tags.clone().into());
+                put(&mut body, "tags", tags.clone().into());
             }
             for (field, value) in other_fields {
-                put(field, value.clone());
+                put(&mut body, field, value.clone());
             }
         }
-        Some(Attributes { ttl, extra: Extra::None }) => put("ttl", (*ttl).into()),
+        Some(Attributes { ttl, extra: Extra::None }) => put(&mut body, "ttl", (*ttl).into()),
         // Settings of another provider, such as a TTL of 0, may be invalid here.
         Some(Attributes { extra: Extra::Route53(_), .. }) | None => {}
     }
     if body.get("proxied") == Some(&Value::Bool(true)) {
-        body.insert("ttl".to_owned(), 1.into()); // The only valid TTL of a proxied record.
+        put(&mut body, "ttl", 1.into()); // The only valid TTL of a proxied record.
     }
     body
+}
+
+fn put(body: &mut Map<String, Value>, field: &str, value: Value) {
+    body.insert(field.to_owned(), value);
 }
 
 #[cfg(test)]
@@ -254,17 +258,18 @@ mod tests {
         assert_eq!(Value::Object(recreation_body(&shown())), want);
     }
 
+    fn cloudflare(proxied: bool, ttl: u32) -> Attributes {
+        let extra = Extra::Cloudflare {
+            proxied,
+            comment: Some("c".to_owned()),
+            tags: vec!["a:b".to_owned()],
+            other_fields: json!({"settings": {"x": 1}}).as_object().unwrap().clone(),
+        };
+        Attributes { ttl, extra }
+    }
+
     #[test]
     fn a_record_is_restored_with_its_settings() {
-        let cloudflare = |proxied, ttl| Attributes {
-            ttl,
-            extra: Extra::Cloudflare {
-                proxied,
-                comment: Some("c".to_owned()),
-                tags: vec!["a:b".to_owned()],
-                other_fields: json!({"settings": {"x": 1}}).as_object().unwrap().clone(),
-            },
-        };
         let route53 = Attributes { ttl: 0, extra: Extra::Route53(Route53Set::default()) };
         let cases = [
             ("nothing remembered", None, json!({"ttl": 300, "proxied": false})),

@@ -105,16 +105,15 @@ pub(super) struct ApiError {
 pub(super) fn classify(status: u16, errors: &[ApiError]) -> RefusalKind {
     let mut codes = Vec::new();
     collect_codes(errors, &mut codes);
-    let about = |known: &[i64]| codes.iter().any(|code| known.contains(code));
     match status {
         429 => RefusalKind::Throttled,
         401 | 403 => RefusalKind::Denied,
-        _ if about(&DENIED) => RefusalKind::Denied,
-        _ if about(&NO_ZONE) => RefusalKind::NoZone,
-        _ if about(&EXISTS) => RefusalKind::Exists,
-        _ if about(&GONE) => RefusalKind::Gone,
+        _ if has_any(&codes, &DENIED) => RefusalKind::Denied,
+        _ if has_any(&codes, &NO_ZONE) => RefusalKind::NoZone,
+        _ if has_any(&codes, &EXISTS) => RefusalKind::Exists,
+        _ if has_any(&codes, &GONE) => RefusalKind::Gone,
         404 | 405 | 501 => RefusalKind::Unsupported,
-        _ if about(&UNSUPPORTED) => RefusalKind::Unsupported,
+        _ if has_any(&codes, &UNSUPPORTED) => RefusalKind::Unsupported,
         _ => RefusalKind::Rejected,
     }
 }
@@ -124,23 +123,35 @@ pub(super) fn classify(status: u16, errors: &[ApiError]) -> RefusalKind {
 pub(super) fn about(errors: &[ApiError]) -> Option<About> {
     let mut codes = Vec::new();
     collect_codes(errors, &mut codes);
-    let by_code = |code: &i64| match code {
-        code if TAGS.contains(code) => Some(About::Tags),
-        code if COMMENT.contains(code) => Some(About::Comment),
-        code if *code == TTL => Some(About::Ttl),
-        code if PROXIED.contains(code) => Some(About::Proxied),
-        code if NOT_OPTIONAL.contains(code) => Some(About::NotOptional),
-        _ => None,
-    };
+    if let Some(about) = codes.iter().find_map(|code| about_code(*code)) {
+        return Some(about);
+    }
     let text = words(errors).to_lowercase();
     let text_words: Vec<_> = text.split(|c: char| !c.is_alphanumeric()).collect();
-    let contains_any = |known: &[&str]| text_words.iter().any(|word| known.contains(word));
-    codes.iter().find_map(by_code).or_else(|| match () {
-        () if contains_any(&["tag", "tags"]) => Some(About::Tags),
-        () if contains_any(&["comment", "comments"]) => Some(About::Comment),
-        () if contains_any(&["ttl"]) => Some(About::Ttl),
-        () => None,
-    })
+    if has_any(&text_words, &["tag", "tags"]) {
+        Some(About::Tags)
+    } else if has_any(&text_words, &["comment", "comments"]) {
+        Some(About::Comment)
+    } else {
+        has_any(&text_words, &["ttl"]).then_some(About::Ttl)
+    }
+}
+
+/// Returns the part of a record that an error code names.
+fn about_code(code: i64) -> Option<About> {
+    match code {
+        _ if TAGS.contains(&code) => Some(About::Tags),
+        _ if COMMENT.contains(&code) => Some(About::Comment),
+        TTL => Some(About::Ttl),
+        _ if PROXIED.contains(&code) => Some(About::Proxied),
+        _ if NOT_OPTIONAL.contains(&code) => Some(About::NotOptional),
+        _ => None,
+    }
+}
+
+/// Whether one of `items` is a known one.
+fn has_any<T: PartialEq>(items: &[T], known: &[T]) -> bool {
+    items.iter().any(|item| known.contains(item))
 }
 
 fn collect_codes(errors: &[ApiError], codes: &mut Vec<i64>) {
@@ -228,13 +239,15 @@ mod tests {
         }
     }
 
+    /// Returns an error with another one of this code in its chain.
+    fn chain(code: i64) -> String {
+        format!(
+            r#"[{{"code":1004,"message":"DNS Validation Error","error_chain":[{{"code":{code}}}]}}]"#
+        )
+    }
+
     #[test]
     fn a_refusal_names_the_part_of_a_record_that_it_is_about() {
-        let chain = |code| {
-            format!(
-                r#"[{{"code":1004,"message":"DNS Validation Error","error_chain":[{{"code":{code}}}]}}]"#
-            )
-        };
         let cases = [
             ("tags over the quota", chain(9300), Some(About::Tags)),
             ("a comment", chain(9210), Some(About::Comment)),

@@ -198,15 +198,19 @@ struct Files {
 }
 
 async fn look_at_files() -> Files {
-    let look = || {
-        let env = |name: &str| std::env::var(name).ok();
-        let endless = super::profiles::endless_file(&env);
-        if endless.is_some() {
-            return Files { broken: endless, endless: true, lacking: None };
-        }
-        let broken = super::profiles::broken_profile(&env);
-        Files { broken, endless: false, lacking: super::profiles::missing_profile(&env) }
-    };
     // This takes up to the time limit of a file.
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    tokio::task::spawn_blocking(read_files).await.unwrap_or_default()
+}
+
+fn read_files() -> Files {
+    let endless = super::profiles::endless_file(&variable);
+    if endless.is_some() {
+        return Files { broken: endless, endless: true, lacking: None };
+    }
+    let broken = super::profiles::broken_profile(&variable);
+    Files { broken, endless: false, lacking: super::profiles::missing_profile(&variable) }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -40,13 +40,14 @@ impl Route53 {
         let zone = self.zone_id().await?;
         let batches = edit::batches(&edits);
         for (nth, batch) in batches.iter().enumerate() {
-            let may_send = || permit.covers(addresses(changes, batch));
-            if nth > 0 && !may_send() {
+            if nth > 0 && !permit.covers(addresses(changes, batch)) {
                 let left = batches[nth..].iter().flatten().filter_map(Edit::key);
                 outcome.fail(revoked(batch), left);
                 break;
             }
-            let Err(error) = self.change(&zone, batch, &may_send).await else { continue };
+            let changed =
+                self.change(&zone, batch, &|| permit.covers(addresses(changes, batch))).await;
+            let Err(error) = changed else { continue };
             self.forget_zone_if_refused(&error);
             let concerns_it_alone =
                 matches!(error, ProviderError::Rejected { .. } | ProviderError::Changed { .. });
@@ -116,10 +117,10 @@ impl Route53 {
     fn rejected(&self, rejection: &Rejection, what: String, batch: &[Edit]) -> ProviderError {
         if rejection.is_conflict() {
             let culprits = rejection.culprits(batch);
-            let meant = |edit: &&Edit| {
+            let meant = batch.iter().filter(|edit| {
                 culprits.is_empty() || edit.key().is_some_and(|key| culprits.contains(key))
-            };
-            if !lock(&self.disputes).is_old(batch.iter().filter(meant)) {
+            });
+            if !lock(&self.disputes).is_old(meant) {
                 return rejection.changed(what);
             }
         }
@@ -175,13 +176,17 @@ impl BatchResults {
     }
 }
 
-/// Returns the more uncertain one of two failures; two rejections are combined.
-fn worse(one: ProviderError, other: ProviderError) -> ProviderError {
-    let rank = |error: &ProviderError| match error {
+/// Returns the rank of a failure: the higher, the less is known of the zone.
+fn rank(error: &ProviderError) -> u8 {
+    match error {
         ProviderError::Rejected { .. } => 0,
         ProviderError::Changed { .. } => 1,
         _ => 2,
-    };
+    }
+}
+
+/// Returns the more uncertain one of two failures; two rejections are combined.
+fn worse(one: ProviderError, other: ProviderError) -> ProviderError {
     match (one, other) {
         (
             ProviderError::Rejected { provider, what, mut culprits, source },
@@ -224,13 +229,15 @@ fn wanted(batch: &[Edit], spellings: &AddressSpellings) -> Result<ChangeBatch, B
 }
 
 fn changes_of(edit: &Edit, spellings: &AddressSpellings) -> Result<Vec<Change>, BuildError> {
-    let step = |action, set| {
-        let set = sets::write(set, spellings)?;
-        Change::builder().action(action).resource_record_set(set).build()
-    };
-    let gone = edit.before.iter().map(|set| step(ChangeAction::Delete, set));
-    let come = edit.after.iter().map(|set| step(ChangeAction::Create, set));
-    gone.chain(come).collect()
+    let mut changes = Vec::new();
+    for (action, set) in [(ChangeAction::Delete, &edit.before), (ChangeAction::Create, &edit.after)]
+    {
+        if let Some(set) = set {
+            let set = sets::write(set, spellings)?;
+            changes.push(Change::builder().action(action).resource_record_set(set).build()?);
+        }
+    }
+    Ok(changes)
 }
 
 /// Returns the addresses that a batch adds or removes.
@@ -238,10 +245,14 @@ fn addresses<'a>(
     changes: &'a RecordChanges,
     batch: &'a [Edit],
 ) -> impl Iterator<Item = IpAddr> + 'a {
-    let concerns = |set: &SetKey| batch.iter().any(|edit| edit.key() == Some(set));
-    let created = changes.create.iter().filter(move |new| concerns(&new.set));
-    let deleted = changes.delete.iter().filter(move |(set, _)| concerns(set));
+    let created = changes.create.iter().filter(|new| concerns(batch, &new.set));
+    let deleted = changes.delete.iter().filter(|(set, _)| concerns(batch, set));
     created.map(|new| new.address).chain(deleted.map(|(_, record)| record.address))
+}
+
+/// Whether a batch changes a set.
+fn concerns(batch: &[Edit], set: &SetKey) -> bool {
+    batch.iter().any(|edit| edit.key() == Some(set))
 }
 
 fn revoked(batch: &[Edit]) -> ProviderError {
@@ -284,8 +295,7 @@ impl Disputes {
 
     /// Forgets the sets of a successful batch.
     fn forget(&mut self, batch: &[Edit]) {
-        let other = |(key, _): &(SetKey, _)| batch.iter().all(|edit| edit.key() != Some(key));
-        self.new.retain(other);
-        self.old.retain(other);
+        self.new.retain(|(key, _)| !concerns(batch, key));
+        self.old.retain(|(key, _)| !concerns(batch, key));
     }
 }

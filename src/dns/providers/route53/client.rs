@@ -50,27 +50,28 @@ pub(super) fn configured(
 /// The SDK's own client is built the same way, but with another TLS library.
 pub(super) fn http_client() -> SharedHttpClient {
     let tls = tls();
-    let through = |proxy: ProxyConfig| {
-        let tls = tls.clone();
-        Builder::new().build_with_connector_fn(move |settings, runtime| {
-            let mut connector = ConnectorBuilder::default()
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.clone())
-                .proxy_config(proxy.clone());
-            connector.set_connector_settings(settings.cloned());
-            connector.set_sleep_impl(runtime.and_then(RuntimeComponents::sleep_impl));
-            connector.build()
-        })
-    };
     let proxies = Proxies::of_process();
-    let by_way_of = |url: Option<&str>| {
-        let proxy = url.and_then(|url| ProxyConfig::all(url.to_owned()).ok());
-        proxy.map(through)
-    };
     SharedHttpClient::new(Routed {
-        direct: through(ProxyConfig::disabled()),
-        http: by_way_of(proxies.http_url()),
-        https: by_way_of(proxies.https_url()),
+        direct: client_through(ProxyConfig::disabled(), tls.clone()),
+        http: proxy_at(proxies.http_url()).map(|proxy| client_through(proxy, tls.clone())),
+        https: proxy_at(proxies.https_url()).map(|proxy| client_through(proxy, tls.clone())),
+    })
+}
+
+fn proxy_at(url: Option<&str>) -> Option<ProxyConfig> {
+    ProxyConfig::all(url?.to_owned()).ok()
+}
+
+/// Returns a client that connects through `proxy`.
+fn client_through(proxy: ProxyConfig, tls: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, runtime| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone())
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(runtime.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
     })
 }
 
@@ -90,11 +91,11 @@ impl HttpClient for Routed<SharedHttpClient> {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let connector = |client: &SharedHttpClient| client.http_connector(settings, components);
+        let Self { direct, http, https } = self;
         SharedHttpConnector::new(Routed {
-            direct: connector(&self.direct),
-            http: self.http.as_ref().map(connector),
-            https: self.https.as_ref().map(connector),
+            direct: direct.http_connector(settings, components),
+            http: http.as_ref().map(|client| client.http_connector(settings, components)),
+            https: https.as_ref().map(|client| client.http_connector(settings, components)),
         })
     }
 }

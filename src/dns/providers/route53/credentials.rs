@@ -81,14 +81,14 @@ pub(super) struct ProfileWithoutCredentials {
 impl ProfileWithoutCredentials {
     /// Returns an error of the same kind as `elsewhere` that names the profile too.
     fn error(profile: &str, elsewhere: CredentialsError) -> CredentialsError {
-        let lacking = |elsewhere| Self { profile: profile.to_owned(), elsewhere };
+        let profile = profile.to_owned();
         match elsewhere {
             // It names a place at which something was found.
             CredentialsError::InvalidConfiguration(_) => elsewhere,
             CredentialsError::CredentialsNotLoaded(_) => {
-                CredentialsError::not_loaded(lacking(elsewhere))
+                CredentialsError::not_loaded(Self { profile, elsewhere })
             }
-            _ => CredentialsError::provider_error(lacking(elsewhere)),
+            _ => CredentialsError::provider_error(Self { profile, elsewhere }),
         }
     }
 }
@@ -208,21 +208,23 @@ fn fit(found: Credentials) -> Result {
 /// Returns the source of credentials. The SDK's own names are identifiers of its code.
 fn provider(of: &Credentials) -> &'static str {
     let debugged = format!("{of:?}");
-    let by = |name: &str| debugged.contains(&format!("provider_name: \"{name}"));
-    if by("EnvironmentVariable") {
-        "the environment"
-    } else if by("ProfileFile") {
-        "the profile in ~/.aws"
-    } else if by("IMDS") {
-        "the instance's metadata service"
-    } else if by("EcsContainer") {
-        "the container's endpoint"
-    } else if by("WebIdentityToken") || by("AssumeRole") {
-        "the role"
-    } else {
-        "the chain"
+    for (name, words) in PROVIDER_NAMES {
+        if debugged.contains(&format!("provider_name: \"{name}")) {
+            return words;
+        }
     }
+    "the chain"
 }
+
+/// The beginnings of the SDK's names of its providers, with the source that each stands for.
+const PROVIDER_NAMES: [(&str, &str); 6] = [
+    ("EnvironmentVariable", "the environment"),
+    ("ProfileFile", "the profile in ~/.aws"),
+    ("IMDS", "the instance's metadata service"),
+    ("EcsContainer", "the container's endpoint"),
+    ("WebIdentityToken", "the role"),
+    ("AssumeRole", "the role"),
+];
 
 /// Whether the chain ended at a metadata service that does not answer, so that it might have had
 /// credentials.

@@ -52,8 +52,12 @@ impl Edit {
     }
 
     fn size(&self) -> Size {
-        let values = || self.sets().flat_map(|set| &set.addresses);
-        Size { values: values().count(), characters: values().map(longest_spelling).sum() }
+        let mut size = Size::default();
+        for address in self.sets().flat_map(|set| &set.addresses) {
+            size.values += 1;
+            size.characters += longest_spelling(address);
+        }
+        size
     }
 }
 
@@ -108,12 +112,11 @@ pub(super) fn edits(
 ) -> (Vec<Edit>, Vec<UnknownHome>) {
     let mut unknown_homes = Vec::new();
     let mut groups: BTreeMap<&SetKey, SetGroup> = BTreeMap::new();
-    let listed = |key| SetGroup::new(key, listing.sets.get(key).map_or(&[][..], Vec::as_slice));
     for (key, record) in &changes.delete {
-        groups.entry(key).or_insert_with(|| listed(key)).remove(record);
+        groups.entry(key).or_insert_with(|| SetGroup::listed(key, listing)).remove(record);
     }
     for new in &changes.create {
-        let group = groups.entry(&new.set).or_insert_with(|| listed(&new.set));
+        let group = groups.entry(&new.set).or_insert_with(|| SetGroup::listed(&new.set, listing));
         unknown_homes.extend(group.restore(new.address, new.attributes.as_ref(), ttl).err());
     }
     groups
@@ -149,8 +152,16 @@ impl SetGroup {
                 }),
             }
         }
-        let draft = |set: RecordSet| Draft { before: Some(set.clone()), now: set };
-        Self { key: key.clone(), drafts: sets.into_iter().map(draft).collect() }
+        let mut drafts = Vec::new();
+        for set in sets {
+            drafts.push(Draft { before: Some(set.clone()), now: set });
+        }
+        Self { key: key.clone(), drafts }
+    }
+
+    /// Returns the sets of `key` in a listing.
+    fn listed(key: &SetKey, listing: &Listing) -> Self {
+        Self::new(key, listing.sets.get(key).map_or(&[][..], Vec::as_slice))
     }
 
     fn remove(&mut self, record: &Record) {
@@ -194,14 +205,18 @@ impl SetGroup {
     /// Returns the remembered set: the one with that identifier, or else the one with that
     /// location, region or role, which are unique.
     fn home_of(&self, settings: &Route53Set) -> Option<usize> {
-        let by_name = |d: &Draft| d.now.settings.set_identifier == settings.set_identifier;
-        let only = matches!(
-            settings.routing,
-            Routing::Latency(_) | Routing::Failover(_) | Routing::Geo { .. }
-        );
-        let by_place = |d: &Draft| only && d.now.settings.routing == settings.routing;
-        let at = self.drafts.iter().position(by_name);
-        at.or_else(|| self.drafts.iter().position(by_place))
+        let Route53Set { set_identifier, routing, .. } = settings;
+        let mut drafts = self.drafts.iter();
+        if let Some(named) = drafts.position(|it| it.now.settings.set_identifier == *set_identifier)
+        {
+            return Some(named);
+        }
+        let is_unique =
+            matches!(routing, Routing::Latency(_) | Routing::Failover(_) | Routing::Geo { .. });
+        if !is_unique {
+            return None;
+        }
+        self.drafts.iter().position(|it| it.now.settings.routing == *routing)
     }
 
     fn restore_anew(&mut self, address: IpAddr, ttl: u32) -> Result<(), UnknownHome> {
@@ -222,10 +237,10 @@ impl SetGroup {
         if self.drafts.iter().any(|draft| draft.now.addresses.contains(&address)) {
             return;
         }
-        let is_taken = |id: &String| self.drafts.iter().any(|draft| draft.now.id() == id);
         let numbered = (2..).map(|n| format!("{address} {n}"));
         let mut names = std::iter::once(address.to_string()).chain(numbered);
-        let set_identifier = names.find(|name| !is_taken(name));
+        let set_identifier =
+            names.find(|name| self.drafts.iter().all(|draft| draft.now.id() != name));
         let routing = Routing::MultiValue;
         let also_in = Vec::new();
         self.create(address, ttl, Route53Set { set_identifier, routing, health_check_id, also_in });
@@ -234,9 +249,12 @@ impl SetGroup {
     /// Whether a set of this kind can exist beside the others: a simple one exists alone, and
     /// others only with the same kind.
     fn takes(&self, routing: &Routing) -> bool {
-        let like =
-            |draft: &Draft| discriminant(&draft.now.settings.routing) == discriminant(routing);
-        self.drafts.is_empty() || (*routing != Routing::Simple && self.drafts.iter().all(like))
+        if self.drafts.is_empty() {
+            return true;
+        }
+        let kind = discriminant(routing);
+        let mut kinds = self.drafts.iter().map(|draft| discriminant(&draft.now.settings.routing));
+        *routing != Routing::Simple && kinds.all(|its| its == kind)
     }
 
     fn create(&mut self, address: IpAddr, ttl: u32, settings: Route53Set) {

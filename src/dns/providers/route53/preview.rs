@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::edit::{self, Edit};
+use super::edit;
 use super::sets::{self, AddressSpellings, RecordSet};
 use crate::dns::{Listing, RecordChanges, Routing};
 
@@ -38,22 +38,28 @@ pub(crate) struct Preview {
 /// one, in seconds.
 pub(crate) fn preview(listing: &Listing, changes: &RecordChanges, ttl: u32) -> Preview {
     let (edits, unknown_homes) = edit::edits(listing, changes, ttl);
-    let step = |action, set: &RecordSet| Sent {
-        action,
-        name: set.key.name.clone(),
-        r#type: set.key.family.to_string(),
-        set_identifier: set.settings.set_identifier.clone(),
-        routing: member(&set.settings.routing),
-        ttl: set.ttl,
-        values: sets::texts(set, &AddressSpellings::new()),
-    };
-    let both = |edit: &Edit| {
-        let gone = edit.before.iter().map(|set| step("DELETE", set));
-        gone.chain(edit.after.iter().map(|set| step("CREATE", set))).collect::<Vec<_>>()
-    };
+    let mut sends = Vec::new();
+    for edit in &edits {
+        sends.extend(edit.before.iter().map(|set| Sent::new("DELETE", set)));
+        sends.extend(edit.after.iter().map(|set| Sent::new("CREATE", set)));
+    }
     let needs_memory =
         unknown_homes.iter().map(|left_out| format!("{} {}", left_out.key, left_out.address));
-    Preview { sends: edits.iter().flat_map(both).collect(), needs_memory: needs_memory.collect() }
+    Preview { sends, needs_memory: needs_memory.collect() }
+}
+
+impl Sent {
+    fn new(action: &'static str, set: &RecordSet) -> Self {
+        Self {
+            action,
+            name: set.key.name.clone(),
+            r#type: set.key.family.to_string(),
+            set_identifier: set.settings.set_identifier.clone(),
+            routing: member(&set.settings.routing),
+            ttl: set.ttl,
+            values: sets::texts(set, &AddressSpellings::new()),
+        }
+    }
 }
 
 /// Returns the name of a routing policy's member in Route 53's `ResourceRecordSet`.

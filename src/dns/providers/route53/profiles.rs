@@ -115,8 +115,9 @@ pub(super) fn missing_profile(env: Env<'_>) -> Option<String> {
 
 /// Loads the profile files, unless the environment holds a key and they are therefore not used.
 fn profiles(env: Env<'_>) -> Option<Result<ProfileSet, ProfileFileLoadError>> {
-    let set = |variable: &str| env(variable).is_some_and(|value| !value.trim().is_empty());
-    if set("AWS_ACCESS_KEY_ID") && (set("AWS_SECRET_ACCESS_KEY") || set("SECRET_ACCESS_KEY")) {
+    let has_secret =
+        ["AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"].iter().any(|it| is_set(env, it));
+    if is_set(env, "AWS_ACCESS_KEY_ID") && has_secret {
         return None;
     }
     let places = PLACES.into_iter().filter_map(|name| Some((name.to_owned(), env(name)?)));
@@ -126,12 +127,19 @@ fn profiles(env: Env<'_>) -> Option<Result<ProfileSet, ProfileFileLoadError>> {
     profile::load(&disk, &places, &files, None).now_or_never()
 }
 
+/// Whether a variable has a value that is not blank.
+fn is_set(env: Env<'_>, variable: &str) -> bool {
+    env(variable).is_some_and(|value| !value.trim().is_empty())
+}
+
 /// Returns the location of an AWS file: the path in the variable, or the usual place in the home
 /// directory.
 fn file(env: Env<'_>, variable: &str, usual: Option<&str>) -> Option<String> {
-    let home = env("HOME").filter(|home| !home.is_empty());
-    let at_home = || Some(format!("{}/.aws/{}", home?, usual?));
-    env(variable).filter(|path| !path.is_empty()).or_else(at_home)
+    if let Some(path) = env(variable).filter(|path| !path.is_empty()) {
+        return Some(path);
+    }
+    let home = env("HOME").filter(|home| !home.is_empty())?;
+    Some(format!("{home}/.aws/{}", usual?))
 }
 
 /// Returns the two profile files in a form that may be displayed, and whether each exists.
@@ -207,12 +215,12 @@ mod tests {
             std::fs::write(folder.join("credentials"), text).unwrap();
         }
         let home = home.path().to_str().unwrap().to_owned();
-        let env = |variable: &str| match variable {
+        let missing = missing_profile(&|variable| match variable {
             "HOME" => Some(home.clone()),
             "AWS_PROFILE" => named.map(str::to_owned),
             _ => None,
-        };
-        Some(missing_profile(&env)?.replace(&home, "~"))
+        });
+        Some(missing?.replace(&home, "~"))
     }
 
     #[test]

@@ -73,8 +73,12 @@ impl Rejection {
         if self.code != "NoSuchHealthCheck" {
             return BTreeSet::new();
         }
-        let is_named = |id: &String| self.reasons.iter().any(|reason| reason.contains(id.as_str()));
-        let named: BTreeSet<String> = ids.iter().filter(|id| is_named(id)).cloned().collect();
+        let mut named = BTreeSet::new();
+        for id in &ids {
+            if self.reasons.iter().any(|reason| reason.contains(id.as_str())) {
+                named.insert(id.clone());
+            }
+        }
         // If none is named, a name must not lose its health checks because of another name.
         if named.is_empty() && (ids.len() == 1 || at.len() == 1) { ids } else { named }
     }

@@ -57,8 +57,8 @@ impl Scan {
     /// Returns the position of the page to request; `None` if every name was read.
     pub(super) fn wants(&self) -> Option<Start> {
         let name = self.walks.front()?.front()?;
-        let first = || Start { name: name.clone(), kind: None, identifier: None };
-        Some(self.at.clone().unwrap_or_else(first))
+        let first = Start { name: name.clone(), kind: None, identifier: None };
+        Some(self.at.clone().unwrap_or(first))
     }
 
     /// Records the position of the next page after the requested one.

@@ -171,8 +171,9 @@ fn zone_id(value: &Value) -> Result<String, String> {
 /// Reads the name of an AWS region.
 fn region(value: &Value) -> Result<String, String> {
     text("a region, such as \"us-east-1\"", |region| {
-        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let fits = (1..=32).contains(&region.len()) && region.bytes().all(letter);
+        let mut bytes = region.bytes();
+        let fits = (1..=32).contains(&region.len())
+            && bytes.all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
         fits.then(|| region.to_owned())
     })(value)
 }
@@ -180,8 +181,8 @@ fn region(value: &Value) -> Result<String, String> {
 /// Returns the URL of the API according to AWS's own variables.
 fn endpoint(context: &mut SectionContext<'_>) -> String {
     let env = context.env;
-    let set = |name: &'static str| Some((name, env(name).filter(|url| !url.is_empty())?));
-    let Some((variable, url)) = ENDPOINTS.into_iter().find_map(set) else {
+    let mut set = ENDPOINTS.into_iter().filter_map(|name| Some((name, env(name)?)));
+    let Some((variable, url)) = set.find(|(_, url)| !url.is_empty()) else {
         return API_URL.to_owned();
     };
     let uri = url.parse::<Uri>().ok();

@@ -327,9 +327,9 @@ mod tests {
         assert_eq!(write(&read, &spellings).unwrap(), want);
     }
 
-    #[test]
-    fn an_address_in_two_sets_knows_of_both() {
-        let one = |id: &str, country: &str| RecordSet {
+    /// Returns the set of a country.
+    fn one(id: &str, country: &str) -> RecordSet {
+        RecordSet {
             key: SetKey { name: "www.example.com".into(), family: Family::A },
             ttl: 60,
             settings: Route53Set {
@@ -342,7 +342,11 @@ mod tests {
                 ..Route53Set::default()
             },
             addresses: vec!["192.0.2.1".parse().unwrap()],
-        };
+        }
+    }
+
+    #[test]
+    fn an_address_in_two_sets_knows_of_both() {
         let (default, france) = (one("default", "*"), one("france", "FR"));
         let records = records(&[&default, &france]);
         let also: Vec<_> = records

@@ -34,7 +34,7 @@ pub(super) fn bare_id(id: &str) -> &str {
 /// Fails with `Refused` if there is none, or if several are equally suitable, and with
 /// `Unavailable` if none was found and the answer may be incomplete.
 pub(super) async fn find(access: &Access, name: &str) -> Result<String, ProviderError> {
-    let what = || format!("find the hosted zone of {name}");
+    let what = format!("find the hosted zone of {name}");
     let mut zones: Vec<HostedZone> = Vec::new();
     let (mut next_name, mut next_id) = (name.to_owned(), None);
     let mut is_whole = false;
@@ -43,8 +43,10 @@ pub(super) async fn find(access: &Access, name: &str) -> Result<String, Provider
             let request = client.list_hosted_zones_by_name().dns_name(&next_name);
             request.set_hosted_zone_id(next_id.clone()).send()
         });
-        let page =
-            answer.await.map_err(|error| convert_error(&error, RequestKind::Read, what()))?;
+        let page = match answer.await {
+            Ok(page) => page,
+            Err(error) => return Err(convert_error(&error, RequestKind::Read, what)),
+        };
         // The listing continues with the names after this one.
         zones.extend(page.hosted_zones().iter().filter(|z| plain_name(z.name()) == name).cloned());
         let next = page.next_dns_name().filter(|_| page.is_truncated());
@@ -60,9 +62,9 @@ pub(super) async fn find(access: &Access, name: &str) -> Result<String, Provider
         }
     }
     if zones.is_empty() && !is_whole {
-        return Err(incomplete(what(), &IncompleteAnswer));
+        return Err(incomplete(what, &IncompleteAnswer));
     }
-    choose(&zones).map_err(|why| refused(what(), why))
+    choose(&zones).map_err(|why| refused(what, why))
 }
 
 /// An answer without an element that every complete answer has.

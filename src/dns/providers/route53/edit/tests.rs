@@ -177,6 +177,13 @@ fn many(name: &str, values: usize) -> Edit {
     Edit { before: Some(big), after: None }
 }
 
+/// Returns the names in a batch, in their order.
+fn names(batch: &[Edit]) -> Vec<String> {
+    let mut names: Vec<_> = batch.iter().map(|edit| edit.key().unwrap().name.clone()).collect();
+    names.dedup();
+    names
+}
+
 proptest! {
     #[test]
     fn batches_keep_the_order_and_every_name_together_within_the_limits(
@@ -188,11 +195,6 @@ proptest! {
             sizes.iter().map(|(name, values)| many(&format!("n{name}.x.org"), *values)).collect();
         let batches = batches(&edits);
         prop_assert_eq!(batches.concat(), edits);
-        let names = |batch: &Vec<Edit>| -> Vec<String> {
-            let mut names: Vec<_> = batch.iter().map(|e| e.key().unwrap().name.clone()).collect();
-            names.dedup();
-            names
-        };
         for batch in &batches {
             let size = batch.iter().map(Edit::size).fold(Size::default(), Size::plus);
             prop_assert!(size.fits() || names(batch).len() == 1, "{:?}", size);

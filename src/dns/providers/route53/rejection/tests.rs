@@ -99,15 +99,17 @@ fn only_a_set_that_differs_from_its_listing_is_planned_again() {
     }
 }
 
+/// Returns the health checks that are gone by a rejection with these words.
+fn gone(said: &str, batch: &[Edit]) -> Vec<String> {
+    rejection("NoSuchHealthCheck", &[said]).gone_checks(batch).into_iter().collect()
+}
+
 #[test]
 fn a_health_check_is_gone_only_where_that_is_certain() {
     let www = edit("www.example.com", Family::A, Some("one"));
     let six = edit("www.example.com", Family::Aaaa, Some("two"));
     let api = edit("api.example.com", Family::A, Some("three"));
     let all = [www.clone(), six.clone(), api.clone()];
-    let gone = |said: &str, batch: &[Edit]| -> Vec<String> {
-        rejection("NoSuchHealthCheck", &[said]).gone_checks(batch).into_iter().collect()
-    };
     assert_eq!(gone("A health check with id two does not exist", &all), ["two"], "it is named");
     assert_eq!(gone("No health check", &all), [""; 0], "any of three names' may be meant");
     assert_eq!(gone("No health check", &all[..2]), ["one", "two"], "of one name");

@@ -24,11 +24,14 @@ fn as_written(name: &str) -> String {
 }
 
 fn as_listed(name: &str) -> String {
-    let listed = |c: char| match c {
-        'a'..='z' | '0'..='9' | '-' | '_' | '.' => c.to_string(),
-        odd => format!("\\{:03o}", u32::from(odd)),
-    };
-    name.chars().map(listed).collect()
+    let mut listed = Vec::new();
+    for character in name.chars() {
+        listed.push(match character {
+            'a'..='z' | '0'..='9' | '-' | '_' | '.' => character.to_string(),
+            odd => format!("\\{:03o}", u32::from(odd)),
+        });
+    }
+    listed.concat()
 }
 
 impl Zone {
@@ -38,13 +41,18 @@ impl Zone {
         Self { sets, page, sorted_as, requests: Cell::new(0) }
     }
 
+    /// Returns the position of a set in the order of the zone.
+    fn place(&self, name: &str, id: &str) -> (String, String) {
+        (reversed(&(self.sorted_as)(name)), id.to_owned())
+    }
+
     fn list(&self, start: &Start) -> (Sets, Option<Start>) {
         self.requests.set(self.requests.get() + 1);
         let id = start.identifier.clone().unwrap_or_default();
-        let place = |name: &str, id: &str| (reversed(&(self.sorted_as)(name)), id.to_owned());
-        let first = place(&plain_name(&start.name), &id);
-        let before = |set: &&(String, String)| place(&set.0, &set.1) < first;
-        let later: Vec<_> = self.sets.iter().skip_while(before).cloned().collect();
+        let first = self.place(&plain_name(&start.name), &id);
+        let sets = self.sets.iter();
+        let later: Vec<_> =
+            sets.skip_while(|(name, id)| self.place(name, id) < first).cloned().collect();
         let next = later.get(self.page).map(|(name, id)| Start {
             name: as_listed(name),
             kind: Some("A".into()),
