@@ -2,6 +2,7 @@
 //!
 //! - `event_loop`: owns the engine, and carries out its actions
 //! - `input`: everything that the event loop receives; `clock`, `timer`: time
+//! - `zones`: the first listing of each zone, and the reconcilers
 //! - `observers`: the log, notices and status
 //! - `peers`: the cluster's task
 //! - `operator`: the operator's commands
@@ -27,6 +28,7 @@ mod state_saver;
 mod state_store;
 mod tasks;
 mod timer;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,16 +41,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::config::ConfigErrors;
-use crate::dns::metered::{Metered, ProviderCounters};
-use crate::dns::providers::{self, BuildError};
-use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
-use crate::dns::{DnsProvider, ProviderError};
+use crate::dns::ProviderError;
+use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
-use crate::engine::event::{Action, DnsReport, Drain, Event};
-use crate::engine::ids::{TargetRef, ZoneId};
+use crate::engine::event::{Action, Drain, Event};
+use crate::engine::ids::TargetRef;
 use crate::engine::types::Endpoint;
 use crate::file;
-use crate::panics::caught;
 use crate::probe::checks::CheckKind;
 use crate::probe::icmp::{HintSender, Icmp};
 use crate::probe::{NetworkProber, Opens, tcp};
@@ -67,16 +66,14 @@ use peers::{ClusterLink, VoteCounters};
 use reload::{Load, Reloader};
 use signals::StopRequests;
 use state_saver::StateSaver;
-use state_store::{Records, StateStore};
+use state_store::StateStore;
 use tasks::Runtimes;
+use zones::{Reconcilers, ZoneSurroundings, first_listings};
 
 pub(crate) use signals::hold_sighup;
 
 /// Time from the start to the beginning of a rehearsal.
 const REHEARSE_AFTER: Duration = Duration::from_secs(5);
-
-/// Maximum number of reports of the reconciler that wait.
-const REPORTS: usize = 64;
 
 /// Maximum time for the last reports to arrive.
 const LAST_REPORTS: Duration = Duration::from_millis(50);
@@ -86,9 +83,6 @@ const DRAINS_NAMED: usize = 3;
 
 /// Maximum time to read the state file at the start: to find it, and to read it.
 const STATE_FILE_LIMIT: Duration = file::MAY_TAKE.saturating_add(Duration::from_secs(1));
-
-/// Maximum time for the current change to DNS to finish at the end.
-const LAST_CHANGE: Duration = Duration::from_secs(5);
 
 /// The reason why monitoring ended without a request to stop.
 #[derive(Debug)]
@@ -168,7 +162,7 @@ struct AgentStart {
 }
 
 impl AgentStart {
-    /// Opens sockets and files, lists the zone once, and starts the tasks beside the event loop.
+    /// Opens sockets and files, lists each zone once, and starts the tasks beside the event loop.
     async fn agent(self, config: Config) -> Result<AgentLoop, Ended> {
         let Self { rehearse, icmp, reloader, talk, inbox, outbox } = self;
         let clock = Clock::start_real();
@@ -178,25 +172,27 @@ impl AgentStart {
         let store = Arc::new(store.await?);
         let mut status = StatusObserver::start(&config, clock, &outbox)?;
         let peers = ClusterLink::start(&config, &talk, outbox.clone(), clock).await?;
-        let first = talk.spawn(first_listing(config.clone())).await??;
-        let surroundings = Surroundings {
-            runtime: talk.clone(),
-            reports: reports(&talk, outbox.clone()),
-            store: Arc::new(Records { store: Arc::clone(&store) }),
+        let (zones, counters) = (settings::zones(&config), ProviderCounters::default());
+        let first = talk.spawn(first_listings(zones.clone(), counters.clone())).await??;
+        let surroundings = ZoneSurroundings {
+            talk: talk.clone(),
+            outbox: outbox.clone(),
+            store: Arc::clone(&store),
+            counters,
         };
-        let reconciler = ReconcilerHandle::start(&config.zone(), surroundings, first);
+        let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let notices = NoticeObserver::start(&config, &talk);
         if let Some(status) = &mut status {
-            let requests = reconciler.counters().clone();
+            let requests = reconcilers.counters().clone();
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
             status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
         }
         let drains = store.drains(clock.now());
         log_drains(&drains);
-        let drains = drains.into_iter().map(|(address, it)| (TargetRef::of_default(address), it));
-        let mut engine = Engine::new(settings, drains.collect(), clock.now());
-        if let Some(target) = rehearse {
-            engine = engine.rehearsing(TargetRef::of_default(target), clock.now() + REHEARSE_AFTER);
+        let mut engine = Engine::new(settings, drains, clock.now());
+        if let Some(address) = rehearse {
+            let target = TargetRef { service: engine.service_of(address), address };
+            engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
         }
         log_start(&config, &icmp);
         systemd::ready();
@@ -205,7 +201,7 @@ impl AgentStart {
             clock,
             probe: Arc::new(NetworkProber::new(icmp)),
             observers: Observers { log: LogObserver, notices, status },
-            reconciler,
+            reconcilers,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
@@ -227,7 +223,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         None => tracing::info!("stopping; records stay as they are"),
         Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
-    let EventLoop { engine, clock, observers, reconciler, peers, state, .. } = agent;
+    let EventLoop { engine, clock, observers, reconcilers, peers, state, .. } = agent;
     let EventLoop { config, inbox, unhandled, .. } = agent;
     let Observers { log, notices, .. } = observers;
     let mut last_facts = LastFacts { engine, clock, log, unhandled, inbox };
@@ -241,7 +237,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
                 peers.leave().await;
             }
         };
-        tokio::join!(reconciler.finish(LAST_CHANGE), leave);
+        tokio::join!(reconcilers.finish(), leave);
         notices.close().await;
         state.close(config.dry_run).await;
     };
@@ -254,7 +250,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
     let _ = tokio::time::timeout(LAST_REPORTS, last_facts.log()).await;
 }
 
-/// Logs the reports of the reconciler while the agent ends. No new action is carried out.
+/// Logs the reports of the reconcilers while the agent ends. No new action is carried out.
 struct LastFacts {
     engine: Engine,
     clock: Clock,
@@ -276,7 +272,7 @@ impl LastFacts {
         std::future::pending::<()>().await;
     }
 
-    /// Logs the facts of a report of the reconciler.
+    /// Logs the facts of a report of a reconciler.
     fn log_facts(&mut self, input: Input) {
         let Input::Event(event @ Event::Dns(..)) = input else { return };
         for action in self.engine.handle(self.clock.now(), event) {
@@ -285,49 +281,6 @@ impl LastFacts {
             }
         }
     }
-}
-
-/// Returns the channel for the reports of the reconciler, which are forwarded to the event loop.
-fn reports(talk: &Handle, outbox: mpsc::Sender<Input>) -> mpsc::Sender<DnsReport> {
-    let (reports, mut received) = mpsc::channel(REPORTS);
-    talk.spawn(async move {
-        while let Some(report) = received.recv().await {
-            if outbox.send(Input::Event(Event::Dns(ZoneId::DEFAULT, report))).await.is_err() {
-                return;
-            }
-        }
-    });
-    reports
-}
-
-/// Lists the zone once. A refusal is final; a provider that is unreachable or defective is not.
-async fn first_listing(config: Config) -> Result<FirstListing, Ended> {
-    let unread = |error: &dyn std::fmt::Display| {
-        tracing::warn!("continuing without a listing of the zone: {error}");
-    };
-    let listing = async {
-        let built = match providers::build_in_time(&config.zone()).await {
-            Err(error @ BuildError::TimedOut) => {
-                unread(&error);
-                return Ok(FirstListing::default());
-            }
-            built => built?,
-        };
-        let counters = ProviderCounters::default();
-        let provider: Box<dyn DnsProvider> = Box::new(Metered::new(built, counters.clone()));
-        let listed = match provider.list().await {
-            Err(error @ ProviderError::Refused { .. }) => return Err(Ended::Refused(error)),
-            listed => listed,
-        };
-        if let Err(error) = &listed {
-            unread(&crate::text::error_chain(error));
-        }
-        Ok(FirstListing { provider: Some(provider), listed: Some(listed), counters })
-    };
-    caught("the DNS provider", listing).await.unwrap_or_else(|panicked| {
-        tracing::error!("continuing without a listing of the zone: {panicked}");
-        Ok(FirstListing::default())
-    })
 }
 
 /// Forwards hints of the prober, such as a reply before its time. A hint is dropped if the queue is
@@ -362,8 +315,8 @@ fn log_notes(config: &Config) {
 }
 
 /// Logs the drains that outlived the restart: the first few, and the number of the others.
-fn log_drains(drains: &BTreeMap<IpAddr, Drain>) {
-    for (target, drain) in drains.iter().take(DRAINS_NAMED) {
+fn log_drains(drains: &BTreeMap<TargetRef, Drain>) {
+    for (TargetRef { address: target, .. }, drain) in drains.iter().take(DRAINS_NAMED) {
         let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
         tracing::warn!(%target, why, "still drained by operator after the restart");
     }

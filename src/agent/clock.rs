@@ -1,6 +1,6 @@
 //! The agent's clocks: its own, which never jumps, and the wall clock.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -49,4 +49,9 @@ impl Clock {
 )]
 pub(super) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Returns a time of the wall clock in whole seconds of Unix time.
+pub(super) fn unix(wall: SystemTime) -> u64 {
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

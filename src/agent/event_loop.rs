@@ -7,6 +7,8 @@ mod reconfigure;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +22,9 @@ use super::peers::ClusterLink;
 use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
-use crate::dns::reconciler::handle::ReconcilerHandle;
-use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
-use crate::engine::ids::{ServiceId, TargetRef};
+use super::zones::Reconcilers;
+use crate::engine::event::{Action, DnsReport, Drain, Event, ProbeRequest};
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
@@ -48,8 +50,8 @@ pub(super) struct EventLoop<P, O> {
     pub(super) probe: Arc<P>,
     /// The observers of facts.
     pub(super) observers: O,
-    /// The handle to the DNS reconciler.
-    pub(super) reconciler: ReconcilerHandle,
+    /// The DNS reconcilers.
+    pub(super) reconcilers: Reconcilers,
     /// The cluster; absent in single mode.
     pub(super) peers: Option<ClusterLink>,
     /// The saver of drains.
@@ -98,11 +100,10 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     fn receive(&mut self, input: Input) -> Option<Result<(), anyhow::Error>> {
         match input {
             Input::Event(event) => {
-                let is_listing =
-                    matches!(event, Event::Dns(_, DnsReport::Listed(_) | DnsReport::Uncertain(_)));
+                let listed = listed_zone(&event);
                 self.handle(event);
-                if is_listing {
-                    self.observers.zone_listed(&self.engine);
+                if let Some(zone) = listed {
+                    self.observers.zone_listed(&self.engine, zone);
                 }
             }
             Input::Reload => self.reloader.request(),
@@ -115,7 +116,8 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 self.handle(event.into());
             }
             Input::Command(command) => {
-                let event = self.commands.accept(command, wall());
+                let service = self.engine.service_of(command.target);
+                let event = self.commands.accept(command, service, wall());
                 self.handle(event);
             }
             Input::Stop => return Some(Ok(())),
@@ -130,14 +132,14 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         for action in self.engine.handle(now, event) {
             match action {
                 Action::Probe(request) => self.send(request),
-                Action::Prepare(_) => self.reconciler.request_listing(),
-                Action::Reconcile { order, .. } => self.reconciler.place(order),
-                Action::Recall { service, target: address, .. } => {
-                    self.reconciler.recall(TargetRef { service, address });
+                Action::Prepare(zone) => self.reconcilers.request_listing(zone),
+                Action::Reconcile { zone, order } => self.reconcilers.place(zone, order),
+                Action::Recall { zone, service, target: address } => {
+                    self.reconcilers.recall(zone, TargetRef { service, address });
                 }
-                Action::Announce { announcement: votes, .. } => {
+                Action::Announce { service, announcement } => {
                     if let Some(peers) = &self.peers {
-                        peers.announce(votes);
+                        peers.announce(service, announcement);
                     }
                 }
                 Action::DrainAnswered { ticket, answer } => {
@@ -145,7 +147,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                         self.state.answer(command, self.config.dry_run);
                     }
                 }
-                Action::StoreDrains { drains, .. } => self.state.note_drains(&drains, now),
+                Action::StoreDrains { service, drains } => {
+                    self.state.note_drains(service, &drains, now);
+                }
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }
@@ -168,9 +172,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         self.reloader.start_if_due(now, &self.config.path);
         self.watchdog.iteration(now.since_start());
         if self.state.is_wall_clock_set(now) {
-            self.state.follow_wall_clock(&self.engine.drains(ServiceId::DEFAULT), now);
+            self.state.follow_wall_clock(&all_drains(&self.engine), now);
         }
-        self.reconciler.beat();
+        self.reconcilers.beat();
         if let Some(peers) = &self.peers {
             peers.iteration();
         }
@@ -214,4 +218,17 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let wake = wake.since_start().as_nanos().div_ceil(grain) * grain;
         Moment::after_start(Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX)))
     }
+}
+
+/// Returns the zone that an event lists, or casts doubt on.
+fn listed_zone(event: &Event) -> Option<ZoneId> {
+    match event {
+        Event::Dns(zone, DnsReport::Listed(_) | DnsReport::Uncertain(_)) => Some(*zone),
+        _ => None,
+    }
+}
+
+/// Returns the drains of each service.
+fn all_drains(engine: &Engine) -> BTreeMap<ServiceId, BTreeMap<IpAddr, Drain>> {
+    engine.settings().services().map(|(service, _)| (service, engine.drains(service))).collect()
 }

@@ -1,9 +1,12 @@
 //! The inputs of the event loop.
 
+use std::collections::BTreeMap;
+
 use crate::cluster::ClusterEvent;
 use crate::config::ConfigErrors;
 use crate::dns::DnsProvider;
 use crate::engine::event::Event;
+use crate::engine::ids::ZoneId;
 use crate::settings::Config;
 use crate::status::OperatorCommand;
 
@@ -29,11 +32,14 @@ pub(super) enum Input {
     Failed(anyhow::Error),
 }
 
-/// A configuration that was read again, with the provider that it names.
+/// The providers of a configuration, one for each zone.
+pub(super) type Providers = BTreeMap<ZoneId, Box<dyn DnsProvider>>;
+
+/// A configuration that was read again, with the providers that it names.
 #[derive(Debug)]
 pub(super) struct NewConfig {
     pub(super) config: Config,
-    pub(super) provider: Box<dyn DnsProvider>,
+    pub(super) providers: Providers,
 }
 
 /// A configuration that was read again and cannot be used.
@@ -41,6 +47,6 @@ pub(super) struct NewConfig {
 pub(super) enum ReloadError {
     /// The configuration has errors.
     Config(ConfigErrors),
-    /// Its provider cannot be built.
+    /// A provider cannot be built.
     Provider(anyhow::Error),
 }

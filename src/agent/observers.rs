@@ -7,6 +7,7 @@ pub(super) mod status;
 use crate::cluster::ClusterEvent;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
+use crate::engine::ids::ZoneId;
 use crate::settings::Config;
 
 use log::LogObserver;
@@ -18,8 +19,8 @@ pub(super) trait Observer {
     /// The engine reported a fact.
     fn fact(&mut self, engine: &Engine, fact: &Fact);
 
-    /// A listing of the zone, or a doubt about one, reached the engine.
-    fn zone_listed(&mut self, _engine: &Engine) {}
+    /// A listing of a zone, or a doubt about one, reached the engine.
+    fn zone_listed(&mut self, _engine: &Engine, _zone: ZoneId) {}
 
     /// The cluster reported something about a peer; the engine receives it next.
     fn peer_event(&mut self, _event: &ClusterEvent) {}
@@ -54,10 +55,10 @@ impl Observer for Observers {
         }
     }
 
-    fn zone_listed(&mut self, engine: &Engine) {
-        self.notices.zone_listed(engine);
+    fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
+        self.notices.zone_listed(engine, zone);
         if let Some(status) = &mut self.status {
-            status.zone_listed(engine);
+            status.zone_listed(engine, zone);
         }
     }
 

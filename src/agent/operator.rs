@@ -30,12 +30,16 @@ struct PendingCommand {
 }
 
 impl PendingCommands {
-    /// Accepts a command, and returns its event for the engine.
-    pub(super) fn accept(&mut self, command: OperatorCommand, now: SystemTime) -> Event {
+    /// Accepts a command about a target of `service`, and returns its event for the engine.
+    pub(super) fn accept(
+        &mut self,
+        command: OperatorCommand,
+        service: ServiceId,
+        now: SystemTime,
+    ) -> Event {
         let ticket = self.next_ticket;
         self.next_ticket = ticket.next();
         let OperatorCommand { target, kind, reply } = command;
-        let service = ServiceId::DEFAULT;
         let (event, until, is_drain) = match kind {
             CommandKind::Drain(drain) => {
                 let until = drain.lasting.and_then(|lasting| now.checked_add(lasting));

@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::input::Input;
 use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, VoteCounts};
 use crate::engine::event::Announcement;
+use crate::engine::ids::ServiceId;
 use crate::settings::Config;
 
 /// Maximum number of events of the cluster that wait.
@@ -22,7 +23,7 @@ const EVENTS: usize = 1024;
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 enum ClusterRequest {
-    Announce(Announcement),
+    Announce(ServiceId, Announcement),
     Reload(BTreeSet<SocketAddr>, Vec<IpAddr>),
     Leave(oneshot::Sender<()>),
 }
@@ -76,9 +77,9 @@ impl ClusterLink {
 
     // The task lives as long as the program, or has ended the program.
 
-    /// Announces this agent's votes to the peers.
-    pub(super) fn announce(&self, votes: Announcement) {
-        let _ = self.requests.send(ClusterRequest::Announce(votes));
+    /// Announces this agent's votes on the targets of a service to the peers.
+    pub(super) fn announce(&self, service: ServiceId, votes: Announcement) {
+        let _ = self.requests.send(ClusterRequest::Announce(service, votes));
     }
 
     /// Records an iteration of the event loop, so that its announcement stays valid.
@@ -138,7 +139,9 @@ async fn run(
             }
         };
         match request {
-            Some(ClusterRequest::Announce(Announcement { votes, term })) => {
+            // A vote on the wire names no service: it is about `default`.
+            Some(ClusterRequest::Announce(service, _)) if service != ServiceId::DEFAULT => {}
+            Some(ClusterRequest::Announce(_, Announcement { votes, term })) => {
                 let votes = votes.into_iter().map(|(target, own)| {
                     let evidence = clock.started() + own.evidence.since_start();
                     (target, own.vote, evidence)

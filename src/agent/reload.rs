@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::input::{Input, NewConfig, ReloadError};
+use super::{settings, zones};
 use crate::config::ConfigErrors;
-use crate::dns::providers;
 use crate::engine::Moment;
 use crate::panics::{caught, caught_in};
 use crate::settings::Config;
@@ -18,7 +18,7 @@ use crate::systemd;
 /// Reads the configuration from its file and the environment.
 pub(super) type Load = Arc<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
-/// Minimum time between the starts of two readings. Each one has the reconciler list the zone again,
+/// Minimum time between the starts of two readings. Each one has the reconcilers list their zones again,
 /// and requests may come by the hundred.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 
@@ -64,7 +64,7 @@ impl Reloader {
         let file = file.to_owned();
         self.talk.spawn(async move {
             let reloaded = match read(load, &talk, &file).await {
-                Ok(config) => with_provider(config).await,
+                Ok(config) => with_providers(config).await,
                 Err(errors) => Err(ReloadError::Config(errors)),
             };
             // After the end there is no receiver.
@@ -83,11 +83,11 @@ async fn read(load: Load, talk: &Handle, file: &Path) -> Result<Config, ConfigEr
     }
 }
 
-/// Builds the provider of a new configuration. Neither a panic nor a disk that hangs may prevent
+/// Builds the providers of a new configuration. Neither a panic nor a disk that hangs may prevent
 /// later reloads.
-async fn with_provider(config: Config) -> Result<NewConfig, ReloadError> {
-    match caught("the DNS provider", providers::build_in_time(&config.zone())).await {
-        Ok(Ok(provider)) => Ok(NewConfig { config, provider }),
+async fn with_providers(config: Config) -> Result<NewConfig, ReloadError> {
+    match caught("the DNS provider", zones::build(&settings::zones(&config))).await {
+        Ok(Ok(providers)) => Ok(NewConfig { config, providers }),
         Ok(Err(error)) => Err(ReloadError::Provider(error.into())),
         Err(panicked) => Err(ReloadError::Provider(panicked.into())),
     }

@@ -2,14 +2,19 @@
 
 use std::num::NonZeroU32;
 
+use super::zones::Zones;
 use crate::engine::ids::ZoneId;
 use crate::engine::settings::{ClusterSettings, ServiceSettings, Settings, ZoneSettings};
-use crate::engine::types::{Pace, Thresholds};
+use crate::engine::types::{Endpoint, Pace, Thresholds};
+use crate::probe::Opens;
+use crate::probe::checks::CheckKind;
 use crate::settings::Config;
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
     let probing = &config.probing;
+    // All targets are probed by the check of the same port.
+    let check = CheckKind::of(Endpoint { address: config.targets[0], port: config.tcp_port });
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,
         peers: cluster.peers.iter().copied().collect(),
@@ -37,8 +42,13 @@ pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
             timeout: probing.timeout,
             retry_interval: probing.retry_interval,
         },
-        most_in_flight: config.tcp_port.map(|_| room),
+        most_in_flight: (check.opens() == Opens::Connection).then_some(room),
         cluster,
         dry_run: config.dry_run,
     }
+}
+
+/// Returns the zones in which the targets are published.
+pub(super) fn zones(config: &Config) -> Zones {
+    [(ZoneId::DEFAULT, config.zone())].into()
 }

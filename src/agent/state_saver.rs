@@ -63,9 +63,14 @@ impl StateSaver {
         &self.store
     }
 
-    /// Stores the drains.
-    pub(super) fn note_drains(&mut self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
-        self.store.note_drains(drains, now);
+    /// Stores the drains of a service.
+    pub(super) fn note_drains(
+        &mut self,
+        service: ServiceId,
+        drains: &BTreeMap<IpAddr, Drain>,
+        now: Moment,
+    ) {
+        self.store.note_drains(service, drains, now);
         self.is_due = true;
     }
 
@@ -83,17 +88,22 @@ impl StateSaver {
         !self.answers.is_empty()
     }
 
-    /// Moves the ends of drains if the wall clock was set.
-    pub(super) fn follow_wall_clock(&mut self, drains: &BTreeMap<IpAddr, Drain>, now: Moment) {
-        // If the queue is full, the next iteration tries again.
-        let Ok(slot) = self.outbox.try_reserve() else { return };
-        let ends = self.store.clock_set(drains, now);
-        let is_moved = !ends.is_empty();
-        if is_moved {
-            let service = ServiceId::DEFAULT;
-            slot.send(Input::Event(Event::DrainEndsChanged { service, ends }));
-        } else {
-            drop(slot);
+    /// Moves the ends of the drains of each service after the wall clock was set.
+    pub(super) fn follow_wall_clock(
+        &mut self,
+        drains: &BTreeMap<ServiceId, BTreeMap<IpAddr, Drain>>,
+        now: Moment,
+    ) {
+        let outbox = self.outbox.clone();
+        for (service, its) in drains {
+            // If the queue is full, the next iteration tries again.
+            let Ok(slot) = outbox.try_reserve() else { return };
+            let (service, ends) = (*service, self.store.clock_set(*service, its, now));
+            if !ends.is_empty() {
+                slot.send(Input::Event(Event::DrainEndsChanged { service, ends }));
+            } else if !its.is_empty() {
+                self.note_drains(service, its, now);
+            }
         }
         let started = wall() - now.since_start();
         let (by, direction) = step(self.started, started);
@@ -101,12 +111,9 @@ impl StateSaver {
         tracing::info!(
             ?by,
             direction,
-            drains = drains.len(),
+            drains = drains.values().map(BTreeMap::len).sum::<usize>(),
             "wall clock was set; drains keep their duration"
         );
-        if !is_moved && !drains.is_empty() {
-            self.note_drains(drains, now);
-        }
     }
 
     /// Whether the wall clock was set since the last reading.
@@ -159,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::agent::operator::PendingCommands;
+    use crate::engine::ids::TargetRef;
     use crate::status::{CommandKind, DrainRequest, OperatorCommand};
 
     const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -176,11 +184,14 @@ mod tests {
         let until = Some(Moment::START + HOUR);
         let drain = Drain { until, reason: None };
         let before = StateStore::open(Some(&path));
-        before.note_drains(&[(TARGET, drain)].into(), Moment::START);
+        before.note_drains(ServiceId::DEFAULT, &[(TARGET, drain)].into(), Moment::START);
         Arc::new(before).write_in_time().await;
 
         let store = StateStore::open(Some(&path));
-        let drains = store.drains(Moment::START);
+        let remembered = store.drains(Moment::START);
+        assert_eq!(remembered.len(), 1);
+        let drain = remembered[&TargetRef::of_default(TARGET)].clone();
+        let drains = [(ServiceId::DEFAULT, [(TARGET, drain)].into())].into();
         let (outbox, mut inbox) = mpsc::channel(1);
         let mut saver = saver(store, outbox.clone());
         outbox.try_send(Input::Reload).unwrap();
@@ -204,7 +215,8 @@ mod tests {
         let mut commands = PendingCommands::default();
         let (reply, answer) = oneshot::channel();
         let kind = CommandKind::Drain(DrainRequest::default());
-        let event = commands.accept(OperatorCommand { target: TARGET, kind, reply }, wall());
+        let command = OperatorCommand { target: TARGET, kind, reply };
+        let event = commands.accept(command, ServiceId::DEFAULT, wall());
         let Event::Drain(command) = event else { panic!("{event:?}") };
         let resolved = commands.resolve(command.ticket, Ok(())).unwrap();
         let mut saver = saver(StateStore::open(None), mpsc::channel(1).0);

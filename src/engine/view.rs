@@ -72,6 +72,14 @@ impl Engine {
         self.view(service, service.target(target.address)?)
     }
 
+    /// Returns the service that watches an address or holds its drain: the first one, and `default`
+    /// if there is none.
+    pub fn service_of(&self, address: IpAddr) -> ServiceId {
+        let mut services = self.services.iter();
+        let its = services.find(|it| it.id(address).is_some() || it.drains.holds(address));
+        its.map_or(ServiceId::DEFAULT, |service| service.id)
+    }
+
     /// Returns the target of an endpoint, if it is one.
     pub fn target_at(&self, endpoint: EndpointId) -> Option<TargetRef> {
         let Some(Role::Target(key)) = self.prober.role(endpoint) else { return None };

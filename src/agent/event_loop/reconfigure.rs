@@ -37,11 +37,11 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         systemd::ready();
     }
 
-    fn replace_config(&mut self, NewConfig { config, provider }: NewConfig) {
+    fn replace_config(&mut self, NewConfig { config, providers }: NewConfig) {
         let config = fixed::keep(&self.config, config);
         log_notes(&config);
         log_abandoned_records(self.state.store(), &config);
-        self.reconciler.hand_over(&config.zone(), provider);
+        self.reconcilers.reload(&settings::zones(&config), providers);
         if let Some(peers) = &self.peers {
             peers.reload(&config);
         }

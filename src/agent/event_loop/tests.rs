@@ -8,7 +8,8 @@ use tokio::time::{advance, sleep};
 
 use super::Input;
 use crate::engine::event::{Answer, Event, Fact, Settings};
-use crate::engine::ids::EndpointId;
+use crate::engine::ids::{EndpointId, ZoneId};
+use crate::engine::settings::ZoneSettings;
 use crate::engine::types::Health;
 use harness::{Behaviour, Harness, ip, ms, settings};
 
@@ -20,13 +21,40 @@ fn reloaded(count: usize) -> Input {
 #[tokio::test(start_paused = true)]
 async fn a_dead_target_is_withdrawn_and_a_live_one_is_not() {
     let mut harness = Harness::new(settings(2));
-    harness.publish(&[ip(0), ip(1)]);
+    harness.publish(ZoneId::DEFAULT, &[ip(0), ip(1)]);
     harness.set(ip(0), Behaviour::Silent);
     let running = harness.start();
     sleep(ms(6000)).await;
     let end = running.stop().await;
-    assert_eq!(end.published(), [ip(1)]);
+    assert_eq!(end.published(ZoneId::DEFAULT), [ip(1)]);
     assert_eq!(end.health(ip(1)), Health::Up);
+}
+
+/// The provider of the first zone never answers.
+#[tokio::test(start_paused = true)]
+async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
+    let mut settings = settings(2);
+    let other = ZoneId::from(1);
+    settings.zones.push(ZoneSettings { location: "example.net".to_owned() });
+    let mut second = settings.services[0].clone();
+    (second.zone, second.targets) = (other, vec![ip(2), ip(3)]);
+    settings.services.push(second);
+    let mut harness = Harness::new(settings);
+    harness.publish(other, &[ip(2), ip(3)]);
+    harness.set(ip(0), Behaviour::Silent);
+    harness.set(ip(2), Behaviour::Silent);
+    let running = harness.start();
+    sleep(ms(6000)).await;
+    let end = running.stop().await;
+    assert_eq!([end.health(ip(0)), end.health(ip(2))], [Health::Down; 2]);
+    assert_eq!(end.published(other), [ip(3)]);
+    let mut changed = vec![];
+    for fact in end.facts() {
+        if let Fact::Applied { service, withdrawn, .. } = fact {
+            changed.push((usize::from(service), withdrawn.into_keys().collect::<Vec<_>>()));
+        }
+    }
+    assert_eq!(changed, [(1, vec![ip(2)])], "the report carries its zone");
 }
 
 /// Replies that were received in time and wait in the queue while this process is suspended: none of

@@ -2,6 +2,7 @@
 
 mod draft;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ pub(in crate::agent) struct NoticeObserver {
     notifier: Notifier,
     /// The runtime in which notices are sent.
     talk: Handle,
-    /// The kind of provider failure that people were last notified of.
-    failing: Option<DnsProblemKind>,
-    /// The problem with the whole zone that people were last notified of.
-    caution: Option<String>,
+    /// The kind of provider failure in each zone that people were last notified of.
+    failing: BTreeMap<ZoneId, DnsProblemKind>,
+    /// The problem with each whole zone that people were last notified of.
+    cautions: BTreeMap<ZoneId, String>,
 }
 
 impl NoticeObserver {
@@ -43,8 +44,8 @@ impl NoticeObserver {
             channels: config.sections.notify.clone(),
             notifier: Notifier::start(&config.sections.notify),
             talk: talk.clone(),
-            failing: None,
-            caution: None,
+            failing: BTreeMap::new(),
+            cautions: BTreeMap::new(),
         }
     }
 
@@ -68,8 +69,13 @@ impl NoticeObserver {
     }
 
     /// Sends one notice for a run of failures of the same kind.
-    fn failing(&mut self, problem: &DnsProblem, waiting: impl Iterator<Item = IpAddr>) {
-        if self.failing.replace(problem.kind) == Some(problem.kind) {
+    fn failing(
+        &mut self,
+        zone: ZoneId,
+        problem: &DnsProblem,
+        waiting: impl Iterator<Item = IpAddr>,
+    ) {
+        if self.failing.insert(zone, problem.kind) == Some(problem.kind) {
             return;
         }
         let draft = match problem.kind {
@@ -90,10 +96,10 @@ impl Observer for NoticeObserver {
         match fact {
             Fact::Failing { zone, problem } => {
                 let waiting = engine.waiting_for_dns(*zone).map(|target| target.address);
-                self.failing(problem, waiting);
+                self.failing(*zone, problem, waiting);
             }
-            Fact::FailingOver { .. } => {
-                if self.failing.take().is_some() {
+            Fact::FailingOver { zone } => {
+                if self.failing.remove(zone).is_some() {
                     self.send(NoticeDraft::new(NoticeKind::ProviderBack));
                 }
             }
@@ -118,17 +124,18 @@ impl Observer for NoticeObserver {
         }
     }
 
-    fn zone_listed(&mut self, engine: &Engine) {
-        let Some(observed) = engine.observed(ZoneId::DEFAULT) else { return };
-        let caution = &observed.caution;
-        if self.caution == *caution {
+    fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
+        let Some(observed) = engine.observed(zone) else { return };
+        if self.cautions.get(&zone) == observed.caution.as_ref() {
             return;
         }
-        self.caution.clone_from(caution);
-        self.send(match caution {
-            Some(caution) => NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str()),
-            None => NoticeDraft::new(NoticeKind::ZoneActive),
-        });
+        if let Some(caution) = &observed.caution {
+            self.cautions.insert(zone, caution.clone());
+            self.send(NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str()));
+        } else {
+            self.cautions.remove(&zone);
+            self.send(NoticeDraft::new(NoticeKind::ZoneActive));
+        }
     }
 
     /// Follows another configuration. Notices that wait in a channel that stays are still sent.

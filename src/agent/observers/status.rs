@@ -3,8 +3,9 @@
 mod changes;
 mod conversions;
 mod readers;
+mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use crate::agent::peers::VoteCounters;
 use crate::cluster::ClusterEvent;
 use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
-use crate::engine::event::{DnsProblem, Fact};
-use crate::engine::ids::{TargetRef, ZoneId};
+use crate::engine::event::Fact;
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::notify::NoticeCounters;
 use crate::serve::{ServeLimits, serve};
@@ -38,12 +39,6 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of commands that wait for the event loop.
 const COMMANDS: usize = 16;
 
-/// The name of the work that fails while the provider does.
-const PROVIDER: &str = "keep DNS in step";
-
-/// The name of the work that fails while changes to the zone have no effect.
-const ZONE: &str = "serve the zone";
-
 /// Publishes facts and views on the board, and serves it.
 pub(in crate::agent) struct StatusObserver {
     board: Board,
@@ -52,8 +47,10 @@ pub(in crate::agent) struct StatusObserver {
     peers: BTreeMap<SocketAddr, PeerStatus>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     provider: &'static str,
-    /// The problem with the whole zone in its last listing.
-    caution: Option<String>,
+    /// The zones with a provider that fails.
+    failing_zones: BTreeSet<ZoneId>,
+    /// The problem with each whole zone in its last listing.
+    cautions: BTreeMap<ZoneId, String>,
     /// The channels that rejected the last notice, and the error of each.
     failing_channels: BTreeMap<&'static str, String>,
     sources: CounterSources,
@@ -118,7 +115,8 @@ impl StatusObserver {
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             provider: config.provider.word(),
-            caution: None,
+            failing_zones: BTreeSet::new(),
+            cautions: BTreeMap::new(),
             failing_channels: BTreeMap::new(),
             sources: CounterSources::default(),
             _socket: socket,
@@ -165,14 +163,10 @@ impl StatusObserver {
         self.board.set_canaries(config.canaries.iter().map(ToString::to_string));
     }
 
-    fn show(&mut self, engine: &Engine, target: IpAddr) {
-        if let Some(view) = engine.target_view(TargetRef::of_default(target)) {
-            let at = self.at();
-            self.board.update(
-                target,
-                at,
-                &target_state(&view, read_clocks(&self.clock), &self.clock),
-            );
+    fn show(&mut self, engine: &Engine, service: ServiceId, address: IpAddr) {
+        if let Some(view) = engine.target_view(TargetRef { service, address }) {
+            let state = target_state(&view, read_clocks(&self.clock), &self.clock);
+            self.board.update(address, self.at(), &state);
         }
     }
 
@@ -190,15 +184,6 @@ impl StatusObserver {
             self.board.set_canary_limits(&endpoint.to_string(), noticed_after);
         } else {
             self.board.set_limits(endpoint.address, noticed_after);
-        }
-    }
-
-    fn failing(&mut self, problem: &DnsProblem) {
-        let at = self.at();
-        self.board.failed(at, PROVIDER, &problem.what);
-        if problem.retry_in.is_none() {
-            // Nothing is due and nothing is retried, so this does not keep failing.
-            self.board.recovered(PROVIDER);
         }
     }
 
@@ -250,7 +235,8 @@ impl StatusObserver {
         for view in engine.targets() {
             self.board.update(view.address, now.clock, &target_state(&view, now, &self.clock));
             if !is_alone {
-                let votes = self.votes(engine, view.address, now);
+                let target = TargetRef { service: view.service, address: view.address };
+                let votes = self.votes(engine, target, now);
                 self.board.set_votes(view.address, votes);
             }
         }
@@ -259,9 +245,9 @@ impl StatusObserver {
         }
     }
 
-    fn votes(&self, engine: &Engine, target: IpAddr, now: ClockReading) -> Vec<ReceivedVote> {
+    fn votes(&self, engine: &Engine, target: TargetRef, now: ClockReading) -> Vec<ReceivedVote> {
         let mut votes = Vec::new();
-        for ballot in engine.votes_on(TargetRef::of_default(target)) {
+        for ballot in engine.votes_on(target) {
             let health = match ballot.vote {
                 Vote::Up => model::Health::Up,
                 Vote::Down => model::Health::Down,
@@ -287,16 +273,16 @@ impl Observer for StatusObserver {
                 self.limits(engine, *endpoint, *noticed_after);
             }
             Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
-            Fact::Flipped { target, .. }
-            | Fact::Verdict { target, .. }
-            | Fact::Refused { target, .. }
-            | Fact::RefusalOver { target, .. }
-            | Fact::EvidenceBack { target, .. }
-            | Fact::Drained { target, .. }
-            | Fact::Undrained { target, .. } => self.show(engine, *target),
-            Fact::EvidenceLost { targets, .. } => {
+            Fact::Flipped { service, target, .. }
+            | Fact::Verdict { service, target, .. }
+            | Fact::Refused { service, target, .. }
+            | Fact::RefusalOver { service, target, .. }
+            | Fact::EvidenceBack { service, target, .. }
+            | Fact::Drained { service, target, .. }
+            | Fact::Undrained { service, target, .. } => self.show(engine, *service, *target),
+            Fact::EvidenceLost { service, targets } => {
                 for target in targets {
-                    self.show(engine, *target);
+                    self.show(engine, *service, *target);
                 }
             }
             Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
@@ -313,25 +299,16 @@ impl Observer for StatusObserver {
                     self.record(&change, *target, &changes::creation(names));
                 }
             }
-            Fact::Failing { problem, .. } => self.failing(problem),
-            Fact::FailingOver { .. } => self.board.recovered(PROVIDER),
+            Fact::Failing { zone, problem } => self.failing(*zone, problem),
+            Fact::FailingOver { zone } => self.recovered(*zone),
             Fact::NameFailing { name, what, .. } => self.name_failing(name, Some(what)),
             Fact::NameFailingOver { name, .. } => self.name_failing(name, None),
             _ => {}
         }
     }
 
-    fn zone_listed(&mut self, engine: &Engine) {
-        let Some(observed) = engine.observed(ZoneId::DEFAULT) else { return };
-        if self.caution != observed.caution {
-            let at = self.at();
-            match &observed.caution {
-                Some(caution) => self.board.failed(at, ZONE, caution),
-                None => self.board.recovered(ZONE),
-            }
-            self.caution.clone_from(&observed.caution);
-        }
-        self.board.set_observed(Some(observed));
+    fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
+        self.publish_listing(engine, zone);
     }
 
     fn peer_event(&mut self, event: &ClusterEvent) {

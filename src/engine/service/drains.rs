@@ -127,6 +127,11 @@ impl Drains {
         !self.awaiting_listing.is_empty()
     }
 
+    /// Whether there is a drain of an address, watched or not.
+    pub(in crate::engine) fn holds(&self, address: IpAddr) -> bool {
+        self.active.contains_key(&address) || self.parked.contains_key(&address)
+    }
+
     /// Returns all drains: those in force, and those of addresses that are currently not watched.
     pub(in crate::engine) fn all(&self) -> BTreeMap<IpAddr, Drain> {
         let all = self.active.iter().chain(&self.parked);

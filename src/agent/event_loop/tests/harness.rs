@@ -1,6 +1,7 @@
 //! An event loop with scripted probes, a recording observer, and a zone in memory.
 
 mod ended;
+mod memory_zone;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::ended::Ended;
+use self::memory_zone::MemoryZone;
 use crate::agent::clock::Clock;
 use crate::agent::event_loop::EventLoop;
 use crate::agent::input::{Input, QUEUE};
@@ -21,14 +23,14 @@ use crate::agent::observers::Observer;
 use crate::agent::operator::PendingCommands;
 use crate::agent::reload::Reloader;
 use crate::agent::state_saver::StateSaver;
-use crate::agent::state_store::{Records, StateStore};
+use crate::agent::state_store::StateStore;
+use crate::agent::zones::{Reconcilers, ZoneSurroundings, Zones};
 use crate::config::ConfigErrors;
 use crate::dns::metered::ProviderCounters;
-use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
-use crate::dns::{Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record};
+use crate::dns::providers::PublishedService;
+use crate::dns::reconciler::handle::FirstListing;
 use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
 use crate::engine::ids::ZoneId;
-use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{ServiceSettings, ZoneSettings};
 use crate::engine::types::{Pace, Thresholds};
 use crate::engine::{Engine, Moment};
@@ -145,64 +147,6 @@ impl Observer for Recorder {
     }
 }
 
-/// A zone in memory; one that is `None` never answers.
-#[derive(Debug, Clone, Default)]
-struct MemoryZone(Option<Arc<Mutex<Listing>>>);
-
-/// The name of the only record set.
-fn set() -> SetKey {
-    SetKey { name: "www.example.com".to_owned(), family: Family::A }
-}
-
-impl MemoryZone {
-    /// Returns a zone with a record for each address.
-    fn with(addresses: &[IpAddr]) -> Self {
-        let mut records = Vec::new();
-        for address in addresses {
-            let attributes = Attributes { ttl: 60, extra: Extra::None };
-            records.push(Record { address: *address, id: String::new(), attributes });
-        }
-        let listing = Listing { sets: [(set(), records)].into(), ..Listing::default() };
-        Self(Some(Arc::new(Mutex::new(listing))))
-    }
-
-    fn addresses(&self) -> Vec<IpAddr> {
-        let Some(zone) = &self.0 else { return vec![] };
-        zone.lock().unwrap().sets[&set()].iter().map(|record| record.address).collect()
-    }
-}
-
-impl DnsProvider for MemoryZone {
-    fn name(&self) -> &'static str {
-        "memory"
-    }
-
-    fn list(&self) -> Call<'_, Listing> {
-        Box::pin(async {
-            match &self.0 {
-                Some(zone) => Ok(zone.lock().unwrap().clone()),
-                None => std::future::pending().await,
-            }
-        })
-    }
-
-    fn apply<'a>(&'a self, request: ChangeRequest<'a>) -> Call<'a, ()> {
-        Box::pin(async move {
-            let Some(zone) = &self.0 else { std::future::pending().await };
-            let mut zone = zone.lock().unwrap();
-            let records = zone.sets.get_mut(&set()).unwrap();
-            for (_, deleted) in &request.changes.delete {
-                records.retain(|record| record.address != deleted.address);
-            }
-            Ok(())
-        })
-    }
-
-    fn inherit_from(&mut self, _: Box<dyn DnsProvider>) -> bool {
-        false
-    }
-}
-
 /// Returns a valid configuration. The engine has settings of its own.
 fn config() -> Config {
     let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
@@ -211,11 +155,24 @@ fn config() -> Config {
     settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap()
 }
 
+/// Returns the zones of the settings, all with the provider of `config`.
+fn zones(settings: &Settings, config: &Config) -> Zones {
+    let mut zones = Zones::new();
+    for (id, service) in settings.services() {
+        let ServiceSettings { zone, names, targets, .. } = service.clone();
+        let mut its = config.zone();
+        its.services = [(id, PublishedService { names, targets })].into();
+        zones.insert(zone, its);
+    }
+    zones
+}
+
 /// An event loop before it runs. All targets answer after 10 ms.
 pub(super) struct Harness {
     settings: Settings,
     probe: Arc<ScriptedProbe>,
-    zone: MemoryZone,
+    /// The zones by their ids. One that is not here does not answer.
+    zones: BTreeMap<ZoneId, MemoryZone>,
 }
 
 impl Harness {
@@ -223,12 +180,12 @@ impl Harness {
         let default = Mutex::new(Behaviour::Answers(ms(10)));
         let (behaviours, clock) = (Mutex::default(), Clock::start());
         let probe = ScriptedProbe { behaviours, default, recorded: Arc::default(), clock };
-        Self { settings, probe: Arc::new(probe), zone: MemoryZone::default() }
+        Self { settings, probe: Arc::new(probe), zones: BTreeMap::new() }
     }
 
-    /// Puts records of these addresses into the zone, which does not answer otherwise.
-    pub(super) fn publish(&mut self, addresses: &[IpAddr]) {
-        self.zone = MemoryZone::with(addresses);
+    /// Puts records of these addresses into a zone, which does not answer otherwise.
+    pub(super) fn publish(&mut self, zone: ZoneId, addresses: &[IpAddr]) {
+        self.zones.insert(zone, MemoryZone::with(addresses));
     }
 
     /// Sets the behaviour of one address.
@@ -256,25 +213,29 @@ impl Harness {
             }
         };
         let store = Arc::new(StateStore::open(None));
-        let surroundings = Surroundings {
-            runtime: runtime.clone(),
-            reports: crate::agent::reports(&runtime, outbox.clone()),
-            store: Arc::new(Records { store: Arc::clone(&store) }),
-        };
-        let first = FirstListing {
-            provider: Some(Box::new(self.zone.clone())),
-            listed: None,
-            counters: ProviderCounters::default(),
-        };
         let config = config();
-        let reconciler = ReconcilerHandle::start(&config.zone(), surroundings, first);
+        let zones = zones(&self.settings, &config);
+        let counters = ProviderCounters::default();
+        let mut first = BTreeMap::new();
+        for id in zones.keys() {
+            let zone = self.zones.get(id).cloned().unwrap_or_default();
+            let (provider, counters) = (Some(Box::new(zone) as _), counters.clone());
+            first.insert(*id, FirstListing { provider, listed: None, counters });
+        }
+        let surroundings = ZoneSurroundings {
+            talk: runtime.clone(),
+            outbox: outbox.clone(),
+            store: Arc::clone(&store),
+            counters,
+        };
+        let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let sender = outbox.clone();
         let event_loop = EventLoop {
             engine: Engine::new(self.settings, BTreeMap::new(), clock.now()),
             clock,
             probe: Arc::clone(&self.probe),
             observers: Recorder { recorded: Arc::clone(&recorded), count, clock },
-            reconciler,
+            reconcilers,
             peers: None,
             state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
@@ -289,7 +250,7 @@ impl Harness {
             let event_loop = event_loop.run().await.0;
             (event_loop.engine, event_loop.unhandled, clock.now())
         });
-        Running { task, sender, recorded, clock, facts, zone: self.zone }
+        Running { task, sender, recorded, clock, facts, zones: self.zones }
     }
 }
 
@@ -300,7 +261,7 @@ pub(super) struct Running {
     recorded: Arc<Mutex<Recorded>>,
     clock: Clock,
     facts: watch::Receiver<usize>,
-    zone: MemoryZone,
+    zones: BTreeMap<ZoneId, MemoryZone>,
 }
 
 impl Running {
@@ -329,11 +290,12 @@ impl Running {
 
     /// Waits for `count` facts of one kind.
     pub(super) async fn until(&self, is_it: impl Fn(&Fact) -> bool, count: usize) {
-        let reached = |_: &usize| {
-            self.recorded.lock().unwrap().facts.iter().filter(|f| is_it(f)).count() >= count
-        };
         let mut facts = self.facts.clone();
-        tokio::time::timeout(ms(3_600_000), facts.wait_for(reached)).await.unwrap().unwrap();
+        let reached = facts.wait_for(|_| {
+            let recorded = self.recorded.lock().unwrap();
+            recorded.facts.iter().filter(|fact| is_it(fact)).count() >= count
+        });
+        tokio::time::timeout(ms(3_600_000), reached).await.unwrap().unwrap();
     }
 
     /// Returns how often the configuration was read.
@@ -346,6 +308,6 @@ impl Running {
         self.sender.send(Input::Stop).await.unwrap();
         let ended = tokio::time::timeout(ms(3_600_000), self.task).await;
         let (engine, unhandled, at) = ended.expect("the loop ends").unwrap();
-        Ended { engine, unhandled, at, zone: self.zone, recorded: self.recorded }
+        Ended { engine, unhandled, at, zones: self.zones, recorded: self.recorded }
     }
 }

@@ -1,12 +1,15 @@
 //! An event loop that has ended.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{MemoryZone, Recorded};
+use super::Recorded;
+use super::memory_zone::MemoryZone;
 use crate::agent::input::Input;
 use crate::engine::event::Fact;
+use crate::engine::ids::ZoneId;
 use crate::engine::types::Health;
 use crate::engine::{Engine, Moment};
 
@@ -16,7 +19,7 @@ pub(in super::super) struct Ended {
     /// The inputs that came with the request to stop, behind it.
     pub(in super::super) unhandled: Vec<Input>,
     pub(super) at: Moment,
-    pub(super) zone: MemoryZone,
+    pub(super) zones: BTreeMap<ZoneId, MemoryZone>,
     pub(super) recorded: Arc<Mutex<Recorded>>,
 }
 
@@ -29,9 +32,9 @@ impl Ended {
         self.at
     }
 
-    /// Returns the addresses in the zone.
-    pub(in super::super) fn published(&self) -> Vec<IpAddr> {
-        self.zone.addresses()
+    /// Returns the addresses in a zone.
+    pub(in super::super) fn published(&self, zone: ZoneId) -> Vec<IpAddr> {
+        self.zones[&zone].addresses()
     }
 
     pub(in super::super) fn health(&self, address: IpAddr) -> Health {
