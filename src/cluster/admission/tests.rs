@@ -50,7 +50,7 @@ fn body(key: Option<&Arc<Seal>>, from: u8, about: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_vote_counts_if_its_sender_and_target_are_known_and_its_key_is_native() {
+fn a_vote_counts_if_its_sender_and_target_are_known_and_its_key_is_ours() {
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
     let (none, ours, theirs) = (None, Some(&ours), Some(&theirs));
     let cases = [

@@ -12,7 +12,7 @@ fn a_down_of_an_agent_whose_route_is_gone_makes_no_quorum_and_it_shows_that_it_d
         let harness = Harness::new(3, &targets);
         let mut agents = harness.start_all(&[0, 1, 2], &Members::new(3, &targets));
         harness.lab.cut(Place::Agent(0), Place::World);
-        harness.until_vote(1, 0, targets[0], false);
+        harness.until_vote(1, 0, targets[0], Health::Down);
         // From now on it cannot even ask; its peers and Cloudflare are on its own link.
         harness.lab.agent(0).ip("route del default\n");
         harness.lab.mend(Place::Agent(0), Place::World);

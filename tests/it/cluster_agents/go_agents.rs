@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use goavail::engine::types::Vote;
 use goavail::testing::cluster::{Seal, wire};
+use goavail::testing::status::model::Health;
 use secrecy::SecretString;
 
 use super::harness::{
@@ -25,17 +26,17 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Thu, 07 Dec 2017 12:00:00 GMT\r\n
 /// The place of the Go agent.
 const GO: usize = 2;
 
-struct Play {
+struct GoAgentCluster {
     harness: Harness,
     agents: Vec<Agent>,
     seal: Option<Seal>,
     target: IpAddr,
-    told: Receiver<String>,
+    bodies: Receiver<String>,
 }
 
-impl Play {
+impl GoAgentCluster {
     /// The Go agent sends its votes to both agents.
-    fn says(&self, view: Vote) {
+    fn sends(&self, view: Vote) {
         let words = |text: String| match &self.seal {
             Some(seal) => seal.encrypt(&text).unwrap(),
             None => text,
@@ -49,9 +50,9 @@ impl Play {
     }
 
     /// The votes on the target that the Go agent received, in order for each peer.
-    fn heard(&self) -> Vec<(usize, wire::Declaration)> {
+    fn received(&self) -> Vec<(usize, wire::Declaration)> {
         let mut all: Vec<_> = self
-            .told
+            .bodies
             .try_iter()
             .map(|body| wire::decode(self.seal.as_ref(), body.as_bytes()).unwrap())
             .filter(|words| words.target == self.target.to_string())
@@ -62,10 +63,10 @@ impl Play {
     }
 }
 
-fn play(key: Option<&'static str>) -> Play {
+fn mixed_cluster(key: Option<&'static str>) -> GoAgentCluster {
     let target = ranked_one(&[0, 1, GO], 3);
     let harness = Harness::new(3, &[target, v4(CALM)]);
-    let told = answering(&harness, harness.listen(GO, name(GO)), ANSWER);
+    let bodies = answering(&harness, harness.listen(GO, name(GO)), ANSWER);
     let members = Members { min: 2, key, ..Members::new(3, &[target, v4(CALM)]) };
     let start = |index: usize| {
         let config = members.config(name(index)).replace("require_signed = true", "");
@@ -78,61 +79,61 @@ fn play(key: Option<&'static str>) -> Play {
         first(agent, &["target confirmed up", &about(target)]);
     }
     let seal = key.map(|key| Seal::new(&SecretString::from(key)).unwrap());
-    Play { harness, agents, seal, target, told }
+    GoAgentCluster { harness, agents, seal, target, bodies }
 }
 
 /// Three must agree, so nothing happens without the Go agent.
-fn a_whole_story(key: Option<&'static str>) {
-    let mut play = play(key);
-    let target = play.target;
-    play.harness.lab.remove(&[target]);
-    for (index, agent) in play.agents.iter_mut().enumerate() {
+fn withdraws_and_restores(key: Option<&'static str>) {
+    let mut cluster = mixed_cluster(key);
+    let target = cluster.target;
+    cluster.harness.lab.remove(&[target]);
+    for (index, agent) in cluster.agents.iter_mut().enumerate() {
         next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-        play.harness.until_vote(index, 1 - index, target, false);
+        cluster.harness.until_vote(index, 1 - index, target, Health::Down);
     }
-    play.says(Vote::Down);
-    for agent in &mut play.agents {
+    cluster.sends(Vote::Down);
+    for agent in &mut cluster.agents {
         first(agent, &["votes like a Go agent", &name(GO).to_string()]);
         let unsigned = count(agent, &["does not sign its votes", &name(GO).to_string()]);
         assert_eq!(unsigned, usize::from(key.is_some()), "named once, if there is a key");
     }
     for index in [0, 1] {
-        play.harness.until_settled(index, target, false);
+        cluster.harness.until_settled(index, target, false);
     }
-    play.harness.holds(&[v4(CALM)], 1);
-    assert!(peer(&play.harness.status(0), GO).alive);
+    cluster.harness.holds(&[v4(CALM)], 1);
+    assert!(peer(&cluster.harness.status(0), GO).alive);
 
-    play.harness.lab.add(&[target]);
-    for (index, agent) in play.agents.iter_mut().enumerate() {
+    cluster.harness.lab.add(&[target]);
+    for (index, agent) in cluster.agents.iter_mut().enumerate() {
         next(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-        play.harness.until_vote(index, 1 - index, target, true);
+        cluster.harness.until_vote(index, 1 - index, target, Health::Up);
     }
-    play.harness.holds(&[v4(CALM)], 1);
-    play.says(Vote::Up);
+    cluster.harness.holds(&[v4(CALM)], 1);
+    cluster.sends(Vote::Up);
     for index in [0, 1] {
-        play.harness.until_settled(index, target, true);
+        cluster.harness.until_settled(index, target, true);
     }
-    play.harness.holds(&[target, v4(CALM)], 2);
+    cluster.harness.holds(&[target, v4(CALM)], 2);
 
     // Agents of our kind repeat their votes to each other, and send them to a Go agent once.
     for _ in 0..2 {
-        let said = name(0).to_string();
-        next(&mut play.agents[1], &["vote received", &said, &about(target), "vote=Up"]);
+        let voter = name(0).to_string();
+        next(&mut cluster.agents[1], &["vote received", &voter, &about(target), "vote=Up"]);
     }
     let once =
         [Vote::Up, Vote::Down, Vote::Up].map(|vote| wire::Declaration::Vote { vote, age: None });
     let each = [0, 1].iter().flat_map(|&agent| once.map(|declaration| (agent, declaration)));
-    assert_eq!(play.heard(), each.collect::<Vec<_>>());
+    assert_eq!(cluster.received(), each.collect::<Vec<_>>());
 }
 
 #[test]
 fn a_go_agent_in_clear_has_its_vote_and_receives_changes_only() {
-    run(|| a_whole_story(None));
+    run(|| withdraws_and_restores(None));
 }
 
 #[test]
 fn a_go_agent_with_the_key_has_its_vote_is_named_and_receives_changes_only() {
-    run(|| a_whole_story(Some(KEY)));
+    run(|| withdraws_and_restores(Some(KEY)));
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn a_go_agent_whose_port_is_shut_has_no_vote_any_more() {
         harness.lab.remove(&[target]);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-            harness.until_vote(index, 1 - index, target, false);
+            harness.until_vote(index, 1 - index, target, Health::Down);
         }
         harness.holds(&[target, v4(CALM)], 0);
     });

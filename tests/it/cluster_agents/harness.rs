@@ -297,8 +297,8 @@ impl Harness {
     }
 
     /// Waits until agent `index` shows that `voter` sees `target` so.
-    pub(crate) fn until_vote(&self, index: usize, voter: usize, target: IpAddr, up: bool) {
-        let (voter, seen) = (name(voter).to_string(), if up { Health::Up } else { Health::Down });
+    pub(crate) fn until_vote(&self, index: usize, voter: usize, target: IpAddr, seen: Health) {
+        let voter = name(voter).to_string();
         self.until_status(index, |status| {
             let heard = &shown(status, target).votes;
             heard.iter().any(|vote| vote.peer == voter && vote.health == seen)

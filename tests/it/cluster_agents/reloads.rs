@@ -1,5 +1,6 @@
 //! SIGHUP in a running cluster.
 
+use goavail::testing::status::model::Health;
 use rustix::process::Signal;
 
 use super::harness::{
@@ -30,7 +31,7 @@ fn a_lower_min_peers_agree_is_in_force_at_once_and_no_vote_is_forgotten() {
         harness.lab.remove(&[target]);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["refused to act", "reason=\"no_quorum\"", &about(target)]);
-            harness.until_vote(index, 1 - index, target, false);
+            harness.until_vote(index, 1 - index, target, Health::Down);
         }
         let lower = Members { min: 1, ..members };
         for (index, agent) in agents.iter_mut().enumerate() {

@@ -93,7 +93,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
 }
 
 /// A harness, and how its agent is given its secrets.
-struct Vault {
+struct SecretSource {
     harness: Harness,
     way: Way,
     /// The environment of the agent.
@@ -101,7 +101,7 @@ struct Vault {
     config: String,
 }
 
-impl Vault {
+impl SecretSource {
     /// `slack` and `proxy` listen for posts; the webhook is reached through the proxy.
     fn new(way: Way, slack: impl FnOnce(&Harness) -> (SocketAddr, SocketAddr)) -> Self {
         let harness = Harness::new("");
@@ -234,8 +234,8 @@ fn secrets_appear_in_no_output_of_an_agent_or_its_commands() {
 }
 
 /// A failover on which everything goes wrong once.
-fn failover(vault: &Vault, agent: &mut Agent) {
-    let (harness, way) = (&vault.harness, vault.way);
+fn failover(source: &SecretSource, agent: &mut Agent) {
+    let (harness, way) = (&source.harness, source.way);
     let page = format!("<html><title>{}</title>{}</html>", echo(way), echo(way));
     let faults = [refusal(403, &echo(way)), Fault::Answer(500, page), Fault::CutBefore];
     for fault in faults {
@@ -247,17 +247,17 @@ fn failover(vault: &Vault, agent: &mut Agent) {
 }
 
 /// Reloads of files with a problem beside a secret or in it, and of the good one.
-fn reloads(vault: &Vault, agent: &mut Agent) {
-    let harness = &vault.harness;
-    for (round, broken) in vault.broken().iter().enumerate() {
+fn reloads(source: &SecretSource, agent: &mut Agent) {
+    let harness = &source.harness;
+    for (round, broken) in source.broken().iter().enumerate() {
         harness.write("goavail.toml", broken);
         agent.signal(Signal::HUP);
         nth(agent, round + 1, &["the old configuration stays in force"]);
-        assert_eq!(vault.runs(&["check"]), Some(2), "{broken}");
-        vault.runs(&["plan"]);
-        vault.runs(&["status"]);
+        assert_eq!(source.runs(&["check"]), Some(2), "{broken}");
+        source.runs(&["plan"]);
+        source.runs(&["status"]);
     }
-    harness.write("goavail.toml", &vault.config);
+    harness.write("goavail.toml", &source.config);
     agent.signal(Signal::HUP);
     first(agent, &["configuration in force"]);
     harness.lab.add(&[one()]);
@@ -266,37 +266,37 @@ fn reloads(vault: &Vault, agent: &mut Agent) {
 
 fn tells_no_secret(way: Way) {
     let (mut slack, mut hook) = (None, None);
-    let vault = Vault::new(way, |harness| {
+    let source = SecretSource::new(way, |harness| {
         let (slack_at, slack_posts) = post_office(harness, "500 Oops");
         let (proxy_at, hook_posts) = post_office(harness, "407 Proxy Authentication Required");
         (slack, hook) = (Some(slack_posts), Some(hook_posts));
         (slack_at, proxy_at)
     });
     let (slack, hook) = (slack.unwrap(), hook.unwrap());
-    let harness = &vault.harness;
+    let harness = &source.harness;
     for status in [401, 403] {
-        vault.ends_at_once(refusal(status, &echo(way)));
+        source.ends_at_once(refusal(status, &echo(way)));
     }
 
-    let mut agent = vault.setup().start();
+    let mut agent = source.setup().start();
     for target in [one(), two()] {
         first(&mut agent, &["target confirmed up", &about(target)]);
     }
-    vault.all_commands();
+    source.all_commands();
 
-    failover(&vault, &mut agent);
-    reloads(&vault, &mut agent);
+    failover(&source, &mut agent);
+    reloads(&source, &mut agent);
 
     // Commands that get no answer, or a bad one.
     for fault in [refusal(403, &echo(way)), Fault::Answer(502, echo(way)), Fault::CutBefore] {
         harness.cloudflare.script(1, |_| true, fault);
-        vault.all_commands();
+        source.all_commands();
     }
     harness.write(
         "goavail.toml",
-        &vault.config.replace(&harness.cloudflare.address().to_string(), NOBODY),
+        &source.config.replace(&harness.cloudflare.address().to_string(), NOBODY),
     );
-    vault.runs(&["plan"]);
+    source.runs(&["plan"]);
 
     agent.signal(Signal::TERM);
     let ended = agent.wait_end(PATIENT);
@@ -304,7 +304,7 @@ fn tells_no_secret(way: Way) {
     assert!(ended.stderr.contains("TRACE"), "it says everything");
     is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr));
     for command in [&["status"][..], &["drain", "10.0.0.1"]] {
-        assert_eq!(vault.runs(command), Some(1), "nobody answers");
+        assert_eq!(source.runs(command), Some(1), "nobody answers");
     }
     is_clean("the state file", &std::fs::read_to_string(harness.path("state.json")).unwrap());
     for (channel, posts) in [("slack", slack), ("the webhook", hook)] {

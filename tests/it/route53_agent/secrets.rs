@@ -95,7 +95,7 @@ fn keyed(harness: &Harness, way: Way, place: &str, setup: Setup) -> Setup {
 }
 
 /// The secrets of an agent, and the place from which it takes them.
-struct Vault {
+struct SecretSource {
     way: Way,
     /// The credentials file or the URL of instance metadata.
     place: String,
@@ -105,7 +105,7 @@ struct Vault {
     secrets: [String; 3],
 }
 
-impl Vault {
+impl SecretSource {
     /// Runs a command beside the agent; its output holds no secret.
     fn command(&self, harness: &Harness, arguments: &[&'static str]) {
         let setup = keyed(harness, self.way, &self.place, anonymous(&self.config));
@@ -116,8 +116,8 @@ impl Vault {
 }
 
 /// Reloads with files in which there is a problem beside a secret or in it, and with `good` ones.
-fn reloads(vault: &Vault, harness: &Harness, agent: &mut Agent, good: &str) {
-    let [secret, token, _] = &vault.secrets;
+fn reloads(source: &SecretSource, harness: &Harness, agent: &mut Agent, good: &str) {
+    let [secret, token, _] = &source.secrets;
     // The problem beside a secret, or the secret itself.
     let broken = [
         good.replace("[default]", "[default"),
@@ -125,19 +125,19 @@ fn reloads(vault: &Vault, harness: &Harness, agent: &mut Agent, good: &str) {
         good.replace("aws_session_token = ", "aws_session_token = \u{e4}"),
     ];
     for broken in broken {
-        std::fs::write(&vault.file, broken).unwrap();
+        std::fs::write(&source.file, broken).unwrap();
         agent.signal(Signal::HUP);
         agent.wait_for_words(&["reading the configuration again"]);
-        vault.command(harness, &["check"]);
-        vault.command(harness, &["plan"]);
+        source.command(harness, &["check"]);
+        source.command(harness, &["plan"]);
     }
-    std::fs::write(&vault.file, good).unwrap();
+    std::fs::write(&source.file, good).unwrap();
     agent.rewrite(
-        &vault.config.replace("aws_zoneid = ", &format!("\"{secret}\" = \"{token}\"\nx = ")),
+        &source.config.replace("aws_zoneid = ", &format!("\"{secret}\" = \"{token}\"\nx = ")),
     );
     agent.signal(Signal::HUP);
     agent.wait_for_words(&["the old configuration stays in force"]);
-    agent.rewrite(&vault.config);
+    agent.rewrite(&source.config);
     agent.signal(Signal::HUP);
     agent.wait_for_words(&["configuration in force"]);
 }
@@ -163,21 +163,22 @@ async fn secrets_of_aws_appear_in_no_output_of_an_agent_or_its_commands() {
         );
         std::fs::write(&file, &good).unwrap();
         let config = harness.config("", &["www"]);
-        let vault = Vault { way, place, config, file, secrets };
+        let source = SecretSource { way, place, config, file, secrets };
 
         // Refused at the start; refused credentials are looked for anew once.
         for _ in 0..2 {
             let refused = aws_error(403, "InvalidClientTokenId", "The token is invalid");
             harness.proxy.spoil_next(|_| true, refused);
         }
-        vault.command(&harness, &["monitor"]);
+        source.command(&harness, &["monitor"]);
 
-        let mut agent =
-            keyed(&harness, way, &vault.place, anonymous(&vault.config)).args(["monitor"]).start();
+        let mut agent = keyed(&harness, way, &source.place, anonymous(&source.config))
+            .args(["monitor"])
+            .start();
         agent.nth(2, &["target confirmed up"]);
-        vault.command(&harness, &["check"]);
-        vault.command(&harness, &["plan"]);
-        vault.command(&harness, &["plan", "--json"]);
+        source.command(&harness, &["check"]);
+        source.command(&harness, &["plan"]);
+        source.command(&harness, &["plan", "--json"]);
         let page = "<html><title>Bad Gateway</title></html>";
         harness.proxy.spoil_next(writes, response(502, "text/html", page));
         harness.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
@@ -186,13 +187,13 @@ async fn secrets_of_aws_appear_in_no_output_of_an_agent_or_its_commands() {
         harness.close(0);
         agent.nth(1, &["withdrew", &harness.target(0)]);
 
-        reloads(&vault, &harness, &mut agent, &good);
+        reloads(&source, &harness, &mut agent, &good);
         harness.open(0);
         agent.nth(1, &["restored", &harness.target(0)]);
         agent.signal(Signal::TERM);
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(0), "{way:?}");
         assert!(ended.stderr.contains("TRACE"), "it says everything");
-        is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &vault.secrets);
+        is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &source.secrets);
     }
 }
