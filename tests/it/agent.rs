@@ -190,7 +190,7 @@ impl Agent {
     }
 
     /// The next line on standard error that satisfies `wanted`, which is asked about each line
-    /// once: a later wait goes on after the line that this one returned.
+    /// once: a later wait continues after the line that this one returned.
     ///
     /// # Panics
     ///

@@ -220,7 +220,7 @@ async fn wait_age(
             return age;
         }
     }
-    unreachable!("it goes on for ever")
+    unreachable!("it continues for ever")
 }
 
 #[tokio::test]

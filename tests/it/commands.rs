@@ -153,7 +153,7 @@ async fn an_agent_whose_loop_does_not_turn_is_shown_and_is_a_failure() {
             "{complaint}"
         );
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
-        assert!(shown.contains("198.51.100.10"), "it is shown all the same: {shown}");
+        assert!(shown.contains("198.51.100.10"), "it is shown nevertheless: {shown}");
     }
 }
 

@@ -236,7 +236,7 @@ macro_rules! contract_suite {
             two_agents_may_make_the_same_change
             an_address_that_is_already_there_is_not_doubled
             an_address_that_is_already_gone_stays_gone
-            a_set_that_changed_meanwhile_keeps_the_stranger
+            a_set_that_changed_since_its_listing_keeps_the_foreign_address
         }
         $crate::contract::contract_suite! { @async $harness, faults:
             a_throttled_read_changes_nothing_and_works_later

@@ -104,7 +104,7 @@ fn targets_that_stay_keep_their_state_over_a_reload_and_the_others_are_gone() {
     let metrics = encode(&snapshot, MetricsFormat::Text);
     assert!(!metrics.contains("198.51.100.14"), "a removed target has no series");
     let lost = "goavail_probes_total{target=\"198.51.100.13\",outcome=\"loss\"} 310\n";
-    assert!(metrics.contains(lost), "one that stays goes on counting");
+    assert!(metrics.contains(lost), "one that stays keeps its count");
 }
 
 #[test]

@@ -135,7 +135,7 @@ async fn the_page_takes_over_newer_figures_by_itself() {
     let url = format!("http://{address}/");
     let browsing = chromium(&url, &["--dump-dom", "--virtual-time-budget=12000"]);
     let mut browsing = std::pin::pin!(browsing);
-    // The first picture is of the old figures: the board goes on once it has been asked for.
+    // The first picture is of the old figures: the board continues once it has been requested.
     let page = tokio::select! {
         page = &mut browsing => page,
         () = asked.notified() => {

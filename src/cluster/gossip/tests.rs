@@ -197,7 +197,7 @@ fn a_suspect_that_refutes_in_time_is_not_told_that_it_is_dead() {
     harness.run(s(60));
     assert_eq!(harness.log, []);
     let after: Vec<u64> = harness.agents.iter().flatten().map(|a| a.foca.identity().life).collect();
-    assert_eq!(lives, after, "nobody had to take up a new life");
+    assert_eq!(lives, after, "no agent needed a new life");
 }
 
 #[test]

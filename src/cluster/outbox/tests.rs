@@ -89,7 +89,7 @@ fn a_vote_is_not_sent_on_evidence_older_than_it_counts_or_than_the_last_standsti
     assert_eq!(outbox.next(s(30), false, None), None, "its evidence is half a minute old");
     assert_eq!(soonest(&outbox), None);
     outbox.announce(s(40), &votes_at(s(39), &all));
-    assert_eq!(outbox.next(s(40), false, Some(s(39))), None, "this process stood still since");
+    assert_eq!(outbox.next(s(40), false, Some(s(39))), None, "this process was suspended since");
     outbox.announce(s(41), &votes_at(s(40), &all));
     let sent = outbox.next(s(41), false, Some(s(39))).unwrap();
     assert_eq!((sent.target, sent.evidence), (target(1), s(40)));

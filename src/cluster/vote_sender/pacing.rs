@@ -75,7 +75,7 @@ mod tests {
             ("a little ahead", 3_999, [None, at_once], Some(0)),
             ("at the limit", 4_000, [None, at_once], Some(100)),
             ("beyond it, as news took them", 7_900, [None, at_once], Some(4_000)),
-            ("news goes all the same", 7_900, [at_once, at_once], Some(0)),
+            ("news goes nevertheless", 7_900, [at_once, at_once], Some(0)),
             ("news that is not yet due", 7_900, [in_a_second, at_once], Some(1_000)),
             ("too much news", 8_000, [at_once, at_once], Some(100)),
             ("the clock was set back", 9_900, [at_once, None], Some(2_000)),

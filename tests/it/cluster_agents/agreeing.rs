@@ -149,7 +149,7 @@ fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
         }
         assert_eq!(harness.in_service().len(), 1);
         let repairs: usize = agents.iter_mut().map(|agent| count(agent, &["restored"])).sum();
-        assert!(repairs >= 1, "the name was empty, and whoever saw that put one back");
+        assert!(repairs >= 1, "the name was empty, and an agent that noticed put one back");
         assert!(harness.writes().len() <= 8, "they do not take turns: {:#?}", harness.writes());
     });
 }

@@ -120,7 +120,7 @@ fn frozen(key: Option<&'static str>) {
     harness.lab.remove(&[target]);
     first(&mut agents[1], &["verdict=\"out of service\"", &about(target)]);
     agents[1].signal(Signal::STOP);
-    // Its peers go on, and have done all that was to be done when they hear of it again.
+    // Its peers continue, and have finished by the time it is back.
     for index in [0, 2] {
         gone(&mut agents[index], 1);
     }

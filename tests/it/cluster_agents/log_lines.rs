@@ -10,7 +10,7 @@ pub(crate) fn about(target: IpAddr) -> String {
     format!("target={target} ")
 }
 
-/// `peer=name`, as log lines end with it or go on.
+/// `peer=name`, at the end of a log line or before its next field.
 fn of_peer(line: &Line, peer: usize) -> bool {
     let words = format!("peer={}", name(peer));
     line.text.split(' ').any(|word| word == words)

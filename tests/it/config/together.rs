@@ -65,7 +65,7 @@ fn only_the_chosen_providers_section_must_be_complete() {
     assert_eq!(
         refused(&format!("{CLOUDFLARE}[Route53]\nttl = -1\n")),
         [want],
-        "judged all the same"
+        "judged nevertheless"
     );
 }
 

@@ -274,7 +274,9 @@ pub(crate) async fn an_address_that_is_already_gone_stays_gone<P: ProviderUnderT
     assert_eq!(plainly(&zone).await, left);
 }
 
-pub(crate) async fn a_set_that_changed_meanwhile_keeps_the_stranger<P: ProviderUnderTest>() {
+pub(crate) async fn a_set_that_changed_since_its_listing_keeps_the_foreign_address<
+    P: ProviderUnderTest,
+>() {
     let entries = three_at_each_name();
     let zone: P = seeded(&entries).await;
     let provider = zone.provider().await;

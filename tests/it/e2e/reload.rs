@@ -137,7 +137,7 @@ fn hundreds_of_reloads_cost_no_reply_and_no_request() {
         for round in 0..400 {
             agent.rewrite(if round % 2 == 0 { &fewer } else { &all });
             agent.signal(Signal::HUP);
-            // A probe of somebody's comes in meanwhile: they go on.
+            // A reply arrives in between: probing continues.
             agent.wait_for_words(&["outcome="]);
         }
         agent.rewrite(&format!("name = \"the last\"\n{}", harness.config("", &addresses[..10])));

@@ -25,7 +25,7 @@ fn an_unrelated_ping_to_a_dead_address_does_not_keep_it_alive() {
             line.has(&["target down"])
         };
         agent.wait_for(ping_until_down, PATIENT);
-        assert!(answered >= 6, "{answered} pings were answered meanwhile");
+        assert!(answered >= 6, "{answered} pings were answered before it was down");
         first(&mut agent, &["withdrew"]);
         assert!(harness.in_service().is_empty());
     });

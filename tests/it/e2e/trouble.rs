@@ -141,13 +141,13 @@ fn while_the_api_hangs_all_are_watched_at_full_pace() {
         assert_eq!(harness.in_service().len(), left.len());
 
         let living = agent.lines_with(&["outcome=Reply"]);
-        let meanwhile = living.iter().filter(|line| line.at > hangs && line.at < gave_up).count();
+        let during = living.iter().filter(|line| line.at > hangs && line.at < gave_up).count();
         // 18 addresses, a probe every 0.2 s; fewer on a busy machine, none if it waited.
         let due = 18.0 * (gave_up - hangs).as_secs_f64() / 0.2;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let share = meanwhile as f64 / due;
-        eprintln!("{meanwhile} replies of {due:.0} while the API hung");
-        assert!(share > 0.3, "{meanwhile} of {due}");
+        let share = during as f64 / due;
+        eprintln!("{during} replies of {due:.0} while the API hung");
+        assert!(share > 0.3, "{during} of {due}");
     });
 }
 

@@ -1,4 +1,4 @@
-//! Trouble around the agent: a reader of its log that stands still, a file without an end, and signals
+//! Trouble around the agent: a blocked reader of its log, a file without an end, and signals
 //! sent without end.
 
 use std::collections::BTreeSet;

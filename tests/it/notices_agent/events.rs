@@ -40,8 +40,8 @@ async fn one_event_is_one_message_with_its_evidence_for_any_number_of_targets() 
     notices.sort_by_key(|notice| notice["kind"].as_str().unwrap().to_owned());
     let kinds: Vec<_> = notices.iter().map(|notice| &notice["kind"]).collect();
     assert_eq!(kinds, ["refusal_over", "restored", "withdrawn"]);
-    let whom: Vec<_> = notices.iter().map(about).collect();
-    assert_eq!(whom, [harness.named(&[2]), harness.named(&[0, 1]), harness.named(&[2])]);
+    let targets: Vec<_> = notices.iter().map(about).collect();
+    assert_eq!(targets, [harness.named(&[2]), harness.named(&[0, 1]), harness.named(&[2])]);
     assert!(evidence(&notices[1], "replies") >= 3.0, "{:#}", notices[1]);
     assert!(evidence(&notices[1], "took_s") > 0.0, "{:#}", notices[1]);
     drop(agent);

@@ -44,7 +44,7 @@ fn garbage_and_a_thousand_idle_connections_cost_no_reply_and_no_answer() {
         let targets: Vec<_> = (1..=20).map(v4).collect();
         let harness = Harness::watching("", &targets);
         let mut agent = harness.confirmed();
-        // Two rounds of probes of each target while it goes on.
+        // Two rounds of probes of each target while it lasts.
         let rounds = 2 * targets.len();
         let mut open: Vec<Box<dyn Write>> = Vec::new();
         let to_listener = harness.lab.agent(0).run(|| {

@@ -263,7 +263,7 @@ pub(crate) fn inbox_in(place: &Namespace) -> (String, Receiver<Value>) {
         while let Ok((mut stream, _)) = listener.accept() {
             let Some(notice) = posted(&mut stream) else { continue };
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            // The agent may have been killed meanwhile.
+            // The agent may have been killed in between.
             let _ = stream.write_all(answer);
             if sender.send(notice).is_err() {
                 return;

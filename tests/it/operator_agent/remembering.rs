@@ -44,7 +44,7 @@ fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_continues() {
         let aside = names.map(|entry| entry.unwrap().path());
         let aside = aside.filter(|path| path.to_string_lossy().contains(".damaged-"));
         let aside: Vec<_> = aside.collect();
-        assert_eq!(std::fs::read(&aside[0]).unwrap(), half, "whole, for whoever looks into it");
+        assert_eq!(std::fs::read(&aside[0]).unwrap(), half, "whole, to be looked into");
         assert!(line.text.contains(&*aside[0].file_name().unwrap().to_string_lossy()));
 
         // It remembers again from then on.
@@ -56,7 +56,7 @@ fn a_damaged_state_file_is_set_aside_loudly_and_the_agent_continues() {
     });
 }
 
-/// Drains and gives back, and shows that the operator is told and the agent acts all the same.
+/// Drains and gives back, and shows that the operator is warned and the agent acts nevertheless.
 fn acts_without_memory(harness: &Harness, agent: &mut Agent) {
     let said = harness.done(&["drain", &one().to_string()]);
     let forgets = "warning: it will not survive a restart of the agent because the state file cannot \

@@ -61,7 +61,7 @@ async fn nothing_is_written_while_the_loop_is_stalled() {
     sleep(ms(900)).await;
     assert_eq!(harness.reported(), ["listed", "listed", "withdrew 10@www", "listed", "confirmed"]);
     let reads = remote.requests().into_iter().filter(|request| *request == Request::Read);
-    assert_eq!(reads.count(), 2, "what was read before it stood still is too old");
+    assert_eq!(reads.count(), 2, "the listing from before the stall is too old");
 }
 
 /// A change may take many requests, and an address may answer again between two of them.

@@ -133,7 +133,7 @@ async fn an_address_that_the_provider_reports_as_gone_counts_as_gone_after_one_l
     assert_eq!(all, ["-10@api -10@www", "-10@api -10@www", "-10@api", "-10@www"]);
     harness.order("-10 -11", 0);
     sleep(s(1)).await;
-    assert_eq!(writes(&remote), ["-11@api -11@www"], "all else goes on");
+    assert_eq!(writes(&remote), ["-11@api -11@www"], "all else continues");
 }
 
 #[tokio::test(start_paused = true)]

@@ -204,7 +204,7 @@ async fn each_answer_determines_the_next_step() {
             "changed",
         ),
         ("as documented, a rule", documented("a CNAME already exists"), "refused", "rejected"),
-        ("gone meanwhile", batch("[Tried to delete x but it was not found]"), "refused", "changed"),
+        ("gone by then", batch("[Tried to delete x but it was not found]"), "refused", "changed"),
     ];
     for (name, spoil, reading, writing) in cases {
         let Some(zone) = world().await else { return };

@@ -1,4 +1,4 @@
-//! Route 53 in trouble at the very moment of a change: monitoring goes on, and DNS is right in the end.
+//! Route 53 in trouble at the very moment of a change: monitoring continues, and DNS is right in the end.
 
 use aws_sdk_route53::types::ChangeAction;
 use rustix::process::Signal;
@@ -36,8 +36,8 @@ async fn throttled_and_unanswered_changes_are_made_once_while_monitoring_continu
     assert_eq!(harness.served().await, [format!("www.example.com A: {}", harness.text(1))]);
     assert_eq!(harness.written(), 2, "what is in force is not written once more");
     let probed = agent.lines_with(&["outcome=Reply"]);
-    let meanwhile = probed.iter().filter(|line| line.at > throttled.at && line.at < lost.at);
-    assert!(meanwhile.count() > 0, "the watching goes on");
+    let during = probed.iter().filter(|line| line.at > throttled.at && line.at < lost.at);
+    assert!(during.count() > 0, "monitoring continues");
 
     harness.close(1);
     agent.nth(1, &["withdrew", &harness.target(1)]);
@@ -76,7 +76,7 @@ async fn credentials_that_expire_are_read_from_their_file_again_in_the_middle_of
         &["configuration refused", "aws_access_key_id of the profile default", "not allowed"],
     );
     agent.nth(1, &["the old configuration stays in force"]);
-    // It is met in the middle of a change all the same, and the watching goes on.
+    // It is met in the middle of a change nevertheless, and monitoring continues.
     harness.proxy.spoil_next(reads, aws_error(403, "ExpiredToken", "The token is expired"));
     harness.open(0);
     agent.nth(1, &["ERROR", "aws_access_key_id of the profile default"]);
