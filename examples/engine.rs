@@ -5,61 +5,37 @@
 #![expect(clippy::print_stdout, reason = "an example shows its output")]
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use goavail::engine::event::{Action, Answer, Event};
-use goavail::engine::ids::ZoneId;
-use goavail::engine::settings::{ServiceSettings, Settings, ZoneSettings};
-use goavail::engine::types::{Pace, Thresholds};
+use goavail::engine::settings::{ServiceSettings, Settings};
 use goavail::engine::{Engine, Moment};
 
 fn main() {
-    let [dies_at, end] = [5, 8].map(|s| Moment::after_start(Duration::from_secs(s)));
-    let rtt = Duration::from_millis(10);
-    let three = NonZeroU32::MIN.saturating_add(2);
-    let [interval, timeout, retry_interval] = [1000, 500, 200].map(Duration::from_millis);
-    let service = ServiceSettings {
-        zone: ZoneId::DEFAULT,
-        targets: ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().expect("an address")).to_vec(),
-        names: vec!["www.example.com".into()],
-        floor: 1,
-        resync_interval: None,
-    };
-    let dying = service.targets[0];
-    let settings = Settings {
-        services: vec![service],
-        zones: vec![ZoneSettings { location: "example.com".into() }],
-        port: None,
-        canaries: vec![],
-        thresholds: Thresholds { failure: three, recovery: three },
-        pace: Pace { interval, timeout, retry_interval },
-        burst: NonZeroUsize::MIN,
-        most_in_flight: None,
-        cluster: None,
-        dry_run: false,
-    };
+    let [dying, living] = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
+    let service = ServiceSettings::new(vec![dying, living], "www.example.com");
+    let mut engine = Engine::new(Settings::new(service), BTreeMap::new(), Moment::START);
+    let [dies_at, end] = [5, 8].map(|second| Moment::after_start(Duration::from_secs(second)));
     let mut now = Moment::START;
-    let mut engine = Engine::new(settings, BTreeMap::new(), now);
-    let mut events = vec![Event::Tick];
     while now < end {
-        for action in
-            events.drain(..).flat_map(|event| engine.handle(now, event)).collect::<Vec<_>>()
-        {
-            match action {
-                // An answer comes at once; a dead target gives none.
-                Action::Probe(probe) if probe.endpoint.address != dying || now < dies_at => {
-                    let answer = Answer::Reply(rtt);
-                    events.push(Event::Answered { probe: probe.id, answer });
+        let mut events = vec![Event::Tick];
+        while let Some(event) = events.pop() {
+            for action in engine.handle(now, event) {
+                match action {
+                    // An answer comes at once; a dead target gives none.
+                    Action::Probe(probe) if probe.endpoint.address != dying || now < dies_at => {
+                        let answer = Answer::Reply(Duration::from_millis(10));
+                        events.push(Event::Answered { probe: probe.id, answer });
+                    }
+                    Action::Reconcile { order, .. } => {
+                        println!("{now:?}: DNS should follow {:?}", order.desired);
+                    }
+                    Action::Report(fact) => println!("{now:?}: {fact:?}"),
+                    _ => {}
                 }
-                Action::Reconcile { order, .. } => {
-                    println!("{now:?}: DNS should follow {:?}", order.desired);
-                }
-                Action::Report(fact) => println!("{now:?}: {fact:?}"),
-                _ => {}
             }
         }
-        now = engine.next_wake().unwrap_or(now + interval).max(now + Duration::from_millis(1));
-        events.push(Event::Tick);
+        now = engine.next_wake().unwrap_or(end).max(now + Duration::from_millis(1));
     }
 }

@@ -66,7 +66,33 @@ pub struct ClusterSettings {
     pub min_peers_agree: usize,
 }
 
+impl ServiceSettings {
+    /// Returns the settings of a service in the first zone that watches `targets` and publishes them
+    /// at `name`, without a floor and without resyncs.
+    pub fn new(targets: Vec<IpAddr>, name: &str) -> Self {
+        let names = vec![name.to_owned()];
+        Self { zone: ZoneId::DEFAULT, targets, names, floor: 0, resync_interval: None }
+    }
+}
+
 impl Settings {
+    /// Returns the settings of an agent that acts alone and has no guards: one service in one zone,
+    /// watched by echo requests at the pace and with the thresholds of the shipped configuration.
+    pub fn new(service: ServiceSettings) -> Self {
+        Self {
+            services: vec![service],
+            zones: vec![ZoneSettings { location: "a zone".into() }],
+            port: None,
+            canaries: vec![],
+            thresholds: Thresholds::default(),
+            pace: Pace::default(),
+            burst: NonZeroUsize::MIN,
+            most_in_flight: None,
+            cluster: None,
+            dry_run: false,
+        }
+    }
+
     /// Iterates over all services with their ids.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceSettings)> {
         self.services.iter().enumerate().map(|(index, service)| (index.into(), service))

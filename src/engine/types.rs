@@ -34,6 +34,14 @@ pub struct Pace {
     pub retry_interval: Duration,
 }
 
+impl Default for Pace {
+    /// Returns the pace of the shipped configuration: 1 s, 0.5 s and 0.2 s.
+    fn default() -> Self {
+        let [interval, timeout, retry_interval] = [1000, 500, 200].map(Duration::from_millis);
+        Self { interval, timeout, retry_interval }
+    }
+}
+
 /// The outcome of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
@@ -79,6 +87,14 @@ pub struct Thresholds {
     pub failure: NonZeroU32,
     /// The number of replies in a row that flips it up.
     pub recovery: NonZeroU32,
+}
+
+impl Default for Thresholds {
+    /// Returns the thresholds of the shipped configuration: three losses, three replies.
+    fn default() -> Self {
+        let three = NonZeroU32::MIN.saturating_add(2);
+        Self { failure: three, recovery: three }
+    }
 }
 
 /// The verdict on a target.

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use super::story::report;
@@ -14,8 +13,8 @@ use crate::engine::event::{
 use crate::engine::ids::{ServiceId, TargetRef, Ticket, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::{self, Family, Observed, SetKey};
-use crate::engine::settings::{ServiceSettings, ZoneSettings};
-use crate::engine::types::{Endpoint, Pace, Thresholds};
+use crate::engine::settings::ServiceSettings;
+use crate::engine::types::Endpoint;
 use crate::engine::{Engine, TargetView};
 
 pub(super) const NAME: &str = "www.example.com";
@@ -36,26 +35,8 @@ pub(in crate::engine) fn ms(n: u64) -> Duration {
 /// Settings with an interval of one second, a timeout of half a second and a retry interval of a
 /// fifth; three losses, three replies; no guards.
 pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
-    let three = NonZeroU32::new(3).unwrap();
-    let service = ServiceSettings {
-        zone: ZoneId::DEFAULT,
-        targets: targets.iter().map(|last| ip(*last)).collect(),
-        names: vec![NAME.into()],
-        floor: 0,
-        resync_interval: None,
-    };
-    Settings {
-        services: vec![service],
-        zones: vec![ZoneSettings { location: "a zone".into() }],
-        port: None,
-        canaries: vec![],
-        thresholds: Thresholds { failure: three, recovery: three },
-        pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
-        burst: NonZeroUsize::MIN,
-        most_in_flight: None,
-        cluster: None,
-        dry_run: false,
-    }
+    let targets = targets.iter().map(|last| ip(*last)).collect();
+    Settings::new(ServiceSettings::new(targets, NAME))
 }
 
 /// The settings with this floor.

@@ -5,7 +5,6 @@ mod memory_zone;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,8 +30,7 @@ use crate::dns::providers::PublishedService;
 use crate::dns::reconciler::handle::FirstListing;
 use crate::engine::event::{Answer, Fact, ProbeRequest, Settings};
 use crate::engine::ids::ZoneId;
-use crate::engine::settings::{ServiceSettings, ZoneSettings};
-use crate::engine::types::{Pace, Thresholds};
+use crate::engine::settings::ServiceSettings;
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::{self, Asked, Config};
@@ -50,26 +48,7 @@ pub(super) fn ip(nth: usize) -> IpAddr {
 
 /// Returns the settings for `count` targets, probed once a second, with half a second to answer.
 pub(super) fn settings(count: usize) -> Settings {
-    let three = NonZeroU32::new(3).unwrap();
-    let service = ServiceSettings {
-        zone: ZoneId::DEFAULT,
-        targets: (0..count).map(ip).collect(),
-        names: vec!["www.example.com".to_owned()],
-        floor: 0,
-        resync_interval: None,
-    };
-    Settings {
-        services: vec![service],
-        zones: vec![ZoneSettings { location: "example.com".to_owned() }],
-        port: None,
-        canaries: vec![],
-        thresholds: Thresholds { failure: three, recovery: three },
-        pace: Pace { interval: ms(1000), timeout: ms(500), retry_interval: ms(200) },
-        burst: NonZeroUsize::MIN,
-        most_in_flight: None,
-        cluster: None,
-        dry_run: false,
-    }
+    Settings::new(ServiceSettings::new((0..count).map(ip).collect(), "www.example.com"))
 }
 
 /// The outcome of the probes of one address.

@@ -1,17 +1,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
 use crate::engine::Moment;
 use crate::engine::event::Settings;
-use crate::engine::ids::ZoneId;
-use crate::engine::settings::{ServiceSettings, ZoneSettings};
-use crate::engine::types::Thresholds;
-use crate::engine::types::{Endpoint, Pace};
+use crate::engine::settings::ServiceSettings;
+use crate::engine::types::Endpoint;
 
 const TARGET: Endpoint = endpoint(1, None);
 const CANARY: Endpoint = endpoint(9, None);
@@ -23,27 +20,8 @@ const fn endpoint(last: u8, port: Option<u16>) -> Endpoint {
 }
 
 fn engine() -> Engine {
-    let one = NonZeroU32::MIN;
-    let second = Duration::from_secs(1);
-    let service = ServiceSettings {
-        zone: ZoneId::DEFAULT,
-        targets: vec![TARGET.address],
-        names: vec![],
-        floor: 0,
-        resync_interval: None,
-    };
-    let settings = Settings {
-        services: vec![service],
-        zones: vec![ZoneSettings { location: "a zone".into() }],
-        port: None,
-        canaries: vec![CANARY, BESIDE],
-        thresholds: Thresholds { failure: one, recovery: one },
-        pace: Pace { interval: second, timeout: second, retry_interval: second },
-        burst: NonZeroUsize::MIN,
-        most_in_flight: None,
-        cluster: None,
-        dry_run: false,
-    };
+    let service = ServiceSettings::new(vec![TARGET.address], "www.example.com");
+    let settings = Settings { canaries: vec![CANARY, BESIDE], ..Settings::new(service) };
     Engine::new(settings, BTreeMap::new(), Moment::START)
 }
 
