@@ -16,12 +16,13 @@
 //! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `cluster`: the connections
 //!   between the parts. In this order: the watched endpoints, from probes to health, isolation,
 //!   from verdicts to orders and back, the operator's commands, the exchange of votes with peers;
-//!   `view`: the state that the engine exposes
+//!   `attribution`: the service of a changed record; `view`: the state that the engine exposes
 //! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
 //!   [`moment`]: their vocabulary
 
 mod action;
+mod attribution;
 mod canaries;
 mod cluster;
 mod context;

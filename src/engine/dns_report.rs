@@ -46,6 +46,14 @@ pub enum DnsReport {
     Failing(DnsProblem),
 }
 
+/// The records that one change concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct AppliedRecords {
+    pub(super) withdrawn: Vec<(SetKey, IpAddr)>,
+    pub(super) restored: Vec<(SetKey, IpAddr)>,
+    pub(super) created: Vec<(SetKey, IpAddr)>,
+}
+
 /// A problem that keeps DNS from the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsProblem {

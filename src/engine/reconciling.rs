@@ -1,26 +1,17 @@
 //! From verdicts to orders, and from the reports of the reconcilers back to the verdicts.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Engine;
 use super::action::Action;
-use super::dns_report::{DnsProblem, DnsReport};
+use super::attribution;
+use super::dns_report::{AppliedRecords, DnsProblem, DnsReport};
 use super::drain::DrainRefusal;
 use super::fact::Fact;
 use super::ids::{ServiceId, ZoneId};
-use super::plan::{Observed, SetKey, names_by_address};
+use super::plan::Observed;
 use super::service::{ConfirmedOrder, Outside, Service};
 use super::zone::Zone;
-
-/// The addresses of one service that a change concerned.
-#[derive(Debug, Default)]
-struct AppliedEntries {
-    withdrawn: Vec<(SetKey, IpAddr)>,
-    restored: Vec<(SetKey, IpAddr)>,
-    created: Vec<(SetKey, IpAddr)>,
-}
 
 impl Engine {
     /// Iterates over the services that are published in a zone.
@@ -53,7 +44,7 @@ impl Engine {
             DnsReport::Listed(observed) => self.listed(id, observed),
             DnsReport::Applied { withdrawn, restored, created, took } => {
                 self.provider_recovered(id);
-                self.applied(id, AppliedEntries { withdrawn, restored, created }, took);
+                self.applied(id, AppliedRecords { withdrawn, restored, created }, took);
             }
             DnsReport::FailingSets(failing) => {
                 zone.set_failing_sets(failing);
@@ -126,44 +117,13 @@ impl Engine {
         }
     }
 
-    /// Returns the service of a record: the one with that name, or one that watches the address.
-    fn owner(&self, zone: ZoneId, key: &SetKey, address: IpAddr) -> Option<ServiceId> {
-        let named = self.services_in(zone).find(|it| it.settings.names.contains(&key.name));
-        let watching = || self.services_in(zone).find(|it| it.id(address).is_some());
-        let owner = named.or_else(watching).or_else(|| self.services_in(zone).next());
-        owner.map(|service| service.id)
-    }
-
-    /// Reports a change that the provider confirmed, for each service that it concerns.
-    fn applied(&mut self, zone: ZoneId, entries: AppliedEntries, took: Duration) {
-        let mut by_service = BTreeMap::<ServiceId, AppliedEntries>::new();
-        let AppliedEntries { withdrawn, restored, created } = entries;
-        for (key, address) in withdrawn {
-            let Some(service) = self.owner(zone, &key, address) else { continue };
-            by_service.entry(service).or_default().withdrawn.push((key, address));
-        }
-        for (key, address) in restored {
-            let Some(service) = self.owner(zone, &key, address) else { continue };
-            by_service.entry(service).or_default().restored.push((key, address));
-        }
-        for (key, address) in created {
-            let Some(service) = self.owner(zone, &key, address) else { continue };
-            by_service.entry(service).or_default().created.push((key, address));
-        }
-        for (id, AppliedEntries { withdrawn, restored, created }) in by_service {
-            let Some(service) = self.services.get(id) else { continue };
-            let withdrawn = service.withdrawals(withdrawn, &self.context);
-            let (restored, created) = (names_by_address(&restored), names_by_address(&created));
-            let dry_run = self.context.settings.dry_run;
-            let service = id;
-            self.context.report(Fact::Applied {
-                service,
-                withdrawn,
-                restored,
-                created,
-                took,
-                dry_run,
-            });
+    /// Passes on a change that the provider confirmed to each service that it concerns.
+    fn applied(&mut self, zone: ZoneId, records: AppliedRecords, took: Duration) {
+        let services: Vec<&Service> = self.services_in(zone).collect();
+        for (id, records) in attribution::split(&services, records) {
+            if let Some(service) = self.services.get(id) {
+                service.report_applied(records, took, &mut self.context);
+            }
         }
     }
 }

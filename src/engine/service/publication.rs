@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::orders::Due;
 use super::verdict::Ruling;
 use super::{Outside, Service, Target};
 use crate::engine::action::{Action, Order};
 use crate::engine::context::Context;
-use crate::engine::fact::Withdrawal;
+use crate::engine::dns_report::AppliedRecords;
+use crate::engine::fact::{Fact, Withdrawal};
 use crate::engine::ids::TargetId;
-use crate::engine::plan::{Desired, Family, SetKey};
+use crate::engine::plan::{Desired, Family, names_by_address};
 use crate::engine::schedule::Item;
 use crate::engine::types::{Verdict, WithdrawalCause};
 
@@ -49,8 +51,13 @@ impl Service {
 
     /// Returns the desired states that DNS is not known to match.
     fn open_desired(&self, outside: Outside<'_>, context: &Context) -> BTreeMap<IpAddr, Desired> {
-        let state = |address| Some((address, self.desired(address, outside, context)?));
-        self.orders.all_open().filter_map(state).collect()
+        let mut desired = BTreeMap::new();
+        for address in self.orders.all_open() {
+            if let Some(state) = self.desired(address, outside, context) {
+                desired.insert(address, state);
+            }
+        }
+        desired
     }
 
     /// Whether a decision about a target has been made since this agent started, or since others
@@ -66,10 +73,15 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> BTreeMap<IpAddr, Desired> {
-        let decided = self.targets().filter(|target| self.is_decided(target));
-        let state =
-            |target: &Target| Some((target.address, self.desired_of(target, outside, context)?));
-        decided.filter_map(state).collect()
+        let mut desired = BTreeMap::new();
+        for target in self.targets() {
+            if self.is_decided(target)
+                && let Some(state) = self.desired_of(target, outside, context)
+            {
+                desired.insert(target.address, state);
+            }
+        }
+        desired
     }
 
     /// Whether changes by other agents have to be listed before these states are ordered.
@@ -100,19 +112,22 @@ impl Service {
     /// Requests another comparison with DNS for every target with a decision, limited to the given
     /// families. Returns these targets.
     pub(in crate::engine) fn compare(&mut self, families: &[Family]) -> Vec<TargetId> {
-        let decided = |(address, id): (&IpAddr, &TargetId)| {
-            let target = self.targets.get(*id)?;
-            let affected = families.contains(&Family::of(*address)) && self.is_decided(target);
-            affected.then_some((*address, *id))
-        };
-        let affected: Vec<_> = self.by_address.iter().filter_map(decided).collect();
-        for (address, id) in &affected {
-            if let Some(target) = self.targets.get_mut(*id) {
-                target.verdict.confirmed = false;
-                self.orders.open(*address);
+        let mut compared = Vec::new();
+        for (address, id) in &self.by_address {
+            if let Some(target) = self.targets.get(*id)
+                && families.contains(&Family::of(*address))
+                && self.is_decided(target)
+            {
+                compared.push(*id);
             }
         }
-        affected.into_iter().map(|(_, id)| id).collect()
+        for id in &compared {
+            if let Some(target) = self.targets.get_mut(*id) {
+                target.verdict.confirmed = false;
+                self.orders.open(target.address);
+            }
+        }
+        compared
     }
 
     /// Records the part of an order that the reconciler has carried out. The addresses in `held` stay
@@ -229,19 +244,27 @@ impl Service {
         self.schedule_next_decisions(&addresses, outside, context);
     }
 
-    /// Groups the withdrawn records by address, with the evidence to report.
-    pub(in crate::engine) fn withdrawals(
+    /// Reports a change that the provider confirmed. `took` is the time since it was first desired.
+    pub(in crate::engine) fn report_applied(
         &self,
-        withdrawn: Vec<(SetKey, IpAddr)>,
-        context: &Context,
-    ) -> BTreeMap<IpAddr, Withdrawal> {
-        let mut withdrawals: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
-        for (key, address) in withdrawn {
+        records: AppliedRecords,
+        took: Duration,
+        context: &mut Context,
+    ) {
+        let mut withdrawn: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
+        for (key, address) in records.withdrawn {
             let withdrawal =
-                withdrawals.entry(address).or_insert_with(|| self.withdrawal(address, context));
+                withdrawn.entry(address).or_insert_with(|| self.withdrawal(address, context));
             withdrawal.names.push(key.name);
         }
-        withdrawals
+        context.report(Fact::Applied {
+            service: self.id,
+            withdrawn,
+            restored: names_by_address(&records.restored),
+            created: names_by_address(&records.created),
+            took,
+            dry_run: context.settings.dry_run,
+        });
     }
 
     fn withdrawal(&self, address: IpAddr, context: &Context) -> Withdrawal {
