@@ -88,8 +88,12 @@ const CONTINENTS: [(&str, &str); 7] = [
 ];
 
 fn continent_of(country: &str) -> Option<&'static str> {
-    let holds = |countries: &str| countries.split(' ').any(|other| other == country);
-    CONTINENTS.iter().find(|(_, countries)| holds(countries)).map(|(continent, _)| *continent)
+    for (continent, countries) in CONTINENTS {
+        if countries.split(' ').any(|other| other == country) {
+            return Some(continent);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

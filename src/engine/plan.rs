@@ -114,10 +114,12 @@ impl Observed {
     /// Returns whether `address` is in a set; `None` if that set could not be read, or may still
     /// change.
     pub fn holds(&self, key: &SetKey, address: IpAddr) -> Option<bool> {
-        let is_uncertain = || self.uncertain.contains(&(key.clone(), address));
-        let is_known =
-            !self.unfit.contains_key(key) && (self.uncertain.is_empty() || !is_uncertain());
-        is_known.then(|| self.get(key).is_some_and(|there| there.contains(&address)))
+        if self.unfit.contains_key(key)
+            || !self.uncertain.is_empty() && self.uncertain.contains(&(key.clone(), address))
+        {
+            return None;
+        }
+        Some(self.get(key).is_some_and(|there| there.contains(&address)))
     }
 }
 
@@ -203,11 +205,15 @@ pub fn plan_without(
             if observed.unfit.contains_key(&key) {
                 continue;
             }
-            let is_excluded = |address: IpAddr| excluded.contains(&(key.clone(), address));
-            let desired = desired.iter().filter(|(address, _)| {
-                Family::of(**address) == family && (excluded.is_empty() || !is_excluded(**address))
-            });
-            plan_set(&key, observed, &desired.collect::<Vec<_>>(), floor, &mut plan);
+            let mut of_set = Vec::new();
+            for (address, state) in desired {
+                if Family::of(*address) == family
+                    && (excluded.is_empty() || !excluded.contains(&(key.clone(), *address)))
+                {
+                    of_set.push((*address, *state));
+                }
+            }
+            plan_set(&key, observed, &of_set, floor, &mut plan);
         }
     }
     plan
@@ -217,46 +223,47 @@ pub fn plan_without(
 fn plan_set(
     key: &SetKey,
     observed: &Observed,
-    desired: &[(&IpAddr, &Desired)],
+    desired: &[(IpAddr, Desired)],
     floor: usize,
     plan: &mut Plan,
 ) {
     let none = BTreeSet::new();
     let there = observed.get(key).unwrap_or(&none);
-    let entries = |wanted: Desired, present: bool| {
-        let fits = move |(address, state): &&(&IpAddr, &Desired)| {
-            **state == wanted && there.contains(*address) == present
-        };
-        desired.iter().filter(fits).map(|(address, _)| (key.clone(), **address))
-    };
+    let (mut create, mut delete, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    let mut leaving = Vec::new();
+    for (address, state) in desired {
+        match (state, there.contains(address)) {
+            (Desired::Serve, false) => create.push(*address),
+            (Desired::Withdraw, true) => leaving.push(*address),
+            (Desired::WithdrawAnyway, true) => delete.push(*address),
+            _ => {}
+        }
+    }
     let mut clients = observed.clients(key);
-    let create: Vec<_> = entries(Desired::Serve, false).collect();
     // The place of a new record is not known here; the next listing shows it.
     if let [everyone] = &mut clients[..]
         && !observed.parts.contains_key(key)
     {
-        everyone.extend(create.iter().map(|(_, address)| *address));
+        everyone.extend(&create);
     }
-    let mut delete: Vec<_> = entries(Desired::WithdrawAnyway, true).collect();
     for client in &mut clients {
-        client.retain(|address| delete.iter().all(|(_, gone)| gone != address));
+        client.retain(|address| !delete.contains(address));
     }
-    let mut held = Vec::new();
-    for entry in entries(Desired::Withdraw, true).rev() {
-        if floor_allows(&clients, entry.1, floor) {
+    for address in leaving.into_iter().rev() {
+        if floor_allows(&clients, address, floor) {
             for client in &mut clients {
-                client.remove(&entry.1);
+                client.remove(&address);
             }
-            delete.push(entry);
+            delete.push(address);
         } else {
-            held.push(entry);
+            held.push(address);
         }
     }
     delete.sort();
     held.sort();
-    plan.create.extend(create);
-    plan.delete.extend(delete);
-    plan.held.extend(held);
+    plan.create.extend(create.into_iter().map(|address| (key.clone(), address)));
+    plan.delete.extend(delete.into_iter().map(|address| (key.clone(), address)));
+    plan.held.extend(held.into_iter().map(|address| (key.clone(), address)));
 }
 
 /// Whether every client that can get `address` can get more addresses than the floor requires.
@@ -276,22 +283,24 @@ pub fn repair(
     were: &BTreeMap<SetKey, Parts>,
     floor: usize,
 ) -> Vec<(SetKey, IpAddr)> {
-    let gone = |(key, address): &&(SetKey, IpAddr)| {
-        !observed.get(key).is_some_and(|there| there.contains(address))
-    };
     let mut candidates: BTreeMap<&SetKey, BTreeSet<IpAddr>> = BTreeMap::new();
-    for (key, address) in withdrawn.iter().filter(gone) {
-        candidates.entry(key).or_default().insert(*address);
+    for (key, address) in withdrawn {
+        if !observed.get(key).is_some_and(|there| there.contains(address)) {
+            candidates.entry(key).or_default().insert(*address);
+        }
     }
     let mut back = Vec::new();
     for (key, candidates) in candidates {
         let mut clients = observed.clients_since(key, were.get(key));
         for address in candidates {
-            let helped = |client: &&mut (BTreeSet<IpAddr>, BTreeSet<IpAddr>)| {
-                client.1.is_empty() || client.1.contains(&address)
-            };
-            if clients.iter_mut().filter(helped).any(|(now, _)| now.len() < floor) {
-                for (now, _) in clients.iter_mut().filter(helped) {
+            let mut helped = Vec::new();
+            for (now, before) in &mut clients {
+                if before.is_empty() || before.contains(&address) {
+                    helped.push(now);
+                }
+            }
+            if helped.iter().any(|now| now.len() < floor) {
+                for now in helped {
                     now.insert(address);
                 }
                 back.push((key.clone(), address));
@@ -309,11 +318,14 @@ pub fn floor_breaks(
     floor: usize,
 ) -> Vec<String> {
     let family = Family::of(address);
-    let breaks = |name: &&String| {
-        let key = SetKey { name: (*name).clone(), family };
-        !floor_allows(&observed.clients(&key), address, floor)
-    };
-    names.iter().filter(breaks).cloned().collect()
+    let mut broken = Vec::new();
+    for name in names {
+        let key = SetKey { name: name.clone(), family };
+        if !floor_allows(&observed.clients(&key), address, floor) {
+            broken.push(name.clone());
+        }
+    }
+    broken
 }
 
 #[cfg(test)]

@@ -142,16 +142,8 @@ struct RecordedVote {
 }
 
 impl Ballots {
-    /// Creates an empty set of votes by `peers`. No peer is alive yet.
-    #[cfg(test)]
-    pub(crate) fn new(peers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let mut ballots = Self::default();
-        ballots.set_peers(peers);
-        ballots
-    }
-
-    /// Replaces the peers. Peers that remain keep their votes and liveness; the votes of removed
-    /// peers are forgotten.
+    /// Replaces the peers; at first there are none, and no new peer is alive yet. Peers that remain
+    /// keep their votes and liveness; the votes of removed peers are forgotten.
     pub(crate) fn set_peers(&mut self, peers: impl IntoIterator<Item = SocketAddr>) {
         let mut before = std::mem::take(&mut self.voters);
         self.voters = peers
@@ -247,11 +239,14 @@ impl Ballots {
     pub(crate) fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
         let Poll { target, local, own, needed } = *poll;
         let Some(own) = own else { return Agreement::Unjudged };
-        // A vote in this agent's own name would count its own flip twice.
-        let (agreeing, contrary): (Vec<_>, Vec<_>) =
-            self.on(target, now).filter(|b| b.peer != local).partition(|b| b.vote == own);
-        let peers = |ballots: Vec<Ballot>| ballots.into_iter().map(|b| b.peer).collect();
-        let (agreeing, contrary): (Vec<SocketAddr>, Vec<_>) = (peers(agreeing), peers(contrary));
+        let (mut agreeing, mut contrary) = (Vec::new(), Vec::new());
+        for Ballot { peer, vote, .. } in self.on(target, now) {
+            if peer == local {
+                // A vote in this agent's own name would count its own flip twice.
+                continue;
+            }
+            if vote == own { agreeing.push(peer) } else { contrary.push(peer) }
+        }
         if agreeing.len() < needed {
             Agreement::NoQuorum { agreeing, needed }
         } else if needed > 0 && contrary.len() > needed {
@@ -285,11 +280,14 @@ impl Voter {
 /// an agent moves no other.
 pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
     let own = weight(target, local);
-    let before = |&other: &SocketAddr| {
-        let its = weight(target, other);
-        its > own || (its == own && other < local)
-    };
-    others.iter().filter(|other| before(other)).count()
+    let mut before = 0;
+    for other in others {
+        let its = weight(target, *other);
+        if its > own || its == own && *other < local {
+            before += 1;
+        }
+    }
+    before
 }
 
 /// Returns the weight of `agent` for `target`. All versions of the program must agree on it.

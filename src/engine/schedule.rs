@@ -147,17 +147,17 @@ mod tests {
 
     #[test]
     fn entries_come_back_as_they_were_in_the_order_of_moments_then_items() {
-        let ms = |n| Moment::after_start(Duration::from_millis(n));
+        let [one, two] = [1, 2].map(|n| Moment::after_start(Duration::from_millis(n)));
         let far = Moment::after_start(Duration::from_hours(100 * 365 * 24));
         let key = TargetKey { service: ServiceId::DEFAULT, target: 0.into() };
         let sorted = [
-            (ms(1), Item::Watch(9_999_999.into())),
-            (ms(1), Item::Rehearsal(ServiceId::DEFAULT)),
-            (ms(2), Item::Watch(0.into())),
-            (ms(2), Item::Watch(1.into())),
-            (ms(2), Item::Verdict(key)),
-            (ms(2), Item::Held(ServiceId::DEFAULT)),
-            (ms(2), Item::Order),
+            (one, Item::Watch(9_999_999.into())),
+            (one, Item::Rehearsal(ServiceId::DEFAULT)),
+            (two, Item::Watch(0.into())),
+            (two, Item::Watch(1.into())),
+            (two, Item::Verdict(key)),
+            (two, Item::Held(ServiceId::DEFAULT)),
+            (two, Item::Order),
             (far, Item::Resync(ServiceId::DEFAULT)),
         ];
         let mut schedule = Schedule::default();
@@ -177,12 +177,11 @@ mod tests {
             schedule.add(moment, Item::Watch(slot.into()));
         }
         schedule.forget(|_, item| item == Item::Watch(7.into()));
-        let all = |schedule: &mut Schedule| -> Vec<_> {
-            std::iter::from_fn(|| schedule.take_due(Moment::after_start(Duration::MAX)))
-                .map(|(_, item)| item)
-                .collect()
-        };
-        assert_eq!(all(&mut schedule), [Item::Watch(8.into()), Item::Watch(7.into())]);
+        let end = Moment::after_start(Duration::MAX);
+        for slot in [8, 7] {
+            let taken = schedule.take_due(end).map(|(_, item)| item);
+            assert_eq!(taken, Some(Item::Watch(slot.into())));
+        }
         assert_eq!((schedule.next(), schedule.in_later), (None, 0));
     }
 

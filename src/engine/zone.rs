@@ -128,8 +128,13 @@ impl Zone {
 
     /// Returns the families of the sets that were unfit in the listing `before` and no longer are.
     pub(super) fn recovered_families(&self, before: &Observed) -> BTreeSet<Family> {
-        let is_fit = |key: &&SetKey| !self.observed.unfit.contains_key(key);
-        before.unfit.keys().filter(is_fit).map(|key| key.family).collect()
+        let mut recovered = BTreeSet::new();
+        for key in before.unfit.keys() {
+            if !self.observed.unfit.contains_key(key) {
+                recovered.insert(key.family);
+            }
+        }
+        recovered
     }
 }
 
@@ -150,15 +155,14 @@ mod tests {
         Observed { unfit: unfit.collect(), ..Observed::default() }
     }
 
+    fn fails(name: &str, what: &str) -> Fact {
+        Fact::NameFailing { zone: ZoneId::DEFAULT, name: name.into(), what: what.into() }
+    }
+
     #[test]
     fn a_name_fails_once_for_each_reason_and_is_over_once() {
         let names = ["a", "b"].into();
         let mut zone = Zone::new(ZoneId::DEFAULT);
-        let fails = |name: &str, what: &str| Fact::NameFailing {
-            zone: ZoneId::DEFAULT,
-            name: name.into(),
-            what: what.into(),
-        };
         zone.listed(unfit(&[("a", "alias"), ("x", "not ours")]), at(1));
         assert_eq!(zone.failing_names(&names), [fails("a", "alias")]);
         assert_eq!(zone.failing_names(&names), [], "that was reported");

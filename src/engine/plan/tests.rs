@@ -4,12 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::place::Place;
+use crate::engine::tests::world::{ip, last};
 
 const NAME: &str = "www.example.com";
-
-fn ip(last: u8) -> IpAddr {
-    IpAddr::from([192, 0, 2, last])
-}
 
 fn key() -> SetKey {
     SetKey { name: NAME.into(), family: Family::A }
@@ -20,25 +17,22 @@ fn set(last: &[u8]) -> Observed {
 }
 
 fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
-    let last = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => v4.octets()[3],
-        IpAddr::V6(v6) => v6.octets()[15],
-    };
     entries.iter().map(|(_, address)| last(address)).collect()
 }
 
 /// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
 fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
-    let state = |word: &str| {
+    let mut desired = BTreeMap::new();
+    for word in words.split_whitespace() {
         let (sign, last) = word.split_at(1);
         let state = match sign {
             "+" => Desired::Serve,
             "-" => Desired::Withdraw,
             _ => Desired::WithdrawAnyway,
         };
-        (ip(last.parse().unwrap()), state)
-    };
-    words.split_whitespace().map(state).collect()
+        desired.insert(ip(last.parse().unwrap()), state);
+    }
+    desired
 }
 
 #[test]
@@ -192,8 +186,10 @@ proptest! {
         for foreign in was.iter().filter(|address| !desired.contains_key(address)) {
             prop_assert!(is.contains(foreign), "{foreign} is foreign and was touched");
         }
-        let anyway = |address: &&IpAddr| desired.get(address) == Some(&Desired::WithdrawAnyway);
-        let forced = was.iter().filter(anyway).count();
+        let mut forced = 0;
+        for address in was {
+            forced += usize::from(desired.get(address) == Some(&Desired::WithdrawAnyway));
+        }
         let asked = first.delete.len() - forced;
         prop_assert!(asked == 0 || is.len() >= floor, "the floor is broken: {is:?}");
         for (address, state) in &desired {

@@ -119,8 +119,8 @@ mod tests {
     use super::*;
 
     fn thresholds(failure: u32, recovery: u32) -> Thresholds {
-        let non_zero = |n| NonZeroU32::new(n).unwrap();
-        Thresholds { failure: non_zero(failure), recovery: non_zero(recovery) }
+        let [failure, recovery] = [failure, recovery].map(|n| NonZeroU32::new(n).unwrap());
+        Thresholds { failure, recovery }
     }
 
     fn at(seconds: u64) -> Moment {
@@ -131,21 +131,28 @@ mod tests {
     /// result has `D` or `U` where a probe flips the target, `.` where it does not.
     fn play(probes: &str, thresholds: Thresholds) -> String {
         let mut streaks = Streaks::default();
-        let step = |(second, probe): (usize, char)| {
-            let sent = at(second as u64);
-            if probe == 'r' {
-                streaks.receive_reply(sent + Duration::from_millis(10));
-                return if streaks.count_in_order(true, thresholds) { 'U' } else { '.' };
+        let mut flips = String::new();
+        for (second, probe) in (0..).zip(probes.chars()) {
+            let replied = probe == 'r';
+            if replied {
+                streaks.receive_reply(at(second) + Duration::from_millis(10));
+            } else {
+                streaks.record_loss(at(second));
             }
-            streaks.record_loss(sent);
-            streaks.count_in_order(false, thresholds);
-            if !streaks.is_missing(thresholds) {
-                return '.';
+            let up = streaks.count_in_order(replied, thresholds);
+            let down = streaks.is_missing(thresholds);
+            if down {
+                streaks.flip_down();
             }
-            streaks.flip_down();
-            'D'
-        };
-        probes.chars().enumerate().map(step).collect()
+            flips.push(if up {
+                'U'
+            } else if down {
+                'D'
+            } else {
+                '.'
+            });
+        }
+        flips
     }
 
     #[test]

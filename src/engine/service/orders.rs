@@ -126,12 +126,8 @@ impl Orders {
         if self.changed.is_empty() && !self.read_again && self.recalled.is_empty() {
             return Due::Nothing;
         }
-        let is_news = |address: &IpAddr| {
-            let (desired, ordered) = (desired(*address), self.in_hand.get(address));
-            let open = self.open.contains(address) && desired.is_some();
-            (open || ordered.is_some()) && ordered != desired.as_ref()
-        };
-        let news = !self.recalled.is_empty() || self.changed.iter().any(is_news);
+        let news = !self.recalled.is_empty()
+            || self.changed.iter().any(|address| self.is_news(*address, desired(*address)));
         if !news && !self.read_again {
             return Due::NoNews;
         }
@@ -139,6 +135,13 @@ impl Orders {
             Some(next) if next > now => Due::NotBefore(next),
             _ => Due::Now { news },
         }
+    }
+
+    /// Whether the state that is `desired` of a target requires another order.
+    fn is_news(&self, address: IpAddr, desired: Option<Desired>) -> bool {
+        let ordered = self.in_hand.get(&address);
+        let open = self.open.contains(&address) && desired.is_some();
+        (open || ordered.is_some()) && ordered != desired.as_ref()
     }
 
     /// Forgets the changes, since they have been handled.

@@ -98,6 +98,22 @@ mod tests {
         Inputs { drained: false, health: Health::Down, isolation: None, proven: true, agreement }
     }
 
+    fn up() -> Inputs {
+        Inputs { health: Health::Up, ..down() }
+    }
+
+    fn assumed() -> Inputs {
+        Inputs { health: Health::AssumedUp, ..down() }
+    }
+
+    fn contested() -> Agreement {
+        Agreement::Contested { agreeing: vec![peer(2)], contrary: vec![peer(3), peer(4)] }
+    }
+
+    fn alone() -> Agreement {
+        Agreement::NoQuorum { agreeing: vec![], needed: 1 }
+    }
+
     fn in_words(ruling: &Ruling) -> String {
         match ruling {
             Ruling::Keep => "keep".to_owned(),
@@ -111,12 +127,7 @@ mod tests {
 
     #[test]
     fn the_gate_reads_like_this() {
-        let up = || Inputs { health: Health::Up, ..down() };
-        let assumed = || Inputs { health: Health::AssumedUp, ..down() };
         let isolation = Some(IsolationCause::NoCanary);
-        let contested =
-            || Agreement::Contested { agreeing: vec![peer(2)], contrary: vec![peer(3), peer(4)] };
-        let alone = || Agreement::NoQuorum { agreeing: vec![], needed: 1 };
         let rows = [
             ("down", down(), "out after 0 s"),
             ("up", up(), "in after 0 s"),

@@ -98,8 +98,8 @@ fn a_resync_that_is_overtaken_by_a_flip_is_done_with_it() {
 /// The same with a reload that starts the worker anew.
 #[test]
 fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
-    let with = |targets: &[u8]| resyncing(ms(30_000), settings(targets));
-    let mut world = World::new(with(&[1, 2, 3]));
+    let settings = resyncing(ms(30_000), settings(&[1, 2, 3]));
+    let mut world = World::new(settings.clone());
     world.run_until(ms(29_000));
     world.zone.sets.values_mut().for_each(|there| {
         there.remove(&ip(1));
@@ -107,7 +107,7 @@ fn a_resync_that_is_overtaken_by_a_reload_is_done_after_it() {
     world.worker_is_slow = true;
     world.run_until(ms(30_001));
     world.worker_is_slow = false;
-    world.send(Event::Reloaded(Box::new(with(&[1, 2, 3]))));
+    world.send(Event::Reloaded(Box::new(settings)));
     world.run_until(ms(32_000));
     assert_eq!(world.in_zone(), [1, 2, 3]);
 }
@@ -131,11 +131,11 @@ fn a_target_published_in_another_zone_is_compared_with_that() {
 
 #[test]
 fn another_pace_of_the_resync_stands_for_the_one_before() {
-    let every = |pace| resyncing(ms(pace), settings(&[1, 2]));
-    let mut world = World::new(every(30_000));
+    let mut world = World::new(resyncing(ms(30_000), settings(&[1, 2])));
     world.run_until(ms(10_000));
     for pace in [20_000, 30_000, 20_000, 30_000] {
-        world.send(Event::Reloaded(Box::new(every(pace))));
+        let settings = resyncing(ms(pace), settings(&[1, 2]));
+        world.send(Event::Reloaded(Box::new(settings)));
     }
     let before = world.orders.len();
     world.run_until(ms(310_000));

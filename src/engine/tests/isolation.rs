@@ -26,14 +26,14 @@ fn an_agent_with_a_failed_network_withdraws_nothing_and_reports_that_once() {
     everything_goes_silent(&mut world);
     world.run_until(ms(60_000));
     assert!(world.writes().is_empty());
-    assert_eq!(world.story().iter().filter(|line| *line == "isolated").count(), 1);
+    assert_eq!(world.times("isolated"), 1);
     assert_eq!(world.view(1).reason, Some(Reason::Isolated));
     assert_eq!(world.view(1).health, Health::Up, "that run was no evidence");
     everything_answers(&mut world);
     world.run_until(ms(70_000));
     assert!(world.writes().is_empty());
     assert_eq!(world.view(1).reason, None);
-    assert_eq!(world.story().iter().filter(|line| *line == "isolation over").count(), 1);
+    assert_eq!(world.times("isolation over"), 1);
 }
 
 #[test]
@@ -131,8 +131,12 @@ fn an_agent_that_can_ask_nobody_is_isolated_with_and_without_canaries() {
         everything_answers(&mut world);
         world.run_until(ms(203_000));
         assert!(!world.engine.canaries.is_isolated());
-        let times = |what: &str| world.story().iter().filter(|line| *line == what).count();
-        assert_eq!((times("isolated"), times("isolation over")), (1, 1), "{:?}", world.story());
+        assert_eq!(
+            (world.times("isolated"), world.times("isolation over")),
+            (1, 1),
+            "{:?}",
+            world.story()
+        );
     }
 }
 
@@ -216,9 +220,11 @@ fn a_target_that_cannot_be_asked_is_unknown_after_a_while_and_its_verdict_stands
         lost + ms(60_000),
         "people are notified after a minute"
     );
-    let times = |what: &str| world.story().iter().filter(|line| *line == what).count();
-    assert_eq!((times("unseen 1"), times("still unseen 1"), times("seen 1")), (1, 1, 1));
-    assert_eq!(times("isolated"), 0, "the other one can be asked");
+    assert_eq!(
+        (world.times("unseen 1"), world.times("still unseen 1"), world.times("seen 1")),
+        (1, 1, 1)
+    );
+    assert_eq!(world.times("isolated"), 0, "the other one can be asked");
 }
 
 #[test]

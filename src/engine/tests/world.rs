@@ -340,13 +340,18 @@ impl World {
         self.facts.iter().filter_map(|(_, fact)| report(fact)).collect()
     }
 
+    /// Returns the number of facts with these words.
+    pub(super) fn times(&self, wanted: &str) -> usize {
+        self.story().iter().filter(|line| *line == wanted).count()
+    }
+
     pub(super) fn when(&self, wanted: &str) -> Duration {
         let found = self.facts.iter().find(|(_, fact)| report(fact).as_deref() == Some(wanted));
         found.unwrap_or_else(|| panic!("no {wanted:?} in {:#?}", self.story())).0
     }
 }
 
-pub(super) fn last(address: &IpAddr) -> u8 {
+pub(in crate::engine) fn last(address: &IpAddr) -> u8 {
     match address {
         IpAddr::V4(v4) => v4.octets()[3],
         IpAddr::V6(v6) => v6.octets()[15],

@@ -201,11 +201,11 @@ impl Agent {
             return Some(format!("{agree} fresh votes of live peers, {needed} needed"));
         }
         // A vote received just after a suspension may have been discarded, and rightly.
-        let surely = |vote: &&NotedVote| {
+        let contrary = self.counts(target, opposite).filter(|vote| {
             now + Duration::from_secs(1) < vote.seen + VOTE_TTL
                 && vote.received_at > self.began + Duration::from_secs(2)
-        };
-        let contrary = self.counts(target, opposite).filter(surely).count();
+        });
+        let contrary = contrary.count();
         if needed > 0 && contrary > needed {
             return Some(format!("{contrary} fresh votes to the contrary, {needed} needed"));
         }

@@ -86,18 +86,17 @@ impl World {
                     Health::Up => true,
                     Health::Down => false,
                 };
-                let over = |(at, fact): &(Duration, Fact)| {
-                    let its =
-                        matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address);
-                    its.then_some(*at)
-                };
+                let mut since = view.since.since_start();
+                for (at, fact) in &agent.facts {
+                    if matches!(fact, Fact::RefusalOver { target, .. } if *target == view.address) {
+                        since = since.max(*at);
+                    }
+                }
                 // Without evidence it asks for no agreement, so it has waited for its peers only
                 // since it had a vote.
                 let asked = agent.votes_since.get(&view.address).copied();
-                let since =
-                    agent.facts.iter().rev().find_map(over).max(Some(view.since.since_start()));
-                let since = since.max(asked);
-                let long = since.is_some_and(|since| self.now > since + QUORUM_GRACE);
+                let since = asked.map_or(since, |asked| since.max(asked));
+                let long = self.now > since + QUORUM_GRACE;
                 if asks != view.in_service && view.reason.is_none() && long {
                     silent.push(format!("{number} does not say why nothing is done: {view:?}"));
                 }

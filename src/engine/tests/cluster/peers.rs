@@ -1,7 +1,6 @@
 //! Votes and gossip between agents, and each agent's view of its peers' liveness.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::agent::{Input, address};
@@ -9,7 +8,7 @@ use super::world::{Happening, World};
 use crate::engine::event::{Announcement, Event};
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::tests::world::ms;
-use crate::engine::types::{PeerKind, PeerState, Vote};
+use crate::engine::types::{PeerKind, PeerState};
 
 /// Time after which a delivered vote is repeated.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -80,12 +79,14 @@ impl World {
         if !sender.runs() || !sender.has_peer(address(to)) {
             return;
         }
-        let fresh = |of: &IpAddr, vote: &Vote| {
-            let seen = *sender.evidence.get(of)?;
-            (self.now < seen + VOTE_TTL).then_some((*of, (*vote, seen)))
-        };
-        let votes: BTreeMap<_, _> =
-            sender.votes.iter().filter_map(|(of, vote)| fresh(of, vote)).collect();
+        let mut votes = BTreeMap::new();
+        for (of, vote) in &sender.votes {
+            if let Some(seen) = sender.evidence.get(of)
+                && self.now < *seen + VOTE_TTL
+            {
+                votes.insert(*of, (*vote, *seen));
+            }
+        }
         let retracted = sender.retracted.clone();
         let lost = self.chance.percent(self.net.loss);
         let arrives = self.net.reaches(from, to) && !lost && self.agents[to].engine.is_some();
@@ -137,10 +138,14 @@ impl World {
 
     /// Whether gossip gets from one to the other and back, over a third one if need be.
     fn gossips(&self, one: usize, other: usize) -> bool {
-        let runs = |agent: usize| self.agents[agent].runs();
-        let direct = |a, b| runs(a) && runs(b) && self.net.both_ways(a, b);
-        let others = 0..self.agents.len();
-        direct(one, other) || others.into_iter().any(|via| direct(one, via) && direct(via, other))
+        let mut others = 0..self.agents.len();
+        self.gossips_directly(one, other)
+            || others
+                .any(|via| self.gossips_directly(one, via) && self.gossips_directly(via, other))
+    }
+
+    fn gossips_directly(&self, one: usize, other: usize) -> bool {
+        self.agents[one].runs() && self.agents[other].runs() && self.net.both_ways(one, other)
     }
 
     /// Reports a finding of gossip about a peer.

@@ -49,8 +49,8 @@ impl World {
         let waiting = self.agents[agent].suspended.take().unwrap_or_default();
         self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
         self.agents[agent].began = self.now;
-        let is_work = |input: &Input| matches!(input, Input::Worker(_));
-        let (work, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_work);
+        let (work, rest): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|input| matches!(input, Input::Worker(_)));
         for input in rest {
             self.take_in(agent, input);
         }

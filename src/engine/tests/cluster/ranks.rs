@@ -18,8 +18,12 @@ fn world(agents: usize, needed: usize, kind: Kind, seed: u64) -> World {
 
 /// Returns the time of an agent's verdict that the target goes.
 fn verdict(world: &World, agent: usize) -> Duration {
-    let is_it = |fact: &Fact| matches!(fact, Fact::Verdict { verdict: Verdict::Withdrawn(_), .. });
-    world.agents[agent].facts.iter().find(|(_, fact)| is_it(fact)).expect("no verdict").0
+    for (at, fact) in &world.agents[agent].facts {
+        if matches!(fact, Fact::Verdict { verdict: Verdict::Withdrawn(_), .. }) {
+            return *at;
+        }
+    }
+    panic!("no verdict")
 }
 
 impl World {
@@ -74,10 +78,10 @@ fn a_cluster_acts_as_soon_as_enough_have_seen_it() {
         let needed = agents / 2;
         let mut world = world(agents, needed, Kind::ByRecord, 4);
         world.net.dead.insert(ip(1));
-        let down = |world: &World| {
+        let seen = world.run_until_it_is("seen", |world| {
             (0..agents).filter(|agent| world.health(*agent, 1) == Some(Health::Down)).count()
-        };
-        let seen = world.run_until_it_is("seen", |world| down(world) > needed);
+                > needed
+        });
         let gone = world.run_until_it_is("gone", |world| !world.zone.holds(ip(1)));
         assert!(gone < seen + ms(200), "{agents} agents: {seen:?}, {gone:?}");
     }
@@ -109,10 +113,9 @@ fn if_the_first_is_cut_off_from_the_provider_the_next_acts_within_five_seconds_a
         let ranked = world.ranked(ip(1));
         world.net.barred.extend(&ranked[..barred]);
         world.net.dead.insert(ip(1));
-        let all_said = |world: &World| {
+        world.run_until_it_is("all see it", |world| {
             world.agents.iter().all(|agent| agent.votes.get(&ip(1)) == Some(&Vote::Down))
-        };
-        world.run_until_it_is("all see it", all_said);
+        });
         world.run_for(ms(2_000));
         if dies {
             ranked[..barred].iter().for_each(|agent| world.kill(*agent));
@@ -139,8 +142,8 @@ fn an_agent_of_a_later_rank_lists_before_it_acts() {
     world.net.dead.insert(ip(1));
     world.run_for(ms(30_000));
     let ranked = world.ranked(ip(1));
-    let last_order = |agent: usize| world.agents[agent].orders.last().unwrap().clone();
-    let [first, second, third] = [0, 1, 2].map(|rank| last_order(ranked[rank]));
+    let [first, second, third] =
+        [0, 1, 2].map(|rank| world.agents[ranked[rank]].orders.last().unwrap().clone());
     assert!(second.1.read_again && third.1.read_again, "{second:?} {third:?}");
     assert!(second.0 >= first.0 + ms(4_900) && third.0 >= first.0 + ms(9_900));
     assert_eq!(world.writes(), [format!("{}-1", ranked[0])]);

@@ -81,16 +81,11 @@ fn fewer_votes_needed_from_now_on_let_a_refused_withdrawal_go() {
 #[test]
 fn a_peer_that_is_removed_has_no_vote_and_one_that_is_added_must_be_heard() {
     let mut world = world(3, 1);
-    let without = |agent: usize, peer: usize| {
-        let mut settings = with(agent, 3, 1, &[1, 2]);
-        if let Some(cluster) = &mut settings.cluster {
-            cluster.peers.remove(&address(peer));
-        }
-        settings
-    };
+    let mut without = with(0, 3, 1, &[1, 2]);
+    without.cluster.as_mut().unwrap().peers.remove(&address(2));
     world.net.unseen.insert((2, ip(1)));
     world.run_for(ms(10_000));
-    world.reload(0, without(0, 2));
+    world.reload(0, without);
     world.net.unseen.insert((0, ip(1)));
     world.run_for(ms(20_000));
     assert_eq!(world.reason(0, 1), Some(Reason::NoQuorum), "2 agrees, and is no peer");

@@ -224,8 +224,8 @@ impl Worker {
             self.phase = Phase::Idle;
             return;
         }
-        let addresses = |entries: &[_]| entries.iter().map(|(_, address)| *address).collect();
-        let (create, delete) = (addresses(&plan.create), addresses(&plan.delete));
+        let [create, delete] = [&plan.create, &plan.delete]
+            .map(|entries| entries.iter().map(|(_, address)| *address).collect());
         self.phase = Phase::Writing(plan, self.order.floor);
         out.push(Doing::Write { reading, create, delete });
     }

@@ -19,7 +19,7 @@ use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum;
-use crate::engine::tests::world::{ip, ms};
+use crate::engine::tests::world::{ip, last, ms};
 use crate::engine::types::Health;
 
 pub(super) struct World {
@@ -107,10 +107,9 @@ impl World {
         kind: Kind,
         seed: u64,
     ) -> Self {
-        let settings = |number| member(number, agents, needed, alike);
         let mut world = Self {
             now: Duration::ZERO,
-            agents: (0..agents).map(|number| Agent::new(settings(number))).collect(),
+            agents: vec![],
             zone: Zone::new(kind, alike.services[0].targets.iter().copied()),
             net: Net::default(),
             chance: Chance::new(seed),
@@ -123,9 +122,11 @@ impl World {
             story: None,
             trace: None,
         };
-        let each = |_| (0..agents).map(|_| VoteSender::default()).collect();
-        world.senders = (0..agents).map(each).collect();
-        world.peer_views = (0..agents).map(|_| vec![PeerView::default(); agents]).collect();
+        for number in 0..agents {
+            world.agents.push(Agent::new(member(number, agents, needed, alike)));
+            world.senders.push((0..agents).map(|_| VoteSender::default()).collect());
+            world.peer_views.push(vec![PeerView::default(); agents]);
+        }
         for number in 0..agents {
             world.start(number);
         }
@@ -384,10 +385,12 @@ impl World {
 
     /// Returns the writes that took effect: the agent, `-` or `+`, the last byte.
     pub(super) fn writes(&self) -> Vec<String> {
-        let sign = |came| if came { '+' } else { '-' };
-        let last = |address: IpAddr| crate::engine::tests::world::last(&address);
-        let writes = self.zone.writes.iter();
-        writes.map(|w| format!("{}{}{}", w.by, sign(w.came), last(w.address))).collect()
+        let mut writes = Vec::new();
+        for write in &self.zone.writes {
+            let sign = if write.came { '+' } else { '-' };
+            writes.push(format!("{}{sign}{}", write.by, last(&write.address)));
+        }
+        writes
     }
 
     pub(super) fn desired(&self, agent: usize, target: IpAddr) -> Option<Desired> {
