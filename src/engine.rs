@@ -104,7 +104,9 @@ impl Engine {
         };
         engine.enroll();
         for (TargetRef { service, address }, drain) in drains {
-            engine.begin_drain(service, address, drain);
+            if let Some(service) = engine.services.get_mut(service) {
+                service.begin_drain(address, drain, &mut engine.context);
+            }
         }
         for service in engine.services.iter_mut() {
             service.schedule_resync(&mut engine.context);

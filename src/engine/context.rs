@@ -1,7 +1,9 @@
 //! The context of one event: its time, the settings, the requested actions and the schedule.
 
 use super::action::Action;
+use super::drain::DrainRefusal;
 use super::fact::Fact;
+use super::ids::Ticket;
 use super::moment::Moment;
 use super::schedule::Schedule;
 use super::settings::Settings;
@@ -32,6 +34,11 @@ impl Context {
     /// Reports a fact.
     pub(super) fn report(&mut self, fact: Fact) {
         self.act(Action::Report(fact));
+    }
+
+    /// Answers a command of the operator.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<(), DrainRefusal>) {
+        self.act(Action::DrainAnswered { ticket, answer });
     }
 
     /// Returns the actions that the event led to, in order, and clears them.

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::Engine;
-use super::action::Action;
 use super::attribution;
 use super::dns_report::{AppliedRecords, DnsProblem, DnsReport};
 use super::drain::DrainRefusal;
 use super::fact::Fact;
-use super::ids::{ServiceId, ZoneId};
+use super::ids::ZoneId;
 use super::plan::Observed;
 use super::service::{ConfirmedOrder, Outside, Service};
 use super::zone::Zone;
@@ -17,10 +16,6 @@ impl Engine {
     /// Iterates over the services that are published in a zone.
     fn services_in(&self, zone: ZoneId) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(move |service| service.zone() == zone)
-    }
-
-    fn ids_in(&self, zone: ZoneId) -> Vec<ServiceId> {
-        self.services_in(zone).map(|service| service.id).collect()
     }
 
     /// Decides about every target with a relevant change, and orders the changes of DNS that follow
@@ -68,12 +63,9 @@ impl Engine {
     }
 
     fn provider_failed(&mut self, zone: ZoneId, problem: DnsProblem) {
-        for id in self.ids_in(zone) {
-            let Some(service) = self.services.get_mut(id) else { continue };
-            for command in service.drains.take_awaiting() {
-                let answer = Err(DrainRefusal::ZoneUnknown(problem.what.clone()));
-                self.context.act(Action::DrainAnswered { ticket: command.ticket, answer });
-            }
+        let refusal = DrainRefusal::ZoneUnknown(problem.what.clone());
+        for service in self.services.iter_mut().filter(|service| service.zone() == zone) {
+            service.refuse_waiting(&refusal, &mut self.context);
         }
         self.context.report(Fact::Failing { zone, problem });
     }
@@ -94,11 +86,9 @@ impl Engine {
         if self.services_in(id).all(|service| service.orders.is_idle()) {
             self.provider_recovered(id);
         }
-        for service in self.ids_in(id) {
-            let Some(service) = self.services.get_mut(service) else { continue };
-            for command in service.drains.take_awaiting() {
-                self.drain_if_floor_allows(command);
-            }
+        let Some(zone) = self.zones.get(id) else { return };
+        for service in self.services.iter_mut().filter(|service| service.zone() == id) {
+            service.answer_waiting(zone.observed(), &mut self.context);
         }
     }
 

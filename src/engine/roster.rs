@@ -56,7 +56,7 @@ impl Engine {
             let last = ServiceId::from(self.services.len() - 1);
             if let Some(mut service) = self.services.remove(last) {
                 self.unwatch(service.retain(&BTreeSet::new()));
-                self.end_drains(&mut service);
+                service.end_drains(&mut self.context);
             }
         }
         let mut before = 0;
@@ -106,9 +106,7 @@ impl Engine {
                 service.add(address, endpoint, now);
             }
         }
-        for (address, drain) in service.unpark_drains(now) {
-            service.begin_drain(address, drain, &mut self.context);
-        }
+        service.begin_parked_drains(&mut self.context);
     }
 
     /// Watches the canaries that the settings name. Returns their endpoints.
@@ -153,7 +151,9 @@ impl Engine {
         self.isolate(self.canaries.weigh_reload(had_canaries, reaches_none));
         for (id, _) in settings.services() {
             self.restart_orders(id, &before);
-            self.resume_waiting_drains(id);
+            if let Some(service) = self.services.get_mut(id) {
+                service.resume_waiting(&mut self.context);
+            }
         }
         for key in self.target_keys() {
             self.weigh(key);

@@ -4,10 +4,12 @@
 //! all marked ones. One file a concept: `observations` which judged probes count, [`health`]
 //! replies and losses in a row, [`evidence`] the maximum age of observations, `flips` when health
 //! changes, `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict
-//! in force, `drains` the targets that the operator took out, `rehearsal` a target that is treated
+//! in force, `drains` the targets that the operator took out, `commands` the
+//! operator's commands, `rehearsal` a target that is treated
 //! as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
 //! reconciler.
 
+mod commands;
 mod decision;
 mod drains;
 pub(super) mod evidence;
@@ -23,9 +25,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::action::Action;
 use super::context::Context;
-use super::drain::{Drain, DrainCommand};
 use super::fact::{Fact, RehearsalStage};
 use super::ids::{EndpointId, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
@@ -218,45 +218,6 @@ impl Service {
         let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == address);
         if let Some(stage) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
             context.report(Fact::Rehearsal { service: self.id, target: address, stage });
-        }
-    }
-
-    /// Keeps a target out at the operator's command, given now or before a restart.
-    pub(super) fn begin_drain(&mut self, address: IpAddr, drain: Drain, context: &mut Context) {
-        let Some(id) = self.id(address) else {
-            self.drains.park(address, drain);
-            return;
-        };
-        let key = self.key(id);
-        context.schedule.add(drain.until.unwrap_or(context.now), Item::Verdict(key));
-        context.schedule.add(context.now, Item::Verdict(key));
-        self.drains.begin(address, drain);
-        if let Some(target) = self.targets.get_mut(id) {
-            // A target already withdrawn by verdict is now withdrawn by command, which is another
-            // desired state.
-            target.verdict.start_over(context.now);
-        }
-        self.orders.open(address);
-    }
-
-    /// Removes and returns the parked drains of addresses that are watched now.
-    pub(super) fn unpark_drains(&mut self, now: Moment) -> Vec<(IpAddr, Drain)> {
-        let watched = &self.by_address;
-        self.drains.unpark(now, |address| watched.contains_key(&address))
-    }
-
-    /// Removes and returns the drain commands that wait for a listing and no longer name a watched
-    /// target.
-    pub(super) fn take_unwatched_drains(&mut self) -> Vec<DrainCommand> {
-        let watched = &self.by_address;
-        self.drains.take_unwatched(|address| watched.contains_key(&address))
-    }
-
-    /// Ends the drain of a target if it has expired.
-    fn end_drain_in_time(&mut self, target: IpAddr, context: &mut Context) {
-        if self.drains.expire(target, context.now) {
-            context.report(Fact::Undrained { service: self.id, target, expired: true });
-            context.act(Action::StoreDrains { service: self.id, drains: self.drains.all() });
         }
     }
 }
