@@ -12,13 +12,17 @@
 //! disjoint groups could each have their quorum; an agent that receives votes from both gets
 //! [`Agreement::Contested`] and leaves DNS as it is.
 
+pub(crate) mod ranking;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::ids::TargetRef;
 use super::moment::Moment;
 use super::types::{PeerKind, PeerState, Vote};
+pub use ranking::rank;
+pub(crate) use ranking::wait_of;
 
 /// The minimum time for which a vote counts, from its evidence. It is at least three times the
 /// interval at which votes are repeated.
@@ -29,14 +33,6 @@ pub const VOTE_TTL: Duration = Duration::from_secs(30);
 /// vote has to last from probe to probe, or no two agents would ever agree.
 pub(crate) fn vote_term(interval: Duration) -> Duration {
     interval.saturating_mul(2).max(VOTE_TTL)
-}
-
-/// Additional wait of each rank, compared to the rank before it.
-pub(crate) const RANK_STEP: Duration = Duration::from_secs(5);
-
-/// Returns the time that the agent of `rank` waits before it checks whether anything is left to do.
-pub(crate) fn wait_of(rank: usize) -> Duration {
-    RANK_STEP.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX))
 }
 
 /// One peer's vote on one target.
@@ -268,49 +264,6 @@ impl Voter {
         let &RecordedVote { vote, received_at, age } = self.votes.get(&target)?;
         let age = now.since(received_at).saturating_add(age);
         (self.is_legacy() || age < term).then_some((vote, age))
-    }
-}
-
-/// Returns the place of the agent at `local` among itself and `others`, for `target`: the number of
-/// agents that come before it.
-///
-/// Rendezvous hashing: each agent's [`weight`] is a function of target and agent alone, and the
-/// heavier agent comes first; among equals, the one with the lower address. All agents thus
-/// determine the same first one without communicating, each target has another one, and the loss of
-/// an agent moves no other.
-pub fn rank(target: IpAddr, local: SocketAddr, others: &[SocketAddr]) -> usize {
-    let own = weight(target, local);
-    let mut before = 0;
-    for other in others {
-        let its = weight(target, *other);
-        if its > own || its == own && *other < local {
-            before += 1;
-        }
-    }
-    before
-}
-
-/// Returns the weight of `agent` for `target`. All versions of the program must agree on it.
-///
-/// FNV-1a (64 bits; offset basis `cbf29ce484222325`, prime `100000001b3`) over the target's address
-/// as 16 bytes (IPv4 as `::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2), the agent's address likewise
-/// and its port, big endian; then the finaliser of `MurmurHash3`, since FNV alone hardly mixes its
-/// last bytes into the high ones, and agents often differ in the last byte only.
-pub(crate) fn weight(target: IpAddr, agent: SocketAddr) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let bytes = [octets(target), octets(agent.ip())].concat();
-    for byte in bytes.into_iter().chain(agent.port().to_be_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
-}
-
-fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
     }
 }
 

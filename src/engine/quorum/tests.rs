@@ -1,5 +1,7 @@
 //! Rows for each rule of the quorum, and the properties that hold for all votes.
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::engine::ids::ServiceId;
 use proptest::collection::vec;
@@ -214,43 +216,6 @@ fn a_reload_keeps_the_votes_of_peers_and_targets_that_stay() {
     assert_eq!(ballots.on(other, at(1)).count(), 0);
     assert!(ballots.is_alive(agent(1)));
     assert!(!ballots.is_alive(agent(3)), "a new peer is not alive before it is reported to be");
-}
-
-/// Computed by another program from the description in [`weight`]'s documentation.
-#[test]
-fn weights_are_the_same_in_all_versions() {
-    let cases = [
-        ("203.0.113.1", "192.0.2.1:8081", 0xc7e3_e0c1_f2a9_58c1),
-        ("203.0.113.1", "192.0.2.2:8081", 0x06e8_bbb2_263d_edce),
-        ("203.0.113.1", "192.0.2.1:8082", 0xbb76_1f93_2ca7_e0d3),
-        ("203.0.113.2", "192.0.2.1:8081", 0x223b_70f0_e160_12f0),
-        ("2001:db8::1", "192.0.2.1:8081", 0x672d_cf3b_c8c6_d1f5),
-        ("2001:db8::1", "[2001:db8:1::1]:8081", 0x2d7e_5547_03e5_2157),
-    ];
-    for (target, agent, want) in cases {
-        let got = weight(target.parse().unwrap(), agent.parse().unwrap());
-        assert_eq!(got, want, "{target} {agent}: {got:016x}");
-    }
-}
-
-#[test]
-fn each_agent_is_first_for_its_share_of_the_targets() {
-    let agents: Vec<_> = (0..5).map(agent).collect();
-    let mut first = [0; 5];
-    for number in 0..5000_u32 {
-        let target = IpAddr::from((0xCB00_7100 + number).to_be_bytes());
-        for (agent, first) in agents.iter().zip(&mut first) {
-            let others: Vec<_> = agents.iter().copied().filter(|other| other != agent).collect();
-            *first += u32::from(rank(target, *agent, &others) == 0);
-        }
-    }
-    assert!(first.iter().all(|share| (850..1150).contains(share)), "{first:?} of 5000");
-}
-
-#[test]
-fn each_rank_waits_five_seconds_longer() {
-    assert_eq!([0, 1, 6].map(wait_of), [0, 5, 30].map(Duration::from_secs));
-    assert!(wait_of(usize::MAX) > Duration::from_secs(1_000_000), "and never wraps around");
 }
 
 /// One event in the life of a cluster: the peer, its vote, its liveness, the seconds since the
