@@ -121,6 +121,7 @@ fn stop(error: &clap::Error) -> Stop {
 mod tests {
     use clap::ValueEnum;
 
+    use std::net::IpAddr;
     use std::time::Duration;
 
     use super::*;
@@ -204,18 +205,14 @@ mod tests {
         assert_eq!(invocation_of("goavail -f a check -f b").config_file, PathBuf::from("b"));
     }
 
+    fn drain(address: IpAddr, lasting: Option<u64>, reason: Option<&str>, force: bool) -> Command {
+        let lasting = lasting.map(Duration::from_secs);
+        Command::Drain(DrainOptions { address, lasting, reason: reason.map(str::to_owned), force })
+    }
+
     #[test]
     fn each_command_reads_what_is_its_own() {
         let address = "192.0.2.10".parse().unwrap();
-        let drain = |lasting: Option<u64>, reason: Option<&str>, force| {
-            let lasting = lasting.map(Duration::from_secs);
-            Command::Drain(DrainOptions {
-                address,
-                lasting,
-                reason: reason.map(str::to_owned),
-                force,
-            })
-        };
         let cases = [
             ("monitor", Command::Monitor(MonitorOptions { rehearse: None })),
             (
@@ -225,12 +222,12 @@ mod tests {
             ("plan --json", Command::Plan(PlanOptions { json: true })),
             ("status --json", Command::Status(StatusOptions { json: true, watch: false })),
             ("status --watch", Command::Status(StatusOptions { json: false, watch: true })),
-            ("drain 192.0.2.10", drain(None, None, false)),
+            ("drain 192.0.2.10", drain(address, None, None, false)),
             (
                 "drain 192.0.2.10 --for 2h --reason disk --force",
-                drain(Some(7200), Some("disk"), true),
+                drain(address, Some(7200), Some("disk"), true),
             ),
-            ("drain --for 90 192.0.2.10", drain(Some(90), None, false)),
+            ("drain --for 90 192.0.2.10", drain(address, Some(90), None, false)),
             ("undrain 192.0.2.10", Command::Undrain(UndrainOptions { address })),
         ];
         for (line, want) in cases {
@@ -270,9 +267,12 @@ mod tests {
         }
     }
 
+    fn stop(line: &str) -> Stop {
+        read(line.split_whitespace()).unwrap_err()
+    }
+
     #[test]
     fn help_and_version_are_told_and_no_command_is_refused_with_the_help() {
-        let stop = |line: &str| read(line.split_whitespace()).unwrap_err();
         let version = Stop::Told(format!("goavail {}\n", env!("CARGO_PKG_VERSION")));
         assert_eq!(stop("goavail --version"), version);
         for line in ["goavail --help", "goavail -h", "goavail help", "goavail monitor --help"] {

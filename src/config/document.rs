@@ -146,12 +146,13 @@ impl Reading<'_, '_> {
 
     /// Reports each line that is not TOML once, with the key that was to be set there.
     fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
-        let known = |name: &Name<'_>| {
+        let mut keys: BTreeMap<usize, String> = BTreeMap::new();
+        for name in names {
             let folded = name.key.to_ascii_lowercase();
-            let key = self.document.schema.find(name.section, &folded)?;
-            Some((self.lines.at(name.offset), name.section.key(key.name)))
-        };
-        let keys: BTreeMap<usize, String> = names.iter().filter_map(known).collect();
+            if let Some(key) = self.document.schema.find(name.section, &folded) {
+                keys.insert(self.lines.at(name.offset), name.section.key(key.name));
+            }
+        }
         let mut told = BTreeSet::new();
         for error in errors {
             let line = self.lines.at(start(error));
@@ -239,11 +240,12 @@ impl Reading<'_, '_> {
             DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Float),
             DeValue::Boolean(truth) => Value::Truth(*truth),
             DeValue::Array(items) => {
-                let item = |item: &Spanned<DeValue<'_>>| {
+                let mut list = Vec::with_capacity(items.len());
+                for item in items {
                     let spot = Spot::line(self.lines.at(item.span().start), &spot.key);
-                    self.written(spot, item, secret)
-                };
-                Value::List(items.iter().map(item).collect())
+                    list.push(self.written(spot, item, secret));
+                }
+                Value::List(list)
             }
             DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
         };

@@ -70,11 +70,10 @@ fn check<'a>(name: &str, mut labels: impl Iterator<Item = &'a str>) -> Result<()
 }
 
 fn check_label(label: &str) -> Result<(), String> {
-    let known = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if !label.is_ascii() {
         return Err("an international name is written in its ASCII form, xn--…".to_owned());
     }
-    if let Some(letter) = label.chars().find(|letter| !known(*letter)) {
+    if let Some(letter) = label.chars().find(|letter| !is_allowed(*letter)) {
         return Err(format!("a name has letters, digits, hyphens and underscores, not {letter:?}"));
     }
     if !(1..=LONGEST_LABEL).contains(&label.len()) {
@@ -84,4 +83,8 @@ fn check_label(label: &str) -> Result<(), String> {
         return Err("no label of a name begins or ends with a hyphen".to_owned());
     }
     Ok(())
+}
+
+fn is_allowed(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '-' || letter == '_'
 }

@@ -194,10 +194,10 @@ impl Report {
 
     /// Drops the problems outside the section with this name.
     pub(crate) fn keep_only(&mut self, name: &str) {
-        let within = |key: &String| {
-            key.split('.').next().is_some_and(|first| first.eq_ignore_ascii_case(name))
-        };
-        self.problems.retain(|problem| problem.key.as_ref().is_some_and(within));
+        self.problems.retain(|problem| {
+            let section = problem.key.as_ref().and_then(|key| key.split('.').next());
+            section.is_some_and(|section| section.eq_ignore_ascii_case(name))
+        });
     }
 
     /// Ends the report.

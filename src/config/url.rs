@@ -47,12 +47,13 @@ pub(crate) fn web(text: &str) -> Option<Url> {
 /// Whether a host is valid: an address, or labels of letters, digits, hyphens and underscores.
 fn is_host(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        (1..=63).contains(&label.len()) && label.bytes().all(plain)
-    };
     bare.is_some_and(|address| address.parse::<IpAddr>().is_ok())
-        || host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+        || host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 fn https_only(example: &str) -> String {

@@ -120,7 +120,6 @@ impl TopLevel {
     /// Returns the pace of probing. Omitted values are derived from the given ones.
     pub(super) fn probing(&self) -> Probing {
         let failures = self.failure_threshold.or(THRESHOLD);
-        let at_least_one = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let interval = self.interval.or(INTERVAL);
         Probing {
             failure_threshold: at_least_one(failures),
@@ -131,6 +130,10 @@ impl TopLevel {
             burst: NonZeroUsize::new(self.burst.or(1)).unwrap_or(NonZeroUsize::MIN),
         }
     }
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Returns the name of this machine, or `goavail` if it has none.
