@@ -99,16 +99,6 @@ impl AgentAddress {
         serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
     }
 
-    /// Queries whether the agent's event loop is running.
-    ///
-    /// # Errors
-    ///
-    /// Fails without a response.
-    pub async fn healthy(&self) -> Result<bool, ClientError> {
-        let (status, _) = self.request(Method::GET, "/healthz", None, STATUS_WITHIN).await?;
-        Ok(status == StatusCode::OK)
-    }
-
     /// Drains a target, and waits for the result.
     ///
     /// # Errors
@@ -167,22 +157,28 @@ impl AgentAddress {
         body: Option<Vec<u8>>,
         within: Duration,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let no_agent = |source| ClientError::NoAgent { address: self.clone(), source };
         let exchange = async {
             match self {
                 Self::Socket(socket) => {
-                    let io = UnixStream::connect(socket).await.map_err(no_agent)?;
+                    let io = UnixStream::connect(socket).await;
+                    let io = io.map_err(|source| self.no_agent(source))?;
                     self.exchange(io, method, path, body).await
                 }
                 Self::Listener(address) => {
-                    let io = TcpStream::connect(address).await.map_err(no_agent)?;
+                    let io = TcpStream::connect(address).await;
+                    let io = io.map_err(|source| self.no_agent(source))?;
                     self.exchange(io, method, path, body).await
                 }
             }
         };
-        let seconds = within.as_secs();
-        let silent = || io::Error::other(format!("no answer within {seconds} s"));
-        tokio::time::timeout(within, exchange).await.unwrap_or_else(|_| Err(no_agent(silent())))
+        tokio::time::timeout(within, exchange).await.unwrap_or_else(|_| {
+            let silence = format!("no answer within {} s", within.as_secs());
+            Err(self.no_agent(io::Error::other(silence)))
+        })
+    }
+
+    fn no_agent(&self, source: io::Error) -> ClientError {
+        ClientError::NoAgent { address: self.clone(), source }
     }
 
     async fn exchange(
