@@ -1,6 +1,7 @@
 //! Formatting and sanitising of text for people: logs, terminals, JSON.
 
 pub(crate) mod disclosure;
+pub(crate) mod paint;
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -54,9 +54,9 @@ pub(crate) fn plan(
 async fn read(config: &Config) -> Result<Listing, CommandError> {
     // The dry-run provider invents a zone that it cannot list. Here that must be an error.
     let zone = ZoneConfig { dry_run: false, ..config.zone() };
-    let unread = |source| CommandError::Unread(source);
-    let provider = providers::build(&zone).await.map_err(|error| unread(Box::new(error)))?;
-    provider.list().await.map_err(|error| unread(Box::new(error)))
+    let provider =
+        providers::build(&zone).await.map_err(|error| CommandError::Unread(Box::new(error)))?;
+    provider.list().await.map_err(|error| CommandError::Unread(Box::new(error)))
 }
 
 /// Returns the names with a record in the state file; none if it cannot be read.

@@ -117,12 +117,12 @@ impl Board {
             self.rows.drain(..).map(|row| (row.view.address, row)).collect();
         let since = self.now.clock;
         let names = self.names.len();
-        let row = |address: &IpAddr| {
-            old.remove(address).unwrap_or_else(|| TargetRow::new(*address, names, since))
-        };
-        self.rows = self.setup.targets.iter().map(row).collect();
-        let place = |(place, row): (usize, &TargetRow)| (row.view.address, place);
-        self.places = Arc::new(self.rows.iter().enumerate().map(place).collect());
+        for address in &self.setup.targets {
+            let row = old.remove(address);
+            self.rows.push(row.unwrap_or_else(|| TargetRow::new(*address, names, since)));
+        }
+        let places = self.rows.iter().enumerate().map(|(place, row)| (row.view.address, place));
+        self.places = Arc::new(places.collect());
     }
 
     fn row(&mut self, target: IpAddr) -> Option<&mut TargetRow> {

@@ -43,8 +43,15 @@ impl Concern {
 
 /// Returns the number of names with the target's record, and the number of names without.
 fn presence(target: &Target) -> (usize, usize) {
-    let count = |there| target.records.iter().filter(|at| at.present == Some(there)).count();
-    (count(true), count(false))
+    let (mut present, mut missing) = (0, 0);
+    for record in &target.records {
+        match record.present {
+            Some(true) => present += 1,
+            Some(false) => missing += 1,
+            None => {}
+        }
+    }
+    (present, missing)
 }
 
 /// Returns the targets with their indices in [`Status::targets`], the worst first.
@@ -71,9 +78,8 @@ pub(super) fn service(target: &Target) -> String {
 
 /// Returns the number of votes for each health: `up 2 down 1`.
 pub(super) fn votes(target: &Target) -> String {
-    let count =
-        |down| target.votes.iter().filter(|vote| (vote.health == Health::Down) == down).count();
-    match (count(false), count(true)) {
+    let down = target.votes.iter().filter(|vote| vote.health == Health::Down).count();
+    match (target.votes.len() - down, down) {
         (0, 0) => "-".to_owned(),
         (up, 0) => format!("up {up}"),
         (0, down) => format!("down {down}"),
@@ -124,24 +130,21 @@ mod tests {
 
     #[test]
     fn a_dead_target_in_dns_comes_first_and_a_healthy_one_last() {
-        let base = || sample::target("192.0.2.10");
-        let missing = || {
-            let mut target = base();
-            target.records[0].present = Some(false);
-            target
-        };
-        let down = || Target { health: Health::Down, in_service: false, ..base() };
-        let mut losing = base();
+        let base = sample::target("192.0.2.10");
+        let mut missing = base.clone();
+        missing.records[0].present = Some(false);
+        let down = Target { health: Health::Down, in_service: false, ..base.clone() };
+        let mut losing = base.clone();
         (losing.streak.outcome, losing.streak.count) = (Outcome::Loss, 1);
         let cases = [
-            ("down, record still there", down(), Concern::DownInDns),
+            ("down, record still there", down.clone(), Concern::DownInDns),
             (
                 "down, peers do not agree, zone not read",
                 Target {
                     in_service: true,
                     reason: Some(Reason::NoQuorum),
                     records: Vec::new(),
-                    ..down()
+                    ..down.clone()
                 },
                 Concern::DownInDns,
             ),
@@ -151,16 +154,16 @@ mod tests {
                     reason: Some(Reason::Drained),
                     drained: Some(Drained { until: None, reason: None }),
                     records: Vec::new(),
-                    ..down()
+                    ..down.clone()
                 },
                 Concern::Down,
             ),
-            ("down and out", Target { records: missing().records, ..down() }, Concern::Down),
-            ("up, but a record is missing", missing(), Concern::HeldOut),
-            ("not seen", Target { health: Health::Unknown, ..base() }, Concern::Unknown),
+            ("down and out", Target { records: missing.records.clone(), ..down }, Concern::Down),
+            ("up, but a record is missing", missing, Concern::HeldOut),
+            ("not seen", Target { health: Health::Unknown, ..base.clone() }, Concern::Unknown),
             ("losing", losing, Concern::Losing),
-            ("assumed", Target { health: Health::AssumedUp, ..base() }, Concern::Assumed),
-            ("fine", base(), Concern::Fine),
+            ("assumed", Target { health: Health::AssumedUp, ..base.clone() }, Concern::Assumed),
+            ("fine", base, Concern::Fine),
         ];
         for (name, target, want) in &cases {
             assert_eq!(Concern::of(target), *want, "{name}");

@@ -26,9 +26,12 @@ impl Minute {
     }
 
     fn unpack(word: u64) -> Self {
-        let part = |shift: u32| u16::try_from(word >> shift & 0xffff).unwrap_or(u16::MAX);
-        let mean_rtt_us = u32::try_from(word & 0xffff_ffff).unwrap_or(u32::MAX);
-        Self { replies: part(48), losses: part(32), mean_rtt_us }
+        let bytes = word.to_be_bytes();
+        Self {
+            replies: u16::from_be_bytes([bytes[0], bytes[1]]),
+            losses: u16::from_be_bytes([bytes[2], bytes[3]]),
+            mean_rtt_us: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        }
     }
 
     fn reply(self, rtt: Duration) -> Self {
@@ -97,11 +100,13 @@ impl History {
     /// Returns the hour that ends with `minute`, the oldest minute first: always [`MINUTES`] of them.
     pub(super) fn hour(&self, minute: u64) -> Vec<Minute> {
         let newest = self.newest.load(Ordering::Acquire);
-        let kept = |at: u64| at <= newest && at + MINUTES as u64 > newest;
+        let kept = (newest + 1).saturating_sub(MINUTES as u64)..=newest;
         (0..MINUTES as u64)
             .rev()
             .map(|ago| match minute.checked_sub(ago) {
-                Some(at) if kept(at) => Minute::unpack(self.place(at).load(Ordering::Relaxed)),
+                Some(at) if kept.contains(&at) => {
+                    Minute::unpack(self.place(at).load(Ordering::Relaxed))
+                }
                 _ => Minute::default(),
             })
             .collect()
@@ -131,10 +136,8 @@ impl Window {
     /// Returns the share of lost probes, 0 to 1; `None` without any probe.
     pub(super) fn loss(&mut self, second: u64) -> Option<f64> {
         self.advance(second);
-        let sum = |pick: fn(&(u16, u16)) -> u16| -> u32 {
-            self.slices.iter().map(|slice| u32::from(pick(slice))).sum()
-        };
-        let (replies, losses) = (sum(|slice| slice.0), sum(|slice| slice.1));
+        let replies: u32 = self.slices.iter().map(|(replies, _)| u32::from(*replies)).sum();
+        let losses: u32 = self.slices.iter().map(|(_, losses)| u32::from(*losses)).sum();
         (losses + replies > 0).then(|| f64::from(losses) / f64::from(losses + replies))
     }
 
@@ -170,23 +173,25 @@ mod tests {
         assert!(hour.iter().all(|minute| (minute.replies, minute.losses) == (1, 1)), "{hour:?}");
     }
 
+    /// Returns the places of the minutes that are not empty.
+    fn filled(hour: &[Minute]) -> Vec<usize> {
+        let places = hour.iter().enumerate();
+        places.filter(|(_, minute)| **minute != Minute::default()).map(|(place, _)| place).collect()
+    }
+
     #[test]
     fn minutes_without_probes_are_empty_and_never_an_older_hours() {
         let history = History::default();
         (0..60).for_each(|minute| history.reply(minute, RTT));
         history.loss(75);
-        let filled = |hour: Vec<Minute>| -> Vec<usize> {
-            let full = |minute: &Minute| *minute != Minute::default();
-            hour.iter().enumerate().filter(|(_, minute)| full(minute)).map(|(at, _)| at).collect()
-        };
         // At minute 75 the hour is 16 to 75; minutes 60 to 74 had no probes.
         let want: Vec<usize> = (0..44).chain([59]).collect();
-        assert_eq!(filled(history.hour(75)), want);
+        assert_eq!(filled(&history.hour(75)), want);
         // No outcome for a long time.
-        assert_eq!(filled(history.hour(1_000)), Vec::<usize>::new());
+        assert_eq!(filled(&history.hour(1_000)), Vec::<usize>::new());
         // An outcome after that finds a clean ring.
         history.reply(10_000, RTT);
-        assert_eq!(filled(history.hour(10_000)), [59]);
+        assert_eq!(filled(&history.hour(10_000)), [59]);
     }
 
     #[test]

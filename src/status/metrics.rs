@@ -121,33 +121,33 @@ impl Scrape {
     }
 
     fn targets(&self, families: &mut Families<'_>) -> fmt::Result {
-        let rows = || self.0.rows.iter();
+        let rows = &self.0.rows;
         families.gauges(
             "goavail_target_up",
             "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
-            rows()
+            rows.iter()
                 .filter(|row| row.health != Health::Unknown)
                 .map(|row| ([target(row)], flag(row.health != Health::Down))),
         )?;
         families.gauges(
             "goavail_target_evidence_age_seconds",
             "Time since a probe of the target was judged a reply or a loss.",
-            rows().filter_map(|row| Some(([target(row)], self.0.evidence_age(row)?))),
+            rows.iter().filter_map(|row| Some(([target(row)], self.0.evidence_age(row)?))),
         )?;
         families.gauges(
             "goavail_target_limits_replies",
             "1 if the target answers fewer probes than retry_interval asks for; absent otherwise.",
-            rows().filter(|row| row.limits.is_some()).map(|row| ([target(row)], 1.0)),
+            rows.iter().filter(|row| row.limits.is_some()).map(|row| ([target(row)], 1.0)),
         )?;
         families.gauges(
             "goavail_target_in_service",
             "1 if the target's record is present at the name, 0 if not; absent while this is not known.",
-            rows().flat_map(|row| self.presence(row)),
+            rows.iter().flat_map(|row| self.presence(row)),
         )?;
         families.gauges(
             "goavail_target_rtt_seconds",
             "Round-trip time of the newest reply.",
-            rows().filter_map(|row| Some(([target(row)], row.last_rtt?.as_secs_f64()))),
+            rows.iter().filter_map(|row| Some(([target(row)], row.last_rtt?.as_secs_f64()))),
         )
     }
 
@@ -160,37 +160,40 @@ impl Scrape {
     }
 
     fn target_counters(&self, families: &mut Families<'_>) -> fmt::Result {
-        let mut counters = |name: &str, help: &str, label: &'static str, series: &[Series]| {
+        let all: [(&str, &str, &'static str, &[Series]); 3] = [
+            (
+                "goavail_probes",
+                "Probes by outcome; a late reply was counted as a loss before.",
+                "outcome",
+                &[
+                    ("reply", |counts| counts.replies),
+                    ("loss", |counts| counts.losses),
+                    ("fault", |counts| counts.faults),
+                    ("late", |counts| counts.late),
+                ],
+            ),
+            (
+                "goavail_flips",
+                "Changes of health, as seen by this agent.",
+                "to",
+                &[("up", |counts| counts.flips_up), ("down", |counts| counts.flips_down)],
+            ),
+            (
+                "goavail_verdicts",
+                "Verdicts: up is in service, down is not.",
+                "to",
+                &[("up", |counts| counts.verdicts_up), ("down", |counts| counts.verdicts_down)],
+            ),
+        ];
+        for (name, help, label, series) in all {
             let samples = self.0.rows.iter().flat_map(|row| {
                 series.iter().map(|(value, count)| {
                     ([target(row), (label, (*value).to_owned())], count(&row.counters))
                 })
             });
-            families.counters(name, help, samples)
-        };
-        counters(
-            "goavail_probes",
-            "Probes by outcome; a late reply was counted as a loss before.",
-            "outcome",
-            &[
-                ("reply", |counts| counts.replies),
-                ("loss", |counts| counts.losses),
-                ("fault", |counts| counts.faults),
-                ("late", |counts| counts.late),
-            ],
-        )?;
-        counters(
-            "goavail_flips",
-            "Changes of health, as seen by this agent.",
-            "to",
-            &[("up", |counts| counts.flips_up), ("down", |counts| counts.flips_down)],
-        )?;
-        counters(
-            "goavail_verdicts",
-            "Verdicts: up is in service, down is not.",
-            "to",
-            &[("up", |counts| counts.verdicts_up), ("down", |counts| counts.verdicts_down)],
-        )
+            families.counters(name, help, samples)?;
+        }
+        Ok(())
     }
 
     fn dns(&self, families: &mut Families<'_>) -> fmt::Result {

@@ -77,13 +77,12 @@ pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize) -> St
 
 /// Returns the overall state in a few words, and the class for its colour.
 fn headline(status: &Status) -> (String, &'static str) {
-    let count = |wanted: Concern| {
-        status.targets.iter().filter(|target| Concern::of(target) == wanted).count()
-    };
     let down = status.targets.iter().filter(|target| target.health == Health::Down).count();
-    let (in_dns, held) = (count(Concern::DownInDns), count(Concern::HeldOut));
-    let unknown = count(Concern::Unknown);
-    let (losing, assumed) = (count(Concern::Losing), count(Concern::Assumed));
+    let in_dns = count(status, Concern::DownInDns);
+    let held = count(status, Concern::HeldOut);
+    let unknown = count(status, Concern::Unknown);
+    let losing = count(status, Concern::Losing);
+    let assumed = count(status, Concern::Assumed);
     let all = status.targets.len();
     if down > 0 && in_dns > 0 {
         (format!("{down} of {all} down, {in_dns} still in DNS"), "bad")
@@ -102,6 +101,10 @@ fn headline(status: &Status) -> (String, &'static str) {
     } else {
         (format!("All {all} in service"), "good")
     }
+}
+
+fn count(status: &Status, concern: Concern) -> usize {
+    status.targets.iter().filter(|target| Concern::of(target) == concern).count()
 }
 
 fn masthead(out: &mut String, status: &Status, title: &str, mood: &str) {
@@ -125,24 +128,25 @@ fn masthead(out: &mut String, status: &Status, title: &str, mood: &str) {
 }
 
 fn banners(out: &mut String, status: &Status) {
-    let mut banner = |kind: &str, words: String| {
-        let _ = writeln!(out, "<p class=\"banner {kind}\">{words}</p>");
-    };
     if status.is_stale() {
         let old = age(Duration::try_from_secs_f64(status.silence_s).unwrap_or_default());
         let words = format!("has not run for {old}; this page is that old.");
-        banner("bad", format!("<b>Stale.</b> The agent's event loop {words}"));
+        banner(out, "bad", &format!("<b>Stale.</b> The agent's event loop {words}"));
     }
     if let Some(cause) = status.isolation() {
         let so = "losses are no evidence and nothing is withdrawn.";
-        banner("bad", format!("<b>Isolated:</b> {}, so {so}", text(cause)));
+        banner(out, "bad", &format!("<b>Isolated:</b> {}, so {so}", text(cause)));
     }
     if status.agent.dry_run {
-        banner("warn", "<b>Dry run.</b> Nothing is written at the provider.".into());
+        banner(out, "warn", "<b>Dry run.</b> Nothing is written at the provider.");
     }
     for failure in &status.failing {
-        banner("bad", format!("<b>Failing now.</b> {}", failed(failure, status.at)));
+        banner(out, "bad", &format!("<b>Failing now.</b> {}", failed(failure, status.at)));
     }
+}
+
+fn banner(out: &mut String, kind: &str, words: &str) {
+    let _ = writeln!(out, "<p class=\"banner {kind}\">{words}</p>");
 }
 
 fn failed(failure: &Failure, now: Time) -> String {

@@ -97,11 +97,12 @@ impl TargetRow {
     /// Takes over at which of the names the provider lists the address.
     pub(super) fn observed(&mut self, names: &[String], observed: Option<&Observed>) {
         let (address, family) = (self.view.address, Family::of(self.view.address));
-        let at = |name: &String| {
+        let mut present = Vec::with_capacity(names.len());
+        for name in names {
             let set = SetKey { name: name.clone(), family };
-            observed.and_then(|observed| observed.holds(&set, address))
-        };
-        self.view.present = names.iter().map(at).collect();
+            present.push(observed.and_then(|observed| observed.holds(&set, address)));
+        }
+        self.view.present = present.into();
     }
 
     /// Follows other names. The records at names that stay are kept.

@@ -83,10 +83,12 @@ impl StatusSection {
 
 /// Whether two listeners need the same address and port.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    // `[::]` also receives connections to IPv4 addresses.
-    let covers = |wide: SocketAddr, narrow: SocketAddr| {
-        wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
-    };
     let same_host = one.ip() == other.ip() || covers(one, other) || covers(other, one);
     one.port() == other.port() && same_host
+}
+
+/// Whether a listener at `wide` receives connections to the host of `narrow` too.
+fn covers(wide: SocketAddr, narrow: SocketAddr) -> bool {
+    // `[::]` also receives connections to IPv4 addresses.
+    wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
 }

@@ -121,12 +121,12 @@ impl Snapshot {
 
     fn records(&self, row: &View) -> Vec<RecordPresence> {
         let family = Family::of(row.address).to_string();
-        let record = |(name, present): (&String, &Option<bool>)| RecordPresence {
-            name: name.clone(),
-            r#type: family.clone(),
-            present: *present,
-        };
-        self.names.iter().zip(row.present.iter()).map(record).collect()
+        let mut records = Vec::with_capacity(self.names.len());
+        for (name, present) in self.names.iter().zip(row.present.iter()) {
+            let r#type = family.clone();
+            records.push(RecordPresence { name: name.clone(), r#type, present: *present });
+        }
+        records
     }
 
     fn vote(&self, vote: &ReceivedVote) -> Vote {

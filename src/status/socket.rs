@@ -54,12 +54,13 @@ pub enum ListenError {
 ///
 /// Fails if the port cannot be opened.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let open = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
-    };
-    open().map_err(|source| ListenError::Port { address, source })
+    open(address).map_err(|source| ListenError::Port { address, source })
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Opens the control socket at `path`, for its owner only. It replaces the socket of an agent that no
@@ -71,27 +72,32 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 ///
 /// Fails if another agent listens there, or the socket cannot be created.
 pub fn open_control(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
-    let broken = |source| ListenError::Socket { path: path.to_owned(), source };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let unusable = |source| ListenError::Directory { path: path.to_owned(), source };
-    let directory = File::open(directory).map_err(unusable)?;
     // If two agents start at once, one of them checks the path after the other has bound its socket.
-    lock(&directory).map_err(unusable)?;
+    let _locked = lock_directory(path)
+        .map_err(|source| ListenError::Directory { path: path.to_owned(), source })?;
     clear(path)?;
-    let socket = bind(path).map_err(broken)?;
-    let file = SocketFile::of(path).map_err(broken)?;
-    let listener = UnixListener::from_std(socket.into()).map_err(broken)?;
-    Ok((listener, file))
+    bind_control(path).map_err(|source| broken(path, source))
 }
 
-/// Locks the directory until it is closed. An agent holds the lock for a moment.
-fn lock(directory: &File) -> io::Result<()> {
+fn broken(path: &Path, source: io::Error) -> ListenError {
+    ListenError::Socket { path: path.to_owned(), source }
+}
+
+fn bind_control(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let socket = bind(path)?;
+    let file = SocketFile::of(path)?;
+    Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// Locks the directory of `path` until the file is closed. An agent holds the lock for a moment.
+fn lock_directory(path: &Path) -> io::Result<File> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?,
+        _ => File::open(".")?,
+    };
     for _ in 0..50 {
         match directory.try_lock() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(directory),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             Err(TryLockError::Error(error)) => return Err(error),
         }
@@ -101,10 +107,9 @@ fn lock(directory: &File) -> io::Result<()> {
 
 /// Removes the socket at `path` if no agent listens there.
 fn clear(path: &Path) -> Result<(), ListenError> {
-    let broken = |source| ListenError::Socket { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(broken(error)),
+        Err(error) => return Err(broken(path, error)),
         Ok(there) if !there.file_type().is_socket() => {
             return Err(ListenError::NotASocket(path.to_owned()));
         }
@@ -113,13 +118,13 @@ fn clear(path: &Path) -> Result<(), ListenError> {
     match try_connect(path) {
         Ok(()) => Err(ListenError::Living(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(broken)
+            fs::remove_file(path).map_err(|source| broken(path, source))
         }
         // Its queue is full, so a process holds it.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(ListenError::Living(path.to_owned()))
         }
-        Err(error) => Err(broken(error)),
+        Err(error) => Err(broken(path, error)),
     }
 }
 

@@ -1,10 +1,12 @@
 //! The table of `goavail status`: at most 100 columns, with problems first.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
 use crate::text::one_line;
+use crate::text::paint::{Paint, column_widths};
 
 /// Maximum width of a line.
 pub const WIDTH: usize = 100;
@@ -14,7 +16,7 @@ const NAMED: usize = 5;
 
 /// Returns the table, ready to be printed.
 pub(crate) fn table(status: &Status, colour: bool) -> String {
-    let paint = Paint(colour);
+    let paint = Paint { colour };
     let mut lines = header(status, paint);
     lines.push(String::new());
     lines.extend(rows(status, paint));
@@ -59,9 +61,8 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
 }
 
 fn events(status: &Status, paint: Paint) -> Vec<String> {
-    let none = || "none".to_owned();
-    let change = status.last_change.as_ref().map_or_else(none, done);
-    let error = status.last_error.as_ref().map_or_else(none, wrong);
+    let change = status.last_change.as_ref().map_or_else(|| "none".to_owned(), done);
+    let error = status.last_error.as_ref().map_or_else(|| "none".to_owned(), wrong);
     let last = [clip(&format!("last change: {change}")), clip(&format!("last error:  {error}"))];
     let failing = status.failing.iter().map(|failure| format!("failing now: {}", wrong(failure)));
     last.into_iter().chain(failing.map(|line| paint.red(&clip(&line)))).collect()
@@ -97,20 +98,20 @@ fn peers(status: &Status, paint: Paint) -> Option<String> {
 }
 
 fn drains(status: &Status, paint: Paint) -> Vec<String> {
-    let drained =
-        || status.targets.iter().filter_map(|at| Some((at.address, at.drained.as_ref()?)));
-    let line = |(address, drained): (IpAddr, &Drained)| {
-        let until = drained.until.map(|until| format!(" until {}", until.to_the_second()));
-        let reason = drained.reason.as_ref().map(|reason| format!(": {reason}"));
-        let text = format!(
-            "drained: {address}{}{}",
-            until.unwrap_or_default(),
-            reason.unwrap_or_default()
-        );
-        paint.yellow(&clip(&text))
-    };
-    let mut lines: Vec<String> = drained().take(NAMED).map(line).collect();
-    let more = drained().count().saturating_sub(NAMED);
+    let drained = status.targets.iter().filter_map(|at| Some((at.address, at.drained.as_ref()?)));
+    let drained: Vec<(IpAddr, &Drained)> = drained.collect();
+    let mut lines = Vec::new();
+    for (address, drain) in drained.iter().take(NAMED) {
+        let mut text = format!("drained: {address}");
+        if let Some(until) = drain.until {
+            let _ = write!(text, " until {}", until.to_the_second());
+        }
+        if let Some(reason) = &drain.reason {
+            let _ = write!(text, ": {reason}");
+        }
+        lines.push(paint.yellow(&clip(&text)));
+    }
+    let more = drained.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("drained: {more} more"));
     }
@@ -119,22 +120,22 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
 
 /// Returns the lines about endpoints that limit their answers, so that their failure is noticed later.
 fn limiting(status: &Status, paint: Paint) -> Vec<String> {
-    let all = || status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
     let few = "answers fewer probes than retry_interval asks for";
-    let line = |(address, limits): (IpAddr, &Limits)| {
-        let after = limits.noticed_after_s;
-        let words = format!("{address} {few}: a death is noticed after {after} s");
-        paint.yellow(&clip(&format!("limits: {words}")))
-    };
     let canaries = status.canaries.iter().filter_map(|at| Some((&at.address, at.limits.as_ref()?)));
-    let canary = |(address, limits): (&String, &Limits)| {
+    let targets = status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
+    let targets: Vec<(IpAddr, &Limits)> = targets.collect();
+    let mut lines = Vec::new();
+    for (address, limits) in canaries.take(NAMED) {
         let after = limits.noticed_after_s;
         let words = format!("canary {address} {few}: seen late, after {after} s");
-        paint.yellow(&clip(&format!("limits: {words}")))
-    };
-    let mut lines: Vec<String> = canaries.take(NAMED).map(canary).collect();
-    lines.extend(all().take(NAMED).map(line));
-    let more = all().count().saturating_sub(NAMED);
+        lines.push(paint.yellow(&clip(&format!("limits: {words}"))));
+    }
+    for (address, limits) in targets.iter().take(NAMED) {
+        let after = limits.noticed_after_s;
+        let words = format!("{address} {few}: a death is noticed after {after} s");
+        lines.push(paint.yellow(&clip(&format!("limits: {words}"))));
+    }
+    let more = targets.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("limits: {more} more"));
     }
@@ -150,11 +151,7 @@ fn rows(status: &Status, paint: Paint) -> Vec<String> {
     let targets = by_concern(status);
     let cells: Vec<[String; 7]> =
         targets.iter().map(|(_, target)| cells(target, status.at)).collect();
-    let width = |column: usize| {
-        let cells = cells.iter().map(|row| row[column].chars().count());
-        cells.chain([TITLES[column].len()]).max().unwrap_or_default()
-    };
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths = column_widths(TITLES, &cells);
     let spacious = widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH;
     let gap = if spacious { "  " } else { " " };
     let titles = TITLES.map(str::to_owned);
@@ -212,28 +209,6 @@ fn clip(text: &str) -> String {
     clean
 }
 
-/// Colours, or none.
-#[derive(Debug, Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    fn with(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    fn red(self, text: &str) -> String {
-        self.with("31", text)
-    }
-
-    fn yellow(self, text: &str) -> String {
-        self.with("33", text)
-    }
-
-    fn bold(self, text: &str) -> String {
-        self.with("1", text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,25 +244,28 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
 
     #[test]
     fn an_isolated_agent_names_the_cause() {
-        let mut status = sample::status();
-        let mut line = |isolated, cause: Option<&str>| {
-            (status.agent.isolated, status.agent.isolation_cause) =
-                (isolated, cause.map(Into::into));
-            let text = table(&status, false);
-            text.lines().find(|line| line.starts_with("ISOLATED")).map(str::to_owned)
-        };
         let asked = "this machine can ask none of its targets";
-        let named = format!("ISOLATED: {asked}, so nothing is withdrawn");
-        assert_eq!(line(true, Some(asked)), Some(named));
+        let named = "ISOLATED: this machine can ask none of its targets, so nothing is withdrawn";
         let unnamed = "ISOLATED: its own network may be at fault, so nothing is withdrawn";
-        assert_eq!(line(true, None).as_deref(), Some(unnamed), "an agent of an earlier version");
-        assert_eq!(line(false, None), None);
+        let cases = [
+            ("of this version", true, Some(asked), Some(named)),
+            ("of an earlier version", true, None, Some(unnamed)),
+            ("not isolated", false, None, None),
+        ];
+        for (name, isolated, cause, want) in cases {
+            let mut status = sample::status();
+            status.agent.isolated = isolated;
+            status.agent.isolation_cause = cause.map(Into::into);
+            let text = table(&status, false);
+            assert_eq!(text.lines().find(|line| line.starts_with("ISOLATED")), want, "{name}");
+        }
     }
 
     #[test]
     fn a_thousand_targets_with_the_longest_of_everything_fit_a_hundred_columns() {
         let mut status = sample::status();
-        let vote = |health| Vote { peer: "p".into(), health, age_s: 0.0 };
+        let up = Vote { peer: "p".into(), health: Health::Up, age_s: 0.0 };
+        let down = Vote { health: Health::Down, ..up.clone() };
         status.targets = (0..1_000_u32)
             .map(|n| {
                 let mut target =
@@ -297,8 +275,8 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
                 target.in_service = n % 2 == 0;
                 target.since = sample::time(0);
                 target.loss_1m = Some(0.0004);
-                target.votes = vec![vote(Health::Up); 10];
-                target.votes.extend(vec![vote(Health::Down); 10]);
+                target.votes = vec![up.clone(); 10];
+                target.votes.extend(vec![down.clone(); 10]);
                 target
             })
             .collect();
@@ -369,11 +347,10 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
     #[test]
     fn an_old_status_is_called_stale() {
         let mut status = sample::status();
-        let mut after = |seconds| {
-            status.silence_s = seconds;
-            table(&status, false)
-        };
-        assert!(!after(9.9).contains("STALE"));
-        assert!(after(75.2).contains("STALE: the agent's event loop has not run for 75 s"));
+        status.silence_s = 9.9;
+        assert!(!table(&status, false).contains("STALE"));
+        status.silence_s = 75.2;
+        let stale = "STALE: the agent's event loop has not run for 75 s";
+        assert!(table(&status, false).contains(stale));
     }
 }

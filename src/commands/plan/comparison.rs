@@ -171,12 +171,11 @@ impl Comparison {
         let all_healthy =
             zone.plan(&zone.targets.iter().map(|target| (*target, Desired::Serve)).collect());
         let by_agent = verdicts.as_ref().map(|verdicts| {
-            let state = |(address, why): (&IpAddr, &Why)| Some((*address, why.desired()?));
-            zone.plan(&verdicts.iter().filter_map(state).collect())
+            let desired = verdicts.iter().filter_map(|(at, why)| Some((*at, why.desired()?)));
+            zone.plan(&desired.collect())
         });
         let verdicts = verdicts.unwrap_or_default();
         let there = there(zone.listing);
-        let why = |address| verdicts.get(&address).copied();
         Self {
             zone: zone.zone.clone(),
             provider: zone.provider,
@@ -188,8 +187,8 @@ impl Comparison {
             sets: zone.sets(&there, &all_healthy, by_agent.as_ref(), &verdicts),
             left_out: zone.left_out(),
             new_names: zone.new_names(by_agent.as_ref().unwrap_or(&all_healthy)),
-            all_healthy: Changes::of(&all_healthy, &there, |_| None, zone.preview(&all_healthy)),
-            by_agent: by_agent.map(|plan| Changes::of(&plan, &there, why, zone.preview(&plan))),
+            by_agent: by_agent.map(|plan| zone.changes(&plan, &there, &verdicts)),
+            all_healthy: zone.changes(&all_healthy, &there, &Verdicts::new()),
         }
     }
 
@@ -271,18 +270,24 @@ impl Compared<'_> {
 
     /// Returns the names at which `plan` would create the first address.
     fn new_names(&self, plan: &Plan) -> Vec<String> {
-        let is_empty = |key: &SetKey| {
-            let there = self.listing.sets.get(key);
-            there.is_none_or(Vec::is_empty) && !self.listing.unfit.contains_key(key)
-        };
-        let is_new = |name: &&String| {
+        let mut new = Vec::new();
+        for name in self.names {
             let sets =
-                [Family::A, Family::Aaaa].map(|family| SetKey { name: (*name).clone(), family });
-            plan.create.iter().any(|(key, _)| key.name == **name)
-                && sets.iter().all(is_empty)
-                && !self.remembered.contains(*name)
-        };
-        self.names.iter().filter(is_new).cloned().collect()
+                [Family::A, Family::Aaaa].map(|family| SetKey { name: name.clone(), family });
+            if plan.create.iter().any(|(key, _)| key.name == *name)
+                && sets.iter().all(|set| self.is_known_empty(set))
+                && !self.remembered.contains(name)
+            {
+                new.push(name.clone());
+            }
+        }
+        new
+    }
+
+    /// Whether the set is listed without any record.
+    fn is_known_empty(&self, set: &SetKey) -> bool {
+        let records = self.listing.sets.get(set);
+        records.is_none_or(Vec::is_empty) && !self.listing.unfit.contains_key(set)
     }
 
     /// Returns both sets of each name.
@@ -310,8 +315,8 @@ impl Compared<'_> {
 
     /// Returns the verdicts on the configuration's targets. Other targets of the agent are foreign here.
     fn verdicts(&self, all: &Verdicts) -> Verdicts {
-        let verdict = |target: &IpAddr| all.get(target).copied().unwrap_or(Why::NotWatched);
-        self.targets.iter().map(|target| (*target, verdict(target))).collect()
+        let targets = self.targets.iter();
+        targets.map(|at| (*at, all.get(at).copied().unwrap_or(Why::NotWatched))).collect()
     }
 
     fn sets(
@@ -323,56 +328,52 @@ impl Compared<'_> {
     ) -> Vec<Set> {
         let (healthy, by_agent) = (Effect::of(all_healthy), by_agent.map(Effect::of));
         let targets: BTreeSet<IpAddr> = self.targets.iter().copied().collect();
-        let row = |key: &SetKey, (address, records): (IpAddr, Vec<ComparedRecord>)| {
-            let (place, there) = ((key.clone(), address), !records.is_empty());
-            let future = |effect: &Effect<'_>| effect.future(&place, there, verdicts);
-            ComparedRow {
-                address,
-                managed: targets.contains(&address),
-                all_healthy: healthy.leaves(&place, there),
-                by_agent: by_agent.as_ref().map(future),
-                records,
-            }
-        };
-        let set = |key: SetKey| {
-            let mut addresses = there.get(&key).cloned().unwrap_or_default();
+        let mut sets = Vec::new();
+        for key in self.keys().filter(|key| !self.listing.unfit.contains_key(key)) {
+            let mut records_by_address = there.get(&key).cloned().unwrap_or_default();
             for target in targets.iter().filter(|target| Family::of(**target) == key.family) {
-                addresses.entry(*target).or_default();
+                records_by_address.entry(*target).or_default();
             }
-            let addresses = addresses.into_iter().map(|entry| row(&key, entry)).collect();
-            Set { name: key.name, r#type: key.family.to_string(), addresses }
-        };
-        let keys = self.keys().filter(|key| !self.listing.unfit.contains_key(key));
-        keys.map(set).filter(|set| !set.addresses.is_empty()).collect()
+            let mut addresses = Vec::new();
+            for (address, records) in records_by_address {
+                let (place, there) = ((key.clone(), address), !records.is_empty());
+                addresses.push(ComparedRow {
+                    address,
+                    managed: targets.contains(&address),
+                    all_healthy: healthy.leaves(&place, there),
+                    by_agent: by_agent.as_ref().map(|it| it.future(&place, there, verdicts)),
+                    records,
+                });
+            }
+            if !addresses.is_empty() {
+                sets.push(Set { name: key.name, r#type: key.family.to_string(), addresses });
+            }
+        }
+        sets
     }
-}
 
-impl Changes {
-    fn of(
-        plan: &Plan,
-        there: &There,
-        why: impl Fn(IpAddr) -> Option<Why>,
-        preview: Option<Preview>,
-    ) -> Self {
-        let change = |(key, address): &(SetKey, IpAddr)| {
-            let records = there.get(key).and_then(|set| set.get(address));
-            PlannedChange {
-                name: key.name.clone(),
-                r#type: key.family.to_string(),
-                address: *address,
-                records: records.map_or(0, Vec::len),
-                why: why(*address),
-            }
-        };
-        let changes = |entries: &[(SetKey, IpAddr)]| entries.iter().map(change).collect();
-        Self {
-            create: changes(&plan.create),
-            delete: changes(&plan.delete),
-            held: changes(&plan.held),
+    /// Returns the changes of `plan`, with the agent's reasons as far as `verdicts` has them.
+    fn changes(&self, plan: &Plan, there: &There, verdicts: &Verdicts) -> Changes {
+        let preview = self.preview(plan);
+        Changes {
+            create: planned(&plan.create, there, verdicts),
+            delete: planned(&plan.delete, there, verdicts),
+            held: planned(&plan.held, there, verdicts),
             needs_memory: preview.as_ref().map(|p| p.needs_memory.clone()).unwrap_or_default(),
             sends: preview.map(|preview| preview.sends),
         }
     }
+}
+
+fn planned(entries: &[(SetKey, IpAddr)], there: &There, verdicts: &Verdicts) -> Vec<PlannedChange> {
+    let change = entries.iter().map(|(key, address)| PlannedChange {
+        name: key.name.clone(),
+        r#type: key.family.to_string(),
+        address: *address,
+        records: there.get(key).and_then(|set| set.get(address)).map_or(0, Vec::len),
+        why: verdicts.get(address).copied(),
+    });
+    change.collect()
 }
 
 impl ComparedRecord {

@@ -284,8 +284,9 @@ difference if all targets were healthy: 7 to create, 0 to delete, 2 sets left al
     assert!(text.ends_with(end), "{text}");
     assert!(!text.contains("\napi.example.com A\n"), "nobody knows what is there: {text}");
     let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
-    let left = |family| json!({ "name": "api.example.com", "type": family, "why": why });
-    assert_eq!(json["left_out"], json!([left("A"), left("AAAA")]));
+    let left = ["A", "AAAA"];
+    let left = left.map(|family| json!({ "name": "api.example.com", "type": family, "why": why }));
+    assert_eq!(json["left_out"], json!(left));
     assert_eq!(json["new_names"], json!(["wwv.example.com"]));
 }
 
@@ -305,9 +306,9 @@ fn a_name_that_is_left_alone_is_no_difference() {
 #[test]
 fn a_zone_that_is_as_it_should_be_is_no_difference() {
     let targets = ["192.0.2.10", "192.0.2.11", "192.0.2.12"];
-    let full = || targets.map(|target| cloudflare(target, 1, false)).to_vec();
+    let full = targets.map(|target| cloudflare(target, 1, false)).to_vec();
     let names = ["www.example.com", "api.example.com"];
-    let sets = names.map(|name| (key(name, Family::A), full()));
+    let sets = names.map(|name| (key(name, Family::A), full.clone()));
     let comparison = compare(&Listing { sets: sets.into(), ..Listing::default() }, 1, nobody());
     assert!(!comparison.difference);
     let end = "\
@@ -319,19 +320,20 @@ no difference if all targets were healthy
     assert!(text.ends_with(end), "{text}");
 }
 
+fn weighted(identifier: &str, also_in: Vec<Attributes>) -> Attributes {
+    let set = Route53Set {
+        set_identifier: Some(identifier.into()),
+        routing: Routing::Weighted(10),
+        health_check_id: None,
+        also_in,
+    };
+    Attributes { ttl: 60, extra: Extra::Route53(set) }
+}
+
 /// Route 53's sets of one name: each is listed, and their identifiers steer no terminal.
 #[test]
 fn a_route53_address_is_shown_with_every_set_that_holds_it() {
-    let set = |identifier: &str, also_in| Attributes {
-        ttl: 60,
-        extra: Extra::Route53(Route53Set {
-            set_identifier: Some(identifier.into()),
-            routing: Routing::Weighted(10),
-            health_check_id: None,
-            also_in,
-        }),
-    };
-    let attributes = set("blue", vec![set("\u{1b}[2Jgreen", Vec::new())]);
+    let attributes = weighted("blue", vec![weighted("\u{1b}[2Jgreen", Vec::new())]);
     let record = Record { address: ip("192.0.2.10"), id: String::new(), attributes };
     let sets = BTreeMap::from([(key("www.example.com", Family::A), vec![record])]);
     let down = agent(&[("192.0.2.10", "down", false, None, false)]);

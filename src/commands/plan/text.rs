@@ -7,35 +7,26 @@ use super::comparison::{
 };
 use crate::commands::printable;
 use crate::dns::providers::route53::preview::Sent;
+use crate::text::paint::{Paint, column_widths};
 
 const TITLES: [&str; 5] = ["ADDRESS", "WHOSE", "THERE", "IF HEALTHY", "BY THE AGENT"];
 
-const GREEN: &str = "32";
-const RED: &str = "31";
-const YELLOW: &str = "33";
-const BOLD: &str = "1";
-
 /// Returns the comparison as text, ready to be printed.
 pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
-    let paint = |code: &str, text: &str| {
-        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    };
-    let mut out = head(comparison, &paint);
-    tables(&comparison.sets, &paint, &mut out);
+    let paint = Paint { colour };
+    let mut out = head(comparison, paint);
+    tables(&comparison.sets, paint, &mut out);
     let healthy = "if all targets were healthy";
-    difference(healthy, &comparison.all_healthy, comparison.floor, &paint, &mut out);
+    difference(healthy, &comparison.all_healthy, comparison.floor, paint, &mut out);
     if let Some(by_agent) = &comparison.by_agent {
-        difference("by the agent's verdicts", by_agent, comparison.floor, &paint, &mut out);
+        difference("by the agent's verdicts", by_agent, comparison.floor, paint, &mut out);
     }
-    doubtful(comparison, &paint, &mut out);
-    let _ = writeln!(out, "\n{}", paint(BOLD, &summary(comparison)));
+    doubtful(comparison, paint, &mut out);
+    let _ = writeln!(out, "\n{}", paint.bold(&summary(comparison)));
     out
 }
 
-/// Colours a text, or leaves it unchanged.
-type Painter<'a> = &'a dyn Fn(&str, &str) -> String;
-
-fn head(comparison: &Comparison, paint: Painter<'_>) -> String {
+fn head(comparison: &Comparison, paint: Paint) -> String {
     let Comparison { zone, provider, floor, agent, caution, .. } = comparison;
     let floor = match floor {
         0 => "none".to_owned(),
@@ -55,39 +46,38 @@ fn head(comparison: &Comparison, paint: Painter<'_>) -> String {
     let agent = printable(&format!("{who}{note}; {use_of}"));
     let caution = caution.as_ref().map(|caution| {
         let line = format!("warning: {}", printable(caution));
-        format!("{}\n", paint(YELLOW, &line))
+        format!("{}\n", paint.yellow(&line))
     });
     let caution = caution.unwrap_or_default();
     format!("zone   {zone} at {provider}\n{caution}floor  {floor}\nagent  {agent}\n")
 }
 
 /// Returns the sets, in columns as wide as their widest cell.
-fn tables(sets: &[Set], paint: Painter<'_>, out: &mut String) {
+fn tables(sets: &[Set], paint: Paint, out: &mut String) {
     let with_agent = sets.iter().flat_map(|set| &set.addresses).any(|row| row.by_agent.is_some());
     let columns = if with_agent { TITLES.len() } else { TITLES.len() - 1 };
     let cells: Vec<Vec<[String; 5]>> =
         sets.iter().map(|set| set.addresses.iter().map(cells).collect()).collect();
-    let width = |column: usize| {
-        let cells = cells.iter().flatten().map(|row| row[column].chars().count());
-        cells.chain([TITLES[column].len()]).max().unwrap_or_default()
-    };
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let line = |row: &[String; 5]| {
-        let padded = row.iter().zip(widths).take(columns);
-        let padded: Vec<String> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("  {}", padded.join("  ")).trim_end().to_owned()
-    };
+    let widths = column_widths(TITLES, cells.iter().flatten());
+    let widths = &widths[..columns];
     for (set, rows) in sets.iter().zip(&cells) {
         let title = format!("{} {}", set.name, set.r#type);
-        let _ = writeln!(out, "\n{}\n{}", paint(BOLD, &title), line(&TITLES.map(str::to_owned)));
+        let _ =
+            writeln!(out, "\n{}\n{}", paint.bold(&title), line(&TITLES.map(str::to_owned), widths));
         for row in rows {
-            let _ = writeln!(out, "{}", line(row));
+            let _ = writeln!(out, "{}", line(row, widths));
         }
     }
 }
 
+/// Returns the first cells of a row, as many as there are `widths`.
+fn line(row: &[String; 5], widths: &[usize]) -> String {
+    let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+    let padded: Vec<String> = padded.collect();
+    format!("  {}", padded.join("  ")).trim_end().to_owned()
+}
+
 fn cells(row: &ComparedRow) -> [String; 5] {
-    let inside = |present| if present { "in" } else { "out" };
     let by_agent =
         row.by_agent.map(|future| format!("{}: {}", inside(future.present), future.why.as_str()));
     [
@@ -97,6 +87,10 @@ fn cells(row: &ComparedRow) -> [String; 5] {
         inside(row.all_healthy).to_owned(),
         by_agent.unwrap_or_default(),
     ]
+}
+
+fn inside(present: bool) -> &'static str {
+    if present { "in" } else { "out" }
 }
 
 /// Returns the records that hold an address now.
@@ -127,52 +121,46 @@ fn record(record: &ComparedRecord) -> String {
     words
 }
 
-fn difference(basis: &str, changes: &Changes, floor: usize, paint: Painter<'_>, out: &mut String) {
+fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint, out: &mut String) {
     let Changes { create, delete, held, .. } = changes;
     if create.is_empty() && delete.is_empty() && held.is_empty() {
         let _ = writeln!(out, "\n{basis}: no difference");
         return;
     }
     let _ = writeln!(out, "\n{basis}:");
-    let mut say = |sign: char,
-                   code: &str,
-                   changes: &[PlannedChange],
-                   more: &dyn Fn(&PlannedChange) -> String| {
-        for change in changes {
-            let PlannedChange { name, r#type, address, .. } = change;
-            let line = format!("{sign} {name} {type} {address}{}", more(change));
-            let _ = writeln!(out, "{}", paint(code, &line));
-        }
-    };
-    say('+', GREEN, create, &|change| because(change, None));
-    say('-', RED, delete, &|change| because(change, duplicates(change)));
-    say('!', YELLOW, held, &|change| {
-        because(change, Some(format!("stays: min_in_service is {floor}")))
-    });
+    for change in create {
+        let _ = writeln!(out, "{}", paint.green(&planned('+', change, None)));
+    }
+    for change in delete {
+        let _ = writeln!(out, "{}", paint.red(&planned('-', change, duplicates(change))));
+    }
+    for change in held {
+        let stays = format!("stays: min_in_service is {floor}");
+        let _ = writeln!(out, "{}", paint.yellow(&planned('!', change, Some(stays))));
+    }
     for place in &changes.needs_memory {
         let line = format!("? {place}  (goes only into the routed set that the agent remembers)");
-        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+        let _ = writeln!(out, "{}", paint.yellow(&line));
     }
     sends(changes.sends.as_deref().unwrap_or_default(), out);
 }
 
 /// Returns the names to check: the ones left alone, and the ones that may be misspelt.
-fn doubtful(comparison: &Comparison, paint: Painter<'_>, out: &mut String) {
+fn doubtful(comparison: &Comparison, paint: Paint, out: &mut String) {
     let Comparison { left_out, new_names, .. } = comparison;
     if !left_out.is_empty() || !new_names.is_empty() {
         out.push('\n');
     }
-    let is_same = |one: &LeftOut, next: &LeftOut| one.name == next.name && one.why == next.why;
-    for alike in left_out.chunk_by(is_same) {
+    for alike in left_out.chunk_by(|one, next| one.name == next.name && one.why == next.why) {
         let types: Vec<_> = alike.iter().map(|set| set.r#type.as_str()).collect();
         let (types, LeftOut { name, why, .. }) = (types.join(" and "), &alike[0]);
         let line = format!("! {name} {types} is left alone: {}", printable(why));
-        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+        let _ = writeln!(out, "{}", paint.yellow(&line));
     }
     for name in new_names {
         let line =
             format!("? {name} holds no address and nothing is remembered of it; is it misspelt?");
-        let _ = writeln!(out, "{}", paint(YELLOW, &line));
+        let _ = writeln!(out, "{}", paint.yellow(&line));
     }
 }
 
@@ -190,11 +178,14 @@ fn sends(sends: &[Sent], out: &mut String) {
     }
 }
 
-/// Returns the agent's reason, and remarks.
-fn because(change: &PlannedChange, more: Option<String>) -> String {
+/// Returns the line of a change, with the agent's reason and a remark.
+fn planned(sign: char, change: &PlannedChange, remark: Option<String>) -> String {
+    let PlannedChange { name, r#type, address, why, .. } = change;
     let words: Vec<String> =
-        change.why.map(|why| why.as_str().to_owned()).into_iter().chain(more).collect();
-    if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) }
+        why.map(|why| why.as_str().to_owned()).into_iter().chain(remark).collect();
+    let because =
+        if words.is_empty() { String::new() } else { format!("  ({})", words.join(", ")) };
+    format!("{sign} {name} {type} {address}{because}")
 }
 
 fn duplicates(change: &PlannedChange) -> Option<String> {

@@ -145,15 +145,15 @@ pub(super) mod tests {
     /// A status with one target for each row: address, health, in service, reason, drained.
     pub(crate) fn status(rows: &[(&str, &str, bool, Option<&str>, bool)]) -> Status {
         let at = "2026-11-22T03:00:00Z";
-        let target = |row: &(&str, &str, bool, Option<&str>, bool)| {
-            json!({
-                "address": row.0, "health": row.1, "in_service": row.2, "reason": row.3,
+        let mut targets = Vec::new();
+        for (address, health, in_service, reason, drained) in rows {
+            targets.push(json!({
+                "address": address, "health": health, "in_service": in_service, "reason": reason,
                 "streak": { "outcome": "reply", "count": 3 }, "last_rtt_ms": null, "loss_1m": 0.0,
-                "since": at, "drained": row.4.then(|| json!({ "until": null, "reason": null })),
+                "since": at, "drained": drained.then(|| json!({ "until": null, "reason": null })),
                 "records": [], "votes": [],
-            })
-        };
-        let targets: Vec<_> = rows.iter().map(target).collect();
+            }));
+        }
         serde_json::from_value(json!({
             "at": at,
             "agent": {
@@ -205,14 +205,14 @@ pub(super) mod tests {
 
     #[test]
     fn an_agent_that_hangs_or_looks_after_another_zone_has_no_say() {
-        let up = || status(&[("192.0.2.10", "up", true, None, false)]);
+        let up = status(&[("192.0.2.10", "up", true, None, false)]);
         let verdicts = Some(Verdicts::from([("192.0.2.10".parse().unwrap(), Why::Up)]));
-        let fine = answered("example.com", up());
+        let fine = answered("example.com", up.clone());
         assert_eq!((fine.verdicts, fine.agent.note), (verdicts, None));
-        let stale = answered("example.com", Status { silence_s: 75.2, ..up() });
+        let stale = answered("example.com", Status { silence_s: 75.2, ..up.clone() });
         let note = "its event loop has not run for 75 s, so its verdicts are outdated";
         assert_eq!((stale.verdicts, stale.agent.note.as_deref()), (None, Some(note)));
-        let other = answered("example.net", up());
+        let other = answered("example.net", up);
         let note = "it maintains another zone, example.com";
         assert_eq!((other.verdicts, other.agent.note.as_deref()), (None, Some(note)));
         assert_eq!(other.agent.name.as_deref(), Some("eu-1"));

@@ -25,21 +25,23 @@ pub(super) fn draw(out: &mut String, hour: &[Minute]) {
 
 /// Returns the chart in words, for screen readers.
 pub(super) fn words(hour: &[Minute]) -> String {
-    let sum = |pick: fn(&Minute) -> u16| -> u32 { hour.iter().map(|at| u32::from(pick(at))).sum() };
-    let (replies, losses) = (sum(|at| at.replies), sum(|at| at.losses));
+    let replies: u32 = hour.iter().map(|minute| u32::from(minute.replies)).sum();
+    let losses: u32 = hour.iter().map(|minute| u32::from(minute.losses)).sum();
     if replies + losses == 0 {
         return "no probes in the last hour".to_owned();
     }
-    let answered = || hour.iter().filter(|minute| minute.replies > 0).map(|at| at.mean_rtt_us);
-    let range = match (answered().min(), answered().max()) {
-        (Some(fastest), Some(slowest)) => {
-            let show = |micros: u32| rtt(Some(f64::from(micros) / 1e3));
-            format!("{} to {}, ", show(fastest), show(slowest))
-        }
+    let answered = hour.iter().filter(|minute| minute.replies > 0);
+    let round_trips: Vec<u32> = answered.map(|minute| minute.mean_rtt_us).collect();
+    let range = match (round_trips.iter().min(), round_trips.iter().max()) {
+        (Some(fastest), Some(slowest)) => format!("{} to {}, ", micros(*fastest), micros(*slowest)),
         _ => String::new(),
     };
     let part = f64::from(losses) / f64::from(replies + losses);
     format!("last hour: {range}{} lost ({losses} of {})", loss(Some(part)), replies + losses)
+}
+
+fn micros(round_trip: u32) -> String {
+    rtt(Some(f64::from(round_trip) / 1e3))
 }
 
 /// Writes one bar for each minute with losses, as high as the share of lost probes, and never too small

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::super::history::Minute;
-use super::super::model::{Drained, Health, Reason, RecordPresence, Status, Target, Time, Vote};
+use super::super::model::{Drained, Health, Reason, Status, Target, Time};
 use super::html::{age, text, time};
 use super::{MOST_ROWS, chart};
 
@@ -105,14 +105,17 @@ fn figures(out: &mut String, target: &Target) {
 
 /// Returns the names with the target's record, those without, and those not listed yet.
 fn records(target: &Target) -> String {
-    let at = |present: Option<bool>, before: &str| {
+    let mut out = String::new();
+    for (present, before) in
+        [(Some(true), ""), (Some(false), "<i>not at</i> "), (None, "<i>not read yet:</i> ")]
+    {
         let records = target.records.iter().filter(|record| record.present == present);
-        let names: Vec<String> =
-            records.map(|record: &RecordPresence| text(&record.name)).collect();
-        let names = names.join(", ");
-        if names.is_empty() { names } else { format!("<small>{before}{names}</small>") }
-    };
-    at(Some(true), "") + &at(Some(false), "<i>not at</i> ") + &at(None, "<i>not read yet:</i> ")
+        let names: Vec<String> = records.map(|record| text(&record.name)).collect();
+        if !names.is_empty() {
+            let _ = write!(out, "<small>{before}{}</small>", names.join(", "));
+        }
+    }
+    out
 }
 
 /// Returns the votes, unless the target is fine and no vote is against it.
@@ -122,11 +125,12 @@ fn ballots(target: &Target) -> String {
     {
         return String::new();
     }
-    let ballot = |vote: &Vote| {
+    let mut out = String::new();
+    for vote in &target.votes {
         let (peer, health) = (text(&vote.peer), health(vote.health));
-        format!("<small>{peer} {health} {:.0}s ago</small>", vote.age_s)
-    };
-    target.votes.iter().map(ballot).collect()
+        let _ = write!(out, "<small>{peer} {health} {:.0}s ago</small>", vote.age_s);
+    }
+    out
 }
 
 /// Returns the reason why a change that its health calls for is not made, in a sentence.
