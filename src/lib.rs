@@ -23,7 +23,7 @@
 //! | `dns` | the registry of providers, dry-run around them, the reconciler that brings DNS to the desired state | `engine`, `config`, `backoff`, `heart`, `http` |
 //! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and never blocks | `config`, `http` |
-//! | `status` | the status of the agent, and the operator's orders | `config`, `engine`, `heart` |
+//! | `status` | the status of the agent, and the operator's commands | `config`, `engine`, `heart` |
 //! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |
 //! | `backoff` | the waits between retries | nothing |
