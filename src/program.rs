@@ -140,8 +140,9 @@ fn watch(
     sighup: &AtomicBool,
 ) -> Result<(), ProgramFailure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
-    let load = move || settings::load(&file, &asked, &variable);
-    agent::run(config, rehearse, load, sighup).map_err(|ended| match ended {
+    let ended =
+        agent::run(config, rehearse, move || settings::load(&file, &asked, &variable), sighup);
+    ended.map_err(|ended| match ended {
         Ended::Refused(error) => ProgramFailure::Refused(error_chain(&error)),
         Ended::Stopped(error) => ProgramFailure::Stopped(error),
     })
