@@ -288,19 +288,18 @@ impl ParsedFile {
             self.sections.status.check_overlap(address, context);
         }
         let sections = self.sections.build(context);
-        let (settings, targets) = (Arc::clone(&provider.settings), provider.targets.clone());
         let canaries = context.distinct(self.top.canaries());
-        let network = network::check(provider, &self.sections.notify.parties(), context);
+        let network = network::check(&provider, &self.sections.notify.parties(), context);
         Config {
             path: context.path.to_owned(),
             name: self.top.name(),
-            targets,
+            targets: provider.targets,
             tcp_port: self.top.port().filter(|_| asked.tcp),
             probing: self.top.probing(),
             min_in_service: self.top.min_in_service(),
             canaries,
             resync_interval: self.top.resync_interval(),
-            provider: settings,
+            provider: provider.settings,
             sections,
             dry_run: asked.dry_run,
             network,

@@ -14,12 +14,11 @@ use crate::http::proxy::Proxies;
 /// Refuses settings that cannot work, and describes the network path. `receivers` are the receivers
 /// of notices, with their URLs.
 pub(super) fn check(
-    provider: BuiltProvider,
+    provider: &BuiltProvider,
     receivers: &[(&str, String)],
     context: &mut SectionContext<'_>,
 ) -> Option<String> {
-    let BuiltProvider { settings, api_url, authorities, .. } = provider;
-    let api = (settings.name(), api_url(context));
+    let api = (provider.settings.name(), provider.network.requested_url(context));
     let proxies = Proxies::read(context.env);
     let (mut words, mut refused) = (Vec::new(), BTreeSet::new());
     for (party, url) in std::iter::once(&api).chain(receivers) {
@@ -35,6 +34,6 @@ pub(super) fn check(
             Some(_) => {}
         }
     }
-    words.extend(authorities(context));
+    words.extend(provider.network.authorities(context));
     (!words.is_empty()).then(|| words.join("; "))
 }

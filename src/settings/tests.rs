@@ -1,13 +1,12 @@
 //! A provider and its section are one file and one line in the registry.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::*;
 use crate::config::field::Field;
 use crate::config::keys::Key;
 use crate::config::rule::integer;
-use crate::dns::providers::section::{BuiltProvider, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{self, Building};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
 
@@ -83,6 +82,12 @@ struct DummyZone {
     speed: Field<u32>,
 }
 
+impl ProviderNetwork for DummySettings {
+    fn requested_url(&self, _: &mut SectionContext<'_>) -> String {
+        "https://dummy.example.com".to_owned()
+    }
+}
+
 impl ConfigSection for DummyZone {
     type Settings = BuiltProvider;
 
@@ -102,12 +107,7 @@ impl ConfigSection for DummyZone {
         let zone = self.zone.build(context);
         let speed = self.speed.or(5);
         let settings = DummySettings { zone: zone.zone, names: zone.names, speed };
-        BuiltProvider {
-            settings: Arc::new(settings),
-            targets: zone.targets,
-            api_url: Box::new(|_| "https://dummy.example.com".to_owned()),
-            authorities: Box::new(|_| None),
-        }
+        BuiltProvider::new(settings, zone.targets)
     }
 
     fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {

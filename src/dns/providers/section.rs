@@ -27,19 +27,38 @@ impl<S: ConfigSection<Settings = BuiltProvider>> ProviderSection for S {
     }
 }
 
-/// Looks something up in the surroundings of a section.
-pub(crate) type Lookup<T> = Box<dyn FnOnce(&mut SectionContext<'_>) -> T>;
+/// The network path to a provider. It depends on the environment, and is checked once all sections
+/// are built.
+pub(crate) trait ProviderNetwork {
+    /// Returns the URL that is requested. Refuses one from the environment that cannot work.
+    fn requested_url(&self, context: &mut SectionContext<'_>) -> String;
+
+    /// Describes the certificate authorities that are trusted instead of the system's, if there are
+    /// any. Refuses those that cannot be read.
+    fn authorities(&self, _context: &mut SectionContext<'_>) -> Option<String> {
+        None
+    }
+}
 
 /// The settings of a provider's section.
 pub(crate) struct BuiltProvider {
     /// The settings of the provider.
     pub(crate) settings: Arc<dyn ProviderSettings>,
+    /// The same settings, for the network path.
+    pub(crate) network: Arc<dyn ProviderNetwork>,
     /// The watched addresses: distinct, in the order of the file.
     pub(crate) targets: Vec<IpAddr>,
-    /// Returns the URL that is requested, for the description of the network path.
-    pub(crate) api_url: Lookup<String>,
-    /// Describes the certificate authorities that are trusted instead of the system's.
-    pub(crate) authorities: Lookup<Option<String>>,
+}
+
+impl BuiltProvider {
+    /// Combines the settings of a provider with its targets.
+    pub(crate) fn new<P>(settings: P, targets: Vec<IpAddr>) -> Self
+    where
+        P: ProviderSettings + ProviderNetwork,
+    {
+        let settings = Arc::new(settings);
+        Self { network: Arc::clone(&settings) as _, settings, targets }
+    }
 }
 
 /// The name of a provider's section, and the names in it that differ between providers.

@@ -1,7 +1,5 @@
 //! The section `[Cloudflare]` of the configuration file.
 
-use std::sync::Arc;
-
 use secrecy::SecretString;
 
 use super::Cloudflare;
@@ -13,7 +11,7 @@ use crate::config::rule::{integer, truth};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
-use crate::dns::providers::section::{BuiltProvider, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{DnsProvider, ProviderCause};
 use crate::text::disclosure::{self, hidden};
@@ -103,6 +101,12 @@ impl ProviderSettings for CloudflareConfig {
     }
 }
 
+impl ProviderNetwork for CloudflareConfig {
+    fn requested_url(&self, _: &mut SectionContext<'_>) -> String {
+        self.api_url.clone()
+    }
+}
+
 /// The values of `[Cloudflare]`.
 pub(crate) struct CloudflareSection {
     zone: ZoneKeys,
@@ -145,15 +149,10 @@ impl ConfigSection for CloudflareSection {
             names: zone.names,
             proxied: self.dns_proxied.or(false),
             ttl: self.ttl.or(AUTOMATIC_TTL),
-            api_url: api_url.clone(),
+            api_url,
             credentials: credentials(&mut context.environment(), dry_run),
         };
-        BuiltProvider {
-            settings: Arc::new(settings),
-            targets: zone.targets,
-            api_url: Box::new(|_| api_url),
-            authorities: Box::new(|_| None),
-        }
+        BuiltProvider::new(settings, zone.targets)
     }
 
     fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {

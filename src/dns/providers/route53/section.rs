@@ -1,7 +1,6 @@
 //! The section `[Route53]` of the configuration file.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use hyper::Uri;
 
@@ -14,7 +13,7 @@ use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
 use crate::dns::DnsProvider;
-use crate::dns::providers::section::{BuiltProvider, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::http::roots;
 use crate::text::disclosure::{self, hidden};
@@ -96,6 +95,16 @@ impl ProviderSettings for Route53Config {
     }
 }
 
+impl ProviderNetwork for Route53Config {
+    fn requested_url(&self, context: &mut SectionContext<'_>) -> String {
+        self.api_url.clone().unwrap_or_else(|| endpoint(context))
+    }
+
+    fn authorities(&self, context: &mut SectionContext<'_>) -> Option<String> {
+        authorities(context)
+    }
+}
+
 /// The values of `[Route53]`.
 pub(crate) struct Route53Section {
     zone: ZoneKeys,
@@ -135,21 +144,15 @@ impl ConfigSection for Route53Section {
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
         profiles::check(context.env, context.report);
         let zone = self.zone.build(context);
-        let api_url = self.api_url.value().cloned();
         let settings = Route53Config {
             zone: zone.zone,
             names: zone.names,
             ttl: self.ttl.or(TTL),
             zone_id: self.aws_zoneid.value().cloned(),
             region: self.aws_region.or(REGION.to_owned()),
-            api_url: api_url.clone(),
+            api_url: self.api_url.value().cloned(),
         };
-        BuiltProvider {
-            settings: Arc::new(settings),
-            targets: zone.targets,
-            api_url: Box::new(|context| api_url.unwrap_or_else(|| endpoint(context))),
-            authorities: Box::new(authorities),
-        }
+        BuiltProvider::new(settings, zone.targets)
     }
 
     fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {
