@@ -22,7 +22,7 @@ pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
     });
     let service = ServiceSettings {
         zone: ZoneId::DEFAULT,
-        targets: config.targets.clone(),
+        targets: config.targets.as_slice().into(),
         names: config.provider.names().to_vec(),
         floor: config.min_in_service,
         resync_interval: config.resync_interval,

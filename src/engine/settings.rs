@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::{ServiceId, ZoneId};
@@ -38,8 +39,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// The zone where the targets are published.
     pub zone: ZoneId,
-    /// The watched addresses, distinct.
-    pub targets: Vec<IpAddr>,
+    /// The watched addresses, distinct. Shared, since there may be a million of them.
+    pub targets: Arc<[IpAddr]>,
     /// The owner names in the zone.
     pub names: Vec<String>,
     /// The fewest addresses that stay in a record set.
@@ -71,6 +72,7 @@ impl ServiceSettings {
     /// at `name`, without a floor and without resyncs.
     pub fn new(targets: Vec<IpAddr>, name: &str) -> Self {
         let names = vec![name.to_owned()];
+        let targets = targets.into();
         Self { zone: ZoneId::DEFAULT, targets, names, floor: 0, resync_interval: None }
     }
 }

@@ -37,7 +37,7 @@ async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
     let other = ZoneId::from(1);
     settings.zones.push(ZoneSettings { location: "example.net".to_owned() });
     let mut second = settings.services[0].clone();
-    (second.zone, second.targets) = (other, vec![ip(2), ip(3)]);
+    (second.zone, second.targets) = (other, [ip(2), ip(3)].into());
     settings.services.push(second);
     let mut harness = Harness::new(settings);
     harness.publish(other, &[ip(2), ip(3)]);

@@ -22,8 +22,8 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
 fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
     let mut settings = with_floor(1, settings(&[1, 2, 3]));
     let mut second = settings.services[0].clone();
-    (second.targets, second.names) = (vec![ip(2), ip(3), ip(4)], vec!["api.example.com".into()]);
-    settings.services[0].targets.truncate(1);
+    (second.targets, second.names) = ([ip(2), ip(3), ip(4)].into(), vec!["api.example.com".into()]);
+    settings.services[0].targets = [ip(1)].into();
     settings.services.push(second);
     let mut world = World::new(settings.clone());
     world.worker_is_slow = true;
@@ -33,7 +33,7 @@ fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
     world.send(Event::Drain(DrainCommand { service, force: true, ..drain(2, 4) }));
     world.send(Event::Drain(DrainCommand { service, ..drain(3, 2) }));
     // The drain of an address that is no longer watched is parked.
-    settings.services[1].targets.pop();
+    settings.services[1].targets = [ip(2), ip(3)].into();
     world.send(Event::Reloaded(Box::new(settings.clone())));
     assert_eq!(world.answers.len(), 2, "one waits: {:?}", world.answers);
     settings.services.pop();

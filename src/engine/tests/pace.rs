@@ -173,7 +173,7 @@ fn a_probe_that_waited_while_the_process_did_not_run_is_no_evidence_either() {
 fn ten_thousand_targets_keep_the_pace() {
     let targets: Vec<_> = (0..10_000u32).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect();
     let mut many = settings(&[]);
-    many.services[0].targets = targets;
+    many.services[0].targets = targets.into();
     let mut world = World::new(many);
     world.run_until(ms(8000));
     let mut seconds = [0; 9];

@@ -134,7 +134,7 @@ impl World {
 
     pub(super) fn with_drains(settings: Settings, drains: BTreeMap<IpAddr, Drain>) -> Self {
         let mut zone = Observed::default();
-        for address in &settings.services[0].targets {
+        for address in settings.services[0].targets.iter() {
             let key = SetKey { name: NAME.into(), family: Family::of(*address) };
             zone.sets.entry(key).or_default().insert(*address);
         }

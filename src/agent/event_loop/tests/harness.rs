@@ -140,7 +140,7 @@ fn zones(settings: &Settings, config: &Config) -> Zones {
     for (id, service) in settings.services() {
         let ServiceSettings { zone, names, targets, .. } = service.clone();
         let mut its = config.zone();
-        its.services = [(id, PublishedService { names, targets })].into();
+        its.services = [(id, PublishedService { names, targets: targets.to_vec() })].into();
         zones.insert(zone, its);
     }
     zones

@@ -259,7 +259,9 @@ impl Schedule {
                 if let Some(cluster) = &mut settings.cluster {
                     cluster.peers.retain(|peer| Some(*peer) != without.map(address));
                 }
-                settings.services[0].targets.retain(|target| Some(*target) != unwatched.map(ip));
+                let targets = settings.services[0].targets.iter().copied();
+                let stay = targets.filter(|target| Some(*target) != unwatched.map(ip)).collect();
+                settings.services[0].targets = stay;
                 world.reload(agent, settings);
             }
         }
