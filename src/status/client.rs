@@ -87,8 +87,7 @@ impl AgentAddress {
         }
     }
 
-    /// Queries the status. An agent with a stalled event loop answers, too; then [`Status::is_stale`],
-    /// and [`AgentAddress::healthy`] returns false.
+    /// Queries the status. An agent with a stalled event loop answers, too; then [`Status::is_stale`].
     ///
     /// # Errors
     ///
