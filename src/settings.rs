@@ -256,6 +256,7 @@ impl ParsedFile {
         }
         let sections = ParsedSections::parse(&mut values);
         let top = TopLevel::parse(&mut values);
+        values.document.assert_all_taken();
         Self { top, providers, sections, document: values.document }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Document {
     /// The names that the file may hold.
     schema: Schema,
     keys: BTreeMap<(Section, &'static str), WrittenValue>,
+    /// The keys that the file may hold and that no section has taken yet.
+    untaken: BTreeSet<(Section, &'static str)>,
     /// The line of each section's header.
     sections: BTreeMap<Section, usize>,
     /// Whether every line is TOML. If not, an absent key may have been lost.
@@ -25,7 +27,14 @@ pub(crate) struct Document {
 impl Document {
     /// Removes and returns a key.
     pub(crate) fn take(&mut self, section: Section, key: &'static str) -> Option<WrittenValue> {
+        self.untaken.remove(&(section, key));
         self.keys.remove(&(section, key))
+    }
+
+    /// Panics in a debug build if a section declares a key that it does not take: the value of such
+    /// a key would be ignored without a word.
+    pub(crate) fn assert_all_taken(&self) {
+        debug_assert!(self.untaken.is_empty(), "declared and not taken: {:?}", self.untaken);
     }
 
     /// Returns the place of an absent key: the header of its section, if there is one.
@@ -85,7 +94,8 @@ fn start(error: &toml::de::Error) -> usize {
 
 impl Document {
     fn new(schema: Schema, whole: bool) -> Self {
-        Self { schema, keys: BTreeMap::new(), sections: BTreeMap::new(), whole }
+        let untaken = schema.keys().map(|(section, key)| (section, key.name)).collect();
+        Self { schema, keys: BTreeMap::new(), untaken, sections: BTreeMap::new(), whole }
     }
 }
 
@@ -288,5 +298,21 @@ impl<'a> Lines<'a> {
     /// Returns the number of the line, from 1, with the byte at `offset`.
     fn at(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::Key;
+
+    #[test]
+    #[should_panic(expected = "declared and not taken")]
+    fn a_key_that_is_declared_and_not_taken_fails() {
+        let mut schema = Schema::default();
+        schema.add(Section::TOP, &[const { Key::new("taken") }, const { Key::new("forgotten") }]);
+        let mut document = read("", schema, &mut Report::new("x"));
+        document.take(Section::TOP, "taken");
+        document.assert_all_taken();
     }
 }
