@@ -291,7 +291,7 @@ impl Reason {
         [Self::Isolated, Self::NoQuorum, Self::Contested, Self::Floor, Self::Drained, Self::DryRun];
 
     /// Returns the word for the reason.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_label(self) -> &'static str {
         match self {
             Self::Isolated => "isolated",
             Self::NoQuorum => "no_quorum",
@@ -305,6 +305,6 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.as_str())
+        out.pad(self.as_label())
     }
 }

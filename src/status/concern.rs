@@ -208,7 +208,7 @@ mod tests {
                 target.in_service = in_service;
                 target.records[0].present = Some(present);
                 let text = service(&target);
-                assert!(text.len() <= 15 && text.contains(reason.as_str()), "{text}");
+                assert!(text.len() <= 15 && text.contains(reason.as_label()), "{text}");
             }
         }
     }

@@ -30,7 +30,7 @@ impl Default for StatusCounters {
         Self {
             rtt: Histogram::new(&RTT_BOUNDS),
             failover: Histogram::new(&FAILOVER_BOUNDS),
-            refusals: Reason::ALL.map(|reason| ([reason.as_str()], 0)).into(),
+            refusals: Reason::ALL.map(|reason| ([reason.as_label()], 0)).into(),
             dns_changes: BTreeMap::new(),
             dns_requests: BTreeMap::new(),
             votes: BTreeMap::new(),
@@ -96,7 +96,7 @@ impl StatusCounters {
 
     /// Counts a refusal.
     pub(super) fn refused(&mut self, reason: Reason) {
-        *self.refusals.entry([reason.as_str()]).or_default() += 1;
+        *self.refusals.entry([reason.as_label()]).or_default() += 1;
     }
 
     /// Drops the votes of all peers but those that `keep` accepts.

@@ -13,13 +13,13 @@ use crate::engine::fact::Reason;
     reason = "the signature is given by serde"
 )]
 pub(super) fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
-    reason.map(Reason::as_str).serialize(to)
+    reason.map(Reason::as_label).serialize(to)
 }
 
 /// Reads the word for a reason, or null.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
     let Some(word) = Option::<String>::deserialize(from)? else { return Ok(None) };
-    match Reason::ALL.into_iter().find(|reason| reason.as_str() == word) {
+    match Reason::ALL.into_iter().find(|reason| reason.as_label() == word) {
         None => Err(D::Error::invalid_value(Unexpected::Str(&word), &"a reason")),
         known => Ok(known),
     }
@@ -41,7 +41,7 @@ mod tests {
     fn each_reason_is_written_as_its_word_and_read_back() {
         for reason in Reason::ALL.map(Some) {
             let written = to_value(Row { reason }).unwrap();
-            assert_eq!(written, json!({"reason": reason.map(Reason::as_str)}));
+            assert_eq!(written, json!({"reason": reason.map(Reason::as_label)}));
             assert_eq!(from_value::<Row>(written).unwrap(), Row { reason });
         }
     }

@@ -17,7 +17,7 @@ use super::control::{
     OperatorCommand,
 };
 use super::metrics::{MetricsFormat, encode};
-use super::model::{Health, MAX_SILENCE, Status, Target};
+use super::model::{Health, MAX_SILENCE, Reason, Status, Target};
 use super::page;
 use super::reader::Reader;
 use crate::text::json;
@@ -126,15 +126,17 @@ async fn verdict(
 
 /// Returns the verdict in one word, with the reason: `down floor`.
 fn verdict_line(target: &Target) -> String {
+    let out_by_hand = !target.serves() && target.drained.is_some();
     let word = match (target.serves(), target.health) {
-        (false, _) if target.drained.is_some() => "drained",
+        (false, _) if out_by_hand => "drained",
         (false, _) => "down",
         (true, Health::AssumedUp) => "assumed_up",
         (true, _) => "up",
     };
     let reason = match (target.reason, target.health) {
-        (_, Health::Unknown) if word != "drained" => "unknown",
-        (Some(reason), _) if reason.as_str() != word => reason.as_str(),
+        (_, Health::Unknown) if !out_by_hand => "unknown",
+        (Some(Reason::Drained), _) if out_by_hand => "",
+        (Some(reason), _) => reason.as_label(),
         (_, Health::Down) if target.serves() => "verdict pending",
         _ => "",
     };
@@ -207,7 +209,7 @@ fn answer(result: CommandResult) -> Response {
         Err(refused) => {
             let (status, error) = match &refused {
                 CommandRefused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
-                CommandRefused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_str()),
+                CommandRefused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_label()),
                 CommandRefused::Unknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
             };
             refusal(status, error, refused.to_string())

@@ -168,7 +168,7 @@ fn every_reason_stands_in_the_gate_in_readme_and_in_the_page_about_decisions() {
     for document in ["README.md", "docs/decisions.md"] {
         let text = read(&root().join(document));
         for reason in Reason::ALL {
-            assert!(has_row(&text, reason.as_str()), "{document}: {reason}");
+            assert!(has_row(&text, reason.as_label()), "{document}: {reason}");
         }
     }
 }

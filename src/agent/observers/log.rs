@@ -66,7 +66,7 @@ fn write(engine: &Engine, fact: &Fact) {
             );
         }
         Fact::Isolated { missing, cause } => warn!(
-            reason = Reason::Isolated.as_str(),
+            reason = Reason::Isolated.as_label(),
             targets = list(missing),
             "isolated: {}, so nothing is withdrawn",
             cause.as_str()

@@ -29,9 +29,9 @@ pub(super) fn report(fact: &Fact) -> Option<String> {
             let place = if verdict.is_in_service() { "in" } else { "out" };
             format!("{} {place}", last(target))
         }
-        Fact::Refused { target, reason, .. } => format!("{} {}", last(target), reason.as_str()),
+        Fact::Refused { target, reason, .. } => format!("{} {}", last(target), reason.as_label()),
         Fact::RefusalOver { target, reason, .. } => {
-            format!("{} no longer {}", last(target), reason.as_str())
+            format!("{} no longer {}", last(target), reason.as_label())
         }
         Fact::Isolated { .. } => "isolated".into(),
         Fact::EvidenceLost { targets, .. } => format!("unseen {}", lasts(targets)),

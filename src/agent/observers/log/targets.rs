@@ -52,7 +52,7 @@ pub(super) fn verdict(target: IpAddr, verdict: Verdict, agreeing: &[SocketAddr],
 }
 
 pub(super) fn refused(target: IpAddr, reason: Reason, detail: &str) {
-    let word = reason.as_str();
+    let word = reason.as_label();
     match reason {
         // The lines about the whole agent, the drain and the change report these already.
         Reason::Isolated | Reason::Drained | Reason::DryRun => {
@@ -69,7 +69,7 @@ pub(super) fn refusal_over(target: IpAddr, reason: Reason) {
         Reason::Drained | Reason::DryRun => {
             debug!(%target, "drain or dry-run no longer prevents a change");
         }
-        _ => info!(%target, reason = reason.as_str(), "no longer refused"),
+        _ => info!(%target, reason = reason.as_label(), "no longer refused"),
     }
 }
 

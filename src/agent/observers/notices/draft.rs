@@ -41,7 +41,7 @@ impl NoticeDraft {
     }
 
     fn reason(mut self, reason: Reason) -> Self {
-        self.0.reason = Some(reason.as_str().into());
+        self.0.reason = Some(reason.as_label().into());
         self
     }
 

@@ -124,10 +124,10 @@ fn fact_in_words(fact: &Fact) -> String {
             format!("verdict {target} {in_service} {by_hand} {agreeing:?} {after:?}")
         }
         Fact::Refused { target, reason, detail, .. } => {
-            format!("refused {target} {} {detail}", reason.as_str())
+            format!("refused {target} {} {detail}", reason.as_label())
         }
         Fact::RefusalOver { target, reason, .. } => {
-            format!("refusal over {target} {}", reason.as_str())
+            format!("refusal over {target} {}", reason.as_label())
         }
         Fact::Isolated { missing, cause } => {
             let cause = match cause {
