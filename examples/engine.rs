@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::engine::event::{Action, Answer, Event};
+use goavail::engine::event::{Action, Event};
 use goavail::engine::settings::{ServiceSettings, Settings};
+use goavail::engine::types::Answer;
 use goavail::engine::{Engine, Moment};
 
 fn main() {

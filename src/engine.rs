@@ -29,7 +29,7 @@ mod context;
 mod dns_report;
 mod drain;
 pub mod event;
-pub(crate) mod fact;
+mod fact;
 pub mod ids;
 mod isolation;
 mod moment;

@@ -12,8 +12,8 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
-use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::types::Endpoint;
+use crate::engine::event::ProbeRequest;
+use crate::engine::types::{Answer, Endpoint};
 use checks::CheckKind;
 
 /// Sends probes to endpoints.

@@ -10,9 +10,8 @@ pub use super::drain::{Drain, DrainCommand, DrainRefusal};
 pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
 use super::ids::{ProbeId, ServiceId, Ticket, ZoneId};
 use super::moment::Moment;
-pub use super::settings::{ClusterSettings, Settings};
-pub use super::types::Answer;
-use super::types::{PeerState, Vote};
+use super::settings::Settings;
+use super::types::{Answer, PeerState, Vote};
 
 /// An event that the engine receives.
 #[derive(Debug, Clone, PartialEq, Eq)]

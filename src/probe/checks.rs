@@ -7,8 +7,8 @@
 use super::icmp::Echo;
 use super::tcp::Connect;
 use super::{Check, Opens, Tools};
-use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::types::Endpoint;
+use crate::engine::event::ProbeRequest;
+use crate::engine::types::{Answer, Endpoint};
 
 /// Declares a registry: an enum with a variant for each check. The last check takes the endpoints
 /// that none of the others covers.

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use super::route::{Routes, Waited};
 use super::{Check, Opens, Tools, now};
-use crate::engine::event::{Answer, Event, ProbeRequest};
+use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
-use crate::engine::types::Endpoint;
+use crate::engine::types::{Answer, Endpoint};
 use message::Request;
 use pending::End;
 use socket::EchoSocket;

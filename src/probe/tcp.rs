@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 use super::route::{Routes, Waited};
 use super::{Check, Opens, Tools, now};
-use crate::engine::event::{Answer, ProbeRequest};
-use crate::engine::types::Endpoint;
+use crate::engine::event::ProbeRequest;
+use crate::engine::types::{Answer, Endpoint};
 
 /// Number of file descriptors reserved for everything except connects.
 const SPARE_DESCRIPTORS: u64 = 256;

@@ -4,7 +4,7 @@ use serde::Serialize as _;
 use serde::de::{Deserialize as _, Deserializer, Error as _, Unexpected};
 use serde::ser::Serializer;
 
-use crate::engine::fact::Reason;
+use crate::engine::event::Reason;
 
 /// Writes the word for a reason, or null.
 #[expect(

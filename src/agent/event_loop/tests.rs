@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::{advance, sleep};
 
 use super::Input;
-use crate::engine::event::{Answer, Event, Fact, Settings};
+use crate::engine::event::{Event, Fact};
 use crate::engine::ids::{EndpointId, ZoneId};
-use crate::engine::settings::ZoneSettings;
-use crate::engine::types::Health;
+use crate::engine::settings::{Settings, ZoneSettings};
+use crate::engine::types::{Answer, Health};
 use harness::{Behaviour, Harness, ip, ms, settings};
 
 /// Returns the event that puts settings for `count` targets in force.

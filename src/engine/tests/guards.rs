@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{Drain, DrainCommand, Event, Fact, Reason, Settings};
+use crate::engine::event::{Drain, DrainCommand, Event, Fact, Reason};
 use crate::engine::ids::ServiceId;
 use crate::engine::moment::Moment;
+use crate::engine::settings::Settings;
 
 fn drain(ticket: u64, target: u8) -> DrainCommand {
     DrainCommand {

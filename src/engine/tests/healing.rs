@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{DnsReport, Event, Fact, Settings};
+use crate::engine::event::{DnsReport, Event, Fact};
 use crate::engine::ids::ZoneId;
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, SetKey};
+use crate::engine::settings::Settings;
 use crate::engine::types::Health;
 
 #[test]

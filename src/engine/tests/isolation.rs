@@ -1,9 +1,9 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::{Answer, DrainCommand, Event, Reason};
+use crate::engine::event::{DrainCommand, Event, Reason};
 use crate::engine::ids::{ServiceId, Ticket};
-use crate::engine::types::Health;
+use crate::engine::types::{Answer, Health};
 
 fn everything_goes_silent(world: &mut World) {
     for last in [1, 2, 3] {

@@ -1,7 +1,8 @@
 //! The effects of a network on a probe: untrue errors, limits, and faults that flicker.
 
 use super::world::*;
-use crate::engine::event::{Answer, Event, Fact, ProbeRequest};
+use crate::engine::event::{Event, Fact, ProbeRequest};
+use crate::engine::types::Answer;
 
 /// Reports that the last probe was not delivered.
 fn doubt(world: &mut World) -> ProbeRequest {

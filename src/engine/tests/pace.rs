@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::world::*;
-use crate::engine::event::{Answer, Event, Settings};
+use crate::engine::event::Event;
 use crate::engine::ids::ProbeId;
-use crate::engine::types::Endpoint;
+use crate::engine::settings::Settings;
+use crate::engine::types::{Answer, Endpoint};
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {

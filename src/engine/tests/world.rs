@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::story::report;
 use crate::engine::event::{
-    Action, Answer, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
-    Settings,
+    Action, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
 };
 use crate::engine::ids::{ServiceId, TargetRef, Ticket, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::{self, Family, Observed, SetKey};
-use crate::engine::settings::ServiceSettings;
-use crate::engine::types::Endpoint;
+use crate::engine::settings::{ServiceSettings, Settings};
+use crate::engine::types::{Answer, Endpoint};
 use crate::engine::{Engine, TargetView};
 
 pub(super) const NAME: &str = "www.example.com";

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::Moment;
-use crate::engine::event::Settings;
-use crate::engine::settings::ServiceSettings;
+use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::types::Endpoint;
 
 const TARGET: Endpoint = endpoint(1, None);

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::worker::{self, Worker};
-use crate::engine::event::{Event, Fact, Order, Settings};
+use crate::engine::event::{Event, Fact, Order};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
+use crate::engine::settings::Settings;
 use crate::engine::tests::world::target_ref;
 use crate::engine::types::{Health, Vote};
 use crate::engine::{Engine, TargetView};

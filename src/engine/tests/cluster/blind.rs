@@ -2,7 +2,8 @@
 
 use super::world::World;
 use super::zone::Kind;
-use crate::engine::event::{Reason, Settings};
+use crate::engine::event::Reason;
+use crate::engine::settings::Settings;
 use crate::engine::tests::world::{canary, guarded, ip, ms, settings};
 use crate::engine::types::{Health, Vote};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::agent::Input;
 use super::peers::{PeerView, VoteSender};
 use super::world::{Happening, World};
-use crate::engine::event::{Event, Settings};
+use crate::engine::event::Event;
+use crate::engine::settings::Settings;
 
 impl World {
     /// Starts an agent: it knows no peer, and the ones that did not miss it learn that it is new.

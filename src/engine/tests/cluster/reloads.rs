@@ -3,8 +3,9 @@
 use super::agent::address;
 use super::world::{World, member};
 use super::zone::Kind;
-use crate::engine::event::{Reason, Settings};
+use crate::engine::event::Reason;
 use crate::engine::plan::Desired;
+use crate::engine::settings::Settings;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::Health;
 

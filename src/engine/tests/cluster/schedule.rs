@@ -9,7 +9,7 @@ use super::agent::address;
 use super::chance::Chance;
 use super::world::{World, member};
 use super::zone::Kind;
-use crate::engine::event::Settings;
+use crate::engine::settings::Settings;
 use crate::engine::tests::world::{canary, ip, ms, settings, with_floor};
 use crate::engine::types::{Endpoint, Pace, Thresholds};
 

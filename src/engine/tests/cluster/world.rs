@@ -12,15 +12,14 @@ use super::peers::{PeerView, VoteSender};
 use super::trace::Trace;
 use super::worker::{self, Doing, Fate};
 use super::zone::{Kind, Reading, Zone};
-use crate::engine::event::{
-    Action, Answer, ClusterSettings, DnsReport, Event, Fact, Order, ProbeRequest, Reason, Settings,
-};
+use crate::engine::event::{Action, DnsReport, Event, Fact, Order, ProbeRequest, Reason};
 use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum;
+use crate::engine::settings::{ClusterSettings, Settings};
 use crate::engine::tests::world::{ip, last, ms};
-use crate::engine::types::Health;
+use crate::engine::types::{Answer, Health};
 
 pub(super) struct World {
     pub(super) now: Duration,
