@@ -292,8 +292,9 @@ fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
 /// Returns the addresses that are probed on shared sockets: canaries first.
 fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
     let canaries = config.canaries.iter().copied();
-    let port = config.tcp_port;
-    let targets = config.targets.iter().map(|address| Endpoint { address: *address, port });
+    let port = config.default_service().tcp_port;
+    let targets =
+        config.default_service().targets.iter().map(|address| Endpoint { address: *address, port });
     let mut addresses = Vec::new();
     for endpoint in canaries.chain(targets) {
         if CheckKind::of(endpoint).opens() == Opens::SharedSocket {
@@ -333,8 +334,8 @@ fn log_start(config: &Config, icmp: &Icmp) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         name = config.name,
-        targets = config.targets.len(),
-        provider = config.provider.name(),
+        targets = config.default_service().targets.len(),
+        provider = config.default_zone().provider.name(),
         dry_run = config.dry_run,
         socket = icmp.kind().unwrap_or("none"),
         "watching"

@@ -17,7 +17,7 @@ mod command;
 mod exits;
 mod options;
 
-pub(crate) use command::{Command, MonitorOptions};
+pub(crate) use command::{CheckOptions, Command, MonitorOptions};
 #[cfg(test)]
 use command::{DrainOptions, PlanOptions, StatusOptions, UndrainOptions};
 use options::Options;
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn without_options_it_is_a_dry_run_of_echo_requests_at_cloudflare() {
         let want = Invocation {
-            command: Command::Check,
+            command: Command::Check(CheckOptions::default()),
             config_file: "goavail.toml".into(),
             asked: Asked { tcp: false, provider: "cloudflare", dry_run: true },
             debug: false,
@@ -158,7 +158,7 @@ mod tests {
     fn options_mean_the_same_before_and_after_the_command() {
         let options = "-f x.toml --no-dry-run -b -t tcp -p route53 --log-format json";
         let want = Invocation {
-            command: Command::Check,
+            command: Command::Check(CheckOptions::default()),
             config_file: "x.toml".into(),
             asked: Asked { tcp: true, provider: "route53", dry_run: false },
             debug: true,
@@ -219,6 +219,14 @@ mod tests {
                 "monitor --rehearse 192.0.2.10",
                 Command::Monitor(MonitorOptions { rehearse: Some(address) }),
             ),
+            (
+                "check --expanded",
+                Command::Check(CheckOptions { expanded: true, ..CheckOptions::default() }),
+            ),
+            (
+                "check --json",
+                Command::Check(CheckOptions { json: true, ..CheckOptions::default() }),
+            ),
             ("plan --json", Command::Plan(PlanOptions { json: true })),
             ("status --json", Command::Status(StatusOptions { json: true, watch: false })),
             ("status --watch", Command::Status(StatusOptions { json: false, watch: true })),
@@ -259,6 +267,7 @@ mod tests {
                 "invalid value 'NaN' for '--for <DURATION>': a duration",
             ),
             ("watch", "unrecognized subcommand 'watch'"),
+            ("check --json --expanded", "the argument '--json' cannot be used with '--expanded'"),
             ("check now", "unexpected argument 'now' found"),
         ];
         for (line, want) in cases {

@@ -1,9 +1,10 @@
-//! The short-lived commands: `plan`, `status`, `drain`, `undrain`. Each returns the text to print and
-//! its ending; `program` prints it and sets the exit code.
+//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`. Each returns the text to
+//! print, and most of them the ending; `program` prints it and sets the exit code.
 //!
-//! `plan` lists the zone itself and queries the verdicts of a running agent; the others query the agent
-//! alone.
+//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain` and
+//! `undrain` query the agent alone.
 
+mod check;
 mod drain;
 pub(crate) mod plan;
 mod status;
@@ -17,6 +18,7 @@ use crate::file;
 use crate::status::ClientError;
 use crate::text::one_line;
 
+pub(crate) use check::check;
 pub(crate) use drain::{drain, undrain};
 pub(crate) use plan::plan;
 pub(crate) use status::{status, watch};

@@ -9,6 +9,7 @@ pub(crate) mod address;
 pub(crate) mod document;
 pub(crate) mod environment;
 pub(crate) mod field;
+pub(crate) mod in_force;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub(crate) mod own;

@@ -91,7 +91,15 @@ fn run_and_report() -> ExitCode {
 
 fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
     match &invocation.command {
-        Command::Check => print(configuration(invocation)?.in_words().as_bytes()),
+        Command::Check(asked) => {
+            let file = invocation.config_file.display().to_string();
+            let checked = settings::load(&invocation.config_file, &invocation.asked, &variable);
+            let text = commands::check(&file, &checked, asked).map_err(anyhow::Error::from)?;
+            if let Some(text) = text {
+                print(text.as_bytes())?;
+            }
+            checked.map(drop).map_err(ProgramFailure::Configuration)
+        }
         Command::Monitor(command) => {
             // This comes first, while there is only one thread with privileges to drop.
             let reduced = privilege::reduce();
@@ -177,7 +185,7 @@ fn may_colour() -> bool {
 /// Checks that the address to rehearse is a target.
 fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), ProgramFailure> {
     match address {
-        Some(address) if !config.targets.contains(&address) => {
+        Some(address) if !config.default_service().targets.contains(&address) => {
             let file = config.path.display();
             Err(ProgramFailure::Refused(format!(
                 "--rehearse: {address} is not among the addresses in {file}"

@@ -7,12 +7,16 @@
 
 mod advice;
 mod describe;
+mod expanded;
 mod network;
 mod pace;
+mod pace_keys;
 mod sections;
+mod services;
 mod top;
+mod value_places;
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,18 +28,22 @@ use crate::config::keys::{Schema, Section};
 use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
-use crate::dns::providers::section::ProviderSection;
-use crate::dns::providers::{
-    PROVIDERS, ProviderKind, ProviderSettings, PublishedService, ZoneConfig,
-};
+use crate::dns::providers::section::{BuiltProvider, ProviderSection};
+use crate::dns::providers::{PROVIDERS, ProviderKind, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
 use crate::engine::types::Endpoint;
 use crate::file;
 use crate::status::{StatusConfig, StatusSection};
+use advice::ServiceAdvice;
+use pace_keys::PaceLayers;
 use sections::ParsedSections;
 use top::TopLevel;
+use value_places::ValuePlaces;
 
+pub(crate) use expanded::CheckedFile;
+pub(crate) use pace::Delay;
 pub(crate) use sections::Sections;
+pub(crate) use services::{DEFAULT, NamedZone, ServiceConfig};
 
 /// Maximum size of the file in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -65,20 +73,12 @@ pub struct Config {
     pub path: PathBuf,
     /// The name of this agent in notices and status.
     pub name: String,
-    /// The watched addresses: distinct, in the order of the file. Never empty.
-    pub targets: Vec<IpAddr>,
-    /// The port to connect to on each target with `--type tcp`; `None` means echo requests.
-    pub tcp_port: Option<u16>,
-    /// Pace of probing, and thresholds.
-    pub probing: Probing,
-    /// The floor: the number of addresses that stay in every record set. 0 is off.
-    pub min_in_service: usize,
+    /// The services, in the order of the file. Never empty.
+    pub services: Vec<ServiceConfig>,
+    /// The zones of the services, in the order of the file. Never empty.
+    pub zones: Vec<NamedZone>,
     /// Endpoints that prove that this agent's own network works. An empty list is off.
     pub canaries: Vec<Endpoint>,
-    /// Interval at which DNS is compared and repaired without a change of verdict.
-    pub resync_interval: Option<Duration>,
-    /// The provider of the records.
-    pub provider: Arc<dyn ProviderSettings>,
     /// The settings of all sections but the provider's.
     pub sections: Sections,
     /// Whether nothing is written at the provider.
@@ -89,19 +89,32 @@ pub struct Config {
     /// Warnings for the operator about settings that are accepted.
     pub warnings: Vec<String>,
     /// The guards that are off, by the name of the key that turns each on.
-    pub guards_off: Vec<&'static str>,
+    pub guards_off: Vec<String>,
 }
 
 impl Config {
-    /// Returns the zone with its provider.
-    pub fn zone(&self) -> ZoneConfig {
-        let service = PublishedService {
-            names: self.provider.names().to_vec(),
-            targets: self.targets.clone(),
-        };
+    /// Returns the service called `default`.
+    pub fn default_service(&self) -> &ServiceConfig {
+        &self.services[0]
+    }
+
+    /// Returns the zone of the service called `default`.
+    pub fn default_zone(&self) -> &NamedZone {
+        &self.zones[self.default_service().zone]
+    }
+
+    /// Returns the zone at this place with the provider to build for it, and with its services.
+    pub(crate) fn zone(&self, place: usize) -> ZoneConfig {
+        let mut services = BTreeMap::new();
+        for (index, service) in self.services.iter().enumerate() {
+            if service.zone == place {
+                let (names, targets) = (service.names.clone(), service.targets.clone());
+                services.insert(ServiceId::from(index), PublishedService { names, targets });
+            }
+        }
         ZoneConfig {
-            provider: Arc::clone(&self.provider),
-            services: [(ServiceId::DEFAULT, service)].into(),
+            provider: Arc::clone(&self.zones[place].provider),
+            services,
             dry_run: self.dry_run,
             shared: self.sections.cluster.is_some(),
         }
@@ -281,32 +294,71 @@ impl ParsedFile {
         asked: &Asked,
         context: &mut SectionContext<'_>,
     ) -> Config {
-        let provider = provider.finish(context);
-        if asked.tcp {
-            self.top.require_port(context);
-        }
+        let (service, zone, built) = self.default_service(provider, asked, context);
         if let Some(address) = self.sections.cluster.votes_received_at() {
             self.sections.status.check_overlap(address, context);
         }
         let sections = self.sections.build(context);
         let canaries = context.distinct(self.top.canaries());
-        let network = network::check(&provider, &self.sections.notify.parties(), context);
+        let network = network::check(&built, &self.sections.notify.parties(), context);
         Config {
             path: context.path.to_owned(),
             name: self.top.name(),
-            targets: provider.targets,
-            tcp_port: self.top.port().filter(|_| asked.tcp),
-            probing: self.top.probing(),
-            min_in_service: self.top.min_in_service(),
+            services: vec![service],
+            zones: vec![zone],
             canaries,
-            resync_interval: self.top.resync_interval(),
-            provider: provider.settings,
             sections,
             dry_run: asked.dry_run,
             network,
             warnings: Vec::new(),
             guards_off: Vec::new(),
         }
+    }
+
+    /// Builds the service of the file, and its zone.
+    fn default_service(
+        &self,
+        section: &dyn ProviderSection,
+        asked: &Asked,
+        context: &mut SectionContext<'_>,
+    ) -> (ServiceConfig, NamedZone, BuiltProvider) {
+        let provider = section.finish(context);
+        if asked.tcp {
+            self.top.require_port(context);
+        }
+        let mut service = ServiceConfig {
+            name: DEFAULT.to_owned(),
+            zone: 0,
+            names: provider.settings.names().to_vec(),
+            targets: provider.targets.clone(),
+            tcp_port: self.top.port().filter(|_| asked.tcp),
+            probing: self.top.probing(),
+            min_in_service: self.top.min_in_service(),
+            resync_interval: self.top.resync_interval(),
+            values: Vec::new(),
+        };
+        let (layers, floor) = ([&self.top.pace], self.top.min_in_service.present());
+        let pace = PaceLayers(&layers);
+        let places = ValuePlaces {
+            zone: (DEFAULT, None),
+            published: provider.published.each_ref().map(Option::as_ref),
+            check: (service.check_in_words(), self.top.port.present().map(|at| &at.spot)),
+            pace,
+            floor: floor.map(|at| &at.spot),
+            resync: self.top.resync_interval.present().map(|at| &at.spot),
+            records: provider.records.clone(),
+        };
+        service.values = places.values(&service);
+        let advice = ServiceAdvice {
+            service: &service,
+            pace,
+            floor,
+            missing: context.missing(Section::TOP, "interval"),
+        };
+        advice.give(context.report);
+        let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
+        let zone = NamedZone { name, provider: settings };
+        (service, zone, provider)
     }
 }
 

@@ -61,7 +61,7 @@ impl ClusterLink {
     ) -> Result<Option<Self>, ClusterError> {
         let Some(settings) = config.sections.cluster.clone() else { return Ok(None) };
         let (events, received) = mpsc::channel(EVENTS);
-        let targets = config.targets.clone();
+        let targets = config.default_service().targets.clone();
         let starting = async move { Cluster::start(&settings, targets, events).await };
         let cluster = match talk.spawn(starting).await {
             Ok(started) => started?,
@@ -91,7 +91,10 @@ impl ClusterLink {
     pub(super) fn reload(&self, config: &Config) {
         let peers =
             config.sections.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
-        let _ = self.requests.send(ClusterRequest::Reload(peers.collect(), config.targets.clone()));
+        let _ = self.requests.send(ClusterRequest::Reload(
+            peers.collect(),
+            config.default_service().targets.clone(),
+        ));
     }
 
     /// Returns the counters of votes.

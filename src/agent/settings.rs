@@ -12,25 +12,27 @@ use crate::settings::Config;
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
-    let probing = &config.probing;
+    let first = config.default_service();
+    let probing = &first.probing;
     // All targets are probed by the check of the same port.
-    let check = CheckKind::of(Endpoint { address: config.targets[0], port: config.tcp_port });
+    let check = CheckKind::of(Endpoint { address: first.targets[0], port: first.tcp_port });
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,
         peers: cluster.peers.iter().copied().collect(),
         min_peers_agree: cluster.min_peers_agree,
     });
-    let service = ServiceSettings {
-        zone: ZoneId::DEFAULT,
-        targets: config.targets.as_slice().into(),
-        names: config.provider.names().to_vec(),
-        floor: config.min_in_service,
-        resync_interval: config.resync_interval,
-    };
+    let services = config.services.iter().map(|service| ServiceSettings {
+        zone: service.zone.into(),
+        targets: service.targets.as_slice().into(),
+        names: service.names.clone(),
+        floor: service.min_in_service,
+        resync_interval: service.resync_interval,
+    });
+    let zones = config.zones.iter().map(|zone| ZoneSettings { location: zone.provider.place() });
     Settings {
-        services: vec![service],
-        zones: vec![ZoneSettings { location: config.provider.place() }],
-        port: config.tcp_port,
+        services: services.collect(),
+        zones: zones.collect(),
+        port: first.tcp_port,
         burst: probing.burst,
         canaries: config.canaries.clone(),
         thresholds: Thresholds {
@@ -50,5 +52,6 @@ pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
 
 /// Returns the zones in which the targets are published.
 pub(super) fn zones(config: &Config) -> Zones {
-    [(ZoneId::DEFAULT, config.zone())].into()
+    let places = 0..config.zones.len();
+    places.map(|place| (ZoneId::from(place), config.zone(place))).collect()
 }

@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Monitor(MonitorOptions),
     /// Validate the configuration and describe the resulting agent
     #[command(after_help = exits::CHECK)]
-    Check,
+    Check(CheckOptions),
     /// Show the records in DNS, the desired ones, and the difference; change nothing
     #[command(after_help = exits::PLAN)]
     Plan(PlanOptions),
@@ -48,6 +48,17 @@ pub(crate) struct MonitorOptions {
     /// In dry-run, treat this target as down a few seconds after the start, then as up again
     #[arg(long, value_name = "ADDRESS")]
     pub rehearse: Option<IpAddr>,
+}
+
+/// The arguments of `goavail check`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub(crate) struct CheckOptions {
+    /// List every value in force with the line of the file that it comes from
+    #[arg(long, conflicts_with = "json")]
+    pub expanded: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `goavail plan`.

@@ -35,13 +35,13 @@ pub(crate) fn plan(
     })?;
     let remembered = remembered(config);
     let zone = Compared {
-        zone: config.provider.zone().to_owned(),
-        provider: config.provider.name(),
-        names: config.provider.names(),
-        targets: &config.targets,
-        floor: config.min_in_service,
+        zone: config.default_zone().provider.zone().to_owned(),
+        provider: config.default_zone().provider.name(),
+        names: config.default_zone().provider.names(),
+        targets: &config.default_service().targets,
+        floor: config.default_service().min_in_service,
         listing: &listing,
-        ttl: config.provider.ttl_of_new_sets(),
+        ttl: config.default_zone().provider.ttl_of_new_sets(),
         remembered: &remembered,
     };
     let comparison = Comparison::new(&zone, asked);
@@ -53,7 +53,7 @@ pub(crate) fn plan(
 /// Lists the zone. The provider does not leave this function, so that nothing can be written with it.
 async fn read(config: &Config) -> Result<Listing, CommandError> {
     // The dry-run provider invents a zone that it cannot list. Here that must be an error.
-    let zone = ZoneConfig { dry_run: false, ..config.zone() };
+    let zone = ZoneConfig { dry_run: false, ..config.zone(0) };
     let provider =
         providers::build(&zone).await.map_err(|error| CommandError::Unread(Box::new(error)))?;
     provider.list().await.map_err(|error| CommandError::Unread(Box::new(error)))
@@ -72,7 +72,11 @@ async fn ask(config: &Config) -> DesiredByAgent {
         Err(error) => return DesiredByAgent::nobody(None, &error),
     };
     match address.status().await {
-        Ok(status) => DesiredByAgent::answered(address.to_string(), config.provider.zone(), status),
+        Ok(status) => DesiredByAgent::answered(
+            address.to_string(),
+            config.default_zone().provider.zone(),
+            status,
+        ),
         Err(error) => DesiredByAgent::nobody(Some(address.to_string()), &error),
     }
 }

@@ -49,6 +49,11 @@ impl<T> Field<T> {
         self.present().map(|at| &at.value)
     }
 
+    /// Returns the place of the value, if there is one.
+    pub(crate) fn spot(&self) -> Option<&Spot> {
+        self.present().map(|at| &at.spot)
+    }
+
     /// Whether the key is not set.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)

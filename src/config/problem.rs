@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::Serialize;
+
 /// Maximum number of problems printed; a file that is not a configuration at all has thousands.
 const PRINTED: usize = 100;
 
@@ -15,7 +17,7 @@ const ENVIRONMENT: &str = "environment";
 /// A problem or a warning: `file:line: key: what`.
 ///
 /// It never holds a secret: for the value of a secret key it contains only the length.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file as it was named, or `environment`.
     pub file: String,

@@ -111,7 +111,7 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
 
 /// A zone with its provider.
 #[derive(Debug, Clone)]
-pub struct ZoneConfig {
+pub(crate) struct ZoneConfig {
     /// The provider of the records.
     pub provider: Arc<dyn ProviderSettings>,
     /// The services that are published in the zone.
@@ -131,7 +131,7 @@ impl ZoneConfig {
 
 /// The content of a zone that belongs to one service.
 #[derive(Debug, Clone)]
-pub struct PublishedService {
+pub(crate) struct PublishedService {
     /// The owner names.
     pub names: Vec<String>,
     /// The watched addresses.

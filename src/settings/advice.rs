@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Config;
+use super::pace_keys::PaceLayers;
 use super::top::TopLevel;
-use crate::config::keys::Section;
+use super::{Config, ServiceConfig};
+use crate::config::field::At;
 use crate::config::own;
+use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::engine::plan::Family;
 use crate::text::seconds;
@@ -15,53 +17,66 @@ use crate::text::seconds;
 /// Detection time above which a warning is issued.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// Returns the guards that are off, by the key that turns each on.
-pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
+/// Returns the guards that are off, by the key that turns each on. With several services those of a
+/// service are followed by its name.
+pub(super) fn guards_off(config: &Config) -> Vec<String> {
     let mut off = Vec::new();
     if config.canaries.is_empty() {
-        off.push("canaries");
+        off.push("canaries".to_owned());
     }
-    if config.min_in_service == 0 {
-        off.push("min_in_service");
+    let bare: Vec<&ServiceConfig> =
+        config.services.iter().filter(|service| service.min_in_service == 0).collect();
+    if bare.len() == config.services.len() {
+        off.push("min_in_service".to_owned());
+    } else if !bare.is_empty() {
+        let names: Vec<&str> = bare.iter().map(|service| service.name.as_str()).collect();
+        off.push(format!("min_in_service of {}", names.join(" ")));
     }
-    off.extend(config.sections.guards_off());
+    off.extend(config.sections.guards_off().into_iter().map(str::to_owned));
     off
 }
 
-impl TopLevel {
+/// A service with the places of its values in the file.
+pub(super) struct ServiceAdvice<'a> {
+    /// The service that the advice is about.
+    pub(super) service: &'a ServiceConfig,
+    /// The places of its pace and thresholds.
+    pub(super) pace: PaceLayers<'a>,
+    /// The place of its floor, if it is set.
+    pub(super) floor: Option<&'a At<usize>>,
+    /// The place to warn at if no key is set.
+    pub(super) missing: Spot,
+}
+
+impl ServiceAdvice<'_> {
     /// Warns about accepted values that may do harm.
-    pub(super) fn advise(&self, config: &Config, context: &mut SectionContext<'_>) {
-        self.advise_on_delay(config, context);
-        self.advise_on_pace(config, context);
-        self.advise_on_floor(config, context);
-        self.advise_on_canaries(config, context);
+    pub(super) fn give(&self, report: &mut Report) {
+        self.advise_on_delay(report);
+        self.advise_on_pace(report);
+        self.advise_on_floor(report);
     }
 
     /// Warns about a death that is noticed late.
-    fn advise_on_delay(&self, config: &Config, context: &mut SectionContext<'_>) {
-        let pace = &config.probing;
+    fn advise_on_delay(&self, report: &mut Report) {
+        let pace = &self.service.probing;
         if pace.interval * pace.failure_threshold.get() <= SLOW {
             return;
         }
-        let (interval, threshold) = (self.interval.present(), self.failure_threshold.present());
-        let spot = match (interval, threshold) {
-            (Some(at), _) => at.spot.clone(),
-            (None, Some(at)) => at.spot.clone(),
-            (None, None) => context.missing(Section::TOP, "interval"),
-        };
+        let interval = self.pace.nearest(|keys| &keys.interval).map(|at| &at.spot);
+        let threshold = self.pace.nearest(|keys| &keys.failure_threshold).map(|at| &at.spot);
         let worst = seconds(pace.detection().worst);
         let what = format!(
             "{} between probes and failure_threshold {}: a death is noticed after {worst} at worst",
             seconds(pace.interval),
             pace.failure_threshold,
         );
-        context.report.warn(&spot, what);
+        report.warn(interval.or(threshold).unwrap_or(&self.missing), what);
     }
 
-    fn advise_on_pace(&self, config: &Config, context: &mut SectionContext<'_>) {
-        let pace = &config.probing;
+    fn advise_on_pace(&self, report: &mut Report) {
+        let pace = &self.service.probing;
         if pace.retry_interval > pace.interval
-            && let Some(at) = self.retry_interval.present()
+            && let Some(at) = self.pace.nearest(|keys| &keys.retry_interval)
         {
             let interval = seconds(pace.interval);
             let what = format!(
@@ -69,11 +84,38 @@ impl TopLevel {
                  more",
                 at.shown,
             );
-            context.report.warn(&at.spot, what);
+            report.warn(&at.spot, what);
         }
-        if pace.burst.get() > 1
-            && let Some(at) = self.burst.present()
-        {
+    }
+
+    /// Warns about a floor that no withdrawal can ever satisfy.
+    fn advise_on_floor(&self, report: &mut Report) {
+        let Some(at) = self.floor.filter(|at| at.value > 0) else { return };
+        for family in [Family::A, Family::Aaaa] {
+            let targets = self.service.targets.iter();
+            let count = targets.filter(|address| Family::of(**address) == family).count();
+            if (1..=at.value).contains(&count) {
+                let what = format!(
+                    "{} keeps every {family} record where it is, for {count} {} listed: none is \
+                     ever withdrawn unless the record sets hold others too",
+                    at.shown,
+                    if count == 1 { "is" } else { "are" },
+                );
+                report.warn(&at.spot, what);
+            }
+        }
+    }
+}
+
+impl TopLevel {
+    /// Warns about accepted values that may do harm, besides those of the services.
+    pub(super) fn advise(&self, config: &Config, context: &mut SectionContext<'_>) {
+        self.advise_on_burst(context);
+        self.advise_on_canaries(config, context);
+    }
+
+    fn advise_on_burst(&self, context: &mut SectionContext<'_>) {
+        if let Some(at) = self.burst.present().filter(|at| at.value > 1) {
             let what = format!(
                 "up to {} addresses are probed at once: a firewall that limits echo requests or \
                  connects may swallow some, and addresses that are alive would be taken out",
@@ -83,26 +125,9 @@ impl TopLevel {
         }
     }
 
-    /// Warns about a floor that no withdrawal can ever satisfy.
-    fn advise_on_floor(&self, config: &Config, context: &mut SectionContext<'_>) {
-        let Some(at) = self.min_in_service.present().filter(|at| at.value > 0) else { return };
-        for family in [Family::A, Family::Aaaa] {
-            let addresses = config.targets.iter().filter(|address| Family::of(**address) == family);
-            let count = addresses.count();
-            if (1..=at.value).contains(&count) {
-                let what = format!(
-                    "{} keeps every {family} record where it is, for {count} {} listed: none is \
-                     ever withdrawn unless the record sets hold others too",
-                    at.shown,
-                    if count == 1 { "is" } else { "are" },
-                );
-                context.report.warn(&at.spot, what);
-            }
-        }
-    }
-
     fn advise_on_canaries(&self, config: &Config, context: &mut SectionContext<'_>) {
-        let targets: HashSet<IpAddr> = config.targets.iter().copied().collect();
+        let targets: HashSet<IpAddr> =
+            config.services.iter().flat_map(|service| service.targets.iter().copied()).collect();
         let rehearsal = targets.iter().all(IpAddr::is_loopback);
         for item in self.canaries.items() {
             if item.value.address.is_loopback() && !rehearsal {

@@ -1,37 +1,35 @@
 //! Description of the configuration in words, as printed by `goavail check`.
 
-use super::{Config, Probing};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::{Config, NamedZone, Probing, ServiceConfig};
+use crate::config::section::Described;
 use crate::engine::plan::Family;
 use crate::engine::prober::retries;
-use crate::engine::types::Endpoint;
-use crate::probe::checks::CheckKind;
 use crate::text::{counted, listed, seconds};
 
 impl Config {
     /// Describes the agent's task, a line for each part. The text contains no secret and no URL.
     pub fn in_words(&self) -> String {
-        let mut parts = vec![
-            ("agent", self.agent()),
-            ("watches", self.watching()),
-            ("pace", self.pace()),
-            ("retries", self.retries()),
-            ("death", self.death()),
-            ("return", self.comeback()),
-            ("records", self.records()),
-            ("access", self.provider.access()),
-            ("repair", self.repair()),
-            ("floor", self.floor()),
-            ("canaries", self.guard_of_self()),
-        ];
-        parts.extend(self.sections.describe());
+        let mut parts = vec![("agent", self.agent())];
+        for service in &self.services {
+            let Some(zone) = self.zones.get(service.zone) else { continue };
+            parts.extend(self.service(service, zone));
+        }
+        let sections = self.sections.describe();
+        parts.extend(sections);
         let guards = self.guards_off_in_words().unwrap_or_else(|| "none".to_owned());
         parts.push(("guards off", guards));
-        let network = self.network.as_ref().map(|words| ("network", words.clone()));
-        let sound = format!("{}: the configuration is valid\n", self.path.display());
-        let parts =
-            parts.into_iter().chain(network).map(|(name, words)| format!("  {name:<12}{words}\n"));
-        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-        std::iter::once(sound).chain(parts).chain(warnings).collect()
+        parts.extend(self.network.as_ref().map(|words| ("network", words.clone())));
+        let mut text = format!("{}: the configuration is valid\n", self.path.display());
+        for (name, words) in parts {
+            let _ = writeln!(text, "  {name:<12}{words}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        text
     }
 
     /// Lists the guards that are off, by the keys that turn them on; `None` if all are on.
@@ -39,34 +37,40 @@ impl Config {
         (!self.guards_off.is_empty()).then(|| self.guards_off.join(", "))
     }
 
+    /// Describes a service, a line for each part.
+    fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<Described> {
+        vec![
+            ("watches", watching(service)),
+            ("pace", self.pace(service)),
+            ("retries", retries(&service.probing)),
+            ("death", death(&service.probing)),
+            ("return", comeback(&service.probing)),
+            ("records", records(service, zone)),
+            ("access", zone.provider.access()),
+            ("repair", repair(service)),
+            ("floor", floor(service, zone)),
+            ("canaries", self.guard_of_self()),
+        ]
+    }
+
     fn agent(&self) -> String {
-        let provider = self.provider.name();
+        let providers: BTreeSet<&str> =
+            self.zones.iter().map(|zone| zone.provider.name()).collect();
+        let providers = Vec::from_iter(providers).join(" and ");
         if self.dry_run {
-            format!("{}, in dry-run: nothing is changed at {provider}", self.name)
+            format!("{}, in dry-run: nothing is changed at {providers}", self.name)
         } else {
-            format!("{}, changing records at {provider}", self.name)
+            format!("{}, changing records at {providers}", self.name)
         }
     }
 
-    fn watching(&self) -> String {
-        let port = self.tcp_port;
-        let first = self.targets.first().map(|address| Endpoint { address: *address, port });
-        let how = first.map(|endpoint| CheckKind::of(endpoint).in_words(endpoint));
-        let how = how.unwrap_or_default();
-        format!(
-            "{} {how}: {}",
-            counted(self.targets.len(), "address", "addresses"),
-            listed(&self.targets)
-        )
-    }
-
-    fn pace(&self) -> String {
-        let pace = &self.probing;
+    fn pace(&self, service: &ServiceConfig) -> String {
+        let pace = &service.probing;
         let burst = match pace.burst.get() {
             1 => String::new(),
             several => format!("; up to {several} addresses at once"),
         };
-        let endpoints = self.targets.len() + self.canaries.len();
+        let endpoints = service.targets.len() + self.canaries.len();
         let most = retries::most_a_second(endpoints, pace.interval, pace.retry_interval).ceil();
         format!(
             "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}; \
@@ -77,75 +81,82 @@ impl Config {
         )
     }
 
-    /// Describes the retries for a target that does not answer.
-    fn retries(&self) -> String {
-        let pace = &self.probing;
-        if pace.retry_interval >= pace.interval {
-            return format!("every {}, which needs no rehearsal", seconds(pace.retry_interval));
-        }
-        let slow = Probing { retry_interval: pace.interval, ..pace.clone() }.detection();
-        format!(
-            "rehearsed at the start and hourly; an address that does not answer all of it is asked \
-             every {}, and its death noticed after {} at best, {} at worst",
-            seconds(pace.interval),
-            seconds(slow.best),
-            seconds(slow.worst),
-        )
-    }
-
-    fn death(&self) -> String {
-        let delay = self.probing.detection();
-        format!(
-            "{}, noticed after {} at best, {} at worst",
-            counted(self.probing.failure_threshold.get() as usize, "loss", "losses in a row"),
-            seconds(delay.best),
-            seconds(delay.worst),
-        )
-    }
-
-    fn comeback(&self) -> String {
-        let delay = self.probing.recovery();
-        format!(
-            "{}, noticed a round trip after {} at best, {} at worst",
-            counted(self.probing.recovery_threshold.get() as usize, "reply", "replies in a row"),
-            seconds(delay.best),
-            seconds(delay.worst),
-        )
-    }
-
-    fn records(&self) -> String {
-        let kinds: Vec<Family> = [Family::A, Family::Aaaa]
-            .into_iter()
-            .filter(|family| self.targets.iter().any(|target| Family::of(*target) == *family))
-            .collect();
-        let kinds = kinds.iter().map(Family::to_string).collect::<Vec<_>>().join(" and ");
-        let provider = &self.provider;
-        let (names, zone, new) =
-            (listed(provider.names()), provider.zone(), provider.new_records());
-        format!("{kinds} at {names} in zone {zone} at {}; new ones: {new}", provider.name())
-    }
-
-    fn repair(&self) -> String {
-        match self.resync_interval {
-            Some(pace) => format!("DNS is compared and repaired every {}", seconds(pace)),
-            None => "DNS is changed when a target flips, and otherwise left alone".to_owned(),
-        }
-    }
-
-    fn floor(&self) -> String {
-        let each = self.provider.floor_applies_to();
-        match self.min_in_service {
-            0 => "none: the last address of a record set may be withdrawn".to_owned(),
-            1 => format!("1 address stays in every record set{each}"),
-            floor => format!("{floor} addresses stay in every record set{each}"),
-        }
-    }
-
     fn guard_of_self(&self) -> String {
         if self.canaries.is_empty() {
             return "none: a fault of this agent's own network looks like a death".to_owned();
         }
         let canaries = listed(&self.canaries);
         format!("{canaries}; while none answers, this agent withdraws nothing")
+    }
+}
+
+fn watching(service: &ServiceConfig) -> String {
+    let how = service.check_in_words();
+    format!(
+        "{} {how}: {}",
+        counted(service.targets.len(), "address", "addresses"),
+        listed(&service.targets)
+    )
+}
+
+/// Describes the retries for a target that does not answer.
+fn retries(pace: &Probing) -> String {
+    if pace.retry_interval >= pace.interval {
+        return format!("every {}, which needs no rehearsal", seconds(pace.retry_interval));
+    }
+    let slow = Probing { retry_interval: pace.interval, ..pace.clone() }.detection();
+    format!(
+        "rehearsed at the start and hourly; an address that does not answer all of it is asked \
+         every {}, and its death noticed after {} at best, {} at worst",
+        seconds(pace.interval),
+        seconds(slow.best),
+        seconds(slow.worst),
+    )
+}
+
+fn death(pace: &Probing) -> String {
+    let delay = pace.detection();
+    format!(
+        "{}, noticed after {} at best, {} at worst",
+        counted(pace.failure_threshold.get() as usize, "loss", "losses in a row"),
+        seconds(delay.best),
+        seconds(delay.worst),
+    )
+}
+
+fn comeback(pace: &Probing) -> String {
+    let delay = pace.recovery();
+    format!(
+        "{}, noticed a round trip after {} at best, {} at worst",
+        counted(pace.recovery_threshold.get() as usize, "reply", "replies in a row"),
+        seconds(delay.best),
+        seconds(delay.worst),
+    )
+}
+
+fn records(service: &ServiceConfig, zone: &NamedZone) -> String {
+    let kinds: Vec<String> = [Family::A, Family::Aaaa]
+        .into_iter()
+        .filter(|family| service.targets.iter().any(|target| Family::of(*target) == *family))
+        .map(|family| family.to_string())
+        .collect();
+    let (kinds, provider) = (kinds.join(" and "), &zone.provider);
+    let (names, domain, new) = (listed(&service.names), provider.zone(), provider.new_records());
+    format!("{kinds} at {names} in zone {domain} at {}; new ones: {new}", provider.name())
+}
+
+fn repair(service: &ServiceConfig) -> String {
+    match service.resync_interval {
+        Some(pace) => format!("DNS is compared and repaired every {}", seconds(pace)),
+        None => "DNS is changed when a target flips, and otherwise left alone".to_owned(),
+    }
+}
+
+fn floor(service: &ServiceConfig, zone: &NamedZone) -> String {
+    let each = zone.provider.floor_applies_to();
+    match service.min_in_service {
+        0 => "none: the last address of a record set may be withdrawn".to_owned(),
+        1 => format!("1 address stays in every record set{each}"),
+        floor => format!("{floor} addresses stay in every record set{each}"),
     }
 }

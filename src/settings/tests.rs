@@ -7,7 +7,7 @@ use crate::config::field::Field;
 use crate::config::keys::Key;
 use crate::config::rule::integer;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
-use crate::dns::providers::{self, Building};
+use crate::dns::providers::{self, Building, ProviderSettings};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
 
 /// The entry of the registry.
@@ -140,7 +140,7 @@ fn a_provider_and_its_section_are_parsed_and_described() {
     ] {
         assert!(words.contains(line), "{line}\n{words}");
     }
-    assert_eq!(config.provider.word(), "dummy");
+    assert_eq!(config.default_zone().provider.word(), "dummy");
     let rows = [
         (
             FILE.replace("speed = 9", "speed = 10"),
@@ -168,7 +168,7 @@ fn a_provider_and_its_section_are_parsed_and_described() {
 #[tokio::test]
 async fn a_provider_is_built_and_used_in_dry_run_and_for_real() {
     for dry_run in [false, true] {
-        let zone = read(FILE, "dummy", dry_run).unwrap().zone();
+        let zone = read(FILE, "dummy", dry_run).unwrap().zone(0);
         let mut provider = providers::build(&zone).await.unwrap();
         assert_eq!(provider.name(), "Dummy");
         assert_eq!(provider.list().await.unwrap(), Listing::default());
@@ -176,7 +176,7 @@ async fn a_provider_is_built_and_used_in_dry_run_and_for_real() {
         assert!(provider.inherit_from(again) != dry_run, "a dry-run has not read the zone yet");
         let cloudflare = FILE.replace("Dummy", "Cloudflare").replace("domain =", "dns_domain =");
         let cloudflare = cloudflare.replace("speed = 9", "");
-        let other = read(&cloudflare, "cloudflare", true).unwrap().zone();
+        let other = read(&cloudflare, "cloudflare", true).unwrap().zone(0);
         let other = providers::build(&other).await.unwrap();
         assert!(!provider.inherit_from(other), "of another kind");
     }

@@ -1,10 +1,11 @@
 //! The keys above the first section, as far as they belong to no other part of the program.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Probing;
+use super::pace_keys::{PaceKeys, PaceLayers};
 use crate::config::address;
 use crate::config::field::{At, Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
@@ -12,21 +13,6 @@ use crate::config::rule::{self, duration, integer};
 use crate::config::section::SectionContext;
 use crate::engine::types::Endpoint;
 use crate::file;
-
-/// Default number of consecutive losses or replies.
-const THRESHOLD: u32 = 3;
-
-/// Default interval between probes, the one in the Go program's example.
-const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Minimum pause between probes: 50 ms.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Minimum timeout: 1 ms.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
-
-/// Maximum pause, and maximum timeout: one hour.
-const HOUR: Duration = Duration::from_hours(1);
 
 /// Minimum and maximum interval of a resync: one second and one day.
 const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
@@ -36,11 +22,7 @@ const CANARIES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
 
 /// The values above the first section, each validated alone.
 pub(super) struct TopLevel {
-    pub(super) failure_threshold: Field<u32>,
-    pub(super) recovery_threshold: Field<u32>,
-    pub(super) interval: Field<Duration>,
-    pub(super) timeout: Field<Duration>,
-    pub(super) retry_interval: Field<Duration>,
+    pub(super) pace: PaceKeys,
     pub(super) burst: Field<usize>,
     pub(super) port: Field<u16>,
     pub(super) min_in_service: Field<usize>,
@@ -69,11 +51,7 @@ impl TopLevel {
     pub(super) fn parse(values: &mut FieldReader<'_>) -> Self {
         let top = Section::TOP;
         Self {
-            failure_threshold: values.one(top, "failure_threshold", integer(1, 1000)),
-            recovery_threshold: values.one(top, "recovery_threshold", integer(1, 1000)),
-            interval: values.one(top, "interval", duration(SHORTEST_PAUSE, HOUR)),
-            timeout: values.one(top, "timeout", duration(SHORTEST_TIMEOUT, HOUR)),
-            retry_interval: values.one(top, "retry_interval", duration(SHORTEST_PAUSE, HOUR)),
+            pace: PaceKeys::parse(top, values),
             burst: values.one(top, "burst", integer(1, 1000)),
             port: values.one(top, "port", rule::port),
             min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
@@ -117,23 +95,15 @@ impl TopLevel {
         self.resync_interval.value().copied()
     }
 
+    /// Returns the number of targets that are probed at the same moment.
+    pub(super) fn burst(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.burst.or(1)).unwrap_or(NonZeroUsize::MIN)
+    }
+
     /// Returns the pace of probing. Omitted values are derived from the given ones.
     pub(super) fn probing(&self) -> Probing {
-        let failures = self.failure_threshold.or(THRESHOLD);
-        let interval = self.interval.or(INTERVAL);
-        Probing {
-            failure_threshold: at_least_one(failures),
-            recovery_threshold: at_least_one(self.recovery_threshold.or(failures)),
-            interval,
-            timeout: self.timeout.or(interval),
-            retry_interval: self.retry_interval.or(interval),
-            burst: NonZeroUsize::new(self.burst.or(1)).unwrap_or(NonZeroUsize::MIN),
-        }
+        PaceLayers(&[&self.pace]).probing(self.burst())
     }
-}
-
-fn at_least_one(count: u32) -> NonZeroU32 {
-    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Returns the name of this machine, or `goavail` if it has none.

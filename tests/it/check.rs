@@ -38,6 +38,64 @@ fn with_file(content: impl AsRef<[u8]>) -> tempfile::TempDir {
 }
 
 #[test]
+fn check_expanded_lists_every_value_with_its_line() {
+    let folder = with_file(
+        "interval = 1\nfailure_threshold = 4\n\n[Route53]\naws_domain = \"example.com\"\n\
+         hostnames = [\"www\", \"@\"]\nip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n",
+    );
+    let want = "\
+service default
+  zone                default                       default
+  hostnames           www.example.com, example.com  line 6, Route53.hostnames
+  ip_addresses        192.0.2.10, 192.0.2.11        line 7, Route53.ip_addresses
+  check               by echo requests              default
+  failure_threshold   4                             line 2, failure_threshold
+  recovery_threshold  4                             default
+  interval            1 s                           line 1, interval
+  timeout             1 s                           default
+  retry_interval      1 s                           default
+  min_in_service      0                             default
+  resync_interval     off                           default
+  ttl                 60                            default
+";
+    let (code, out, err) = run(folder.path(), "check -p route53 --expanded");
+    assert_eq!((code, out.as_str(), err.as_str()), (0, want, ""));
+    let (code, _, err) = run(folder.path(), "check -p route53 --expanded --json");
+    assert_eq!(code, 2, "{err}");
+}
+
+#[test]
+fn check_json_holds_the_settings_or_the_problems() {
+    let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
+    let (code, out, err) = run(folder.path(), "check --json");
+    assert_eq!((code, err.as_str()), (0, ""));
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["valid"], true);
+    assert_eq!((&json["file"], &json["name"]), (&"goavail.toml".into(), &"probe-1".into()));
+    assert_eq!((&json["dry_run"], &json["guards_off"]), (&true.into(), &serde_json::json!([])));
+    let zone = &json["zones"][0];
+    assert_eq!((&zone["provider"], &zone["domain"]), (&"cloudflare".into(), &"example.com".into()));
+    let service = &json["services"][0];
+    assert_eq!(service["addresses"].as_array().unwrap().len(), 3);
+    assert_eq!((&service["check"], &service["port"]), (&"icmp".into(), &serde_json::Value::Null));
+    assert_eq!((&service["interval_s"], &service["death_s"]["worst"]), (&1.0.into(), &1.9.into()));
+    let values = service["values"].as_array().unwrap();
+    let interval = values.iter().find(|value| value["key"] == "interval").unwrap();
+    assert_eq!((&interval["value"], &interval["from"]), (&"1 s".into(), &"interval".into()));
+    assert!(interval["line"].as_u64().unwrap() > 1, "{interval}");
+
+    let folder = with_file("interval = 0\n");
+    let (code, out, err) = run(folder.path(), "check --json");
+    assert_eq!(code, 2);
+    assert!(err.starts_with("goavail: goavail.toml:1: interval: 0 is not allowed"), "{err}");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["valid"], false);
+    let problem = &json["problems"][0];
+    assert_eq!((&problem["line"], &problem["key"]), (&1.into(), &"interval".into()));
+    assert!(json.get("services").is_none(), "{json}");
+}
+
+#[test]
 fn check_describes_the_agent_of_the_shipped_file() {
     let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
     let want = "\

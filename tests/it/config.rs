@@ -70,7 +70,7 @@ fn route53(config: &Config) -> &Route53Config {
 
 /// The settings of the provider that has such settings.
 fn settings<T: 'static>(config: &Config) -> &T {
-    let settings: &dyn std::any::Any = &*config.provider;
+    let settings: &dyn std::any::Any = &*config.default_zone().provider;
     settings.downcast_ref().unwrap_or_else(|| panic!("another provider: {config:?}"))
 }
 

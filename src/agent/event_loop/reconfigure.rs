@@ -46,7 +46,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             peers.reload(&config);
         }
         self.observers.reloaded(&config);
-        tracing::info!(targets = config.targets.len(), "configuration in force");
+        tracing::info!(targets = config.default_service().targets.len(), "configuration in force");
         let settings = settings::settings(&config, tcp::room());
         self.config = config;
         systemd::ready();
@@ -56,13 +56,13 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
 /// Logs the withdrawn records that nothing restores once `config` is in force.
 fn log_abandoned_records(store: &StateStore, config: &Config) {
-    let names = config.provider.names();
+    let names = config.default_zone().provider.names();
     let mut abandoned: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     for (set, address, record) in store.records().records() {
         if record.came_back_as.is_some() {
             continue;
         }
-        if !config.targets.contains(&address) || !names.contains(&set.name) {
+        if !config.default_service().targets.contains(&address) || !names.contains(&set.name) {
             abandoned.entry(address).or_default().push(set.name.clone());
         }
     }

@@ -114,7 +114,7 @@ impl StatusObserver {
             refreshed: now.clock,
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
-            provider: config.provider.word(),
+            provider: config.default_zone().provider.word(),
             failing_zones: BTreeSet::new(),
             cautions: BTreeMap::new(),
             failing_channels: BTreeMap::new(),
@@ -327,7 +327,7 @@ impl Observer for StatusObserver {
     }
 
     fn reloaded(&mut self, config: &Config) {
-        self.provider = config.provider.word();
+        self.provider = config.default_zone().provider.word();
         let now = read_clocks(&self.clock);
         self.board.reload(setup(config, Time::new(now.wall)), now);
         self.list_peers(config);

@@ -34,7 +34,7 @@ fn zones(ids: [usize; 2]) -> Zones {
                 ip_addresses = [\"192.0.2.10\"]\n";
     let asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
     let config = settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap();
-    ids.into_iter().map(|id| (ZoneId::from(id), config.zone())).collect()
+    ids.into_iter().map(|id| (ZoneId::from(id), config.zone(0))).collect()
 }
 
 fn providers(zones: &Zones) -> Providers {

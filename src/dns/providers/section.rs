@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ProviderSettings;
 use crate::config::field::{At, Field, FieldReader, List, not_allowed};
+use crate::config::in_force::ValueInForce;
 use crate::config::keys::Section;
 use crate::config::problem::Spot;
 use crate::config::section::{ConfigSection, SectionContext};
@@ -48,6 +49,10 @@ pub(crate) struct BuiltProvider {
     pub(crate) network: Arc<dyn ProviderNetwork>,
     /// The watched addresses: distinct, in the order of the file.
     pub(crate) targets: Vec<IpAddr>,
+    /// The places of the host names and of the addresses.
+    pub(crate) published: [Option<Spot>; 2],
+    /// The settings of new records, with their places.
+    pub(crate) records: Vec<ValueInForce>,
 }
 
 impl BuiltProvider {
@@ -57,7 +62,17 @@ impl BuiltProvider {
         P: ProviderSettings + ProviderNetwork,
     {
         let settings = Arc::new(settings);
-        Self { network: Arc::clone(&settings) as _, settings, targets }
+        let (published, records) = ([None, None], Vec::new());
+        Self { network: Arc::clone(&settings) as _, settings, targets, published, records }
+    }
+
+    /// Adds the places from which the names, the addresses and the settings of new records come.
+    pub(crate) fn with_places(
+        self,
+        published: [Option<Spot>; 2],
+        records: Vec<ValueInForce>,
+    ) -> Self {
+        Self { published, records, ..self }
     }
 }
 
@@ -101,6 +116,12 @@ impl ZoneKeys {
             hostnames: values.each(section, "hostnames", "[\"www\"]", names::hostname),
             ip_addresses: values.each(section, "ip_addresses", ADDRESSES, address::target),
         }
+    }
+
+    /// Returns the places of the host names and of the addresses.
+    pub(crate) fn places(&self) -> [Option<Spot>; 2] {
+        let hostnames = self.hostnames.present().map(|at| at.spot.clone());
+        [hostnames, self.ip_addresses.present().map(|at| at.spot.clone())]
     }
 
     /// Builds the settings. The section must be there and complete.

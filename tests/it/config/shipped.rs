@@ -35,10 +35,13 @@ fn it_loads_with_every_guard_on_and_nothing_to_warn_about() {
     let config = good(SHIPPED);
     assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    assert!(config.targets.iter().all(std::net::IpAddr::is_loopback), "nothing leaves the machine");
+    assert!(
+        config.default_service().targets.iter().all(std::net::IpAddr::is_loopback),
+        "nothing leaves the machine"
+    );
     assert!(config.canaries.iter().all(|canary| canary.address.is_loopback()));
     assert_eq!(cloudflare(&config).zone, "example.com");
-    assert!(config.targets.len() > config.min_in_service);
+    assert!(config.default_service().targets.len() > config.default_service().min_in_service);
     assert!(
         config.sections.state_file.is_none() && config.sections.status.socket.is_none(),
         "no folder is written to"
@@ -47,7 +50,7 @@ fn it_loads_with_every_guard_on_and_nothing_to_warn_about() {
 
 #[test]
 fn it_rehearses_a_withdrawal_and_a_return_within_half_a_minute() {
-    let probing = good(SHIPPED).probing;
+    let probing = good(SHIPPED).default_service().probing.clone();
     let confirmed = probing.recovery().worst;
     let story = confirmed + probing.detection().worst + probing.recovery().worst;
     // The rehearsal waits a few seconds before the death.

@@ -19,12 +19,19 @@ fn with_members(lines: &str) -> String {
 #[test]
 fn an_absent_key_has_its_documented_default() {
     let config = good(CLOUDFLARE);
-    let pace = &config.probing;
+    let pace = &config.default_service().probing;
     assert_eq!((pace.failure_threshold.get(), pace.recovery_threshold.get()), (3, 3));
     let two = Duration::from_secs(2);
     assert_eq!((pace.interval, pace.timeout, pace.retry_interval), (two, two, two));
     assert_eq!(pace.burst.get(), 1, "each address at a moment of its own");
-    assert_eq!((config.min_in_service, config.tcp_port, config.resync_interval), (0, None, None));
+    assert_eq!(
+        (
+            config.default_service().min_in_service,
+            config.default_service().tcp_port,
+            config.default_service().resync_interval
+        ),
+        (0, None, None)
+    );
     assert!(config.canaries.is_empty() && config.sections.cluster.is_none() && config.dry_run);
     assert!(config.sections.state_file.is_none() && config.sections.status.listen.is_none());
     assert!(
@@ -53,8 +60,11 @@ fn an_absent_key_has_its_documented_default() {
 fn an_absent_key_follows_the_keys_that_are_given() {
     let config = good(&format!("interval = 1\nfailure_threshold = 5\n{CLOUDFLARE}"));
     let one = Duration::from_secs(1);
-    assert_eq!((config.probing.timeout, config.probing.retry_interval), (one, one));
-    assert_eq!(config.probing.recovery_threshold.get(), 5);
+    assert_eq!(
+        (config.default_service().probing.timeout, config.default_service().probing.retry_interval),
+        (one, one)
+    );
+    assert_eq!(config.default_service().probing.recovery_threshold.get(), 5);
 }
 
 #[test]
@@ -134,8 +144,8 @@ fn tcp_needs_a_port_and_echo_requests_use_none() {
                 65535";
     assert_eq!(read_with(CLOUDFLARE, tcp, &[]).unwrap_err(), [want]);
     let text = format!("port = 443\n{CLOUDFLARE}");
-    assert_eq!(read_with(&text, tcp, &[]).unwrap().tcp_port, Some(443));
-    assert_eq!(good(&text).tcp_port, None);
+    assert_eq!(read_with(&text, tcp, &[]).unwrap().default_service().tcp_port, Some(443));
+    assert_eq!(good(&text).default_service().tcp_port, None);
     let want = "goavail.toml:1: port: 0 is not allowed; an integer from 1 to 65535";
     let text = format!("port = 0\n{CLOUDFLARE}");
     assert_eq!(read_with(&text, tcp, &[]).unwrap_err(), [want], "refused once, not missing too");

@@ -99,7 +99,7 @@ fn an_item_listed_twice_is_warned_about_and_counts_once() {
             &["goavail.toml:3: Cloudflare.hostnames: \"www.example.com\" is listed twice"],
         ),
     ]);
-    assert_eq!(good(&addresses).targets.len(), 2);
+    assert_eq!(good(&addresses).default_service().targets.len(), 2);
 }
 
 #[test]

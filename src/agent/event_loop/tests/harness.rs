@@ -140,7 +140,7 @@ fn zones(settings: &Settings, config: &Config) -> Zones {
     let mut zones = Zones::new();
     for (id, service) in settings.services() {
         let ServiceSettings { zone, names, targets, .. } = service.clone();
-        let mut its = config.zone();
+        let mut its = config.zone(0);
         its.services = [(id, PublishedService { names, targets: targets.to_vec() })].into();
         zones.insert(zone, its);
     }

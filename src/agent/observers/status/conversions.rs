@@ -9,10 +9,13 @@ use crate::status::{ClockReading, Setup, TargetState, Time, model};
 
 /// Returns the entry of the agent, as the configuration describes it.
 pub(super) fn setup(config: &Config, now: Time) -> Setup {
-    let zone = config.provider.zone().to_owned();
+    let zone = config.default_zone().provider.zone().to_owned();
     let single = config.sections.cluster.is_none();
     // All targets are probed by the check of the same port.
-    let endpoint = Endpoint { address: config.targets[0], port: config.tcp_port };
+    let endpoint = Endpoint {
+        address: config.default_service().targets[0],
+        port: config.default_service().tcp_port,
+    };
     Setup {
         agent: model::Agent {
             name: config.name.clone(),
@@ -21,15 +24,15 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
             dry_run: config.dry_run,
             mode: if single { model::Mode::Single } else { model::Mode::Cluster },
             r#type: CheckKind::of(endpoint).name().into(),
-            provider: config.provider.name().into(),
+            provider: config.default_zone().provider.name().into(),
             zone,
             isolated: false,
             isolation_cause: None,
             config_loaded_at: now,
             guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
         },
-        targets: config.targets.clone(),
-        names: config.provider.names().to_vec(),
+        targets: config.default_service().targets.clone(),
+        names: config.default_zone().provider.names().to_vec(),
     }
 }
 

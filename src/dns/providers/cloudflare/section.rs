@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::Cloudflare;
 use crate::config::environment::{Environment, Found};
 use crate::config::field::{Field, FieldReader, not_allowed};
+use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::rule::{integer, truth};
@@ -152,7 +153,8 @@ impl ConfigSection for CloudflareSection {
             api_url,
             credentials: credentials(&mut context.environment(), dry_run),
         };
-        BuiltProvider::new(settings, zone.targets)
+        let provider = BuiltProvider::new(settings, zone.targets);
+        provider.with_places(self.zone.places(), self.records())
     }
 
     fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {
@@ -161,6 +163,19 @@ impl ConfigSection for CloudflareSection {
 }
 
 impl CloudflareSection {
+    /// Returns the settings of new records, with their places.
+    fn records(&self) -> Vec<ValueInForce> {
+        let ttl = match self.ttl.or(AUTOMATIC_TTL) {
+            AUTOMATIC_TTL => "automatic".to_owned(),
+            ttl => ttl.to_string(),
+        };
+        let proxied = self.dns_proxied.or(false).to_string();
+        vec![
+            ValueInForce::new("dns_proxied", proxied, self.dns_proxied.spot()),
+            ValueInForce::new("ttl", ttl, self.ttl.spot()),
+        ]
+    }
+
     /// Returns the URL of the API. The environment overrides the file.
     fn effective_api_url(&self, context: &mut SectionContext<'_>) -> String {
         let file = self.api_url.present();

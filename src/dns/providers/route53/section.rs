@@ -6,6 +6,7 @@ use hyper::Uri;
 
 use super::{Route53, profiles};
 use crate::config::field::{Field, FieldReader, not_allowed};
+use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::rule::{integer, text};
@@ -152,11 +153,20 @@ impl ConfigSection for Route53Section {
             region: self.aws_region.or(REGION.to_owned()),
             api_url: self.api_url.value().cloned(),
         };
-        BuiltProvider::new(settings, zone.targets)
+        let provider = BuiltProvider::new(settings, zone.targets);
+        provider.with_places(self.zone.places(), self.records())
     }
 
     fn advise(&self, built: &BuiltProvider, context: &mut SectionContext<'_>) {
         self.zone.advise(built.settings.zone(), context);
+    }
+}
+
+impl Route53Section {
+    /// Returns the settings of new records, with their places.
+    fn records(&self) -> Vec<ValueInForce> {
+        let ttl = self.ttl.or(TTL).to_string();
+        vec![ValueInForce::new("ttl", ttl, self.ttl.spot())]
     }
 }
 

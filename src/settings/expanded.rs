@@ -1,0 +1,160 @@
+//! The configuration for machines and in full: `goavail check --json` and `--expanded`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Config, Delay, Probing, ServiceConfig};
+use crate::config::ConfigErrors;
+use crate::config::in_force::ValueInForce;
+use crate::config::problem::Problem;
+
+/// The answer of `goavail check --json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckedFile<'a> {
+    /// Whether the configuration is accepted.
+    pub(crate) valid: bool,
+    /// The path of the file as it was given.
+    pub(crate) file: String,
+    /// The reasons why it is not accepted.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) problems: &'a [Problem],
+    /// The settings; absent if it is not accepted.
+    #[serde(flatten)]
+    pub(crate) settings: Option<CheckedSettings<'a>>,
+}
+
+/// The settings of an accepted file.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckedSettings<'a> {
+    name: &'a str,
+    dry_run: bool,
+    warnings: &'a [String],
+    guards_off: &'a [String],
+    canaries: Vec<String>,
+    zones: Vec<CheckedZone<'a>>,
+    services: Vec<CheckedService<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedZone<'a> {
+    name: &'a str,
+    provider: &'static str,
+    domain: &'a str,
+    names: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedService<'a> {
+    name: &'a str,
+    zone: &'a str,
+    names: &'a [String],
+    addresses: Vec<String>,
+    /// `icmp` or `tcp`.
+    check: &'static str,
+    port: Option<u16>,
+    failure_threshold: u32,
+    recovery_threshold: u32,
+    interval_s: f64,
+    timeout_s: f64,
+    retry_interval_s: f64,
+    min_in_service: usize,
+    resync_interval_s: Option<f64>,
+    /// Time in seconds until a death is noticed.
+    death_s: CheckedDelay,
+    /// Time in seconds until a return is noticed, without one round trip.
+    return_s: CheckedDelay,
+    /// Every value with the place in the file that it comes from.
+    values: &'a [ValueInForce],
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedDelay {
+    best: f64,
+    worst: f64,
+}
+
+impl From<Delay> for CheckedDelay {
+    fn from(delay: Delay) -> Self {
+        Self { best: delay.best.as_secs_f64(), worst: delay.worst.as_secs_f64() }
+    }
+}
+
+impl<'a> CheckedFile<'a> {
+    /// Returns the answer about an accepted file.
+    pub(crate) fn accepted(config: &'a Config) -> Self {
+        let services = config.services.iter().map(|service| {
+            let zone = config.zones.get(service.zone).map_or("", |zone| &zone.name);
+            CheckedService::new(service, zone)
+        });
+        let zones = config.zones.iter().map(|zone| CheckedZone {
+            name: &zone.name,
+            provider: zone.provider.word(),
+            domain: zone.provider.zone(),
+            names: zone.provider.names(),
+        });
+        let settings = CheckedSettings {
+            name: &config.name,
+            dry_run: config.dry_run,
+            warnings: &config.warnings,
+            guards_off: &config.guards_off,
+            canaries: config.canaries.iter().map(ToString::to_string).collect(),
+            zones: zones.collect(),
+            services: services.collect(),
+        };
+        let file = config.path.display().to_string();
+        Self { valid: true, file, problems: &[], settings: Some(settings) }
+    }
+
+    /// Returns the answer about a file that is not accepted.
+    pub(crate) fn refused(file: &str, errors: &'a ConfigErrors) -> Self {
+        let file = file.to_owned();
+        Self { valid: false, file, problems: errors.problems(), settings: None }
+    }
+}
+
+impl<'a> CheckedService<'a> {
+    fn new(service: &'a ServiceConfig, zone: &'a str) -> Self {
+        let probing: &Probing = &service.probing;
+        Self {
+            name: &service.name,
+            zone,
+            names: &service.names,
+            addresses: service.targets.iter().map(ToString::to_string).collect(),
+            check: if service.tcp_port.is_some() { "tcp" } else { "icmp" },
+            port: service.tcp_port,
+            failure_threshold: probing.failure_threshold.get(),
+            recovery_threshold: probing.recovery_threshold.get(),
+            interval_s: probing.interval.as_secs_f64(),
+            timeout_s: probing.timeout.as_secs_f64(),
+            retry_interval_s: probing.retry_interval.as_secs_f64(),
+            min_in_service: service.min_in_service,
+            resync_interval_s: service.resync_interval.map(|pace: Duration| pace.as_secs_f64()),
+            death_s: probing.detection().into(),
+            return_s: probing.recovery().into(),
+            values: &service.values,
+        }
+    }
+}
+
+impl Config {
+    /// Lists each service with every value in force, and the line of the file that it comes from.
+    pub(crate) fn expanded(&self) -> String {
+        let values = self.services.iter().flat_map(|service| &service.values);
+        let width = values.map(|value| value.value.chars().count()).max().unwrap_or_default();
+        let mut text = String::new();
+        for service in &self.services {
+            let _ = writeln!(text, "service {}", service.name);
+            for value in &service.values {
+                let place = match (&value.source, value.line) {
+                    (Some(key), Some(line)) => format!("line {line}, {key}"),
+                    (Some(key), None) => key.clone(),
+                    (None, _) => "default".to_owned(),
+                };
+                let _ = writeln!(text, "  {:<20}{:<width$}  {place}", value.key, value.value);
+            }
+        }
+        text
+    }
+}
