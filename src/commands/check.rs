@@ -18,12 +18,11 @@ pub(crate) fn check(
     checked: &Result<Config, ConfigErrors>,
     asked: &CheckOptions,
 ) -> io::Result<Option<String>> {
-    let text = match checked {
-        Ok(config) if asked.json => Some(pretty_json(&CheckedFile::accepted(config))?),
-        Err(errors) if asked.json => Some(pretty_json(&CheckedFile::refused(file, errors))?),
+    Ok(match checked {
+        Ok(config) if asked.json => Some(pretty_json(&CheckedFile::accepted(config))? + "\n"),
+        Err(errors) if asked.json => Some(pretty_json(&CheckedFile::refused(file, errors))? + "\n"),
         Ok(config) if asked.expanded => Some(config.expanded()),
         Ok(config) => Some(config.in_words()),
         Err(_) => None,
-    };
-    Ok(text)
+    })
 }

@@ -69,6 +69,7 @@ fn check_json_holds_the_settings_or_the_problems() {
     let folder = with_file(format!("name = \"probe-1\"\n{SHIPPED}"));
     let (code, out, err) = run(folder.path(), "check --json");
     assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.ends_with("}\n"), "{out}");
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["valid"], true);
     assert_eq!((&json["file"], &json["name"]), (&"goavail.toml".into(), &"probe-1".into()));
