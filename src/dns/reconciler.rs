@@ -200,14 +200,28 @@ impl Reconciler {
 
     /// Waits for new instructions, or until the zone has to be listed again.
     async fn idle(&mut self) -> Result<(), Interruption> {
-        let Some(next) = self.next_listing() else {
+        let (next, recheck) = (self.next_listing(), self.uncertain.next_recheck());
+        let Some(first) = next.into_iter().chain(recheck).min() else {
             return self.mailbox.changed().await.map_err(|_| Interruption::Stopped);
         };
-        if let Ok(changed) = tokio::time::timeout_at(next, self.mailbox.changed()).await {
+        if let Ok(changed) = tokio::time::timeout_at(first, self.mailbox.changed()).await {
             return changed.map_err(|_| Interruption::Stopped);
         }
-        self.listing.discard();
-        self.work().await
+        if next == Some(first) {
+            self.listing.discard();
+            return self.work().await;
+        }
+        self.recheck().await
+    }
+
+    /// Lists the zone to see whether the changes of other agents still stand. Nothing is written: a
+    /// contradiction is reported, and an order follows if this agent still has the right to act.
+    async fn recheck(&mut self) -> Result<(), Interruption> {
+        self.uncertain.recheck_tried(now());
+        if self.retry.is_waiting() {
+            return Ok(());
+        }
+        self.list_without_order().await
     }
 
     /// Returns the time at which the zone has to be listed again without new instructions.
@@ -222,6 +236,11 @@ impl Reconciler {
         if self.retry.is_waiting() {
             return self.answer_with_problem(requests).await;
         }
+        self.list_without_order().await
+    }
+
+    /// Lists the zone while no order is in progress. A failure is reported and not retried.
+    async fn list_without_order(&mut self) -> Result<(), Interruption> {
         match self.list().await {
             Err(Interruption::Failed(error)) => {
                 let problem = self.retry.failed_in_advance(&error);

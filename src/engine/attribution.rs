@@ -1,6 +1,6 @@
 //! Attribution: the service that a changed record belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::dns_report::AppliedRecords;
@@ -30,6 +30,20 @@ pub(super) fn split(
         }
     }
     split
+}
+
+/// Groups the addresses of records by the service of each record.
+pub(super) fn addresses(
+    services: &[&Service],
+    records: &[(SetKey, IpAddr)],
+) -> BTreeMap<ServiceId, BTreeSet<IpAddr>> {
+    let mut addresses = BTreeMap::<ServiceId, BTreeSet<IpAddr>>::new();
+    for record in records {
+        if let Some(owner) = owner(services, record) {
+            addresses.entry(owner).or_default().insert(record.1);
+        }
+    }
+    addresses
 }
 
 /// Returns the service of a record: the one with its name, or else one that watches its address.

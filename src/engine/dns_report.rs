@@ -42,6 +42,9 @@ pub enum DnsReport {
     FailingSets(BTreeMap<SetKey, String>),
     /// All addresses of record sets that a write may still change because its answer was lost.
     Uncertain(BTreeSet<(SetKey, IpAddr)>),
+    /// Addresses that seemed to be as desired by the change of another agent, and in the newest listing
+    /// are not. The reconciler has no order about them any more.
+    Contradicted(Vec<(SetKey, IpAddr)>),
     /// The provider could not be reached or did not make the change; the reconciler keeps retrying.
     Failing(DnsProblem),
 }

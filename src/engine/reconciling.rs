@@ -55,6 +55,15 @@ impl Engine {
                     service.confirm(&confirmation, outside, &mut self.context);
                 }
             }
+            DnsReport::Contradicted(records) => {
+                let services: Vec<_> = self.services_in(id).collect();
+                for (service, addresses) in attribution::addresses(&services, &records) {
+                    let Some(service) = self.services.get_mut(service) else { continue };
+                    for address in addresses {
+                        service.contradicted(address);
+                    }
+                }
+            }
             DnsReport::Failing(problem) => {
                 zone.provider_failed();
                 self.provider_failed(id, problem);

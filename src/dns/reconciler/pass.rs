@@ -95,6 +95,10 @@ impl Reconciler {
         self.uncertain.record_listing(requested, &observed);
         let uncertain = self.uncertain.entries();
         self.report(DnsReport::Listed(Observed { uncertain, ..observed })).await?;
+        let contradicted = self.uncertain.take_contradicted();
+        if !contradicted.is_empty() {
+            self.report(DnsReport::Contradicted(contradicted)).await?;
+        }
         Ok(listing)
     }
 
@@ -163,7 +167,7 @@ impl Reconciler {
 
     /// Returns the places that are not yet as desired, or may not stay so.
     fn open_entries(&self) -> BTreeSet<Placement> {
-        let mut open = self.uncertain.open_entries();
+        let mut open = self.uncertain.entries();
         open.extend(self.rejections.entries().cloned());
         open
     }

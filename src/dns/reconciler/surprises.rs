@@ -36,7 +36,7 @@ impl Reconciler {
             orders.desired(place).map(|state| state == Desired::Serve)
         });
         if self.shared {
-            self.uncertain.recheck(surprises.into_iter().map(|(entry, _)| entry), now());
+            self.uncertain.recheck(surprises, now());
             return Ok(());
         }
         for is_present in [false, true] {

@@ -6,7 +6,8 @@
 //! trusted, nothing would be done about a dead address, and nothing would list the zone again.
 //!
 //! With other agents such a listing is most likely right, because one of them made the change. Its
-//! content counts, and the zone is listed again fewer times to be sure.
+//! content counts, and the zone is listed again fewer times to be sure. A listing that contradicts it
+//! is reported, since whether this agent may act then is for the engine to decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,12 +33,25 @@ struct Expected {
     contradicted: Option<Instant>,
 }
 
+/// A change that another agent has probably made.
+#[derive(Debug, Clone, Copy)]
+struct Recheck {
+    /// The time at which it was listed.
+    since: Instant,
+    /// Whether the address was present then.
+    present: bool,
+}
+
 /// The places with uncertain content.
 #[derive(Debug, Default)]
 pub(super) struct Uncertainty {
     since: BTreeMap<Placement, Instant>,
-    /// The places that another agent has probably changed, with the time at which that was listed.
-    rechecked: BTreeMap<Placement, Instant>,
+    /// The places that another agent has probably changed.
+    rechecked: BTreeMap<Placement, Recheck>,
+    /// The places at which a later listing contradicts such a change.
+    contradicted: Vec<Placement>,
+    /// The time of the newest attempt to list the zone for the sake of these places.
+    recheck_tried: Option<Instant>,
     /// The time at which the newest listing was requested.
     listed: Option<Instant>,
     /// The places in a listing, and those that this agent's writes changed.
@@ -50,18 +64,43 @@ impl Uncertainty {
         self.since.extend(entries.into_iter().map(|entry| (entry, now)));
     }
 
-    /// Has the zone listed again because another agent has probably changed these places.
-    pub(super) fn recheck(&mut self, entries: impl IntoIterator<Item = Placement>, now: Instant) {
-        self.rechecked.extend(entries.into_iter().map(|entry| (entry, now)));
+    /// Has the zone listed again because another agent has probably changed these places. Each is
+    /// given with the presence that was listed.
+    pub(super) fn recheck(
+        &mut self,
+        entries: impl IntoIterator<Item = (Placement, bool)>,
+        now: Instant,
+    ) {
+        for (entry, present) in entries {
+            self.rechecked.insert(entry, Recheck { since: now, present });
+        }
+    }
+
+    /// Returns the places at which the last listings contradicted the change of another agent, once.
+    pub(super) fn take_contradicted(&mut self) -> Vec<Placement> {
+        std::mem::take(&mut self.contradicted)
+    }
+
+    /// Records an attempt to list the zone for the places of another agent's changes. If it fails,
+    /// the zone is listed at the next of their times.
+    pub(super) fn recheck_tried(&mut self, now: Instant) {
+        self.recheck_tried = Some(now);
     }
 
     /// Records a listing that was requested at `requested`, and ends the uncertainty that it resolves.
     pub(super) fn record_listing(&mut self, requested: Instant, observed: &Observed) {
         self.listed = Some(requested);
-        for doubts in [&mut self.since, &mut self.rechecked] {
-            for (entry, _) in doubts.extract_if(.., |_, since| requested >= *since + duration()) {
-                self.expected.remove(&entry);
-            }
+        for (entry, _) in self.since.extract_if(.., |_, since| requested >= *since + duration()) {
+            self.expected.remove(&entry);
+        }
+        let differs = |entry: &Placement, recheck: &mut Recheck| {
+            is_present(observed, entry).is_some_and(|present| present != recheck.present)
+        };
+        let contradicted = self.rechecked.extract_if(.., differs).map(|(entry, _)| entry);
+        self.contradicted.extend(contradicted);
+        let is_over = |recheck: &Recheck| requested >= recheck.since + duration();
+        for (entry, _) in self.rechecked.extract_if(.., |_, recheck| is_over(recheck)) {
+            self.expected.remove(&entry);
         }
         self.expected.retain(|entry, expected| match is_present(observed, entry) {
             Some(present) if present != expected.present => {
@@ -90,6 +129,7 @@ impl Uncertainty {
     /// Records a write that is in force, or may be.
     pub(super) fn record_write(&mut self, plan: &Plan) {
         for (entry, present) in plan_parts::entries(plan) {
+            self.rechecked.remove(entry);
             self.expected.insert(entry.clone(), Expected { present, contradicted: None });
         }
     }
@@ -113,18 +153,17 @@ impl Uncertainty {
         surprises
     }
 
-    /// Returns the time of the next listing that the uncertain and the rechecked places require.
+    /// Returns the time of the next listing that the uncertain places require.
     pub(super) fn next(&self) -> Option<Instant> {
-        let uncertain = self.since.values().filter_map(|since| self.next_of(*since, &LIST_AFTER));
-        let rechecked = self.rechecked.values();
-        uncertain.chain(rechecked.filter_map(|since| self.next_of(*since, &RECHECK_AFTER))).min()
+        let next = |since: &Instant| next_of(&LIST_AFTER, *since, self.listed);
+        self.since.values().filter_map(next).min()
     }
 
-    /// Returns the first of the times `list_after` an uncertainty that the newest listing has not
-    /// reached.
-    fn next_of(&self, since: Instant, list_after: &[u64]) -> Option<Instant> {
-        let mut times = list_after.iter().map(|after| since + Duration::from_secs(*after));
-        times.find(|at| self.listed.is_none_or(|listed| listed < *at))
+    /// Returns the time of the next listing that the changes of other agents require.
+    pub(super) fn next_recheck(&self) -> Option<Instant> {
+        let after = self.listed.max(self.recheck_tried);
+        let next = |recheck: &Recheck| next_of(&RECHECK_AFTER, recheck.since, after);
+        self.rechecked.values().filter_map(next).min()
     }
 
     /// Whether the content of a place is uncertain.
@@ -136,17 +175,18 @@ impl Uncertainty {
     pub(super) fn entries(&self) -> BTreeSet<Placement> {
         self.since.keys().cloned().collect()
     }
-
-    /// Returns all places for which the zone will be listed again.
-    pub(super) fn open_entries(&self) -> BTreeSet<Placement> {
-        self.since.keys().chain(self.rechecked.keys()).cloned().collect()
-    }
 }
 
 /// Whether an address is present in a listing; `None` if its set could not be listed.
 fn is_present(observed: &Observed, (set, address): &Placement) -> Option<bool> {
     let is_listed = !observed.unfit.contains_key(set);
     is_listed.then(|| observed.get(set).is_some_and(|there| there.contains(address)))
+}
+
+/// Returns the first of the times after `since` that is later than `listed`.
+fn next_of(times: &[u64], since: Instant, listed: Option<Instant>) -> Option<Instant> {
+    let mut times = times.iter().map(|after| since + Duration::from_secs(*after));
+    times.find(|at| listed.is_none_or(|listed| listed < *at))
 }
 
 /// Returns the duration of an uncertainty.
@@ -203,17 +243,48 @@ mod tests {
         uncertain.record_listing(now, &listing(true));
         uncertain.record_listing(now + s(1), &listing(false));
         assert!(surprises(&uncertain, false));
-        uncertain.recheck([entry()], now + s(1));
+        uncertain.recheck([(entry(), false)], now + s(1));
         assert!(!surprises(&uncertain, false), "once");
         let mut listed = vec![];
-        while let Some(next) = uncertain.next() {
-            assert!(!uncertain.contains(&entry()) && uncertain.entries().is_empty());
-            assert_eq!(uncertain.open_entries(), [entry()].into());
+        while let Some(next) = uncertain.next_recheck() {
+            assert!(uncertain.entries().is_empty() && uncertain.next().is_none());
             listed.push((next - now).as_secs() - 1);
             uncertain.record_listing(next, &listing(false));
         }
         assert_eq!(listed, RECHECK_AFTER);
-        assert!(uncertain.open_entries().is_empty() && !surprises(&uncertain, false));
+        assert!(uncertain.take_contradicted().is_empty() && !surprises(&uncertain, false));
+    }
+
+    #[test]
+    fn a_contradicted_change_of_another_agent_is_returned_once_unless_this_agent_wrote_meanwhile() {
+        let now = now();
+        for last in [s(15), s(120)] {
+            let mut uncertain = Uncertainty::default();
+            uncertain.recheck([(entry(), false)], now);
+            uncertain.record_listing(now + s(1), &listing(false));
+            assert!(uncertain.take_contradicted().is_empty());
+            uncertain.record_listing(now + last, &listing(true));
+            assert_eq!(uncertain.take_contradicted(), [entry()]);
+            assert!(uncertain.take_contradicted().is_empty() && uncertain.next_recheck().is_none());
+        }
+        let mut uncertain = Uncertainty::default();
+        uncertain.recheck([(entry(), false)], now);
+        uncertain.record_write(&Plan { create: vec![entry()], ..Plan::default() });
+        uncertain.record_listing(now + s(15), &listing(true));
+        assert!(uncertain.take_contradicted().is_empty());
+    }
+
+    #[test]
+    fn a_recheck_that_fails_is_made_again_at_the_next_time_and_never_after_the_last() {
+        let now = now();
+        let mut uncertain = Uncertainty::default();
+        uncertain.recheck([(entry(), false)], now);
+        let mut tried = vec![];
+        while let Some(next) = uncertain.next_recheck() {
+            tried.push((next - now).as_secs());
+            uncertain.recheck_tried(next);
+        }
+        assert_eq!(tried, RECHECK_AFTER);
     }
 
     #[test]

@@ -137,3 +137,37 @@ fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() 
     prober.answered(probe(0, 0), Answer::Silence, &mut context);
     assert_eq!(prober.unreachable, 0, "that probe was sent after the last fault");
 }
+
+#[test]
+fn a_probe_that_times_out_is_a_loss_and_a_fault_if_this_process_stalled() {
+    for (stalled, want) in [(false, Outcome::Loss), (true, Outcome::Fault)] {
+        let (mut prober, mut context, ids) = probing(1, 1);
+        prober.expire(ids[0], Moment::START, false, &context);
+        prober.resume(ids[0], &mut context);
+        let armed = prober.endpoints.get(ids[0]).and_then(|watched| watched.armed).unwrap();
+        context.now = Moment::START + context.settings.pace.timeout * 2;
+        let expired = prober.expire(ids[0], armed, stalled, &context).unwrap();
+        let outcomes: Vec<Outcome> = expired.iter().map(|result| result.judged.outcome).collect();
+        assert_eq!(outcomes, [want], "stalled: {stalled}");
+    }
+}
+
+/// A connect that is late holds a descriptor, whatever the targets are asked by.
+#[test]
+fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
+    for (port, times) in [(None, 2), (Some(53), 1)] {
+        let mut context = Context::new(settings(&[1]), Moment::START);
+        let mut prober = Prober::default();
+        let endpoint = Endpoint { address: ip(2), port };
+        let id = prober.watch(endpoint, Moment::START, Role::Canary, &mut context);
+        prober.expire(id, Moment::START, false, &context);
+        prober.resume(id, &mut context);
+        let mut listens = Vec::new();
+        for action in context.take_actions() {
+            if let Action::Probe(request) = action {
+                listens.push(request.listen_for);
+            }
+        }
+        assert_eq!(listens, [context.settings.pace.timeout * times], "port {port:?}");
+    }
+}

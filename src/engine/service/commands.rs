@@ -138,6 +138,7 @@ impl Service {
             context.act(Action::StoreDrains { service: self.id, drains: self.drains.all() });
         }
     }
+
     /// Begins the parked drains of addresses that are watched again.
     pub(in crate::engine) fn begin_parked_drains(&mut self, context: &mut Context) {
         let watched = &self.by_address;

@@ -163,6 +163,15 @@ impl Service {
         }
     }
 
+    /// Records that DNS does not match the verdict on an address any more, though it was confirmed.
+    pub(in crate::engine) fn contradicted(&mut self, address: IpAddr) {
+        let Some(id) = self.id(address) else { return };
+        let Some(target) = self.targets.get_mut(id) else { return };
+        target.verdict.confirmed = false;
+        self.orders.open(address);
+        self.mark(id);
+    }
+
     /// Requests another check of whether the floor still keeps an address in.
     pub(in crate::engine) fn retry_held(&mut self) {
         if self.is_held() {

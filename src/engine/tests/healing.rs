@@ -299,3 +299,31 @@ fn a_set_that_is_fit_again_is_compared_with_the_verdicts_made_before() {
     let reported: Vec<_> = reported.collect();
     assert_eq!(reported, [format!("{NAME}: it is an alias"), format!("{NAME} again")]);
 }
+
+/// Another agent seemed to have withdrawn the address, and a later listing shows it.
+#[test]
+fn an_address_that_is_in_dns_against_a_confirmed_verdict_is_withdrawn_if_the_verdict_still_stands()
+{
+    for isolated in [false, true] {
+        let mut world = World::new(guarded(&[1, 2]));
+        world.run_until(ms(6000));
+        world.dies(1);
+        world.run_until(ms(20_000));
+        assert_eq!(world.in_zone(), [2]);
+        if isolated {
+            world.set(canary(), Behaviour::Silent);
+            world.dies(2);
+            world.run_until(ms(40_000));
+        }
+        let set = SetKey { name: NAME.into(), family: Family::A };
+        world.zone.sets.get_mut(&set).unwrap().insert(ip(1));
+        let report = DnsReport::Listed(world.zone.clone());
+        world.send(Event::Dns(ZoneId::DEFAULT, report));
+        world.run_until(world.now + ms(10_000));
+        assert_eq!(world.in_zone(), [1, 2], "a listing alone undoes nobody's edit");
+        let report = DnsReport::Contradicted(vec![(set, ip(1))]);
+        world.send(Event::Dns(ZoneId::DEFAULT, report));
+        world.run_until(world.now + ms(10_000));
+        assert_eq!(world.in_zone(), if isolated { vec![1, 2] } else { vec![2] });
+    }
+}

@@ -261,6 +261,7 @@ pub(super) fn in_words(report: &DnsReport) -> String {
             at.sort();
             format!("confirmed but for {}", at.join(" "))
         }
+        DnsReport::Contradicted(places) => format!("contradicted {}", entries(places)),
         DnsReport::FailingSets(sets) if sets.is_empty() => "no set fails".to_owned(),
         DnsReport::FailingSets(sets) => {
             let names: Vec<_> =

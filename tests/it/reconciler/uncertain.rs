@@ -255,14 +255,10 @@ async fn a_change_by_another_agent_is_known_at_once_and_listed_three_more_times(
     let began = now();
     harness.order("-10", 0);
     let place = (set_of(WWW, ip(10)), ip(10));
-    loop {
-        match harness.report().await {
-            DnsReport::Listed(observed) if began.elapsed() > s(1) => {
-                assert_eq!(observed.holds(&place.0, place.1), Some(false), "never unknown");
-            }
-            DnsReport::Confirmed { open, .. } if open.is_empty() => break,
-            _ => {}
-        }
+    assert_eq!(harness.reports_until_confirmed().await, ["confirmed"]);
+    for _ in 0..3 {
+        let DnsReport::Listed(observed) = harness.report().await else { panic!("a listing") };
+        assert_eq!(observed.holds(&place.0, place.1), Some(false), "never unknown");
     }
     assert_eq!(listings(&remote, began), [0, 15, 60, 120]);
     sleep(s(600)).await;
@@ -270,10 +266,10 @@ async fn a_change_by_another_agent_is_known_at_once_and_listed_three_more_times(
 }
 
 /// Every agent of a cluster lists an empty zone at its turn, and takes the dead address for withdrawn
-/// by another one.
+/// by another one. The reconciler reports the contradiction and waits for an order.
 #[tokio::test(start_paused = true)]
-async fn a_wrong_listing_for_every_agent_keeps_no_dead_address_in() {
-    for wrong in [1, 2] {
+async fn a_wrong_listing_for_every_agent_is_reported_once_the_zone_is_listed_right() {
+    for wrong in [1, 2, 3] {
         let remote = Remote::new(&[WWW], &[10, 11]);
         let start = Start { shared: true, ..Start::default() };
         let mut harness = Harness::start(remote.clone(), start);
@@ -284,9 +280,52 @@ async fn a_wrong_listing_for_every_agent_keeps_no_dead_address_in() {
         remote.requests();
         let began = now();
         harness.order("-10", 0);
+        assert_eq!(harness.next_words().await, "confirmed");
+        assert_eq!(harness.next_words().await, "contradicted 10@www");
+        assert_eq!(listings(&remote, began), [0, 15, 60, 120][..=wrong]);
+        assert_eq!(
+            remote.holds().await,
+            ["10@www", "11@www"],
+            "nothing is written without an order"
+        );
+        harness.order("-10", 0);
         assert_eq!(harness.next_words().await, "withdrew 10@www");
-        assert_eq!(listings(&remote, began), [0, 15, 60][..=wrong]);
         harness.reports_until_confirmed().await;
         assert_eq!(remote.holds().await, ["11@www"]);
     }
+}
+
+/// The other address of the same order is confirmed, and then a peer withdraws it.
+#[tokio::test(start_paused = true)]
+async fn a_recheck_restores_no_other_address_of_the_last_order() {
+    let remote = Remote::new(&[WWW], &[10, 11, 12]);
+    let mut harness = Harness::start(remote.clone(), Start { shared: true, ..Start::default() });
+    harness.request_listing();
+    sleep(s(60)).await;
+    harness.reported();
+    remote.take(WWW, 10).await;
+    harness.order("-10 +11 +12", 0);
+    harness.reports_until_confirmed().await;
+    remote.take(WWW, 11).await;
+    remote.requests();
+    sleep(s(600)).await;
+    assert_eq!(remote.requests().len(), 3, "and nothing was written");
+    assert_eq!(remote.holds().await, ["12@www"]);
+}
+
+/// The pause that the provider asks for covers one of the listings.
+#[tokio::test(start_paused = true)]
+async fn a_recheck_respects_the_pause_of_the_provider() {
+    let remote = Remote::new(&[WWW], &[10, 11]);
+    let mut harness = Harness::start(remote.clone(), Start { shared: true, ..Start::default() });
+    harness.request_listing();
+    sleep(s(60)).await;
+    remote.take(WWW, 10).await;
+    harness.order("-10", 0);
+    harness.reports_until("confirmed").await;
+    remote.requests();
+    let began = now();
+    remote.reads([Outcome::Unavailable(Some(s(100)))]);
+    sleep(s(600)).await;
+    assert_eq!(listings(&remote, began), [15, 120]);
 }
