@@ -93,15 +93,7 @@ impl Uncertainty {
         for (entry, _) in self.since.extract_if(.., |_, since| requested >= *since + duration()) {
             self.expected.remove(&entry);
         }
-        let differs = |entry: &Placement, recheck: &mut Recheck| {
-            is_present(observed, entry).is_some_and(|present| present != recheck.present)
-        };
-        let contradicted = self.rechecked.extract_if(.., differs).map(|(entry, _)| entry);
-        self.contradicted.extend(contradicted);
-        let is_over = |recheck: &Recheck| requested >= recheck.since + duration();
-        for (entry, _) in self.rechecked.extract_if(.., |_, recheck| is_over(recheck)) {
-            self.expected.remove(&entry);
-        }
+        self.check_changes_of_others(requested, observed);
         self.expected.retain(|entry, expected| match is_present(observed, entry) {
             Some(present) if present != expected.present => {
                 let since = *expected.contradicted.get_or_insert(requested);
@@ -115,6 +107,19 @@ impl Uncertainty {
         });
         for (set, there) in &observed.sets {
             self.expect(there.iter().map(|address| (set.clone(), *address)), true);
+        }
+    }
+
+    /// Compares a listing with the changes that other agents have probably made.
+    fn check_changes_of_others(&mut self, requested: Instant, observed: &Observed) {
+        for (entry, recheck) in std::mem::take(&mut self.rechecked) {
+            if is_present(observed, &entry).is_some_and(|present| present != recheck.present) {
+                self.contradicted.push(entry);
+            } else if requested >= recheck.since + duration() {
+                self.expected.remove(&entry);
+            } else {
+                self.rechecked.insert(entry, recheck);
+            }
         }
     }
 
@@ -155,15 +160,15 @@ impl Uncertainty {
 
     /// Returns the time of the next listing that the uncertain places require.
     pub(super) fn next(&self) -> Option<Instant> {
-        let next = |since: &Instant| next_of(&LIST_AFTER, *since, self.listed);
-        self.since.values().filter_map(next).min()
+        let since = self.since.values();
+        since.filter_map(|since| next_of(&LIST_AFTER, *since, self.listed)).min()
     }
 
     /// Returns the time of the next listing that the changes of other agents require.
     pub(super) fn next_recheck(&self) -> Option<Instant> {
         let after = self.listed.max(self.recheck_tried);
-        let next = |recheck: &Recheck| next_of(&RECHECK_AFTER, recheck.since, after);
-        self.rechecked.values().filter_map(next).min()
+        let rechecks = self.rechecked.values();
+        rechecks.filter_map(|recheck| next_of(&RECHECK_AFTER, recheck.since, after)).min()
     }
 
     /// Whether the content of a place is uncertain.

@@ -152,7 +152,7 @@ fn a_probe_that_times_out_is_a_loss_and_a_fault_if_this_process_stalled() {
     }
 }
 
-/// A connect that is late holds a descriptor, whatever the targets are asked by.
+/// A connect that is late holds a descriptor, also one to a canary of targets without connections.
 #[test]
 fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
     for (port, times) in [(None, 2), (Some(53), 1)] {
