@@ -37,9 +37,25 @@ impl CurrentOrders {
         self.names
     }
 
-    /// Replaces all orders.
+    /// Replaces the orders of all services that have a newer one.
     pub(super) fn replace(&mut self, orders: impl IntoIterator<Item = Order>) {
-        self.orders = orders.into_iter().map(|order| (order.service, order)).collect();
+        let mut before = std::mem::take(&mut self.orders);
+        for order in orders {
+            let known = before.remove(&order.service).filter(|it| it.number == order.number);
+            self.orders.insert(order.service, known.unwrap_or(order));
+        }
+    }
+
+    /// Keeps what the order of a service requires of these addresses, and nothing else. The engine
+    /// recalls no order that it knows to be carried out, so nothing may be done on it later.
+    pub(super) fn keep_unfinished(
+        &mut self,
+        service: ServiceId,
+        is_unfinished: impl Fn(&IpAddr) -> bool,
+    ) {
+        if let Some(order) = self.orders.get_mut(&service) {
+            order.desired.retain(|address, _| is_unfinished(address));
+        }
     }
 
     /// Keeps the withdrawals that the operator commanded, and nothing else.

@@ -132,26 +132,40 @@ impl Reconciler {
                 held.entry(service).or_default().push(place.clone());
             }
         }
-        for Order { service, number, desired, .. } in self.orders.iter() {
+        let orders: Vec<Order> = self.orders.iter().cloned().collect();
+        for Order { service, number, desired, .. } in orders {
             let mut its_open = BTreeSet::new();
             for target in &open {
-                if target.service == *service && desired.contains_key(&target.address) {
+                if target.service == service && desired.contains_key(&target.address) {
                     its_open.insert(target.address);
                 }
             }
-            let confirmation = Confirmation {
-                number: *number,
-                desired: desired.clone(),
-                held: names_by_address(held.get(service).into_iter().flatten()),
-                open: its_open,
-            };
-            if self.confirmations.get(service) == Some(&confirmation) {
-                continue;
-            }
-            self.confirmations.insert(*service, confirmation.clone());
-            self.report(confirmation.into_report(*service)).await?;
+            let held = names_by_address(held.get(&service).into_iter().flatten());
+            self.orders.keep_unfinished(service, |address| {
+                its_open.contains(address) || held.contains_key(address)
+            });
+            let confirmation = Confirmation { number, desired, held, open: its_open };
+            self.report_confirmation(service, confirmation).await?;
         }
         Ok(())
+    }
+
+    /// Reports a confirmation, unless the last one of the service said the same of what is unfinished.
+    async fn report_confirmation(
+        &mut self,
+        service: ServiceId,
+        confirmation: Confirmation,
+    ) -> Result<(), Interruption> {
+        if self.confirmations.get(&service) == Some(&confirmation) {
+            return Ok(());
+        }
+        let Confirmation { number, desired, held, open } = confirmation.clone();
+        let unfinished = desired
+            .into_iter()
+            .filter(|(address, _)| open.contains(address) || held.contains_key(address));
+        let desired = unfinished.collect();
+        self.confirmations.insert(service, Confirmation { number, desired, held, open });
+        self.report(confirmation.into_report(service)).await
     }
 
     /// Returns the targets of the services at these places.

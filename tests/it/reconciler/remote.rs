@@ -165,6 +165,11 @@ impl Remote {
         ProviderUnderTest::remove(&self.zone, name, ip(last)).await;
     }
 
+    /// Adds an address by other means.
+    pub(super) fn put(&self, name: &str, last: u8) {
+        self.zone.put(name, ip(last), TTL);
+    }
+
     /// Returns every record in the zone, as `10@www`.
     pub(super) async fn holds(&self) -> Vec<String> {
         let records = ProviderUnderTest::holds(&self.zone).await;

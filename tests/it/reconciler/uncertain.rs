@@ -329,3 +329,27 @@ async fn a_recheck_respects_the_pause_of_the_provider() {
     sleep(s(600)).await;
     assert_eq!(listings(&remote, began), [15, 120]);
 }
+
+/// An order is in force, and one address of it is listed again because its answer was lost. The engine
+/// no longer answers for the others, which peers change meanwhile.
+#[tokio::test(start_paused = true)]
+async fn the_listings_after_a_lost_answer_undo_nothing_at_confirmed_addresses() {
+    for (words, at_first) in [("-10 +11", &[10, 11, 12][..]), ("-10 -11", &[10, 12])] {
+        let remote = Remote::new(&[WWW], at_first);
+        remote.writes([Outcome::LostAfter]);
+        let mut harness =
+            Harness::start(remote.clone(), Start { shared: true, ..Start::default() });
+        harness.order(words, 0);
+        harness.reports_until("withdrew 10@www").await;
+        sleep(s(1)).await;
+        let was_in = at_first.contains(&11);
+        if was_in {
+            remote.take(WWW, 11).await;
+        } else {
+            remote.put(WWW, 11);
+        }
+        sleep(s(600)).await;
+        let holds = remote.holds().await;
+        assert_eq!(holds.contains(&"11@www".to_owned()), !was_in, "{words}: {holds:?}");
+    }
+}
