@@ -217,7 +217,7 @@ impl Reconciler {
     /// Lists the zone to see whether the changes of other agents still stand. Nothing is written: a
     /// contradiction is reported, and an order follows if this agent still has the right to act.
     async fn recheck(&mut self) -> Result<(), Interruption> {
-        self.uncertain.recheck_tried(now());
+        self.uncertain.record_attempt(now());
         if self.retry.is_waiting() {
             return Ok(());
         }
@@ -239,7 +239,7 @@ impl Reconciler {
         self.list_without_order().await
     }
 
-    /// Lists the zone while no order is in progress. A failure is reported and not retried.
+    /// Lists the zone without work on the orders. A failure is reported and not retried here.
     async fn list_without_order(&mut self) -> Result<(), Interruption> {
         match self.list().await {
             Err(Interruption::Failed(error)) => {

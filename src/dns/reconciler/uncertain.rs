@@ -25,6 +25,9 @@ const LIST_AFTER: [u64; 5] = [5, 15, 30, 60, 120];
 /// Times after a change that another agent probably made at which the zone is listed, in seconds.
 const RECHECK_AFTER: [u64; 3] = [15, 60, LIST_AFTER[4]];
 
+/// Time between attempts to list the zone after the last of these times, until one succeeds.
+const RECHECK_RETRY: Duration = Duration::from_mins(1);
+
 /// The expected presence of an address, from earlier listings and from this agent's own writes.
 #[derive(Debug, Clone, Copy)]
 struct Expected {
@@ -46,12 +49,12 @@ struct Recheck {
 #[derive(Debug, Default)]
 pub(super) struct Uncertainty {
     since: BTreeMap<Placement, Instant>,
-    /// The places that another agent has probably changed.
-    rechecked: BTreeMap<Placement, Recheck>,
+    /// The places that another agent has probably changed, until the zone was listed for the last time.
+    rechecks: BTreeMap<Placement, Recheck>,
     /// The places at which a later listing contradicts such a change.
     contradicted: Vec<Placement>,
-    /// The time of the newest attempt to list the zone for the sake of these places.
-    recheck_tried: Option<Instant>,
+    /// The time of the newest attempt to list the zone because of `rechecks`.
+    attempted: Option<Instant>,
     /// The time at which the newest listing was requested.
     listed: Option<Instant>,
     /// The places in a listing, and those that this agent's writes changed.
@@ -72,7 +75,7 @@ impl Uncertainty {
         now: Instant,
     ) {
         for (entry, present) in entries {
-            self.rechecked.insert(entry, Recheck { since: now, present });
+            self.rechecks.insert(entry, Recheck { since: now, present });
         }
     }
 
@@ -81,10 +84,10 @@ impl Uncertainty {
         std::mem::take(&mut self.contradicted)
     }
 
-    /// Records an attempt to list the zone for the places of another agent's changes. If it fails,
-    /// the zone is listed at the next of their times.
-    pub(super) fn recheck_tried(&mut self, now: Instant) {
-        self.recheck_tried = Some(now);
+    /// Records an attempt to list the zone because of the changes of other agents. If it fails, the
+    /// zone is listed at the next of their times, and after the last of them each minute.
+    pub(super) fn record_attempt(&mut self, now: Instant) {
+        self.attempted = Some(now);
     }
 
     /// Records a listing that was requested at `requested`, and ends the uncertainty that it resolves.
@@ -112,13 +115,13 @@ impl Uncertainty {
 
     /// Compares a listing with the changes that other agents have probably made.
     fn check_changes_of_others(&mut self, requested: Instant, observed: &Observed) {
-        for (entry, recheck) in std::mem::take(&mut self.rechecked) {
+        for (entry, recheck) in std::mem::take(&mut self.rechecks) {
             if is_present(observed, &entry).is_some_and(|present| present != recheck.present) {
                 self.contradicted.push(entry);
             } else if requested >= recheck.since + duration() {
                 self.expected.remove(&entry);
             } else {
-                self.rechecked.insert(entry, recheck);
+                self.rechecks.insert(entry, recheck);
             }
         }
     }
@@ -134,7 +137,7 @@ impl Uncertainty {
     /// Records a write that is in force, or may be.
     pub(super) fn record_write(&mut self, plan: &Plan) {
         for (entry, present) in plan_parts::entries(plan) {
-            self.rechecked.remove(entry);
+            self.rechecks.remove(entry);
             self.expected.insert(entry.clone(), Expected { present, contradicted: None });
         }
     }
@@ -149,7 +152,7 @@ impl Uncertainty {
         let mut surprises = Vec::new();
         for (entry, expected) in &self.expected {
             let Some(present) = is_present(observed, entry) else { continue };
-            let is_known = self.contains(entry) || self.rechecked.contains_key(entry);
+            let is_known = self.contains(entry) || self.rechecks.contains_key(entry);
             let is_new = present != expected.present && !is_known;
             if is_new && desired(entry) == Some(present) {
                 surprises.push((entry.clone(), present));
@@ -166,9 +169,13 @@ impl Uncertainty {
 
     /// Returns the time of the next listing that the changes of other agents require.
     pub(super) fn next_recheck(&self) -> Option<Instant> {
-        let after = self.listed.max(self.recheck_tried);
-        let rechecks = self.rechecked.values();
-        rechecks.filter_map(|recheck| next_of(&RECHECK_AFTER, recheck.since, after)).min()
+        let after = self.listed.max(self.attempted);
+        let mut times = Vec::new();
+        for recheck in self.rechecks.values() {
+            let overdue = after.map(|after| after + RECHECK_RETRY);
+            times.extend(next_of(&RECHECK_AFTER, recheck.since, after).or(overdue));
+        }
+        times.into_iter().min()
     }
 
     /// Whether the content of a place is uncertain.
@@ -188,10 +195,10 @@ fn is_present(observed: &Observed, (set, address): &Placement) -> Option<bool> {
     is_listed.then(|| observed.get(set).is_some_and(|there| there.contains(address)))
 }
 
-/// Returns the first of the times after `since` that is later than `listed`.
-fn next_of(times: &[u64], since: Instant, listed: Option<Instant>) -> Option<Instant> {
-    let mut times = times.iter().map(|after| since + Duration::from_secs(*after));
-    times.find(|at| listed.is_none_or(|listed| listed < *at))
+/// Returns the first of the times, in seconds after `since`, that is later than `after`.
+fn next_of(times: &[u64], since: Instant, after: Option<Instant>) -> Option<Instant> {
+    let mut times = times.iter().map(|seconds| since + Duration::from_secs(*seconds));
+    times.find(|at| after.is_none_or(|after| after < *at))
 }
 
 /// Returns the duration of an uncertainty.
@@ -280,16 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn a_recheck_that_fails_is_made_again_at_the_next_time_and_never_after_the_last() {
+    fn a_recheck_that_fails_is_made_again_until_the_zone_was_listed_after_the_last_time() {
         let now = now();
         let mut uncertain = Uncertainty::default();
         uncertain.recheck([(entry(), false)], now);
         let mut tried = vec![];
-        while let Some(next) = uncertain.next_recheck() {
+        for _ in 0..5 {
+            let next = uncertain.next_recheck().unwrap();
             tried.push((next - now).as_secs());
-            uncertain.recheck_tried(next);
+            uncertain.record_attempt(next);
         }
-        assert_eq!(tried, RECHECK_AFTER);
+        assert_eq!(tried, [15, 60, 120, 180, 240]);
+        uncertain.record_listing(now + s(240), &listing(false));
+        assert_eq!(uncertain.next_recheck(), None);
     }
 
     #[test]
