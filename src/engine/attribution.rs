@@ -1,6 +1,6 @@
 //! Attribution: the service that a changed record belongs to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::dns_report::AppliedRecords;
@@ -14,36 +14,30 @@ pub(super) fn split(
     records: AppliedRecords,
 ) -> BTreeMap<ServiceId, AppliedRecords> {
     let mut split = BTreeMap::<ServiceId, AppliedRecords>::new();
-    for record in records.withdrawn {
-        if let Some(owner) = owner(services, &record) {
-            split.entry(owner).or_default().withdrawn.push(record);
-        }
+    for (owner, withdrawn) in by_owner(services, records.withdrawn) {
+        split.entry(owner).or_default().withdrawn = withdrawn;
     }
-    for record in records.restored {
-        if let Some(owner) = owner(services, &record) {
-            split.entry(owner).or_default().restored.push(record);
-        }
+    for (owner, restored) in by_owner(services, records.restored) {
+        split.entry(owner).or_default().restored = restored;
     }
-    for record in records.created {
-        if let Some(owner) = owner(services, &record) {
-            split.entry(owner).or_default().created.push(record);
-        }
+    for (owner, created) in by_owner(services, records.created) {
+        split.entry(owner).or_default().created = created;
     }
     split
 }
 
-/// Groups the addresses of records by the service of each record.
-pub(super) fn addresses(
+/// Groups records by the service that each belongs to.
+pub(super) fn by_owner(
     services: &[&Service],
-    records: &[(SetKey, IpAddr)],
-) -> BTreeMap<ServiceId, BTreeSet<IpAddr>> {
-    let mut addresses = BTreeMap::<ServiceId, BTreeSet<IpAddr>>::new();
+    records: Vec<(SetKey, IpAddr)>,
+) -> BTreeMap<ServiceId, Vec<(SetKey, IpAddr)>> {
+    let mut by_owner = BTreeMap::<ServiceId, Vec<_>>::new();
     for record in records {
-        if let Some(owner) = owner(services, record) {
-            addresses.entry(owner).or_default().insert(record.1);
+        if let Some(owner) = owner(services, &record) {
+            by_owner.entry(owner).or_default().push(record);
         }
     }
-    addresses
+    by_owner
 }
 
 /// Returns the service of a record: the one with its name, or else one that watches its address.

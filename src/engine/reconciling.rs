@@ -57,9 +57,9 @@ impl Engine {
             }
             DnsReport::Contradicted(records) => {
                 let services: Vec<_> = self.services_in(id).collect();
-                for (service, addresses) in attribution::addresses(&services, &records) {
+                for (service, records) in attribution::by_owner(&services, records) {
                     let Some(service) = self.services.get_mut(service) else { continue };
-                    for address in addresses {
+                    for (_, address) in records {
                         service.contradicted(address);
                     }
                 }

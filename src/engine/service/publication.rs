@@ -122,10 +122,7 @@ impl Service {
             }
         }
         for id in &compared {
-            if let Some(target) = self.targets.get_mut(*id) {
-                target.verdict.confirmed = false;
-                self.orders.open(target.address);
-            }
+            self.reopen(*id);
         }
         compared
     }
@@ -165,11 +162,18 @@ impl Service {
 
     /// Records that DNS does not match the verdict on an address any more, though it was confirmed.
     pub(in crate::engine) fn contradicted(&mut self, address: IpAddr) {
-        let Some(id) = self.id(address) else { return };
-        let Some(target) = self.targets.get_mut(id) else { return };
-        target.verdict.confirmed = false;
-        self.orders.open(address);
-        self.mark(id);
+        if let Some(id) = self.id(address) {
+            self.reopen(id);
+            self.mark(id);
+        }
+    }
+
+    /// Records that DNS is not known to match the verdict on a target any more.
+    fn reopen(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.get_mut(id) {
+            target.verdict.confirmed = false;
+            self.orders.open(target.address);
+        }
     }
 
     /// Requests another check of whether the floor still keeps an address in.
