@@ -2,8 +2,8 @@
 //! line.
 //!
 //! The keys above the first section that belong to no part of the program are read here. All other
-//! keys belong to the part that they configure: the providers' sections are in [`crate::dns::providers`], the others
-//! in `sections`.
+//! keys belong to the part that they configure: the providers' sections are in
+//! [`crate::dns::providers`], the others in `sections`.
 
 mod advice;
 mod describe;
@@ -14,7 +14,6 @@ mod pace_keys;
 mod sections;
 mod services;
 mod top;
-mod value_places;
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -25,7 +24,7 @@ use std::time::Duration;
 use crate::config::document::{self, Document};
 use crate::config::field::FieldReader;
 use crate::config::keys::{Schema, Section};
-use crate::config::problem::Report;
+use crate::config::problem::{Report, Spot};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
 use crate::dns::providers::section::{BuiltProvider, ProviderSection};
@@ -35,10 +34,8 @@ use crate::engine::types::Endpoint;
 use crate::file;
 use crate::status::{StatusConfig, StatusSection};
 use advice::ServiceAdvice;
-use pace_keys::PaceLayers;
 use sections::ParsedSections;
 use top::TopLevel;
-use value_places::ValuePlaces;
 
 pub(crate) use expanded::CheckedFile;
 pub(crate) use pace::Delay;
@@ -89,7 +86,7 @@ pub struct Config {
     /// Warnings for the operator about settings that are accepted.
     pub warnings: Vec<String>,
     /// The guards that are off, by the name of the key that turns each on.
-    pub guards_off: Vec<String>,
+    pub guards_off: Vec<&'static str>,
 }
 
 impl Config {
@@ -100,7 +97,12 @@ impl Config {
 
     /// Returns the zone of the service called `default`.
     pub fn default_zone(&self) -> &NamedZone {
-        &self.zones[self.default_service().zone]
+        self.zone_of(self.default_service())
+    }
+
+    /// Returns the zone of a service.
+    pub(crate) fn zone_of(&self, service: &ServiceConfig) -> &NamedZone {
+        &self.zones[service.zone]
     }
 
     /// Returns the zone at this place with the provider to build for it, and with its services.
@@ -326,7 +328,7 @@ impl ParsedFile {
         if asked.tcp {
             self.top.require_port(context);
         }
-        let mut service = ServiceConfig {
+        let service = ServiceConfig {
             name: DEFAULT.to_owned(),
             zone: 0,
             names: provider.settings.names().to_vec(),
@@ -335,30 +337,33 @@ impl ParsedFile {
             probing: self.top.probing(),
             min_in_service: self.top.min_in_service(),
             resync_interval: self.top.resync_interval(),
-            values: Vec::new(),
-        };
-        let (layers, floor) = ([&self.top.pace], self.top.min_in_service.present());
-        let pace = PaceLayers(&layers);
-        let places = ValuePlaces {
-            zone: (DEFAULT, None),
-            published: provider.published.each_ref().map(Option::as_ref),
-            check: (service.check_in_words(), self.top.port.present().map(|at| &at.spot)),
-            pace,
-            floor: floor.map(|at| &at.spot),
-            resync: self.top.resync_interval.present().map(|at| &at.spot),
             records: provider.records.clone(),
+            places: self.places(&provider, asked),
         };
-        service.values = places.values(&service);
-        let advice = ServiceAdvice {
-            service: &service,
-            pace,
-            floor,
-            missing: context.missing(Section::TOP, "interval"),
-        };
-        advice.give(context.report);
+        let (pace, floor) = (&self.top.pace, &self.top.min_in_service);
+        ServiceAdvice { service: &service, pace, floor }.give(context.report);
         let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
         let zone = NamedZone { name, provider: settings };
         (service, zone, provider)
+    }
+
+    /// Returns the places from which the values of the service come.
+    fn places(&self, provider: &BuiltProvider, asked: &Asked) -> BTreeMap<&'static str, Spot> {
+        let [hostnames, addresses] = &provider.published;
+        let others = [
+            ("hostnames", hostnames.as_ref()),
+            ("ip_addresses", addresses.as_ref()),
+            ("check", self.top.port.spot().filter(|_| asked.tcp)),
+            ("min_in_service", self.top.min_in_service.spot()),
+            ("resync_interval", self.top.resync_interval.spot()),
+        ];
+        let mut places = BTreeMap::new();
+        for (key, place) in others.into_iter().chain(self.top.pace.places()) {
+            if let Some(spot) = place {
+                places.insert(key, spot.clone());
+            }
+        }
+        places
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct MonitorOptions {
 /// The arguments of `goavail check`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub(crate) struct CheckOptions {
-    /// List every value in force with the line of the file that it comes from
+    /// List every value of the service with the line of the file that it comes from
     #[arg(long, conflicts_with = "json")]
     pub expanded: bool,
     /// Print JSON instead of text

@@ -12,7 +12,7 @@ use crate::text::pretty_json;
 ///
 /// # Errors
 ///
-/// Fails if the answer is no JSON, which would be a defect.
+/// Fails if the answer cannot be serialized, which would be a defect.
 pub(crate) fn check(
     file: &str,
     checked: &Result<Config, ConfigErrors>,

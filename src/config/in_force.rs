@@ -6,16 +6,17 @@ use super::problem::Spot;
 
 /// A value in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ValueInForce {
-    /// The key, as in a service.
-    pub key: &'static str,
+pub(crate) struct ValueInForce {
+    /// The name of the key, without its section.
+    pub(crate) key: &'static str,
     /// The value in words.
-    pub value: String,
-    /// The key in the file that it comes from, with its table or section; `None` for a default.
+    pub(crate) value: String,
+    /// The key in the file that it comes from, with its section; `None` for a default. A value that
+    /// is derived from another key comes from that one.
     #[serde(rename = "from")]
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// The line of that key, counted from 1.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
 }
 
 impl ValueInForce {

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::pace_keys::PaceLayers;
+use super::pace_keys::PaceKeys;
 use super::top::TopLevel;
 use super::{Config, ServiceConfig};
-use crate::config::field::At;
+use crate::config::field::Field;
 use crate::config::own;
-use crate::config::problem::{Report, Spot};
+use crate::config::problem::Report;
 use crate::config::section::SectionContext;
 use crate::engine::plan::Family;
 use crate::text::seconds;
@@ -17,35 +17,27 @@ use crate::text::seconds;
 /// Detection time above which a warning is issued.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// Returns the guards that are off, by the key that turns each on. With several services those of a
-/// service are followed by its name.
-pub(super) fn guards_off(config: &Config) -> Vec<String> {
+/// Returns the guards that are off, by the key that turns each on.
+pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
     let mut off = Vec::new();
     if config.canaries.is_empty() {
-        off.push("canaries".to_owned());
+        off.push("canaries");
     }
-    let bare: Vec<&ServiceConfig> =
-        config.services.iter().filter(|service| service.min_in_service == 0).collect();
-    if bare.len() == config.services.len() {
-        off.push("min_in_service".to_owned());
-    } else if !bare.is_empty() {
-        let names: Vec<&str> = bare.iter().map(|service| service.name.as_str()).collect();
-        off.push(format!("min_in_service of {}", names.join(" ")));
+    if config.services.iter().any(|service| service.min_in_service == 0) {
+        off.push("min_in_service");
     }
-    off.extend(config.sections.guards_off().into_iter().map(str::to_owned));
+    off.extend(config.sections.guards_off());
     off
 }
 
-/// A service with the places of its values in the file.
+/// A service with the values of the file from which it was built.
 pub(super) struct ServiceAdvice<'a> {
     /// The service that the advice is about.
     pub(super) service: &'a ServiceConfig,
-    /// The places of its pace and thresholds.
-    pub(super) pace: PaceLayers<'a>,
-    /// The place of its floor, if it is set.
-    pub(super) floor: Option<&'a At<usize>>,
-    /// The place to warn at if no key is set.
-    pub(super) missing: Spot,
+    /// The values of its pace and thresholds.
+    pub(super) pace: &'a PaceKeys,
+    /// The value of its floor.
+    pub(super) floor: &'a Field<usize>,
 }
 
 impl ServiceAdvice<'_> {
@@ -62,21 +54,22 @@ impl ServiceAdvice<'_> {
         if pace.interval * pace.failure_threshold.get() <= SLOW {
             return;
         }
-        let interval = self.pace.nearest(|keys| &keys.interval).map(|at| &at.spot);
-        let threshold = self.pace.nearest(|keys| &keys.failure_threshold).map(|at| &at.spot);
+        // With the defaults of both keys it is not late.
+        let set = self.pace.interval.spot().or(self.pace.failure_threshold.spot());
+        let Some(spot) = set else { return };
         let worst = seconds(pace.detection().worst);
         let what = format!(
             "{} between probes and failure_threshold {}: a death is noticed after {worst} at worst",
             seconds(pace.interval),
             pace.failure_threshold,
         );
-        report.warn(interval.or(threshold).unwrap_or(&self.missing), what);
+        report.warn(spot, what);
     }
 
     fn advise_on_pace(&self, report: &mut Report) {
         let pace = &self.service.probing;
         if pace.retry_interval > pace.interval
-            && let Some(at) = self.pace.nearest(|keys| &keys.retry_interval)
+            && let Some(at) = self.pace.retry_interval.present()
         {
             let interval = seconds(pace.interval);
             let what = format!(
@@ -90,7 +83,7 @@ impl ServiceAdvice<'_> {
 
     /// Warns about a floor that no withdrawal can ever satisfy.
     fn advise_on_floor(&self, report: &mut Report) {
-        let Some(at) = self.floor.filter(|at| at.value > 0) else { return };
+        let Some(at) = self.floor.present().filter(|at| at.value > 0) else { return };
         for family in [Family::A, Family::Aaaa] {
             let targets = self.service.targets.iter();
             let count = targets.filter(|address| Family::of(**address) == family).count();

@@ -1,6 +1,5 @@
 //! Description of the configuration in words, as printed by `goavail check`.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Config, NamedZone, Probing, ServiceConfig};
@@ -14,11 +13,9 @@ impl Config {
     pub fn in_words(&self) -> String {
         let mut parts = vec![("agent", self.agent())];
         for service in &self.services {
-            let Some(zone) = self.zones.get(service.zone) else { continue };
-            parts.extend(self.service(service, zone));
+            parts.extend(self.service(service, self.zone_of(service)));
         }
-        let sections = self.sections.describe();
-        parts.extend(sections);
+        parts.extend(self.sections.describe());
         let guards = self.guards_off_in_words().unwrap_or_else(|| "none".to_owned());
         parts.push(("guards off", guards));
         parts.extend(self.network.as_ref().map(|words| ("network", words.clone())));
@@ -26,6 +23,12 @@ impl Config {
         for (name, words) in parts {
             let _ = writeln!(text, "  {name:<12}{words}");
         }
+        text + &self.warnings_in_words()
+    }
+
+    /// Lists the warnings, a line for each.
+    pub(super) fn warnings_in_words(&self) -> String {
+        let mut text = String::new();
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
@@ -54,13 +57,11 @@ impl Config {
     }
 
     fn agent(&self) -> String {
-        let providers: BTreeSet<&str> =
-            self.zones.iter().map(|zone| zone.provider.name()).collect();
-        let providers = Vec::from_iter(providers).join(" and ");
+        let provider = self.default_zone().provider.name();
         if self.dry_run {
-            format!("{}, in dry-run: nothing is changed at {providers}", self.name)
+            format!("{}, in dry-run: nothing is changed at {provider}", self.name)
         } else {
-            format!("{}, changing records at {providers}", self.name)
+            format!("{}, changing records at {provider}", self.name)
         }
     }
 

@@ -1,11 +1,10 @@
 //! The configuration for machines and in full: `goavail check --json` and `--expanded`.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Config, Delay, Probing, ServiceConfig};
+use super::{Config, Delay, ServiceConfig};
 use crate::config::ConfigErrors;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Problem;
@@ -31,7 +30,7 @@ pub(crate) struct CheckedSettings<'a> {
     name: &'a str,
     dry_run: bool,
     warnings: &'a [String],
-    guards_off: &'a [String],
+    guards_off: &'a [&'static str],
     canaries: Vec<String>,
     zones: Vec<CheckedZone<'a>>,
     services: Vec<CheckedService<'a>>,
@@ -51,7 +50,7 @@ struct CheckedService<'a> {
     zone: &'a str,
     names: &'a [String],
     addresses: Vec<String>,
-    /// `icmp` or `tcp`.
+    /// The kind of probes, as for `--type`.
     check: &'static str,
     port: Option<u16>,
     failure_threshold: u32,
@@ -66,7 +65,7 @@ struct CheckedService<'a> {
     /// Time in seconds until a return is noticed, without one round trip.
     return_s: CheckedDelay,
     /// Every value with the place in the file that it comes from.
-    values: &'a [ValueInForce],
+    values: Vec<ValueInForce>,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,10 +83,10 @@ impl From<Delay> for CheckedDelay {
 impl<'a> CheckedFile<'a> {
     /// Returns the answer about an accepted file.
     pub(crate) fn accepted(config: &'a Config) -> Self {
-        let services = config.services.iter().map(|service| {
-            let zone = config.zones.get(service.zone).map_or("", |zone| &zone.name);
-            CheckedService::new(service, zone)
-        });
+        let services = config
+            .services
+            .iter()
+            .map(|service| CheckedService::new(service, &config.zone_of(service).name));
         let zones = config.zones.iter().map(|zone| CheckedZone {
             name: &zone.name,
             provider: zone.provider.word(),
@@ -116,13 +115,13 @@ impl<'a> CheckedFile<'a> {
 
 impl<'a> CheckedService<'a> {
     fn new(service: &'a ServiceConfig, zone: &'a str) -> Self {
-        let probing: &Probing = &service.probing;
+        let probing = &service.probing;
         Self {
             name: &service.name,
             zone,
             names: &service.names,
             addresses: service.targets.iter().map(ToString::to_string).collect(),
-            check: if service.tcp_port.is_some() { "tcp" } else { "icmp" },
+            check: service.check_kind(),
             port: service.tcp_port,
             failure_threshold: probing.failure_threshold.get(),
             recovery_threshold: probing.recovery_threshold.get(),
@@ -130,31 +129,36 @@ impl<'a> CheckedService<'a> {
             timeout_s: probing.timeout.as_secs_f64(),
             retry_interval_s: probing.retry_interval.as_secs_f64(),
             min_in_service: service.min_in_service,
-            resync_interval_s: service.resync_interval.map(|pace: Duration| pace.as_secs_f64()),
+            resync_interval_s: service.resync_interval.map(|pace| pace.as_secs_f64()),
             death_s: probing.detection().into(),
             return_s: probing.recovery().into(),
-            values: &service.values,
+            values: service.values(),
         }
     }
 }
 
 impl Config {
-    /// Lists each service with every value in force, and the line of the file that it comes from.
+    /// Lists each service with every value in force and its place in the file, and the warnings. The
+    /// value comes last in its line, since a list of addresses may be long.
     pub(crate) fn expanded(&self) -> String {
-        let values = self.services.iter().flat_map(|service| &service.values);
-        let width = values.map(|value| value.value.chars().count()).max().unwrap_or_default();
         let mut text = String::new();
         for service in &self.services {
             let _ = writeln!(text, "service {}", service.name);
-            for value in &service.values {
+            let mut rows = Vec::new();
+            for value in service.values() {
                 let place = match (&value.source, value.line) {
                     (Some(key), Some(line)) => format!("line {line}, {key}"),
-                    (Some(key), None) => key.clone(),
-                    (None, _) => "default".to_owned(),
+                    _ => "default".to_owned(),
                 };
-                let _ = writeln!(text, "  {:<20}{:<width$}  {place}", value.key, value.value);
+                rows.push((value, place));
+            }
+            let width = rows.iter().map(|(_, place)| place.len()).max().unwrap_or_default();
+            for (value, place) in rows {
+                let _ = writeln!(text, "  {:<20}{place:<width$}  {}", value.key, value.value);
             }
         }
-        text
+        let guards = self.guards_off_in_words().unwrap_or_else(|| "none".to_owned());
+        let _ = writeln!(text, "guards off  {guards}");
+        text + &self.warnings_in_words()
     }
 }

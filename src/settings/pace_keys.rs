@@ -1,11 +1,12 @@
-//! The keys of the pace and the thresholds, which a check, a service and the top of the file may have.
+//! The keys of the pace of probing and of the thresholds.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use super::Probing;
-use crate::config::field::{At, Field, FieldReader};
+use crate::config::field::{Field, FieldReader};
 use crate::config::keys::Section;
+use crate::config::problem::Spot;
 use crate::config::rule::{duration, integer};
 
 /// Default number of consecutive losses or replies.
@@ -23,7 +24,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 /// Maximum pause, and maximum timeout: one hour.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The values of one place in the file, each validated alone.
+/// The values of the pace and of the thresholds, each validated alone.
 pub(super) struct PaceKeys {
     pub(super) failure_threshold: Field<u32>,
     pub(super) recovery_threshold: Field<u32>,
@@ -43,35 +44,35 @@ impl PaceKeys {
             retry_interval: values.one(section, "retry_interval", duration(SHORTEST_PAUSE, HOUR)),
         }
     }
-}
-
-/// The places at which a value may be set, the nearest one first.
-#[derive(Clone, Copy)]
-pub(super) struct PaceLayers<'a>(pub(super) &'a [&'a PaceKeys]);
-
-impl<'a> PaceLayers<'a> {
-    /// Returns the nearest value of a key.
-    pub(super) fn nearest<T>(self, key: fn(&'a PaceKeys) -> &'a Field<T>) -> Option<&'a At<T>> {
-        self.0.iter().find_map(|keys| key(keys).present())
-    }
 
     /// Returns the pace of probing. Omitted values are derived from the given ones.
-    pub(super) fn probing(self, burst: NonZeroUsize) -> Probing {
-        let failures = value(self.nearest(|keys| &keys.failure_threshold), THRESHOLD);
-        let recoveries = value(self.nearest(|keys| &keys.recovery_threshold), failures);
-        let interval = value(self.nearest(|keys| &keys.interval), INTERVAL);
+    pub(super) fn probing(&self, burst: NonZeroUsize) -> Probing {
+        let failures = self.failure_threshold.or(THRESHOLD);
+        let interval = self.interval.or(INTERVAL);
         Probing {
-            failure_threshold: NonZeroU32::new(failures).unwrap_or(NonZeroU32::MIN),
-            recovery_threshold: NonZeroU32::new(recoveries).unwrap_or(NonZeroU32::MIN),
+            failure_threshold: at_least_one(failures),
+            recovery_threshold: at_least_one(self.recovery_threshold.or(failures)),
             interval,
-            timeout: value(self.nearest(|keys| &keys.timeout), interval),
-            retry_interval: value(self.nearest(|keys| &keys.retry_interval), interval),
+            timeout: self.timeout.or(interval),
+            retry_interval: self.retry_interval.or(interval),
             burst,
         }
     }
+
+    /// Returns the place from which each value comes: that of its own key, or of the key that it is
+    /// derived from.
+    pub(super) fn places(&self) -> [(&'static str, Option<&Spot>); 5] {
+        let (failures, interval) = (self.failure_threshold.spot(), self.interval.spot());
+        [
+            ("failure_threshold", failures),
+            ("recovery_threshold", self.recovery_threshold.spot().or(failures)),
+            ("interval", interval),
+            ("timeout", self.timeout.spot().or(interval)),
+            ("retry_interval", self.retry_interval.spot().or(interval)),
+        ]
+    }
 }
 
-/// Returns the value of a key, or `default` if it is not set.
-fn value<T: Copy>(at: Option<&At<T>>, default: T) -> T {
-    at.map_or(default, |at| at.value)
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }

@@ -1,14 +1,17 @@
 //! The services and zones of a file.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Probing;
 use crate::config::in_force::ValueInForce;
+use crate::config::problem::Spot;
 use crate::dns::providers::ProviderSettings;
 use crate::engine::types::Endpoint;
 use crate::probe::checks::CheckKind;
+use crate::text::seconds;
 
 /// The name of the only service, and of its zone.
 pub(crate) const DEFAULT: &str = "default";
@@ -32,17 +35,56 @@ pub struct ServiceConfig {
     pub min_in_service: usize,
     /// Interval at which DNS is compared and repaired without a change of verdict.
     pub resync_interval: Option<Duration>,
-    /// Every value in force, with the place in the file that it comes from.
-    pub values: Vec<ValueInForce>,
+    /// The settings of new records.
+    pub(crate) records: Vec<ValueInForce>,
+    /// The places from which the other values come, by key. A key without one has its default.
+    pub(crate) places: BTreeMap<&'static str, Spot>,
 }
 
 impl ServiceConfig {
-    /// Describes the check, as in `TCP connects to port 443`.
-    pub(super) fn check_in_words(&self) -> String {
-        let port = self.tcp_port;
-        let first = self.targets.first().map(|address| Endpoint { address: *address, port });
-        first.map(|endpoint| CheckKind::of(endpoint).in_words(endpoint)).unwrap_or_default()
+    /// Returns the kind of probes by which the targets are asked, and the first endpoint.
+    fn check(&self) -> Option<(CheckKind, Endpoint)> {
+        let endpoint = Endpoint { address: *self.targets.first()?, port: self.tcp_port };
+        Some((CheckKind::of(endpoint), endpoint))
     }
+
+    /// Returns the name of the check's kind, as for `--type`.
+    pub(super) fn check_kind(&self) -> &'static str {
+        self.check().map(|(kind, _)| kind.name()).unwrap_or_default()
+    }
+
+    /// Describes the check, as in `by TCP connects to port 443`.
+    pub(super) fn check_in_words(&self) -> String {
+        self.check().map(|(kind, endpoint)| kind.in_words(endpoint)).unwrap_or_default()
+    }
+
+    /// Returns every value in force, with the place in the file that it comes from.
+    pub(super) fn values(&self) -> Vec<ValueInForce> {
+        let probing = &self.probing;
+        let resync = self.resync_interval.map_or_else(|| "off".to_owned(), seconds);
+        let mut values = Vec::new();
+        for (key, value) in [
+            ("hostnames", self.names.join(", ")),
+            ("ip_addresses", all(&self.targets)),
+            ("check", self.check_in_words()),
+            ("failure_threshold", probing.failure_threshold.to_string()),
+            ("recovery_threshold", probing.recovery_threshold.to_string()),
+            ("interval", seconds(probing.interval)),
+            ("timeout", seconds(probing.timeout)),
+            ("retry_interval", seconds(probing.retry_interval)),
+            ("min_in_service", self.min_in_service.to_string()),
+            ("resync_interval", resync),
+        ] {
+            values.push(ValueInForce::new(key, value, self.places.get(key)));
+        }
+        values.extend(self.records.iter().cloned());
+        values
+    }
+}
+
+/// Lists all items, however many there are.
+fn all(items: &[IpAddr]) -> String {
+    items.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A zone with the settings of its provider.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Probing;
-use super::pace_keys::{PaceKeys, PaceLayers};
+use super::pace_keys::PaceKeys;
 use crate::config::address;
 use crate::config::field::{At, Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
@@ -102,7 +102,7 @@ impl TopLevel {
 
     /// Returns the pace of probing. Omitted values are derived from the given ones.
     pub(super) fn probing(&self) -> Probing {
-        PaceLayers(&[&self.pace]).probing(self.burst())
+        self.pace.probing(self.burst())
     }
 }
 

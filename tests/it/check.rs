@@ -37,31 +37,58 @@ fn with_file(content: impl AsRef<[u8]>) -> tempfile::TempDir {
     folder
 }
 
+/// However many addresses there are, none is left out.
 #[test]
-fn check_expanded_lists_every_value_with_its_line() {
-    let folder = with_file(
-        "interval = 1\nfailure_threshold = 4\n\n[Route53]\naws_domain = \"example.com\"\n\
-         hostnames = [\"www\", \"@\"]\nip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n",
-    );
-    let want = "\
+fn check_expanded_lists_every_value_of_the_service_with_its_line() {
+    let addresses: Vec<String> = (10..40).map(|last| format!("192.0.2.{last}")).collect();
+    let folder = with_file(format!(
+        "interval = 1\nfailure_threshold = 4\nport = 443\n\n[Route53]\n\
+         aws_domain = \"example.com\"\nhostnames = [\"www\", \"@\"]\nip_addresses = {addresses:?}\n",
+    ));
+    let listed = addresses.join(", ");
+    let want = |check: &str, place: &str| {
+        format!(
+            "\
 service default
-  zone                default                       default
-  hostnames           www.example.com, example.com  line 6, Route53.hostnames
-  ip_addresses        192.0.2.10, 192.0.2.11        line 7, Route53.ip_addresses
-  check               by echo requests              default
-  failure_threshold   4                             line 2, failure_threshold
-  recovery_threshold  4                             default
-  interval            1 s                           line 1, interval
-  timeout             1 s                           default
-  retry_interval      1 s                           default
-  min_in_service      0                             default
-  resync_interval     off                           default
-  ttl                 60                            default
-";
-    let (code, out, err) = run(folder.path(), "check -p route53 --expanded");
-    assert_eq!((code, out.as_str(), err.as_str()), (0, want, ""));
+  hostnames           line 7, Route53.hostnames     www.example.com, example.com
+  ip_addresses        line 8, Route53.ip_addresses  {listed}
+  check               {place:<28}  {check}
+  failure_threshold   line 2, failure_threshold     4
+  recovery_threshold  line 2, failure_threshold     4
+  interval            line 1, interval              1 s
+  timeout             line 1, interval              1 s
+  retry_interval      line 1, interval              1 s
+  min_in_service      default                       0
+  resync_interval     default                       off
+  ttl                 default                       60
+guards off  canaries, min_in_service
+"
+        )
+    };
+    let cases = [
+        ("", want("by echo requests", "default")),
+        (" -t tcp", want("by TCP connects to port 443", "line 3, port")),
+    ];
+    for (options, want) in cases {
+        let arguments = format!("check -p route53 --expanded{options}");
+        let (code, out, err) = run(folder.path(), &arguments);
+        assert_eq!((code, out, err.as_str()), (0, want, ""), "{options}");
+    }
     let (code, _, err) = run(folder.path(), "check -p route53 --expanded --json");
     assert_eq!(code, 2, "{err}");
+}
+
+#[test]
+fn check_expanded_ends_with_the_warnings() {
+    let folder = with_file(
+        "interval = 60\n[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+         ip_addresses = [\"10.0.0.1\"]\n",
+    );
+    let (_, words, _) = run(folder.path(), "check");
+    let (_, expanded, _) = run(folder.path(), "check --expanded");
+    let warnings = words.split_once("warning: ").unwrap().1;
+    assert!(warnings.lines().count() == 2, "{words}");
+    assert!(expanded.ends_with(&format!("warning: {warnings}")), "{expanded}");
 }
 
 #[test]
@@ -78,7 +105,7 @@ fn check_json_holds_the_settings_or_the_problems() {
     assert_eq!((&zone["provider"], &zone["domain"]), (&"cloudflare".into(), &"example.com".into()));
     let service = &json["services"][0];
     assert_eq!(service["addresses"].as_array().unwrap().len(), 3);
-    assert_eq!((&service["check"], &service["port"]), (&"icmp".into(), &serde_json::Value::Null));
+    assert_eq!((&service["check"], &service["port"]), (&"ip".into(), &serde_json::Value::Null));
     assert_eq!((&service["interval_s"], &service["death_s"]["worst"]), (&1.0.into(), &1.9.into()));
     let values = service["values"].as_array().unwrap();
     let interval = values.iter().find(|value| value["key"] == "interval").unwrap();
