@@ -16,7 +16,7 @@
 //! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `log` |
 //! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
 //! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
-//! | `commands` | `plan`, `status`, `drain`, `undrain`: short-lived queries | `settings`, `dns`, `engine`, `state`, `status` |
+//! | `commands` | `check`, `plan`, `status`, `drain`, `undrain`: short-lived queries | `cli`, `settings`, `config`, `dns`, `engine`, `file`, `state`, `status` |
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request or TCP connect | `engine` |
@@ -38,12 +38,12 @@
 //! `docs/architecture.md` has the walk of one lost probe, a glossary, and how to add a check, a
 //! provider or a channel.
 //!
-//! # The public face
+//! # Public API
 //!
-//! [`engine`] is public with its border alone, so that a program can run the decisions without any
+//! Only the boundary of [`engine`] is public, so that a program can run the decisions without any
 //! network, as `examples/engine.rs` does. [`testing`] names the items of other modules that the
-//! integration tests and the benches use; it is no interface, and changes with them. All else is private,
-//! so that the compiler reports items without a caller. `tests/house/` holds that.
+//! integration tests and the benches use; it is not a stable API and changes with them. All else is
+//! private, so that the compiler reports items without a caller. `tests/house/` enforces this.
 //!
 //! # How it works
 //!

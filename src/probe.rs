@@ -24,7 +24,7 @@ pub(crate) trait Probe: Send + Sync + 'static {
 
 /// A way to probe an endpoint: a module here, and a line in [`checks`].
 pub(crate) trait Check {
-    /// The name in the status and of `--type`.
+    /// The name in the status, and the value of `--type`.
     const NAME: &'static str;
 
     /// The resource that is opened for its probes.

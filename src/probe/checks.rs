@@ -36,7 +36,7 @@ macro_rules! registry {
                 last
             }
 
-            /// Returns the name in the status and of `--type`.
+            /// Returns the name in the status, and the value of `--type`.
             $visible fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => <$check>::NAME,)+

@@ -141,7 +141,7 @@ impl Routes {
         for gateway in gateways {
             // The kernel selects one of several gateways by a hash. While one of them answers,
             // nothing is certain.
-            if !silent.get(gateway, now, NEIGHBOUR_FRESH_FOR, kernel_finds_it_silent) {
+            if !silent.get(gateway, now, NEIGHBOUR_FRESH_FOR, is_silent_gateway) {
                 return None;
             }
             addresses.push(gateway.address.to_string());
@@ -153,7 +153,7 @@ impl Routes {
 }
 
 /// Whether the kernel considers a gateway silent.
-fn kernel_finds_it_silent(gateway: Neighbour) -> bool {
+fn is_silent_gateway(gateway: Neighbour) -> bool {
     asked(&neighbour(gateway)).is_ok_and(|answer| is_silent(&answer) == Some(true))
 }
 

@@ -46,8 +46,8 @@ impl CurrentOrders {
         }
     }
 
-    /// Keeps what the order of a service requires of these addresses, and nothing else. The engine
-    /// recalls no order that it knows to be carried out, so nothing may be done on it later.
+    /// Drops the addresses of a service's order that are done. The engine does not recall an order that
+    /// was confirmed, so nothing may be done about these addresses later.
     pub(super) fn keep_unfinished(
         &mut self,
         service: ServiceId,

@@ -180,7 +180,7 @@ pub(super) fn is_silent(answer: &[u8]) -> Option<bool> {
 /// Returns the attributes by kind.
 fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
-        let (length, kind) = (usize::from(short(rest, 0)?), short(rest, 2)?);
+        let (length, kind) = (usize::from(u16_at(rest, 0)?), u16_at(rest, 2)?);
         let value = rest.get(4..length)?;
         // Attributes are aligned to four bytes.
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -188,8 +188,8 @@ fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Returns the number of two bytes at a place.
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
+/// Reads a 16-bit number at an offset.
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 

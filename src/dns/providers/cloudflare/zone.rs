@@ -11,6 +11,7 @@ use super::name::canonical;
 use super::refusal::printable;
 use super::{Cloudflare, ReadError};
 use crate::dns::clock::now;
+use crate::text::first_few;
 
 /// Maximum age of a zone's status when its records are changed.
 const STATUS_HOLDS: Duration = Duration::from_hours(1);
@@ -152,14 +153,9 @@ impl Cloudflare {
 
 /// Lists the visible zones, for an operator with a wrong name or a wrong token.
 fn visible(zones: &[ZoneEntry]) -> String {
-    let mut names: Vec<_> = zones.iter().map(|zone| printable(&zone.name)).collect();
-    let more = names.len().saturating_sub(3);
-    names.truncate(3);
-    match (names.join(", "), more) {
-        (names, _) if names.is_empty() => {
-            "they see no zone at all, so they may lack the permission Zone:Read".to_owned()
-        }
-        (names, 0) => format!("they see {names}"),
-        (names, more) => format!("they see {names} and {more} more"),
+    let names: Vec<_> = zones.iter().map(|zone| printable(&zone.name)).collect();
+    if names.is_empty() {
+        return "they see no zone at all, so they may lack the permission Zone:Read".to_owned();
     }
+    format!("they see {}", first_few(&names, 3, ", "))
 }
