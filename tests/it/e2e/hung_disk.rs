@@ -122,6 +122,10 @@ fn a_disk_that_does_not_answer_costs_a_reload_and_no_failover() {
         agent.signal(Signal::HUP);
         nth(&mut agent, 5, &["reading the configuration again"]);
         agent.signal(Signal::TERM);
-        assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
+        let ended = agent.wait_end(PATIENT);
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("stopping; records stay as they are").count(), 1);
+        let refused = ended.stderr.matches("configuration refused").count();
+        assert_eq!(refused, rows.len(), "it ended before the disk was given up: {}", ended.stderr);
     });
 }

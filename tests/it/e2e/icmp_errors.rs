@@ -109,7 +109,7 @@ pub(super) fn is_a_fault(harness: &Harness, agent: &mut Agent, addresses: &[IpAd
         agent.wait_for_words(&["outcome=Fault"]);
     }
     assert_eq!(count(agent, &["target down"]), 0, "{kind}");
-    assert_eq!(count(agent, &["this machine can probe"]), 0, "{kind}");
+    assert_eq!(count(agent, &["can send probes again"]), 0, "{kind}");
     assert_eq!(writes(&harness.cloudflare), 0, "{kind}");
 }
 
