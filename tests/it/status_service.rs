@@ -77,6 +77,15 @@ async fn status_is_the_same_on_the_socket_and_on_the_listener() {
 }
 
 #[tokio::test]
+async fn health_is_good_on_the_socket_and_on_the_listener() {
+    let agent = Asked::new(sample_board());
+    let request = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = raw(&agent.socket(), request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(ask(agent.listener, "GET /healthz").await.0, 200);
+}
+
+#[tokio::test]
 async fn a_verdict_is_one_word_and_the_reason() {
     let agent = Asked::new(sample_board());
     let cases = [
