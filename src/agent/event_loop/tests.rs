@@ -54,7 +54,7 @@ async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
             changed.push((usize::from(service), withdrawn.into_keys().collect::<Vec<_>>()));
         }
     }
-    assert_eq!(changed, [(1, vec![ip(2)])], "the report carries its zone");
+    assert_eq!(changed, [(1, vec![ip(2)])], "only the service in the zone that answers");
 }
 
 /// Replies that were received in time and wait in the queue while this process is suspended: none of

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::path::Path;
 
 use super::records::set_of;
 use super::writing::DISK_MAY_TAKE;
@@ -147,33 +148,50 @@ async fn a_disk_that_hangs_holds_nothing_up_for_long_and_gets_the_newest_in_the_
     assert_eq!(kept, memory(120));
 }
 
+/// Writes the file of `store`. Returns a store that has read it, with the same zones.
+fn reopened(store: &StateStore, path: &Path) -> Arc<StateStore> {
+    store.write();
+    let again = StateStore::open(Some(path));
+    again.zones.lock().unwrap().clone_from(&store.zones.lock().unwrap());
+    Arc::new(again)
+}
+
+fn drained(store: &StateStore) -> Vec<IpAddr> {
+    store.memory().drains.iter().map(|drain| drain.address).collect()
+}
+
 #[test]
 fn each_service_and_each_zone_keeps_its_own_part_of_the_file() {
-    let store = Arc::new(StateStore::open(None));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
     let (second, other_zone) = (ServiceId::from(1), ZoneId::from(1));
     let address = IpAddr::from([192, 0, 2, 1]);
     let drain = Drain { until: None, reason: None };
     store.note_drains(ServiceId::DEFAULT, &[(address, drain.clone())].into(), Moment::START);
     let another = IpAddr::from([192, 0, 2, 2]);
     store.note_drains(second, &[(another, drain)].into(), Moment::START);
+    assert_eq!(drained(&reopened(&store, &path)), [address, another]);
     store.note_drains(second, &BTreeMap::new(), Moment::START);
-    let kept: Vec<_> = store.memory().drains.iter().map(|drain| drain.address).collect();
-    assert_eq!(kept, [address]);
+    let store = reopened(&store, &path);
+    assert_eq!(drained(&store), [address]);
 
     store.zones.lock().unwrap().insert("www.example.net".to_owned(), other_zone);
     let mut zones = vec![];
     for (zone, name) in [(ZoneId::DEFAULT, "www.example.com"), (other_zone, "www.example.net")] {
-        let attributes = attributes(60);
-        let memory: RecordMemory =
-            [(set_of(name, address), address, attributes)].into_iter().collect();
-        let records = Records { store: Arc::clone(&store), zone };
+        let memory = RecordMemory::from_iter([(set_of(name, address), address, attributes(60))]);
         store.note_records(zone, &memory);
-        zones.push((records, memory));
+        zones.push((zone, memory));
     }
-    for (records, memory) in &zones {
+    let store = reopened(&store, &path);
+    for (zone, memory) in &zones {
+        let records = Records { store: Arc::clone(&store), zone: *zone };
         assert_eq!(records.load(), *memory);
     }
     store.note_records(other_zone, &RecordMemory::default());
-    assert_eq!(zones[0].0.load(), zones[0].1);
-    assert_eq!(zones[1].0.load(), RecordMemory::default());
+    let store = reopened(&store, &path);
+    let [first, other] = [ZoneId::DEFAULT, other_zone]
+        .map(|zone| Records { store: Arc::clone(&store), zone }.load());
+    assert_eq!(first, zones[0].1);
+    assert_eq!(other, RecordMemory::default());
 }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::agent::clock::Clock;
@@ -6,9 +7,9 @@ use crate::dns::{Call, ChangeRequest, Listing};
 use crate::engine::plan::Desired;
 use crate::settings::{self, Asked};
 
-/// A zone without records, which has every change already.
+/// A zone without records, which has every change already, and the number of its listings.
 #[derive(Debug)]
-struct EmptyZone;
+struct EmptyZone(Arc<AtomicUsize>);
 
 impl DnsProvider for EmptyZone {
     fn name(&self) -> &'static str {
@@ -16,7 +17,10 @@ impl DnsProvider for EmptyZone {
     }
 
     fn list(&self) -> Call<'_, Listing> {
-        Box::pin(async { Ok(Listing::default()) })
+        Box::pin(async {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(Listing::default())
+        })
     }
 
     fn apply<'a>(&'a self, _: ChangeRequest<'a>) -> Call<'a, ()> {
@@ -37,12 +41,29 @@ fn zones(ids: [usize; 2]) -> Zones {
     ids.into_iter().map(|id| (ZoneId::from(id), config.zone(0))).collect()
 }
 
-fn providers(zones: &Zones) -> Providers {
-    let mut providers = Providers::new();
+/// The number of listings by each provider of a configuration.
+type Listings = BTreeMap<usize, Arc<AtomicUsize>>;
+
+/// Returns a provider for each zone, and their counters of listings.
+fn providers(zones: &Zones) -> (Providers, Listings) {
+    let (mut providers, mut listings) = (Providers::new(), Listings::new());
     for id in zones.keys() {
-        providers.insert(*id, Box::new(EmptyZone));
+        let listed = Arc::new(AtomicUsize::new(0));
+        providers.insert(*id, Box::new(EmptyZone(Arc::clone(&listed))));
+        listings.insert((*id).into(), listed);
     }
-    providers
+    (providers, listings)
+}
+
+/// Returns the zones that were listed since the last call.
+fn newly_listed(listings: &Listings) -> Vec<usize> {
+    let mut listed = vec![];
+    for (zone, count) in listings {
+        if count.swap(0, Ordering::Relaxed) > 0 {
+            listed.push(*zone);
+        }
+    }
+    listed
 }
 
 /// Places an order in each of three zones. Returns the zones in which it was carried out.
@@ -78,17 +99,22 @@ async fn a_reload_adds_replaces_and_removes_zones() {
         counters: ProviderCounters::default(),
     };
     let before = zones([0, 1]);
+    let (old, old_listings) = providers(&before);
     let mut first = BTreeMap::new();
-    for (id, provider) in providers(&before) {
+    for (id, provider) in old {
         let provider = Some(provider);
         first.insert(id, FirstListing { provider, ..FirstListing::default() });
     }
     let mut reconcilers = Reconcilers::start(&before, first, surroundings);
     assert_eq!(carried_out(&reconcilers, &mut inbox, 1).await, [0, 1]);
+    assert_eq!(newly_listed(&old_listings), [0, 1]);
     let after = zones([1, 2]);
-    reconcilers.reload(&after, providers(&after));
+    let (new, new_listings) = providers(&after);
+    reconcilers.reload(&after, new);
     reconcilers.beat();
     assert_eq!(carried_out(&reconcilers, &mut inbox, 2).await, [1, 2]);
+    assert_eq!(newly_listed(&new_listings), [1, 2]);
+    assert_eq!(newly_listed(&old_listings), [0; 0], "the new providers have replaced the old ones");
     let began = Clock::start();
     reconcilers.finish().await;
     assert!(began.now().since_start().is_zero(), "they end together and at once");

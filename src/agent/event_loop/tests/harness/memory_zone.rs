@@ -15,13 +15,18 @@ fn set() -> SetKey {
     SetKey { name: "www.example.com".to_owned(), family: Family::A }
 }
 
+/// Returns a record with the settings of every record here.
+fn record(address: IpAddr) -> Record {
+    let attributes = Attributes { ttl: 60, extra: Extra::None };
+    Record { address, id: String::new(), attributes }
+}
+
 impl MemoryZone {
     /// Returns a zone with a record for each address.
     pub(super) fn with(addresses: &[IpAddr]) -> Self {
         let mut records = Vec::new();
         for address in addresses {
-            let attributes = Attributes { ttl: 60, extra: Extra::None };
-            records.push(Record { address: *address, id: String::new(), attributes });
+            records.push(record(*address));
         }
         let listing = Listing { sets: [(set(), records)].into(), ..Listing::default() };
         Self(Some(Arc::new(Mutex::new(listing))))
@@ -55,6 +60,9 @@ impl DnsProvider for MemoryZone {
             let records = zone.sets.get_mut(&set()).unwrap();
             for (_, deleted) in &request.changes.delete {
                 records.retain(|record| record.address != deleted.address);
+            }
+            for new in &request.changes.create {
+                records.push(record(new.address));
             }
             Ok(())
         })
