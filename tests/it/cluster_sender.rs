@@ -178,11 +178,15 @@ async fn native_peers_receive_votes_again_every_ten_seconds() {
     assert_eq!(other.wait_vote(net.agent(0)).await, (target(1), Vote::Down, true));
     // The vote may be sent once more when the receiver turns out to be native.
     while timeout(Duration::from_secs(3), other.wait_vote(net.agent(0))).await.is_ok() {}
-    for round in 0..2 {
+    let mut last = None;
+    for round in 0..3 {
         // Without newer evidence nothing is sent; a vote with newer evidence is sent again.
         announce(&one.cluster, [(target(1), Vote::Down)]);
         let again = in_time(other.wait_vote(net.agent(0))).await;
         assert_eq!(again, (target(1), Vote::Down, true), "round {round}");
+        let now = one.cluster.clock().now();
+        let pause = last.replace(now).map_or(10, |last| now.saturating_sub(last).as_secs());
+        assert!((8..20).contains(&pause), "{pause} s between two of them");
     }
 }
 
