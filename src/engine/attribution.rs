@@ -55,10 +55,7 @@ mod tests {
     use crate::engine::moment::Moment;
     use crate::engine::plan::Family;
     use crate::engine::settings::ServiceSettings;
-
-    fn ip(last: u8) -> IpAddr {
-        [192, 0, 2, last].into()
-    }
+    use crate::engine::tests::world::ip;
 
     /// A service that is published at `name` and watches the address with this last byte.
     fn service(id: usize, name: &str, last: u8) -> Service {

@@ -78,11 +78,7 @@ mod tcp;
 mod trouble;
 mod unread;
 
-use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::AsFd as _;
-
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::agent::{Agent, Line, PATIENT, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
@@ -161,11 +157,7 @@ fn setup(config: &str, within: Within<'_>) -> Setup {
 
 /// Cloudflare on the loopback of `place`.
 fn cloudflare_in(place: &Namespace, setup: fake_cloudflare::Setup) -> FakeCloudflare {
-    let namespace = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
-    FakeCloudflare::start_with(ZONE, setup, move || {
-        let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(namespace.as_fd(), network).expect("may enter the namespace");
-    })
+    FakeCloudflare::start_with(ZONE, setup, place.entering())
 }
 
 /// Puts `addresses` into the zone at each of `names`.

@@ -144,13 +144,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::tests::world::ip;
 
     fn at(seconds: u64) -> Moment {
         Moment::after_start(Duration::from_secs(seconds))
-    }
-
-    fn ip(last: u8) -> IpAddr {
-        [192, 0, 2, last].into()
     }
 
     fn until(second: u64) -> Drain {

@@ -207,13 +207,10 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::tests::world::ip;
 
     fn at(seconds: u64) -> Moment {
         Moment::after_start(Duration::from_secs(seconds))
-    }
-
-    fn ip(last: u8) -> IpAddr {
-        [192, 0, 2, last].into()
     }
 
     /// Returns orders in which target 1 is open and to be withdrawn.

@@ -4,15 +4,12 @@
 //! gate that passes everything on to the one service, which sits on the world's loopback. A gate
 //! can be shut without touching any other way.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use goavail::testing::engine::quorum;
 use goavail::testing::status::model::{self, Health, Status};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -21,13 +18,11 @@ use tokio::time::timeout;
 
 use crate::agent::{Agent, Setup, Within};
 use crate::fake_cloudflare::{self, Entry, FakeCloudflare, TOKEN};
-use crate::lab::{Lab, Namespace, Place, link_v4, v4};
+use crate::lab::{Lab, Place, link_v4, v4};
+
+pub(crate) use crate::agent::PATIENT;
 
 pub(crate) use super::log_lines::{about, alive, back, count, first, gone, next, withdrawn_by};
-
-/// Generous, also for work that takes a cluster half a minute: a bound that is met says that something
-/// is broken, not that the machine was busy.
-pub(crate) const PATIENT: Duration = Duration::from_secs(90);
 
 /// The name of the zone.
 pub(crate) const ZONE: &str = "example.com";
@@ -142,11 +137,11 @@ impl Harness {
     pub(crate) fn new(agents: usize, targets: &[IpAddr]) -> Self {
         let lab = Lab::with_agents(agents);
         let setup = fake_cloudflare::Setup::default();
-        let cloudflare = FakeCloudflare::start_with(ZONE, setup, entering(lab.world()));
+        let cloudflare = FakeCloudflare::start_with(ZONE, setup, lab.world().entering());
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
-            .on_thread_start(entering(lab.world()))
+            .on_thread_start(lab.world().entering())
             .build()
             .expect("a runtime");
         let mut harness = Self { runtime: Some(runtime), gates: Vec::new(), cloudflare, lab };
@@ -323,15 +318,6 @@ impl Drop for Harness {
 /// Whether a request has changed the zone.
 fn changed(entry: &Entry) -> bool {
     entry.writes() && entry.answered.is_some_and(|(_, status)| status == 200)
-}
-
-/// Returns a function that makes its thread enter `place`.
-pub(crate) fn entering(place: &Namespace) -> impl Fn() + Send + Sync + 'static {
-    let net = File::open(format!("/proc/{}/ns/net", place.pid())).expect("its holder runs");
-    move || {
-        let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(net.as_fd(), network).expect("may enter the namespace");
-    }
 }
 
 /// Forwards connections to `listener` to `to` while the gate is open.

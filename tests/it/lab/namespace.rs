@@ -117,15 +117,24 @@ impl Namespace {
     ///
     /// A socket stays where it was made: bind one in here and use it from any thread.
     pub(crate) fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        let enter = self.entering();
         let inside = || {
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(self.net.as_fd(), network).expect("may enter the namespace");
+            enter();
             body()
         };
         thread::scope(|scope| match scope.spawn(inside).join() {
             Ok(value) => value,
             Err(panic) => std::panic::resume_unwind(panic),
         })
+    }
+
+    /// Returns a function by which a thread enters, for as long as it runs.
+    pub(crate) fn entering(&self) -> impl Fn() + Send + Sync + 'static {
+        let net = self.net.try_clone().expect("a descriptor is free");
+        move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(net.as_fd(), network).expect("may enter the namespace");
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 //! loopback, and a folder with the configuration, the control socket and the state file, which
 //! outlives each agent.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,7 +11,6 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -69,11 +66,8 @@ impl Harness {
 
     pub(super) fn watching(top: &str, targets: &[IpAddr]) -> Self {
         let lab = Lab::new();
-        let namespace = File::open(format!("/proc/{}/ns/net", lab.agent(0).pid())).unwrap();
         let setup = fake_cloudflare::Setup::default();
-        let cloudflare = FakeCloudflare::start_with(ZONE, setup, move || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-        });
+        let cloudflare = FakeCloudflare::start_with(ZONE, setup, lab.agent(0).entering());
         let folder = tempfile::tempdir().unwrap();
         let harness = Self { cloudflare, lab, folder, targets: targets.to_vec() };
         harness.lab.add(targets);
