@@ -18,7 +18,7 @@ const PACE: &str = "interval = 1\ntimeout = 0.5\nretry_interval = 0.2\nfailure_t
 const AGENTS: u32 = 4;
 const KILLS: u32 = 5;
 
-/// Kills one address after the other, each at another moment of its second; how long each takes
+/// Kills one address after the other, each after a wait of another length; how long each takes
 /// from the last possible reply to the arrival of the first request that writes.
 fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
     let addresses: Vec<_> = (1..=KILLS).map(|n| v4(number * KILLS + n)).collect();
@@ -30,7 +30,8 @@ fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
     let mut agent = agent.args(["--no-dry-run", "monitor"]).start();
     nth(&mut agent, addresses.len(), &["target confirmed up"]);
     let kill = |(done, address): (usize, &IpAddr)| {
-        // All agents together take every twentieth of the second between two probes once.
+        // No two waits of all agents are equally long. Each begins with the end of the kill before it,
+        // so the moment between two probes is left to chance.
         let place = u32::try_from(done).unwrap() * AGENTS + number;
         std::thread::sleep(Duration::from_secs(1) * place / (AGENTS * KILLS));
         let cut = lab.remove(&[*address]);
