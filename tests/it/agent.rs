@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 
 use crate::lab::Namespace;
@@ -249,8 +249,16 @@ impl Agent {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid");
-        kill_process(pid, signal).expect("a process that was not waited for can be signalled");
+        kill_process(self.process(), signal)
+            .expect("a process that was not waited for can be signalled");
+    }
+
+    /// Stops it (SIGSTOP), and waits until it stands still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let changed = waitpid(Some(self.process()), WaitOptions::UNTRACED);
+        let status = changed.expect("our own child can be waited for");
+        assert!(status.is_some_and(|(_, status)| status.stopped()), "it ended instead: {status:?}");
     }
 
     /// Waits until it has ended of itself or by a signal.
@@ -276,6 +284,10 @@ impl Agent {
     pub(crate) fn kill(self) -> Ended {
         self.signal(Signal::KILL);
         self.wait_end(PATIENT)
+    }
+
+    fn process(&self) -> Pid {
+        i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid")
     }
 
     fn text(&self, wanted: Stream) -> String {

@@ -119,7 +119,7 @@ fn frozen(key: Option<&'static str>) {
     let mut agents = harness.start_all(&[0, 1, 2], &members);
     harness.lab.remove(&[target]);
     first(&mut agents[1], &["verdict=\"out of service\"", &about(target)]);
-    agents[1].signal(Signal::STOP);
+    agents[1].freeze();
     // Its peers continue, and have finished by the time it is back.
     for index in [0, 2] {
         gone(&mut agents[index], 1);

@@ -138,7 +138,7 @@ fn replies_missed_during_a_suspension_withdraw_no_target() {
         for pause in [700, 1500] {
             hold.store(true, Ordering::SeqCst);
             is_asked.recv().unwrap();
-            agent.signal(Signal::STOP);
+            agent.freeze();
             let_go.send(()).unwrap();
             std::thread::sleep(Duration::from_millis(pause));
             agent.signal(Signal::CONT);
