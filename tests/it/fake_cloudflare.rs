@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use goavail::testing::dns::{CloudflareConfig, CloudflareCredentials};
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::fault::{Fault, Gate};
 pub(crate) use self::log::Entry;
 pub(crate) use self::rules::Limits;
 pub(crate) use self::zone::{Record, Zone};
@@ -160,6 +160,17 @@ impl FakeCloudflare {
         fault: Fault,
     ) -> FaultSignal {
         self.shared.lock().faults.add(times, Box::new(which), fault)
+    }
+
+    /// Keeps back the next `times` requests that `which` selects, until the gate is opened.
+    pub(crate) fn hold(
+        &self,
+        times: usize,
+        which: impl Fn(&Entry) -> bool + Send + 'static,
+    ) -> Gate {
+        let (gate, held) = Gate::shut();
+        self.script(times, which, held);
+        gate
     }
 
     /// Changes the first zone right before the next request that `which` selects is handled.

@@ -1,14 +1,13 @@
 //! Agents that see the same, and the one of them that acts.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use goavail::testing::status::model::Reason;
 
 use super::harness::{
     Harness, Members, about, count, first, ranked, ranked_one, shown, withdrawn_by,
 };
-use crate::fake_cloudflare::{Entry, Fault};
+use crate::fake_cloudflare::Entry;
 use crate::lab::{Place, run, v4};
 
 /// A target that nothing happens to.
@@ -130,8 +129,10 @@ fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
         let mut members = Members::new(2, &targets);
         members.top += "min_in_service = 1\n";
         let mut agents = harness.start_all(&[0, 1], &members);
-        harness.cloudflare.script(2, Entry::writes, Fault::Slow(Duration::from_secs(3)));
+        let gate = harness.cloudflare.hold(2, Entry::writes);
         harness.lab.remove(&targets);
+        harness.until(|log| log.iter().filter(|entry| entry.writes()).count() >= 2);
+        gate.open();
         harness.until_written(2);
         for (index, agent) in agents.iter_mut().enumerate() {
             first(agent, &["withdrew"]);

@@ -1,7 +1,6 @@
 //! SIGTERM and SIGINT: exit 0, soon, also if other parts hang.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -69,11 +68,13 @@ fn a_second_signal_ends_it_at_once() {
 fn a_change_that_finishes_in_time_is_finished_first() {
     run(|| {
         let harness = Harness::serving(&[v4(1), v4(2)]);
-        let agent = harness.confirmed(&harness.config("", &[v4(1), v4(2)]), 2);
-        harness.cloudflare.script(1, Entry::writes, Fault::Slow(Duration::from_secs(1)));
+        let mut agent = harness.confirmed(&harness.config("", &[v4(1), v4(2)]), 2);
+        let gate = harness.cloudflare.hold(1, Entry::writes);
         harness.lab.remove(&[v4(1)]);
         until_written(&harness.cloudflare, 1);
         agent.signal(Signal::TERM);
+        first(&mut agent, &["stopping"]);
+        gate.open();
         ended_well(&agent.wait_end(PATIENT));
         assert_eq!(harness.in_service(), [v4(2).to_string()]);
     });

@@ -1,8 +1,6 @@
 //! Faults of requests, and the script that selects the requests.
 
-use std::time::Duration;
-
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{Entry, Zone};
 use crate::contract::FaultSignal;
@@ -28,8 +26,8 @@ pub(crate) enum Fault {
     CutBefore,
     /// The request is carried out, then the connection ends without an answer.
     CutAfter,
-    /// The correct answer, after this delay.
-    Slow(Duration),
+    /// The correct answer, once the test opens the gate. Nothing is done before.
+    Held(watch::Receiver<bool>),
     /// The correct answer, after a change of the zone.
     Meddle(Box<dyn FnOnce(&mut Zone) + Send>),
 }
@@ -47,9 +45,25 @@ impl Fault {
             Self::Hang => Self::Hang,
             Self::CutBefore => Self::CutBefore,
             Self::CutAfter => Self::CutAfter,
-            Self::Slow(time) => Self::Slow(*time),
+            Self::Held(open) => Self::Held(open.clone()),
             Self::Meddle(_) => panic!("a zone is changed once"),
         }
+    }
+}
+
+/// Keeps answers back until the test opens it, or ends.
+pub(crate) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// Returns a gate that is shut, and the fault of the requests that wait for it.
+    pub(super) fn shut() -> (Self, Fault) {
+        let (gate, open) = watch::channel(false);
+        (Self(gate), Fault::Held(open))
+    }
+
+    /// Lets the requests be carried out and answered.
+    pub(crate) fn open(self) {
+        self.0.send_replace(true);
     }
 }
 

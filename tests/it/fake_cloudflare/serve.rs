@@ -132,8 +132,8 @@ async fn respond(
             half = true;
             true_answer()
         }
-        Some(Fault::Slow(time)) => {
-            tokio::time::sleep(time).await;
+        Some(Fault::Held(mut open)) => {
+            let _ = open.wait_for(|open| *open).await; // A test that failed opens no gate.
             true_answer()
         }
         Some(Fault::Meddle(change)) => {
