@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_a_file_is_an_error() {
+    fn an_absent_file_and_a_folder_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let absent = read(&folder.path().join("absent"), 100).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);

@@ -85,13 +85,13 @@ mod tests {
     use crate::status::time::ClockReading;
 
     /// One kind of body, and the number of times that one was made.
-    struct Scene {
+    struct CountedRendering {
         rendering: Rendering,
         made: Cell<u8>,
         began: Instant,
     }
 
-    impl Scene {
+    impl CountedRendering {
         #[expect(clippy::disallowed_methods, reason = "a moment to count from")]
         fn new() -> Self {
             let began = Instant::now();
@@ -116,33 +116,37 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_rendered_once_for_all_its_readers() {
-        let scene = Scene::new();
-        let snapshot = scene.snapshot();
-        let bodies: Vec<Bytes> = (0..256).map(|_| scene.ask(&snapshot, 10)).collect();
-        assert_eq!(scene.made.get(), 1);
+        let counted = CountedRendering::new();
+        let snapshot = counted.snapshot();
+        let bodies: Vec<Bytes> = (0..256).map(|_| counted.ask(&snapshot, 10)).collect();
+        assert_eq!(counted.made.get(), 1);
         assert!(bodies.iter().all(|body| body.as_ptr() == bodies[0].as_ptr()), "one body");
     }
 
     #[test]
     fn a_new_snapshot_is_rendered_anew_and_an_old_one_after_a_second() {
-        let scene = Scene::new();
-        let first = scene.snapshot();
-        assert_eq!(scene.ask(&first, 0)[0], 1);
-        assert_eq!(scene.ask(&first, 999)[0], 1);
-        assert_eq!(scene.ask(&first, 1_000)[0], 2, "it contains the time since the last iteration");
-        assert_eq!(scene.ask(&scene.snapshot(), 1_001)[0], 3);
+        let counted = CountedRendering::new();
+        let first = counted.snapshot();
+        assert_eq!(counted.ask(&first, 0)[0], 1);
+        assert_eq!(counted.ask(&first, 999)[0], 1);
+        assert_eq!(
+            counted.ask(&first, 1_000)[0],
+            2,
+            "it contains the time since the last iteration"
+        );
+        assert_eq!(counted.ask(&counted.snapshot(), 1_001)[0], 3);
     }
 
     #[test]
     fn slow_readers_keep_few_bodies_alive_and_delay_nobody_forever() {
-        let scene = Scene::new();
-        let mut kept: Vec<Bytes> = (0..50).map(|_| scene.ask(&scene.snapshot(), 0)).collect();
-        let made = usize::from(scene.made.get());
+        let counted = CountedRendering::new();
+        let mut kept: Vec<Bytes> = (0..50).map(|_| counted.ask(&counted.snapshot(), 0)).collect();
+        let made = usize::from(counted.made.get());
         assert_eq!(made, MAX_REPLACED + 1, "the newest and those that were replaced");
-        let (last, newest) = (kept.pop().unwrap(), scene.ask(&scene.snapshot(), 0));
+        let (last, newest) = (kept.pop().unwrap(), counted.ask(&counted.snapshot(), 0));
         assert_eq!(last.as_ptr(), newest.as_ptr(), "a newer snapshot has to wait");
         kept.clear();
         drop((last, newest));
-        assert_eq!(usize::from(scene.ask(&scene.snapshot(), 0)[0]), made + 1, "they are done");
+        assert_eq!(usize::from(counted.ask(&counted.snapshot(), 0)[0]), made + 1, "they are done");
     }
 }

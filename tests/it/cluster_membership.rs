@@ -131,7 +131,7 @@ async fn a_port_that_another_process_holds_is_one_clear_error() {
 /// After a standstill the sockets hold old messages. Virtual time, so that it stands still
 /// on demand.
 #[tokio::test(start_paused = true)]
-async fn peers_count_again_after_a_suspension_once_they_are_received_from() {
+async fn peers_count_again_after_a_suspension_once_they_have_sent_something() {
     let net = Net::new();
     let (mut one, _two) = tokio::join!(start(net, 0, Some(KEY)), start(net, 1, Some(KEY)));
     one.wait_alive(net.agent(1)).await;

@@ -203,8 +203,8 @@ async fn a_native_peer_receives_retractions_and_the_age_of_evidence() {
     assert_eq!(other.wait_taken_back(net.agent(0)).await, target(1));
 }
 
-/// Announces a vote on evidence of the time `seen` until it arrives with its age: an agent that has not
-/// heard the other in gossip yet speaks to it as to a Go agent.
+/// Announces a vote on evidence of the time `seen` until it arrives with its age: an agent that has
+/// received no gossip of the other yet speaks to it as to a Go agent.
 async fn wait_age(
     from: &Agent,
     to: &mut Agent,
@@ -213,13 +213,13 @@ async fn wait_age(
 ) -> Duration {
     for announced in [Vote::Up, Vote::Down].into_iter().cycle() {
         from.cluster.announce(Duration::from_secs(30), [(target(1), announced, seen)]);
-        let heard = to.wait(|event| match event {
+        let received = to.wait(|event| match event {
             ClusterEvent::Vote { peer, age, vote, .. } => {
                 (peer == sender && vote == announced).then_some(age)
             }
             ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
         });
-        let age = heard.await;
+        let age = received.await;
         if age > Duration::ZERO {
             return age;
         }
@@ -262,10 +262,10 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     let mut other = begin(1).await;
     other.wait_alive(net.agent(0)).await;
     announce(&one.cluster, all.iter().map(|&target| (target, Vote::Down)));
-    let mut heard = BTreeSet::new();
+    let mut received = BTreeSet::new();
     let everything = async {
-        while heard.len() < all.len() {
-            heard.insert(other.wait_vote(net.agent(0)).await.0);
+        while received.len() < all.len() {
+            received.insert(other.wait_vote(net.agent(0)).await.0);
         }
     };
     in_time(everything).await;
@@ -389,11 +389,11 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     for (name, peer, target, want) in cases {
         assert_eq!(ask(from(peer, target)).await, want, "{name}");
     }
-    let heard = agent.wait(|event| match event {
+    let received = agent.wait(|event| match event {
         ClusterEvent::Vote { peer, target, .. } => (peer == net.agent(2)).then_some(target),
         ClusterEvent::Abstained { .. } | ClusterEvent::Peer { .. } => None,
     });
-    assert_eq!(heard.await, new);
+    assert_eq!(received.await, new);
     let ended = timeout(Duration::from_millis(300), agent.cluster.failed()).await;
     assert!(ended.is_err(), "a sender that was let go is no failure: {ended:?}");
 }

@@ -196,7 +196,7 @@ async fn a_drain_reports_its_effect_and_its_warnings() {
         reason: Some("disk swap".into()),
         force: true,
     });
-    let driver = async {
+    let event_loop = async {
         let command = agent.commands.recv().await.unwrap();
         assert_eq!((command.target, command.kind), (ip("198.51.100.10"), want));
         let done = CommandDone {
@@ -207,7 +207,7 @@ async fn a_drain_reports_its_effect_and_its_warnings() {
         command.reply.send(Ok(done)).unwrap();
     };
     let arguments = ["drain", "198.51.100.10", "--for", "2h", "--reason", "disk swap", "--force"];
-    let (ended, ()) = tokio::join!(place.run_with(arguments, &[]), driver);
+    let (ended, ()) = tokio::join!(place.run_with(arguments, &[]), event_loop);
     let said = "\
 drained 198.51.100.10 until 2026-11-22 05:12:45 UTC
 warning: state_file is not set, so a restart?forgets it
@@ -231,12 +231,12 @@ async fn a_refusal_is_told_in_the_agents_words_with_exit_code_1() {
         ),
     ];
     for (arguments, refused, words) in cases {
-        let driver = async {
+        let event_loop = async {
             let command = agent.commands.recv().await.unwrap();
             assert_eq!(command.kind == CommandKind::Undrain, arguments.starts_with("undrain"));
             command.reply.send(Err(refused)).unwrap();
         };
-        let (ended, ()) = tokio::join!(place.run(arguments, &[]), driver);
+        let (ended, ()) = tokio::join!(place.run(arguments, &[]), event_loop);
         assert_eq!(ended, (1, String::new(), format!("goavail: {words}\n")), "{arguments}");
     }
 }

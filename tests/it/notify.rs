@@ -196,7 +196,7 @@ async fn both_channels_are_told_and_addresses_that_fall_together_are_one_message
 /// Defect 20 of the Go agent: it ended when Slack could not be reached, waited for ever when Slack
 /// hung, and printed the webhook.
 #[tokio::test]
-async fn each_answer_of_slack_is_retried_or_drops_the_notice_by_name_and_the_url_is_never_logged() {
+async fn a_notice_that_slack_does_not_accept_is_dropped_with_its_cause_and_without_the_url() {
     use Answer::{Cut, Status};
     let free = address(&loopback().await); // and free again at once
     let refusing = format!("http://{free}/services/{SECRET}");

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | 7 | SIGHUP with `--type tcp` ends it | `tcp_agent::reload::a_reload_moves_to_another_port_and_keeps_the_counts` |
 //! | 20 | Slack out of reach ends it, Slack that hangs stops it, its URL is logged | `notices_agent::slack::a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing` |
-//! | | | `notify::each_answer_of_slack_is_retried_or_drops_the_notice_by_name_and_the_url_is_never_logged` |
+//! | | | `notify::a_notice_that_slack_does_not_accept_is_dropped_with_its_cause_and_without_the_url` |
 //! | | | `notify::a_slack_that_hangs_delays_neither_the_sender_nor_the_webhook_nor_the_end` |
 //! | 23 | `success:false` is taken for done | `notices_agent::provider::a_change_that_fails_or_is_in_doubt_is_told_with_its_targets` |
 //! | 32 | an empty listing ends it | `route53_agent::sets::a_name_without_a_set_gets_its_own_and_its_neighbours_are_left_alone` |

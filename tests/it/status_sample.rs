@@ -12,7 +12,7 @@ use goavail::testing::status::{
     Board, ClockReading, PeerStatus, ReceivedVote, Setup, TargetState, Time,
 };
 
-/// The sample board plays on 2026-11-22, from 02:59:00 to 04:00:00.
+/// The beginning of the sample board, in seconds of Unix time: 2026-11-22 02:59:00.
 pub(crate) const BEGAN: u64 = 1_795_316_340;
 
 /// The duration of the sample board in seconds.

@@ -170,7 +170,7 @@ async fn health_fails_when_the_loop_no_longer_turns() {
 }
 
 #[tokio::test]
-async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
+async fn an_order_reaches_the_event_loop_whole_and_its_answer_comes_back() {
     let mut agent = Asked::new(sample_board());
     let place = agent.place();
     let drain = DrainRequest {
@@ -200,7 +200,7 @@ async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
         ),
     ];
     for (name, answer, want) in cases {
-        let driver = async {
+        let event_loop = async {
             let command = agent.commands.recv().await.unwrap();
             assert_eq!(
                 (command.target, &command.kind),
@@ -208,7 +208,7 @@ async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
             );
             command.reply.send(answer).unwrap();
         };
-        let (got, ()) = tokio::join!(place.drain(target, &drain), driver);
+        let (got, ()) = tokio::join!(place.drain(target, &drain), event_loop);
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got, want, "{name}"),
             (Err(ClientError::Refused { error, message }), Err((word, part))) => {
@@ -218,12 +218,12 @@ async fn an_order_reaches_the_driver_whole_and_its_answer_comes_back() {
             (got, want) => panic!("{name}: {got:?}, not {want:?}"),
         }
     }
-    let driver = async {
+    let event_loop = async {
         let command = agent.commands.recv().await.unwrap();
         assert_eq!(command.kind, CommandKind::Undrain);
         drop(command); // the agent is stopping
     };
-    let (got, ()) = tokio::join!(place.undrain(target), driver);
+    let (got, ()) = tokio::join!(place.undrain(target), event_loop);
     assert_eq!(got.unwrap_err().to_string(), "the agent is stopping");
 }
 
@@ -237,7 +237,7 @@ async fn raw(socket: &Path, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
+async fn a_bad_order_is_refused_before_it_reaches_the_event_loop() {
     let mut agent = Asked::new(sample_board());
     let cases = [
         (
@@ -267,13 +267,13 @@ async fn a_bad_order_is_refused_before_it_reaches_the_driver() {
     let request = "POST /drain/198.51.100.10?for=2h&reason=disk%20swap&force=true HTTP/1.1\r\n\
                    Host: x\r\nConnection: close\r\n\r\n";
     let socket = agent.socket();
-    let driver = async {
+    let event_loop = async {
         let command = agent.commands.recv().await.unwrap();
         let CommandKind::Drain(drain) = command.kind else { panic!("{:?}", command.kind) };
         assert_eq!(drain.lasting, Some(Duration::from_hours(2)));
         assert_eq!((drain.reason.as_deref(), drain.force), (Some("disk swap"), true));
     };
-    tokio::join!(raw(&socket, request), driver);
+    tokio::join!(raw(&socket, request), event_loop);
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,12 +98,12 @@ impl Drop for TcpService {
 /// A listener there is reached without any privilege. None of them is where connections of this
 /// machine come from, so that a connect to a closed TCP service can never meet itself.
 pub(crate) fn loopback_addresses(count: u8) -> (Vec<IpAddr>, u16) {
-    static STREETS: AtomicU8 = AtomicU8::new(0);
+    static THIRD_OCTET: AtomicU8 = AtomicU8::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();
     loop {
-        let street = low.wrapping_add(STREETS.fetch_add(1, Ordering::Relaxed));
-        let house = |number| Ipv4Addr::new(127, high | 1, street, number).into();
-        let addresses: Vec<IpAddr> = (1..=count).map(house).collect();
+        let third = low.wrapping_add(THIRD_OCTET.fetch_add(1, Ordering::Relaxed));
+        let addresses: Vec<IpAddr> =
+            (1..=count).map(|last| Ipv4Addr::new(127, high | 1, third, last).into()).collect();
         if let Some(port) = free_port(&addresses) {
             return (addresses, port);
         }

@@ -48,7 +48,7 @@ fn a_drain_until_beyond_all_time_is_kept_and_breaks_nothing() {
 }
 
 #[test]
-fn what_is_remembered_of_records_is_the_same_after_a_restart() {
+fn the_memory_of_records_is_the_same_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let ((set, one), (_, two)) = (place(1), place(2));
@@ -63,7 +63,7 @@ fn what_is_remembered_of_records_is_the_same_after_a_restart() {
 }
 
 #[test]
-fn a_file_of_before_is_read() {
+fn a_file_without_the_later_fields_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let text = r#"{"version": 1, "drains": [], "withdrawn": [{"name": "www.example.com",
@@ -79,7 +79,7 @@ fn a_file_of_before_is_read() {
 
 /// The channel that is waited for here stands for a disk that does not answer.
 #[tokio::test(start_paused = true)]
-async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_holds_nothing_up() {
+async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_the_start_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let (answers, answered) = std::sync::mpsc::channel::<()>();
@@ -111,7 +111,7 @@ async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_holds_
 
 /// The lock that is held here stands for a disk that does not answer.
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_hangs_holds_nothing_up_for_long_and_gets_the_newest_in_the_end() {
+async fn a_disk_that_hangs_delays_no_change_for_long_and_gets_the_newest_records_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = Arc::new(StateStore::open(Some(&path)));

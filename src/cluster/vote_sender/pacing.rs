@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_holds_nothing_up() {
+    fn a_clock_that_was_set_back_delays_no_vote() {
         let cases = [
             ("the first", 0, 5000, 0),
             ("time went on", 5000, 6000, 0),

@@ -103,7 +103,7 @@ fn an_item_listed_twice_is_warned_about_and_counts_once() {
 }
 
 #[test]
-fn many_addresses_with_one_warning_are_the_first_three_and_a_count() {
+fn a_warning_about_many_addresses_names_three_and_counts_them() {
     let list = |addresses: &[String]| {
         watching(&addresses.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(", "))
     };

@@ -65,7 +65,7 @@ async fn a_slack_that_hangs_or_fails_or_is_gone_delays_nothing_and_ends_nothing(
         agent.signal(Signal::TERM);
     }
     let ending = now();
-    for (name, why, _scene, agent) in running {
+    for (name, why, _harness, agent) in running {
         let ended = agent.wait_end(PATIENT);
         assert_eq!(ended.status.code(), Some(0), "{name}: {}", ended.stderr);
         let dropped = ended.stderr.lines().filter(|line| line.contains("notice dropped"));

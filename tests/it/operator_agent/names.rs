@@ -11,7 +11,7 @@ use crate::lab::run;
 const CDN: &str = "cdn.example.com";
 
 /// A harness with [`CDN`] as its third name, and its notices.
-fn desk_of_three() -> (Harness, Receiver<Value>) {
+fn harness_with_three_names() -> (Harness, Receiver<Value>) {
     let harness = Harness::new("");
     let (url, notices) = harness.inbox();
     for target in [one(), two()] {
@@ -39,7 +39,7 @@ fn gauge(harness: &Harness, name: &str) -> Option<f64> {
 #[test]
 fn one_name_of_three_becomes_a_cname_and_the_dead_address_leaves_and_rejoins_the_others() {
     run(|| {
-        let (harness, notices) = desk_of_three();
+        let (harness, notices) = harness_with_three_names();
         let mut agent = harness.confirmed();
         assert_eq!(gauge(&harness, API), Some(0.0));
         harness.cloudflare.zone(|zone| {

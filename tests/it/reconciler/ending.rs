@@ -94,7 +94,7 @@ async fn a_provider_that_fails_does_not_hold_up_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_driver_is_the_end_of_the_reconciler() {
+async fn the_end_of_the_event_loop_is_the_end_of_the_reconciler() {
     let remote = Remote::new(&[WWW], &[10, 11]);
     remote.reads(std::iter::repeat_n(Outcome::Unavailable(None), 1000));
     let mut harness = Harness::open(remote.clone());

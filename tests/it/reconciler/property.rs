@@ -81,7 +81,7 @@ fn in_words(desired: &[Option<char>]) -> String {
 }
 
 /// The zone, and the changes of its foreign records by others.
-struct Scene {
+struct JudgedZone {
     remote: Remote,
     foreign: BTreeSet<(usize, u8)>,
     /// Sets from which another party removed an address after the reconciler last did.
@@ -90,7 +90,7 @@ struct Scene {
     out: BTreeSet<(usize, IpAddr)>,
 }
 
-impl Scene {
+impl JudgedZone {
     fn new(seed: u64, swapping: bool, lasts: &[u8]) -> Self {
         let remote = Remote::new(&NAMES, lasts).diced(seed);
         let remote = if swapping { remote.swapping() } else { remote };
@@ -124,7 +124,7 @@ impl Scene {
     }
 
     /// Checks the writes of the reconciler: the touched addresses and the remaining ones.
-    fn judge(&mut self, floor: usize, by_hand: bool, swapping: bool) {
+    fn check_writes(&mut self, floor: usize, by_hand: bool, swapping: bool) {
         for write in self.remote.carried() {
             for (name, owner) in NAMES.iter().enumerate() {
                 let set = set_of(owner, ip(10));
@@ -157,8 +157,8 @@ fn served(observed: &Observed, name: &str, address: IpAddr) -> bool {
 async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(Duration, Step)]) {
     let by_hand = |step: &Step| matches!(step, Step::Order(w, _) if w.contains(&Some('!')));
     let by_hand = steps.iter().any(|(_, step)| by_hand(step));
-    let mut scene = Scene::new(seed, swapping, lasts);
-    let mut harness = Harness::at(Deadline::new(Box::new(scene.remote.clone())), &NAMES);
+    let mut judged = JudgedZone::new(seed, swapping, lasts);
+    let mut harness = Harness::at(Deadline::new(Box::new(judged.remote.clone())), &NAMES);
     let mut newest = String::new();
     for (pause, step) in steps {
         sleep(*pause).await;
@@ -173,17 +173,17 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
                 }
             }
             Step::Faults(reads, writes) => {
-                scene.remote.reads(reads.iter().copied());
-                scene.remote.writes(writes.iter().copied());
+                judged.remote.reads(reads.iter().copied());
+                judged.remote.writes(writes.iter().copied());
             }
             Step::Reading => harness.request_listing(),
             Step::Meddle { name, last, puts } => {
-                scene.judge(floor, by_hand, swapping);
-                scene.meddle(*name, *last, *puts).await;
+                judged.check_writes(floor, by_hand, swapping);
+                judged.meddle(*name, *last, *puts).await;
             }
         }
     }
-    scene.remote.heals();
+    judged.remote.heals();
     // The event loop repeats the order for addresses that were held back.
     for _ in 0..12 {
         harness.order_with_listing(&newest, floor);
@@ -193,12 +193,12 @@ async fn play(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(D
         }
     }
     assert!(harness.is_running());
-    scene.judge(floor, by_hand, swapping);
-    check(&scene, &newest, floor, by_hand).await;
+    judged.check_writes(floor, by_hand, swapping);
+    check(&judged, &newest, floor, by_hand).await;
 }
 
-async fn check(scene: &Scene, newest: &str, floor: usize, by_hand: bool) {
-    let observed = scene.observed().await;
+async fn check(judged: &JudgedZone, newest: &str, floor: usize, by_hand: bool) {
+    let observed = judged.observed().await;
     for (name, owner) in NAMES.iter().enumerate() {
         let set = set_of(owner, ip(10));
         let left = observed.get(&set).map_or(0, BTreeSet::len);
@@ -214,17 +214,17 @@ async fn check(scene: &Scene, newest: &str, floor: usize, by_hand: bool) {
                 "{address} at {owner} with {newest:?}: there is {there}, {left} are left"
             );
         }
-        let own_doing = scene.out.iter().any(|(at, _)| *at == name);
-        let excused = by_hand || scene.robbed.contains(&name) || !own_doing;
+        let own_doing = judged.out.iter().any(|(at, _)| *at == name);
+        let excused = by_hand || judged.robbed.contains(&name) || !own_doing;
         assert!(
             left >= floor || excused,
             "{owner} is left with {left} under a floor of {floor}: {observed:?}, {:?} are out",
-            scene.out
+            judged.out
         );
         let foreign = FOREIGN.into_iter().filter(|last| served(&observed, owner, ip(*last)));
-        let want = scene.foreign.iter().filter(|(at, _)| *at == name).map(|(_, last)| *last);
+        let want = judged.foreign.iter().filter(|(at, _)| *at == name).map(|(_, last)| *last);
         assert_eq!(foreign.collect::<Vec<_>>(), want.collect::<Vec<_>>(), "foreign at {owner}");
-        let listing = scene.remote.zone.list().await.unwrap();
+        let listing = judged.remote.zone.list().await.unwrap();
         let distinct = addresses(&listing, &set).len();
         assert_eq!(listing.sets.get(&set).map_or(0, Vec::len), distinct, "doubled at {owner}");
     }

@@ -27,7 +27,7 @@ fn accepted_is_a_reply_and_refused_or_silent_or_unreachable_is_a_loss() {
         let both = |n| [v4(n), v6(n)];
         let (accepted, refused, silent) = (both(1), both(2), both(3));
         let (no_host, no_net) = (both(4), both(5));
-        let _doors = open_all(&lab, &accepted);
+        let _tcp_services = open_all(&lab, &accepted);
         lab.add(&refused);
         lab.refuse(&no_host);
         lose_way(&lab, no_net);
@@ -71,7 +71,7 @@ fn a_connection_is_closed_in_order_and_without_a_byte() {
 fn a_missing_route_is_a_fault_that_is_logged_once_and_flips_nothing() {
     run(|| {
         let lab = Lab::new();
-        let _doors = open_all(&lab, &[v4(1), v6(1)]);
+        let _tcp_services = open_all(&lab, &[v4(1), v6(1)]);
         let mut agent = start(&lab, &config(QUICK, &[v4(1), v6(1)]), EACH_PROBE);
         agent.nth(2, &["target confirmed up"]);
         lab.unplug(0);
@@ -101,7 +101,7 @@ fn a_black_hole_is_noticed_as_soon_as_the_pace_promises() {
     const BUSY: Duration = Duration::from_secs(8);
     run(|| {
         let lab = Lab::new();
-        let _doors = open_all(&lab, &[v4(1), v6(1)]);
+        let _tcp_services = open_all(&lab, &[v4(1), v6(1)]);
         let mut agent = start(&lab, &config(QUICK, &[v4(1), v6(1)]), BRIEF);
         agent.nth(2, &["target confirmed up"]);
         let cut = lab.remove(&[v4(1), v6(1)]);

@@ -12,7 +12,7 @@ fn a_reload_moves_to_another_port_and_keeps_the_counts() {
     run(|| {
         let lab = Lab::new();
         let targets = [v4(1), v6(1), v4(2)];
-        let _doors = open_all(&lab, &targets);
+        let _tcp_services = open_all(&lab, &targets);
         let _others = [open(&lab, v4(1), OTHER), open(&lab, v6(1), OTHER)];
         let text = config(QUICK, &targets[..2]);
         let mut agent = start(&lab, &text, EACH_PROBE);
