@@ -7,7 +7,8 @@
 //! - `peers`: the cluster's task
 //! - `operator`: the operator's commands
 //! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
-//! - `reload`, `fixed`, `settings`: the configuration, and its changes
+//! - `reload`, `fixed`, `settings`: the configuration, and its changes; `ids`: the ids of services
+//!   and zones by name
 //! - `signals`, `tasks`: the process
 //!
 //! There are two runtimes. The main thread's drives the engine and the probes alone, so that a TLS
@@ -17,6 +18,7 @@ mod calendar;
 mod clock;
 mod event_loop;
 mod fixed;
+mod ids;
 mod input;
 mod observers;
 mod operator;
@@ -56,6 +58,7 @@ use crate::systemd::{self, Watchdog};
 use crate::text::{counted, visible};
 use clock::Clock;
 use event_loop::EventLoop;
+use ids::Ids;
 use input::{Input, QUEUE};
 use observers::log::LogObserver;
 use observers::notices::NoticeObserver;
@@ -139,8 +142,9 @@ async fn monitor(
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
     }
-    let reloader = Reloader::new(load, talk.clone(), outbox.clone());
-    let start = AgentStart { rehearse, icmp, reloader, talk: talk.clone(), inbox, outbox };
+    let ids = Ids::default();
+    let reloader = Reloader::new(load, talk.clone(), outbox.clone(), ids.clone());
+    let start = AgentStart { rehearse, icmp, ids, reloader, talk: talk.clone(), inbox, outbox };
     let agent = tokio::select! {
         started = start.agent(config) => started?,
         () = stop.reach(1) => return Ok(()),
@@ -155,6 +159,7 @@ async fn monitor(
 struct AgentStart {
     rehearse: Option<IpAddr>,
     icmp: Icmp,
+    ids: Ids,
     reloader: Reloader,
     talk: Handle,
     inbox: mpsc::Receiver<Input>,
@@ -164,15 +169,15 @@ struct AgentStart {
 impl AgentStart {
     /// Opens sockets and files, lists each zone once, and starts the tasks beside the event loop.
     async fn agent(self, config: Config) -> Result<AgentLoop, Ended> {
-        let Self { rehearse, icmp, reloader, talk, inbox, outbox } = self;
+        let Self { rehearse, icmp, ids, reloader, talk, inbox, outbox } = self;
         let clock = Clock::start_real();
-        let settings = settings::settings(&config, tcp::room());
+        let settings = settings::settings(&config, &ids, tcp::room());
         let path = config.sections.state_file.clone();
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let mut status = StatusObserver::start(&config, clock, &outbox)?;
         let peers = ClusterLink::start(&config, &talk, outbox.clone(), clock).await?;
-        let (zones, counters) = (settings::zones(&config), ProviderCounters::default());
+        let (zones, counters) = (settings::zones(&config, &ids), ProviderCounters::default());
         let first = talk.spawn(first_listings(zones.clone(), counters.clone())).await??;
         let surroundings = ZoneSurroundings {
             talk: talk.clone(),
@@ -206,6 +211,7 @@ impl AgentStart {
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
             reloader,
+            ids,
             config,
             watchdog: Watchdog::new(),
             inbox,

@@ -6,7 +6,8 @@
 //!
 //! - `prober`: when to probe each endpoint, and the outcome of each probe
 //! - `canaries`: whether this agent can trust its own observations
-//! - `service`: the health of targets, the gate with its ordered questions, the verdicts
+//! - `service`: the health of targets, the gate with its ordered questions, the verdicts;
+//!   `services`: all of them by their ids
 //! - `peers`: the votes of peers, and the announcement of this agent's own votes; [`quorum`]:
 //!   whether enough agents agree
 //! - `zone`: the last listing of a zone; the orders are part of the service; [`plan`]: which records
@@ -44,6 +45,7 @@ mod reconciling;
 mod roster;
 mod schedule;
 mod service;
+mod services;
 pub mod settings;
 mod slab;
 mod stall;
@@ -67,8 +69,8 @@ use prober::Prober;
 use quorum::PeerVote;
 use schedule::Item;
 use service::Service;
+use services::Services;
 use settings::Settings;
-use slab::Slab;
 use stall::StallDetector;
 use zone::Zone;
 
@@ -86,8 +88,8 @@ pub struct Engine {
     prober: Prober,
     canaries: Canaries,
     peers: Peers,
-    services: Slab<Service, ServiceId>,
-    zones: Slab<Zone, ZoneId>,
+    services: Services,
+    zones: BTreeMap<ZoneId, Zone>,
 }
 
 impl Engine {
@@ -99,8 +101,8 @@ impl Engine {
             prober: Prober::default(),
             canaries: Canaries::default(),
             peers: Peers::default(),
-            services: Slab::default(),
-            zones: Slab::default(),
+            services: Services::default(),
+            zones: BTreeMap::new(),
         };
         engine.enroll();
         for (TargetRef { service, address }, drain) in drains {
@@ -184,7 +186,8 @@ impl Engine {
     /// Processes every entry of the schedule that is due.
     fn tick(&mut self) {
         let now = self.context.now;
-        let (next, timeout) = (self.context.schedule.next(), self.context.settings.pace.timeout);
+        let (next, timeout) =
+            (self.context.schedule.next(), self.context.settings.canary_check.pace.timeout);
         let tick = self.stall.tick(now, next, timeout);
         if let Some(lasted) = tick.report {
             self.context.report(Fact::Stalled { lasted });

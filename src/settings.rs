@@ -76,6 +76,8 @@ pub struct Config {
     pub zones: Vec<NamedZone>,
     /// Endpoints that prove that this agent's own network works. An empty list is off.
     pub canaries: Vec<Endpoint>,
+    /// Pace of probing canaries, and their thresholds: those of the top level.
+    pub canary_probing: Probing,
     /// The settings of all sections but the provider's.
     pub sections: Sections,
     /// Whether nothing is written at the provider.
@@ -106,12 +108,13 @@ impl Config {
     }
 
     /// Returns the zone at this place with the provider to build for it, and with its services.
-    pub(crate) fn zone(&self, place: usize) -> ZoneConfig {
+    /// `id_of` returns the id of the service with a name.
+    pub(crate) fn zone(&self, place: usize, id_of: impl Fn(&str) -> ServiceId) -> ZoneConfig {
         let mut services = BTreeMap::new();
-        for (index, service) in self.services.iter().enumerate() {
+        for service in &self.services {
             if service.zone == place {
                 let (names, targets) = (service.names.clone(), service.targets.clone());
-                services.insert(ServiceId::from(index), PublishedService { names, targets });
+                services.insert(id_of(&service.name), PublishedService { names, targets });
             }
         }
         ZoneConfig {
@@ -309,6 +312,7 @@ impl ParsedFile {
             services: vec![service],
             zones: vec![zone],
             canaries,
+            canary_probing: self.top.probing(),
             sections,
             dry_run: asked.dry_run,
             network,

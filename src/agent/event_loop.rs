@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
+use super::ids::Ids;
 use super::input::{Input, QUEUE};
 use super::observers::Observer;
 use super::operator::PendingCommands;
@@ -60,6 +61,8 @@ pub(super) struct EventLoop<P, O> {
     pub(super) commands: PendingCommands,
     /// The reader of new configurations.
     pub(super) reloader: Reloader,
+    /// The ids of services and zones.
+    pub(super) ids: Ids,
     /// The configuration in force.
     pub(super) config: Config,
     /// The liveness check of systemd.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::ids::Ids;
 use super::input::{Input, NewConfig, ReloadError};
 use super::{settings, zones};
 use crate::config::ConfigErrors;
@@ -28,14 +29,15 @@ pub(super) struct Reloader {
     load: Load,
     talk: Handle,
     outbox: mpsc::Sender<Input>,
+    ids: Ids,
     schedule: ReloadSchedule,
 }
 
 impl Reloader {
     /// Returns a reloader that reads with `load` in the runtime of `talk`, and sends the results to
-    /// `outbox`.
-    pub(super) fn new(load: Load, talk: Handle, outbox: mpsc::Sender<Input>) -> Self {
-        Self { load, talk, outbox, schedule: ReloadSchedule::default() }
+    /// `outbox`. Services and zones have their `ids`.
+    pub(super) fn new(load: Load, talk: Handle, outbox: mpsc::Sender<Input>, ids: Ids) -> Self {
+        Self { load, talk, outbox, ids, schedule: ReloadSchedule::default() }
     }
 
     /// Requests a reading.
@@ -61,10 +63,10 @@ impl Reloader {
         systemd::reloading();
         tracing::info!(file = %file.display(), "reading the configuration again");
         let (load, outbox, talk) = (Arc::clone(&self.load), self.outbox.clone(), self.talk.clone());
-        let file = file.to_owned();
+        let (file, ids) = (file.to_owned(), self.ids.clone());
         self.talk.spawn(async move {
             let reloaded = match read(load, &talk, &file).await {
-                Ok(config) => with_providers(config).await,
+                Ok(config) => with_providers(config, &ids).await,
                 Err(errors) => Err(ReloadError::Config(errors)),
             };
             // After the end there is no receiver.
@@ -85,8 +87,8 @@ async fn read(load: Load, talk: &Handle, file: &Path) -> Result<Config, ConfigEr
 
 /// Builds the providers of a new configuration. Neither a panic nor a disk that hangs may prevent
 /// later reloads.
-async fn with_providers(config: Config) -> Result<NewConfig, ReloadError> {
-    match caught("the DNS provider", zones::build(&settings::zones(&config))).await {
+async fn with_providers(config: Config, ids: &Ids) -> Result<NewConfig, ReloadError> {
+    match caught("the DNS provider", zones::build(&settings::zones(&config, ids))).await {
         Ok(Ok(providers)) => Ok(NewConfig { config, providers }),
         Ok(Err(error)) => Err(ReloadError::Provider(error.into())),
         Err(panicked) => Err(ReloadError::Provider(panicked.into())),

@@ -2,56 +2,76 @@
 
 use std::num::NonZeroU32;
 
+use super::ids::Ids;
 use super::zones::Zones;
-use crate::engine::ids::ZoneId;
-use crate::engine::settings::{ClusterSettings, ServiceSettings, Settings, ZoneSettings};
+use crate::engine::settings::{
+    CheckSettings, ClusterSettings, ServiceSettings, Settings, ZoneSettings,
+};
 use crate::engine::types::{Endpoint, Pace, Thresholds};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
-use crate::settings::Config;
+use crate::settings::{Config, Probing, ServiceConfig};
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
-pub(super) fn settings(config: &Config, room: NonZeroU32) -> Settings {
-    let first = config.default_service();
-    let probing = &first.probing;
-    // All targets are probed by the check of the same port.
-    let check = CheckKind::of(Endpoint { address: first.targets[0], port: first.tcp_port });
+pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings {
+    let services = config.services.iter().map(|service| {
+        let its = ServiceSettings {
+            name: service.name.clone(),
+            zone: ids.zone(&config.zone_of(service).name),
+            targets: service.targets.as_slice().into(),
+            names: service.names.clone(),
+            check: check(&service.probing, service.tcp_port),
+            floor: service.min_in_service,
+            resync_interval: service.resync_interval,
+        };
+        (ids.service(&service.name), its)
+    });
+    let zones = config.zones.iter().map(|zone| {
+        let location = zone.provider.place();
+        (ids.zone(&zone.name), ZoneSettings { location })
+    });
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,
         peers: cluster.peers.iter().copied().collect(),
         min_peers_agree: cluster.min_peers_agree,
     });
-    let services = config.services.iter().map(|service| ServiceSettings {
-        zone: service.zone.into(),
-        targets: service.targets.as_slice().into(),
-        names: service.names.clone(),
-        floor: service.min_in_service,
-        resync_interval: service.resync_interval,
-    });
-    let zones = config.zones.iter().map(|zone| ZoneSettings { location: zone.provider.place() });
     Settings {
         services: services.collect(),
         zones: zones.collect(),
-        port: first.tcp_port,
-        burst: probing.burst,
+        burst: config.canary_probing.burst,
         canaries: config.canaries.clone(),
-        thresholds: Thresholds {
-            failure: probing.failure_threshold,
-            recovery: probing.recovery_threshold,
-        },
-        pace: Pace {
-            interval: probing.interval,
-            timeout: probing.timeout,
-            retry_interval: probing.retry_interval,
-        },
-        most_in_flight: (check.opens() == Opens::Connection).then_some(room),
+        canary_check: check(&config.canary_probing, None),
+        most_in_flight: config.services.iter().any(opens_connections).then_some(room),
         cluster,
         dry_run: config.dry_run,
     }
 }
 
+fn check(probing: &Probing, port: Option<u16>) -> CheckSettings {
+    let pace = Pace {
+        interval: probing.interval,
+        timeout: probing.timeout,
+        retry_interval: probing.retry_interval,
+    };
+    let thresholds =
+        Thresholds { failure: probing.failure_threshold, recovery: probing.recovery_threshold };
+    CheckSettings { port, pace, thresholds }
+}
+
+/// Whether each probe of a service opens a connection. All targets of a service are probed alike.
+fn opens_connections(service: &ServiceConfig) -> bool {
+    let first = service.targets.first().copied();
+    first.is_some_and(|address| {
+        let endpoint = Endpoint { address, port: service.tcp_port };
+        CheckKind::of(endpoint).opens() == Opens::Connection
+    })
+}
+
 /// Returns the zones in which the targets are published.
-pub(super) fn zones(config: &Config) -> Zones {
-    let places = 0..config.zones.len();
-    places.map(|place| (ZoneId::from(place), config.zone(place))).collect()
+pub(super) fn zones(config: &Config, ids: &Ids) -> Zones {
+    let mut zones = Zones::new();
+    for (place, zone) in config.zones.iter().enumerate() {
+        zones.insert(ids.zone(&zone.name), config.zone(place, |name| ids.service(name)));
+    }
+    zones
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::{CommandError, CommandReport, Ending, wait_for};
 use crate::dns::Listing;
 use crate::dns::providers::{self, ZoneConfig};
+use crate::engine::ids::ServiceId;
 use crate::settings::Config;
 use crate::state::StateFile;
 use crate::status::AgentAddress;
@@ -53,7 +54,7 @@ pub(crate) fn plan(
 /// Lists the zone. The provider does not leave this function, so that nothing can be written with it.
 async fn read(config: &Config) -> Result<Listing, CommandError> {
     // The dry-run provider invents a zone that it cannot list. Here that must be an error.
-    let zone = ZoneConfig { dry_run: false, ..config.zone(0) };
+    let zone = ZoneConfig { dry_run: false, ..config.zone(0, |_| ServiceId::DEFAULT) };
     let provider =
         providers::build(&zone).await.map_err(|error| CommandError::Unread(Box::new(error)))?;
     provider.list().await.map_err(|error| CommandError::Unread(Box::new(error)))

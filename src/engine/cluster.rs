@@ -30,7 +30,7 @@ impl Engine {
             targets.extend(its.targets.iter().map(|&address| TargetRef { service, address }));
         }
         let peers = settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
-        self.peers.enroll(peers.copied(), &targets, settings.pace.interval);
+        self.peers.enroll(peers.copied(), &targets, settings.canary_check.pace.interval);
     }
 
     /// Records the vote of a peer on a target.
@@ -73,7 +73,7 @@ impl Engine {
             AnnounceDue::Later(Some(at)) => self.context.schedule.add(at, Item::Announce),
             AnnounceDue::Now(next) => {
                 self.context.schedule.add(next, Item::Announce);
-                let term = quorum::vote_term(self.context.settings.pace.interval);
+                let term = quorum::vote_term(self.context.settings.canary_check.pace.interval);
                 let isolated = self.canaries.is_isolated();
                 for service in self.services.iter() {
                     // An isolated agent has no votes at all.

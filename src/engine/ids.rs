@@ -66,12 +66,12 @@ key! {
 }
 
 key! {
-    /// The key of a service: its place in [`Settings::services`](super::settings::Settings).
+    /// The key of a service. A service that is removed leaves its key unused.
     ServiceId
 }
 
 key! {
-    /// The key of a zone: its place in [`Settings::zones`](super::settings::Settings).
+    /// The key of a zone. A zone that is removed leaves its key unused.
     ZoneId
 }
 

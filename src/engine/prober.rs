@@ -111,7 +111,7 @@ impl Prober {
     ) {
         if let Some(watched) = self.endpoints.get_mut(id) {
             watched.watch.endpoint = endpoint;
-            watched.watch.reschedule(first, context.now, context.settings.pace);
+            watched.watch.reschedule(first, context.now, context.settings.canary_check.pace);
             watched.armed = None;
         }
         self.arm(id, context);

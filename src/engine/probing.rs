@@ -61,7 +61,7 @@ impl Engine {
         let Some(service) = self.services.get_mut(key.service) else { return };
         let observation = service.observe(key.target, result, canaries.is_isolated(), context);
         if observation.endangers
-            && let Some(zone) = self.zones.get_mut(service.zone())
+            && let Some(zone) = self.zones.get_mut(&service.zone())
             && zone.prepare(context.now)
         {
             context.act(Action::Prepare(zone.id));
@@ -77,7 +77,7 @@ impl Engine {
     }
 
     fn canary_judged(&mut self, result: &ProbeResult) {
-        let threshold = self.context.settings.thresholds.failure;
+        let threshold = self.context.settings.canary_check.thresholds.failure;
         let Some(isolation) = self.canaries.judged(result, threshold) else { return };
         self.isolate(isolation);
         for key in self.unproven() {

@@ -26,7 +26,7 @@ impl Engine {
         for service in self.services.iter_mut() {
             service.decide(outside, &mut self.context);
             service.resync(outside, &mut self.context);
-            let zone = self.zones.get(service.zone());
+            let zone = self.zones.get(&service.zone());
             let stale = zone.is_none_or(|zone| zone.is_stale(now));
             service.place_order(outside, stale, &mut self.context);
         }
@@ -34,7 +34,7 @@ impl Engine {
 
     /// Handles a report from the reconciler of a zone.
     pub(super) fn dns_reported(&mut self, id: ZoneId, report: DnsReport) {
-        let Some(zone) = self.zones.get_mut(id) else { return };
+        let Some(zone) = self.zones.get_mut(&id) else { return };
         match report {
             DnsReport::Listed(observed) => self.listed(id, observed),
             DnsReport::Applied { withdrawn, restored, created, took } => {
@@ -82,7 +82,7 @@ impl Engine {
     /// Handles a new listing of a zone.
     fn listed(&mut self, id: ZoneId, observed: Observed) {
         let now = self.context.now;
-        let Some(zone) = self.zones.get_mut(id) else { return };
+        let Some(zone) = self.zones.get_mut(&id) else { return };
         let before = zone.listed(observed, now);
         // Sets that can be read and edited again are compared with the verdicts.
         let fit: Vec<_> = zone.recovered_families(&before).into_iter().collect();
@@ -95,7 +95,7 @@ impl Engine {
         if self.services_in(id).all(|service| service.orders.is_idle()) {
             self.provider_recovered(id);
         }
-        let Some(zone) = self.zones.get(id) else { return };
+        let Some(zone) = self.zones.get(&id) else { return };
         for service in self.services.iter_mut().filter(|service| service.zone() == id) {
             service.answer_waiting(zone.observed(), &mut self.context);
         }
@@ -103,7 +103,7 @@ impl Engine {
 
     /// Reports once when a name begins to fail, for each new reason, and once when that is over.
     fn report_failing_names(&mut self, id: ZoneId) {
-        let Some(zone) = self.zones.get_mut(id) else { return };
+        let Some(zone) = self.zones.get_mut(&id) else { return };
         for fact in zone.failing_names(&self.context.settings.names_in(id)) {
             self.context.report(fact);
         }
@@ -111,7 +111,7 @@ impl Engine {
 
     /// Reports once that the provider has recovered.
     fn provider_recovered(&mut self, zone: ZoneId) {
-        if self.zones.get_mut(zone).is_some_and(Zone::provider_recovered) {
+        if self.zones.get_mut(&zone).is_some_and(Zone::provider_recovered) {
             self.context.report(Fact::FailingOver { zone });
         }
     }

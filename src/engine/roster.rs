@@ -9,8 +9,8 @@ use super::Engine;
 use super::ids::{EndpointId, ServiceId, TargetKey};
 use super::plan::Family;
 use super::prober::Role;
-use super::service::{Service, Target, evidence};
-use super::settings::{ServiceSettings, Settings};
+use super::service::{Target, evidence};
+use super::settings::{CheckSettings, ServiceSettings, Settings};
 use super::types::Endpoint;
 use super::zone::Zone;
 
@@ -26,7 +26,7 @@ pub fn phase(interval: Duration, burst: NonZeroUsize, index: usize, count: usize
 /// Returns the offset of the `index`th of `count` canaries: between the targets, or, with bursts,
 /// together with one, so that it causes no additional wake-up.
 fn canary_phase(settings: &Settings, index: usize, count: usize) -> Duration {
-    let (interval, burst) = (settings.pace.interval, settings.burst);
+    let (interval, burst) = (settings.canary_check.pace.interval, settings.burst);
     match burst.get() {
         1 => spread(interval, index, count, 0.5),
         _ => phase(interval, burst, index, settings.target_count()),
@@ -46,24 +46,16 @@ impl Engine {
     pub(super) fn enroll(&mut self) {
         let settings = self.context.settings.clone();
         self.prober.reserve(settings.endpoint_count());
-        while self.zones.len() < settings.zones.len() {
-            self.zones.insert(Zone::new(self.zones.next_key()));
+        self.zones.retain(|id, _| settings.zones.contains_key(id));
+        for id in settings.zones.keys() {
+            self.zones.entry(*id).or_insert_with(|| Zone::new(*id));
         }
-        while self.zones.len() > settings.zones.len() {
-            self.zones.remove((self.zones.len() - 1).into());
-        }
-        while self.services.len() > settings.services.len() {
-            let last = ServiceId::from(self.services.len() - 1);
-            if let Some(mut service) = self.services.remove(last) {
-                self.unwatch(service.retain(&BTreeSet::new()));
-                service.end_drains(&mut self.context);
-            }
+        for mut gone in self.services.follow(&settings.services) {
+            self.unwatch(gone.retain(&BTreeSet::new()));
+            gone.end_drains(&mut self.context);
         }
         let mut before = 0;
         for (id, its) in settings.services() {
-            if self.services.get(id).is_none() {
-                self.services.insert(Service::new(id, its.clone()));
-            }
             self.enroll_service(id, its, before);
             before += its.targets.len();
         }
@@ -71,7 +63,7 @@ impl Engine {
         self.canaries.set_members(&canaries);
         self.prober.enrolled(canaries, &self.context);
         self.enroll_peers();
-        let sweep_at = self.context.now + evidence::term(settings.pace.interval);
+        let sweep_at = self.context.now + evidence::term(settings.canary_check.pace.interval);
         for service in self.services.iter_mut() {
             service.schedule_sweep(sweep_at, &mut self.context);
         }
@@ -85,7 +77,8 @@ impl Engine {
 
     /// Watches exactly the targets of one service; `before` many targets come before them.
     fn enroll_service(&mut self, id: ServiceId, its: &ServiceSettings, before: usize) {
-        let Settings { pace, burst, port, .. } = self.context.settings;
+        let burst = self.context.settings.burst;
+        let CheckSettings { port, pace, .. } = its.check;
         let (now, count) = (self.context.now, self.context.settings.target_count());
         let keep: BTreeSet<IpAddr> = its.targets.iter().copied().collect();
         let Some(service) = self.services.get_mut(id) else { return };
@@ -136,7 +129,8 @@ impl Engine {
     pub(super) fn reload(&mut self, settings: &Settings) {
         let before = std::mem::replace(&mut self.context.settings, settings.clone());
         let had_canaries = !self.canaries.is_empty();
-        let paces = [before.pace, settings.pace].map(|pace| (pace.interval, pace.retry_interval));
+        let paces = [&before, settings].map(|settings| settings.canary_check.pace);
+        let paces = paces.map(|pace| (pace.interval, pace.retry_interval));
         self.enroll();
         if paces[0] != paces[1] {
             self.prober.restart_rehearsals(self.context.now);
@@ -174,7 +168,7 @@ impl Engine {
             return;
         }
         service.orders.void_reports();
-        if let Some(zone) = self.zones.get_mut(service.zone()) {
+        if let Some(zone) = self.zones.get_mut(&service.zone()) {
             zone.discard_listing();
         }
         service.compare(&[Family::A, Family::Aaaa]);

@@ -1,6 +1,6 @@
 //! The settings of the engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -12,18 +12,14 @@ use super::types::{Endpoint, Pace, Thresholds};
 /// The settings of the engine. All of them can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The services, in the order of their ids.
-    pub services: Vec<ServiceSettings>,
-    /// The zones, in the order of their ids.
-    pub zones: Vec<ZoneSettings>,
-    /// The TCP port to connect to on each target; `None` means echo requests.
-    pub port: Option<u16>,
+    /// The services, by their ids.
+    pub services: BTreeMap<ServiceId, ServiceSettings>,
+    /// The zones, by their ids.
+    pub zones: BTreeMap<ZoneId, ZoneSettings>,
     /// The endpoints that prove that this agent's own network works.
     pub canaries: Vec<Endpoint>,
-    /// The numbers of outcomes in a row that flip a target.
-    pub thresholds: Thresholds,
-    /// The pace at which endpoints are probed.
-    pub pace: Pace,
+    /// The pace and the thresholds of the canaries. Each canary has a port of its own.
+    pub canary_check: CheckSettings,
     /// The number of targets that may be probed at the same moment.
     pub burst: NonZeroUsize,
     /// The number of probes that may be outstanding at once; further ones wait for their turn.
@@ -34,15 +30,31 @@ pub struct Settings {
     pub dry_run: bool,
 }
 
+/// How an address is probed, and how many outcomes decide. Targets with the same address and the
+/// same check are probed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CheckSettings {
+    /// The TCP port to connect to; `None` means echo requests.
+    pub port: Option<u16>,
+    /// The pace at which the address is probed.
+    pub pace: Pace,
+    /// The numbers of outcomes in a row that flip a target.
+    pub thresholds: Thresholds,
+}
+
 /// The settings of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSettings {
+    /// The name of the service, for people.
+    pub name: String,
     /// The zone where the targets are published.
     pub zone: ZoneId,
     /// The watched addresses, distinct. Shared, since there may be a million of them.
     pub targets: Arc<[IpAddr]>,
     /// The owner names in the zone.
     pub names: Vec<String>,
+    /// How the targets are probed.
+    pub check: CheckSettings,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
     /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
@@ -68,12 +80,18 @@ pub struct ClusterSettings {
 }
 
 impl ServiceSettings {
-    /// Returns the settings of a service in the first zone that watches `targets` and publishes them
-    /// at `name`, without a floor and without resyncs.
+    /// Returns the settings of the service `default` in its zone, which watches `targets` by echo
+    /// requests and publishes them at the owner name `name`, without a floor and without resyncs.
     pub fn new(targets: Vec<IpAddr>, name: &str) -> Self {
-        let names = vec![name.to_owned()];
-        let targets = targets.into();
-        Self { zone: ZoneId::DEFAULT, targets, names, floor: 0, resync_interval: None }
+        Self {
+            name: "default".to_owned(),
+            zone: ZoneId::DEFAULT,
+            targets: targets.into(),
+            names: vec![name.to_owned()],
+            check: CheckSettings::default(),
+            floor: 0,
+            resync_interval: None,
+        }
     }
 }
 
@@ -82,12 +100,10 @@ impl Settings {
     /// watched by echo requests at the pace and with the thresholds of the shipped configuration.
     pub fn new(service: ServiceSettings) -> Self {
         Self {
-            services: vec![service],
-            zones: vec![ZoneSettings { location: "a zone".into() }],
-            port: None,
+            services: [(ServiceId::DEFAULT, service)].into(),
+            zones: [(ZoneId::DEFAULT, ZoneSettings { location: "a zone".into() })].into(),
             canaries: vec![],
-            thresholds: Thresholds::default(),
-            pace: Pace::default(),
+            canary_check: CheckSettings::default(),
             burst: NonZeroUsize::MIN,
             most_in_flight: None,
             cluster: None,
@@ -97,12 +113,12 @@ impl Settings {
 
     /// Iterates over all services with their ids.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceSettings)> {
-        self.services.iter().enumerate().map(|(index, service)| (index.into(), service))
+        self.services.iter().map(|(id, service)| (*id, service))
     }
 
     /// Returns the number of targets of all services.
     pub fn target_count(&self) -> usize {
-        self.services.iter().map(|service| service.targets.len()).sum()
+        self.services.values().map(|service| service.targets.len()).sum()
     }
 
     /// Returns the number of endpoints that are probed: targets and canaries.
@@ -112,18 +128,41 @@ impl Settings {
 
     /// Returns the owner names of all services in a zone.
     pub fn names_in(&self, zone: ZoneId) -> BTreeSet<&str> {
-        let services = self.services.iter().filter(|service| service.zone == zone);
+        let services = self.services.values().filter(|service| service.zone == zone);
         services.flat_map(|service| service.names.iter().map(String::as_str)).collect()
     }
 
     /// Returns the settings of a service.
     pub fn service(&self, service: ServiceId) -> Option<&ServiceSettings> {
-        self.services.get(usize::from(service))
+        self.services.get(&service)
     }
 
     /// Returns the place where the targets of a service are published: the zone and the names.
     pub fn place(&self, service: ServiceId) -> Option<(&ZoneSettings, &[String])> {
         let service = self.service(service)?;
-        Some((self.zones.get(usize::from(service.zone))?, &service.names))
+        Some((self.zones.get(&service.zone)?, &service.names))
+    }
+
+    /// Returns the same settings with this pace and these thresholds for every service and the
+    /// canaries.
+    #[cfg(test)]
+    pub(crate) fn checked(mut self, pace: Pace, thresholds: Thresholds) -> Self {
+        for service in self.services.values_mut() {
+            service.check = CheckSettings { pace, thresholds, ..service.check };
+        }
+        self.canary_check = CheckSettings { pace, thresholds, port: None };
+        self
+    }
+
+    /// Returns the settings of the service `default`.
+    #[cfg(test)]
+    pub(crate) fn default_service(&self) -> &ServiceSettings {
+        &self.services[&ServiceId::DEFAULT]
+    }
+
+    /// Returns the settings of the service `default` for modification.
+    #[cfg(test)]
+    pub(crate) fn default_service_mut(&mut self) -> &mut ServiceSettings {
+        self.services.get_mut(&ServiceId::DEFAULT).unwrap()
     }
 }

@@ -57,11 +57,6 @@ impl<T, K: From<usize> + Into<usize>> Slab<T, K> {
         self.slots.get_mut(key.into())?.as_mut()
     }
 
-    /// Returns the number of items.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     /// Iterates over all items, by their keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().flatten()

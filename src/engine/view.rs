@@ -60,10 +60,12 @@ impl Engine {
 
     /// Whether `endpoint` is watched as a canary, and not as a target.
     pub fn is_canary(&self, endpoint: Endpoint) -> bool {
-        let settings = &self.context.settings;
-        let is_watched = self.services.iter().any(|it| it.id(endpoint.address).is_some());
-        let is_target = is_watched && endpoint.port == settings.port;
-        !is_target && settings.canaries.contains(&endpoint)
+        let Endpoint { address, port } = endpoint;
+        let is_target = self
+            .services
+            .iter()
+            .any(|service| service.settings.check.port == port && service.id(address).is_some());
+        !is_target && self.context.settings.canaries.contains(&endpoint)
     }
 
     /// Returns the view of one target.
@@ -118,7 +120,7 @@ impl Engine {
 
     /// Returns the last listing of a zone; empty before the first.
     pub fn observed(&self, zone: ZoneId) -> Option<&Observed> {
-        self.zones.get(zone).map(Zone::observed)
+        self.zones.get(&zone).map(Zone::observed)
     }
 
     fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {

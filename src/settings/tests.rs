@@ -168,7 +168,7 @@ fn a_provider_and_its_section_are_parsed_and_described() {
 #[tokio::test]
 async fn a_provider_is_built_and_used_in_dry_run_and_for_real() {
     for dry_run in [false, true] {
-        let zone = read(FILE, "dummy", dry_run).unwrap().zone(0);
+        let zone = read(FILE, "dummy", dry_run).unwrap().zone(0, |_| ServiceId::DEFAULT);
         let mut provider = providers::build(&zone).await.unwrap();
         assert_eq!(provider.name(), "Dummy");
         assert_eq!(provider.list().await.unwrap(), Listing::default());
@@ -176,7 +176,7 @@ async fn a_provider_is_built_and_used_in_dry_run_and_for_real() {
         assert!(provider.inherit_from(again) != dry_run, "a dry-run has not read the zone yet");
         let cloudflare = FILE.replace("Dummy", "Cloudflare").replace("domain =", "dns_domain =");
         let cloudflare = cloudflare.replace("speed = 9", "");
-        let other = read(&cloudflare, "cloudflare", true).unwrap().zone(0);
+        let other = read(&cloudflare, "cloudflare", true).unwrap().zone(0, |_| ServiceId::DEFAULT);
         let other = providers::build(&other).await.unwrap();
         assert!(!provider.inherit_from(other), "of another kind");
     }

@@ -41,13 +41,13 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let config = fixed::keep(&self.config, config);
         log_notes(&config);
         log_abandoned_records(self.state.store(), &config);
-        self.reconcilers.reload(&settings::zones(&config), providers);
+        self.reconcilers.reload(&settings::zones(&config, &self.ids), providers);
         if let Some(peers) = &self.peers {
             peers.reload(&config);
         }
         self.observers.reloaded(&config);
         tracing::info!(targets = config.default_service().targets.len(), "configuration in force");
-        let settings = settings::settings(&config, tcp::room());
+        let settings = settings::settings(&config, &self.ids, tcp::room());
         self.config = config;
         systemd::ready();
         self.handle(Event::Reloaded(Box::new(settings)));

@@ -10,7 +10,7 @@ use super::Input;
 use crate::engine::event::{Event, Fact};
 use crate::engine::ids::{EndpointId, ZoneId};
 use crate::engine::settings::{Settings, ZoneSettings};
-use crate::engine::types::{Answer, Health};
+use crate::engine::types::{Answer, Health, Pace, Thresholds};
 use harness::{Behaviour, Harness, ip, ms, settings};
 
 /// Returns the event that puts settings for `count` targets in force.
@@ -35,10 +35,10 @@ async fn a_dead_target_is_withdrawn_and_a_live_one_is_not() {
 async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
     let mut settings = settings(2);
     let other = ZoneId::from(1);
-    settings.zones.push(ZoneSettings { location: "example.net".to_owned() });
-    let mut second = settings.services[0].clone();
+    settings.zones.insert(other, ZoneSettings { location: "example.net".to_owned() });
+    let mut second = settings.default_service().clone();
     (second.zone, second.targets) = (other, [ip(2), ip(3)].into());
-    settings.services.push(second);
+    settings.services.insert(1.into(), second);
     let mut harness = Harness::new(settings);
     harness.publish(other, &[ip(2), ip(3)]);
     harness.set(ip(0), Behaviour::Silent);
@@ -62,13 +62,10 @@ async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
 #[tokio::test(start_paused = true)]
 async fn answers_that_waited_in_the_queue_are_handled_before_time_advances() {
     const TARGETS: usize = 1000;
-    let mut settings = settings(TARGETS);
     // All are probed within 50 ms, and one loss would be enough.
-    settings.pace.interval = ms(50);
-    settings.pace.timeout = ms(1000);
-    settings.pace.retry_interval = ms(50);
-    settings.thresholds.failure = std::num::NonZeroU32::MIN;
-    let harness = Harness::new(settings);
+    let pace = Pace { interval: ms(50), timeout: ms(1000), retry_interval: ms(50) };
+    let thresholds = Thresholds { failure: std::num::NonZeroU32::MIN, ..Thresholds::default() };
+    let harness = Harness::new(settings(TARGETS).checked(pace, thresholds));
     harness.set_default(Behaviour::NeverEnds);
     let running = harness.start();
     sleep(ms(990)).await;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::agent::clock::Clock;
 use crate::dns::{Call, ChangeRequest, Listing};
+use crate::engine::ids::ServiceId;
 use crate::engine::plan::Desired;
 use crate::settings::{self, Asked};
 
@@ -38,7 +39,7 @@ fn zones(ids: [usize; 2]) -> Zones {
                 ip_addresses = [\"192.0.2.10\"]\n";
     let asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
     let config = settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap();
-    ids.into_iter().map(|id| (ZoneId::from(id), config.zone(0))).collect()
+    ids.into_iter().map(|id| (ZoneId::from(id), config.zone(0, |_| ServiceId::DEFAULT))).collect()
 }
 
 /// The number of listings by each provider of a configuration.

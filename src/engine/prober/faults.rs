@@ -93,7 +93,7 @@ impl Prober {
         fault: Option<String>,
         context: &mut Context,
     ) {
-        let threshold = context.settings.thresholds.failure.get();
+        let threshold = context.settings.canary_check.thresholds.failure.get();
         let next_seq = self.next_seq;
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         let is_target = watched.is_target();
@@ -150,7 +150,7 @@ impl Prober {
     /// Recounts the targets to which this machine cannot send, after they or the threshold have
     /// changed.
     pub(in crate::engine) fn count_unreachable(&mut self, context: &Context) {
-        let threshold = context.settings.thresholds.failure.get();
+        let threshold = context.settings.canary_check.thresholds.failure.get();
         let targets = self.endpoints.iter().filter(|watched| watched.is_target());
         self.unreachable = targets.filter(|watched| watched.faults.in_a_row >= threshold).count();
     }

@@ -28,7 +28,7 @@ impl Prober {
         }
         watched.armed = None;
         let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
-        let timeout = context.settings.pace.timeout;
+        let timeout = context.settings.canary_check.pace.timeout;
         let mut results = Vec::new();
         for judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
             results.extend(self.result(id, judged, context));
@@ -66,7 +66,7 @@ impl Prober {
         if self.ignored == Some(id) && !matches!(answer, Answer::Fault(_)) {
             return None;
         }
-        let timeout = context.settings.pace.timeout;
+        let timeout = context.settings.canary_check.pace.timeout;
         let watched = self.endpoints.get_mut(id)?;
         if seq < watched.first_seq {
             return None;

@@ -152,7 +152,7 @@ fn position(id: EndpointId) -> f64 {
 /// Returns the number of endpoints that may rehearse at the same time. It is limited so that the
 /// total probe rate never doubles, but at least one.
 fn most_rehearsing(settings: &Settings) -> usize {
-    let pace = settings.pace;
+    let pace = settings.canary_check.pace;
     let endpoints = settings.endpoint_count();
     let (interval, retry) = (pace.interval.as_secs_f64(), pace.retry_interval.as_secs_f64());
     #[expect(
@@ -169,8 +169,8 @@ impl Prober {
     /// Begins a rehearsal with the probe that is about to be sent, if one is due and all is well.
     pub(super) fn rehearse_if_due(&mut self, id: EndpointId, context: &Context) {
         let (now, settings) = (context.now, &context.settings);
-        let pace = settings.pace;
-        let probes = settings.thresholds.recovery.get().max(2);
+        let pace = settings.canary_check.pace;
+        let probes = settings.canary_check.thresholds.recovery.get().max(2);
         let room = pace.retry_interval < pace.interval
             && self.rehearsing < most_rehearsing(settings)
             && self.ignored != Some(id);
@@ -205,7 +205,8 @@ impl Prober {
         context: &Context,
     ) -> Option<Fact> {
         self.rehearsing = self.rehearsing.saturating_sub(1);
-        let (pace, thresholds) = (context.settings.pace, context.settings.thresholds);
+        let (pace, thresholds) =
+            (context.settings.canary_check.pace, context.settings.canary_check.thresholds);
         let interval = pace.interval;
         let watched = self.endpoints.get_mut(id)?;
         let rate = &mut watched.watch.rate;

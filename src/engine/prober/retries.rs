@@ -66,7 +66,9 @@ impl Retries {
 }
 
 fn every(settings: &Settings) -> Duration {
-    Duration::from_secs_f64(1.0 / budget(settings.endpoint_count(), settings.pace.interval))
+    Duration::from_secs_f64(
+        1.0 / budget(settings.endpoint_count(), settings.canary_check.pace.interval),
+    )
 }
 
 impl Prober {
@@ -76,7 +78,8 @@ impl Prober {
     pub(super) fn may_retry(&mut self, id: EndpointId, context: &mut Context) -> bool {
         let (now, every) = (context.now, every(&context.settings));
         let Some(watched) = self.endpoints.get_mut(id) else { return false };
-        let Some(ordinary) = watched.watch.retries_before(now, context.settings.pace) else {
+        let Some(ordinary) = watched.watch.retries_before(now, context.settings.canary_check.pace)
+        else {
             watched.waits_to_retry = false;
             return true;
         };

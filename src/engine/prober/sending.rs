@@ -22,7 +22,7 @@ impl Prober {
     /// Schedules an endpoint for its next moment, unless that is scheduled already. This
     /// invalidates an entry for an earlier moment.
     pub(in crate::engine) fn arm(&mut self, id: EndpointId, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.pace);
+        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         if watched.armed.is_some_and(|armed| armed <= now) {
             // The next tick processes the entry. Its lateness shows whether this process ran.
@@ -38,7 +38,7 @@ impl Prober {
 
     /// Sends the probe of an endpoint if it is due and there is room.
     pub(super) fn send_if_due(&mut self, id: EndpointId, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.pace);
+        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let most = context.settings.most_in_flight;
         let room = most.is_none_or(|most| self.in_flight < most.get());
         let due = self.endpoints.get(id).is_some_and(|watched| watched.watch.is_due(now));

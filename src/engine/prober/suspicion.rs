@@ -14,7 +14,7 @@ impl Prober {
         suspect: bool,
         context: &mut Context,
     ) {
-        let (now, pace) = (context.now, context.settings.pace);
+        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         if !watched.is_target() || !watched.watch.set_suspect(suspect, now, pace) {
             return;
@@ -27,7 +27,9 @@ impl Prober {
     /// Marks a target as suspect if it is not down and misses a reply by its own round-trip times.
     pub(super) fn suspect_if_overdue(&mut self, id: EndpointId, context: &mut Context) {
         let Some(watched) = self.endpoints.get(id) else { return };
-        if watched.is_watchful() && watched.watch.is_overdue(context.now, context.settings.pace) {
+        if watched.is_watchful()
+            && watched.watch.is_overdue(context.now, context.settings.canary_check.pace)
+        {
             self.suspect(id, true, context);
         }
     }
@@ -49,7 +51,7 @@ impl Prober {
 
     /// Probes the canaries at the retry interval while any target is suspect.
     pub(in crate::engine) fn pace_canaries(&mut self, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.pace);
+        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let suspect = self.suspects > 0;
         for id in self.canaries.clone() {
             if let Some(watched) = self.endpoints.get_mut(id)

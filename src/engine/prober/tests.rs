@@ -145,7 +145,7 @@ fn a_probe_that_times_out_is_a_loss_and_a_fault_if_this_process_stalled() {
         prober.expire(ids[0], Moment::START, false, &context);
         prober.resume(ids[0], &mut context);
         let armed = prober.endpoints.get(ids[0]).and_then(|watched| watched.armed).unwrap();
-        context.now = Moment::START + context.settings.pace.timeout * 2;
+        context.now = Moment::START + context.settings.canary_check.pace.timeout * 2;
         let expired = prober.expire(ids[0], armed, stalled, &context).unwrap();
         let outcomes: Vec<Outcome> = expired.iter().map(|result| result.judged.outcome).collect();
         assert_eq!(outcomes, [want], "stalled: {stalled}");
@@ -168,6 +168,6 @@ fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
                 listens.push(request.listen_for);
             }
         }
-        assert_eq!(listens, [context.settings.pace.timeout * times], "port {port:?}");
+        assert_eq!(listens, [context.settings.canary_check.pace.timeout * times], "port {port:?}");
     }
 }

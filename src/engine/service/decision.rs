@@ -169,7 +169,7 @@ impl Service {
                 (Some(*reason), detail.clone())
             }
             _ if let Some(isolation) = outside.isolation
-                && target.streaks.is_missing(context.settings.thresholds) =>
+                && target.streaks.is_missing(context.settings.canary_check.thresholds) =>
             {
                 (Some(Reason::Isolated), isolation.cause.as_str().into())
             }

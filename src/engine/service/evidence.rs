@@ -138,7 +138,7 @@ impl Service {
             return false;
         }
         self.next_sweep = None;
-        let term = term(context.settings.pace.interval);
+        let term = term(context.settings.canary_check.pace.interval);
         let (mut lapsed, mut lost, mut lasting) = (false, vec![], vec![]);
         let mut next: Option<Moment> = None;
         for (&address, &id) in &self.by_address {

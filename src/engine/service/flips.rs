@@ -39,7 +39,7 @@ impl Service {
         canaries: &Canaries,
         context: &mut Context,
     ) -> Conclusion {
-        let thresholds = context.settings.thresholds;
+        let thresholds = context.settings.canary_check.thresholds;
         let mut up = None;
         for outcome in outcomes {
             let Some(target) = self.targets.get_mut(id) else { break };
@@ -62,7 +62,7 @@ impl Service {
         context: &mut Context,
     ) -> Conclusion {
         let Some(target) = self.targets.get_mut(id) else { return Conclusion::default() };
-        if !target.streaks.is_missing(context.settings.thresholds) {
+        if !target.streaks.is_missing(context.settings.canary_check.thresholds) {
             self.unproven.remove(&id);
             return Conclusion::default();
         }

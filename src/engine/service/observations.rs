@@ -57,7 +57,10 @@ impl Service {
         if change.regained {
             self.mark(id);
         }
-        self.schedule_sweep(now + evidence::term(context.settings.pace.interval), context);
+        self.schedule_sweep(
+            now + evidence::term(context.settings.canary_check.pace.interval),
+            context,
+        );
         Observation { missed, endangers, regained: change.regained }
     }
 

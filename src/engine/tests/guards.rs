@@ -22,22 +22,22 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
 #[test]
 fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
     let mut settings = with_floor(1, settings(&[1, 2, 3]));
-    let mut second = settings.services[0].clone();
+    let service = ServiceId::from(1);
+    let mut second = settings.default_service().clone();
     (second.targets, second.names) = ([ip(2), ip(3), ip(4)].into(), vec!["api.example.com".into()]);
-    settings.services[0].targets = [ip(1)].into();
-    settings.services.push(second);
+    settings.default_service_mut().targets = [ip(1)].into();
+    settings.services.insert(service, second);
     let mut world = World::new(settings.clone());
     world.worker_is_slow = true;
     world.run_until(ms(6000));
-    let service = ServiceId::from(1);
     world.send(Event::Drain(DrainCommand { service, force: true, ..drain(1, 3) }));
     world.send(Event::Drain(DrainCommand { service, force: true, ..drain(2, 4) }));
     world.send(Event::Drain(DrainCommand { service, ..drain(3, 2) }));
     // The drain of an address that is no longer watched is parked.
-    settings.services[1].targets = [ip(2), ip(3)].into();
+    settings.services.get_mut(&service).unwrap().targets = [ip(2), ip(3)].into();
     world.send(Event::Reloaded(Box::new(settings.clone())));
     assert_eq!(world.answers.len(), 2, "one waits: {:?}", world.answers);
-    settings.services.pop();
+    settings.services.remove(&service);
     world.send(Event::Reloaded(Box::new(settings)));
     assert_eq!(world.answers[2], (3.into(), "Err(NotATarget)".to_owned()));
     let mut ended = vec![];

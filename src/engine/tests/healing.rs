@@ -124,7 +124,7 @@ fn a_target_published_in_another_zone_is_compared_with_that() {
         there.insert(ip(1));
     });
     let mut elsewhere = settings(&[1, 2]);
-    elsewhere.zones[0].location = "another zone".to_owned();
+    elsewhere.zones.get_mut(&ZoneId::DEFAULT).unwrap().location = "another zone".to_owned();
     world.send(Event::Reloaded(Box::new(elsewhere)));
     world.run_until(ms(12_000));
     assert_eq!(world.in_zone(), [2], "it is taken out there too");
@@ -155,7 +155,7 @@ fn late_reports_of_the_old_worker_confirm_nothing_at_new_names() {
     let before = world.orders.last().unwrap().1.clone();
     assert_eq!(before.desired, [(ip(1), Desired::Withdraw)].into());
     let mut elsewhere = settings(&[1, 2, 3]);
-    elsewhere.services[0].names = vec!["other.example.com".to_owned()];
+    elsewhere.default_service_mut().names = vec!["other.example.com".to_owned()];
     world.send(Event::Reloaded(Box::new(elsewhere)));
     let service = before.service;
     let (number, desired, held) = (before.number, before.desired, BTreeMap::new());

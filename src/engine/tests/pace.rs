@@ -7,7 +7,7 @@ use super::world::*;
 use crate::engine::event::Event;
 use crate::engine::ids::ProbeId;
 use crate::engine::settings::Settings;
-use crate::engine::types::{Answer, Endpoint};
+use crate::engine::types::{Answer, Endpoint, Pace, Thresholds};
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
@@ -93,13 +93,10 @@ fn a_fault_moves_no_counter_and_is_reported_once() {
 
 #[test]
 fn an_unreachable_answer_is_a_loss_at_once() {
-    let mut world = World::new(Settings {
-        thresholds: crate::engine::types::Thresholds {
-            failure: NonZeroU32::MIN,
-            recovery: NonZeroU32::MIN,
-        },
-        ..settings(&[1])
-    });
+    let one = NonZeroU32::MIN;
+    let mut world = World::new(
+        settings(&[1]).checked(Pace::default(), Thresholds { failure: one, recovery: one }),
+    );
     world.run_until(ms(100));
     let (_, probe) = world.probes[0];
     let answer = Answer::Unreachable("ICMP type 3 code 1".into());
@@ -154,8 +151,8 @@ fn a_reply_missed_while_the_process_did_not_run_is_no_evidence() {
 #[test]
 fn a_probe_that_waited_while_the_process_did_not_run_is_no_evidence_either() {
     let one = NonZeroU32::MIN;
-    let thresholds = crate::engine::types::Thresholds { failure: one, recovery: one };
-    let mut world = World::new(Settings { thresholds, ..settings(&[1]) });
+    let thresholds = Thresholds { failure: one, recovery: one };
+    let mut world = World::new(settings(&[1]).checked(Pace::default(), thresholds));
     world.run_until(ms(10_000));
     let (_, probe) = *world.probes.last().unwrap();
     world.dies(1);
@@ -174,7 +171,7 @@ fn a_probe_that_waited_while_the_process_did_not_run_is_no_evidence_either() {
 fn ten_thousand_targets_keep_the_pace() {
     let targets: Vec<_> = (0..10_000u32).map(|n| (0x0a00_0000 + n).to_be_bytes().into()).collect();
     let mut many = settings(&[]);
-    many.services[0].targets = targets.into();
+    many.default_service_mut().targets = targets.into();
     let mut world = World::new(many);
     world.run_until(ms(8000));
     let mut seconds = [0; 9];

@@ -40,13 +40,13 @@ pub(in crate::engine) fn settings(targets: &[u8]) -> Settings {
 
 /// The settings with this floor.
 pub(in crate::engine) fn with_floor(floor: usize, mut settings: Settings) -> Settings {
-    settings.services[0].floor = floor;
+    settings.default_service_mut().floor = floor;
     settings
 }
 
 /// The settings with a comparison of DNS with all verdicts at this interval.
 pub(in crate::engine) fn resyncing(every: Duration, mut settings: Settings) -> Settings {
-    settings.services[0].resync_interval = Some(every);
+    settings.default_service_mut().resync_interval = Some(every);
     settings
 }
 
@@ -133,7 +133,7 @@ impl World {
 
     pub(super) fn with_drains(settings: Settings, drains: BTreeMap<IpAddr, Drain>) -> Self {
         let mut zone = Observed::default();
-        for address in settings.services[0].targets.iter() {
+        for address in settings.default_service().targets.iter() {
             let key = SetKey { name: NAME.into(), family: Family::of(*address) };
             zone.sets.entry(key).or_default().insert(*address);
         }

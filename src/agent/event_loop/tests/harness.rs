@@ -17,6 +17,7 @@ use self::ended::Ended;
 use self::memory_zone::MemoryZone;
 use crate::agent::clock::Clock;
 use crate::agent::event_loop::EventLoop;
+use crate::agent::ids::Ids;
 use crate::agent::input::{Input, QUEUE};
 use crate::agent::observers::Observer;
 use crate::agent::operator::PendingCommands;
@@ -29,7 +30,7 @@ use crate::dns::metered::ProviderCounters;
 use crate::dns::providers::PublishedService;
 use crate::dns::reconciler::handle::FirstListing;
 use crate::engine::event::{Fact, ProbeRequest};
-use crate::engine::ids::ZoneId;
+use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::types::Answer;
 use crate::engine::{Engine, Moment};
@@ -140,7 +141,7 @@ fn zones(settings: &Settings, config: &Config) -> Zones {
     let mut zones = Zones::new();
     for (id, service) in settings.services() {
         let ServiceSettings { zone, names, targets, .. } = service.clone();
-        let mut its = config.zone(0);
+        let mut its = config.zone(0, |_| ServiceId::DEFAULT);
         its.services = [(id, PublishedService { names, targets: targets.to_vec() })].into();
         zones.insert(zone, its);
     }
@@ -219,7 +220,8 @@ impl Harness {
             peers: None,
             state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
-            reloader: Reloader::new(Arc::new(load), runtime, outbox.clone()),
+            reloader: Reloader::new(Arc::new(load), runtime, outbox.clone(), Ids::default()),
+            ids: Ids::default(),
             config,
             watchdog: Watchdog::default(),
             inbox,

@@ -54,12 +54,12 @@ impl StatusObserver {
 
 /// Returns the last listings of all zones together; `listed` is one of them.
 fn all_observed<'a>(engine: &'a Engine, listed: &'a Observed) -> Cow<'a, Observed> {
-    let zones = engine.settings().zones.len();
-    if zones == 1 {
+    let zones = &engine.settings().zones;
+    if zones.len() == 1 {
         return Cow::Borrowed(listed);
     }
     let mut all = Observed::default();
-    for zone in (0..zones).map(ZoneId::from) {
+    for zone in zones.keys().copied() {
         if let Some(Observed { sets, unfit, uncertain, .. }) = engine.observed(zone) {
             all.sets.extend(sets.clone());
             all.unfit.extend(unfit.clone());

@@ -170,7 +170,7 @@ impl Agent {
         self.settings = settings;
         let peers = self.settings.cluster.as_ref().map(|cluster| cluster.peers.clone());
         let peers = peers.unwrap_or_default();
-        let targets = &self.settings.services[0].targets;
+        let targets = &self.settings.default_service().targets;
         self.received.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
         self.alive.retain(|peer, _| peers.contains(peer));
     }

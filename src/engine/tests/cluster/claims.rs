@@ -132,11 +132,13 @@ impl World {
         let floor = self
             .agents
             .iter()
-            .map(|agent| agent.settings.services[0].floor)
+            .map(|agent| agent.settings.default_service().floor)
             .max()
             .unwrap_or_default();
-        let targets =
-            self.agents.iter().flat_map(|agent| agent.settings.services[0].targets.iter().copied());
+        let targets = self
+            .agents
+            .iter()
+            .flat_map(|agent| agent.settings.default_service().targets.iter().copied());
         let targets: BTreeSet<IpAddr> = targets.collect();
         let mut wrong = vec![];
         for target in &targets {

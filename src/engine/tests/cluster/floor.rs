@@ -14,7 +14,7 @@ fn the_floor_holds_when_two_agents_withdraw_the_last_two_at_once() {
         let mut world = World::new(2, 0, &alike, kind, seed);
         // Each sees one of them dead, at the same moment, and neither receives the other's votes.
         let mut other_way_round = world.agents[1].settings.clone();
-        Arc::make_mut(&mut other_way_round.services[0].targets).reverse();
+        Arc::make_mut(&mut other_way_round.default_service_mut().targets).reverse();
         world.kill(1);
         world.reload(1, other_way_round);
         world.start(1);

@@ -139,7 +139,7 @@ fn a_change_by_an_agent_gone_for_good_without_a_vote_is_found_by_resync() {
     let resync_interval = Some(ms(60_000));
     for (resync_interval, want) in [(None, vec![2]), (resync_interval, vec![1, 2])] {
         let mut alike = settings(&[1, 2]);
-        alike.services[0].resync_interval = resync_interval;
+        alike.default_service_mut().resync_interval = resync_interval;
         let mut world = World::new(3, 0, &alike, Kind::ByRecord, 8);
         world.settle_down();
         world.cut_both(0, 1);

@@ -63,7 +63,7 @@ fn play_in(schedule: &Schedule, mut world: World) -> World {
             world.breaks(&wrong);
         }
     }
-    let resyncs = world.agents[0].settings.services[0].resync_interval.is_some();
+    let resyncs = world.agents[0].settings.default_service().resync_interval.is_some();
     if schedule.floor == 0 && !resyncs {
         world.check_writes();
     }

@@ -108,7 +108,7 @@ pub(super) fn calm(targets: u8, floor: usize) -> Settings {
     let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
     let targets: Vec<u8> = (1..=targets).collect();
     let thresholds = Thresholds { failure: two, recovery: two };
-    with_floor(floor, Settings { thresholds, pace, ..settings(&targets) })
+    with_floor(floor, settings(&targets).checked(pace, thresholds))
 }
 
 impl Schedule {
@@ -200,7 +200,7 @@ impl Schedule {
         // A change made by an agent that is gone for good and sent nothing about it to any other
         // agent cannot be found otherwise.
         if !self.gone.is_empty() && !self.is_majority() {
-            settings.services[0].resync_interval = Some(ms(60_000));
+            settings.default_service_mut().resync_interval = Some(ms(60_000));
         }
         settings
     }
@@ -259,9 +259,9 @@ impl Schedule {
                 if let Some(cluster) = &mut settings.cluster {
                     cluster.peers.retain(|peer| Some(*peer) != without.map(address));
                 }
-                let targets = settings.services[0].targets.iter().copied();
+                let targets = settings.default_service().targets.iter().copied();
                 let stay = targets.filter(|target| Some(*target) != unwatched.map(ip)).collect();
-                settings.services[0].targets = stay;
+                settings.default_service_mut().targets = stay;
                 world.reload(agent, settings);
             }
         }

@@ -109,7 +109,7 @@ impl World {
         let mut world = Self {
             now: Duration::ZERO,
             agents: vec![],
-            zone: Zone::new(kind, alike.services[0].targets.iter().copied()),
+            zone: Zone::new(kind, alike.default_service().targets.iter().copied()),
             net: Net::default(),
             chance: Chance::new(seed),
             senders: vec![],

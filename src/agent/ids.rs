@@ -1,0 +1,83 @@
+//! The ids of services and zones: a name keeps its id for the life of the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::engine::ids::{ServiceId, ZoneId};
+use crate::settings::DEFAULT;
+
+/// The ids of all services and zones that the configurations of this process have named. Clones
+/// share them.
+///
+/// No id is used for two names. The state of a service or zone that is gone is thus never mistaken
+/// for that of another one, and is found again when its name comes back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ids(Arc<Mutex<AssignedIds>>);
+
+#[derive(Debug, Default)]
+struct AssignedIds {
+    services: NumberedNames,
+    zones: NumberedNames,
+}
+
+/// Names with a number each, in the order of their first use. `default` has the number 0.
+#[derive(Debug)]
+struct NumberedNames(BTreeMap<String, usize>);
+
+impl Default for NumberedNames {
+    fn default() -> Self {
+        Self([(DEFAULT.to_owned(), 0)].into())
+    }
+}
+
+impl NumberedNames {
+    /// Returns the number of a name. A new name gets the next one.
+    fn number(&mut self, name: &str) -> usize {
+        if let Some(number) = self.0.get(name) {
+            return *number;
+        }
+        let next = self.0.len();
+        self.0.insert(name.to_owned(), next);
+        next
+    }
+}
+
+impl Ids {
+    fn assigned(&self) -> MutexGuard<'_, AssignedIds> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the id of the service with this name.
+    pub(super) fn service(&self, name: &str) -> ServiceId {
+        self.assigned().services.number(name).into()
+    }
+
+    /// Returns the id of the zone with this name.
+    pub(super) fn zone(&self, name: &str) -> ZoneId {
+        self.assigned().zones.number(name).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_id_and_no_other_name_gets_it() {
+        let ids = Ids::default();
+        let [www, mx] = ["www", "mx"].map(|name| ids.service(name));
+        assert_eq!([www, mx].map(usize::from), [1, 2]);
+        let clone = ids.clone();
+        assert_eq!(["mx", "api", "www"].map(|name| clone.service(name)), [mx, 3.into(), www]);
+        assert_eq!(ids.service("api"), 3.into(), "clones share them");
+        assert_eq!(ids.zone("mx"), 1.into(), "a zone may bear the name of a service");
+    }
+
+    #[test]
+    fn the_name_of_the_only_service_and_zone_has_the_id_of_old_files() {
+        let ids = Ids::default();
+        assert_eq!(ids.service("www"), 1.into());
+        assert_eq!(ids.service(DEFAULT), ServiceId::DEFAULT);
+        assert_eq!(ids.zone(DEFAULT), ZoneId::DEFAULT);
+    }
+}
