@@ -3,6 +3,7 @@
 //! - `records`: records, listings and changes
 //! - `error`: [`ProviderError`], split by the caller's next step
 //! - [`providers`]: the registry of providers
+//! - [`account`]: the pauses that a provider asks for, shared by zones with the same credentials
 //! - [`deadline`], [`dry_run`], [`metered`]: wrappers around any provider, from the inside out
 //! - [`clock`]: the time of the reconciler
 //! - [`reconciler`]: lists, plans, applies and retries
@@ -10,6 +11,7 @@
 //! A provider lists the address records at the managed names and carries out changes. It decides
 //! nothing: [`crate::engine::plan`] selects the records, and the reconciler retries.
 
+pub(crate) mod account;
 pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod dry_run;

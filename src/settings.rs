@@ -27,6 +27,7 @@ use crate::config::keys::{Schema, Section};
 use crate::config::problem::{Report, Spot};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
+use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderSection};
 use crate::dns::providers::{PROVIDERS, ProviderKind, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
@@ -107,6 +108,18 @@ impl Config {
         &self.zones[service.zone]
     }
 
+    /// Obeys the pauses that the providers asked for under `before`, which this configuration
+    /// replaces.
+    pub(crate) fn inherit_pauses(&self, before: &Self) {
+        for zone in &self.zones {
+            for earlier in &before.zones {
+                if zone.provider.shares_account_with(&*earlier.provider) {
+                    zone.account.inherit_from(&earlier.account);
+                }
+            }
+        }
+    }
+
     /// Returns the zone at this place with the provider to build for it, and with its services.
     /// `id_of` returns the id of the service with a name.
     pub(crate) fn zone(&self, place: usize, id_of: impl Fn(&str) -> ServiceId) -> ZoneConfig {
@@ -120,6 +133,7 @@ impl Config {
         ZoneConfig {
             provider: Arc::clone(&self.zones[place].provider),
             services,
+            account: self.zones[place].account.clone(),
             dry_run: self.dry_run,
             shared: self.sections.cluster.is_some(),
         }
@@ -347,7 +361,7 @@ impl ParsedFile {
         let (pace, floor) = (&self.top.pace, &self.top.min_in_service);
         ServiceAdvice { service: &service, pace, floor }.give(context.report);
         let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
-        let zone = NamedZone { name, provider: settings };
+        let zone = NamedZone { name, provider: settings, account: Account::default() };
         (service, zone, provider)
     }
 

@@ -18,6 +18,7 @@ pub mod cluster {
 
 /// Items of `crate::dns`: the providers, and the reconciler.
 pub mod dns {
+    pub use crate::dns::account::Account;
     pub use crate::dns::clock::now;
     pub use crate::dns::deadline::Deadline;
     pub use crate::dns::dry_run::DryRun;

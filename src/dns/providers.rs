@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::section::{BuiltProvider, ProviderSection};
+use super::account::Account;
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
 use super::{DnsProvider, ProviderCause, ServiceNames};
@@ -95,8 +96,12 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
         ""
     }
 
-    /// Builds the provider. No request is sent.
-    fn build(&self) -> Building<'_>;
+    /// Whether requests with these settings and with `other` ones count against the same limit of the
+    /// provider.
+    fn shares_account_with(&self, other: &dyn ProviderSettings) -> bool;
+
+    /// Builds the provider, which shares the pauses of `account`. No request is sent.
+    fn build<'a>(&'a self, account: &'a Account) -> Building<'a>;
 
     /// Returns the name for the operator.
     fn name(&self) -> &'static str {
@@ -116,6 +121,8 @@ pub(crate) struct ZoneConfig {
     pub provider: Arc<dyn ProviderSettings>,
     /// The services that are published in the zone.
     pub services: BTreeMap<ServiceId, PublishedService>,
+    /// The pauses of all zones with the same credentials.
+    pub account: Account,
     /// Whether nothing is written at the provider.
     pub dry_run: bool,
     /// Whether other agents manage the same records.
@@ -162,7 +169,7 @@ pub enum BuildError {
 ///
 /// Fails if the provider cannot be built, for example because its HTTP client cannot be set up.
 pub(crate) async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, BuildError> {
-    let provider = Box::new(Deadline::new(zone.provider.build().await?));
+    let provider = Box::new(Deadline::new(zone.provider.build(&zone.account).await?));
     if !zone.dry_run {
         return Ok(provider);
     }

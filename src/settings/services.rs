@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Probing;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
+use crate::dns::account::Account;
 use crate::dns::providers::ProviderSettings;
 use crate::engine::types::Endpoint;
 use crate::probe::checks::CheckKind;
@@ -94,4 +95,6 @@ pub struct NamedZone {
     pub name: String,
     /// The settings of its provider.
     pub provider: Arc<dyn ProviderSettings>,
+    /// The pauses that the provider asks for, shared by all zones with the same credentials.
+    pub(crate) account: Account,
 }

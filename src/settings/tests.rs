@@ -6,6 +6,7 @@ use super::*;
 use crate::config::field::Field;
 use crate::config::keys::Key;
 use crate::config::rule::integer;
+use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{self, Building, ProviderSettings};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
@@ -68,7 +69,11 @@ impl ProviderSettings for DummySettings {
         "by nothing at all".to_owned()
     }
 
-    fn build(&self) -> Building<'_> {
+    fn shares_account_with(&self, _: &dyn ProviderSettings) -> bool {
+        false
+    }
+
+    fn build<'a>(&'a self, _: &'a Account) -> Building<'a> {
         Box::pin(async {
             let provider: Box<dyn DnsProvider> = Box::new(DummyProvider);
             Ok(provider)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 mod access;
+mod account;
 mod credentials;
 pub(crate) mod follow;
 mod kinds;

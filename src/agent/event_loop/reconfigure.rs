@@ -39,6 +39,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
     fn replace_config(&mut self, NewConfig { config, providers }: NewConfig) {
         let config = fixed::keep(&self.config, config);
+        config.inherit_pauses(&self.config);
         log_notes(&config);
         log_abandoned_records(self.state.store(), &config);
         self.reconcilers.reload(&settings::zones(&config, &self.ids), providers);

@@ -47,6 +47,7 @@ use self::reading::Torn;
 use self::record::NewRecordSettings;
 use self::refusal::RefusalKind;
 use self::zone::{KnownZone, ZoneError};
+use crate::dns::account::{Account, Paused};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
@@ -110,8 +111,14 @@ impl Cloudflare {
     ///
     /// Without credentials every call fails with [`ProviderError::Refused`].
     pub fn new(config: &CloudflareConfig) -> Result<Self, SetupError> {
+        Self::in_account(config, &Account::default())
+    }
+
+    /// Creates a provider as [`Cloudflare::new`] does, with the pauses that are asked for in any zone
+    /// of `account`.
+    pub fn in_account(config: &CloudflareConfig, account: &Account) -> Result<Self, SetupError> {
         Ok(Self {
-            api: Api::new(config)?,
+            api: Api::new(config, account)?,
             zone: config.zone.clone(),
             names: Names::new(&config.names),
             settings: NewRecordSettings { proxied: config.proxied, ttl: config.ttl },
@@ -173,6 +180,7 @@ impl Cloudflare {
                 (refusal.kind == RefusalKind::Denied, refusal.retry_after)
             }
             CallError::ServerError { retry_after, .. } => (false, *retry_after),
+            CallError::Paused(Paused(left)) => (false, Some(*left)),
             CallError::NotSent(_) | CallError::Lost(_) | CallError::Foreign { .. } => (false, None),
         }
     }
@@ -218,6 +226,7 @@ impl Cloudflare {
             CallError::NoCredentials => {
                 ProviderError::Refused { provider, what, source: cause.into() }
             }
+            CallError::Paused(_) => unavailable(what, retry_after, cause),
             // It was not sent, or an intermediary rejected or redirected it.
             CallError::NotSent(_) | CallError::Foreign { status: 300..=499, .. } => {
                 unavailable(what, None, cause)
@@ -282,7 +291,8 @@ impl DnsProvider for Cloudflare {
         let Some(before) = downcast::<Self>(before) else { return false };
         let same = self.zone == before.zone && self.api.is_like(&before.api);
         if same {
-            (self.api, self.known_zone) = (before.api, before.known_zone);
+            self.api.inherit_from(before.api);
+            self.known_zone = before.known_zone;
             self.no_batches = before.no_batches;
             (self.incomplete, self.to_restore) = (before.incomplete, before.to_restore);
             (self.refused, self.odd) = (before.refused, before.odd);

@@ -53,6 +53,7 @@ use self::follow::Followers;
 use self::scan::{Scan, Start};
 use self::sets::{AddressSpellings, RecordSet, Unfit};
 use self::zone::IncompleteAnswer;
+use crate::dns::account::Account;
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
@@ -90,7 +91,13 @@ impl Route53 {
     /// profile files, web identity, container, instance metadata. Nothing is sent yet; it is async
     /// because the profile files are read.
     pub async fn new(config: &Route53Config) -> Self {
-        Self::from_source(config, Source::Process).await
+        Self::in_account(config, &Account::default()).await
+    }
+
+    /// Creates a provider as [`Route53::new`] does, with the pauses that are asked for in any zone of
+    /// `account`.
+    pub async fn in_account(config: &Route53Config, account: &Account) -> Self {
+        Self::from_source(config, Source::Process, account).await
     }
 
     /// Creates a provider as [`Route53::new`] does, with the settings of the loaders that `make`
@@ -100,17 +107,27 @@ impl Route53 {
         config: &Route53Config,
         make: impl Fn() -> ConfigLoader + Send + Sync + 'static,
     ) -> Self {
-        Self::from_source(config, Source::Made(Box::new(make))).await
+        Self::from_source(config, Source::Made(Box::new(make)), &Account::default()).await
     }
 
     /// Creates a provider as [`Route53::renewing`] does, with credentials that are never renewed.
     pub async fn with(config: &Route53Config, loader: ConfigLoader) -> Self {
-        Self::from_source(config, Source::Once(Mutex::new(Some(Box::new(loader))))).await
+        Self::with_in_account(config, loader, &Account::default()).await
     }
 
-    async fn from_source(config: &Route53Config, source: Source) -> Self {
+    /// Creates a provider as [`Route53::with`] does, with the pauses that are asked for in any zone of
+    /// `account`.
+    pub async fn with_in_account(
+        config: &Route53Config,
+        loader: ConfigLoader,
+        account: &Account,
+    ) -> Self {
+        Self::from_source(config, Source::Once(Mutex::new(Some(Box::new(loader)))), account).await
+    }
+
+    async fn from_source(config: &Route53Config, source: Source, account: &Account) -> Self {
         Self {
-            access: Arc::new(Access::new(config, source).await),
+            access: Arc::new(Access::new(config, source, account).await),
             config: config.clone(),
             found: Mutex::default(),
             spellings: Mutex::default(),
@@ -223,6 +240,7 @@ impl DnsProvider for Route53 {
         let same = (&now.zone, &now.zone_id) == (&then.zone, &then.zone_id)
             && (&now.region, &now.api_url) == (&then.region, &then.api_url);
         if same {
+            self.access.account().inherit_from(before.access.account());
             (self.spellings, self.followers) = (before.spellings, before.followers);
             self.followers.allow_queries();
             (self.disputes, self.logged) = (before.disputes, before.logged);

@@ -37,7 +37,11 @@ impl ProviderSettings for HangingSettings {
         String::new()
     }
 
-    fn build(&self) -> Building<'_> {
+    fn shares_account_with(&self, _: &dyn ProviderSettings) -> bool {
+        false
+    }
+
+    fn build<'a>(&'a self, _: &'a Account) -> Building<'a> {
         Box::pin(async { Ok(Box::new(Hanging) as Box<dyn DnsProvider>) })
     }
 }
@@ -68,7 +72,7 @@ fn zone(dry_run: bool) -> ZoneConfig {
     let targets = vec![IpAddr::from([192, 0, 2, 10])];
     let provider = Arc::new(HangingSettings { names: names.clone() });
     let services = [(ServiceId::DEFAULT, PublishedService { names, targets })].into();
-    ZoneConfig { provider, services, dry_run, shared: false }
+    ZoneConfig { provider, services, account: Account::default(), dry_run, shared: false }
 }
 
 /// Returns the result of a call, which has to end within an hour.

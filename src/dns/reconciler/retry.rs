@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::backoff::{Backoff, jittered};
 use crate::dns::ProviderError;
+use crate::dns::account::LONGEST_PAUSE;
 use crate::dns::clock::now;
 use crate::engine::event::{DnsProblem, DnsProblemKind};
 
@@ -14,10 +15,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The maximum wait, without the jitter.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// The maximum pause that a provider may ask for. A longer one is hardly meant, and a dead address
-/// must not stay in for longer.
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// The state of retrying.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Cloudflare, on the fake.
 
+mod account;
 mod cost;
 mod edited;
 mod omissions;

@@ -12,6 +12,7 @@ use super::SetupError;
 use super::head::{sender, sender_suffix};
 use super::refusal::{self, ApiError, ApiRefusal};
 use super::{CloudflareConfig, CloudflareCredentials};
+use crate::dns::account::{Account, AccountMember, Paused};
 use crate::http::{SendError, retry_after};
 
 /// Maximum length of an answer. A page of 5,000 records is about 3 MiB.
@@ -26,6 +27,9 @@ pub(super) enum CallError {
          or the same names with _FILE"
     )]
     NoCredentials,
+    /// Another zone with the same credentials has to pause. Nothing was sent.
+    #[error(transparent)]
+    Paused(#[from] Paused),
     /// The connection could not be established. Nothing was sent.
     #[error("the request could not be sent")]
     NotSent(#[source] SendError),
@@ -103,10 +107,12 @@ pub(super) struct Api {
     headers: Option<HeaderMap>,
     /// The secret, which is removed from every text, even if the service repeats it.
     secret: Option<secrecy::SecretString>,
+    /// The pauses of all zones with these credentials.
+    account: AccountMember,
 }
 
 impl Api {
-    pub(super) fn new(config: &CloudflareConfig) -> Result<Self, SetupError> {
+    pub(super) fn new(config: &CloudflareConfig, account: &Account) -> Result<Self, SetupError> {
         let base = Url::parse(&config.api_url).ok().filter(|url| !url.cannot_be_a_base());
         let secret = match &config.credentials {
             None => None,
@@ -118,6 +124,7 @@ impl Api {
             base: base.ok_or(SetupError::Url)?,
             headers: config.credentials.as_ref().map(headers).transpose()?,
             secret,
+            account: account.join(),
         })
     }
 
@@ -126,12 +133,19 @@ impl Api {
         self.base == other.base && self.headers == other.headers
     }
 
+    /// Keeps the open connections of `before`, and its pauses.
+    pub(super) fn inherit_from(&mut self, before: Self) {
+        self.account.account().inherit_from(before.account.account());
+        self.http = before.http;
+    }
+
     /// Sends one request. Returns the API's complete answer if it is a success.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         ask: Ask<'_>,
     ) -> Result<Envelope<T>, CallError> {
         let headers = self.headers.clone().ok_or(CallError::NoCredentials)?;
+        self.account.check()?;
         let (method, mut url) = (ask.method.clone(), self.url(ask.path));
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(ask.query);
@@ -143,6 +157,10 @@ impl Api {
         let response = request.send().await.map_err(sending_failed)?;
         let status = response.status();
         let retry_after = retry_after::of(response.headers());
+        let is_busy = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+        if let Some(pause) = retry_after.filter(|_| is_busy) {
+            self.account.pause_for(pause);
+        }
         let sender = sender(response.headers());
         let body = whole_body(response).await?;
         let path = ask.path.join("/");
@@ -280,15 +298,15 @@ mod tests {
     use super::*;
 
     fn api(token: &str) -> Api {
-        Api::new(&CloudflareConfig {
+        let config = CloudflareConfig {
             zone: "example.com".to_owned(),
             names: Vec::new(),
             proxied: false,
             ttl: 1,
             api_url: "http://127.0.0.1:9/client/v4".to_owned(),
             credentials: Some(CloudflareCredentials::Token(token.into())),
-        })
-        .unwrap()
+        };
+        Api::new(&config, &Account::default()).unwrap()
     }
 
     fn interpret(status: u16, body: &str) -> Result<Envelope<Vec<u8>>, CallError> {

@@ -1,6 +1,8 @@
 //! The section `[Cloudflare]` of the configuration file.
 
-use secrecy::SecretString;
+use std::any::Any;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Cloudflare;
 use crate::config::environment::{Environment, Found};
@@ -12,6 +14,7 @@ use crate::config::rule::{integer, truth};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
+use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{DnsProvider, ProviderCause};
@@ -58,6 +61,19 @@ pub enum CloudflareCredentials {
     },
 }
 
+impl CloudflareCredentials {
+    /// Whether both are known to belong to one user, whose requests have one limit.
+    fn are_of_one_user(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::GlobalKey { email: one, .. }, Self::GlobalKey { email: other, .. }) => {
+                one == other
+            }
+            _ => false,
+        }
+    }
+}
+
 impl ProviderSettings for CloudflareConfig {
     fn kind(&self) -> ProviderKind {
         KIND
@@ -93,10 +109,20 @@ impl ProviderSettings for CloudflareConfig {
         }
     }
 
-    fn build(&self) -> Building<'_> {
+    fn shares_account_with(&self, other: &dyn ProviderSettings) -> bool {
+        let other: &dyn Any = other;
+        let Some(other) = other.downcast_ref::<Self>() else { return false };
+        let (Some(mine), Some(theirs)) = (&self.credentials, &other.credentials) else {
+            return false;
+        };
+        self.api_url == other.api_url && mine.are_of_one_user(theirs)
+    }
+
+    fn build<'a>(&'a self, account: &'a Account) -> Building<'a> {
         Box::pin(async {
+            let built = Cloudflare::in_account(self, account);
             let provider: Box<dyn DnsProvider> =
-                Box::new(Cloudflare::new(self).map_err(|error| Box::new(error) as ProviderCause)?);
+                Box::new(built.map_err(|error| Box::new(error) as ProviderCause)?);
             Ok(provider)
         })
     }

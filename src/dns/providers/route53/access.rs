@@ -21,7 +21,8 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use super::Route53Config;
 use super::client;
 use super::credentials::Chain;
-use super::failure::{RefusalCertainty, credentials_refused};
+use super::failure::{RefusalCertainty, credentials_refused, requested_pause};
+use crate::dns::account::{Account, AccountMember};
 use crate::text::causes;
 
 /// The source of the settings of a chain of credentials.
@@ -65,6 +66,8 @@ pub(super) struct Access {
     /// Kept when credentials are renewed, to keep the open connections.
     http: SharedHttpClient,
     current: Mutex<Current>,
+    /// The pauses of all zones with these credentials.
+    account: AccountMember,
 }
 
 #[derive(Debug, Clone)]
@@ -77,12 +80,17 @@ struct Current {
 
 impl Access {
     /// Creates a client. Credentials are looked up with the first request.
-    pub(super) async fn new(config: &Route53Config, source: Source) -> Self {
+    pub(super) async fn new(config: &Route53Config, source: Source, account: &Account) -> Self {
         let http = client::http_client();
         let loader = source.loader().unwrap_or_default();
         let (client, chain) = build(config, &source, loader, http.clone()).await;
         let current = Mutex::new(Current { client, chain, refused: false });
-        Self { config: config.clone(), source, http, current }
+        Self { config: config.clone(), source, http, current, account: account.join() }
+    }
+
+    /// Returns the pauses of all zones with these credentials.
+    pub(super) fn account(&self) -> &Account {
+        self.account.account()
     }
 
     /// Sends a request. Repeats it with renewed credentials if it was refused because of them.
@@ -94,6 +102,7 @@ impl Access {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
+        self.account.check().map_err(SdkError::construction_failure)?;
         let used = self.current();
         let refusal = match Box::pin(send(used.client)).await {
             Ok(answer) => {
@@ -102,6 +111,9 @@ impl Access {
             }
             Err(refusal) => refusal,
         };
+        if let Some(pause) = requested_pause(&refusal) {
+            self.account.pause_for(pause);
+        }
         let certainty = credentials_refused(&refusal);
         let again = match certainty {
             Some(certainty) => Box::pin(self.renewed(&used.chain, certainty)).await,

@@ -14,6 +14,7 @@ use hyper_util::client::legacy;
 use super::PROVIDER;
 use super::credentials::{ProfileWithoutCredentials, TooSlow, metadata_is_silent, missing_profile};
 use crate::dns::ProviderError;
+use crate::dns::account::Paused;
 use crate::http::retry_after::AnswerHeaders;
 use crate::http::{page, retry_after};
 use crate::text::{causes, one_line};
@@ -146,6 +147,16 @@ pub(super) fn credentials_refused<E: ProvideErrorMetadata>(
     (refused && !later).then_some(RefusalCertainty::Possible)
 }
 
+/// Returns the pause that an answer asks for.
+pub(super) fn requested_pause<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<Duration> {
+    let answer = error.raw_response()?;
+    let status = answer.status().as_u16();
+    let is_later = error.code().is_some_and(|code| LATER.contains(&code));
+    (is_later || status == 429 || status >= 500).then(|| retry_after(answer))?
+}
+
 /// Returns the code and the message of an answer that denies permission.
 pub(super) fn not_allowed<E: ProvideErrorMetadata>(
     error: &SdkError<E, HttpResponse>,
@@ -236,6 +247,9 @@ where
 {
     if let Some(credentials) = causes(error).find_map(|c| c.downcast_ref::<CredentialsError>()) {
         return convert_credentials_error(credentials, what);
+    }
+    if let Some(Paused(left)) = causes(error).find_map(|c| c.downcast_ref::<Paused>()) {
+        return Next::Later(Some(*left)).error(what, OneLine::chain(error));
     }
     match error {
         SdkError::ServiceError(answer) => {

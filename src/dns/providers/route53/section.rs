@@ -1,5 +1,6 @@
 //! The section `[Route53]` of the configuration file.
 
+use std::any::Any;
 use std::path::Path;
 
 use hyper::Uri;
@@ -14,6 +15,7 @@ use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
 use crate::dns::DnsProvider;
+use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::http::roots;
@@ -88,9 +90,15 @@ impl ProviderSettings for Route53Config {
         "; with geolocation, of those that one client can get"
     }
 
-    fn build(&self) -> Building<'_> {
+    fn shares_account_with(&self, other: &dyn ProviderSettings) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<Self>().is_some_and(|other| self.api_url == other.api_url)
+    }
+
+    fn build<'a>(&'a self, account: &'a Account) -> Building<'a> {
         Box::pin(async {
-            let provider: Box<dyn DnsProvider> = Box::new(Route53::new(self).await);
+            let provider: Box<dyn DnsProvider> =
+                Box::new(Route53::in_account(self, account).await);
             Ok(provider)
         })
     }
