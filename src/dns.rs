@@ -1,6 +1,7 @@
 //! DNS: the providers, and the reconciler that brings the record sets to the desired state.
 //!
 //! - `records`: records, listings and changes
+//! - [`by_set`]: values that services override at their record sets
 //! - `error`: [`ProviderError`], split by the caller's next step
 //! - [`providers`]: the registry of providers
 //! - [`account`]: the pauses that a provider asks for, shared by zones with the same credentials
@@ -12,6 +13,7 @@
 //! nothing: [`crate::engine::plan`] selects the records, and the reconciler retries.
 
 pub(crate) mod account;
+pub(crate) mod by_set;
 pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod dry_run;
@@ -26,6 +28,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
+pub use by_set::BySet;
 pub(crate) use error::ProviderCause;
 pub use error::ProviderError;
 pub use records::{Attributes, Extra, Listing, NewRecord, Record, RecordChanges, ServiceNames};

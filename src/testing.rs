@@ -23,7 +23,7 @@ pub mod dns {
     pub use crate::dns::deadline::Deadline;
     pub use crate::dns::dry_run::DryRun;
     pub use crate::dns::providers::cloudflare::{
-        Cloudflare, CloudflareConfig, CloudflareCredentials,
+        Cloudflare, CloudflareConfig, CloudflareCredentials, NewRecordSettings,
     };
     pub use crate::dns::providers::route53::{Route53, Route53Config};
     pub use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
@@ -31,7 +31,7 @@ pub mod dns {
         Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge,
     };
     pub use crate::dns::{
-        Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, Permit,
+        Attributes, BySet, Call, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, Permit,
         ProviderError, Record, RecordChanges, ServiceNames, downcast,
     };
 }

@@ -42,7 +42,7 @@ pub(crate) fn plan(
         targets: &config.default_service().targets,
         floor: config.default_service().min_in_service,
         listing: &listing,
-        ttl: config.default_zone().provider.ttl_of_new_sets(),
+        ttls: config.default_zone().provider.ttl_of_new_sets(),
         remembered: &remembered,
     };
     let comparison = Comparison::new(&zone, asked);

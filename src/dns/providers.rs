@@ -22,11 +22,12 @@ use self::section::{BuiltProvider, ProviderSection};
 use super::account::Account;
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
-use super::{DnsProvider, ProviderCause, ServiceNames};
+use super::{BySet, DnsProvider, ProviderCause, ServiceNames};
 use crate::config::field::FieldReader;
 use crate::config::keys::{Key, Section};
 use crate::config::section::ConfigSection;
 use crate::engine::ids::ServiceId;
+use crate::engine::plan::SetKey;
 
 /// A provider that is being built.
 pub(crate) type Building<'a> =
@@ -80,14 +81,14 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
     /// Identifies the zone and the place where it is managed.
     fn place(&self) -> String;
 
-    /// Describes newly created records, as in `TTL 60 s`.
-    fn new_records(&self) -> String;
+    /// Describes newly created records in a set, as in `TTL 60 s`.
+    fn new_records(&self, set: &SetKey) -> String;
 
     /// Describes the credentials, without secrets.
     fn access(&self) -> String;
 
     /// Returns the TTL that every newly created record set gets, if there is one.
-    fn ttl_of_new_sets(&self) -> Option<u32> {
+    fn ttl_of_new_sets(&self) -> Option<BySet<u32>> {
         None
     }
 

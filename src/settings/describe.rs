@@ -142,7 +142,8 @@ fn records(service: &ServiceConfig, zone: &NamedZone) -> String {
         .map(|family| family.to_string())
         .collect();
     let (kinds, provider) = (kinds.join(" and "), &zone.provider);
-    let (names, domain, new) = (listed(&service.names), provider.zone(), provider.new_records());
+    let (names, domain) = (listed(&service.names), provider.zone());
+    let new = service.a_set().map(|set| provider.new_records(&set)).unwrap_or_default();
     format!("{kinds} at {names} in zone {domain} at {}; new ones: {new}", provider.name())
 }
 

@@ -10,6 +10,7 @@ use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
 use crate::dns::account::Account;
 use crate::dns::providers::ProviderSettings;
+use crate::engine::plan::{Family, SetKey};
 use crate::engine::types::Endpoint;
 use crate::probe::checks::CheckKind;
 use crate::text::seconds;
@@ -47,6 +48,12 @@ impl ServiceConfig {
     fn check(&self) -> Option<(CheckKind, Endpoint)> {
         let endpoint = Endpoint { address: *self.targets.first()?, port: self.tcp_port };
         Some((CheckKind::of(endpoint), endpoint))
+    }
+
+    /// Returns one of its record sets. New records are alike in all of them.
+    pub(super) fn a_set(&self) -> Option<SetKey> {
+        let (name, target) = (self.names.first()?, self.targets.first()?);
+        Some(SetKey { name: name.clone(), family: Family::of(*target) })
     }
 
     /// Returns the name of the check's kind, as for `--type`.

@@ -10,6 +10,7 @@ use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{self, Building, ProviderSettings};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
+use crate::engine::plan::SetKey;
 
 /// The entry of the registry.
 const DUMMY: ProviderKind = ProviderKind::new::<DummyZone>("dummy", "Dummy", "Dummy DNS");
@@ -61,7 +62,7 @@ impl ProviderSettings for DummySettings {
         format!("dummy {}", self.zone)
     }
 
-    fn new_records(&self) -> String {
+    fn new_records(&self, _: &SetKey) -> String {
         format!("at speed {}", self.speed)
     }
 

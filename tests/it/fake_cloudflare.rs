@@ -19,6 +19,7 @@ mod rules;
 mod serve;
 mod zone;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -134,6 +135,7 @@ impl FakeCloudflare {
             names: names.iter().map(|&name| name.to_owned()).collect(),
             proxied: false,
             ttl: 300,
+            own_settings: BTreeMap::new(),
             api_url: self.url(),
             credentials: Some(CloudflareCredentials::Token(TOKEN.into())),
         }

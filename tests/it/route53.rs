@@ -93,6 +93,7 @@ impl OnMoto {
             zone: ZONE.to_owned(),
             names: names.iter().map(|&name| name.to_owned()).collect(),
             ttl: CONFIGURED_TTL,
+            own_ttls: BTreeMap::new(),
             zone_id: Some(self.zone.id.clone()),
             region: "us-east-1".to_owned(),
             api_url: Some(self.proxy.url.clone()),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::verdicts::{AgentState, DesiredByAgent, Verdicts, Why};
 use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
-use crate::dns::{self, Attributes, Extra, Listing, NewRecord};
+use crate::dns::{self, Attributes, BySet, Extra, Listing, NewRecord};
 use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
 
 /// The comparison of a zone with its desired state.
@@ -154,8 +154,8 @@ pub(super) struct Compared<'a> {
     pub(super) targets: &'a [IpAddr],
     pub(super) floor: usize,
     pub(super) listing: &'a Listing,
-    /// At Route 53, the TTL of a new set, in seconds.
-    pub(super) ttl: Option<u32>,
+    /// At Route 53, the TTL of new sets, in seconds.
+    pub(super) ttls: Option<BySet<u32>>,
     /// The names with a record in the state file.
     pub(super) remembered: &'a BTreeSet<String>,
 }
@@ -310,7 +310,7 @@ impl Compared<'_> {
             same.map(move |record| (set.clone(), record.clone()))
         });
         let changes = dns::RecordChanges { create: create.collect(), delete: delete.collect() };
-        self.ttl.map(|ttl| preview(self.listing, &changes, ttl))
+        self.ttls.as_ref().map(|ttls| preview(self.listing, &changes, ttls))
     }
 
     /// Returns the verdicts on the configuration's targets. Other targets of the agent are foreign here.

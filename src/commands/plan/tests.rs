@@ -65,7 +65,7 @@ fn compare(listing: &Listing, floor: usize, asked: DesiredByAgent) -> Comparison
         targets: &targets,
         floor,
         listing,
-        ttl: None,
+        ttls: None,
         remembered: &remembered,
     };
     Comparison::new(&zone, asked)

@@ -30,6 +30,7 @@ mod refusal;
 mod section;
 mod zone;
 
+pub use self::record::NewRecordSettings;
 pub(crate) use self::section::KIND;
 pub use self::section::{CloudflareConfig, CloudflareCredentials};
 
@@ -44,11 +45,12 @@ use self::create::IncompleteRecord;
 use self::edited::EditedRecord;
 use self::listing::{Incomplete, Names, Oddities};
 use self::reading::Torn;
-use self::record::NewRecordSettings;
 use self::refusal::RefusalKind;
 use self::zone::{KnownZone, ZoneError};
 use crate::dns::account::{Account, Paused};
-use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast};
+use crate::dns::{
+    BySet, Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast,
+};
 use crate::engine::plan::SetKey;
 
 const NAME: &str = "Cloudflare";
@@ -74,7 +76,7 @@ pub struct Cloudflare {
     /// The name of the zone in the configuration.
     zone: String,
     names: Names,
-    settings: NewRecordSettings,
+    settings: BySet<NewRecordSettings>,
     /// The zone, once it was looked up. Std mutexes, because they are never held across an await.
     known_zone: Mutex<Option<KnownZone>>,
     /// Whether the service accepts single changes but no batches.
@@ -121,7 +123,7 @@ impl Cloudflare {
             api: Api::new(config, account)?,
             zone: config.zone.clone(),
             names: Names::new(&config.names),
-            settings: NewRecordSettings { proxied: config.proxied, ttl: config.ttl },
+            settings: config.new_record_settings(),
             known_zone: Mutex::default(),
             no_batches: AtomicBool::new(false),
             refused: Mutex::default(),

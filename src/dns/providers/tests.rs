@@ -29,7 +29,7 @@ impl ProviderSettings for HangingSettings {
         String::new()
     }
 
-    fn new_records(&self) -> String {
+    fn new_records(&self, _: &SetKey) -> String {
         String::new()
     }
 

@@ -262,6 +262,7 @@ async fn by_name(name: &str, zones: &[(&str, bool)]) -> Option<ByName> {
         zone: name.to_owned(),
         names: vec![format!("www.{name}")],
         ttl: 60,
+        own_ttls: std::collections::BTreeMap::new(),
         zone_id: None,
         region: "eu-west-3".to_owned(),
         api_url: Some(proxy.url.clone()),

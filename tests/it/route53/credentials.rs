@@ -249,6 +249,7 @@ async fn a_zone_is_found_where_an_answer_leaves_paging_out_and_not_taken_for_mis
         zone: name.to_owned(),
         names: vec![format!("www.{name}")],
         ttl: 60,
+        own_ttls: std::collections::BTreeMap::new(),
         zone_id: None,
         region: "us-east-1".to_owned(),
         api_url: Some(proxy.url.clone()),

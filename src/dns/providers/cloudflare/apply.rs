@@ -108,7 +108,7 @@ impl Cloudflare {
         permit: Permit<'_>,
     ) -> Result<(), Stopped> {
         let mut run = Run { permit, ..Run::default() };
-        for batch in &changes::batches(changes, self.settings, LARGEST_BATCH) {
+        for batch in &changes::batches(changes, &self.settings, LARGEST_BATCH) {
             let cause = match self.carry_out_batch(zone, batch, &mut run).await {
                 Ok(()) => continue,
                 Err(Halt::Call(error)) => StopCause::Call(error),
@@ -287,7 +287,7 @@ impl Cloudflare {
         let refusal = match &operation.kind {
             OperationKind::Create(new, body) => {
                 run.may_send(std::iter::once(operation))?;
-                match self.create(zone, body.clone()).await? {
+                match self.create(zone, body.clone(), self.settings.at(&new.set)).await? {
                     Created::Rejected(refusal) => Some(refusal),
                     Created::There(omissions) => {
                         self.record_omissions(new, omissions);

@@ -295,6 +295,8 @@ async fn whole_body(mut response: Response) -> Result<Vec<u8>, CallError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn api(token: &str) -> Api {
@@ -303,6 +305,7 @@ mod tests {
             names: Vec::new(),
             proxied: false,
             ttl: 1,
+            own_settings: BTreeMap::new(),
             api_url: "http://127.0.0.1:9/client/v4".to_owned(),
             credentials: Some(CloudflareCredentials::Token(token.into())),
         };

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::record::{self, NewRecordSettings};
-use crate::dns::{NewRecord, Record, RecordChanges};
+use crate::dns::{BySet, NewRecord, Record, RecordChanges};
 use crate::engine::plan::SetKey;
 
 /// Maximum number of operations in a batch, for the smallest plan. Source: "Batch record changes"
@@ -71,7 +71,7 @@ impl Operation {
 /// that a run that breaks off leaves few addresses half withdrawn.
 pub(super) fn batches(
     changes: &RecordChanges,
-    settings: NewRecordSettings,
+    settings: &BySet<NewRecordSettings>,
     largest: usize,
 ) -> Vec<Vec<Operation>> {
     let mut batches: Vec<Vec<Operation>> = Vec::new();
@@ -89,10 +89,10 @@ pub(super) fn batches(
 }
 
 /// Returns the operations of each set, creations before deletions, and the sets in their order.
-fn by_set(changes: &RecordChanges, settings: NewRecordSettings) -> Vec<Vec<Operation>> {
+fn by_set(changes: &RecordChanges, settings: &BySet<NewRecordSettings>) -> Vec<Vec<Operation>> {
     let mut sets: BTreeMap<&SetKey, (Vec<Operation>, Option<IpAddr>)> = BTreeMap::new();
     for new in &changes.create {
-        let kind = OperationKind::Create(new.clone(), record::body(new, settings));
+        let kind = OperationKind::Create(new.clone(), record::body(new, settings.at(&new.set)));
         let operation = Operation { set: new.set.clone(), kind };
         sets.entry(&new.set).or_default().0.push(operation);
     }
@@ -173,7 +173,7 @@ mod tests {
 
     /// Returns the batches as text, creations as `+name`, deletions as `-id`.
     fn shown(changes: &RecordChanges, largest: usize) -> Vec<String> {
-        let batches = batches(changes, SETTINGS, largest);
+        let batches = batches(changes, &BySet::new(SETTINGS), largest);
         batches.iter().map(|b| b.iter().map(show).collect::<Vec<_>>().join(" ")).collect()
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::Cloudflare;
 use super::call::{Ask, CallError};
 use super::omit::omit;
-use super::record;
+use super::record::{self, NewRecordSettings};
 use super::refusal::{ApiRefusal, RefusalKind};
 use crate::dns::{Attributes, Listing, NewRecord};
 
@@ -49,11 +49,13 @@ pub(super) struct IncompleteRecord {
 }
 
 impl Cloudflare {
-    /// Creates the record of this body. Parts that the API rejects are omitted, one at a time.
+    /// Creates the record of this body. Parts that the API rejects are omitted, one at a time, or
+    /// replaced by those of `settings`.
     pub(super) async fn create(
         &self,
         zone: &str,
         mut body: Map<String, Value>,
+        settings: NewRecordSettings,
     ) -> Result<Created, CallError> {
         let path = ["zones", zone, "dns_records"];
         let mut omissions = Omissions::default();
@@ -72,7 +74,7 @@ impl Cloudflare {
                 RefusalKind::Rejected if refusal.status >= 400 => {}
                 _ => return Err(refusal.into()),
             }
-            match omit(&mut body, &refusal, self.settings) {
+            match omit(&mut body, &refusal, settings) {
                 Some(what) => omissions.words.push(format!("{what}: {refusal}")),
                 None => return Ok(Created::Rejected(refusal)),
             }

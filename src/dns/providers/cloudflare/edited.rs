@@ -68,7 +68,7 @@ impl Cloudflare {
             let next = self.to_restore.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(edited) = next else { return Ok(()) };
             let EditedRecord { body, words } = &edited;
-            let created = self.create(zone, body.clone()).await;
+            let created = self.create(zone, body.clone(), self.settings.of_zone()).await;
             let left_out = match &created {
                 Ok(Created::There(omissions)) => omissions.in_words(),
                 _ => None,

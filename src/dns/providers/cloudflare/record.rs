@@ -27,12 +27,12 @@ const NO_ATTRIBUTES: [&str; 13] = [
 ];
 
 /// The settings of a record that is created without a memory of an earlier one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NewRecordSettings {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewRecordSettings {
     /// Whether Cloudflare answers with its own addresses and forwards.
-    pub(super) proxied: bool,
+    pub proxied: bool,
     /// Time to live in seconds; 1 is automatic.
-    pub(super) ttl: u32,
+    pub ttl: u32,
 }
 
 /// Returns the text of a field, if it is a text.

@@ -1,10 +1,11 @@
 //! The section `[Cloudflare]` of the configuration file.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Cloudflare;
+use super::{Cloudflare, NewRecordSettings};
 use crate::config::environment::{Environment, Found};
 use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::in_force::ValueInForce;
@@ -17,7 +18,8 @@ use crate::config::value::Value;
 use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
-use crate::dns::{DnsProvider, ProviderCause};
+use crate::dns::{BySet, DnsProvider, ProviderCause};
+use crate::engine::plan::SetKey;
 use crate::text::disclosure::{self, hidden};
 
 /// Cloudflare in the registry of providers.
@@ -41,6 +43,8 @@ pub struct CloudflareConfig {
     pub proxied: bool,
     /// The TTL of newly created records in seconds; 1 is automatic.
     pub ttl: u32,
+    /// The settings of newly created records in sets for which they differ.
+    pub own_settings: BTreeMap<SetKey, NewRecordSettings>,
     /// The base URL of the API, without the final slash.
     pub api_url: String,
     /// The credentials; `None` if the environment holds none.
@@ -62,7 +66,7 @@ pub enum CloudflareCredentials {
 }
 
 impl CloudflareCredentials {
-    /// Whether both are known to belong to one user, whose requests have one limit.
+    /// Whether both are known to belong to one user. The limit of requests is that of a user.
     fn are_of_one_user(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
@@ -71,6 +75,14 @@ impl CloudflareCredentials {
             }
             _ => false,
         }
+    }
+}
+
+impl CloudflareConfig {
+    /// Returns the settings of newly created records.
+    pub(super) fn new_record_settings(&self) -> BySet<NewRecordSettings> {
+        let of_zone = NewRecordSettings { proxied: self.proxied, ttl: self.ttl };
+        BySet::with(of_zone, &self.own_settings)
     }
 }
 
@@ -91,9 +103,10 @@ impl ProviderSettings for CloudflareConfig {
         format!("Cloudflare {} at {}", self.zone, self.api_url)
     }
 
-    fn new_records(&self) -> String {
-        let proxied = if self.proxied { "proxied" } else { "not proxied" };
-        match self.ttl {
+    fn new_records(&self, set: &SetKey) -> String {
+        let NewRecordSettings { proxied, ttl } = self.new_record_settings().at(set);
+        let proxied = if proxied { "proxied" } else { "not proxied" };
+        match ttl {
             AUTOMATIC_TTL => format!("automatic TTL, {proxied}"),
             ttl => format!("TTL {ttl} s, {proxied}"),
         }
@@ -176,6 +189,7 @@ impl ConfigSection for CloudflareSection {
             names: zone.names,
             proxied: self.dns_proxied.or(false),
             ttl: self.ttl.or(AUTOMATIC_TTL),
+            own_settings: BTreeMap::new(),
             api_url,
             credentials: credentials(&mut context.environment(), dry_run),
         };

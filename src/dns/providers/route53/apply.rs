@@ -26,7 +26,7 @@ impl Route53 {
     /// Carries out a change.
     pub(super) async fn carry_out(&self, request: ChangeRequest<'_>) -> Result<(), ProviderError> {
         let ChangeRequest { listing, changes, permit } = request;
-        let (edits, unknown_homes) = edit::edits(listing, changes, self.config.ttl);
+        let (edits, unknown_homes) = edit::edits(listing, changes, &self.config.ttls());
         let mut outcome = BatchResults::default();
         if !unknown_homes.is_empty() {
             outcome.fail(

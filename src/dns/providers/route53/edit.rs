@@ -9,7 +9,7 @@ use std::mem::discriminant;
 use std::net::IpAddr;
 
 use super::sets::RecordSet;
-use crate::dns::{Attributes, Extra, Listing, Record, RecordChanges, Route53Set, Routing};
+use crate::dns::{Attributes, BySet, Extra, Listing, Record, RecordChanges, Route53Set, Routing};
 use crate::engine::plan::SetKey;
 
 /// Maximum number of values in one request, including those of deleted sets.
@@ -97,8 +97,8 @@ pub(super) struct UnknownHome {
 
 /// Returns the sets to replace for `changes`, which were planned from `listing`.
 ///
-/// Changes that are in force already need no edit. `ttl` (seconds) is for a set without known
-/// settings.
+/// Changes that are in force already need no edit. `ttls` (seconds) are for sets without
+/// known settings.
 ///
 /// An address without a remembered set is added to a simple set, or becomes a further multivalue
 /// answer. Any other set has a property of its addresses (a weight, a role, a location) that is not
@@ -108,7 +108,7 @@ pub(super) struct UnknownHome {
 pub(super) fn edits(
     listing: &Listing,
     changes: &RecordChanges,
-    ttl: u32,
+    ttls: &BySet<u32>,
 ) -> (Vec<Edit>, Vec<UnknownHome>) {
     let mut unknown_homes = Vec::new();
     let mut groups: BTreeMap<&SetKey, SetGroup> = BTreeMap::new();
@@ -117,6 +117,7 @@ pub(super) fn edits(
     }
     for new in &changes.create {
         let group = groups.entry(&new.set).or_insert_with(|| SetGroup::listed(&new.set, listing));
+        let ttl = ttls.at(&new.set);
         unknown_homes.extend(group.restore(new.address, new.attributes.as_ref(), ttl).err());
     }
     groups

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::edit;
 use super::sets::{self, AddressSpellings, RecordSet};
-use crate::dns::{Listing, RecordChanges, Routing};
+use crate::dns::{BySet, Listing, RecordChanges, Routing};
 
 /// One `Change` of a request: a set that is deleted exactly as it was listed, or created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,10 +34,10 @@ pub(crate) struct Preview {
     pub needs_memory: Vec<String>,
 }
 
-/// Returns the requests for `changes`, which were planned from `listing`; `ttl` is the configured
-/// one, in seconds.
-pub(crate) fn preview(listing: &Listing, changes: &RecordChanges, ttl: u32) -> Preview {
-    let (edits, unknown_homes) = edit::edits(listing, changes, ttl);
+/// Returns the requests for `changes`, which were planned from `listing`; `ttls` are the
+/// configured ones, in seconds.
+pub(crate) fn preview(listing: &Listing, changes: &RecordChanges, ttls: &BySet<u32>) -> Preview {
+    let (edits, unknown_homes) = edit::edits(listing, changes, ttls);
     let mut sends = Vec::new();
     for edit in &edits {
         sends.extend(edit.before.iter().map(|set| Sent::new("DELETE", set)));

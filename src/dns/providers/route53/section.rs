@@ -1,6 +1,7 @@
 //! The section `[Route53]` of the configuration file.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hyper::Uri;
@@ -14,10 +15,11 @@ use crate::config::rule::{integer, text};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
-use crate::dns::DnsProvider;
 use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
+use crate::dns::{BySet, DnsProvider};
+use crate::engine::plan::SetKey;
 use crate::http::roots;
 use crate::text::disclosure::{self, hidden};
 
@@ -46,12 +48,21 @@ pub struct Route53Config {
     pub names: Vec<String>,
     /// The TTL of newly created record sets in seconds.
     pub ttl: u32,
+    /// The TTL in seconds of newly created record sets for which it differs.
+    pub own_ttls: BTreeMap<SetKey, u32>,
     /// The id of the hosted zone; looked up by name if absent.
     pub zone_id: Option<String>,
     /// The region of the endpoint to use.
     pub region: String,
     /// Another URL for the API.
     pub api_url: Option<String>,
+}
+
+impl Route53Config {
+    /// Returns the TTL of newly created record sets in seconds.
+    pub(super) fn ttls(&self) -> BySet<u32> {
+        BySet::with(self.ttl, &self.own_ttls)
+    }
 }
 
 impl ProviderSettings for Route53Config {
@@ -73,16 +84,16 @@ impl ProviderSettings for Route53Config {
         format!("Route 53 {}, {id}, at {place}", self.zone)
     }
 
-    fn new_records(&self) -> String {
-        format!("TTL {} s", self.ttl)
+    fn new_records(&self, set: &SetKey) -> String {
+        format!("TTL {} s", self.ttls().at(set))
     }
 
     fn access(&self) -> String {
         "by AWS's own chain of credentials".to_owned()
     }
 
-    fn ttl_of_new_sets(&self) -> Option<u32> {
-        Some(self.ttl)
+    fn ttl_of_new_sets(&self) -> Option<BySet<u32>> {
+        Some(self.ttls())
     }
 
     fn floor_applies_to(&self) -> &'static str {
@@ -97,8 +108,7 @@ impl ProviderSettings for Route53Config {
 
     fn build<'a>(&'a self, account: &'a Account) -> Building<'a> {
         Box::pin(async {
-            let provider: Box<dyn DnsProvider> =
-                Box::new(Route53::in_account(self, account).await);
+            let provider: Box<dyn DnsProvider> = Box::new(Route53::in_account(self, account).await);
             Ok(provider)
         })
     }
@@ -157,6 +167,7 @@ impl ConfigSection for Route53Section {
             zone: zone.zone,
             names: zone.names,
             ttl: self.ttl.or(TTL),
+            own_ttls: BTreeMap::new(),
             zone_id: self.aws_zoneid.value().cloned(),
             region: self.aws_region.or(REGION.to_owned()),
             api_url: self.api_url.value().cloned(),

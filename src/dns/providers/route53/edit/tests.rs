@@ -61,7 +61,7 @@ fn a_deletion_replaces_only_the_sets_that_hold_the_address() {
     let listing = listing(&[a.clone(), b]);
     let after = RecordSet { addresses: vec![ip(2)], ..a.clone() };
     let want = [Edit { before: Some(a), after: Some(after) }];
-    assert_eq!(edits(&listing, &without(&listing, 1), 60), (want.to_vec(), vec![]));
+    assert_eq!(edits(&listing, &without(&listing, 1), &BySet::new(60)), (want.to_vec(), vec![]));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_restored_set_of_a_weighted_group_takes_the_time_to_live_of_the_group() {
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
     let after = RecordSet { ttl: 30, ..remembered };
     let want = [Edit { before: None, after: Some(after) }];
-    assert_eq!(edits(&listing(&[sibling]), &changes, 60), (want.to_vec(), vec![]));
+    assert_eq!(edits(&listing(&[sibling]), &changes, &BySet::new(60)), (want.to_vec(), vec![]));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn an_address_of_a_replaced_kind_of_set_goes_into_the_existing_one() {
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
     let after = RecordSet { addresses: vec![ip(2), ip(1)], ..simple.clone() };
     let want = [Edit { before: Some(simple.clone()), after: Some(after) }];
-    assert_eq!(edits(&listing(&[simple]), &changes, 60), (want.to_vec(), vec![]));
+    assert_eq!(edits(&listing(&[simple]), &changes, &BySet::new(60)), (want.to_vec(), vec![]));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_simple_address_is_refused_where_there_are_several_sets_by_now() {
     let remembered = set("www.x.org", None, Routing::Simple, &[1]);
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
     let want = UnknownHome { address: ip(1), key: key("www.x.org") };
-    assert_eq!(edits(&listing(&group), &changes, 60), (vec![], vec![want]));
+    assert_eq!(edits(&listing(&group), &changes, &BySet::new(60)), (vec![], vec![want]));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_address_without_a_home_keeps_no_dead_one_in_elsewhere() {
         .iter()
         .map(|record| (key("api.x.org"), record.clone()))
         .collect();
-    let (made, unknown_homes) = edits(&listing(&there), &changes, 60);
+    let (made, unknown_homes) = edits(&listing(&there), &changes, &BySet::new(60));
     assert_eq!(made, [Edit { before: Some(dead), after: None }]);
     assert_eq!(unknown_homes, [UnknownHome { address: ip(4), key: key("www.x.org") }]);
 }
@@ -122,7 +122,7 @@ fn an_address_that_changes_places_with_the_only_other_keeps_a_simple_set() {
     changes.delete = without(&listing, 1).delete;
     let after = RecordSet { addresses: vec![ip(2)], ..simple.clone() };
     let want = [Edit { before: Some(simple), after: Some(after) }];
-    assert_eq!(edits(&listing, &changes, 60), (want.to_vec(), vec![]));
+    assert_eq!(edits(&listing, &changes, &BySet::new(60)), (want.to_vec(), vec![]));
 }
 
 /// The floor may have relied on the address without a home.
@@ -133,7 +133,7 @@ fn nothing_is_deleted_from_a_set_beside_which_an_address_has_no_home() {
     let mut changes = create("www.x.org", 2, None);
     changes.delete = without(&listing, 1).delete;
     let want = UnknownHome { address: ip(2), key: key("www.x.org") };
-    assert_eq!(edits(&listing, &changes, 60), (vec![], vec![want]));
+    assert_eq!(edits(&listing, &changes, &BySet::new(60)), (vec![], vec![want]));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn an_address_returns_to_the_only_set_of_its_role_or_place_despite_a_new_identif
         let changes = create("www.x.org", 1, Some(remembered.attributes()));
         let after = RecordSet { addresses: vec![ip(2), ip(1)], ..now.clone() };
         let want = [Edit { before: Some(now.clone()), after: Some(after) }];
-        assert_eq!(edits(&listing(&[now]), &changes, 60), (want.to_vec(), vec![]));
+        assert_eq!(edits(&listing(&[now]), &changes, &BySet::new(60)), (want.to_vec(), vec![]));
     }
 }
 
@@ -158,7 +158,7 @@ fn a_multivalue_answer_never_gets_a_second_value() {
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
     let new = set("www.x.org", Some("192.0.2.1"), Routing::MultiValue, &[1]);
     let want = [Edit { before: None, after: Some(new) }];
-    assert_eq!(edits(&listing(&[now]), &changes, 60), (want.to_vec(), vec![]));
+    assert_eq!(edits(&listing(&[now]), &changes, &BySet::new(60)), (want.to_vec(), vec![]));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn an_address_of_a_missing_kind_of_set_goes_into_no_other_routed_set() {
     let now = set("www.x.org", Some("a"), Routing::Failover("PRIMARY".into()), &[2]);
     let changes = create("www.x.org", 1, Some(remembered.attributes()));
     let want = UnknownHome { address: ip(1), key: key("www.x.org") };
-    assert_eq!(edits(&listing(&[now]), &changes, 60), (vec![], vec![want]));
+    assert_eq!(edits(&listing(&[now]), &changes, &BySet::new(60)), (vec![], vec![want]));
 }
 
 fn many(name: &str, values: usize) -> Edit {
