@@ -42,7 +42,7 @@ pub mod engine {
 
     /// The agreement of peers.
     pub mod quorum {
-        pub use crate::engine::quorum::{VOTE_TTL, rank};
+        pub use crate::engine::quorum::{TargetName, VOTE_TTL, rank};
     }
 }
 

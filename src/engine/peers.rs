@@ -111,7 +111,7 @@ impl Peers {
     }
 
     /// Evaluates the votes on a target; see [`Ballots::agreement`].
-    pub(super) fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
+    pub(super) fn agreement(&self, poll: &Poll<'_>, now: Moment) -> Agreement {
         self.ballots.agreement(poll, now)
     }
 

@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::ids::TargetRef;
+use super::ids::{ServiceId, TargetRef};
 use super::moment::Moment;
 use super::types::{PeerKind, PeerState, Vote};
-pub use ranking::rank;
 pub(crate) use ranking::wait_of;
+pub use ranking::{TargetName, rank};
 
 /// The minimum time for which a vote counts, from its evidence. It is at least three times the
 /// interval at which votes are repeated.
@@ -61,9 +61,11 @@ pub(crate) struct PeerVote {
 
 /// A question to the ballots: do enough peers agree with this agent about a target?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Poll {
+pub(crate) struct Poll<'a> {
     /// The target in question.
     pub target: TargetRef,
+    /// The same target as all agents know it.
+    pub name: TargetName<'a>,
     /// This agent, by its vote address.
     pub local: SocketAddr,
     /// This agent's own view; `None` before its first flip or confirmation.
@@ -232,8 +234,8 @@ impl Ballots {
     }
 
     /// Answers `poll` with the votes that count at `now`.
-    pub(crate) fn agreement(&self, poll: &Poll, now: Moment) -> Agreement {
-        let Poll { target, local, own, needed } = *poll;
+    pub(crate) fn agreement(&self, poll: &Poll<'_>, now: Moment) -> Agreement {
+        let Poll { target, name, local, own, needed } = *poll;
         let Some(own) = own else { return Agreement::Unjudged };
         let (mut agreeing, mut contrary) = (Vec::new(), Vec::new());
         for Ballot { peer, vote, .. } in self.on(target, now) {
@@ -248,7 +250,7 @@ impl Ballots {
         } else if needed > 0 && contrary.len() > needed {
             Agreement::Contested { agreeing, contrary }
         } else {
-            Agreement::Agreed { rank: rank(target.address, local, &agreeing), agreeing }
+            Agreement::Agreed { rank: rank(name, local, &agreeing), agreeing }
         }
     }
 }
@@ -259,8 +261,12 @@ impl Voter {
         self.kind == PeerKind::Legacy
     }
 
-    /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote.
+    /// Returns the peer's view of `target`, if that counts at `now`, and the age of the vote. A
+    /// legacy agent knows no service but `default`, so its name on another vote is forged.
     fn vote(&self, target: TargetRef, now: Moment, term: Duration) -> Option<(Vote, Duration)> {
+        if self.is_legacy() && target.service != ServiceId::DEFAULT {
+            return None;
+        }
         let &RecordedVote { vote, received_at, age } = self.votes.get(&target)?;
         let age = now.since(received_at).saturating_add(age);
         (self.is_legacy() || age < term).then_some((vote, age))

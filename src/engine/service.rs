@@ -29,6 +29,7 @@ use super::context::Context;
 use super::fact::{Fact, RehearsalStage};
 use super::ids::{EndpointId, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
+use super::quorum::TargetName;
 use super::schedule::Item;
 use super::settings::ServiceSettings;
 use super::slab::Slab;
@@ -97,6 +98,12 @@ impl Service {
     /// Returns the name of the target at an address.
     pub(super) fn target_ref(&self, address: IpAddr) -> TargetRef {
         TargetRef { service: self.id, address }
+    }
+
+    /// Returns the name by which all agents know the target at an address.
+    pub(super) fn target_name(&self, address: IpAddr) -> TargetName<'_> {
+        let named = self.id != ServiceId::DEFAULT;
+        TargetName { service: named.then_some(self.settings.name.as_str()), address }
     }
 
     /// Schedules the next resync, and cancels any earlier one.

@@ -1,5 +1,7 @@
 //! Rows for each rule of the quorum, and the properties that hold for all votes.
 
+mod services;
+
 use std::net::IpAddr;
 
 use super::*;
@@ -33,8 +35,8 @@ fn vote(from: usize, vote: Vote) -> PeerVote {
 }
 
 /// Returns the question of an agent about the target.
-fn poll(from: usize, own: Option<Vote>, needed: usize) -> Poll {
-    Poll { target: TARGET, local: agent(from), own, needed }
+fn poll(from: usize, own: Option<Vote>, needed: usize) -> Poll<'static> {
+    Poll { target: TARGET, name: TARGET.address.into(), local: agent(from), own, needed }
 }
 
 /// Creates an empty set of votes by `peers`.

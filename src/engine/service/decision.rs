@@ -35,7 +35,7 @@ impl Service {
             health: target.streaks.health(),
             isolation: outside.isolation.map(|isolation| isolation.cause),
             proven: target.evidence.proof.is_some(),
-            agreement: outside.agreement(self.target_ref(target.address), target, context),
+            agreement: outside.agreement(self, target, context),
         })
     }
 
@@ -186,12 +186,13 @@ impl Service {
 
 impl Outside<'_> {
     /// Evaluates the votes on a target. An agent without a cluster agrees with itself.
-    fn agreement(self, name: TargetRef, target: &Target, context: &Context) -> Agreement {
+    fn agreement(self, service: &Service, target: &Target, context: &Context) -> Agreement {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
         let poll = Poll {
-            target: name,
+            target: service.target_ref(target.address),
+            name: service.target_name(target.address),
             local: cluster.own,
             own: target.own_view(),
             needed: cluster.min_peers_agree,

@@ -54,7 +54,7 @@ pub(crate) fn ranked(order: &[usize], agents: usize, count: usize) -> Vec<IpAddr
     let fits = |target: &IpAddr| {
         order.iter().enumerate().all(|(rank, &agent)| {
             let others: Vec<_> = (0..agents).filter(|&n| n != agent).map(name).collect();
-            quorum::rank(*target, name(agent), &others) == rank
+            quorum::rank((*target).into(), name(agent), &others) == rank
         })
     };
     (1..10_000).map(v4).filter(fits).take(count).collect()

@@ -355,7 +355,8 @@ impl World {
     /// Returns the agents, the first to act on `target` at the front if all of them agree.
     pub(super) fn ranked(&self, target: IpAddr) -> Vec<usize> {
         let mut agents: Vec<usize> = (0..self.agents.len()).collect();
-        agents.sort_by_key(|agent| Reverse(quorum::ranking::weight(target, address(*agent))));
+        agents
+            .sort_by_key(|agent| Reverse(quorum::ranking::weight(target.into(), address(*agent))));
         agents
     }
 
