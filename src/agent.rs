@@ -176,7 +176,8 @@ impl AgentStart {
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let mut status = StatusObserver::start(&config, clock, &outbox)?;
-        let peers = ClusterLink::start(&config, &talk, outbox.clone(), clock).await?;
+        let services = settings::watched_services(&config, &ids);
+        let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ProviderCounters::default());
         let first = talk.spawn(first_listings(zones.clone(), counters.clone())).await??;
         let surroundings = ZoneSurroundings {

@@ -22,10 +22,12 @@ mod outbox;
 mod peer_table;
 pub(crate) mod seal;
 mod section;
+mod services;
 mod shared;
 pub(crate) mod signature;
 mod standing;
 mod vote_sender;
+mod votes;
 pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,10 +46,11 @@ use self::clock::ClusterClock;
 use self::gossip::{Gossip, OwnMember};
 use self::listener::VoteListener;
 use self::membership::{Membership, MembershipCommand, Reports};
-use self::outbox::{AnnouncedVote, Votes};
 use self::seal::Seal;
+use self::services::ServiceRegister;
 use self::shared::ClusterContext;
 use self::vote_sender::VoteSender;
+use self::votes::{AnnouncedVote, AnnouncedVotes, Votes};
 use crate::engine::event::Event;
 use crate::engine::ids::ServiceId;
 use crate::engine::types::{PeerState, Vote};
@@ -55,7 +58,8 @@ use crate::serve::serve;
 
 pub use self::section::ClusterConfig;
 pub(crate) use self::section::MembersSection;
-pub(crate) use self::shared::VoteCounts;
+pub use self::services::WatchedService;
+pub(crate) use self::shared::{ServicesByPeer, VoteCounts};
 
 /// Maximum time that leaving the cluster may take.
 pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -114,6 +118,17 @@ impl From<ClusterEvent> for Event {
     }
 }
 
+/// All votes of this agent on the targets of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VotesOnService {
+    /// The service of the targets.
+    pub service: ServiceId,
+    /// Time after its evidence for which a vote counts.
+    pub term: Duration,
+    /// The view of each target, and the time of the evidence for it.
+    pub votes: Vec<(IpAddr, Vote, Instant)>,
+}
+
 /// The reason why the cluster part could not start or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -160,7 +175,7 @@ impl Cluster {
     /// vote listener accepts votes only as fast as `events` is drained.
     pub async fn start(
         config: &ClusterConfig,
-        targets: impl IntoIterator<Item = IpAddr>,
+        services: &[WatchedService],
         events: mpsc::Sender<ClusterEvent>,
     ) -> Result<Self, ClusterError> {
         let seal = config.crypto_key.as_ref().map(Seal::new).transpose()?.map(Arc::new);
@@ -168,6 +183,8 @@ impl Cluster {
         let socket = bind::votes(local).await?;
         let gossip_socket = bind::gossip(SocketAddr::new(local.ip(), config.members_port)).await?;
         let clock = Arc::new(ClusterClock::start());
+        let register = Arc::new(ServiceRegister::default());
+        register.add(services);
         let (votes, announced) = watch::channel(Arc::default());
         let (standings, known) = watch::channel(Arc::default());
         let (commands, command_receiver) = mpsc::channel(8);
@@ -177,6 +194,8 @@ impl Cluster {
             seal: seal.clone(),
             clock: Arc::clone(&clock),
             counters: Arc::default(),
+            services: register,
+            missing_votes: Arc::default(),
             votes: announced,
             standings: known,
         };
@@ -195,7 +214,7 @@ impl Cluster {
         ));
 
         let admission =
-            Admission::new(local, seal, config.require_signed, peers.iter().copied(), targets);
+            Admission::new(local, seal, config.require_signed, peers.iter().copied(), services);
         let listener =
             Arc::new(VoteListener::new(admission, shared.clone(), events, signature_changes));
         let router = listener::router(Arc::clone(&listener));
@@ -209,25 +228,24 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Announces all votes of this agent to every peer. A vote that is no longer included is
-    /// retracted. A vote is repeated every [`outbox::REPEAT`] only if it is announced again with
-    /// newer evidence, and is sent for no longer than `term` after its evidence.
-    pub fn announce(
-        &self,
-        term: Duration,
-        votes: impl IntoIterator<Item = (IpAddr, Vote, Instant)>,
-    ) {
-        let mut announced = BTreeMap::new();
-        for (target, vote, seen) in votes {
-            let evidence = self.shared.clock.at(seen);
-            announced.insert(target, AnnouncedVote { vote, evidence });
+    /// Announces the votes of this agent on some services to every peer. A vote that is no longer
+    /// included in those of its service is retracted. A vote is repeated every [`outbox::REPEAT`]
+    /// only if it is announced again with newer evidence, and is sent for no longer than its term
+    /// after its evidence.
+    pub fn announce(&self, services: impl IntoIterator<Item = VotesOnService>) {
+        let mut all = Votes::clone(&self.votes.borrow());
+        let mut changed = false;
+        for VotesOnService { service, term, votes } in services {
+            let mut announced = AnnouncedVotes { term, ..AnnouncedVotes::default() };
+            for (target, vote, seen) in votes {
+                let evidence = self.shared.clock.at(seen);
+                announced.votes.insert(target, AnnouncedVote { vote, evidence });
+            }
+            changed |= all.replace(service, announced);
         }
-        let votes = Votes { votes: announced, term };
-        self.votes.send_if_modified(|before| {
-            let changed = **before != votes;
-            *before = Arc::new(votes);
-            changed
-        });
+        if changed {
+            self.votes.send_replace(Arc::new(all));
+        }
     }
 
     /// Returns the clock of the cluster part. The loop that announces must record each of its
@@ -236,22 +254,34 @@ impl Cluster {
         Arc::clone(&self.shared.clock)
     }
 
-    /// Replaces the peers and targets. State of those that stay is kept. This agent's own addresses
-    /// and key cannot change.
+    /// Replaces the peers and services. State of those that stay is kept, and votes on removed
+    /// services are retracted. This agent's own addresses and key cannot change.
     pub async fn reload(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
-        targets: impl IntoIterator<Item = IpAddr>,
+        services: &[WatchedService],
     ) {
         let peers: BTreeSet<_> = peers.into_iter().collect();
+        self.shared.services.add(services);
+        self.retract_removed(services);
         self.ensure_senders(&peers);
+        self.shared.missing_votes.retain(|peer| peers.contains(&peer));
         // Membership first: it is notified only once of a new peer's first vote. If it has ended,
         // `failed` reports that.
         let (done, known) = oneshot::channel();
         if self.commands.send(MembershipCommand::Peers(peers.clone(), done)).await.is_ok() {
             let _ = known.await;
         }
-        self.listener.reload(peers, targets);
+        self.listener.reload(peers, services);
+    }
+
+    /// Retracts the votes on services that are not among `services`.
+    fn retract_removed(&self, services: &[WatchedService]) {
+        let stay: BTreeSet<ServiceId> = services.iter().map(|service| service.id).collect();
+        let mut all = Votes::clone(&self.votes.borrow());
+        if all.retain(|service| stay.contains(&service)) {
+            self.votes.send_replace(Arc::new(all));
+        }
     }
 
     /// Starts and stops senders so that there is exactly one for each of `peers`.
@@ -276,6 +306,12 @@ impl Cluster {
     /// ones.
     pub fn counts(&self) -> VoteCounts {
         self.shared.counters.counts()
+    }
+
+    /// Returns the names of the services on which each peer has no vote, but for peers that have a
+    /// vote on all of them.
+    pub(crate) fn missing_votes(&self) -> ServicesByPeer {
+        self.shared.missing_votes.get()
     }
 
     /// Waits until a part of the cluster ends that should not. Never completes unless there is a

@@ -8,11 +8,13 @@ pub mod cluster {
     pub use crate::cluster::clock::unix_millis;
     pub use crate::cluster::seal::Seal;
     pub use crate::cluster::signature::{Form, Signed};
-    pub use crate::cluster::{Cluster, ClusterConfig, ClusterError, ClusterEvent};
+    pub use crate::cluster::{
+        Cluster, ClusterConfig, ClusterError, ClusterEvent, VotesOnService, WatchedService,
+    };
 
     /// The votes as they are sent.
     pub mod wire {
-        pub use crate::cluster::wire::{Declaration, decode, encode};
+        pub use crate::cluster::wire::{Declaration, OutgoingVote, VotePath, decode, encode};
     }
 }
 

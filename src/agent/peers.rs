@@ -2,7 +2,7 @@
 //! of the event loop to it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::input::Input;
-use crate::cluster::{self, Cluster, ClusterError, ClusterEvent, VoteCounts};
+use crate::cluster::{
+    self, Cluster, ClusterError, ClusterEvent, ServicesByPeer, VoteCounts, VotesOnService,
+    WatchedService,
+};
 use crate::engine::event::Announcement;
 use crate::engine::ids::ServiceId;
 use crate::settings::Config;
@@ -22,24 +25,34 @@ const EVENTS: usize = 1024;
 /// Time between updates of the counters.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
+/// Maximum number of requests that are carried out together. The votes on all services are
+/// announced at the same time.
+const REQUESTS_AT_ONCE: usize = 4096;
+
 enum ClusterRequest {
     Announce(ServiceId, Announcement),
-    Reload(BTreeSet<SocketAddr>, Vec<IpAddr>),
+    Reload(BTreeSet<SocketAddr>, Vec<WatchedService>),
     Leave(oneshot::Sender<()>),
 }
 
-/// The counters of votes, updated about once a second.
+/// The counters of votes and the services without votes, updated about once a second.
 #[derive(Debug, Clone, Default)]
-pub(super) struct VoteCounters(Arc<Mutex<VoteCounts>>);
+pub(super) struct VoteCounters(Arc<Mutex<(VoteCounts, ServicesByPeer)>>);
 
 impl VoteCounters {
     /// Returns the latest counts.
     pub(super) fn get(&self) -> VoteCounts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    fn set(&self, counts: VoteCounts) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    /// Returns the services on which each peer has no vote.
+    pub(super) fn missing_votes(&self) -> ServicesByPeer {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn update(&self, cluster: &Cluster) {
+        let now = (cluster.counts(), cluster.missing_votes());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 
@@ -52,17 +65,17 @@ pub(super) struct ClusterLink {
 }
 
 impl ClusterLink {
-    /// Opens both ports and starts to join. `None` without a cluster.
+    /// Opens both ports and starts to join, with votes on `services`. `None` without a cluster.
     pub(super) async fn start(
         config: &Config,
+        services: Vec<WatchedService>,
         talk: &Handle,
         outbox: mpsc::Sender<Input>,
         clock: Clock,
     ) -> Result<Option<Self>, ClusterError> {
         let Some(settings) = config.sections.cluster.clone() else { return Ok(None) };
         let (events, received) = mpsc::channel(EVENTS);
-        let targets = config.default_service().targets.clone();
-        let starting = async move { Cluster::start(&settings, targets, events).await };
+        let starting = async move { Cluster::start(&settings, &services, events).await };
         let cluster = match talk.spawn(starting).await {
             Ok(started) => started?,
             Err(panicked) => return Err(ClusterError::Panicked(panicked)),
@@ -88,13 +101,10 @@ impl ClusterLink {
     }
 
     /// Follows another configuration.
-    pub(super) fn reload(&self, config: &Config) {
+    pub(super) fn reload(&self, config: &Config, services: Vec<WatchedService>) {
         let peers =
             config.sections.cluster.iter().flat_map(|cluster| cluster.peers.iter().copied());
-        let _ = self.requests.send(ClusterRequest::Reload(
-            peers.collect(),
-            config.default_service().targets.clone(),
-        ));
+        let _ = self.requests.send(ClusterRequest::Reload(peers.collect(), services));
     }
 
     /// Returns the counters of votes.
@@ -129,35 +139,49 @@ async fn run(
     clock: Clock,
 ) {
     let mut tick = tokio::time::interval(COUNT_EVERY);
+    let mut waiting = Vec::new();
     loop {
-        let request = tokio::select! {
-            request = requests.recv() => request,
+        let received = tokio::select! {
+            received = requests.recv_many(&mut waiting, REQUESTS_AT_ONCE) => received,
             failure = cluster.failed() => {
                 let _ = outbox.send(Input::Failed(failure.into())).await;
                 return;
             }
             _ = tick.tick() => {
-                counters.set(cluster.counts());
+                counters.update(&cluster);
                 continue;
             }
         };
-        match request {
-            // A vote on the wire names no service: it is about `default`.
-            Some(ClusterRequest::Announce(service, _)) if service != ServiceId::DEFAULT => {}
-            Some(ClusterRequest::Announce(_, Announcement { votes, term })) => {
-                let votes = votes.into_iter().map(|(target, own)| {
-                    let evidence = clock.started() + own.evidence.since_start();
-                    (target, own.vote, evidence)
-                });
-                cluster.announce(term, votes);
-            }
-            Some(ClusterRequest::Reload(peers, targets)) => cluster.reload(peers, targets).await,
-            Some(ClusterRequest::Leave(done)) => {
-                cluster.leave().await;
-                let _ = done.send(());
-                return;
-            }
-            None => return,
+        if received == 0 {
+            return;
         }
+        let mut votes = Vec::new();
+        for request in waiting.drain(..) {
+            match request {
+                ClusterRequest::Announce(service, announcement) => {
+                    votes.push(announced(service, announcement, clock));
+                }
+                ClusterRequest::Reload(peers, services) => {
+                    cluster.announce(votes.drain(..));
+                    cluster.reload(peers, &services).await;
+                }
+                ClusterRequest::Leave(done) => {
+                    cluster.leave().await;
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+        cluster.announce(votes);
     }
+}
+
+/// Returns an announcement of the engine as the cluster announces it.
+fn announced(service: ServiceId, announcement: Announcement, clock: Clock) -> VotesOnService {
+    let Announcement { votes, term } = announcement;
+    let votes = votes.into_iter().map(|(target, own)| {
+        let evidence = clock.started() + own.evidence.since_start();
+        (target, own.vote, evidence)
+    });
+    VotesOnService { service, term, votes: votes.collect() }
 }

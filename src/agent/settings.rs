@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::ids::Ids;
 use super::zones::Zones;
+use crate::cluster::WatchedService;
 use crate::engine::settings::{
     CheckSettings, ClusterSettings, ServiceSettings, Settings, ZoneSettings,
 };
@@ -65,6 +66,16 @@ fn opens_connections(service: &ServiceConfig) -> bool {
         let endpoint = Endpoint { address, port: service.tcp_port };
         CheckKind::of(endpoint).opens() == Opens::Connection
     })
+}
+
+/// Returns the services as the cluster knows them.
+pub(super) fn watched_services(config: &Config, ids: &Ids) -> Vec<WatchedService> {
+    let services = config.services.iter().map(|service| WatchedService {
+        id: ids.service(&service.name),
+        name: service.name.clone(),
+        targets: service.targets.clone(),
+    });
+    services.collect()
 }
 
 /// Returns the zones in which the targets are published.

@@ -10,7 +10,11 @@
 //! decrypts to a name could forge words bit by bit. All votes that are neither signed with the key
 //! nor, once decrypted, from a peer and on a target therefore get the same answer after the same
 //! work.
+//!
+//! A vote on a named service comes from this program only, which signs with the second form
+//! whenever it has a key. Such a vote is therefore never accepted without a signature of that form.
 
+mod refusal;
 mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +24,11 @@ use std::time::Duration;
 
 use self::spelling::Spellings;
 use super::seal::Seal;
-use super::signature::Signed;
-use super::wire::{self, Declaration, RawVote, Unreadable};
+use super::services::WatchedService;
+use super::signature::{Form, Signed};
+use super::wire::{self, Declaration, RawVote, Unreadable, VotePath};
+use crate::engine::ids::{ServiceId, TargetRef};
+pub(crate) use refusal::VoteRefusal;
 
 /// Maximum difference between the time of a signature and ours, in milliseconds.
 pub(crate) const SIGNATURE_WINDOW: u64 = 30_000;
@@ -40,13 +47,24 @@ pub(crate) struct Arrival {
     pub uptime: Duration,
 }
 
+/// A request to the vote listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VoteRequest<'a> {
+    /// The path of the request.
+    pub path: VotePath,
+    /// The body of the request.
+    pub body: &'a [u8],
+    /// The value of the signature's header, if there is one.
+    pub signature: Option<&'a str>,
+}
+
 /// A vote that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admitted {
     /// The voter, as listed in `peers`.
     pub peer: SocketAddr,
     /// The target of the vote.
-    pub target: IpAddr,
+    pub target: TargetRef,
     /// The voter's view of the target.
     pub declaration: Declaration,
     /// Whether the vote carried a valid signature.
@@ -54,68 +72,6 @@ pub(crate) struct Admitted {
     /// Whether this is the first vote of its sender, or its first signed vote after unsigned ones
     /// or vice versa.
     pub signing_changed: bool,
-}
-
-/// The reason why a vote does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub(crate) enum VoteRefusal {
-    /// Not JSON, or not a vote. Detected before anything is decrypted.
-    #[error("it is not a vote in JSON")]
-    Malformed,
-    /// Sent to an agent with a key, but neither signed with it nor, once decrypted with it, from a
-    /// peer and on a target. The cause cannot be determined and is not revealed.
-    #[error("it is not encrypted with our crypto_key, or its sender or target is unknown")]
-    NotOurs,
-    /// The signature is invalid.
-    #[error("it is not signed with our crypto_key")]
-    BadSignature,
-    /// The signature is from another time: the clocks differ, or somebody replays an old vote.
-    #[error("its signature is more than 30 s off our clock; are the clocks apart?")]
-    OtherTime,
-    /// The signature is no later than the last one accepted.
-    #[error("it is no newer than the last vote of its sender")]
-    Replayed,
-    /// The signature is from before this agent started.
-    #[error("it was signed before this agent started")]
-    BeforeStart,
-    /// The signature may be from just before or just after this agent started.
-    #[error("it may have been signed before this agent started")]
-    JustStarted,
-    /// The signature has the first form, but its sender has already used the second.
-    #[error("its signature has the old form, but its sender has used the new one before")]
-    OldForm,
-    /// A signature is missing although one is required, by `require_signed` or because the sender
-    /// has signed before.
-    #[error("it is not signed")]
-    Unsigned,
-    /// The sender has this agent's own name. Only without a key, or for a signed vote.
-    #[error("its sender uses our own local_addr; each agent needs its own")]
-    OurName,
-    /// The sender is not in `peers`. Only without a key, or for a signed vote.
-    #[error("its sender is not in peers")]
-    Stranger,
-    /// The address is not a target here. Only without a key, or for a signed vote.
-    #[error("its address is not watched here")]
-    UnknownTarget,
-}
-
-impl VoteRefusal {
-    /// Returns the HTTP status of the answer.
-    pub(crate) fn status(self) -> u16 {
-        match self {
-            Self::Malformed => 400,
-            Self::NotOurs
-            | Self::BadSignature
-            | Self::OtherTime
-            | Self::Replayed
-            | Self::BeforeStart
-            | Self::OldForm
-            | Self::Unsigned => 401,
-            Self::OurName | Self::Stranger => 403,
-            Self::UnknownTarget => 404,
-            Self::JustStarted => 503,
-        }
-    }
 }
 
 /// State kept for one peer.
@@ -136,65 +92,82 @@ pub(crate) struct Admission {
     seal: Option<Arc<Seal>>,
     require_signed: bool,
     senders: BTreeMap<SocketAddr, Sender>,
-    targets: BTreeSet<IpAddr>,
-    /// The peers and targets by their spellings in unsigned votes.
+    /// All services but `default`, by name.
+    services: BTreeMap<String, ServiceId>,
+    /// Whether there is a service `default`.
+    has_default: bool,
+    targets: BTreeSet<TargetRef>,
+    /// The peers and the targets of `default` by their spellings in unsigned votes.
     peer_words: Spellings<SocketAddr>,
     target_words: Spellings<IpAddr>,
 }
 
 impl Admission {
-    /// Creates the rules for votes of `peers` to `local` on `targets`. With a key only encrypted
-    /// votes are accepted, and with `require_signed` only signed ones.
+    /// Creates the rules for votes of `peers` to `local` on the targets of `services`. With a key
+    /// only encrypted votes are accepted, and with `require_signed` only signed ones.
     pub(crate) fn new(
         local: SocketAddr,
         seal: Option<Arc<Seal>>,
         require_signed: bool,
         peers: impl IntoIterator<Item = SocketAddr>,
-        targets: impl IntoIterator<Item = IpAddr>,
+        services: &[WatchedService],
     ) -> Self {
         let mut admission = Self {
             local,
             seal,
             require_signed,
             senders: BTreeMap::new(),
+            services: BTreeMap::new(),
+            has_default: false,
             targets: BTreeSet::new(),
             peer_words: Spellings::default(),
             target_words: Spellings::default(),
         };
-        admission.reload(peers, targets);
+        admission.reload(peers, services);
         admission
     }
 
-    /// Replaces the peers and targets. State of peers that stay is kept.
+    /// Replaces the peers and services. State of peers that stay is kept.
     pub(crate) fn reload(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
-        targets: impl IntoIterator<Item = IpAddr>,
+        services: &[WatchedService],
     ) {
         let mut before = std::mem::take(&mut self.senders);
         self.senders = peers
             .into_iter()
             .map(|peer| (peer, before.remove(&peer).unwrap_or_default()))
             .collect();
-        self.targets = targets.into_iter().collect();
+        self.services.clear();
+        self.targets.clear();
+        let mut of_default: &[IpAddr] = &[];
+        self.has_default = false;
+        for service in services {
+            self.targets.extend(service.target_refs());
+            if service.id == ServiceId::DEFAULT {
+                (self.has_default, of_default) = (true, &service.targets);
+            } else {
+                self.services.insert(service.name.clone(), service.id);
+            }
+        }
         if self.seal.is_some() {
             self.peer_words = self.senders.keys().copied().collect();
-            self.target_words = self.targets.iter().copied().collect();
+            self.target_words = of_default.iter().copied().collect();
         }
     }
 
-    /// Checks a vote that arrived at `now`. `signature` is the value of its header. `is_native`
-    /// returns whether a peer is known to run this program, which signs whenever it has a key.
+    /// Checks a vote that arrived at `now`. `is_native` returns whether a peer is known to run this
+    /// program, which signs whenever it has a key.
     ///
     /// A refusal includes the peer named in the vote if the check got that far.
     pub(crate) fn admit(
         &mut self,
         now: Arrival,
-        body: &[u8],
-        signature: Option<&str>,
+        request: VoteRequest<'_>,
         is_native: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
-        let vote = wire::decode(None, body).map_err(|_| (VoteRefusal::Malformed, None))?;
+        let VoteRequest { path, body, signature } = request;
+        let vote = wire::decode(path, None, body).map_err(|_| (VoteRefusal::Malformed, None))?;
         match (self.seal.clone(), signature) {
             // Without a key a signature cannot be verified.
             (None, _) => self.admit_raw(&vote, None),
@@ -202,15 +175,22 @@ impl Admission {
                 let signed = seal.verify(header, self.local, body);
                 let signed = signed.map_err(|_| (VoteRefusal::BadSignature, None))?;
                 let vote =
-                    wire::decode(Some(&seal), body).map_err(|unreadable| match unreadable {
-                        Unreadable::Malformed => (VoteRefusal::Malformed, None),
-                        Unreadable::NotOurs => (VoteRefusal::NotOurs, None),
-                    })?;
+                    wire::decode(path, Some(&seal), body).map_err(
+                        |unreadable| match unreadable {
+                            Unreadable::Malformed => (VoteRefusal::Malformed, None),
+                            Unreadable::NotOurs => (VoteRefusal::NotOurs, None),
+                        },
+                    )?;
                 // The warning about differing clocks names the peer.
                 let peer = vote.peer.parse().ok().filter(|peer| self.senders.contains_key(peer));
                 now.check(signed).map_err(|refusal| (refusal, peer))?;
+                if path == VotePath::Named && signed.form < Form::V2 {
+                    return Err((VoteRefusal::OldFormNamed, peer));
+                }
                 self.admit_raw(&vote, Some(signed))
             }
+            // The words are not even decrypted.
+            (Some(_), None) if path == VotePath::Named => Err((VoteRefusal::UnsignedNamed, None)),
             (Some(seal), None) => self.admit_unsigned(&seal, &vote, is_native),
         }
     }
@@ -232,7 +212,14 @@ impl Admission {
         if let Some(signed) = signed {
             sender.check(signed).map_err(|refusal| (refusal, Some(peer)))?;
         }
-        let target = vote.target.parse().ok().filter(|target| self.targets.contains(target));
+        let service = match &vote.service {
+            Some(name) => self.services.get(name).copied().ok_or(VoteRefusal::UnknownService),
+            None if self.has_default => Ok(ServiceId::DEFAULT),
+            None => Err(VoteRefusal::NoDefault),
+        };
+        let service = service.map_err(|refusal| (refusal, Some(peer)))?;
+        let target = vote.target.parse().ok().map(|address| TargetRef { service, address });
+        let target = target.filter(|target| self.targets.contains(target));
         let target = target.ok_or((VoteRefusal::UnknownTarget, Some(peer)))?;
         Ok(sender.accept(peer, target, vote, signed))
     }
@@ -246,9 +233,14 @@ impl Admission {
         is_native: impl FnOnce(SocketAddr) -> bool,
     ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
         let peer = self.peer_words.find(&seal.reveal(&vote.peer));
-        let target = self.target_words.find(&seal.reveal(&vote.target));
-        let (Some(peer), Some(target)) = (peer, target) else {
-            return Err((VoteRefusal::NotOurs, None));
+        let address = self.target_words.find(&seal.reveal(&vote.target));
+        let (peer, target) = match (peer, address) {
+            (Some(peer), Some(address)) => (peer, TargetRef::of_default(address)),
+            // No unsigned vote can count here, whatever its words.
+            (Some(peer), None) if !self.has_default => {
+                return Err((VoteRefusal::UnsignedNoDefault, Some(peer)));
+            }
+            _ => return Err((VoteRefusal::NotOurs, None)),
         };
         let sender = self.senders.entry(peer).or_default();
         if self.require_signed || sender.last_signed.is_some() || is_native(peer) {
@@ -287,13 +279,16 @@ impl Sender {
     fn accept(
         &mut self,
         peer: SocketAddr,
-        target: IpAddr,
+        target: TargetRef,
         vote: &RawVote,
         signed: Option<Signed>,
     ) -> Admitted {
         self.last_signed = signed.or(self.last_signed);
         let signed = signed.is_some();
-        let signing_changed = self.signed.replace(signed) != Some(signed);
+        // Only this program votes on named services: a missing signature there does not make the
+        // sender a Go agent.
+        let tells = signed || vote.service.is_none();
+        let signing_changed = tells && self.signed.replace(signed) != Some(signed);
         Admitted { peer, target, declaration: vote.declaration, signed, signing_changed }
     }
 }

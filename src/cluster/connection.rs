@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::signature::{Form, KNOWN_FORM, SIGNATURE_HEADER};
+use super::wire::VotePath;
 use crate::http::USER_AGENT;
 
 /// Maximum time to establish a connection, and to wait for the answer to a vote.
@@ -75,10 +76,16 @@ impl PipelinedConnection {
     }
 
     /// Sends a vote within [`ANSWER_WITHIN`].
-    pub(crate) async fn post(&mut self, body: &[u8], signature: Option<&str>) -> io::Result<()> {
+    pub(crate) async fn post(
+        &mut self,
+        path: VotePath,
+        body: &[u8],
+        signature: Option<&str>,
+    ) -> io::Result<()> {
         let mut request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\n\
+            "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n",
+            path.as_str(),
             self.peer,
             body.len()
         );

@@ -1,5 +1,6 @@
 //! HTTP listener for the votes of peers.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,13 +15,14 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::ClusterEvent;
-use super::admission::{Admission, Admitted, Arrival, VoteRefusal};
+use super::admission::{Admission, Admitted, Arrival, VoteRefusal, VoteRequest};
 use super::clock::unix_millis;
 use super::log_limiter::LogLimiter;
+use super::services::WatchedService;
 use super::shared::{ClusterContext, lock};
 use super::signature::{KNOWN_FORM, SIGNATURE_HEADER};
-use super::wire::Declaration;
-use crate::engine::ids::ServiceId;
+use super::wire::{Declaration, VotePath};
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::serve::ServeLimits;
 
 /// Limits on requests. Votes are small, come in bursts and are answered at once.
@@ -51,6 +53,8 @@ pub(crate) struct VoteListener {
     signature_changes: mpsc::UnboundedSender<SignatureChange>,
     /// Limits warnings by the source of a request and the reason it was refused.
     log_limiter: Mutex<LogLimiter<(IpAddr, VoteRefusal)>>,
+    /// The peers that were reported to vote on services that are not watched here.
+    differing: Mutex<BTreeSet<(SocketAddr, VoteRefusal)>>,
 }
 
 impl VoteListener {
@@ -63,16 +67,18 @@ impl VoteListener {
         signature_changes: mpsc::UnboundedSender<SignatureChange>,
     ) -> Self {
         let (admission, log_limiter) = (Mutex::new(admission), Mutex::new(LogLimiter::default()));
-        Self { admission, shared, events, signature_changes, log_limiter }
+        let differing = Mutex::default();
+        Self { admission, shared, events, signature_changes, log_limiter, differing }
     }
 
-    /// Replaces the peers and targets, starting with the next request.
+    /// Replaces the peers and services, starting with the next request.
     pub(crate) fn reload(
         &self,
         peers: impl IntoIterator<Item = SocketAddr>,
-        targets: impl IntoIterator<Item = IpAddr>,
+        services: &[WatchedService],
     ) {
-        lock(&self.admission).reload(peers, targets);
+        lock(&self.admission).reload(peers, services);
+        lock(&self.differing).clear();
     }
 
     fn refuse(&self, from: IpAddr, refusal: VoteRefusal, peer: Option<SocketAddr>) -> StatusCode {
@@ -80,10 +86,16 @@ impl VoteListener {
             // Its signer sends it again in a second. Nobody else can.
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        // A reader of the counters must not learn more about a vote than its sender does.
-        let counted = peer.filter(|_| refusal != VoteRefusal::Unsigned);
+        let counted = peer.filter(|_| !refusal.is_anonymous());
         self.shared.counters.add(counted, "refused");
-        if let Some(suppressed) =
+        let differing = peer.filter(|_| refusal.is_about_services());
+        if let Some(peer) = differing {
+            // The peer repeats its votes, and there may be thousands of them.
+            if lock(&self.differing).insert((peer, refusal)) {
+                warn!(%from, %peer, reason = %refusal, "peer votes on a service that this agent does \
+                    not watch; their files differ");
+            }
+        } else if let Some(suppressed) =
             lock(&self.log_limiter).allow(self.shared.clock.now(), (from, refusal))
         {
             let name = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
@@ -105,21 +117,22 @@ impl VoteListener {
         }
         // A vote that waited while this process was suspended may no longer be true, and its sender
         // will send it again. A Go agent will not, but never has more than one waiting.
-        let again = signed || self.is_native(peer);
+        let TargetRef { service, address: target } = target;
+        let again = signed || service != ServiceId::DEFAULT || self.is_native(peer);
         if again && !self.shared.clock.input_is_current() {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         self.shared.counters.add(Some(peer), "accepted");
-        // The votes of all versions so far name no service.
-        let service = ServiceId::DEFAULT;
+        let name = self.shared.services.name(service).filter(|_| service != ServiceId::DEFAULT);
+        let name = name.as_deref();
         let event = match declaration {
             Declaration::Vote { vote, age } => {
                 let age = age.unwrap_or_default();
-                debug!(%peer, %target, ?vote, ?age, signed, "vote received");
+                debug!(%peer, %target, service = name, ?vote, ?age, signed, "vote received");
                 ClusterEvent::Vote { peer, service, target, vote, age, signed }
             }
             Declaration::Abstains => {
-                debug!(%peer, %target, signed, "retraction received");
+                debug!(%peer, %target, service = name, signed, "retraction received");
                 ClusterEvent::Abstained { peer, service, target, signed }
             }
         };
@@ -142,17 +155,38 @@ impl VoteListener {
     }
 }
 
-/// Returns the router, which serves `POST /` only.
+/// Returns the router, which serves `POST /` and `POST /votes` only.
 pub(crate) fn router(listener: Arc<VoteListener>) -> Router {
-    Router::new().route("/", post(receive)).with_state(listener)
+    let (default, named) = (post(receive_default), post(receive_named));
+    let router = Router::new().route(VotePath::Default.as_str(), default);
+    router.route(VotePath::Named.as_str(), named).with_state(listener)
 }
 
-async fn receive(
+async fn receive_default(
     State(listener): State<Arc<VoteListener>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
+    receive(&listener, from, &headers, (VotePath::Default, &body)).await
+}
+
+async fn receive_named(
+    State(listener): State<Arc<VoteListener>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    receive(&listener, from, &headers, (VotePath::Named, &body)).await
+}
+
+/// Answers a vote that was posted from an address to a path.
+async fn receive(
+    listener: &VoteListener,
+    from: SocketAddr,
+    headers: &HeaderMap,
+    (path, body): (VotePath, &[u8]),
+) -> impl IntoResponse + use<> {
     let mut signatures = headers.get_all(SIGNATURE_HEADER).iter();
     // A header that is not text or occurs twice is not a signature of ours, but is not a missing
     // one either.
@@ -162,8 +196,8 @@ async fn receive(
         (Some(_), Some(_)) => Some(""),
     };
     let now = Arrival { millis: unix_millis(), uptime: listener.shared.clock.now() };
-    let judged =
-        lock(&listener.admission).admit(now, &body, signature, |peer| listener.is_native(peer));
+    let request = VoteRequest { path, body, signature };
+    let judged = lock(&listener.admission).admit(now, request, |peer| listener.is_native(peer));
     let status = match judged {
         Ok(vote) => listener.accept(vote).await,
         Err((refusal, peer)) => listener.refuse(from.ip(), refusal, peer),
@@ -196,7 +230,7 @@ mod tests {
             ("a Go agent", false, false, StatusCode::OK),
         ];
         for (name, signed, native, want) in cases {
-            let standing = Standing { native, joins: 1 };
+            let standing = Standing { native, legacy: false, joins: 1 };
             let (_standings, known) =
                 watch::channel(Arc::new(BTreeMap::from([(agent(1), standing)])));
             let (_votes, announced) = watch::channel(Arc::default());
@@ -205,18 +239,20 @@ mod tests {
                 seal: None,
                 clock: Arc::new(ClusterClock::start()),
                 counters: Arc::default(),
+                services: Arc::default(),
+                missing_votes: Arc::default(),
                 votes: announced,
                 standings: known,
             };
             let (events, _heard) = mpsc::channel(8);
             let (signature_changes, _receiver) = mpsc::unbounded_channel();
             let listener = VoteListener::new(
-                Admission::new(agent(0), None, false, [], []),
+                Admission::new(agent(0), None, false, [], &[]),
                 shared,
                 events,
                 signature_changes,
             );
-            let target = IpAddr::from([203, 0, 113, 1]);
+            let target = TargetRef::of_default([203, 0, 113, 1].into());
             let declaration = Declaration::Vote { vote: Vote::Down, age: None };
             let vote =
                 Admitted { peer: agent(1), target, declaration, signed, signing_changed: false };

@@ -5,38 +5,28 @@
 //! vote is due again after [`REPEAT`] if the peer is known to run this program and newer evidence
 //! has been announced since. It is not repeated to a possible Go agent, because each vote makes one
 //! of those call its DNS provider. A newer vote on a target replaces the older one. A vote that is
-//! no longer announced is retracted; to a possible Go agent it is just not sent any more.
+//! no longer announced is retracted; to a possible Go agent it is just not sent any more. A
+//! possible Go agent receives votes on the service `default` only.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::votes::{AnnouncedVote, AnnouncedVotes, Votes};
 use crate::backoff::Backoff;
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::types::Vote;
+use queue::{DueQueue, Priority, Turn};
 
 /// Time after a delivery before the vote is sent again.
 pub(crate) const REPEAT: Duration = Duration::from_secs(10);
 
 /// Wait after the first failure to reach a peer. It doubles with each failure, up to [`REPEAT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-
-/// All votes of one agent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Votes {
-    /// The votes by target.
-    pub votes: BTreeMap<IpAddr, AnnouncedVote>,
-    /// Time after its evidence for which a vote counts. Older votes are not sent.
-    pub term: Duration,
-}
-
-/// A vote of this agent on one target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct AnnouncedVote {
-    /// The agent's view of the target.
-    pub vote: Vote,
-    /// The time of the evidence for the vote.
-    pub evidence: Duration,
-}
 
 /// A statement about a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +41,7 @@ pub(crate) enum Statement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DueVote {
     /// The target of the statement.
-    pub target: IpAddr,
+    pub target: TargetRef,
     /// The statement to send.
     pub statement: Statement,
     /// The time of the evidence for it.
@@ -61,8 +51,8 @@ pub(crate) struct DueVote {
 /// Progress of a vote on its way to the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Waiting to be sent, not before this time.
-    Due { at: Duration, priority: Priority },
+    /// Waiting to be sent.
+    Due(Turn),
     /// Sent and not answered yet.
     InFlight,
     /// Accepted by the peer at this time.
@@ -71,30 +61,13 @@ enum Stage {
     Parked,
 }
 
-/// The place of a due vote among all that are due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Priority {
-    /// The vote precedes all others.
-    Urgent,
-    /// The vote is sent for the first time or repeated.
-    Routine,
-}
-
-impl Priority {
-    /// Returns the priority of a vote that the peer may not have.
-    fn of(vote: Vote) -> Self {
-        match vote {
-            Vote::Down => Self::Urgent,
-            Vote::Up => Self::Routine,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct PendingVote {
     statement: Statement,
     /// The time of the newest evidence announced.
     evidence: Duration,
+    /// Time after its evidence for which the vote counts.
+    term: Duration,
     /// The time of the evidence with which the vote was last sent.
     sent: Option<Duration>,
     stage: Stage,
@@ -106,10 +79,10 @@ struct PendingVote {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     repeats: bool,
-    term: Duration,
-    pending: BTreeMap<IpAddr, PendingVote>,
-    /// The due votes in the order in which they are sent, by priority and due time.
-    queue: BTreeSet<(Priority, Duration, IpAddr)>,
+    /// The last announcement of each service.
+    announced: BTreeMap<ServiceId, Arc<AnnouncedVotes>>,
+    pending: BTreeMap<TargetRef, PendingVote>,
+    queue: DueQueue,
     /// Nothing is sent before this time, because the peer could not be reached.
     closed_until: Duration,
     backoff: Backoff,
@@ -119,9 +92,9 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             repeats: false,
-            term: Duration::ZERO,
+            announced: BTreeMap::new(),
             pending: BTreeMap::new(),
-            queue: BTreeSet::new(),
+            queue: DueQueue::default(),
             closed_until: Duration::ZERO,
             backoff: Backoff::new(FIRST_WAIT, REPEAT),
         }
@@ -129,12 +102,37 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// Replaces this agent's votes by the current ones.
+    /// Replaces this agent's votes by the current ones. Services with the same votes as before cost
+    /// nothing.
     pub(crate) fn announce(&mut self, now: Duration, all: &Votes) {
-        self.term = all.term;
+        let before = std::mem::take(&mut self.announced);
+        for &service in before.keys() {
+            if !self.receives(service, all) {
+                self.announce_service(now, service, &AnnouncedVotes::default());
+            }
+        }
+        for (&service, votes) in &all.services {
+            if !self.receives(service, all) {
+                continue;
+            }
+            if !before.get(&service).is_some_and(|last| Arc::ptr_eq(last, votes)) {
+                self.announce_service(now, service, votes);
+            }
+            self.announced.insert(service, Arc::clone(votes));
+        }
+    }
+
+    /// Whether the peer receives the votes on a service.
+    fn receives(&self, service: ServiceId, all: &Votes) -> bool {
+        let known = self.repeats || service == ServiceId::DEFAULT;
+        known && all.services.contains_key(&service)
+    }
+
+    /// Replaces this agent's votes on one service.
+    fn announce_service(&mut self, now: Duration, service: ServiceId, all: &AnnouncedVotes) {
         let mut gone = Vec::new();
-        for (&target, &pending) in &self.pending {
-            if !all.votes.contains_key(&target) {
+        for (&target, &pending) in self.pending.range(all_of(service)) {
+            if !all.votes.contains_key(&target.address) {
                 gone.push((target, pending));
             }
         }
@@ -143,49 +141,47 @@ impl Outbox {
                 Statement::Retracts(_) => {}
                 Statement::Sees(vote) if self.repeats && pending.sent.is_some() => {
                     let statement = Statement::Retracts(vote);
-                    let stage = Stage::Due { at: now, priority: Priority::Urgent };
+                    let stage = Stage::Due(Turn { at: now, priority: Priority::Urgent });
                     self.put(target, PendingVote { statement, stage, ..pending });
                 }
                 Statement::Sees(_) => self.remove(target),
             }
         }
-        for (&target, vote) in &all.votes {
-            self.announced(now, target, *vote);
+        for (&address, &AnnouncedVote { vote, evidence }) in &all.votes {
+            let stage = Stage::Due(Turn { at: now, priority: Priority::of(vote) });
+            let statement = Statement::Sees(vote);
+            let new = PendingVote { statement, evidence, term: all.term, sent: None, stage };
+            self.announced(now, TargetRef { service, address }, new);
         }
     }
 
-    fn announced(
-        &mut self,
-        now: Duration,
-        target: IpAddr,
-        AnnouncedVote { vote, evidence }: AnnouncedVote,
-    ) {
-        let statement = Statement::Sees(vote);
+    /// Takes over a vote that is announced, first or again.
+    fn announced(&mut self, now: Duration, target: TargetRef, new: PendingVote) {
         let Some(before) = self.pending.get(&target).copied() else {
-            let stage = Stage::Due { at: now, priority: Priority::of(vote) };
-            self.put(target, PendingVote { statement, evidence, sent: None, stage });
+            self.put(target, new);
             return;
         };
+        let PendingVote { statement, evidence, term, .. } = new;
+        let (Statement::Sees(vote) | Statement::Retracts(vote)) = statement;
         let fresh = before.sent.is_none_or(|sent| evidence > sent);
         let priority = match before.statement {
             Statement::Sees(last) if last != vote => Priority::Urgent,
             _ => Priority::of(vote),
         };
         let stage = match before.stage {
-            _ if before.statement != statement => Stage::Due { at: now, priority },
-            Stage::Parked if fresh => Stage::Due { at: now, priority },
+            _ if before.statement != statement => Stage::Due(Turn { at: now, priority }),
+            Stage::Parked if fresh => Stage::Due(Turn { at: now, priority }),
             Stage::Delivered(at) if self.repeats && fresh => {
-                Stage::Due { at: now.max(at + REPEAT), priority: Priority::Routine }
+                Stage::Due(Turn { at: now.max(at + REPEAT), priority: Priority::Routine })
             }
             stage => stage,
         };
+        let after = PendingVote { statement, evidence, term, sent: before.sent, stage };
         if stage == before.stage {
             // The common case: nearly all votes, at each announcement.
-            if let Some(vote) = self.pending.get_mut(&target) {
-                *vote = PendingVote { statement, evidence, ..before };
-            }
+            self.pending.insert(target, after);
         } else {
-            self.put(target, PendingVote { statement, evidence, sent: before.sent, stage });
+            self.put(target, after);
         }
     }
 
@@ -196,7 +192,7 @@ impl Outbox {
             let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
             match vote.stage {
                 Stage::Delivered(_) if repeats && newer => {
-                    let stage = Stage::Due { at: now + REPEAT, priority: Priority::Routine };
+                    let stage = Stage::Due(Turn { at: now + REPEAT, priority: Priority::Routine });
                     self.put(target, PendingVote { stage, ..vote });
                 }
                 _ if !repeats && matches!(vote.statement, Statement::Retracts(_)) => {
@@ -215,7 +211,7 @@ impl Outbox {
                 Statement::Sees(vote) => Priority::of(vote),
                 Statement::Retracts(_) => Priority::Urgent,
             };
-            self.put(target, PendingVote { stage: Stage::Due { at: now, priority }, ..vote });
+            self.put(target, PendingVote { stage: Stage::Due(Turn { at: now, priority }), ..vote });
         }
     }
 
@@ -232,10 +228,10 @@ impl Outbox {
             return None;
         }
         loop {
-            let target = self.first_due(now, held)?;
+            let target = self.queue.first_due(now, held)?;
             let vote = *self.pending.get(&target)?;
-            let PendingVote { statement, evidence, .. } = vote;
-            let old = evidence.saturating_add(self.term) <= now;
+            let PendingVote { statement, evidence, term, .. } = vote;
+            let old = evidence.saturating_add(term) <= now;
             match statement {
                 // The peer's copy has expired by itself.
                 Statement::Retracts(_) if old => self.remove(target),
@@ -254,35 +250,12 @@ impl Outbox {
     /// Returns the earliest times at which there may be an urgent vote and any other vote to send.
     /// `None` means that no such vote is due at all.
     pub(crate) fn wake(&self) -> [Option<Duration>; 2] {
-        [Priority::Urgent, Priority::Routine].map(|priority| {
-            let (at, _) = self.earliest(priority)?;
-            Some(at.max(self.closed_until))
-        })
-    }
-
-    /// Returns the target of the first vote to send at `now`. While other votes are `held` back, it
-    /// is an urgent one.
-    fn first_due(&self, now: Duration, held: bool) -> Option<IpAddr> {
-        for priority in [Priority::Urgent, Priority::Routine] {
-            if held && priority == Priority::Routine {
-                continue;
-            }
-            match self.earliest(priority) {
-                Some((at, target)) if at <= now => return Some(target),
-                _ => {}
-            }
-        }
-        None
-    }
-
-    /// Returns the due time and the target of the earliest vote of this priority.
-    fn earliest(&self, priority: Priority) -> Option<(Duration, IpAddr)> {
-        let &(its, at, target) = self.queue.range((priority, Duration::ZERO, LEAST)..).next()?;
-        (its == priority).then_some((at, target))
+        [Priority::Urgent, Priority::Routine]
+            .map(|priority| Some(self.queue.earliest(priority)?.max(self.closed_until)))
     }
 
     /// Records that the peer accepted the vote.
-    pub(crate) fn delivered(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn delivered(&mut self, now: Duration, target: TargetRef, statement: Statement) {
         self.reopen();
         if let Statement::Retracts(_) = statement {
             if self.in_flight(target, statement).is_some() {
@@ -292,29 +265,29 @@ impl Outbox {
         }
         let Some(vote) = self.in_flight(target, statement) else { return };
         let newer = vote.sent.is_some_and(|sent| vote.evidence > sent);
-        let again = Stage::Due { at: now + REPEAT, priority: Priority::Routine };
+        let again = Stage::Due(Turn { at: now + REPEAT, priority: Priority::Routine });
         let stage = if self.repeats && newer { again } else { Stage::Delivered(now) };
         self.put(target, PendingVote { stage, ..vote });
     }
 
     /// Records that the peer rejected the vote. This may change: the peer may not know the target
     /// yet, or its clock or key may differ.
-    pub(crate) fn declined(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn declined(&mut self, now: Duration, target: TargetRef, statement: Statement) {
         self.reopen();
         self.requeue(
             target,
             statement,
-            Stage::Due { at: now + REPEAT, priority: Priority::Routine },
+            Stage::Due(Turn { at: now + REPEAT, priority: Priority::Routine }),
         );
     }
 
     /// Records that the peer cannot accept the vote at the moment.
-    pub(crate) fn postponed(&mut self, now: Duration, target: IpAddr, statement: Statement) {
+    pub(crate) fn postponed(&mut self, now: Duration, target: TargetRef, statement: Statement) {
         self.reopen();
         self.requeue(
             target,
             statement,
-            Stage::Due { at: now + FIRST_WAIT, priority: Priority::Urgent },
+            Stage::Due(Turn { at: now + FIRST_WAIT, priority: Priority::Urgent }),
         );
     }
 
@@ -327,7 +300,7 @@ impl Outbox {
                 self.put(
                     target,
                     PendingVote {
-                        stage: Stage::Due { at: now, priority: Priority::Urgent },
+                        stage: Stage::Due(Turn { at: now, priority: Priority::Urgent }),
                         ..vote
                     },
                 );
@@ -346,42 +319,43 @@ impl Outbox {
     }
 
     /// Returns the vote in flight with this statement, unless a newer statement has replaced it.
-    fn in_flight(&self, target: IpAddr, statement: Statement) -> Option<PendingVote> {
+    fn in_flight(&self, target: TargetRef, statement: Statement) -> Option<PendingVote> {
         let vote = *self.pending.get(&target)?;
         (vote.stage == Stage::InFlight && vote.statement == statement).then_some(vote)
     }
 
     /// Moves a vote that was in flight to `stage`.
-    fn requeue(&mut self, target: IpAddr, statement: Statement, stage: Stage) {
+    fn requeue(&mut self, target: TargetRef, statement: Statement, stage: Stage) {
         if let Some(vote) = self.in_flight(target, statement) {
             self.put(target, PendingVote { stage, ..vote });
         }
     }
 
-    fn put(&mut self, target: IpAddr, vote: PendingVote) {
+    fn put(&mut self, target: TargetRef, vote: PendingVote) {
         self.unqueue(target);
-        if let Stage::Due { at, priority } = vote.stage {
-            self.queue.insert((priority, at, target));
+        if let Stage::Due(due) = vote.stage {
+            self.queue.insert(due, target);
         }
         self.pending.insert(target, vote);
     }
 
-    fn remove(&mut self, target: IpAddr) {
+    fn remove(&mut self, target: TargetRef) {
         self.unqueue(target);
         self.pending.remove(&target);
     }
 
-    fn unqueue(&mut self, target: IpAddr) {
-        if let Some(&PendingVote { stage: Stage::Due { at, priority }, .. }) =
-            self.pending.get(&target)
-        {
-            self.queue.remove(&(priority, at, target));
+    fn unqueue(&mut self, target: TargetRef) {
+        if let Some(&PendingVote { stage: Stage::Due(due), .. }) = self.pending.get(&target) {
+            self.queue.remove(due, target);
         }
     }
 }
 
-/// The address that sorts before all others.
-const LEAST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+/// Returns the range of all targets of a service.
+fn all_of(service: ServiceId) -> RangeInclusive<TargetRef> {
+    let (first, last) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::from(u128::MAX).into());
+    TargetRef { service, address: first }..=TargetRef { service, address: last }
+}
 
 #[cfg(test)]
 mod tests;

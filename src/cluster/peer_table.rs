@@ -169,7 +169,7 @@ impl PeerEntry {
 
     fn standing(&self) -> Standing {
         let native = self.member != Member::Unseen || self.signed == Some(true);
-        Standing { native, joins: self.joins }
+        Standing { native, legacy: self.is_legacy(), joins: self.joins }
     }
 
     fn state(&self, now: Duration) -> PeerState {
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(report(&mut table, s(41)), "D", "it said so itself");
         table.seen_dead(s(41), PEER);
         assert_eq!(report(&mut table, s(42)), "");
-        assert_eq!(standing(&table), Standing { native: true, joins: 2 });
+        assert_eq!(standing(&table), Standing { native: true, legacy: false, joins: 2 });
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(report(&mut table, s(1)), "a");
         assert_eq!(
             standing(&table),
-            Standing { native: false, joins: 0 },
+            Standing { native: false, legacy: true, joins: 0 },
             "it was sent our votes before"
         );
         table.port_probed(PEER, false);

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::clock::ClusterClock;
-use super::outbox::Votes;
 use super::seal::Seal;
+use super::services::ServiceRegister;
 use super::standing::Standings;
+use super::votes::Votes;
 
 /// The context that the vote listener and every vote sender hold a copy of.
 #[derive(Debug, Clone)]
@@ -22,6 +23,10 @@ pub(crate) struct ClusterContext {
     pub clock: Arc<ClusterClock>,
     /// The number of votes by peer and outcome.
     pub counters: Arc<Counters>,
+    /// The names of the services.
+    pub services: Arc<ServiceRegister>,
+    /// The services on which each peer has no vote.
+    pub missing_votes: Arc<MissingVotes>,
     /// The current votes of this agent.
     pub votes: watch::Receiver<Arc<Votes>>,
     /// The current standing of every peer.
@@ -43,6 +48,36 @@ impl Counters {
 
     /// Returns a copy of all counters.
     pub(crate) fn counts(&self) -> VoteCounts {
+        lock(&self.0).clone()
+    }
+}
+
+/// The names of services by peer.
+pub(crate) type ServicesByPeer = BTreeMap<SocketAddr, Vec<Arc<str>>>;
+
+/// The services of this agent on which each peer has no vote: a Go agent on all but `default`, any
+/// other agent on those that it does not watch. Peers without such services are not listed.
+#[derive(Debug, Default)]
+pub(crate) struct MissingVotes(Mutex<ServicesByPeer>);
+
+impl MissingVotes {
+    /// Replaces the services of one peer.
+    pub(crate) fn set(&self, peer: SocketAddr, services: Vec<Arc<str>>) {
+        let mut all = lock(&self.0);
+        if services.is_empty() {
+            all.remove(&peer);
+        } else {
+            all.insert(peer, services);
+        }
+    }
+
+    /// Removes all peers but those that `stays` accepts.
+    pub(crate) fn retain(&self, stays: impl Fn(SocketAddr) -> bool) {
+        lock(&self.0).retain(|peer, _| stays(*peer));
+    }
+
+    /// Returns a copy of all of them.
+    pub(crate) fn get(&self) -> ServicesByPeer {
         lock(&self.0).clone()
     }
 }

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 pub(crate) struct Standing {
     /// Whether the peer is known to run this program. If not, it may be a Go agent.
     pub native: bool,
+    /// Whether the peer has shown that it is a Go agent: it votes like one.
+    pub legacy: bool,
     /// The number of times the peer has joined or rejoined.
     pub joins: u64,
 }

@@ -1,11 +1,13 @@
 //! Sends this agent's votes to one peer for as long as they stand.
 
 mod pacing;
+mod report;
+mod unwatched;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +20,10 @@ use super::outbox::{DueVote, Outbox, Statement};
 use super::shared::ClusterContext;
 use super::signature::Form;
 use super::standing::Standing;
-use super::wire::{self, Extension};
+use super::wire::{Extension, OutgoingVote};
+use crate::engine::ids::{ServiceId, TargetRef};
 use pacing::{MAX_LEAD, MAX_URGENT_LEAD, lead, next_time, paced};
+use unwatched::UnwatchedServices;
 
 /// Maximum number of unanswered votes sent to a peer that supports pipelining.
 const WINDOW: usize = 128;
@@ -31,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(3);
 /// A vote that was sent and is not answered yet.
 #[derive(Debug, Clone, Copy)]
 struct SentVote {
-    target: IpAddr,
+    target: TargetRef,
     statement: Statement,
     form: Form,
     answer_by: Duration,
@@ -57,6 +61,13 @@ pub(crate) struct VoteSender {
     form: Form,
     /// The status of the answer if the last vote was declined.
     declined: Option<u16>,
+    /// Whether there are votes on other services than `default`.
+    has_named: bool,
+    unwatched: UnwatchedServices,
+    /// The services with an address that the peer does not watch, although it watches the service.
+    partly_watched: BTreeSet<ServiceId>,
+    /// Whether the peer was reported to be a Go agent, which has no vote on named services.
+    legacy_reported: bool,
 }
 
 impl VoteSender {
@@ -74,6 +85,10 @@ impl VoteSender {
             last_signed: 0,
             form: Form::V2,
             declined: None,
+            has_named: false,
+            unwatched: UnwatchedServices::default(),
+            partly_watched: BTreeSet::new(),
+            legacy_reported: false,
         }
     }
 
@@ -124,11 +139,15 @@ impl VoteSender {
         let standing = standings.get(&self.peer).copied().unwrap_or_default();
         if standing.native != self.standing.native {
             self.outbox.set_repeats(now, standing.native);
+            // Named services are for agents of this program only.
+            self.outbox.announce(now, &votes);
         }
         if standing.joins != self.standing.joins {
             self.outbox.rejoined(now);
+            self.partly_watched.clear();
         }
         self.standing = standing;
+        self.follow_services(&votes);
     }
 
     /// Returns the maximum number of votes in flight at this time. A Go agent answers only after
@@ -153,7 +172,7 @@ impl VoteSender {
             due.map(|due| if is_stalled { due.max(self.shared.clock.now() + BEAT) } else { due });
         let silent = self.in_flight.front().map(|sent| sent.answer_by);
         let idle = self.connection.as_ref().map(|_| self.used + IDLE);
-        [due, silent.or(idle)].into_iter().flatten().min()
+        [due, silent.or(idle), self.unwatched.report_at()].into_iter().flatten().min()
     }
 
     async fn send_due(&mut self) {
@@ -191,11 +210,20 @@ impl VoteSender {
         };
         // A vote to a possible Go agent is identical, byte for byte, to one of a Go agent.
         let extension = Some(extension).filter(|_| self.standing.native);
-        let body = wire::encode_extended(seal, self.shared.local, target, vote, extension)?;
+        let name = match target.service {
+            ServiceId::DEFAULT => None,
+            // Without its name, the vote would be one on `default`.
+            named => Some(self.shared.services.name(named).ok_or(io::ErrorKind::NotFound)?),
+        };
+        let service = name.as_deref();
+        let peer = self.shared.local;
+        let outgoing = OutgoingVote { peer, service, target: target.address, vote, extension };
+        let body = outgoing.encode(seal)?;
         self.last_signed = next_time(self.last_signed, unix_millis());
-        let form = self.form;
+        // A peer that only knows the first form knows no named services either.
+        let form = if service.is_some() { Form::V2 } else { self.form };
         let signature = seal.map(|seal| seal.sign(form, self.peer, self.last_signed, &body));
-        connection.post(&body, signature.as_deref()).await?;
+        connection.post(outgoing.path(), &body, signature.as_deref()).await?;
         self.used = self.shared.clock.now();
         let answer_by = self.used + ANSWER_WITHIN;
         self.in_flight.push_back(SentVote { target, statement, form, answer_by });
@@ -254,18 +282,19 @@ impl VoteSender {
             self.form = Form::V2;
         }
         self.shared.counters.add(Some(peer), outcome);
-        let declined = (outcome == "declined").then_some(status);
-        if declined.is_some() && declined != self.declined {
-            warn!(%peer, %target, status, reason = answer.meaning(), "peer rejected our vote");
+        self.report_declined(target, (outcome == "declined").then_some(answer));
+        if outcome == "delivered" {
+            self.service_accepted(target.service);
         }
-        self.declined = declined;
-        debug!(%peer, %target, ?statement, status, "vote answered");
+        let (address, service) = (target.address, self.service_for_people(target.service));
+        debug!(%peer, target = %address, service, ?statement, status, "vote answered");
     }
 
     /// Handles the timer set by [`wake`](Self::wake): closes an idle connection, or gives up on a
     /// vote that was not answered in time.
     fn expire(&mut self) {
         let now = self.shared.clock.now();
+        self.report_unwatched(now);
         let Some(&sent) = self.in_flight.front() else {
             if now >= self.used + IDLE {
                 self.connection = None;

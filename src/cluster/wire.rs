@@ -1,8 +1,11 @@
 //! Wire format of a vote: `{"Peer":"…","IPAddress":"…","Live":true|false}`.
 //!
-//! The format is fixed by the Go agents. With a key, `Peer` and `IPAddress` are encrypted
-//! separately, and `Live` is not encrypted. The signature, in a header of its own, covers the body
-//! as it is sent.
+//! The format is fixed by the Go agents, which know one service only. A vote on any other service
+//! than `default` has a `Service` behind `Peer`, and a path of its own. With a key, `Peer`,
+//! `Service` and `IPAddress` are encrypted separately, and `Live` is not encrypted. The signature,
+//! in a header of its own, covers the body as it is sent. It does not cover the path, so the body
+//! alone has to say which path it is for: a body with a service is no vote at `/`, and one without
+//! is none at `/votes`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,11 +17,32 @@ use serde_json::{Map, Value};
 use super::seal::Seal;
 use crate::engine::types::Vote;
 
+/// The path that a vote is posted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VotePath {
+    /// `/`, for votes on the service `default`.
+    Default,
+    /// `/votes`, for votes on all other services.
+    Named,
+}
+
+impl VotePath {
+    /// Returns the path as it stands in a request.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "/",
+            Self::Named => "/votes",
+        }
+    }
+}
+
 /// The fields of a vote before its peer and target are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawVote {
     /// The claimed name of the sender.
     pub peer: String,
+    /// The name of the service; absent in votes on `default`.
+    pub service: Option<String>,
     /// The target, as written by the sender.
     pub target: String,
     /// The sender's view of the target.
@@ -41,7 +65,7 @@ pub enum Declaration {
 
 /// A field sent only to agents of this program. A Go agent would ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extension {
+pub enum Extension {
     /// The age of the evidence.
     Age(Duration),
     /// The vote is retracted.
@@ -59,67 +83,114 @@ pub enum Unreadable {
     NotOurs,
 }
 
-/// Encodes a vote of `local` on `target`.
+/// Encodes a vote of `peer` on a target of `default`, as a Go agent sends it.
 ///
 /// # Errors
 ///
-/// Fails if the vote is to be encrypted and the system has no random bytes.
+/// Fails as [`OutgoingVote::encode`] does.
 pub fn encode(
     seal: Option<&Seal>,
-    local: SocketAddr,
+    peer: SocketAddr,
     target: IpAddr,
     vote: Vote,
 ) -> io::Result<Vec<u8>> {
-    encode_extended(seal, local, target, vote, None)
+    OutgoingVote::new(peer, target, vote).encode(seal)
 }
 
-/// Encodes a vote together with an `extension`.
-///
-/// # Errors
-///
-/// Fails as [`encode`] does.
-pub(crate) fn encode_extended(
-    seal: Option<&Seal>,
-    local: SocketAddr,
-    target: IpAddr,
-    vote: Vote,
-    extension: Option<Extension>,
-) -> io::Result<Vec<u8>> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Body {
-        peer: String,
-        #[serde(rename = "IPAddress")]
-        ip_address: String,
-        live: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        evidence_age: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        abstain: Option<bool>,
-    }
-    let (evidence_age, abstain) = match extension {
-        None => (None, None),
-        Some(Extension::Age(age)) => {
-            (Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)), None)
-        }
-        Some(Extension::Abstains) => (None, Some(true)),
-    };
-    let (mut peer, mut ip_address) = (local.to_string(), target.to_string());
-    if let Some(seal) = seal {
-        peer = seal.encrypt(&peer)?;
-        ip_address = seal.encrypt(&ip_address)?;
-    }
-    let body = Body { peer, ip_address, live: vote == Vote::Up, evidence_age, abstain };
-    serde_json::to_vec(&body).map_err(io::Error::from)
+/// A vote that is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingVote<'a> {
+    /// The name of this agent: its vote address.
+    pub peer: SocketAddr,
+    /// The name of the service; `None` for `default`.
+    pub service: Option<&'a str>,
+    /// The target of the vote.
+    pub target: IpAddr,
+    /// This agent's view of the target.
+    pub vote: Vote,
+    /// A further field.
+    pub extension: Option<Extension>,
 }
 
-/// Decodes a body. As in the Go agents, keys are matched case-insensitively and unknown keys are
-/// ignored. Unlike there, each of the three keys must occur once, and nothing may follow. A
-/// retraction may omit `Live`.
-pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
+impl<'a> OutgoingVote<'a> {
+    /// Returns a vote of `peer` on a target of `default`, as a Go agent sends it.
+    pub const fn new(peer: SocketAddr, target: IpAddr, vote: Vote) -> Self {
+        Self { peer, service: None, target, vote, extension: None }
+    }
+
+    /// Returns the same vote on a target of `service`.
+    #[must_use]
+    pub const fn on(self, service: &'a str) -> Self {
+        Self { service: Some(service), ..self }
+    }
+
+    /// Returns the path that the vote is posted to.
+    pub const fn path(&self) -> VotePath {
+        if self.service.is_some() { VotePath::Named } else { VotePath::Default }
+    }
+
+    /// Encodes the vote, with encrypted words if there is a key.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the vote is to be encrypted and the system has no random bytes.
+    pub fn encode(&self, seal: Option<&Seal>) -> io::Result<Vec<u8>> {
+        let (evidence_age, abstain) = match self.extension {
+            None => (None, None),
+            Some(Extension::Age(age)) => {
+                (Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)), None)
+            }
+            Some(Extension::Abstains) => (None, Some(true)),
+        };
+        let body = Body {
+            peer: word(seal, self.peer.to_string())?,
+            service: self.service.map(|service| word(seal, service.to_owned())).transpose()?,
+            ip_address: word(seal, self.target.to_string())?,
+            live: self.vote == Vote::Up,
+            evidence_age,
+            abstain,
+        };
+        serde_json::to_vec(&body).map_err(io::Error::from)
+    }
+}
+
+/// The fields of a body, in the order in which they are sent.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    peer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(rename = "IPAddress")]
+    ip_address: String,
+    live: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_age: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abstain: Option<bool>,
+}
+
+/// Returns a word as it is sent: encrypted, if there is a key.
+fn word(seal: Option<&Seal>, text: String) -> io::Result<String> {
+    match seal {
+        Some(seal) => seal.encrypt(&text),
+        None => Ok(text),
+    }
+}
+
+/// Decodes a body that was posted to `path`. As in the Go agents, keys are matched
+/// case-insensitively and unknown keys are ignored. Unlike there, each key must occur once, and
+/// nothing may follow. `Service` must be present at `/votes` and absent at `/`. A retraction may
+/// omit `Live`.
+pub fn decode(path: VotePath, seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unreadable::Malformed)?;
     let fields = Fields(value.as_object().ok_or(Unreadable::Malformed)?);
     let (peer, target) = (fields.text("Peer")?, fields.text("IPAddress")?);
+    let service = match (path, fields.get("Service")?) {
+        (VotePath::Default, None) => None,
+        (VotePath::Default, Some(_)) => return Err(Unreadable::Malformed),
+        (VotePath::Named, _) => Some(fields.text("Service")?),
+    };
     let age = fields.typed("EvidenceAge", Value::as_u64)?.map(Duration::from_millis);
     let abstains = fields.typed("Abstain", Value::as_bool)?.unwrap_or_default();
     let declaration = match fields.typed("Live", Value::as_bool)? {
@@ -128,7 +199,9 @@ pub fn decode(seal: Option<&Seal>, body: &[u8]) -> Result<RawVote, Unreadable> {
         Some(false) => Declaration::Vote { vote: Vote::Down, age },
         None => return Err(Unreadable::Malformed),
     };
-    Ok(RawVote { peer: readable(seal, peer)?, target: readable(seal, target)?, declaration })
+    let service = service.map(|service| readable(seal, service)).transpose()?;
+    let (peer, target) = (readable(seal, peer)?, readable(seal, target)?);
+    Ok(RawVote { peer, service, target, declaration })
 }
 
 /// Returns `text` as it was before its encryption, if there is a key.
@@ -183,151 +256,4 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use secrecy::SecretString;
-
-    fn seal() -> Seal {
-        Seal::new(&SecretString::from("1234567891012345")).unwrap()
-    }
-
-    #[test]
-    fn the_body_is_a_go_agents_to_the_byte() {
-        let local = "10.99.0.1:8081".parse().unwrap();
-        let target = "10.99.0.2".parse().unwrap();
-        let plain = encode(None, local, target, Vote::Down).unwrap();
-        let want = r#"{"Peer":"10.99.0.1:8081","IPAddress":"10.99.0.2","Live":false}"#;
-        assert_eq!(String::from_utf8(plain).unwrap(), want);
-        // With a key each word has a random IV, so only shape and length are compared.
-        let hidden =
-            String::from_utf8(encode(Some(&seal()), local, target, Vote::Up).unwrap()).unwrap();
-        let theirs = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":true}"#;
-        assert_eq!(hidden.len(), theirs.len(), "{hidden}");
-        assert!(hidden.starts_with(r#"{"Peer":""#) && hidden.ends_with(r#","Live":true}"#));
-        let vote = decode(Some(&seal()), hidden.as_bytes()).unwrap();
-        assert_eq!((vote.peer.as_str(), vote.target.as_str()), ("10.99.0.1:8081", "10.99.0.2"));
-    }
-
-    #[test]
-    fn a_vote_of_a_go_agent_is_read() {
-        let sent = r#"{"Peer":"fjA5ZXxsrsmexoTtnUU67wksRtRFy-bpYe2HZK2X","IPAddress":"YOclWon1CpY1JRtY0Cy0bmUVUjcnqjhU9g==","Live":false}"#;
-        let want = RawVote {
-            peer: "10.99.0.1:8081".into(),
-            target: "10.99.0.2".into(),
-            declaration: Declaration::Vote { vote: Vote::Down, age: None },
-        };
-        assert_eq!(decode(Some(&seal()), sent.as_bytes()), Ok(want));
-    }
-
-    #[test]
-    fn only_three_words_of_the_right_kind_are_a_vote() {
-        let good = r#"{"Peer":"p","IPAddress":"t","Live":true}"#;
-        let cases = [
-            ("as it is made", good, true),
-            ("keys in lower case", r#"{"peer":"p","ipaddress":"t","live":true}"#, true),
-            ("another key", r#"{"Peer":"p","IPAddress":"t","Live":true,"More":[1]}"#, true),
-            ("space around", " {\n\"Peer\":\"p\",\"IPAddress\":\"t\",\"Live\":true}\n", true),
-            (
-                "the age of what it saw",
-                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":0}"#,
-                true,
-            ),
-            ("taken back", r#"{"Peer":"p","IPAddress":"t","Live":true,"Abstain":true}"#, true),
-            ("only taken back", r#"{"Peer":"p","IPAddress":"t","Abstain":true}"#, true),
-            ("not taken back", r#"{"Peer":"p","IPAddress":"t","Abstain":false}"#, false),
-            (
-                "a text for the age",
-                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":"1"}"#,
-                false,
-            ),
-            (
-                "seen in the future",
-                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":-1}"#,
-                false,
-            ),
-            (
-                "two ages",
-                r#"{"Peer":"p","IPAddress":"t","Live":true,"EvidenceAge":1,"evidenceage":2}"#,
-                false,
-            ),
-            (
-                "a number for taken back",
-                r#"{"Peer":"p","IPAddress":"t","Live":true,"Abstain":1}"#,
-                false,
-            ),
-            ("nothing", "", false),
-            ("half of it", &good[..20], false),
-            ("junk behind", r#"{"Peer":"p","IPAddress":"t","Live":true}x"#, false),
-            ("two votes", &[good, good].concat(), false),
-            ("a text for the truth", r#"{"Peer":"p","IPAddress":"t","Live":"false"}"#, false),
-            ("a number for a name", r#"{"Peer":1,"IPAddress":"t","Live":true}"#, false),
-            ("no word on whether it lives", r#"{"Peer":"p","IPAddress":"t"}"#, false),
-            ("null for it", r#"{"Peer":"p","IPAddress":"t","Live":null}"#, false),
-            ("one key twice", r#"{"Peer":"p","peer":"q","IPAddress":"t","Live":true}"#, false),
-            ("an empty object", "{}", false),
-            ("an array", "[]", false),
-            ("null", "null", false),
-            ("a form", "Peer=p&IPAddress=t&Live=true", false),
-            ("gzip", "\u{1f}\u{8b}\u{8}\0\0\0\0\0", false),
-        ];
-        for (name, body, want) in cases {
-            assert_eq!(decode(None, body.as_bytes()).is_ok(), want, "{name}: {body}");
-        }
-    }
-
-    #[test]
-    fn a_vote_made_with_another_key_or_none_is_not_ours() {
-        let other = Seal::new(&SecretString::from("another key here")).unwrap();
-        let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        for theirs in [None, Some(&other)] {
-            let body = encode(theirs, local, target, Vote::Up).unwrap();
-            assert_eq!(decode(Some(&seal()), &body), Err(Unreadable::NotOurs));
-        }
-    }
-
-    #[test]
-    fn an_extension_is_added_behind_the_vote() {
-        let (local, target) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let age = Duration::from_millis(1234);
-        let with_age = Declaration::Vote { vote: Vote::Up, age: Some(age) };
-        let cases = [
-            (Extension::Age(age), r#","EvidenceAge":1234}"#, with_age),
-            (Extension::Abstains, r#","Abstain":true}"#, Declaration::Abstains),
-        ];
-        for (extension, want, declaration) in cases {
-            let body = encode_extended(None, local, target, Vote::Up, Some(extension)).unwrap();
-            let plain = String::from_utf8(encode(None, local, target, Vote::Up).unwrap()).unwrap();
-            let body = String::from_utf8(body).unwrap();
-            assert_eq!(body, plain.trim_end_matches('}').to_owned() + want);
-            let vote = decode(None, body.as_bytes()).unwrap();
-            assert_eq!(vote.declaration, declaration);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_is_decoded_without_a_panic(bytes in any::<Vec<u8>>(), text in any::<String>()) {
-            for seal in [None, Some(&seal())] {
-                let _ = decode(seal, &bytes);
-                let quoted = serde_json::to_string(&text).unwrap();
-                let body = format!(r#"{{"Peer":{quoted},"IPAddress":{quoted},"Live":true}}"#);
-                let _ = decode(seal, body.as_bytes());
-                let _ = decode(seal, &body.as_bytes()[..body.len() / 2]);
-            }
-        }
-
-        #[test]
-        fn an_encoded_vote_decodes_to_itself(
-            local in any::<SocketAddr>(), target in any::<IpAddr>(), up in any::<bool>(),
-        ) {
-            let vote = if up { Vote::Up } else { Vote::Down };
-            for seal in [None, Some(&seal())] {
-                let read = decode(seal, &encode(seal, local, target, vote).unwrap()).unwrap();
-                prop_assert_eq!(read.peer, local.to_string());
-                prop_assert_eq!(read.target, target.to_string());
-                prop_assert_eq!(read.declaration, Declaration::Vote { vote, age: None });
-            }
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::cluster_net::{Agent, KEY, Net, announce, in_time, target, targets};
+use crate::cluster_net::{Agent, KEY, Net, announce, default_service, in_time, target};
 
 async fn start(net: Net, number: u8, key: Option<&str>) -> Agent {
     Agent::start(&net.config(number, 3, key)).await
@@ -117,15 +117,18 @@ async fn a_port_that_another_process_holds_is_one_clear_error() {
     let config = net.config(0, 2, None);
     let udp = std::net::SocketAddr::new(net.agent(0).ip(), 7946);
     let held = TcpListener::bind(net.agent(0)).await.unwrap();
-    let refused = Cluster::start(&config, targets(), sender.clone()).await.unwrap_err();
+    let refused = Cluster::start(&config, &[default_service()], sender.clone()).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("cannot listen for votes on {}", net.agent(0)));
     drop(held);
     let held = UdpSocket::bind(udp).await.unwrap();
-    let refused = Cluster::start(&config, targets(), sender.clone()).await.unwrap_err();
+    let refused = Cluster::start(&config, &[default_service()], sender.clone()).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("cannot listen for gossip on {udp}"));
     assert!(matches!(refused, ClusterError::Bind { .. }));
     drop(held);
-    assert!(Cluster::start(&config, targets(), sender).await.is_ok(), "nothing was left behind");
+    assert!(
+        Cluster::start(&config, &[default_service()], sender).await.is_ok(),
+        "nothing was left behind"
+    );
 }
 
 /// After a standstill the sockets hold old messages. Virtual time, so that it stands still

@@ -6,11 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use goavail::engine::ids::ServiceId;
 use goavail::engine::types::{PeerKind, PeerState, Vote};
-use goavail::testing::cluster::{Cluster, ClusterConfig, ClusterEvent, Seal, Signed};
+use goavail::testing::cluster::{
+    Cluster, ClusterConfig, ClusterEvent, Seal, Signed, VotesOnService, WatchedService,
+};
 use goavail::testing::engine::quorum::VOTE_TTL;
 use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -59,8 +62,9 @@ pub(crate) fn target(number: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, number])
 }
 
-pub(crate) fn targets() -> impl Iterator<Item = IpAddr> {
-    (0..100).map(target)
+/// The service of every agent here, unless a test says otherwise.
+pub(crate) fn default_service() -> WatchedService {
+    WatchedService::of_default((0..100).map(target))
 }
 
 /// A running cluster part and its events.
@@ -71,8 +75,13 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) async fn start(config: &ClusterConfig) -> Self {
+        Self::start_with(config, &[default_service()]).await
+    }
+
+    /// Starts one that watches these services.
+    pub(crate) async fn start_with(config: &ClusterConfig, services: &[WatchedService]) -> Self {
         let (sender, events) = mpsc::channel(64);
-        let cluster = Cluster::start(config, targets(), sender).await.expect("it starts");
+        let cluster = Cluster::start(config, services, sender).await.expect("it starts");
         Self { cluster, events }
     }
 
@@ -141,11 +150,21 @@ impl Agent {
     }
 }
 
-/// Announces votes with new evidence.
-#[expect(clippy::disallowed_methods, reason = "the test plays the loop that decides")]
+/// Announces votes on `default` with new evidence.
 pub(crate) fn announce(cluster: &Cluster, votes: impl IntoIterator<Item = (IpAddr, Vote)>) {
+    announce_on(cluster, ServiceId::DEFAULT, votes);
+}
+
+/// Announces votes on a service with new evidence.
+#[expect(clippy::disallowed_methods, reason = "the test plays the loop that decides")]
+pub(crate) fn announce_on(
+    cluster: &Cluster,
+    service: ServiceId,
+    votes: impl IntoIterator<Item = (IpAddr, Vote)>,
+) {
     let now = tokio::time::Instant::now();
-    cluster.announce(VOTE_TTL, votes.into_iter().map(|(target, vote)| (target, vote, now)));
+    let votes = votes.into_iter().map(|(target, vote)| (target, vote, now)).collect();
+    cluster.announce([VotesOnService { service, term: VOTE_TTL, votes }]);
 }
 
 pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
@@ -164,11 +183,34 @@ pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> String {
 
 /// A POST of `body` to `/`, after which the connection is closed.
 pub(crate) fn post(body: &[u8], more: &str) -> Vec<u8> {
+    post_to("/", body, more)
+}
+
+/// A POST of `body` to `path`, after which the connection is closed.
+pub(crate) fn post_to(path: &str, body: &[u8], more: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n"
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         {more}\r\n"
     );
     [head.as_bytes(), body].concat()
+}
+
+/// Reads one request from `stream`: its head and its body; `None` at the end.
+pub(crate) async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if body.len() >= length?.parse().ok()? {
+                return Some((head.to_owned(), body.to_owned()));
+            }
+        }
+        // Byte by byte, as the next request may follow at once.
+        let byte = stream.read_u8().await.ok()?;
+        bytes.push(byte);
+    }
 }
 
 /// The status of an answer; 0 if there is none.

@@ -5,38 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use goavail::engine::ids::ServiceId;
 use goavail::engine::types::{PeerKind, Vote};
-use goavail::testing::cluster::{Cluster, ClusterEvent, Form, Seal, Signed, wire};
+use goavail::testing::cluster::{
+    ClusterEvent, Form, Seal, Signed, VotesOnService, WatchedService, wire,
+};
 use secrecy::SecretString;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::cluster_net::{
-    Agent, KEY, Net, announce, exchange, in_time, post, signed, status, target,
+    Agent, KEY, Net, announce, exchange, in_time, post, request, signed, status, target,
 };
 
 /// The same vote on the first `count` targets.
 fn votes(count: u8, vote: Vote) -> Vec<(IpAddr, Vote)> {
     (0..count).map(|number| (target(number), vote)).collect()
-}
-
-/// Reads one request from `stream`: its head and its body; `None` at the end.
-async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String)> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-            if body.len() >= length?.parse().ok()? {
-                return Some((head.to_owned(), body.to_owned()));
-            }
-        }
-        // Byte by byte, as the next request may follow at once.
-        let byte = stream.read_u8().await.ok()?;
-        bytes.push(byte);
-    }
 }
 
 /// A peer that answers each vote with `answer`, after `pause`, and passes it on.
@@ -99,7 +85,7 @@ async fn with_a_key_a_vote_is_hidden_and_signed() {
     announce(&agent.cluster, [(target(2), Vote::Up)]);
     let (head, body) = in_time(seen.recv()).await.unwrap();
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
-    let words = wire::decode(Some(&seal), body.as_bytes()).unwrap();
+    let words = wire::decode(wire::VotePath::Default, Some(&seal), body.as_bytes()).unwrap();
     assert_eq!((words.peer, words.target), (net.agent(0).to_string(), "203.0.113.2".to_owned()));
     assert!(matches!(words.declaration, wire::Declaration::Vote { vote: Vote::Up, .. }));
     let Signed { at, form } = signed(&seal, net.agent(1), &head, &body);
@@ -212,7 +198,11 @@ async fn wait_age(
     seen: tokio::time::Instant,
 ) -> Duration {
     for announced in [Vote::Up, Vote::Down].into_iter().cycle() {
-        from.cluster.announce(Duration::from_secs(30), [(target(1), announced, seen)]);
+        from.cluster.announce([VotesOnService {
+            service: ServiceId::DEFAULT,
+            term: Duration::from_secs(30),
+            votes: vec![(target(1), announced, seen)],
+        }]);
         let received = to.wait(|event| match event {
             ClusterEvent::Vote { peer, age, vote, .. } => {
                 (peer == sender && vote == announced).then_some(age)
@@ -253,10 +243,8 @@ async fn a_thousand_signed_votes_are_all_taken_in_order_and_soon() {
     let all: Vec<IpAddr> =
         (0..1000_u32).map(|n| IpAddr::from((0xC612_0000 + n).to_be_bytes())).collect();
     let begin = async |number| {
-        let (sender, events) = mpsc::channel(64);
-        let config = net.config(number, 2, Some(KEY));
-        let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
-        Agent { cluster, events }
+        let service = WatchedService::of_default(all.iter().copied());
+        Agent::start_with(&net.config(number, 2, Some(KEY)), &[service]).await
     };
     let one = begin(0).await;
     let mut other = begin(1).await;
@@ -312,9 +300,8 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     let seal = Seal::new(&SecretString::from(KEY)).unwrap();
     let all: Vec<IpAddr> =
         (0..1000_u32).map(|n| IpAddr::from((0xC612_0000 + n).to_be_bytes())).collect();
-    let (sender, _events) = mpsc::channel(64);
-    let config = net.config(0, 2, Some(KEY));
-    let cluster = Cluster::start(&config, all.iter().copied(), sender).await.unwrap();
+    let service = WatchedService::of_default(all.iter().copied());
+    let agent = Agent::start_with(&net.config(0, 2, Some(KEY)), &[service]).await;
     // A signature makes it known as one of our kind.
     let body = wire::encode(Some(&seal), net.agent(1), all[0], Vote::Up).unwrap();
     let now = goavail::testing::cluster::unix_millis();
@@ -323,7 +310,7 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
     assert_eq!(status(&exchange(net.agent(0), &vote).await), 200);
 
     let listener = TcpListener::bind(net.agent(1)).await.unwrap();
-    announce(&cluster, all.iter().map(|&target| (target, Vote::Down)));
+    announce(&agent.cluster, all.iter().map(|&target| (target, Vote::Down)));
     let (mut reader, mut writer) = in_time(listener.accept()).await.unwrap().0.into_split();
     let (arrived, mut on_their_way) = mpsc::unbounded_channel();
     let answers = tokio::spawn(async move {
@@ -341,7 +328,9 @@ async fn a_thousand_votes_reach_a_peer_200_ms_away_without_waiting_for_each_answ
             let at = signed(&seal, net.agent(1), &head, &body).at;
             assert!(at > last, "signed later than the one before");
             last = at;
-            arrivals.insert(wire::decode(Some(&seal), body.as_bytes()).unwrap().target);
+            arrivals.insert(
+                wire::decode(wire::VotePath::Default, Some(&seal), body.as_bytes()).unwrap().target,
+            );
             #[expect(clippy::disallowed_methods, reason = "the test plays the network's delay")]
             let answer_at = tokio::time::Instant::now() + Duration::from_millis(200);
             arrived.send(answer_at).unwrap();
@@ -378,7 +367,7 @@ async fn a_reload_lets_peers_and_targets_go_and_takes_new_ones() {
     let ask = async |body: Vec<u8>| status(&exchange(net.agent(0), &post(&body, "")).await);
     assert_eq!(ask(from(net.agent(1), "203.0.113.1")).await, 200);
     let new = "198.51.100.7".parse().unwrap();
-    agent.cluster.reload([net.agent(2)], [new]).await;
+    agent.cluster.reload([net.agent(2)], &[WatchedService::of_default([new])]).await;
     let (_, told) = in_time(seen.recv()).await.unwrap();
     assert!(told.contains("203.0.113.1"), "a new peer is told what stands: {told}");
     let cases = [

@@ -7,6 +7,7 @@ mod cluster_listener;
 mod cluster_membership;
 mod cluster_net;
 mod cluster_sender;
+mod cluster_services;
 mod commands;
 mod config;
 mod contract;

@@ -44,7 +44,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         log_abandoned_records(self.state.store(), &config);
         self.reconcilers.reload(&settings::zones(&config, &self.ids), providers);
         if let Some(peers) = &self.peers {
-            peers.reload(&config);
+            peers.reload(&config, settings::watched_services(&config, &self.ids));
         }
         self.observers.reloaded(&config);
         tracing::info!(targets = config.default_service().targets.len(), "configuration in force");

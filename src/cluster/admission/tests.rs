@@ -1,7 +1,8 @@
 //! Rows of accepted and refused votes, and tests that answers reveal nothing to a stranger.
 
+mod services;
+
 use super::*;
-use crate::cluster::signature::Form;
 use crate::engine::types::Vote;
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -28,9 +29,13 @@ fn target(number: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, number])
 }
 
+fn services() -> [WatchedService; 1] {
+    [WatchedService::of_default([target(1)])]
+}
+
 /// Rules for peers 1 and 2 and target 1.
 fn admission(key: Option<&Arc<Seal>>, require_signed: bool) -> Admission {
-    Admission::new(US, key.cloned(), require_signed, [peer(1), peer(2)], [target(1)])
+    Admission::new(US, key.cloned(), require_signed, [peer(1), peer(2)], &services())
 }
 
 impl Admission {
@@ -41,7 +46,7 @@ impl Admission {
         body: &[u8],
         signature: Option<&str>,
     ) -> Result<Admitted, (VoteRefusal, Option<SocketAddr>)> {
-        self.admit(now, body, signature, |_| false)
+        self.admit(now, VoteRequest { path: VotePath::Default, body, signature }, |_| false)
     }
 }
 
@@ -126,7 +131,7 @@ fn a_sender_that_signed_once_must_keep_signing() {
     assert_eq!(stripped, Err((VoteRefusal::Unsigned, Some(peer(1)))), "a signature was taken off");
     let forged = admission.judge(at(NOW), &body, Some("v1,1,00"));
     assert_eq!(forged.unwrap_err().0, VoteRefusal::BadSignature);
-    admission.reload([peer(1)], [target(1)]);
+    admission.reload([peer(1)], &services());
     assert!(admission.judge(at(NOW), &body, None).is_err(), "a reload does not forget it");
 }
 
@@ -208,7 +213,8 @@ fn a_peer_that_gossip_knows_must_sign() {
     for (is_native, want) in
         [(false, Ok(peer(1))), (true, Err((VoteRefusal::Unsigned, Some(peer(1)))))]
     {
-        let got = admission(Some(&key), false).admit(at(NOW), &body, None, |_| is_native);
+        let request = VoteRequest { path: VotePath::Default, body: &body, signature: None };
+        let got = admission(Some(&key), false).admit(at(NOW), request, |_| is_native);
         assert_eq!(got.map(|vote| vote.peer), want);
     }
 }
@@ -287,10 +293,13 @@ impl Forger {
 fn the_forger_of_these_tests_beats_an_agent_that_reveals_decrypted_words() {
     let key = seal("1234567891012345");
     let mut stranger = Forger { requests: 0, keystream: Vec::new() };
-    assert!(stranger.learn(14, |body| wire::decode(Some(&key), body).is_ok()));
+    assert!(stranger.learn(14, |body| wire::decode(VotePath::Default, Some(&key), body).is_ok()));
     let forged = stranger.forge("10.0.0.1:8081", "203.0.113.1");
     let counts = admission(Some(&key), false).judge(at(NOW), &forged, None);
-    assert_eq!(counts.map(|vote| (vote.peer, vote.target)), Ok((peer(1), target(1))));
+    assert_eq!(
+        counts.map(|vote| (vote.peer, vote.target)),
+        Ok((peer(1), TargetRef::of_default(target(1))))
+    );
 }
 
 #[test]

@@ -1,22 +1,31 @@
 //! Tests of the votes sent to one peer and of their times.
 
+mod services;
+
+use std::net::IpAddr;
+
 use super::*;
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn target(number: u8) -> IpAddr {
-    IpAddr::from([203, 0, 113, number])
+fn target(number: u8) -> TargetRef {
+    TargetRef::of_default([203, 0, 113, number].into())
+}
+
+/// Returns votes on one service with evidence of `seen`.
+fn votes_on(service: ServiceId, seen: Duration, votes: &[(u8, Vote)]) -> Votes {
+    let mut announced = AnnouncedVotes { term: s(30), ..AnnouncedVotes::default() };
+    for &(number, vote) in votes {
+        announced.votes.insert(target(number).address, AnnouncedVote { vote, evidence: seen });
+    }
+    Votes { services: [(service, Arc::new(announced))].into() }
 }
 
 /// Returns votes with evidence of `seen`.
 fn votes_at(seen: Duration, votes: &[(u8, Vote)]) -> Votes {
-    let mut announced = BTreeMap::new();
-    for &(number, vote) in votes {
-        announced.insert(target(number), AnnouncedVote { vote, evidence: seen });
-    }
-    Votes { votes: announced, term: s(30) }
+    votes_on(ServiceId::DEFAULT, seen, votes)
 }
 
 fn votes(votes: &[(u8, Vote)]) -> Votes {
@@ -24,7 +33,7 @@ fn votes(votes: &[(u8, Vote)]) -> Votes {
 }
 
 /// Returns target and vote of the next statement to send, if it is a vote.
-fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, Vote)> {
+fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(TargetRef, Vote)> {
     outbox.next(now, held, None).map(|due| match due.statement {
         Statement::Sees(vote) => (due.target, vote),
         Statement::Retracts(_) => panic!("{due:?}"),
@@ -32,7 +41,7 @@ fn next(outbox: &mut Outbox, now: Duration, held: bool) -> Option<(IpAddr, Vote)
 }
 
 /// Returns target and statement of the next urgent statement to send.
-fn next_urgent(outbox: &mut Outbox, now: Duration) -> Option<(IpAddr, Statement)> {
+fn next_urgent(outbox: &mut Outbox, now: Duration) -> Option<(TargetRef, Statement)> {
     outbox.next(now, true, None).map(|due| (due.target, due.statement))
 }
 
@@ -50,7 +59,7 @@ fn soonest(outbox: &Outbox) -> Option<Duration> {
 }
 
 /// Sends and delivers all votes that are due.
-fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(IpAddr, Vote)> {
+fn deliver(outbox: &mut Outbox, now: Duration) -> Vec<(TargetRef, Vote)> {
     let sent: Vec<_> = std::iter::from_fn(|| next(outbox, now, false)).collect();
     for &(target, vote) in &sent {
         outbox.delivered(now, target, Statement::Sees(vote));
@@ -239,12 +248,13 @@ fn a_thousand_targets_take_turns_quickly() {
     outbox.set_repeats(s(0), true);
     for round in 0..20 {
         let now = s(10 * round);
-        let mut votes = BTreeMap::new();
+        let mut all = AnnouncedVotes { term: s(30), ..AnnouncedVotes::default() };
         for number in 0..1000_u32 {
-            let target = IpAddr::from((0xCB00_7100 + number).to_be_bytes());
-            votes.insert(target, AnnouncedVote { vote: Vote::Up, evidence: now });
+            let address = IpAddr::from((0xCB00_7100 + number).to_be_bytes());
+            all.votes.insert(address, AnnouncedVote { vote: Vote::Up, evidence: now });
         }
-        outbox.announce(now, &Votes { votes, term: s(30) });
+        let services = [(ServiceId::DEFAULT, Arc::new(all))].into();
+        outbox.announce(now, &Votes { services });
         assert_eq!(deliver(&mut outbox, now).len(), 1000);
     }
 }

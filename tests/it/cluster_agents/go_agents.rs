@@ -54,7 +54,9 @@ impl GoAgentCluster {
         let mut all: Vec<_> = self
             .bodies
             .try_iter()
-            .map(|body| wire::decode(self.seal.as_ref(), body.as_bytes()).unwrap())
+            .map(|body| {
+                wire::decode(wire::VotePath::Default, self.seal.as_ref(), body.as_bytes()).unwrap()
+            })
             .filter(|words| words.target == self.target.to_string())
             .map(|words| (usize::from(words.peer == name(1).to_string()), words.declaration))
             .collect();
