@@ -47,6 +47,8 @@ pub struct PeerStatus {
     pub signed: bool,
     /// The time at which its last message was received.
     pub last_heard: Option<Instant>,
+    /// The names of the services on which it has no vote.
+    pub no_vote_on: Vec<Arc<str>>,
 }
 
 /// A vote of another agent.

@@ -281,6 +281,9 @@ pub struct Peer {
     pub signed: bool,
     /// The time of its last message; `None` before the first.
     pub last_heard: Option<Time>,
+    /// The services on which it has no vote, since it does not watch them or is a Go agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_vote_on: Vec<String>,
 }
 
 /// A change to the zone.

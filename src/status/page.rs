@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::concern::Concern;
 use super::history::Minute;
 use super::model::{Change, Failure, Health, Mode, Peer, Status, Time};
+use crate::text::first_few;
 use html::{age, text, time};
 
 /// Maximum number of targets on the page by default. The worst come first, so the rest is fine.
@@ -172,10 +173,14 @@ fn peers(out: &mut String, peers: &[Peer], now: Time) {
         let heard = peer
             .last_heard
             .map_or("never heard".into(), |at| format!("heard {} ago", age(at.until(now))));
+        let none = match &peer.no_vote_on[..] {
+            [] => String::new(),
+            services => format!(", no vote on {}", text(&first_few(services, 10, ", "))),
+        };
         let _ = writeln!(
             out,
             "<li><span class=\"state {mood}\">{word}</span> <b>{}</b> <small>{signed}, \
-             {heard}</small></li>",
+             {heard}{none}</small></li>",
             text(&peer.address)
         );
     }

@@ -96,6 +96,7 @@ pub(crate) fn status() -> Status {
             alive: true,
             signed: false,
             last_heard: Some(time(3_597)),
+            no_vote_on: vec![],
         }],
         last_change: Some(change.clone()),
         last_error: Some(failure.clone()),

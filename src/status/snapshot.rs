@@ -141,6 +141,7 @@ impl Snapshot {
             alive: peer.alive,
             signed: peer.signed,
             last_heard: peer.last_heard.map(|at| self.dates.wall_at(at)),
+            no_vote_on: peer.no_vote_on.iter().map(ToString::to_string).collect(),
         }
     }
 }

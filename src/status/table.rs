@@ -5,8 +5,11 @@ use std::net::IpAddr;
 
 use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
 use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
-use crate::text::one_line;
 use crate::text::paint::{Paint, column_widths};
+use crate::text::{first_few, one_line};
+
+/// The number of services that the line of a peer names.
+const SERVICES_NAMED: usize = 3;
 
 /// Maximum width of a line.
 pub const WIDTH: usize = 100;
@@ -83,18 +86,24 @@ fn wrong(failure: &Failure) -> String {
     format!("{}  {}: {}", failure.at.to_the_second(), failure.what, failure.error)
 }
 
-fn peers(status: &Status, paint: Paint) -> Option<String> {
+fn peers(status: &Status, paint: Paint) -> Vec<String> {
     if status.peers.is_empty() {
-        return None;
+        return vec![];
     }
     let missing: Vec<&str> =
         status.peers.iter().filter(|peer| !peer.alive).map(|peer| peer.address.as_str()).collect();
     let (all, alive) = (status.peers.len(), status.peers.len() - missing.len());
-    Some(if missing.is_empty() {
+    let mut lines = vec![if missing.is_empty() {
         format!("peers: {alive} of {all} alive")
     } else {
         paint.yellow(&clip(&format!("peers: {alive} of {all} alive; not {}", missing.join(", "))))
-    })
+    }];
+    for peer in status.peers.iter().filter(|peer| peer.alive && !peer.no_vote_on.is_empty()) {
+        let services = first_few(&peer.no_vote_on, SERVICES_NAMED, ", ");
+        let line = format!("{} has no vote on {services}", peer.address);
+        lines.push(paint.yellow(&clip(&line)));
+    }
+    lines
 }
 
 fn drains(status: &Status, paint: Paint) -> Vec<String> {
@@ -291,6 +300,18 @@ ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  
         for target in &status.targets {
             assert!(text.contains(&target.address.to_string()), "{} is missing", target.address);
         }
+    }
+
+    #[test]
+    fn a_peer_without_a_vote_on_some_services_is_named_while_it_is_alive() {
+        let mut status = sample::status();
+        let address = status.peers[0].address.clone();
+        assert!(!table(&status, false).contains("no vote"));
+        status.peers[0].no_vote_on = ["a", "b", "c", "d", "e"].map(String::from).into();
+        let line = format!("\n{address} has no vote on a, b, c and 2 more\n");
+        assert!(table(&status, false).contains(&line), "{}", table(&status, false));
+        status.peers[0].alive = false;
+        assert!(!table(&status, false).contains("no vote"), "it has none at all");
     }
 
     #[test]

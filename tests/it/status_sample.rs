@@ -164,6 +164,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
         alive,
         signed: alive,
         last_heard: Some(at(heard)),
+        no_vote_on: vec![],
     };
     board.set_peers(vec![
         peer("192.0.2.81:8080", true, LASTED - 4),

@@ -151,6 +151,7 @@ impl StatusObserver {
                 alive: false,
                 signed: false,
                 last_heard: None,
+                no_vote_on: vec![],
             };
             self.peers.insert(*peer, before.remove(peer).unwrap_or(unknown));
             self.names.entry(*peer).or_insert_with(|| peer.to_string().into());
@@ -241,6 +242,10 @@ impl StatusObserver {
             }
         }
         if !is_alone {
+            let mut missing = self.sources.votes.missing_votes();
+            for (peer, seen) in &mut self.peers {
+                seen.no_vote_on = missing.remove(peer).unwrap_or_default();
+            }
             self.board.set_peers(self.peers.values().cloned().collect());
         }
     }
