@@ -198,7 +198,7 @@ impl AgentStart {
         let mut engine = Engine::new(settings, drains, clock.now());
         if let Some(address) = rehearse {
             let target = TargetRef { service: engine.service_of(address), address };
-            engine = engine.rehearsing(target, clock.now() + REHEARSE_AFTER);
+            engine = engine.rehearsing(&[target].into(), clock.now() + REHEARSE_AFTER);
         }
         log_start(&config, &icmp);
         systemd::ready();

@@ -5,18 +5,20 @@
 //! replayed in a test. One file a concept:
 //!
 //! - `prober`: when to probe each endpoint, and the outcome of each probe
+//! - `health`: whether each endpoint is up, from the outcomes of its probes
 //! - `canaries`: whether this agent can trust its own observations
-//! - `service`: the health of targets, the gate with its ordered questions, the verdicts;
-//!   `services`: all of them by their ids
+//! - `service`: the gate with its ordered questions, the verdicts on targets; `services`: all of them
+//!   by their ids
 //! - `peers`: the votes of peers, and the announcement of this agent's own votes; [`quorum`]:
 //!   whether enough agents agree
 //! - `zone`: the last listing of a zone; the orders are part of the service; [`plan`]: which records
 //!   to change, and the floor
 //! - `stall`: whether this process ran; `schedule`: when to look at each part again; `context`: the
 //!   current event
-//! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `cluster`: the connections
-//!   between the parts. In this order: the watched endpoints, from probes to health, isolation,
-//!   from verdicts to orders and back, the operator's commands, the exchange of votes with peers;
+//! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `rehearsing`, `cluster`: the
+//!   connections between the parts. In this order: the watched endpoints, from probes to health,
+//!   isolation, from verdicts to orders and back, the operator's commands, rehearsals, the exchange of
+//!   votes with peers;
 //!   `attribution`: the service of a changed record; `view`: the state that the engine exposes
 //! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
@@ -31,6 +33,7 @@ mod dns_report;
 mod drain;
 pub mod event;
 mod fact;
+mod health;
 pub mod ids;
 mod isolation;
 mod moment;
@@ -42,6 +45,7 @@ pub(crate) mod prober;
 mod probing;
 pub(crate) mod quorum;
 mod reconciling;
+mod rehearsing;
 mod roster;
 mod schedule;
 mod service;
@@ -63,7 +67,8 @@ use context::Context;
 use drain::Drain;
 use event::Event;
 use fact::Fact;
-use ids::{EndpointId, ServiceId, TargetRef, ZoneId};
+use health::HealthTracker;
+use ids::{ServiceId, TargetRef, ZoneId};
 use peers::Peers;
 use prober::Prober;
 use quorum::PeerVote;
@@ -86,6 +91,7 @@ pub struct Engine {
     context: Context,
     stall: StallDetector,
     prober: Prober,
+    health: HealthTracker,
     canaries: Canaries,
     peers: Peers,
     services: Services,
@@ -99,6 +105,7 @@ impl Engine {
             context: Context::new(settings, now),
             stall: StallDetector::new(now),
             prober: Prober::default(),
+            health: HealthTracker::default(),
             canaries: Canaries::default(),
             peers: Peers::default(),
             services: Services::default(),
@@ -106,8 +113,9 @@ impl Engine {
         };
         engine.enroll();
         for (TargetRef { service, address }, drain) in drains {
-            if let Some(service) = engine.services.get_mut(service) {
-                service.begin_drain(address, drain, &mut engine.context);
+            match engine.services.get_mut(service) {
+                Some(service) => service.begin_drain(address, drain, &mut engine.context),
+                None => engine.services.park(TargetRef { service, address }, drain),
             }
         }
         for service in engine.services.iter_mut() {
@@ -116,24 +124,9 @@ impl Engine {
         engine
     }
 
-    /// Treats `target` as dead from `begin` until its health has flipped, then normally again.
-    #[must_use]
-    pub fn rehearsing(mut self, target: TargetRef, begin: Moment) -> Self {
-        if let Some(service) = self.services.get_mut(target.service) {
-            service.rehearse(target.address);
-            self.context.schedule.add(begin, Item::Rehearsal(target.service));
-        }
-        self
-    }
-
     /// Returns the settings in force.
     pub fn settings(&self) -> &Settings {
         &self.context.settings
-    }
-
-    /// Returns the endpoint with replies that a rehearsal ignores, if there is one.
-    fn rehearsed_dead(&self) -> Option<EndpointId> {
-        self.services.iter().find_map(Service::rehearsed_dead)
     }
 
     /// Returns the time at which the next [`Event::Tick`] is needed.
@@ -148,7 +141,6 @@ impl Engine {
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
-        self.prober.ignore(self.rehearsed_dead());
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
@@ -186,25 +178,24 @@ impl Engine {
     /// Processes every entry of the schedule that is due.
     fn tick(&mut self) {
         let now = self.context.now;
-        let (next, timeout) =
-            (self.context.schedule.next(), self.context.settings.canary_check.pace.timeout);
+        let (next, timeout) = (self.context.schedule.next(), self.prober.load().shortest_timeout());
         let tick = self.stall.tick(now, next, timeout);
         if let Some(lasted) = tick.report {
             self.context.report(Fact::Stalled { lasted });
         }
         while let Some((moment, item)) = self.context.schedule.take_due(now) {
             match item {
-                Item::Watch(endpoint) => self.watch_due(endpoint, moment, tick.stalled),
+                Item::Watch(endpoint) => self.watch_due(endpoint, moment, tick),
                 Item::Order | Item::Announce => {}
                 Item::Verdict(key) => self.look_at(key.service, |it, _| it.mark(key.target)),
                 Item::Held(service) => self.look_at(service, |it, _| it.retry_held()),
                 Item::Resync(service) => self.look_at(service, |it, _| it.begin_resync(now)),
-                Item::Evidence(service) => self.sweep(service),
+                Item::Evidence => self.sweep(),
                 Item::Retry => self.prober.retry_waiting(&mut self.context),
                 Item::Faults => self.prober.report_fault_summary(&mut self.context),
                 Item::Rehearsal(service) => {
-                    self.look_at(service, Service::begin_rehearsal);
-                    self.prober.ignore(self.rehearsed_dead());
+                    self.look_at(service, Service::begin_rehearsals);
+                    self.follow_rehearsals(service);
                 }
             }
         }
@@ -214,14 +205,6 @@ impl Engine {
     fn look_at(&mut self, id: ServiceId, look: impl FnOnce(&mut Service, &mut Context)) {
         if let Some(service) = self.services.get_mut(id) {
             look(service, &mut self.context);
-        }
-    }
-
-    /// Looks for evidence that has expired. Without evidence, this agent has no vote.
-    fn sweep(&mut self, id: ServiceId) {
-        let service = self.services.get_mut(id);
-        if service.is_some_and(|service| service.sweep(&mut self.context)) {
-            self.peers.announce();
         }
     }
 }

@@ -7,8 +7,6 @@ mod reconfigure;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +22,8 @@ use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
 use super::zones::Reconcilers;
-use crate::engine::event::{Action, DnsReport, Drain, Event, ProbeRequest};
-use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
+use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
@@ -175,7 +173,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         self.reloader.start_if_due(now, &self.config.path);
         self.watchdog.iteration(now.since_start());
         if self.state.is_wall_clock_set(now) {
-            self.state.follow_wall_clock(&all_drains(&self.engine), now);
+            self.state.follow_wall_clock(&self.engine.drains(), now);
         }
         self.reconcilers.beat();
         if let Some(peers) = &self.peers {
@@ -214,7 +212,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
     /// Returns `wake`, or the next whole grain after it if there is a crowd of targets.
     fn align(&self, wake: Moment) -> Moment {
-        if self.engine.settings().target_count() < CROWD {
+        if self.engine.endpoint_count() < CROWD {
             return wake;
         }
         let grain = GRAIN.as_nanos();
@@ -229,9 +227,4 @@ fn listed_zone(event: &Event) -> Option<ZoneId> {
         Event::Dns(zone, DnsReport::Listed(_) | DnsReport::Uncertain(_)) => Some(*zone),
         _ => None,
     }
-}
-
-/// Returns the drains of each service.
-fn all_drains(engine: &Engine) -> BTreeMap<ServiceId, BTreeMap<IpAddr, Drain>> {
-    engine.settings().services().map(|(service, _)| (service, engine.drains(service))).collect()
 }

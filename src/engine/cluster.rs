@@ -25,12 +25,13 @@ impl Engine {
     /// Registers the peers that the settings name as voters.
     pub(super) fn enroll_peers(&mut self) {
         let settings = &self.context.settings;
-        let mut targets = BTreeSet::new();
+        let (mut targets, mut terms) = (BTreeSet::new(), BTreeMap::new());
         for (service, its) in settings.services() {
+            terms.insert(service, quorum::vote_term(its.check.pace.interval));
             targets.extend(its.targets.iter().map(|&address| TargetRef { service, address }));
         }
         let peers = settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
-        self.peers.enroll(peers.copied(), &targets, settings.canary_check.pace.interval);
+        self.peers.enroll(peers.copied(), &targets, terms);
     }
 
     /// Records the vote of a peer on a target.
@@ -67,17 +68,18 @@ impl Engine {
         if self.context.settings.cluster.is_none() {
             return;
         }
-        let targets = self.context.settings.target_count();
+        let targets = self.services.target_count();
         match self.peers.announce_due(self.context.now, targets) {
             AnnounceDue::Later(None) => {}
             AnnounceDue::Later(Some(at)) => self.context.schedule.add(at, Item::Announce),
             AnnounceDue::Now(next) => {
                 self.context.schedule.add(next, Item::Announce);
-                let term = quorum::vote_term(self.context.settings.canary_check.pace.interval);
                 let isolated = self.canaries.is_isolated();
                 for service in self.services.iter() {
                     // An isolated agent has no votes at all.
-                    let votes = if isolated { BTreeMap::new() } else { service.votes() };
+                    let votes =
+                        if isolated { BTreeMap::new() } else { service.votes(&self.health) };
+                    let term = quorum::vote_term(service.settings.check.pace.interval);
                     let announcement = Announcement { votes, term };
                     self.context.act(Action::Announce { service: service.id, announcement });
                 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Engine;
 use super::canaries::{Isolation, IsolationChange};
 use super::fact::Fact;
+use super::ids::TargetKey;
 use super::types::IsolationCause;
 
 impl Engine {
@@ -22,8 +23,9 @@ impl Engine {
         self.canaries.isolate(self.context.now, cause);
         self.peers.announce();
         let mut missing = BTreeSet::new();
-        for service in self.services.iter() {
-            missing.extend(service.unproven_addresses());
+        for TargetKey { service, target } in self.health.unproven_targets() {
+            let target = self.services.get(service).and_then(|service| service.get(target));
+            missing.extend(target.map(|target| target.address));
         }
         let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });
@@ -35,9 +37,7 @@ impl Engine {
     fn end_isolation(&mut self) {
         let Some(Isolation { since, .. }) = self.canaries.end_isolation() else { return };
         let now = self.context.now;
-        for service in self.services.iter_mut() {
-            service.start_over(now);
-        }
+        self.health.start_over(now);
         self.peers.announce();
         self.context.report(Fact::IsolationOver { lasted: now.since(since) });
         self.mark_all();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Engine;
 use super::drain::{Drain, DrainCommand, DrainRefusal};
+use super::fact::Fact;
 use super::ids::{ServiceId, Ticket};
 use super::moment::Moment;
 
@@ -18,23 +19,38 @@ impl Engine {
     }
 
     /// Passes on the command to give a target back.
-    pub(super) fn undrain(&mut self, ticket: Ticket, service: ServiceId, target: IpAddr) {
-        match self.services.get_mut(service) {
+    pub(super) fn undrain(&mut self, ticket: Ticket, id: ServiceId, target: IpAddr) {
+        match self.services.get_mut(id) {
             Some(service) => service.undrain(ticket, target, &mut self.context),
-            None => self.context.answer(ticket, Err(DrainRefusal::NotATarget)),
+            None => self.undrain_removed(ticket, id, target),
+        }
+    }
+
+    /// Ends a drain that is remembered of a service that is gone.
+    fn undrain_removed(&mut self, ticket: Ticket, service: ServiceId, target: IpAddr) {
+        let drains = self.services.removed_drains(service);
+        let ended = drains.map_or(Err(DrainRefusal::NotATarget), |its| its.end_parked(target));
+        let done = ended.is_ok();
+        self.context.answer(ticket, ended);
+        if done {
+            self.context.report(Fact::Undrained { service, target, expired: false });
+            self.services.store_removed(service, &mut self.context);
         }
     }
 
     /// Passes on other times at which drains end.
-    pub(super) fn set_drain_ends(&mut self, service: ServiceId, ends: &BTreeMap<IpAddr, Moment>) {
-        if let Some(service) = self.services.get_mut(service) {
+    pub(super) fn set_drain_ends(&mut self, id: ServiceId, ends: &BTreeMap<IpAddr, Moment>) {
+        if let Some(service) = self.services.get_mut(id) {
             service.set_drain_ends(ends, &mut self.context);
+        } else if let Some(drains) = self.services.removed_drains(id) {
+            drains.set_ends(ends);
+            self.services.store_removed(id, &mut self.context);
         }
     }
 
-    /// Returns all drains of a service: those in force, and those of addresses that are currently
-    /// not watched.
-    pub fn drains(&self, service: ServiceId) -> BTreeMap<IpAddr, Drain> {
-        self.services.get(service).map(|service| service.drains.all()).unwrap_or_default()
+    /// Returns all drains, by service: those in force, and those of addresses and services that are
+    /// currently not watched. A service without any has an empty entry.
+    pub fn drains(&self) -> BTreeMap<ServiceId, BTreeMap<IpAddr, Drain>> {
+        self.services.drains()
     }
 }

@@ -1,12 +1,12 @@
 //! The peers: their votes and liveness, and when this agent's own votes are announced to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::ids::TargetRef;
+use super::ids::{ServiceId, TargetRef};
 use super::moment::Moment;
-use super::quorum::{self, Agreement, Ballot, Ballots, PeerVote, Poll};
+use super::quorum::{Agreement, Ballot, Ballots, PeerVote, Poll};
 use super::types::PeerState;
 
 /// Time after a suspension during which votes sent before its end may still be in the queue.
@@ -52,15 +52,16 @@ pub(super) enum AnnounceDue {
 }
 
 impl Peers {
-    /// Registers `peers` as voters on `targets`, which are probed every `interval`.
+    /// Registers `peers` as voters on `targets`. Votes on the targets of a service count for its
+    /// term.
     pub(super) fn enroll(
         &mut self,
         peers: impl IntoIterator<Item = SocketAddr>,
         targets: &BTreeSet<TargetRef>,
-        interval: Duration,
+        terms: BTreeMap<ServiceId, Duration>,
     ) {
         self.ballots.set_peers(peers);
-        self.ballots.set_term(quorum::vote_term(interval));
+        self.ballots.set_terms(terms);
         self.ballots.retain_targets(targets);
         self.announce_due = true;
     }
@@ -152,7 +153,7 @@ mod tests {
 
     fn peers(kind: PeerKind) -> Peers {
         let mut peers = Peers::default();
-        peers.enroll([peer()], &[target()].into(), SECOND);
+        peers.enroll([peer()], &[target()].into(), BTreeMap::new());
         assert!(peers.set_state(peer(), PeerState::Alive(kind)));
         peers
     }

@@ -1,17 +1,19 @@
 //! The probes of all endpoints: when each is sent, and its outcome.
 //!
 //! The consequences of a reply or a loss are decided elsewhere: the prober returns the judged
-//! probes. It knows of a target only whether a missing reply would be news (`Prober::flipped`).
+//! probes. It knows of an endpoint only whether a missing reply would be news (`Prober::flipped`).
+//! Each endpoint is probed at the pace of its own check.
 //!
 //! One file a concept. The probes: `sending` when one leaves, [`retries`] the budget shared by all
-//! retries, `judging` the result of each, `faults` the local faults that prevent sending,
-//! `suspicion` the targets that miss a reply. The state of one endpoint: `endpoint` its purpose,
+//! retries, [`load`] the ordinary probes of all endpoints together, `judging` the result of each
+//! probe, `faults` the local faults that prevent sending, `suspicion` the targets that miss a reply. The state of one endpoint: `endpoint` its purpose,
 //! [`watch`] its schedule, [`outstanding`] its probes without a result, [`rtt`] when a reply is
 //! overdue, [`rate_check`] whether it answers at the retry pace.
 
 mod endpoint;
 mod faults;
 mod judging;
+mod load;
 pub(crate) mod outstanding;
 mod rate_check;
 pub(crate) mod retries;
@@ -20,7 +22,8 @@ mod sending;
 mod suspicion;
 pub(crate) mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
@@ -28,11 +31,13 @@ use super::fact::Fact;
 use super::ids::{EndpointId, ProbeSeq};
 use super::moment::Moment;
 use super::schedule::Item;
+use super::settings::CheckSettings;
 use super::slab::Slab;
 use super::types::{Endpoint, Outcome};
 pub(super) use endpoint::Role;
 use endpoint::Watched;
 use faults::FaultLogLimiter;
+use load::ProbeLoad;
 use outstanding::Judged;
 use retries::Retries;
 use watch::Watch;
@@ -43,18 +48,18 @@ pub(super) struct Prober {
     endpoints: Slab<Watched, EndpointId>,
     /// The number of the next probe. No number is used twice.
     next_seq: ProbeSeq,
-    /// The number of probes that have not ended.
-    in_flight: u32,
+    /// The probes that hold a connection and have not ended.
+    connecting: BTreeSet<ProbeSeq>,
     /// Endpoints with a due probe that waits for room.
     waiting: VecDeque<EndpointId>,
     /// The budget shared by all retries.
     retries: Retries,
     /// The limiter for log lines about faults.
     fault_log: FaultLogLimiter,
-    /// The number of endpoints that rehearse the retry pace.
-    rehearsing: usize,
-    /// The endpoint with ignored replies, if a rehearsal requires one.
-    ignored: Option<EndpointId>,
+    /// The load of ordinary probes.
+    load: ProbeLoad,
+    /// The number of endpoints that rehearse the retry pace, by that pace.
+    rehearsing: BTreeMap<Duration, usize>,
     canaries: Vec<EndpointId>,
     /// The number of suspect targets. Canaries are probed faster while there is one.
     suspects: usize,
@@ -88,33 +93,61 @@ impl Prober {
         self.endpoints.reserve(count);
     }
 
-    /// Starts watching `endpoint`, with a first probe at `first`.
-    pub(super) fn watch(
+    /// Adds an endpoint, which is watched from [`Self::begin`] on.
+    pub(super) fn add(
         &mut self,
         endpoint: Endpoint,
-        first: Moment,
         role: Role,
-        context: &mut Context,
+        check: &Arc<CheckSettings>,
     ) -> EndpointId {
-        let id = self.endpoints.insert(Watched::new(endpoint, first, self.next_seq, role));
-        context.schedule.add(first, Item::Watch(id));
-        id
+        self.endpoints.insert(Watched::new(endpoint, self.next_seq, role, check))
     }
 
-    /// Continues to watch an endpoint with another schedule or port.
-    pub(super) fn move_watch(
+    /// Adds an endpoint at another port, or with another pace, that has the round trips of a watched
+    /// one and its state of expectation.
+    pub(super) fn fork(
         &mut self,
         id: EndpointId,
-        endpoint: Endpoint,
-        first: Moment,
-        context: &mut Context,
-    ) {
+        check: &Arc<CheckSettings>,
+    ) -> Option<EndpointId> {
+        let original = self.endpoints.get(id)?;
+        let endpoint = Endpoint { port: check.port, ..original.watch.endpoint };
+        let mut fork = Watched::new(endpoint, self.next_seq, original.role, check);
+        fork.expected = original.expected;
+        fork.watch.rtt = original.watch.rtt;
+        fork.watch.last_rtt = original.watch.last_rtt;
+        Some(self.endpoints.insert(fork))
+    }
+
+    /// Starts watching an added endpoint, with a first probe at `first`.
+    pub(super) fn begin(&mut self, id: EndpointId, first: Moment, context: &mut Context) {
         if let Some(watched) = self.endpoints.get_mut(id) {
-            watched.watch.endpoint = endpoint;
-            watched.watch.reschedule(first, context.now, context.settings.canary_check.pace);
+            watched.watch.begin(first);
+            watched.armed = Some(first);
+            context.schedule.add(first, Item::Watch(id));
+        }
+    }
+
+    /// Continues to watch an endpoint with another schedule.
+    pub(super) fn move_watch(&mut self, id: EndpointId, first: Moment, context: &mut Context) {
+        if let Some(watched) = self.endpoints.get_mut(id) {
+            watched.watch.reschedule(first, context.now, watched.check.pace);
             watched.armed = None;
         }
         self.arm(id, context);
+    }
+
+    /// Sets the check of an endpoint. It rehearses the retry pace again if that changes.
+    pub(super) fn set_check(&mut self, id: EndpointId, check: &Arc<CheckSettings>, now: Moment) {
+        let Some(watched) = self.endpoints.get_mut(id) else { return };
+        if watched.is_target() {
+            watched.watch.endpoint.port = check.port;
+        }
+        let paces = [&watched.check, check].map(|it| (it.pace.interval, it.pace.retry_interval));
+        if paces[0] != paces[1] {
+            watched.rate().due = now;
+        }
+        watched.check = Arc::clone(check);
     }
 
     /// Stops watching an endpoint.
@@ -127,9 +160,9 @@ impl Prober {
         Some(self.endpoints.get(id)?.watch.endpoint)
     }
 
-    /// Returns the purpose of an endpoint, if it is watched.
-    pub(super) fn role(&self, id: EndpointId) -> Option<Role> {
-        Some(self.endpoints.get(id)?.role)
+    /// Returns the time of the only valid schedule entry of an endpoint.
+    pub(super) fn armed_at(&self, id: EndpointId) -> Option<Moment> {
+        self.endpoints.get(id)?.armed
     }
 
     /// Returns the probe state of an endpoint, if it is watched.
@@ -138,20 +171,29 @@ impl Prober {
     }
 
     /// Sets the canaries, and recomputes the counts that depend on the endpoints.
-    pub(super) fn enrolled(&mut self, canaries: Vec<EndpointId>, context: &Context) {
+    pub(super) fn enrolled(&mut self, canaries: Vec<EndpointId>) {
         self.canaries = canaries;
         let targets = self.endpoints.iter().filter(|watched| watched.is_target());
         self.suspects = targets.filter(|watched| watched.watch.is_suspect()).count();
-        self.count_unreachable(context);
+        self.load = ProbeLoad::of(self.endpoints.iter());
+        self.retries.set_budget(self.load.retry_budget());
+        self.count_unreachable();
         self.count_rehearsing();
     }
 
-    /// Sets the endpoint with ignored replies; `None` ignores none.
-    pub(super) fn ignore(&mut self, id: Option<EndpointId>) {
-        self.ignored = id;
+    /// Sets whether the replies of an endpoint are ignored.
+    pub(super) fn ignore(&mut self, id: EndpointId, ignored: bool) {
+        if let Some(watched) = self.endpoints.get_mut(id) {
+            watched.ignored = ignored;
+        }
     }
 
-    /// Whether an endpoint is watched as a target.
+    /// Returns the load of ordinary probes.
+    pub(super) fn load(&self) -> &ProbeLoad {
+        &self.load
+    }
+
+    /// Whether targets depend on an endpoint.
     pub(super) fn is_target(&self, id: EndpointId) -> bool {
         self.endpoints.get(id).is_some_and(Watched::is_target)
     }

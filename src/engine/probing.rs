@@ -1,19 +1,20 @@
-//! The way of a probe's result: from the prober to the service or the canaries, and the consequences
-//! back to the pace of the probes.
+//! The way of a probe's result: from the prober to the health or the canaries, and the consequences
+//! for the services and back to the pace of the probes.
 
 use super::Engine;
 use super::action::Action;
 use super::fact::Fact;
-use super::ids::{EndpointId, ProbeId, TargetKey};
+use super::health::{Conclusion, Observation};
+use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
 use super::moment::Moment;
 use super::prober::{ProbeResult, Role};
-use super::service::Conclusion;
+use super::stall::Tick;
 use super::types::{Answer, IsolationCause};
 
 impl Engine {
     /// Processes a due endpoint: overdue replies, timed-out probes, the next probe.
-    pub(super) fn watch_due(&mut self, endpoint: EndpointId, moment: Moment, stalled: bool) {
-        let expired = self.prober.expire(endpoint, moment, stalled, &self.context);
+    pub(super) fn watch_due(&mut self, endpoint: EndpointId, moment: Moment, tick: Tick) {
+        let expired = self.prober.expire(endpoint, moment, tick, &self.context);
         let Some(expired) = expired else { return };
         for result in expired {
             self.judged(result);
@@ -25,7 +26,7 @@ impl Engine {
     pub(super) fn answered(&mut self, probe: ProbeId, answer: Answer) {
         let result = self.prober.answered(probe, answer, &mut self.context);
         if self.prober.is_target(probe.endpoint) {
-            let reaches_none = self.prober.reaches_none(&self.context);
+            let reaches_none = self.prober.reaches_none();
             self.isolate(self.canaries.weigh_faults(reaches_none));
         }
         if let Some(result) = result {
@@ -36,10 +37,8 @@ impl Engine {
 
     /// Handles a report that a probe may not have been delivered.
     pub(super) fn undelivered(&mut self, probe: ProbeId, report: String) {
-        if let Some(Role::Target(key)) = self.prober.undelivered(probe, &mut self.context)
-            && let Some(service) = self.services.get_mut(key.service)
-        {
-            service.set_last_error(key.target, report);
+        if self.prober.undelivered(probe, &mut self.context) {
+            self.health.set_last_error(probe.endpoint, report);
         }
     }
 
@@ -51,66 +50,122 @@ impl Engine {
             self.context.report(limits);
         }
         match result.role {
-            Role::Target(key) => self.target_judged(key, &result),
+            Role::Target => self.target_judged(&result),
             Role::Canary => self.canary_judged(&result),
         }
     }
 
-    fn target_judged(&mut self, key: TargetKey, result: &ProbeResult) {
-        let (canaries, context) = (&self.canaries, &mut self.context);
-        let Some(service) = self.services.get_mut(key.service) else { return };
-        let observation = service.observe(key.target, result, canaries.is_isolated(), context);
-        if observation.endangers
-            && let Some(zone) = self.zones.get_mut(&service.zone())
-            && zone.prepare(context.now)
-        {
-            context.act(Action::Prepare(zone.id));
+    fn target_judged(&mut self, result: &ProbeResult) {
+        let (endpoint, isolated) = (result.endpoint, self.canaries.is_isolated());
+        let observation = self.health.observe(result, isolated, &mut self.context);
+        if observation.is_news() {
+            self.pass_on_news(endpoint, observation);
         }
-        let conclusion = service.conclude(key.target, &result.in_order, canaries, context);
-        if observation.regained {
+        let now = self.context.now;
+        let conclusion = self.health.conclude(endpoint, &result.in_order, &self.canaries, now);
+        self.concluded(endpoint, &conclusion);
+    }
+
+    /// Passes on the news of a judged probe to the targets that depend on it.
+    fn pass_on_news(&mut self, endpoint: EndpointId, observation: Observation) {
+        let Observation { missed, regained, back } = observation;
+        let now = self.context.now;
+        for TargetKey { service, target } in self.health.watchers(endpoint) {
+            let Some(service) = self.services.get_mut(service) else { continue };
+            if let Some(back) = back {
+                service.evidence_back(target, back, &mut self.context);
+            }
+            if regained {
+                service.mark(target);
+            }
+            if missed
+                && service.is_in_service(target)
+                && let Some(zone) = self.zones.get_mut(&service.zone())
+                && zone.prepare(now)
+            {
+                self.context.act(Action::Prepare(zone.id));
+            }
+        }
+        if regained {
             self.peers.announce();
         }
-        if observation.missed {
-            self.prober.suspect(result.endpoint, true, context);
+        if missed {
+            self.prober.suspect(endpoint, true, &mut self.context);
         }
-        self.concluded(conclusion);
     }
 
     fn canary_judged(&mut self, result: &ProbeResult) {
         let threshold = self.context.settings.canary_check.thresholds.failure;
         let Some(isolation) = self.canaries.judged(result, threshold) else { return };
         self.isolate(isolation);
-        for key in self.unproven() {
-            self.weigh(key);
+        for endpoint in self.health.unproven() {
+            self.weigh(endpoint);
         }
     }
 
-    /// Weighs the run of losses of a target again, after the canaries have changed.
-    pub(super) fn weigh(&mut self, key: TargetKey) {
-        let Some(service) = self.services.get_mut(key.service) else { return };
-        let conclusion = service.weigh(key.target, &self.canaries, &mut self.context);
-        self.concluded(conclusion);
+    /// Weighs the run of losses of an endpoint again, after the canaries have changed.
+    pub(super) fn weigh(&mut self, endpoint: EndpointId) {
+        let conclusion = self.health.weigh(endpoint, &self.canaries, self.context.now);
+        self.concluded(endpoint, &conclusion);
     }
 
-    /// Passes on the consequences of the outcomes of a target's probes.
-    fn concluded(&mut self, Conclusion { flip, isolates }: Conclusion) {
-        if let Some(flip) = flip {
-            self.prober.flipped(flip.endpoint, flip.to, &mut self.context);
+    /// Passes on the consequences of the outcomes of an endpoint's probes.
+    fn concluded(&mut self, endpoint: EndpointId, conclusion: &Conclusion) {
+        let Conclusion { flips, distrusted } = conclusion;
+        if let Some(last) = flips.last() {
+            for TargetKey { service, target } in self.health.watchers(endpoint) {
+                let Some(service) = self.services.get_mut(service) else { continue };
+                for flip in flips {
+                    service.flipped(target, flip, &mut self.context);
+                }
+            }
+            self.prober.flipped(endpoint, last.to, &mut self.context);
             self.peers.announce();
         }
-        if isolates {
+        if *distrusted && self.canaries.is_isolated() {
+            self.mark_unrefused(endpoint);
+        } else if *distrusted {
             self.begin_isolation(IsolationCause::NoCanary);
         }
     }
 
-    /// Returns the targets with a complete run of losses that no canary has confirmed yet.
-    fn unproven(&self) -> Vec<TargetKey> {
-        let mut keys = Vec::new();
-        for service in self.services.iter() {
-            for target in service.unproven() {
-                keys.push(service.key(target));
+    /// Marks the targets of an endpoint for which it was not reported that isolation keeps them in
+    /// service.
+    fn mark_unrefused(&mut self, endpoint: EndpointId) {
+        for TargetKey { service, target } in self.health.watchers(endpoint) {
+            let refused = self.services.get(service).map(|it| it.is_refused_for_isolation(target));
+            if refused == Some(false)
+                && let Some(service) = self.services.get_mut(service)
+            {
+                service.mark(target);
             }
         }
-        keys
+    }
+
+    /// Looks for evidence that has expired. Without evidence, this agent has no vote.
+    pub(super) fn sweep(&mut self) {
+        let aged = self.health.sweep(&mut self.context);
+        for TargetKey { service, target } in &aged.lapsed {
+            if let Some(service) = self.services.get_mut(*service) {
+                service.mark(*target);
+            }
+        }
+        let services: Vec<ServiceId> = self.services.iter().map(|service| service.id).collect();
+        for id in services {
+            let (lost, lasting) = (aged.lost.get(&id), aged.lasting.get(&id));
+            if lost.is_none() && lasting.is_none() {
+                continue;
+            }
+            let Some(service) = self.services.get_mut(id) else { continue };
+            if let Some(targets) = lost {
+                service.evidence_lost(targets, &mut self.context);
+            }
+            if let Some(targets) = lasting {
+                service.still_unknown(targets, &mut self.context);
+            }
+        }
+        if !aged.lapsed.is_empty() {
+            self.peers.announce();
+        }
     }
 }

@@ -106,17 +106,12 @@ pub(crate) enum Agreement {
 /// The last vote of every peer on every target.
 ///
 /// Invariant: votes are kept of configured peers only, one for each peer and target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ballots {
     voters: BTreeMap<SocketAddr, Voter>,
-    /// Time for which a vote counts, from its evidence.
-    term: Duration,
-}
-
-impl Default for Ballots {
-    fn default() -> Self {
-        Self { voters: BTreeMap::new(), term: VOTE_TTL }
-    }
+    /// Time for which a vote counts from its evidence, by the service of its target;
+    /// [`VOTE_TTL`] where there is no entry.
+    terms: BTreeMap<ServiceId, Duration>,
 }
 
 /// One peer, as a voter. A peer counts as alive only once it is reported to be.
@@ -150,9 +145,14 @@ impl Ballots {
             .collect();
     }
 
-    /// Sets the time for which votes count, from their evidence.
-    pub(crate) fn set_term(&mut self, term: Duration) {
-        self.term = term;
+    /// Sets the time for which votes count from their evidence, by the service of their targets.
+    pub(crate) fn set_terms(&mut self, terms: BTreeMap<ServiceId, Duration>) {
+        self.terms = terms;
+    }
+
+    /// Returns the time for which votes on a target count.
+    fn term(&self, target: TargetRef) -> Duration {
+        self.terms.get(&target.service).copied().unwrap_or(VOTE_TTL)
     }
 
     /// Forgets the votes on every target that is not among `targets`.
@@ -167,8 +167,8 @@ impl Ballots {
     ///
     /// Returns whether this differs from the peer's last vote that still counts.
     pub(crate) fn record(&mut self, now: Moment, received: PeerVote) -> bool {
-        let term = self.term;
         let PeerVote { peer, target, vote, age } = received;
+        let term = self.term(target);
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let before = voter.vote(target, now, term).map(|ballot| ballot.0);
         voter.votes.insert(target, RecordedVote { vote, received_at: now, age });
@@ -177,7 +177,7 @@ impl Ballots {
 
     /// Retracts the vote of `peer` on `target`. Returns whether it had one that counted.
     pub(crate) fn retract(&mut self, now: Moment, peer: SocketAddr, target: TargetRef) -> bool {
-        let term = self.term;
+        let term = self.term(target);
         let Some(voter) = self.voters.get_mut(&peer) else { return false };
         let counted = voter.vote(target, now, term).is_some();
         voter.votes.remove(&target);
@@ -218,18 +218,20 @@ impl Ballots {
 
     /// Returns the votes on `target` that count at `now`, by peer, ascending.
     pub(crate) fn on(&self, target: TargetRef, now: Moment) -> impl Iterator<Item = Ballot> + '_ {
+        let term = self.term(target);
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
-            voter.vote(target, now, self.term).map(|(vote, age)| Ballot { peer, vote, age })
+            voter.vote(target, now, term).map(|(vote, age)| Ballot { peer, vote, age })
         })
     }
 
     /// Returns the time at which the first vote on `target` that counts at `now` expires, if
     /// nothing newer is received; `None` if no vote ages.
     pub(crate) fn next_expiry(&self, target: TargetRef, now: Moment) -> Option<Moment> {
+        let term = self.term(target);
         let ageing = self.voters.values().filter(|voter| voter.alive && !voter.is_legacy());
         ageing
-            .filter_map(|voter| voter.vote(target, now, self.term))
-            .map(|(_, age)| now + self.term.saturating_sub(age))
+            .filter_map(|voter| voter.vote(target, now, term))
+            .map(|(_, age)| now + term.saturating_sub(age))
             .min()
     }
 

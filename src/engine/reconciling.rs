@@ -21,14 +21,22 @@ impl Engine {
     /// Decides about every target with a relevant change, and orders the changes of DNS that follow
     /// from the verdicts.
     pub(super) fn decide(&mut self) {
-        let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
-        let now = self.context.now;
-        for service in self.services.iter_mut() {
-            service.decide(outside, &mut self.context);
-            service.resync(outside, &mut self.context);
+        let (isolation, now) = (self.canaries.isolation(), self.context.now);
+        for id in self.services.take_touched() {
+            let Some(service) = self.services.get(id) else { continue };
+            if !service.has_work() {
+                continue;
+            }
             let zone = self.zones.get(&service.zone());
             let stale = zone.is_none_or(|zone| zone.is_stale(now));
-            service.place_order(outside, stale, &mut self.context);
+            let outside = Outside { isolation, health: &self.health, peers: &self.peers };
+            // A service with changes that have to wait is looked at again with the next event.
+            self.services.pass(id, |service| {
+                service.decide(outside, &mut self.context);
+                service.resync(outside, &mut self.context);
+                service.place_order(outside, stale, &mut self.context);
+            });
+            self.follow_rehearsals(id);
         }
     }
 
@@ -48,7 +56,8 @@ impl Engine {
             DnsReport::Uncertain(uncertain) => zone.set_uncertain(uncertain),
             DnsReport::Confirmed { service, number, desired, held, open } => {
                 self.provider_recovered(id);
-                let outside = Outside { isolation: self.canaries.isolation(), peers: &self.peers };
+                let isolation = self.canaries.isolation();
+                let outside = Outside { isolation, health: &self.health, peers: &self.peers };
                 let Some(service) = self.services.get_mut(service) else { return };
                 if service.orders.carried_out(number) {
                     let confirmation = ConfirmedOrder { desired, held, open };
@@ -73,7 +82,7 @@ impl Engine {
 
     fn provider_failed(&mut self, zone: ZoneId, problem: DnsProblem) {
         let refusal = DrainRefusal::ZoneUnknown(problem.what.clone());
-        for service in self.services.iter_mut().filter(|service| service.zone() == zone) {
+        for service in self.services.in_zone_mut(zone) {
             service.refuse_waiting(&refusal, &mut self.context);
         }
         self.context.report(Fact::Failing { zone, problem });
@@ -87,7 +96,7 @@ impl Engine {
         // Sets that can be read and edited again are compared with the verdicts.
         let fit: Vec<_> = zone.recovered_families(&before).into_iter().collect();
         self.report_failing_names(id);
-        for service in self.services.iter_mut().filter(|service| service.zone() == id) {
+        for service in self.services.in_zone_mut(id) {
             for target in service.compare(&fit) {
                 service.mark(target);
             }
@@ -96,7 +105,7 @@ impl Engine {
             self.provider_recovered(id);
         }
         let Some(zone) = self.zones.get(&id) else { return };
-        for service in self.services.iter_mut().filter(|service| service.zone() == id) {
+        for service in self.services.in_zone_mut(id) {
             service.answer_waiting(zone.observed(), &mut self.context);
         }
     }
@@ -121,7 +130,7 @@ impl Engine {
         let services: Vec<&Service> = self.services_in(zone).collect();
         for (id, records) in attribution::split(&services, records) {
             if let Some(service) = self.services.get(id) {
-                service.report_applied(records, took, &mut self.context);
+                service.report_applied(records, took, &self.health, &mut self.context);
             }
         }
     }

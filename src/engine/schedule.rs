@@ -25,8 +25,8 @@ pub(super) enum Item {
     Resync(ServiceId),
     /// The start of the rehearsal in a service.
     Rehearsal(ServiceId),
-    /// The age of the evidence about the targets of a service.
-    Evidence(ServiceId),
+    /// The age of the evidence about all targets.
+    Evidence,
     /// The announcement of this agent's votes.
     Announce,
 }

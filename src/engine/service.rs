@@ -1,9 +1,7 @@
-//! A service: its targets, their health, and the verdicts on them.
+//! A service: its targets, and the verdicts on them.
 //!
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about
-//! all marked ones. One file a concept: `observations` which judged probes count, [`health`]
-//! replies and losses in a row, [`evidence`] the maximum age of observations, `flips` when health
-//! changes, `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict
+//! all marked ones. One file a concept: `news` the changes of health, `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict
 //! in force, `drains` the targets that the operator took out, `commands` the
 //! operator's commands, `rehearsal` a target that is treated
 //! as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
@@ -12,10 +10,7 @@
 mod commands;
 mod decision;
 mod drains;
-pub(super) mod evidence;
-mod flips;
-mod health;
-mod observations;
+mod news;
 mod orders;
 mod publication;
 mod rehearsal;
@@ -26,16 +21,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::context::Context;
-use super::fact::{Fact, RehearsalStage};
-use super::ids::{EndpointId, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
+use super::ids::{EndpointId, OrderNumber, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::quorum::TargetName;
 use super::schedule::Item;
 use super::settings::ServiceSettings;
 use super::slab::Slab;
 pub(super) use decision::Outside;
-use drains::Drains;
-pub(super) use flips::Conclusion;
+pub(super) use drains::Drains;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
@@ -53,13 +46,10 @@ pub(super) struct Service {
     targets: Slab<Target, TargetId>,
     by_address: BTreeMap<IpAddr, TargetId>,
     pub(super) drains: Drains,
-    rehearsal: Option<Rehearsal>,
+    /// The rehearsals that are not over, by their targets.
+    rehearsals: BTreeMap<IpAddr, Rehearsal>,
     /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<TargetId>,
-    /// The targets with a complete run of losses that no canary has confirmed yet.
-    unproven: BTreeSet<TargetId>,
-    /// The time at which the age of evidence is checked next.
-    next_sweep: Option<Moment>,
     /// The time at which all verdicts are compared with the zone next, if ever.
     next_resync: Option<Moment>,
     /// Whether a resync is due with the current event.
@@ -76,13 +66,22 @@ impl Service {
             targets: Slab::default(),
             by_address: BTreeMap::new(),
             drains: Drains::default(),
-            rehearsal: None,
+            rehearsals: BTreeMap::new(),
             dirty: BTreeSet::new(),
-            unproven: BTreeSet::new(),
-            next_sweep: None,
             next_resync: None,
             resync_due: false,
         }
+    }
+
+    /// Creates a service without targets that may have been there before, with its drains and the
+    /// number of its last order.
+    pub(super) fn again(
+        id: ServiceId,
+        settings: ServiceSettings,
+        drains: Drains,
+        last_order: OrderNumber,
+    ) -> Self {
+        Self { drains, orders: Orders::after(last_order), ..Self::new(id, settings) }
     }
 
     /// Returns the zone where the targets are published.
@@ -129,32 +128,34 @@ impl Service {
         self.targets.reserve(count);
     }
 
-    /// Returns the id of the target that is added next.
-    pub(super) fn next_target(&self) -> TargetId {
-        self.targets.next_key()
-    }
-
-    /// Adds a target that is watched at `endpoint`.
-    pub(super) fn add(&mut self, address: IpAddr, endpoint: EndpointId, now: Moment) {
+    /// Adds a target that depends on `endpoint`. Returns its key.
+    pub(super) fn add(&mut self, address: IpAddr, endpoint: EndpointId, now: Moment) -> TargetKey {
         let id = self.targets.insert(Target::new(address, endpoint, now));
         self.by_address.insert(address, id);
+        self.key(id)
     }
 
-    /// Removes the targets that are not among `keep`, and returns them. Their drains are parked.
-    pub(super) fn retain(&mut self, keep: &BTreeSet<IpAddr>) -> Vec<Target> {
+    /// Makes a target depend on another endpoint.
+    pub(super) fn set_endpoint(&mut self, id: TargetId, endpoint: EndpointId) {
+        if let Some(target) = self.targets.get_mut(id) {
+            target.endpoint = endpoint;
+        }
+    }
+
+    /// Removes the targets that are not among `keep`, and returns their keys and endpoints, in the
+    /// order of the addresses. Their drains are parked.
+    pub(super) fn retain(&mut self, keep: &BTreeSet<IpAddr>) -> Vec<(TargetKey, EndpointId)> {
         let gone = self.by_address.extract_if(.., |address, _| !keep.contains(address));
         let gone: Vec<TargetId> = gone.map(|(_, id)| id).collect();
-        let mut targets = vec![];
+        let mut endpoints = vec![];
         for id in gone {
             self.dirty.remove(&id);
-            self.unproven.remove(&id);
-            targets.extend(self.targets.remove(id));
-        }
-        for target in &targets {
+            let Some(target) = self.targets.remove(id) else { continue };
             self.drains.unwatch(target.address);
             self.orders.forget(target.address);
+            endpoints.push((self.key(id), target.endpoint));
         }
-        targets
+        endpoints
     }
 
     /// Returns the id of the target at an address.
@@ -177,11 +178,6 @@ impl Service {
         self.by_address.values().filter_map(|id| self.targets.get(*id))
     }
 
-    /// Returns the ids of all targets, in the order of their addresses.
-    pub(super) fn ids(&self) -> Vec<TargetId> {
-        self.by_address.values().copied().collect()
-    }
-
     /// Marks a target for the decision pass.
     pub(super) fn mark(&mut self, id: TargetId) {
         self.dirty.insert(id);
@@ -192,39 +188,8 @@ impl Service {
         self.dirty.extend(self.by_address.values());
     }
 
-    /// Prepares the rehearsal of a target's death.
-    pub(super) fn rehearse(&mut self, target: IpAddr) {
-        self.rehearsal = Some(Rehearsal::new(target));
-    }
-
-    /// Starts treating the rehearsed target as dead.
-    pub(super) fn begin_rehearsal(&mut self, context: &mut Context) {
-        if let Some(rehearsal) = &mut self.rehearsal
-            && rehearsal.begin()
-        {
-            let target = rehearsal.target();
-            context.report(Fact::Rehearsal {
-                service: self.id,
-                target,
-                stage: RehearsalStage::Dead,
-            });
-        }
-    }
-
-    /// Returns the endpoint with replies that a rehearsal ignores, if there is one.
-    pub(super) fn rehearsed_dead(&self) -> Option<EndpointId> {
-        let rehearsal = self.rehearsal.as_ref().filter(|rehearsal| rehearsal.ignores_replies())?;
-        Some(self.target(rehearsal.target())?.endpoint)
-    }
-
-    /// Advances the rehearsal after the target flipped or DNS followed.
-    fn advance_rehearsal(&mut self, id: TargetId, context: &mut Context) {
-        let Some(target) = self.targets.get(id) else { return };
-        let (address, health) = (target.address, target.streaks.health());
-        let confirmed = target.verdict.confirmed;
-        let rehearsal = self.rehearsal.as_mut().filter(|rehearsal| rehearsal.target() == address);
-        if let Some(stage) = rehearsal.and_then(|rehearsal| rehearsal.advance(health, confirmed)) {
-            context.report(Fact::Rehearsal { service: self.id, target: address, stage });
-        }
+    /// Whether a decision pass would do anything.
+    pub(super) fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || self.resync_due || self.orders.has_changes()
     }
 }

@@ -32,7 +32,7 @@ pub struct Settings {
 
 /// How an address is probed, and how many outcomes decide. Targets with the same address and the
 /// same check are probed once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct CheckSettings {
     /// The TCP port to connect to; `None` means echo requests.
     pub port: Option<u16>,
@@ -130,6 +130,15 @@ impl Settings {
     pub fn names_in(&self, zone: ZoneId) -> BTreeSet<&str> {
         let services = self.services.values().filter(|service| service.zone == zone);
         services.flat_map(|service| service.names.iter().map(String::as_str)).collect()
+    }
+
+    /// Returns the owner names in a zone that were published in the same place `before`.
+    pub(super) fn names_that_stay(&self, zone: ZoneId, before: &Self) -> BTreeSet<&str> {
+        let services = self
+            .services
+            .iter()
+            .filter(|(id, service)| service.zone == zone && before.place(**id) == self.place(**id));
+        services.flat_map(|(_, service)| service.names.iter().map(String::as_str)).collect()
     }
 
     /// Returns the settings of a service.

@@ -34,11 +34,6 @@ impl<T, K: From<usize> + Into<usize>> Slab<T, K> {
         index.into()
     }
 
-    /// Returns the key that the next item will get.
-    pub(super) fn next_key(&self) -> K {
-        self.free.last().copied().unwrap_or(self.slots.len()).into()
-    }
-
     /// Removes and returns the item with this key.
     pub(super) fn remove(&mut self, key: K) -> Option<T> {
         let index = key.into();
@@ -61,11 +56,6 @@ impl<T, K: From<usize> + Into<usize>> Slab<T, K> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().flatten()
     }
-
-    /// Iterates over all items for modification, by their keys.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().flatten()
-    }
 }
 
 #[cfg(test)]
@@ -78,7 +68,7 @@ mod tests {
         assert_eq!(["a", "b"].map(|item| slab.insert(item)), [0, 1]);
         assert_eq!(slab.remove(0), Some("a"));
         assert_eq!(slab.remove(0), None, "it is gone");
-        assert_eq!((slab.get(0), slab.next_key()), (None, 0));
+        assert_eq!(slab.get(0), None);
         assert_eq!(["c", "d"].map(|item| slab.insert(item)), [0, 2]);
         assert_eq!(slab.iter().copied().collect::<Vec<_>>(), ["c", "b", "d"]);
     }

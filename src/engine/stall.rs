@@ -25,11 +25,24 @@ pub(super) struct StallDetector {
 /// The finding of one tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tick {
-    /// Whether the process did not run for so long that probes outstanding during that time are no
-    /// evidence.
-    pub(super) stalled: bool,
+    /// Time by which it was late.
+    late: Duration,
     /// Duration of the stall, if it is to be reported.
     pub(super) report: Option<Duration>,
+}
+
+impl Tick {
+    /// Creates the finding of a tick that was late by this much.
+    #[cfg(test)]
+    pub(super) fn late_by(late: Duration) -> Self {
+        Self { late, report: None }
+    }
+
+    /// Whether the process did not run for so long that a probe with this timeout, if it was
+    /// outstanding during that time, is no evidence.
+    pub(super) fn is_stall(self, timeout: Duration) -> bool {
+        self.late > (timeout / 4).max(LEAST_STALL)
+    }
 }
 
 impl StallDetector {
@@ -43,18 +56,18 @@ impl StallDetector {
         now > self.ticked + SUSPENDED_AFTER
     }
 
-    /// Records a tick at `now`. `due` is the time of the earliest due entry; `timeout` is the time
-    /// that a probe has for its reply.
+    /// Records a tick at `now`. `due` is the time of the earliest due entry; `timeout` is the
+    /// shortest time that a probe has for its reply.
     pub(super) fn tick(&mut self, now: Moment, due: Option<Moment>, timeout: Duration) -> Tick {
         self.ticked = now;
         let late = due.map(|due| now.since(due)).unwrap_or_default();
-        let stalled = late > (timeout / 4).max(LEAST_STALL);
         let is_time = self.reported.is_none_or(|reported| now >= reported + REPORT_EVERY);
+        let stalled = Tick { late, report: None }.is_stall(timeout);
         let report = (stalled && is_time).then_some(late);
         if report.is_some() {
             self.reported = Some(now);
         }
-        Tick { stalled, report }
+        Tick { late, report }
     }
 }
 
@@ -83,7 +96,7 @@ mod tests {
             let now = at(100);
             let due = late.map(|late| now.before(ms(late)));
             let tick = StallDetector::new(at(1)).tick(now, due, ms(timeout));
-            assert_eq!(tick.stalled, stalled, "{name}");
+            assert_eq!(tick.is_stall(ms(timeout)), stalled, "{name}");
             assert_eq!(tick.report, stalled.then(|| ms(late.unwrap())), "{name}");
         }
     }
@@ -94,7 +107,7 @@ mod tests {
         let reported = (10..40).filter(|second| {
             let now = at(*second);
             let tick = detector.tick(now, Some(now.before(SECOND)), SECOND);
-            assert!(tick.stalled);
+            assert!(tick.is_stall(SECOND));
             tick.report.is_some()
         });
         assert_eq!(reported.collect::<Vec<_>>(), [10, 20, 30]);

@@ -24,7 +24,7 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// The pace at which endpoints are probed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pace {
     /// Time between probes of one endpoint.
     pub interval: Duration,
@@ -81,7 +81,7 @@ pub enum Health {
 }
 
 /// The numbers of outcomes in a row that flip a target's health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Thresholds {
     /// The number of losses in a row that flips it down.
     pub failure: NonZeroU32,

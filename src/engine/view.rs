@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::Engine;
 use super::drain::Drain;
 use super::fact::Reason;
-use super::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
+use super::health::Subject;
+use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
-use super::prober::Role;
 use super::service::{Service, Target};
 use super::types::{Endpoint, Health};
 use super::zone::Zone;
@@ -82,11 +82,22 @@ impl Engine {
         its.map_or(ServiceId::DEFAULT, |service| service.id)
     }
 
-    /// Returns the target of an endpoint, if it is one.
-    pub fn target_at(&self, endpoint: EndpointId) -> Option<TargetRef> {
-        let Some(Role::Target(key)) = self.prober.role(endpoint) else { return None };
-        let service = self.services.get(key.service)?;
-        service.get(key.target).map(|target| service.target_ref(target.address))
+    /// Iterates over the targets that depend on an endpoint, by their services.
+    pub fn targets_at(&self, endpoint: EndpointId) -> impl Iterator<Item = TargetRef> + '_ {
+        self.health.watchers(endpoint).filter_map(|TargetKey { service, target }| {
+            let service = self.services.get(service)?;
+            service.get(target).map(|target| service.target_ref(target.address))
+        })
+    }
+
+    /// Returns the number of targets of all services.
+    pub fn target_count(&self) -> usize {
+        self.services.target_count()
+    }
+
+    /// Returns the number of endpoints that are probed for targets. Targets may share one.
+    pub fn endpoint_count(&self) -> usize {
+        self.prober.load().targets()
     }
 
     /// Returns the targets of a zone with a verdict that DNS does not follow yet: it is still to be
@@ -125,17 +136,18 @@ impl Engine {
 
     fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {
         let watch = self.prober.state(target.endpoint)?;
+        let Subject { streaks, evidence, .. } = self.health.get(target.endpoint)?;
         Some(TargetView {
             service: service.id,
             address: target.address,
-            health: target.streaks.health(),
-            unknown: target.evidence.unknown_since.is_some(),
-            proven: target.evidence.proof.is_some(),
-            judged: target.evidence.judged,
+            health: streaks.health(),
+            unknown: evidence.unknown_since.is_some(),
+            proven: evidence.proof.is_some(),
+            judged: evidence.judged,
             in_service: target.verdict.is_in_service(),
             reason: target.verdict.reason,
-            losses: target.streaks.losses(),
-            replies: target.streaks.replies(),
+            losses: streaks.losses(),
+            replies: streaks.replies(),
             last_rtt: watch.last_rtt,
             since: target.since,
             limits: watch.rate.limits,

@@ -68,9 +68,19 @@ impl Zone {
         self.failing_sets = failing;
     }
 
-    /// Discards the listing, since the zone or the names changed.
-    pub(super) fn discard_listing(&mut self) {
-        self.observed = Observed::default();
+    /// Discards the listing except for these names, since the zone or the names of some services
+    /// changed.
+    pub(super) fn keep_listing_of(&mut self, names: &BTreeSet<&str>) {
+        let before = std::mem::take(&mut self.observed);
+        if names.is_empty() {
+            return;
+        }
+        let Observed { mut sets, mut unfit, mut uncertain, mut parts, caution } = before;
+        sets.retain(|set, _| names.contains(set.name.as_str()));
+        unfit.retain(|set, _| names.contains(set.name.as_str()));
+        uncertain.retain(|(set, _)| names.contains(set.name.as_str()));
+        parts.retain(|set, _| names.contains(set.name.as_str()));
+        self.observed = Observed { sets, unfit, uncertain, parts, caution };
     }
 
     /// Whether the listing is too old for a zone that other agents change, too.

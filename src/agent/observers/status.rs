@@ -270,7 +270,8 @@ impl Observer for StatusObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
             Fact::Judged { endpoint, outcome, rtt } => {
-                if let Some(target) = engine.target_at(*endpoint) {
+                // The board has one row for each address.
+                if let Some(target) = engine.targets_at(*endpoint).next() {
                     self.judged(target.address, *outcome, *rtt);
                 }
             }

@@ -1,22 +1,26 @@
 //! A watched endpoint: its purpose, its schedule, and the faults that prevent probes to it.
 
+use std::sync::Arc;
+
 use super::faults::Faults;
 use super::rate_check::RateCheck;
 use super::watch::Watch;
-use crate::engine::ids::{ProbeSeq, TargetKey};
+use crate::engine::ids::ProbeSeq;
 use crate::engine::moment::Moment;
-use crate::engine::types::Endpoint;
+use crate::engine::settings::CheckSettings;
+use crate::engine::types::{Endpoint, Pace};
 
 /// The purpose of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Role {
     /// It proves that this agent's own network works.
     Canary,
-    /// Its DNS records are managed. Carries its key.
-    Target(TargetKey),
+    /// Targets depend on it, and their DNS records are managed.
+    Target,
 }
 
 /// A watched endpoint.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) watch: Watch,
@@ -24,6 +28,8 @@ pub(super) struct Watched {
     /// endpoint that had the same id before.
     pub(super) first_seq: ProbeSeq,
     pub(super) role: Role,
+    /// How it is probed.
+    pub(super) check: Arc<CheckSettings>,
     /// Whether a missing reply is news: false for a target that is already down.
     pub(super) expected: bool,
     /// The time of its only valid schedule entry; its other entries are stale.
@@ -33,27 +39,46 @@ pub(super) struct Watched {
     pub(super) waits: bool,
     /// Whether its due retry waits for the budget.
     pub(super) waits_to_retry: bool,
+    /// Whether its replies are ignored, since a rehearsal treats it as dead.
+    pub(super) ignored: bool,
 }
 
 impl Watched {
-    /// Creates an endpoint that was never probed, with a first probe at `first` that has the number
-    /// `first_seq` or a later one.
-    pub(super) fn new(endpoint: Endpoint, first: Moment, first_seq: ProbeSeq, role: Role) -> Self {
+    /// Creates an endpoint that was never probed. Its first probe has the number `first_seq` or a
+    /// later one, and is not scheduled yet.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        first_seq: ProbeSeq,
+        role: Role,
+        check: &Arc<CheckSettings>,
+    ) -> Self {
         Self {
-            watch: Watch::new(endpoint, first),
+            watch: Watch::new(endpoint, Moment::START),
             first_seq,
             role,
+            check: Arc::clone(check),
             expected: true,
-            armed: Some(first),
+            armed: None,
             faults: Faults::default(),
             waits: false,
             waits_to_retry: false,
+            ignored: false,
         }
     }
 
-    /// Whether the endpoint is a target.
+    /// Whether targets depend on the endpoint.
     pub(super) fn is_target(&self) -> bool {
-        matches!(self.role, Role::Target(_))
+        self.role == Role::Target
+    }
+
+    /// Returns the pace at which it is probed.
+    pub(super) fn pace(&self) -> Pace {
+        self.check.pace
+    }
+
+    /// Whether each of its probes holds a connection, and thus a descriptor.
+    pub(super) fn connects(&self) -> bool {
+        self.watch.endpoint.port.is_some()
     }
 
     /// Whether a reply that is overdue by the endpoint's own round-trip times is to be acted on.

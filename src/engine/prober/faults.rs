@@ -93,9 +93,9 @@ impl Prober {
         fault: Option<String>,
         context: &mut Context,
     ) {
-        let threshold = context.settings.canary_check.thresholds.failure.get();
         let next_seq = self.next_seq;
         let Some(watched) = self.endpoints.get_mut(id) else { return };
+        let threshold = watched.check.thresholds.failure.get();
         let is_target = watched.is_target();
         let faults = &mut watched.faults;
         let before = faults.in_a_row;
@@ -147,18 +147,21 @@ impl Prober {
         }
     }
 
-    /// Recounts the targets to which this machine cannot send, after they or the threshold have
+    /// Recounts the targets to which this machine cannot send, after they or the thresholds have
     /// changed.
-    pub(in crate::engine) fn count_unreachable(&mut self, context: &Context) {
-        let threshold = context.settings.canary_check.thresholds.failure.get();
-        let targets = self.endpoints.iter().filter(|watched| watched.is_target());
-        self.unreachable = targets.filter(|watched| watched.faults.in_a_row >= threshold).count();
+    pub(super) fn count_unreachable(&mut self) {
+        let mut unreachable = 0;
+        for watched in self.endpoints.iter().filter(|watched| watched.is_target()) {
+            let threshold = watched.check.thresholds.failure.get();
+            unreachable += usize::from(watched.faults.in_a_row >= threshold);
+        }
+        self.unreachable = unreachable;
     }
 
     /// Whether there are targets and this machine could send to none of them `failure_threshold`
     /// times in a row. A single probe that could not be sent is as weak a sign as a single lost one.
-    pub(in crate::engine) fn reaches_none(&self, context: &Context) -> bool {
-        let targets = context.settings.target_count();
+    pub(in crate::engine) fn reaches_none(&self) -> bool {
+        let targets = self.load.targets();
         targets > 0 && self.unreachable == targets
     }
 }

@@ -3,23 +3,24 @@
 use std::time::Duration;
 
 use super::outstanding::Judged;
-use super::{ProbeResult, Prober, Role};
+use super::{ProbeResult, Prober};
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeId};
 use crate::engine::moment::Moment;
+use crate::engine::stall::Tick;
 use crate::engine::types::{Answer, Outcome};
 
 impl Prober {
     /// Judges the probes of an endpoint that have timed out, and returns the results in the order of
     /// sending. Returns `None` if the entry for `moment` is stale; otherwise the caller must call
-    /// [`Self::resume`]. They are losses, or faults if `stalled`: this process did not run, so it
-    /// could not receive replies.
+    /// [`Self::resume`]. They are losses, or faults if `tick` was late by much of the timeout: this
+    /// process did not run, so it could not receive replies.
     pub(in crate::engine) fn expire(
         &mut self,
         id: EndpointId,
         moment: Moment,
-        stalled: bool,
+        tick: Tick,
         context: &Context,
     ) -> Option<Vec<ProbeResult>> {
         let watched = self.endpoints.get_mut(id)?;
@@ -27,8 +28,8 @@ impl Prober {
             return None;
         }
         watched.armed = None;
-        let outcome = if stalled { Outcome::Fault } else { Outcome::Loss };
-        let timeout = context.settings.canary_check.pace.timeout;
+        let timeout = watched.pace().timeout;
+        let outcome = if tick.is_stall(timeout) { Outcome::Fault } else { Outcome::Loss };
         let mut results = Vec::new();
         for judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
             results.extend(self.result(id, judged, context));
@@ -61,17 +62,15 @@ impl Prober {
         context: &mut Context,
     ) -> Option<ProbeResult> {
         let ProbeId { endpoint: id, seq } = probe;
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.start_next_waiting(context);
-        if self.ignored == Some(id) && !matches!(answer, Answer::Fault(_)) {
-            return None;
+        if self.connecting.remove(&seq) {
+            self.start_next_waiting(context);
         }
-        let timeout = context.settings.canary_check.pace.timeout;
         let watched = self.endpoints.get_mut(id)?;
-        if seq < watched.first_seq {
+        let ignored = watched.ignored && !matches!(answer, Answer::Fault(_));
+        if ignored || seq < watched.first_seq {
             return None;
         }
-        let watch = &mut watched.watch;
+        let (timeout, watch) = (watched.check.pace.timeout, &mut watched.watch);
         match answer {
             Answer::Reply(rtt) if rtt <= timeout && watch.outstanding.contains(seq) => {
                 self.replied(probe, rtt, context)
@@ -121,22 +120,16 @@ impl Prober {
     }
 
     /// Handles a report that a probe may not have been delivered. Its reply may still come, so
-    /// nothing is judged, but the next probe need not wait any longer. Returns the purpose of the
-    /// endpoint, unless that probe was judged before.
-    pub(in crate::engine) fn undelivered(
-        &mut self,
-        probe: ProbeId,
-        context: &mut Context,
-    ) -> Option<Role> {
+    /// nothing is judged, but the next probe need not wait any longer. Returns whether the report is
+    /// news about a target: that probe was not judged before.
+    pub(in crate::engine) fn undelivered(&mut self, probe: ProbeId, context: &mut Context) -> bool {
         let ProbeId { endpoint: id, seq } = probe;
-        let watched = self.endpoints.get(id)?;
-        if !watched.watch.outstanding.is_missed(seq) {
-            return None;
-        }
-        let role = watched.role;
+        let missed = self.endpoints.get(id).filter(|it| it.watch.outstanding.is_missed(seq));
+        let Some(watched) = missed else { return false };
+        let is_target = watched.is_target();
         if watched.is_watchful() {
             self.suspect(id, true, context);
         }
-        Some(role)
+        is_target
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeSeq};
 use crate::engine::moment::Moment;
-use crate::engine::settings::Settings;
+use crate::engine::settings::CheckSettings;
 use crate::engine::types::Outcome;
 
 /// The time between two rehearsals.
@@ -149,39 +149,44 @@ fn position(id: EndpointId) -> f64 {
     turns.fract()
 }
 
-/// Returns the number of endpoints that may rehearse at the same time. It is limited so that the
-/// total probe rate never doubles, but at least one.
-fn most_rehearsing(settings: &Settings) -> usize {
-    let pace = settings.canary_check.pace;
-    let endpoints = settings.endpoint_count();
-    let (interval, retry) = (pace.interval.as_secs_f64(), pace.retry_interval.as_secs_f64());
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of endpoints, rounded down"
-    )]
-    let most = (endpoints as f64 * retry / interval.max(0.001)) as usize;
-    most.max(1)
-}
-
 impl Prober {
     /// Begins a rehearsal with the probe that is about to be sent, if one is due and all is well.
     pub(super) fn rehearse_if_due(&mut self, id: EndpointId, context: &Context) {
-        let (now, settings) = (context.now, &context.settings);
-        let pace = settings.canary_check.pace;
-        let probes = settings.canary_check.thresholds.recovery.get().max(2);
-        let room = pace.retry_interval < pace.interval
-            && self.rehearsing < most_rehearsing(settings)
-            && self.ignored != Some(id);
-        let Some(watched) = self.endpoints.get_mut(id).filter(|_| room) else { return };
-        let watch = &mut watched.watch;
-        let due = watch.rate.due <= now && !watch.rate.is_open();
+        let Some(watched) = self.endpoints.get(id) else { return };
+        let (pace, watch) = (watched.pace(), &watched.watch);
+        let due = watch.rate.due <= context.now && !watch.rate.is_open();
         let well = watched.expected && watched.faults.present.is_none() && !watch.is_suspect();
-        if due && well && watch.outstanding.all_judged() {
-            watch.rate.begin(probes);
-            self.rehearsing += 1;
+        if !due
+            || !well
+            || watched.ignored
+            || !watch.outstanding.all_judged()
+            || pace.retry_interval >= pace.interval
+            || !self.has_room_to_rehearse(pace.retry_interval)
+        {
+            return;
         }
+        if let Some(watched) = self.endpoints.get_mut(id) {
+            let probes = watched.check.thresholds.recovery.get().max(2);
+            watched.rate().begin(probes);
+            *self.rehearsing.entry(pace.retry_interval).or_default() += 1;
+        }
+    }
+
+    /// Whether one more endpoint may rehearse this retry pace. The total probe rate never doubles,
+    /// but one may always rehearse.
+    fn has_room_to_rehearse(&self, retry_interval: Duration) -> bool {
+        if self.rehearsing.values().all(|count| *count == 0) {
+            return true;
+        }
+        let mut rehearsing = 0.0;
+        for (pace, count) in &self.rehearsing {
+            // One that is probed at twice the pace counts for two.
+            let each = retry_interval.as_secs_f64() / pace.as_secs_f64().max(0.001);
+            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+            let count = *count as f64;
+            rehearsing += count * each;
+        }
+        rehearsing + 1.0 <= self.load.most_rehearsing(retry_interval)
     }
 
     /// Counts a judged probe in the rehearsal that it belongs to, if any. Returns the fact that the
@@ -204,9 +209,10 @@ impl Prober {
         finding: Finding,
         context: &Context,
     ) -> Option<Fact> {
-        self.rehearsing = self.rehearsing.saturating_sub(1);
-        let (pace, thresholds) =
-            (context.settings.canary_check.pace, context.settings.canary_check.thresholds);
+        let CheckSettings { pace, thresholds, .. } = *self.endpoints.get(id)?.check;
+        if let Some(count) = self.rehearsing.get_mut(&pace.retry_interval) {
+            *count = count.saturating_sub(1);
+        }
         let interval = pace.interval;
         let watched = self.endpoints.get_mut(id)?;
         let rate = &mut watched.watch.rate;
@@ -233,16 +239,12 @@ impl Prober {
         Some(Fact::Limits { endpoint: watched.watch.endpoint, noticed_after })
     }
 
-    /// Makes every endpoint rehearse again, since the retry pace changed.
-    pub(in crate::engine) fn restart_rehearsals(&mut self, now: Moment) {
-        for watched in self.endpoints.iter_mut() {
-            watched.rate().due = now;
-        }
-    }
-
     /// Recounts the endpoints that rehearse.
     pub(super) fn count_rehearsing(&mut self) {
-        self.rehearsing = self.endpoints.iter().filter(|it| it.watch.rate.is_open()).count();
+        self.rehearsing.clear();
+        for watched in self.endpoints.iter().filter(|it| it.watch.rate.is_open()) {
+            *self.rehearsing.entry(watched.pace().retry_interval).or_default() += 1;
+        }
     }
 }
 

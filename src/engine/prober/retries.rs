@@ -9,7 +9,6 @@ use crate::engine::context::Context;
 use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
-use crate::engine::settings::Settings;
 
 /// The minimum budget, in retries a second.
 const LEAST_BUDGET: f64 = 100.0;
@@ -18,15 +17,24 @@ const LEAST_BUDGET: f64 = 100.0;
 const AT_ONCE: u32 = 10;
 
 /// The budget: one retry per fixed period, and the queue of endpoints that wait for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retries {
+    /// The period for which one retry is allowed.
+    every: Duration,
     /// The time at which the budget is full again.
     full_at: Moment,
     waiting: VecDeque<EndpointId>,
 }
 
+impl Default for Retries {
+    fn default() -> Self {
+        let every = Duration::from_secs_f64(1.0 / LEAST_BUDGET);
+        Self { every, full_at: Moment::default(), waiting: VecDeque::new() }
+    }
+}
+
 /// Returns the probes a second of this many endpoints at the ordinary pace.
-fn ordinary(endpoints: usize, interval: Duration) -> f64 {
+pub(super) fn ordinary(endpoints: usize, interval: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let endpoints = endpoints as f64;
     endpoints / interval.as_secs_f64().max(0.001)
@@ -34,7 +42,12 @@ fn ordinary(endpoints: usize, interval: Duration) -> f64 {
 
 /// Returns the number of retries a second that `endpoints` together are allowed.
 pub(crate) fn budget(endpoints: usize, interval: Duration) -> f64 {
-    ordinary(endpoints, interval).max(LEAST_BUDGET)
+    at_least(ordinary(endpoints, interval))
+}
+
+/// Returns the number of retries a second that go with so many ordinary probes.
+pub(super) fn at_least(ordinary: f64) -> f64 {
+    ordinary.max(LEAST_BUDGET)
 }
 
 /// Returns the maximum number of probes a second that are sent to `endpoints` together: all at the
@@ -45,30 +58,29 @@ pub(crate) fn most_a_second(endpoints: usize, interval: Duration, retry_interval
 }
 
 impl Retries {
+    /// Sets the number of retries that are allowed a second.
+    pub(super) fn set_budget(&mut self, budget: f64) {
+        self.every = Duration::from_secs_f64(1.0 / budget);
+    }
+
     /// Takes one retry out of the budget, if there is room. Returns whether there was.
-    fn take(&mut self, now: Moment, every: Duration) -> bool {
-        let room = self.full_at.max(now) + every <= now + every * AT_ONCE;
+    fn take(&mut self, now: Moment) -> bool {
+        let room = self.full_at.max(now) + self.every <= now + self.every * AT_ONCE;
         if room {
-            self.spend(now, every);
+            self.spend(now);
         }
         room
     }
 
     /// Takes one retry out of the budget, whether there is room or not.
-    fn spend(&mut self, now: Moment, every: Duration) {
-        self.full_at = self.full_at.max(now) + every;
+    fn spend(&mut self, now: Moment) {
+        self.full_at = self.full_at.max(now) + self.every;
     }
 
     /// Returns the time at which there is room for one more retry.
-    fn room_at(&self, every: Duration) -> Moment {
-        self.full_at.before(every * (AT_ONCE - 1))
+    fn room_at(&self) -> Moment {
+        self.full_at.before(self.every * (AT_ONCE - 1))
     }
-}
-
-fn every(settings: &Settings) -> Duration {
-    Duration::from_secs_f64(
-        1.0 / budget(settings.endpoint_count(), settings.canary_check.pace.interval),
-    )
 }
 
 impl Prober {
@@ -76,20 +88,19 @@ impl Prober {
     /// its turn, but never longer than until its next ordinary probe. Canaries are few and never
     /// wait.
     pub(super) fn may_retry(&mut self, id: EndpointId, context: &mut Context) -> bool {
-        let (now, every) = (context.now, every(&context.settings));
+        let now = context.now;
         let Some(watched) = self.endpoints.get_mut(id) else { return false };
-        let Some(ordinary) = watched.watch.retries_before(now, context.settings.canary_check.pace)
-        else {
+        let Some(ordinary) = watched.watch.retries_before(now, watched.check.pace) else {
             watched.waits_to_retry = false;
             return true;
         };
         if !watched.is_target() {
-            self.retries.spend(now, every);
+            self.retries.spend(now);
             return true;
         }
         // Endpoints that already wait go first.
         let first = self.retries.waiting.is_empty() || watched.waits_to_retry;
-        if first && self.retries.take(now, every) {
+        if first && self.retries.take(now) {
             watched.waits_to_retry = false;
             return true;
         }
@@ -97,21 +108,21 @@ impl Prober {
         if !std::mem::replace(&mut watched.waits_to_retry, true) {
             self.retries.waiting.push_back(id);
         }
-        context.schedule.add(self.retries.room_at(every).max(now), Item::Retry);
+        context.schedule.add(self.retries.room_at().max(now), Item::Retry);
         false
     }
 
     /// Sends the retries that wait for the budget, as far as it reaches.
     pub(in crate::engine) fn retry_waiting(&mut self, context: &mut Context) {
-        let (now, every) = (context.now, every(&context.settings));
+        let now = context.now;
         while let Some(id) = self.retries.waiting.front().copied() {
             let waits = self.endpoints.get_mut(id).filter(|watched| watched.waits_to_retry);
             let Some(watched) = waits.filter(|watched| watched.watch.is_suspect()) else {
                 self.retries.waiting.pop_front();
                 continue;
             };
-            if self.retries.room_at(every) > now {
-                context.schedule.add(self.retries.room_at(every), Item::Retry);
+            if self.retries.room_at() > now {
+                context.schedule.add(self.retries.room_at(), Item::Retry);
                 return;
             }
             self.retries.waiting.pop_front();
@@ -142,12 +153,11 @@ mod tests {
     #[test]
     fn a_few_may_go_at_once_and_the_rest_at_the_pace_of_the_budget() {
         let (mut retries, every) = (Retries::default(), Duration::from_millis(10));
-        let gone =
-            |retries: &mut Retries, now| (0..1_000).filter(|_| retries.take(now, every)).count();
+        let gone = |retries: &mut Retries, now| (0..1_000).filter(|_| retries.take(now)).count();
         let now = Moment::after_start(Duration::from_secs(5));
         assert_eq!(gone(&mut retries, now), 10);
         assert_eq!(gone(&mut retries, now + every), 1);
-        assert_eq!(retries.room_at(every), now + every * 2);
+        assert_eq!(retries.room_at(), now + every * 2);
         assert_eq!(gone(&mut retries, now + Duration::from_secs(1)), 10, "no more is saved up");
     }
 }

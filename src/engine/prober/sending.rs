@@ -1,5 +1,6 @@
 //! Sends the probes: when one is due, there is room for it, and a retry has its budget.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Prober;
@@ -22,14 +23,14 @@ impl Prober {
     /// Schedules an endpoint for its next moment, unless that is scheduled already. This
     /// invalidates an entry for an earlier moment.
     pub(in crate::engine) fn arm(&mut self, id: EndpointId, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.canary_check.pace);
+        let now = context.now;
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         if watched.armed.is_some_and(|armed| armed <= now) {
             // The next tick processes the entry. Its lateness shows whether this process ran.
             return;
         }
         // Nothing is scheduled for the past: being late for it would look like a stall.
-        let wake = watched.watch.wake(pace, watched.is_watchful()).max(now);
+        let wake = watched.watch.wake(watched.pace(), watched.is_watchful()).max(now);
         if watched.armed != Some(wake) {
             watched.armed = Some(wake);
             context.schedule.add(wake, Item::Watch(id));
@@ -38,17 +39,17 @@ impl Prober {
 
     /// Sends the probe of an endpoint if it is due and there is room.
     pub(super) fn send_if_due(&mut self, id: EndpointId, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.canary_check.pace);
-        let most = context.settings.most_in_flight;
-        let room = most.is_none_or(|most| self.in_flight < most.get());
-        let due = self.endpoints.get(id).is_some_and(|watched| watched.watch.is_due(now));
-        if !due || !self.may_retry(id, context) {
+        let now = context.now;
+        let Some(watched) = self.endpoints.get(id) else { return };
+        let room = !watched.connects() || self.has_room(context.settings.most_in_flight);
+        if !watched.watch.is_due(now) || !self.may_retry(id, context) {
             return;
         }
         if room {
             self.rehearse_if_due(id, context);
         }
         let Some(watched) = self.endpoints.get_mut(id) else { return };
+        let pace = watched.pace();
         if !room {
             // The end of another probe starts it sooner than that.
             watched.watch.put_off(now + pace.interval);
@@ -59,10 +60,12 @@ impl Prober {
         }
         let seq = self.next_seq;
         self.next_seq = seq.next();
-        self.in_flight += 1;
         let nth = watched.watch.send(seq, now, pace);
         // A TCP connection holds a descriptor, so the prober does not wait for a late one.
-        let connects = watched.watch.endpoint.port.is_some();
+        let connects = watched.connects();
+        if connects {
+            self.connecting.insert(seq);
+        }
         let late = if connects { Duration::ZERO } else { LATE_WINDOW };
         context.act(Action::Probe(ProbeRequest {
             id: ProbeId { endpoint: id, seq },
@@ -72,6 +75,12 @@ impl Prober {
             timeout: pace.timeout,
             listen_for: pace.timeout + pace.timeout.min(late),
         }));
+    }
+
+    /// Whether there is room for one more connection.
+    fn has_room(&self, most: Option<NonZeroU32>) -> bool {
+        let most = most.map_or(usize::MAX, |most| most.get().try_into().unwrap_or(usize::MAX));
+        self.connecting.len() < most
     }
 
     /// Gives the room of an ended probe to the endpoint that has waited longest.

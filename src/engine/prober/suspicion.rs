@@ -14,9 +14,9 @@ impl Prober {
         suspect: bool,
         context: &mut Context,
     ) {
-        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let Some(watched) = self.endpoints.get_mut(id) else { return };
-        if !watched.is_target() || !watched.watch.set_suspect(suspect, now, pace) {
+        let pace = watched.pace();
+        if !watched.is_target() || !watched.watch.set_suspect(suspect, context.now, pace) {
             return;
         }
         self.suspects = if suspect { self.suspects + 1 } else { self.suspects.saturating_sub(1) };
@@ -27,9 +27,7 @@ impl Prober {
     /// Marks a target as suspect if it is not down and misses a reply by its own round-trip times.
     pub(super) fn suspect_if_overdue(&mut self, id: EndpointId, context: &mut Context) {
         let Some(watched) = self.endpoints.get(id) else { return };
-        if watched.is_watchful()
-            && watched.watch.is_overdue(context.now, context.settings.canary_check.pace)
-        {
+        if watched.is_watchful() && watched.watch.is_overdue(context.now, watched.pace()) {
             self.suspect(id, true, context);
         }
     }
@@ -51,11 +49,10 @@ impl Prober {
 
     /// Probes the canaries at the retry interval while any target is suspect.
     pub(in crate::engine) fn pace_canaries(&mut self, context: &mut Context) {
-        let (now, pace) = (context.now, context.settings.canary_check.pace);
         let suspect = self.suspects > 0;
         for id in self.canaries.clone() {
             if let Some(watched) = self.endpoints.get_mut(id)
-                && watched.watch.set_suspect(suspect, now, pace)
+                && watched.watch.set_suspect(suspect, context.now, watched.check.pace)
             {
                 self.arm(id, context);
             }

@@ -4,24 +4,36 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::engine::action::Action;
-use crate::engine::ids::{ProbeId, ServiceId, TargetKey};
+use crate::engine::ids::ProbeId;
+use crate::engine::stall::Tick;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::{Answer, Health};
 
-/// Creates a prober of so many targets with room for `most` probes, and returns it with the probes
+/// Creates a prober of so many TCP targets with room for `most` connections, and returns it with the probes
 /// sent until `now`, none of them answered.
 fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<EndpointId>) {
     let mut settings = settings(&(1..=targets).collect::<Vec<_>>());
     settings.most_in_flight = NonZeroU32::new(most);
     let mut context = Context::new(settings, Moment::START);
     let mut prober = Prober::default();
-    let role = Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() });
     let mut ids = Vec::new();
     for last in 1..=targets {
-        let endpoint = Endpoint { address: ip(last), port: None };
-        ids.push(prober.watch(endpoint, Moment::START, role, &mut context));
+        let endpoint = Endpoint { address: ip(last), port: Some(443) };
+        ids.push(watch(&mut prober, endpoint, Role::Target, &mut context));
     }
     (prober, context, ids)
+}
+
+/// Has an endpoint watched from the start on.
+fn watch(prober: &mut Prober, endpoint: Endpoint, role: Role, context: &mut Context) -> EndpointId {
+    let id = prober.add(endpoint, role, &Arc::default());
+    prober.begin(id, Moment::START, context);
+    id
+}
+
+/// A tick in time.
+fn tick() -> Tick {
+    Tick::late_by(Duration::ZERO)
 }
 
 fn probe(endpoint: usize, seq: u64) -> ProbeId {
@@ -50,7 +62,7 @@ fn is_faulty(prober: &Prober, id: EndpointId) -> bool {
 fn there_is_room_for_as_many_probes_as_may_be_out_and_the_longest_waiting_is_next() {
     let (mut prober, mut context, ids) = probing(4, 2);
     for id in ids {
-        assert!(prober.expire(id, Moment::START, false, &context).is_some());
+        assert!(prober.expire(id, Moment::START, tick(), &context).is_some());
         prober.resume(id, &mut context);
     }
     assert_eq!(sent(&mut context), [probe(0, 0), probe(1, 1)]);
@@ -64,8 +76,8 @@ fn there_is_room_for_as_many_probes_as_may_be_out_and_the_longest_waiting_is_nex
 fn an_entry_that_was_replaced_is_stale() {
     let (mut prober, mut context, _) = probing(1, 9);
     assert!(prober.is_armed_for(0.into(), Moment::START));
-    assert!(prober.expire(0.into(), Moment::START + ms(1), false, &context).is_none());
-    assert!(prober.expire(0.into(), Moment::START, false, &context).is_some());
+    assert!(prober.expire(0.into(), Moment::START + ms(1), tick(), &context).is_none());
+    assert!(prober.expire(0.into(), Moment::START, tick(), &context).is_some());
     prober.resume(0.into(), &mut context);
     assert!(!prober.is_armed_for(0.into(), Moment::START));
 }
@@ -74,11 +86,11 @@ fn an_entry_that_was_replaced_is_stale() {
 fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let (mut prober, mut context, _) = probing(1, 9);
     let canary = Endpoint { address: ip(99), port: None };
-    let canary = prober.watch(canary, Moment::START, Role::Canary, &mut context);
-    prober.enrolled(vec![canary], &context);
+    let canary = watch(&mut prober, canary, Role::Canary, &mut context);
+    prober.enrolled(vec![canary]);
     let both = [0.into(), canary];
     prober.resume(0.into(), &mut context);
-    assert!(prober.undelivered(probe(0, 0), &mut context).is_some());
+    assert!(prober.undelivered(probe(0, 0), &mut context));
     assert_eq!(both.map(|id| is_suspect(&prober, id)), [true, true]);
     prober.flipped(0.into(), Health::Down, &mut context);
     assert_eq!(both.map(|id| is_suspect(&prober, id)), [false, false]);
@@ -90,13 +102,13 @@ fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
 #[test]
 fn an_answer_to_a_probe_of_an_earlier_endpoint_is_no_evidence_about_the_new_one() {
     let (mut prober, mut context, ids) = probing(1, 9);
-    assert!(prober.expire(ids[0], Moment::START, false, &context).is_some());
+    assert!(prober.expire(ids[0], Moment::START, tick(), &context).is_some());
     prober.resume(ids[0], &mut context);
     assert_eq!(sent(&mut context), [probe(0, 0)]);
     prober.unwatch(ids[0]);
-    let role = Role::Target(TargetKey { service: ServiceId::DEFAULT, target: 0.into() });
     let other = Endpoint { address: ip(2), port: None };
-    assert_eq!(prober.watch(other, Moment::START + ms(900), role, &mut context), ids[0]);
+    assert_eq!(prober.add(other, Role::Target, &Arc::default()), ids[0]);
+    prober.begin(ids[0], Moment::START + ms(900), &mut context);
     context.now = Moment::START + ms(500);
     for answer in [
         Answer::Reply(ms(400)),
@@ -140,15 +152,16 @@ fn a_fault_counts_as_unreachable_after_the_threshold_and_until_something_left() 
 
 #[test]
 fn a_probe_that_times_out_is_a_loss_and_a_fault_if_this_process_stalled() {
-    for (stalled, want) in [(false, Outcome::Loss), (true, Outcome::Fault)] {
+    for (late, want) in [(0, Outcome::Loss), (125, Outcome::Loss), (126, Outcome::Fault)] {
         let (mut prober, mut context, ids) = probing(1, 1);
-        prober.expire(ids[0], Moment::START, false, &context);
+        prober.expire(ids[0], Moment::START, tick(), &context);
         prober.resume(ids[0], &mut context);
         let armed = prober.endpoints.get(ids[0]).and_then(|watched| watched.armed).unwrap();
-        context.now = Moment::START + context.settings.canary_check.pace.timeout * 2;
-        let expired = prober.expire(ids[0], armed, stalled, &context).unwrap();
+        context.now = Moment::START + ms(1000);
+        let tick = Tick::late_by(ms(late));
+        let expired = prober.expire(ids[0], armed, tick, &context).unwrap();
         let outcomes: Vec<Outcome> = expired.iter().map(|result| result.judged.outcome).collect();
-        assert_eq!(outcomes, [want], "stalled: {stalled}");
+        assert_eq!(outcomes, [want], "late by {late} ms");
     }
 }
 
@@ -159,8 +172,8 @@ fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
         let mut context = Context::new(settings(&[1]), Moment::START);
         let mut prober = Prober::default();
         let endpoint = Endpoint { address: ip(2), port };
-        let id = prober.watch(endpoint, Moment::START, Role::Canary, &mut context);
-        prober.expire(id, Moment::START, false, &context);
+        let id = watch(&mut prober, endpoint, Role::Canary, &mut context);
+        prober.expire(id, Moment::START, tick(), &context);
         prober.resume(id, &mut context);
         let mut listens = Vec::new();
         for action in context.take_actions() {
@@ -168,6 +181,6 @@ fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
                 listens.push(request.listen_for);
             }
         }
-        assert_eq!(listens, [context.settings.canary_check.pace.timeout * times], "port {port:?}");
+        assert_eq!(listens, [ms(500) * times], "port {port:?}");
     }
 }

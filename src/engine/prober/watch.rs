@@ -53,6 +53,11 @@ impl Watch {
         }
     }
 
+    /// Starts the schedule with a first probe at `first`.
+    pub(crate) fn begin(&mut self, first: Moment) {
+        (self.due, self.anchor) = (first, first);
+    }
+
     /// Whether the endpoint misses a reply and is probed at the retry interval.
     pub(crate) fn is_suspect(&self) -> bool {
         self.suspect

@@ -90,7 +90,8 @@ impl Service {
         self.orders.open(address);
     }
 
-    fn store_drains(&self, context: &mut Context) {
+    /// Requests that all drains be stored.
+    pub(in crate::engine) fn store_drains(&self, context: &mut Context) {
         context.act(Action::StoreDrains { service: self.id, drains: self.drains.all() });
     }
 
@@ -158,19 +159,6 @@ impl Service {
         }
         if self.drains.is_awaiting_listing() {
             context.act(Action::Prepare(self.zone()));
-        }
-    }
-
-    /// Refuses the commands that wait for a listing, and ends all drains, since the service is
-    /// removed.
-    pub(in crate::engine) fn end_drains(&mut self, context: &mut Context) {
-        self.refuse_waiting(&DrainRefusal::NotATarget, context);
-        let (service, drains) = (self.id, self.drains.all());
-        for target in drains.keys().copied() {
-            context.report(Fact::Undrained { service, target, expired: false });
-        }
-        if !drains.is_empty() {
-            context.act(Action::StoreDrains { service, drains: BTreeMap::new() });
         }
     }
 }

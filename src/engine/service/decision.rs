@@ -9,6 +9,7 @@ use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason};
+use crate::engine::health::HealthTracker;
 use crate::engine::ids::{TargetId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::peers::Peers;
@@ -24,6 +25,7 @@ const QUORUM_GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Outside<'a> {
     pub(in crate::engine) isolation: Option<Isolation>,
+    pub(in crate::engine) health: &'a HealthTracker,
     pub(in crate::engine) peers: &'a Peers,
 }
 
@@ -32,9 +34,9 @@ impl Service {
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
         verdict::decide(&Inputs {
             drained: self.drains.is_drained(target.address),
-            health: target.streaks.health(),
+            health: outside.health.of(target.endpoint),
             isolation: outside.isolation.map(|isolation| isolation.cause),
-            proven: target.evidence.proof.is_some(),
+            proven: outside.health.is_proven(target.endpoint),
             agreement: outside.agreement(self, target, context),
         })
     }
@@ -54,7 +56,7 @@ impl Service {
         let ruling = self.rule(target, outside, context);
         let opposed = outside.is_opposed(self.target_ref(address), target, context);
         // Other agents may have changed DNS, with or against this agent's vote, and then be gone.
-        let doubtful = match target.streaks.health() {
+        let doubtful = match outside.health.of(target.endpoint) {
             Health::AssumedUp => false,
             Health::Up => opposed,
             Health::Down => target.verdict.is_in_service() || opposed,
@@ -66,7 +68,7 @@ impl Service {
         if let Ruling::Decide { verdict, agreeing, after } = &ruling {
             let (verdict, after) = (*verdict, *after);
             let decision = Decision { verdict, agreeing, after, judged: !opposed };
-            self.adopt(id, decision, context);
+            self.adopt(id, decision, outside, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
                 self.orders.open(address);
             }
@@ -78,14 +80,20 @@ impl Service {
             context.act(Action::Recall { zone, service, target: address });
         }
         self.schedule_next_decision(id, outside, context);
-        self.advance_rehearsal(id, context);
+        self.advance_rehearsal(id, outside, context);
     }
 
     /// Makes a decision the verdict. While enough other agents hold the contrary, restoring the
     /// target would only take turns with them.
-    fn adopt(&mut self, id: TargetId, decision: Decision<'_>, context: &mut Context) {
+    fn adopt(
+        &mut self,
+        id: TargetId,
+        decision: Decision<'_>,
+        outside: Outside<'_>,
+        context: &mut Context,
+    ) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        let judged = decision.judged && target.streaks.health() != Health::AssumedUp;
+        let judged = decision.judged && outside.health.of(target.endpoint) != Health::AssumedUp;
         let decision = Decision { judged, ..decision };
         if !target.verdict.adopt(decision, context.now) {
             return;
@@ -110,7 +118,9 @@ impl Service {
         let moments = grace_ends.into_iter().chain([verdict.act_at]);
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
         let ordered = self.orders.has_in_hand(target.address);
-        let open = !verdict.confirmed || target.differs() || verdict.unverified;
+        let open = !verdict.confirmed
+            || target.differs(outside.health.of(target.endpoint))
+            || verdict.unverified;
         if open || ordered || verdict.reason.is_some() {
             moments.extend(outside.agreement_lapses(self.target_ref(target.address), context));
         }
@@ -164,12 +174,14 @@ impl Service {
             // Every agent reports a contested target, since DNS contradicts one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early
-                    && (target.differs() || !verdict.confirmed || *reason == Reason::Contested) =>
+                    && (target.differs(outside.health.of(target.endpoint))
+                        || !verdict.confirmed
+                        || *reason == Reason::Contested) =>
             {
                 (Some(*reason), detail.clone())
             }
             _ if let Some(isolation) = outside.isolation
-                && target.streaks.is_missing(context.settings.canary_check.thresholds) =>
+                && outside.health.is_missing(target.endpoint) =>
             {
                 (Some(Reason::Isolated), isolation.cause.as_str().into())
             }
@@ -194,7 +206,7 @@ impl Outside<'_> {
             target: service.target_ref(target.address),
             name: service.target_name(target.address),
             local: cluster.own,
-            own: target.own_view(),
+            own: self.health.own_view(target.endpoint),
             needed: cluster.min_peers_agree,
         };
         self.peers.agreement(&poll, context.now)
@@ -202,7 +214,9 @@ impl Outside<'_> {
 
     /// Whether enough other agents see the contrary to act on it.
     fn is_opposed(self, name: TargetRef, target: &Target, context: &Context) -> bool {
-        let (Some(cluster), Some(own)) = (&context.settings.cluster, target.own_view()) else {
+        let (Some(cluster), Some(own)) =
+            (&context.settings.cluster, self.health.own_view(target.endpoint))
+        else {
             return false;
         };
         let votes = self.peers.votes_on(name, context.now);

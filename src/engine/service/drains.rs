@@ -23,6 +23,11 @@ impl Drains {
         self.active.get(&target)
     }
 
+    /// Iterates over the drains of watched targets.
+    pub(in crate::engine) fn active(&self) -> impl Iterator<Item = (IpAddr, &Drain)> {
+        self.active.iter().map(|(address, drain)| (*address, drain))
+    }
+
     /// Whether a watched target is drained.
     pub(in crate::engine) fn is_drained(&self, target: IpAddr) -> bool {
         self.active.contains_key(&target)

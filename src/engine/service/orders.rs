@@ -58,6 +58,22 @@ pub(in crate::engine) enum Due {
 }
 
 impl Orders {
+    /// Returns the state after the order of this number, about which nothing is known. Reports about
+    /// it and about earlier ones count for nothing.
+    pub(in crate::engine) fn after(last: OrderNumber) -> Self {
+        Self { last, void_through: last, ..Self::default() }
+    }
+
+    /// Returns the number of the last order.
+    pub(in crate::engine) fn last(&self) -> OrderNumber {
+        self.last
+    }
+
+    /// Whether there are changes that may require another order.
+    pub(in crate::engine) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || self.read_again || !self.recalled.is_empty()
+    }
+
     /// Records that something about a target changed.
     pub(in crate::engine) fn mark(&mut self, address: IpAddr) {
         self.changed.insert(address);
@@ -123,7 +139,7 @@ impl Orders {
         now: Moment,
         desired: impl Fn(IpAddr) -> Option<Desired>,
     ) -> Due {
-        if self.changed.is_empty() && !self.read_again && self.recalled.is_empty() {
+        if !self.has_changes() {
             return Due::Nothing;
         }
         let news = !self.recalled.is_empty()

@@ -11,6 +11,8 @@ use crate::engine::action::{Action, Order};
 use crate::engine::context::Context;
 use crate::engine::dns_report::AppliedRecords;
 use crate::engine::fact::{Fact, Withdrawal};
+use crate::engine::health::HealthTracker;
+use crate::engine::health::streaks::Streaks;
 use crate::engine::ids::TargetId;
 use crate::engine::plan::{Desired, Family, names_by_address};
 use crate::engine::schedule::Item;
@@ -262,12 +264,14 @@ impl Service {
         &self,
         records: AppliedRecords,
         took: Duration,
+        health: &HealthTracker,
         context: &mut Context,
     ) {
         let mut withdrawn: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
         for (key, address) in records.withdrawn {
-            let withdrawal =
-                withdrawn.entry(address).or_insert_with(|| self.withdrawal(address, context));
+            let withdrawal = withdrawn
+                .entry(address)
+                .or_insert_with(|| self.withdrawal(address, health, context));
             withdrawal.names.push(key.name);
         }
         context.report(Fact::Applied {
@@ -280,15 +284,16 @@ impl Service {
         });
     }
 
-    fn withdrawal(&self, address: IpAddr, context: &Context) -> Withdrawal {
+    fn withdrawal(&self, address: IpAddr, health: &HealthTracker, context: &Context) -> Withdrawal {
         let by_hand = self.drains.is_drained(address);
         let Some(target) = self.target(address) else {
             return Withdrawal { by_hand, ..Withdrawal::default() };
         };
-        let last_reply = target.streaks.last_reply();
+        let streaks = health.get(target.endpoint).map(|subject| &subject.streaks);
+        let last_reply = streaks.and_then(Streaks::last_reply);
         Withdrawal {
             names: vec![],
-            losses: target.streaks.losses(),
+            losses: streaks.map_or(0, Streaks::losses),
             silent_for: last_reply.map(|at| context.now.since(at)),
             by_hand,
             agreeing: target.verdict.agreeing.clone(),

@@ -1,66 +1,101 @@
-//! The rehearsal that an operator requests: one target is treated as dead for a while.
+//! The rehearsals that an operator requests: targets are treated as dead for a while.
 
 use std::net::IpAddr;
 
-use crate::engine::fact::RehearsalStage;
+use super::{Outside, Service};
+use crate::engine::context::Context;
+use crate::engine::fact::{Fact, RehearsalStage};
+use crate::engine::ids::TargetId;
 use crate::engine::types::Health;
 
 /// One rehearsal, from before it begins until it is over.
-#[derive(Debug)]
-pub(in crate::engine) struct Rehearsal {
-    target: IpAddr,
-    phase: Phase,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(in crate::engine) enum Rehearsal {
     /// The rehearsal has not begun.
     Waiting,
     /// The replies of the target are ignored.
     Dead,
     /// The replies count again; the target is not back in DNS yet.
     Reviving,
+    /// The target is back in DNS.
     Over,
 }
 
 impl Rehearsal {
-    /// Creates a rehearsal with `target` that has not begun.
-    pub(in crate::engine) fn new(target: IpAddr) -> Self {
-        Self { target, phase: Phase::Waiting }
-    }
-
-    /// Returns the target of the rehearsal.
-    pub(in crate::engine) fn target(&self) -> IpAddr {
-        self.target
-    }
-
     /// Begins the rehearsal. Returns false if it has begun before.
-    pub(in crate::engine) fn begin(&mut self) -> bool {
-        let begins = self.phase == Phase::Waiting;
+    fn begin(&mut self) -> bool {
+        let begins = *self == Self::Waiting;
         if begins {
-            self.phase = Phase::Dead;
+            *self = Self::Dead;
         }
         begins
     }
 
-    /// Whether the replies of the target are ignored.
-    pub(in crate::engine) fn ignores_replies(&self) -> bool {
-        self.phase == Phase::Dead
+    /// Returns the stage that begins if `health` and the confirmed state of DNS allow it.
+    fn next_stage(self, health: Health, confirmed: bool) -> Option<RehearsalStage> {
+        match (self, health, confirmed) {
+            (Self::Dead, Health::Down, _) => Some(RehearsalStage::Alive),
+            (Self::Reviving, Health::Up, true) => Some(RehearsalStage::Over),
+            _ => None,
+        }
+    }
+}
+
+impl Service {
+    /// Prepares the rehearsal of a target's death. Returns its id, if it is watched.
+    pub(in crate::engine) fn rehearse(&mut self, address: IpAddr) -> Option<TargetId> {
+        let id = self.id(address)?;
+        self.rehearsals.insert(address, Rehearsal::Waiting);
+        Some(id)
     }
 
-    /// Advances if `health` and the confirmed state of DNS allow it. Returns the stage that begins.
-    pub(in crate::engine) fn advance(
+    /// Starts treating the rehearsed targets as dead.
+    pub(in crate::engine) fn begin_rehearsals(&mut self, context: &mut Context) {
+        for (address, rehearsal) in &mut self.rehearsals {
+            if rehearsal.begin() {
+                let (service, target) = (self.id, *address);
+                let stage = RehearsalStage::Dead;
+                context.report(Fact::Rehearsal { service, target, stage });
+            }
+        }
+    }
+
+    /// Whether a target has a rehearsal that is not over.
+    pub(in crate::engine) fn is_rehearsing(&self, address: IpAddr) -> bool {
+        self.rehearsals.get(&address).is_some_and(|rehearsal| *rehearsal != Rehearsal::Over)
+    }
+
+    /// Iterates over the targets with a rehearsal.
+    pub(in crate::engine) fn rehearsed(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.rehearsals.keys().copied()
+    }
+
+    /// Forgets the rehearsal of a target.
+    pub(in crate::engine) fn forget_rehearsal(&mut self, address: IpAddr) {
+        self.rehearsals.remove(&address);
+    }
+
+    /// Whether the replies of a target are ignored.
+    pub(in crate::engine) fn ignores_replies(&self, address: IpAddr) -> bool {
+        self.rehearsals.get(&address) == Some(&Rehearsal::Dead)
+    }
+
+    /// Advances the rehearsal after the target flipped or DNS followed.
+    pub(super) fn advance_rehearsal(
         &mut self,
-        health: Health,
-        confirmed: bool,
-    ) -> Option<RehearsalStage> {
-        let (phase, stage) = match (self.phase, health, confirmed) {
-            (Phase::Dead, Health::Down, _) => (Phase::Reviving, RehearsalStage::Alive),
-            (Phase::Reviving, Health::Up, true) => (Phase::Over, RehearsalStage::Over),
-            _ => return None,
+        id: TargetId,
+        outside: Outside<'_>,
+        context: &mut Context,
+    ) {
+        let Some(target) = self.targets.get(id) else { return };
+        let (address, health) = (target.address, outside.health.of(target.endpoint));
+        let Some(rehearsal) = self.rehearsals.get_mut(&address) else { return };
+        let Some(stage) = rehearsal.next_stage(health, target.verdict.confirmed) else { return };
+        *rehearsal = match stage {
+            RehearsalStage::Over => Rehearsal::Over,
+            RehearsalStage::Dead | RehearsalStage::Alive => Rehearsal::Reviving,
         };
-        self.phase = phase;
-        Some(stage)
+        context.report(Fact::Rehearsal { service: self.id, target: address, stage });
     }
 }
 
@@ -70,17 +105,16 @@ mod tests {
 
     #[test]
     fn it_dies_revives_and_is_over_once_dns_has_followed() {
-        let mut rehearsal = Rehearsal::new([192, 0, 2, 1].into());
-        assert_eq!(rehearsal.advance(Health::Down, true), None, "it has not begun");
-        assert!(!rehearsal.ignores_replies());
+        let mut rehearsal = Rehearsal::Waiting;
+        assert_eq!(rehearsal.next_stage(Health::Down, true), None, "it has not begun");
         assert!(rehearsal.begin());
         assert!(!rehearsal.begin(), "it begins once");
-        assert!(rehearsal.ignores_replies());
-        assert_eq!(rehearsal.advance(Health::Up, true), None);
-        assert_eq!(rehearsal.advance(Health::Down, false), Some(RehearsalStage::Alive));
-        assert!(!rehearsal.ignores_replies());
-        assert_eq!(rehearsal.advance(Health::Up, false), None, "DNS has not followed");
-        assert_eq!(rehearsal.advance(Health::Up, true), Some(RehearsalStage::Over));
-        assert_eq!(rehearsal.advance(Health::Down, true), None, "it is over");
+        let dead = Rehearsal::Dead;
+        assert_eq!(dead.next_stage(Health::Up, true), None);
+        assert_eq!(dead.next_stage(Health::Down, false), Some(RehearsalStage::Alive));
+        let reviving = Rehearsal::Reviving;
+        assert_eq!(reviving.next_stage(Health::Up, false), None, "DNS has not followed");
+        assert_eq!(reviving.next_stage(Health::Up, true), Some(RehearsalStage::Over));
+        assert_eq!(Rehearsal::Over.next_stage(Health::Down, true), None, "it is over");
     }
 }

@@ -1,25 +1,19 @@
-//! A target: its health, and the verdict on it.
+//! A target: the endpoint that its health comes from, and the verdict on it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::evidence::Evidence;
-use super::health::Streaks;
 use crate::engine::fact::Reason;
 use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
-use crate::engine::types::{Health, Verdict, Vote};
+use crate::engine::types::{Health, Verdict};
 
 /// A target of a service.
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
     pub(in crate::engine) address: IpAddr,
-    /// Its endpoint in the prober.
+    /// The endpoint that is probed for it. Targets of other services may depend on it, too.
     pub(in crate::engine) endpoint: EndpointId,
-    pub(in crate::engine) streaks: Streaks,
-    pub(in crate::engine) evidence: Evidence,
-    /// The last error report about an unanswered probe, since the last reply.
-    pub(super) last_error: Option<String>,
     /// The time at which health or verdict last changed.
     pub(in crate::engine) since: Moment,
     pub(in crate::engine) verdict: VerdictState,
@@ -79,25 +73,15 @@ impl Target {
             refused_since: None,
             reason: None,
         };
-        let (streaks, evidence) = (Streaks::default(), Evidence::none(now));
-        Self { address, endpoint, streaks, evidence, last_error: None, since: now, verdict }
+        Self { address, endpoint, since: now, verdict }
     }
 
-    /// Whether its health calls for another verdict than the one in force.
-    pub(super) fn differs(&self) -> bool {
-        match self.streaks.health() {
+    /// Whether its `health` calls for another verdict than the one in force.
+    pub(super) fn differs(&self, health: Health) -> bool {
+        match health {
             Health::AssumedUp => false,
             Health::Up => !self.verdict.is_in_service(),
             Health::Down => self.verdict.is_in_service(),
-        }
-    }
-
-    /// Returns this agent's own view of the target; `None` before the first flip or confirmation.
-    pub(in crate::engine) fn own_view(&self) -> Option<Vote> {
-        match self.streaks.health() {
-            Health::AssumedUp => None,
-            Health::Up => Some(Vote::Up),
-            Health::Down => Some(Vote::Down),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use crate::engine::event::{Drain, DrainCommand, Event, Fact, Reason};
-use crate::engine::ids::ServiceId;
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::settings::Settings;
 
@@ -20,7 +20,7 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
 }
 
 #[test]
-fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
+fn a_removed_service_answers_its_waiting_commands_and_its_drains_are_remembered() {
     let mut settings = with_floor(1, settings(&[1, 2, 3]));
     let service = ServiceId::from(1);
     let mut second = settings.default_service().clone();
@@ -37,17 +37,15 @@ fn a_removed_service_answers_its_waiting_commands_and_ends_its_drains() {
     settings.services.get_mut(&service).unwrap().targets = [ip(2), ip(3)].into();
     world.send(Event::Reloaded(Box::new(settings.clone())));
     assert_eq!(world.answers.len(), 2, "one waits: {:?}", world.answers);
-    settings.services.remove(&service);
-    world.send(Event::Reloaded(Box::new(settings)));
+    let removed = settings.services.remove(&service).unwrap();
+    world.send(Event::Reloaded(Box::new(settings.clone())));
     assert_eq!(world.answers[2], (3.into(), "Err(NotATarget)".to_owned()));
-    let mut ended = vec![];
-    for (_, fact) in &world.facts {
-        if let Fact::Undrained { service, target, expired: false } = fact {
-            ended.push((*service, *target));
-        }
-    }
-    assert_eq!(ended, [(service, ip(3)), (service, ip(4))]);
-    assert_eq!(world.stored[&service], BTreeMap::new(), "and it is not remembered");
+    assert!(!world.facts.iter().any(|(_, fact)| matches!(fact, Fact::Undrained { .. })));
+    assert_eq!(world.engine.drains()[&service].len(), 2, "and stays stored");
+    settings.services.insert(service, removed);
+    world.send(Event::Reloaded(Box::new(settings)));
+    let drained = world.engine.target_view(TargetRef { service, address: ip(3) }).unwrap().drain;
+    assert!(drained.is_some(), "and is in force again when the service is back");
 }
 
 #[test]
@@ -179,7 +177,11 @@ fn a_drain_outlasts_a_time_in_which_its_target_was_not_watched() {
     world.send(Event::Drain(DrainCommand { lasts: Some(ms(1_000)), ..drain(8, 2) }));
     world.run_until(ms(6500));
     world.send(Event::Reloaded(Box::new(settings(&[3]))));
-    assert_eq!(world.engine.drains(ServiceId::DEFAULT).len(), 2, "they are still to be remembered");
+    assert_eq!(
+        world.engine.drains()[&ServiceId::DEFAULT].len(),
+        2,
+        "they are still to be remembered"
+    );
     world.run_until(ms(20_000));
     world.send(Event::Reloaded(Box::new(settings(&[1, 2, 3]))));
     world.run_until(ms(40_000));
@@ -230,7 +232,7 @@ fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
             [ip(1), ip(2), ip(77), ip(99)].map(|address| (address, Moment::after_start(ms(then))));
         world.send(Event::DrainEndsChanged { service: ServiceId::DEFAULT, ends: ends.into() });
         assert_eq!(
-            world.engine.drains(ServiceId::DEFAULT)[&ip(77)].until,
+            world.engine.drains()[&ServiceId::DEFAULT][&ip(77)].until,
             Some(Moment::after_start(ms(then))),
             "{name}: not watched"
         );

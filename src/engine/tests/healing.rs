@@ -237,7 +237,7 @@ fn a_reload_gives_no_target_a_false_miss() {
 fn a_rehearsal_reports_the_whole_story() {
     let mut world = World::new(Settings { dry_run: true, ..guarded(&[1, 2]) });
     let engine = std::mem::replace(&mut world.engine, World::new(settings(&[])).engine);
-    world.engine = engine.rehearsing(target_ref(ip(1)), Moment::after_start(ms(5000)));
+    world.engine = engine.rehearsing(&[target_ref(ip(1))].into(), Moment::after_start(ms(5000)));
     world.run_until(ms(20_000));
     let reported: Vec<_> = world
         .story()

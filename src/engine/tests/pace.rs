@@ -124,7 +124,9 @@ fn answers_of_somebody_elses_probes_count_for_nothing() {
 #[test]
 fn a_probe_that_waits_for_room_is_no_loss() {
     let most_in_flight = NonZeroU32::new(2);
-    let mut world = World::new(Settings { most_in_flight, ..settings(&[1, 2, 3, 4, 5, 6]) });
+    let mut settings = Settings { most_in_flight, ..settings(&[1, 2, 3, 4, 5, 6]) };
+    settings.default_service_mut().check.port = Some(443);
+    let mut world = World::new(settings);
     for last in 1..=6 {
         world.set(ip(last), Behaviour::Answers(ms(400)));
     }

@@ -5,13 +5,11 @@
 //! was, no new action is taken for it, and this agent has no vote.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Service;
-use crate::engine::action::OwnVote;
+use super::HealthTracker;
 use crate::engine::context::Context;
-use crate::engine::fact::Fact;
+use crate::engine::ids::{ServiceId, TargetId, TargetKey};
 use crate::engine::moment::Moment;
 use crate::engine::schedule::Item;
 
@@ -109,64 +107,76 @@ struct Aged {
     lasting: bool,
 }
 
-impl Service {
-    /// Returns this agent's votes on the targets. Targets that are not yet confirmed are left out,
-    /// and targets without evidence.
-    pub(in crate::engine) fn votes(&self) -> BTreeMap<IpAddr, OwnVote> {
-        let mut votes = BTreeMap::new();
-        for target in self.targets() {
-            if let (Some(vote), Some(evidence)) = (target.own_view(), target.evidence.proof) {
-                votes.insert(target.address, OwnVote { vote, evidence });
-            }
-        }
-        votes
+impl Aged {
+    fn is_news(self) -> bool {
+        self.lapsed || self.lost || self.lasting
     }
+}
 
+/// The targets with evidence that has aged, by service.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct AgedTargets {
+    /// Targets without evidence for their health from now on.
+    pub(in crate::engine) lapsed: Vec<TargetKey>,
+    /// Targets with a health that is unknown from now on.
+    pub(in crate::engine) lost: BTreeMap<ServiceId, Vec<TargetId>>,
+    /// Targets with a health that has been unknown for so long that people are notified.
+    pub(in crate::engine) lasting: BTreeMap<ServiceId, Vec<TargetId>>,
+}
+
+impl HealthTracker {
     /// Schedules a check of the evidence for `at`, unless one is due earlier.
     pub(in crate::engine) fn schedule_sweep(&mut self, at: Moment, context: &mut Context) {
         if self.next_sweep.is_none_or(|next| at < next) {
             self.next_sweep = Some(at);
-            context.schedule.add(at, Item::Evidence(self.id));
+            context.schedule.add(at, Item::Evidence);
         }
     }
 
-    /// Expires old evidence of all targets. Returns whether any expired, which costs this agent a
-    /// vote.
-    pub(in crate::engine) fn sweep(&mut self, context: &mut Context) -> bool {
+    /// Schedules a check of the evidence for when that of new subjects may expire first.
+    pub(in crate::engine) fn schedule_first_sweep(&mut self, context: &mut Context) {
+        let intervals = self.subjects.iter().flatten().map(|it| it.check.pace.interval);
+        if let Some(shortest) = intervals.min() {
+            self.schedule_sweep(context.now + term(shortest), context);
+        }
+    }
+
+    /// Expires old evidence of all subjects, if that is due.
+    pub(in crate::engine) fn sweep(&mut self, context: &mut Context) -> AgedTargets {
         let now = context.now;
+        let mut targets = AgedTargets::default();
         if self.next_sweep.is_none_or(|next| now < next) {
-            return false;
+            return targets;
         }
         self.next_sweep = None;
-        let term = term(context.settings.canary_check.pace.interval);
-        let (mut lapsed, mut lost, mut lasting) = (false, vec![], vec![]);
         let mut next: Option<Moment> = None;
-        for (&address, &id) in &self.by_address {
-            let Some(target) = self.targets.get_mut(id) else { continue };
-            let aged = target.evidence.age(term, now);
-            if aged.lapsed {
-                lapsed = true;
-                self.dirty.insert(id);
+        for subject in self.subjects.iter_mut().flatten() {
+            let term = term(subject.check.pace.interval);
+            let aged = subject.evidence.age(term, now);
+            if aged.is_news() {
+                subject.watchers.iter().for_each(|key| targets.add(key, aged));
             }
-            if aged.lost {
-                target.since = now;
-                lost.push(address);
-            }
-            if aged.lasting {
-                lasting.push(address);
-            }
-            next = [next, target.evidence.next_look(term)].into_iter().flatten().min();
-        }
-        if !lost.is_empty() {
-            context.report(Fact::EvidenceLost { service: self.id, targets: lost });
-        }
-        if !lasting.is_empty() {
-            context.report(Fact::StillUnknown { service: self.id, targets: lasting });
+            next = [next, subject.evidence.next_look(term)].into_iter().flatten().min();
         }
         if let Some(next) = next {
             self.schedule_sweep(next.max(now + MIN_SWEEP_GAP), context);
         }
-        lapsed
+        targets
+    }
+}
+
+impl AgedTargets {
+    fn add(&mut self, key: TargetKey, aged: Aged) {
+        let TargetKey { service, target } = key;
+        if aged.lapsed {
+            self.lapsed.push(key);
+        }
+        if aged.lost {
+            self.lost.entry(service).or_default().push(target);
+        }
+        if aged.lasting {
+            self.lasting.entry(service).or_default().push(target);
+        }
     }
 }
 

@@ -1,0 +1,69 @@
+//! The judged probes of a subject: those that count as replies and losses, and those that are
+//! evidence.
+
+use std::time::Duration;
+
+use super::{HealthTracker, evidence};
+use crate::engine::context::Context;
+use crate::engine::ids::EndpointId;
+use crate::engine::prober::ProbeResult;
+use crate::engine::types::{Health, Outcome};
+
+/// The consequences of a judged probe for the other parts of the engine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::engine) struct Observation {
+    /// Whether it is a loss that counts, of a subject that is not down.
+    pub(in crate::engine) missed: bool,
+    /// Whether there is evidence again, which gives this agent a vote.
+    pub(in crate::engine) regained: bool,
+    /// Present if the health was unknown: for how long, and whether people were notified.
+    pub(in crate::engine) back: Option<(Duration, bool)>,
+}
+
+impl Observation {
+    /// Whether it concerns the targets that watch the subject.
+    pub(in crate::engine) fn is_news(&self) -> bool {
+        self.missed || self.regained || self.back.is_some()
+    }
+}
+
+impl HealthTracker {
+    /// Records a judged probe of a subject. `isolated` means that this agent does not trust its own
+    /// observations. Returns the consequences.
+    pub(in crate::engine) fn observe(
+        &mut self,
+        result: &ProbeResult,
+        isolated: bool,
+        context: &mut Context,
+    ) -> Observation {
+        let (now, judged) = (context.now, result.judged);
+        let Some(subject) = self.get_mut(result.endpoint) else { return Observation::default() };
+        if let Some(rtt) = result.rtt {
+            // The round trip measured by the prober may be a little longer than the time that has
+            // passed here.
+            subject.streaks.receive_reply((judged.sent + rtt).min(now));
+            subject.last_error = None;
+        }
+        if let Some(error) = &result.error {
+            subject.last_error = Some(error.clone());
+        }
+        let lost = judged.outcome == Outcome::Loss;
+        let up = subject.streaks.health() != Health::Down;
+        if judged.outcome == Outcome::Fault || lost && judged.quick {
+            return Observation::default();
+        }
+        let counts = lost && subject.streaks.record_loss(judged.sent);
+        let proves = !lost || counts && !isolated;
+        let change = subject.evidence.record(proves, lost != up, now);
+        let look_at = now + evidence::term(subject.check.pace.interval);
+        self.schedule_sweep(look_at, context);
+        Observation { missed: counts && up, regained: change.regained, back: change.back }
+    }
+
+    /// Records the last error report about a probe that may not have been delivered.
+    pub(in crate::engine) fn set_last_error(&mut self, id: EndpointId, report: String) {
+        if let Some(subject) = self.get_mut(id) {
+            subject.last_error = Some(report);
+        }
+    }
+}
