@@ -3,11 +3,12 @@
 //!
 //! - `world`: the clock, the queue of events, and each agent's connection to targets and provider;
 //!   `agent`: one process; `net`: the reachability of agents and targets; `peers`: votes and gossip
-//!   between agents; `processes`: start, death and suspension of a process; `worker`, `zone`: the
+//!   between agents; `services`: several services, numbered by each agent in its own order;
+//!   `processes`: start, death and suspension of a process; `worker`, `zone`, `provider`: the
 //!   reconciler and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
-//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`: stories, each with
-//!   its claim
+//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`: stories,
+//!   each with its claim
 //! - `runs`: the failures of the Go agents in the same situations
 //! - `claims`: the invariants of every schedule
 //! - `schedule`, `random`: thousands of random schedules, each from one seed
@@ -23,12 +24,15 @@ mod halves;
 mod net;
 mod peers;
 mod processes;
+mod provider;
 mod random;
 mod ranks;
 mod reloads;
 mod restarts;
 mod runs;
 mod schedule;
+mod services;
+mod several;
 mod trace;
 mod worker;
 mod world;

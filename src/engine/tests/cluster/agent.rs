@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::services::Naming;
 use super::worker::{self, Worker};
 use crate::engine::event::{Event, Fact, Order};
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::settings::Settings;
-use crate::engine::tests::world::target_ref;
 use crate::engine::types::{Health, Vote};
 use crate::engine::{Engine, TargetView};
 
@@ -35,7 +35,8 @@ pub(super) enum Input {
         votes: BTreeMap<IpAddr, (Vote, Duration)>,
         retracted: BTreeSet<IpAddr>,
     },
-    Worker(worker::Input),
+    /// An input of the worker of a service.
+    Worker(usize, worker::Input),
     /// SIGHUP, with the settings that the file then has.
     Reload(Box<Settings>),
 }
@@ -60,7 +61,9 @@ pub(super) struct Agent {
     /// The time at which it was started or resumed.
     pub(super) began: Duration,
     pub(super) ticked: Duration,
-    pub(super) worker: Worker,
+    /// The reconciler of each service.
+    pub(super) workers: Vec<Worker>,
+    naming: Naming,
     /// The votes that it announces.
     pub(super) votes: BTreeMap<IpAddr, Vote>,
     /// The time of the evidence for each vote.
@@ -78,15 +81,17 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, naming: Naming) -> Self {
+        let workers = settings.services().map(|_| Worker::default()).collect();
         Self {
             settings,
+            naming,
             engine: None,
             life: 0,
             suspended: None,
             began: Duration::ZERO,
             ticked: Duration::ZERO,
-            worker: Worker::default(),
+            workers,
             votes: BTreeMap::new(),
             evidence: BTreeMap::new(),
             votes_since: BTreeMap::new(),
@@ -104,14 +109,14 @@ impl Agent {
         self.die();
         self.life += 1;
         (self.began, self.ticked) = (now, now);
-        self.engine =
-            Some(Engine::new(self.settings.clone(), BTreeMap::new(), Moment::after_start(now)));
+        let settings = self.naming.inner_settings(&self.settings);
+        self.engine = Some(Engine::new(settings, BTreeMap::new(), Moment::after_start(now)));
     }
 
     pub(super) fn die(&mut self) {
         self.engine = None;
         self.suspended = None;
-        self.worker = Worker::default();
+        self.workers.fill_with(Worker::default);
         self.votes.clear();
         self.votes_since.clear();
         self.retracted.clear();
@@ -133,7 +138,8 @@ impl Agent {
     }
 
     pub(super) fn view(&self, target: IpAddr) -> Option<TargetView> {
-        self.engine.as_ref()?.target_view(target_ref(target))
+        let view = self.engine.as_ref()?.target_view(self.naming.inner(target))?;
+        Some(self.naming.outer_view(view))
     }
 
     pub(super) fn needed(&self) -> usize {
@@ -170,7 +176,8 @@ impl Agent {
         self.settings = settings;
         let peers = self.settings.cluster.as_ref().map(|cluster| cluster.peers.clone());
         let peers = peers.unwrap_or_default();
-        let targets = &self.settings.default_service().targets;
+        let services = self.settings.services();
+        let targets: BTreeSet<_> = services.flat_map(|(_, its)| its.targets.to_vec()).collect();
         self.received.retain(|(peer, target), _| peers.contains(peer) && targets.contains(target));
         self.alive.retain(|peer, _| peers.contains(peer));
     }

@@ -80,7 +80,9 @@ impl World {
     pub(super) fn check_reasons(&mut self) {
         let mut silent = vec![];
         for (number, agent) in self.agents.iter().enumerate().filter(|(_, agent)| agent.runs()) {
-            for view in agent.engine.iter().flat_map(Engine::targets).filter(|view| view.proven) {
+            let naming = self.naming(number);
+            let views = agent.engine.iter().flat_map(Engine::targets);
+            for view in views.map(|view| naming.outer_view(view)).filter(|view| view.proven) {
                 let asks = match view.health {
                     Health::AssumedUp => view.in_service,
                     Health::Up => true,
@@ -111,8 +113,8 @@ impl World {
     /// of vote.
     pub(super) fn check_writes(&mut self) {
         let mut changes: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        for write in &self.zone.writes {
-            *changes.entry(write.address).or_default() += 1;
+        for address in self.changed() {
+            *changes.entry(address).or_default() += 1;
         }
         for (address, changes) in changes {
             let facts = self.agents.iter().flat_map(|agent| &agent.facts);
@@ -129,29 +131,29 @@ impl World {
     /// Returns the targets with the wrong state in DNS once every link is open: dead ones must be
     /// out unless the floor holds them, living ones in.
     pub(super) fn wrong(&self) -> Vec<String> {
-        let floor = self
-            .agents
-            .iter()
-            .map(|agent| agent.settings.default_service().floor)
-            .max()
-            .unwrap_or_default();
-        let targets = self
-            .agents
-            .iter()
-            .flat_map(|agent| agent.settings.default_service().targets.iter().copied());
-        let targets: BTreeSet<IpAddr> = targets.collect();
+        (0..self.services()).flat_map(|service| self.wrong_in(service)).collect()
+    }
+
+    /// Returns the same for the service with this number.
+    fn wrong_in(&self, service: usize) -> Vec<String> {
+        let settings: Vec<_> =
+            self.agents.iter().filter_map(|agent| agent.settings.service(service.into())).collect();
+        let floor = settings.iter().map(|its| its.floor).max().unwrap_or_default();
+        let targets: BTreeSet<IpAddr> =
+            settings.iter().flat_map(|its| its.targets.to_vec()).collect();
+        let left = self.zone_of(service).len();
         let mut wrong = vec![];
         for target in &targets {
-            match (self.net.dead.contains(target), self.zone.holds(*target)) {
-                (true, true) if self.zone.len() > floor => {
+            match (self.net.dead.contains(target), self.is_published(*target)) {
+                (true, true) if left > floor => {
                     wrong.push(format!("{target} is dead and in"));
                 }
                 (false, false) => wrong.push(format!("{target} lives and is out")),
                 _ => {}
             }
         }
-        if self.zone.len() < floor.min(targets.len()) {
-            wrong.push(format!("{} left, the floor is {floor}", self.zone.len()));
+        if left < floor.min(targets.len()) {
+            wrong.push(format!("{left} left, the floor is {floor}"));
         }
         wrong
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::agent::{Input, address};
 use super::world::{Happening, World};
 use crate::engine::event::{Announcement, Event};
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::tests::world::ms;
 use crate::engine::types::{PeerKind, PeerState};
@@ -41,16 +42,22 @@ pub(super) struct PeerView {
 }
 
 impl World {
-    pub(super) fn announce(&mut self, agent: usize, all: &Announcement) {
-        let votes: BTreeMap<_, _> = all.votes.iter().map(|(of, own)| (*of, own.vote)).collect();
-        let now = self.now;
+    pub(super) fn announce(&mut self, agent: usize, service: ServiceId, all: &Announcement) {
+        let (now, naming) = (self.now, self.naming(agent));
         let announcer = &mut self.agents[agent];
+        let (mut votes, mut evidence) = (announcer.votes.clone(), announcer.evidence.clone());
+        votes.retain(|of, _| naming.inner(*of).service != service);
+        evidence.retain(|of, _| naming.inner(*of).service != service);
+        for (&address, own) in &all.votes {
+            let of = naming.outer(TargetRef { service, address });
+            votes.insert(of, own.vote);
+            evidence.insert(of, own.evidence.since_start());
+        }
         announcer.votes_since.retain(|target, _| votes.contains_key(target));
         for target in votes.keys() {
             announcer.votes_since.entry(*target).or_insert(now);
         }
-        announcer.evidence =
-            all.votes.iter().map(|(of, own)| (*of, own.evidence.since_start())).collect();
+        announcer.evidence = evidence;
         if announcer.votes == votes {
             return;
         }

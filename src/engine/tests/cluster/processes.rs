@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::agent::Input;
 use super::peers::{PeerView, VoteSender};
+use super::worker::Worker;
 use super::world::{Happening, World};
-use crate::engine::event::Event;
+use crate::engine::event::{Announcement, Event};
 use crate::engine::settings::Settings;
 
 impl World {
@@ -51,7 +52,7 @@ impl World {
         self.note(|| format!("{agent}: goes on, {} inputs waiting", waiting.len()));
         self.agents[agent].began = self.now;
         let (work, rest): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|input| matches!(input, Input::Worker(_)));
+            waiting.into_iter().partition(|input| matches!(input, Input::Worker(..)));
         for input in rest {
             self.take_in(agent, input);
         }
@@ -61,6 +62,17 @@ impl World {
         }
         self.post_all(agent);
         self.look_around();
+    }
+
+    /// Retracts the votes of an agent on services that it no longer has.
+    fn retract_removed(&mut self, agent: usize) {
+        let removed: Vec<usize> = (0..self.services())
+            .filter(|service| self.agents[agent].settings.service((*service).into()).is_none())
+            .collect();
+        for service in removed {
+            let id = self.naming(agent).id(service);
+            self.announce(agent, id, &Announcement::default());
+        }
     }
 
     /// Reloads an agent with other settings (SIGHUP).
@@ -74,9 +86,11 @@ impl World {
             return;
         }
         self.agents[agent].note_settings(settings.clone());
-        self.agents[agent].worker.replaced();
+        self.retract_removed(agent);
+        self.agents[agent].workers.iter_mut().for_each(Worker::replaced);
         self.agents[agent].standing.clear();
         self.look_around();
+        let settings = self.naming(agent).inner_settings(&settings);
         self.send(agent, Event::Reloaded(Box::new(settings)));
         self.post_all(agent);
     }

@@ -74,21 +74,22 @@ fn play_in(schedule: &Schedule, mut world: World) -> World {
 fn play_all(about: About) {
     if let Some(seed) = variable("GOAVAIL_SEED") {
         if Schedule::of(seed).about == about {
-            play_one(seed);
+            play_one(&Schedule::of(seed));
         }
         return;
     }
     let seeds = variable("GOAVAIL_SCHEDULES").unwrap_or(SCHEDULES) * 4;
-    (0..seeds).filter(|seed| Schedule::of(*seed).about == about).for_each(play_one);
+    let schedules = (0..seeds).map(Schedule::of);
+    schedules.filter(|schedule| schedule.about == about).for_each(|schedule| play_one(&schedule));
 }
 
-fn play_one(seed: u64) {
-    let schedule = Schedule::of(seed);
+fn play_one(schedule: &Schedule) {
+    let seed = schedule.seed;
     let mark = Seed(seed);
     let with_story = variable("GOAVAIL_SEED").is_some();
-    let world = play(&schedule, with_story);
+    let world = play(schedule, with_story);
     if with_story || !world.broken.is_empty() {
-        let story = play(&schedule, true).story.unwrap_or_default().join("\n");
+        let story = play(schedule, true).story.unwrap_or_default().join("\n");
         eprintln!("{schedule}\n{story}");
     }
     assert!(world.broken.is_empty(), "seed {}: {:#?}", mark.0, world.broken);
@@ -102,6 +103,20 @@ fn with_a_majority_needed_nothing_is_done_without_it_and_dns_ends_up_right() {
 #[test]
 fn with_fewer_needed_agents_that_acted_apart_agree_in_the_end() {
     play_all(About::Minority);
+}
+
+/// The services differ in their failures, and each agent numbers them in an order of its own.
+#[test]
+fn with_several_services_every_claim_holds_for_each_of_them() {
+    let seeds = variable("GOAVAIL_SEED").map_or(0..services(), |seed| seed..seed + 1);
+    for seed in seeds {
+        play_one(&Schedule::with_services(seed));
+    }
+}
+
+/// Returns the number of schedules with several services: each costs as much as several others.
+fn services() -> u64 {
+    variable("GOAVAIL_SCHEDULES").unwrap_or(SCHEDULES) / 2
 }
 
 #[test]

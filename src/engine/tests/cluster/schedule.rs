@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::agent::address;
 use super::chance::Chance;
+use super::services::{STRIDE, in_world, with_services};
 use super::world::{World, member};
 use super::zone::Kind;
 use crate::engine::settings::Settings;
@@ -45,6 +46,8 @@ pub(super) enum Step {
         without: Option<usize>,
         unwatched: Option<u8>,
     },
+    /// SIGHUP: the service with this number is left out.
+    Drop(usize, usize),
 }
 
 /// The main subject of a schedule; the seed modulo four selects it.
@@ -66,6 +69,8 @@ pub(super) struct Schedule {
     pub(super) seed: u64,
     pub(super) about: About,
     pub(super) agents: usize,
+    pub(super) services: usize,
+    /// The number of targets in each service.
     pub(super) targets: u8,
     pub(super) needed: usize,
     pub(super) floor: usize,
@@ -83,12 +88,13 @@ impl fmt::Display for Schedule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "seed {}, {:?}: {} agents, {} peers must agree, {} targets, floor {}, {:?}, {} % of votes \
-             and {} % of answers lost",
+            "seed {}, {:?}: {} agents, {} peers must agree, {} services, {} targets, floor {}, {:?}, {} \
+             % of votes and {} % of answers lost",
             self.seed,
             self.about,
             self.agents,
             self.needed,
+            self.services,
             self.targets,
             self.floor,
             self.kind,
@@ -111,6 +117,23 @@ pub(super) fn calm(targets: u8, floor: usize) -> Settings {
     with_floor(floor, settings(&targets).checked(pace, thresholds))
 }
 
+impl Step {
+    /// Returns the same step about the targets of the service with this number.
+    fn in_service(&self, service: usize) -> Self {
+        let away = STRIDE * u8::try_from(service).unwrap();
+        let mut step = self.clone();
+        match &mut step {
+            Self::Dies(target)
+            | Self::Lives(target)
+            | Self::Unseen(_, target)
+            | Self::Seen(_, target)
+            | Self::Reload { unwatched: Some(target), .. } => *target += away,
+            _ => {}
+        }
+        step
+    }
+}
+
 impl Schedule {
     /// Returns the schedule of this seed.
     pub(super) fn of(seed: u64) -> Self {
@@ -129,6 +152,7 @@ impl Schedule {
             seed,
             about,
             agents,
+            services: 1,
             targets: chance.pick(if floor > 0 { &[2, 2, 3] } else { &[1, 2, 2, 3] }),
             needed,
             floor,
@@ -148,6 +172,28 @@ impl Schedule {
         schedule.steps.sort_by_key(|(at, _)| *at);
         if chance.percent(25) {
             schedule.gone.insert(chance.below(agents));
+        }
+        schedule
+    }
+
+    /// Returns the schedule of this seed with several services. Each step about a target is about
+    /// one service, or about all, as the death of a machine is.
+    pub(super) fn with_services(seed: u64) -> Self {
+        let mut schedule = Self { services: 3, ..Self::of(seed) };
+        let mut chance = Chance::new(seed ^ 0x5e4c);
+        for (at, step) in std::mem::take(&mut schedule.steps) {
+            let services = match chance.below(4) {
+                3 => 0..schedule.services,
+                one => one..one + 1,
+            };
+            for service in services {
+                schedule.steps.push((at, step.in_service(service)));
+            }
+            if chance.percent(10) {
+                let agent = chance.below(schedule.agents);
+                let service = chance.below(schedule.services);
+                schedule.steps.push((at, Step::Drop(agent, service)));
+            }
         }
         schedule
     }
@@ -202,12 +248,14 @@ impl Schedule {
         if !self.gone.is_empty() && !self.is_majority() {
             settings.default_service_mut().resync_interval = Some(ms(60_000));
         }
-        settings
+        if self.services > 1 { with_services(settings) } else { settings }
     }
 
     /// Cuts or opens all links of an agent, as when its own network fails or recovers.
     fn island(&self, agent: usize, is: bool, world: &mut World) {
-        let seen = (1..=self.targets).map(ip).chain([canary()]).map(|address| (agent, address));
+        let targets = (0..self.services)
+            .flat_map(|it| (1..=self.targets).map(move |to| in_world(it, ip(to))));
+        let seen = targets.chain([canary()]).map(|address| (agent, address));
         if is {
             world.net.unseen.extend(seen);
             world.net.barred.insert(agent);
@@ -259,9 +307,15 @@ impl Schedule {
                 if let Some(cluster) = &mut settings.cluster {
                     cluster.peers.retain(|peer| Some(*peer) != without.map(address));
                 }
-                let targets = settings.default_service().targets.iter().copied();
-                let stay = targets.filter(|target| Some(*target) != unwatched.map(ip)).collect();
-                settings.default_service_mut().targets = stay;
+                for its in settings.services.values_mut() {
+                    let targets = its.targets.iter().copied();
+                    its.targets = targets.filter(|it| Some(*it) != unwatched.map(ip)).collect();
+                }
+                world.reload(agent, settings);
+            }
+            Step::Drop(agent, service) => {
+                let mut settings = world.agents[agent].settings.clone();
+                settings.services.remove(&service.into());
                 world.reload(agent, settings);
             }
         }

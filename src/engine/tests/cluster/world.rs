@@ -9,14 +9,13 @@ use super::agent::{Agent, Input, address};
 use super::chance::Chance;
 use super::net::Net;
 use super::peers::{PeerView, VoteSender};
+use super::services::{Naming, probed};
 use super::trace::Trace;
-use super::worker::{self, Doing, Fate};
 use super::zone::{Kind, Reading, Zone};
-use crate::engine::event::{Action, DnsReport, Event, Fact, Order, ProbeRequest, Reason};
-use crate::engine::ids::{ServiceId, ZoneId};
+use crate::engine::event::{Action, DnsReport, Event, Fact, ProbeRequest, Reason};
+use crate::engine::ids::TargetRef;
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
-use crate::engine::quorum;
 use crate::engine::settings::{ClusterSettings, Settings};
 use crate::engine::tests::world::{ip, last, ms};
 use crate::engine::types::{Answer, Health};
@@ -25,6 +24,8 @@ pub(super) struct World {
     pub(super) now: Duration,
     pub(super) agents: Vec<Agent>,
     pub(super) zone: Zone,
+    /// The zones of the services after `default`, one each.
+    pub(super) named_zones: Vec<Zone>,
     pub(super) net: Net,
     pub(super) chance: Chance,
     pub(super) senders: Vec<Vec<VoteSender>>,
@@ -50,8 +51,8 @@ pub(super) enum Happening {
     Post { from: usize, to: usize, token: u64 },
     /// Gossip reaches a finding, unless it has changed since.
     Gossip { agent: usize, peer: usize, token: u64 },
-    /// A request arrives at the provider.
-    Asked { agent: usize, life: u32, ask: Ask },
+    /// A request about a service arrives at the provider.
+    Asked { agent: usize, life: u32, service: usize, ask: Ask },
     /// A suspended process resumes.
     Resume { agent: usize, life: u32 },
 }
@@ -106,10 +107,13 @@ impl World {
         kind: Kind,
         seed: u64,
     ) -> Self {
+        let zone = Zone::new(kind, alike.default_service().targets.iter().copied());
+        let named = alike.services.len() - 1;
         let mut world = Self {
             now: Duration::ZERO,
             agents: vec![],
-            zone: Zone::new(kind, alike.default_service().targets.iter().copied()),
+            named_zones: vec![zone.clone(); named],
+            zone,
             net: Net::default(),
             chance: Chance::new(seed),
             senders: vec![],
@@ -122,7 +126,8 @@ impl World {
             trace: None,
         };
         for number in 0..agents {
-            world.agents.push(Agent::new(member(number, agents, needed, alike)));
+            let settings = member(number, agents, needed, alike);
+            world.agents.push(Agent::new(settings, Naming::of(number, named + 1)));
             world.senders.push((0..agents).map(|_| VoteSender::default()).collect());
             world.peer_views.push(vec![PeerView::default(); agents]);
         }
@@ -197,7 +202,9 @@ impl World {
                 }
             }
             Happening::Gossip { agent, peer, token } => self.gossip(agent, peer, token),
-            Happening::Asked { agent, life, ask } => self.asked(agent, life, ask),
+            Happening::Asked { agent, life, service, ask } => {
+                self.asked((agent, life), service, ask);
+            }
             Happening::Resume { agent, life } if self.agents[agent].life == life => {
                 self.resume(agent);
             }
@@ -209,26 +216,23 @@ impl World {
         match input {
             Input::Event(event) => self.send(agent, event),
             Input::Votes { from, said, votes, retracted } => {
-                let (peer, now) = (address(from), self.now);
+                let (peer, now, naming) = (address(from), self.now, self.naming(agent));
                 for (target, (vote, seen)) in votes {
                     let age = said.saturating_sub(seen);
                     self.agents[agent].note_vote(peer, target, (vote, seen, now));
-                    self.send(
-                        agent,
-                        Event::Vote { peer, service: ServiceId::DEFAULT, target, vote, age },
-                    );
+                    let TargetRef { service, address: target } = naming.inner(target);
+                    self.send(agent, Event::Vote { peer, service, target, vote, age });
                 }
                 for target in retracted {
                     self.agents[agent].note_taken_back(peer, target);
-                    self.send(
-                        agent,
-                        Event::Abstained { peer, service: ServiceId::DEFAULT, target },
-                    );
+                    let TargetRef { service, address: target } = naming.inner(target);
+                    self.send(agent, Event::Abstained { peer, service, target });
                 }
             }
-            Input::Worker(input) => {
-                let doing = self.agents[agent].worker.receive(self.now, input, &mut self.chance);
-                self.work(agent, doing);
+            Input::Worker(service, input) => {
+                let worker = &mut self.agents[agent].workers[service];
+                let doing = worker.receive(self.now, input, &mut self.chance);
+                self.work(agent, service, doing);
             }
             Input::Reload(settings) => self.reload(agent, *settings),
         }
@@ -236,12 +240,13 @@ impl World {
 
     /// Passes an event to an engine, and performs the actions that it requests.
     pub(super) fn send(&mut self, agent: usize, event: Event) {
-        let now = self.now;
+        let (now, naming) = (self.now, self.naming(agent));
         let state = &mut self.agents[agent];
         match &event {
             Event::Peer { peer, state: its } => state.note_peer(*peer, its.is_alive()),
-            Event::Dns(ZoneId::DEFAULT, DnsReport::Confirmed { desired, .. }) => {
-                state.standing.retain(|address, state| desired.get(address) != Some(state));
+            Event::Dns(_, DnsReport::Confirmed { service, desired, .. }) => {
+                let done = naming.outer_desired(*service, desired);
+                state.standing.retain(|address, state| done.get(address) != Some(state));
             }
             _ => {}
         }
@@ -257,18 +262,25 @@ impl World {
     fn act(&mut self, agent: usize, action: Action) {
         match action {
             Action::Probe(request) => self.probe(agent, request),
-            Action::Prepare(_) => {
-                let doing = self.agents[agent].worker.prepare(self.now);
-                self.work(agent, doing);
+            Action::Prepare(zone) => {
+                let service = self.naming(agent).number(zone);
+                let doing = self.agents[agent].workers[service].prepare(self.now);
+                self.work(agent, service, doing);
             }
             Action::Reconcile { order, .. } => self.order(agent, order),
-            Action::Recall { target: address, .. } => self.agents[agent].worker.recall(address),
-            Action::Announce { announcement: votes, .. } => self.announce(agent, &votes),
+            Action::Recall { service, target, .. } => {
+                let service = self.naming(agent).number(service);
+                self.agents[agent].workers[service].recall(target);
+            }
+            Action::Announce { service, announcement } => {
+                self.announce(agent, service, &announcement);
+            }
             Action::Report(Fact::Judged { .. })
             | Action::DrainAnswered { .. }
             | Action::StoreDrains { .. } => {}
             Action::Report(fact) => {
                 self.note(|| format!("{agent}: {fact:?}"));
+                let fact = self.naming(agent).outer_fact(fact);
                 self.agents[agent].facts.push((self.now, fact));
             }
         }
@@ -276,10 +288,10 @@ impl World {
 
     fn probe(&mut self, agent: usize, request: ProbeRequest) {
         let rtt = ms(10 + u64::try_from(agent).unwrap());
-        let address = request.endpoint.address;
+        let address = probed(request.endpoint);
         let (after, answer) = if self.net.faulty.contains(&(agent, address)) {
             (ms(0), Answer::Fault("no route".into()))
-        } else if self.net.answers(request.endpoint.address, agent) {
+        } else if self.net.answers(address, agent) {
             (rtt, Answer::Reply(rtt))
         } else {
             (request.listen_for, Answer::Silence)
@@ -288,75 +300,10 @@ impl World {
         self.send_in(self.now + after, agent, Input::Event(event));
     }
 
-    fn order(&mut self, agent: usize, order: Order) {
-        self.note(|| {
-            format!("{agent}: orders {:?} read_again {}", order.desired, order.read_again)
-        });
-        self.check_order(agent, &order);
-        let state = &mut self.agents[agent];
-        state.orders.push((self.now, order.clone()));
-        state.standing.clone_from(&order.desired);
-        let doing = state.worker.order(self.now, order, &mut self.chance);
-        self.work(agent, doing);
-    }
-
-    pub(super) fn work(&mut self, agent: usize, doing: Vec<Doing>) {
-        for doing in doing {
-            match doing {
-                Doing::Report(report) => {
-                    self.send_in(
-                        self.now,
-                        agent,
-                        Input::Event(Event::Dns(ZoneId::DEFAULT, report)),
-                    );
-                }
-                Doing::Rest(wait, rest) => {
-                    let input = Input::Worker(worker::Input::Rested(rest));
-                    self.send_in(self.now + wait, agent, input);
-                }
-                Doing::List => self.ask(agent, Ask::List),
-                Doing::Write { reading, create, delete } => {
-                    self.check_write(agent, &create, &delete);
-                    self.ask(agent, Ask::Write { reading, create, delete });
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, agent: usize, ask: Ask) {
-        let life = self.agents[agent].life;
-        let after = self.chance.between(5, 60);
-        self.later(self.now + after, Happening::Asked { agent, life, ask });
-    }
-
-    /// Handles a request at the provider, or loses it on the way there.
-    fn asked(&mut self, agent: usize, life: u32, ask: Ask) {
-        let open = self.net.provider_open(agent);
-        let patience = self.chance.between(200, 5_000);
-        let back = self.chance.between(5, 200);
-        let (after, input) = match ask {
-            Ask::List if open => (back, worker::Input::Listed(Some(self.zone.read()))),
-            Ask::List => (patience, worker::Input::Listed(None)),
-            Ask::Write { .. } if !open => (patience, worker::Input::Written(Fate::Failed)),
-            Ask::Write { reading, create, delete } => {
-                let done = self.zone.apply((self.now, agent), &reading, &create, &delete);
-                self.note(|| format!("{agent}: +{create:?} -{delete:?}: {done}"));
-                if self.chance.percent(self.net.lost_answers) {
-                    (patience, worker::Input::Written(Fate::Unconfirmed))
-                } else {
-                    (back, worker::Input::Written(if done { Fate::Done } else { Fate::Changed }))
-                }
-            }
-        };
-        let input = Input::Worker(input);
-        self.later(self.now + after, Happening::In { agent, life, input });
-    }
-
     /// Returns the agents, the first to act on `target` at the front if all of them agree.
     pub(super) fn ranked(&self, target: IpAddr) -> Vec<usize> {
         let mut agents: Vec<usize> = (0..self.agents.len()).collect();
-        agents
-            .sort_by_key(|agent| Reverse(quorum::ranking::weight(target.into(), address(*agent))));
+        agents.sort_by_key(|agent| Reverse(self.weight(target, address(*agent))));
         agents
     }
 
@@ -394,6 +341,7 @@ impl World {
     }
 
     pub(super) fn desired(&self, agent: usize, target: IpAddr) -> Option<Desired> {
-        self.agents[agent].worker.desired(target)
+        let TargetRef { address, .. } = self.naming(agent).inner(target);
+        self.agents[agent].workers[self.service_of(target)].desired(address)
     }
 }

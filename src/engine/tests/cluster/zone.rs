@@ -44,7 +44,7 @@ impl Reading {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Zone {
     kind: Kind,
     /// The records at the provider, by address.
