@@ -24,6 +24,7 @@ mod huge;
 mod idle;
 mod kit;
 mod scale;
+mod services;
 mod tcp;
 mod votes;
 
@@ -52,12 +53,13 @@ use kit::privilege;
 type Bench = (&'static str, fn(Scope));
 
 /// All that run unless some are named, in this order.
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     ("idle", idle::run),
     ("scale", scale::run),
     ("tcp", tcp::run),
     ("failover", failover::run),
     ("votes", votes::run),
+    ("services", services::run),
 ];
 
 /// The benches that run only if they are named.
