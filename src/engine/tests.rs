@@ -6,5 +6,6 @@ mod healing;
 mod isolation;
 mod network;
 mod pace;
+mod services;
 mod story;
 pub(super) mod world;

@@ -16,7 +16,7 @@
 mod agent;
 mod agreement;
 mod blind;
-mod chance;
+pub(super) mod chance;
 mod claims;
 mod floor;
 mod freshness;
@@ -25,7 +25,7 @@ mod net;
 mod peers;
 mod processes;
 mod provider;
-mod random;
+pub(super) mod random;
 mod ranks;
 mod reloads;
 mod restarts;

@@ -6,10 +6,10 @@ use crate::engine::tests::world::ms;
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, and every seed is a good one.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(in crate::engine::tests) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::engine::tests) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -22,22 +22,22 @@ impl Chance {
     }
 
     /// Returns a number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(in crate::engine::tests) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end.max(1)).unwrap();
         usize::try_from(self.next() % end).unwrap()
     }
 
     /// Returns true so many times in a hundred.
-    pub(super) fn percent(&mut self, percent: usize) -> bool {
+    pub(in crate::engine::tests) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// Returns whole milliseconds from `from` to below `to`.
-    pub(super) fn between(&mut self, from: u64, to: u64) -> Duration {
+    pub(in crate::engine::tests) fn between(&mut self, from: u64, to: u64) -> Duration {
         ms(from + self.next() % (to - from).max(1))
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(in crate::engine::tests) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }

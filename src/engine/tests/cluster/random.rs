@@ -13,7 +13,7 @@ const SCHEDULES: u64 = 700;
 /// believed, the longest waits for the provider and for the floor are over.
 const PATIENCE: u64 = 240_000;
 
-pub(super) fn variable(name: &str) -> Option<u64> {
+pub(in crate::engine::tests) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 

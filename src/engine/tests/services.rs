@@ -1,0 +1,12 @@
+//! Several services and zones in one engine: shared probes, reloads, and the independence of the
+//! services from each other.
+
+mod equality;
+mod ledger;
+mod random;
+mod rehearsals;
+mod reloads;
+mod reports;
+mod sharing;
+mod site;
+mod zones;

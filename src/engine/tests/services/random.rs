@@ -1,0 +1,169 @@
+//! Random steps over several services and zones: deaths, drains, reloads, providers that fail or hang,
+//! changes by others. `GOAVAIL_STEPS=<number>` sets how many there are in all.
+
+use std::time::Duration;
+
+use super::site::*;
+use super::zones::Provider;
+use crate::engine::ids::ServiceId;
+use crate::engine::plan::{Family, SetKey};
+use crate::engine::settings::{CheckSettings, Settings};
+use crate::engine::tests::cluster::chance::Chance;
+use crate::engine::tests::cluster::random::variable;
+use crate::engine::tests::world::{ip, last, ms};
+use crate::engine::types::{Endpoint, Pace};
+
+/// The number of steps without a wish for another one.
+const STEPS: u64 = 3_000;
+
+/// The number of steps of each run, and of those between two checks of a calm site.
+const STEPS_A_RUN: u64 = 500;
+const STEPS_TO_CALM: u64 = 100;
+
+const MACHINES: usize = 6;
+const SERVICES: usize = 5;
+const ZONES: usize = 3;
+const CANARY: u8 = 99;
+
+fn checks() -> [CheckSettings; 3] {
+    let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
+    let slow = Pace { interval: ms(8_000), ..pace };
+    let echo = CheckSettings { pace, ..icmp() };
+    [echo, CheckSettings { port: Some(80), ..echo }, CheckSettings { pace: slow, ..echo }]
+}
+
+/// Returns settings with some of the services, each with some machines.
+fn random_settings(chance: &mut Chance) -> Settings {
+    let mut settings = no_services();
+    settings.canaries.push(Endpoint { address: ip(CANARY), port: None });
+    settings.canary_check = checks()[0];
+    for number in 1..=SERVICES {
+        if number > 1 && chance.percent(25) {
+            continue;
+        }
+        let mut machines: Vec<u8> = (1..=6).filter(|_| chance.percent(60)).collect();
+        machines.extend(machines.is_empty().then_some(1));
+        let check = chance.pick(&checks());
+        settings = with_service(settings, number, chance.below(ZONES), &machines, check);
+        let its = settings.services.get_mut(&service(number)).unwrap();
+        its.floor = chance.below(3);
+        its.resync_interval = Some(ms(20_000));
+    }
+    settings
+}
+
+/// Changes one service of the settings, or all.
+fn change(settings: &Settings, chance: &mut Chance) -> Settings {
+    let other = random_settings(chance);
+    if chance.percent(20) {
+        return other;
+    }
+    let mut settings = settings.clone();
+    let id = ServiceId::from(1 + chance.below(SERVICES));
+    match other.services.get(&id) {
+        Some(its) => _ = settings.services.insert(id, its.clone()),
+        None if settings.services.len() > 1 => _ = settings.services.remove(&id),
+        None => {}
+    }
+    settings.zones.extend(other.zones);
+    let used: Vec<_> = settings.services.values().map(|its| its.zone).collect();
+    settings.zones.retain(|zone, _| used.contains(zone));
+    settings
+}
+
+/// Changes records of a zone as somebody else would.
+fn change_by_others(site: &mut Site, chance: &mut Chance) {
+    let numbers: Vec<ServiceId> = site.settings.services.keys().copied().collect();
+    let its = &site.settings.services[&chance.pick(&numbers)];
+    let key = SetKey { name: its.names[0].clone(), family: Family::A };
+    let zone = site.zones.entry(its.zone).or_default();
+    let set = zone.records.sets.entry(key.clone()).or_default();
+    if chance.percent(50) {
+        let address = ip(200 + u8::try_from(chance.below(5)).unwrap());
+        set.insert(address);
+        zone.foreign.insert((key, address));
+    } else {
+        let address = ip(1 + u8::try_from(chance.below(MACHINES)).unwrap());
+        if !set.remove(&address) {
+            set.insert(address);
+        }
+    }
+}
+
+fn step(site: &mut Site, chance: &mut Chance) {
+    let machine = 1 + u8::try_from(chance.below(MACHINES)).unwrap();
+    let zone = chance.below(ZONES);
+    let target = target(1 + chance.below(SERVICES), machine);
+    match chance.below(20) {
+        0..=3 => site.dies(machine),
+        4 => site.port_dies(machine, 80),
+        5..=9 => site.lives(machine),
+        10 => _ = site.unreachable.insert(ip(machine)),
+        11 => site.unreachable.clear(),
+        12 => site.drain(target, chance.percent(50).then(|| ms(30_000)), chance.percent(30)),
+        13 => site.undrain(target),
+        14 => set_provider(site, zone, chance.pick(&[Provider::Fails, Provider::Hangs])),
+        15 => set_provider(site, zone, Provider::Works),
+        16 => change_by_others(site, chance),
+        17 => site.dies(CANARY),
+        18 => site.lives(CANARY),
+        _ => {
+            let settings = change(&site.settings, chance);
+            site.reload(settings);
+        }
+    }
+    site.run_for(chance.between(50, 4_000));
+}
+
+fn set_provider(site: &mut Site, zone: usize, provider: Provider) {
+    site.zones.entry(zone.into()).or_default().provider = provider;
+}
+
+/// Heals everything, and checks that every target is where it belongs, for its own service.
+fn calm_down(site: &mut Site, label: &str) {
+    site.dead.clear();
+    site.unreachable.clear();
+    for address in site.settings.services.values().flat_map(|its| its.targets.iter()) {
+        site.ledger.changed.insert(*address, site.now);
+    }
+    site.zones.values_mut().for_each(|zone| zone.provider = Provider::Works);
+    site.run_for(Duration::from_mins(2));
+    site.assert_sound(label);
+    for view in site.engine.targets().collect::<Vec<_>>() {
+        let there = site.published(view.service.into()).contains(&last(&view.address));
+        let wanted = view.drain.is_none();
+        assert_eq!(there, wanted, "{label}: {view:?}, {:?}", site.zones);
+    }
+    let endpoints: std::collections::BTreeSet<_> = site
+        .settings
+        .services
+        .values()
+        .flat_map(|its| its.targets.iter().map(move |address| (*address, its.check)))
+        .collect();
+    assert_eq!(site.engine.endpoint_count(), endpoints.len(), "{label}");
+    site.ledger.clear();
+}
+
+fn play(seed: u64, steps: u64) {
+    let mut chance = Chance::new(seed);
+    let mut site = Site::new(&random_settings(&mut chance));
+    for number in 1..=steps {
+        step(&mut site, &mut chance);
+        let label = format!("seed {seed}, step {number}");
+        site.assert_sound(&label);
+        if number % STEPS_TO_CALM == 0 {
+            calm_down(&mut site, &label);
+        }
+    }
+}
+
+#[test]
+fn the_floor_foreign_records_and_other_services_are_safe_through_random_steps() {
+    let steps = variable("GOAVAIL_STEPS").unwrap_or(STEPS);
+    if let Some(seed) = variable("GOAVAIL_SEED") {
+        return play(seed, STEPS_A_RUN);
+    }
+    for seed in 0..steps.div_ceil(STEPS_A_RUN) {
+        play(seed, STEPS_A_RUN);
+    }
+}

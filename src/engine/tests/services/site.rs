@@ -1,0 +1,356 @@
+//! One engine with several services and zones, and its surroundings in virtual time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::zones::{FakeZone, Provider};
+use crate::engine::Engine;
+use crate::engine::event::{
+    Action, DnsReport, Drain, DrainCommand, Event, Fact, Order, ProbeRequest,
+};
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
+use crate::engine::moment::Moment;
+use crate::engine::plan::{Family, SetKey};
+use crate::engine::settings::{CheckSettings, ServiceSettings, Settings, ZoneSettings};
+use crate::engine::tests::world::{ip, ms, settings};
+use crate::engine::types::{Answer, Endpoint, Health};
+
+/// The settings of an agent without services, to add some.
+pub(super) fn no_services() -> Settings {
+    let mut settings = settings(&[]);
+    settings.services.clear();
+    settings
+}
+
+/// Adds the service of this number with these targets to the settings. It has a name of its own in a
+/// zone, which is added.
+pub(super) fn with_service(
+    mut settings: Settings,
+    number: usize,
+    zone: usize,
+    targets: &[u8],
+    check: CheckSettings,
+) -> Settings {
+    let addresses: Vec<IpAddr> = targets.iter().map(|last| ip(*last)).collect();
+    let name = format!("s{number}.example.com");
+    let service = ServiceSettings {
+        name: format!("s{number}"),
+        zone: zone.into(),
+        check,
+        ..ServiceSettings::new(addresses, &name)
+    };
+    settings.services.insert(number.into(), service);
+    let location = format!("zone {zone}");
+    settings.zones.insert(zone.into(), ZoneSettings { location });
+    settings
+}
+
+/// Returns the check by echo requests.
+pub(super) fn icmp() -> CheckSettings {
+    CheckSettings::default()
+}
+
+/// Returns the check by connects to this port.
+pub(super) fn tcp(port: u16) -> CheckSettings {
+    CheckSettings { port: Some(port), ..icmp() }
+}
+
+pub(super) fn service(number: usize) -> ServiceId {
+    number.into()
+}
+
+/// Returns the name of a target.
+pub(super) fn target(number: usize, last: u8) -> TargetRef {
+    TargetRef { service: number.into(), address: ip(last) }
+}
+
+/// An event that is to happen.
+#[derive(Debug)]
+enum Coming {
+    Event(Event),
+    /// The reconciler of a zone carries out its orders, as they are then. The generation says
+    /// whether a reload has replaced it.
+    Work(ZoneId, u32),
+}
+
+/// An engine and its surroundings.
+pub(super) struct Site {
+    pub(super) engine: Engine,
+    pub(super) settings: Settings,
+    pub(super) now: Duration,
+    /// The endpoints that do not answer; without a port, the whole machine.
+    pub(super) dead: BTreeSet<Endpoint>,
+    /// The addresses to which this machine cannot send.
+    pub(super) unreachable: BTreeSet<IpAddr>,
+    pub(super) zones: BTreeMap<ZoneId, FakeZone>,
+    pub(super) ledger: Ledger,
+    coming: BinaryHeap<Reverse<(Duration, u64)>>,
+    happenings: BTreeMap<u64, Coming>,
+    count: u64,
+    generation: u32,
+}
+
+impl Site {
+    /// Creates a site in which every target answers and is in its zone.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self::rehearsing(settings, &BTreeSet::new())
+    }
+
+    /// Creates a site that rehearses the death of targets after five seconds.
+    pub(super) fn rehearsing(settings: &Settings, targets: &BTreeSet<TargetRef>) -> Self {
+        let engine = Engine::new(settings.clone(), BTreeMap::new(), Moment::START);
+        let engine = engine.rehearsing(targets, Moment::after_start(ms(5000)));
+        let mut site = Self {
+            engine,
+            settings: settings.clone(),
+            now: Duration::ZERO,
+            dead: BTreeSet::new(),
+            unreachable: BTreeSet::new(),
+            zones: BTreeMap::new(),
+            ledger: Ledger::default(),
+            coming: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            count: 0,
+            generation: 0,
+        };
+        site.publish_all(settings);
+        site
+    }
+
+    /// Puts all targets of these settings into their zones.
+    pub(super) fn publish_all(&mut self, settings: &Settings) {
+        for its in settings.services.values() {
+            let zone = self.zones.entry(its.zone).or_default();
+            for (name, address) in
+                its.names.iter().flat_map(|name| its.targets.iter().map(move |it| (name, it)))
+            {
+                let key = SetKey { name: name.clone(), family: Family::of(*address) };
+                zone.records.sets.entry(key).or_default().insert(*address);
+            }
+        }
+    }
+
+    fn later(&mut self, after: Duration, what: Coming) {
+        self.count += 1;
+        self.coming.push(Reverse((self.now + after, self.count)));
+        self.happenings.insert(self.count, what);
+    }
+
+    /// Passes an event to the engine now.
+    pub(super) fn send(&mut self, event: Event) {
+        for action in self.engine.handle(Moment::after_start(self.now), event) {
+            self.act(action);
+        }
+    }
+
+    /// Puts other settings in force. Each zone gets a new reconciler, which has no orders.
+    pub(super) fn reload(&mut self, settings: Settings) {
+        self.generation += 1;
+        for zone in self.zones.values_mut().filter(|zone| zone.provider != Provider::Hangs) {
+            zone.orders.clear();
+        }
+        for zone in settings.zones.keys() {
+            self.zones.entry(*zone).or_default();
+        }
+        for address in settings.services.values().flat_map(|its| its.targets.iter()) {
+            self.ledger.changed.insert(*address, self.now);
+        }
+        self.settings = settings.clone();
+        self.send(Event::Reloaded(Box::new(settings)));
+    }
+
+    /// Runs until `end`, with all events in order.
+    pub(super) fn run_until(&mut self, end: Duration) {
+        self.send(Event::Tick);
+        let mut standing = 0;
+        loop {
+            let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
+            let wake = self.engine.next_wake().map(Moment::since_start);
+            let Some(next) = [coming, wake].into_iter().flatten().min() else { break };
+            if next > end {
+                break;
+            }
+            standing = if next > self.now { 0 } else { standing + 1 };
+            assert!(standing < 100_000, "time stands still at {:?}", self.now);
+            self.now = self.now.max(next);
+            if coming != Some(next) {
+                self.send(Event::Tick);
+                continue;
+            }
+            let Some(Reverse((_, number))) = self.coming.pop() else { break };
+            match self.happenings.remove(&number) {
+                Some(Coming::Event(event)) => self.send(event),
+                Some(Coming::Work(zone, generation)) => self.work(zone, generation),
+                None => {}
+            }
+        }
+        self.now = end;
+    }
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Probe(request) => self.probe(request),
+            Action::Prepare(zone) => {
+                let generation = self.generation;
+                self.later(ms(20), Coming::Work(zone, generation));
+            }
+            Action::Reconcile { zone, order } => self.order(zone, order),
+            Action::Recall { zone, service, target } => {
+                let zone = self.zones.entry(zone).or_default();
+                if let Some((order, _)) = zone.orders.get_mut(&service) {
+                    order.desired.remove(&target);
+                }
+            }
+            Action::Report(fact) => self.report(fact),
+            Action::DrainAnswered { ticket, answer } => self.ledger.answers.push((ticket, answer)),
+            Action::StoreDrains { service, drains } => {
+                _ = self.ledger.stored.insert(service, drains);
+            }
+            Action::Announce { .. } => {}
+        }
+    }
+
+    fn report(&mut self, fact: Fact) {
+        if let Fact::Flipped { service, target, to, .. } = &fact {
+            let check = self.settings.services.get(service).map(|its| its.check);
+            let silent = check.is_some_and(|check| self.is_dead(*target, check.port));
+            self.ledger.check_flip(self.now, (*service, *target), *to == Health::Down, silent);
+        }
+        self.ledger.facts.push((self.now, fact));
+    }
+
+    /// Whether the machine at an address does not answer at a port.
+    pub(super) fn is_dead(&self, address: IpAddr, port: Option<u16>) -> bool {
+        let whole = Endpoint { address, port: None };
+        self.dead.contains(&whole) || self.dead.contains(&Endpoint { address, port })
+    }
+
+    fn probe(&mut self, request: ProbeRequest) {
+        let Endpoint { address, port } = request.endpoint;
+        self.ledger.probes.push((self.now, request.endpoint));
+        let (after, answer) = if self.unreachable.contains(&address) {
+            (Duration::ZERO, Answer::Fault("no route".into()))
+        } else if self.is_dead(address, port) {
+            (request.listen_for, Answer::Silence)
+        } else {
+            (ms(10), Answer::Reply(ms(10)))
+        };
+        self.later(after, Coming::Event(Event::Answered { probe: request.id, answer }));
+    }
+
+    fn order(&mut self, id: ZoneId, order: Order) {
+        let its = self.settings.services.get(&order.service);
+        for address in order.desired.keys() {
+            if !its.is_some_and(|its| its.zone == id && its.targets.contains(address)) {
+                let line = format!("{address} of {} ordered in zone {id}", order.service);
+                self.ledger.broken.push(line);
+            }
+        }
+        self.ledger.orders.push((self.now, order.clone()));
+        let names = its.map(|its| its.names.clone()).unwrap_or_default();
+        self.zones.entry(id).or_default().orders.insert(order.service, (order, names));
+        let generation = self.generation;
+        self.later(ms(30), Coming::Work(id, generation));
+    }
+
+    /// Lets the reconciler of a zone list it and carry out its orders.
+    fn work(&mut self, id: ZoneId, generation: u32) {
+        let zone = self.zones.entry(id).or_default();
+        match zone.provider {
+            Provider::Hangs => self.later(ms(500), Coming::Work(id, generation)),
+            Provider::Fails => {
+                let report = zone.listing();
+                let busy = !zone.orders.is_empty();
+                if busy {
+                    self.later(ms(1000), Coming::Work(id, generation));
+                }
+                self.send(Event::Dns(id, report));
+            }
+            Provider::Works => {
+                let mut reports = vec![zone.listing()];
+                for (order, names) in std::mem::take(&mut zone.orders).into_values() {
+                    reports.extend(zone.carry_out(&order, &names));
+                }
+                self.reports(id, reports);
+            }
+        }
+    }
+
+    /// Passes reports of a reconciler to the engine.
+    pub(super) fn reports(&mut self, zone: ZoneId, reports: Vec<DnsReport>) {
+        for report in reports {
+            self.send(Event::Dns(zone, report));
+        }
+    }
+
+    /// Lets a whole machine die.
+    pub(super) fn dies(&mut self, last: u8) {
+        self.ledger.changed.insert(ip(last), self.now);
+        self.dead.insert(Endpoint { address: ip(last), port: None });
+    }
+
+    /// Lets one port of a machine die.
+    pub(super) fn port_dies(&mut self, last: u8, port: u16) {
+        self.ledger.changed.insert(ip(last), self.now);
+        self.dead.insert(Endpoint { address: ip(last), port: Some(port) });
+    }
+
+    /// Lets a machine with all its ports live.
+    pub(super) fn lives(&mut self, last: u8) {
+        self.ledger.changed.insert(ip(last), self.now);
+        self.dead.retain(|endpoint| endpoint.address != ip(last));
+    }
+
+    /// Commands to take a target out.
+    pub(super) fn drain(&mut self, target: TargetRef, lasts: Option<Duration>, force: bool) {
+        let TargetRef { service, address: target } = target;
+        let (ticket, reason) = (self.ledger.next_ticket(), None);
+        self.send(Event::Drain(DrainCommand { ticket, service, target, lasts, reason, force }));
+    }
+
+    /// Commands to give a target back.
+    pub(super) fn undrain(&mut self, target: TargetRef) {
+        let TargetRef { service, address: target } = target;
+        let ticket = self.ledger.next_ticket();
+        self.send(Event::Undrain { ticket, service, target });
+    }
+
+    /// Returns the drain of a target that is watched.
+    pub(super) fn drained(&self, target: TargetRef) -> Option<Drain> {
+        self.engine.target_view(target)?.drain
+    }
+
+    /// Returns the last bytes of the addresses at the name of a service.
+    pub(super) fn published(&self, number: usize) -> Vec<u8> {
+        let its = &self.settings.services[&service(number)];
+        let key = SetKey { name: its.names[0].clone(), family: Family::A };
+        let zone = self.zones.get(&its.zone);
+        let set = zone.and_then(|zone| zone.records.sets.get(&key));
+        set.into_iter().flatten().map(crate::engine::tests::world::last).collect()
+    }
+
+    /// Returns the health of a target.
+    pub(super) fn health(&self, number: usize, last: u8) -> Option<Health> {
+        Some(self.engine.target_view(target(number, last))?.health)
+    }
+
+    /// Returns the number of probes to an endpoint so far.
+    pub(super) fn probes_of(&self, last: u8, port: Option<u16>) -> usize {
+        let endpoint = Endpoint { address: ip(last), port };
+        self.ledger.probes.iter().filter(|(_, its)| *its == endpoint).count()
+    }
+
+    /// Checks every claim so far.
+    pub(super) fn assert_sound(&self, label: &str) {
+        let zones = self.zones.values().flat_map(|zone| &zone.broken);
+        let broken: Vec<&String> = self.ledger.broken.iter().chain(zones).collect();
+        assert!(broken.is_empty(), "{label}: {broken:#?}");
+    }
+}
