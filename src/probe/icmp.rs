@@ -1,13 +1,15 @@
 //! Echo requests on shared sockets (RFC 792, RFC 4443).
 //!
-//! A reply ends a probe at once. An ICMP error does not: the reply may still follow, and anybody
-//! may have forged the error. It is passed on as [`Event::Undelivered`], and the wait continues. Only a
-//! report of this machine about its own route to the target ends a probe, as a fault.
+//! A reply ends a probe at once if it returns the random bytes of the request ([`nonce`]). An ICMP
+//! error does not end it: the reply may still follow. It is passed on as [`Event::Undelivered`], and
+//! the wait continues. Only a report of this machine about its own route to the target ends a
+//! probe, as a fault.
 //!
 //! That report comes late, because a kernel tries to reach a silent gateway for three seconds. The
 //! kernel is therefore queried shortly before a probe would count as lost.
 
 mod message;
+mod nonce;
 mod pending;
 mod socket;
 
@@ -26,6 +28,7 @@ use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
 use crate::engine::types::{Answer, Endpoint};
 use message::Request;
+use nonce::Nonce;
 use pending::End;
 use socket::EchoSocket;
 
@@ -60,33 +63,39 @@ pub(crate) enum IcmpError {
 pub(crate) struct Icmp {
     v4: Sockets,
     v6: Sockets,
-    routes: Arc<Routes>,
+    shared: Arc<Shared>,
     /// Hash that numbers each target's requests. Its key is random and private to this process: an
     /// observer of the requests to one target learns nothing about those to another.
     numbers: RandomState,
 }
 
+/// The parts that all echo sockets share.
+struct Shared {
+    routes: Routes,
+    hints: HintSender,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Shared").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
+
 /// The sockets of one address family. A raw socket serves any number of flows. The kernel assigns
 /// the identifier of a datagram socket: a second one stands by for the other flow, and all further
 /// flows share one that is reopened every [`FRESH_FOR`].
+#[derive(Debug)]
 struct Sockets {
     family: ICMP,
     open: [OnceLock<Arc<EchoSocket>>; 2],
     fresh: Mutex<Option<(Instant, Arc<EchoSocket>)>>,
-    routes: Arc<Routes>,
-    hints: HintSender,
-}
-
-impl std::fmt::Debug for Sockets {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Sockets").field("family", &self.family).finish_non_exhaustive()
-    }
+    shared: Arc<Shared>,
 }
 
 impl Sockets {
-    fn new(family: ICMP, routes: &Arc<Routes>, hints: &HintSender) -> Self {
-        let (routes, hints) = (Arc::clone(routes), Arc::clone(hints));
-        Self { family, open: Default::default(), fresh: Mutex::default(), routes, hints }
+    fn new(family: ICMP, shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
+        Self { family, open: Default::default(), fresh: Mutex::default(), shared }
     }
 
     /// Returns the socket for `flow`.
@@ -124,8 +133,7 @@ impl Sockets {
     }
 
     fn open(&self) -> Result<Arc<EchoSocket>, IcmpError> {
-        let (routes, hints) = (Arc::clone(&self.routes), Arc::clone(&self.hints));
-        EchoSocket::open(self.family, routes, hints).map(Arc::new)
+        EchoSocket::open(self.family, Arc::clone(&self.shared)).map(Arc::new)
     }
 }
 
@@ -133,15 +141,15 @@ impl Icmp {
     /// Creates sockets that are opened when needed. Events about a probe in flight are sent to
     /// `hints`. Like everything here, this must be called inside a Tokio runtime.
     pub(crate) fn new(hints: &HintSender) -> Self {
-        let routes = Arc::new(Routes::default());
-        let v4 = Sockets::new(ICMP::V4, &routes, hints);
-        let v6 = Sockets::new(ICMP::V6, &routes, hints);
-        Self { v4, v6, routes, numbers: RandomState::new() }
+        let shared = Arc::new(Shared { routes: Routes::default(), hints: Arc::clone(hints) });
+        let v4 = Sockets::new(ICMP::V4, &shared);
+        let v6 = Sockets::new(ICMP::V6, &shared);
+        Self { v4, v6, shared, numbers: RandomState::new() }
     }
 
     /// Returns the cache of this machine's routes.
     pub(super) fn routes(&self) -> &Routes {
-        &self.routes
+        &self.shared.routes
     }
 
     /// Opens the sockets that `addresses` need. If a family is unavailable its targets are in
@@ -193,7 +201,7 @@ impl Icmp {
 
     /// Sends one echo request and waits for its reply.
     async fn probe(&self, probe: ProbeRequest) -> Answer {
-        let mut request = self.number(&probe);
+        let (mut request, nonce) = (self.number(&probe), Nonce::random());
         let socket = match self.sockets(request.address).socket(probe.flow) {
             Ok(socket) => socket,
             Err(error) => return Answer::Fault(crate::text::error_chain(&error)),
@@ -201,17 +209,17 @@ impl Icmp {
         if !socket.is_raw() {
             request.identifier = 0;
         }
-        let Some(mut registration) = socket.pending().register(request, &probe) else {
+        let Some(mut registration) = socket.pending().register(request, nonce, probe.id) else {
             return Answer::Fault("another probe waits for the same reply".into());
         };
         // Sending may wait for room in the socket; that wait is bounded too.
-        match tokio::time::timeout(probe.listen_for, socket.send(request)).await {
+        match tokio::time::timeout(probe.listen_for, socket.send(request, nonce)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Answer::Fault(error.to_string()),
             Err(_) => return Answer::Fault("the socket accepts no more packets".into()),
         }
         let sent = now();
-        match self.routes.wait(&probe, &mut registration.end).await {
+        match self.shared.routes.wait(&probe, &mut registration.end).await {
             Waited::Ended(Ok(End::Reply(heard))) => {
                 Answer::Reply(heard.saturating_duration_since(sent))
             }

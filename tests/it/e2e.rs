@@ -59,6 +59,8 @@
 mod crash;
 mod death_and_return;
 mod defects;
+mod device;
+mod echo_bytes;
 mod ending;
 mod failover;
 mod forger;

@@ -5,8 +5,17 @@ use std::net::IpAddr;
 use socket2::Type;
 use surge_ping::{ICMP, Icmpv4Packet, Icmpv6Packet};
 
-/// The payload, as long as that of `ping`, so that it is treated alike on the path.
-const PAYLOAD: [u8; 56] = [0x67; 56];
+use super::nonce::{self, Nonce};
+
+/// Length of the header of an echo request: type, code, checksum, identifier, sequence number.
+const HEADER: usize = 8;
+
+/// Length of an echo request. The payload is as long as that of `ping`, so that it is treated alike
+/// on the path.
+const LENGTH: usize = HEADER + 56;
+
+/// The byte that fills the payload after the random bytes.
+const FILLER: u8 = 0x67;
 
 /// The protocol numbers of ICMP and `ICMPv6`.
 const PROTOCOLS: (u8, u8) = (1, 58);
@@ -36,6 +45,17 @@ pub(super) enum Response {
     },
 }
 
+/// An ICMP message about an echo request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EchoMessage<'a> {
+    /// The request that it answers or quotes.
+    pub(super) request: Request,
+    /// The meaning of the message.
+    pub(super) response: Response,
+    /// The payload of the request, as far as the message returns or quotes it.
+    pub(super) payload: &'a [u8],
+}
+
 /// Returns the types of ICMP messages about a request: the reply itself, and reports that the
 /// request did not arrive (unreachable, time exceeded, parameter problem).
 ///
@@ -54,12 +74,13 @@ pub(super) fn is_echo_request(address: IpAddr, kind: u8) -> bool {
 
 /// Returns the bytes of an echo request. The kernel replaces the identifier and checksum where it
 /// assigns them.
-pub(super) fn bytes(request: Request) -> [u8; 8 + PAYLOAD.len()] {
-    let mut bytes = [0; 8 + PAYLOAD.len()];
+pub(super) fn bytes(request: Request, nonce: Nonce) -> [u8; LENGTH] {
+    let mut bytes = [FILLER; LENGTH];
     bytes[0] = if request.address.is_ipv4() { 8 } else { 128 };
+    bytes[1..4].fill(0);
     bytes[4..6].copy_from_slice(&request.identifier.to_be_bytes());
-    bytes[6..8].copy_from_slice(&request.sequence.to_be_bytes());
-    bytes[8..].copy_from_slice(&PAYLOAD);
+    bytes[6..HEADER].copy_from_slice(&request.sequence.to_be_bytes());
+    bytes[HEADER..HEADER + nonce::LENGTH].copy_from_slice(&nonce.bytes());
     let sum = checksum(&bytes).to_be_bytes();
     bytes[2..4].copy_from_slice(&sum);
     bytes
@@ -95,7 +116,7 @@ fn icmp_of(packet: &[u8]) -> Option<&[u8]> {
 
 /// Parses a message from `source`, as received from a socket of this type. `None` if it neither
 /// answers nor quotes an echo request, or was damaged on the path.
-pub(super) fn parse(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Request, Response)> {
+pub(super) fn parse(socket: Type, source: IpAddr, message: &[u8]) -> Option<EchoMessage<'_>> {
     let (kind, code, request) = match source {
         IpAddr::V4(address) => {
             // The local address only fills a field that is not used here.
@@ -118,27 +139,31 @@ pub(super) fn parse(socket: Type, source: IpAddr, message: &[u8]) -> Option<(Req
         }
     };
     let family = if source.is_ipv4() { ICMP::V4 } else { ICMP::V6 };
-    let [reply, errors @ ..] = answers(family);
-    if kind == reply {
-        return is_whole(socket, source, message).then_some((request, Response::Reply));
-    }
-    let quotes = errors.contains(&kind) && quotes_an_echo_request(family, socket, message)?;
-    (quotes && is_whole(socket, source, message))
-        .then_some((request, Response::Error { kind, code }))
-}
-
-/// Whether an ICMP error quotes an echo request, and not another packet with similar bytes. Our
-/// requests have no extension headers, so none are searched for.
-fn quotes_an_echo_request(family: ICMP, socket: Type, message: &[u8]) -> Option<bool> {
     let icmp = match family {
         ICMP::V4 if socket == Type::RAW => icmp_of(message)?,
         ICMP::V4 | ICMP::V6 => message,
     };
+    let [reply, errors @ ..] = answers(family);
+    let (response, echo) = match kind {
+        _ if kind == reply => (Response::Reply, icmp),
+        _ if errors.contains(&kind) => {
+            (Response::Error { kind, code }, quoted_request(family, icmp)?)
+        }
+        _ => return None,
+    };
+    let payload = echo.get(HEADER..)?;
+    is_whole(socket, source, message).then_some(EchoMessage { request, response, payload })
+}
+
+/// Returns the echo request that an ICMP error quotes, with its header. `None` if it quotes another
+/// packet with similar bytes. Our requests have no extension headers, so none are searched for.
+fn quoted_request(family: ICMP, icmp: &[u8]) -> Option<&[u8]> {
     let quoted = icmp.get(8..)?;
-    Some(match family {
-        ICMP::V4 => *quoted.get(9)? == PROTOCOLS.0 && *icmp_of(quoted)?.first()? == 8,
-        ICMP::V6 => *quoted.get(6)? == PROTOCOLS.1 && *quoted.get(40)? == 128,
-    })
+    let (protocol, echo, kind) = match family {
+        ICMP::V4 => (*quoted.get(9)? == PROTOCOLS.0, icmp_of(quoted)?, 8),
+        ICMP::V6 => (*quoted.get(6)? == PROTOCOLS.1, quoted.get(40..)?, 128),
+    };
+    (protocol && *echo.first()? == kind).then_some(echo)
 }
 
 /// Describes an ICMP error in words.
@@ -156,6 +181,8 @@ pub(super) fn in_words(family: ICMP, (kind, code): (u8, u8), source: IpAddr) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const ROUTER: [&str; 2] = ["192.0.2.254", "2001:db8::fe"];
@@ -166,6 +193,12 @@ mod tests {
 
     fn request(address: &str) -> Request {
         Request { address: ip(address), identifier: 0x1234, sequence: 7 }
+    }
+
+    /// Returns the bytes of a request, always the same.
+    fn bytes(request: Request) -> [u8; LENGTH] {
+        static NONCE: LazyLock<Nonce> = LazyLock::new(Nonce::random);
+        super::bytes(request, *NONCE)
     }
 
     fn ip_header(from: [u8; 4], to: [u8; 4]) -> impl Iterator<Item = u8> {
@@ -228,8 +261,16 @@ mod tests {
             (ROUTER[1], "2001:db8:1::7", 1),
         ] {
             let request = request(address);
-            let parsed = parse(Type::RAW, ip(router), &error(kind, request));
-            assert_eq!(parsed, Some((request, Response::Error { kind, code: 1 })), "{address}");
+            let (whole, response) = (error(kind, request), Response::Error { kind, code: 1 });
+            let echo = bytes(request);
+            // At least the header of the request is quoted (RFC 792).
+            for payload in (0..=LENGTH - HEADER).map(|length| &echo[HEADER..HEADER + length]) {
+                let cut = whole[..whole.len() + HEADER + payload.len() - LENGTH].to_vec();
+                let cut = summed(ip(router), cut);
+                let parsed = parse(Type::RAW, ip(router), &cut);
+                let wanted = EchoMessage { request, response, payload };
+                assert_eq!(parsed, Some(wanted), "{address}: {} bytes", payload.len());
+            }
         }
     }
 
@@ -248,7 +289,7 @@ mod tests {
                 let message = summed(ip(router), message);
                 assert_eq!(parse(Type::RAW, ip(router), &message), None, "{address}: {why}");
             }
-            for length in 0..good.len() - PAYLOAD.len() {
+            for length in 0..good.len() - LENGTH + HEADER {
                 let mut cut = good[..length].to_vec();
                 if length >= 28 {
                     cut = summed(ip(router), cut);
@@ -263,12 +304,11 @@ mod tests {
     fn a_reply_is_about_the_request_to_its_sender() {
         let mut reply = bytes(request("2001:db8:1::7"));
         reply[0] = 129;
-        let parsed = parse(Type::RAW, ip("2001:db8:1::7"), &reply);
-        assert_eq!(parsed, Some((request("2001:db8:1::7"), Response::Reply)));
-        assert_eq!(
-            parse(Type::RAW, ip("2001:db8:1::8"), &reply).unwrap().0.address,
-            ip("2001:db8:1::8")
-        );
+        for address in ["2001:db8:1::7", "2001:db8:1::8"] {
+            let parsed = parse(Type::RAW, ip(address), &reply);
+            let (request, payload) = (request(address), &reply[HEADER..]);
+            assert_eq!(parsed, Some(EchoMessage { request, response: Response::Reply, payload }));
+        }
     }
 
     #[test]
@@ -280,7 +320,7 @@ mod tests {
             (error(3, request), Response::Error { kind: 3, code: 1 }),
         ] {
             assert_eq!(
-                parse(Type::RAW, source, &good).map(|(_, response)| response),
+                parse(Type::RAW, source, &good).map(|message| message.response),
                 Some(response)
             );
             for place in 20..good.len() {

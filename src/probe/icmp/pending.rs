@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::message::Request;
-use crate::engine::event::ProbeRequest;
+use super::nonce::Nonce;
 use crate::engine::ids::ProbeId;
 
 /// The end of the wait for a reply.
@@ -24,6 +24,9 @@ pub(super) enum End {
 #[derive(Debug)]
 struct PendingRequest {
     probe: ProbeId,
+    nonce: Nonce,
+    /// Whether a message about it was reported.
+    is_reported: bool,
     end: oneshot::Sender<End>,
 }
 
@@ -49,21 +52,35 @@ impl PendingRequests {
     }
 
     /// Registers a request. `None` if another probe waits for the very same reply.
-    pub(super) fn register(&self, request: Request, probe: &ProbeRequest) -> Option<Registration> {
+    pub(super) fn register(
+        &self,
+        request: Request,
+        nonce: Nonce,
+        probe: ProbeId,
+    ) -> Option<Registration> {
         let (sender, end) = oneshot::channel();
-        let probe = probe.id;
         match self.requests().entry(request) {
             Entry::Occupied(_) => return None,
             Entry::Vacant(place) => {
-                place.insert(PendingRequest { probe, end: sender });
+                let pending = PendingRequest { probe, nonce, is_reported: false, end: sender };
+                place.insert(pending);
             }
         }
         Some(Registration { pending: self.clone(), request, probe, end })
     }
 
-    /// Returns the probe of a request if it is waiting.
-    pub(super) fn probe(&self, request: Request) -> Option<ProbeId> {
-        self.requests().get(&request).map(|pending| pending.probe)
+    /// Returns the random bytes of a request if it is waiting.
+    pub(super) fn nonce(&self, request: Request) -> Option<Nonce> {
+        self.requests().get(&request).map(|pending| pending.nonce)
+    }
+
+    /// Returns the probe of a request if it is waiting, the first time only: of many messages about
+    /// one request, one is worth reporting.
+    pub(super) fn first_report(&self, request: Request) -> Option<ProbeId> {
+        let mut requests = self.requests();
+        let pending = requests.get_mut(&request).filter(|pending| !pending.is_reported)?;
+        pending.is_reported = true;
+        Some(pending.probe)
     }
 
     /// Ends the wait of a request if it is waiting.
@@ -90,45 +107,69 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
-    use std::time::Duration;
 
     use super::*;
-    use crate::engine::ids::FlowId;
-    use crate::engine::types::Endpoint;
 
-    fn probe(seq: u64) -> ProbeRequest {
-        let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, 1]), port: None };
-        let timeout = Duration::from_secs(1);
-        let id = ProbeId { endpoint: 3.into(), seq: seq.into() };
-        let flow = FlowId::default();
-        ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout }
+    fn probe(seq: u64) -> ProbeId {
+        ProbeId { endpoint: 3.into(), seq: seq.into() }
     }
 
     fn request(sequence: u16) -> Request {
         Request { address: IpAddr::from([192, 0, 2, 1]), identifier: 1, sequence }
     }
 
+    fn register(pending: &PendingRequests, seq: u64) -> Option<Registration> {
+        pending.register(request(7), Nonce::random(), probe(seq))
+    }
+
     #[test]
     fn a_place_is_taken_once_and_given_back() {
         let pending = PendingRequests::default();
-        let first = pending.register(request(7), &probe(1)).unwrap();
-        assert!(pending.register(request(7), &probe(2)).is_none(), "it is taken");
-        assert_eq!(pending.probe(request(7)), Some(probe(1).id));
-        assert_eq!(pending.probe(request(8)), None, "nobody waits for that");
+        let first = register(&pending, 1).unwrap();
+        let nonce = pending.nonce(request(7));
+        assert!(nonce.is_some());
+        assert!(register(&pending, 2).is_none(), "it is taken");
+        assert_eq!(pending.nonce(request(7)), nonce);
+        assert_eq!(pending.nonce(request(8)), None, "nobody waits for that");
         drop(first);
-        assert!(pending.register(request(7), &probe(2)).is_some());
+        assert!(register(&pending, 2).is_some());
         assert!(pending.requests().is_empty());
+    }
+
+    #[test]
+    fn one_message_about_a_request_is_reported() {
+        let pending = PendingRequests::default();
+        for seq in [1, 2] {
+            let _registration = register(&pending, seq).unwrap();
+            assert_eq!(pending.first_report(request(7)), Some(probe(seq)));
+            assert_eq!(pending.first_report(request(7)), None);
+        }
+        assert_eq!(pending.first_report(request(7)), None, "nobody waits any more");
+    }
+
+    #[test]
+    fn an_end_removes_the_request() {
+        let pending = PendingRequests::default();
+        let mut first = register(&pending, 1).unwrap();
+        pending.end(request(7), End::Fault("no".into()));
+        assert!(pending.requests().is_empty());
+        assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
     }
 
     #[test]
     fn a_late_end_does_not_release_the_place_of_the_next_probe() {
         let pending = PendingRequests::default();
-        let mut first = pending.register(request(7), &probe(1)).unwrap();
-        pending.end(request(7), End::Fault("no".into()));
-        let second = pending.register(request(7), &probe(2)).unwrap();
-        assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
-        drop(first);
-        assert_eq!(pending.probe(request(7)), Some(probe(2).id));
-        drop(second);
+        for is_received in [true, false] {
+            let mut first = register(&pending, 1).unwrap();
+            pending.end(request(7), End::Fault("no".into()));
+            let second = register(&pending, 2).unwrap();
+            if is_received {
+                assert_eq!(first.end.try_recv(), Ok(End::Fault("no".into())));
+            }
+            drop(first);
+            assert_eq!(pending.first_report(request(7)), Some(probe(2)));
+            drop(second);
+            assert!(pending.requests().is_empty());
+        }
     }
 }

@@ -14,12 +14,12 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 
-use super::message::{self, Request, Response, answers, parse};
+use super::message::{self, EchoMessage, Request, Response, answers, parse};
+use super::nonce::{Nonce, Quotation};
 use super::pending::{End, PendingRequests};
-use super::{HintSender, IcmpError};
+use super::{IcmpError, Shared};
 use crate::engine::event::Event;
 use crate::probe::now;
-use crate::probe::route::Routes;
 
 /// Size of the receive buffer to request, in bytes: room for the replies of thousands of targets
 /// that arrive while this process is not running for a moment. The kernel's usual 208 KiB hold 258
@@ -41,8 +41,18 @@ struct SharedSocket {
     kind: Type,
     socket: UdpSocket,
     pending: PendingRequests,
-    routes: Arc<Routes>,
-    hints: HintSender,
+    process: Arc<Shared>,
+}
+
+/// An ICMP error from the queue of a datagram socket.
+struct QueuedError {
+    /// The quoted request.
+    request: Request,
+    response: Response,
+    /// The payload of the request, as far as it is quoted.
+    payload: Vec<u8>,
+    /// The sender of the error.
+    source: IpAddr,
 }
 
 impl std::fmt::Debug for SharedSocket {
@@ -64,11 +74,7 @@ fn unavailable(family: ICMP, source: io::Error) -> IcmpError {
 
 impl EchoSocket {
     /// Opens a raw socket, or a datagram socket if that fails, and starts to listen.
-    pub(super) fn open(
-        family: ICMP,
-        routes: Arc<Routes>,
-        hints: HintSender,
-    ) -> Result<Self, IcmpError> {
+    pub(super) fn open(family: ICMP, process: Arc<Shared>) -> Result<Self, IcmpError> {
         let (kind, socket) = create(family).map_err(|source| match source.kind() {
             io::ErrorKind::PermissionDenied => IcmpError::Forbidden(source),
             _ => unavailable(family, source),
@@ -87,7 +93,7 @@ impl EchoSocket {
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(|source| unavailable(family, source))?;
         let pending = PendingRequests::default();
-        let shared = Arc::new(SharedSocket { family, kind, socket, pending, routes, hints });
+        let shared = Arc::new(SharedSocket { family, kind, socket, pending, process });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
         if kind != Type::RAW {
             listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
@@ -118,8 +124,8 @@ impl EchoSocket {
     }
 
     /// Sends a request.
-    pub(super) async fn send(&self, request: Request) -> io::Result<()> {
-        let (bytes, to) = (message::bytes(request), SocketAddr::new(request.address, 0));
+    pub(super) async fn send(&self, request: Request, nonce: Nonce) -> io::Result<()> {
+        let (bytes, to) = (message::bytes(request, nonce), SocketAddr::new(request.address, 0));
         let mut sends = SENDS;
         loop {
             match self.shared.socket.send_to(&bytes, to).await {
@@ -152,8 +158,9 @@ impl SharedSocket {
                 continue;
             };
             let parsed = parse(self.kind, source.ip(), &buffer[..length]);
-            let Some((request, response)) = parsed else { continue };
-            self.received(self.as_registered(request), response, source.ip());
+            let Some(message) = parsed else { continue };
+            let request = self.as_registered(message.request);
+            self.received(EchoMessage { request, ..message }, source.ip());
         }
     }
 
@@ -163,35 +170,69 @@ impl SharedSocket {
         if self.kind == Type::RAW { request } else { Request { identifier: 0, ..request } }
     }
 
-    fn received(&self, request: Request, response: Response, source: IpAddr) {
-        let now = now();
-        let Response::Error { kind, code } = response else {
-            return self.pending.end(request, End::Reply(now));
-        };
-        let Some(probe) = self.pending.probe(request) else { return };
-        let what = message::in_words(self.family, (kind, code), source);
-        if self.routes.is_own_fault(source, request.address, now) {
-            return self.pending.end(request, End::Fault(format!("{what}, which is this machine")));
+    /// Compares a message with the waiting requests.
+    fn received(&self, message: EchoMessage<'_>, source: IpAddr) {
+        let EchoMessage { request, response, payload } = message;
+        let Some(nonce) = self.pending.nonce(request) else { return };
+        match response {
+            Response::Reply if nonce.is_returned_in(payload) => {
+                self.pending.end(request, End::Reply(now()));
+            }
+            Response::Reply => {
+                let report =
+                    format!("an echo reply from {source} without the bytes of the request");
+                self.report(request, report);
+            }
+            Response::Error { kind, code } => {
+                let quotation = nonce.quotation(payload);
+                if quotation != Quotation::Foreign {
+                    let report = message::in_words(self.family, (kind, code), source);
+                    self.received_error(request, quotation, source, report);
+                }
+            }
         }
-        tracing::debug!(target = %request.address, what, "ICMP error received; the reply may \
-            still follow");
-        (self.hints)(Event::Undelivered { probe, report: what });
+    }
+
+    /// Handles an ICMP error about a waiting request.
+    fn received_error(
+        &self,
+        request: Request,
+        quotation: Quotation,
+        source: IpAddr,
+        report: String,
+    ) {
+        // This machine quotes the whole request, and nobody else can.
+        if quotation == Quotation::Complete
+            && self.process.routes.is_own_fault(source, request.address, now())
+        {
+            let fault = End::Fault(format!("{report}, which is this machine"));
+            return self.pending.end(request, fault);
+        }
+        self.report(request, report);
+    }
+
+    /// Passes on the first report about a waiting request, which goes on waiting for its reply.
+    fn report(&self, request: Request, report: String) {
+        let Some(probe) = self.pending.first_report(request) else { return };
+        tracing::debug!(target = %request.address, what = report, "report about an echo request; \
+            the reply may still follow");
+        (self.process.hints)(Event::Undelivered { probe, report });
     }
 
     /// Receives the errors that the kernel queues separately on a datagram socket.
     async fn listen_for_errors(self: Arc<Self>) {
         loop {
             let read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
-            if let Ok(Some((request, response, source))) = read {
-                self.received(request, response, source);
+            if let Ok(Some(QueuedError { request, response, payload, source })) = read {
+                self.received(EchoMessage { request, response, payload: &payload }, source);
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Returns the next error from the queue: its request, its meaning, and its sender. `None` if
-    /// it quotes no echo request or is not an ICMP error.
-    fn next_error(&self) -> io::Result<Option<(Request, Response, IpAddr)>> {
+    /// Returns the next error from the queue. `None` if it quotes no echo request or is not an ICMP
+    /// error.
+    fn next_error(&self) -> io::Result<Option<QueuedError>> {
         let mut quoted = [0; 64];
         let mut control = nix::cmsg_space!([u8; 64]);
         let mut slices = [IoSliceMut::new(&mut quoted)];
@@ -218,7 +259,9 @@ impl SharedSocket {
                 return None;
             }
             let request = Request { address, identifier: 0, sequence };
-            Some((request, Response::Error { kind: error.ee_type, code: error.ee_code }, source))
+            let response = Response::Error { kind: error.ee_type, code: error.ee_code };
+            let payload = quoted.get(8..)?.to_vec();
+            Some(QueuedError { request, response, payload, source })
         }))
     }
 }

@@ -15,21 +15,21 @@ use super::responder::checksum;
 use crate::lab::{Lab, Namespace, Place, link_v4, link_v6};
 
 /// Runs until it is dropped.
-struct Worker {
+pub(super) struct Worker {
     count: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    fn start(body: impl FnOnce(&AtomicUsize, &AtomicBool) + Send + 'static) -> Self {
+    pub(super) fn start(body: impl FnOnce(&AtomicUsize, &AtomicBool) + Send + 'static) -> Self {
         let (count, stop) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (counter, flag) = (Arc::clone(&count), Arc::clone(&stop));
         let thread = thread::spawn(move || body(&counter, &flag));
         Self { count, stop, thread: Some(thread) }
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 }
@@ -162,12 +162,12 @@ impl Forger {
 }
 
 /// The agent's own address of the same family.
-fn agent(like: IpAddr) -> IpAddr {
+pub(super) fn agent(like: IpAddr) -> IpAddr {
     let place = Place::Agent(0);
     if like.is_ipv4() { link_v4(place) } else { link_v6(place) }
 }
 
-fn raw(like: IpAddr) -> Socket {
+pub(super) fn raw(like: IpAddr) -> Socket {
     let (domain, protocol) = match like {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
@@ -176,7 +176,7 @@ fn raw(like: IpAddr) -> Socket {
 }
 
 /// A raw socket that receives the packets to `address`, and sends from there.
-fn socket(place: &Namespace, address: IpAddr) -> Socket {
+pub(super) fn socket(place: &Namespace, address: IpAddr) -> Socket {
     let socket = place.run(|| {
         let socket = raw(address);
         socket.bind(&SocketAddr::new(address, 0).into()).unwrap();
@@ -188,7 +188,7 @@ fn socket(place: &Namespace, address: IpAddr) -> Socket {
 }
 
 /// The next echo request, without its IP header.
-fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
+pub(super) fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
     let mut packet = [0; 2048];
     let length = socket.read(&mut packet).ok()?;
     let header = if address.is_ipv4() { usize::from(packet[0] & 15) * 4 } else { 0 };
@@ -198,7 +198,7 @@ fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
 }
 
 /// Sends a message. The checksum is computed here for IPv4 and by the kernel for IPv6.
-fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
+pub(super) fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
     message[2..4].fill(0);
     if to.is_ipv4() {
         let sum = checksum(&message).to_be_bytes();
@@ -208,7 +208,12 @@ fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
 }
 
 /// An ICMP error that quotes a request from `agent` to `address` (RFC 792, RFC 4443).
-fn error((kind, code): (u8, u8), agent: IpAddr, address: IpAddr, request: &[u8]) -> Vec<u8> {
+pub(super) fn error(
+    (kind, code): (u8, u8),
+    agent: IpAddr,
+    address: IpAddr,
+    request: &[u8],
+) -> Vec<u8> {
     let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
     let length = u8::try_from(request.len()).unwrap();
     match (agent, address) {

@@ -13,7 +13,7 @@ use crate::lab::{Place, link_v4, link_v6, run, v4, v6};
 const ITS_GROUP: &str = "0 0";
 
 /// Runs `body` once for each kind of socket, with an agent that is about to be started.
-fn with_either_socket<T>(
+pub(super) fn with_either_socket<T>(
     addresses: &[IpAddr],
     prepare: impl Fn(&Harness) -> T,
     body: impl Fn(&Harness, &mut Agent, &str, &T),
