@@ -9,6 +9,7 @@
 //! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
 //! - `reload`, `fixed`, `settings`: the configuration, and its changes; `ids`: the ids of services
 //!   and zones by name
+//! - `startup`: the first log lines, and the rehearsal
 //! - `signals`, `tasks`: the process
 //!
 //! There are two runtimes. The main thread's drives the engine and the probes alone, so that a TLS
@@ -26,14 +27,13 @@ mod peers;
 mod reload;
 mod settings;
 mod signals;
+mod startup;
 mod state_saver;
 mod state_store;
 mod tasks;
 mod timer;
 mod zones;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,18 +44,15 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigErrors;
 use crate::dns::ProviderError;
-use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
-use crate::engine::event::{Action, Drain, Event};
-use crate::engine::ids::TargetRef;
-use crate::engine::types::Endpoint;
+use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::file;
-use crate::probe::checks::CheckKind;
 use crate::probe::icmp::{HintSender, Icmp};
-use crate::probe::{NetworkProber, Opens, tcp};
+use crate::probe::{NetworkProber, tcp};
 use crate::settings::Config;
+use crate::status::CommandTarget;
 use crate::systemd::{self, Watchdog};
-use crate::text::{counted, visible};
+use crate::text::error_chain;
 use clock::Clock;
 use event_loop::EventLoop;
 use ids::Ids;
@@ -71,7 +68,7 @@ use signals::StopRequests;
 use state_saver::StateSaver;
 use state_store::StateStore;
 use tasks::Runtimes;
-use zones::{Reconcilers, ZoneSurroundings, first_listings};
+use zones::{Reconcilers, ZoneCounters, ZoneSurroundings, first_listings};
 
 pub(crate) use signals::hold_sighup;
 
@@ -80,9 +77,6 @@ const REHEARSE_AFTER: Duration = Duration::from_secs(5);
 
 /// Maximum time for the last reports to arrive.
 const LAST_REPORTS: Duration = Duration::from_millis(50);
-
-/// The number of drains that are logged one by one at the start.
-const DRAINS_NAMED: usize = 3;
 
 /// Maximum time to read the state file at the start: to find it, and to read it.
 const STATE_FILE_LIMIT: Duration = file::MAY_TAKE.saturating_add(Duration::from_secs(1));
@@ -94,6 +88,17 @@ pub(crate) enum Ended {
     Refused(ProviderError),
     /// A failure while starting or running.
     Stopped(anyhow::Error),
+}
+
+impl Ended {
+    /// Returns the reason as a problem of one zone, while the agent continues with others.
+    fn into_problem(self) -> DnsProblem {
+        let (kind, what) = match self {
+            Self::Refused(error) => (DnsProblemKind::Refused, error_chain(&error)),
+            Self::Stopped(error) => (DnsProblemKind::Defect, error_chain(error.as_ref())),
+        };
+        DnsProblem { kind, what, retry_in: None }
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Ended {
@@ -114,7 +119,7 @@ type AgentLoop = EventLoop<NetworkProber, Observers>;
 /// [`Ended::Stopped`] if a socket or a listener cannot be opened, or a part fails.
 pub(crate) fn run(
     config: Config,
-    rehearse: Option<IpAddr>,
+    rehearse: Option<CommandTarget>,
     load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
     sighup: &AtomicBool,
 ) -> Result<(), Ended> {
@@ -128,7 +133,7 @@ pub(crate) fn run(
 /// Monitors in the runtime of probes and decisions; `talk` is the other one.
 async fn monitor(
     config: Config,
-    rehearse: Option<IpAddr>,
+    rehearse: Option<CommandTarget>,
     load: Load,
     talk: &Handle,
     sighup: &AtomicBool,
@@ -136,9 +141,9 @@ async fn monitor(
     let (outbox, inbox) = mpsc::channel(QUEUE);
     // First of all, since a signal without a handler would end the process.
     let mut stop = signals::forward(outbox.clone()).context("cannot wait for signals")?;
-    log_notes(&config);
+    startup::log_notes(&config);
     let icmp = Icmp::new(&hints(outbox.clone()));
-    icmp.open_for(&on_shared_sockets(&config))?;
+    icmp.open_for(&startup::on_shared_sockets(&config))?;
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
     }
@@ -157,7 +162,7 @@ async fn monitor(
 
 /// The parts from which an agent starts.
 struct AgentStart {
-    rehearse: Option<IpAddr>,
+    rehearse: Option<CommandTarget>,
     icmp: Icmp,
     ids: Ids,
     reloader: Reloader,
@@ -175,10 +180,10 @@ impl AgentStart {
         let path = config.sections.state_file.clone();
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
-        let mut status = StatusObserver::start(&config, clock, &outbox)?;
+        let mut status = StatusObserver::start(&config, &ids, clock, &outbox)?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
-        let (zones, counters) = (settings::zones(&config, &ids), ProviderCounters::default());
+        let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());
         let first = talk.spawn(first_listings(zones.clone(), counters.clone())).await??;
         let surroundings = ZoneSurroundings {
             talk: talk.clone(),
@@ -193,14 +198,14 @@ impl AgentStart {
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
             status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
         }
-        let drains = store.drains(clock.now());
-        log_drains(&drains);
+        let drains = store.drains(&settings, clock.now());
+        startup::log_drains(&drains, &settings);
+        startup::log_start(&config, &settings, &icmp);
+        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, &settings));
         let mut engine = Engine::new(settings, drains, clock.now());
-        if let Some(address) = rehearse {
-            let target = TargetRef { service: engine.service_of(address), address };
-            engine = engine.rehearsing(&[target].into(), clock.now() + REHEARSE_AFTER);
+        if let Some(targets) = rehearsed {
+            engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        log_start(&config, &icmp);
         systemd::ready();
         Ok(EventLoop {
             engine,
@@ -294,57 +299,4 @@ impl LastFacts {
 /// full: it speeds a decision up, and decides nothing.
 fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
     Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
-}
-
-/// Returns the addresses that are probed on shared sockets: canaries first.
-fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
-    let canaries = config.canaries.iter().copied();
-    let port = config.default_service().tcp_port;
-    let targets =
-        config.default_service().targets.iter().map(|address| Endpoint { address: *address, port });
-    let mut addresses = Vec::new();
-    for endpoint in canaries.chain(targets) {
-        if CheckKind::of(endpoint).opens() == Opens::SharedSocket {
-            addresses.push(endpoint.address);
-        }
-    }
-    addresses
-}
-
-/// Logs the warnings about a configuration, and the guards that it leaves off.
-fn log_notes(config: &Config) {
-    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(network) = &config.network {
-        tracing::info!("{network}");
-    }
-    if let Some(line) = config.guards_off_in_words() {
-        tracing::warn!("guards off: {line}");
-    }
-}
-
-/// Logs the drains that outlived the restart: the first few, and the number of the others.
-fn log_drains(drains: &BTreeMap<TargetRef, Drain>) {
-    for (TargetRef { address: target, .. }, drain) in drains.iter().take(DRAINS_NAMED) {
-        let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
-        tracing::warn!(%target, why, "still drained by operator after the restart");
-    }
-    match drains.len().saturating_sub(DRAINS_NAMED) {
-        0 => {}
-        more => {
-            let more = counted(more, "more target is", "more targets are");
-            tracing::warn!("{more} still drained by operator after the restart");
-        }
-    }
-}
-
-fn log_start(config: &Config, icmp: &Icmp) {
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        name = config.name,
-        targets = config.default_service().targets.len(),
-        provider = config.default_zone().provider.name(),
-        dry_run = config.dry_run,
-        socket = icmp.kind().unwrap_or("none"),
-        "watching"
-    );
 }

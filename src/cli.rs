@@ -17,9 +17,11 @@ mod command;
 mod exits;
 mod options;
 
-pub(crate) use command::{CheckOptions, Command, MonitorOptions};
+pub(crate) use command::{
+    CheckOptions, Command, MonitorOptions, PlanOptions, StatusOptions, target_in,
+};
 #[cfg(test)]
-use command::{DrainOptions, PlanOptions, StatusOptions, UndrainOptions};
+use command::{DrainOptions, UndrainOptions};
 use options::Options;
 
 /// A complete, parsed command line.
@@ -121,7 +123,6 @@ fn stop(error: &clap::Error) -> Stop {
 mod tests {
     use clap::ValueEnum;
 
-    use std::net::IpAddr;
     use std::time::Duration;
 
     use super::*;
@@ -205,19 +206,20 @@ mod tests {
         assert_eq!(invocation_of("goavail -f a check -f b").config_file, PathBuf::from("b"));
     }
 
-    fn drain(address: IpAddr, lasting: Option<u64>, reason: Option<&str>, force: bool) -> Command {
+    fn drain(address: &str, lasting: Option<u64>, reason: Option<&str>, force: bool) -> Command {
         let lasting = lasting.map(Duration::from_secs);
-        Command::Drain(DrainOptions { address, lasting, reason: reason.map(str::to_owned), force })
+        let (address, reason) = (address.parse().unwrap(), reason.map(str::to_owned));
+        Command::Drain(DrainOptions { address, service: None, lasting, reason, force })
     }
 
     #[test]
     fn each_command_reads_what_is_its_own() {
-        let address = "192.0.2.10".parse().unwrap();
+        let address = "192.0.2.10";
         let cases = [
             ("monitor", Command::Monitor(MonitorOptions { rehearse: None })),
             (
                 "monitor --rehearse 192.0.2.10",
-                Command::Monitor(MonitorOptions { rehearse: Some(address) }),
+                Command::Monitor(MonitorOptions { rehearse: Some(address.parse().unwrap()) }),
             ),
             (
                 "check --expanded",
@@ -227,16 +229,28 @@ mod tests {
                 "check --json",
                 Command::Check(CheckOptions { json: true, ..CheckOptions::default() }),
             ),
-            ("plan --json", Command::Plan(PlanOptions { json: true })),
-            ("status --json", Command::Status(StatusOptions { json: true, watch: false })),
-            ("status --watch", Command::Status(StatusOptions { json: false, watch: true })),
+            ("plan --json", Command::Plan(PlanOptions { json: true, service: None })),
+            (
+                "status --json",
+                Command::Status(StatusOptions { json: true, watch: false, service: None }),
+            ),
+            (
+                "status --watch",
+                Command::Status(StatusOptions { json: false, watch: true, service: None }),
+            ),
             ("drain 192.0.2.10", drain(address, None, None, false)),
             (
                 "drain 192.0.2.10 --for 2h --reason disk --force",
                 drain(address, Some(7200), Some("disk"), true),
             ),
             ("drain --for 90 192.0.2.10", drain(address, Some(90), None, false)),
-            ("undrain 192.0.2.10", Command::Undrain(UndrainOptions { address })),
+            (
+                "undrain 192.0.2.10",
+                Command::Undrain(UndrainOptions {
+                    address: address.parse().unwrap(),
+                    service: None,
+                }),
+            ),
         ];
         for (line, want) in cases {
             assert_eq!(invocation_of(&format!("goavail {line}")).command, want, "{line}");

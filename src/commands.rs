@@ -55,6 +55,23 @@ pub(crate) enum CommandError {
     /// The zone could not be listed.
     #[error("could not read the zone")]
     Unread(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// One of several zones could not be listed.
+    #[error("could not read the zone {name}")]
+    UnreadZone {
+        /// The name of the zone in the configuration.
+        name: String,
+        /// The error of the provider.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is no service of that name.
+    #[error("--service: there is no service called {name}; there is {known}")]
+    NoService {
+        /// The name on the command line.
+        name: String,
+        /// The names of the services.
+        known: String,
+    },
     /// The agent did not answer, or refused.
     #[error(transparent)]
     Agent(#[from] ClientError),

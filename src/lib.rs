@@ -13,7 +13,7 @@
 //! | module | purpose | may use |
 //! |---|---|---|
 //! | `program` | results become exit codes, errors are printed once | `cli`, `settings`, `commands`, `agent` |
-//! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `log` |
+//! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `status`'s names of targets, `log` |
 //! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
 //! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
 //! | `commands` | `check`, `plan`, `status`, `drain`, `undrain`: short-lived queries | `cli`, `settings`, `config`, `dns`, `engine`, `file`, `state`, `status` |

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
@@ -11,8 +10,7 @@ use crate::cli::{self, Command, Invocation, Stop};
 use crate::commands::{self, CommandError, CommandReport, Ending};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
-use crate::status::DrainRequest;
-use crate::status::StatusConfig;
+use crate::status::{CommandTarget, DrainRequest, StatusConfig};
 use crate::text::error_chain;
 use crate::{log, panics, privilege, text};
 
@@ -46,7 +44,9 @@ impl From<anyhow::Error> for ProgramFailure {
 impl From<CommandError> for ProgramFailure {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::LongReason(_) => Self::Refused(error_chain(&error)),
+            CommandError::LongReason(_) | CommandError::NoService { .. } => {
+                Self::Refused(error_chain(&error))
+            }
             error => Self::Stopped(error.into()),
         }
     }
@@ -114,26 +114,30 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
                 tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
             }
             let config = configuration(invocation)?;
-            check_rehearsal(&config, command.rehearse)?;
-            watch(invocation, config, command.rehearse, &sighup)
+            check_rehearsal(&config, command.rehearse.as_ref())?;
+            watch(invocation, config, command.rehearse.clone(), &sighup)
         }
         Command::Plan(asked) => {
             start_log(invocation, log::start)?;
-            report(commands::plan(&configuration(invocation)?, asked.json, may_colour())?)
+            report(commands::plan(&configuration(invocation)?, asked, may_colour())?)
         }
         Command::Status(asked) if asked.watch => {
-            Ok(commands::watch(&status_places(invocation)?, may_colour())?)
+            Ok(commands::watch(&status_places(invocation)?, asked, may_colour())?)
         }
         Command::Status(asked) => {
-            report(commands::status(&status_places(invocation)?, asked.json, may_colour())?)
+            report(commands::status(&status_places(invocation)?, asked, may_colour())?)
         }
         Command::Drain(asked) => {
             let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
             let drain = DrainRequest { lasting, reason, force };
-            report(commands::drain(&status_places(invocation)?, asked.address, &drain)?)
+            let target = cli::target_in(&asked.address, asked.service.as_deref());
+            let target = target.map_err(ProgramFailure::Refused)?;
+            report(commands::drain(&status_places(invocation)?, &target, &drain)?)
         }
         Command::Undrain(asked) => {
-            report(commands::undrain(&status_places(invocation)?, asked.address)?)
+            let target = cli::target_in(&asked.address, asked.service.as_deref());
+            let target = target.map_err(ProgramFailure::Refused)?;
+            report(commands::undrain(&status_places(invocation)?, &target)?)
         }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
@@ -144,7 +148,7 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
 fn watch(
     invocation: &Invocation,
     config: Config,
-    rehearse: Option<IpAddr>,
+    rehearse: Option<CommandTarget>,
     sighup: &AtomicBool,
 ) -> Result<(), ProgramFailure> {
     let (file, asked) = (invocation.config_file.clone(), invocation.asked);
@@ -182,17 +186,20 @@ fn may_colour() -> bool {
     text::may_colour(&io::stdout(), variable("NO_COLOR").as_deref())
 }
 
-/// Checks that the address to rehearse is a target.
-fn check_rehearsal(config: &Config, address: Option<IpAddr>) -> Result<(), ProgramFailure> {
-    match address {
-        Some(address) if !config.default_service().targets.contains(&address) => {
-            let file = config.path.display();
-            Err(ProgramFailure::Refused(format!(
-                "--rehearse: {address} is not among the addresses in {file}"
-            )))
-        }
-        _ => Ok(()),
+/// Checks that the address to rehearse is a target of the service that is named, or of any.
+fn check_rehearsal(config: &Config, target: Option<&CommandTarget>) -> Result<(), ProgramFailure> {
+    let Some(target) = target else { return Ok(()) };
+    let meant = config.services.iter().find(|service| {
+        service.targets.contains(&target.address)
+            && target.service.as_ref().is_none_or(|name| *name == service.name)
+    });
+    if meant.is_some() {
+        return Ok(());
     }
+    let file = config.path.display();
+    Err(ProgramFailure::Refused(format!(
+        "--rehearse: {target} is not among the addresses in {file}"
+    )))
 }
 
 fn start_log(

@@ -98,6 +98,11 @@ impl Config {
         &self.services[0]
     }
 
+    /// Whether the file names its services. Otherwise `default` is the only one.
+    pub(crate) fn names_services(&self) -> bool {
+        self.services.iter().any(|service| service.name != DEFAULT)
+    }
+
     /// Returns the zone of the service called `default`.
     pub fn default_zone(&self) -> &NamedZone {
         self.zone_of(self.default_service())
@@ -131,6 +136,7 @@ impl Config {
             }
         }
         ZoneConfig {
+            name: self.zones[place].name.clone(),
             provider: Arc::clone(&self.zones[place].provider),
             services,
             account: self.zones[place].account.clone(),

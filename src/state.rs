@@ -26,9 +26,24 @@ use crate::file;
 
 pub(crate) use section::MemorySection;
 
-/// The version that is written. A file of a newer version is not read: a newer program wrote it,
-/// and overwriting it would lose data that only that program knows.
-pub(crate) const VERSION: u32 = 1;
+/// The newest version, in which each entry names its service or its zone. A file of a newer version is
+/// not read: a newer program wrote it, and overwriting it would lose data that only that program knows.
+pub(crate) const VERSION: u32 = 2;
+
+/// The version without services and zones. It is written as long as there are only [`DEFAULT`] ones:
+/// the content is the same, and an older program reads it too.
+const UNNAMED: u32 = 1;
+
+/// The name of the service and of the zone of entries that name none.
+pub(crate) const DEFAULT: &str = "default";
+
+fn default_name() -> String {
+    DEFAULT.to_owned()
+}
+
+fn is_default(name: &str) -> bool {
+    name == DEFAULT
+}
 
 /// All state kept across restarts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,9 +58,22 @@ pub struct Memory {
     pub pending: Vec<Pending>,
 }
 
+impl Memory {
+    /// Returns the version of a file with this content.
+    fn version(&self) -> u32 {
+        let is_unnamed = self.drains.iter().all(|drain| is_default(&drain.service))
+            && self.withdrawn.iter().all(|record| is_default(&record.zone))
+            && self.pending.iter().all(|pending| is_default(&pending.zone));
+        if is_unnamed { UNNAMED } else { VERSION }
+    }
+}
+
 /// An operator's order to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedDrain {
+    /// The name of the service of the target.
+    #[serde(default = "default_name", skip_serializing_if = "is_default")]
+    pub service: String,
     /// The drained target.
     pub address: IpAddr,
     /// The time of the order, in whole seconds of Unix time.
@@ -62,6 +90,9 @@ pub struct SavedDrain {
 /// A withdrawn record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Withdrawn {
+    /// The name of the zone in the configuration.
+    #[serde(default = "default_name", skip_serializing_if = "is_default")]
+    pub zone: String,
     /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
     /// The record type, `A` or `AAAA`.
@@ -82,6 +113,9 @@ pub struct Withdrawn {
 /// A place at which a write may still take effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
+    /// The name of the zone in the configuration.
+    #[serde(default = "default_name", skip_serializing_if = "is_default")]
+    pub zone: String,
     /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
     /// The address in the record.
@@ -259,7 +293,7 @@ impl StateFile {
     /// This blocks on the disk: keep it off the threads that must not wait. Two calls for one file
     /// must not overlap.
     pub fn save(&self, memory: &Memory) -> Result<(), SaveError> {
-        let document = StateDocument { version: VERSION, memory };
+        let document = StateDocument { version: memory.version(), memory };
         let mut text = serde_json::to_vec_pretty(&document)
             .map_err(|source| self.save_error("serialize it", source.into()))?;
         text.push(b'\n');

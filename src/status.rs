@@ -22,6 +22,7 @@ mod input;
 mod metrics;
 pub(crate) mod model;
 mod page;
+mod probes;
 mod reader;
 mod reason;
 mod recent;
@@ -35,17 +36,17 @@ mod snapshot;
 mod socket;
 mod table;
 mod time;
-mod view;
 mod watch;
 
 pub use board::{Board, PUBLISH_EVERY, PUBLISH_SOON};
 pub use client::{AgentAddress, ClientError};
 pub use control::{
-    ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, DrainRequest, OperatorCommand,
+    ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest,
+    OperatorCommand,
 };
-pub(crate) use control::{CommandResult, REASON_CHARS};
+pub(crate) use control::{CommandResult, REASON_CHARS, service_name};
 pub use history::MINUTES;
-pub use input::{PeerStatus, ReceivedVote, Setup, TargetState};
+pub use input::{PeerStatus, ReceivedVote, ServiceSetup, Setup, TargetState, ZoneSetup};
 pub use metrics::{MetricsFormat, encode};
 pub use model::MAX_SILENCE;
 pub use section::StatusConfig;

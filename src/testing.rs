@@ -89,10 +89,10 @@ pub mod state {
 pub mod status {
     pub use crate::status::{
         ANSWER_WITHIN, AgentAddress, Board, CHANGES_KEPT, ClientError, ClockReading, CommandDone,
-        CommandKind, CommandRefused, DrainRequest, ListenError, MAX_SILENCE, MINUTES,
-        MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON, PeerStatus, ReceivedVote,
-        Setup, SocketFile, StatusConfig, TargetState, Time, WIDTH, control, encode, listen,
-        open_control, read_only, watch,
+        CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError, MAX_SILENCE,
+        MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON, PeerStatus,
+        ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetState, Time, WIDTH,
+        ZoneSetup, control, encode, listen, open_control, read_only, watch,
     };
 
     /// The status as JSON has it.

@@ -77,9 +77,10 @@ impl Calendar {
         drains
     }
 
-    /// Returns the entries of the file for `drains`; `kept` are its present entries.
+    /// Returns the entries of the file for the `drains` of a service; `kept` are its present entries.
     pub(super) fn date(
         &mut self,
+        service: &str,
         kept: &[state::SavedDrain],
         drains: &BTreeMap<IpAddr, Drain>,
         now: Clocks,
@@ -101,7 +102,8 @@ impl Calendar {
                 (Some(old), _) => old.since,
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
-            state::SavedDrain { address, since, until, reason: drain.reason.clone() }
+            let (service, reason) = (service.to_owned(), drain.reason.clone());
+            state::SavedDrain { service, address, since, until, reason }
         });
         dated.collect()
     }
@@ -170,7 +172,8 @@ mod tests {
     }
 
     fn kept(since: u64, lasts: u64) -> [state::SavedDrain; 1] {
-        [state::SavedDrain { address: address(), since, until: Some(since + lasts), reason: None }]
+        let (service, until) = (state::DEFAULT.to_owned(), Some(since + lasts));
+        [state::SavedDrain { service, address: address(), since, until, reason: None }]
     }
 
     fn moment(seconds: u64) -> Moment {
@@ -208,7 +211,11 @@ mod tests {
             let moved = calendar.clock_set(&kept, &drains, set);
             drains.get_mut(&address()).unwrap().until = Some(moved[&address()]);
             assert_eq!(ends_in(&drains, set), then, "{name}, set right");
-            assert_eq!(calendar.date(&kept, &drains, set), kept, "{name}: the dates stay");
+            assert_eq!(
+                calendar.date(state::DEFAULT, &kept, &drains, set),
+                kept,
+                "{name}: the dates stay"
+            );
         }
     }
 
@@ -222,7 +229,7 @@ mod tests {
             let moved = calendar.clock_set(&kept, &drains, set);
             assert!(moved.is_empty(), "{name}: {moved:?}");
             assert!((3500..=3600).contains(&ends_in(&drains, set)), "{name}");
-            let dated = calendar.date(&kept, &drains, set);
+            let dated = calendar.date(state::DEFAULT, &kept, &drains, set);
             let ends = dated[0].until.unwrap();
             assert!((TODAY + 3500..=TODAY + 3600).contains(&ends), "{name}: {dated:?}");
         }
@@ -234,11 +241,15 @@ mod tests {
             let mut calendar = Calendar::default();
             let until = Some(moment(100 + HOUR));
             let drains: BTreeMap<_, _> = [(address(), Drain { until, reason: None })].into();
-            let ordered = calendar.date(&[], &drains, at(100, shown));
+            let ordered = calendar.date(state::DEFAULT, &[], &drains, at(100, shown));
             assert_eq!(ordered, kept(shown, HOUR), "{name}");
             let set = at(160, TODAY + 60);
             assert!(calendar.clock_set(&ordered, &drains, set).is_empty(), "{name}");
-            assert_eq!(calendar.date(&ordered, &drains, set), kept(TODAY, HOUR), "{name}");
+            assert_eq!(
+                calendar.date(state::DEFAULT, &ordered, &drains, set),
+                kept(TODAY, HOUR),
+                "{name}"
+            );
         }
     }
 
@@ -249,7 +260,7 @@ mod tests {
         let mut drains = calendar.adopt(&kept_before, at(0, TODAY + 600));
         let again = at(60, TODAY + 660);
         drains.get_mut(&address()).unwrap().until = Some(moment(60 + 2 * HOUR));
-        let dated = calendar.date(&kept_before, &drains, again);
+        let dated = calendar.date(state::DEFAULT, &kept_before, &drains, again);
         assert_eq!(dated, kept(TODAY + 660, 2 * HOUR));
     }
 }

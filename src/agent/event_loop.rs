@@ -117,9 +117,10 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 self.handle(event.into());
             }
             Input::Command(command) => {
-                let service = self.engine.service_of(command.target);
-                let event = self.commands.accept(command, service, wall());
-                self.handle(event);
+                let events = self.commands.accept(command, &self.engine, wall());
+                for event in events {
+                    self.handle(event);
+                }
             }
             Input::Stop => return Some(Ok(())),
             Input::Failed(error) => return Some(Err(error)),
@@ -130,6 +131,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Has the engine handle an event, and carries out its actions.
     fn handle(&mut self, event: Event) {
         let now = self.clock.now();
+        let mut following = Vec::new();
         for action in self.engine.handle(now, event) {
             match action {
                 Action::Probe(request) => self.send(request),
@@ -144,7 +146,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                     }
                 }
                 Action::DrainAnswered { ticket, answer } => {
-                    if let Some(command) = self.commands.resolve(ticket, answer) {
+                    let step = self.commands.resolve(ticket, answer);
+                    following.extend(step.events);
+                    if let Some(command) = step.resolved {
                         self.state.answer(command, self.config.dry_run);
                     }
                 }
@@ -153,6 +157,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 }
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
+        }
+        for event in following {
+            self.handle(event);
         }
     }
 
@@ -170,6 +177,10 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Does the periodic work at the end of an iteration.
     fn finish_iteration(&mut self) {
         let now = self.clock.now();
+        let resumed = self.commands.resume(&self.engine, wall());
+        for event in resumed {
+            self.handle(event);
+        }
         self.reloader.start_if_due(now, &self.config.path);
         self.watchdog.iteration(now.since_start());
         if self.state.is_wall_clock_set(now) {

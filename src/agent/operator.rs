@@ -1,142 +1,231 @@
 //! The operator's commands on their way through the engine, and the answers to them.
+//!
+//! A command about an address concerns every service that has it. A drain of several services is made
+//! in two steps: the floor of each one is checked, and only if none refuses, all are carried out at
+//! once. Other drains wait for that, so that two commands cannot break the floor together.
 
-use std::collections::BTreeMap;
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
-use super::state_store::Durability;
+use crate::engine::Engine;
 use crate::engine::event::{DrainCommand, DrainRefusal, Event};
 use crate::engine::ids::{ServiceId, Ticket};
+use crate::engine::settings::Settings;
 use crate::status::{
-    CommandDone, CommandKind, CommandRefused, CommandResult, OperatorCommand, Time, model,
+    CommandKind, CommandRefused, CommandResult, DrainRequest, OperatorCommand, Time,
 };
+use crate::text::first_few;
+pub(super) use answer::ResolvedCommand;
 
-/// The commands that the engine has not answered yet, by their tickets.
+/// The number of services that an answer names.
+const NAMED: usize = 5;
+
+/// The commands that the engine has not answered yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingCommands {
-    pending: BTreeMap<Ticket, PendingCommand>,
-    next_ticket: Ticket,
+    /// The command and the service of each ticket.
+    tickets: BTreeMap<Ticket, (CommandNumber, ServiceId)>,
+    commands: BTreeMap<CommandNumber, PendingCommand>,
+    next: (Ticket, CommandNumber),
+    /// Whether the floors of several services are being checked for a drain.
+    is_checking: bool,
+    /// The drains that wait for the end of that check.
+    waiting: VecDeque<OperatorCommand>,
 }
 
+/// The number of a command. No number is used twice.
+type CommandNumber = u64;
+
+/// A command with parts in the engine, one for each service.
 #[derive(Debug)]
 struct PendingCommand {
     target: IpAddr,
-    /// The time at which the drain expires. `None` for a drain without an end, and for an undrain.
+    kind: CommandKind,
+    /// The time at which a drain expires. `None` for a drain without an end, and for an undrain.
     until: Option<Time>,
-    is_drain: bool,
+    /// The name of the service in the command, if it names one.
+    asked: Option<String>,
+    /// The services with their names. `None` for a name that people do not see.
+    services: BTreeMap<ServiceId, Option<String>>,
+    /// Whether the current step only checks the floors.
+    is_check: bool,
+    /// The number of answers that are missing.
+    missing: usize,
+    outcomes: BTreeMap<ServiceId, Result<(), DrainRefusal>>,
     reply: oneshot::Sender<CommandResult>,
 }
 
+/// The consequences of a command, or of an answer of the engine.
+#[derive(Debug, Default)]
+pub(super) struct CommandStep {
+    /// The events for the engine.
+    pub(super) events: Vec<Event>,
+    /// The command that has its last answer now, to be reported to the operator.
+    pub(super) resolved: Option<ResolvedCommand>,
+}
+
 impl PendingCommands {
-    /// Accepts a command about a target of `service`, and returns its event for the engine.
+    /// Accepts a command. Returns its events for the engine; none if it waits or is refused at once.
     pub(super) fn accept(
         &mut self,
         command: OperatorCommand,
-        service: ServiceId,
+        engine: &Engine,
         now: SystemTime,
-    ) -> Event {
-        let ticket = self.next_ticket;
-        self.next_ticket = ticket.next();
-        let OperatorCommand { target, kind, reply } = command;
-        let (event, until, is_drain) = match kind {
-            CommandKind::Drain(drain) => {
-                let until = drain.lasting.and_then(|lasting| now.checked_add(lasting));
-                let (lasts, reason, force) = (drain.lasting, drain.reason, drain.force);
-                let command = DrainCommand { ticket, service, target, lasts, reason, force };
-                (Event::Drain(command), until.map(Time::new), true)
+    ) -> Vec<Event> {
+        if self.is_checking && matches!(command.kind, CommandKind::Drain(_)) {
+            self.waiting.push_back(command);
+            return Vec::new();
+        }
+        let OperatorCommand { target, service, kind, reply } = command;
+        let services = match concerned(engine, target, service.as_deref(), &kind) {
+            Ok(services) => services,
+            Err(refused) => {
+                // The operator may have disconnected.
+                let _ = reply.send(Err(refused));
+                return Vec::new();
             }
-            CommandKind::Undrain => (Event::Undrain { ticket, service, target }, None, false),
         };
-        self.pending.insert(ticket, PendingCommand { target, until, is_drain, reply });
-        event
+        let (mut until, mut is_check) = (None, false);
+        if let CommandKind::Drain(drain) = &kind {
+            until = drain.lasting.and_then(|lasting| now.checked_add(lasting)).map(Time::new);
+            is_check = services.len() > 1 && !drain.force;
+        }
+        self.is_checking |= is_check;
+        let command = PendingCommand {
+            target,
+            kind,
+            until,
+            asked: service,
+            services,
+            is_check,
+            missing: 0,
+            outcomes: BTreeMap::new(),
+            reply,
+        };
+        self.begin(command)
     }
 
-    /// Resolves a command with the engine's answer. `None` if no command has this ticket.
+    /// Returns the events of the next step of a command.
+    fn begin(&mut self, mut command: PendingCommand) -> Vec<Event> {
+        let number = self.next.1;
+        self.next.1 += 1;
+        let mut events = Vec::with_capacity(command.services.len());
+        for service in command.services.keys() {
+            let ticket = self.next.0;
+            self.next.0 = ticket.next();
+            self.tickets.insert(ticket, (number, *service));
+            events.push(command.event(ticket, *service));
+        }
+        command.missing = events.len();
+        self.commands.insert(number, command);
+        events
+    }
+
+    /// Takes an answer of the engine to a part of a command.
     pub(super) fn resolve(
         &mut self,
         ticket: Ticket,
         outcome: Result<(), DrainRefusal>,
-    ) -> Option<ResolvedCommand> {
-        self.pending.remove(&ticket).map(|command| ResolvedCommand { command, outcome })
-    }
-}
-
-/// A command with a known outcome that is not yet reported to the operator.
-#[derive(Debug)]
-pub(super) struct ResolvedCommand {
-    command: PendingCommand,
-    outcome: Result<(), DrainRefusal>,
-}
-
-impl ResolvedCommand {
-    /// Whether the command was carried out, so that the state must be saved.
-    pub(super) fn is_done(&self) -> bool {
-        self.outcome.is_ok()
-    }
-
-    /// Reports the outcome to the operator.
-    pub(super) fn reply(self, durability: Durability, dry_run: bool) {
-        let Self { command, outcome } = self;
-        let target = command.target;
-        let answer = match outcome {
-            Ok(()) if command.is_drain => {
-                let until = command.until.map(Time::to_the_second);
-                let until = until.map(|until| format!(" until {until} UTC")).unwrap_or_default();
-                let message = format!("drained {target}{until}");
-                Ok(done(message, command.until, warnings(durability, dry_run)))
-            }
-            Ok(()) => {
-                let unsaved = durability == Durability::Unsaved;
-                let warnings = unsaved.then(|| UNSAVED_UNDRAIN.to_owned());
-                Ok(done(format!("gave {target} back to the agent"), None, Vec::from_iter(warnings)))
-            }
-            Err(DrainRefusal::NotDrained) => {
-                Ok(done(format!("{target} was not drained"), None, vec![]))
-            }
-            Err(DrainRefusal::NotATarget) => Err(CommandRefused::NotATarget(target)),
-            Err(DrainRefusal::Floor(names)) => Err(CommandRefused::Guard {
-                reason: model::Reason::Floor,
-                message: format!(
-                    "draining {target} would leave fewer than min_in_service addresses at {}; \
-                     use --force to drain it anyway",
-                    names.join(", ")
-                ),
-            }),
-            Err(DrainRefusal::ZoneUnknown(why)) => Err(CommandRefused::Unknown {
-                message: format!(
-                    "cannot check the floor for {target} because the zone could not be read (use \
-                     --force to skip the check): {why}"
-                ),
-            }),
+    ) -> CommandStep {
+        let Some((number, service)) = self.tickets.remove(&ticket) else {
+            return CommandStep::default();
         };
-        // The operator may have disconnected.
-        let _ = command.reply.send(answer);
+        let Some(command) = self.commands.get_mut(&number) else { return CommandStep::default() };
+        command.outcomes.insert(service, outcome);
+        command.missing -= 1;
+        if command.missing > 0 {
+            return CommandStep::default();
+        }
+        let Some(mut command) = self.commands.remove(&number) else {
+            return CommandStep::default();
+        };
+        if !command.is_check {
+            let resolved = Some(ResolvedCommand { command });
+            return CommandStep { events: Vec::new(), resolved };
+        }
+        self.is_checking = false;
+        command.is_check = false;
+        if command.outcomes.values().any(Result::is_err) {
+            let resolved = Some(ResolvedCommand { command });
+            return CommandStep { events: Vec::new(), resolved };
+        }
+        command.outcomes.clear();
+        if let CommandKind::Drain(drain) = &mut command.kind {
+            // The floors were checked just now.
+            drain.force = true;
+        }
+        CommandStep { events: self.begin(command), resolved: None }
+    }
+
+    /// Returns the events of the commands that need not wait any longer.
+    pub(super) fn resume(&mut self, engine: &Engine, now: SystemTime) -> Vec<Event> {
+        let mut events = Vec::new();
+        while !self.is_checking {
+            let Some(command) = self.waiting.pop_front() else { break };
+            events.extend(self.accept(command, engine, now));
+        }
+        events
     }
 }
 
-/// The warning after an undrain that could not be saved.
-const UNSAVED_UNDRAIN: &str =
-    "the state file cannot be written, so a restart of the agent may drain it again; see its log";
-
-fn done(message: String, until: Option<Time>, warnings: Vec<String>) -> CommandDone {
-    CommandDone { message, until, warnings }
+impl PendingCommand {
+    /// Returns the event for one of the services.
+    fn event(&self, ticket: Ticket, service: ServiceId) -> Event {
+        let target = self.target;
+        match &self.kind {
+            CommandKind::Drain(DrainRequest { lasting, reason, force }) => {
+                let (lasts, reason) = (*lasting, reason.clone());
+                let (force, check_only) = (*force, self.is_check);
+                let command =
+                    DrainCommand { ticket, service, target, lasts, reason, force, check_only };
+                Event::Drain(command)
+            }
+            CommandKind::Undrain => Event::Undrain { ticket, service, target },
+        }
+    }
 }
 
-/// Returns the warnings about a drain.
-fn warnings(durability: Durability, dry_run: bool) -> Vec<String> {
-    let restart = match durability {
-        Durability::Saved => None,
-        Durability::NoFile => {
-            Some("it will not survive a restart of the agent; set state_file to keep it")
-        }
-        Durability::Unsaved => Some(
-            "it will not survive a restart of the agent because the state file cannot be written; \
-             see its log",
-        ),
+/// Returns the services that a command concerns, with their names.
+fn concerned(
+    engine: &Engine,
+    target: IpAddr,
+    service: Option<&str>,
+    kind: &CommandKind,
+) -> Result<BTreeMap<ServiceId, Option<String>>, CommandRefused> {
+    let settings = engine.settings();
+    let mut ids = match service {
+        Some(name) => vec![service_called(name, settings)?],
+        None => engine.services_of(target),
     };
-    let nothing =
-        dry_run.then_some("the agent runs in dry-run: nothing is written at the provider");
-    restart.into_iter().chain(nothing).map(str::to_owned).collect()
+    if matches!(kind, CommandKind::Undrain) && ids.len() > 1 {
+        let drains = engine.drains();
+        let mut drained = ids.clone();
+        drained.retain(|id| drains.get(id).is_some_and(|its| its.contains_key(&target)));
+        if !drained.is_empty() {
+            ids = drained;
+        }
+    }
+    if ids.is_empty() {
+        // The engine answers that it is no target.
+        ids.push(ServiceId::DEFAULT);
+    }
+    let names = ids.into_iter().map(|id| (id, settings.shown_name(id).map(str::to_owned)));
+    Ok(names.collect())
+}
+
+/// Returns the service with a name.
+fn service_called(name: &str, settings: &Settings) -> Result<ServiceId, CommandRefused> {
+    let known = settings.services().find(|(_, service)| service.name == name);
+    known.map(|(id, _)| id).ok_or_else(|| {
+        let names: Vec<&str> =
+            settings.services().map(|(_, service)| service.name.as_str()).collect();
+        CommandRefused::NoService { name: name.to_owned(), known: first_few(&names, NAMED, ", ") }
+    })
 }

@@ -28,8 +28,8 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         (ids.service(&service.name), its)
     });
     let zones = config.zones.iter().map(|zone| {
-        let location = zone.provider.place();
-        (ids.zone(&zone.name), ZoneSettings { location })
+        let its = ZoneSettings::new(&zone.name, &zone.provider.place());
+        (ids.zone(&zone.name), its)
     });
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,

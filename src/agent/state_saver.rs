@@ -166,7 +166,9 @@ mod tests {
 
     use super::*;
     use crate::agent::operator::PendingCommands;
+    use crate::engine::Engine;
     use crate::engine::ids::TargetRef;
+    use crate::engine::settings::{ServiceSettings, Settings};
     use crate::status::{CommandKind, DrainRequest, OperatorCommand};
 
     const TARGET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -188,7 +190,8 @@ mod tests {
         Arc::new(before).write_in_time().await;
 
         let store = StateStore::open(Some(&path));
-        let remembered = store.drains(Moment::START);
+        let settings = Settings::new(ServiceSettings::new(vec![TARGET], "www.example.com"));
+        let remembered = store.drains(&settings, Moment::START);
         assert_eq!(remembered.len(), 1);
         let drain = remembered[&TargetRef::of_default(TARGET)].clone();
         let drains = [(ServiceId::DEFAULT, [(TARGET, drain)].into())].into();
@@ -215,10 +218,12 @@ mod tests {
         let mut commands = PendingCommands::default();
         let (reply, answer) = oneshot::channel();
         let kind = CommandKind::Drain(DrainRequest::default());
-        let command = OperatorCommand { target: TARGET, kind, reply };
-        let event = commands.accept(command, ServiceId::DEFAULT, wall());
-        let Event::Drain(command) = event else { panic!("{event:?}") };
-        let resolved = commands.resolve(command.ticket, Ok(())).unwrap();
+        let command = OperatorCommand { target: TARGET, service: None, kind, reply };
+        let settings = Settings::new(ServiceSettings::new(vec![TARGET], "www.example.com"));
+        let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
+        let events = commands.accept(command, &engine, wall());
+        let [Event::Drain(command)] = &events[..] else { panic!("{events:?}") };
+        let resolved = commands.resolve(command.ticket, Ok(())).resolved.unwrap();
         let mut saver = saver(StateStore::open(None), mpsc::channel(1).0);
         saver.answer(resolved, false);
         saver.close(false).await;

@@ -17,22 +17,40 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::clock::wall;
-use crate::engine::ids::{ServiceId, ZoneId};
+use crate::engine::ids::ZoneId;
 use crate::state::{self, Memory, StateFile};
-use drains::ServiceDrains;
+use drains::KnownServices;
+use records::ManagedZone;
 use writing::MOST_WRITERS;
 
 pub(super) use records::Records;
+
+/// Maximum number of entries of services, or of zones, that are not in the configuration. They may come
+/// back, but the file must not grow with every name that there ever was.
+const MOST_UNKNOWN: usize = 10_000;
+
+/// Drops the oldest entries beyond [`MOST_UNKNOWN`].
+fn keep_newest<T>(entries: &mut Vec<T>, since: impl Fn(&T) -> u64) {
+    let surplus = entries.len().saturating_sub(MOST_UNKNOWN);
+    if surplus > 0 {
+        entries.sort_by_key(since);
+        entries.drain(..surplus);
+        tracing::warn!(
+            dropped = surplus,
+            "state of services and zones that are not in the configuration is dropped, the oldest first"
+        );
+    }
+}
 
 /// The state and its file.
 #[derive(Debug)]
 pub(super) struct StateStore {
     place: StateLocation,
     memory: Mutex<Memory>,
-    /// The drains by service; `memory` has all of them. Locked after it.
-    drains: Mutex<BTreeMap<ServiceId, ServiceDrains>>,
-    /// The zone of each managed name, since the name was first managed.
-    zones: Mutex<BTreeMap<String, ZoneId>>,
+    /// The services and their drains; `memory` has all of them. Locked after it.
+    services: Mutex<KnownServices>,
+    /// The zones of the configuration in force. Locked after `memory`.
+    zones: Mutex<BTreeMap<ZoneId, ManagedZone>>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<LastWrite>,
     /// Permits for the threads that write or wait to write.
@@ -106,12 +124,11 @@ impl StateStore {
     }
 
     fn with(place: StateLocation, memory: Memory) -> Self {
-        // The file names no services: its drains are those of `default`.
-        let remembered = ServiceDrains::remembered(memory.drains.clone());
+        let services = KnownServices::remembered(&memory.drains);
         Self {
             place,
             memory: Mutex::new(memory),
-            drains: Mutex::new([(ServiceId::DEFAULT, remembered)].into()),
+            services: Mutex::new(services),
             zones: Mutex::default(),
             writing: Mutex::default(),
             writers: Arc::new(Semaphore::new(MOST_WRITERS)),

@@ -1,11 +1,11 @@
 //! The commands and their arguments.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::exits;
+use crate::status::{CommandTarget, service_name};
 
 /// Minimum duration on the command line.
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,9 +45,10 @@ pub(crate) enum Command {
 /// The arguments of `goavail monitor`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct MonitorOptions {
-    /// In dry-run, treat this target as down a few seconds after the start, then as up again
+    /// In dry-run, treat this target as down a few seconds after the start, then as up again: in
+    /// every service that has it, or with SERVICE/ADDRESS in one
     #[arg(long, value_name = "ADDRESS")]
-    pub rehearse: Option<IpAddr>,
+    pub rehearse: Option<CommandTarget>,
 }
 
 /// The arguments of `goavail check`.
@@ -64,6 +65,9 @@ pub(crate) struct CheckOptions {
 /// The arguments of `goavail plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct PlanOptions {
+    /// Show this service only
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -72,6 +76,9 @@ pub(crate) struct PlanOptions {
 /// The arguments of `goavail status`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct StatusOptions {
+    /// Show this service only, with all of its targets
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -83,8 +90,11 @@ pub(crate) struct StatusOptions {
 /// The arguments of `goavail drain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct DrainOptions {
-    /// The target to take out of service
-    pub address: IpAddr,
+    /// The address to take out of every service that has it, or SERVICE/ADDRESS
+    pub address: CommandTarget,
+    /// Take it out of this service only
+    #[arg(long, value_name = "NAME", value_parser = service_name)]
+    pub service: Option<String>,
     /// End the drain after this time, such as 2h or 90m
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub lasting: Option<Duration>,
@@ -99,8 +109,31 @@ pub(crate) struct DrainOptions {
 /// The arguments of `goavail undrain`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(crate) struct UndrainOptions {
-    /// The target to return to the agent
-    pub address: IpAddr,
+    /// The address to return to the agent in every service that has it, or SERVICE/ADDRESS
+    pub address: CommandTarget,
+    /// Return it in this service only
+    #[arg(long, value_name = "NAME", value_parser = service_name)]
+    pub service: Option<String>,
+}
+
+/// Returns the target of a command with the value of `--service`.
+///
+/// # Errors
+///
+/// Fails if they name two services.
+pub(crate) fn target_in(
+    target: &CommandTarget,
+    service: Option<&str>,
+) -> Result<CommandTarget, String> {
+    match (&target.service, service) {
+        (Some(named), Some(service)) if named != service => {
+            Err(format!("--service: {service} is not the service of {target}"))
+        }
+        (None, Some(service)) => {
+            Ok(CommandTarget { service: Some(service.to_owned()), address: target.address })
+        }
+        _ => Ok(target.clone()),
+    }
 }
 
 /// The arguments of `goavail completions`.

@@ -1,19 +1,17 @@
 //! `goavail drain` and `goavail undrain`.
 
-use std::net::IpAddr;
-
 use super::{CommandError, CommandReport, printable, wait_for};
 use crate::status::StatusConfig;
-use crate::status::{AgentAddress, CommandDone, DrainRequest, REASON_CHARS};
+use crate::status::{AgentAddress, CommandDone, CommandTarget, DrainRequest, REASON_CHARS};
 
-/// Drains a target at the running agent.
+/// Drains an address at the running agent: in one service, or in all that have it.
 ///
 /// # Errors
 ///
 /// Fails if the reason is too long, no agent answers, or it refuses.
 pub(crate) fn drain(
     config: &StatusConfig,
-    target: IpAddr,
+    target: &CommandTarget,
     drain: &DrainRequest,
 ) -> Result<CommandReport, CommandError> {
     let reason = drain.reason.as_deref().unwrap_or_default();
@@ -25,14 +23,14 @@ pub(crate) fn drain(
     Ok(CommandReport::fine(in_words(&done)))
 }
 
-/// Gives a target back to the running agent.
+/// Gives an address back to the running agent.
 ///
 /// # Errors
 ///
 /// Fails if no agent answers, or it refuses.
 pub(crate) fn undrain(
     config: &StatusConfig,
-    target: IpAddr,
+    target: &CommandTarget,
 ) -> Result<CommandReport, CommandError> {
     let address = AgentAddress::of(config)?;
     let done = wait_for(async { Ok(address.undrain(target).await?) })?;

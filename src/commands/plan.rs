@@ -1,83 +1,157 @@
 //! `goavail plan`: the records in DNS, the desired ones, and the difference. It never writes.
 
 mod comparison;
+mod records;
+mod report;
 #[cfg(test)]
 mod tests;
 mod text;
 mod verdicts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CommandError, CommandReport, Ending, wait_for};
+use futures_util::future::join_all;
+
+use super::{CommandError, CommandReport, wait_for};
+use crate::cli::PlanOptions;
 use crate::dns::Listing;
 use crate::dns::providers::{self, ZoneConfig};
 use crate::engine::ids::ServiceId;
-use crate::settings::Config;
+use crate::settings::{Config, DEFAULT, ServiceConfig};
 use crate::state::StateFile;
-use crate::status::AgentAddress;
+use crate::status::model::Status;
+use crate::status::{AgentAddress, ClientError};
 use comparison::{Compared, Comparison};
+use report::PlanReport;
 use verdicts::DesiredByAgent;
 
-/// Compares the zone with its desired state: if all targets were healthy, and by the verdicts of the
+/// The zones that were listed, by their places, or the reasons why they could not be.
+type Listings = BTreeMap<usize, Result<Listing, CommandError>>;
+
+/// Compares each zone with its desired state: if all targets were healthy, and by the verdicts of the
 /// agent that runs with the same configuration, if one answers.
 ///
 /// # Errors
 ///
-/// Fails if the zone cannot be listed. An agent that does not answer is reported in the text and is no
-/// error.
+/// Fails if no zone can be listed, or there is no service of the requested name. An agent that does not
+/// answer is reported in the text and is no error.
 pub(crate) fn plan(
     config: &Config,
-    json: bool,
+    asked: &PlanOptions,
     colour: bool,
 ) -> Result<CommandReport, CommandError> {
-    let (listing, asked) = wait_for(async {
-        let (listing, asked) = tokio::join!(read(config), ask(config));
-        Ok((listing?, asked))
+    let services = selected(config, asked.service.as_deref())?;
+    let places: BTreeSet<usize> = services.iter().map(|service| service.zone).collect();
+    let (mut listings, answer) = wait_for(async {
+        let listings = join_all(places.iter().map(|place| read(config, *place)));
+        let (listings, answer) = tokio::join!(listings, ask(config));
+        Ok((places.iter().copied().zip(listings).collect::<Listings>(), answer))
     })?;
+    if listings.values().all(Result::is_err)
+        && let Some((_, Err(error))) = listings.pop_first()
+    {
+        return Err(error);
+    }
     let remembered = remembered(config);
-    let zone = Compared {
-        zone: config.default_zone().provider.zone().to_owned(),
-        provider: config.default_zone().provider.name(),
-        names: config.default_zone().provider.names(),
-        targets: &config.default_service().targets,
-        floor: config.default_service().min_in_service,
-        listing: &listing,
-        ttls: config.default_zone().provider.ttl_of_new_sets(),
+    let mut comparisons = Vec::new();
+    for service in &services {
+        if let Some(Ok(listing)) = listings.get(&service.zone) {
+            comparisons.push(compare(config, service, listing, (&answer, &remembered)));
+        }
+    }
+    let mut report = PlanReport { comparisons, unread: Vec::new() };
+    for (place, listing) in listings {
+        if let Err(error) = listing {
+            report.unread.push((config.zones[place].name.clone(), error));
+        }
+    }
+    // A service that is asked for, or that is the only one, is told about in full.
+    let is_whole = services.len() > 1 && asked.service.is_none();
+    Ok(if is_whole { report.of_all(asked.json, colour) } else { report.of_one(asked.json, colour) })
+}
+
+/// Returns the services of the plan: the one with this name, or all.
+fn selected<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<Vec<&'a ServiceConfig>, CommandError> {
+    let Some(name) = name else { return Ok(config.services.iter().collect()) };
+    let named = config.services.iter().filter(|service| service.name == name);
+    let named: Vec<_> = named.collect();
+    if named.is_empty() {
+        return Err(CommandError::NoService {
+            name: name.to_owned(),
+            known: crate::text::listed(
+                &config.services.iter().map(|service| &service.name).collect::<Vec<_>>(),
+            ),
+        });
+    }
+    Ok(named)
+}
+
+/// The answer of the agent, and its address.
+type AgentAnswer = Result<(AgentAddress, Status), (Option<AgentAddress>, ClientError)>;
+
+/// Compares the records of one service with their desired state.
+fn compare(
+    config: &Config,
+    service: &ServiceConfig,
+    listing: &Listing,
+    (answer, remembered): (&AgentAnswer, &BTreeSet<(String, String)>),
+) -> Comparison {
+    let zone = config.zone_of(service);
+    let domain = zone.provider.zone();
+    let remembered = remembered.iter().filter(|(its, _)| *its == zone.name);
+    let remembered = remembered.map(|(_, name)| name.clone()).collect();
+    let compared = Compared {
+        service: Some(service.name.as_str()).filter(|_| config.names_services()),
+        zone: domain.to_owned(),
+        provider: zone.provider.name(),
+        names: &service.names,
+        targets: &service.targets,
+        floor: service.min_in_service,
+        listing,
+        ttls: zone.provider.ttl_of_new_sets(),
         remembered: &remembered,
     };
-    let comparison = Comparison::new(&zone, asked);
-    let text = if json { comparison.json() } else { text::render(&comparison, colour) };
-    let ending = if comparison.difference { Ending::Different } else { Ending::Fine };
-    Ok(CommandReport { text, ending })
-}
-
-/// Lists the zone. The provider does not leave this function, so that nothing can be written with it.
-async fn read(config: &Config) -> Result<Listing, CommandError> {
-    // The dry-run provider invents a zone that it cannot list. Here that must be an error.
-    let zone = ZoneConfig { dry_run: false, ..config.zone(0, |_| ServiceId::DEFAULT) };
-    let provider =
-        providers::build(&zone).await.map_err(|error| CommandError::Unread(Box::new(error)))?;
-    provider.list().await.map_err(|error| CommandError::Unread(Box::new(error)))
-}
-
-/// Returns the names with a record in the state file; none if it cannot be read.
-fn remembered(config: &Config) -> BTreeSet<String> {
-    let memory = config.sections.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
-    memory.unwrap_or_default().withdrawn.into_iter().map(|record| record.name).collect()
-}
-
-/// Queries the verdicts of the running agent.
-async fn ask(config: &Config) -> DesiredByAgent {
-    let address = match AgentAddress::of(&config.sections.status) {
-        Ok(address) => address,
-        Err(error) => return DesiredByAgent::nobody(None, &error),
+    let desired = match answer {
+        Ok((address, status)) => {
+            DesiredByAgent::answered(address.to_string(), &service.name, domain, status)
+        }
+        Err((address, error)) => {
+            DesiredByAgent::nobody(address.as_ref().map(ToString::to_string), error)
+        }
     };
+    Comparison::new(&compared, desired)
+}
+
+/// Lists a zone. The provider does not leave this function, so that nothing can be written with it.
+async fn read(config: &Config, place: usize) -> Result<Listing, CommandError> {
+    // The dry-run provider invents a zone that it cannot list. Here that must be an error.
+    let zone = ZoneConfig { dry_run: false, ..config.zone(place, |_| ServiceId::DEFAULT) };
+    let name = Some(zone.name.clone()).filter(|name| name != DEFAULT);
+    let listed = match providers::build(&zone).await {
+        Ok(provider) => provider.list().await.map_err(Into::into),
+        Err(error) => Err(error.into()),
+    };
+    listed.map_err(|error| match name {
+        Some(name) => CommandError::UnreadZone { name, source: error },
+        None => CommandError::Unread(error),
+    })
+}
+
+/// Returns the zones and names with a record in the state file; none if it cannot be read.
+fn remembered(config: &Config) -> BTreeSet<(String, String)> {
+    let memory = config.sections.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
+    let records = memory.unwrap_or_default().withdrawn.into_iter();
+    records.map(|record| (record.zone, record.name)).collect()
+}
+
+/// Queries the running agent.
+async fn ask(config: &Config) -> AgentAnswer {
+    let address = AgentAddress::of(&config.sections.status).map_err(|error| (None, error))?;
     match address.status().await {
-        Ok(status) => DesiredByAgent::answered(
-            address.to_string(),
-            config.default_zone().provider.zone(),
-            status,
-        ),
-        Err(error) => DesiredByAgent::nobody(Some(address.to_string()), &error),
+        Ok(status) => Ok((address, status)),
+        Err(error) => Err((Some(address), error)),
     }
 }

@@ -118,6 +118,8 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
 /// A zone with its provider.
 #[derive(Debug, Clone)]
 pub(crate) struct ZoneConfig {
+    /// The name of the zone in the configuration.
+    pub name: String,
     /// The provider of the records.
     pub provider: Arc<dyn ProviderSettings>,
     /// The services that are published in the zone.
@@ -131,6 +133,11 @@ pub(crate) struct ZoneConfig {
 }
 
 impl ZoneConfig {
+    /// Returns the name for people: `None` for the zone of a file that names none.
+    pub(crate) fn shown_name(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| *name != "default")
+    }
+
     /// Returns the owner names of each service.
     pub(crate) fn names(&self) -> ServiceNames {
         self.services.iter().map(|(id, service)| (*id, service.names.clone())).collect()

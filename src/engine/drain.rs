@@ -21,6 +21,8 @@ pub struct DrainCommand {
     pub reason: Option<String>,
     /// Whether to skip the check of the floor.
     pub force: bool,
+    /// Whether only the check is made. Then the answer says whether the target could be taken out now.
+    pub check_only: bool,
 }
 
 /// A target that the operator took out.

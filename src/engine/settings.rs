@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ids::{ServiceId, ZoneId};
+use super::ids::{ServiceId, TargetRef, ZoneId};
 use super::types::{Endpoint, Pace, Thresholds};
 
 /// The settings of the engine. All of them can change while it runs.
@@ -64,6 +64,8 @@ pub struct ServiceSettings {
 /// The settings of one zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneSettings {
+    /// The name of the zone in the configuration, for people.
+    pub name: String,
     /// The provider and the zone, as a text that differs if either does.
     pub location: String,
 }
@@ -77,6 +79,13 @@ pub struct ClusterSettings {
     pub peers: BTreeSet<SocketAddr>,
     /// The number of peers that must agree.
     pub min_peers_agree: usize,
+}
+
+impl ZoneSettings {
+    /// Returns the settings of a zone with this name and location.
+    pub fn new(name: &str, location: &str) -> Self {
+        Self { name: name.to_owned(), location: location.to_owned() }
+    }
 }
 
 impl ServiceSettings {
@@ -101,7 +110,7 @@ impl Settings {
     pub fn new(service: ServiceSettings) -> Self {
         Self {
             services: [(ServiceId::DEFAULT, service)].into(),
-            zones: [(ZoneId::DEFAULT, ZoneSettings { location: "a zone".into() })].into(),
+            zones: [(ZoneId::DEFAULT, ZoneSettings::new("default", "a zone"))].into(),
             canaries: vec![],
             canary_check: CheckSettings::default(),
             burst: NonZeroUsize::MIN,
@@ -114,6 +123,31 @@ impl Settings {
     /// Iterates over all services with their ids.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceSettings)> {
         self.services.iter().map(|(id, service)| (*id, service))
+    }
+
+    /// Returns the name of a service for people. `None` if `default` is the only service, which is not
+    /// named, and for a service that is gone.
+    pub fn shown_name(&self, service: ServiceId) -> Option<&str> {
+        if self.services.keys().all(|id| *id == ServiceId::DEFAULT) {
+            return None;
+        }
+        self.service(service).map(|service| service.name.as_str())
+    }
+
+    /// Returns the name of a zone for people. `None` if the only zone is that of `default`.
+    pub fn shown_zone(&self, zone: ZoneId) -> Option<&str> {
+        if self.zones.keys().all(|id| *id == ZoneId::DEFAULT) {
+            return None;
+        }
+        self.zones.get(&zone).map(|zone| zone.name.as_str())
+    }
+
+    /// Returns a target for people: `SERVICE/ADDRESS`, or the address if services are not named.
+    pub fn target_name(&self, target: TargetRef) -> String {
+        match self.shown_name(target.service) {
+            Some(service) => format!("{service}/{}", target.address),
+            None => target.address.to_string(),
+        }
     }
 
     /// Returns the number of targets of all services.

@@ -22,6 +22,8 @@ pub struct TargetView {
     pub service: ServiceId,
     /// The target's address.
     pub address: IpAddr,
+    /// The endpoint that is probed for the target.
+    pub endpoint: EndpointId,
     /// The target's health, as seen from here.
     pub health: Health,
     /// Whether the health is unknown, since nothing was judged for too long.
@@ -74,12 +76,11 @@ impl Engine {
         self.view(service, service.target(target.address)?)
     }
 
-    /// Returns the service that watches an address or holds its drain: the first one, and `default`
-    /// if there is none.
-    pub fn service_of(&self, address: IpAddr) -> ServiceId {
-        let mut services = self.services.iter();
-        let its = services.find(|it| it.id(address).is_some() || it.drains.holds(address));
-        its.map_or(ServiceId::DEFAULT, |service| service.id)
+    /// Returns the services that watch an address or hold its drain.
+    pub fn services_of(&self, address: IpAddr) -> Vec<ServiceId> {
+        let its =
+            self.services.iter().filter(|it| it.id(address).is_some() || it.drains.holds(address));
+        its.map(|service| service.id).collect()
     }
 
     /// Iterates over the targets that depend on an endpoint, by their services.
@@ -140,6 +141,7 @@ impl Engine {
         Some(TargetView {
             service: service.id,
             address: target.address,
+            endpoint: target.endpoint,
             health: streaks.health(),
             unknown: evidence.unknown_since.is_some(),
             proven: evidence.proof.is_some(),

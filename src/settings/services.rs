@@ -57,12 +57,12 @@ impl ServiceConfig {
     }
 
     /// Returns the name of the check's kind, as for `--type`.
-    pub(super) fn check_kind(&self) -> &'static str {
+    pub(crate) fn check_kind(&self) -> &'static str {
         self.check().map(|(kind, _)| kind.name()).unwrap_or_default()
     }
 
     /// Describes the check, as in `by TCP connects to port 443`.
-    pub(super) fn check_in_words(&self) -> String {
+    pub(crate) fn check_in_words(&self) -> String {
         self.check().map(|(kind, endpoint)| kind.in_words(endpoint)).unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@
 //! once a second, and soon after a significant change. Readers take the newest snapshot. They never
 //! wait for the event loop, nor does it wait for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::counters::StatusCounters;
-use super::input::{PeerStatus, ReceivedVote, Setup, TargetState};
+use super::input::{PeerStatus, ReceivedVote, Setup, TargetState, ZoneSetup};
 use super::model::{Agent, Canary, Change, Failure, Limits};
+use super::probes::{ProbeRow, Probes};
 use super::reader::Reader;
 use super::recent::Recent;
-use super::row::TargetRow;
+use super::row::{ServiceRows, TargetRow};
 use super::snapshot::Snapshot;
 use super::time::ClockReading;
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::plan::Observed;
 use crate::engine::types::IsolationCause;
 use crate::heart::Heart;
@@ -32,8 +34,8 @@ pub const PUBLISH_SOON: Duration = Duration::from_millis(50);
 
 /// The status of the agent.
 ///
-/// Every method is a few stores, cheap enough for the event loop. An address that is not a target is
-/// ignored. Readers see nothing of an update before [`Board::tick`].
+/// Every method is a few stores, cheap enough for the event loop. What is not a target is ignored.
+/// Readers see nothing of an update before [`Board::tick`].
 #[derive(Debug)]
 pub struct Board {
     made: Instant,
@@ -47,11 +49,14 @@ pub struct Board {
     setup: Setup,
     /// Separate from the setup, so that a reload does not change it.
     isolation: Option<IsolationCause>,
-    /// Shared with the snapshots, like the names, so that publishing copies neither.
+    /// Shared with the snapshots, like the services, so that publishing copies neither.
     agent: Arc<Agent>,
-    names: Arc<[String]>,
-    rows: Vec<TargetRow>,
-    places: Arc<HashMap<IpAddr, usize>>,
+    /// The services with their targets, in the order of the setup.
+    services: Vec<Arc<ServiceRows>>,
+    /// The service and the row of each target, by their places.
+    places: Arc<HashMap<TargetRef, [usize; 2]>>,
+    zones: Arc<[ZoneSetup]>,
+    probes: Probes,
     peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
     recent: Recent,
@@ -73,9 +78,10 @@ impl Board {
                 .map(|time| now.clock_at(time)),
             isolation: None,
             agent: Arc::new(setup.agent.clone()),
-            names: setup.names.clone().into(),
-            rows: Vec::new(),
+            services: Vec::new(),
             places: Arc::default(),
+            zones: setup.zones.as_slice().into(),
+            probes: Probes::default(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
@@ -97,72 +103,109 @@ impl Board {
     }
 
     /// Follows a reload at `now`. Targets that stay keep their state; the others are forgotten. The
-    /// time of the agent's start and its isolation stay, too.
+    /// time of the agent's start and its isolation stay, too. An address that moves to another service
+    /// keeps the figures of its probe.
     pub fn reload(&mut self, setup: Setup, now: ClockReading) {
         self.now = now;
         self.begun[1] = now.clock;
         self.agent = Arc::new(setup.agent.clone());
-        if setup.names != self.setup.names {
-            let old = std::mem::replace(&mut self.names, setup.names.clone().into());
-            self.rows.iter_mut().for_each(|row| row.rename(&old, &self.names));
-        }
+        self.zones = setup.zones.as_slice().into();
         self.setup = setup;
         self.assign_rows();
+        let zones: BTreeSet<ZoneId> = self.setup.zones.iter().map(|zone| zone.id).collect();
+        self.recent.keep_zones(|zone| zones.contains(&zone));
+        self.counters.keep_zones(|zone| zones.contains(&zone));
         self.is_urgent = true;
     }
 
     /// Assigns a row to each target: its old one if it had one.
     fn assign_rows(&mut self) {
-        let mut old: HashMap<IpAddr, TargetRow> =
-            self.rows.drain(..).map(|row| (row.view.address, row)).collect();
-        let since = self.now.clock;
-        let names = self.names.len();
-        for address in &self.setup.targets {
-            let row = old.remove(address);
-            self.rows.push(row.unwrap_or_else(|| TargetRow::new(*address, names, since)));
+        let mut old: HashMap<ServiceId, ServiceRows> = HashMap::new();
+        for service in self.services.drain(..) {
+            old.insert(service.id, Arc::unwrap_or_clone(service));
         }
-        let places = self.rows.iter().enumerate().map(|(place, row)| (row.view.address, place));
-        self.places = Arc::new(places.collect());
+        let mut services = Vec::with_capacity(self.setup.services.len());
+        for setup in &self.setup.services {
+            services.push(ServiceRows::new(setup, old.get_mut(&setup.id), self.now.clock));
+        }
+        let gone = old.into_values().flat_map(|service| service.rows);
+        let gone: HashMap<IpAddr, Option<usize>> =
+            gone.map(|row| (row.address, row.probe)).collect();
+        let mut places = HashMap::new();
+        for (nth, service) in services.iter_mut().enumerate() {
+            for (place, row) in service.rows.iter_mut().enumerate() {
+                places
+                    .insert(TargetRef { service: service.id, address: row.address }, [nth, place]);
+                row.probe = row.probe.or_else(|| gone.get(&row.address).copied().flatten());
+            }
+        }
+        let rows = services.iter().flat_map(|service| &service.rows);
+        let probes = self.probes.keep(rows.filter_map(|row| row.probe));
+        for row in services.iter_mut().flat_map(|service| &mut service.rows) {
+            row.probe = row.probe.and_then(|place| probes.get(&place).copied());
+        }
+        self.places = Arc::new(places);
+        self.services = services.into_iter().map(Arc::new).collect();
     }
 
-    fn row(&mut self, target: IpAddr) -> Option<&mut TargetRow> {
-        let place = self.places.get(&target)?;
-        self.rows.get_mut(*place)
+    /// Returns the row of a target for modification. The rows of its service are copied if a snapshot
+    /// shares them.
+    fn row(&mut self, target: TargetRef) -> Option<&mut TargetRow> {
+        let [service, place] = *self.places.get(&target)?;
+        Arc::make_mut(self.services.get_mut(service)?).rows.get_mut(place)
+    }
+
+    /// Returns the row of a target.
+    fn row_of(&self, target: TargetRef) -> Option<&TargetRow> {
+        let [service, place] = *self.places.get(&target)?;
+        self.services.get(service)?.rows.get(place)
+    }
+
+    /// Returns the probe of a target.
+    fn probe(&mut self, target: TargetRef) -> Option<&mut ProbeRow> {
+        let place = if let Some(place) = self.row_of(target)?.probe {
+            place
+        } else {
+            let place = self.probes.add();
+            self.row(target)?.probe = Some(place);
+            place
+        };
+        self.probes.get_mut(place)
     }
 
     fn seconds(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.made).as_secs()
     }
 
-    /// Counts a reply in time.
-    pub fn reply(&mut self, target: IpAddr, at: Instant, rtt: Duration) {
+    /// Counts a reply in time to the probe of a target.
+    pub fn reply(&mut self, target: TargetRef, at: Instant, rtt: Duration) {
         let second = self.seconds(at);
-        if let Some(row) = self.row(target) {
-            row.reply(second, at, rtt);
+        if let Some(probe) = self.probe(target) {
+            probe.reply(second, at, rtt);
             self.counters.rtt.observe(rtt);
         }
     }
 
     /// Counts a loss: no reply within the timeout, or "unreachable".
-    pub fn loss(&mut self, target: IpAddr, at: Instant) {
+    pub fn loss(&mut self, target: TargetRef, at: Instant) {
         let second = self.seconds(at);
-        if let Some(row) = self.row(target) {
-            row.loss(second);
+        if let Some(probe) = self.probe(target) {
+            probe.loss(second);
         }
     }
 
     /// Counts a probe that could not be sent: no evidence about its target.
-    pub fn fault(&mut self, target: IpAddr) {
-        if let Some(row) = self.row(target) {
-            row.view.counters.faults += 1;
+    pub fn fault(&mut self, target: TargetRef) {
+        if let Some(probe) = self.probe(target) {
+            probe.view.counters.faults += 1;
         }
     }
 
     /// Sets the longest time until a target's failure is noticed, if the target does not answer at the
     /// retry pace; `None` if it does.
-    pub fn set_limits(&mut self, target: IpAddr, noticed_after: Option<Duration>) {
-        if let Some(row) = self.row(target) {
-            row.view.limits = noticed_after;
+    pub fn set_limits(&mut self, target: TargetRef, noticed_after: Option<Duration>) {
+        if let Some(probe) = self.probe(target) {
+            probe.view.limits = noticed_after;
         }
     }
 
@@ -189,16 +232,31 @@ impl Board {
     }
 
     /// Counts a reply to a probe that was counted as lost before.
-    pub fn late(&mut self, target: IpAddr) {
-        if let Some(row) = self.row(target) {
-            row.view.counters.late += 1;
+    pub fn late(&mut self, target: TargetRef) {
+        if let Some(probe) = self.probe(target) {
+            probe.view.counters.late += 1;
         }
     }
 
     /// Sets the state of a target, which holds since `at`. Flips, verdicts and refusals are counted by
     /// the difference, so that repeating an update is harmless.
-    pub fn update(&mut self, target: IpAddr, at: Instant, state: &TargetState) {
+    pub fn update(&mut self, target: TargetRef, at: Instant, state: &TargetState) {
+        let Some(row) = self.row_of(target) else { return };
+        let (before, is_new) = (row.probe, !row.is_as(state));
+        let place = match state.probe {
+            Some(endpoint) => self.probes.bind(endpoint, before),
+            None => before.unwrap_or_else(|| self.probes.add()),
+        };
+        if let Some(probe) = self.probes.get_mut(place) {
+            probe.view.judged = state.judged.or(probe.view.judged);
+            probe.view.streak = state.streak;
+        }
+        if !is_new && before == Some(place) {
+            // The row is shared with a snapshot, and is copied for a change alone.
+            return;
+        }
         let Some(row) = self.row(target) else { return };
+        row.probe = Some(place);
         let update = row.update(at, state);
         if let Some(reason) = update.refused {
             self.counters.refused(reason);
@@ -207,16 +265,20 @@ impl Board {
     }
 
     /// Sets the votes of peers on a target that count now.
-    pub fn set_votes(&mut self, target: IpAddr, votes: Vec<ReceivedVote>) {
-        if let Some(row) = self.row(target) {
-            row.view.votes = votes.into();
+    pub fn set_votes(&mut self, target: TargetRef, votes: Vec<ReceivedVote>) {
+        let is_new = self.row_of(target).is_some_and(|row| !are_alike(&row.votes, &votes));
+        if let Some(row) = self.row(target).filter(|_| is_new) {
+            row.votes = votes.into();
         }
     }
 
-    /// Sets the last listing of the provider; `None` if it no longer holds.
-    pub fn set_observed(&mut self, observed: Option<&Observed>) {
-        let names = Arc::clone(&self.names);
-        self.rows.iter_mut().for_each(|row| row.observed(&names, observed));
+    /// Sets the last listing of a zone; `None` if it no longer holds.
+    pub fn set_observed(&mut self, zone: ZoneId, observed: Option<&Observed>) {
+        for service in self.services.iter_mut().filter(|service| service.zone == zone) {
+            let Some(present) = service.presence(observed) else { continue };
+            let rows = &mut Arc::make_mut(service).rows;
+            rows.iter_mut().zip(present).for_each(|(row, present)| row.present = present);
+        }
         self.is_urgent = true;
     }
 
@@ -236,17 +298,35 @@ impl Board {
 
     /// Adds a change to the zone, made or left out by dry-run: `withdrew 192.0.2.10 from
     /// www.example.com`, with its evidence.
-    pub fn changed(&mut self, at: Instant, what: &str, evidence: &str, target: Option<IpAddr>) {
+    pub fn changed(&mut self, at: Instant, what: &str, evidence: &str, target: Option<TargetRef>) {
         let (what, evidence) = (what.to_owned(), evidence.to_owned());
-        let change = Change { at: self.dates.wall_at(at), what, evidence, target };
+        let named = target.filter(|_| self.setup.names_services());
+        let service = named.and_then(|target| self.service_name(target.service));
+        let target = target.map(|target| target.address);
+        let change = Change { at: self.dates.wall_at(at), what, evidence, target, service };
         self.recent.changed(at, change);
         self.is_urgent = true;
     }
 
+    /// Returns the name of a service of the setup.
+    fn service_name(&self, service: ServiceId) -> Option<String> {
+        let known = self.setup.services.iter().find(|known| known.id == service)?;
+        Some(known.name.clone())
+    }
+
     /// Adds a failure of the work `what`, which is retried until [`Board::recovered`].
     pub fn failed(&mut self, at: Instant, what: &str, error: &str) {
+        self.add_failure(at, None, what, error);
+    }
+
+    /// Like [`Self::failed`], for work in a zone.
+    pub fn failed_in(&mut self, zone: ZoneId, at: Instant, what: &str, error: &str) {
+        self.add_failure(at, Some(zone), what, error);
+    }
+
+    fn add_failure(&mut self, at: Instant, zone: Option<ZoneId>, what: &str, error: &str) {
         let (what, error) = (what.to_owned(), error.to_owned());
-        self.recent.failed(at, Failure { at: self.dates.wall_at(at), what, error });
+        self.recent.failed(at, zone, Failure { at: self.dates.wall_at(at), what, error });
         self.is_urgent = true;
     }
 
@@ -286,9 +366,10 @@ impl Board {
             minute: second / 60,
             agent: Arc::clone(&self.agent),
             isolation: self.isolation,
-            names: Arc::clone(&self.names),
+            zones: Arc::clone(&self.zones),
+            services: self.services.clone(),
             places: Arc::clone(&self.places),
-            rows: self.rows.iter_mut().map(|row| row.view_at(second)).collect(),
+            probes: self.probes.views(second),
             peers: Arc::clone(&self.peers),
             canaries: Arc::clone(&self.canaries),
             recent: self.recent.clone(),
@@ -296,4 +377,17 @@ impl Board {
         };
         self.snapshots.send_replace(Arc::new(snapshot));
     }
+}
+
+/// The smallest difference between the times of two votes that readers can see.
+const SAME_TIME: Duration = Duration::from_millis(50);
+
+/// Whether readers see no difference between these votes.
+fn are_alike(before: &[ReceivedVote], votes: &[ReceivedVote]) -> bool {
+    before.len() == votes.len()
+        && before.iter().zip(votes).all(|(old, new)| {
+            let later = new.heard.saturating_duration_since(old.heard);
+            let earlier = old.heard.saturating_duration_since(new.heard);
+            old.peer == new.peer && old.health == new.health && later.max(earlier) < SAME_TIME
+        })
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::StatusConfig;
-use super::control::{ANSWER_WITHIN, CommandDone, DrainRequest, ErrorBody};
+use super::control::{ANSWER_WITHIN, CommandDone, CommandTarget, DrainRequest, ErrorBody};
 use super::model::Status;
 
 /// Maximum time for a query of the status.
@@ -98,26 +98,26 @@ impl AgentAddress {
         serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
     }
 
-    /// Drains a target, and waits for the result.
+    /// Drains an address, and waits for the result.
     ///
     /// # Errors
     ///
     /// Fails if the agent does not answer or refuses.
     pub async fn drain(
         &self,
-        target: IpAddr,
+        target: &CommandTarget,
         drain: &DrainRequest,
     ) -> Result<CommandDone, ClientError> {
         let body = serde_json::to_vec(drain).map_err(|source| self.not_an_agent(source))?;
         self.command(&format!("/drain/{target}"), body).await
     }
 
-    /// Gives a target back to the agent.
+    /// Gives an address back to the agent.
     ///
     /// # Errors
     ///
     /// Fails if the agent does not answer or refuses.
-    pub async fn undrain(&self, target: IpAddr) -> Result<CommandDone, ClientError> {
+    pub async fn undrain(&self, target: &CommandTarget) -> Result<CommandDone, ClientError> {
         self.command(&format!("/undrain/{target}"), Vec::new()).await
     }
 

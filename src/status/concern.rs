@@ -1,6 +1,8 @@
 //! The urgency of a target's state, and the texts about it, shared by the table and the page.
 
-use super::model::{Health, Outcome, Status, Target};
+use std::collections::HashMap;
+
+use super::model::{Health, Outcome, ServiceStatus, Status, Target};
 
 /// The urgency of a target's state, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +59,54 @@ fn presence(target: &Target) -> (usize, usize) {
 /// Returns the targets with their indices in [`Status::targets`], the worst first.
 pub(super) fn by_concern(status: &Status) -> Vec<(usize, &Target)> {
     let mut targets: Vec<_> = status.targets.iter().enumerate().collect();
-    targets.sort_by_key(|(_, target)| Concern::of(target));
+    targets.sort_by_cached_key(|(_, target)| Concern::of(target));
     targets
+}
+
+/// One service with its targets, the worst first, by their indices in [`Status::targets`].
+#[derive(Debug)]
+pub(super) struct ServiceGroup<'a> {
+    pub(super) service: &'a ServiceStatus,
+    pub(super) targets: Vec<(usize, &'a Target)>,
+    /// The number of targets that are not fine.
+    pub(super) concerning: usize,
+}
+
+impl ServiceGroup<'_> {
+    /// Returns the urgency of the worst of its targets.
+    pub(super) fn worst(&self) -> Concern {
+        self.targets.first().map_or(Concern::Fine, |(_, target)| Concern::of(target))
+    }
+
+    /// Describes the service in a few words: `1 of 2 in service, main, by echo requests`.
+    pub(super) fn summary(&self) -> String {
+        let ServiceStatus { zone, checks, in_service, of, .. } = self.service;
+        let mut words = vec![format!("{in_service} of {of} in service"), zone.clone()];
+        words.extend(checks.iter().cloned());
+        words.join(", ")
+    }
+}
+
+/// Returns the services with their targets, the worst first.
+pub(super) fn by_service(status: &Status) -> Vec<ServiceGroup<'_>> {
+    let mut places = HashMap::new();
+    let mut groups = Vec::with_capacity(status.services.len());
+    for service in &status.services {
+        places.insert(service.name.as_str(), groups.len());
+        groups.push(ServiceGroup { service, targets: Vec::new(), concerning: 0 });
+    }
+    for (index, target) in status.targets.iter().enumerate() {
+        if let Some(place) = places.get(target.service.as_str()) {
+            groups[*place].targets.push((index, target));
+        }
+    }
+    for group in &mut groups {
+        group.targets.sort_by_cached_key(|(_, target)| Concern::of(target));
+        group.concerning =
+            group.targets.partition_point(|(_, target)| Concern::of(target) < Concern::Fine);
+    }
+    groups.sort_by_key(ServiceGroup::worst);
+    groups
 }
 
 /// Returns whether the target is in service, or the reason why not, in at most 15 characters.

@@ -1,6 +1,8 @@
 //! The commands of the operator over the control socket, and the results.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -18,11 +20,63 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 pub struct OperatorCommand {
     /// The address of the command. It may not be a target.
     pub target: IpAddr,
+    /// The name of the service; `None` for every service that has the address.
+    pub service: Option<String>,
     /// The requested operation.
     pub kind: CommandKind,
     /// The receiver of the result, which the operator expects within [`ANSWER_WITHIN`].
     pub reply: oneshot::Sender<CommandResult>,
 }
+
+/// The target of a command, as the operator names it: `ADDRESS` for every service that has the address,
+/// or `SERVICE/ADDRESS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandTarget {
+    /// The name of the service; `None` for all.
+    pub service: Option<String>,
+    /// The address in question.
+    pub address: IpAddr,
+}
+
+impl FromStr for CommandTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (service, address) = match text.split_once('/') {
+            Some((service, address)) => (Some(service_name(service)?), address),
+            None => (None, text),
+        };
+        let address = address
+            .parse()
+            .map_err(|_| "invalid address: write ADDRESS or SERVICE/ADDRESS".to_owned())?;
+        Ok(Self { service, address })
+    }
+}
+
+impl fmt::Display for CommandTarget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = &self.service {
+            write!(out, "{service}/")?;
+        }
+        self.address.fmt(out)
+    }
+}
+
+/// Reads the name of a service on the command line.
+///
+/// # Errors
+///
+/// Returns a description of allowed names.
+pub(crate) fn service_name(text: &str) -> Result<String, String> {
+    let is_plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if text.is_empty() || text.len() > LONGEST_NAME || !is_plain {
+        return Err("invalid name: a service has a name of a-z, 0-9 and -".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Maximum length of the name of a service, in characters.
+const LONGEST_NAME: usize = 63;
 
 /// The operation that a command requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +127,9 @@ pub struct CommandDone {
     /// Warnings for the operator, for example that a restart would forget the drain.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The names of the services of the targets; empty if the configuration names no services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
 }
 
 /// The reason why a command was refused. Nothing changed.
@@ -81,6 +138,22 @@ pub enum CommandRefused {
     /// The address is not a target of this agent.
     #[error("{0} is not a target of this agent")]
     NotATarget(IpAddr),
+    /// The address is not a target of the service.
+    #[error("{address} is not a target of the service {service}")]
+    NotInService {
+        /// The address of the command.
+        address: IpAddr,
+        /// The name of the service.
+        service: String,
+    },
+    /// The agent has no service of that name.
+    #[error("this agent has no service called {name}; there is {known}")]
+    NoService {
+        /// The name in the command.
+        name: String,
+        /// The names of some services, or of all.
+        known: String,
+    },
     /// A guard forbids it.
     #[error("{message}")]
     Guard {
@@ -145,50 +218,4 @@ fn read_reason<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_people_write_them_and_refused_with_what_is_allowed() {
-        let cases = [
-            ("two hours", "2h", Ok(7_200)),
-            ("a sum", "1h 30m", Ok(5_400)),
-            (
-                "no such unit",
-                "2x",
-                Err("`2x` is not a number and a unit, such as 90s, 2h or 3days"),
-            ),
-            ("no unit", "2", Err("`2` is not a number and a unit")),
-            ("nothing", "", Err("`` is not a number and a unit")),
-            ("negative", "-2h", Err("`-2h` is not a number and a unit")),
-            ("no time at all", "0s", Err("`0s` is out of range; 1s to 366days")),
-            ("a lifetime", "80years", Err("`80years` is out of range")),
-            ("overflow", "99999999999999999999s", Err("is not a number and a unit")),
-        ];
-        for (name, text, want) in cases {
-            match (parse_duration(text), want) {
-                (Ok(got), Ok(want)) => assert_eq!(got.as_secs(), want, "{name}"),
-                (Err(got), Err(want)) => assert!(got.contains(want), "{name}: {got}"),
-                (got, want) => panic!("{name}: {got:?}, not {want:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_drain_is_read_from_json_and_written_back() {
-        let drain = DrainRequest {
-            lasting: Some(Duration::from_mins(90)),
-            reason: Some("disk swap".into()),
-            force: true,
-        };
-        let text = serde_json::to_string(&drain).unwrap();
-        assert_eq!(text, r#"{"for":"1h 30m","reason":"disk swap","force":true}"#);
-        assert_eq!(serde_json::from_str::<DrainRequest>(&text).unwrap(), drain);
-        assert_eq!(serde_json::from_str::<DrainRequest>("{}").unwrap(), DrainRequest::default());
-        for bad in [r#"{"for":"2x"}"#, r#"{"fro":"2h"}"#, r#"{"for":2}"#, "[1]", "null", ""] {
-            assert!(serde_json::from_str::<DrainRequest>(bad).is_err(), "{bad}");
-        }
-        let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(REASON_CHARS + 1));
-        assert!(serde_json::from_str::<DrainRequest>(&long).is_err());
-    }
-}
+mod tests;

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use super::histogram::{FAILOVER_BOUNDS, Histogram, RTT_BOUNDS};
 use super::model::Reason;
+use crate::engine::ids::ZoneId;
 
 /// Counts by the values of their labels.
 pub(super) type LabelledCounts<const N: usize> = BTreeMap<[&'static str; N], u64>;
+
+/// Counts by zone, and by the values of other labels.
+pub(super) type ZoneCounts<const N: usize> = BTreeMap<(ZoneId, [&'static str; N]), u64>;
 
 /// The counters that belong to no single target.
 #[derive(Debug, Clone)]
@@ -16,13 +20,13 @@ pub struct StatusCounters {
     pub(super) rtt: Histogram,
     pub(super) failover: Histogram,
     pub(super) refusals: LabelledCounts<1>,
-    pub(super) dns_changes: LabelledCounts<3>,
-    pub(super) dns_requests: LabelledCounts<2>,
+    pub(super) dns_changes: ZoneCounts<2>,
+    pub(super) dns_requests: ZoneCounts<1>,
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: LabelledCounts<1>,
     pub(super) notices: LabelledCounts<2>,
     pub(super) panics: LabelledCounts<1>,
-    pub(super) failing_names: BTreeSet<String>,
+    pub(super) failing_names: BTreeSet<(ZoneId, String)>,
 }
 
 impl Default for StatusCounters {
@@ -45,13 +49,8 @@ impl Default for StatusCounters {
 impl StatusCounters {
     /// Counts one record that was changed: `action` is `withdraw`, `restore` or `create`, `outcome` is
     /// `ok` or `dry_run`.
-    pub fn dns_change(
-        &mut self,
-        provider: &'static str,
-        action: &'static str,
-        outcome: &'static str,
-    ) {
-        *self.dns_changes.entry([provider, action, outcome]).or_default() += 1;
+    pub fn dns_change(&mut self, zone: ZoneId, action: &'static str, outcome: &'static str) {
+        *self.dns_changes.entry((zone, [action, outcome])).or_default() += 1;
     }
 
     /// Counts a failover, from the last reply until the provider confirmed the withdrawal.
@@ -65,9 +64,9 @@ impl StatusCounters {
         self.votes.insert((peer.into(), outcome), total);
     }
 
-    /// Sets the number of requests to `provider` that had this outcome.
-    pub fn set_dns_requests(&mut self, provider: &'static str, outcome: &'static str, total: u64) {
-        self.dns_requests.insert([provider, outcome], total);
+    /// Sets the number of requests to the provider of a zone that had this outcome.
+    pub fn set_dns_requests(&mut self, zone: ZoneId, outcome: &'static str, total: u64) {
+        self.dns_requests.insert((zone, [outcome]), total);
     }
 
     /// Sets the number of notices. The labels are the channel, and `delivered`, `failed` or `dropped`.
@@ -80,12 +79,13 @@ impl StatusCounters {
         self.panics.extend(counts.into_iter().map(|(part, count)| ([part], count)));
     }
 
-    /// Sets whether a name is left alone because of a problem of its own.
-    pub fn set_name_failing(&mut self, name: &str, is_failing: bool) {
+    /// Sets whether a name in a zone is left alone because of a problem of its own.
+    pub fn set_name_failing(&mut self, zone: ZoneId, name: &str, is_failing: bool) {
+        let name = (zone, name.to_owned());
         if is_failing {
-            self.failing_names.insert(name.to_owned());
+            self.failing_names.insert(name);
         } else {
-            self.failing_names.remove(name);
+            self.failing_names.remove(&name);
         }
     }
 
@@ -97,6 +97,13 @@ impl StatusCounters {
     /// Counts a refusal.
     pub(super) fn refused(&mut self, reason: Reason) {
         *self.refusals.entry([reason.as_label()]).or_default() += 1;
+    }
+
+    /// Drops the counts of all zones but those that `keep` accepts.
+    pub(super) fn keep_zones(&mut self, keep: impl Fn(ZoneId) -> bool) {
+        self.dns_changes.retain(|(zone, _), _| keep(*zone));
+        self.dns_requests.retain(|(zone, _), _| keep(*zone));
+        self.failing_names.retain(|(zone, _)| keep(*zone));
     }
 
     /// Drops the votes of all peers but those that `keep` accepts.

@@ -64,6 +64,15 @@ impl Default for History {
 }
 
 impl History {
+    /// Returns a history with the same minutes that changes on its own. For the writer alone.
+    pub(super) fn duplicate(&self) -> Self {
+        let minutes = self.minutes.each_ref();
+        Self {
+            minutes: minutes.map(|minute| AtomicU64::new(minute.load(Ordering::Relaxed))),
+            newest: AtomicU64::new(self.newest.load(Ordering::Relaxed)),
+        }
+    }
+
     /// Adds a reply received in `minute`. For the writer alone.
     pub(super) fn reply(&self, minute: u64, rtt: Duration) {
         self.update(minute, |word| word.reply(rtt));

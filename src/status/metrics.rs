@@ -3,21 +3,23 @@
 //! All of them come from one snapshot, so that a scrape never delays the event loop, and the series of
 //! a target that was removed vanish.
 
+mod families;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::{MetricType, exemplar::Exemplar};
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use super::counters::LabelledCounts;
-use super::histogram::Histogram;
+use self::families::{Families, flag};
+use super::counters::ZoneCounts;
 use super::model::Health;
+use super::probes::{ProbeCounters, ProbeView};
+use super::row::{ServiceRows, TargetCounters, TargetRow};
 use super::snapshot::Snapshot;
-use super::view::{TargetCounters, View};
+use crate::engine::ids::ZoneId;
 
 /// The format of a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +53,8 @@ impl MetricsFormat {
 /// Encodes all metrics of `snapshot`.
 pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape(Arc::clone(snapshot))));
-    let mut out = String::with_capacity(4096 + snapshot.rows.len() * 1_200);
+    registry.register_collector(Box::new(Scrape::new(Arc::clone(snapshot))));
+    let mut out = String::with_capacity(4096 + snapshot.targets().count() * 1_200);
     text::encode(&mut out, &registry).expect("writing to a String does not fail");
     match format {
         MetricsFormat::OpenMetrics => out,
@@ -82,10 +84,35 @@ fn as_prometheus_text(open_metrics: &str) -> String {
 }
 
 /// The value of a label, and the counter for it.
-type Series = (&'static str, fn(&TargetCounters) -> u64);
+type Series<T> = (&'static str, fn(&T) -> u64);
+
+/// A family of counters of targets: its name, its help, its label, and its series.
+type CounterFamily<T> = (&'static str, &'static str, &'static str, &'static [Series<T>]);
+
+/// The labels of one series.
+type Labels = Vec<(&'static str, Arc<str>)>;
 
 #[derive(Debug)]
-struct Scrape(Arc<Snapshot>);
+struct Scrape {
+    snapshot: Arc<Snapshot>,
+    /// The labels of each target, in the order of the targets.
+    targets: Vec<Labels>,
+    /// Whether series have the labels `service` and `zone`.
+    is_named: bool,
+}
+
+impl Scrape {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        let is_named = snapshot.names_services();
+        let mut targets = Vec::new();
+        for (service, row) in snapshot.targets() {
+            let mut labels = vec![("target", row.address.to_string().into())];
+            labels.extend(is_named.then(|| ("service", Arc::clone(&service.name))));
+            targets.push(labels);
+        }
+        Self { snapshot, targets, is_named }
+    }
+}
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -101,8 +128,8 @@ impl Collector for Scrape {
 
 impl Scrape {
     fn agent(&self, families: &mut Families<'_>) -> fmt::Result {
-        let agent = &self.0.agent;
-        let alive = self.0.peers.iter().filter(|peer| peer.alive).count();
+        let agent = &self.snapshot.agent;
+        let alive = self.snapshot.peers.iter().filter(|peer| peer.alive).count();
         families.gauges(
             "goavail_build_info",
             "The running version; always 1.",
@@ -114,64 +141,70 @@ impl Scrape {
         families.gauge(
             "goavail_isolated",
             "1 while this agent considers its own network the cause of its losses.",
-            flag(self.0.isolation.is_some()),
+            flag(self.snapshot.isolation.is_some()),
         )?;
         let alive = f64::from(u32::try_from(alive).unwrap_or(u32::MAX));
         families.gauge("goavail_peers_alive", "Peers whose votes count.", alive)
     }
 
+    /// Iterates over the targets with their labels, services and probes.
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.targets.iter().zip(self.snapshot.targets()).map(|(labels, (service, row))| Row {
+            labels,
+            service,
+            decided: row,
+            probe: self.snapshot.probe(row),
+        })
+    }
+
     fn targets(&self, families: &mut Families<'_>) -> fmt::Result {
-        let rows = &self.0.rows;
         families.gauges(
             "goavail_target_up",
             "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
-            rows.iter()
-                .filter(|row| row.health != Health::Unknown)
-                .map(|row| ([target(row)], flag(row.health != Health::Down))),
+            self.rows()
+                .filter(|it| it.decided.health != Health::Unknown)
+                .map(|it| (it.labels.as_slice(), flag(it.decided.health != Health::Down))),
         )?;
         families.gauges(
             "goavail_target_evidence_age_seconds",
             "Time since a probe of the target was judged a reply or a loss.",
-            rows.iter().filter_map(|row| Some(([target(row)], self.0.evidence_age(row)?))),
+            self.rows().filter_map(|it| {
+                Some((it.labels.as_slice(), self.snapshot.evidence_age(it.probe)?))
+            }),
         )?;
         families.gauges(
             "goavail_target_limits_replies",
             "1 if the target answers fewer probes than retry_interval asks for; absent otherwise.",
-            rows.iter().filter(|row| row.limits.is_some()).map(|row| ([target(row)], 1.0)),
+            self.rows()
+                .filter(|it| it.probe.limits.is_some())
+                .map(|it| (it.labels.as_slice(), 1.0)),
         )?;
         families.gauges(
             "goavail_target_in_service",
             "1 if the target's record is present at the name, 0 if not; absent while this is not known.",
-            rows.iter().flat_map(|row| self.presence(row)),
+            self.rows().flat_map(Row::presence),
         )?;
         families.gauges(
             "goavail_target_rtt_seconds",
             "Round-trip time of the newest reply.",
-            rows.iter().filter_map(|row| Some(([target(row)], row.last_rtt?.as_secs_f64()))),
+            self.rows()
+                .filter_map(|it| Some((it.labels.as_slice(), it.probe.last_rtt?.as_secs_f64()))),
         )
     }
 
-    fn presence(&self, row: &View) -> Vec<([(&'static str, String); 2], f64)> {
-        let names = self.0.names.iter().zip(row.present.iter());
-        let known = names.filter_map(|(name, present)| Some((name, (*present)?)));
-        known
-            .map(|(name, present)| ([target(row), ("name", name.clone())], flag(present)))
-            .collect()
-    }
-
     fn target_counters(&self, families: &mut Families<'_>) -> fmt::Result {
-        let all: [(&str, &str, &'static str, &[Series]); 3] = [
-            (
-                "goavail_probes",
-                "Probes by outcome; a late reply was counted as a loss before.",
-                "outcome",
-                &[
-                    ("reply", |counts| counts.replies),
-                    ("loss", |counts| counts.losses),
-                    ("fault", |counts| counts.faults),
-                    ("late", |counts| counts.late),
-                ],
-            ),
+        const PROBES: CounterFamily<ProbeCounters> = (
+            "goavail_probes",
+            "Probes by outcome; a late reply was counted as a loss before.",
+            "outcome",
+            &[
+                ("reply", |counts| counts.replies),
+                ("loss", |counts| counts.losses),
+                ("fault", |counts| counts.faults),
+                ("late", |counts| counts.late),
+            ],
+        );
+        const DECISIONS: [CounterFamily<TargetCounters>; 2] = [
             (
                 "goavail_flips",
                 "Changes of health, as seen by this agent.",
@@ -185,25 +218,21 @@ impl Scrape {
                 &[("up", |counts| counts.verdicts_up), ("down", |counts| counts.verdicts_down)],
             ),
         ];
-        for (name, help, label, series) in all {
-            let samples = self.0.rows.iter().flat_map(|row| {
-                series.iter().map(|(value, count)| {
-                    ([target(row), (label, (*value).to_owned())], count(&row.counters))
-                })
-            });
-            families.counters(name, help, samples)?;
+        let probes = self.rows().flat_map(|it| it.series(&PROBES, &it.probe.counters));
+        families.counters(PROBES.0, PROBES.1, probes)?;
+        for family in &DECISIONS {
+            let decisions = self.rows().flat_map(|it| it.series(family, &it.decided.counters));
+            families.counters(family.0, family.1, decisions)?;
         }
         Ok(())
     }
 
     fn dns(&self, families: &mut Families<'_>) -> fmt::Result {
-        let counters = &self.0.counters;
+        let counters = &self.snapshot.counters;
         families.gauges(
             "goavail_name_failing",
             "1 while a name is left alone because of a problem of its own, 0 otherwise.",
-            self.0.names.iter().map(|name| {
-                ([("name", name.clone())], flag(counters.failing_names.contains(name)))
-            }),
+            self.failing_names(),
         )?;
         families.labelled(
             "goavail_refusals",
@@ -211,22 +240,58 @@ impl Scrape {
             ["reason"],
             &counters.refusals,
         )?;
-        families.labelled(
+        families.counters(
             "goavail_dns_changes",
             "Records withdrawn and restored, by outcome.",
-            ["provider", "action", "outcome"],
-            &counters.dns_changes,
+            self.by_zone(["action", "outcome"], &counters.dns_changes),
         )?;
-        families.labelled(
+        families.counters(
             "goavail_dns_requests",
             "Requests to the provider, by outcome.",
-            ["provider", "outcome"],
-            &counters.dns_requests,
+            self.by_zone(["outcome"], &counters.dns_requests),
         )
     }
 
+    /// Returns whether each name of each zone fails. A name of several services is there once.
+    fn failing_names(&self) -> Vec<(Labels, f64)> {
+        let mut seen = BTreeSet::new();
+        let mut series = Vec::new();
+        for service in &self.snapshot.services {
+            for name in service.names.iter().filter(|name| seen.insert((service.zone, *name))) {
+                let failing = &self.snapshot.counters.failing_names;
+                let mut labels = vec![("name", name.as_str().into())];
+                labels.extend(self.zone_label(service.zone));
+                series.push((labels, flag(failing.contains(&(service.zone, name.clone())))));
+            }
+        }
+        series
+    }
+
+    /// Returns the label of a zone, if zones are named.
+    fn zone_label(&self, zone: ZoneId) -> Option<(&'static str, Arc<str>)> {
+        let setup = self.snapshot.zone_setup(zone).filter(|_| self.is_named)?;
+        Some(("zone", setup.name.as_str().into()))
+    }
+
+    /// Returns the counts of each zone with its provider and these other labels.
+    fn by_zone<const N: usize>(
+        &self,
+        names: [&'static str; N],
+        counts: &ZoneCounts<N>,
+    ) -> Vec<(Labels, u64)> {
+        let mut series = Vec::new();
+        for ((zone, values), count) in counts {
+            let Some(setup) = self.snapshot.zone_setup(*zone) else { continue };
+            let mut labels: Labels = vec![("provider", setup.word.into())];
+            labels.extend(names.into_iter().zip(values.iter().map(|value| Arc::from(*value))));
+            labels.extend(self.zone_label(*zone));
+            series.push((labels, *count));
+        }
+        series
+    }
+
     fn parts(&self, families: &mut Families<'_>) -> fmt::Result {
-        let counters = &self.0.counters;
+        let counters = &self.snapshot.counters;
         families.counters(
             "goavail_votes",
             "Votes exchanged with a peer, by outcome.",
@@ -255,7 +320,7 @@ impl Scrape {
     }
 
     fn durations(&self, families: &mut Families<'_>) -> fmt::Result {
-        let counters = &self.0.counters;
+        let counters = &self.snapshot.counters;
         families.histogram("goavail_probe_rtt_seconds", "Round-trip times.", &counters.rtt)?;
         families.histogram(
             "goavail_failover_seconds",
@@ -265,73 +330,36 @@ impl Scrape {
     }
 }
 
-type NoLabels = [(&'static str, &'static str); 0];
-
-fn target(row: &View) -> (&'static str, String) {
-    ("target", row.address.to_string())
+/// One target in a scrape.
+struct Row<'a> {
+    labels: &'a Labels,
+    service: &'a ServiceRows,
+    decided: &'a TargetRow,
+    probe: &'a ProbeView,
 }
 
-fn flag(set: bool) -> f64 {
-    if set { 1.0 } else { 0.0 }
-}
-
-/// Writes metric families.
-struct Families<'a>(DescriptorEncoder<'a>);
-
-impl Families<'_> {
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let out = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(value).encode(out)
+impl Row<'_> {
+    /// Returns whether the target's record is present at each name, as far as it is known.
+    fn presence(self) -> Vec<(Labels, f64)> {
+        let mut series = Vec::new();
+        for (name, present) in self.service.names.iter().zip(self.decided.present.iter()) {
+            if let Some(present) = present {
+                series.push((self.with("name", name), flag(*present)));
+            }
+        }
+        series
     }
 
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut out = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        samples.into_iter().try_for_each(|(labels, value)| {
-            ConstGauge::new(value).encode(out.encode_family(&labels)?)
-        })
+    /// Returns the series of a family of counters.
+    fn series<T>(&self, family: &CounterFamily<T>, counters: &T) -> Vec<(Labels, u64)> {
+        let (_, _, label, series) = family;
+        series.iter().map(|(value, count)| (self.with(label, value), count(counters))).collect()
     }
 
-    /// Writes counters. `name` is without `_total`, which the encoder appends.
-    fn counters<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut out = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        samples.into_iter().try_for_each(|(labels, value)| {
-            ConstCounter::new(value).encode(out.encode_family(&labels)?)
-        })
-    }
-
-    /// Writes counters with fixed labels.
-    fn labelled<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: [&'static str; N],
-        counts: &LabelledCounts<N>,
-    ) -> fmt::Result {
-        let samples = counts.iter().map(|(values, count)| {
-            let labels: [(&str, &str); N] = std::array::from_fn(|nth| (labels[nth], values[nth]));
-            (labels, *count)
-        });
-        self.counters(name, help, samples)
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
-        let mut out = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        let (sum, count, buckets) = histogram.read();
-        out.encode_histogram::<NoLabels>(
-            sum,
-            count,
-            &buckets,
-            None::<&std::collections::HashMap<usize, Exemplar<NoLabels, f64>>>,
-        )
+    /// Returns the labels of the target with one more after its address.
+    fn with(&self, label: &'static str, value: &str) -> Labels {
+        let mut labels = self.labels.clone();
+        labels.insert(1, (label, value.into()));
+        labels
     }
 }

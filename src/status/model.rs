@@ -27,8 +27,14 @@ pub struct Status {
     pub silence_s: f64,
     /// The agent as a whole.
     pub agent: Agent,
-    /// The targets, in the configuration's order.
+    /// The targets, in the configuration's order: those of the first service, of the next, …
     pub targets: Vec<Target>,
+    /// The services, in the configuration's order.
+    #[serde(default)]
+    pub services: Vec<ServiceStatus>,
+    /// The zones, in the configuration's order.
+    #[serde(default)]
+    pub zones: Vec<ZoneStatus>,
     /// The other agents; empty in single mode.
     pub peers: Vec<Peer>,
     /// The canaries, in the configuration's order.
@@ -89,11 +95,53 @@ pub enum Mode {
     Cluster,
 }
 
+/// One service of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name in the configuration; `default` if the configuration names no services.
+    pub name: String,
+    /// The name of its zone in the configuration.
+    pub zone: String,
+    /// The DNS provider's name for people.
+    pub provider: String,
+    /// The checks of its targets, in words.
+    pub checks: Vec<String>,
+    /// The owner names at which it is published.
+    pub names: Vec<String>,
+    /// The number of its targets with the verdict that they are in service.
+    pub in_service: usize,
+    /// The number of its targets.
+    pub of: usize,
+}
+
+/// One zone of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its name in the configuration; `default` if the configuration names no zones.
+    pub name: String,
+    /// The DNS provider's name for people.
+    pub provider: String,
+    /// The name of the zone in DNS.
+    pub domain: String,
+    /// The newest failure that concerns the zone, whether or not it is over.
+    pub last_error: Option<Failure>,
+    /// Whether something in the zone fails at present, and is retried.
+    pub failing: bool,
+}
+
+/// The name of the service of a target in the status of an agent that knows no services.
+fn unnamed() -> String {
+    "default".to_owned()
+}
+
 /// One target of the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// The target's address.
     pub address: IpAddr,
+    /// The name of its service.
+    #[serde(default = "unnamed")]
+    pub service: String,
     /// The target's health, as seen by this agent.
     pub health: Health,
     /// The verdict: whether the target's records belong in the zone.
@@ -159,6 +207,19 @@ pub struct Canary {
 }
 
 impl Status {
+    /// Whether the agent's configuration names its services. Otherwise `default` is the only one.
+    pub(crate) fn names_services(&self) -> bool {
+        self.services.iter().any(|service| service.name != "default")
+    }
+
+    /// Returns a target for people: `SERVICE/ADDRESS`, or the address if services are not named.
+    pub(super) fn name_of(&self, target: &Target) -> String {
+        if self.names_services() {
+            return format!("{}/{}", target.service, target.address);
+        }
+        target.address.to_string()
+    }
+
     /// Returns the cause of the agent's isolation, if it is isolated, in lower case.
     pub(super) fn isolation(&self) -> Option<&str> {
         // An older agent reports no cause.
@@ -299,6 +360,10 @@ pub struct Change {
     /// The target, if it concerns one.
     #[serde(default)]
     pub target: Option<IpAddr>,
+    /// The name of the service of that target. `None` without a target, and if the configuration
+    /// names no services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 /// A failure of the agent.
@@ -314,74 +379,4 @@ pub struct Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::status::sample;
-
-    #[test]
-    fn the_object_has_the_contracts_names() {
-        let json = serde_json::to_value(sample::status()).unwrap();
-        let promised = [
-            (&json, "agent targets peers last_change last_error"),
-            (
-                &json["agent"],
-                "version started_at dry_run mode type provider zone isolated config_loaded_at",
-            ),
-            (
-                &json["targets"][0],
-                "address health in_service reason streak last_rtt_ms loss_1m since drained records \
-                 votes",
-            ),
-            (&json["targets"][0]["streak"], "outcome count"),
-            (&json["targets"][0]["records"][0], "name type present"),
-            (&json["targets"][0]["votes"][0], "peer health age_s"),
-            (&json["peers"][0], "address alive signed last_heard"),
-            (&json["last_change"], "at what"),
-            (&json["last_error"], "at what"),
-        ];
-        for (value, names) in promised {
-            for name in names.split_whitespace() {
-                assert!(value.get(name).is_some(), "{name} is missing in {value}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let status = sample::status();
-        let text = serde_json::to_string(&status).unwrap();
-        assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
-    }
-
-    #[test]
-    fn the_words_for_health_are_the_same_in_json_and_text() {
-        for health in [Health::Up, Health::Down, Health::AssumedUp, Health::Unknown] {
-            assert_eq!(serde_json::to_value(health).unwrap(), health.as_str());
-        }
-    }
-
-    #[test]
-    fn a_verdict_stands_though_the_floor_or_dry_run_keeps_the_record() {
-        use Health::{AssumedUp, Down, Up};
-        let cases = [
-            ("up and in service", Up, true, None, true),
-            ("assumed up", AssumedUp, true, None, true),
-            ("down by verdict", Down, false, None, false),
-            ("kept by the floor", Down, false, Some(Reason::Floor), false),
-            ("kept by the floor, said the other way", Down, true, Some(Reason::Floor), false),
-            ("kept by dry-run", Down, true, Some(Reason::DryRun), false),
-            ("alive in dry-run", Up, true, Some(Reason::DryRun), true),
-            ("down, but this agent is isolated", Down, true, Some(Reason::Isolated), true),
-            ("down, but the peers do not agree", Down, true, Some(Reason::NoQuorum), true),
-            ("unknown, and in by the verdict", Health::Unknown, true, None, true),
-            ("unknown, and out by the verdict", Health::Unknown, false, None, false),
-            ("drained though healthy", Up, true, Some(Reason::Drained), false),
-        ];
-        for (name, health, in_service, reason, serves) in cases {
-            let mut target = sample::status().targets[0].clone();
-            (target.health, target.in_service, target.reason) = (health, in_service, reason);
-            target.drained = None;
-            assert_eq!(target.serves(), serves, "{name}");
-        }
-    }
-}
+mod tests;

@@ -16,10 +16,10 @@ use base64::prelude::BASE64_STANDARD as STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::concern::Concern;
-use super::history::Minute;
 use super::model::{Change, Failure, Health, Mode, Peer, Status, Time};
-use crate::text::first_few;
+use crate::text::{counted, first_few};
 use html::{age, text, time};
+use targets::Hours;
 
 /// Maximum number of targets on the page by default. The worst come first, so the rest is fine.
 pub(super) const ROWS_SHOWN: usize = 300;
@@ -49,9 +49,9 @@ fn hash(content: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content)))
 }
 
-/// Renders the page. `hours` are in the order of the status's targets; at most `shown` of them get a
-/// row.
-pub(super) fn render(status: &Status, hours: &[Vec<Minute>], shown: usize) -> String {
+/// Renders the page. `hours` returns the last hour of a target by its index in the status; at most
+/// `shown` targets get a row.
+pub(super) fn render(status: &Status, hours: Hours<'_>, shown: usize) -> String {
     let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
     let (title, mood) = headline(status);
     let name = text(&status.agent.name);
@@ -114,16 +114,20 @@ fn masthead(out: &mut String, status: &Status, title: &str, mood: &str) {
         Mode::Single => "alone",
         Mode::Cluster => "in a cluster",
     };
+    let extent = if status.names_services() {
+        let services = counted(status.services.len(), "service", "services");
+        format!("{services} in {}", counted(status.zones.len(), "zone", "zones"))
+    } else {
+        format!("{} · {} {}", text(&agent.r#type), text(&agent.provider), text(&agent.zone))
+    };
     let _ = write!(
         out,
-        "<header class=\"{mood}\">\n<p class=\"agent\">{} <span>goavail {} · {mode} · {} · {} \
-         {}</span></p>\n<h1>{title}</h1>\n<p class=\"asof\">as of {} UTC<span id=\"pulse\"></span>\
-         <noscript>. Load the page again for newer figures</noscript></p>\n</header>\n",
+        "<header class=\"{mood}\">\n<p class=\"agent\">{} <span>goavail {} · {mode} · \
+         {extent}</span></p>\n<h1>{title}</h1>\n<p class=\"asof\">as of {} UTC<span \
+         id=\"pulse\"></span><noscript>. Load the page again for newer figures</noscript></p>\n\
+         </header>\n",
         text(&agent.name),
         text(&agent.version),
-        text(&agent.r#type),
-        text(&agent.provider),
-        text(&agent.zone),
         time(status.at, status.at),
     );
 }
@@ -231,12 +235,12 @@ fn footer(out: &mut String, status: &Status) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::history::Minute;
     use crate::status::model::Target;
     use crate::status::sample;
 
     fn rendered(status: &Status) -> String {
-        let hours = vec![vec![Minute::default(); 60]; status.targets.len()];
-        render(status, &hours, ROWS_SHOWN)
+        render(status, &|_| vec![Minute::default(); 60], ROWS_SHOWN)
     }
 
     #[test]
@@ -330,7 +334,7 @@ mod tests {
         assert_eq!(page.matches("<tr class=\"target").count(), ROWS_SHOWN);
         assert!(page.contains("192.0.2.11"), "the dead one is last in the list, first on the page");
         assert!(page.contains("<a href=\"?all\">701 more"), "{}", &page[page.len() - 4_000..]);
-        let all = render(&status, &vec![vec![]; status.targets.len()], MOST_ROWS);
+        let all = render(&status, &|_| vec![], MOST_ROWS);
         assert_eq!(all.matches("<tr class=\"target").count(), MOST_ROWS);
         assert!(all.contains("1 more in <a href=\"/status\">/status</a>"), "no page without end");
     }

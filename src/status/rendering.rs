@@ -102,7 +102,7 @@ mod tests {
             let agent = sample::status().agent;
             let wall = std::time::SystemTime::UNIX_EPOCH;
             let now = ClockReading { clock: self.began, wall };
-            Arc::new(Snapshot::empty(&Setup { agent, targets: vec![], names: vec![] }, now))
+            Arc::new(Snapshot::empty(&Setup::single(agent, "cloudflare", vec![], vec![]), now))
         }
 
         fn ask(&self, snapshot: &Arc<Snapshot>, after_ms: u64) -> Bytes {

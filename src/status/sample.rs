@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::model::{
     Agent, Canary, Change, Drained, Failure, Health, Mode, Outcome, Peer, Reason, RecordPresence,
-    Status, Streak, Target, Time, Vote,
+    ServiceStatus, Status, Streak, Target, Time, Vote, ZoneStatus,
 };
 
 /// `seconds` after 2026-11-22 03:00:00.
@@ -31,6 +31,7 @@ pub(crate) fn agent() -> Agent {
 
 pub(crate) fn target(address: &str) -> Target {
     Target {
+        service: "default".into(),
         address: address.parse().unwrap(),
         health: Health::Up,
         in_service: true,
@@ -51,6 +52,28 @@ pub(crate) fn target(address: &str) -> Target {
             present: Some(true),
         }],
         votes: vec![Vote { peer: "192.0.2.81:8080".into(), health: Health::Up, age_s: 3.2 }],
+    }
+}
+
+fn service() -> ServiceStatus {
+    ServiceStatus {
+        name: "default".into(),
+        zone: "default".into(),
+        provider: "Cloudflare".into(),
+        checks: vec!["by echo requests".into()],
+        names: vec!["www.example.com".into()],
+        in_service: 1,
+        of: 3,
+    }
+}
+
+fn zone(failure: &Failure) -> ZoneStatus {
+    ZoneStatus {
+        name: "default".into(),
+        provider: "Cloudflare".into(),
+        domain: "example.com".into(),
+        last_error: Some(failure.clone()),
+        failing: true,
     }
 }
 
@@ -79,6 +102,7 @@ pub(crate) fn status() -> Status {
         what: "withdrew 192.0.2.12 from www.example.com".into(),
         evidence: "3 losses in a row; agree eu-1, us-1".into(),
         target: Some("192.0.2.12".parse().unwrap()),
+        service: None,
     };
     let failure = Failure {
         at: time(3_400),
@@ -90,6 +114,8 @@ pub(crate) fn status() -> Status {
         silence_s: 0.5,
         agent: agent(),
         targets: vec![target("192.0.2.10"), down, drained],
+        services: vec![service()],
+        zones: vec![zone(&failure)],
         canaries: vec![Canary { address: "192.0.2.1".into(), limits: None }],
         peers: vec![Peer {
             address: "192.0.2.81:8080".into(),

@@ -30,6 +30,7 @@ pub fn read_only(reader: Reader) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/verdict/{address}", get(verdict))
+        .route("/verdict/{service}/{address}", get(verdict_of_service))
         .with_state(reader)
 }
 
@@ -38,7 +39,9 @@ pub fn read_only(reader: Reader) -> Router {
 pub fn control(reader: Reader, commands: mpsc::Sender<OperatorCommand>) -> Router {
     let routes = Router::new()
         .route("/drain/{address}", post(drain))
+        .route("/drain/{service}/{address}", post(drain))
         .route("/undrain/{address}", post(undrain))
+        .route("/undrain/{service}/{address}", post(undrain))
         .with_state(commands);
     read_only(reader).merge(routes)
 }
@@ -100,7 +103,7 @@ async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> R
     let silence_s = reader.silence(now()).as_secs_f64();
     let body = rendering.body(&reader.snapshot(), now(), |snapshot| {
         let status = Status { silence_s, ..snapshot.status() };
-        page::render(&status, &snapshot.hours(), shown).into_bytes()
+        page::render(&status, &|target| snapshot.hour(target), shown).into_bytes()
     });
     let mut response = shared("text/html; charset=utf-8", body);
     let headers = response.headers_mut();
@@ -112,16 +115,48 @@ async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> R
     response
 }
 
+/// Returns the verdict on an address, if all services that have it agree.
 async fn verdict(
     State(reader): State<Reader>,
     Path(address): Path<String>,
 ) -> (StatusCode, String) {
-    let target = parse(&address).and_then(|address| reader.snapshot().find(address));
-    let Some(target) = target else {
-        return (StatusCode::NOT_FOUND, "unknown not a target of this agent\n".to_owned());
-    };
+    let found = parse(&address).map(|address| reader.snapshot().find(None, address));
+    let found = found.unwrap_or_default();
+    match found.as_slice() {
+        [first, others @ ..] if others.iter().all(|other| other.serves() == first.serves()) => {
+            verdict_on(first)
+        }
+        [] => unknown(),
+        several => {
+            let each = several.iter().take(MOST_NAMED).map(|target| {
+                let line = verdict_line(target);
+                format!("{}: {line}", target.service)
+            });
+            let body =
+                format!("ambiguous ask for /verdict/SERVICE/ADDRESS\n{}", each.collect::<String>());
+            (StatusCode::CONFLICT, body)
+        }
+    }
+}
+
+/// Maximum number of services that an ambiguous verdict names.
+const MOST_NAMED: usize = 20;
+
+async fn verdict_of_service(
+    State(reader): State<Reader>,
+    Path((service, address)): Path<(String, String)>,
+) -> (StatusCode, String) {
+    let found = parse(&address).map(|address| reader.snapshot().find(Some(&service), address));
+    found.unwrap_or_default().first().map_or_else(unknown, verdict_on)
+}
+
+fn unknown() -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, "unknown not a target of this agent\n".to_owned())
+}
+
+fn verdict_on(target: &Target) -> (StatusCode, String) {
     let status = if target.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, verdict_line(&target))
+    (status, verdict_line(target))
 }
 
 /// Returns the verdict in one word, with the reason: `down floor`.
@@ -148,9 +183,17 @@ fn parse(address: &str) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
+/// The target in the path of a command.
+#[derive(Debug, Deserialize)]
+struct CommandPath {
+    /// The service; all that have the address if it is absent.
+    service: Option<String>,
+    address: String,
+}
+
 async fn drain(
     State(commands): State<mpsc::Sender<OperatorCommand>>,
-    Path(address): Path<String>,
+    Path(path): Path<CommandPath>,
     query: Result<Query<DrainRequest>, axum::extract::rejection::QueryRejection>,
     body: Bytes,
 ) -> Response {
@@ -160,30 +203,30 @@ async fn drain(
         serde_json::from_slice(&body).map_err(|error| error.to_string())
     };
     match read {
-        Ok(drain) => send(&commands, &address, CommandKind::Drain(drain)).await,
+        Ok(drain) => send(&commands, path, CommandKind::Drain(drain)).await,
         Err(message) => refusal(StatusCode::BAD_REQUEST, "bad_request", message),
     }
 }
 
 async fn undrain(
     State(commands): State<mpsc::Sender<OperatorCommand>>,
-    Path(address): Path<String>,
+    Path(path): Path<CommandPath>,
 ) -> Response {
-    send(&commands, &address, CommandKind::Undrain).await
+    send(&commands, path, CommandKind::Undrain).await
 }
 
 /// Sends a command to the event loop, and waits for the result.
 async fn send(
     commands: &mpsc::Sender<OperatorCommand>,
-    address: &str,
+    CommandPath { service, address }: CommandPath,
     kind: CommandKind,
 ) -> Response {
-    let Some(target) = parse(address) else {
+    let Some(target) = parse(&address) else {
         let message = format!("`{address}` is not an address");
         return refusal(StatusCode::NOT_FOUND, "not_a_target", message);
     };
     let (reply, result) = oneshot::channel();
-    let command = OperatorCommand { target, kind, reply };
+    let command = OperatorCommand { target, service, kind, reply };
     let until = tokio::time::Instant::from_std(now()) + ANSWER_WITHIN;
     match tokio::time::timeout_at(until, commands.send(command)).await {
         Ok(Ok(())) => {}
@@ -208,7 +251,10 @@ fn answer(result: CommandResult) -> Response {
         Ok(done) => json_body(&done).into_response(),
         Err(refused) => {
             let (status, error) = match &refused {
-                CommandRefused::NotATarget(_) => (StatusCode::NOT_FOUND, "not_a_target"),
+                CommandRefused::NotATarget(_) | CommandRefused::NotInService { .. } => {
+                    (StatusCode::NOT_FOUND, "not_a_target")
+                }
+                CommandRefused::NoService { .. } => (StatusCode::NOT_FOUND, "not_a_service"),
                 CommandRefused::Guard { reason, .. } => (StatusCode::CONFLICT, reason.as_label()),
                 CommandRefused::Unknown { .. } => (StatusCode::SERVICE_UNAVAILABLE, "unknown"),
             };

@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::counters::StatusCounters;
 use super::history::Minute;
-use super::input::{PeerStatus, ReceivedVote, Setup};
-use super::model::{Agent, Canary, Limits, Peer, RecordPresence, Status, Target, Vote};
+use super::input::{PeerStatus, ReceivedVote, Setup, ZoneSetup};
+use super::model::{
+    Agent, Canary, Limits, Peer, RecordPresence, ServiceStatus, Status, Target, Vote, ZoneStatus,
+};
+use super::probes::ProbeView;
 use super::recent::Recent;
+use super::row::{ServiceRows, TargetRow};
 use super::time::{ClockReading, Time};
-use super::view::View;
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::plan::Family;
 use crate::engine::types::IsolationCause;
 
@@ -28,10 +32,13 @@ pub struct Snapshot {
     pub(super) agent: Arc<Agent>,
     /// The cause of the agent's isolation, while there is one.
     pub(super) isolation: Option<IsolationCause>,
-    pub(super) names: Arc<[String]>,
-    pub(super) rows: Vec<View>,
-    /// The index of each address in `rows`, since `/verdict` is requested often.
-    pub(super) places: Arc<HashMap<IpAddr, usize>>,
+    pub(super) zones: Arc<[ZoneSetup]>,
+    /// The services with their targets. Shared with the board until they change.
+    pub(super) services: Vec<Arc<ServiceRows>>,
+    /// The service and the row of each target, since `/verdict` is requested often.
+    pub(super) places: Arc<HashMap<TargetRef, [usize; 2]>>,
+    /// The probes of the targets, each of them once.
+    pub(super) probes: Vec<ProbeView>,
     pub(super) peers: Arc<[PeerStatus]>,
     pub(super) canaries: Arc<[Canary]>,
     pub(super) recent: Recent,
@@ -47,9 +54,10 @@ impl Snapshot {
             minute: 0,
             agent: Arc::new(setup.agent.clone()),
             isolation: None,
-            names: Arc::new([]),
-            rows: Vec::new(),
+            zones: Arc::new([]),
+            services: Vec::new(),
             places: Arc::default(),
+            probes: Vec::new(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
             recent: Recent::default(),
@@ -72,7 +80,9 @@ impl Snapshot {
                 isolation_cause: self.isolation.map(|cause| cause.as_str().to_owned()),
                 ..Agent::clone(&self.agent)
             },
-            targets: self.rows.iter().map(|row| self.target(row)).collect(),
+            targets: self.targets().map(|(service, row)| self.target(service, row)).collect(),
+            services: self.services.iter().map(|service| self.service(service)).collect(),
+            zones: self.zones.iter().map(|zone| self.zone(zone)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
             canaries: self.canaries.to_vec(),
             last_change: changes.first().cloned(),
@@ -82,51 +92,100 @@ impl Snapshot {
         }
     }
 
-    /// Returns the last hour of each target, in the order of [`Status::targets`].
-    pub fn hours(&self) -> Vec<Vec<Minute>> {
-        self.rows.iter().map(|row| row.history.hour(self.minute)).collect()
+    /// Iterates over all targets with their services, in the order of [`Status::targets`].
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&ServiceRows, &TargetRow)> {
+        self.services.iter().flat_map(|service| service.rows.iter().map(|row| (&**service, row)))
     }
 
-    /// Returns one target, so that `/verdict` costs less than `/status`.
-    pub fn find(&self, address: IpAddr) -> Option<Target> {
-        let place = self.places.get(&address)?;
-        self.rows.get(*place).map(|row| self.target(row))
+    /// Returns the last hour of the target with this index in [`Status::targets`]; empty if there is
+    /// none.
+    pub fn hour(&self, mut index: usize) -> Vec<Minute> {
+        for service in &self.services {
+            if let Some(row) = service.rows.get(index) {
+                return self.probe(row).history.hour(self.minute);
+            }
+            index -= service.rows.len();
+        }
+        Vec::new()
     }
 
-    fn target(&self, row: &View) -> Target {
+    /// Returns the targets at an address, of one service or of all, so that `/verdict` costs less than
+    /// `/status`.
+    pub fn find(&self, service: Option<&str>, address: IpAddr) -> Vec<Target> {
+        let mut found = Vec::new();
+        for its in &self.services {
+            if service.is_some_and(|service| service != &*its.name) {
+                continue;
+            }
+            let target = TargetRef { service: its.id, address };
+            let row = self.places.get(&target).and_then(|[_, place]| its.rows.get(*place));
+            found.extend(row.map(|row| self.target(its, row)));
+        }
+        found
+    }
+
+    /// Returns the probe of a target.
+    pub(super) fn probe(&self, row: &TargetRow) -> &ProbeView {
+        let made = row.probe.and_then(|place| self.probes.get(place));
+        made.unwrap_or_else(|| ProbeView::unmade())
+    }
+
+    /// Whether the configuration names its services. Otherwise `default` is the only one.
+    pub(super) fn names_services(&self) -> bool {
+        self.services.iter().any(|service| service.id != ServiceId::DEFAULT)
+    }
+
+    /// Returns the setup of a zone.
+    pub(super) fn zone_setup(&self, zone: ZoneId) -> Option<&ZoneSetup> {
+        self.zones.iter().find(|known| known.id == zone)
+    }
+
+    fn service(&self, service: &ServiceRows) -> ServiceStatus {
+        let zone = self.zone_setup(service.zone);
+        ServiceStatus {
+            name: service.name.to_string(),
+            zone: zone.map(|zone| zone.name.clone()).unwrap_or_default(),
+            provider: zone.map(|zone| zone.provider.clone()).unwrap_or_default(),
+            checks: service.checks.to_vec(),
+            names: service.names.to_vec(),
+            in_service: service.rows.iter().filter(|row| row.in_service).count(),
+            of: service.rows.len(),
+        }
+    }
+
+    fn zone(&self, zone: &ZoneSetup) -> ZoneStatus {
+        let (last_error, failing) = self.recent.of_zone(zone.id, &self.dates);
+        let (name, provider, domain) =
+            (zone.name.clone(), zone.provider.clone(), zone.domain.clone());
+        ZoneStatus { name, provider, domain, last_error, failing }
+    }
+
+    fn target(&self, service: &ServiceRows, row: &TargetRow) -> Target {
+        let probe = self.probe(row);
         Target {
+            service: service.name.to_string(),
             address: row.address,
             health: row.health,
             in_service: row.in_service,
             reason: row.reason,
-            streak: row.streak,
-            last_rtt_ms: row.last_rtt.map(milliseconds),
-            loss_1m: row.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),
-            evidence_age_s: self.evidence_age(row).map(|age| (age * 10.0).round() / 10.0),
+            streak: probe.streak,
+            last_rtt_ms: probe.last_rtt.map(milliseconds),
+            loss_1m: probe.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),
+            evidence_age_s: self.evidence_age(probe).map(|age| (age * 10.0).round() / 10.0),
             since: self.dates.wall_at(row.since),
             in_service_since: Some(self.dates.wall_at(row.in_service_since)),
-            last_reply_at: row.last_reply.map(|at| self.dates.wall_at(at)),
-            late: row.counters.late,
-            limits: row.limits.map(Limits::after),
+            last_reply_at: probe.last_reply.map(|at| self.dates.wall_at(at)),
+            late: probe.counters.late,
+            limits: probe.limits.map(Limits::after),
             drained: row.drained.as_deref().cloned(),
-            records: self.records(row),
+            records: records(service, row),
             votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),
         }
     }
 
-    /// Returns the time in seconds since a probe of the target was judged.
-    pub(super) fn evidence_age(&self, row: &View) -> Option<f64> {
-        Some(self.now.clock.saturating_duration_since(row.judged?).as_secs_f64())
-    }
-
-    fn records(&self, row: &View) -> Vec<RecordPresence> {
-        let family = Family::of(row.address).to_string();
-        let mut records = Vec::with_capacity(self.names.len());
-        for (name, present) in self.names.iter().zip(row.present.iter()) {
-            let r#type = family.clone();
-            records.push(RecordPresence { name: name.clone(), r#type, present: *present });
-        }
-        records
+    /// Returns the time in seconds since a probe was judged.
+    pub(super) fn evidence_age(&self, probe: &ProbeView) -> Option<f64> {
+        Some(self.now.clock.saturating_duration_since(probe.judged?).as_secs_f64())
     }
 
     fn vote(&self, vote: &ReceivedVote) -> Vote {
@@ -144,6 +203,17 @@ impl Snapshot {
             no_vote_on: peer.no_vote_on.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// Returns the records that may hold the address of a target.
+fn records(service: &ServiceRows, row: &TargetRow) -> Vec<RecordPresence> {
+    let family = Family::of(row.address).to_string();
+    let mut records = Vec::with_capacity(service.names.len());
+    for (name, present) in service.names.iter().zip(row.present.iter()) {
+        let r#type = family.clone();
+        records.push(RecordPresence { name: name.clone(), r#type, present: *present });
+    }
+    records
 }
 
 /// Returns a duration in milliseconds, rounded to the microsecond.

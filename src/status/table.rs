@@ -1,12 +1,13 @@
 //! The table of `goavail status`: at most 100 columns, with problems first.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
+use super::concern::{
+    Concern, ServiceGroup, by_concern, by_service, health, loss, rtt, service, votes,
+};
 use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
 use crate::text::paint::{Paint, column_widths};
-use crate::text::{first_few, one_line};
+use crate::text::{counted, first_few, one_line};
 
 /// The number of services that the line of a peer names.
 const SERVICES_NAMED: usize = 3;
@@ -30,11 +31,15 @@ pub(crate) fn table(status: &Status, colour: bool) -> String {
 fn header(status: &Status, paint: Paint) -> Vec<String> {
     let agent = &status.agent;
     let mode = mode(agent.mode);
+    let extent = if status.names_services() {
+        let (services, zones) = (status.services.len(), status.zones.len());
+        let services = counted(services, "service", "services");
+        format!("{services} in {}", counted(zones, "zone", "zones"))
+    } else {
+        format!("{}  {} {}", agent.r#type, agent.provider, agent.zone)
+    };
     let mut lines = vec![
-        clip(&format!(
-            "{}  goavail {}  {mode}  {}  {} {}",
-            agent.name, agent.version, agent.r#type, agent.provider, agent.zone
-        )),
+        clip(&format!("{}  goavail {}  {mode}  {extent}", agent.name, agent.version)),
         clip(&format!(
             "at {} UTC  running since {}  configuration of {}",
             status.at.to_the_second(),
@@ -107,11 +112,11 @@ fn peers(status: &Status, paint: Paint) -> Vec<String> {
 }
 
 fn drains(status: &Status, paint: Paint) -> Vec<String> {
-    let drained = status.targets.iter().filter_map(|at| Some((at.address, at.drained.as_ref()?)));
-    let drained: Vec<(IpAddr, &Drained)> = drained.collect();
+    let drained = status.targets.iter().filter_map(|at| Some((at, at.drained.as_ref()?)));
+    let drained: Vec<(&Target, &Drained)> = drained.collect();
     let mut lines = Vec::new();
-    for (address, drain) in drained.iter().take(NAMED) {
-        let mut text = format!("drained: {address}");
+    for (target, drain) in drained.iter().take(NAMED) {
+        let mut text = format!("drained: {}", status.name_of(target));
         if let Some(until) = drain.until {
             let _ = write!(text, " until {}", until.to_the_second());
         }
@@ -131,17 +136,17 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
 fn limiting(status: &Status, paint: Paint) -> Vec<String> {
     let few = "answers fewer probes than retry_interval asks for";
     let canaries = status.canaries.iter().filter_map(|at| Some((&at.address, at.limits.as_ref()?)));
-    let targets = status.targets.iter().filter_map(|at| Some((at.address, at.limits.as_ref()?)));
-    let targets: Vec<(IpAddr, &Limits)> = targets.collect();
+    let targets = status.targets.iter().filter_map(|at| Some((at, at.limits.as_ref()?)));
+    let targets: Vec<(&Target, &Limits)> = targets.collect();
     let mut lines = Vec::new();
     for (address, limits) in canaries.take(NAMED) {
         let after = limits.noticed_after_s;
         let words = format!("canary {address} {few}: seen late, after {after} s");
         lines.push(paint.yellow(&clip(&format!("limits: {words}"))));
     }
-    for (address, limits) in targets.iter().take(NAMED) {
-        let after = limits.noticed_after_s;
-        let words = format!("{address} {few}: a death is noticed after {after} s");
+    for (target, limits) in targets.iter().take(NAMED) {
+        let (name, after) = (status.name_of(target), limits.noticed_after_s);
+        let words = format!("{name} {few}: a death is noticed after {after} s");
         lines.push(paint.yellow(&clip(&format!("limits: {words}"))));
     }
     let more = targets.len().saturating_sub(NAMED);
@@ -157,23 +162,83 @@ const TITLES: [&str; 7] = ["ADDRESS", "HEALTH", "SINCE", "IN SERVICE", "RTT", "L
 const RIGHT: [bool; 7] = [false, false, false, false, true, true, false];
 
 fn rows(status: &Status, paint: Paint) -> Vec<String> {
-    let targets = by_concern(status);
-    let cells: Vec<[String; 7]> =
-        targets.iter().map(|(_, target)| cells(target, status.at)).collect();
-    let widths = column_widths(TITLES, &cells);
-    let spacious = widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH;
-    let gap = if spacious { "  " } else { " " };
-    let titles = TITLES.map(str::to_owned);
-    let mut lines = vec![paint.bold(&line(&titles, widths, gap))];
-    lines.extend(cells.iter().zip(targets).map(|(row, (_, target))| {
-        let text = line(row, widths, gap);
-        match Concern::of(target) {
-            Concern::DownInDns | Concern::Down => paint.red(&text),
-            Concern::HeldOut | Concern::Unknown | Concern::Losing => paint.yellow(&text),
-            Concern::Assumed | Concern::Fine => text,
+    if status.names_services() {
+        return services(status, paint);
+    }
+    let targets: Vec<&Target> = by_concern(status).into_iter().map(|(_, target)| target).collect();
+    let rows = TargetTable::new(status, &targets, paint);
+    rows.titles().into_iter().chain(targets.iter().map(|target| rows.row(target))).collect()
+}
+
+/// Returns the services, the worst first: each with its targets that are not fine, and a service with
+/// fine targets alone as one line. The only service of a status has all of its targets.
+fn services(status: &Status, paint: Paint) -> Vec<String> {
+    let groups = by_service(status);
+    let is_only = groups.len() == 1;
+    let mut listed = Vec::new();
+    for group in &groups {
+        let listed_here = if is_only { group.targets.len() } else { group.concerning };
+        listed.push(group.targets[..listed_here].iter().map(|(_, target)| *target).collect());
+    }
+    let listed: Vec<Vec<&Target>> = listed;
+    let rows = TargetTable::new(status, &listed.concat(), paint);
+    let mut lines: Vec<String> = rows.titles().into_iter().collect();
+    for (group, targets) in groups.iter().zip(listed) {
+        let well = group.targets.len() - targets.len();
+        lines.push(service_line(group, paint));
+        lines.extend(targets.iter().map(|target| rows.row(target)));
+        if well > 0 && !targets.is_empty() {
+            lines.push(format!("and {well} more in service"));
         }
-    }));
+    }
     lines
+}
+
+/// Returns the line of one service.
+fn service_line(group: &ServiceGroup<'_>, paint: Paint) -> String {
+    let text = clip(&format!("{}: {}", group.service.name, group.summary()));
+    painted(group.worst(), &text, paint)
+}
+
+/// Returns a line in the colour of a concern.
+fn painted(concern: Concern, text: &str, paint: Paint) -> String {
+    match concern {
+        Concern::DownInDns | Concern::Down => paint.red(text),
+        Concern::HeldOut | Concern::Unknown | Concern::Losing => paint.yellow(text),
+        Concern::Assumed | Concern::Fine => text.to_owned(),
+    }
+}
+
+/// The columns of a table of targets.
+struct TargetTable {
+    at: Time,
+    widths: [usize; 7],
+    gap: &'static str,
+    paint: Paint,
+    is_empty: bool,
+}
+
+impl TargetTable {
+    /// Returns columns that are as wide as the cells of `targets` need them.
+    fn new(status: &Status, targets: &[&Target], paint: Paint) -> Self {
+        let cells: Vec<[String; 7]> =
+            targets.iter().map(|target| cells(target, status.at)).collect();
+        let widths = column_widths(TITLES, &cells);
+        let spacious = widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH;
+        let gap = if spacious { "  " } else { " " };
+        Self { at: status.at, widths, gap, paint, is_empty: targets.is_empty() }
+    }
+
+    /// Returns the titles of the columns, if there are targets.
+    fn titles(&self) -> Option<String> {
+        let titles = line(&TITLES.map(str::to_owned), self.widths, self.gap);
+        (!self.is_empty).then(|| self.paint.bold(&titles))
+    }
+
+    fn row(&self, target: &Target) -> String {
+        let text = line(&cells(target, self.at), self.widths, self.gap);
+        painted(Concern::of(target), &text, self.paint)
+    }
 }
 
 fn cells(target: &Target, at: Time) -> [String; 7] {
@@ -219,159 +284,4 @@ fn clip(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::status::model::{Health, Peer, Reason, Vote};
-    use crate::status::sample;
-
-    #[test]
-    fn the_table_reads_like_this() {
-        let mut status = sample::status();
-        status.agent.isolated = true;
-        status.agent.isolation_cause = Some("no canary answers".into());
-        status.agent.dry_run = true;
-        let want = "\
-eu-1  goavail 0.1.0  cluster  ip  Cloudflare example.com
-at 2026-11-22 04:00:00 UTC  running since 2026-11-22 03:00:00  configuration of 2026-11-22 03:00:00
-ISOLATED: no canary answers, so nothing is withdrawn
-DRY RUN: nothing is written at the provider
-guards off: canaries
-peers: 1 of 1 alive
-drained: 2001:db8:1234:5678:9abc:def0:1234:5678 until 2026-11-22 05:00:00: <script>alert(1)</script>
-last change: 2026-11-22 03:58:22  withdrew 192.0.2.12 from www.example.com
-last error:  2026-11-22 03:56:40  list the records of example.com: connection reset by peer
-failing now: 2026-11-22 03:56:40  list the records of example.com: connection reset by peer
-
-ADDRESS                                 HEALTH  SINCE     IN SERVICE       RTT  LOSS  VOTES
-192.0.2.11                              down    03:58:20  kept: floor  12.3 ms  100%  up 1
-2001:db8:1234:5678:9abc:def0:1234:5678  up      03:00:05  no: drained  12.3 ms    0%  up 1
-192.0.2.10                              up      03:00:05  yes          12.3 ms    0%  up 1
-";
-        let got = table(&status, false);
-        assert_eq!(got, want, "\n{got}");
-    }
-
-    #[test]
-    fn an_isolated_agent_names_the_cause() {
-        let asked = "this machine can ask none of its targets";
-        let named = "ISOLATED: this machine can ask none of its targets, so nothing is withdrawn";
-        let unnamed = "ISOLATED: its own network may be at fault, so nothing is withdrawn";
-        let cases = [
-            ("of this version", true, Some(asked), Some(named)),
-            ("of an earlier version", true, None, Some(unnamed)),
-            ("not isolated", false, None, None),
-        ];
-        for (name, isolated, cause, want) in cases {
-            let mut status = sample::status();
-            status.agent.isolated = isolated;
-            status.agent.isolation_cause = cause.map(Into::into);
-            let text = table(&status, false);
-            assert_eq!(text.lines().find(|line| line.starts_with("ISOLATED")), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_thousand_targets_with_the_longest_of_everything_fit_a_hundred_columns() {
-        let mut status = sample::status();
-        let up = Vote { peer: "p".into(), health: Health::Up, age_s: 0.0 };
-        let down = Vote { health: Health::Down, ..up.clone() };
-        status.targets = (0..1_000_u32)
-            .map(|n| {
-                let mut target =
-                    sample::target(&format!("2001:db8:1234:5678:9abc:def0:1234:{:x}", 0x1000 + n));
-                target.health = [Health::Up, Health::Down, Health::AssumedUp][n as usize % 3];
-                target.reason = Some(Reason::ALL[n as usize % 6]);
-                target.in_service = n % 2 == 0;
-                target.since = sample::time(0);
-                target.loss_1m = Some(0.0004);
-                target.votes = vec![up.clone(); 10];
-                target.votes.extend(vec![down.clone(); 10]);
-                target
-            })
-            .collect();
-        status.at = sample::time(1_000_000);
-        let peer = Peer { alive: false, ..status.peers[0].clone() };
-        status.peers = vec![peer; 20];
-        status.failing[0].error = "x".repeat(500);
-        let text = table(&status, false);
-        let longest = text.lines().map(|line| line.chars().count()).max();
-        assert_eq!(longest, Some(WIDTH), "{text}");
-        assert!(text.lines().count() > 1_000);
-        for target in &status.targets {
-            assert!(text.contains(&target.address.to_string()), "{} is missing", target.address);
-        }
-    }
-
-    #[test]
-    fn a_peer_without_a_vote_on_some_services_is_named_while_it_is_alive() {
-        let mut status = sample::status();
-        let address = status.peers[0].address.clone();
-        assert!(!table(&status, false).contains("no vote"));
-        status.peers[0].no_vote_on = ["a", "b", "c", "d", "e"].map(String::from).into();
-        let line = format!("\n{address} has no vote on a, b, c and 2 more\n");
-        assert!(table(&status, false).contains(&line), "{}", table(&status, false));
-        status.peers[0].alive = false;
-        assert!(!table(&status, false).contains("no vote"), "it has none at all");
-    }
-
-    #[test]
-    fn who_limits_its_replies_is_named_with_the_time_that_a_death_takes() {
-        let mut status = sample::status();
-        assert!(!table(&status, false).contains("limits:"));
-        status.targets[0].limits = Some(Limits { noticed_after_s: 3.5 });
-        let named = "limits: 192.0.2.10 answers fewer probes than retry_interval asks for: a death is \
-                     noticed after 3.5 s";
-        let text = table(&status, false);
-        let line = text.lines().find(|line| line.starts_with("limits:"));
-        assert_eq!(line, Some(named), "{text}");
-        status.targets = (0..7)
-            .map(|n| {
-                let mut target = sample::target(&format!("192.0.2.{n}"));
-                target.limits = Some(Limits { noticed_after_s: 4.0 });
-                target
-            })
-            .collect();
-        let text = table(&status, false);
-        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("limits:")).collect();
-        assert_eq!((lines.len(), lines[5]), (6, "limits: 2 more"));
-        status.canaries[0].limits = Some(Limits { noticed_after_s: 3.5 });
-        let named = "limits: canary 192.0.2.1 answers fewer probes than retry_interval asks for: seen \
-                     late, after 3.5 s";
-        let text = table(&status, false);
-        let line = text.lines().find(|line| line.starts_with("limits:"));
-        assert_eq!(line, Some(named), "{text}");
-    }
-
-    #[test]
-    fn what_comes_from_elsewhere_cannot_steer_the_terminal() {
-        let mut status = sample::status();
-        status.targets[2].drained.as_mut().unwrap().reason =
-            Some("\u{1b}[2J\r\nall is well".into());
-        status.last_error.as_mut().unwrap().error = "\u{9b}31m\u{7}".into();
-        let text = table(&status, false);
-        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
-        assert!(text.contains("?[2J??all is well"), "{text}");
-    }
-
-    #[test]
-    fn colour_is_only_added_where_it_was_asked_for() {
-        let status = sample::status();
-        let painted = table(&status, true);
-        assert!(painted.contains("\u{1b}[31m192.0.2.11 "), "{painted:?}");
-        let mut plain = painted;
-        for code in ["31", "33", "1", "0"] {
-            plain = plain.replace(&format!("\u{1b}[{code}m"), "");
-        }
-        assert_eq!(plain, table(&status, false));
-    }
-
-    #[test]
-    fn an_old_status_is_called_stale() {
-        let mut status = sample::status();
-        status.silence_s = 9.9;
-        assert!(!table(&status, false).contains("STALE"));
-        status.silence_s = 75.2;
-        let stale = "STALE: the agent's event loop has not run for 75 s";
-        assert!(table(&status, false).contains(stale));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::client::{AgentAddress, ClientError};
+use super::client::ClientError;
 use super::model::Status;
 use super::table::table;
 use crate::text::error_chain;
@@ -16,8 +16,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const HIDE_CURSOR_AND_CLEAR: &str = "\u{1b}[?25l\u{1b}[2J";
 const SHOW_CURSOR: &str = "\u{1b}[?25h";
 
-/// Draws the status of the agent at `address` until `shutdown` completes. While no agent answers, the
-/// error stands above the last known status.
+/// Draws the status that `query` returns until `shutdown` completes. While no agent answers, the error
+/// stands above the last known status.
 ///
 /// `rows` returns the number of lines of the screen, before each frame.
 ///
@@ -25,7 +25,7 @@ const SHOW_CURSOR: &str = "\u{1b}[?25h";
 ///
 /// Fails if `out` cannot be written.
 pub async fn watch(
-    address: &AgentAddress,
+    query: impl AsyncFn() -> Result<Status, ClientError>,
     out: &mut impl Write,
     colour: bool,
     rows: impl Fn() -> Option<usize>,
@@ -37,7 +37,7 @@ pub async fn watch(
     loop {
         let queried = tokio::select! {
             () = &mut shutdown => break,
-            queried = address.status() => queried,
+            queried = query() => queried,
         };
         let text = text(&mut known, queried, colour);
         out.write_all(frame(&text, rows()).as_bytes())?;

@@ -203,6 +203,7 @@ async fn a_drain_reports_its_effect_and_its_warnings() {
             message: "drained 198.51.100.10 until 2026-11-22 05:12:45 UTC".into(),
             until: None,
             warnings: vec!["state_file is not set, so a restart\nforgets it".into()],
+            services: vec![],
         };
         command.reply.send(Ok(done)).unwrap();
     };

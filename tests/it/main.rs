@@ -32,6 +32,7 @@ mod status_metrics;
 mod status_page;
 mod status_sample;
 mod status_service;
+mod status_services;
 mod status_sockets;
 mod status_systemd;
 mod status_watch;

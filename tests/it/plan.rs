@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use goavail::engine::ids::TargetRef;
 use goavail::testing::status::model::{Drained, Outcome, Streak};
 use goavail::testing::status::{Board, ClockReading, TargetState};
 use serde_json::Value;
@@ -55,7 +56,7 @@ fn board(decided: &[(&str, TargetState)]) -> Board {
 fn board_at(now: ClockReading, targets: &[IpAddr], decided: &[(&str, TargetState)]) -> Board {
     let mut board = Board::new(setup(targets), now);
     for (target, facts) in decided {
-        board.update(ip(target), now.clock, facts);
+        board.update(TargetRef::of_default(ip(target)), now.clock, facts);
     }
     board.publish(now);
     board

@@ -22,6 +22,7 @@ fn now() -> SystemTime {
 /// A memory that differs from every other `n`, and from half of itself.
 fn memory(n: u64) -> Memory {
     let record = |place: u64| Withdrawn {
+        zone: "default".into(),
         came_back_as: None,
         name: format!("name-{place}.example.com"),
         r#type: "A".into(),
@@ -30,6 +31,7 @@ fn memory(n: u64) -> Memory {
         attributes: json!({"ttl": 300, "extra": {"cloudflare": {"comment": "x".repeat(100)}}}),
     };
     let drain = SavedDrain {
+        service: "default".into(),
         address: "2001:db8::1".parse().unwrap(),
         since: n,
         until: Some(n + 7_200),
@@ -83,7 +85,7 @@ fn a_file_that_is_no_state_file_is_set_aside_whole_and_the_agent_continues() {
         ("no version", b"{}", "damaged"),
         ("something else", b"[1, 2]", "damaged"),
         ("a drain that is none", br#"{"version": 1, "drains": [7]}"#, "damaged"),
-        ("of a newer program", br#"{"version": 2, "drains": {"a": 1}}"#, "newer"),
+        ("of a newer program", br#"{"version": 3, "drains": {"a": 1}}"#, "newer"),
     ];
     for (name, text, label) in cases {
         let directory = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use goavail::engine::ids::TargetRef;
 use goavail::engine::types::IsolationCause;
 use goavail::testing::status::model::{Health, Outcome, Reason};
 use goavail::testing::status::{
@@ -41,8 +42,11 @@ fn readers_see_nothing_before_it_is_due_and_consequences_soon() {
         board.tick(now)
     };
     let ms = Duration::from_millis;
-    let reply = |board: &mut Board, at: Instant| board.reply(target, at, ms(3));
-    let flip = |board: &mut Board, at: Instant| board.update(target, at, &down(None, false));
+    let reply =
+        |board: &mut Board, at: Instant| board.reply(TargetRef::of_default(target), at, ms(3));
+    let flip = |board: &mut Board, at: Instant| {
+        board.update(TargetRef::of_default(target), at, &down(None, false));
+    };
     let steps: [Step<'_>; 6] = [
         ("a reply can wait", ms(500), &reply, false),
         ("but not longer than a second", PUBLISH_EVERY, &reply, true),
@@ -89,9 +93,9 @@ fn targets_that_stay_keep_their_state_over_a_reload_and_the_others_are_gone() {
     let before = board.reader().snapshot().status();
     let (stays, goes, comes) = (ip("198.51.100.13"), ip("198.51.100.14"), ip("198.51.100.99"));
     let mut setup = setup(&[comes, stays]);
-    setup.names = vec!["api.example.com".into(), "new.example.com".into()];
+    setup.services[0].names = vec!["api.example.com".into(), "new.example.com".into()];
     board.reload(setup, end);
-    board.reply(goes, end.clock, Duration::from_millis(1)); // still on its way
+    board.reply(TargetRef::of_default(goes), end.clock, Duration::from_millis(1)); // still on its way
     board.publish(end);
     let snapshot = board.reader().snapshot();
     let status = snapshot.status();
@@ -162,10 +166,15 @@ fn times_follow_the_wall_clock_when_it_is_set_and_do_not_waver_with_it() {
             let rest = [status.changes[0].at, change.at, error.at, status.failing[0].at];
             [&agent[..], &target, &rest].concat()
         };
-        board.reply(target, after(begun, 4).clock, Duration::from_millis(3));
+        board.reply(TargetRef::of_default(target), after(begun, 4).clock, Duration::from_millis(3));
         board.reload(setup(&[target]), after(begun, 5));
-        board.update(target, after(begun, 10).clock, &down(None, false));
-        board.changed(after(begun, 11).clock, "withdrew it", "3 losses", Some(target));
+        board.update(TargetRef::of_default(target), after(begun, 10).clock, &down(None, false));
+        board.changed(
+            after(begun, 11).clock,
+            "withdrew it",
+            "3 losses",
+            Some(TargetRef::of_default(target)),
+        );
         board.failed(after(begun, 12).clock, "tell Slack", "down");
         board.publish(after(begun, 19));
         let before = times(&board);
@@ -188,15 +197,15 @@ fn an_hour_and_fifty_changes_are_kept_and_no_more() {
     let mut board = Board::new(setup(&[target]), beginning);
     for second in (0..4 * 3_600).step_by(60) {
         let at = after(beginning, second);
-        board.reply(target, at.clock, Duration::from_millis(5));
+        board.reply(TargetRef::of_default(target), at.clock, Duration::from_millis(5));
         board.changed(at.clock, &format!("change {second}"), "", None);
         board.failed(at.clock, &format!("failure {second}"), "");
     }
     board.publish(after(beginning, 4 * 3_600 - 60));
     let snapshot = board.reader().snapshot();
-    let hours = snapshot.hours();
-    assert_eq!((hours.len(), hours[0].len()), (1, MINUTES));
-    assert!(hours[0].iter().all(|minute| minute.replies == 1));
+    let hour = snapshot.hour(0);
+    assert_eq!((hour.len(), snapshot.hour(1).len()), (MINUTES, 0));
+    assert!(hour.iter().all(|minute| minute.replies == 1));
     let status = snapshot.status();
     assert_eq!(status.changes.len(), CHANGES_KEPT);
     assert_eq!(status.changes[0].what, "change 14340");
@@ -219,7 +228,7 @@ fn flips_verdicts_and_refusals_are_counted_once_each() {
         down(Some(Reason::NoQuorum), true),
     ];
     for facts in &story {
-        board.update(target, beginning.clock, facts);
+        board.update(TargetRef::of_default(target), beginning.clock, facts);
     }
     board.publish(beginning);
     let metrics = encode(&board.reader().snapshot(), MetricsFormat::Text);
@@ -247,7 +256,7 @@ fn ten_thousand_targets_are_published_in_passing() {
         let at = after(beginning, second);
         took(|| {
             for target in &targets {
-                board.reply(*target, at.clock, Duration::from_millis(20));
+                board.reply(TargetRef::of_default(*target), at.clock, Duration::from_millis(20));
             }
             board.publish(at);
         })

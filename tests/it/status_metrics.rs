@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use goavail::engine::ids::{TargetRef, ZoneId};
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::testing::status::{Board, MetricsFormat, encode};
 
@@ -224,7 +225,7 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
     let (mut board, end) = sample_board();
     board.reload(setup(&[ip("198.51.100.10")]), end);
     board.set_peers(Vec::new());
-    board.set_observed(None);
+    board.set_observed(ZoneId::DEFAULT, None);
     board.publish(end);
     let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
     let families = parse(&text);
@@ -239,7 +240,7 @@ fn an_unknown_value_is_null_in_the_status_and_absent_from_the_metrics() {
     let set = SetKey { name: name.into(), family: Family::A };
     let mut observed: Observed = [(set.clone(), [target].into())].into_iter().collect();
     observed.uncertain.insert((set, target));
-    board.set_observed(Some(&observed));
+    board.set_observed(ZoneId::DEFAULT, Some(&observed));
     board.publish(end);
     let snapshot = board.reader().snapshot();
     let status = snapshot.status();
@@ -263,9 +264,9 @@ fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
         let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text));
         families.value("goavail_target_limits_replies", &[("target", "198.51.100.10")])
     };
-    board.set_limits(target, Some(Duration::from_secs(4)));
+    board.set_limits(TargetRef::of_default(target), Some(Duration::from_secs(4)));
     assert_eq!(series(&mut board, end), Some(1.0));
-    board.set_limits(target, None);
+    board.set_limits(TargetRef::of_default(target), None);
     assert_eq!(series(&mut board, end), None);
 }
 

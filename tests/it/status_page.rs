@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::middleware::map_response;
 use axum::response::Response;
+use goavail::engine::ids::TargetRef;
 use goavail::testing::serve::{ServeLimits, serve};
 use goavail::testing::status::model::Status;
 use goavail::testing::status::{AgentAddress, Board, ClockReading, read_only};
@@ -139,7 +140,7 @@ async fn the_page_takes_over_newer_figures_by_itself() {
     let page = tokio::select! {
         page = &mut browsing => page,
         () = asked.notified() => {
-            board.reply(target, later.clock, Duration::from_millis(77));
+            board.reply(TargetRef::of_default(target), later.clock, Duration::from_millis(77));
             board.publish(later);
             browsing.await
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use goavail::engine::ids::{TargetRef, ZoneId};
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::testing::status::model::{Agent, Drained, Health, Mode, Outcome, Reason, Streak};
 use goavail::testing::status::{
@@ -36,29 +37,28 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 pub(crate) fn setup(targets: &[IpAddr]) -> Setup {
     let beginning = Time::new(SystemTime::UNIX_EPOCH + Duration::from_secs(BEGAN));
-    Setup {
-        agent: Agent {
-            name: "eu-1".into(),
-            version: "0.1.0".into(),
-            started_at: beginning,
-            dry_run: false,
-            mode: Mode::Cluster,
-            r#type: "ip".into(),
-            provider: "Cloudflare".into(),
-            zone: "example.com".into(),
-            isolated: false,
-            isolation_cause: None,
-            config_loaded_at: beginning,
-            guards_off: vec!["canaries".into(), "require_signed".into()],
-        },
-        targets: targets.to_vec(),
-        names: vec!["www.example.com".into(), "api.example.com".into()],
-    }
+    let agent = Agent {
+        name: "eu-1".into(),
+        version: "0.1.0".into(),
+        started_at: beginning,
+        dry_run: false,
+        mode: Mode::Cluster,
+        r#type: "ip".into(),
+        provider: "Cloudflare".into(),
+        zone: "example.com".into(),
+        isolated: false,
+        isolation_cause: None,
+        config_loaded_at: beginning,
+        guards_off: vec!["canaries".into(), "require_signed".into()],
+    };
+    let names = vec!["www.example.com".into(), "api.example.com".into()];
+    Setup::single(agent, "cloudflare", targets.to_vec(), names)
 }
 
 /// The state of a healthy target.
 pub(crate) fn fine() -> TargetState {
     TargetState {
+        probe: None,
         health: Health::Up,
         judged: None,
         in_service: true,
@@ -70,7 +70,8 @@ pub(crate) fn fine() -> TargetState {
 
 pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> TargetState {
     let streak = Streak { outcome: Outcome::Loss, count: 310 };
-    TargetState { health: Health::Down, judged: None, in_service, reason, streak, drained: None }
+    let health = Health::Down;
+    TargetState { probe: None, health, judged: None, in_service, reason, streak, drained: None }
 }
 
 /// Returns twelve targets.
@@ -112,16 +113,16 @@ fn probe(board: &mut Board, place: usize, target: IpAddr, at: Instant, second: u
         _ => second == 1_000,
     };
     if lost {
-        board.loss(target, at);
+        board.loss(TargetRef::of_default(target), at);
     } else {
-        board.reply(target, at, rtt);
+        board.reply(TargetRef::of_default(target), at, rtt);
     }
 }
 
 fn decide(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     let at = |seconds| after(beginning, seconds).clock;
     for target in &targets[..11] {
-        board.update(*target, at(8), &fine());
+        board.update(TargetRef::of_default(*target), at(8), &fine());
     }
     let drained = TargetState {
         in_service: false,
@@ -133,17 +134,27 @@ fn decide(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
         ..fine()
     };
     let losing = Streak { outcome: Outcome::Loss, count: 2 };
-    board.update(targets[3], at(3_046), &down(None, false));
-    board.update(targets[7], at(3_306), &down(Some(Reason::Floor), false));
-    board.update(targets[5], at(3_610), &down(Some(Reason::Contested), true));
-    board.update(targets[1], at(2_000), &drained);
-    board.update(targets[8], at(3_659), &TargetState { streak: losing, ..fine() });
+    board.update(TargetRef::of_default(targets[3]), at(3_046), &down(None, false));
+    board.update(TargetRef::of_default(targets[7]), at(3_306), &down(Some(Reason::Floor), false));
+    board.update(
+        TargetRef::of_default(targets[5]),
+        at(3_610),
+        &down(Some(Reason::Contested), true),
+    );
+    board.update(TargetRef::of_default(targets[1]), at(2_000), &drained);
+    board.update(
+        TargetRef::of_default(targets[8]),
+        at(3_659),
+        &TargetState { streak: losing, ..fine() },
+    );
     let vote =
         |peer: &str, health| ReceivedVote { peer: peer.into(), health, heard: at(LASTED - 4) };
     for (place, target) in targets.iter().enumerate() {
         let here = if matches!(place, 3 | 7) { Health::Down } else { Health::Up };
-        board
-            .set_votes(*target, vec![vote("192.0.2.81:8080", here), vote("192.0.2.82:8080", here)]);
+        board.set_votes(
+            TargetRef::of_default(*target),
+            vec![vote("192.0.2.81:8080", here), vote("192.0.2.82:8080", here)],
+        );
     }
 }
 
@@ -158,7 +169,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     let sets = ["www.example.com", "api.example.com"].into_iter().flat_map(|name| {
         [Family::A, Family::Aaaa].map(|family| (set(name, family), there(family)))
     });
-    board.set_observed(Some(&sets.collect::<Observed>()));
+    board.set_observed(ZoneId::DEFAULT, Some(&sets.collect::<Observed>()));
     let peer = |address: &str, alive, heard| PeerStatus {
         address: address.into(),
         alive,
@@ -175,21 +186,21 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
         at(2_001),
         "withdrew 198.51.100.11 from www.example.com, api.example.com",
         "drained by operator: kernel update",
-        Some(targets[1]),
+        Some(TargetRef::of_default(targets[1])),
     );
     board.changed(
         at(3_047),
         "withdrew 198.51.100.13 from www.example.com, api.example.com",
         "3 losses in a row after the last reply at 03:49:38; agree eu-1, 192.0.2.81:8080, \
          192.0.2.82:8080; 4 left at www.example.com, at least 3",
-        Some(targets[3]),
+        Some(TargetRef::of_default(targets[3])),
     );
     board.failed(at(2_900), "list the records of example.com", "connection reset by peer");
     board.recovered("list the records of example.com");
     board.failed(at(LASTED - 5), "tell Slack", "503 Service Unavailable");
     let counters = board.counters();
-    counters.set_dns_requests("Cloudflare", "ok", 1);
-    counters.dns_change("Cloudflare", "withdraw", "done");
+    counters.set_dns_requests(ZoneId::DEFAULT, "ok", 1);
+    counters.dns_change(ZoneId::DEFAULT, "withdraw", "done");
     counters.set_votes("192.0.2.81:8080", "accepted", 1);
     counters.set_votes("192.0.2.83:8080", "accepted", 1);
     counters.set_notices(["slack", "failed"], 1);

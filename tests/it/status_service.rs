@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use goavail::engine::ids::TargetRef;
 use goavail::testing::serve::{ServeLimits, serve};
 use goavail::testing::status::model::Reason;
 use goavail::testing::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
-    CommandRefused, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile, StatusConfig, control,
-    listen, open_control, read_only,
+    CommandRefused, CommandTarget, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile,
+    StatusConfig, control, listen, open_control, read_only,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -123,7 +124,8 @@ async fn the_listener_takes_no_orders_and_knows_no_other_ways() {
         assert_eq!(ask(agent.listener, line).await.0, status, "{line}");
     }
     let place = AgentAddress::Listener(agent.listener);
-    let refused = place.drain(ip("198.51.100.10"), &DrainRequest::default()).await.unwrap_err();
+    let refused =
+        place.drain(&"198.51.100.10".parse().unwrap(), &DrainRequest::default()).await.unwrap_err();
     assert!(matches!(refused, ClientError::ReadOnly { .. }), "{refused}");
 }
 
@@ -179,12 +181,13 @@ async fn an_order_reaches_the_event_loop_whole_and_its_answer_comes_back() {
         force: true,
     };
     let target = ip("2001:db8:51:100::15");
+    let asked = CommandTarget { service: None, address: target };
     let floor = CommandRefused::Guard {
         reason: Reason::Floor,
-        message: "only 1 address would be left at www.example.com AAAA, at least 2 must be".into(),
+        message: "only 1 address would be left at www.example.com AAAA".into(),
     };
-    let done =
-        CommandDone { message: "drained".into(), until: None, warnings: vec!["careful".into()] };
+    let (message, warnings) = ("drained".to_owned(), vec!["careful".to_owned()]);
+    let done = CommandDone { message, until: None, warnings, services: vec![] };
     let cases = [
         ("done", Ok(done.clone()), Ok(done)),
         ("refused by the floor", Err(floor), Err(("floor", "only 1 address would be left"))),
@@ -208,7 +211,7 @@ async fn an_order_reaches_the_event_loop_whole_and_its_answer_comes_back() {
             );
             command.reply.send(answer).unwrap();
         };
-        let (got, ()) = tokio::join!(place.drain(target, &drain), event_loop);
+        let (got, ()) = tokio::join!(place.drain(&asked, &drain), event_loop);
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got, want, "{name}"),
             (Err(ClientError::Refused { error, message }), Err((word, part))) => {
@@ -223,7 +226,7 @@ async fn an_order_reaches_the_event_loop_whole_and_its_answer_comes_back() {
         assert_eq!(command.kind, CommandKind::Undrain);
         drop(command); // the agent is stopping
     };
-    let (got, ()) = tokio::join!(place.undrain(target), event_loop);
+    let (got, ()) = tokio::join!(place.undrain(&asked), event_loop);
     assert_eq!(got.unwrap_err().to_string(), "the agent is stopping");
 }
 
@@ -345,7 +348,7 @@ async fn a_thousand_targets_are_shown_whole() {
     let many: Vec<_> = (0..1_000).map(|n| ip(&format!("10.0.{}.{}", n / 250, n % 250))).collect();
     let mut board = Board::new(setup(&many), now);
     for target in &many {
-        board.reply(*target, now.clock, Duration::from_millis(20));
+        board.reply(TargetRef::of_default(*target), now.clock, Duration::from_millis(20));
     }
     board.publish(now);
     let agent = Asked::new((board, now));
@@ -379,7 +382,7 @@ async fn json_hides_nothing_and_is_read_as_it_was_said() {
     let drained =
         Some(goavail::testing::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
     let facts = goavail::testing::status::TargetState { drained, ..crate::status_sample::fine() };
-    board.update(ip("198.51.100.10"), end.clock, &facts);
+    board.update(TargetRef::of_default(ip("198.51.100.10")), end.clock, &facts);
     board.publish(end);
     let agent = Asked::new((board, end));
     let (_, answer) = ask(agent.listener, "GET /status").await;

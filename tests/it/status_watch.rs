@@ -35,7 +35,9 @@ async fn watching_draws_the_table_and_gives_the_terminal_back() {
     {
         let drawn = Arc::new(Notify::new());
         let mut screen = Screen { shown: Vec::new(), drawn: Arc::clone(&drawn) };
-        watch(&place, &mut screen, false, || Some(40), drawn.notified()).await.unwrap();
+        watch(async || place.status().await, &mut screen, false, || Some(40), drawn.notified())
+            .await
+            .unwrap();
         let shown = String::from_utf8(screen.shown).unwrap();
         assert!(shown.contains(part), "{name}: {shown}");
         assert!(shown.starts_with("\u{1b}[?25l") && shown.ends_with("\u{1b}[?25h"), "{name}");

@@ -1,16 +1,16 @@
 //! Puts a new configuration in force, or keeps the old one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use super::EventLoop;
 use crate::agent::input::{NewConfig, ReloadError};
 use crate::agent::observers::Observer;
 use crate::agent::state_store::StateStore;
-use crate::agent::{fixed, log_notes, settings};
+use crate::agent::{fixed, settings, startup};
 use crate::engine::event::Event;
 use crate::probe::{Probe, tcp};
-use crate::settings::Config;
+use crate::settings::{Config, DEFAULT};
 use crate::systemd;
 
 impl<P: Probe, O: Observer> EventLoop<P, O> {
@@ -40,15 +40,22 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     fn replace_config(&mut self, NewConfig { config, providers }: NewConfig) {
         let config = fixed::keep(&self.config, config);
         config.inherit_pauses(&self.config);
-        log_notes(&config);
+        startup::log_notes(&config);
         log_abandoned_records(self.state.store(), &config);
         self.reconcilers.reload(&settings::zones(&config, &self.ids), providers);
         if let Some(peers) = &self.peers {
             peers.reload(&config, settings::watched_services(&config, &self.ids));
         }
         self.observers.reloaded(&config);
-        tracing::info!(targets = config.default_service().targets.len(), "configuration in force");
         let settings = settings::settings(&config, &self.ids, tcp::room());
+        let named = startup::Extent::of(&settings);
+        tracing::info!(
+            targets = settings.target_count(),
+            services = named.services,
+            zones = named.zones,
+            "configuration in force"
+        );
+        self.state.store().assign_services(&settings);
         self.config = config;
         systemd::ready();
         self.handle(Event::Reloaded(Box::new(settings)));
@@ -57,19 +64,25 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
 /// Logs the withdrawn records that nothing restores once `config` is in force.
 fn log_abandoned_records(store: &StateStore, config: &Config) {
-    let names = config.default_zone().provider.names();
-    let mut abandoned: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for (set, address, record) in store.records().records() {
-        if record.came_back_as.is_some() {
-            continue;
-        }
-        if !config.default_service().targets.contains(&address) || !names.contains(&set.name) {
-            abandoned.entry(address).or_default().push(set.name.clone());
+    let mut maintained = HashSet::new();
+    for service in &config.services {
+        let zone = config.zone_of(service).name.as_str();
+        for name in &service.names {
+            maintained.extend(service.targets.iter().map(|target| (zone, name.as_str(), *target)));
         }
     }
-    for (target, names) in abandoned {
+    let withdrawn = store.withdrawn();
+    let mut abandoned: BTreeMap<(&str, IpAddr), Vec<&str>> = BTreeMap::new();
+    for record in withdrawn.iter().filter(|record| record.came_back_as.is_none()) {
+        let (zone, name) = (record.zone.as_str(), record.name.as_str());
+        if !maintained.contains(&(zone, name, record.address)) {
+            abandoned.entry((zone, record.address)).or_default().push(name);
+        }
+    }
+    for ((zone, target), names) in abandoned {
         tracing::warn!(
             %target,
+            zone = Some(zone).filter(|zone| *zone != DEFAULT).map(tracing::field::display),
             names = names.join(","),
             "removed from the configuration while withdrawn; its record is not restored; put it back by hand if \
              it is wanted"

@@ -35,7 +35,7 @@ async fn a_dead_target_is_withdrawn_and_a_live_one_is_not() {
 async fn a_zone_with_a_provider_that_hangs_does_not_delay_another() {
     let mut settings = settings(2);
     let other = ZoneId::from(1);
-    settings.zones.insert(other, ZoneSettings { location: "example.net".to_owned() });
+    settings.zones.insert(other, ZoneSettings::new("other", "example.net"));
     let mut second = settings.default_service().clone();
     (second.zone, second.targets) = (other, [ip(2), ip(3)].into());
     settings.services.insert(1.into(), second);

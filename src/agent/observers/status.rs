@@ -3,10 +3,11 @@
 mod changes;
 mod conversions;
 mod readers;
+mod targets;
 mod zones;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,25 +16,23 @@ use tokio::sync::mpsc;
 
 use super::Observer;
 use crate::agent::clock::{Clock, wall};
+use crate::agent::ids::Ids;
 use crate::agent::input::Input;
 use crate::agent::peers::VoteCounters;
+use crate::agent::zones::ZoneCounters;
 use crate::cluster::ClusterEvent;
-use crate::dns::metered::ProviderCounters;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
-use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
-use crate::engine::types::{Endpoint, Outcome, Vote};
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::notify::NoticeCounters;
 use crate::serve::{ServeLimits, serve};
 use crate::settings::Config;
-use crate::status::{
-    self, Board, ClockReading, OperatorCommand, PeerStatus, ReceivedVote, SocketFile, Time, model,
-};
-use changes::ChangeContext;
-use conversions::{setup, target_state};
+use crate::status::{self, Board, ClockReading, OperatorCommand, PeerStatus, SocketFile, Time};
+use conversions::setup;
 use readers::Readers;
+use targets::{Freshness, TargetsByEndpoint};
 
-/// Time between refreshes of the board from the engine's views of all targets.
+/// Time between refreshes of the board from the engine's views of targets.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// Maximum number of commands that wait for the event loop.
@@ -43,12 +42,13 @@ const COMMANDS: usize = 16;
 pub(in crate::agent) struct StatusObserver {
     board: Board,
     clock: Clock,
+    ids: Ids,
     refreshed: Instant,
+    freshness: Freshness,
+    /// A target of each endpoint.
+    by_endpoint: TargetsByEndpoint,
     peers: BTreeMap<SocketAddr, PeerStatus>,
     names: BTreeMap<SocketAddr, Arc<str>>,
-    provider: &'static str,
-    /// The zones with a provider that fails.
-    failing_zones: BTreeSet<ZoneId>,
     /// The problem with each whole zone in its last listing.
     cautions: BTreeMap<ZoneId, String>,
     /// The channels that rejected the last notice, and the error of each.
@@ -62,7 +62,7 @@ pub(in crate::agent) struct StatusObserver {
 /// The counters of other parts.
 #[derive(Debug, Default)]
 pub(in crate::agent) struct CounterSources {
-    pub(in crate::agent) requests: ProviderCounters,
+    pub(in crate::agent) requests: ZoneCounters,
     pub(in crate::agent) votes: VoteCounters,
     pub(in crate::agent) notices: NoticeCounters,
 }
@@ -76,6 +76,7 @@ impl StatusObserver {
     /// Opens the listener and the socket that the configuration names. `None` if it names neither.
     pub(in crate::agent) fn start(
         config: &Config,
+        ids: &Ids,
         clock: Clock,
         outbox: &mpsc::Sender<Input>,
     ) -> anyhow::Result<Option<Self>> {
@@ -83,7 +84,7 @@ impl StatusObserver {
             return Ok(None);
         }
         let now = read_clocks(&clock);
-        let board = Board::new(setup(config, Time::new(now.wall)), now);
+        let board = Board::new(setup(config, ids, Time::new(now.wall)), now);
         let readers = Readers::start().context("cannot start the thread that serves readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.enter();
@@ -111,11 +112,12 @@ impl StatusObserver {
         let mut observer = Self {
             board,
             clock,
+            ids: ids.clone(),
             refreshed: now.clock,
+            freshness: Freshness::default(),
+            by_endpoint: targets::by_endpoint(config, ids),
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
-            provider: config.default_zone().provider.word(),
-            failing_zones: BTreeSet::new(),
             cautions: BTreeMap::new(),
             failing_channels: BTreeMap::new(),
             sources: CounterSources::default(),
@@ -164,39 +166,6 @@ impl StatusObserver {
         self.board.set_canaries(config.canaries.iter().map(ToString::to_string));
     }
 
-    fn show(&mut self, engine: &Engine, service: ServiceId, address: IpAddr) {
-        if let Some(view) = engine.target_view(TargetRef { service, address }) {
-            let state = target_state(&view, read_clocks(&self.clock), &self.clock);
-            self.board.update(address, self.at(), &state);
-        }
-    }
-
-    fn judged(&mut self, target: IpAddr, outcome: Outcome, rtt: Option<Duration>) {
-        let at = self.at();
-        match (outcome, rtt) {
-            (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, rtt),
-            (Outcome::Fault, _) => self.board.fault(target),
-            _ => self.board.loss(target, at),
-        }
-    }
-
-    fn limits(&mut self, engine: &Engine, endpoint: Endpoint, noticed_after: Option<Duration>) {
-        if engine.is_canary(endpoint) {
-            self.board.set_canary_limits(&endpoint.to_string(), noticed_after);
-        } else {
-            self.board.set_limits(endpoint.address, noticed_after);
-        }
-    }
-
-    fn name_failing(&mut self, name: &str, problem: Option<&str>) {
-        let work = format!("look after the records of {name}");
-        match problem {
-            Some(problem) => self.board.failed(self.at(), &work, problem),
-            None => self.board.recovered(&work),
-        }
-        self.board.counters().set_name_failing(name, problem.is_some());
-    }
-
     /// Publishes the counters of notices, and the channels that fail.
     fn publish_notices(&mut self, at: Instant) {
         for (labels, total) in self.sources.notices.counts() {
@@ -218,8 +187,8 @@ impl StatusObserver {
 
     /// Publishes the counters of other parts.
     fn publish_counters(&mut self, at: Instant) {
-        for (outcome, total) in self.sources.requests.counts() {
-            self.board.counters().set_dns_requests(self.provider, outcome, total);
+        for ((zone, outcome), total) in self.sources.requests.counts() {
+            self.board.counters().set_dns_requests(zone, outcome, total);
         }
         self.publish_notices(at);
         self.board.counters().set_panics(crate::panics::counts());
@@ -229,92 +198,52 @@ impl StatusObserver {
             }
         }
     }
-
-    /// Publishes the parts of the views that change with every probe.
-    fn refresh(&mut self, engine: &Engine, now: ClockReading) {
-        let is_alone = self.peers.is_empty();
-        for view in engine.targets() {
-            self.board.update(view.address, now.clock, &target_state(&view, now, &self.clock));
-            if !is_alone {
-                let target = TargetRef { service: view.service, address: view.address };
-                let votes = self.votes(engine, target, now);
-                self.board.set_votes(view.address, votes);
-            }
-        }
-        if !is_alone {
-            let mut missing = self.sources.votes.missing_votes();
-            for (peer, seen) in &mut self.peers {
-                seen.no_vote_on = missing.remove(peer).unwrap_or_default();
-            }
-            self.board.set_peers(self.peers.values().cloned().collect());
-        }
-    }
-
-    fn votes(&self, engine: &Engine, target: TargetRef, now: ClockReading) -> Vec<ReceivedVote> {
-        let mut votes = Vec::new();
-        for ballot in engine.votes_on(target) {
-            let health = match ballot.vote {
-                Vote::Up => model::Health::Up,
-                Vote::Down => model::Health::Down,
-            };
-            let heard = now.clock.checked_sub(ballot.age);
-            if let (Some(peer), Some(heard)) = (self.names.get(&ballot.peer), heard) {
-                votes.push(ReceivedVote { peer: Arc::clone(peer), health, heard });
-            }
-        }
-        votes
-    }
 }
 
 impl Observer for StatusObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
             Fact::Judged { endpoint, outcome, rtt } => {
-                // The board has one row for each address.
+                // Targets that share a probe share its figures on the board.
                 if let Some(target) = engine.targets_at(*endpoint).next() {
-                    self.judged(target.address, *outcome, *rtt);
+                    self.judged(target, *outcome, *rtt);
+                    self.freshness.judged(*endpoint);
                 }
             }
             Fact::Limits { endpoint, noticed_after } => {
                 self.limits(engine, *endpoint, *noticed_after);
             }
-            Fact::Late { endpoint, .. } => self.board.late(endpoint.address),
-            Fact::Flipped { service, target, .. }
-            | Fact::Verdict { service, target, .. }
-            | Fact::Refused { service, target, .. }
-            | Fact::RefusalOver { service, target, .. }
-            | Fact::EvidenceBack { service, target, .. }
-            | Fact::Drained { service, target, .. }
-            | Fact::Undrained { service, target, .. } => self.show(engine, *service, *target),
+            Fact::Late { endpoint, .. } => self.late(*endpoint),
+            Fact::Flipped { service, target: address, .. }
+            | Fact::Verdict { service, target: address, .. }
+            | Fact::Refused { service, target: address, .. }
+            | Fact::RefusalOver { service, target: address, .. }
+            | Fact::EvidenceBack { service, target: address, .. }
+            | Fact::Drained { service, target: address, .. }
+            | Fact::Undrained { service, target: address, .. } => {
+                self.show(engine, TargetRef { service: *service, address: *address });
+            }
             Fact::EvidenceLost { service, targets } => {
-                for target in targets {
-                    self.show(engine, *service, *target);
+                for address in targets {
+                    self.show(engine, TargetRef { service: *service, address: *address });
                 }
             }
             Fact::Isolated { cause, .. } => self.board.set_isolation(Some(*cause)),
             Fact::IsolationOver { .. } => self.board.set_isolation(None),
-            Fact::Applied { withdrawn, restored, created, took, dry_run, .. } => {
-                let change = ChangeContext { at: self.at(), took: *took, dry_run: *dry_run };
-                for (target, gone) in withdrawn {
-                    self.record(&change, *target, &changes::withdrawal(gone));
-                }
-                for (target, names) in restored {
-                    self.record(&change, *target, &changes::restoration(names));
-                }
-                for (target, names) in created {
-                    self.record(&change, *target, &changes::creation(names));
-                }
+            Fact::Applied { .. } => self.applied(engine, fact),
+            Fact::Failing { zone, problem } => self.failing(engine, *zone, problem),
+            Fact::FailingOver { zone } => self.recovered(engine, *zone),
+            Fact::NameFailing { zone, name, what } => {
+                self.name_failing(engine, (*zone, name), Some(what));
             }
-            Fact::Failing { zone, problem } => self.failing(*zone, problem),
-            Fact::FailingOver { zone } => self.recovered(*zone),
-            Fact::NameFailing { name, what, .. } => self.name_failing(name, Some(what)),
-            Fact::NameFailingOver { name, .. } => self.name_failing(name, None),
+            Fact::NameFailingOver { zone, name } => self.name_failing(engine, (*zone, name), None),
             _ => {}
         }
     }
 
     fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
-        self.publish_listing(engine, zone);
+        self.publish_caution(engine, zone);
+        self.freshness.listed(zone);
     }
 
     fn peer_event(&mut self, event: &ClusterEvent) {
@@ -330,12 +259,14 @@ impl Observer for StatusObserver {
             }
             ClusterEvent::Peer { state, .. } => seen.alive = state.is_alive(),
         }
+        self.freshness.voted(event);
     }
 
     fn reloaded(&mut self, config: &Config) {
-        self.provider = config.default_zone().provider.word();
         let now = read_clocks(&self.clock);
-        self.board.reload(setup(config, Time::new(now.wall)), now);
+        self.board.reload(setup(config, &self.ids, Time::new(now.wall)), now);
+        self.by_endpoint = targets::by_endpoint(config, &self.ids);
+        self.freshness.forget();
         self.list_peers(config);
         self.list_canaries(config);
         self.board.counters().reload("ok");
@@ -356,6 +287,7 @@ impl Observer for StatusObserver {
 
     fn iteration(&mut self, engine: &Engine) {
         let now = read_clocks(&self.clock);
+        self.publish_listings(engine);
         if now.clock.saturating_duration_since(self.refreshed) >= REFRESH_EVERY {
             self.refreshed = now.clock;
             self.refresh(engine, now);

@@ -1,6 +1,6 @@
 //! The drains in the state, by service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -10,22 +10,16 @@ use crate::agent::clock::{unix, wall};
 use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::ids::{ServiceId, TargetRef};
-use crate::state::SavedDrain;
+use crate::engine::settings::Settings;
+use crate::state::{DEFAULT, SavedDrain};
 
 /// The drains of one service.
 #[derive(Debug, Default)]
-pub(super) struct ServiceDrains {
+struct ServiceDrains {
     /// The drains as they are saved.
     saved: Vec<SavedDrain>,
     /// Interprets their dates.
     calendar: Calendar,
-}
-
-impl ServiceDrains {
-    /// Returns the drains of an earlier process.
-    pub(super) fn remembered(saved: Vec<SavedDrain>) -> Self {
-        Self { saved, calendar: Calendar::default() }
-    }
 }
 
 /// Reads both clocks; `engine` is the time of the engine's clock.
@@ -33,18 +27,106 @@ fn clocks(engine: Moment) -> Clocks {
     Clocks { engine, wall: unix(wall()) }
 }
 
-impl StateStore {
-    fn service_drains(&self) -> MutexGuard<'_, BTreeMap<ServiceId, ServiceDrains>> {
-        self.drains.lock().unwrap_or_else(PoisonError::into_inner)
+/// The services of the configurations of this process, and the drains of all services.
+#[derive(Debug, Default)]
+pub(super) struct KnownServices {
+    names: BTreeMap<ServiceId, String>,
+    /// The drains by the name of the service. A service may be unknown: it may come back.
+    drains: BTreeMap<String, ServiceDrains>,
+}
+
+impl KnownServices {
+    /// Returns the drains of an earlier process.
+    pub(super) fn remembered(saved: &[SavedDrain]) -> Self {
+        let mut by_service: BTreeMap<String, Vec<SavedDrain>> = BTreeMap::new();
+        for drain in saved {
+            by_service.entry(drain.service.clone()).or_default().push(drain.clone());
+        }
+        let drains = by_service.into_iter().map(|(service, saved)| {
+            (service, ServiceDrains { saved, calendar: Calendar::default() })
+        });
+        Self { names: BTreeMap::new(), drains: drains.collect() }
     }
 
-    /// Returns the drains that may still be in force, for an engine that starts at `start`.
-    pub(in crate::agent) fn drains(&self, start: Moment) -> BTreeMap<TargetRef, Drain> {
+    /// Returns the name of a service, and its drains.
+    fn of(&mut self, service: ServiceId) -> (&str, &mut ServiceDrains) {
+        // Only tests store drains of a service that no configuration named.
+        let name = self.names.entry(service).or_insert_with(|| DEFAULT.to_owned());
+        let drains = self.drains.entry(name.clone()).or_default();
+        (name, drains)
+    }
+
+    /// Moves the drains of entries that name no service to the services that have their addresses, if
+    /// there is no service `default`.
+    fn move_unnamed(&mut self, settings: &Settings) {
+        if settings.service(ServiceId::DEFAULT).is_some() {
+            return;
+        }
+        let Some(unnamed) = self.drains.remove(DEFAULT) else { return };
+        for drain in unnamed.saved {
+            let mut is_moved = false;
+            for (id, service) in settings.services() {
+                if !service.targets.contains(&drain.address) {
+                    continue;
+                }
+                is_moved = true;
+                let (name, its) = self.of(id);
+                let service = name.to_owned();
+                if its.saved.iter().all(|known| known.address != drain.address) {
+                    its.saved.push(SavedDrain { service, ..drain.clone() });
+                }
+            }
+            if !is_moved {
+                self.drains.entry(DEFAULT.to_owned()).or_default().saved.push(drain);
+            }
+        }
+    }
+
+    /// Returns the drains of all services as they are saved, without the oldest ones of unknown services
+    /// if there are very many.
+    fn saved(&self) -> Vec<SavedDrain> {
+        let known: BTreeSet<&String> = self.names.values().collect();
+        let (mut all, mut unknown) = (Vec::new(), Vec::new());
+        for (name, drains) in &self.drains {
+            let list = if known.contains(name) { &mut all } else { &mut unknown };
+            list.extend(drains.saved.iter().cloned());
+        }
+        super::keep_newest(&mut unknown, |drain| drain.since);
+        all.extend(unknown);
+        all
+    }
+}
+
+impl StateStore {
+    fn services(&self) -> MutexGuard<'_, KnownServices> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Learns the services of a configuration.
+    pub(in crate::agent) fn assign_services(&self, settings: &Settings) {
+        let mut services = self.services();
+        for (id, service) in settings.services() {
+            services.names.insert(id, service.name.clone());
+        }
+    }
+
+    /// Returns the drains that may still be in force, for an engine that starts at `start` with these
+    /// settings. A file of the first version names no services: if there is no service `default`, its
+    /// drains are those of every service that has the address.
+    pub(in crate::agent) fn drains(
+        &self,
+        settings: &Settings,
+        start: Moment,
+    ) -> BTreeMap<TargetRef, Drain> {
+        self.assign_services(settings);
         let now = clocks(start);
+        let mut services = self.services();
+        services.move_unnamed(settings);
         let mut drains = BTreeMap::new();
-        for (service, ServiceDrains { saved, calendar }) in self.service_drains().iter_mut() {
+        for (service, _) in settings.services() {
+            let ServiceDrains { saved, calendar } = services.of(service).1;
             for (address, drain) in calendar.adopt(saved, now) {
-                drains.insert(TargetRef { service: *service, address }, drain);
+                drains.insert(TargetRef { service, address }, drain);
             }
         }
         drains
@@ -58,10 +140,10 @@ impl StateStore {
         now: Moment,
     ) {
         let mut memory = self.memory();
-        let mut all = self.service_drains();
-        let ServiceDrains { saved, calendar } = all.entry(service).or_default();
-        *saved = calendar.date(saved, drains, clocks(now));
-        memory.drains = all.values().flat_map(|service| service.saved.iter().cloned()).collect();
+        let mut services = self.services();
+        let (name, ServiceDrains { saved, calendar }) = services.of(service);
+        *saved = calendar.date(name, saved, drains, clocks(now));
+        memory.drains = services.saved();
     }
 
     /// Returns the new ends of those of a service's `drains` that move because the wall clock was
@@ -72,8 +154,8 @@ impl StateStore {
         drains: &BTreeMap<IpAddr, Drain>,
         now: Moment,
     ) -> BTreeMap<IpAddr, Moment> {
-        let mut all = self.service_drains();
-        let ServiceDrains { saved, calendar } = all.entry(service).or_default();
+        let mut services = self.services();
+        let ServiceDrains { saved, calendar } = services.of(service).1;
         calendar.clock_set(saved, drains, clocks(now))
     }
 }

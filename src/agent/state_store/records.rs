@@ -1,6 +1,6 @@
 //! The withdrawn records in the state, by zone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -13,34 +13,95 @@ use crate::dns::reconciler::RecordStore;
 use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, SetKey};
-use crate::state::{Memory, Pending, Withdrawn};
+use crate::state::{DEFAULT, Pending, Withdrawn};
+
+/// One zone of the configuration.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ManagedZone {
+    /// Its name in the configuration.
+    name: String,
+    /// The owner names that are managed in it.
+    managed: BTreeSet<String>,
+}
+
+#[cfg(test)]
+impl ManagedZone {
+    pub(super) fn new(name: &str, managed: &[&str]) -> Self {
+        let managed = managed.iter().map(|name| (*name).to_owned()).collect();
+        Self { name: name.to_owned(), managed }
+    }
+}
+
+/// Selects the entries of one zone: those with its name, and those of a zone that is not in the
+/// configuration, at names that are managed in this zone alone. The latter is so after the zone was
+/// renamed.
+struct Selection<'a> {
+    zone: Option<&'a ManagedZone>,
+    zones: &'a BTreeMap<ZoneId, ManagedZone>,
+}
+
+impl<'a> Selection<'a> {
+    fn new(zone: ZoneId, zones: &'a BTreeMap<ZoneId, ManagedZone>) -> Self {
+        Self { zone: zones.get(&zone), zones }
+    }
+
+    /// Returns the name of the zone. Only tests have none for a zone.
+    fn name(&self) -> &str {
+        self.zone.map_or(DEFAULT, |zone| &zone.name)
+    }
+
+    fn has(&self, zone: &str, name: &str) -> bool {
+        if zone == self.name() {
+            return true;
+        }
+        let Some(own) = self.zone.filter(|own| own.managed.contains(name)) else { return false };
+        self.zones.values().all(|other| {
+            other.name != zone && (other.name == own.name || !other.managed.contains(name))
+        })
+    }
+}
 
 impl StateStore {
-    fn zones(&self) -> MutexGuard<'_, BTreeMap<String, ZoneId>> {
+    fn zones(&self) -> MutexGuard<'_, BTreeMap<ZoneId, ManagedZone>> {
         self.zones.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Assigns the managed names to their zones. A name that was never managed belongs to the first
-    /// zone.
-    pub(in crate::agent) fn assign_names(&self, zones: &BTreeMap<ZoneId, ZoneConfig>) {
-        let mut owners = self.zones();
+    /// Follows the zones of a configuration. The entries of others are kept, up to a bound.
+    pub(in crate::agent) fn assign_zones(&self, zones: &BTreeMap<ZoneId, ZoneConfig>) {
+        let mut memory = self.memory();
+        let mut known = BTreeMap::new();
         for (id, zone) in zones {
-            for name in zone.names().into_values().flatten() {
-                owners.insert(name, *id);
-            }
+            let managed = zone.names().into_values().flatten().collect();
+            known.insert(*id, ManagedZone { name: zone.name.clone(), managed });
         }
+        let names: BTreeSet<&str> = known.values().map(|zone| zone.name.as_str()).collect();
+        let mut unknown: Vec<Withdrawn> = memory
+            .withdrawn
+            .extract_if(.., |record| !names.contains(record.zone.as_str()))
+            .collect();
+        super::keep_newest(&mut unknown, |record| record.at);
+        memory.withdrawn.extend(unknown);
+        drop(names);
+        *self.zones() = known;
     }
 
-    /// Returns the settings of all withdrawn records.
-    pub(in crate::agent) fn records(&self) -> RecordMemory {
-        read_records(&self.memory(), |_| true)
+    /// Returns the withdrawn records as they are saved.
+    pub(in crate::agent) fn withdrawn(&self) -> Vec<Withdrawn> {
+        self.memory().withdrawn.clone()
     }
 
     /// Returns the settings of the withdrawn records of a zone.
-    fn records_of(&self, zone: ZoneId) -> RecordMemory {
+    pub(super) fn records_of(&self, zone: ZoneId) -> RecordMemory {
         let memory = self.memory();
         let zones = self.zones();
-        read_records(&memory, |name| is_of(zone, name, &zones))
+        let selection = Selection::new(zone, &zones);
+        let withdrawn = memory.withdrawn.iter();
+        let records: RecordMemory = withdrawn
+            .filter(|record| selection.has(&record.zone, &record.name))
+            .filter_map(read_record)
+            .collect();
+        let pending = memory.pending.iter().filter(|it| selection.has(&it.zone, &it.name));
+        records.with_pending(pending.map(|it| (set_of(&it.name, it.address), it.address)))
     }
 
     /// Stores the withdrawn records of a zone. Those of other zones stay as they are.
@@ -48,42 +109,30 @@ impl StateStore {
         let now = unix(wall());
         let mut memory = self.memory();
         let zones = self.zones();
-        let before: Vec<_> =
-            memory.withdrawn.extract_if(.., |old| is_of(zone, &old.name, &zones)).collect();
+        let selection = Selection::new(zone, &zones);
+        let before: BTreeMap<(String, IpAddr), u64> = memory
+            .withdrawn
+            .extract_if(.., |old| selection.has(&old.zone, &old.name))
+            .map(|old| ((old.name, old.address), old.at))
+            .collect();
         for (set, address, record) in records.records() {
-            if !is_of(zone, &set.name, &zones) {
-                continue;
-            }
-            let old = before.iter().find(|old| old.name == set.name && old.address == address);
+            let old = before.get(&(set.name.clone(), address));
             memory.withdrawn.push(Withdrawn {
+                zone: selection.name().to_owned(),
                 name: set.name.clone(),
                 r#type: set.family.to_string(),
                 address,
-                at: old.map_or(now, |old| old.at),
+                at: old.copied().unwrap_or(now),
                 attributes: to_json(&record.attributes),
                 came_back_as: record.came_back_as.as_ref().map(to_json),
             });
         }
-        memory.pending.retain(|old| !is_of(zone, &old.name, &zones));
+        memory.pending.retain(|old| !selection.has(&old.zone, &old.name));
         for (set, address) in records.pending() {
-            if is_of(zone, &set.name, &zones) {
-                memory.pending.push(Pending { name: set.name.clone(), address: *address });
-            }
+            let (zone, name) = (selection.name().to_owned(), set.name.clone());
+            memory.pending.push(Pending { zone, name, address: *address });
         }
     }
-}
-
-/// Whether the records at `name` belong to a zone.
-fn is_of(zone: ZoneId, name: &str, zones: &BTreeMap<String, ZoneId>) -> bool {
-    *zones.get(name).unwrap_or(&ZoneId::DEFAULT) == zone
-}
-
-/// Returns the records at the names for which `is_selected` returns true.
-fn read_records(memory: &Memory, is_selected: impl Fn(&str) -> bool) -> RecordMemory {
-    let withdrawn = memory.withdrawn.iter().filter(|record| is_selected(&record.name));
-    let pending = memory.pending.iter().filter(|pending| is_selected(&pending.name));
-    let records: RecordMemory = withdrawn.filter_map(read_record).collect();
-    records.with_pending(pending.map(|it| (set_of(&it.name, it.address), it.address)))
 }
 
 fn read_record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Remembered)> {

@@ -9,7 +9,9 @@ use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::dns::{Attributes, Extra};
 use crate::engine::Moment;
 use crate::engine::event::Drain;
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::plan::SetKey;
+use crate::engine::settings::{ServiceSettings, Settings};
 
 fn attributes(ttl: u32) -> Attributes {
     Attributes { ttl, extra: Extra::None }
@@ -41,7 +43,7 @@ fn a_drain_until_beyond_all_time_is_kept_and_breaks_nothing() {
     );
     store.write();
     let again = StateStore::open(Some(&path));
-    let drains = again.drains(Moment::START);
+    let drains = again.drains(&settings(&[(0, "default")]), Moment::START);
     assert_eq!(drains.len(), 1);
     let drains = drains.into_iter().map(|(target, drain)| (target.address, drain)).collect();
     again.note_drains(ServiceId::DEFAULT, &drains, Moment::START);
@@ -59,7 +61,7 @@ fn the_memory_of_records_is_the_same_after_a_restart() {
     let store = StateStore::open(Some(&path));
     store.note_records(ZoneId::DEFAULT, &records);
     store.write();
-    assert_eq!(StateStore::open(Some(&path)).records(), records);
+    assert_eq!(StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT), records);
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn a_file_without_the_later_fields_is_read() {
         "type": "A", "address": "192.0.2.1", "at": 1795316400,
         "attributes": {"ttl": 60, "extra": "none"}}]}"#;
     std::fs::write(&path, text).unwrap();
-    let records = StateStore::open(Some(&path)).records();
+    let records = StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT);
     let address = IpAddr::from([192, 0, 2, 1]);
     let carried = records.recall(&set_of("www.example.com", address), address);
     assert_eq!(carried.map(|carried| carried.ttl), Some(60));
@@ -98,7 +100,9 @@ async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_the_st
     tokio::time::advance(limit).await;
     let store = opening.await.unwrap();
     drop(answers);
-    assert!(store.drains(Moment::START).is_empty() && store.is_behind());
+    assert!(
+        store.drains(&settings(&[(0, "default")]), Moment::START).is_empty() && store.is_behind()
+    );
     assert_eq!(store.durability(), Durability::Unsaved, "a drain warns that it will not survive");
     store.note_drains(
         ServiceId::DEFAULT,
@@ -144,54 +148,172 @@ async fn a_disk_that_hangs_delays_no_change_for_long_and_gets_the_newest_records
     }
     // This write comes after the ones that waited.
     tokio::task::spawn_blocking(move || store.write()).await.unwrap();
-    let kept = StateStore::open(Some(&path)).records();
+    let kept = StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT);
     assert_eq!(kept, memory(120));
 }
 
-/// Writes the file of `store`. Returns a store that has read it, with the same zones.
-fn reopened(store: &StateStore, path: &Path) -> Arc<StateStore> {
-    store.write();
-    let again = StateStore::open(Some(path));
-    again.zones.lock().unwrap().clone_from(&store.zones.lock().unwrap());
-    Arc::new(again)
+/// Returns the settings of services with these ids and names, which all have the same addresses.
+fn settings(services: &[(usize, &str)]) -> Settings {
+    let its = ServiceSettings::new((1..=9).map(|last| place(last).1).collect(), "www.example.com");
+    let mut settings = Settings::new(its.clone());
+    settings.services.clear();
+    for (id, name) in services {
+        let name = (*name).to_owned();
+        settings.services.insert((*id).into(), ServiceSettings { name, ..its.clone() });
+    }
+    settings
 }
 
-fn drained(store: &StateStore) -> Vec<IpAddr> {
-    store.memory().drains.iter().map(|drain| drain.address).collect()
+/// Makes the zones of a store those with these ids, names and managed names.
+fn manage(store: &StateStore, zones: &[(usize, &str, &str)]) {
+    let mut managed = store.zones.lock().unwrap();
+    managed.clear();
+    for (id, name, owner) in zones {
+        managed.insert((*id).into(), ManagedZone::new(name, &[owner]));
+    }
+}
+
+/// Writes the file of `store`, and reads it again.
+fn reopened(store: &StateStore, path: &Path) -> StateStore {
+    store.write();
+    StateStore::open(Some(path))
+}
+
+/// Returns the version of the file.
+fn version(path: &Path) -> u64 {
+    let text = std::fs::read(path).unwrap();
+    serde_json::from_slice::<serde_json::Value>(&text).unwrap()["version"].as_u64().unwrap()
+}
+
+fn forever() -> Drain {
+    Drain { until: None, reason: Some("reboot".into()) }
+}
+
+/// Returns the drained targets, by service and the last part of the address.
+fn drained(store: &StateStore, services: &[(usize, &str)]) -> Vec<(usize, IpAddr)> {
+    let drains = store.drains(&settings(services), Moment::START);
+    drains.into_keys().map(|TargetRef { service, address }| (service.into(), address)).collect()
 }
 
 #[test]
-fn each_service_and_each_zone_keeps_its_own_part_of_the_file() {
+fn each_service_keeps_its_own_drains_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
-    let (second, other_zone) = (ServiceId::from(1), ZoneId::from(1));
-    let address = IpAddr::from([192, 0, 2, 1]);
-    let drain = Drain { until: None, reason: None };
-    store.note_drains(ServiceId::DEFAULT, &[(address, drain.clone())].into(), Moment::START);
-    let another = IpAddr::from([192, 0, 2, 2]);
-    store.note_drains(second, &[(another, drain)].into(), Moment::START);
-    assert_eq!(drained(&reopened(&store, &path)), [address, another]);
-    store.note_drains(second, &BTreeMap::new(), Moment::START);
-    let store = reopened(&store, &path);
-    assert_eq!(drained(&store), [address]);
+    let ((_, one), (_, two)) = (place(1), place(2));
+    store.assign_services(&settings(&[(1, "www"), (2, "mx")]));
+    store.note_drains(ServiceId::from(1), &[(one, forever())].into(), Moment::START);
+    let both = [(one, forever()), (two, forever())];
+    store.note_drains(ServiceId::from(2), &both.into(), Moment::START);
+    let again = reopened(&store, &path);
+    assert_eq!(version(&path), 2);
+    // The next process gives the names other ids.
+    assert_eq!(drained(&again, &[(1, "mx"), (2, "www")]), [(1, one), (1, two), (2, one)]);
+    again.note_drains(ServiceId::from(1), &BTreeMap::new(), Moment::START);
+    assert_eq!(drained(&reopened(&again, &path), &[(1, "mx"), (2, "www")]), [(2, one)]);
+}
 
-    store.zones.lock().unwrap().insert("www.example.net".to_owned(), other_zone);
-    let mut zones = vec![];
-    for (zone, name) in [(ZoneId::DEFAULT, "www.example.com"), (other_zone, "www.example.net")] {
-        let memory = RecordMemory::from_iter([(set_of(name, address), address, attributes(60))]);
-        store.note_records(zone, &memory);
-        zones.push((zone, memory));
-    }
+#[test]
+fn the_drains_of_a_service_that_is_not_in_the_configuration_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    let (_, one) = place(1);
+    store.assign_services(&settings(&[(1, "www"), (2, "mx")]));
+    store.note_drains(ServiceId::from(2), &[(one, forever())].into(), Moment::START);
+    let without = reopened(&store, &path);
+    assert_eq!(drained(&without, &[(1, "www")]), []);
+    without.note_drains(ServiceId::from(1), &[(one, forever())].into(), Moment::START);
+    let again = reopened(&without, &path);
+    assert_eq!(drained(&again, &[(1, "www"), (2, "mx")]), [(1, one), (2, one)]);
+}
+
+#[test]
+fn a_file_of_the_first_version_belongs_to_default_or_to_the_services_with_its_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let (_, one) = place(1);
+    let text = r#"{"version": 1, "drains": [{"address": "192.0.2.1", "since": 1795316400}],
+        "withdrawn": [{"name": "www.example.com", "type": "A", "address": "192.0.2.1",
+        "at": 1795316400, "attributes": {"ttl": 60, "extra": "none"}}]}"#;
+    std::fs::write(&path, text).unwrap();
+    let store = StateStore::open(Some(&path));
+    assert_eq!(drained(&store, &[(0, "default")]), [(0, one)]);
+    let store = StateStore::open(Some(&path));
+    assert_eq!(drained(&store, &[(0, "default"), (1, "www")]), [(0, one)]);
+    let store = StateStore::open(Some(&path));
+    assert_eq!(drained(&store, &[(1, "www"), (2, "mx")]), [(1, one), (2, one)]);
+    manage(&store, &[(1, "main", "www.example.com"), (2, "other", "www.example.net")]);
+    assert_eq!(store.records_of(ZoneId::from(1)), memory(60), "it manages the name");
+    assert_eq!(store.records_of(ZoneId::from(2)), RecordMemory::default());
+}
+
+#[test]
+fn a_file_without_named_services_and_zones_stays_one_of_the_first_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    manage(&store, &[(0, "default", "www.example.com")]);
+    store.assign_services(&settings(&[(0, "default")]));
+    store.note_drains(ServiceId::DEFAULT, &[(place(1).1, forever())].into(), Moment::START);
+    store.note_records(ZoneId::DEFAULT, &memory(60));
+    store.write();
+    assert_eq!(version(&path), 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("service") && !text.contains("zone"), "{text}");
+    manage(&store, &[(0, "default", "www.example.com"), (1, "other", "www.example.net")]);
+    store.note_records(ZoneId::from(1), &memory(30));
+    store.write();
+    assert_eq!(version(&path), 2, "an older program would mistake the other zone's records");
+}
+
+/// Two zones may have the same name: example.com at two providers.
+#[test]
+fn each_zone_keeps_its_own_records_also_at_the_same_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    let zones = [(1, "one", "www.example.com"), (2, "two", "www.example.com")];
+    manage(&store, &zones);
+    store.note_records(ZoneId::from(1), &memory(60));
+    store.note_records(ZoneId::from(2), &memory(30));
     let store = reopened(&store, &path);
-    for (zone, memory) in &zones {
-        let records = Records { store: Arc::clone(&store), zone: *zone };
-        assert_eq!(records.load(), *memory);
-    }
-    store.note_records(other_zone, &RecordMemory::default());
+    manage(&store, &zones);
+    let [one, two] = [1, 2].map(|zone| store.records_of(ZoneId::from(zone)));
+    assert_eq!([one, two], [memory(60), memory(30)]);
+    store.note_records(ZoneId::from(2), &RecordMemory::default());
     let store = reopened(&store, &path);
-    let [first, other] = [ZoneId::DEFAULT, other_zone]
-        .map(|zone| Records { store: Arc::clone(&store), zone }.load());
-    assert_eq!(first, zones[0].1);
-    assert_eq!(other, RecordMemory::default());
+    manage(&store, &zones);
+    let [one, two] = [1, 2].map(|zone| store.records_of(ZoneId::from(zone)));
+    assert_eq!([one, two], [memory(60), RecordMemory::default()]);
+}
+
+#[test]
+fn the_records_of_a_zone_outlive_its_renaming_and_its_absence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    manage(&store, &[(1, "one", "www.example.com"), (2, "two", "www.example.net")]);
+    store.note_records(ZoneId::from(1), &memory(60));
+    let store = reopened(&store, &path);
+    manage(&store, &[(2, "two", "www.example.net")]);
+    assert_eq!(store.records_of(ZoneId::from(2)), RecordMemory::default());
+    store.note_records(ZoneId::from(2), &RecordMemory::default());
+    let store = reopened(&store, &path);
+    manage(&store, &[(1, "main", "www.example.com"), (2, "two", "www.example.net")]);
+    assert_eq!(store.records_of(ZoneId::from(1)), memory(60), "renamed");
+    store.note_records(ZoneId::from(1), &memory(30));
+    let store = reopened(&store, &path);
+    manage(&store, &[(1, "main", "www.example.com")]);
+    assert_eq!(store.records_of(ZoneId::from(1)), memory(30), "and not twice in the file");
+    assert_eq!(store.withdrawn().len(), 1);
+}
+
+#[test]
+fn entries_of_unknown_services_are_dropped_when_there_are_very_many_the_oldest_first() {
+    let mut since: Vec<u64> = (0..12_000).rev().collect();
+    keep_newest(&mut since, |since| *since);
+    assert_eq!((since.len(), since[0]), (MOST_UNKNOWN, 2_000));
+    keep_newest(&mut since, |since| *since);
+    assert_eq!(since.len(), MOST_UNKNOWN);
 }

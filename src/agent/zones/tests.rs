@@ -97,11 +97,11 @@ async fn a_reload_adds_replaces_and_removes_zones() {
         talk: Handle::current(),
         outbox,
         store: Arc::new(StateStore::open(None)),
-        counters: ProviderCounters::default(),
+        counters: ZoneCounters::default(),
     };
     let before = zones([0, 1]);
     let (old, old_listings) = providers(&before);
-    let mut first = BTreeMap::new();
+    let mut first = FirstListings::default();
     for (id, provider) in old {
         let provider = Some(provider);
         first.insert(id, FirstListing { provider, ..FirstListing::default() });

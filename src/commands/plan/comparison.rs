@@ -7,14 +7,18 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::records::{ComparedRecord, There, there};
 use super::verdicts::{AgentState, DesiredByAgent, Verdicts, Why};
-use crate::dns::providers::route53::preview::{Preview, Sent, member, preview};
-use crate::dns::{self, Attributes, BySet, Extra, Listing, NewRecord};
+use crate::dns::providers::route53::preview::{Preview, Sent, preview};
+use crate::dns::{self, BySet, Listing, NewRecord};
 use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
 
 /// The comparison of a zone with its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Comparison {
+    /// The name of the service; absent if the configuration names no services.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// The name of the zone.
     pub zone: String,
     /// The provider's name for people: `Cloudflare`.
@@ -100,20 +104,6 @@ pub(super) struct Future {
     pub why: Why,
 }
 
-/// One record of the zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct ComparedRecord {
-    /// Time to live in seconds; at Cloudflare 1 means automatic.
-    pub ttl: u32,
-    /// Whether Cloudflare answers with its own addresses; null elsewhere.
-    pub proxied: Option<bool>,
-    /// The identifier of its set among several Route 53 sets of one name and type; null elsewhere.
-    pub set_identifier: Option<String>,
-    /// The routing policy between those sets, by its name in the Route 53 API; null elsewhere and on a
-    /// simple set.
-    pub routing: Option<&'static str>,
-}
-
 /// The difference between the zone and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Changes {
@@ -148,6 +138,8 @@ pub(super) struct PlannedChange {
 /// The input of a comparison.
 #[derive(Debug)]
 pub(super) struct Compared<'a> {
+    /// The name of the service, if services are named.
+    pub(super) service: Option<&'a str>,
     pub(super) zone: String,
     pub(super) provider: &'static str,
     pub(super) names: &'a [String],
@@ -177,6 +169,7 @@ impl Comparison {
         let verdicts = verdicts.unwrap_or_default();
         let there = there(zone.listing);
         Self {
+            service: zone.service.map(str::to_owned),
             zone: zone.zone.clone(),
             provider: zone.provider,
             caution: zone.listing.caution.clone(),
@@ -210,21 +203,6 @@ fn strangers(verdicts: &Verdicts) -> Option<String> {
     (count > 0).then(|| {
         format!("it runs with another configuration and does not watch {count} of these addresses")
     })
-}
-
-/// Returns the records of each set, by address.
-type There = BTreeMap<SetKey, BTreeMap<IpAddr, Vec<ComparedRecord>>>;
-
-fn there(listing: &Listing) -> There {
-    let mut there = There::new();
-    for (key, records) in &listing.sets {
-        let set = there.entry(key.clone()).or_default();
-        for record in records {
-            let records = set.entry(record.address).or_default();
-            records.extend(ComparedRecord::all_of(&record.attributes));
-        }
-    }
-    there
 }
 
 /// The effect of a plan on each address.
@@ -374,24 +352,4 @@ fn planned(entries: &[(SetKey, IpAddr)], there: &There, verdicts: &Verdicts) -> 
         why: verdicts.get(address).copied(),
     });
     change.collect()
-}
-
-impl ComparedRecord {
-    /// Returns a listed record: one for each Route 53 set that holds the address.
-    fn all_of(attributes: &Attributes) -> Vec<Self> {
-        let mut record =
-            Self { ttl: attributes.ttl, proxied: None, set_identifier: None, routing: None };
-        let mut others = Vec::new();
-        match &attributes.extra {
-            Extra::None => {}
-            Extra::Cloudflare { proxied, .. } => record.proxied = Some(*proxied),
-            Extra::Route53(set) => {
-                record.set_identifier.clone_from(&set.set_identifier);
-                record.routing = member(&set.routing);
-                others.extend(set.also_in.iter().flat_map(Self::all_of));
-            }
-        }
-        others.insert(0, record);
-        others
-    }
 }

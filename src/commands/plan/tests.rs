@@ -59,6 +59,7 @@ fn compare(listing: &Listing, floor: usize, asked: DesiredByAgent) -> Comparison
     let targets = ["192.0.2.11", "192.0.2.10", "192.0.2.12"].map(ip);
     let remembered = BTreeSet::from(["old.example.com".to_owned()]);
     let zone = Compared {
+        service: None,
         zone: "example.com".to_owned(),
         provider: "Cloudflare",
         names: &names,
@@ -79,7 +80,7 @@ fn nobody() -> DesiredByAgent {
 }
 
 fn agent(rows: &[(&str, &str, bool, Option<&str>, bool)]) -> DesiredByAgent {
-    DesiredByAgent::answered("/run/goavail.sock".into(), "example.com", status(rows))
+    DesiredByAgent::answered("/run/goavail.sock".into(), "default", "example.com", &status(rows))
 }
 
 #[test]

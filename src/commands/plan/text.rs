@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::comparison::{
-    Changes, ComparedRecord, ComparedRow, Comparison, LeftOut, PlannedChange, Set,
-};
+use super::comparison::{Changes, ComparedRow, Comparison, LeftOut, PlannedChange, Set};
+use super::records::ComparedRecord;
 use crate::commands::printable;
 use crate::dns::providers::route53::preview::Sent;
 use crate::text::paint::{Paint, column_widths};
@@ -27,7 +26,8 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
 }
 
 fn head(comparison: &Comparison, paint: Paint) -> String {
-    let Comparison { zone, provider, floor, agent, caution, .. } = comparison;
+    let Comparison { service, zone, provider, floor, agent, caution, .. } = comparison;
+    let service = service.as_ref().map(|name| format!("service {name}\n")).unwrap_or_default();
     let floor = match floor {
         0 => "none".to_owned(),
         1 => "1 address stays in every record set".to_owned(),
@@ -49,7 +49,7 @@ fn head(comparison: &Comparison, paint: Paint) -> String {
         format!("{}\n", paint.yellow(&line))
     });
     let caution = caution.unwrap_or_default();
-    format!("zone   {zone} at {provider}\n{caution}floor  {floor}\nagent  {agent}\n")
+    format!("{service}zone   {zone} at {provider}\n{caution}floor  {floor}\nagent  {agent}\n")
 }
 
 /// Returns the sets, in columns as wide as their widest cell.
@@ -192,7 +192,8 @@ fn duplicates(change: &PlannedChange) -> Option<String> {
     (change.records > 1).then(|| format!("{} records", change.records))
 }
 
-fn summary(comparison: &Comparison) -> String {
+/// Returns the difference that decides the exit code, in a few words.
+pub(super) fn summary(comparison: &Comparison) -> String {
     let basis = if comparison.by_agent.is_some() {
         "by the agent's verdicts"
     } else {

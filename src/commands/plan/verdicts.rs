@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::engine::plan::Desired;
+use crate::settings::DEFAULT;
 use crate::status::ClientError;
 use crate::status::model::{Health, Reason, Status, Target};
 
@@ -115,25 +116,38 @@ impl DesiredByAgent {
         Self { agent: AgentState { place, name: None, note }, verdicts: None }
     }
 
-    /// The agent at `place` answered. Its verdicts count if it maintains `zone` and its event loop runs.
-    pub(super) fn answered(place: String, zone: &str, status: Status) -> Self {
+    /// The agent at `place` answered. Its verdicts on `service` count if it maintains that in `zone` and
+    /// its event loop runs.
+    pub(super) fn answered(place: String, service: &str, zone: &str, status: &Status) -> Self {
+        let domain = domain_of(service, status);
         let note = if status.is_stale() {
             let silence = status.silence_s;
             Some(format!(
                 "its event loop has not run for {silence:.0} s, so its verdicts are outdated"
             ))
-        } else if status.agent.zone.eq_ignore_ascii_case(zone) {
-            None
+        } else if let Some(domain) = domain {
+            let is_other = !domain.eq_ignore_ascii_case(zone);
+            is_other.then(|| format!("it maintains another zone, {domain}"))
         } else {
-            Some(format!("it maintains another zone, {}", status.agent.zone))
+            Some(format!("it has no service called {service}"))
         };
-        let verdicts = status.targets.iter().map(|target| (target.address, Why::of(target)));
+        let targets = status.targets.iter().filter(|target| target.service == service);
+        let verdicts = targets.map(|target| (target.address, Why::of(target)));
         let verdicts = note.is_none().then(|| verdicts.collect());
-        Self {
-            agent: AgentState { place: Some(place), name: Some(status.agent.name), note },
-            verdicts,
-        }
+        let name = Some(status.agent.name.clone());
+        Self { agent: AgentState { place: Some(place), name, note }, verdicts }
     }
+}
+
+/// Returns the name of the zone in which the agent maintains a service; `None` without the service. An
+/// older agent knows `default` alone.
+fn domain_of<'a>(service: &str, status: &'a Status) -> Option<&'a str> {
+    if status.services.is_empty() {
+        return Some(status.agent.zone.as_str()).filter(|_| service == DEFAULT);
+    }
+    let its = status.services.iter().find(|its| its.name == service)?;
+    let zone = status.zones.iter().find(|zone| zone.name == its.zone)?;
+    Some(&zone.domain)
 }
 
 #[cfg(test)]
@@ -166,8 +180,8 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    fn answered(zone: &str, status: Status) -> DesiredByAgent {
-        DesiredByAgent::answered("/run/goavail.sock".into(), zone, status)
+    fn answered(zone: &str, status: &Status) -> DesiredByAgent {
+        DesiredByAgent::answered("/run/goavail.sock".into(), DEFAULT, zone, status)
     }
 
     #[test]
@@ -207,12 +221,12 @@ pub(super) mod tests {
     fn an_agent_that_hangs_or_looks_after_another_zone_has_no_say() {
         let up = status(&[("192.0.2.10", "up", true, None, false)]);
         let verdicts = Some(Verdicts::from([("192.0.2.10".parse().unwrap(), Why::Up)]));
-        let fine = answered("example.com", up.clone());
+        let fine = answered("example.com", &up);
         assert_eq!((fine.verdicts, fine.agent.note), (verdicts, None));
-        let stale = answered("example.com", Status { silence_s: 75.2, ..up.clone() });
+        let stale = answered("example.com", &Status { silence_s: 75.2, ..up.clone() });
         let note = "its event loop has not run for 75 s, so its verdicts are outdated";
         assert_eq!((stale.verdicts, stale.agent.note.as_deref()), (None, Some(note)));
-        let other = answered("example.net", up);
+        let other = answered("example.net", &up);
         let note = "it maintains another zone, example.com";
         assert_eq!((other.verdicts, other.agent.note.as_deref()), (None, Some(note)));
         assert_eq!(other.agent.name.as_deref(), Some("eu-1"));

@@ -72,7 +72,8 @@ fn zone(dry_run: bool) -> ZoneConfig {
     let targets = vec![IpAddr::from([192, 0, 2, 10])];
     let provider = Arc::new(HangingSettings { names: names.clone() });
     let services = [(ServiceId::DEFAULT, PublishedService { names, targets })].into();
-    ZoneConfig { provider, services, account: Account::default(), dry_run, shared: false }
+    let (name, account) = ("default".to_owned(), Account::default());
+    ZoneConfig { name, provider, services, account, dry_run, shared: false }
 }
 
 /// Returns the result of a call, which has to end within an hour.

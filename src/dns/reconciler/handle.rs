@@ -101,6 +101,12 @@ impl ReconcilerHandle {
         self.heart.beat(now().into_std());
     }
 
+    /// Gives the successors of the reconciler other surroundings and counters, since the zone bears
+    /// another name.
+    pub(crate) fn rename(&mut self, surroundings: Surroundings, counters: ProviderCounters) {
+        (self.surroundings, self.counters) = (surroundings, counters);
+    }
+
     /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
     pub(crate) fn hand_over(&mut self, zone: &ZoneConfig, provider: Box<dyn DnsProvider>) {
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&self.heart)));

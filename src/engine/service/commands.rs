@@ -56,6 +56,10 @@ impl Service {
     }
 
     fn accept_drain(&mut self, command: DrainCommand, context: &mut Context) {
+        if command.check_only {
+            context.answer(command.ticket, Ok(()));
+            return;
+        }
         let DrainCommand { ticket, target, lasts, reason, .. } = command;
         let drain = Drain { until: lasts.map(|lasts| context.now + lasts), reason };
         self.begin_drain(target, drain.clone(), context);

@@ -16,6 +16,7 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
         lasts: None,
         reason: None,
         force: false,
+        check_only: false,
     }
 }
 

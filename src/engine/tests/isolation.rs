@@ -247,6 +247,7 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
         lasts: None,
         reason: None,
         force: true,
+        check_only: false,
     }));
     world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));

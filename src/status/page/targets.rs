@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::super::concern::{Concern, by_concern, health, loss, rtt, service, votes};
+use super::super::concern::{Concern, by_concern, by_service, health, loss, rtt, service, votes};
 use super::super::history::Minute;
 use super::super::model::{Drained, Health, Reason, Status, Target, Time};
 use super::html::{age, text, time};
 use super::{MOST_ROWS, chart};
 
+/// Returns the last hour of the target with this index in [`Status::targets`].
+pub(super) type Hours<'a> = &'a dyn Fn(usize) -> Vec<Minute>;
+
 /// Writes the section of targets.
-pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], shown: usize) {
-    let targets = by_concern(status);
+pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) {
     out.push_str(
         "<section id=\"targets\">\n<h2 class=\"away\">Targets</h2>\n<table>\n<thead><tr>\
          <th scope=\"col\">Target</th><th scope=\"col\">In service</th><th scope=\"col\">Since</th>\
@@ -18,6 +20,26 @@ pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], 
          <small>1 min</small></th><th scope=\"col\">Votes</th><th scope=\"col\">Last hour</th>\
          </tr></thead>\n",
     );
+    let hidden = if status.names_services() {
+        services(out, status, hours, shown)
+    } else {
+        targets(out, status, hours, shown)
+    };
+    out.push_str("</table>\n");
+    if hidden > 0 {
+        let rest = if shown < MOST_ROWS {
+            format!("<a href=\"?all\">{hidden} more, show all</a>")
+        } else {
+            format!("{hidden} more in <a href=\"/status\">/status</a>")
+        };
+        let _ = writeln!(out, "<p class=\"none\">{rest}</p>");
+    }
+    out.push_str("</section>\n");
+}
+
+/// Writes the targets in groups of the same concern. Returns the number of those left out.
+fn targets(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -> usize {
+    let targets = by_concern(status);
     let shown_targets = &targets[..shown.min(targets.len())];
     for group in shown_targets.chunk_by(|one, next| title(one.1) == title(next.1)) {
         let heading = title(group[0].1);
@@ -28,21 +50,47 @@ pub(super) fn section(out: &mut String, status: &Status, hours: &[Vec<Minute>], 
              <small>{all}</small></th></tr>"
         );
         for (place, target) in group {
-            row(out, target, hours.get(*place).map_or(&[], Vec::as_slice), status.at);
+            row(out, target, &hours(*place), status.at);
         }
         out.push_str("</tbody>\n");
     }
-    out.push_str("</table>\n");
-    let hidden = targets.len().saturating_sub(shown);
-    if hidden > 0 {
-        let rest = if shown < MOST_ROWS {
-            format!("<a href=\"?all\">{hidden} more, show all</a>")
-        } else {
-            format!("{hidden} more in <a href=\"/status\">/status</a>")
-        };
-        let _ = writeln!(out, "<p class=\"none\">{rest}</p>");
+    targets.len().saturating_sub(shown)
+}
+
+/// Writes the services, the worst first: each with its targets that are not fine, and a service with
+/// fine targets alone as one line. With [`MOST_ROWS`] they have all of their targets. Returns the
+/// number of targets left out that are not fine, or of all those left out.
+fn services(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -> usize {
+    let (mut room, mut hidden) = (shown, 0);
+    for group in by_service(status) {
+        let wanted = if shown < MOST_ROWS { group.concerning } else { group.targets.len() };
+        let listed = wanted.min(room);
+        (room, hidden) = (room - listed, hidden + wanted - listed);
+        let mood = mood(group.worst());
+        let _ = writeln!(
+            out,
+            "<tbody>\n<tr class=\"group\" data-service=\"{name}\"><th colspan=\"7\" \
+             scope=\"rowgroup\"><span class=\"state {mood}\">{name}</span> \
+             <small>{}</small></th></tr>",
+            text(&group.summary()),
+            name = text(&group.service.name),
+        );
+        for (place, target) in &group.targets[..listed] {
+            row(out, target, &hours(*place), status.at);
+        }
+        out.push_str("</tbody>\n");
     }
-    out.push_str("</section>\n");
+    hidden
+}
+
+/// Returns the class for the colour of a concern.
+fn mood(concern: Concern) -> &'static str {
+    match concern {
+        Concern::DownInDns | Concern::Down => "bad",
+        Concern::HeldOut | Concern::Unknown | Concern::Losing => "warn",
+        Concern::Assumed => "dull",
+        Concern::Fine => "good",
+    }
 }
 
 fn title(target: &Target) -> &'static str {
@@ -58,12 +106,7 @@ fn title(target: &Target) -> &'static str {
 }
 
 fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
-    let mood = match Concern::of(target) {
-        Concern::DownInDns | Concern::Down => "bad",
-        Concern::HeldOut | Concern::Unknown | Concern::Losing => "warn",
-        Concern::Assumed => "dull",
-        Concern::Fine => "good",
-    };
+    let mood = mood(Concern::of(target));
     let address = target.address;
     let _ = writeln!(
         out,

@@ -24,9 +24,8 @@ use crate::agent::operator::PendingCommands;
 use crate::agent::reload::Reloader;
 use crate::agent::state_saver::StateSaver;
 use crate::agent::state_store::StateStore;
-use crate::agent::zones::{Reconcilers, ZoneSurroundings, Zones};
+use crate::agent::zones::{FirstListings, Reconcilers, ZoneCounters, ZoneSurroundings, Zones};
 use crate::config::ConfigErrors;
-use crate::dns::metered::ProviderCounters;
 use crate::dns::providers::PublishedService;
 use crate::dns::reconciler::handle::FirstListing;
 use crate::engine::event::{Fact, ProbeRequest};
@@ -196,11 +195,11 @@ impl Harness {
         let store = Arc::new(StateStore::open(None));
         let config = config();
         let zones = zones(&self.settings, &config);
-        let counters = ProviderCounters::default();
-        let mut first = BTreeMap::new();
+        let counters = ZoneCounters::default();
+        let mut first = FirstListings::default();
         for id in zones.keys() {
             let zone = self.zones.get(id).cloned().unwrap_or_default();
-            let (provider, counters) = (Some(Box::new(zone) as _), counters.clone());
+            let (provider, counters) = (Some(Box::new(zone) as _), counters.of(*id));
             first.insert(*id, FirstListing { provider, listed: None, counters });
         }
         let surroundings = ZoneSurroundings {

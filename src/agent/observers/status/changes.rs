@@ -4,19 +4,25 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::StatusObserver;
-use crate::engine::event::Withdrawal;
+use crate::engine::Engine;
+use crate::engine::event::{Fact, Withdrawal};
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
+use crate::engine::settings::Settings;
 use crate::text::brief;
 
 /// The circumstances of a change that the provider confirmed, or that dry-run left out.
-pub(super) struct ChangeContext {
-    pub(super) at: Instant,
+struct ChangeContext<'a> {
+    settings: &'a Settings,
+    service: ServiceId,
+    zone: ZoneId,
+    at: Instant,
     /// Time from when the change was first desired to the confirmation.
-    pub(super) took: Duration,
-    pub(super) dry_run: bool,
+    took: Duration,
+    dry_run: bool,
 }
 
 /// One kind of change, with the evidence for it.
-pub(super) struct ChangeEntry<'a> {
+struct ChangeEntry<'a> {
     /// The verb as a label, and in the past tense.
     action: [&'static str; 2],
     preposition: &'static str,
@@ -27,7 +33,7 @@ pub(super) struct ChangeEntry<'a> {
 }
 
 /// Returns the entry for a withdrawal.
-pub(super) fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
+fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
     let failover = withdrawal.silent_for.filter(|_| !withdrawal.by_hand);
     let mut evidence = if withdrawal.by_hand {
         vec!["drained by operator".to_owned()]
@@ -46,28 +52,45 @@ pub(super) fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
 }
 
 /// Returns the entry for a restoration.
-pub(super) fn restoration(names: &[String]) -> ChangeEntry<'_> {
+fn restoration(names: &[String]) -> ChangeEntry<'_> {
     let action = ["restore", "restored"];
     ChangeEntry { action, preposition: "to", names, evidence: vec![], failover: None }
 }
 
 /// Returns the entry for records at names that held no address.
-pub(super) fn creation(names: &[String]) -> ChangeEntry<'_> {
+fn creation(names: &[String]) -> ChangeEntry<'_> {
     let action = ["create", "created"];
     ChangeEntry { action, preposition: "at", names, evidence: vec![], failover: None }
 }
 
 impl StatusObserver {
+    /// Publishes a change that the provider confirmed, or that dry-run left out.
+    pub(super) fn applied(&mut self, engine: &Engine, fact: &Fact) {
+        let Fact::Applied { service, withdrawn, restored, created, took, dry_run } = fact else {
+            return;
+        };
+        let settings = engine.settings();
+        let zone = settings.service(*service).map_or(ZoneId::DEFAULT, |service| service.zone);
+        let (service, at, took, dry_run) = (*service, self.at(), *took, *dry_run);
+        let change = ChangeContext { settings, service, zone, at, took, dry_run };
+        for (target, gone) in withdrawn {
+            self.record(&change, *target, &withdrawal(gone));
+        }
+        for (target, names) in restored {
+            self.record(&change, *target, &restoration(names));
+        }
+        for (target, names) in created {
+            self.record(&change, *target, &creation(names));
+        }
+    }
+
     /// Publishes and counts one entry.
-    pub(super) fn record(
-        &mut self,
-        change: &ChangeContext,
-        target: IpAddr,
-        entry: &ChangeEntry<'_>,
-    ) {
+    fn record(&mut self, change: &ChangeContext<'_>, address: IpAddr, entry: &ChangeEntry<'_>) {
         let [action, past] = entry.action;
+        let target = TargetRef { service: change.service, address };
         let verb = if change.dry_run { format!("would {action}") } else { past.to_owned() };
-        let what = format!("{verb} {target} {} {}", entry.preposition, entry.names.join(", "));
+        let whose = change.settings.target_name(target);
+        let what = format!("{verb} {whose} {} {}", entry.preposition, entry.names.join(", "));
         let mut evidence = entry.evidence.clone();
         evidence.push(format!("took {}", brief(change.took)));
         if let Some(silent) = entry.failover.filter(|_| !change.dry_run) {
@@ -76,7 +99,7 @@ impl StatusObserver {
         self.board.changed(change.at, &what, &evidence.join("; "), Some(target));
         let outcome = if change.dry_run { "dry_run" } else { "ok" };
         for _ in entry.names {
-            self.board.counters().dns_change(self.provider, action, outcome);
+            self.board.counters().dns_change(change.zone, action, outcome);
         }
     }
 }

@@ -1,21 +1,37 @@
 //! Conversions from the configuration and the engine's views to the entries of the board.
 
-use crate::agent::clock::Clock;
-use crate::engine::TargetView;
-use crate::engine::types::{Endpoint, Health};
-use crate::probe::checks::CheckKind;
-use crate::settings::Config;
-use crate::status::{ClockReading, Setup, TargetState, Time, model};
+use std::collections::BTreeSet;
 
-/// Returns the entry of the agent, as the configuration describes it.
-pub(super) fn setup(config: &Config, now: Time) -> Setup {
-    let zone = config.default_zone().provider.zone().to_owned();
+use crate::agent::clock::Clock;
+use crate::agent::ids::Ids;
+use crate::engine::TargetView;
+use crate::engine::types::Health;
+use crate::settings::{Config, ServiceConfig};
+use crate::status::{ClockReading, ServiceSetup, Setup, TargetState, Time, ZoneSetup, model};
+use crate::text::first_few;
+
+/// The number of zones that the entry of the agent names.
+const NAMED: usize = 3;
+
+/// Returns the entries that the configuration determines.
+pub(super) fn setup(config: &Config, ids: &Ids, now: Time) -> Setup {
     let single = config.sections.cluster.is_none();
-    // All targets are probed by the check of the same port.
-    let endpoint = Endpoint {
-        address: config.default_service().targets[0],
-        port: config.default_service().tcp_port,
-    };
+    let services = config.services.iter().map(|service| ServiceSetup {
+        id: ids.service(&service.name),
+        name: service.name.clone(),
+        zone: ids.zone(&config.zone_of(service).name),
+        checks: vec![service.check_in_words()],
+        targets: service.targets.clone(),
+        names: service.names.clone(),
+    });
+    let zones = config.zones.iter().map(|zone| ZoneSetup {
+        id: ids.zone(&zone.name),
+        name: zone.name.clone(),
+        provider: zone.provider.name().to_owned(),
+        word: zone.provider.word(),
+        domain: zone.provider.zone().to_owned(),
+    });
+    let zones: Vec<ZoneSetup> = zones.collect();
     Setup {
         agent: model::Agent {
             name: config.name.clone(),
@@ -23,17 +39,23 @@ pub(super) fn setup(config: &Config, now: Time) -> Setup {
             started_at: now,
             dry_run: config.dry_run,
             mode: if single { model::Mode::Single } else { model::Mode::Cluster },
-            r#type: CheckKind::of(endpoint).name().into(),
-            provider: config.default_zone().provider.name().into(),
-            zone,
+            r#type: distinct(config.services.iter().map(ServiceConfig::check_kind)),
+            provider: distinct(zones.iter().map(|zone| zone.provider.as_str())),
+            zone: distinct(zones.iter().map(|zone| zone.domain.as_str())),
             isolated: false,
             isolation_cause: None,
             config_loaded_at: now,
             guards_off: config.guards_off.iter().map(ToString::to_string).collect(),
         },
-        targets: config.default_service().targets.clone(),
-        names: config.default_zone().provider.names().to_vec(),
+        services: services.collect(),
+        zones,
     }
+}
+
+/// Lists the distinct words.
+fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.collect::<BTreeSet<_>>().into_iter().collect();
+    first_few(&words, NAMED, ", ")
 }
 
 /// Returns the state of one target.
@@ -46,6 +68,7 @@ pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) 
         reason: drain.reason.clone(),
     });
     TargetState {
+        probe: Some(view.endpoint),
         health: match view.health {
             _ if view.unknown => model::Health::Unknown,
             Health::AssumedUp => model::Health::AssumedUp,

@@ -44,7 +44,7 @@ pub(super) fn with_service(
     };
     settings.services.insert(number.into(), service);
     let location = format!("zone {zone}");
-    settings.zones.insert(zone.into(), ZoneSettings { location });
+    settings.zones.insert(zone.into(), ZoneSettings::new(&format!("zone-{zone}"), &location));
     settings
 }
 
@@ -312,7 +312,9 @@ impl Site {
     pub(super) fn drain(&mut self, target: TargetRef, lasts: Option<Duration>, force: bool) {
         let TargetRef { service, address: target } = target;
         let (ticket, reason) = (self.ledger.next_ticket(), None);
-        self.send(Event::Drain(DrainCommand { ticket, service, target, lasts, reason, force }));
+        let check_only = false;
+        let command = DrainCommand { ticket, service, target, lasts, reason, force, check_only };
+        self.send(Event::Drain(command));
     }
 
     /// Commands to give a target back.

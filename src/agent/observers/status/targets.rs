@@ -1,0 +1,184 @@
+//! The targets and their probes on the board.
+//!
+//! A target is published when a fact concerns it. Beside that, the board is refreshed once a second: with
+//! the probes that were judged since, and with a portion of all targets, so that nothing stays wrong
+//! for long and no refresh walks a great number of targets.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conversions::target_state;
+use super::{StatusObserver, read_clocks};
+use crate::agent::ids::Ids;
+use crate::cluster::ClusterEvent;
+use crate::engine::Engine;
+use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
+use crate::engine::types::{Endpoint, Outcome, Vote};
+use crate::settings::Config;
+use crate::status::{ClockReading, ReceivedVote, model};
+
+/// The number of targets that one refresh publishes although no fact concerned them.
+const PORTION: usize = 2_000;
+
+/// A target of each endpoint.
+pub(super) type TargetsByEndpoint = HashMap<Endpoint, TargetRef>;
+
+/// Returns a target of each endpoint of a configuration.
+pub(super) fn by_endpoint(config: &Config, ids: &Ids) -> TargetsByEndpoint {
+    let mut targets = TargetsByEndpoint::new();
+    for service in &config.services {
+        let id = ids.service(&service.name);
+        for address in service.targets.iter().copied() {
+            let endpoint = Endpoint { address, port: service.tcp_port };
+            targets.entry(endpoint).or_insert(TargetRef { service: id, address });
+        }
+    }
+    targets
+}
+
+/// The parts of the board that the next refresh publishes.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    /// The endpoints that were judged since the last refresh.
+    judged: HashSet<EndpointId>,
+    /// The targets with another vote since the last refresh.
+    voted: BTreeSet<TargetRef>,
+    /// The zones that were listed since the last publication of listings.
+    listed: BTreeSet<ZoneId>,
+    /// The service and the place in it at which the next portion begins.
+    next: (ServiceId, usize),
+}
+
+impl Freshness {
+    pub(super) fn judged(&mut self, endpoint: EndpointId) {
+        self.judged.insert(endpoint);
+    }
+
+    pub(super) fn listed(&mut self, zone: ZoneId) {
+        self.listed.insert(zone);
+    }
+
+    /// Notes the target of a vote.
+    pub(super) fn voted(&mut self, event: &ClusterEvent) {
+        if let ClusterEvent::Vote { service, target, .. }
+        | ClusterEvent::Abstained { service, target, .. } = event
+        {
+            self.voted.insert(TargetRef { service: *service, address: *target });
+        }
+    }
+
+    /// Forgets the keys of another configuration.
+    pub(super) fn forget(&mut self) {
+        self.judged.clear();
+        self.voted.clear();
+    }
+
+    /// Returns the targets of the next portion: all of them if there are few.
+    fn portion(&mut self, engine: &Engine) -> Vec<TargetRef> {
+        let settings = engine.settings();
+        let all = settings.target_count();
+        let mut portion = Vec::with_capacity(PORTION.min(all));
+        let (mut from, first) = (self.next.1, self.next.0);
+        let after = settings.services.range(first..);
+        for (service, its) in after.chain(settings.services.range(..=first)) {
+            let start = from.min(its.targets.len());
+            for (place, address) in its.targets.iter().enumerate().skip(start) {
+                if portion.len() == PORTION.min(all) {
+                    self.next = (*service, place);
+                    return portion;
+                }
+                portion.push(TargetRef { service: *service, address: *address });
+            }
+            from = 0;
+        }
+        self.next = (ServiceId::DEFAULT, 0);
+        portion
+    }
+}
+
+impl StatusObserver {
+    /// Publishes the state of a target.
+    pub(super) fn show(&mut self, engine: &Engine, target: TargetRef) {
+        if let Some(view) = engine.target_view(target) {
+            let state = target_state(&view, read_clocks(&self.clock), &self.clock);
+            self.board.update(target, self.at(), &state);
+        }
+    }
+
+    pub(super) fn judged(&mut self, target: TargetRef, outcome: Outcome, rtt: Option<Duration>) {
+        let at = self.at();
+        match (outcome, rtt) {
+            (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, rtt),
+            (Outcome::Fault, _) => self.board.fault(target),
+            _ => self.board.loss(target, at),
+        }
+    }
+
+    pub(super) fn late(&mut self, endpoint: Endpoint) {
+        if let Some(target) = self.by_endpoint.get(&endpoint) {
+            self.board.late(*target);
+        }
+    }
+
+    pub(super) fn limits(
+        &mut self,
+        engine: &Engine,
+        endpoint: Endpoint,
+        noticed_after: Option<Duration>,
+    ) {
+        if engine.is_canary(endpoint) {
+            self.board.set_canary_limits(&endpoint.to_string(), noticed_after);
+        } else if let Some(target) = self.by_endpoint.get(&endpoint) {
+            self.board.set_limits(*target, noticed_after);
+        }
+    }
+
+    /// Publishes the targets with probes and votes of the last second, and a portion of all targets.
+    pub(super) fn refresh(&mut self, engine: &Engine, now: ClockReading) {
+        let is_alone = self.peers.is_empty();
+        let mut targets = self.freshness.portion(engine);
+        targets.extend(std::mem::take(&mut self.freshness.voted));
+        for endpoint in std::mem::take(&mut self.freshness.judged) {
+            targets.extend(engine.targets_at(endpoint).next());
+        }
+        for target in targets {
+            let Some(view) = engine.target_view(target) else { continue };
+            self.board.update(target, now.clock, &target_state(&view, now, &self.clock));
+            if !is_alone {
+                let votes = self.votes(engine, target, now);
+                self.board.set_votes(target, votes);
+            }
+        }
+        if !is_alone {
+            let mut missing = self.sources.votes.missing_votes();
+            for (peer, seen) in &mut self.peers {
+                seen.no_vote_on = missing.remove(peer).unwrap_or_default();
+            }
+            self.board.set_peers(self.peers.values().cloned().collect());
+        }
+    }
+
+    fn votes(&self, engine: &Engine, target: TargetRef, now: ClockReading) -> Vec<ReceivedVote> {
+        let mut votes = Vec::new();
+        for ballot in engine.votes_on(target) {
+            let health = match ballot.vote {
+                Vote::Up => model::Health::Up,
+                Vote::Down => model::Health::Down,
+            };
+            let heard = now.clock.checked_sub(ballot.age);
+            if let (Some(peer), Some(heard)) = (self.names.get(&ballot.peer), heard) {
+                votes.push(ReceivedVote { peer: Arc::clone(peer), health, heard });
+            }
+        }
+        votes
+    }
+
+    /// Publishes the zones that were listed since the last publication. Several listings of one
+    /// iteration are published once.
+    pub(super) fn publish_listings(&mut self, engine: &Engine) {
+        for zone in std::mem::take(&mut self.freshness.listed) {
+            self.board.set_observed(zone, engine.observed(zone));
+        }
+    }
+}

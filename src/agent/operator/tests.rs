@@ -1,0 +1,204 @@
+use std::collections::{BTreeSet, VecDeque};
+
+use super::*;
+use crate::agent::clock::wall;
+use crate::agent::state_store::Durability;
+use crate::engine::event::{Action, DnsProblem, DnsProblemKind, DnsReport};
+use crate::engine::ids::ZoneId;
+use crate::engine::plan::{Family, Observed, SetKey};
+use crate::engine::settings::{ServiceSettings, ZoneSettings};
+use crate::engine::{Engine, Moment};
+use crate::status::CommandDone;
+
+/// The services `www` and `api` in one zone, and `mx` in another. `192.0.2.1` is in all of them.
+struct Scene {
+    engine: Engine,
+    commands: PendingCommands,
+}
+
+fn ip(last: u8) -> IpAddr {
+    [192, 0, 2, last].into()
+}
+
+fn service(name: &str, zone: usize, floor: usize) -> ServiceSettings {
+    let its = ServiceSettings::new(vec![ip(1), ip(2)], &format!("{name}.example.com"));
+    ServiceSettings { name: name.to_owned(), zone: zone.into(), floor, ..its }
+}
+
+fn set(name: &str, last: &[u8]) -> (SetKey, BTreeSet<IpAddr>) {
+    let key = SetKey { name: format!("{name}.example.com"), family: Family::A };
+    (key, last.iter().map(|last| ip(*last)).collect())
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut settings = Settings::new(service("www", 1, 1));
+        settings.zones = [1, 2]
+            .map(|zone| (ZoneId::from(zone), ZoneSettings::new(&format!("zone-{zone}"), "a zone")))
+            .into();
+        settings.services = [service("www", 1, 1), service("api", 1, 0), service("mx", 2, 1)]
+            .into_iter()
+            .enumerate()
+            .map(|(nth, service)| ((nth + 1).into(), service))
+            .collect();
+        let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
+        Self { engine, commands: PendingCommands::default() }
+    }
+
+    /// Has the engine handle events, and all that follows from its answers.
+    fn run(&mut self, events: Vec<Event>) {
+        let mut events = VecDeque::from(events);
+        loop {
+            let Some(event) = events.pop_front() else {
+                events.extend(self.commands.resume(&self.engine, wall()));
+                if events.is_empty() {
+                    return;
+                }
+                continue;
+            };
+            for action in self.engine.handle(Moment::START, event) {
+                let Action::DrainAnswered { ticket, answer } = action else { continue };
+                let step = self.commands.resolve(ticket, answer);
+                events.extend(step.events);
+                if let Some(resolved) = step.resolved {
+                    resolved.reply(Durability::Saved, false);
+                }
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        target: IpAddr,
+        service: Option<&str>,
+        kind: CommandKind,
+    ) -> oneshot::Receiver<CommandResult> {
+        let (reply, answer) = oneshot::channel();
+        let service = service.map(str::to_owned);
+        let command = OperatorCommand { target, service, kind, reply };
+        let events = self.commands.accept(command, &self.engine, wall());
+        self.run(events);
+        answer
+    }
+
+    fn drain(&mut self, target: IpAddr, service: Option<&str>) -> oneshot::Receiver<CommandResult> {
+        self.command(target, service, CommandKind::Drain(DrainRequest::default()))
+    }
+
+    /// Lists a zone with these addresses in the sets of its services.
+    fn list(&mut self, zone: usize, sets: &[(&str, &[u8])]) {
+        let observed: Observed = sets.iter().map(|(name, last)| set(name, last)).collect();
+        self.run(vec![Event::Dns(zone.into(), DnsReport::Listed(observed))]);
+    }
+
+    /// Returns the services in which an address is drained.
+    fn drained(&self, target: IpAddr) -> Vec<usize> {
+        let drains = self.engine.drains().into_iter();
+        let its = drains.filter(|(_, its)| its.contains_key(&target));
+        its.map(|(id, _)| id.into()).collect()
+    }
+}
+
+/// Returns the answer, which must be there.
+fn answer(receiver: &mut oneshot::Receiver<CommandResult>) -> CommandResult {
+    receiver.try_recv().expect("the command is answered")
+}
+
+fn message(result: CommandResult) -> String {
+    match result {
+        Ok(CommandDone { message, .. }) => message,
+        Err(refused) => refused.to_string(),
+    }
+}
+
+#[test]
+fn a_drain_takes_an_address_out_of_all_services_at_once_when_no_floor_forbids_it() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    assert!(scene.drained(ip(1)).is_empty(), "the other zone is not listed yet");
+    assert!(reply.try_recv().is_err());
+    scene.list(2, &[("mx", &[1, 2])]);
+    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
+    let done = answer(&mut reply).unwrap();
+    assert_eq!(done.message, "drained www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1");
+    assert_eq!(done.services, ["www", "api", "mx"]);
+    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    let want = "gave www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1 back to the agent";
+    assert_eq!(message(answer(&mut reply)), want);
+    assert!(scene.drained(ip(1)).is_empty());
+}
+
+#[test]
+fn if_the_floor_of_one_service_forbids_a_drain_nothing_is_drained_and_the_service_is_named() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2])]);
+    scene.list(2, &[("mx", &[1])]);
+    assert!(scene.drained(ip(1)).is_empty());
+    let refused = answer(&mut reply).unwrap_err();
+    assert!(matches!(refused, CommandRefused::Guard { .. }));
+    assert_eq!(
+        refused.to_string(),
+        "draining 192.0.2.1 would leave fewer than min_in_service addresses at mx.example.com \
+         (mx); nothing was drained; use --force to drain it anyway"
+    );
+    let force = DrainRequest { force: true, ..DrainRequest::default() };
+    let mut reply = scene.command(ip(1), None, CommandKind::Drain(force));
+    assert!(answer(&mut reply).is_ok(), "without waiting for a listing");
+    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
+}
+
+#[test]
+fn a_zone_that_cannot_be_read_leaves_all_services_as_they_are() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2])]);
+    let kind = DnsProblemKind::Unavailable;
+    let problem = DnsProblem { kind, what: "it is down".into(), retry_in: None };
+    scene.run(vec![Event::Dns(ZoneId::from(2), DnsReport::Failing(problem))]);
+    assert!(scene.drained(ip(1)).is_empty());
+    assert_eq!(
+        message(answer(&mut reply)),
+        "cannot check the floor for 192.0.2.1 in mx because the zone could not be read (use \
+         --force to skip the check): it is down"
+    );
+}
+
+#[test]
+fn a_command_may_name_one_service() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), Some("api"));
+    assert_eq!(message(answer(&mut reply)), "drained api/192.0.2.1");
+    assert_eq!(scene.drained(ip(1)), [2]);
+    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Undrain);
+    assert_eq!(message(answer(&mut reply)), "www/192.0.2.1 was not drained");
+    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    assert_eq!(message(answer(&mut reply)), "gave api/192.0.2.1 back to the agent");
+    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    let want = "www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1 was not drained";
+    assert_eq!(message(answer(&mut reply)), want);
+    let mut reply = scene.drain(ip(1), Some("web"));
+    let want = "this agent has no service called web; there is www, api, mx";
+    assert_eq!(message(answer(&mut reply)), want);
+    let mut reply = scene.drain(ip(9), Some("www"));
+    assert_eq!(message(answer(&mut reply)), "192.0.2.9 is not a target of the service www");
+    let mut reply = scene.drain(ip(9), None);
+    assert_eq!(message(answer(&mut reply)), "192.0.2.9 is not a target of this agent");
+}
+
+/// Each address alone could be drained.
+#[test]
+fn two_drains_at_the_same_time_do_not_break_the_floor_together() {
+    let mut scene = Scene::new();
+    let mut first = scene.drain(ip(1), None);
+    let mut second = scene.drain(ip(2), None);
+    scene.list(1, &[("www", &[1, 2])]);
+    scene.list(2, &[("mx", &[1, 2])]);
+    assert!(answer(&mut first).is_ok());
+    assert!(second.try_recv().is_err(), "it is checked after the first one");
+    scene.list(1, &[("www", &[1, 2])]);
+    scene.list(2, &[("mx", &[1, 2])]);
+    assert!(answer(&mut second).is_err());
+    assert_eq!([scene.drained(ip(1)), scene.drained(ip(2))], [vec![1, 2, 3], vec![]]);
+}
