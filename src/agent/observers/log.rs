@@ -8,12 +8,15 @@ mod tests;
 
 use std::net::IpAddr;
 
+use tracing::field::display;
 use tracing::{info, warn};
 
 use super::Observer;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason, RehearsalStage};
+use crate::engine::ids::{ServiceId, ZoneId};
 use crate::text::{brief, join_or_none};
+use targets::{NameField, TargetFields};
 
 /// Writes facts to the log.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ impl Observer for LogObserver {
     }
 }
 
-/// Writes one fact. `engine` tells canaries from targets.
+/// Writes one fact. `engine` tells canaries from targets, and has the names of services and zones.
 fn write(engine: &Engine, fact: &Fact) {
     match fact {
         Fact::Judged { endpoint, outcome, rtt } => probes::judged(*endpoint, *outcome, *rtt),
@@ -38,26 +41,23 @@ fn write(engine: &Engine, fact: &Fact) {
         Fact::Limits { endpoint, noticed_after } => {
             probes::limits(engine, *endpoint, *noticed_after);
         }
-        Fact::Flipped { target, from, to, count, silent_for, last_error, .. } => {
-            targets::flipped(*target, [*from, *to], *count, *silent_for, last_error.as_deref());
+        Fact::Applied { service, .. } => {
+            provider::applied(fact, engine.settings().shown_name(*service).map(display));
         }
-        Fact::Verdict { target, verdict, agreeing, after, .. } => {
-            targets::verdict(*target, *verdict, agreeing, *after);
+        Fact::NameFailing { zone, name, what } => {
+            provider::name_failing(name, &zone_field(engine, *zone), what);
         }
-        Fact::Refused { target, reason, detail, .. } => targets::refused(*target, *reason, detail),
-        Fact::RefusalOver { target, reason, .. } => targets::refusal_over(*target, *reason),
-        Fact::EvidenceLost { targets, .. } => targets::evidence_lost(targets),
-        Fact::StillUnknown { targets, .. } => targets::still_unknown(targets),
-        Fact::EvidenceBack { target, lasted, notified, .. } => {
-            targets::evidence_back(*target, *lasted, *notified);
+        Fact::NameFailingOver { zone, name } => {
+            let zone = zone_field(engine, *zone);
+            info!(name, zone, "name is maintained again");
         }
-        Fact::Drained { target, drain, .. } => targets::drained(*target, drain),
-        Fact::Undrained { target, expired, .. } => targets::undrained(*target, *expired),
-        Fact::Applied { .. } => provider::applied(fact),
-        Fact::NameFailing { name, what, .. } => provider::name_failing(name, what),
-        Fact::NameFailingOver { name, .. } => info!(name, "name is maintained again"),
-        Fact::Failing { problem, .. } => provider::failing(problem),
-        Fact::FailingOver { .. } => info!("DNS provider recovered"),
+        Fact::Failing { zone, problem } => {
+            provider::failing(problem, &zone_field(engine, *zone));
+        }
+        Fact::FailingOver { zone } => {
+            let zone = zone_field(engine, *zone);
+            info!(zone, "DNS provider recovered");
+        }
         Fact::Stalled { lasted } => {
             let lasted = brief(*lasted);
             warn!(
@@ -77,18 +77,75 @@ fn write(engine: &Engine, fact: &Fact) {
         ),
         Fact::Peer { peer, alive: true } => info!(%peer, "peer is alive"),
         Fact::Peer { peer, .. } => warn!(%peer, "peer is gone; it has no vote"),
-        Fact::Rehearsal { target, stage, .. } => rehearsal(*target, *stage),
+        of_a_target => write_about_target(engine, of_a_target),
     }
 }
 
-fn rehearsal(target: IpAddr, stage: RehearsalStage) {
+/// Returns the name of a zone as a field.
+fn zone_field(engine: &Engine, zone: ZoneId) -> NameField<'_> {
+    engine.settings().shown_zone(zone).map(display)
+}
+
+/// Writes one fact about the targets of a service.
+fn write_about_target(engine: &Engine, fact: &Fact) {
+    let names = ServiceFields(engine);
+    match fact {
+        Fact::Flipped { service, target, from, to, count, silent_for, last_error } => {
+            let at = names.at(*service, *target);
+            targets::flipped(at, [*from, *to], *count, *silent_for, last_error.as_deref());
+        }
+        Fact::Verdict { service, target, verdict, agreeing, after } => {
+            targets::verdict(names.at(*service, *target), *verdict, agreeing, *after);
+        }
+        Fact::Refused { service, target, reason, detail } => {
+            targets::refused(names.at(*service, *target), *reason, detail);
+        }
+        Fact::RefusalOver { service, target, reason } => {
+            targets::refusal_over(names.at(*service, *target), *reason);
+        }
+        Fact::EvidenceLost { service, targets } => {
+            targets::evidence_lost(targets, &names.of(*service));
+        }
+        Fact::StillUnknown { service, targets } => {
+            targets::still_unknown(targets, &names.of(*service));
+        }
+        Fact::EvidenceBack { service, target, lasted, notified } => {
+            targets::evidence_back(names.at(*service, *target), *lasted, *notified);
+        }
+        Fact::Drained { service, target, drain } => {
+            targets::drained(names.at(*service, *target), drain);
+        }
+        Fact::Undrained { service, target, expired } => {
+            targets::undrained(names.at(*service, *target), *expired);
+        }
+        Fact::Rehearsal { service, target, stage } => {
+            rehearsal(names.at(*service, *target), *stage);
+        }
+        _ => {}
+    }
+}
+
+/// The names of the services as fields of lines.
+struct ServiceFields<'a>(&'a Engine);
+
+impl<'a> ServiceFields<'a> {
+    fn of(&self, service: ServiceId) -> NameField<'a> {
+        self.0.settings().shown_name(service).map(display)
+    }
+
+    fn at(&self, service: ServiceId, target: IpAddr) -> TargetFields<'a> {
+        TargetFields { target, service: self.of(service) }
+    }
+}
+
+fn rehearsal(TargetFields { target, service }: TargetFields<'_>, stage: RehearsalStage) {
     match stage {
         RehearsalStage::Dead => {
-            info!(%target, "rehearsal: ignoring its replies, as if it were dead");
+            info!(%target, service, "rehearsal: ignoring its replies, as if it were dead");
         }
-        RehearsalStage::Alive => info!(%target, "rehearsal: its replies count again"),
+        RehearsalStage::Alive => info!(%target, service, "rehearsal: its replies count again"),
         RehearsalStage::Over => {
-            info!(%target, "rehearsal: complete; the agent keeps monitoring");
+            info!(%target, service, "rehearsal: complete; the agent keeps monitoring");
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::list;
-use super::targets::silence;
+use super::targets::{NameField, silence};
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal};
 use crate::text::brief;
 
 /// Logs a line for each address of a change that the provider confirmed, or that dry-run left out.
-pub(super) fn applied(fact: &Fact) {
+pub(super) fn applied(fact: &Fact, service: NameField<'_>) {
     let Fact::Applied { withdrawn, restored, created, took, dry_run, .. } = fact else { return };
-    let change = AppliedChange { took: *took, dry_run: *dry_run };
+    let change = AppliedChange { service, took: *took, dry_run: *dry_run };
     for (target, withdrawal) in withdrawn {
         change.withdrew(*target, withdrawal);
     }
@@ -26,55 +26,58 @@ pub(super) fn applied(fact: &Fact) {
 }
 
 /// The common part of the lines about one change.
-struct AppliedChange {
+struct AppliedChange<'a> {
+    /// The name of the service, if services are named.
+    service: NameField<'a>,
     /// Time from when the change was first desired to the confirmation.
     took: Duration,
     /// Whether nothing is written.
     dry_run: bool,
 }
 
-impl AppliedChange {
+impl AppliedChange<'_> {
     fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
-        let (names, took) = (list(&withdrawal.names), brief(self.took));
+        let (names, took, service) =
+            (list(&withdrawal.names), brief(self.took), self.service.clone());
         let (losses, by_hand, silent_for) =
             (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
         if self.dry_run {
-            info!(%target, names, losses, silent_for, by_hand, reason = "dry_run", "would withdraw");
+            info!(%target, service, names, losses, silent_for, by_hand, reason = "dry_run", "would withdraw");
         } else {
-            info!(%target, names, losses, silent_for, by_hand, took, "withdrew");
+            info!(%target, service, names, losses, silent_for, by_hand, took, "withdrew");
         }
     }
 
     fn restored(&self, target: IpAddr, names: &[String]) {
-        let (names, took) = (list(names), brief(self.took));
+        let (names, took, service) = (list(names), brief(self.took), self.service.clone());
         if self.dry_run {
-            info!(%target, names, reason = "dry_run", "would restore");
+            info!(%target, service, names, reason = "dry_run", "would restore");
         } else {
-            info!(%target, names, took, "restored");
+            info!(%target, service, names, took, "restored");
         }
     }
 
     fn created(&self, target: IpAddr, names: &[String]) {
-        let (names, took) = (list(names), brief(self.took));
+        let (names, took, service) = (list(names), brief(self.took), self.service.clone());
         let asks = "held no address and nothing is remembered of it; is it misspelt?";
         if self.dry_run {
-            warn!(%target, names, reason = "dry_run", "would create: the name {asks}");
+            warn!(%target, service, names, reason = "dry_run", "would create: the name {asks}");
         } else {
-            warn!(%target, names, took, "created: the name {asks}");
+            warn!(%target, service, names, took, "created: the name {asks}");
         }
     }
 }
 
-pub(super) fn name_failing(name: &str, problem: &str) {
-    warn!(name, "name is left alone and retried; all other names are maintained: {problem}");
+pub(super) fn name_failing(name: &str, zone: &NameField<'_>, problem: &str) {
+    warn!(name, zone, "name is left alone and retried; all other names are maintained: {problem}");
 }
 
-pub(super) fn failing(problem: &DnsProblem) {
+pub(super) fn failing(problem: &DnsProblem, zone: &NameField<'_>) {
     let retry_in = problem.retry_in.map_or_else(|| "when needed".into(), brief);
     let what = &problem.what;
     if matches!(problem.kind, DnsProblemKind::Refused | DnsProblemKind::Defect) {
-        error!(retry_in, "{what}");
+        error!(retry_in, zone, "{what}");
     } else {
-        warn!(retry_in, "{what}");
+        warn!(retry_in, zone, "{what}");
     }
 }

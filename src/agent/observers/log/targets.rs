@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use tracing::field::DisplayValue;
 use tracing::{debug, info, warn};
 
 use super::list;
@@ -23,9 +24,18 @@ pub(super) fn silence(silent_for: Option<Duration>) -> String {
     silent_for.map_or_else(|| "since the start".into(), brief)
 }
 
+/// A target as the fields of a line: `target`, and `service` if services are named.
+pub(super) struct TargetFields<'a> {
+    pub(super) target: IpAddr,
+    pub(super) service: NameField<'a>,
+}
+
+/// The name of a service or a zone as a field of a line, if they are named.
+pub(super) type NameField<'a> = Option<DisplayValue<&'a str>>;
+
 /// Writes a change of health; `count` is the number of outcomes in a row that caused it.
 pub(super) fn flipped(
-    target: IpAddr,
+    TargetFields { target, service }: TargetFields<'_>,
     [from, to]: [Health; 2],
     count: u32,
     silent_for: Option<Duration>,
@@ -33,16 +43,22 @@ pub(super) fn flipped(
 ) {
     match (from, to) {
         (_, Health::Down) => {
-            warn!(%target, losses = count, silent_for = silence(silent_for), said = last_error, "target down");
+            warn!(%target, service, losses = count, silent_for = silence(silent_for), said = last_error, "target down");
         }
-        (Health::AssumedUp, _) => info!(%target, replies = count, "target confirmed up"),
-        _ => info!(%target, replies = count, "target up"),
+        (Health::AssumedUp, _) => info!(%target, service, replies = count, "target confirmed up"),
+        _ => info!(%target, service, replies = count, "target up"),
     }
 }
 
-pub(super) fn verdict(target: IpAddr, verdict: Verdict, agreeing: &[SocketAddr], after: Duration) {
+pub(super) fn verdict(
+    TargetFields { target, service }: TargetFields<'_>,
+    verdict: Verdict,
+    agreeing: &[SocketAddr],
+    after: Duration,
+) {
     info!(
         %target,
+        service,
         verdict = if verdict.is_in_service() { "in service" } else { "out of service" },
         by_hand = verdict.is_by_hand(),
         agreeing = list(agreeing),
@@ -51,60 +67,65 @@ pub(super) fn verdict(target: IpAddr, verdict: Verdict, agreeing: &[SocketAddr],
     );
 }
 
-pub(super) fn refused(target: IpAddr, reason: Reason, detail: &str) {
+pub(super) fn refused(at: TargetFields<'_>, reason: Reason, detail: &str) {
+    let TargetFields { target, service } = at;
     let word = reason.as_label();
     match reason {
         // The lines about the whole agent, the drain and the change report these already.
         Reason::Isolated | Reason::Drained | Reason::DryRun => {
-            debug!(%target, reason = word, detail, "refused");
+            debug!(%target, service, reason = word, detail, "refused");
         }
         Reason::NoQuorum | Reason::Contested | Reason::Floor => {
-            warn!(%target, reason = word, detail, "refused to act");
+            warn!(%target, service, reason = word, detail, "refused to act");
         }
     }
 }
 
-pub(super) fn refusal_over(target: IpAddr, reason: Reason) {
+pub(super) fn refusal_over(at: TargetFields<'_>, reason: Reason) {
+    let TargetFields { target, service } = at;
     match reason {
         Reason::Drained | Reason::DryRun => {
-            debug!(%target, "drain or dry-run no longer prevents a change");
+            debug!(%target, service, "drain or dry-run no longer prevents a change");
         }
-        _ => info!(%target, reason = reason.as_label(), "no longer refused"),
+        _ => info!(%target, service, reason = reason.as_label(), "no longer refused"),
     }
 }
 
-pub(super) fn evidence_lost(targets: &[IpAddr]) {
+pub(super) fn evidence_lost(targets: &[IpAddr], service: &NameField<'_>) {
     info!(
+        service,
         targets = few(targets),
         "no evidence about these targets: health unknown, verdict unchanged"
     );
 }
 
-pub(super) fn still_unknown(targets: &[IpAddr]) {
+pub(super) fn still_unknown(targets: &[IpAddr], service: &NameField<'_>) {
     warn!(
+        service,
         targets = few(targets),
         "health still unknown: no probe of these targets was judged for over a minute"
     );
 }
 
-pub(super) fn evidence_back(target: IpAddr, lasted: Duration, notified: bool) {
+pub(super) fn evidence_back(at: TargetFields<'_>, lasted: Duration, notified: bool) {
+    let TargetFields { target, service } = at;
     let lasted = brief(lasted);
     if notified {
-        info!(%target, lasted, "health known again: a probe was judged");
+        info!(%target, service, lasted, "health known again: a probe was judged");
     } else {
-        debug!(%target, lasted, "health known again: a probe was judged");
+        debug!(%target, service, lasted, "health known again: a probe was judged");
     }
 }
 
-pub(super) fn drained(target: IpAddr, drain: &Drain) {
+pub(super) fn drained(TargetFields { target, service }: TargetFields<'_>, drain: &Drain) {
     let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
-    info!(%target, why, "drained by operator");
+    info!(%target, service, why, "drained by operator");
 }
 
-pub(super) fn undrained(target: IpAddr, expired: bool) {
+pub(super) fn undrained(TargetFields { target, service }: TargetFields<'_>, expired: bool) {
     if expired {
-        info!(%target, "drain expired");
+        info!(%target, service, "drain expired");
     } else {
-        info!(%target, "drain ended by operator");
+        info!(%target, service, "drain ended by operator");
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::Moment;
-use crate::engine::settings::{ServiceSettings, Settings};
-use crate::engine::types::Endpoint;
+use crate::engine::event::{DnsProblem, DnsProblemKind, Withdrawal};
+use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
+use crate::engine::types::{Endpoint, Health, Verdict};
 
 const TARGET: Endpoint = endpoint(1, None);
 const CANARY: Endpoint = endpoint(9, None);
@@ -40,6 +41,11 @@ impl Write for Written {
 
 /// The line about `fact`.
 fn line(fact: &Fact) -> String {
+    line_of(&engine(), fact)
+}
+
+/// The line about a fact of an engine.
+fn line_of(engine: &Engine, fact: &Fact) -> String {
     let written = Written::default();
     let writer = {
         let written = written.clone();
@@ -50,7 +56,7 @@ fn line(fact: &Fact) -> String {
         .with_ansi(false)
         .with_writer(writer)
         .finish();
-    tracing::subscriber::with_default(log, || write(&engine(), fact));
+    tracing::subscriber::with_default(log, || write(engine, fact));
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }
@@ -76,6 +82,109 @@ fn what_is_said_of_a_canary_is_not_said_of_a_target() {
             let line = line(&fact(endpoint));
             assert!(line.contains(want) && !line.contains(other), "{endpoint}: {line}");
             assert_eq!(line.matches("192.0.2.").count(), 1, "{endpoint}: {line}");
+        }
+    }
+}
+
+/// Returns an engine with the services `www` and `mx` in the zone `main`.
+fn engine_of_several() -> Engine {
+    let mut settings = Settings::new(ServiceSettings::new(vec![TARGET.address], "www.example.com"));
+    let its = settings.default_service().clone();
+    settings.zones = [(1.into(), ZoneSettings::new("main", "a zone"))].into();
+    settings.services.clear();
+    for (id, name) in [(1, "www"), (2, "mx")] {
+        let name = name.to_owned();
+        let its = ServiceSettings { name, zone: 1.into(), ..its.clone() };
+        settings.services.insert(id.into(), its);
+    }
+    Engine::new(settings, BTreeMap::new(), Moment::START)
+}
+
+/// A change of health of the target of a service.
+fn flip(service: ServiceId, to: Health) -> Fact {
+    Fact::Flipped {
+        service,
+        target: TARGET.address,
+        from: Health::AssumedUp,
+        to,
+        count: 3,
+        silent_for: None,
+        last_error: None,
+    }
+}
+
+/// A change to DNS that concerns the target of a service.
+fn applied(service: ServiceId, dry_run: bool) -> Fact {
+    let target = TARGET.address;
+    Fact::Applied {
+        service,
+        withdrawn: [(target, Withdrawal::default())].into(),
+        restored: [(target, vec![])].into(),
+        created: [(target, vec![])].into(),
+        took: Duration::from_secs(1),
+        dry_run,
+    }
+}
+
+/// The facts about a target of a service, each with a line at this level or a lower one.
+fn facts_of(service: ServiceId) -> Vec<Fact> {
+    let (target, lasted) = (TARGET.address, Duration::from_secs(1));
+    let drain = crate::engine::event::Drain { until: None, reason: None };
+    let (verdict, agreeing, after) = (Verdict::InService, vec![], lasted);
+    let mut facts = vec![
+        flip(service, Health::Down),
+        flip(service, Health::Up),
+        Fact::Verdict { service, target, verdict, agreeing, after },
+        Fact::EvidenceLost { service, targets: vec![target] },
+        Fact::StillUnknown { service, targets: vec![target] },
+        Fact::EvidenceBack { service, target, lasted, notified: true },
+        Fact::EvidenceBack { service, target, lasted, notified: false },
+        Fact::Drained { service, target, drain },
+        Fact::Undrained { service, target, expired: true },
+        Fact::Undrained { service, target, expired: false },
+        Fact::Rehearsal { service, target, stage: RehearsalStage::Dead },
+        applied(service, true),
+        applied(service, false),
+    ];
+    for reason in Reason::ALL {
+        facts.push(Fact::Refused { service, target, reason, detail: String::new() });
+        facts.push(Fact::RefusalOver { service, target, reason });
+    }
+    facts
+}
+
+#[test]
+fn every_line_about_a_target_names_its_service_if_services_are_named() {
+    let several = engine_of_several();
+    for fact in facts_of(ServiceId::from(2)) {
+        let text = line_of(&several, &fact);
+        assert!(!text.is_empty(), "{fact:?}");
+        for line in text.lines() {
+            assert_eq!(line.matches(" service=mx").count(), 1, "{line}");
+        }
+    }
+    for fact in facts_of(ServiceId::DEFAULT) {
+        let text = line(&fact);
+        assert!(!text.is_empty() && !text.contains("service="), "{text}");
+    }
+}
+
+#[test]
+fn every_line_about_a_zone_or_one_of_its_names_has_the_zone_if_zones_are_named() {
+    let problem = DnsProblem { kind: DnsProblemKind::Refused, what: "no".into(), retry_in: None };
+    let name = "www.example.com".to_owned();
+    for (zone, engine, fields) in
+        [(ZoneId::from(1), engine_of_several(), 1), (ZoneId::DEFAULT, engine(), 0)]
+    {
+        for fact in [
+            Fact::Failing { zone, problem: problem.clone() },
+            Fact::FailingOver { zone },
+            Fact::NameFailing { zone, name: name.clone(), what: "no".into() },
+            Fact::NameFailingOver { zone, name: name.clone() },
+        ] {
+            let line = line_of(&engine, &fact);
+            assert_eq!(line.matches(" zone=main").count(), fields, "{line}");
+            assert_eq!(line.contains("zone="), fields > 0, "{line}");
         }
     }
 }
