@@ -29,7 +29,9 @@
 //! }
 //! ```
 //!
-//! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack.
+//! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack. If the
+//! configuration names its services, `"services": {"www": ["192.0.2.10"]}` has the addresses of each
+//! service concerned, and `"zone": "main"` the zone of a notice about one.
 
 mod channels;
 mod counters;
@@ -38,6 +40,7 @@ mod grouping;
 mod message;
 mod section;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -68,8 +71,10 @@ pub struct Notice {
     pub dry_run: bool,
     /// The kind of the event.
     pub kind: NoticeKind,
-    /// The addresses concerned; empty if the notice is about the agent.
-    pub targets: Vec<IpAddr>,
+    /// The targets concerned; empty if the notice is about the agent.
+    pub targets: Vec<NoticeTarget>,
+    /// The name of the zone of a notice about one. `None` if zones are not named.
+    pub zone: Option<String>,
     /// The owner names concerned.
     pub names: Vec<String>,
     /// The named reason of a refusal, such as `floor`.
@@ -78,6 +83,30 @@ pub struct Notice {
     pub detail: Option<String>,
     /// The evidence for the notice.
     pub evidence: NoticeEvidence,
+}
+
+/// A target in a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NoticeTarget {
+    /// The name of its service; `None` if services are not named.
+    pub service: Option<String>,
+    /// The address of the target.
+    pub address: IpAddr,
+}
+
+impl From<IpAddr> for NoticeTarget {
+    fn from(address: IpAddr) -> Self {
+        Self { service: None, address }
+    }
+}
+
+impl fmt::Display for NoticeTarget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = &self.service {
+            write!(out, "{service}/")?;
+        }
+        self.address.fmt(out)
+    }
 }
 
 /// The kind of a notice.
@@ -254,7 +283,8 @@ mod tests {
             agent: "sfo-1".into(),
             dry_run: false,
             kind,
-            targets: targets.iter().map(|n| IpAddr::from([192, 0, 2, *n])).collect(),
+            targets: targets.iter().map(|n| IpAddr::from([192, 0, 2, *n]).into()).collect(),
+            zone: None,
             names: vec!["www.example.com".into()],
             reason: None,
             detail: None,

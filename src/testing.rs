@@ -61,7 +61,7 @@ pub mod http {
 /// Items of `crate::notify`: the notices for people.
 pub mod notify {
     pub use crate::notify::{
-        DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig,
+        DeliveryPace, Notice, NoticeEvidence, NoticeKind, NoticeTarget, Notifier, NotifyConfig,
     };
 }
 

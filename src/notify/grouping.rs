@@ -2,10 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::mem;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Notice, NoticeEvidence};
+use super::{Notice, NoticeEvidence, NoticeTarget};
 
 /// Maximum number of waiting messages. When a channel is that far behind, its oldest message is
 /// dropped.
@@ -23,8 +22,8 @@ pub(super) struct NoticeQueue {
 #[derive(Debug)]
 struct Group {
     notice: Notice,
-    /// The addresses in `notice.targets`.
-    members: HashSet<IpAddr>,
+    /// The targets in `notice.targets`.
+    members: HashSet<NoticeTarget>,
 }
 
 impl NoticeQueue {
@@ -49,7 +48,7 @@ impl NoticeQueue {
                 break;
             }
         }
-        let members = notice.targets.iter().copied().collect();
+        let members = notice.targets.iter().cloned().collect();
         self.groups.push_back(Group { notice, members });
         let too_many = self.groups.len() > MAX_WAITING;
         if too_many { self.groups.pop_front().map(|group| group.notice) } else { None }
@@ -81,6 +80,7 @@ impl Group {
             && notice.dry_run == own.dry_run
             && notice.agent == own.agent
             && notice.reason == own.reason
+            && notice.zone == own.zone
             && self.is_disjoint(notice)
     }
 
@@ -88,7 +88,7 @@ impl Group {
     fn join(&mut self, other: Notice) {
         let own = &mut self.notice;
         for target in other.targets {
-            if self.members.insert(target) {
+            if self.members.insert(target.clone()) {
                 own.targets.push(target);
             }
         }
@@ -205,6 +205,27 @@ mod tests {
         for (name, notices, want) in cases {
             assert_eq!(sent(notices), want, "{name}");
         }
+    }
+
+    /// A host is drained in two hundred services.
+    #[test]
+    fn notices_about_one_address_in_many_services_become_one() {
+        let services = (0..200).map(|n| {
+            let mut notice = notice(Withdrawn, &[1]);
+            notice.targets[0].service = Some(format!("s{n}"));
+            notice
+        });
+        let messages = sent(services);
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].matches(" 1").count(), 200);
+        let mut other = notice(Withdrawn, &[2]);
+        other.targets[0].service = Some("s0".into());
+        let mut again = notice(Restored, &[1]);
+        again.targets[0].service = Some("s0".into());
+        let mut first = notice(Withdrawn, &[1]);
+        first.targets[0].service = Some("s0".into());
+        let kinds = sent([first, other, again]);
+        assert_eq!(kinds, ["withdrawn 1 2", "restored 1"]);
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Notice {
     /// and time.
     pub fn text(&self) -> String {
         let mut parts = vec![self.event()];
+        parts.extend(self.zone.as_ref().map(|zone| format!("zone {}", clean(zone, LONGEST_WORD))));
         parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
         parts.extend(self.detail.as_ref().map(|detail| clean(detail, LONGEST_DETAIL)));
         parts.extend(self.evidence.parts(self.targets.len() > 1));

@@ -3,7 +3,6 @@
 mod draft;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -69,12 +68,9 @@ impl NoticeObserver {
     }
 
     /// Sends one notice for a run of failures of the same kind.
-    fn failing(
-        &mut self,
-        zone: ZoneId,
-        problem: &DnsProblem,
-        waiting: impl Iterator<Item = IpAddr>,
-    ) {
+    fn failing(&mut self, engine: &Engine, zone: ZoneId, problem: &DnsProblem) {
+        let settings = engine.settings();
+        let waiting = engine.waiting_for_dns(zone).map(|target| draft::named(settings, target));
         if self.failing.insert(zone, problem.kind) == Some(problem.kind) {
             return;
         }
@@ -87,37 +83,39 @@ impl NoticeObserver {
                 NoticeDraft::new(NoticeKind::Failing).targets(waiting)
             }
         };
-        self.send(draft.detail(problem.what.as_str()));
+        self.send(draft.detail(problem.what.as_str()).zone(settings.shown_zone(zone)));
     }
 }
 
 impl Observer for NoticeObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
-            Fact::Failing { zone, problem } => {
-                let waiting = engine.waiting_for_dns(*zone).map(|target| target.address);
-                self.failing(*zone, problem, waiting);
-            }
+            Fact::Failing { zone, problem } => self.failing(engine, *zone, problem),
             Fact::FailingOver { zone } => {
                 if self.failing.remove(zone).is_some() {
-                    self.send(NoticeDraft::new(NoticeKind::ProviderBack));
+                    let zone = engine.settings().shown_zone(*zone);
+                    self.send(NoticeDraft::new(NoticeKind::ProviderBack).zone(zone));
                 }
             }
             Fact::Applied { service, withdrawn, restored, created, took, .. } => {
-                for (target, gone) in withdrawn {
-                    self.send(draft::withdrawn(*target, gone, *took));
+                let (service, settings) = (*service, engine.settings());
+                for (address, gone) in withdrawn {
+                    let target = TargetRef { service, address: *address };
+                    self.send(draft::withdrawn(draft::named(settings, target), gone, *took));
                 }
-                for (target, names) in created {
-                    self.send(draft::created(*target, names, *took));
+                for (address, names) in created {
+                    let target = TargetRef { service, address: *address };
+                    self.send(draft::created(draft::named(settings, target), names, *took));
                 }
-                for (target, names) in restored {
-                    let named = TargetRef { service: *service, address: *target };
-                    let replies = engine.target_view(named).map(|view| view.replies);
-                    self.send(draft::restored(*target, names, replies, *took));
+                for (address, names) in restored {
+                    let target = TargetRef { service, address: *address };
+                    let replies = engine.target_view(target).map(|view| view.replies);
+                    let target = draft::named(settings, target);
+                    self.send(draft::restored(target, names, replies, *took));
                 }
             }
             fact => {
-                if let Some(draft) = draft::event(fact) {
+                if let Some(draft) = draft::event(fact, engine.settings()) {
                     self.send(draft);
                 }
             }
@@ -131,10 +129,12 @@ impl Observer for NoticeObserver {
         }
         if let Some(caution) = &observed.caution {
             self.cautions.insert(zone, caution.clone());
-            self.send(NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str()));
+            let draft = NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str());
+            self.send(draft.zone(engine.settings().shown_zone(zone)));
         } else {
             self.cautions.remove(&zone);
-            self.send(NoticeDraft::new(NoticeKind::ZoneActive));
+            let draft = NoticeDraft::new(NoticeKind::ZoneActive);
+            self.send(draft.zone(engine.settings().shown_zone(zone)));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Notices as JSON, to any receiver.
 
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -48,19 +50,39 @@ fn body(notice: &Notice) -> Value {
         since_last_reply_s: since_last_reply.as_ref().map(Duration::as_secs_f64),
         took_s: took.as_ref().map(Duration::as_secs_f64),
     };
-    json!({
+    let mut addresses: Vec<IpAddr> = Vec::with_capacity(notice.targets.len());
+    let mut seen = HashSet::new();
+    let mut services: BTreeMap<&str, Vec<IpAddr>> = BTreeMap::new();
+    for target in &notice.targets {
+        if seen.insert(target.address) {
+            addresses.push(target.address);
+        }
+        if let Some(service) = &target.service {
+            services.entry(service).or_default().push(target.address);
+        }
+    }
+    let mut body = json!({
         "version": 1,
         "kind": notice.kind.word(),
         "at": humantime::format_rfc3339_millis(printable(notice.at)).to_string(),
         "agent": notice.agent,
         "dry_run": notice.dry_run,
-        "targets": notice.targets,
+        "targets": addresses,
         "names": notice.names,
         "reason": notice.reason,
         "detail": notice.detail,
         "evidence": evidence,
         "text": notice.text(),
-    })
+    });
+    if let Some(object) = body.as_object_mut() {
+        if !services.is_empty() {
+            object.insert("services".to_owned(), json!(services));
+        }
+        if let Some(zone) = &notice.zone {
+            object.insert("zone".to_owned(), json!(zone));
+        }
+    }
+    body
 }
 
 #[cfg(test)]
@@ -94,5 +116,22 @@ mod tests {
             "text": notice.text(),
         });
         assert_eq!(body(&notice), want);
+    }
+
+    #[test]
+    fn the_services_and_the_zone_have_keys_of_their_own_if_they_are_named() {
+        let mut notice = notice(Withdrawn, &[1, 2]);
+        notice.targets.push(notice.targets[0].clone());
+        for (target, service) in notice.targets.iter_mut().zip(["www", "www", "mx"]) {
+            target.service = Some(service.into());
+        }
+        notice.zone = Some("main".into());
+        let body = body(&notice);
+        assert_eq!(body["targets"], json!(["192.0.2.1", "192.0.2.2"]), "each address once");
+        let services = json!({ "mx": ["192.0.2.1"], "www": ["192.0.2.1", "192.0.2.2"] });
+        assert_eq!((&body["services"], &body["zone"]), (&services, &json!("main")));
+        let text = "sfo-1: withdrew www/192.0.2.1, www/192.0.2.2 and mx/192.0.2.1 from \
+                    www.example.com; zone main; 2001-09-09T01:46:40Z";
+        assert_eq!(body["text"], text);
     }
 }

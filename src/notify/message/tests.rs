@@ -1,6 +1,6 @@
 //! Every notice word for word, and short with any content.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
@@ -100,7 +100,7 @@ fn several_addresses_are_named_and_many_are_counted() {
          www.example.com; at least 3 losses in a row; took at most 1.0 s; 2001-09-09T01:46:40Z"
     );
     notice.kind = NoticeKind::Restored;
-    notice.targets = (1..=100).map(|n| Ipv4Addr::new(192, 0, 2, n).into()).collect();
+    notice.targets = (1..=100).map(|n| IpAddr::from([192, 0, 2, n]).into()).collect();
     notice.names = vec!["a.example.com".into(), "b.example.com".into()];
     notice.evidence = NoticeEvidence::default();
     assert_eq!(

@@ -1,10 +1,11 @@
 //! The notice for each fact that people are notified of.
 
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::event::{Fact, Reason, Withdrawal};
-use crate::notify::{Notice, NoticeEvidence, NoticeKind};
+use crate::engine::ids::TargetRef;
+use crate::engine::settings::Settings;
+use crate::notify::{Notice, NoticeEvidence, NoticeKind, NoticeTarget};
 use crate::text::brief;
 
 /// A notice without its time and its sender.
@@ -18,6 +19,7 @@ impl NoticeDraft {
             dry_run: false,
             kind,
             targets: vec![],
+            zone: None,
             names: vec![],
             reason: None,
             detail: None,
@@ -25,8 +27,13 @@ impl NoticeDraft {
         })
     }
 
-    pub(super) fn targets(mut self, targets: impl IntoIterator<Item = IpAddr>) -> Self {
+    pub(super) fn targets(mut self, targets: impl IntoIterator<Item = NoticeTarget>) -> Self {
         self.0.targets = targets.into_iter().collect();
+        self
+    }
+
+    pub(super) fn zone(mut self, zone: Option<&str>) -> Self {
+        self.0.zone = zone.map(str::to_owned);
         self
     }
 
@@ -56,8 +63,18 @@ impl NoticeDraft {
     }
 }
 
+/// Returns a target as people see it.
+pub(super) fn named(settings: &Settings, target: TargetRef) -> NoticeTarget {
+    let service = settings.shown_name(target.service).map(str::to_owned);
+    NoticeTarget { service, address: target.address }
+}
+
 /// Returns the notice that a target was withdrawn.
-pub(super) fn withdrawn(target: IpAddr, withdrawal: &Withdrawal, took: Duration) -> NoticeDraft {
+pub(super) fn withdrawn(
+    target: NoticeTarget,
+    withdrawal: &Withdrawal,
+    took: Duration,
+) -> NoticeDraft {
     let evidence = NoticeEvidence {
         losses: (!withdrawal.by_hand).then_some(withdrawal.losses),
         replies: None,
@@ -72,7 +89,7 @@ pub(super) fn withdrawn(target: IpAddr, withdrawal: &Withdrawal, took: Duration)
 
 /// Returns the notice that a target was restored; `replies` is the number of replies in a row.
 pub(super) fn restored(
-    target: IpAddr,
+    target: NoticeTarget,
     names: &[String],
     replies: Option<u32>,
     took: Duration,
@@ -83,7 +100,7 @@ pub(super) fn restored(
 }
 
 /// Returns the notice that a target was added at names that held no address.
-pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> NoticeDraft {
+pub(super) fn created(target: NoticeTarget, names: &[String], took: Duration) -> NoticeDraft {
     let detail = "the name held no address and nothing is remembered of it; is it misspelt?";
     let evidence = NoticeEvidence { took: Some(took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(NoticeKind::Created).targets([target]).names(names);
@@ -91,14 +108,13 @@ pub(super) fn created(target: IpAddr, names: &[String], took: Duration) -> Notic
 }
 
 /// Returns the notice of an event that changes nothing in DNS, if there is one.
-pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
+pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
     let draft = match fact {
-        Fact::Refused { target, reason, detail, .. } if is_notified(*reason) => {
-            let draft = NoticeDraft::new(NoticeKind::Refused).targets([*target]);
-            draft.reason(*reason).detail(detail.as_str())
+        Fact::Refused { reason, detail, .. } if is_notified(*reason) => {
+            NoticeDraft::new(NoticeKind::Refused).reason(*reason).detail(detail.as_str())
         }
-        Fact::RefusalOver { target, reason, .. } if is_notified(*reason) => {
-            NoticeDraft::new(NoticeKind::RefusalOver).targets([*target]).reason(*reason)
+        Fact::RefusalOver { reason, .. } if is_notified(*reason) => {
+            NoticeDraft::new(NoticeKind::RefusalOver).reason(*reason)
         }
         Fact::Isolated { missing, cause } => {
             let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
@@ -106,35 +122,52 @@ pub(super) fn event(fact: &Fact) -> Option<NoticeDraft> {
         }
         Fact::IsolationOver { lasted } => NoticeDraft::new(NoticeKind::IsolationOver)
             .detail(format!("it lasted {}", brief(*lasted))),
-        Fact::StillUnknown { targets, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::Unknown).targets(targets.iter().copied());
-            draft.detail("no probe could be judged for over a minute")
+        Fact::StillUnknown { .. } => NoticeDraft::new(NoticeKind::Unknown)
+            .detail("no probe could be judged for over a minute"),
+        Fact::EvidenceBack { lasted, notified: true, .. } => {
+            NoticeDraft::new(NoticeKind::UnknownOver)
+                .detail(format!("it lasted {}", brief(*lasted)))
         }
-        Fact::EvidenceBack { target, lasted, notified: true, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::UnknownOver).targets([*target]);
-            draft.detail(format!("it lasted {}", brief(*lasted)))
-        }
-        Fact::NameFailing { name, what, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::NameFailing);
+        Fact::NameFailing { zone, name, what } => {
+            let draft = NoticeDraft::new(NoticeKind::NameFailing).zone(settings.shown_zone(*zone));
             draft.names(std::slice::from_ref(name)).detail(what.as_str())
         }
-        Fact::NameFailingOver { name, .. } => {
-            NoticeDraft::new(NoticeKind::NameBack).names(std::slice::from_ref(name))
+        Fact::NameFailingOver { zone, name } => {
+            let draft = NoticeDraft::new(NoticeKind::NameBack).zone(settings.shown_zone(*zone));
+            draft.names(std::slice::from_ref(name))
         }
-        Fact::Drained { target, drain, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::Drained).targets([*target]);
+        Fact::Drained { drain, .. } => {
+            let draft = NoticeDraft::new(NoticeKind::Drained);
             match &drain.reason {
                 Some(reason) => draft.detail(reason.as_str()),
                 None => draft,
             }
         }
-        Fact::Undrained { target, expired, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::Undrained).targets([*target]);
+        Fact::Undrained { expired, .. } => {
+            let draft = NoticeDraft::new(NoticeKind::Undrained);
             if *expired { draft.detail("its time is up") } else { draft }
         }
         _ => return None,
     };
-    Some(draft)
+    Some(draft.targets(concerned(fact).into_iter().map(|target| named(settings, target))))
+}
+
+/// Returns the targets that an event concerns.
+fn concerned(fact: &Fact) -> Vec<TargetRef> {
+    match fact {
+        Fact::Refused { service, target, .. }
+        | Fact::RefusalOver { service, target, .. }
+        | Fact::EvidenceBack { service, target, .. }
+        | Fact::Drained { service, target, .. }
+        | Fact::Undrained { service, target, .. } => {
+            vec![TargetRef { service: *service, address: *target }]
+        }
+        Fact::StillUnknown { service, targets } => {
+            let targets = targets.iter();
+            targets.map(|address| TargetRef { service: *service, address: *address }).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent;
