@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -29,17 +29,14 @@ const LAST_CHANGE: Duration = Duration::from_secs(5);
 /// The zones of a configuration.
 pub(super) type Zones = BTreeMap<ZoneId, ZoneConfig>;
 
-/// Builds the provider of each zone.
+/// Builds the provider of each zone, all at the same time.
 ///
 /// # Errors
 ///
 /// Fails if one of them cannot be built, or not in time.
 pub(super) async fn build(zones: &Zones) -> Result<Providers, BuildError> {
-    let mut built = Providers::new();
-    for (id, zone) in zones {
-        built.insert(*id, providers::build_in_time(zone).await?);
-    }
-    Ok(built)
+    let built = try_join_all(zones.values().map(providers::build_in_time)).await?;
+    Ok(zones.keys().copied().zip(built).collect())
 }
 
 /// Maximum time for the first listing of a zone if there are several, so that none of them holds up the

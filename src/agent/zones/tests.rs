@@ -1,12 +1,16 @@
+mod scripted;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::agent::clock::Clock;
 use crate::dns::{Call, ChangeRequest, Listing};
+use crate::engine::event::DnsProblemKind;
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::Desired;
 use crate::settings::{self, Asked};
+use scripted::{Behaviour, ScriptedSettings};
 
 /// A zone without records, which has every change already, and the number of its listings.
 #[derive(Debug)]
@@ -119,4 +123,123 @@ async fn a_reload_adds_replaces_and_removes_zones() {
     let began = Clock::start();
     reconcilers.finish().await;
     assert!(began.now().since_start().is_zero(), "they end together and at once");
+}
+
+/// Returns zones with these names and behaviours.
+fn scripted(zones: &[(&str, Behaviour)]) -> Zones {
+    let mut scripted = Zones::new();
+    for (nth, (name, behaviour)) in zones.iter().enumerate() {
+        let settings = ScriptedSettings::new("a place", *behaviour);
+        scripted.insert(ZoneId::from(nth + 1), settings.zone(name));
+    }
+    scripted
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_does_not_wait_for_a_zone_that_hangs_and_a_refused_one_stops_no_other() {
+    use Behaviour::{Answers, Hangs, Refuses};
+    let began = Clock::start();
+    let zones = scripted(&[("main", Answers), ("slow", Hangs), ("wrong", Refuses)]);
+    let first = first_listings(zones, ZoneCounters::default()).await.unwrap();
+    assert!(began.now().since_start() <= FIRST_LISTING);
+    let listed = first.listings.iter().filter(|(_, first)| first.listed.is_some());
+    assert_eq!(listed.map(|(zone, _)| usize::from(*zone)).collect::<Vec<_>>(), [1]);
+    let refused: Vec<_> = first.refused.iter().map(|(zone, it)| (*zone, it.kind)).collect();
+    assert_eq!(refused, [(ZoneId::from(3), DnsProblemKind::Refused)]);
+    let problem = &first.refused[&ZoneId::from(3)].what;
+    assert_eq!(
+        problem,
+        "scripted refused to list the records of example.com: the token is not valid"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_fails_if_every_zone_is_refused_and_if_the_only_one_is() {
+    use Behaviour::{Hangs, Refuses};
+    for zones in [&[("main", Refuses)][..], &[("main", Refuses), ("other", Refuses)]] {
+        let first = first_listings(scripted(zones), ZoneCounters::default()).await;
+        assert!(matches!(first, Err(Ended::Refused(_))), "{first:?}");
+    }
+    let both = scripted(&[("main", Refuses), ("slow", Hangs)]);
+    let first = first_listings(both, ZoneCounters::default()).await.unwrap();
+    assert_eq!(first.refused.len(), 1, "the other one may answer later");
+}
+
+/// The surroundings of reconcilers that report to `outbox`.
+fn surroundings(outbox: mpsc::Sender<Input>) -> ZoneSurroundings {
+    ZoneSurroundings {
+        talk: Handle::current(),
+        outbox,
+        store: Arc::new(StateStore::open(None)),
+        counters: ZoneCounters::default(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_was_refused_at_the_start_is_reported_to_people() {
+    use Behaviour::{Answers, Refuses};
+    let (outbox, mut inbox) = mpsc::channel(64);
+    let zones = scripted(&[("main", Answers), ("wrong", Refuses)]);
+    let first = first_listings(zones.clone(), ZoneCounters::default()).await.unwrap();
+    let _reconcilers = Reconcilers::start(&zones, first, surroundings(outbox));
+    let mut failing = Vec::new();
+    while let Ok(input) = inbox.try_recv() {
+        if let Input::Event(Event::Dns(zone, DnsReport::Failing(problem))) = input {
+            failing.push((usize::from(zone), problem.kind));
+        }
+    }
+    assert_eq!(failing, [(2, DnsProblemKind::Refused)]);
+}
+
+/// Places an order that withdraws the address of a zone.
+fn withdraw(reconcilers: &Reconcilers, zone: usize, number: u64) {
+    let desired = [([192, 0, 2, 10].into(), Desired::Withdraw)].into();
+    let order = Order { number: number.into(), desired, ..Order::default() };
+    reconcilers.place(ZoneId::from(zone), order);
+    reconcilers.beat();
+}
+
+/// Waits until an order is carried out in a zone.
+async fn confirmed(inbox: &mut mpsc::Receiver<Input>, zone: usize, number: u64) {
+    loop {
+        let input = inbox.recv().await.expect("the reconcilers run");
+        if let Input::Event(Event::Dns(its, DnsReport::Confirmed { number: done, .. })) = input
+            && (usize::from(its), done) == (zone, number.into())
+        {
+            return;
+        }
+    }
+}
+
+/// Returns a provider for each zone, as a reload builds them.
+async fn built(zones: &Zones) -> Providers {
+    build(zones).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_renames_adds_and_removes_zones_while_a_write_hangs_in_one_of_them() {
+    let (outbox, mut inbox) = mpsc::channel(256);
+    let [hanging, other, new] =
+        ["hanging", "other", "new"].map(|place| ScriptedSettings::new(place, Behaviour::Answers));
+    hanging.writes.forget_permits(100);
+    let before: Zones = [(1.into(), hanging.zone("main")), (2.into(), other.zone("other"))].into();
+    let first = first_listings(before.clone(), ZoneCounters::default()).await.unwrap();
+    let mut reconcilers = Reconcilers::start(&before, first, surroundings(outbox));
+    withdraw(&reconcilers, 1, 1);
+    // The write to the zone that hangs is in progress when this one is done.
+    withdraw(&reconcilers, 2, 1);
+    confirmed(&mut inbox, 2, 1).await;
+    // The zone `main` is called `renamed` now, `other` is gone, and `new` is there.
+    let after: Zones = [(3.into(), hanging.zone("renamed")), (4.into(), new.zone("new"))].into();
+    reconcilers.reload(&after, built(&after).await);
+    withdraw(&reconcilers, 3, 1);
+    withdraw(&reconcilers, 4, 1);
+    confirmed(&mut inbox, 4, 1).await;
+    assert!(new.zone.lock().unwrap().records.is_empty(), "it does not wait for the one that hangs");
+    assert_eq!(hanging.zone.lock().unwrap().records.len(), 1, "its write still hangs");
+    hanging.writes.add_permits(100);
+    confirmed(&mut inbox, 3, 1).await;
+    let zone = hanging.zone.lock().unwrap();
+    assert!(zone.records.is_empty());
+    assert_eq!(zone.most, 1, "two reconcilers never write to one zone at the same time");
 }
