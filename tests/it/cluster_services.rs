@@ -1,6 +1,7 @@
 //! Votes on named services, on the wire: the path, the answers to any input, and the peers that
 //! receive them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -240,6 +241,40 @@ async fn a_reload_adds_and_removes_services() {
     for want in votes {
         assert_eq!(wait_vote(&mut agent, peer).await, (want, Vote::Down));
     }
+}
+
+/// Two hundred services of twenty addresses are four thousand votes, repeated every ten seconds.
+#[tokio::test]
+async fn the_votes_on_two_hundred_services_are_all_taken_and_soon() {
+    let net = Net::new();
+    let mut services = vec![];
+    for id in 1..=200 {
+        let targets = (0..20).map(target).collect();
+        services.push(WatchedService { id: id.into(), name: format!("service-{id}"), targets });
+    }
+    let (mine, theirs) = (net.config(0, 2, Some(KEY)), net.config(1, 2, Some(KEY)));
+    let (one, mut other) =
+        tokio::join!(Agent::start_with(&mine, &services), Agent::start_with(&theirs, &services));
+    other.wait_alive(net.agent(0)).await;
+    for service in &services {
+        let votes = service.targets.iter().map(|target| (*target, Vote::Down));
+        announce_on(&one.cluster, service.id, votes);
+    }
+    let mut received = BTreeSet::new();
+    while received.len() < 4000 {
+        received.insert(wait_vote(&mut other, net.agent(0)).await.0);
+    }
+    // A change does not wait for the repetitions of all the others.
+    for service in &services {
+        let votes = service.targets.iter().map(|target| (*target, Vote::Down));
+        announce_on(&one.cluster, service.id, votes);
+    }
+    announce_on(&one.cluster, 77.into(), [(target(7), Vote::Up)]);
+    let changed =
+        async { while wait_vote(&mut other, net.agent(0)).await != (of(77, 7), Vote::Up) {} };
+    timeout(Duration::from_secs(5), changed).await.expect("at once");
+    let counts = other.cluster.counts();
+    assert!(counts.keys().all(|(_, outcome)| *outcome != "refused"), "{counts:?}");
 }
 
 /// A peer of our kind as its key shows it, played by hand. It answers 404 to `/votes`, as an older

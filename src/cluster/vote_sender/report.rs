@@ -89,7 +89,11 @@ impl VoteSender {
         self.has_named.then(|| name.to_string())
     }
 
+    /// Returns the names of services in their order.
     fn names_of(&self, services: impl IntoIterator<Item = ServiceId>) -> Vec<Arc<str>> {
-        services.into_iter().filter_map(|id| self.shared.services.name(id)).collect()
+        let names = services.into_iter().filter_map(|id| self.shared.services.name(id));
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
     }
 }

@@ -150,6 +150,21 @@ fn with_a_key_a_named_vote_needs_a_signature_of_the_second_form() {
     }
 }
 
+/// A restart forgets which votes were accepted before it.
+#[test]
+fn a_named_vote_from_before_the_start_counts_no_more_than_any_other() {
+    let key = seal("1234567891012345");
+    let body = vote(Some(&key), Some("www"), 1);
+    for (ago, want) in [(0, Ok(of(1, 1))), (4_000, Err(503)), (9_000, Err(401))] {
+        let header = key.sign(Form::V2, US, NOW - ago, &body);
+        let request = VoteRequest { path: VotePath::Named, body: &body, signature: Some(&header) };
+        let arrival = Arrival { millis: NOW, uptime: Duration::from_secs(3) };
+        let got = admission(Some(&key)).admit(arrival, request, |_| true);
+        let got = got.map(|vote| vote.target).map_err(|(refusal, _)| refusal.status());
+        assert_eq!(got, want, "{ago} ms ago");
+    }
+}
+
 #[test]
 fn a_service_that_is_not_encrypted_with_our_key_is_401_although_signed() {
     let (ours, theirs) = (seal("1234567891012345"), seal("another key here"));
