@@ -236,6 +236,10 @@ impl Cluster {
         let mut all = Votes::clone(&self.votes.borrow());
         let mut changed = false;
         for VotesOnService { service, term, votes } in services {
+            // Without a name there is no way to tell a peer about the service.
+            if self.shared.services.name(service).is_none() {
+                continue;
+            }
             let mut announced = AnnouncedVotes { term, ..AnnouncedVotes::default() };
             for (target, vote, seen) in votes {
                 let evidence = self.shared.clock.at(seen);

@@ -190,8 +190,11 @@ async fn agents_understand_each_other_whatever_the_order_of_their_services() {
     announce_on(&one.cluster, MX.into(), [(target(1), Vote::Down), (target(2), Vote::Up)]);
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(WWW, 1), Vote::Down));
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(WWW, 2), Vote::Up));
+    // A service without a name is not told to anybody, and least of all as `default`.
+    announce_on(&one.cluster, 99.into(), [(target(2), Vote::Down)]);
     announce(&one.cluster, [(target(1), Vote::Down)]);
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(0, 1), Vote::Down));
+    assert_eq!(one.cluster.counts().get(&(Some(net.agent(1)), "failed")), None);
     let counts = other.cluster.counts();
     assert_eq!(counts.get(&(Some(net.agent(0)), "refused")), None, "{counts:?}");
 }
