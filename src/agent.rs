@@ -198,7 +198,7 @@ impl AgentStart {
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
             status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
         }
-        let drains = store.drains(&settings, clock.now());
+        let drains = store.drains(&settings, &ids, clock.now());
         startup::log_drains(&drains, &settings);
         startup::log_start(&config, &settings, &icmp);
         let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, &settings));

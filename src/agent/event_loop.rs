@@ -117,7 +117,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 self.handle(event.into());
             }
             Input::Command(command) => {
-                let events = self.commands.accept(command, &self.engine, wall());
+                let events = self.commands.accept(command, &self.engine, &self.ids, wall());
                 for event in events {
                     self.handle(event);
                 }
@@ -177,7 +177,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Does the periodic work at the end of an iteration.
     fn finish_iteration(&mut self) {
         let now = self.clock.now();
-        let resumed = self.commands.resume(&self.engine, wall());
+        let resumed = self.commands.resume(&self.engine, &self.ids, wall());
         for event in resumed {
             self.handle(event);
         }

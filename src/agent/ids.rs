@@ -52,6 +52,14 @@ impl Ids {
         self.assigned().services.number(name).into()
     }
 
+    /// Returns the name of a service, also of one that is gone.
+    pub(super) fn service_name(&self, service: ServiceId) -> Option<String> {
+        let assigned = self.assigned();
+        let number = usize::from(service);
+        let (name, _) = assigned.services.0.iter().find(|(_, its)| **its == number)?;
+        Some(name.clone())
+    }
+
     /// Returns the id of the zone with this name.
     pub(super) fn zone(&self, name: &str) -> ZoneId {
         self.assigned().zones.number(name).into()
@@ -71,6 +79,8 @@ mod tests {
         assert_eq!(["mx", "api", "www"].map(|name| clone.service(name)), [mx, 3.into(), www]);
         assert_eq!(ids.service("api"), 3.into(), "clones share them");
         assert_eq!(ids.zone("mx"), 1.into(), "a zone may bear the name of a service");
+        assert_eq!(ids.service_name(mx).as_deref(), Some("mx"));
+        assert_eq!(ids.service_name(9.into()), None);
     }
 
     #[test]

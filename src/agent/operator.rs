@@ -14,10 +14,10 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
+use super::ids::Ids;
 use crate::engine::Engine;
 use crate::engine::event::{DrainCommand, DrainRefusal, Event};
 use crate::engine::ids::{ServiceId, Ticket};
-use crate::engine::settings::Settings;
 use crate::status::{
     CommandKind, CommandRefused, CommandResult, DrainRequest, OperatorCommand, Time,
 };
@@ -77,6 +77,7 @@ impl PendingCommands {
         &mut self,
         command: OperatorCommand,
         engine: &Engine,
+        ids: &Ids,
         now: SystemTime,
     ) -> Vec<Event> {
         if self.is_checking && matches!(command.kind, CommandKind::Drain(_)) {
@@ -84,14 +85,15 @@ impl PendingCommands {
             return Vec::new();
         }
         let OperatorCommand { target, service, kind, reply } = command;
-        let services = match concerned(engine, target, service.as_deref(), &kind) {
-            Ok(services) => services,
-            Err(refused) => {
-                // The operator may have disconnected.
-                let _ = reply.send(Err(refused));
-                return Vec::new();
-            }
-        };
+        let services =
+            match (ConcernedServices { engine, ids }).of(target, service.as_deref(), &kind) {
+                Ok(services) => services,
+                Err(refused) => {
+                    // The operator may have disconnected.
+                    let _ = reply.send(Err(refused));
+                    return Vec::new();
+                }
+            };
         let (mut until, mut is_check) = (None, false);
         if let CommandKind::Drain(drain) = &kind {
             until = drain.lasting.and_then(|lasting| now.checked_add(lasting)).map(Time::new);
@@ -165,11 +167,11 @@ impl PendingCommands {
     }
 
     /// Returns the events of the commands that need not wait any longer.
-    pub(super) fn resume(&mut self, engine: &Engine, now: SystemTime) -> Vec<Event> {
+    pub(super) fn resume(&mut self, engine: &Engine, ids: &Ids, now: SystemTime) -> Vec<Event> {
         let mut events = Vec::new();
         while !self.is_checking {
             let Some(command) = self.waiting.pop_front() else { break };
-            events.extend(self.accept(command, engine, now));
+            events.extend(self.accept(command, engine, ids, now));
         }
         events
     }
@@ -192,40 +194,62 @@ impl PendingCommand {
     }
 }
 
-/// Returns the services that a command concerns, with their names.
-fn concerned(
-    engine: &Engine,
-    target: IpAddr,
-    service: Option<&str>,
-    kind: &CommandKind,
-) -> Result<BTreeMap<ServiceId, Option<String>>, CommandRefused> {
-    let settings = engine.settings();
-    let mut ids = match service {
-        Some(name) => vec![service_called(name, settings)?],
-        None => engine.services_of(target),
-    };
-    if matches!(kind, CommandKind::Undrain) && ids.len() > 1 {
-        let drains = engine.drains();
-        let mut drained = ids.clone();
-        drained.retain(|id| drains.get(id).is_some_and(|its| its.contains_key(&target)));
-        if !drained.is_empty() {
-            ids = drained;
-        }
-    }
-    if ids.is_empty() {
-        // The engine answers that it is no target.
-        ids.push(ServiceId::DEFAULT);
-    }
-    let names = ids.into_iter().map(|id| (id, settings.shown_name(id).map(str::to_owned)));
-    Ok(names.collect())
+/// Finds the services that a command concerns.
+struct ConcernedServices<'a> {
+    engine: &'a Engine,
+    ids: &'a Ids,
 }
 
-/// Returns the service with a name.
-fn service_called(name: &str, settings: &Settings) -> Result<ServiceId, CommandRefused> {
-    let known = settings.services().find(|(_, service)| service.name == name);
-    known.map(|(id, _)| id).ok_or_else(|| {
-        let names: Vec<&str> =
-            settings.services().map(|(_, service)| service.name.as_str()).collect();
-        CommandRefused::NoService { name: name.to_owned(), known: first_few(&names, NAMED, ", ") }
-    })
+impl ConcernedServices<'_> {
+    /// Returns the services, with their names if people see them. A target is given back also to a
+    /// service that is gone, which keeps its drains.
+    fn of(
+        &self,
+        target: IpAddr,
+        service: Option<&str>,
+        kind: &CommandKind,
+    ) -> Result<BTreeMap<ServiceId, Option<String>>, CommandRefused> {
+        let mut ids = match service {
+            Some(name) => vec![self.called(name)?],
+            None => self.engine.services_of(target),
+        };
+        if service.is_none() && matches!(kind, CommandKind::Undrain) {
+            let mut drains = self.engine.drains();
+            drains.retain(|_, its| its.contains_key(&target));
+            if !drains.is_empty() {
+                ids = drains.into_keys().collect();
+            }
+        }
+        if ids.is_empty() {
+            // The engine answers that it is no target.
+            ids.push(ServiceId::DEFAULT);
+        }
+        Ok(ids.into_iter().map(|id| (id, self.shown_name(id))).collect())
+    }
+
+    /// Returns the name of a service for people.
+    fn shown_name(&self, service: ServiceId) -> Option<String> {
+        let settings = self.engine.settings();
+        if settings.service(service).is_some() {
+            return settings.shown_name(service).map(str::to_owned);
+        }
+        self.ids.service_name(service).filter(|_| service != ServiceId::DEFAULT)
+    }
+
+    /// Returns the service with a name: one of the configuration, or one that is gone and has drains.
+    fn called(&self, name: &str) -> Result<ServiceId, CommandRefused> {
+        let settings = self.engine.settings();
+        if let Some((id, _)) = settings.services().find(|(_, service)| service.name == name) {
+            return Ok(id);
+        }
+        let drains = self.engine.drains();
+        let mut drained = drains.into_iter().filter(|(_, its)| !its.is_empty());
+        let gone = drained.find(|(id, _)| self.ids.service_name(*id).as_deref() == Some(name));
+        gone.map(|(id, _)| id).ok_or_else(|| {
+            let names: Vec<&str> =
+                settings.services().map(|(_, service)| service.name.as_str()).collect();
+            let known = first_few(&names, NAMED, ", ");
+            CommandRefused::NoService { name: name.to_owned(), known }
+        })
+    }
 }

@@ -46,14 +46,17 @@ pub(super) fn log_notes(config: &Config) {
     }
 }
 
-/// Logs the drains that outlived the restart: the first few, and the number of the others.
+/// Logs the drains that outlived the restart: the first few, and the number of the others. Those of
+/// services that are not in the configuration wait for it.
 pub(super) fn log_drains(drains: &BTreeMap<TargetRef, Drain>, settings: &Settings) {
-    for (at, drain) in drains.iter().take(DRAINS_NAMED) {
+    let mut in_force = drains.clone();
+    in_force.retain(|at, _| settings.service(at.service).is_some());
+    for (at, drain) in in_force.iter().take(DRAINS_NAMED) {
         let (target, service) = (at.address, settings.shown_name(at.service).map(display));
         let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
         tracing::warn!(%target, service, why, "still drained by operator after the restart");
     }
-    match drains.len().saturating_sub(DRAINS_NAMED) {
+    match in_force.len().saturating_sub(DRAINS_NAMED) {
         0 => {}
         more => {
             let more = counted(more, "more target is", "more targets are");

@@ -165,6 +165,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::agent::ids::Ids;
     use crate::agent::operator::PendingCommands;
     use crate::engine::Engine;
     use crate::engine::ids::TargetRef;
@@ -191,7 +192,7 @@ mod tests {
 
         let store = StateStore::open(Some(&path));
         let settings = Settings::new(ServiceSettings::new(vec![TARGET], "www.example.com"));
-        let remembered = store.drains(&settings, Moment::START);
+        let remembered = store.drains(&settings, &Ids::default(), Moment::START);
         assert_eq!(remembered.len(), 1);
         let drain = remembered[&TargetRef::of_default(TARGET)].clone();
         let drains = [(ServiceId::DEFAULT, [(TARGET, drain)].into())].into();
@@ -221,7 +222,7 @@ mod tests {
         let command = OperatorCommand { target: TARGET, service: None, kind, reply };
         let settings = Settings::new(ServiceSettings::new(vec![TARGET], "www.example.com"));
         let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
-        let events = commands.accept(command, &engine, wall());
+        let events = commands.accept(command, &engine, &Ids::default(), wall());
         let [Event::Drain(command)] = &events[..] else { panic!("{events:?}") };
         let resolved = commands.resolve(command.ticket, Ok(())).resolved.unwrap();
         let mut saver = saver(StateStore::open(None), mpsc::channel(1).0);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use goavail::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use goavail::engine::plan::{Family, Observed, SetKey};
-use goavail::testing::status::model::{Health, Status};
+use goavail::testing::status::model::{Drained, Health, Reason, Status};
 use goavail::testing::status::{
     Board, ClockReading, MetricsFormat, ServiceSetup, Setup, TargetState, ZoneSetup, encode,
     read_only,
@@ -228,6 +228,22 @@ async fn the_short_path_of_a_verdict_answers_while_the_services_agree() {
     let paths = ["/verdict/192.0.2.1", "/verdict/192.0.2.9", "/verdict/web/192.0.2.1"];
     let found: Vec<u16> = answers(&board, &paths).await.into_iter().map(|it| it.0).collect();
     assert_eq!(found, [200, 404, 404]);
+}
+
+/// Under maintenance in one service, as the verdicts have it that others poll.
+#[tokio::test]
+async fn an_address_that_is_drained_in_one_service_serves_in_the_others() {
+    let (mut board, end) = board();
+    let drained = Some(Drained { until: None, reason: None });
+    let reason = Some(Reason::Drained);
+    let state = TargetState { in_service: false, reason, drained, ..probed(0, fine()) };
+    board.update(at(1, "192.0.2.1"), end.clock, &state);
+    board.publish(end);
+    let paths = ["/verdict/www/192.0.2.1", "/verdict/api/192.0.2.1", "/verdict/192.0.2.1"];
+    let found: Vec<u16> = answers(&board, &paths).await.into_iter().map(|it| it.0).collect();
+    assert_eq!(found, [503, 200, 409]);
+    let in_service: Vec<_> = status(&board).services.iter().map(|it| it.in_service).collect();
+    assert_eq!(in_service, [1, 1, 1]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod readers;
 mod targets;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -267,6 +267,9 @@ impl Observer for StatusObserver {
         self.board.reload(setup(config, &self.ids, Time::new(now.wall)), now);
         self.by_endpoint = targets::by_endpoint(config, &self.ids);
         self.freshness.forget();
+        let zones: BTreeSet<ZoneId> =
+            config.zones.iter().map(|zone| self.ids.zone(&zone.name)).collect();
+        self.cautions.retain(|zone, _| zones.contains(zone));
         self.list_peers(config);
         self.list_canaries(config);
         self.board.counters().reload("ok");

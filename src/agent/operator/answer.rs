@@ -79,13 +79,13 @@ impl PendingCommand {
         if !floors.is_empty() {
             return Err(below_the_floor(target, &floors));
         }
+        let gone = self.names(|outcome| *outcome == Err(DrainRefusal::NotATarget));
+        if !gone.is_empty() && (self.asked.is_some() || self.services.len() > 1) {
+            let service = first_few(&gone, NAMED, ", ");
+            return Err(CommandRefused::NotInService { address: target, service });
+        }
         if self.outcomes.values().any(|outcome| *outcome == Err(DrainRefusal::NotATarget)) {
-            return Err(match &self.asked {
-                Some(service) => {
-                    CommandRefused::NotInService { address: target, service: service.clone() }
-                }
-                None => CommandRefused::NotATarget(target),
-            });
+            return Err(CommandRefused::NotATarget(target));
         }
         let targets = self.targets(Result::is_err);
         Ok(done(format!("{targets} was not drained"), None, vec![]))

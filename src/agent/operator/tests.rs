@@ -6,13 +6,14 @@ use crate::agent::state_store::Durability;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, DnsReport};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, Observed, SetKey};
-use crate::engine::settings::{ServiceSettings, ZoneSettings};
+use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
 use crate::engine::{Engine, Moment};
 use crate::status::CommandDone;
 
 /// The services `www` and `api` in one zone, and `mx` in another. `192.0.2.1` is in all of them.
 struct Scene {
     engine: Engine,
+    ids: Ids,
     commands: PendingCommands,
 }
 
@@ -30,19 +31,30 @@ fn set(name: &str, last: &[u8]) -> (SetKey, BTreeSet<IpAddr>) {
     (key, last.iter().map(|last| ip(*last)).collect())
 }
 
+/// Returns the settings of the services with these ids among 1 to 3.
+fn settings(ids: &[usize]) -> Settings {
+    let mut settings = Settings::new(service("www", 1, 1));
+    settings.zones = [1, 2]
+        .map(|zone| (ZoneId::from(zone), ZoneSettings::new(&format!("zone-{zone}"), "a zone")))
+        .into();
+    let services = [service("www", 1, 1), service("api", 1, 0), service("mx", 2, 1)];
+    let numbered = (1..).zip(services).filter(|(id, _)| ids.contains(id));
+    settings.services = numbered.map(|(id, service)| (id.into(), service)).collect();
+    settings
+}
+
 impl Scene {
     fn new() -> Self {
-        let mut settings = Settings::new(service("www", 1, 1));
-        settings.zones = [1, 2]
-            .map(|zone| (ZoneId::from(zone), ZoneSettings::new(&format!("zone-{zone}"), "a zone")))
-            .into();
-        settings.services = [service("www", 1, 1), service("api", 1, 0), service("mx", 2, 1)]
-            .into_iter()
-            .enumerate()
-            .map(|(nth, service)| ((nth + 1).into(), service))
-            .collect();
-        let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
-        Self { engine, commands: PendingCommands::default() }
+        let engine = Engine::new(settings(&[1, 2, 3]), BTreeMap::new(), Moment::START);
+        let ids = Ids::default();
+        let numbers = ["www", "api", "mx"].map(|name| usize::from(ids.service(name)));
+        assert_eq!(numbers, [1, 2, 3]);
+        Self { engine, ids, commands: PendingCommands::default() }
+    }
+
+    /// Puts a configuration with these services in force.
+    fn reload(&mut self, ids: &[usize]) {
+        self.run(vec![Event::Reloaded(Box::new(settings(ids)))]);
     }
 
     /// Has the engine handle events, and all that follows from its answers.
@@ -50,7 +62,7 @@ impl Scene {
         let mut events = VecDeque::from(events);
         loop {
             let Some(event) = events.pop_front() else {
-                events.extend(self.commands.resume(&self.engine, wall()));
+                events.extend(self.commands.resume(&self.engine, &self.ids, wall()));
                 if events.is_empty() {
                     return;
                 }
@@ -76,7 +88,7 @@ impl Scene {
         let (reply, answer) = oneshot::channel();
         let service = service.map(str::to_owned);
         let command = OperatorCommand { target, service, kind, reply };
-        let events = self.commands.accept(command, &self.engine, wall());
+        let events = self.commands.accept(command, &self.engine, &self.ids, wall());
         self.run(events);
         answer
     }
@@ -201,4 +213,40 @@ fn two_drains_at_the_same_time_do_not_break_the_floor_together() {
     scene.list(2, &[("mx", &[1, 2])]);
     assert!(answer(&mut second).is_err());
     assert_eq!([scene.drained(ip(1)), scene.drained(ip(2))], [vec![1, 2, 3], vec![]]);
+}
+
+#[test]
+fn a_command_that_is_given_while_the_configuration_is_reloaded_is_carried_out() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    scene.reload(&[1, 2, 3]);
+    scene.list(2, &[("mx", &[1, 2])]);
+    assert!(answer(&mut reply).is_ok());
+    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
+    scene.reload(&[1, 3]);
+    assert_eq!(scene.drained(ip(1)), [1, 2, 3], "the drain waits for the service to come back");
+    let mut reply = scene.command(ip(1), Some("api"), CommandKind::Undrain);
+    assert_eq!(message(answer(&mut reply)), "gave api/192.0.2.1 back to the agent");
+    scene.reload(&[3]);
+    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    assert_eq!(message(answer(&mut reply)), "gave www/192.0.2.1, mx/192.0.2.1 back to the agent");
+    assert!(scene.drained(ip(1)).is_empty(), "also where the service is gone");
+    let mut reply = scene.command(ip(1), Some("api"), CommandKind::Undrain);
+    let want = "this agent has no service called api; there is mx";
+    assert_eq!(message(answer(&mut reply)), want);
+}
+
+#[test]
+fn a_drain_of_a_service_that_a_reload_removes_before_the_answer_changes_nothing() {
+    let mut scene = Scene::new();
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    scene.reload(&[1, 2]);
+    assert_eq!(message(answer(&mut reply)), "192.0.2.1 is not a target of the service mx");
+    assert!(scene.drained(ip(1)).is_empty());
+    let mut reply = scene.drain(ip(1), None);
+    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    assert!(answer(&mut reply).is_ok(), "and nothing waits for ever");
+    assert_eq!(scene.drained(ip(1)), [1, 2]);
 }

@@ -7,6 +7,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::StateStore;
 use crate::agent::calendar::{Calendar, Clocks};
 use crate::agent::clock::{unix, wall};
+use crate::agent::ids::Ids;
 use crate::engine::Moment;
 use crate::engine::event::Drain;
 use crate::engine::ids::{ServiceId, TargetRef};
@@ -31,6 +32,8 @@ fn clocks(engine: Moment) -> Clocks {
 #[derive(Debug, Default)]
 pub(super) struct KnownServices {
     names: BTreeMap<ServiceId, String>,
+    /// The services of the configuration in force.
+    in_force: BTreeSet<ServiceId>,
     /// The drains by the name of the service. A service may be unknown: it may come back.
     drains: BTreeMap<String, ServiceDrains>,
 }
@@ -45,7 +48,7 @@ impl KnownServices {
         let drains = by_service.into_iter().map(|(service, saved)| {
             (service, ServiceDrains { saved, calendar: Calendar::default() })
         });
-        Self { names: BTreeMap::new(), drains: drains.collect() }
+        Self { drains: drains.collect(), ..Self::default() }
     }
 
     /// Returns the name of a service, and its drains.
@@ -85,7 +88,8 @@ impl KnownServices {
     /// Returns the drains of all services as they are saved, without the oldest ones of unknown services
     /// if there are very many.
     fn saved(&self) -> Vec<SavedDrain> {
-        let known: BTreeSet<&String> = self.names.values().collect();
+        let in_force = self.names.iter().filter(|(id, _)| self.in_force.contains(id));
+        let known: BTreeSet<&String> = in_force.map(|(_, name)| name).collect();
         let (mut all, mut unknown) = (Vec::new(), Vec::new());
         for (name, drains) in &self.drains {
             let list = if known.contains(name) { &mut all } else { &mut unknown };
@@ -105,17 +109,20 @@ impl StateStore {
     /// Learns the services of a configuration.
     pub(in crate::agent) fn assign_services(&self, settings: &Settings) {
         let mut services = self.services();
+        services.in_force = settings.services.keys().copied().collect();
         for (id, service) in settings.services() {
             services.names.insert(id, service.name.clone());
         }
     }
 
     /// Returns the drains that may still be in force, for an engine that starts at `start` with these
-    /// settings. A file of the first version names no services: if there is no service `default`, its
-    /// drains are those of every service that has the address.
+    /// settings. Those of services without settings are among them: the services may come back. A file
+    /// of the first version names no services: if there is no service `default`, its drains are those of
+    /// every service that has the address.
     pub(in crate::agent) fn drains(
         &self,
         settings: &Settings,
+        ids: &Ids,
         start: Moment,
     ) -> BTreeMap<TargetRef, Drain> {
         self.assign_services(settings);
@@ -123,8 +130,10 @@ impl StateStore {
         let mut services = self.services();
         services.move_unnamed(settings);
         let mut drains = BTreeMap::new();
-        for (service, _) in settings.services() {
-            let ServiceDrains { saved, calendar } = services.of(service).1;
+        let KnownServices { names, drains: by_name, .. } = &mut *services;
+        for (name, ServiceDrains { saved, calendar }) in by_name.iter_mut() {
+            let service = ids.service(name);
+            names.insert(service, name.clone());
             for (address, drain) in calendar.adopt(saved, now) {
                 drains.insert(TargetRef { service, address }, drain);
             }

@@ -9,22 +9,39 @@ use super::list;
 use crate::engine::Engine;
 use crate::engine::ids::EndpointId;
 use crate::engine::types::{Endpoint, Outcome};
-use crate::text::brief;
+use crate::text::{brief, first_few};
 
-/// An endpoint as a field of a line: `target` or `canary`, by its role.
+/// The number of services that a line about an endpoint names.
+const SERVICES_NAMED: usize = 5;
+
+/// An endpoint as fields of a line: `target` or `canary`, by its role, and the services that ask it if
+/// they are named.
 struct Named {
     target: Option<DisplayValue<Endpoint>>,
     canary: Option<DisplayValue<Endpoint>>,
+    service: Option<DisplayValue<String>>,
 }
 
 impl Named {
     fn new(engine: &Engine, endpoint: Endpoint) -> Self {
         if engine.is_canary(endpoint) {
-            Self { target: None, canary: Some(display(endpoint)) }
-        } else {
-            Self { target: Some(display(endpoint)), canary: None }
+            return Self { target: None, canary: Some(display(endpoint)), service: None };
+        }
+        let service = services_of(engine, endpoint).map(display);
+        Self { target: Some(display(endpoint)), canary: None, service }
+    }
+}
+
+/// Returns the names of the first services that ask an endpoint.
+fn services_of(engine: &Engine, endpoint: Endpoint) -> Option<String> {
+    let settings = engine.settings();
+    let mut names = Vec::new();
+    for (id, service) in settings.services() {
+        if service.check.port == endpoint.port && service.targets.contains(&endpoint.address) {
+            names.push(settings.shown_name(id)?);
         }
     }
+    (!names.is_empty()).then(|| first_few(&names, SERVICES_NAMED, ","))
 }
 
 pub(super) fn judged(endpoint: EndpointId, outcome: Outcome, rtt: Option<Duration>) {
@@ -36,28 +53,41 @@ pub(super) fn judged(endpoint: EndpointId, outcome: Outcome, rtt: Option<Duratio
 }
 
 pub(super) fn late(engine: &Engine, endpoint: Endpoint, rtt: Duration) {
-    let Named { target, canary } = Named::new(engine, endpoint);
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        // There may be very many of them, and the names are looked for in all services.
+        return;
+    }
+    let Named { target, canary, service } = Named::new(engine, endpoint);
     let rtt = brief(rtt);
-    debug!(target, canary, rtt, "reply received after the timeout; the probe still counts as lost");
+    debug!(
+        target,
+        canary, service, rtt, "reply received after the timeout; the probe still counts as lost"
+    );
 }
 
 pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, logged: bool) {
-    let Named { target, canary } = Named::new(engine, endpoint);
+    if !logged && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let Named { target, canary, service } = Named::new(engine, endpoint);
     if !logged {
-        debug!(target, canary, cause, "cannot send probes");
+        debug!(target, canary, service, cause, "cannot send probes");
     } else if canary.is_some() {
         warn!(canary, cause, "cannot send probes to canary (local fault)");
     } else {
-        warn!(target, cause, "cannot send probes (local fault); target state unchanged");
+        warn!(target, service, cause, "cannot send probes (local fault); target state unchanged");
     }
 }
 
 pub(super) fn fault_over(engine: &Engine, endpoint: Endpoint, logged: bool) {
-    let Named { target, canary } = Named::new(engine, endpoint);
+    if !logged && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let Named { target, canary, service } = Named::new(engine, endpoint);
     if logged {
-        info!(target, canary, "can send probes again");
+        info!(target, canary, service, "can send probes again");
     } else {
-        debug!(target, canary, "can send probes again");
+        debug!(target, canary, service, "can send probes again");
     }
 }
 
@@ -73,9 +103,9 @@ pub(super) fn faults(count: u32, endpoints: usize, first: &[Endpoint], newest: &
 
 /// Writes whether an endpoint answers at the retry pace; `noticed_after` is set if it does not.
 pub(super) fn limits(engine: &Engine, endpoint: Endpoint, noticed_after: Option<Duration>) {
-    let Named { target, canary } = Named::new(engine, endpoint);
+    let Named { target, canary, service } = Named::new(engine, endpoint);
     let Some(noticed_after) = noticed_after.map(brief) else {
-        info!(target, canary, "answers at retry_interval again");
+        info!(target, canary, service, "answers at retry_interval again");
         return;
     };
     if canary.is_some() {
@@ -88,6 +118,7 @@ pub(super) fn limits(engine: &Engine, endpoint: Endpoint, noticed_after: Option<
     } else {
         warn!(
             target,
+            service,
             death_noticed_after = noticed_after,
             "answers fewer probes than retry_interval sends; it is probed at interval even while a \
              reply is missing, so its failure is detected later"

@@ -188,3 +188,18 @@ fn every_line_about_a_zone_or_one_of_its_names_has_the_zone_if_zones_are_named()
         }
     }
 }
+
+#[test]
+fn a_line_about_an_endpoint_names_the_services_that_ask_it() {
+    let after = Some(Duration::from_secs(4));
+    for fact in [
+        Fact::Limits { endpoint: TARGET, noticed_after: after },
+        Fact::Late { endpoint: TARGET, rtt: Duration::from_secs(1) },
+        Fact::Faulty { endpoint: TARGET, what: "no route".into(), logged: true },
+        Fact::FaultOver { endpoint: TARGET, logged: false },
+    ] {
+        let text = line_of(&engine_of_several(), &fact);
+        assert_eq!(text.matches(" service=www,mx").count(), 1, "{text}");
+        assert!(!line(&fact).contains("service="));
+    }
+}

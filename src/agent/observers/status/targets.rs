@@ -48,6 +48,8 @@ pub(super) struct Freshness {
     listed: BTreeSet<ZoneId>,
     /// The service and the place in it at which the next portion begins.
     next: (ServiceId, usize),
+    /// Whether all targets were published since the start or the last reload.
+    is_complete: bool,
 }
 
 impl Freshness {
@@ -72,19 +74,22 @@ impl Freshness {
     pub(super) fn forget(&mut self) {
         self.judged.clear();
         self.voted.clear();
+        self.is_complete = false;
     }
 
-    /// Returns the targets of the next portion: all of them if there are few.
+    /// Returns the targets of the next portion: all of them if there are few, and at first.
     fn portion(&mut self, engine: &Engine) -> Vec<TargetRef> {
         let settings = engine.settings();
         let all = settings.target_count();
-        let mut portion = Vec::with_capacity(PORTION.min(all));
+        let wanted = if self.is_complete { PORTION.min(all) } else { all };
+        self.is_complete = true;
+        let mut portion = Vec::with_capacity(wanted);
         let (mut from, first) = (self.next.1, self.next.0);
         let after = settings.services.range(first..);
         for (service, its) in after.chain(settings.services.range(..=first)) {
             let start = from.min(its.targets.len());
             for (place, address) in its.targets.iter().enumerate().skip(start) {
-                if portion.len() == PORTION.min(all) {
+                if portion.len() == wanted {
                     self.next = (*service, place);
                     return portion;
                 }
