@@ -148,7 +148,7 @@ mod tests {
         let want = Invocation {
             command: Command::Check(CheckOptions::default()),
             config_file: "goavail.toml".into(),
-            asked: Asked { tcp: false, provider: "cloudflare", dry_run: true },
+            asked: Asked { tcp: None, provider: None, dry_run: true },
             debug: false,
             log_format: log::Format::Text,
         };
@@ -161,7 +161,7 @@ mod tests {
         let want = Invocation {
             command: Command::Check(CheckOptions::default()),
             config_file: "x.toml".into(),
-            asked: Asked { tcp: true, provider: "route53", dry_run: false },
+            asked: Asked { tcp: Some(true), provider: Some("route53"), dry_run: false },
             debug: true,
             log_format: log::Format::Json,
         };
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_last_value_of_an_option_wins() {
         let got = invocation_of("goavail -f a -f b -t tcp check -t ip");
-        assert_eq!((got.config_file, got.asked.tcp), ("b".into(), false));
+        assert_eq!((got.config_file, got.asked.tcp), ("b".into(), Some(false)));
         assert_eq!(invocation_of("goavail -f a check -f b").config_file, PathBuf::from("b"));
     }
 

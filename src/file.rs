@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -53,6 +54,14 @@ pub(crate) fn read_text(path: &Path, largest: u64) -> Result<String, String> {
 /// not finished by then.
 pub(crate) fn look<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     look_within(question, MAY_LOOK)
+}
+
+/// Whether the permissions of a file let every user of the machine read it. A file that cannot be
+/// examined counts as private.
+pub(crate) fn is_readable_by_all(path: &Path) -> bool {
+    let path = path.to_owned();
+    let found = look(move || std::fs::metadata(path)).and_then(Result::ok);
+    found.is_some_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }
 
 fn look_within<T: Send + 'static>(

@@ -11,8 +11,10 @@ mod expanded;
 mod network;
 mod pace;
 mod pace_keys;
+mod parsed;
 mod sections;
 mod services;
+mod tables;
 mod top;
 
 use std::collections::BTreeMap;
@@ -21,21 +23,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::document::{self, Document};
-use crate::config::field::FieldReader;
+use crate::config::document;
 use crate::config::keys::{Schema, Section};
-use crate::config::problem::{Report, Spot};
+use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
-use crate::dns::account::Account;
-use crate::dns::providers::section::{BuiltProvider, ProviderSection};
 use crate::dns::providers::{PROVIDERS, ProviderKind, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
 use crate::engine::types::Endpoint;
 use crate::file;
 use crate::status::{StatusConfig, StatusSection};
-use advice::ServiceAdvice;
+use parsed::ParsedFile;
 use sections::ParsedSections;
+use tables::ParsedTables;
 use top::TopLevel;
 
 pub(crate) use expanded::CheckedFile;
@@ -53,15 +53,34 @@ pub fn known_keys() -> impl Iterator<Item = String> {
     keys.into_iter().map(|(section, key)| section.key(key.name))
 }
 
+/// Returns every key of the tables that a file may have any number of times, with the first part of the
+/// table's header in front, as in `service.zone`.
+pub fn known_table_keys() -> Vec<String> {
+    schema(&PROVIDERS).table_keys().collect()
+}
+
 /// The options of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// `--type tcp`: TCP connects instead of echo requests.
-    pub tcp: bool,
-    /// The kind of the provider, which selects the section that is used.
-    pub provider: &'static str,
+    /// `--type`: whether TCP connects are made instead of echo requests; `None` if it was not given.
+    pub tcp: Option<bool>,
+    /// `--dns-provider`: the kind of the provider, which selects the section that is used; `None` if it
+    /// was not given.
+    pub provider: Option<&'static str>,
     /// Whether nothing is to be written at the provider.
     pub dry_run: bool,
+}
+
+impl Asked {
+    /// Whether TCP connects are made instead of echo requests.
+    fn is_tcp(&self) -> bool {
+        self.tcp.unwrap_or(false)
+    }
+
+    /// Returns the kind of the provider.
+    fn provider(&self) -> &'static str {
+        self.provider.unwrap_or(PROVIDERS[0].kind)
+    }
 }
 
 /// The complete, validated settings of the agent.
@@ -71,6 +90,8 @@ pub struct Config {
     pub path: PathBuf,
     /// The name of this agent in notices and status.
     pub name: String,
+    /// Whether the file has `[[service]]`. Without it there is one service, called `default`.
+    pub has_services: bool,
     /// The services, in the order of the file. Never empty.
     pub services: Vec<ServiceConfig>,
     /// The zones of the services, in the order of the file. Never empty.
@@ -209,8 +230,8 @@ fn parse_with(
         let what = "nothing is set in it; the goavail.toml that ships shows what can be";
         return Err(ConfigErrors::about_file(&file, what));
     }
-    let Some((selected, alternatives)) = parsed.selected(asked.provider) else {
-        let what = format!("there is no DNS provider called {}", asked.provider);
+    let Some((selected, alternatives)) = parsed.selected(asked.provider()) else {
+        let what = format!("there is no DNS provider called {}", asked.provider());
         return Err(ConfigErrors::about_file(&file, what));
     };
     let mut context = SectionContext {
@@ -268,127 +289,12 @@ fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
 fn schema(providers: &[ProviderKind]) -> Schema {
     let mut schema = Schema::default();
     schema.add(Section::TOP, TopLevel::KEYS);
+    ParsedTables::add_to(&mut schema, providers);
     for provider in providers {
         schema.add(provider.section, provider.keys);
     }
     ParsedSections::add_to(&mut schema);
     schema
-}
-
-/// The values of a file, each validated alone.
-struct ParsedFile {
-    top: TopLevel,
-    providers: Vec<(ProviderKind, Box<dyn ProviderSection>)>,
-    sections: ParsedSections,
-    /// The rest of the document: the sections that it has.
-    document: Document,
-}
-
-impl ParsedFile {
-    /// Reads every key. The section of a provider that was not selected is validated too.
-    fn read(document: Document, kinds: &[ProviderKind], report: &mut Report) -> Self {
-        let mut values = FieldReader { document, report };
-        let mut providers = Vec::new();
-        for kind in kinds {
-            providers.push((*kind, (kind.parse)(&mut values)));
-        }
-        let sections = ParsedSections::parse(&mut values);
-        let top = TopLevel::parse(&mut values);
-        values.document.assert_all_taken();
-        Self { top, providers, sections, document: values.document }
-    }
-
-    /// Returns the section of a kind of provider, and the names of the other providers' sections.
-    fn selected(&self, kind: &str) -> Option<(&dyn ProviderSection, Vec<Section>)> {
-        let mut selected = None;
-        let mut alternatives = Vec::new();
-        for (provider, section) in &self.providers {
-            if provider.kind == kind {
-                selected = Some(&**section);
-            } else {
-                alternatives.push(provider.section);
-            }
-        }
-        selected.map(|selected| (selected, alternatives))
-    }
-
-    /// Builds everything except the warnings.
-    fn build(
-        &self,
-        provider: &dyn ProviderSection,
-        asked: &Asked,
-        context: &mut SectionContext<'_>,
-    ) -> Config {
-        let (service, zone, built) = self.default_service(provider, asked, context);
-        if let Some(address) = self.sections.cluster.votes_received_at() {
-            self.sections.status.check_overlap(address, context);
-        }
-        let sections = self.sections.build(context);
-        let canaries = context.distinct(self.top.canaries());
-        let network = network::check(&built, &self.sections.notify.parties(), context);
-        Config {
-            path: context.path.to_owned(),
-            name: self.top.name(),
-            services: vec![service],
-            zones: vec![zone],
-            canaries,
-            canary_probing: self.top.probing(),
-            sections,
-            dry_run: asked.dry_run,
-            network,
-            warnings: Vec::new(),
-            guards_off: Vec::new(),
-        }
-    }
-
-    /// Builds the service of the file, and its zone.
-    fn default_service(
-        &self,
-        section: &dyn ProviderSection,
-        asked: &Asked,
-        context: &mut SectionContext<'_>,
-    ) -> (ServiceConfig, NamedZone, BuiltProvider) {
-        let provider = section.finish(context);
-        if asked.tcp {
-            self.top.require_port(context);
-        }
-        let service = ServiceConfig {
-            name: DEFAULT.to_owned(),
-            zone: 0,
-            names: provider.settings.names().to_vec(),
-            targets: provider.targets.clone(),
-            tcp_port: self.top.port().filter(|_| asked.tcp),
-            probing: self.top.probing(),
-            min_in_service: self.top.min_in_service(),
-            resync_interval: self.top.resync_interval(),
-            records: provider.records.clone(),
-            places: self.places(&provider, asked),
-        };
-        let (pace, floor) = (&self.top.pace, &self.top.min_in_service);
-        ServiceAdvice { service: &service, pace, floor }.give(context.report);
-        let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
-        let zone = NamedZone { name, provider: settings, account: Account::default() };
-        (service, zone, provider)
-    }
-
-    /// Returns the places from which the values of the service come.
-    fn places(&self, provider: &BuiltProvider, asked: &Asked) -> BTreeMap<&'static str, Spot> {
-        let [hostnames, addresses] = &provider.published;
-        let others = [
-            ("hostnames", hostnames.as_ref()),
-            ("ip_addresses", addresses.as_ref()),
-            ("check", self.top.port.spot().filter(|_| asked.tcp)),
-            ("min_in_service", self.top.min_in_service.spot()),
-            ("resync_interval", self.top.resync_interval.spot()),
-        ];
-        let mut places = BTreeMap::new();
-        for (key, place) in others.into_iter().chain(self.top.pace.places()) {
-            if let Some(spot) = place {
-                places.insert(key, spot.clone());
-            }
-        }
-        places
-    }
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ pub mod serve {
 
 /// Items of `crate::settings`: the configuration of the whole agent.
 pub mod settings {
-    pub use crate::settings::{Asked, Config, known_keys, load_status, parse};
+    pub use crate::settings::{Asked, Config, known_keys, known_table_keys, load_status, parse};
 }
 
 /// Items of `crate::state`: the state file.

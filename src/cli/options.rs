@@ -43,10 +43,10 @@ pub(super) struct Options {
     /// Do not log more; this is the default, the last one given wins
     #[arg(long, overrides_with = "debug")]
     no_debug: bool,
-    /// Kind of probes [default: ip]
+    /// Kind of probes; with [[service]] a check has it [default: ip]
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
-    /// DNS provider of the records [default: cloudflare]
+    /// DNS provider of the records; with [[service]] a zone has it [default: cloudflare]
     #[arg(short = 'p', long, value_name = "PROVIDER", value_parser = provider())]
     dns_provider: Option<&'static str>,
     /// Format of log lines; coloured only on a terminal [default: text]
@@ -77,8 +77,8 @@ impl Options {
             command,
             config_file: self.config_file.unwrap_or_else(|| "goavail.toml".into()),
             asked: Asked {
-                tcp: self.kind == Some(Kind::Tcp),
-                provider: self.dns_provider.unwrap_or(PROVIDERS[0].kind),
+                tcp: self.kind.map(|kind| kind == Kind::Tcp),
+                provider: self.dns_provider,
                 dry_run: !self.no_dry_run,
             },
             debug: self.debug,

@@ -1,30 +1,79 @@
 //! The file as written: known keys, each with its line and its value.
+//!
+//! - `headers`: the sections and tables with their keys
+//! - `lines`: the lines of the text, and the values in them
+
+mod headers;
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
+use self::lines::Lines;
 use super::keys::{Schema, Section};
 use super::problem::{Report, Spot};
-use super::value::{Value, WrittenValue};
-use crate::text::disclosure::{self, hidden};
+use super::value::WrittenValue;
+use crate::text::disclosure;
 
-/// The known keys of a file, by section and name.
+/// The known keys of a file, or of one of its tables, by section and name.
 pub(crate) struct Document {
     /// The names that the file may hold.
     schema: Schema,
+    /// The name of this table, such as `zone.main`; `None` for a whole file.
+    label: Option<String>,
     keys: BTreeMap<(Section, &'static str), WrittenValue>,
     /// The keys that the file may hold and that no section has taken yet.
     untaken: BTreeSet<(Section, &'static str)>,
     /// The line of each section's header.
     sections: BTreeMap<Section, usize>,
+    /// The tables that may occur any number of times, in the order of the file.
+    tables: Vec<Table>,
     /// Whether every line is TOML. If not, an absent key may have been lost.
     pub(crate) whole: bool,
 }
 
+/// A table that may occur any number of times, such as `[zone.main]`.
+pub(crate) struct Table {
+    /// The name of the group, such as `zone`.
+    pub(crate) group: &'static str,
+    /// The name in the header, as written; `None` for a table in a list or in another table.
+    pub(crate) name: Option<String>,
+    /// The table that this one is a value of, by its place among the tables of the file.
+    pub(crate) owner: Option<usize>,
+    /// The place of the header.
+    pub(crate) spot: Spot,
+    /// The section under which the keys of the table are kept.
+    pub(crate) home: Section,
+    /// The keys of the table.
+    pub(crate) document: Document,
+}
+
+/// A key that the file has.
+pub(crate) struct WrittenPlace {
+    /// The name of the key.
+    pub(crate) key: &'static str,
+    /// The place of its value.
+    pub(crate) spot: Spot,
+    /// Whether it stands above the first section, as in the oldest files.
+    pub(crate) at_top: bool,
+}
+
 impl Document {
+    /// Returns the keys of a section that no section has taken yet, also those at the top.
+    pub(crate) fn written_in(&self, section: Section) -> Vec<WrittenPlace> {
+        let mut written = Vec::new();
+        for ((home, key), value) in &self.keys {
+            let at_top = *home == Section::TOP && self.was_at_the_top(section, key);
+            if *home == section || at_top {
+                written.push(WrittenPlace { key, spot: value.spot.clone(), at_top });
+            }
+        }
+        written
+    }
+
     /// Removes and returns a key.
     pub(crate) fn take(&mut self, section: Section, key: &'static str) -> Option<WrittenValue> {
         self.untaken.remove(&(section, key));
@@ -37,18 +86,36 @@ impl Document {
         debug_assert!(self.untaken.is_empty(), "declared and not taken: {:?}", self.untaken);
     }
 
+    /// Removes and returns the tables, in the order of the file.
+    pub(crate) fn take_tables(&mut self) -> Vec<Table> {
+        std::mem::take(&mut self.tables)
+    }
+
     /// Returns the place of an absent key: the header of its section, if there is one.
     pub(crate) fn missing(&self, section: Section, key: &str) -> Spot {
-        let key = section.key(key);
+        let key = self.full(section, key);
         match self.sections.get(&section) {
             Some(line) => Spot::line(*line, &key),
             None => Spot::missing(&key),
         }
     }
 
+    /// Returns `key` with its table or section in front.
+    fn full(&self, section: Section, key: &str) -> String {
+        match &self.label {
+            Some(label) => format!("{label}.{key}"),
+            None => section.key(key),
+        }
+    }
+
     /// Whether the oldest files have this key of `section` at the top.
     pub(crate) fn was_at_the_top(&self, section: Section, key: &str) -> bool {
-        self.schema.was_at_the_top(section, key)
+        self.label.is_none() && self.schema.was_at_the_top(section, key)
+    }
+
+    /// Returns the place of a section's header, if the file has the section.
+    pub(crate) fn header(&self, section: Section) -> Option<Spot> {
+        self.sections.get(&section).map(|line| Spot::line(*line, section.name()))
     }
 
     /// Whether the file has this section.
@@ -58,7 +125,28 @@ impl Document {
 
     /// Whether the file has no section and no key.
     pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.sections.is_empty()
+        self.keys.is_empty() && self.sections.is_empty() && self.tables.is_empty()
+    }
+
+    /// Returns the document of a table without its keys.
+    fn of_table(schema: Schema, home: Section, spot: &Spot, whole: bool) -> Self {
+        let mut document = Self::new(schema, whole);
+        document.sections.insert(home, spot.line.unwrap_or_default());
+        document.label = Some(spot.key.clone());
+        document
+    }
+
+    fn new(schema: Schema, whole: bool) -> Self {
+        let untaken = schema.keys().map(|(section, key)| (section, key.name)).collect();
+        Self {
+            schema,
+            label: None,
+            keys: BTreeMap::new(),
+            untaken,
+            sections: BTreeMap::new(),
+            tables: Vec::new(),
+            whole,
+        }
     }
 }
 
@@ -77,8 +165,7 @@ pub(crate) fn read(text: &str, schema: Schema, report: &mut Report) -> Document 
     let broken: BTreeSet<usize> = errors.iter().map(|error| lines.at(start(error))).collect();
     let document = Document::new(schema, errors.is_empty());
     let mut reading = Reading { lines, broken, report, document };
-    let mut names = reading.flatten(table.get_ref());
-    names.sort_by_key(|name| name.offset);
+    let names = reading.flatten(table.get_ref());
     reading.syntax(&errors, &names);
     reading.twice(&twice, &names);
     for name in names {
@@ -92,16 +179,11 @@ fn start(error: &toml::de::Error) -> usize {
     error.span().map_or(0, |span| span.start)
 }
 
-impl Document {
-    fn new(schema: Schema, whole: bool) -> Self {
-        let untaken = schema.keys().map(|(section, key)| (section, key.name)).collect();
-        Self { schema, keys: BTreeMap::new(), untaken, sections: BTreeMap::new(), whole }
-    }
-}
-
 /// A key as written, with its value.
 #[derive(Clone, Copy)]
 struct Name<'a> {
+    /// The table that the key stands in; `None` for a section or the top.
+    table: Option<usize>,
     section: Section,
     /// The key in its original spelling.
     key: &'a str,
@@ -119,48 +201,19 @@ struct Reading<'a, 'r> {
 }
 
 impl Reading<'_, '_> {
-    /// Collects the keys of all sections and those above them, and checks the sections on the way.
-    fn flatten<'t>(&mut self, table: &'t DeTable<'t>) -> Vec<Name<'t>> {
-        let mut names = Vec::new();
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        for (key, value) in entries {
-            let (written, offset) = (key.get_ref().as_ref(), key.span().start);
-            let section = self.document.schema.section(&written.to_ascii_lowercase());
-            match (section, value.get_ref()) {
-                (Some(section), DeValue::Table(inner)) => {
-                    self.section(section, written, offset);
-                    names.extend(inner.iter().map(|(key, value)| Name {
-                        section,
-                        key: key.get_ref(),
-                        offset: key.span().start,
-                        value,
-                    }));
-                }
-                _ => names.push(Name { section: Section::TOP, key: written, offset, value }),
-            }
-        }
-        names
-    }
-
-    /// Records a section, which may occur only once.
-    fn section(&mut self, section: Section, written: &str, offset: usize) {
-        let line = self.lines.at(offset);
-        if let Some(first) = self.document.sections.get(&section) {
-            let what = format!("already given in line {first}");
-            self.report.refuse(&Spot::line(line, &disclosure::name(written)), what);
-        } else {
-            self.document.sections.insert(section, line);
-        }
+    /// Returns the document of a table, or that of the whole file.
+    fn document(&self, table: Option<usize>) -> &Document {
+        let table = table.and_then(|table| self.document.tables.get(table));
+        table.map_or(&self.document, |table| &table.document)
     }
 
     /// Reports each line that is not TOML once, with the key that was to be set there.
     fn syntax(&mut self, errors: &[&toml::de::Error], names: &[Name<'_>]) {
-        let mut keys: BTreeMap<usize, String> = BTreeMap::new();
+        let mut keys = BTreeMap::new();
         for name in names {
-            let folded = name.key.to_ascii_lowercase();
-            if let Some(key) = self.document.schema.find(name.section, &folded) {
-                keys.insert(self.lines.at(name.offset), name.section.key(key.name));
+            let document = self.document(name.table);
+            if let Some(key) = document.schema.find(name.section, &name.key.to_ascii_lowercase()) {
+                keys.insert(self.lines.at(name.offset), document.full(name.section, key.name));
             }
         }
         let mut told = BTreeSet::new();
@@ -183,7 +236,8 @@ impl Reading<'_, '_> {
             let line = self.lines.at(offset);
             if let Some(name) = above {
                 let first = self.lines.at(name.offset);
-                let spot = Spot::line(line, &name.section.key(&disclosure::name(bare)));
+                let key = self.document(name.table).full(name.section, &disclosure::name(bare));
+                let spot = Spot::line(line, &key);
                 self.report.refuse(&spot, format!("already given in line {first}"));
             } else {
                 self.report.refuse(&Spot::line(line, &disclosure::name(bare)), "given twice");
@@ -193,24 +247,27 @@ impl Reading<'_, '_> {
 
     /// Records a key if it is known and was not recorded before.
     fn name(&mut self, name: Name<'_>) {
-        let Name { section, key: written, offset, value } = name;
+        let Name { table, section, key: written, offset, value } = name;
         let line = self.lines.at(offset);
         if self.is_broken(line, &value.span()) {
             return;
         }
-        let folded = written.to_ascii_lowercase();
-        let Some(key) = self.document.schema.find(section, &folded) else {
-            self.unknown(section, written, line, value);
+        let document = self.document(table);
+        let Some(key) = document.schema.find(section, &written.to_ascii_lowercase()) else {
+            self.unknown(name, line);
             return;
         };
-        let spot = Spot::line(line, &section.key(key.name));
-        if let Some(first) = self.document.keys.get(&(section, key.name)) {
+        let spot = Spot::line(line, &document.full(section, key.name));
+        if let Some(first) = document.keys.get(&(section, key.name)) {
             let first = first.spot.line.unwrap_or_default();
             self.report.refuse(&spot, format!("already given in line {first}"));
             return;
         }
-        let written = self.written(spot, value, key.is_secret);
-        self.document.keys.insert((section, key.name), written);
+        let written = self.lines.written(spot, value, key.is_secret);
+        let tables = &mut self.document.tables;
+        let table = table.and_then(|table| tables.get_mut(table));
+        let keys = table.map_or(&mut self.document.keys, |table| &mut table.document.keys);
+        keys.insert((section, key.name), written);
     }
 
     /// Whether any line of a key and its value is not TOML.
@@ -220,84 +277,31 @@ impl Reading<'_, '_> {
     }
 
     /// Refuses an unknown name. Its value is not displayed, because it may be a secret.
-    fn unknown(
-        &mut self,
-        section: Section,
-        written: &str,
-        line: usize,
-        value: &Spanned<DeValue<'_>>,
-    ) {
+    fn unknown(&mut self, name: Name<'_>, line: usize) {
         if !self.document.whole {
             return;
         }
+        let Name { table, section, key: written, value, .. } = name;
         let folded = written.to_ascii_lowercase();
-        let spot = Spot::line(line, &section.key(&disclosure::name(written)));
+        let document = self.document(table);
+        let spot = Spot::line(line, &document.full(section, &disclosure::name(written)));
         let is_table = value.get_ref().is_table();
-        let schema = &self.document.schema;
+        let (schema, has_tables) = (&self.document.schema, !self.document.tables.is_empty());
+        let table = table.and_then(|table| self.document.tables.get(table));
+        if let Some(Table { group, document, .. }) = table {
+            let what = schema.about_unknown_in_table(group, &document.schema, &folded);
+            self.report.refuse(&spot, what);
+            return;
+        }
         let what = match schema.section(&folded) {
             Some(wanted) if section == Section::TOP => format!("not a key but a section, {wanted}"),
-            _ if is_table && section == Section::TOP => schema.about_unknown_section(&folded),
+            _ if is_table && section == Section::TOP => {
+                schema.about_unknown_section(&folded, has_tables)
+            }
+            _ if has_tables => schema.about_unknown_beside_tables(section, &folded),
             _ => schema.about_unknown_key(section, &folded),
         };
         self.report.refuse(&spot, what);
-    }
-
-    /// Converts a value of the parser to one of ours.
-    fn written(&self, spot: Spot, value: &Spanned<DeValue<'_>>, secret: bool) -> WrittenValue {
-        let converted = match value.get_ref() {
-            DeValue::String(text) => Value::Text(text.to_string()),
-            DeValue::Integer(number) => integer(number).map_or(Value::Other, Value::Integer),
-            DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Float),
-            DeValue::Boolean(truth) => Value::Truth(*truth),
-            DeValue::Array(items) => {
-                let mut list = Vec::with_capacity(items.len());
-                for item in items {
-                    let spot = Spot::line(self.lines.at(item.span().start), &spot.key);
-                    list.push(self.written(spot, item, secret));
-                }
-                Value::List(list)
-            }
-            DeValue::Datetime(_) | DeValue::Table(_) => Value::Other,
-        };
-        let shown = self.shown(value, secret);
-        WrittenValue { spot, shown, value: converted }
-    }
-
-    /// Returns a value in a form that may be displayed.
-    fn shown(&self, value: &Spanned<DeValue<'_>>, secret: bool) -> String {
-        let source = self.lines.text.get(value.span()).unwrap_or_default();
-        match value.get_ref() {
-            DeValue::Table(_) => "a table".to_owned(),
-            DeValue::String(text) if secret => hidden(text),
-            other if secret => format!("a value of type {}", other.type_str()),
-            other => disclosure::value(source).unwrap_or_else(|| match other {
-                DeValue::String(text) => hidden(text),
-                other => format!("a value of type {}", other.type_str()),
-            }),
-        }
-    }
-}
-
-/// Converts an integer if it fits.
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
-    i64::from_str_radix(number.as_str(), number.radix()).ok()
-}
-
-/// The offsets at which the lines of a text begin.
-struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
-
-impl<'a> Lines<'a> {
-    fn of(text: &'a str) -> Self {
-        let after = text.match_indices('\n').map(|(offset, _)| offset + 1);
-        Self { text, starts: std::iter::once(0).chain(after).collect() }
-    }
-
-    /// Returns the number of the line, from 1, with the byte at `offset`.
-    fn at(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset)
     }
 }
 

@@ -87,19 +87,44 @@ impl Environment<'_> {
 
     /// Reads a secret from a file, without the line end that editors leave.
     fn read_file(&mut self, variable: String, path: &str) -> Found<String> {
-        let what = match file::read_text(Path::new(path), LONGEST_SECRET) {
-            Ok(text) => {
-                let secret = text.trim_end_matches(['\n', '\r']);
-                if !secret.is_empty() {
-                    return Found::This(variable, secret.to_owned());
-                }
-                format!("{} is empty", disclosure::path(path))
+        match text_in_file(Path::new(path), &disclosure::path(path)) {
+            Ok(secret) => Found::This(variable, secret),
+            Err(what) => {
+                self.report.refuse(&Spot::variable(&variable), what);
+                Found::Refused
             }
-            Err(why) => format!("{}: {why}", disclosure::path(path)),
-        };
-        self.report.refuse(&Spot::variable(&variable), what);
-        Found::Refused
+        }
     }
+}
+
+/// Returns the token in a file, for an HTTP header: one line of visible ASCII characters. `shown` is
+/// the path in a form that may be displayed.
+///
+/// # Errors
+///
+/// Returns a sentence that names the file, and holds none of its content.
+pub(crate) fn token_in_file(path: &Path, shown: &str) -> Result<String, String> {
+    let token = text_in_file(path, shown)?;
+    let lines = token.lines().count();
+    if lines > 1 {
+        return Err(format!("{shown} holds {lines} lines; the token alone is allowed"));
+    }
+    if !rule::fits_a_header(&token) {
+        return Err(format!("{shown} holds {}", not_allowed(&hidden(&token), rule::VISIBLE)));
+    }
+    // As in the files of other tools.
+    let name = token.split_once('=').map(|(name, _)| name.to_ascii_lowercase());
+    if name.is_some_and(|name| name.contains("token")) {
+        return Err(format!("{shown} holds a name and a value; the token alone is allowed"));
+    }
+    Ok(token)
+}
+
+/// Returns the text of a file without the line end that editors leave. It is never empty.
+fn text_in_file(path: &Path, shown: &str) -> Result<String, String> {
+    let text = file::read_text(path, LONGEST_SECRET).map_err(|why| format!("{shown}: {why}"))?;
+    let secret = text.trim_end_matches(['\n', '\r']);
+    if secret.is_empty() { Err(format!("{shown} is empty")) } else { Ok(secret.to_owned()) }
 }
 
 /// Wraps a key as the agent keeps it.

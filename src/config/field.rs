@@ -23,6 +23,7 @@ impl<T: PartialEq> PartialEq for At<T> {
 }
 
 /// The setting of one key in the file.
+#[derive(Clone)]
 pub(crate) enum Field<T> {
     /// The key is not set.
     Absent,
@@ -66,6 +67,11 @@ impl<T> Field<T> {
 }
 
 impl<T: Clone> Field<T> {
+    /// Returns this setting, or `farther` if the key is not set here.
+    pub(crate) fn over(&self, farther: &Self) -> Self {
+        if self.is_absent() { farther.clone() } else { self.clone() }
+    }
+
     /// Returns the value, or `default` if there is none.
     pub(crate) fn or(&self, default: T) -> T {
         self.value().cloned().unwrap_or(default)

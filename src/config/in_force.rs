@@ -17,12 +17,27 @@ pub(crate) struct ValueInForce {
     pub(crate) source: Option<String>,
     /// The line of that key, counted from 1.
     pub(crate) line: Option<usize>,
+    /// The kind of table that the key stands in, in a file with services.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) layer: Option<&'static str>,
 }
 
 impl ValueInForce {
     /// Returns a value that comes from this place, or from none.
     pub(crate) fn new(key: &'static str, value: String, place: Option<&Spot>) -> Self {
         let source = place.map(|spot| spot.key.clone());
-        Self { key, value, source, line: place.and_then(|spot| spot.line) }
+        Self { key, value, source, line: place.and_then(|spot| spot.line), layer: None }
+    }
+    /// Adds the kind of table that the value comes from. The nearest one wins.
+    pub(crate) fn with_layer(self) -> Self {
+        let parts = self.source.as_ref().map(|key| key.split('.').collect::<Vec<_>>());
+        let layer = match parts.as_deref() {
+            None => "built in",
+            Some(["check", ..] | ["service", _, "check", _, ..]) => "check",
+            Some(["service", ..]) => "service",
+            Some(["zone", ..]) => "zone",
+            Some(_) => "top level",
+        };
+        Self { layer: Some(layer), ..self }
     }
 }

@@ -1,5 +1,6 @@
 //! The names allowed in a configuration file, and suggestions for unknown ones.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The name of a section.
@@ -63,16 +64,107 @@ impl Key {
     }
 }
 
+/// The form of the headers of tables that a file may have any number of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableForm {
+    /// `[zone.NAME]`: each table has a name of its own.
+    Named,
+    /// `[[service]]`: a list of tables.
+    Listed,
+}
+
+/// The keys of one kind of table in a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GroupKind {
+    /// The value of the group's selector.
+    pub(crate) kind: &'static str,
+    /// The section under which the keys of the table are kept.
+    pub(crate) home: Section,
+    /// The keys of this kind alone.
+    pub(crate) keys: &'static [Key],
+}
+
+/// Tables that a file may have any number of times.
+#[derive(Debug, Clone)]
+pub(crate) struct TableGroup {
+    /// The first part of the header, as the documentation writes it.
+    pub(crate) name: &'static str,
+    /// The form of the header.
+    pub(crate) form: TableForm,
+    /// The section under which the keys of a table without a known kind are kept.
+    pub(crate) home: Section,
+    /// The keys of every table.
+    pub(crate) keys: &'static [Key],
+    /// The key whose value selects the kind of a table. Without kinds it is not used.
+    pub(crate) selector: &'static str,
+    /// Whether a table may stand as a value in another one, in place of the name of a table.
+    pub(crate) may_be_value: bool,
+    /// The kinds of tables, if they differ.
+    pub(crate) kinds: Vec<GroupKind>,
+}
+
+impl TableGroup {
+    /// Returns the header as the documentation writes it, such as `[zone.NAME]`.
+    pub(crate) fn header(&self) -> String {
+        match self.form {
+            TableForm::Named => format!("[{}.NAME]", self.name),
+            TableForm::Listed => format!("[[{}]]", self.name),
+        }
+    }
+
+    /// Returns the keys of all kinds of tables.
+    fn all_keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().chain(self.kinds.iter().flat_map(|kind| kind.keys))
+    }
+
+    /// Returns the kinds of tables that have a key of their own with this name, in quotes.
+    fn kinds_with(&self, folded: &str) -> Vec<String> {
+        let kinds = self.kinds.iter().filter(|kind| kind.keys.iter().any(|key| key.name == folded));
+        kinds.map(|kind| format!("\"{}\"", kind.kind)).collect()
+    }
+
+    /// Whether a table may have a key with this name, in lower case.
+    fn has(&self, folded: &str) -> bool {
+        self.all_keys().any(|key| key.name == folded)
+    }
+
+    /// Returns the section under which the keys of a table are kept, and the keys that it may have.
+    /// A table of an unknown kind may have the keys of every kind: its kind is the only problem.
+    pub(super) fn table(&self, kind: Option<&str>) -> (Section, Schema) {
+        let mut schema = Schema::default();
+        let known = self.kinds.iter().find(|known| Some(known.kind) == kind);
+        let home = known.map_or(self.home, |known| known.home);
+        schema.add(home, self.keys);
+        for other in &self.kinds {
+            if known.is_none_or(|known| known.kind == other.kind) {
+                schema.add(home, other.keys);
+            }
+        }
+        (home, schema)
+    }
+}
+
 /// The sections and keys that a file may have.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schema {
     sections: Vec<(Section, &'static [Key])>,
+    groups: Vec<TableGroup>,
 }
 
 impl Schema {
     /// Adds the keys of a section. Several parts of the program may have keys above the first one.
     pub(crate) fn add(&mut self, section: Section, keys: &'static [Key]) {
         self.sections.push((section, keys));
+    }
+
+    /// Adds tables that a file may have any number of times.
+    pub(crate) fn add_group(&mut self, group: TableGroup) {
+        self.groups.push(group);
+    }
+
+    /// Returns the group with this name, in lower case.
+    pub(crate) fn group(&self, folded: &str) -> Option<&TableGroup> {
+        self.groups.iter().find(|group| group.name == folded)
     }
 
     /// Returns every key with its section, those above the first section before all others.
@@ -143,12 +235,68 @@ impl Schema {
         }
     }
 
-    /// Explains why an unknown section is refused.
-    pub(crate) fn about_unknown_section(&self, folded: &str) -> String {
-        if let Some(near) = nearest(folded, self.headers().map(Section::name)) {
-            return format!("not a known section; did you mean [{near}]?");
+    /// Explains the same in a file that has tables: the key may belong to one of them.
+    pub(crate) fn about_unknown_beside_tables(&self, section: Section, folded: &str) -> String {
+        if let Some(group) = self.group(folded) {
+            return format!("not a key but a section, {}", group.header());
         }
-        let known: Vec<String> = self.headers().map(|section| section.to_string()).collect();
+        let homes = self.groups_with(folded, "");
+        if homes.is_empty() {
+            return self.about_unknown_key(section, folded);
+        }
+        format!("belongs to {}", homes.join(" or "))
+    }
+
+    /// Explains why a key is refused in a table of the group with this name.
+    pub(crate) fn about_unknown_in_table(&self, name: &str, table: &Self, folded: &str) -> String {
+        let group = self.group(name);
+        let kinds = group.map(|group| group.kinds_with(folded)).unwrap_or_default();
+        if let (Some(group), false) = (group, kinds.is_empty()) {
+            return format!("belongs to {} = {} only", group.selector, kinds.join(" or "));
+        }
+        let homes = self.groups_with(folded, name);
+        if !homes.is_empty() {
+            return format!("belongs to {}", homes.join(" or "));
+        }
+        if self.find(Section::TOP, folded).is_some_and(|key| !key.was_at_the_top) {
+            return format!("belongs to {}", Section::TOP);
+        }
+        // Such as aws_domain, which is the domain of a provider's section.
+        let suffix = table.keys().find(|(_, key)| folded.ends_with(&format!("_{}", key.name)));
+        match (suffix, table.keys().next()) {
+            (Some((_, key)), _) => format!("not a known key; did you mean {}?", key.name),
+            (None, Some((home, _))) => table.about_unknown_key(home, folded),
+            (None, None) => "not a known key".to_owned(),
+        }
+    }
+
+    /// Returns the headers of the tables that may have a key with this name, in lower case, except
+    /// those of one group.
+    fn groups_with(&self, folded: &str, except: &str) -> Vec<String> {
+        let groups = self.groups.iter().filter(|group| group.name != except && group.has(folded));
+        groups.map(TableGroup::header).collect()
+    }
+
+    /// Returns the keys of all tables, each with the name of its group in front.
+    pub(crate) fn table_keys(&self) -> impl Iterator<Item = String> {
+        self.groups.iter().flat_map(|group| {
+            let all: BTreeSet<_> = group.all_keys().map(|key| key.name).collect();
+            all.into_iter().map(|key| format!("{}.{key}", group.name))
+        })
+    }
+
+    /// Explains why an unknown section is refused. `with_tables` says whether the file has tables, which
+    /// are then listed too.
+    pub(crate) fn about_unknown_section(&self, folded: &str, with_tables: bool) -> String {
+        let groups = self.groups.iter().map(|group| group.name);
+        let names = self.headers().map(Section::name).chain(groups);
+        if let Some(near) = nearest(folded, names) {
+            let header = self.group(near).map_or_else(|| format!("[{near}]"), TableGroup::header);
+            return format!("not a known section; did you mean {header}?");
+        }
+        let sections = self.headers().map(|section| section.to_string());
+        let tables = self.groups.iter().filter(|_| with_tables).map(TableGroup::header);
+        let known: Vec<String> = sections.chain(tables).collect();
         match known.as_slice() {
             [first @ .., last] if !first.is_empty() => {
                 format!("not a known section; there are {} and {last}", first.join(", "))
@@ -160,7 +308,10 @@ impl Schema {
 
 /// Returns the candidate with the spelling closest to `folded`, if a third of the letters or less
 /// differ.
-fn nearest<'a>(folded: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    folded: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     candidates
         .filter(|name| folded.len() <= 2 * name.len())
         .map(|name| (strsim::damerau_levenshtein(folded, &name.to_ascii_lowercase()), name))

@@ -111,7 +111,7 @@ impl Spot {
 }
 
 /// Collects problems and warnings while a configuration is read.
-pub(crate) struct Report {
+pub struct Report {
     file: String,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
@@ -133,7 +133,10 @@ impl Report {
     /// Adds a problem.
     pub(crate) fn refuse(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
-        self.problems.push(problem);
+        // The environment is read for each zone, and is refused once.
+        if !spot.environment || !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// Adds a line of the file that is not TOML, with its `key` if that is known.

@@ -74,6 +74,20 @@ pub(crate) fn name(value: &Value) -> Result<String, String> {
     })(value)
 }
 
+/// Description of the names that a service, a zone or a check may have.
+pub(crate) const LABEL: &str = "a name of 1 to 63 lower-case letters, digits and hyphens";
+
+/// Reads the name of a service: a label as in DNS, in lower case.
+pub(crate) fn label(value: &Value) -> Result<String, String> {
+    text(LABEL, |name| is_label(name).then(|| name.to_owned()))(value)
+}
+
+/// Whether a text may be the name of a service, a zone or a check.
+pub(crate) fn is_label(name: &str) -> bool {
+    let fits = (1..=63).contains(&name.len());
+    fits && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+}
+
 /// Reads a path. Whether the file exists is not checked.
 pub(crate) fn path(value: &Value) -> Result<PathBuf, String> {
     text("the path of a file, in quotes", |path| {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::Env;
 use super::document::Document;
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use super::field::{At, Field, FieldReader, not_allowed};
 use super::keys::{Key, Section};
 use super::problem::{Report, Spot};
+use crate::file;
 
 /// A line of the description by `goavail check`: its label, and the description.
 pub(crate) type Described = (&'static str, String);
@@ -77,6 +78,24 @@ impl SectionContext<'_> {
     /// Resolves a path in the file relative to the file's directory.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// Returns the token in a file that a key names. Warns if every user of the machine may read it.
+    pub(crate) fn token_file(&mut self, at: &At<PathBuf>) -> Option<String> {
+        let path = self.resolve(&at.value);
+        let shown = at.shown.trim_matches(['"', '\'']);
+        if file::is_readable_by_all(&path) {
+            let what =
+                "may be read by every user of this machine; chmod 600 is enough for the agent";
+            self.report.warn(&at.spot, format!("{shown} {what}"));
+        }
+        match environment::token_in_file(&path, shown) {
+            Ok(token) => Some(token),
+            Err(what) => {
+                self.report.refuse(&at.spot, what);
+                None
+            }
+        }
     }
 
     /// Returns the items without duplicates, in their order.

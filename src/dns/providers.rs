@@ -18,13 +18,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::section::{BuiltProvider, ProviderSection};
+use self::section::{BuiltProvider, ProviderSection, ServiceRecords, ZoneTable};
 use super::account::Account;
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
 use super::{BySet, DnsProvider, ProviderCause, ServiceNames};
 use crate::config::field::FieldReader;
 use crate::config::keys::{Key, Section};
+use crate::config::problem::Report;
 use crate::config::section::ConfigSection;
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::SetKey;
@@ -48,13 +49,17 @@ pub struct ProviderKind {
     pub(crate) keys: &'static [Key],
     /// Takes the values of that section out of a file.
     pub(crate) parse: fn(&mut FieldReader<'_>) -> Box<dyn ProviderSection>,
+    /// The keys of a `[zone.NAME]` table with this provider, besides those of every zone.
+    pub(crate) table_keys: &'static [Key],
+    /// Takes the values of a `[zone.NAME]` table out of it.
+    pub(crate) parse_table: fn(&mut FieldReader<'_>) -> Box<dyn ProviderSection>,
 }
 
 impl ProviderKind {
     /// Returns the kind with the section `S`.
     pub(crate) const fn new<S>(kind: &'static str, name: &'static str, about: &'static str) -> Self
     where
-        S: ConfigSection<Settings = BuiltProvider> + 'static,
+        S: ConfigSection<Settings = BuiltProvider> + ZoneTable + 'static,
     {
         Self {
             kind,
@@ -63,6 +68,8 @@ impl ProviderKind {
             section: S::SECTION,
             keys: S::KEYS,
             parse: |values| Box::new(S::parse(values)),
+            table_keys: S::TABLE_KEYS,
+            parse_table: |values| Box::new(S::parse_table(values)),
         }
     }
 }
@@ -87,6 +94,11 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
     /// Describes the credentials, without secrets.
     fn access(&self) -> String;
 
+    /// Describes a TTL of new records.
+    fn ttl_in_words(&self, ttl: u32) -> String {
+        ttl.to_string()
+    }
+
     /// Returns the TTL that every newly created record set gets, if there is one.
     fn ttl_of_new_sets(&self) -> Option<BySet<u32>> {
         None
@@ -94,6 +106,22 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
 
     /// Returns the rest of a sentence about the record sets in which the floor holds.
     fn floor_applies_to(&self) -> &'static str {
+        ""
+    }
+
+    /// Returns the same settings with the names of these services, and with their settings of new
+    /// records. Values that the provider does not accept are refused.
+    fn publishing(
+        &self,
+        services: &[ServiceRecords<'_>],
+        report: &mut Report,
+    ) -> Arc<dyn ProviderSettings>;
+
+    /// Whether both may manage the records of one zone.
+    fn may_be_one_zone_with(&self, other: &dyn ProviderSettings) -> bool;
+
+    /// Returns the rest of a sentence about two zones of one name, if a key tells them apart.
+    fn told_apart_by(&self) -> &'static str {
         ""
     }
 

@@ -1,6 +1,6 @@
 //! Warnings about accepted values above the first section, and the list of guards that are off.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,13 +9,16 @@ use super::top::TopLevel;
 use super::{Config, ServiceConfig};
 use crate::config::field::Field;
 use crate::config::own;
-use crate::config::problem::Report;
+use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::engine::plan::Family;
-use crate::text::seconds;
+use crate::text::{first_few, seconds};
 
 /// Detection time above which a warning is issued.
 const SLOW: Duration = Duration::from_secs(30);
+
+/// Maximum number of services named in one warning.
+const NAMED: usize = 3;
 
 /// Returns the guards that are off, by the key that turns each on.
 pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
@@ -41,49 +44,47 @@ pub(super) struct ServiceAdvice<'a> {
 }
 
 impl ServiceAdvice<'_> {
-    /// Warns about accepted values that may do harm.
-    pub(super) fn give(&self, report: &mut Report) {
-        self.advise_on_delay(report);
-        self.advise_on_pace(report);
-        self.advise_on_floor(report);
+    /// Returns the warnings about accepted values that may do harm, each with its place.
+    pub(super) fn list(&self) -> Vec<(Spot, String)> {
+        let slow = self.advise_on_delay().into_iter().chain(self.advise_on_pace());
+        slow.chain(self.advise_on_floor()).collect()
     }
 
     /// Warns about a death that is noticed late.
-    fn advise_on_delay(&self, report: &mut Report) {
+    fn advise_on_delay(&self) -> Option<(Spot, String)> {
         let pace = &self.service.probing;
         if pace.interval * pace.failure_threshold.get() <= SLOW {
-            return;
+            return None;
         }
         // With the defaults of both keys it is not late.
-        let set = self.pace.interval.spot().or(self.pace.failure_threshold.spot());
-        let Some(spot) = set else { return };
+        let spot = self.pace.interval.spot().or(self.pace.failure_threshold.spot())?;
         let worst = seconds(pace.detection().worst);
         let what = format!(
             "{} between probes and failure_threshold {}: a death is noticed after {worst} at worst",
             seconds(pace.interval),
             pace.failure_threshold,
         );
-        report.warn(spot, what);
+        Some((spot.clone(), what))
     }
 
-    fn advise_on_pace(&self, report: &mut Report) {
+    fn advise_on_pace(&self) -> Option<(Spot, String)> {
         let pace = &self.service.probing;
-        if pace.retry_interval > pace.interval
-            && let Some(at) = self.pace.retry_interval.present()
-        {
-            let interval = seconds(pace.interval);
-            let what = format!(
-                "{} is longer than interval, {interval}: a missing target is asked less often, not \
-                 more",
-                at.shown,
-            );
-            report.warn(&at.spot, what);
+        let at = self.pace.retry_interval.present()?;
+        if pace.retry_interval <= pace.interval {
+            return None;
         }
+        let interval = seconds(pace.interval);
+        let what = format!(
+            "{} is longer than interval, {interval}: a missing target is asked less often, not more",
+            at.shown,
+        );
+        Some((at.spot.clone(), what))
     }
 
     /// Warns about a floor that no withdrawal can ever satisfy.
-    fn advise_on_floor(&self, report: &mut Report) {
-        let Some(at) = self.floor.present().filter(|at| at.value > 0) else { return };
+    fn advise_on_floor(&self) -> Vec<(Spot, String)> {
+        let mut warnings = Vec::new();
+        let Some(at) = self.floor.present().filter(|at| at.value > 0) else { return warnings };
         for family in [Family::A, Family::Aaaa] {
             let targets = self.service.targets.iter();
             let count = targets.filter(|address| Family::of(**address) == family).count();
@@ -94,8 +95,49 @@ impl ServiceAdvice<'_> {
                     at.shown,
                     if count == 1 { "is" } else { "are" },
                 );
-                report.warn(&at.spot, what);
+                warnings.push((at.spot.clone(), what));
             }
+        }
+        warnings
+    }
+}
+
+/// The warnings about several services. Services that have a value in common have its warning in
+/// common.
+#[derive(Default)]
+pub(super) struct SharedAdvice {
+    /// The services that each warning is about.
+    warnings: Vec<(Spot, String, Vec<String>)>,
+    /// The place of each warning.
+    places: HashMap<(Option<usize>, String), usize>,
+}
+
+impl SharedAdvice {
+    /// Adds the warnings about a service.
+    pub(super) fn add(&mut self, advice: &ServiceAdvice<'_>) {
+        for (spot, what) in advice.list() {
+            let next = self.warnings.len();
+            let place = *self.places.entry((spot.line, what.clone())).or_insert(next);
+            if place == next {
+                self.warnings.push((spot, what, Vec::new()));
+            }
+            self.warnings[place].2.push(advice.service.name.clone());
+        }
+    }
+
+    /// Adds the warnings to a report. One at a key of a service names that in its key.
+    pub(super) fn give(self, report: &mut Report) {
+        for (spot, what, services) in self.warnings {
+            let of_one =
+                services.iter().any(|name| spot.key.starts_with(&format!("service.{name}.")));
+            if of_one {
+                report.warn(&spot, what);
+                continue;
+            }
+            let services: Vec<&str> = services.iter().map(String::as_str).collect();
+            let kind = if services.len() == 1 { "service" } else { "services" };
+            let named = first_few(&services, NAMED, ", ");
+            report.warn(&spot, format!("{what} ({kind} {named})"));
         }
     }
 }

@@ -3,25 +3,33 @@
 use std::fmt::Write as _;
 
 use super::{Config, NamedZone, Probing, ServiceConfig};
-use crate::config::section::Described;
 use crate::engine::plan::Family;
 use crate::engine::prober::retries;
-use crate::text::{counted, listed, seconds};
+use crate::text::{counted, first_few, listed, seconds};
+
+/// Maximum number of services named beside a guard that is off.
+const NAMED: usize = 10;
 
 impl Config {
     /// Describes the agent's task, a line for each part. The text contains no secret and no URL.
     pub fn in_words(&self) -> String {
-        let mut parts = vec![("agent", self.agent())];
+        let mut parts = vec![("agent".to_owned(), self.agent())];
+        if self.has_services {
+            parts.push(("canaries".to_owned(), self.guard_of_self()));
+            parts.extend(self.zones.iter().map(zone_in_words));
+        }
         for service in &self.services {
             parts.extend(self.service(service, self.zone_of(service)));
         }
-        parts.extend(self.sections.describe());
         let guards = self.guards_off_in_words().unwrap_or_else(|| "none".to_owned());
-        parts.push(("guards off", guards));
-        parts.extend(self.network.as_ref().map(|words| ("network", words.clone())));
+        let network = self.network.as_ref().map(|words| ("network", words.clone()));
+        let others = self.sections.describe().into_iter().chain([("guards off", guards)]);
+        parts.extend(others.chain(network).map(|(name, words)| (name.to_owned(), words)));
         let mut text = format!("{}: the configuration is valid\n", self.path.display());
         for (name, words) in parts {
-            let _ = writeln!(text, "  {name:<12}{words}");
+            // A long name keeps a blank behind it.
+            let gap = if name.len() < 12 { "" } else { " " };
+            let _ = writeln!(text, "  {name:<12}{gap}{words}");
         }
         text + &self.warnings_in_words()
     }
@@ -35,14 +43,29 @@ impl Config {
         text
     }
 
-    /// Lists the guards that are off, by the keys that turn them on; `None` if all are on.
+    /// Lists the guards that are off, by the keys that turn them on, and the services that this is about;
+    /// `None` if all are on.
     pub fn guards_off_in_words(&self) -> Option<String> {
-        (!self.guards_off.is_empty()).then(|| self.guards_off.join(", "))
+        let words: Vec<String> =
+            self.guards_off.iter().map(|guard| self.guard_off(guard)).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
-    /// Describes a service, a line for each part.
-    fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<Described> {
-        vec![
+    /// Returns a guard that is off, with the services in which it is.
+    fn guard_off(&self, guard: &str) -> String {
+        let without = self.services.iter().filter(|service| service.guards_off().contains(&guard));
+        let names: Vec<&str> = without.map(|service| service.name.as_str()).collect();
+        if self.has_services && !names.is_empty() {
+            format!("{guard} ({})", first_few(&names, NAMED, ", "))
+        } else {
+            guard.to_owned()
+        }
+    }
+
+    /// Describes a service, a line for each part. One of several begins with its name.
+    fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<(String, String)> {
+        let named = self.has_services;
+        let mut parts = vec![
             ("watches", watching(service)),
             ("pace", self.pace(service)),
             ("retries", retries(&service.probing)),
@@ -53,15 +76,34 @@ impl Config {
             ("repair", repair(service)),
             ("floor", floor(service, zone)),
             ("canaries", self.guard_of_self()),
-        ]
+        ];
+        if named {
+            parts.retain(|(label, _)| !["access", "canaries"].contains(label));
+        }
+        let mut described = Vec::new();
+        for (label, words) in parts {
+            let label = match label {
+                "watches" if named => format!("service {}", service.name),
+                label if named => format!("  {label}"),
+                label => label.to_owned(),
+            };
+            described.push((label, words));
+        }
+        described
     }
 
     fn agent(&self) -> String {
-        let provider = self.default_zone().provider.name();
+        let mut providers: Vec<&str> = Vec::new();
+        for zone in &self.zones {
+            if !providers.contains(&zone.provider.name()) {
+                providers.push(zone.provider.name());
+            }
+        }
+        let providers = providers.join(" and ");
         if self.dry_run {
-            format!("{}, in dry-run: nothing is changed at {provider}", self.name)
+            format!("{}, in dry-run: nothing is changed at {providers}", self.name)
         } else {
-            format!("{}, changing records at {provider}", self.name)
+            format!("{}, changing records at {providers}", self.name)
         }
     }
 
@@ -71,7 +113,8 @@ impl Config {
             1 => String::new(),
             several => format!("; up to {several} addresses at once"),
         };
-        let endpoints = service.targets.len() + self.canaries.len();
+        let canaries = if self.has_services { 0 } else { self.canaries.len() };
+        let endpoints = service.targets.len() + canaries;
         let most = retries::most_a_second(endpoints, pace.interval, pace.retry_interval).ceil();
         format!(
             "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}; \
@@ -89,6 +132,13 @@ impl Config {
         let canaries = listed(&self.canaries);
         format!("{canaries}; while none answers, this agent withdraws nothing")
     }
+}
+
+/// Describes one of the zones of a file with services, with its name.
+fn zone_in_words(zone: &NamedZone) -> (String, String) {
+    let provider = &zone.provider;
+    let words = format!("{} at {}, {}", provider.zone(), provider.name(), provider.access());
+    (format!("zone {}", zone.name), words)
 }
 
 fn watching(service: &ServiceConfig) -> String {

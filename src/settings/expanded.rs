@@ -64,6 +64,9 @@ struct CheckedService<'a> {
     death_s: CheckedDelay,
     /// Time in seconds until a return is noticed, without one round trip.
     return_s: CheckedDelay,
+    /// The guards of the service that are off; absent in a file without services.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guards_off: Vec<&'static str>,
     /// Every value with the place in the file that it comes from.
     values: Vec<ValueInForce>,
 }
@@ -83,10 +86,7 @@ impl From<Delay> for CheckedDelay {
 impl<'a> CheckedFile<'a> {
     /// Returns the answer about an accepted file.
     pub(crate) fn accepted(config: &'a Config) -> Self {
-        let services = config
-            .services
-            .iter()
-            .map(|service| CheckedService::new(service, &config.zone_of(service).name));
+        let services = config.services.iter().map(|service| CheckedService::new(service, config));
         let zones = config.zones.iter().map(|zone| CheckedZone {
             name: &zone.name,
             provider: zone.provider.word(),
@@ -114,8 +114,9 @@ impl<'a> CheckedFile<'a> {
 }
 
 impl<'a> CheckedService<'a> {
-    fn new(service: &'a ServiceConfig, zone: &'a str) -> Self {
-        let probing = &service.probing;
+    fn new(service: &'a ServiceConfig, config: &'a Config) -> Self {
+        let (probing, zone) = (&service.probing, &config.zone_of(service).name);
+        let guards_off = if config.has_services { service.guards_off() } else { Vec::new() };
         Self {
             name: &service.name,
             zone,
@@ -132,12 +133,18 @@ impl<'a> CheckedService<'a> {
             resync_interval_s: service.resync_interval.map(|pace| pace.as_secs_f64()),
             death_s: probing.detection().into(),
             return_s: probing.recovery().into(),
-            values: service.values(),
+            guards_off,
+            values: config.values_of(service),
         }
     }
 }
 
 impl Config {
+    /// Returns every value in force in a service.
+    fn values_of(&self, service: &ServiceConfig) -> Vec<ValueInForce> {
+        service.values(self.has_services.then_some(&self.zone_of(service).name))
+    }
+
     /// Lists each service with every value in force and its place in the file, and the warnings. The
     /// value comes last in its line, since a list of addresses may be long.
     pub(crate) fn expanded(&self) -> String {
@@ -145,10 +152,15 @@ impl Config {
         for service in &self.services {
             let _ = writeln!(text, "service {}", service.name);
             let mut rows = Vec::new();
-            for value in service.values() {
+            for value in self.values_of(service) {
                 let place = match (&value.source, value.line) {
                     (Some(key), Some(line)) => format!("line {line}, {key}"),
                     _ => "default".to_owned(),
+                };
+                let place = match value.layer {
+                    Some(layer) if value.line.is_some() => format!("{layer}, {place}"),
+                    Some(layer) => layer.to_owned(),
+                    None => place,
                 };
                 rows.push((value, place));
             }

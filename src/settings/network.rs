@@ -14,14 +14,22 @@ use crate::http::proxy::Proxies;
 /// Refuses settings that cannot work, and describes the network path. `receivers` are the receivers
 /// of notices, with their URLs.
 pub(super) fn check(
-    provider: &BuiltProvider,
+    providers: &[BuiltProvider],
     receivers: &[(&str, String)],
     context: &mut SectionContext<'_>,
 ) -> Option<String> {
-    let api = (provider.settings.name(), provider.network.requested_url(context));
+    let (mut parties, mut trusted) = (Vec::new(), BTreeSet::new());
+    for provider in providers {
+        let api = (provider.settings.name(), provider.network.requested_url(context));
+        if !parties.contains(&api) {
+            parties.push(api);
+        }
+        trusted.extend(provider.network.authorities(context));
+    }
+    parties.extend_from_slice(receivers);
     let proxies = Proxies::read(context.env);
     let (mut words, mut refused) = (Vec::new(), BTreeSet::new());
-    for (party, url) in std::iter::once(&api).chain(receivers) {
+    for (party, url) in &parties {
         let Ok(uri) = url.parse::<Uri>() else { continue };
         let Some(via) = proxies.via(&uri) else { continue };
         match via.trouble() {
@@ -34,6 +42,6 @@ pub(super) fn check(
             Some(_) => {}
         }
     }
-    words.extend(provider.network.authorities(context));
+    words.extend(trusted);
     (!words.is_empty()).then(|| words.join("; "))
 }

@@ -45,6 +45,17 @@ impl PaceKeys {
         }
     }
 
+    /// Returns these values, and those of `farther` for keys that are not set here.
+    pub(super) fn over(&self, farther: &Self) -> Self {
+        Self {
+            failure_threshold: self.failure_threshold.over(&farther.failure_threshold),
+            recovery_threshold: self.recovery_threshold.over(&farther.recovery_threshold),
+            interval: self.interval.over(&farther.interval),
+            timeout: self.timeout.over(&farther.timeout),
+            retry_interval: self.retry_interval.over(&farther.retry_interval),
+        }
+    }
+
     /// Returns the pace of probing. Omitted values are derived from the given ones.
     pub(super) fn probing(&self, burst: NonZeroUsize) -> Probing {
         let failures = self.failure_threshold.or(THRESHOLD);

@@ -66,11 +66,19 @@ impl ServiceConfig {
         self.check().map(|(kind, endpoint)| kind.in_words(endpoint)).unwrap_or_default()
     }
 
-    /// Returns every value in force, with the place in the file that it comes from.
-    pub(super) fn values(&self) -> Vec<ValueInForce> {
+    /// Returns the guards of the service that are off, by the key that turns each on.
+    pub(super) fn guards_off(&self) -> Vec<&'static str> {
+        if self.min_in_service == 0 { vec!["min_in_service"] } else { Vec::new() }
+    }
+
+    /// Returns every value in force, with the place in the file that it comes from. In a file with
+    /// services it has the name of the zone too, and says the kind of table of each value.
+    pub(super) fn values(&self, zone: Option<&str>) -> Vec<ValueInForce> {
         let probing = &self.probing;
         let resync = self.resync_interval.map_or_else(|| "off".to_owned(), seconds);
         let mut values = Vec::new();
+        let place = self.places.get("zone");
+        values.extend(zone.map(|name| ValueInForce::new("zone", name.to_owned(), place)));
         for (key, value) in [
             ("hostnames", self.names.join(", ")),
             ("ip_addresses", all(&self.targets)),
@@ -86,6 +94,9 @@ impl ServiceConfig {
             values.push(ValueInForce::new(key, value, self.places.get(key)));
         }
         values.extend(self.records.iter().cloned());
+        if zone.is_some() {
+            values = values.into_iter().map(ValueInForce::with_layer).collect();
+        }
         values
     }
 }

@@ -1,13 +1,17 @@
 //! A provider and its section are one file and one line in the registry.
 
+mod services;
+
 use std::path::Path;
 
 use super::*;
-use crate::config::field::Field;
+use crate::config::field::{Field, FieldReader};
 use crate::config::keys::Key;
 use crate::config::rule::integer;
 use crate::dns::account::Account;
-use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{
+    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
+};
 use crate::dns::providers::{self, Building, ProviderSettings};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
 use crate::engine::plan::SetKey;
@@ -70,6 +74,22 @@ impl ProviderSettings for DummySettings {
         "by nothing at all".to_owned()
     }
 
+    fn publishing(
+        &self,
+        services: &[ServiceRecords<'_>],
+        _: &mut Report,
+    ) -> Arc<dyn ProviderSettings> {
+        Arc::new(Self {
+            names: published_names(services),
+            zone: self.zone.clone(),
+            speed: self.speed,
+        })
+    }
+
+    fn may_be_one_zone_with(&self, _: &dyn ProviderSettings) -> bool {
+        false
+    }
+
     fn shares_account_with(&self, _: &dyn ProviderSettings) -> bool {
         false
     }
@@ -94,6 +114,18 @@ impl ProviderNetwork for DummySettings {
     }
 }
 
+/// The names that differ between providers.
+const NAMES: ZoneNames = ZoneNames { section: DummyZone::SECTION, kind: "dummy", domain: "domain" };
+
+impl ZoneTable for DummyZone {
+    const TABLE_KEYS: &'static [Key] = &[Key::new("speed")];
+
+    fn parse_table(values: &mut FieldReader<'_>) -> Self {
+        let speed = values.one(Self::SECTION, "speed", integer(1, 9));
+        Self { zone: ZoneKeys::parse_table(NAMES, values), speed }
+    }
+}
+
 impl ConfigSection for DummyZone {
     type Settings = BuiltProvider;
 
@@ -103,10 +135,8 @@ impl ConfigSection for DummyZone {
         &[Key::new("domain"), Key::new("hostnames"), Key::new("ip_addresses"), Key::new("speed")];
 
     fn parse(values: &mut FieldReader<'_>) -> Self {
-        let section = Self::SECTION;
-        let names = ZoneNames { section, kind: DUMMY.kind, domain: "domain" };
-        let speed = values.one(section, "speed", integer(1, 9));
-        Self { zone: ZoneKeys::parse(names, values), speed }
+        let speed = values.one(Self::SECTION, "speed", integer(1, 9));
+        Self { zone: ZoneKeys::parse(NAMES, values), speed }
     }
 
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
@@ -127,7 +157,7 @@ impl ConfigSection for DummyZone {
 /// Reads a file with a registry that has one more line.
 fn read(text: &str, provider: &'static str, dry_run: bool) -> Result<Config, ConfigErrors> {
     let registry = [&PROVIDERS[..], &[DUMMY]].concat();
-    let asked = Asked { tcp: false, provider, dry_run };
+    let asked = Asked { tcp: None, provider: Some(provider), dry_run };
     parse_with(&registry, text, Path::new("x"), &asked, &|_| None)
 }
 

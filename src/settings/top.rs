@@ -15,7 +15,7 @@ use crate::engine::types::Endpoint;
 use crate::file;
 
 /// Minimum and maximum interval of a resync: one second and one day.
-const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+pub(super) const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 
 /// An example of a list of canaries.
 const CANARIES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";

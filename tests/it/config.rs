@@ -15,10 +15,12 @@ mod keys;
 mod network;
 mod old_files;
 mod secrets;
+mod services;
 mod shipped;
 mod status_alone;
 mod syntax;
 mod together;
+mod token_files;
 mod values;
 mod warnings;
 
@@ -31,9 +33,9 @@ const ROUTE53: &str = "[Route53]\naws_domain = \"example.com\"\nhostnames = [\"w
                        ip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n";
 
 /// The default options of the command line.
-const ASKED: Asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
+const ASKED: Asked = Asked { tcp: None, provider: None, dry_run: true };
 
-const ON_ROUTE53: Asked = Asked { provider: "route53", ..ASKED };
+const ON_ROUTE53: Asked = Asked { provider: Some("route53"), ..ASKED };
 
 /// The result of `text` in an environment of these variables; errors a line each.
 fn read_with(text: &str, asked: Asked, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {

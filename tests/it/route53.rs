@@ -94,6 +94,7 @@ impl OnMoto {
             names: names.iter().map(|&name| name.to_owned()).collect(),
             ttl: CONFIGURED_TTL,
             own_ttls: BTreeMap::new(),
+            profile: None,
             zone_id: Some(self.zone.id.clone()),
             region: "us-east-1".to_owned(),
             api_url: Some(self.proxy.url.clone()),

@@ -41,7 +41,7 @@ impl DnsProvider for EmptyZone {
 fn zones(ids: [usize; 2]) -> Zones {
     let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
                 ip_addresses = [\"192.0.2.10\"]\n";
-    let asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
+    let asked = Asked { tcp: None, provider: None, dry_run: true };
     let config = settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap();
     ids.into_iter().map(|id| (ZoneId::from(id), config.zone(0, |_| ServiceId::DEFAULT))).collect()
 }

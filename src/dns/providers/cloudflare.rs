@@ -6,6 +6,7 @@
 //! - `record`, `listing`: the settings of a record; complete listings
 //! - `reading`: the pages to request, also of a zone with concurrent writes
 //! - `changes`, `apply`: changes in batches, and carrying them out
+//! - `credentials`: a token, or the global key
 //! - `create`, `omit`: one record, without the parts that the API rejects
 //! - `edited`: records that were edited in place after they were listed
 //!
@@ -19,6 +20,7 @@ mod apply;
 mod call;
 mod changes;
 mod create;
+mod credentials;
 mod edited;
 mod head;
 mod listing;
@@ -30,9 +32,10 @@ mod refusal;
 mod section;
 mod zone;
 
+pub use self::credentials::CloudflareCredentials;
 pub use self::record::NewRecordSettings;
+pub use self::section::CloudflareConfig;
 pub(crate) use self::section::KIND;
-pub use self::section::{CloudflareConfig, CloudflareCredentials};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;

@@ -97,7 +97,11 @@ impl Route53 {
     /// Creates a provider as [`Route53::new`] does, with the pauses that are asked for in any zone of
     /// `account`.
     pub async fn in_account(config: &Route53Config, account: &Account) -> Self {
-        Self::from_source(config, Source::Process, account).await
+        let source = match &config.profile {
+            Some(profile) => Source::Profile(profile.clone()),
+            None => Source::Process,
+        };
+        Self::from_source(config, source, account).await
     }
 
     /// Creates a provider as [`Route53::new`] does, with the settings of the loaders that `make`
@@ -237,7 +241,8 @@ impl DnsProvider for Route53 {
     fn inherit_from(&mut self, before: Box<dyn DnsProvider>) -> bool {
         let Some(before) = downcast::<Self>(before) else { return false };
         let (now, then) = (&self.config, &before.config);
-        let same = (&now.zone, &now.zone_id) == (&then.zone, &then.zone_id)
+        let same = (&now.zone, &now.zone_id, &now.profile)
+            == (&then.zone, &then.zone_id, &then.profile)
             && (&now.region, &now.api_url) == (&then.region, &then.api_url);
         if same {
             self.access.account().inherit_from(before.access.account());

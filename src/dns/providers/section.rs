@@ -1,15 +1,17 @@
 //! The keys that every provider's section of the configuration file has.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ProviderSettings;
 use crate::config::field::{At, Field, FieldReader, List, not_allowed};
 use crate::config::in_force::ValueInForce;
-use crate::config::keys::Section;
+use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{address, names, own};
+use crate::engine::plan::SetKey;
 
 /// An example of a list of addresses.
 pub(crate) const ADDRESSES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
@@ -39,6 +41,34 @@ pub(crate) trait ProviderNetwork {
     fn authorities(&self, _context: &mut SectionContext<'_>) -> Option<String> {
         None
     }
+}
+
+/// The records of one service in a zone.
+pub struct ServiceRecords<'a> {
+    /// The owner names.
+    pub(crate) names: &'a [String],
+    /// The record sets.
+    pub(crate) sets: Vec<SetKey>,
+    /// The TTL of new records in seconds, if the service sets one.
+    pub(crate) ttl: Option<&'a At<u32>>,
+    /// Whether new records are proxied, if the service says so.
+    pub(crate) proxied: Option<&'a At<bool>>,
+}
+
+/// Returns the owner names of all services, each once.
+pub(crate) fn published_names(services: &[ServiceRecords<'_>]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = services.iter().flat_map(|service| service.names);
+    names.filter(|name| seen.insert(*name)).cloned().collect()
+}
+
+/// A `[zone.NAME]` table with the keys of a provider, which its services complete.
+pub(crate) trait ZoneTable {
+    /// The keys of the table besides those of every zone.
+    const TABLE_KEYS: &'static [Key];
+
+    /// Takes the values of the table out of it.
+    fn parse_table(values: &mut FieldReader<'_>) -> Self;
 }
 
 /// The settings of a provider's section.
@@ -87,12 +117,15 @@ pub(crate) struct ZoneNames {
     pub(crate) domain: &'static str,
 }
 
-/// The values that every provider's section has.
+/// The key of the zone's name in a `[zone.NAME]` table.
+pub(crate) const DOMAIN: &str = "domain";
+
+/// The values that every provider's section and every `[zone.NAME]` table has.
 pub(crate) struct ZoneKeys {
     names: ZoneNames,
     domain: Field<String>,
-    hostnames: List<String>,
-    ip_addresses: List<IpAddr>,
+    /// The names and addresses; `None` in a `[zone.NAME]` table, whose services have them.
+    published: Option<PublishedKeys>,
 }
 
 /// The settings that every provider has.
@@ -109,27 +142,34 @@ pub(crate) struct ZoneValues {
 impl ZoneKeys {
     /// Takes the values of a section out of the file.
     pub(crate) fn parse(names: ZoneNames, values: &mut FieldReader<'_>) -> Self {
-        let section = names.section;
         Self {
             names,
-            domain: values.one(section, names.domain, names::domain),
-            hostnames: values.each(section, "hostnames", "[\"www\"]", names::hostname),
-            ip_addresses: values.each(section, "ip_addresses", ADDRESSES, address::target),
+            domain: values.one(names.section, names.domain, names::domain),
+            published: Some(PublishedKeys::parse(names.section, values)),
         }
+    }
+
+    /// Whether these are the values of a `[zone.NAME]` table.
+    pub(crate) fn are_of_table(&self) -> bool {
+        self.published.is_none()
     }
 
     /// Returns the places of the host names and of the addresses.
     pub(crate) fn places(&self) -> [Option<Spot>; 2] {
-        let hostnames = self.hostnames.present().map(|at| at.spot.clone());
-        [hostnames, self.ip_addresses.present().map(|at| at.spot.clone())]
+        self.published.as_ref().map_or([None, None], PublishedKeys::places)
+    }
+
+    /// Takes the values of a `[zone.NAME]` table out of it.
+    pub(crate) fn parse_table(names: ZoneNames, values: &mut FieldReader<'_>) -> Self {
+        let domain = values.one(names.section, DOMAIN, names::domain);
+        Self { names: ZoneNames { domain: DOMAIN, ..names }, domain, published: None }
     }
 
     /// Builds the settings. The section must be there and complete.
     pub(crate) fn build(&self, context: &mut SectionContext<'_>) -> ZoneValues {
         let section = self.names.section;
         let is_empty = self.domain.is_absent()
-            && self.hostnames.is_absent()
-            && self.ip_addresses.is_absent()
+            && self.published.as_ref().is_none_or(PublishedKeys::are_absent)
             && !context.document.has(section);
         if is_empty {
             self.refuse_missing_section(context);
@@ -140,12 +180,13 @@ impl ZoneKeys {
             let spot = context.missing(section, self.names.domain);
             context.report.refuse(&spot, what);
         }
-        let host_name = "a host name, such as \"www\"";
-        context.require_items(&self.hostnames, section, "hostnames", host_name);
-        context.require_items(&self.ip_addresses, section, "ip_addresses", "an address to watch");
         let zone = self.domain.or(String::new());
-        let names = self.owner_names(&zone, context);
-        ZoneValues { zone, names, targets: context.distinct(self.ip_addresses.items()) }
+        let Some(published) = &self.published else {
+            return ZoneValues { zone, ..ZoneValues::default() };
+        };
+        published.require(section, context);
+        let names = published.owner_names(&zone, context);
+        ZoneValues { zone, names, targets: published.targets(context) }
     }
 
     /// Refuses a file without the required section, and points to the section it has instead.
@@ -160,8 +201,57 @@ impl ZoneKeys {
         context.report.refuse(&Spot::missing(section.name()), what);
     }
 
+    /// Warns about accepted values that may do harm. `zone` is the name of the zone.
+    pub(crate) fn advise(&self, zone: &str, context: &mut SectionContext<'_>) {
+        if let Some(published) = &self.published {
+            published.advise(zone, context);
+        }
+    }
+}
+
+/// The names and the addresses that are published there, in a provider's section or in a service.
+pub(crate) struct PublishedKeys {
+    hostnames: List<String>,
+    ip_addresses: List<IpAddr>,
+}
+
+impl PublishedKeys {
+    /// Takes the values of a section or table out of it.
+    pub(crate) fn parse(section: Section, values: &mut FieldReader<'_>) -> Self {
+        Self {
+            hostnames: values.each(section, "hostnames", "[\"www\"]", names::hostname),
+            ip_addresses: values.each(section, "ip_addresses", ADDRESSES, address::target),
+        }
+    }
+
+    /// Whether neither key is set.
+    fn are_absent(&self) -> bool {
+        self.hostnames.is_absent() && self.ip_addresses.is_absent()
+    }
+
+    /// Returns the places of the host names and of the addresses.
+    pub(crate) fn places(&self) -> [Option<Spot>; 2] {
+        [self.hostnames.spot().cloned(), self.ip_addresses.spot().cloned()]
+    }
+
+    /// Refuses missing and empty lists.
+    pub(crate) fn require(&self, section: Section, context: &mut SectionContext<'_>) {
+        let host_name = "a host name, such as \"www\"";
+        context.require_items(&self.hostnames, section, "hostnames", host_name);
+        context.require_items(&self.ip_addresses, section, "ip_addresses", "an address to watch");
+    }
+
+    /// Returns the addresses, without duplicates.
+    pub(crate) fn targets(&self, context: &mut SectionContext<'_>) -> Vec<IpAddr> {
+        context.distinct(self.ip_addresses.items())
+    }
+
     /// Returns the owner names for the host names, without duplicates.
-    fn owner_names(&self, domain: &str, context: &mut SectionContext<'_>) -> Vec<String> {
+    pub(crate) fn owner_names(
+        &self,
+        domain: &str,
+        context: &mut SectionContext<'_>,
+    ) -> Vec<String> {
         let mut whole = Vec::new();
         for hostname in self.hostnames.items().iter().filter(|_| !domain.is_empty()) {
             match names::qualify(&hostname.value, domain) {
@@ -184,7 +274,7 @@ impl ZoneKeys {
     }
 
     fn advise_on_addresses(&self, context: &mut SectionContext<'_>) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for item in self.ip_addresses.items() {
             if !seen.insert(item.value) {
                 continue;

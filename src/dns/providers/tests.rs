@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::section::published_names;
 use super::*;
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::{Call, ChangeRequest, Listing, ProviderError, RecordChanges};
@@ -35,6 +36,18 @@ impl ProviderSettings for HangingSettings {
 
     fn access(&self) -> String {
         String::new()
+    }
+
+    fn publishing(
+        &self,
+        services: &[ServiceRecords<'_>],
+        _: &mut Report,
+    ) -> Arc<dyn ProviderSettings> {
+        Arc::new(Self { names: published_names(services) })
+    }
+
+    fn may_be_one_zone_with(&self, _: &dyn ProviderSettings) -> bool {
+        false
     }
 
     fn shares_account_with(&self, _: &dyn ProviderSettings) -> bool {

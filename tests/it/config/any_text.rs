@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::services::ONE;
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, read_with};
 
 /// A piece of a configuration file, more or less.
@@ -11,6 +12,7 @@ fn piece() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         "failure_threshold|interval|timeout|canaries|slack_addr|port|ports|name|min_in_service",
         "dns_domain|hostnames|ip_addresses|ttl|api_url|peers|local_addr|crypto_key|listen|socket",
+        "provider|domain|zone|check|type|token_file|profile|dns_proxied|check\\.(type|port)",
         "[a-zA-Z_.\"' ]{0,12}",
     ];
     let value = prop_oneof![
@@ -23,12 +25,15 @@ fn piece() -> impl Strategy<Value = String> {
         "\"https?://[a-z0-9\\[\\]:@./?#%-]{0,30}\"",
         "\\[[\"a-z0-9., \n]{0,30}\\]?",
         "\\{[\"a-z0-9=., \n]{0,30}\\}?",
+        "\"(main|web|www|cloudflare|route53|icmp|tcp)\"|\\{ type = \"(tcp|icmp)\"(, port = [0-9]{1,6})? \\}",
         "\\PC{0,20}",
     ];
     prop_oneof![
         6 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n")),
         2 => "\\[{1,2}(Cloudflare|route53|MEMBERS|Status|[a-z.]{0,6})\\]{0,2}\n",
+        2 => "\\[(zone|check|Zone|service)(\\.[a-zA-Z0-9-]{0,4}){0,2}\\]\n|\\[\\[(service|zone|check)\\]\\]\n",
         1 => "\\PC{0,30}\n?",
+        1 => Just(ONE.to_owned()),
         1 => Just(CLOUDFLARE.to_owned()),
     ]
 }
@@ -36,9 +41,9 @@ fn piece() -> impl Strategy<Value = String> {
 /// Every problem has its place within the text, and stays on one line.
 fn check(text: &str) -> Result<(), TestCaseError> {
     let env = [("CF_API_TOKEN", text)];
-    for asked in [ASKED, ON_ROUTE53] {
-        match read_with(text, asked, &env) {
-            Ok(config) => prop_assert!(config.in_words().contains("is sound")),
+    for (asked, env) in [(ASKED, &env[..]), (ON_ROUTE53, &env), (ASKED, &[])] {
+        match read_with(text, asked, env) {
+            Ok(config) => prop_assert!(config.in_words().contains("is valid")),
             Err(problems) => {
                 prop_assert!(!problems.is_empty());
                 for problem in &problems {

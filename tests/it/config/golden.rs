@@ -4,6 +4,8 @@
 //! `GOAVAIL_CHECK=print` prints every file with its answer, to compare two builds line by line.
 //! `GOAVAIL_CHECK=write` writes the numbers anew, after a change that is meant to change words.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -176,7 +178,7 @@ impl Cases {
         env: &'static [(&'static str, &'static str)],
     ) {
         for provider in [ASKED, ON_ROUTE53] {
-            for asked in [provider, Asked { tcp: true, dry_run: false, ..provider }] {
+            for asked in [provider, Asked { tcp: Some(true), dry_run: false, ..provider }] {
                 let (family, text) = (family.to_owned(), text.to_owned());
                 self.0.push(Case { family, text, asked, env });
             }
@@ -248,6 +250,7 @@ fn cases() -> Vec<Case> {
         }
     }
     let shipped = include_str!("../../../goavail.toml");
+    services::add_to(&mut cases);
     cases.add_for_all("shipped", &format!("name = \"a\"\n{shipped}"), &[]);
     cases.0
 }

@@ -88,7 +88,7 @@ fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
     let text = with_examples(|_, _| true);
     for asked in [ASKED, ON_ROUTE53] {
         for tcp in [false, true] {
-            let config = read_with(&text, Asked { tcp, ..asked }, &[]).unwrap();
+            let config = read_with(&text, Asked { tcp: Some(tcp), ..asked }, &[]).unwrap();
             assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);
             assert!(config.warnings.is_empty(), "{:?}", config.warnings);
             assert!(config.sections.cluster.is_some() && config.sections.status.listen.is_some());

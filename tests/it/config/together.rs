@@ -139,7 +139,7 @@ fn an_empty_list_is_refused_where_it_is_needed() {
 
 #[test]
 fn tcp_needs_a_port_and_echo_requests_use_none() {
-    let tcp = Asked { tcp: true, ..ASKED };
+    let tcp = Asked { tcp: Some(true), ..ASKED };
     let want = "goavail.toml: port: missing; --type tcp needs the TCP port, an integer from 1 to \
                 65535";
     assert_eq!(read_with(CLOUDFLARE, tcp, &[]).unwrap_err(), [want]);
@@ -292,7 +292,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
     let text = "failure_threshold = 0\nintervall = 2\n[Cloudflare]\ndns_domain = \"exa mple.com\"\n\
                 hostnames = []\nip_addresses = [\"192.0.2.10\", \"0.0.0.0\"]\n[Members]\n\
                 min_peers_agree = 1\n";
-    let tcp = Asked { tcp: true, dry_run: false, ..ASKED };
+    let tcp = Asked { tcp: Some(true), dry_run: false, ..ASKED };
     let want = [
         "goavail.toml:1: failure_threshold: 0 is not allowed; an integer from 1 to 1000",
         "goavail.toml:2: intervall: not a known key; did you mean interval?",

@@ -263,6 +263,7 @@ async fn by_name(name: &str, zones: &[(&str, bool)]) -> Option<ByName> {
         names: vec![format!("www.{name}")],
         ttl: 60,
         own_ttls: std::collections::BTreeMap::new(),
+        profile: None,
         zone_id: None,
         region: "eu-west-3".to_owned(),
         api_url: Some(proxy.url.clone()),

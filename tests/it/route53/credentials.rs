@@ -250,6 +250,7 @@ async fn a_zone_is_found_where_an_answer_leaves_paging_out_and_not_taken_for_mis
         names: vec![format!("www.{name}")],
         ttl: 60,
         own_ttls: std::collections::BTreeMap::new(),
+        profile: None,
         zone_id: None,
         region: "us-east-1".to_owned(),
         api_url: Some(proxy.url.clone()),

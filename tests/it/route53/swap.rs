@@ -128,6 +128,7 @@ async fn moto_as_it_comes_takes_our_requests_and_knows_no_compare_and_swap() {
         names: vec![name.to_owned()],
         ttl: 60,
         own_ttls: std::collections::BTreeMap::new(),
+        profile: None,
         zone_id: Some(zone.id.clone()),
         region: "us-east-1".to_owned(),
         api_url: Some(format!("http://{}", moto.host)),

@@ -131,7 +131,7 @@ impl Observer for Recorder {
 fn config() -> Config {
     let text = "[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
                 ip_addresses = [\"192.0.2.10\"]\n";
-    let asked = Asked { tcp: false, provider: "cloudflare", dry_run: true };
+    let asked = Asked { tcp: None, provider: None, dry_run: true };
     settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None).unwrap()
 }
 

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
+use crate::config::problem::Report;
 use crate::dns::account::Account;
+use crate::dns::providers::section::ServiceRecords;
 use crate::dns::providers::{
     Building, PROVIDERS, ProviderKind, ProviderSettings, PublishedService, ZoneConfig,
 };
@@ -102,6 +104,14 @@ impl ProviderSettings for ScriptedSettings {
 
     fn access(&self) -> String {
         String::new()
+    }
+
+    fn publishing(&self, _: &[ServiceRecords<'_>], _: &mut Report) -> Arc<dyn ProviderSettings> {
+        Arc::new(self.clone())
+    }
+
+    fn may_be_one_zone_with(&self, other: &dyn ProviderSettings) -> bool {
+        self.place == other.place()
     }
 
     fn shares_account_with(&self, _: &dyn ProviderSettings) -> bool {

@@ -308,6 +308,7 @@ mod tests {
             own_settings: BTreeMap::new(),
             api_url: "http://127.0.0.1:9/client/v4".to_owned(),
             credentials: Some(CloudflareCredentials::Token(token.into())),
+            token_file: None,
         };
         Api::new(&config, &Account::default()).unwrap()
     }

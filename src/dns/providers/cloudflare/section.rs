@@ -2,21 +2,24 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-
+use super::credentials::{CloudflareCredentials, credentials};
 use super::{Cloudflare, NewRecordSettings};
-use crate::config::environment::{Environment, Found};
+use crate::config::environment::Found;
 use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
-use crate::config::problem::Spot;
-use crate::config::rule::{integer, truth};
+use crate::config::problem::{Report, Spot};
+use crate::config::rule::{integer, path, truth};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
 use crate::dns::account::Account;
-use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{
+    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
+};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{BySet, DnsProvider, ProviderCause};
 use crate::engine::plan::SetKey;
@@ -47,35 +50,11 @@ pub struct CloudflareConfig {
     pub own_settings: BTreeMap<SetKey, NewRecordSettings>,
     /// The base URL of the API, without the final slash.
     pub api_url: String,
-    /// The credentials; `None` if the environment holds none.
+    /// The credentials; `None` if there are none.
     pub credentials: Option<CloudflareCredentials>,
-}
-
-/// Credentials for Cloudflare.
-#[derive(Debug, Clone)]
-pub enum CloudflareCredentials {
-    /// A scoped API token.
-    Token(SecretString),
-    /// The global key, with the account's e-mail address.
-    GlobalKey {
-        /// The global API key.
-        key: SecretString,
-        /// The account's e-mail address.
-        email: String,
-    },
-}
-
-impl CloudflareCredentials {
-    /// Whether both are known to belong to one user. The limit of requests is that of a user.
-    fn are_of_one_user(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
-            (Self::GlobalKey { email: one, .. }, Self::GlobalKey { email: other, .. }) => {
-                one == other
-            }
-            _ => false,
-        }
-    }
+    /// The file that the token was read from, in a form that may be displayed; `None` if the
+    /// credentials come from the environment.
+    pub token_file: Option<String>,
 }
 
 impl CloudflareConfig {
@@ -83,6 +62,25 @@ impl CloudflareConfig {
     pub(super) fn new_record_settings(&self) -> BySet<NewRecordSettings> {
         let of_zone = NewRecordSettings { proxied: self.proxied, ttl: self.ttl };
         BySet::with(of_zone, &self.own_settings)
+    }
+}
+
+impl CloudflareConfig {
+    /// Warns about a name with proxied records beside others: Cloudflare proxies all of them.
+    fn warn_of_mixed_proxies(&self, services: &[ServiceRecords<'_>], report: &mut Report) {
+        let settings = self.new_record_settings();
+        let mut proxied = BTreeMap::new();
+        for service in services {
+            for set in &service.sets {
+                let its = settings.at(set).proxied;
+                let (first, first_at) = *proxied.entry(&set.name).or_insert((its, service.proxied));
+                if let Some(at) = service.proxied.or(first_at).filter(|_| first != its) {
+                    let what = "has other records that differ in it: Cloudflare proxies all records of \
+                                a name if it proxies one";
+                    report.warn_of(&at.spot, &set.name, what);
+                }
+            }
+        }
     }
 }
 
@@ -114,12 +112,49 @@ impl ProviderSettings for CloudflareConfig {
 
     fn access(&self) -> String {
         match &self.credentials {
-            Some(CloudflareCredentials::Token(_)) => "by an API token".to_owned(),
+            Some(CloudflareCredentials::Token(_)) => match &self.token_file {
+                Some(file) => format!("by the API token in {file}"),
+                None => "by an API token".to_owned(),
+            },
             Some(CloudflareCredentials::GlobalKey { email, .. }) => {
                 format!("by the global key of {email}")
             }
             None => "no credentials in the environment: the zone cannot be read".to_owned(),
         }
+    }
+
+    fn ttl_in_words(&self, ttl: u32) -> String {
+        if ttl == AUTOMATIC_TTL { "automatic".to_owned() } else { ttl.to_string() }
+    }
+
+    fn publishing(
+        &self,
+        services: &[ServiceRecords<'_>],
+        report: &mut Report,
+    ) -> Arc<dyn ProviderSettings> {
+        let mut own_settings = BTreeMap::new();
+        for ServiceRecords { sets, ttl, proxied, .. } in services {
+            if let Some(at) = ttl
+                && let Err(allowed) = ttl_from(at.value)
+            {
+                report.refuse(&at.spot, not_allowed(&at.shown, &allowed));
+            }
+            if ttl.is_some() || proxied.is_some() {
+                let proxied = proxied.map_or(self.proxied, |at| at.value);
+                let settings =
+                    NewRecordSettings { proxied, ttl: ttl.map_or(self.ttl, |at| at.value) };
+                own_settings.extend(sets.iter().map(|set| (set.clone(), settings)));
+            }
+        }
+        let published = Self { names: published_names(services), own_settings, ..self.clone() };
+        published.warn_of_mixed_proxies(services, report);
+        Arc::new(published)
+    }
+
+    fn may_be_one_zone_with(&self, other: &dyn ProviderSettings) -> bool {
+        let other: &dyn Any = other;
+        let other = other.downcast_ref::<Self>();
+        other.is_some_and(|other| (&self.zone, &self.api_url) == (&other.zone, &other.api_url))
     }
 
     fn shares_account_with(&self, other: &dyn ProviderSettings) -> bool {
@@ -153,6 +188,23 @@ pub(crate) struct CloudflareSection {
     dns_proxied: Field<bool>,
     ttl: Field<u32>,
     api_url: Field<String>,
+    /// The file with the token, in a `[zone.NAME]` table.
+    token_file: Field<PathBuf>,
+}
+
+/// The names that differ between providers.
+const NAMES: ZoneNames =
+    ZoneNames { section: CloudflareSection::SECTION, kind: "cloudflare", domain: "dns_domain" };
+
+impl ZoneTable for CloudflareSection {
+    const TABLE_KEYS: &'static [Key] =
+        &[Key::new("dns_proxied"), Key::new("ttl"), Key::new("api_url"), Key::new("token_file")];
+
+    fn parse_table(values: &mut FieldReader<'_>) -> Self {
+        let zone = ZoneKeys::parse_table(NAMES, values);
+        let token_file = values.one(Self::SECTION, "token_file", path);
+        Self { token_file, ..Self::parse_others(zone, values) }
+    }
 }
 
 impl ConfigSection for CloudflareSection {
@@ -170,19 +222,11 @@ impl ConfigSection for CloudflareSection {
     ];
 
     fn parse(values: &mut FieldReader<'_>) -> Self {
-        let section = Self::SECTION;
-        let names = ZoneNames { section, kind: KIND.kind, domain: "dns_domain" };
-        Self {
-            zone: ZoneKeys::parse(names, values),
-            ttl: values.one(section, "ttl", ttl),
-            api_url: values.one(section, "api_url", url::api),
-            dns_proxied: values.one(section, "dns_proxied", truth),
-        }
+        Self::parse_others(ZoneKeys::parse(NAMES, values), values)
     }
 
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
         let zone = self.zone.build(context);
-        let dry_run = context.dry_run;
         let api_url = self.effective_api_url(context);
         let settings = CloudflareConfig {
             zone: zone.zone,
@@ -191,7 +235,8 @@ impl ConfigSection for CloudflareSection {
             ttl: self.ttl.or(AUTOMATIC_TTL),
             own_settings: BTreeMap::new(),
             api_url,
-            credentials: credentials(&mut context.environment(), dry_run),
+            credentials: self.effective_credentials(context),
+            token_file: self.shown_token_file(),
         };
         let provider = BuiltProvider::new(settings, zone.targets);
         provider.with_places(self.zone.places(), self.records())
@@ -216,6 +261,50 @@ impl CloudflareSection {
         ]
     }
 
+    /// Takes the values out that a section and a `[zone.NAME]` table have in common.
+    fn parse_others(zone: ZoneKeys, values: &mut FieldReader<'_>) -> Self {
+        let section = Self::SECTION;
+        Self {
+            zone,
+            ttl: values.one(section, "ttl", ttl),
+            api_url: values.one(section, "api_url", url::api),
+            dns_proxied: values.one(section, "dns_proxied", truth),
+            token_file: Field::Absent,
+        }
+    }
+
+    /// Returns the credentials: the token in the zone's own file, or those of the environment. They may
+    /// be absent in a dry run.
+    fn effective_credentials(
+        &self,
+        context: &mut SectionContext<'_>,
+    ) -> Option<CloudflareCredentials> {
+        if let Some(at) = self.token_file.present() {
+            return Some(CloudflareCredentials::Token(context.token_file(at)?.into()));
+        }
+        match credentials(&mut context.environment()) {
+            Found::This(_, credentials) => return Some(credentials),
+            Found::Refused => {}
+            Found::Nothing if context.dry_run || self.token_file.is_refused() => {}
+            Found::Nothing if self.zone.are_of_table() => {
+                let spot = context.missing(Self::SECTION, "token_file");
+                let what = "missing; --no-dry-run needs it, or CF_API_TOKEN in the environment";
+                context.report.refuse(&spot, what);
+            }
+            Found::Nothing => context.report.refuse(
+                &Spot::variable("CF_API_TOKEN"),
+                "missing; --no-dry-run needs it, or CF_API_KEY and CF_API_EMAIL",
+            ),
+        }
+        None
+    }
+
+    /// Returns the path of the file with the token in a form that may be displayed.
+    fn shown_token_file(&self) -> Option<String> {
+        let at = self.token_file.present()?;
+        Some(at.shown.trim_matches(['"', '\'']).to_owned())
+    }
+
     /// Returns the URL of the API. The environment overrides the file.
     fn effective_api_url(&self, context: &mut SectionContext<'_>) -> String {
         let file = self.api_url.present();
@@ -231,7 +320,12 @@ impl CloudflareSection {
 
 /// Reads a TTL that Cloudflare accepts: 1 is automatic.
 fn ttl(value: &Value) -> Result<u32, String> {
-    let seconds = integer(1, 86_400)(value).ok();
+    ttl_from(integer(0, i64::from(u32::MAX))(value).unwrap_or_default())
+}
+
+/// Returns a TTL that Cloudflare accepts, or a description of those.
+fn ttl_from(seconds: u32) -> Result<u32, String> {
+    let seconds = Some(seconds).filter(|seconds| *seconds <= 86_400);
     seconds.filter(|seconds| *seconds == AUTOMATIC_TTL || *seconds >= 30).ok_or_else(|| {
         "1, which is automatic, or an integer of seconds from 30 to 86400".to_owned()
     })
@@ -251,38 +345,4 @@ fn api_url_of_environment(context: &mut SectionContext<'_>) -> Option<String> {
             None
         }
     }
-}
-
-/// Returns the credentials: a token, or the global key with its e-mail address.
-///
-/// They may be absent in a dry run.
-fn credentials(environment: &mut Environment<'_>, dry_run: bool) -> Option<CloudflareCredentials> {
-    match environment.either("CF_API_TOKEN", "CLOUDFLARE_API_TOKEN") {
-        Found::This(_, token) => return Some(CloudflareCredentials::Token(token.into())),
-        Found::Refused => return None,
-        Found::Nothing => {}
-    }
-    match (environment.printable("CF_API_KEY"), environment.printable("CF_API_EMAIL")) {
-        (Found::This(_, key), Found::This(_, email)) => {
-            return Some(CloudflareCredentials::GlobalKey { key: key.into(), email });
-        }
-        (Found::This(..), Found::Nothing) => {
-            refuse_half(environment, "CF_API_EMAIL", "CF_API_KEY");
-        }
-        (Found::Nothing, Found::This(..)) => {
-            refuse_half(environment, "CF_API_KEY", "CF_API_EMAIL");
-        }
-        (Found::Nothing, Found::Nothing) if !dry_run => environment.report.refuse(
-            &Spot::variable("CF_API_TOKEN"),
-            "missing; --no-dry-run needs it, or CF_API_KEY and CF_API_EMAIL",
-        ),
-        _ => {}
-    }
-    None
-}
-
-/// Refuses an incomplete pair of variables.
-fn refuse_half(environment: &mut Environment<'_>, missing: &str, present: &str) {
-    let what = format!("missing; {present} is set and needs it, or set CF_API_TOKEN alone");
-    environment.report.refuse(&Spot::variable(missing), what);
 }

@@ -10,18 +10,21 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_route53::Client;
-use aws_sdk_route53::config::SharedHttpClient;
 use aws_sdk_route53::config::http::HttpResponse;
+use aws_sdk_route53::config::{Region, SharedHttpClient};
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 
 use super::Route53Config;
-use super::client;
 use super::credentials::Chain;
 use super::failure::{RefusalCertainty, credentials_refused, requested_pause};
+use super::{client, profiles};
+use crate::config::Env;
 use crate::dns::account::{Account, AccountMember};
 use crate::text::causes;
 
@@ -29,6 +32,8 @@ use crate::text::causes;
 pub(super) enum Source {
     /// The environment and the files of the process.
     Process,
+    /// The profile with this name in the files of the process.
+    Profile(String),
     /// The code that built the provider; any number of times.
     Made(Box<dyn Fn() -> ConfigLoader + Send + Sync>),
     /// The same, once. The chain cannot be rebuilt then.
@@ -36,9 +41,20 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn loader(&self) -> Option<ConfigLoader> {
+    /// Returns the settings of a chain. `http` serves sources that need requests, such as a role.
+    fn loader(&self, config: &Route53Config, http: &SharedHttpClient) -> Option<ConfigLoader> {
         match self {
             Self::Process => Some(aws_config::defaults(BehaviorVersion::latest())),
+            // AWS's own chain would prefer keys in the environment.
+            Self::Profile(name) => {
+                let requests = ProviderConfig::default()
+                    .with_http_client(http.clone())
+                    .with_region(Some(Region::new(config.region.clone())));
+                let profile = ProfileFileCredentialsProvider::builder().configure(&requests);
+                let profile = profile.profile_name(name).build();
+                let loader = aws_config::defaults(BehaviorVersion::latest()).profile_name(name);
+                Some(loader.credentials_provider(profile))
+            }
             Self::Made(make) => Some(make()),
             Self::Once(loader) => {
                 let loader = loader.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -52,6 +68,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Process => "Process",
+            Self::Profile(_) => "Profile",
             Self::Made(_) => "Made",
             Self::Once(_) => "Once",
         })
@@ -82,7 +99,7 @@ impl Access {
     /// Creates a client. Credentials are looked up with the first request.
     pub(super) async fn new(config: &Route53Config, source: Source, account: &Account) -> Self {
         let http = client::http_client();
-        let loader = source.loader().unwrap_or_default();
+        let loader = source.loader(config, &http).unwrap_or_default();
         let (client, chain) = build(config, &source, loader, http.clone()).await;
         let current = Mutex::new(Current { client, chain, refused: false });
         Self { config: config.clone(), source, http, current, account: account.join() }
@@ -157,7 +174,7 @@ impl Access {
 
     /// Rebuilds the chain, if its settings are still available.
     async fn rebuild(&self) -> Option<Arc<Chain>> {
-        let loader = self.source.loader()?;
+        let loader = self.source.loader(&self.config, &self.http)?;
         let (client, chain) = build(&self.config, &self.source, loader, self.http.clone()).await;
         self.change(|current| {
             (current.client, current.chain) = (client.clone(), Arc::clone(&chain));
@@ -181,7 +198,8 @@ async fn build(
     http: SharedHttpClient,
 ) -> (Client, Arc<Chain>) {
     let files = match source {
-        Source::Process => look_at_files().await,
+        Source::Process => look_at_files(None).await,
+        Source::Profile(name) => look_at_files(Some(name.clone())).await,
         Source::Made(_) | Source::Once(_) => Files::default(),
     };
     let mut loader = client::configured(config, loader, http);
@@ -209,18 +227,27 @@ struct Files {
     lacking: Option<String>,
 }
 
-async fn look_at_files() -> Files {
+/// Looks at the files with the selected profile: the one with this name, or that of the environment.
+async fn look_at_files(profile: Option<String>) -> Files {
     // This takes up to the time limit of a file.
-    tokio::task::spawn_blocking(read_files).await.unwrap_or_default()
+    let reading = tokio::task::spawn_blocking(move || match profile {
+        Some(profile) => {
+            let files = read_files(&|name| profiles::of_profile(&profile, &variable, name));
+            let lacking = files.lacking.and_then(|_| profiles::missing_named(&profile, &variable));
+            Files { lacking, ..files }
+        }
+        None => read_files(&variable),
+    });
+    reading.await.unwrap_or_default()
 }
 
-fn read_files() -> Files {
-    let endless = super::profiles::endless_file(&variable);
+fn read_files(env: Env<'_>) -> Files {
+    let endless = profiles::endless_file(env);
     if endless.is_some() {
         return Files { broken: endless, endless: true, lacking: None };
     }
-    let broken = super::profiles::broken_profile(&variable);
-    Files { broken, endless: false, lacking: super::profiles::missing_profile(&variable) }
+    let broken = profiles::broken_profile(env);
+    Files { broken, endless: false, lacking: profiles::missing_profile(env) }
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -10,9 +10,10 @@ use aws_types::os_shim_internal::{Env as AwsEnv, Fs};
 use futures_util::FutureExt as _;
 
 use crate::config::Env;
-use crate::config::field::not_allowed;
+use crate::config::field::{At, not_allowed};
 use crate::config::problem::{Report, Spot};
 use crate::config::rule::{VISIBLE, fits_a_header};
+use crate::config::section::SectionContext;
 use crate::text::disclosure::{self, hidden};
 
 /// Variables with values that AWS signs or sends.
@@ -23,6 +24,9 @@ const SENT: [&str; 5] = [
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 ];
+
+/// The variable that selects the profile.
+const BY_VARIABLE: &str = "AWS_PROFILE";
 
 /// Properties of a profile that AWS signs with.
 const SIGNED_WITH: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
@@ -66,6 +70,36 @@ pub(super) fn check(env: Env<'_>, report: &mut Report) {
     }
 }
 
+/// Checks the profile that a zone names, which is used whatever keys the environment holds. Refuses one
+/// that cannot be used; without credentials a dry run goes on with a warning.
+pub(super) fn check_named(profile: &At<String>, context: &mut SectionContext<'_>) {
+    let env = context.env;
+    if let Some(why) = broken_profile(&|variable| of_profile(&profile.value, env, variable)) {
+        context.report.refuse(&profile.spot, why);
+    } else if let Some(why) = missing_named(&profile.value, env) {
+        if context.dry_run {
+            context.report.warn(&profile.spot, why);
+        } else {
+            context.report.refuse(&profile.spot, why);
+        }
+    }
+}
+
+/// Returns the reason why a profile that a zone names gives no credentials.
+pub(super) fn missing_named(profile: &str, env: Env<'_>) -> Option<String> {
+    let why = missing_profile(&|variable| of_profile(profile, env, variable))?;
+    Some(why.replacen(BY_VARIABLE, "the key profile", 1))
+}
+
+/// Returns a variable of an environment in which this profile is selected and no key is set.
+pub(super) fn of_profile(profile: &str, env: Env<'_>, variable: &str) -> Option<String> {
+    match variable {
+        BY_VARIABLE => Some(profile.to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "SECRET_ACCESS_KEY" => None,
+        _ => env(variable),
+    }
+}
+
 /// Returns the reason why the selected profile is unusable: its files cannot be parsed, or hold
 /// values that cannot be used for signing. `None` also if the profile does not exist, or is not
 /// used because the environment holds a key.
@@ -89,8 +123,8 @@ pub(super) fn broken_profile(env: Env<'_>) -> Option<String> {
 /// The SDK silently skips such a profile and tries other sources.
 pub(super) fn missing_profile(env: Env<'_>) -> Option<String> {
     let profiles = profiles(env)?.ok()?;
-    let by_name = env("AWS_PROFILE").is_some();
-    let (mut name, mut named_by) = (profiles.selected_profile(), "AWS_PROFILE".to_owned());
+    let by_name = env(BY_VARIABLE).is_some();
+    let (mut name, mut named_by) = (profiles.selected_profile(), BY_VARIABLE.to_owned());
     let mut seen = BTreeSet::new();
     while seen.insert(name) {
         let shown = disclosure::name(name);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use hyper::Uri;
 
@@ -10,13 +11,15 @@ use super::{Route53, profiles};
 use crate::config::field::{Field, FieldReader, not_allowed};
 use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
-use crate::config::problem::Spot;
+use crate::config::problem::{Report, Spot};
 use crate::config::rule::{integer, text};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::config::value::Value;
 use crate::dns::account::Account;
-use crate::dns::providers::section::{BuiltProvider, ProviderNetwork, ZoneKeys, ZoneNames};
+use crate::dns::providers::section::{
+    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
+};
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{BySet, DnsProvider};
 use crate::engine::plan::SetKey;
@@ -56,6 +59,8 @@ pub struct Route53Config {
     pub region: String,
     /// Another URL for the API.
     pub api_url: Option<String>,
+    /// The profile in AWS's files that has the credentials; `None` for AWS's own chain.
+    pub profile: Option<String>,
 }
 
 impl Route53Config {
@@ -89,7 +94,10 @@ impl ProviderSettings for Route53Config {
     }
 
     fn access(&self) -> String {
-        "by AWS's own chain of credentials".to_owned()
+        match &self.profile {
+            Some(profile) => format!("by the AWS profile {}", disclosure::name(profile)),
+            None => "by AWS's own chain of credentials".to_owned(),
+        }
     }
 
     fn ttl_of_new_sets(&self) -> Option<BySet<u32>> {
@@ -101,9 +109,43 @@ impl ProviderSettings for Route53Config {
         "; with geolocation, of those that one client can get"
     }
 
+    fn publishing(
+        &self,
+        services: &[ServiceRecords<'_>],
+        report: &mut Report,
+    ) -> Arc<dyn ProviderSettings> {
+        let mut own_ttls = BTreeMap::new();
+        for ServiceRecords { sets, ttl, proxied, .. } in services {
+            if let Some(at) = proxied {
+                report.refuse(&at.spot, "Route 53 has no proxy; leave it out");
+            }
+            if let Some(at) = ttl {
+                own_ttls.extend(sets.iter().map(|set| (set.clone(), at.value)));
+            }
+        }
+        Arc::new(Self { names: published_names(services), own_ttls, ..self.clone() })
+    }
+
+    /// Two zones may have one name. Their ids tell them apart.
+    fn may_be_one_zone_with(&self, other: &dyn ProviderSettings) -> bool {
+        let other: &dyn Any = other;
+        let Some(other) = other.downcast_ref::<Self>() else { return false };
+        let same = match (&self.zone_id, &other.zone_id) {
+            (Some(mine), Some(theirs)) => mine == theirs,
+            _ => self.zone == other.zone,
+        };
+        same && self.api_url == other.api_url
+    }
+
+    fn told_apart_by(&self) -> &'static str {
+        "; aws_zoneid in both tells two hosted zones of one name apart"
+    }
+
     fn shares_account_with(&self, other: &dyn ProviderSettings) -> bool {
         let other: &dyn Any = other;
-        other.downcast_ref::<Self>().is_some_and(|other| self.api_url == other.api_url)
+        let other = other.downcast_ref::<Self>();
+        other
+            .is_some_and(|other| (&self.api_url, &self.profile) == (&other.api_url, &other.profile))
     }
 
     fn build<'a>(&'a self, account: &'a Account) -> Building<'a> {
@@ -131,6 +173,28 @@ pub(crate) struct Route53Section {
     aws_zoneid: Field<String>,
     aws_region: Field<String>,
     api_url: Field<String>,
+    /// The profile with the credentials, in a `[zone.NAME]` table.
+    profile: Field<String>,
+}
+
+/// The names that differ between providers.
+const NAMES: ZoneNames =
+    ZoneNames { section: Route53Section::SECTION, kind: "route53", domain: "aws_domain" };
+
+impl ZoneTable for Route53Section {
+    const TABLE_KEYS: &'static [Key] = &[
+        Key::new("ttl"),
+        Key::new("aws_zoneid"),
+        Key::new("aws_region"),
+        Key::new("api_url"),
+        Key::new("profile"),
+    ];
+
+    fn parse_table(values: &mut FieldReader<'_>) -> Self {
+        let zone = ZoneKeys::parse_table(NAMES, values);
+        let profile = values.one(Self::SECTION, "profile", profile);
+        Self { profile, ..Self::parse_others(zone, values) }
+    }
 }
 
 impl ConfigSection for Route53Section {
@@ -149,19 +213,14 @@ impl ConfigSection for Route53Section {
     ];
 
     fn parse(values: &mut FieldReader<'_>) -> Self {
-        let section = Self::SECTION;
-        let names = ZoneNames { section, kind: KIND.kind, domain: "aws_domain" };
-        Self {
-            zone: ZoneKeys::parse(names, values),
-            ttl: values.one(section, "ttl", integer(0, i64::from(i32::MAX))),
-            api_url: values.one(section, "api_url", url::api),
-            aws_zoneid: values.one(section, "aws_zoneid", zone_id),
-            aws_region: values.one(section, "aws_region", region),
-        }
+        Self::parse_others(ZoneKeys::parse(NAMES, values), values)
     }
 
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
-        profiles::check(context.env, context.report);
+        match self.profile.present() {
+            Some(at) => profiles::check_named(at, context),
+            None => profiles::check(context.env, context.report),
+        }
         let zone = self.zone.build(context);
         let settings = Route53Config {
             zone: zone.zone,
@@ -171,6 +230,7 @@ impl ConfigSection for Route53Section {
             zone_id: self.aws_zoneid.value().cloned(),
             region: self.aws_region.or(REGION.to_owned()),
             api_url: self.api_url.value().cloned(),
+            profile: self.profile.value().cloned(),
         };
         let provider = BuiltProvider::new(settings, zone.targets);
         provider.with_places(self.zone.places(), self.records())
@@ -182,6 +242,19 @@ impl ConfigSection for Route53Section {
 }
 
 impl Route53Section {
+    /// Takes the values out that a section and a `[zone.NAME]` table have in common.
+    fn parse_others(zone: ZoneKeys, values: &mut FieldReader<'_>) -> Self {
+        let section = Self::SECTION;
+        Self {
+            zone,
+            ttl: values.one(section, "ttl", integer(0, i64::from(i32::MAX))),
+            api_url: values.one(section, "api_url", url::api),
+            aws_zoneid: values.one(section, "aws_zoneid", zone_id),
+            aws_region: values.one(section, "aws_region", region),
+            profile: Field::Absent,
+        }
+    }
+
     /// Returns the settings of new records, with their places.
     fn records(&self) -> Vec<ValueInForce> {
         let ttl = self.ttl.or(TTL).to_string();
@@ -197,6 +270,15 @@ fn zone_id(value: &Value) -> Result<String, String> {
         let fits =
             (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         fits.then(|| id.to_owned())
+    })(value)
+}
+
+/// Reads the name of a profile in AWS's files.
+fn profile(value: &Value) -> Result<String, String> {
+    text("the name of a profile in AWS's files, such as \"dns\"", |profile| {
+        let fits = (1..=128).contains(&profile.len()) && profile.trim() == profile;
+        (fits && !profile.contains(|c: char| c.is_control() || c == ']'))
+            .then(|| profile.to_owned())
     })(value)
 }
 

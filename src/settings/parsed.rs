@@ -1,0 +1,197 @@
+//! The values of a whole file, and the configuration that they come to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::advice::ServiceAdvice;
+use super::sections::ParsedSections;
+use super::services::{DEFAULT, NamedZone, ServiceConfig};
+use super::tables::{BuiltTables, ParsedTables};
+use super::top::TopLevel;
+use super::{Asked, Config, network};
+use crate::config::document::{Document, WrittenPlace};
+use crate::config::field::FieldReader;
+use crate::config::keys::Section;
+use crate::config::problem::{Report, Spot};
+use crate::config::section::SectionContext;
+use crate::dns::account::Account;
+use crate::dns::providers::ProviderKind;
+use crate::dns::providers::section::{BuiltProvider, ProviderSection};
+
+/// The values of a file, each validated alone.
+pub(super) struct ParsedFile {
+    pub(super) top: TopLevel,
+    providers: Vec<(ProviderKind, Box<dyn ProviderSection>)>,
+    pub(super) sections: ParsedSections,
+    tables: ParsedTables,
+    /// The keys of the providers' sections, also those at the top, with the kind of the provider.
+    of_providers: Vec<(ProviderKind, WrittenPlace)>,
+    /// The rest of the document: the sections that it has.
+    pub(super) document: Document,
+}
+
+impl ParsedFile {
+    /// Reads every key. The section of a provider that was not selected is validated too.
+    pub(super) fn read(
+        mut document: Document,
+        kinds: &[ProviderKind],
+        report: &mut Report,
+    ) -> Self {
+        let tables = ParsedTables::parse(&mut document, kinds, report);
+        let mut of_providers = Vec::new();
+        for kind in kinds {
+            let written = document.written_in(kind.section);
+            of_providers.extend(written.into_iter().map(|place| (*kind, place)));
+        }
+        let mut values = FieldReader { document, report };
+        let mut providers = Vec::new();
+        for kind in kinds {
+            providers.push((*kind, (kind.parse)(&mut values)));
+        }
+        let sections = ParsedSections::parse(&mut values);
+        let top = TopLevel::parse(&mut values);
+        values.document.assert_all_taken();
+        Self { top, providers, sections, tables, of_providers, document: values.document }
+    }
+
+    /// Returns the section of a kind of provider, and the names of the other providers' sections.
+    pub(super) fn selected(&self, kind: &str) -> Option<(&dyn ProviderSection, Vec<Section>)> {
+        let mut selected = None;
+        let mut alternatives = Vec::new();
+        for (provider, section) in &self.providers {
+            if provider.kind == kind {
+                selected = Some(&**section);
+            } else {
+                alternatives.push(provider.section);
+            }
+        }
+        selected.map(|selected| (selected, alternatives))
+    }
+
+    /// Builds everything except the warnings.
+    pub(super) fn build(
+        &self,
+        provider: &dyn ProviderSection,
+        asked: &Asked,
+        context: &mut SectionContext<'_>,
+    ) -> Config {
+        let has_services = self.tables.first_service().is_some();
+        let BuiltTables { services, zones, providers } = if has_services {
+            self.refuse_the_other_form(asked, context);
+            self.tables.build(&self.top, context)
+        } else if self.tables.refuse_without_services(context.report)
+            && self.of_providers.is_empty()
+        {
+            BuiltTables::default()
+        } else {
+            self.default_service(provider, asked, context)
+        };
+        if let Some(address) = self.sections.cluster.votes_received_at() {
+            self.sections.status.check_overlap(address, context);
+        }
+        let sections = self.sections.build(context);
+        let canaries = context.distinct(self.top.canaries());
+        let network = network::check(&providers, &self.sections.notify.parties(), context);
+        Config {
+            path: context.path.to_owned(),
+            name: self.top.name(),
+            has_services,
+            services,
+            zones,
+            canaries,
+            canary_probing: self.top.probing(),
+            sections,
+            dry_run: asked.dry_run,
+            network,
+            warnings: Vec::new(),
+            guards_off: Vec::new(),
+        }
+    }
+
+    /// Builds the only service of a file without `[[service]]`, and its zone.
+    fn default_service(
+        &self,
+        section: &dyn ProviderSection,
+        asked: &Asked,
+        context: &mut SectionContext<'_>,
+    ) -> BuiltTables {
+        let provider = section.finish(context);
+        if asked.is_tcp() {
+            self.top.require_port(context);
+        }
+        let service = ServiceConfig {
+            name: DEFAULT.to_owned(),
+            zone: 0,
+            names: provider.settings.names().to_vec(),
+            targets: provider.targets.clone(),
+            tcp_port: self.top.port().filter(|_| asked.is_tcp()),
+            probing: self.top.probing(),
+            min_in_service: self.top.min_in_service(),
+            resync_interval: self.top.resync_interval(),
+            records: provider.records.clone(),
+            places: self.places(&provider, asked),
+        };
+        let (pace, floor) = (&self.top.pace, &self.top.min_in_service);
+        for (spot, what) in (ServiceAdvice { service: &service, pace, floor }).list() {
+            context.report.warn(&spot, what);
+        }
+        let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
+        let zone = NamedZone { name, provider: settings, account: Account::default() };
+        BuiltTables { services: vec![service], zones: vec![zone], providers: vec![provider] }
+    }
+
+    /// Refuses names, addresses and options that belong to a file without `[[service]]`.
+    fn refuse_the_other_form(&self, asked: &Asked, context: &mut SectionContext<'_>) {
+        let Some(service) = self.tables.first_service() else { return };
+        let together = format!(
+            "not used together with [[service]], line {}",
+            service.line.unwrap_or_default(),
+        );
+        for (_, WrittenPlace { key, spot, at_top }) in &self.of_providers {
+            let home = match *key {
+                "hostnames" | "ip_addresses" => "a service has it",
+                _ if !at_top => continue,
+                "dns_domain" => "it is the domain of a [zone.NAME]",
+                _ => "a zone or a service has it",
+            };
+            context.report.refuse(spot, format!("{together}; {home}"));
+        }
+        for (kind, _) in &self.providers {
+            if let Some(spot) = context.document.header(kind.section) {
+                let what =
+                    format!("{together}; give it as [zone.NAME] with provider = \"{}\"", kind.kind);
+                context.report.refuse(&spot, what);
+            }
+        }
+        if let Some(port) = self.top.port.present() {
+            context.report.refuse(&port.spot, format!("{together}; a check has it"));
+        }
+        let options = [
+            ("--type", asked.tcp.is_some(), "a check has its type"),
+            ("--dns-provider", asked.provider.is_some(), "a zone has its provider"),
+        ];
+        for (option, _, instead) in options.into_iter().filter(|(_, is_given, _)| *is_given) {
+            let what = format!("not used together with {option} on the command line; {instead}");
+            context.report.refuse(service, what);
+        }
+    }
+
+    /// Returns the places from which the values of the service come.
+    fn places(&self, provider: &BuiltProvider, asked: &Asked) -> BTreeMap<&'static str, Spot> {
+        let [hostnames, addresses] = &provider.published;
+        let others = [
+            ("hostnames", hostnames.as_ref()),
+            ("ip_addresses", addresses.as_ref()),
+            ("check", self.top.port.spot().filter(|_| asked.is_tcp())),
+            ("min_in_service", self.top.min_in_service.spot()),
+            ("resync_interval", self.top.resync_interval.spot()),
+        ];
+        let mut places = BTreeMap::new();
+        for (key, place) in others.into_iter().chain(self.top.pace.places()) {
+            if let Some(spot) = place {
+                places.insert(key, spot.clone());
+            }
+        }
+        places
+    }
+}
