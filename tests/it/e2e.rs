@@ -74,6 +74,7 @@ mod reload;
 mod responder;
 mod scale;
 mod secrets;
+mod services;
 mod sockets;
 mod strays;
 mod tcp;

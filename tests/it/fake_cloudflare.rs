@@ -51,12 +51,14 @@ pub(crate) struct Setup {
     pub(crate) largest_batch: usize,
     /// Whether batches are supported.
     pub(crate) batches: bool,
+    /// The accepted token, as long as [`TOKEN`].
+    pub(crate) token: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { listen, largest_page: 5000, largest_batch: 200, batches: true }
+        Self { listen, largest_page: 5000, largest_batch: 200, batches: true, token: TOKEN }
     }
 }
 
@@ -138,6 +140,7 @@ impl FakeCloudflare {
             own_settings: BTreeMap::new(),
             api_url: self.url(),
             credentials: Some(CloudflareCredentials::Token(TOKEN.into())),
+            token_file: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod dry_run;
 mod names;
+mod profile;
 mod secrets;
 mod sets;
 mod start;
@@ -117,8 +118,13 @@ impl Harness {
 
 /// An agent for Route 53 that finds no credentials; it never asks for instance metadata.
 fn anonymous(config: &str) -> Setup {
+    anonymous_as(config, &["--type", "tcp", "--dns-provider", "route53"])
+}
+
+/// The same with other arguments.
+fn anonymous_as(config: &str, arguments: &[&'static str]) -> Setup {
     let setup = Setup::new(config, Within::Here).env("AWS_EC2_METADATA_DISABLED", "true");
-    setup.args(["--type", "tcp", "--dns-provider", "route53"])
+    setup.args(arguments.iter().copied())
 }
 
 /// With a user's credentials.

@@ -11,16 +11,16 @@ use super::{Harness, QUICK, config, count, first, nth, target};
 use crate::agent::Agent;
 use crate::lab::{Lab, run, v4, v6};
 
-const PORT: u16 = 8443;
+pub(super) const PORT: u16 = 8443;
 
 /// Takes connections at [`PORT`] of an address of the world until it is dropped.
-struct Listener {
+pub(super) struct Listener {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Listener {
-    fn at(lab: &Lab, address: IpAddr) -> Self {
+    pub(super) fn at(lab: &Lab, address: IpAddr) -> Self {
         // The world holds its addresses by routes, which IPv6 does not take for its own.
         lab.world().sysctl("net/ipv6/ip_nonlocal_bind", "1");
         let listener = lab.world().run(|| TcpListener::bind(SocketAddr::new(address, PORT)));

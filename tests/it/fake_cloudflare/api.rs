@@ -19,11 +19,11 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Accepts the client, or returns the API's refusal.
-    fn admit(&self) -> Result<(), Answer> {
+    fn admit(&self, accepted: &str) -> Result<(), Answer> {
         if let Some(authorization) = &self.authorization {
             let token = authorization.strip_prefix("Bearer ").unwrap_or_default();
             return match token {
-                TOKEN => Ok(()),
+                _ if token == accepted => Ok(()),
                 _ if token.len() == TOKEN.len() => Err(refusal(403, 9109, "Invalid access token")),
                 _ => Err(malformed()),
             };
@@ -46,7 +46,7 @@ fn malformed() -> Answer {
 
 /// Handles a request, and changes the state if necessary.
 pub(super) fn answer(state: &mut State, setup: &Setup, caller: &Caller, entry: &Entry) -> Answer {
-    if let Err(refused) = caller.admit() {
+    if let Err(refused) = caller.admit(setup.token) {
         return refused;
     }
     let (path, query) = entry.path.split_once('?').unwrap_or((&entry.path, ""));
