@@ -149,6 +149,26 @@ fn every_key_stands_on_the_page_about_the_configuration() {
 }
 
 #[test]
+fn every_key_of_a_table_stands_on_the_page_about_services_and_in_the_example() {
+    let page = read(&root().join("docs/services.md"));
+    let example = read(&root().join("examples/services.toml"));
+    let keys = goavail::testing::settings::known_table_keys();
+    let missing: Vec<_> = keys.iter().filter(|key| !has_row(&page, key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let tables: Vec<&str> = example.split("\n[").collect();
+    let lacks = |whole: &String| {
+        let (group, key) = whole.split_once('.').unwrap();
+        !tables.iter().any(|table| {
+            let lines = table.lines().map(|line| line.trim_start_matches('#'));
+            table.trim_start_matches('[').starts_with(group)
+                && lines.filter_map(|line| line.split_once(" = ")).any(|(shown, _)| shown == key)
+        })
+    };
+    let missing: Vec<_> = keys.iter().filter(|key| lacks(key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn every_metric_stands_on_the_page_about_monitoring() {
     let page = read(&root().join("docs/monitoring.md"));
     let source = read(&root().join("src/status/metrics.rs"));
