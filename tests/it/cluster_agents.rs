@@ -42,5 +42,6 @@ mod log_lines;
 mod provider;
 mod reloads;
 mod scripted_peer;
+mod services;
 mod starting;
 mod strangers;

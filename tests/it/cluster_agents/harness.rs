@@ -97,15 +97,20 @@ impl Members {
 
     /// The configuration of the agent that votes as `local`.
     pub(crate) fn config(&self, local: SocketAddr) -> String {
+        self.config_with(local, &cloudflare_section(&self.targets))
+    }
+
+    /// The configuration of the agent that votes as `local`, with other sections about the zone and
+    /// its targets.
+    pub(crate) fn config_with(&self, local: SocketAddr, sections: &str) -> String {
         let text = |name: &SocketAddr| name.to_string();
         let peers: Vec<_> = self.names.iter().filter(|&name| *name != local).map(text).collect();
         let signed = "require_signed = true\n";
         let key = self.key.map(|key| format!("crypto_key = \"{key}\"\n{signed}"));
         format!(
-            "{}\n{}[Status]\nlisten = \"{STATUS}\"\n[Members]\nlocal_addr = \"{local}\"\n\
+            "{}\n{sections}[Status]\nlisten = \"{STATUS}\"\n[Members]\nlocal_addr = \"{local}\"\n\
              peers = {peers:?}\nmin_peers_agree = {}\n{}{}",
             self.top,
-            cloudflare_section(&self.targets),
             self.min,
             key.unwrap_or_default(),
             self.more,
@@ -119,6 +124,14 @@ pub(crate) fn cloudflare_section(targets: &[IpAddr]) -> String {
     format!(
         "[Cloudflare]\ndns_domain = \"{ZONE}\"\nhostnames = [\"www\"]\n\
          ip_addresses = {targets:?}\napi_url = \"http://{CLOUDFLARE}/client/v4\"\n"
+    )
+}
+
+/// The section about the zone of all services.
+pub(crate) fn zone_section() -> String {
+    format!(
+        "[zone.main]\nprovider = \"cloudflare\"\ndomain = \"{ZONE}\"\n\
+         api_url = \"http://{CLOUDFLARE}/client/v4\"\n"
     )
 }
 
