@@ -19,7 +19,7 @@ use checks::CheckKind;
 /// Sends probes to endpoints.
 pub(crate) trait Probe: Send + Sync + 'static {
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
-    fn probe(&self, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
+    fn probe(&self, request: &ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 
 /// A way to probe an endpoint: a module here, and a line in [`checks`].
@@ -37,7 +37,7 @@ pub(crate) trait Check {
     fn in_words(endpoint: Endpoint) -> String;
 
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
-    fn probe(tools: &Tools, request: ProbeRequest) -> impl Future<Output = Answer> + Send;
+    fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
 
 /// The resource that a check opens for its probes.
@@ -77,7 +77,7 @@ impl NetworkProber {
 }
 
 impl Probe for NetworkProber {
-    async fn probe(&self, request: ProbeRequest) -> Answer {
+    async fn probe(&self, request: &ProbeRequest) -> Answer {
         CheckKind::of(request.endpoint).probe(&self.tools, request).await
     }
 }

@@ -167,10 +167,11 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     fn send(&self, request: ProbeRequest) {
         let (probe, outbox) = (Arc::clone(&self.probe), self.outbox.clone());
         tokio::spawn(async move {
-            let answer = probe.probe(request).await;
-            let event = Event::Answered { probe: request.id, answer };
+            let answer = probe.probe(&request).await;
             // After the end there is no receiver.
-            let _ = outbox.send(Input::Event(event)).await;
+            if let Ok(place) = outbox.reserve().await {
+                place.send(Input::Event(Event::Answered { probe: request.id, answer }));
+            }
         });
     }
 

@@ -65,7 +65,7 @@ macro_rules! registry {
             }
 
             /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
-            $visible async fn probe(self, tools: &Tools, request: ProbeRequest) -> Answer {
+            $visible async fn probe(self, tools: &Tools, request: &ProbeRequest) -> Answer {
                 match self {
                     $(Self::$variant => <$check>::probe(tools, request).await,)+
                 }
@@ -108,7 +108,7 @@ mod tests {
             "by nothing at all".to_owned()
         }
 
-        async fn probe(_: &Tools, request: ProbeRequest) -> Answer {
+        async fn probe(_: &Tools, request: &ProbeRequest) -> Answer {
             Answer::Reply(request.timeout)
         }
     }
@@ -138,7 +138,7 @@ mod tests {
         let flow = FlowId::default();
         let request = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
         let tools = Tools::new(Icmp::new(&(Arc::new(|_| {}) as _)));
-        assert_eq!(check.probe(&tools, request).await, Answer::Reply(timeout));
+        assert_eq!(check.probe(&tools, &request).await, Answer::Reply(timeout));
     }
 
     #[test]

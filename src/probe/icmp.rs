@@ -189,8 +189,12 @@ impl Icmp {
     /// and flow.
     fn number(&self, probe: &ProbeRequest) -> Request {
         let address = probe.endpoint.address;
+        let bits = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
         let [high, low, first @ ..] =
-            self.numbers.hash_one((address, probe.id.endpoint, probe.flow)).to_be_bytes();
+            self.numbers.hash_one((bits, probe.id.endpoint, probe.flow)).to_be_bytes();
         let first = u16::from_be_bytes([first[0], first[1]]);
         Request {
             address,
@@ -200,8 +204,8 @@ impl Icmp {
     }
 
     /// Sends one echo request and waits for its reply.
-    async fn probe(&self, probe: ProbeRequest) -> Answer {
-        let (mut request, nonce) = (self.number(&probe), Nonce::random());
+    async fn probe(&self, probe: &ProbeRequest) -> Answer {
+        let (mut request, nonce) = (self.number(probe), Nonce::random());
         let socket = match self.sockets(request.address).socket(probe.flow) {
             Ok(socket) => socket,
             Err(error) => return Answer::Fault(crate::text::error_chain(&error)),
@@ -212,14 +216,11 @@ impl Icmp {
         let Some(mut registration) = socket.pending().register(request, nonce, probe.id) else {
             return Answer::Fault("another probe waits for the same reply".into());
         };
-        // Sending may wait for room in the socket; that wait is bounded too.
-        match tokio::time::timeout(probe.listen_for, socket.send(request, nonce)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Answer::Fault(error.to_string()),
-            Err(_) => return Answer::Fault("the socket accepts no more packets".into()),
+        if let Err(error) = socket.send(request, nonce, probe.listen_for).await {
+            return Answer::Fault(error.to_string());
         }
         let sent = now();
-        match self.shared.routes.wait(&probe, &mut registration.end).await {
+        match self.shared.routes.wait(probe, sent, &mut registration.end).await {
             Waited::Ended(Ok(End::Reply(heard))) => {
                 Answer::Reply(heard.saturating_duration_since(sent))
             }
@@ -246,8 +247,8 @@ impl Check for Echo {
         "by echo requests".to_owned()
     }
 
-    async fn probe(tools: &Tools, request: ProbeRequest) -> Answer {
-        tools.icmp.probe(request).await
+    fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send {
+        tools.icmp.probe(request)
     }
 }
 

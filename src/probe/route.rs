@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::now;
 use crate::engine::event::ProbeRequest;
@@ -86,22 +86,22 @@ pub(crate) enum Waited<T> {
 }
 
 impl Routes {
-    /// Waits for the end of `probe`, which has been sent. Shortly before it would count as lost,
-    /// this checks whether it can have left this machine at all.
+    /// Waits for the end of `probe`, which was sent at `sent`. Shortly before it would count as
+    /// lost, this checks whether it can have left this machine at all.
     pub(crate) async fn wait<T>(
         &self,
         probe: &ProbeRequest,
+        sent: Instant,
         mut end: impl Future<Output = T> + Unpin,
     ) -> Waited<T> {
-        let before = probe.timeout.mul_f64(ASK_AFTER);
-        if let Ok(end) = tokio::time::timeout(before, &mut end).await {
+        let soon = sent + probe.timeout.mul_f64(ASK_AFTER);
+        if let Ok(end) = timeout_at(soon, &mut end).await {
             return Waited::Ended(end);
         }
         if let Some(what) = self.silent_gateway(probe.endpoint, now()) {
             return Waited::Fault(what);
         }
-        let rest = probe.listen_for.saturating_sub(before);
-        tokio::time::timeout(rest, end).await.map_or(Waited::Silence, Waited::Ended)
+        timeout_at(sent + probe.listen_for, end).await.map_or(Waited::Silence, Waited::Ended)
     }
 
     /// Returns the route of probes to `endpoint`. `None` if there is no route or the kernel does

@@ -36,8 +36,9 @@ impl Check for Connect {
         format!("by TCP connects to port {}", endpoint.port.unwrap_or_default())
     }
 
-    async fn probe(tools: &Tools, request: ProbeRequest) -> Answer {
-        connect(&request, tools.icmp.routes()).await
+    fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send {
+        // Boxed: otherwise the task of each echo request would have room for a connect.
+        Box::pin(connect(request, tools.icmp.routes()))
     }
 }
 
@@ -59,7 +60,7 @@ async fn connect(probe: &ProbeRequest, routes: &Routes) -> Answer {
         Poll::Ready(Err(error)) => return Answer::Fault(error.to_string()),
         Poll::Pending => {}
     }
-    match routes.wait(probe, attempt).await {
+    match routes.wait(probe, began, attempt).await {
         // Dropping the stream closes it in order.
         Waited::Ended(Ok(_stream)) => Answer::Reply(began.elapsed()),
         Waited::Ended(Err(error)) => match routes.silent_gateway(probe.endpoint, now()) {

@@ -88,11 +88,13 @@ pub(super) fn bytes(request: Request, nonce: Nonce) -> [u8; LENGTH] {
 
 /// Returns the Internet checksum (RFC 1071), which is 0 for a message that includes its checksum.
 fn checksum(bytes: &[u8]) -> u16 {
-    let (pairs, last) = bytes.as_chunks::<2>();
-    let words = pairs.iter().map(|pair| u32::from(u16::from_be_bytes(*pair)));
-    // An odd byte counts as if a 0 followed.
-    let last = last.first().map_or(0, |byte| u32::from(*byte) << 8);
-    let mut sum = words.sum::<u32>() + last;
+    // A sum of longer words is folded to the sum of 16-bit words.
+    let (words, rest) = bytes.as_chunks::<4>();
+    let words: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    // The bytes after the last whole word count as if zeros followed.
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    let mut sum = words + u64::from(u32::from_be_bytes(last));
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -1,9 +1,9 @@
 //! Requests waiting for their reply.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ struct PendingRequest {
 /// All waiting requests of one socket.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PendingRequests {
-    requests: Arc<Mutex<HashMap<Request, PendingRequest>>>,
+    requests: Arc<Mutex<FxHashMap<Request, PendingRequest>>>,
 }
 
 /// Registration of one waiting request; removed when it is dropped.
@@ -46,7 +46,7 @@ pub(super) struct Registration {
 }
 
 impl PendingRequests {
-    fn requests(&self) -> MutexGuard<'_, HashMap<Request, PendingRequest>> {
+    fn requests(&self) -> MutexGuard<'_, FxHashMap<Request, PendingRequest>> {
         // Code that can panic does not run while it is locked.
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,6 +95,10 @@ impl PendingRequests {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        // An end that was received has removed the request.
+        if self.end.is_terminated() {
+            return;
+        }
         // After its end another probe may have registered the same request.
         if let Entry::Occupied(entry) = self.pending.requests().entry(self.request)
             && entry.get().probe == self.probe

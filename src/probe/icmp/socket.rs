@@ -4,6 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
@@ -123,20 +124,22 @@ impl EchoSocket {
         &self.shared.pending
     }
 
-    /// Sends a request.
-    pub(super) async fn send(&self, request: Request, nonce: Nonce) -> io::Result<()> {
+    /// Sends a request. Waits for room in the socket for at most `patience`.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        nonce: Nonce,
+        patience: Duration,
+    ) -> io::Result<()> {
         let (bytes, to) = (message::bytes(request, nonce), SocketAddr::new(request.address, 0));
-        let mut sends = SENDS;
-        loop {
-            match self.shared.socket.send_to(&bytes, to).await {
-                Ok(_) => return Ok(()),
-                // On a datagram socket an ICMP error about any request fails the next call once.
-                Err(_) if !self.is_raw() && sends > 1 => {
-                    sends -= 1;
-                    let _ = self.shared.socket.take_error();
-                }
-                Err(error) => return Err(error),
+        match self.shared.try_send(&bytes, to) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Boxed because it is rare: the task of each probe would have room for it.
+                let sent = tokio::time::timeout(patience, self.shared.send(&bytes, to));
+                let is_full = "the socket accepts no more packets";
+                Box::pin(sent).await.map_err(|_| io::Error::other(is_full))?
             }
+            sent => sent,
         }
     }
 }
@@ -148,6 +151,34 @@ impl Drop for EchoSocket {
 }
 
 impl SharedSocket {
+    /// Sends a request as soon as the socket has room.
+    async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        loop {
+            self.socket.writable().await?;
+            match self.try_send(bytes, to) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Sends a request if the socket has room. Otherwise the error is `WouldBlock`.
+    fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        let mut sends = SENDS;
+        loop {
+            match self.socket.try_send_to(bytes, to) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // On a datagram socket an ICMP error about any request fails the next call once.
+                Err(_) if self.kind != Type::RAW && sends > 1 => {
+                    sends -= 1;
+                    let _ = self.socket.take_error();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Receives messages for as long as the runtime exists.
     async fn listen(self: Arc<Self>) {
         let mut buffer = [0; 2048];

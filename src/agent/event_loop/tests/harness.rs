@@ -83,8 +83,8 @@ struct ScriptedProbe {
 }
 
 impl Probe for ScriptedProbe {
-    async fn probe(&self, request: ProbeRequest) -> Answer {
-        self.recorded.lock().unwrap().sent.push((request, self.clock.now()));
+    async fn probe(&self, request: &ProbeRequest) -> Answer {
+        self.recorded.lock().unwrap().sent.push((*request, self.clock.now()));
         let behaviour = self.behaviours.lock().unwrap().get(&request.endpoint.address).copied();
         match behaviour.unwrap_or_else(|| *self.default.lock().unwrap()) {
             Behaviour::Answers(rtt) => {
