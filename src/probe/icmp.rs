@@ -10,6 +10,7 @@
 
 mod message;
 mod nonce;
+mod options;
 mod pending;
 mod socket;
 
