@@ -24,6 +24,9 @@ use crate::probe::now;
 /// Maximum number of attempts to send after errors about other requests.
 const SENDS: usize = 3;
 
+/// Maximum number of queued errors that are read before other tasks have their turn.
+const ERRORS_AT_ONCE: usize = 128;
+
 /// An open echo socket and its listeners.
 #[derive(Debug)]
 pub(super) struct EchoSocket {
@@ -237,15 +240,24 @@ impl SharedSocket {
         (self.process.hints)(Event::Undelivered { probe, report });
     }
 
-    /// Receives the errors that the kernel queues separately on a datagram socket.
+    /// Receives the errors that the kernel queues separately on a datagram socket. They take room
+    /// from the replies in the receive buffer, so many are read at once.
     async fn listen_for_errors(self: Arc<Self>) {
         loop {
-            let read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
-            if let Ok(Some(QueuedError { request, response, payload, source })) = read {
-                self.received(EchoMessage { request, response, payload: &payload }, source);
+            let mut read = self.socket.async_io(Interest::ERROR, || self.next_error()).await;
+            for _ in 1..ERRORS_AT_ONCE {
+                let Ok(error) = read else { break };
+                self.received_from_queue(error);
+                read = self.socket.try_io(Interest::ERROR, || self.next_error());
             }
+            self.received_from_queue(read.ok().flatten());
             tokio::task::yield_now().await;
         }
+    }
+
+    fn received_from_queue(&self, error: Option<QueuedError>) {
+        let Some(QueuedError { request, response, payload, source }) = error else { return };
+        self.received(EchoMessage { request, response, payload: &payload }, source);
     }
 
     /// Returns the next error from the queue. `None` if it quotes no echo request or is not an ICMP
