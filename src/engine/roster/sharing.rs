@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::engine::health::HealthTracker;
-use crate::engine::ids::EndpointId;
+use crate::engine::ids::{EndpointId, ServiceId};
 use crate::engine::services::Services;
 use crate::engine::settings::{CheckSettings, Settings};
 
@@ -20,8 +20,8 @@ pub(super) struct Probed {
 
 /// The endpoints by the probes that are made of them, while the targets are enrolled.
 ///
-/// Where there is one service, before and after, no probe is shared, and this stays empty: there may
-/// be a million targets.
+/// Where there is one service, the same before and after, no probe is shared, and this stays empty:
+/// there may be a million targets.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     endpoints: BTreeMap<Probed, EndpointId>,
@@ -41,7 +41,9 @@ impl Sharing {
     /// Prepares to enroll the targets of `settings`. `services` are those in force until now.
     pub(super) fn new(services: &Services, health: &HealthTracker, settings: &Settings) -> Self {
         let mut sharing = Self::default();
-        if settings.services.len() <= 1 && services.iter().count() <= 1 {
+        let all =
+            services.iter().map(|service| service.id).chain(settings.services.keys().copied());
+        if all.collect::<BTreeSet<ServiceId>>().len() <= 1 {
             return sharing;
         }
         sharing.listed = Some(BTreeSet::new());

@@ -153,6 +153,34 @@ fn a_renamed_service_keeps_health_withdrawal_and_drain() {
     site.assert_sound("in the end");
 }
 
+/// Returns settings with this service alone. The owner name is the same for all.
+fn only(number: usize) -> Settings {
+    let mut settings = with_service(no_services(), number, 0, &[1, 2, 3], icmp());
+    its(&mut settings, number).names = vec!["www.example.com".to_owned()];
+    settings
+}
+
+/// A file of the old form becomes one with a service, or its only service another name.
+#[test]
+fn the_only_service_keeps_everything_under_another_name() {
+    let mut site = Site::new(&only(0));
+    site.run_until(ms(20_000));
+    site.dies(1);
+    site.drain(target(0, 2), None, true);
+    site.run_for(ms(5_000));
+    for number in [1, 2] {
+        site.reload(only(number));
+        assert_eq!(site.health(number, 1), Some(Health::Down), "{number}");
+        assert!(site.drained(target(number, 2)).is_some(), "{number}");
+        site.run_for(ms(5_000));
+        assert_eq!(site.published(number), [3], "{number}");
+    }
+    site.lives(1);
+    site.run_for(ms(10_000));
+    assert_eq!(site.published(2), [1, 3]);
+    site.assert_sound("in the end");
+}
+
 #[test]
 fn an_address_that_moves_keeps_its_history_and_its_drain() {
     let mut site = site();
