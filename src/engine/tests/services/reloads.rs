@@ -356,6 +356,8 @@ fn a_zone_that_is_removed_while_its_write_hangs_confirms_nothing_of_later_orders
         open: [].into(),
     };
     site.reports(1.into(), vec![late]);
+    let orders = &site.engine.services.get(service(3)).unwrap().orders;
+    assert!(orders.has_in_hand(ip(1)), "that was another order");
     site.zones.get_mut(&1.into()).unwrap().provider = Provider::Works;
     site.run_for(ms(10_000));
     assert_eq!(site.published(3), [2, 5], "the order of the new service was carried out");
