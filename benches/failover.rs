@@ -17,11 +17,13 @@ use crate::kit::capture::Capture;
 use crate::kit::provider::Provider;
 use crate::kit::{configuration, table};
 use crate::lab::{self, Lab, Place};
-use story::{Story, Witness};
+use story::Witness;
+
+pub(crate) use story::Story;
 
 /// The target that dies, and the place of its records.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+pub(crate) struct Shape {
     /// How many addresses die at once.
     addresses: u32,
     /// At how many names they are published.
@@ -33,7 +35,7 @@ struct Shape {
 }
 
 impl Shape {
-    const fn new(addresses: u32, names: usize, agents: u8, rounds: u32) -> Self {
+    pub(crate) const fn new(addresses: u32, names: usize, agents: u8, rounds: u32) -> Self {
         Self { addresses, names, agents, rounds }
     }
 }
@@ -63,7 +65,8 @@ pub(crate) fn run(scope: Scope) {
         pace.interval, pace.timeout, pace.retry, pace.threshold
     ));
     let shapes: &[Shape] = scope.pick(&SHORT, &LONG);
-    let rows: Vec<_> = shapes.iter().map(|shape| in_words(*shape, &measure(*shape))).collect();
+    let rows: Vec<_> =
+        shapes.iter().map(|shape| in_words(*shape, &measure(*shape, watch))).collect();
     let columns = [
         "addresses x names",
         "kills",
@@ -119,13 +122,27 @@ fn in_words(shape: Shape, stories: &[Story]) -> Vec<String> {
 }
 
 /// An agent and its provider.
-struct Watcher {
+pub(crate) struct Watcher {
     address: IpAddr,
     agent: Agent,
     provider: Provider,
+    /// The providers of other zones.
+    _others: Vec<Provider>,
 }
 
-fn measure(shape: Shape) -> Vec<Story> {
+impl Watcher {
+    /// The first provider is the one that is looked at.
+    pub(crate) fn new(address: IpAddr, agent: Agent, mut providers: Vec<Provider>) -> Self {
+        let provider = providers.remove(0);
+        Self { address, agent, provider, _others: providers }
+    }
+}
+
+/// Kills as `shape` says, and has `watch` start each agent.
+pub(crate) fn measure(
+    shape: Shape,
+    watch: impl Fn(&Lab, usize, &[IpAddr], &[String]) -> Watcher,
+) -> Vec<Story> {
     let lab = Lab::with_agents(shape.agents.into());
     // One more, which lives on, so that the floor is not in the way.
     let addresses: Vec<_> = (1..=shape.addresses + 1).map(lab::v4).collect();
@@ -176,7 +193,7 @@ fn watch(lab: &Lab, index: usize, addresses: &[IpAddr], names: &[String]) -> Wat
         .args(["--no-dry-run", "monitor"])
         .env("CF_API_TOKEN", TOKEN)
         .start();
-    Watcher { address: lab::link_v4(Place::Agent(index)), agent, provider }
+    Watcher::new(lab::link_v4(Place::Agent(index)), agent, vec![provider])
 }
 
 /// Waits until every provider holds so many records.

@@ -27,6 +27,7 @@ mod scale;
 mod services;
 mod tcp;
 mod votes;
+mod zones;
 
 /// The tests' own tools.
 #[path = "../tests/it"]
@@ -53,13 +54,14 @@ use kit::privilege;
 type Bench = (&'static str, fn(Scope));
 
 /// All that run unless some are named, in this order.
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     ("idle", idle::run),
     ("scale", scale::run),
     ("tcp", tcp::run),
     ("failover", failover::run),
     ("votes", votes::run),
     ("services", services::run),
+    ("zones", zones::run),
 ];
 
 /// The benches that run only if they are named.

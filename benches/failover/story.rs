@@ -11,23 +11,23 @@ use crate::lab::CutOff;
 
 /// All times count from the last reply that the address which was given up first can have sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Story {
+pub(crate) struct Story {
     /// The least that the settings allow.
-    pub(super) floor: Duration,
+    pub(crate) floor: Duration,
     /// The health flipped, by the log's own time.
-    pub(super) flip: Duration,
+    pub(crate) flip: Duration,
     /// The first writing request was with the provider.
-    pub(super) write: Duration,
+    pub(crate) write: Duration,
     /// It was answered.
-    pub(super) answered: Duration,
+    pub(crate) answered: Duration,
     /// The last writing request was answered.
-    pub(super) all_out: Duration,
+    pub(crate) all_out: Duration,
     /// Requests from the cut to the flip: reading in advance.
-    pub(super) ahead: usize,
+    pub(crate) ahead: usize,
     /// Requests from the flip to the first write, which is the last of them.
-    pub(super) verdict: usize,
+    pub(crate) verdict: usize,
     /// The number of writing requests.
-    pub(super) writes: usize,
+    pub(crate) writes: usize,
 }
 
 /// Everything that is known of one cut.
