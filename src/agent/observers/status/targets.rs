@@ -187,3 +187,50 @@ impl StatusObserver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::engine::Moment;
+    use crate::engine::settings::{ServiceSettings, Settings};
+
+    /// Returns an engine with services of so many targets each.
+    fn engine(services: &[u16]) -> Engine {
+        let mut settings = Settings::new(ServiceSettings::new(vec![], "www.example.com"));
+        let its = settings.default_service().clone();
+        for (nth, count) in services.iter().enumerate() {
+            let addresses = (0..*count).map(|n| {
+                let [high, low] = n.to_be_bytes();
+                IpAddr::from([10, 0, high, low])
+            });
+            let its = ServiceSettings { targets: addresses.collect(), ..its.clone() };
+            settings.services.insert(nth.into(), its);
+        }
+        Engine::new(settings, BTreeMap::new(), Moment::START)
+    }
+
+    #[test]
+    fn a_few_targets_are_refreshed_each_time_and_many_in_portions_that_leave_out_none() {
+        let (few, many) = (engine(&[10, 0, 20]), engine(&[3_000, 1, 1_500, 0, 700]));
+        let mut freshness = Freshness::default();
+        for _ in 0..3 {
+            let portion: BTreeSet<_> = freshness.portion(&few).into_iter().collect();
+            assert_eq!(portion.len(), 30);
+        }
+        freshness.forget();
+        let all = freshness.portion(&many);
+        assert_eq!(all.len(), 5_201, "all of them after a reload");
+        for _ in 0..4 {
+            let mut seen = BTreeSet::new();
+            for _ in 0..3 {
+                let portion = freshness.portion(&many);
+                assert_eq!(portion.len(), PORTION);
+                seen.extend(portion);
+            }
+            assert_eq!(seen.len(), all.len(), "three refreshes leave out none");
+        }
+    }
+}
