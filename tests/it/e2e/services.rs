@@ -8,7 +8,7 @@ use super::tcp::{Listener, PORT};
 use super::{
     Entry, PATIENT, QUICK, WWW, count, first, nth, publish, target, until_written, writes,
 };
-use crate::agent::{Agent, Within};
+use crate::agent::{Agent, BINARY, Within};
 use crate::fake_cloudflare::{self, FakeCloudflare, Fault, TOKEN};
 use crate::lab::{Lab, run, v4};
 
@@ -120,6 +120,66 @@ fn a_dead_machine_leaves_both_services_and_a_dead_port_only_the_one_that_asks_it
         agent.signal(Signal::TERM);
         let stderr = agent.wait_end(PATIENT).stderr;
         assert!(!stderr.contains(TOKEN) && !stderr.contains(OTHER), "{stderr}");
+    });
+}
+
+/// Runs a command beside the agent. Returns its exit code, and its output with its errors.
+fn beside(zones: &TwoZones, agent: &Agent, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = zones.lab.agent(0).command(BINARY);
+    command.current_dir(agent.folder()).args(arguments);
+    let output = command.output().expect("the command runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).expect("the output is text"))
+}
+
+/// A reboot: one command takes the machine out of both services, or of neither.
+#[test]
+fn a_machine_is_drained_in_all_services_and_each_command_names_them() {
+    run(|| {
+        let machines = [v4(1), v4(2)];
+        let zones = TwoZones::serving(&machines);
+        let _listeners: Vec<_> =
+            machines.iter().map(|machine| Listener::at(&zones.lab, *machine)).collect();
+        let config = zones.config(&machines);
+        let (top, rest) = config.split_once("[zone.main]").expect("there is a zone");
+        let config = format!(
+            "{top}state_file = \"state.json\"\n[Status]\nsocket = \"s.sock\"\n[zone.main]{rest}"
+        );
+        let mut agent = zones.start(&config);
+        nth(&mut agent, 4, &["target confirmed up"]);
+        let [one, two] = [v4(1), v4(2)].map(|machine| machine.to_string());
+        let (code, said) = beside(&zones, &agent, &["drain", &one, "--reason", "reboot"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(said, format!("drained www/{one}, shop/{one}\n"));
+        first(&mut agent, &["drained by operator", "service=www"]);
+        until_written(&zones.main, 1);
+        until_written(&zones.shop, 1);
+        nth(&mut agent, 2, &["withdrew", &target(v4(1))]);
+        assert_eq!(zones.published(), [texts(&[v4(2)]), texts(&[v4(2)])]);
+
+        // The floor of both forbids it. With --force it is one of them alone.
+        let (code, said) = beside(&zones, &agent, &["drain", &two]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("(www)") && said.contains("(shop)"), "{said}");
+        let (_, said) = beside(&zones, &agent, &["undrain", &format!("shop/{one}")]);
+        assert_eq!(said, format!("gave shop/{one} back to the agent\n"));
+        until_written(&zones.shop, 2);
+        first(&mut agent, &["restored", &target(v4(1)), "service=shop"]);
+        assert_eq!(zones.published(), [texts(&[v4(2)]), texts(&machines)]);
+
+        let (code, said) = beside(&zones, &agent, &["status"]);
+        assert_eq!(code, Some(0), "{said}");
+        let place = |line: &str| said.find(line).unwrap_or_else(|| panic!("{line}: {said}"));
+        assert!(place("\nwww: 1 of 2 in service") < place("\nshop: 2 of 2 in service"), "{said}");
+        assert!(said.contains(&format!("drained: www/{one}: reboot")), "{said}");
+        let (_, said) = beside(&zones, &agent, &["status", "--service", "web"]);
+        assert!(said.contains("no service called web; there is www, shop"), "{said}");
+        let (code, said) = beside(&zones, &agent, &["plan"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.ends_with("\n0 of 2 services with a difference\n"), "{said}");
+        let state = std::fs::read_to_string(agent.folder().join("state.json")).unwrap();
+        assert!(state.contains("\"version\": 2"), "{state}");
+        assert!(state.contains("\"service\": \"www\"") && state.contains("\"zone\": \"main\""));
     });
 }
 
