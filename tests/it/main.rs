@@ -26,6 +26,7 @@ mod reconciler;
 mod route53;
 mod route53_agent;
 mod serve;
+mod services_agent;
 mod state_file;
 mod status_board;
 mod status_metrics;
