@@ -43,10 +43,10 @@ pub(super) struct Options {
     /// Do not log more; this is the default, the last one given wins
     #[arg(long, overrides_with = "debug")]
     no_debug: bool,
-    /// Kind of probes; with [[service]] a check has it [default: ip]
+    /// Kind of probes; a file with services has it in its checks [default: ip]
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
-    /// DNS provider of the records; with [[service]] a zone has it [default: cloudflare]
+    /// DNS provider of the records; a file with services has it in its zones [default: cloudflare]
     #[arg(short = 'p', long, value_name = "PROVIDER", value_parser = provider())]
     dns_provider: Option<&'static str>,
     /// Format of log lines; coloured only on a terminal [default: text]
