@@ -61,7 +61,8 @@ pub struct Memory {
 impl Memory {
     /// Returns the version of a file with this content.
     fn version(&self) -> u32 {
-        let is_unnamed = self.drains.iter().all(|drain| is_default(&drain.service))
+        let drains = &mut self.drains.iter();
+        let is_unnamed = drains.all(|it| is_default(&it.service) && it.others.is_empty())
             && self.withdrawn.iter().all(|record| is_default(&record.zone))
             && self.pending.iter().all(|pending| is_default(&pending.zone));
         if is_unnamed { UNNAMED } else { VERSION }
@@ -85,6 +86,10 @@ pub struct SavedDrain {
     /// The reason given by the operator.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The other services that watch the address. A service with another name that watches it after a
+    /// restart is new, and the drain follows the address there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
 }
 
 /// A withdrawn record.

@@ -103,7 +103,7 @@ impl Calendar {
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
             let (service, reason) = (service.to_owned(), drain.reason.clone());
-            state::SavedDrain { service, address, since, until, reason }
+            state::SavedDrain { service, address, since, until, reason, others: vec![] }
         });
         dated.collect()
     }
@@ -173,7 +173,8 @@ mod tests {
 
     fn kept(since: u64, lasts: u64) -> [state::SavedDrain; 1] {
         let (service, until) = (state::DEFAULT.to_owned(), Some(since + lasts));
-        [state::SavedDrain { service, address: address(), since, until, reason: None }]
+        let (address, reason, others) = (address(), None, vec![]);
+        [state::SavedDrain { service, address, since, until, reason, others }]
     }
 
     fn moment(seconds: u64) -> Moment {

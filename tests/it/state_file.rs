@@ -36,6 +36,7 @@ fn memory(n: u64) -> Memory {
         since: n,
         until: Some(n + 7_200),
         reason: Some("disk swap".into()),
+        others: vec![],
     };
     Memory {
         drains: vec![drain],

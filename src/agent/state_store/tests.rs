@@ -236,6 +236,35 @@ fn the_drains_of_a_service_that_is_not_in_the_configuration_wait_for_it() {
 }
 
 #[test]
+fn a_drain_follows_its_address_to_a_service_that_is_new_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    let (_, one) = place(1);
+    store.assign_services(&settings(&[(1, "www"), (2, "mx")]));
+    store.note_drains(ServiceId::from(1), &[(one, forever())].into(), Moment::START);
+    let again = reopened(&store, &path);
+    assert_eq!(drained(&again, &[(1, "mx"), (2, "web")]), [(2, one)], "mx had the address before");
+    again.note_drains(ServiceId::from(2), &[(one, forever())].into(), Moment::START);
+    assert_eq!(drained(&reopened(&again, &path), &[(1, "mx"), (2, "web")]), [(2, one)]);
+}
+
+/// With a reload that removes it, and then a restart without it.
+#[test]
+fn a_drain_of_a_removed_service_is_none_of_a_service_that_had_the_address_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    let (_, one) = place(1);
+    store.assign_services(&settings(&[(0, "default"), (1, "mx")]));
+    store.note_drains(ServiceId::DEFAULT, &[(one, forever())].into(), Moment::START);
+    let reloaded = reopened(&store, &path);
+    assert_eq!(version(&path), 2, "an older program would give it to every service");
+    assert_eq!(drained(&reloaded, &[(1, "mx")]), [(0, one)]);
+    assert_eq!(drained(&reopened(&reloaded, &path), &[(1, "mx")]), [(0, one)]);
+}
+
+#[test]
 fn a_file_of_the_first_version_belongs_to_default_or_to_the_services_with_its_addresses() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
