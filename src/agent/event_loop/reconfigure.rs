@@ -64,18 +64,22 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
 /// Logs the withdrawn records that nothing restores once `config` is in force.
 fn log_abandoned_records(store: &StateStore, config: &Config) {
-    let mut maintained = HashSet::new();
+    let (mut maintained, mut in_any_zone) = (HashSet::new(), HashSet::new());
     for service in &config.services {
         let zone = config.zone_of(service).name.as_str();
         for name in &service.names {
             maintained.extend(service.targets.iter().map(|target| (zone, name.as_str(), *target)));
+            in_any_zone.extend(service.targets.iter().map(|target| (name.as_str(), *target)));
         }
     }
     let withdrawn = store.withdrawn();
     let mut abandoned: BTreeMap<(&str, IpAddr), Vec<&str>> = BTreeMap::new();
     for record in withdrawn.iter().filter(|record| record.came_back_as.is_none()) {
         let (zone, name) = (record.zone.as_str(), record.name.as_str());
-        if !maintained.contains(&(zone, name, record.address)) {
+        // A zone that has another name now takes over the records of the old name.
+        let renamed = config.zones.iter().all(|its| its.name != zone)
+            && in_any_zone.contains(&(name, record.address));
+        if !renamed && !maintained.contains(&(zone, name, record.address)) {
             abandoned.entry((zone, record.address)).or_default().push(name);
         }
     }

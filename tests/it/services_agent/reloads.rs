@@ -106,6 +106,19 @@ async fn a_service_that_is_renamed_while_a_target_is_out_restores_it_when_it_ans
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_zone_that_is_renamed_keeps_the_records_that_are_out() {
+    let mut harness = Harness::new();
+    harness.machines.kill(1);
+    harness.settle().await;
+    let text = harness.machines.together(SOCKET, &harness.services, &harness.account);
+    reload(&mut harness.agent, &text.replace("z0", "other"));
+    let abandoned = harness.agent.lines_with(&["removed from the configuration"]);
+    assert!(abandoned.is_empty(), "its record is restored: {abandoned:#?}");
+    harness.machines.revive(1);
+    harness.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_drained_address_that_moves_to_another_service_stays_drained() {
     let mut harness = Harness::new();
     let drained = harness.machines.text(0);
