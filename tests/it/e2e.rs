@@ -48,7 +48,7 @@
 //! | 36 | unknown `--type` and `--dns-provider` pass | `it check::a_bad_command_line_is_refused_once_with_exit_code_2` |
 //! | | | `lib cli::tests::what_cannot_be_meant_is_refused` |
 //! | 37 | acts at one miss more than documented | `in_a_row::exactly_three_losses_flip_it_down_and_exactly_three_replies_up` |
-//! | | | `lib engine::service::health::tests::exactly_so_many_in_a_row_flip_it` |
+//! | | | `lib engine::health::streaks::tests::exactly_so_many_in_a_row_flip_it` |
 //! | 38 | dry-run calls the API and needs credentials | `rehearsal::a_dry_run_logs_its_decisions_and_writes_nothing` |
 //! | | | `rehearsal::the_shipped_file_rehearses_a_withdrawal_and_a_return_within_half_a_minute` |
 //! | 39 | an interval of 0 panics, nothing is validated | `it config::values::a_value_out_of_range_is_refused_with_the_allowed_range` |
