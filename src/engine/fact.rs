@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::dns_report::DnsProblem;
 use super::drain::Drain;
-use super::ids::{EndpointId, ServiceId, ZoneId};
+use super::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use super::types::{Endpoint, Health, IsolationCause, Outcome, Verdict};
 
 /// A fact for the log, the metrics, the status and the notices.
@@ -124,7 +124,7 @@ pub enum Fact {
     /// This agent considers its own network the cause of its losses: nothing is withdrawn.
     Isolated {
         /// The targets with the losses that led here.
-        missing: Vec<IpAddr>,
+        missing: Vec<TargetRef>,
         /// The reason to suspect this agent's own network.
         cause: IsolationCause,
     },

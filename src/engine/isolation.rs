@@ -24,8 +24,8 @@ impl Engine {
         self.peers.announce();
         let mut missing = BTreeSet::new();
         for TargetKey { service, target } in self.health.unproven_targets() {
-            let target = self.services.get(service).and_then(|service| service.get(target));
-            missing.extend(target.map(|target| target.address));
+            let Some(service) = self.services.get(service) else { continue };
+            missing.extend(service.get(target).map(|target| service.target_ref(target.address)));
         }
         let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });

@@ -67,7 +67,7 @@ fn write(engine: &Engine, fact: &Fact) {
         }
         Fact::Isolated { missing, cause } => warn!(
             reason = Reason::Isolated.as_label(),
-            targets = list(missing),
+            targets = list(missing.iter().map(|target| engine.settings().target_name(*target))),
             "isolated: {}, so nothing is withdrawn",
             cause.as_str()
         ),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::engine::Moment;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Withdrawal};
+use crate::engine::ids::TargetRef;
 use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
-use crate::engine::types::{Endpoint, Health, Verdict};
+use crate::engine::types::{Endpoint, Health, IsolationCause, Verdict};
 
 const TARGET: Endpoint = endpoint(1, None);
 const CANARY: Endpoint = endpoint(9, None);
@@ -167,6 +168,19 @@ fn every_line_about_a_target_names_its_service_if_services_are_named() {
         let text = line(&fact);
         assert!(!text.is_empty() && !text.contains("service="), "{text}");
     }
+}
+
+#[test]
+fn the_line_about_isolation_names_missing_targets_by_service_only_if_services_are_named() {
+    let isolated = |missing: &[ServiceId]| {
+        let address = TARGET.address;
+        let missing = missing.iter().map(|service| TargetRef { service: *service, address });
+        Fact::Isolated { missing: missing.collect(), cause: IsolationCause::NoCanary }
+    };
+    let text = line_of(&engine_of_several(), &isolated(&[1.into(), 2.into()]));
+    assert!(text.contains("targets=\"www/192.0.2.1,mx/192.0.2.1\""), "{text}");
+    let text = line(&isolated(&[ServiceId::DEFAULT]));
+    assert!(text.contains("targets=\"192.0.2.1\""), "{text}");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use crate::engine::event::{Fact, Reason, Withdrawal};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
 use crate::notify::{Notice, NoticeEvidence, NoticeKind, NoticeTarget};
-use crate::text::brief;
+use crate::text::{brief, first_few};
+
+/// The number of missing targets that a notice of isolation names.
+const MISSING_NAMED: usize = 3;
 
 /// A notice without its time and its sender.
 pub(super) struct NoticeDraft(Notice);
@@ -117,8 +120,8 @@ pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
             NoticeDraft::new(NoticeKind::RefusalOver).reason(*reason)
         }
         Fact::Isolated { missing, cause } => {
-            let detail = format!("missing: {} targets; {}", missing.len(), cause.as_str());
-            NoticeDraft::new(NoticeKind::Isolated).detail(detail)
+            let missing = missing_targets(missing, settings);
+            NoticeDraft::new(NoticeKind::Isolated).detail(format!("{missing}; {}", cause.as_str()))
         }
         Fact::IsolationOver { lasted } => NoticeDraft::new(NoticeKind::IsolationOver)
             .detail(format!("it lasted {}", brief(*lasted))),
@@ -152,6 +155,16 @@ pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
     Some(draft.targets(concerned(fact).into_iter().map(|target| named(settings, target))))
 }
 
+/// Returns the number of missing targets, and the first of them if services are named.
+fn missing_targets(missing: &[TargetRef], settings: &Settings) -> String {
+    let count = format!("missing: {} targets", missing.len());
+    let named: Vec<_> = missing.iter().map(|target| named(settings, *target)).collect();
+    if named.iter().all(|target| target.service.is_none()) {
+        return count;
+    }
+    format!("{count} ({})", first_few(&named, MISSING_NAMED, ", "))
+}
+
 /// Returns the targets that an event concerns.
 fn concerned(fact: &Fact) -> Vec<TargetRef> {
     match fact {
@@ -174,4 +187,42 @@ fn concerned(fact: &Fact) -> Vec<TargetRef> {
 /// drains and dry-run show in other notices.
 fn is_notified(reason: Reason) -> bool {
     matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::engine::ids::ServiceId;
+    use crate::engine::settings::ServiceSettings;
+    use crate::engine::types::IsolationCause;
+
+    /// Returns the detail of the notice of isolation in which these targets are missing.
+    fn detail(settings: &Settings, missing: Vec<TargetRef>) -> Option<String> {
+        let fact = Fact::Isolated { missing, cause: IsolationCause::NoCanary };
+        event(&fact, settings)?.signed(SystemTime::UNIX_EPOCH, "sfo-1", false).detail
+    }
+
+    #[test]
+    fn a_notice_of_isolation_names_missing_targets_by_service_only_if_services_are_named() {
+        let addresses = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
+        let of_default = ServiceSettings::new(addresses.to_vec(), "www.example.com");
+        let mut settings = Settings::new(of_default.clone());
+        let cause = IsolationCause::NoCanary.as_str();
+        let missing = addresses.map(TargetRef::of_default).to_vec();
+        assert_eq!(detail(&settings, missing).unwrap(), format!("missing: 2 targets; {cause}"));
+
+        settings.services.clear();
+        let mut missing = Vec::new();
+        for (id, name) in [(1, "www"), (2, "mx")] {
+            let service = ServiceId::from(id);
+            let its = ServiceSettings { name: name.to_owned(), ..of_default.clone() };
+            settings.services.insert(service, its);
+            missing.extend(addresses.map(|address| TargetRef { service, address }));
+        }
+        let names = "www/192.0.2.1, www/192.0.2.2, mx/192.0.2.1 and 1 more";
+        let want = format!("missing: 4 targets ({names}); {cause}");
+        assert_eq!(detail(&settings, missing).unwrap(), want);
+    }
 }

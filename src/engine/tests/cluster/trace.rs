@@ -134,6 +134,7 @@ fn fact_in_words(fact: &Fact) -> String {
                 IsolationCause::NoCanary => "no canary",
                 IsolationCause::NothingCanBeAsked => "nothing can be asked",
             };
+            let missing: Vec<_> = missing.iter().map(|target| target.address).collect();
             format!("isolated {missing:?} {cause}")
         }
         Fact::IsolationOver { lasted } => format!("isolation over {lasted:?}"),

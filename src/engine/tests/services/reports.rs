@@ -203,5 +203,5 @@ fn an_isolated_agent_withdraws_nothing_of_any_service() {
     assert_eq!(published, [vec![1, 2], vec![1, 2], vec![1, 3]]);
     let facts = site.ledger.facts.iter();
     let isolations = facts.filter(|(_, it)| matches!(it, Fact::Isolated { .. }));
-    assert_eq!(isolations.count(), 1, "it is said once, not by service");
+    assert_eq!(isolations.count(), 1, "it is reported once, not by service");
 }
