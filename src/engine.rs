@@ -62,6 +62,7 @@ mod zone;
 use std::collections::BTreeMap;
 
 use action::Action;
+use attribution::SetOwners;
 use canaries::Canaries;
 use context::Context;
 use drain::Drain;
@@ -96,6 +97,7 @@ pub struct Engine {
     peers: Peers,
     services: Services,
     zones: BTreeMap<ZoneId, Zone>,
+    set_owners: SetOwners,
 }
 
 impl Engine {
@@ -110,6 +112,7 @@ impl Engine {
             peers: Peers::default(),
             services: Services::default(),
             zones: BTreeMap::new(),
+            set_owners: SetOwners::default(),
         };
         engine.enroll();
         for (TargetRef { service, address }, drain) in drains {

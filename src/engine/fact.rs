@@ -161,7 +161,9 @@ pub enum Fact {
     },
     /// The provider confirmed a change.
     Applied {
-        /// The service of the addresses.
+        /// The zone that was changed.
+        zone: ZoneId,
+        /// The service of the addresses. It may be gone.
         service: ServiceId,
         /// The addresses that were withdrawn, and the evidence at that time.
         withdrawn: BTreeMap<IpAddr, Withdrawal>,

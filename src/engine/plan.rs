@@ -49,6 +49,16 @@ impl fmt::Display for SetKey {
     }
 }
 
+/// Returns the record sets that hold `targets` at `names`.
+pub fn record_sets(names: &[String], targets: &[IpAddr]) -> Vec<SetKey> {
+    let families: BTreeSet<Family> = targets.iter().map(|target| Family::of(*target)).collect();
+    let mut sets = Vec::new();
+    for name in names {
+        sets.extend(families.iter().map(|family| SetKey { name: name.clone(), family: *family }));
+    }
+    sets
+}
+
 /// The record sets at the managed names as they were listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {

@@ -1,14 +1,15 @@
 //! From verdicts to orders, and from the reports of the reconcilers back to the verdicts.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Engine;
-use super::attribution;
 use super::dns_report::{AppliedRecords, DnsProblem, DnsReport};
 use super::drain::DrainRefusal;
-use super::fact::Fact;
-use super::ids::ZoneId;
-use super::plan::Observed;
+use super::fact::{Fact, Withdrawal};
+use super::ids::{ServiceId, ZoneId};
+use super::plan::{Observed, SetKey, names_by_address};
 use super::service::{ConfirmedOrder, Outside, Service};
 use super::zone::Zone;
 
@@ -65,8 +66,7 @@ impl Engine {
                 }
             }
             DnsReport::Contradicted(records) => {
-                let services: Vec<_> = self.services_in(id).collect();
-                for (service, records) in attribution::by_owner(&services, records) {
+                for (service, records) in self.set_owners.by_owner(id, records) {
                     let Some(service) = self.services.get_mut(service) else { continue };
                     for (_, address) in records {
                         service.contradicted(address);
@@ -125,13 +125,41 @@ impl Engine {
         }
     }
 
-    /// Passes on a change that the provider confirmed to each service that it concerns.
+    /// Reports a change that the provider confirmed, for each service that it concerns. `took` is the
+    /// time since it was first desired.
     fn applied(&mut self, zone: ZoneId, records: AppliedRecords, took: Duration) {
-        let services: Vec<&Service> = self.services_in(zone).collect();
-        for (id, records) in attribution::split(&services, records) {
-            if let Some(service) = self.services.get(id) {
-                service.report_applied(records, took, &self.health, &mut self.context);
-            }
+        let dry_run = self.context.settings.dry_run;
+        for (service, records) in self.set_owners.split(zone, records) {
+            let withdrawn = self.withdrawals(service, records.withdrawn);
+            let restored = names_by_address(&records.restored);
+            let created = names_by_address(&records.created);
+            self.context.report(Fact::Applied {
+                zone,
+                service,
+                withdrawn,
+                restored,
+                created,
+                took,
+                dry_run,
+            });
         }
+    }
+
+    /// Returns the evidence about withdrawn records of a service, by address. There is none about a
+    /// service that is gone.
+    fn withdrawals(
+        &self,
+        service: ServiceId,
+        records: Vec<(SetKey, IpAddr)>,
+    ) -> BTreeMap<IpAddr, Withdrawal> {
+        let (service, now) = (self.services.get(service), self.context.now);
+        let mut withdrawn: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
+        for (key, address) in records {
+            let withdrawal = withdrawn.entry(address).or_insert_with(|| {
+                service.map(|it| it.withdrawal(address, &self.health, now)).unwrap_or_default()
+            });
+            withdrawal.names.push(key.name);
+        }
+        withdrawn
     }
 }

@@ -29,6 +29,7 @@ impl Engine {
         for id in settings.zones.keys() {
             self.zones.entry(*id).or_insert_with(|| Zone::new(*id));
         }
+        self.set_owners.follow(&settings);
         let mut sharing = Sharing::new(&self.services, &self.health, &settings);
         for (key, endpoint) in self.services.follow(&settings.services, &mut self.context) {
             if !self.health.detach(endpoint, key) && !sharing.keeps(endpoint) {

@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::orders::Due;
 use super::verdict::Ruling;
 use super::{Outside, Service, Target};
 use crate::engine::action::{Action, Order};
 use crate::engine::context::Context;
-use crate::engine::dns_report::AppliedRecords;
-use crate::engine::fact::{Fact, Withdrawal};
+use crate::engine::fact::Withdrawal;
 use crate::engine::health::HealthTracker;
 use crate::engine::health::streaks::Streaks;
 use crate::engine::ids::TargetId;
-use crate::engine::plan::{Desired, Family, names_by_address};
+use crate::engine::moment::Moment;
+use crate::engine::plan::{Desired, Family};
 use crate::engine::schedule::Item;
 use crate::engine::types::{Verdict, WithdrawalCause};
 
@@ -259,32 +258,13 @@ impl Service {
         self.schedule_next_decisions(&addresses, outside, context);
     }
 
-    /// Reports a change that the provider confirmed. `took` is the time since it was first desired.
-    pub(in crate::engine) fn report_applied(
+    /// Returns the evidence about an address that was withdrawn, without the names.
+    pub(in crate::engine) fn withdrawal(
         &self,
-        records: AppliedRecords,
-        took: Duration,
+        address: IpAddr,
         health: &HealthTracker,
-        context: &mut Context,
-    ) {
-        let mut withdrawn: BTreeMap<IpAddr, Withdrawal> = BTreeMap::new();
-        for (key, address) in records.withdrawn {
-            let withdrawal = withdrawn
-                .entry(address)
-                .or_insert_with(|| self.withdrawal(address, health, context));
-            withdrawal.names.push(key.name);
-        }
-        context.report(Fact::Applied {
-            service: self.id,
-            withdrawn,
-            restored: names_by_address(&records.restored),
-            created: names_by_address(&records.created),
-            took,
-            dry_run: context.settings.dry_run,
-        });
-    }
-
-    fn withdrawal(&self, address: IpAddr, health: &HealthTracker, context: &Context) -> Withdrawal {
+        now: Moment,
+    ) -> Withdrawal {
         let by_hand = self.drains.is_drained(address);
         let Some(target) = self.target(address) else {
             return Withdrawal { by_hand, ..Withdrawal::default() };
@@ -294,7 +274,7 @@ impl Service {
         Withdrawal {
             names: vec![],
             losses: streaks.map_or(0, Streaks::losses),
-            silent_for: last_reply.map(|at| context.now.since(at)),
+            silent_for: last_reply.map(|at| now.since(at)),
             by_hand,
             agreeing: target.verdict.agreeing.clone(),
         }

@@ -2,6 +2,7 @@
 //! services from each other.
 
 mod equality;
+mod late;
 mod ledger;
 mod random;
 mod rehearsals;

@@ -1,8 +1,7 @@
 //! Services and zones, built from the tables of a file.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::check::ParsedCheck;
@@ -14,7 +13,7 @@ use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ServiceRecords};
-use crate::engine::plan::{Family, SetKey};
+use crate::engine::plan::{SetKey, record_sets};
 use crate::settings::advice::{ServiceAdvice, SharedAdvice};
 use crate::settings::pace_keys::PaceKeys;
 use crate::settings::services::{NamedZone, ServiceConfig};
@@ -94,7 +93,7 @@ impl<'a> TablesBuilder<'a> {
         let targets = service.published.targets(&mut inner);
         service.published.advise(&domain, &mut inner);
         self.warn_of_nearer_zone(service, &domain, &names, context.report);
-        self.refuse_shared_sets(service, zone, sets(&names, &targets), context.report);
+        self.refuse_shared_sets(service, zone, record_sets(&names, &targets), context.report);
         let own = check.map(|check| check.pace.over(&service.pace));
         let layers = Layers {
             check,
@@ -182,7 +181,7 @@ impl<'a> TablesBuilder<'a> {
         for (config, service) in &built {
             records.entry(config.zone).or_default().push(ServiceRecords {
                 names: &config.names,
-                sets: sets(&config.names, &config.targets),
+                sets: record_sets(&config.names, &config.targets),
                 ttl: service.ttl.present(),
                 proxied: service.dns_proxied.present(),
             });
@@ -211,16 +210,6 @@ impl<'a> TablesBuilder<'a> {
         }
         tables
     }
-}
-
-/// Returns the record sets of a service.
-fn sets(names: &[String], targets: &[IpAddr]) -> Vec<SetKey> {
-    let families: BTreeSet<Family> = targets.iter().map(|target| Family::of(*target)).collect();
-    let mut sets = Vec::new();
-    for name in names {
-        sets.extend(families.iter().map(|family| SetKey { name: name.clone(), family: *family }));
-    }
-    sets
 }
 
 /// Returns the settings of a service's new records, with their places.

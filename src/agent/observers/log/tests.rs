@@ -118,6 +118,7 @@ fn flip(service: ServiceId, to: Health) -> Fact {
 fn applied(service: ServiceId, dry_run: bool) -> Fact {
     let target = TARGET.address;
     Fact::Applied {
+        zone: ZoneId::DEFAULT,
         service,
         withdrawn: [(target, Withdrawal::default())].into(),
         restored: [(target, vec![])].into(),

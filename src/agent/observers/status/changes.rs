@@ -66,12 +66,12 @@ fn creation(names: &[String]) -> ChangeEntry<'_> {
 impl StatusObserver {
     /// Publishes a change that the provider confirmed, or that dry-run left out.
     pub(super) fn applied(&mut self, engine: &Engine, fact: &Fact) {
-        let Fact::Applied { service, withdrawn, restored, created, took, dry_run } = fact else {
+        let Fact::Applied { zone, service, withdrawn, restored, created, took, dry_run } = fact
+        else {
             return;
         };
-        let settings = engine.settings();
-        let zone = settings.service(*service).map_or(ZoneId::DEFAULT, |service| service.zone);
-        let (service, at, took, dry_run) = (*service, self.at(), *took, *dry_run);
+        let (settings, at) = (engine.settings(), self.at());
+        let (zone, service, took, dry_run) = (*zone, *service, *took, *dry_run);
         let change = ChangeContext { settings, service, zone, at, took, dry_run };
         for (target, gone) in withdrawn {
             self.record(&change, *target, &withdrawal(gone));
