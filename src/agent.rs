@@ -199,10 +199,10 @@ impl AgentStart {
             status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
         }
         let drains = store.drains(&settings, &ids, clock.now());
-        startup::log_drains(&drains, &settings);
-        startup::log_start(&config, &settings, &icmp);
-        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, &settings));
         let mut engine = Engine::new(settings, drains, clock.now());
+        startup::log_drains(&engine);
+        startup::log_start(&config, engine.settings(), &icmp);
+        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, engine.settings()));
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }

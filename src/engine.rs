@@ -115,12 +115,7 @@ impl Engine {
             set_owners: SetOwners::default(),
         };
         engine.enroll();
-        for (TargetRef { service, address }, drain) in drains {
-            match engine.services.get_mut(service) {
-                Some(service) => service.begin_drain(address, drain, &mut engine.context),
-                None => engine.services.park(TargetRef { service, address }, drain),
-            }
-        }
+        engine.services.remember(drains, &mut engine.context);
         for service in engine.services.iter_mut() {
             service.schedule_resync(&mut engine.context);
         }
@@ -166,7 +161,9 @@ impl Engine {
         self.decide();
         self.announce();
         self.forget_stale();
-        self.context.take_actions()
+        let mut actions = self.context.take_actions();
+        self.services.complete(&mut actions);
+        actions
     }
 
     /// Drops entries from the head of the schedule that an answer has made unnecessary.

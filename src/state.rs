@@ -14,6 +14,7 @@
 mod disk;
 mod section;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -86,10 +87,13 @@ pub struct SavedDrain {
     /// The reason given by the operator.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The owner names of the service. A drain follows them, and its address, to other services.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub names: BTreeSet<String>,
     /// The other services that watch the address. A service with another name that watches it after a
-    /// restart is new, and the drain follows the address there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<String>,
+    /// restart is new to it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub others: BTreeSet<String>,
 }
 
 /// A withdrawn record.

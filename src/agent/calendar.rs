@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::Moment;
-use crate::engine::event::Drain;
+use crate::engine::event::{Drain, DrainScope};
 use crate::state;
 
 /// The extension of a drain that seems to have ended long before the start.
@@ -72,7 +72,9 @@ impl Calendar {
             let until = left.map(|left| later(now.engine, left));
             let by_date = !was_unset(drain, now.wall);
             self.known.insert(drain.address, Known { until, by_date });
-            drains.insert(drain.address, Drain { until, reason: drain.reason.clone() });
+            let (names, others) = (drain.names.clone(), drain.others.clone());
+            let (reason, scope) = (drain.reason.clone(), DrainScope { names, others });
+            drains.insert(drain.address, Drain { until, reason, scope });
         }
         drains
     }
@@ -89,8 +91,13 @@ impl Calendar {
         let dated = drains.iter().map(|(&address, drain)| {
             let known = self.known.get(&address).filter(|known| known.until == drain.until);
             let old = known.and_then(|_| kept.iter().find(|old| old.address == address));
+            let DrainScope { mut names, others } = drain.scope.clone();
+            if service == state::DEFAULT && others.is_empty() {
+                // The file of an agent without named services is as it always was.
+                names.clear();
+            }
             if let (Some(old), true) = (old, known.is_some_and(|known| known.by_date)) {
-                return old.clone();
+                return state::SavedDrain { names, others, ..old.clone() };
             }
             let until = drain.until.map(|until| now.wall_at(until));
             let since = match (old, until) {
@@ -103,7 +110,7 @@ impl Calendar {
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
             let (service, reason) = (service.to_owned(), drain.reason.clone());
-            state::SavedDrain { service, address, since, until, reason, others: vec![] }
+            state::SavedDrain { service, address, since, until, reason, names, others }
         });
         dated.collect()
     }
@@ -160,6 +167,8 @@ fn later(now: Moment, wait: Duration) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const HOUR: u64 = 3600;
@@ -173,8 +182,9 @@ mod tests {
 
     fn kept(since: u64, lasts: u64) -> [state::SavedDrain; 1] {
         let (service, until) = (state::DEFAULT.to_owned(), Some(since + lasts));
-        let (address, reason, others) = (address(), None, vec![]);
-        [state::SavedDrain { service, address, since, until, reason, others }]
+        let (address, reason) = (address(), None);
+        let (names, others) = (BTreeSet::new(), BTreeSet::new());
+        [state::SavedDrain { service, address, since, until, reason, names, others }]
     }
 
     fn moment(seconds: u64) -> Moment {
@@ -241,7 +251,8 @@ mod tests {
         for (name, shown) in [("1970", 60), ("a month ahead", TODAY + 30 * DAY)] {
             let mut calendar = Calendar::default();
             let until = Some(moment(100 + HOUR));
-            let drains: BTreeMap<_, _> = [(address(), Drain { until, reason: None })].into();
+            let drain = Drain { until, ..Drain::default() };
+            let drains: BTreeMap<_, _> = [(address(), drain)].into();
             let ordered = calendar.date(state::DEFAULT, &[], &drains, at(100, shown));
             assert_eq!(ordered, kept(shown, HOUR), "{name}");
             let set = at(160, TODAY + 60);

@@ -1,11 +1,11 @@
 //! The beginning of the agent: its first log lines, the addresses of its sockets, its rehearsal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use tracing::field::display;
 
-use crate::engine::event::Drain;
+use crate::engine::Engine;
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::settings::Settings;
 use crate::engine::types::Endpoint;
@@ -48,11 +48,15 @@ pub(super) fn log_notes(config: &Config) {
 
 /// Logs the drains that outlived the restart: the first few, and the number of the others. Those of
 /// services that are not in the configuration wait for it.
-pub(super) fn log_drains(drains: &BTreeMap<TargetRef, Drain>, settings: &Settings) {
-    let mut in_force = drains.clone();
-    in_force.retain(|at, _| settings.service(at.service).is_some());
-    for (at, drain) in in_force.iter().take(DRAINS_NAMED) {
-        let (target, service) = (at.address, settings.shown_name(at.service).map(display));
+pub(super) fn log_drains(engine: &Engine) {
+    let (settings, mut in_force) = (engine.settings(), Vec::new());
+    for (service, drains) in engine.drains() {
+        if settings.service(service).is_some() {
+            in_force.extend(drains.into_iter().map(|(target, drain)| (service, target, drain)));
+        }
+    }
+    for (service, target, drain) in in_force.iter().take(DRAINS_NAMED) {
+        let service = settings.shown_name(*service).map(display);
         let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
         tracing::warn!(%target, service, why, "still drained by operator after the restart");
     }

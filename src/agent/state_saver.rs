@@ -185,7 +185,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let until = Some(Moment::START + HOUR);
-        let drain = Drain { until, reason: None };
+        let drain = Drain { until, ..Drain::default() };
         let before = StateStore::open(Some(&path));
         before.note_drains(ServiceId::DEFAULT, &[(TARGET, drain)].into(), Moment::START);
         Arc::new(before).write_in_time().await;

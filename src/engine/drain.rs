@@ -1,10 +1,12 @@
 //! The drains: targets that the operator takes out, and gives back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ids::{ServiceId, Ticket};
 use super::moment::Moment;
+use super::settings::ServiceSettings;
 
 /// The operator's command to take a target out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +28,59 @@ pub struct DrainCommand {
 }
 
 /// A target that the operator took out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drain {
     /// The time at which the drain ends by itself, if it does.
     pub until: Option<Moment>,
     /// The reason for the drain, in the operator's words.
     pub reason: Option<String>,
+    /// The configuration that it was ordered in, or that it last followed.
+    pub scope: DrainScope,
+}
+
+/// The part of a configuration that tells to which services a drain belongs under another one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DrainScope {
+    /// The owner names of its service.
+    pub names: BTreeSet<String>,
+    /// The names of the other services that watched the address.
+    pub others: BTreeSet<String>,
+}
+
+impl DrainScope {
+    /// Returns the services that a drain with this scope belongs to under other settings. It follows the
+    /// owner names; without any of them it stays with the service `owner`. If that no longer watches the
+    /// address, it follows the address to the services that are new to it, if it `follows_address`. A
+    /// service that watched the address already is drained only if all of its names were.
+    ///
+    /// `watchers` are the services that watch the address now.
+    pub(super) fn heirs(
+        &self,
+        owner: ServiceId,
+        follows_address: bool,
+        watchers: &BTreeMap<ServiceId, &ServiceSettings>,
+    ) -> Vec<ServiceId> {
+        let (mut named, mut new) = (Vec::new(), Vec::new());
+        for (id, its) in watchers {
+            let is_new = *id != owner && !self.others.contains(&its.name);
+            let drained = its.names.iter().filter(|name| self.names.contains(*name)).count();
+            if drained > 0 && (*id == owner || is_new || drained == its.names.len()) {
+                named.push(*id);
+            }
+            if is_new {
+                new.push(*id);
+            }
+        }
+        if !named.is_empty() {
+            named
+        } else if watchers.contains_key(&owner) {
+            vec![owner]
+        } else if follows_address {
+            new
+        } else {
+            vec![]
+        }
+    }
 }
 
 /// The reason why a command of the operator was not carried out.

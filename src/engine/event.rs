@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
 pub use super::dns_report::{DnsProblem, DnsProblemKind, DnsReport};
-pub use super::drain::{Drain, DrainCommand, DrainRefusal};
+pub use super::drain::{Drain, DrainCommand, DrainRefusal, DrainScope};
 pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
 use super::ids::{ProbeId, ServiceId, Ticket, ZoneId};
 use super::moment::Moment;

@@ -45,6 +45,7 @@ impl Engine {
         for service in self.services.iter_mut() {
             service.begin_parked_drains(&mut self.context);
         }
+        self.services.store_changed_scopes(&mut self.context);
         let canaries = self.enroll_canaries(&settings, &phases);
         self.canaries.set_members(&canaries);
         self.prober.enrolled(canaries);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::action::Action;
 use super::context::Context;
-use super::drain::{Drain, DrainRefusal};
+use super::drain::{Drain, DrainRefusal, DrainScope};
 use super::ids::{EndpointId, OrderNumber, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::service::{Drains, Service};
 use super::settings::ServiceSettings;
@@ -33,11 +33,31 @@ struct RemovedService {
     last_order: OrderNumber,
 }
 
-/// A drain that follows its address to another service.
+/// A drain that follows its names or its address to another service.
 struct MovedDrain {
     to: ServiceId,
     address: IpAddr,
     drain: Drain,
+}
+
+/// Returns the services that watch each of these addresses.
+fn watchers(
+    settings: &AllSettings,
+    addresses: BTreeSet<IpAddr>,
+) -> BTreeMap<IpAddr, BTreeMap<ServiceId, &ServiceSettings>> {
+    let none = addresses.into_iter().map(|address| (address, BTreeMap::new()));
+    let mut watchers: BTreeMap<_, BTreeMap<_, _>> = none.collect();
+    if watchers.is_empty() {
+        return watchers;
+    }
+    for (id, its) in settings {
+        for target in its.targets.iter() {
+            if let Some(watchers) = watchers.get_mut(target) {
+                watchers.insert(*id, its);
+            }
+        }
+    }
+    watchers
 }
 
 impl Services {
@@ -121,7 +141,7 @@ impl Services {
             self.target_count += keep.len();
         }
         for MovedDrain { to, address, drain } in moved {
-            if let Some(service) = self.by_id.get_mut(&to) {
+            if let Some(service) = self.by_id.get_mut(&to).filter(|it| !it.drains.holds(address)) {
                 service.drains.park(address, drain);
                 service.store_drains(context);
             }
@@ -130,38 +150,136 @@ impl Services {
         gone
     }
 
-    /// Removes and returns the drains that follow their addresses: those of addresses that a service
-    /// loses and another one gains.
+    /// Returns the drains that belong to other services under other settings, and removes those that no
+    /// longer belong to their own.
     fn take_moved_drains(
         &mut self,
         settings: &AllSettings,
         context: &mut Context,
     ) -> Vec<MovedDrain> {
+        self.set_scopes();
+        let mut drains = Vec::new();
+        for (id, service) in &self.by_id {
+            for (address, drain) in service.drains.all() {
+                drains.push((*id, address, drain, service.drains.is_drained(address)));
+            }
+        }
+        for (id, removed) in &self.removed {
+            let parked = removed.drains.all().into_iter();
+            drains.extend(parked.map(|(address, drain)| (*id, address, drain, false)));
+        }
+        let addresses = drains.iter().map(|(_, address, ..)| *address).collect();
+        let watchers = watchers(settings, addresses);
         let mut moved = Vec::new();
-        for from in self.by_id.values() {
-            let kept = settings.get(&from.id).map(|its| &its.targets);
-            for (address, drain) in from.drains.active() {
-                if kept.is_some_and(|targets| targets.contains(&address)) {
-                    continue;
-                }
-                for (to, its) in settings {
-                    let watched = self.by_id.get(to).is_some_and(|it| it.id(address).is_some());
-                    if !watched && its.targets.contains(&address) {
-                        let drain = drain.clone();
-                        moved.push((from.id, MovedDrain { to: *to, address, drain }));
-                    }
-                }
+        for (from, address, drain, is_active) in drains {
+            let heirs = drain.scope.heirs(from, is_active, &watchers[&address]);
+            if !heirs.is_empty() && !heirs.contains(&from) {
+                self.end_moved(from, address, context);
+            }
+            for to in heirs.into_iter().filter(|heir| *heir != from) {
+                moved.push(MovedDrain { to, address, drain: drain.clone() });
             }
         }
-        for (from, MovedDrain { address, .. }) in &moved {
-            if let Some(from) = self.by_id.get_mut(from) {
-                // An address with several new services was removed for the first of them.
-                if from.drains.end(*address).is_ok() {
-                    from.store_drains(context);
-                }
+        moved
+    }
+
+    /// Removes a drain that belongs to other services from now on.
+    fn end_moved(&mut self, from: ServiceId, address: IpAddr, context: &mut Context) {
+        if let Some(from) = self.by_id.get_mut(&from) {
+            from.drains.take(address);
+            from.store_drains(context);
+        } else if let Some(removed) = self.removed.get_mut(&from) {
+            removed.drains.take(address);
+            self.store_removed(from, context);
+        }
+    }
+
+    /// Adds the drains that an earlier process remembered, to the services that they belong to.
+    pub(super) fn remember(&mut self, drains: BTreeMap<TargetRef, Drain>, context: &mut Context) {
+        let mut settings = AllSettings::new();
+        settings.extend(self.by_id.iter().map(|(id, service)| (*id, service.settings.clone())));
+        let watchers = watchers(&settings, drains.keys().map(|at| at.address).collect());
+        let (mut placed, mut changed) = (BTreeMap::new(), BTreeSet::new());
+        let mut moved = Vec::new();
+        for (TargetRef { service: from, address }, drain) in drains {
+            let heirs = drain.scope.heirs(from, true, &watchers[&address]);
+            if heirs.is_empty() || heirs.contains(&from) {
+                placed.insert((from, address), drain.clone());
+            } else {
+                changed.insert(from);
+            }
+            moved.extend(
+                heirs.into_iter().filter(|to| *to != from).map(|to| (to, address, drain.clone())),
+            );
+        }
+        for (to, address, drain) in moved {
+            changed.insert(to);
+            placed.entry((to, address)).or_insert(drain);
+        }
+        for ((service, address), drain) in placed {
+            match self.get_mut(service) {
+                Some(service) => service.begin_drain(address, drain, context),
+                None => self.park(TargetRef { service, address }, drain),
             }
         }
-        moved.into_iter().map(|(_, drain)| drain).collect()
+        for id in changed {
+            if let Some(service) = self.by_id.get(&id) {
+                service.store_drains(context);
+            } else {
+                self.removed.entry(id).or_default();
+                self.store_removed(id, context);
+            }
+        }
+    }
+
+    /// Sets the scope of each drain in force to the settings in force.
+    fn set_scopes(&mut self) {
+        let mut scopes = Vec::new();
+        for (id, service) in &self.by_id {
+            for address in service.drains.all().into_keys() {
+                scopes.extend(self.scope(*id, address).map(|scope| (*id, address, scope)));
+            }
+        }
+        for (id, address, scope) in scopes {
+            if let Some(service) = self.by_id.get_mut(&id) {
+                service.drains.set_scope(address, scope);
+            }
+        }
+    }
+
+    /// Requests that the drains be stored of each service with drains whose scopes have changed since
+    /// [`Self::follow`] began.
+    pub(super) fn store_changed_scopes(&self, context: &mut Context) {
+        for (id, service) in &self.by_id {
+            let mut drains = service.drains.all().into_iter();
+            if drains.any(|(at, drain)| self.scope(*id, at).is_some_and(|it| it != drain.scope)) {
+                service.store_drains(context);
+            }
+        }
+    }
+
+    /// Returns the scope of a drain in force; `None` if the service does not watch the address.
+    fn scope(&self, id: ServiceId, address: IpAddr) -> Option<DrainScope> {
+        let service = self.by_id.get(&id).filter(|service| service.id(address).is_some())?;
+        let watching = self.by_id.values().filter(|it| it.id != id && it.id(address).is_some());
+        Some(DrainScope {
+            names: service.settings.names.iter().cloned().collect(),
+            others: watching.map(|other| other.settings.name.clone()).collect(),
+        })
+    }
+
+    /// Completes the requests to store drains: those in force get the scope of now.
+    pub(super) fn complete(&mut self, actions: &mut [Action]) {
+        for action in actions {
+            let Action::StoreDrains { service, drains } = action else { continue };
+            for (address, drain) in drains {
+                let Some(scope) = self.scope(*service, *address) else { continue };
+                if let Some(service) = self.by_id.get_mut(service) {
+                    service.drains.set_scope(*address, scope.clone());
+                }
+                drain.scope = scope;
+            }
+        }
     }
 
     /// Remembers the drain of a target that is not watched, for when it is.

@@ -36,7 +36,8 @@ fn memory(n: u64) -> Memory {
         since: n,
         until: Some(n + 7_200),
         reason: Some("disk swap".into()),
-        others: vec![],
+        names: [].into(),
+        others: [].into(),
     };
     Memory {
         drains: vec![drain],

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use super::StateStore;
 use crate::agent::calendar::{Calendar, Clocks};
@@ -32,8 +32,8 @@ fn clocks(engine: Moment) -> Clocks {
 #[derive(Debug, Default)]
 pub(super) struct KnownServices {
     names: BTreeMap<ServiceId, String>,
-    /// The targets of the services of the configuration in force.
-    in_force: BTreeMap<ServiceId, Arc<[IpAddr]>>,
+    /// The services of the configuration in force.
+    in_force: BTreeSet<ServiceId>,
     /// The drains by the name of the service. A service may be unknown: it may come back.
     drains: BTreeMap<String, ServiceDrains>,
 }
@@ -59,42 +59,10 @@ impl KnownServices {
         (name, drains)
     }
 
-    /// Has each drain of an address that its service does not watch follow it to the services that are
-    /// new to the address, as in a reload.
-    fn follow_addresses(&mut self, settings: &Settings) {
-        let mut watching: BTreeMap<&str, &[IpAddr]> = BTreeMap::new();
-        for (_, service) in settings.services() {
-            watching.insert(&service.name, &service.targets);
-        }
-        let mut moved = Vec::new();
-        for (from, drains) in &mut self.drains {
-            let kept = watching.get(from.as_str()).copied().unwrap_or_default();
-            drains.saved.retain(|drain| {
-                let mut is_moved = false;
-                for (service, targets) in &watching {
-                    let is_new = drain.others.iter().all(|other| other != service);
-                    if is_new && !kept.contains(&drain.address) && targets.contains(&drain.address)
-                    {
-                        is_moved = true;
-                        let service = (*service).to_owned();
-                        moved.push(SavedDrain { service, others: vec![], ..drain.clone() });
-                    }
-                }
-                !is_moved
-            });
-        }
-        for drain in moved {
-            let saved = &mut self.drains.entry(drain.service.clone()).or_default().saved;
-            if saved.iter().all(|known| known.address != drain.address) {
-                saved.push(drain);
-            }
-        }
-    }
-
     /// Returns the drains of all services as they are saved, without the oldest ones of unknown services
     /// if there are very many.
     fn saved(&self) -> Vec<SavedDrain> {
-        let in_force = self.names.iter().filter(|(id, _)| self.in_force.contains_key(id));
+        let in_force = self.names.iter().filter(|(id, _)| self.in_force.contains(id));
         let known: BTreeSet<&String> = in_force.map(|(_, name)| name).collect();
         let (mut all, mut unknown) = (Vec::new(), Vec::new());
         for (name, drains) in &self.drains {
@@ -103,30 +71,7 @@ impl KnownServices {
         }
         super::keep_newest(&mut unknown, |drain| drain.since);
         all.extend(unknown);
-        self.name_others(&mut all);
         all
-    }
-
-    /// Names the other services that watch the address of each drain.
-    fn name_others(&self, drains: &mut [SavedDrain]) {
-        let mut watching: BTreeMap<IpAddr, Vec<&String>> = BTreeMap::new();
-        watching.extend(drains.iter().map(|drain| (drain.address, vec![])));
-        for (id, targets) in &self.in_force {
-            let Some(name) = self.names.get(id) else { continue };
-            if drains.iter().all(|drain| drain.service == *name) {
-                continue;
-            }
-            for target in targets.iter() {
-                if let Some(services) = watching.get_mut(target) {
-                    services.push(name);
-                }
-            }
-        }
-        for drain in drains {
-            let services = watching.get(&drain.address).into_iter().flatten();
-            drain.others =
-                services.filter(|name| ***name != drain.service).copied().cloned().collect();
-        }
     }
 }
 
@@ -137,27 +82,22 @@ impl StateStore {
 
     /// Learns the services of a configuration.
     pub(in crate::agent) fn assign_services(&self, settings: &Settings) {
-        let mut memory = self.memory();
         let mut services = self.services();
-        services.in_force.clear();
+        services.in_force = settings.services.keys().copied().collect();
         for (id, service) in settings.services() {
             services.names.insert(id, service.name.clone());
-            services.in_force.insert(id, Arc::clone(&service.targets));
         }
-        memory.drains = services.saved();
     }
 
     /// Returns the drains that may still be in force, for an engine that starts at `start` with these
-    /// settings. Those of services without settings are among them: the services may come back. A drain
-    /// follows its address to services that are new to it. A file of the first version names no services:
-    /// if there is no service `default`, its drains are those of every service that has the address.
+    /// settings. Those of services without settings are among them: the services may come back. An
+    /// entry without a service is one of the service `default`.
     pub(in crate::agent) fn drains(
         &self,
         settings: &Settings,
         ids: &Ids,
         start: Moment,
     ) -> BTreeMap<TargetRef, Drain> {
-        self.services().follow_addresses(settings);
         self.assign_services(settings);
         let now = clocks(start);
         let mut services = self.services();

@@ -8,11 +8,11 @@ use crate::agent::ids::Ids;
 use crate::dns::reconciler::RecordStore;
 use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::dns::{Attributes, Extra};
-use crate::engine::Moment;
-use crate::engine::event::Drain;
+use crate::engine::event::{Drain, DrainScope};
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::plan::SetKey;
 use crate::engine::settings::{ServiceSettings, Settings};
+use crate::engine::{Engine, Moment};
 
 fn attributes(ttl: u32) -> Attributes {
     Attributes { ttl, extra: Extra::None }
@@ -36,7 +36,7 @@ fn a_drain_until_beyond_all_time_is_kept_and_breaks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
-    let far = Drain { until: Some(Moment::after_start(Duration::MAX)), reason: None };
+    let far = Drain { until: Some(Moment::after_start(Duration::MAX)), ..Drain::default() };
     store.note_drains(
         ServiceId::DEFAULT,
         &[(IpAddr::from([192, 0, 2, 1]), far)].into(),
@@ -108,7 +108,7 @@ async fn a_state_file_that_does_not_answer_at_the_start_is_left_alone_and_the_st
     assert_eq!(store.durability(), Durability::Unsaved, "a drain warns that it will not survive");
     store.note_drains(
         ServiceId::DEFAULT,
-        &[(IpAddr::from([192, 0, 2, 1]), Drain { until: None, reason: None })].into(),
+        &[(IpAddr::from([192, 0, 2, 1]), Drain::default())].into(),
         Moment::START,
     );
     store.write();
@@ -154,14 +154,15 @@ async fn a_disk_that_hangs_delays_no_change_for_long_and_gets_the_newest_records
     assert_eq!(kept, memory(120));
 }
 
-/// Returns the settings of services with these ids and names, which all have the same addresses.
+/// Returns the settings of services with these ids and names, which all have the same addresses and
+/// owner names of their own.
 fn settings(services: &[(usize, &str)]) -> Settings {
     let its = ServiceSettings::new((1..=9).map(|last| place(last).1).collect(), "www.example.com");
     let mut settings = Settings::new(its.clone());
     settings.services.clear();
     for (id, name) in services {
-        let name = (*name).to_owned();
-        settings.services.insert((*id).into(), ServiceSettings { name, ..its.clone() });
+        let (name, names) = ((*name).to_owned(), vec![format!("{name}.example.com")]);
+        settings.services.insert((*id).into(), ServiceSettings { name, names, ..its.clone() });
     }
     settings
 }
@@ -188,17 +189,22 @@ fn version(path: &Path) -> u64 {
 }
 
 fn forever() -> Drain {
-    Drain { until: None, reason: Some("reboot".into()) }
+    Drain { reason: Some("reboot".into()), ..Drain::default() }
 }
 
-/// Returns the drained targets, by service and the last part of the address.
+/// Returns the drained targets of an engine with these services, which remembers the drains of a store.
 fn drained(store: &StateStore, services: &[(usize, &str)]) -> Vec<(usize, IpAddr)> {
     let ids = Ids::default();
     for (id, name) in services {
         assert_eq!(usize::from(ids.service(name)), *id);
     }
     let drains = store.drains(&settings(services), &ids, Moment::START);
-    drains.into_keys().map(|TargetRef { service, address }| (service.into(), address)).collect()
+    let engine = Engine::new(settings(services), drains, Moment::START);
+    let mut drained = Vec::new();
+    for (service, drains) in engine.drains() {
+        drained.extend(drains.into_keys().map(|address| (service.into(), address)));
+    }
+    drained
 }
 
 #[test]
@@ -226,7 +232,9 @@ fn the_drains_of_a_service_that_is_not_in_the_configuration_wait_for_it() {
     let store = StateStore::open(Some(&path));
     let (_, one) = place(1);
     store.assign_services(&settings(&[(1, "www"), (2, "mx")]));
-    store.note_drains(ServiceId::from(2), &[(one, forever())].into(), Moment::START);
+    let scope = DrainScope { names: [].into(), others: ["www".to_owned()].into() };
+    let drain = Drain { scope, ..forever() };
+    store.note_drains(ServiceId::from(2), &[(one, drain)].into(), Moment::START);
     let without = reopened(&store, &path);
     // The engine keeps it for the service, which has the next id.
     assert_eq!(drained(&without, &[(1, "www")]), [(2, one)]);
@@ -235,33 +243,29 @@ fn the_drains_of_a_service_that_is_not_in_the_configuration_wait_for_it() {
     assert_eq!(drained(&again, &[(1, "www"), (2, "mx")]), [(1, one), (2, one)]);
 }
 
+/// The engine decides from both which services a drain belongs to.
 #[test]
-fn a_drain_follows_its_address_to_a_service_that_is_new_after_a_restart() {
+fn a_drain_keeps_its_scope_unless_no_service_has_a_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
     let (_, one) = place(1);
-    store.assign_services(&settings(&[(1, "www"), (2, "mx")]));
-    store.note_drains(ServiceId::from(1), &[(one, forever())].into(), Moment::START);
-    let again = reopened(&store, &path);
-    assert_eq!(drained(&again, &[(1, "mx"), (2, "web")]), [(2, one)], "mx had the address before");
-    again.note_drains(ServiceId::from(2), &[(one, forever())].into(), Moment::START);
-    assert_eq!(drained(&reopened(&again, &path), &[(1, "mx"), (2, "web")]), [(2, one)]);
-}
-
-/// With a reload that removes it, and then a restart without it.
-#[test]
-fn a_drain_of_a_removed_service_is_none_of_a_service_that_had_the_address_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state.json");
-    let store = StateStore::open(Some(&path));
-    let (_, one) = place(1);
+    let scope = |others: &[&str]| DrainScope {
+        names: ["www.example.com".to_owned()].into(),
+        others: others.iter().map(|&name| name.to_owned()).collect(),
+    };
     store.assign_services(&settings(&[(0, "default"), (1, "mx")]));
-    store.note_drains(ServiceId::DEFAULT, &[(one, forever())].into(), Moment::START);
-    let reloaded = reopened(&store, &path);
-    assert_eq!(version(&path), 2, "an older program would give it to every service");
-    assert_eq!(drained(&reloaded, &[(1, "mx")]), [(0, one)]);
-    assert_eq!(drained(&reopened(&reloaded, &path), &[(1, "mx")]), [(0, one)]);
+    for (others, written, kept) in
+        [(&["mx"][..], 2, scope(&["mx"])), (&[], 1, DrainScope::default())]
+    {
+        let drain = Drain { scope: scope(others), ..forever() };
+        store.note_drains(ServiceId::DEFAULT, &[(one, drain)].into(), Moment::START);
+        let again = reopened(&store, &path);
+        assert_eq!(version(&path), written, "{others:?}");
+        let services = settings(&[(0, "default"), (1, "mx")]);
+        let drains = again.drains(&services, &Ids::default(), Moment::START);
+        assert_eq!(drains[&TargetRef::of_default(one)].scope, kept, "{others:?}");
+    }
 }
 
 #[test]

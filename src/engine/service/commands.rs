@@ -61,7 +61,8 @@ impl Service {
             return;
         }
         let DrainCommand { ticket, target, lasts, reason, .. } = command;
-        let drain = Drain { until: lasts.map(|lasts| context.now + lasts), reason };
+        let until = lasts.map(|lasts| context.now + lasts);
+        let drain = Drain { until, reason, ..Drain::default() };
         self.begin_drain(target, drain.clone(), context);
         context.report(Fact::Drained { service: self.id, target, drain });
         context.answer(ticket, Ok(()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::engine::drain::{Drain, DrainCommand, DrainRefusal};
+use crate::engine::drain::{Drain, DrainCommand, DrainRefusal, DrainScope};
 use crate::engine::moment::Moment;
 
 /// The drains of watched targets, those of addresses that are currently not watched, and the
@@ -23,9 +23,11 @@ impl Drains {
         self.active.get(&target)
     }
 
-    /// Iterates over the drains of watched targets.
-    pub(in crate::engine) fn active(&self) -> impl Iterator<Item = (IpAddr, &Drain)> {
-        self.active.iter().map(|(address, drain)| (*address, drain))
+    /// Sets the scope of the drain of a watched target.
+    pub(in crate::engine) fn set_scope(&mut self, target: IpAddr, scope: DrainScope) {
+        if let Some(drain) = self.active.get_mut(&target) {
+            drain.scope = scope;
+        }
     }
 
     /// Whether a watched target is drained.
@@ -69,6 +71,12 @@ impl Drains {
     /// Keeps a drain of an address that is not watched.
     pub(in crate::engine) fn park(&mut self, address: IpAddr, drain: Drain) {
         self.parked.insert(address, drain);
+    }
+
+    /// Removes the drain of an address, watched or not.
+    pub(in crate::engine) fn take(&mut self, address: IpAddr) {
+        self.active.remove(&address);
+        self.parked.remove(&address);
     }
 
     /// Keeps the drain of a target that is no longer watched.
@@ -156,11 +164,11 @@ mod tests {
     }
 
     fn until(second: u64) -> Drain {
-        Drain { until: Some(at(second)), reason: None }
+        Drain { until: Some(at(second)), ..Drain::default() }
     }
 
     fn for_good() -> Drain {
-        Drain { until: None, reason: Some("rack move".into()) }
+        Drain { reason: Some("rack move".into()), ..Drain::default() }
     }
 
     #[test]

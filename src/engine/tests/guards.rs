@@ -225,7 +225,7 @@ fn a_drain_ends_by_itself() {
 fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
     for (name, first, then) in [("sooner", 1_000_000, 16_000), ("later", 8_000, 20_000)] {
         let remembered =
-            |until| Drain { until: Some(Moment::after_start(ms(until))), reason: None };
+            |until| Drain { until: Some(Moment::after_start(ms(until))), ..Drain::default() };
         let drains = BTreeMap::from([(ip(1), remembered(first)), (ip(77), remembered(first))]);
         let mut world = World::with_drains(settings(&[1, 2]), drains);
         world.run_until(ms(6000));
@@ -245,7 +245,7 @@ fn a_drain_ends_when_it_is_moved_to_sooner_or_later() {
 
 #[test]
 fn a_drain_that_is_remembered_holds_from_the_start() {
-    let drain = Drain { until: None, reason: Some("moving".into()) };
+    let drain = Drain { reason: Some("moving".into()), ..Drain::default() };
     let mut world = World::with_drains(settings(&[1, 2]), BTreeMap::from([(ip(1), drain)]));
     world.run_until(ms(20_000));
     assert_eq!(world.in_zone(), [2]);

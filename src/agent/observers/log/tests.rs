@@ -131,7 +131,7 @@ fn applied(service: ServiceId, dry_run: bool) -> Fact {
 /// The facts about a target of a service, each with a line at this level or a lower one.
 fn facts_of(service: ServiceId) -> Vec<Fact> {
     let (target, lasted) = (TARGET.address, Duration::from_secs(1));
-    let drain = crate::engine::event::Drain { until: None, reason: None };
+    let drain = crate::engine::event::Drain::default();
     let (verdict, agreeing, after) = (Verdict::InService, vec![], lasted);
     let mut facts = vec![
         flip(service, Health::Down),
