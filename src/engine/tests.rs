@@ -8,4 +8,5 @@ mod network;
 mod pace;
 mod services;
 mod story;
+mod upcoming;
 pub(super) mod world;

@@ -1,11 +1,11 @@
 //! A world for one engine: targets that answer or not, the zone, the clock.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::story::report;
+use super::upcoming::Upcoming;
 use crate::engine::event::{
     Action, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Order, ProbeRequest,
 };
@@ -102,10 +102,7 @@ pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) now: Duration,
     ways: BTreeMap<IpAddr, Behaviour>,
-    /// Upcoming events, by time and by order of request.
-    coming: BinaryHeap<Reverse<(Duration, u64)>>,
-    events: BTreeMap<u64, Event>,
-    count: u64,
+    upcoming: Upcoming<Event>,
     pub(super) zone: Observed,
     /// The rate limit on the path to all targets.
     pub(super) limit: Option<Limit>,
@@ -143,9 +140,7 @@ impl World {
             engine,
             now: Duration::ZERO,
             ways: BTreeMap::new(),
-            coming: BinaryHeap::new(),
-            events: BTreeMap::new(),
-            count: 0,
+            upcoming: Upcoming::default(),
             zone,
             limit: None,
             canary_limit: None,
@@ -174,9 +169,7 @@ impl World {
     }
 
     fn later(&mut self, after: Duration, event: Event) {
-        self.count += 1;
-        self.coming.push(Reverse((self.now + after, self.count)));
-        self.events.insert(self.count, event);
+        self.upcoming.add(self.now + after, event);
     }
 
     /// Passes an event to the engine now.
@@ -191,7 +184,7 @@ impl World {
         self.send(Event::Tick);
         let mut standing = 0;
         loop {
-            let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
+            let coming = self.upcoming.next_at();
             let wake = self.engine.next_wake().map(Moment::since_start);
             let Some(next) = [coming, wake].into_iter().flatten().min() else { break };
             if next > end {
@@ -200,14 +193,8 @@ impl World {
             standing = if next > self.now { 0 } else { standing + 1 };
             assert!(standing < 100_000, "time stands still at {:?}: {:?}", self.now, self.engine);
             self.now = self.now.max(next);
-            if coming == Some(next) {
-                let Some(Reverse((_, number))) = self.coming.pop() else { break };
-                if let Some(event) = self.events.remove(&number) {
-                    self.send(event);
-                }
-            } else {
-                self.send(Event::Tick);
-            }
+            let event = if coming == Some(next) { self.upcoming.pop() } else { None };
+            self.send(event.unwrap_or(Event::Tick));
         }
         self.now = end;
     }

@@ -1,7 +1,7 @@
 //! A world of several engines that share a zone: one clock, one queue of events.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeSet, BinaryHeap};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::engine::ids::TargetRef;
 use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::settings::{ClusterSettings, Settings};
+use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, last, ms};
 use crate::engine::types::{Answer, Health};
 
@@ -30,7 +31,8 @@ pub(super) struct World {
     pub(super) chance: Chance,
     pub(super) senders: Vec<Vec<VoteSender>>,
     pub(super) peer_views: Vec<Vec<PeerView>>,
-    coming: BinaryHeap<Reverse<Coming>>,
+    upcoming: Upcoming<Happening>,
+    /// The number of tokens that were given out. Each is used once.
     pub(super) count: u64,
     /// The time at which any agent last changed its vote on a target.
     pub(super) mind_changed: Duration,
@@ -63,33 +65,6 @@ pub(super) enum Ask {
     Write { reading: Reading, create: Vec<IpAddr>, delete: Vec<IpAddr> },
 }
 
-#[derive(Debug)]
-struct Coming {
-    at: Duration,
-    nth: u64,
-    what: Happening,
-}
-
-impl Ord for Coming {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.nth).cmp(&(other.at, other.nth))
-    }
-}
-
-impl PartialOrd for Coming {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Coming {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Coming {}
-
 /// Returns the settings of one of `agents`; the others are its peers.
 pub(super) fn member(number: usize, agents: usize, needed: usize, alike: &Settings) -> Settings {
     let peers: BTreeSet<_> = (0..agents).filter(|other| *other != number).map(address).collect();
@@ -118,7 +93,7 @@ impl World {
             chance: Chance::new(seed),
             senders: vec![],
             peer_views: vec![],
-            coming: BinaryHeap::new(),
+            upcoming: Upcoming::default(),
             count: 0,
             mind_changed: Duration::ZERO,
             broken: vec![],
@@ -146,8 +121,7 @@ impl World {
     }
 
     pub(super) fn later(&mut self, at: Duration, what: Happening) {
-        self.count += 1;
-        self.coming.push(Reverse(Coming { at, nth: self.count, what }));
+        self.upcoming.add(at, what);
     }
 
     pub(super) fn send_in(&mut self, at: Duration, agent: usize, input: Input) {
@@ -159,7 +133,7 @@ impl World {
     pub(super) fn run_until(&mut self, end: Duration) {
         let mut standing = 0;
         loop {
-            let coming = self.coming.peek().map(|Reverse(coming)| coming.at);
+            let coming = self.upcoming.next_at();
             let wakes = self.agents.iter().enumerate();
             let wake = wakes.filter_map(|(number, agent)| Some((agent.next_wake()?, number))).min();
             let next = [coming, wake.map(|(at, _)| at)].into_iter().flatten().min();
@@ -170,8 +144,8 @@ impl World {
             match (coming == Some(next), wake) {
                 (false, Some((_, agent))) => self.tick(agent),
                 _ => {
-                    if let Some(Reverse(coming)) = self.coming.pop() {
-                        self.happen(coming.what);
+                    if let Some(what) = self.upcoming.pop() {
+                        self.happen(what);
                     }
                 }
             }

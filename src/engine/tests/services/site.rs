@@ -1,7 +1,6 @@
 //! One engine with several services and zones, and its surroundings in virtual time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{CheckSettings, ServiceSettings, Settings, ZoneSettings};
+use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::{Answer, Endpoint, Health};
 
@@ -87,9 +87,7 @@ pub(super) struct Site {
     pub(super) unreachable: BTreeSet<IpAddr>,
     pub(super) zones: BTreeMap<ZoneId, FakeZone>,
     pub(super) ledger: Ledger,
-    coming: BinaryHeap<Reverse<(Duration, u64)>>,
-    happenings: BTreeMap<u64, Coming>,
-    count: u64,
+    upcoming: Upcoming<Coming>,
     generation: u32,
 }
 
@@ -111,9 +109,7 @@ impl Site {
             unreachable: BTreeSet::new(),
             zones: BTreeMap::new(),
             ledger: Ledger::default(),
-            coming: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            count: 0,
+            upcoming: Upcoming::default(),
             generation: 0,
         };
         site.publish_all(settings);
@@ -134,9 +130,7 @@ impl Site {
     }
 
     fn later(&mut self, after: Duration, what: Coming) {
-        self.count += 1;
-        self.coming.push(Reverse((self.now + after, self.count)));
-        self.happenings.insert(self.count, what);
+        self.upcoming.add(self.now + after, what);
     }
 
     /// Passes an event to the engine now.
@@ -167,7 +161,7 @@ impl Site {
         self.send(Event::Tick);
         let mut standing = 0;
         loop {
-            let coming = self.coming.peek().map(|Reverse((moment, _))| *moment);
+            let coming = self.upcoming.next_at();
             let wake = self.engine.next_wake().map(Moment::since_start);
             let Some(next) = [coming, wake].into_iter().flatten().min() else { break };
             if next > end {
@@ -176,15 +170,11 @@ impl Site {
             standing = if next > self.now { 0 } else { standing + 1 };
             assert!(standing < 100_000, "time stands still at {:?}", self.now);
             self.now = self.now.max(next);
-            if coming != Some(next) {
-                self.send(Event::Tick);
-                continue;
-            }
-            let Some(Reverse((_, number))) = self.coming.pop() else { break };
-            match self.happenings.remove(&number) {
+            let what = if coming == Some(next) { self.upcoming.pop() } else { None };
+            match what {
                 Some(Coming::Event(event)) => self.send(event),
                 Some(Coming::Work(zone, generation)) => self.work(zone, generation),
-                None => {}
+                None => self.send(Event::Tick),
             }
         }
         self.now = end;
