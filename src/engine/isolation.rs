@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::Engine;
 use super::canaries::{Isolation, IsolationChange};
 use super::fact::Fact;
-use super::ids::TargetKey;
 use super::types::IsolationCause;
 
 impl Engine {
@@ -22,11 +21,8 @@ impl Engine {
     pub(super) fn begin_isolation(&mut self, cause: IsolationCause) {
         self.canaries.isolate(self.context.now, cause);
         self.peers.announce();
-        let mut missing = BTreeSet::new();
-        for TargetKey { service, target } in self.health.unproven_targets() {
-            let Some(service) = self.services.get(service) else { continue };
-            missing.extend(service.get(target).map(|target| service.target_ref(target.address)));
-        }
+        let unproven = self.health.unproven().into_iter();
+        let missing: BTreeSet<_> = unproven.flat_map(|endpoint| self.targets_at(endpoint)).collect();
         let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });
         self.mark_all();

@@ -1,6 +1,8 @@
 //! The way of a probe's result: from the prober to the health or the canaries, and the consequences
 //! for the services and back to the pace of the probes.
 
+use std::collections::BTreeSet;
+
 use super::Engine;
 use super::action::Action;
 use super::fact::Fact;
@@ -150,17 +152,13 @@ impl Engine {
                 service.mark(*target);
             }
         }
-        let services: Vec<ServiceId> = self.services.iter().map(|service| service.id).collect();
+        let services: BTreeSet<&ServiceId> = aged.lost.keys().chain(aged.lasting.keys()).collect();
         for id in services {
-            let (lost, lasting) = (aged.lost.get(&id), aged.lasting.get(&id));
-            if lost.is_none() && lasting.is_none() {
-                continue;
-            }
-            let Some(service) = self.services.get_mut(id) else { continue };
-            if let Some(targets) = lost {
+            let Some(service) = self.services.get_mut(*id) else { continue };
+            if let Some(targets) = aged.lost.get(id) {
                 service.evidence_lost(targets, &mut self.context);
             }
-            if let Some(targets) = lasting {
+            if let Some(targets) = aged.lasting.get(id) {
                 service.still_unknown(targets, &mut self.context);
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{HealthTracker, Subject};
 use crate::engine::canaries::{Canaries, CanaryEvidence};
-use crate::engine::ids::{EndpointId, TargetKey};
+use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
 use crate::engine::types::{Health, Outcome};
 
@@ -96,11 +96,6 @@ impl HealthTracker {
         let mut subjects: Vec<EndpointId> = self.unproven.iter().copied().collect();
         subjects.sort_by_key(|id| self.watchers(*id).next());
         subjects
-    }
-
-    /// Iterates over the targets that depend on the [`Self::unproven`] subjects.
-    pub(in crate::engine) fn unproven_targets(&self) -> impl Iterator<Item = TargetKey> + '_ {
-        self.unproven.iter().flat_map(|id| self.watchers(*id))
     }
 
     /// Starts every run of losses over, and discards all evidence: this agent's observations were
