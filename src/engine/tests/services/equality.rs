@@ -73,9 +73,7 @@ impl Step {
             Self::Unreachable(last, false) => _ = site.unreachable.remove(&ip(last)),
             Self::Drain(target, lasts, force) => site.drain(target, lasts, force),
             Self::Undrain(target) => site.undrain(target),
-            Self::Provider(zone, provider) => {
-                site.zones.entry(zone.into()).or_default().provider = provider;
-            }
+            Self::Provider(zone, provider) => site.set_provider(zone, provider),
         }
     }
 }

@@ -102,8 +102,8 @@ fn step(site: &mut Site, chance: &mut Chance) {
         11 => site.unreachable.clear(),
         12 => site.drain(target, chance.percent(50).then(|| ms(30_000)), chance.percent(30)),
         13 => site.undrain(target),
-        14 => set_provider(site, zone, chance.pick(&[Provider::Fails, Provider::Hangs])),
-        15 => set_provider(site, zone, Provider::Works),
+        14 => site.set_provider(zone, chance.pick(&[Provider::Fails, Provider::Hangs])),
+        15 => site.set_provider(zone, Provider::Works),
         16 => change_by_others(site, chance),
         17 => site.dies(CANARY),
         18 => site.lives(CANARY),
@@ -113,10 +113,6 @@ fn step(site: &mut Site, chance: &mut Chance) {
         }
     }
     site.run_for(chance.between(50, 4_000));
-}
-
-fn set_provider(site: &mut Site, zone: usize, provider: Provider) {
-    site.zones.entry(zone.into()).or_default().provider = provider;
 }
 
 /// Heals everything, and checks that every target is where it belongs, for its own service.

@@ -333,7 +333,7 @@ fn a_held_address_stays_held_while_other_services_come_and_go() {
 #[test]
 fn a_zone_that_is_removed_while_its_write_hangs_confirms_nothing_of_later_orders() {
     let mut site = site();
-    site.zones.get_mut(&1.into()).unwrap().provider = Provider::Hangs;
+    site.set_provider(1, Provider::Hangs);
     site.dies(1);
     site.run_for(ms(5_000));
     let (_, hung) =
@@ -358,7 +358,7 @@ fn a_zone_that_is_removed_while_its_write_hangs_confirms_nothing_of_later_orders
     site.reports(1.into(), vec![late]);
     let orders = &site.engine.services.get(service(3)).unwrap().orders;
     assert!(orders.has_in_hand(ip(1)), "that was another order");
-    site.zones.get_mut(&1.into()).unwrap().provider = Provider::Works;
+    site.set_provider(1, Provider::Works);
     site.run_for(ms(10_000));
     assert_eq!(site.published(3), [2, 5], "the order of the new service was carried out");
     site.assert_sound("in the end");
@@ -368,7 +368,7 @@ fn a_zone_that_is_removed_while_its_write_hangs_confirms_nothing_of_later_orders
 #[test]
 fn no_reload_waits_for_a_zone_that_hangs() {
     let mut site = site();
-    site.zones.get_mut(&0.into()).unwrap().provider = Provider::Hangs;
+    site.set_provider(0, Provider::Hangs);
     site.dies(1);
     site.run_for(ms(5_000));
     assert_eq!(site.published(3), [2, 5]);
@@ -379,7 +379,7 @@ fn no_reload_waits_for_a_zone_that_hangs() {
     site.reload(settings);
     site.run_for(ms(2_000));
     assert_eq!([3, 4].map(|number| site.published(number)), [vec![1, 2, 5], vec![6]]);
-    site.zones.get_mut(&0.into()).unwrap().provider = Provider::Works;
+    site.set_provider(0, Provider::Works);
     site.run_for(ms(5_000));
     assert_eq!([1, 2].map(|number| site.published(number)), [vec![2, 3], vec![2, 4]]);
 }

@@ -157,11 +157,11 @@ fn a_provider_that_fails_holds_up_its_own_zone_alone() {
     let settings = with_service(no_services(), 1, 0, &[1, 2], icmp());
     let mut site = started(&with_service(settings, 2, 1, &[1, 2], icmp()));
     for provider in [Provider::Fails, Provider::Hangs] {
-        site.zones.get_mut(&0.into()).unwrap().provider = provider;
+        site.set_provider(0, provider);
         site.dies(1);
         site.run_for(ms(2_000));
         assert_eq!(both(&site), [vec![1, 2], vec![2]], "{provider:?}");
-        site.zones.get_mut(&0.into()).unwrap().provider = Provider::Works;
+        site.set_provider(0, Provider::Works);
         site.run_for(ms(5_000));
         assert_eq!(both(&site), [vec![2], vec![2]], "{provider:?}");
         site.lives(1);

@@ -280,6 +280,11 @@ impl Site {
         }
     }
 
+    /// Puts the provider of a zone into a state.
+    pub(super) fn set_provider(&mut self, zone: usize, provider: Provider) {
+        self.zones.entry(zone.into()).or_default().provider = provider;
+    }
+
     /// Lets a whole machine die.
     pub(super) fn dies(&mut self, last: u8) {
         self.ledger.changed.insert(ip(last), self.now);
