@@ -7,7 +7,7 @@
 //! - `prober`: when to probe each endpoint, and the outcome of each probe
 //! - `health`: whether each endpoint is up, from the outcomes of its probes
 //! - `canaries`: whether this agent can trust its own observations
-//! - `service`: the gate with its ordered questions, the verdicts on targets; `services`: all of them
+//! - `service`: the gate with its ordered questions, the verdicts on targets; `services`: all services
 //!   by their ids
 //! - `peers`: the votes of peers, and the announcement of this agent's own votes; [`quorum`]:
 //!   whether enough agents agree
@@ -17,9 +17,9 @@
 //!   current event
 //! - `roster`, `probing`, `isolation`, `reconciling`, `operator`, `rehearsing`, `cluster`: the
 //!   connections between the parts. In this order: the watched endpoints, from probes to health,
-//!   isolation, from verdicts to orders and back, the operator's commands, rehearsals, the exchange of
-//!   votes with peers;
-//!   `attribution`: the service of a changed record; `view`: the state that the engine exposes
+//!   isolation, from verdicts to orders and back, the operator's commands, rehearsals, the exchange
+//!   of votes with peers
+//! - `attribution`: the service of a changed record; `view`: the state that the engine exposes
 //! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
 //!   [`moment`]: their vocabulary

@@ -1,11 +1,10 @@
 //! A service: its targets, and the verdicts on them.
 //!
-//! Events mark the affected targets; at the end of each event, `Service::decide` decides about
-//! all marked ones. One file a concept: `news` the changes of health, `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict
-//! in force, `drains` the targets that the operator took out, `commands` the
-//! operator's commands, `rehearsal` a target that is treated
-//! as dead on demand, `publication` the desired contents of DNS, `orders` the orders to the
-//! reconciler.
+//! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
+//! marked ones. One file a concept: `news` the changes of health, `decision` the pass, `verdict` the
+//! gate with its ordered questions, `target` the verdict in force, `drains` the targets that the
+//! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
+//! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
 
 mod commands;
 mod decision;

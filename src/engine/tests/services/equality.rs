@@ -12,8 +12,8 @@ use crate::engine::tests::cluster::chance::Chance;
 use crate::engine::tests::world::{ip, ms};
 use crate::engine::types::{Endpoint, Pace};
 
-/// The number of scenes of each kind.
-const SCENES: u64 = 40;
+/// The number of scenarios of each kind.
+const SCENARIOS: u64 = 40;
 
 /// The last byte of the canary's address.
 const CANARY: u8 = 99;
@@ -78,15 +78,15 @@ impl Step {
     }
 }
 
-/// Some services in two zones, and a story.
+/// Some services in two zones, and the steps of a run.
 #[derive(Debug)]
-struct Scene {
+struct Scenario {
     settings: Settings,
     steps: Vec<(Duration, Step)>,
 }
 
-impl Scene {
-    /// Returns the scene of this seed, with or without a canary.
+impl Scenario {
+    /// Returns the scenario of this seed, with or without a canary.
     fn new(seed: u64, canary: bool) -> Self {
         let mut chance = Chance::new(seed);
         let pace = Pace { interval: ms(3_000), timeout: ms(1_000), retry_interval: ms(1_000) };
@@ -117,8 +117,8 @@ impl Scene {
         Self { settings, steps }
     }
 
-    /// Plays the story with these settings, as far as it concerns them.
-    fn play(&self, settings: &Settings) -> Site {
+    /// Takes the steps that concern these settings, and returns the site after them.
+    fn run(&self, settings: &Settings) -> Site {
         let mut site = Site::new(settings);
         // Until then the endpoints rehearse the retry pace one after the other, and are confirmed in
         // another order.
@@ -136,12 +136,12 @@ impl Scene {
 
     /// Compares one agent for all services with one for each.
     fn compare(&self, label: &str) {
-        let together = self.play(&self.settings);
+        let together = self.run(&self.settings);
         together.assert_sound(label);
         for id in self.settings.services.keys() {
             let mut alone = self.settings.clone();
             alone.services.retain(|its, _| its == id);
-            let alone = self.play(&alone);
+            let alone = self.run(&alone);
             let label = format!("{label}, service {id}: {:?}", self.steps);
             let stories = [&together, &alone].map(|site| site.ledger.story(*id));
             assert_eq!(stories[0], stories[1], "{label}");
@@ -165,14 +165,14 @@ impl Scene {
 
 #[test]
 fn services_in_one_agent_do_as_an_agent_for_each_would() {
-    for seed in 0..SCENES {
-        Scene::new(seed, false).compare(&format!("seed {seed}"));
+    for seed in 0..SCENARIOS {
+        Scenario::new(seed, false).compare(&format!("seed {seed}"));
     }
 }
 
 #[test]
 fn services_in_one_agent_are_isolated_as_an_agent_for_each_would_be() {
-    for seed in 0..SCENES {
-        Scene::new(seed, true).compare(&format!("seed {seed} with a canary"));
+    for seed in 0..SCENARIOS {
+        Scenario::new(seed, true).compare(&format!("seed {seed} with a canary"));
     }
 }

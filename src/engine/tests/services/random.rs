@@ -13,7 +13,7 @@ use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, last, ms};
 use crate::engine::types::{Endpoint, Pace};
 
-/// The number of steps without a wish for another one.
+/// The default number of steps.
 const STEPS: u64 = 3_000;
 
 /// The number of steps of each run, and of those between two checks of a calm site.
@@ -71,7 +71,7 @@ fn change(settings: &Settings, chance: &mut Chance) -> Settings {
     settings
 }
 
-/// Changes records of a zone as somebody else would.
+/// Changes records of a zone from outside.
 fn change_by_others(site: &mut Site, chance: &mut Chance) {
     let numbers: Vec<ServiceId> = site.settings.services.keys().copied().collect();
     let its = &site.settings.services[&chance.pick(&numbers)];
@@ -140,7 +140,7 @@ fn calm_down(site: &mut Site, label: &str) {
     site.ledger.clear();
 }
 
-fn play(seed: u64, steps: u64) {
+fn run(seed: u64, steps: u64) {
     let mut chance = Chance::new(seed);
     let mut site = Site::new(&random_settings(&mut chance));
     for number in 1..=steps {
@@ -157,9 +157,9 @@ fn play(seed: u64, steps: u64) {
 fn the_floor_foreign_records_and_other_services_are_safe_through_random_steps() {
     let steps = variable("GOAVAIL_STEPS").unwrap_or(STEPS);
     if let Some(seed) = variable("GOAVAIL_SEED") {
-        return play(seed, STEPS_A_RUN);
+        return run(seed, STEPS_A_RUN);
     }
     for seed in 0..steps.div_ceil(STEPS_A_RUN) {
-        play(seed, STEPS_A_RUN);
+        run(seed, STEPS_A_RUN);
     }
 }

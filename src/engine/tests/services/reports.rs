@@ -1,5 +1,5 @@
-//! Faults that other programs had with shared checks and with several services: each scene shows
-//! that this engine does not have them.
+//! Faults that other programs had with shared checks and with several services: each test shows that
+//! this engine does not have one of them.
 
 use std::num::NonZeroU32;
 
