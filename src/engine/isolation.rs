@@ -22,7 +22,8 @@ impl Engine {
         self.canaries.isolate(self.context.now, cause);
         self.peers.announce();
         let unproven = self.health.unproven().into_iter();
-        let missing: BTreeSet<_> = unproven.flat_map(|endpoint| self.targets_at(endpoint)).collect();
+        let missing: BTreeSet<_> =
+            unproven.flat_map(|endpoint| self.targets_at(endpoint)).collect();
         let missing = missing.into_iter().collect();
         self.context.report(Fact::Isolated { missing, cause });
         self.mark_all();

@@ -22,7 +22,7 @@
 //! | | | `ending::sigterm_ends_it_while_a_change_hangs` |
 //! | | | `ending::sigterm_ends_it_while_the_first_reading_hangs` |
 //! | 9 | socket errors that nobody reads | `sockets::without_any_privilege_one_line_names_three_ways_out` |
-//! | | | `guards::a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing` |
+//! | | | `guards::a_link_that_is_down_is_a_fault_is_reported_once_and_flips_nothing` |
 //! | 10 | a restart forgets what was withdrawn | `crash::an_address_that_a_killed_agent_withdrew_is_restored_by_its_successor` |
 //! | 14 | false deaths from 260 addresses on | `scale::a_thousand_addresses_at_one_second_have_no_false_loss` |
 //! | 15 | anybody's echo reply counts | `strays::an_unrelated_ping_to_a_dead_address_does_not_keep_it_alive` |

@@ -6,13 +6,15 @@ use std::sync::atomic::Ordering;
 
 use socket2::Socket;
 
-use super::forger::{Worker, agent, error, next_request, raw, send, socket};
+use super::forger::{
+    Worker, agent, error, next_request, raw, reply_kind, send, socket, unreachable,
+};
 use crate::lab::Lab;
 
 /// Length of the header of an echo request: type, code, checksum, identifier, sequence number.
 const HEADER: usize = 8;
 
-/// A message that answers a request, rightly or not.
+/// A message in answer to a request, correct or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     /// The reply that the standards demand.
@@ -31,7 +33,7 @@ pub(super) enum Answer {
     Earlier,
     /// A router's "unreachable".
     Unreachable(Quote),
-    /// A router's "there is a better way". It passes the request on.
+    /// A router's redirect. The router has passed the request on.
     Redirect,
 }
 
@@ -44,7 +46,7 @@ pub(super) enum Quote {
     Header,
     /// Its header and zeros, before an extension (RFC 4884).
     PaddedHeader,
-    /// All of it, with the identifier that a NAT has given it and not changed back.
+    /// All of it, with the identifier that a NAT gave it and did not translate back.
     OtherIdentifier,
     /// A request of another program with the same numbers.
     OtherBytes,
@@ -81,7 +83,7 @@ impl Answer {
         matches!(self, Self::OtherSource | Self::Unreachable(_) | Self::Redirect)
     }
 
-    /// The payload that a reply returns or an error quotes.
+    /// Returns the payload that a reply returns or an error quotes.
     fn payload(self, request: &[u8], earlier: Option<&[u8]>) -> Vec<u8> {
         let payload = &request[HEADER..];
         match self {
@@ -104,7 +106,7 @@ impl Answer {
                 if quote == Quote::OtherIdentifier {
                     echo[4] ^= 0xff;
                 }
-                error(if address.is_ipv4() { (3, 1) } else { (1, 0) }, agent, address, &echo)
+                error(unreachable(address), agent, address, &echo)
             }
             // The redirect of IPv6 has another form, so it is "time exceeded" there.
             Self::Redirect => {
@@ -122,13 +124,9 @@ fn inverted(payload: &[u8]) -> Vec<u8> {
     payload.iter().map(|byte| !byte).collect()
 }
 
-fn reply_kind(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 0 } else { 129 }
-}
-
 /// A sender off the path that knows the addresses, the identifier and the sequence number of each
-/// request to a target, and forges replies and errors in the name of the target, of a router and of
-/// the agent's own machine.
+/// request to a target, and forges replies and errors from the target, from a router and from the
+/// agent's own machine.
 pub(super) struct Impostor(Worker);
 
 impl Impostor {
@@ -150,13 +148,13 @@ impl Impostor {
         }))
     }
 
-    /// How many messages were sent.
+    /// Returns the number of messages that were sent.
     pub(super) fn sent(&self) -> usize {
         self.0.count()
     }
 }
 
-/// A raw socket that sends in the name of an address of another place.
+/// Returns a raw socket that sends from an address of another place.
 fn named(lab: &Lab, address: IpAddr) -> Socket {
     lab.world().run(|| {
         let socket = raw(address);
@@ -168,19 +166,22 @@ fn named(lab: &Lab, address: IpAddr) -> Socket {
     })
 }
 
-/// A forged message about a request with this header, and the place of its sender: 0 is the target,
+/// Returns a forged message about a request with this header, and its sender: 0 is the target,
 /// 1 the agent itself, 2 a router.
 fn forged(nth: usize, [agent, target]: [IpAddr; 2], header: &[u8]) -> (usize, Vec<u8>) {
     let guess: [u8; 56] = rand::random();
     let length = [56, 16, 8, 4, 1, 0][nth % 6];
     let echo = [header, &guess[..length]].concat();
-    let unreachable = if target.is_ipv4() { [(3, 1), (11, 0)] } else { [(1, 0), (3, 0)] };
+    let time_exceeded = if target.is_ipv4() { (11, 0) } else { (3, 0) };
     match nth % 5 {
         0 | 1 => {
             let mut reply = echo;
             reply[0] = reply_kind(target);
             (0, reply)
         }
-        from => (from - 2, error(unreachable[nth % 2], agent, target, &echo)),
+        from => {
+            let kind = if nth.is_multiple_of(2) { unreachable(target) } else { time_exceeded };
+            (from - 2, error(kind, agent, target, &echo))
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! The random bytes of an echo request: a reply counts if it returns them, an ICMP error is heard if
-//! it quotes none but these. The scenes are reports about other programs.
+//! The random bytes of an echo request: a reply counts if it returns them, an ICMP error if it quotes
+//! no others. Most rows are bug reports about other programs.
 //!
 //! `GOAVAIL_FORGED=1000000` sets the number of forged packets for each kind of socket.
 
@@ -21,12 +21,15 @@ const ALIVE: [(&[Answer], &str); 11] = [
     (&[Reply], "as the standards demand"),
     (&[Cut(48)], "cut short, as 8.8.8.8 cuts long ones (napalm-eos 160)"),
     (&[Cut(16)], "cut short, which iputils took for no reply (iputils 320)"),
-    (&[Cut(8)], "as short as may be"),
+    (&[Cut(8)], "as short as a reply may be"),
     (&[Padded], "with zeros behind it (picotcp 7)"),
     (&[Reply, Reply], "twice (fping 53)"),
     (&[OtherBytes, Reply], "beside a reply to another program (liboping 33, fping 191)"),
     (&[Unreachable(Quote::OtherBytes), Reply], "beside an error about another (mtr 375)"),
-    (&[Unreachable(Quote::OtherIdentifier), Reply], "behind a NAT that mends no quote (opte 369)"),
+    (
+        &[Unreachable(Quote::OtherIdentifier), Reply],
+        "behind a NAT that does not translate quotes (opte 369)",
+    ),
     (&[Unreachable(Quote::Whole), Reply], "after an error"),
     (&[Redirect, Reply], "after a redirect (iputils 555)"),
 ];
@@ -34,10 +37,10 @@ const ALIVE: [(&[Answer], &str); 11] = [
 /// The text about replies without the bytes of their request.
 const NOT_RETURNED: Option<&str> = Some("without the bytes of the request");
 
-/// The beginning of the text about a router's error.
-const SAID: Option<&str> = Some("unreachable, says");
+/// The text about a router's error.
+const UNREACHABLE: Option<&str> = Some("unreachable, says");
 
-/// Answers in the place of a dead target, and the quotation in the line about its death.
+/// Answers in place of a dead target, and the report in the line about its death.
 const DEAD: [(&[Answer], Option<&str>, &str); 11] = [
     (&[Zeroed], NOT_RETURNED, "zeros"),
     (&[Cut(0)], NOT_RETURNED, "nothing of the payload (demikernel 588)"),
@@ -45,14 +48,14 @@ const DEAD: [(&[Answer], Option<&str>, &str); 11] = [
     (&[OtherBytes], NOT_RETURNED, "another program's, with the same numbers (iputils 489)"),
     (&[Earlier], NOT_RETURNED, "an earlier request's, late (corefx 12580)"),
     (&[OtherSource], None, "another address (fping 206, corefx 33699)"),
-    (&[Unreachable(Quote::Whole)], SAID, "a router that quotes all"),
-    (&[Unreachable(Quote::Header)], SAID, "a router that quotes eight bytes (cilium 40194)"),
-    (&[Unreachable(Quote::PaddedHeader)], SAID, "a router that pads the quote"),
+    (&[Unreachable(Quote::Whole)], UNREACHABLE, "a router that quotes all"),
+    (&[Unreachable(Quote::Header)], UNREACHABLE, "a router that quotes eight bytes (cilium 40194)"),
+    (&[Unreachable(Quote::PaddedHeader)], UNREACHABLE, "a router that pads the quote"),
     (&[Unreachable(Quote::OtherBytes)], None, "a router about another program's"),
     (&[Unreachable(Quote::OtherIdentifier)], None, "a router before a NAT"),
 ];
 
-/// The addresses of a row, one of each family.
+/// Returns the addresses of a row, one of each family.
 fn pair(row: usize) -> [IpAddr; 2] {
     let n = u32::try_from(row + 1).unwrap();
     [v4(n), v6(n)]
@@ -71,12 +74,12 @@ fn the_bytes_of_a_request_decide_and_no_living_target_suffers() {
             devices.collect::<Vec<_>>()
         };
         with_either_socket(&addresses, prepare, |_, agent, kind, _| {
-            for (row, (_, said, why)) in DEAD.iter().enumerate() {
+            for (row, (_, report, why)) in DEAD.iter().enumerate() {
                 for address in pair(ALIVE.len() + row) {
                     let down = first(agent, &["target down", &target(address)]).text;
                     let place = format!("{kind}, {address}, {why}: {down}");
-                    match said {
-                        Some(said) => assert!(down.contains(said), "{place}"),
+                    match report {
+                        Some(report) => assert!(down.contains(report), "{place}"),
                         None => assert!(!down.contains("said="), "{place}"),
                     }
                     assert_eq!(count(agent, &["target confirmed up", &target(address)]), 0);
@@ -97,7 +100,7 @@ fn the_bytes_of_a_request_decide_and_no_living_target_suffers() {
     });
 }
 
-/// The number of forged packets for each kind of socket.
+/// Returns the number of forged packets for each kind of socket.
 fn wanted() -> usize {
     std::env::var("GOAVAIL_FORGED").map_or(10_000, |text| text.parse().unwrap())
 }
@@ -108,7 +111,8 @@ fn impostors(harness: &super::Harness, addresses: &[IpAddr]) -> Vec<Impostor> {
     addresses.iter().map(|address| Impostor::start(&harness.lab, *address, each)).collect()
 }
 
-/// Waits until all packets were sent, and the agent has judged some probes after that.
+/// Waits until all packets were sent, and the agent has judged some probes after that. Returns the
+/// number of packets.
 fn until_forged(agent: &mut Agent, impostors: &[Impostor]) -> usize {
     let sent = || impostors.iter().map(Impostor::sent).sum::<usize>();
     while sent() < wanted() {
@@ -121,7 +125,7 @@ fn until_forged(agent: &mut Agent, impostors: &[Impostor]) -> usize {
     all
 }
 
-/// Two targets of each family.
+/// Returns two targets of each family.
 fn targets() -> [IpAddr; 4] {
     [v4(1), v6(1), v4(2), v6(2)]
 }
@@ -148,7 +152,7 @@ fn nobody_off_the_path_can_forge_a_reply() {
     });
 }
 
-/// The round trip in a line about a reply, in milliseconds.
+/// Returns the round-trip time in a line about a reply, in milliseconds.
 fn round_trip(line: &str) -> f64 {
     let text = line.split_once("rtt=Some(").unwrap().1.split_once(')').unwrap().0;
     let unit = text.trim_start_matches(|character: char| "0123456789.".contains(character));
@@ -177,12 +181,12 @@ fn nobody_off_the_path_can_forge_a_loss_or_an_early_reply() {
             let forged = until_forged(agent, impostors);
             let replies = agent.lines_with(&["outcome=Reply"]);
             let lost = count(agent, &["outcome=Loss"]);
-            // A forged one follows at once. The time of sending is taken after it, which may be late.
+            // A forged reply follows at once. The time of sending is taken after the call, maybe late.
             let soon = AFTER.as_secs_f64() * 250.0;
             let early = replies.iter().filter(|reply| round_trip(&reply.text) < soon).count();
             let replies = replies.len();
             println!("{kind}: {forged} forged, {lost} losses, {replies} replies, {early} early");
-            // On a busy machine one may be lost for want of time, and sending may take long.
+            // On a busy machine a probe may be lost for lack of time, and sending may take long.
             for (number, words) in [(lost, "lost"), (early, "early")] {
                 assert!(number * 50 <= replies, "{kind}: {number} {words} of {replies}");
             }

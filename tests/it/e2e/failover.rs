@@ -1,5 +1,5 @@
-//! How long a failover takes, measured and told; a machine that is busy with other tests is no
-//! place to judge it, so nothing is asserted about time.
+//! The time that a failover takes, measured and printed. Nothing is asserted about it, since a machine
+//! that runs other tests is too busy to judge it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const PACE: &str = "interval = 1\ntimeout = 0.5\nretry_interval = 0.2\nfailure_t
 const AGENTS: u32 = 4;
 const KILLS: u32 = 5;
 
-/// Kills one address after the other, each after a wait of another length; how long each takes
+/// Kills one address after the other, each after a wait of another length. Returns the time of each
 /// from the last possible reply to the arrival of the first request that writes.
 fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
     let addresses: Vec<_> = (1..=KILLS).map(|n| v4(number * KILLS + n)).collect();
@@ -48,7 +48,7 @@ fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
 }
 
 #[test]
-fn every_death_makes_one_writing_request_and_the_time_is_told() {
+fn every_death_makes_one_writing_request_and_the_time_is_printed() {
     run(|| {
         let lab = Lab::new();
         let mut times: Vec<Duration> = std::thread::scope(|scope| {

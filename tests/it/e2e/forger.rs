@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::responder::checksum;
 use crate::lab::{Lab, Namespace, Place, link_v4, link_v6};
 
-/// Runs until it is dropped.
+/// A thread that runs until it is dropped, with a counter.
 pub(super) struct Worker {
     count: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
@@ -44,7 +44,7 @@ impl Drop for Worker {
     }
 }
 
-/// A target that answers a while after each request, which may first be said to be unreachable.
+/// A target that answers each request after a delay, and may send an "unreachable" about it first.
 pub(super) struct Hesitant(Worker);
 
 impl Hesitant {
@@ -65,26 +65,26 @@ impl Hesitant {
         Self(Worker::start(move |answers, stop| {
             while !stop.load(Ordering::SeqCst) {
                 let Some(request) = next_request(&socket, address) else { continue };
-                let unreachable = if address.is_ipv4() { (3, 1) } else { (1, 0) };
                 if errs {
+                    let unreachable = unreachable(address);
                     send(&socket, agent, error(unreachable, agent, address, &request));
                 }
                 thread::sleep(after);
                 let mut reply = request;
-                reply[0] = if address.is_ipv4() { 0 } else { 129 };
+                reply[0] = reply_kind(address);
                 send(&socket, agent, reply);
                 answers.fetch_add(1, Ordering::SeqCst);
             }
         }))
     }
 
-    /// How many requests were answered.
+    /// Returns the number of requests that were answered.
     pub(super) fn answers(&self) -> usize {
         self.0.count()
     }
 }
 
-/// A NAT before a target. While it is out of order it makes entries that lead nowhere, and keeps them.
+/// A NAT before a target. While it is broken, it makes entries that lead nowhere, and keeps them.
 pub(super) struct Nat {
     worker: Worker,
     broken: Arc<AtomicBool>,
@@ -105,7 +105,7 @@ impl Nat {
                     wrong.insert(identifier);
                 }
                 if !wrong.contains(&identifier) {
-                    message[0] = if address.is_ipv4() { 0 } else { 129 };
+                    message[0] = reply_kind(address);
                     send(&socket, agent, message);
                     answers.fetch_add(1, Ordering::SeqCst);
                 }
@@ -114,12 +114,12 @@ impl Nat {
         Self { worker, broken }
     }
 
-    /// Puts it out of order, or in order again.
+    /// Breaks it, or repairs it.
     pub(super) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
-    /// The number of requests that were answered.
+    /// Returns the number of requests that were answered.
     pub(super) fn answers(&self) -> usize {
         self.worker.count()
     }
@@ -155,13 +155,23 @@ impl Forger {
         }))
     }
 
-    /// How many errors were sent.
+    /// Returns the number of errors that were sent.
     pub(super) fn sent(&self) -> usize {
         self.0.count()
     }
 }
 
-/// The agent's own address of the same family.
+/// Returns the type of an echo reply to an address.
+pub(super) fn reply_kind(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 0 } else { 129 }
+}
+
+/// Returns the type and code of a router's "unreachable" about an address.
+pub(super) fn unreachable(address: IpAddr) -> (u8, u8) {
+    if address.is_ipv4() { (3, 1) } else { (1, 0) }
+}
+
+/// Returns the agent's own address of the same family.
 pub(super) fn agent(like: IpAddr) -> IpAddr {
     let place = Place::Agent(0);
     if like.is_ipv4() { link_v4(place) } else { link_v6(place) }
@@ -182,12 +192,12 @@ pub(super) fn socket(place: &Namespace, address: IpAddr) -> Socket {
         socket.bind(&SocketAddr::new(address, 0).into()).unwrap();
         socket
     });
-    // It looks up now and then, to see whether it is to stop.
+    // The worker checks now and then whether it has to stop.
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     socket
 }
 
-/// The next echo request, without its IP header.
+/// Returns the next echo request, without its IP header.
 pub(super) fn next_request(mut socket: &Socket, address: IpAddr) -> Option<Vec<u8>> {
     let mut packet = [0; 2048];
     let length = socket.read(&mut packet).ok()?;
@@ -207,7 +217,7 @@ pub(super) fn send(socket: &Socket, to: IpAddr, mut message: Vec<u8>) {
     socket.send_to(&message, &SocketAddr::new(to, 0).into()).unwrap();
 }
 
-/// An ICMP error that quotes a request from `agent` to `address` (RFC 792, RFC 4443).
+/// Returns an ICMP error that quotes a request from `agent` to `address` (RFC 792, RFC 4443).
 pub(super) fn error(
     (kind, code): (u8, u8),
     agent: IpAddr,

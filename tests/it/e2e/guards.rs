@@ -1,4 +1,4 @@
-//! When it refuses: its own network fails, this machine cannot ask, the name would be emptied.
+//! Refusals to act: the network of the agent fails, it cannot send probes, the name would be empty.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +42,7 @@ fn an_agent_that_is_cut_off_withdraws_nothing_reports_that_once_and_heals() {
 }
 
 #[test]
-fn a_link_that_is_down_is_a_fault_is_said_once_and_flips_nothing() {
+fn a_link_that_is_down_is_a_fault_is_reported_once_and_flips_nothing() {
     run(|| {
         let addresses = [v4(1), v6(1)];
         let harness = Harness::serving(&addresses);
@@ -130,7 +130,7 @@ fn replies_missed_during_a_suspension_withdraw_no_target() {
             }
             &[Echo::Reply]
         });
-        // One loss would do.
+        // One loss is enough.
         let text = harness.config("recovery_threshold = 2\n", &[v4(1)]);
         let text = text.replace("failure_threshold = 3", "failure_threshold = 1");
         let mut agent = harness.confirmed(&text, 1);

@@ -1,4 +1,4 @@
-//! The socket of the agent's probes, and the error if it may have none.
+//! The sockets of the agent's probes, and the error if it is permitted none.
 
 use super::{Harness, PATIENT, WWW, first, nth, setup, writes};
 use crate::agent::Within;
@@ -23,7 +23,7 @@ fn without_any_privilege_one_line_names_three_ways_out() {
               widen net.ipv4.ping_group_range: Operation not permitted (os error 1)"]
         );
         assert_eq!(ended.stdout, "");
-        assert_eq!(harness.cloudflare.log().len(), 0, "it says so before it asks anybody");
+        assert_eq!(harness.cloudflare.log().len(), 0, "it fails before the first request");
     });
 }
 

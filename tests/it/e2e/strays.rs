@@ -1,5 +1,4 @@
-//! A packet that is no reply to the agent's own request counts for nothing, neither
-//! for it nor against it.
+//! A packet that is no reply to the agent's own request counts neither as a reply nor as a loss.
 
 use super::responder::{Echo, Request, Responder};
 use super::{Harness, PATIENT, count, first};
@@ -13,7 +12,7 @@ fn an_unrelated_ping_to_a_dead_address_does_not_keep_it_alive() {
         let mut ours = 0;
         let _responder = Responder::start(&harness.lab, v4(1), move |request| {
             ours += usize::from(is_ours(&request));
-            // It answers the agent until that has confirmed it, and everybody else for ever.
+            // It answers the agent until the agent has confirmed it, and all others always.
             if is_ours(&request) && ours > 3 { &[] } else { &[Echo::Reply] }
         });
         let mut agent = harness.start(&harness.config("", &[v4(1)]));
