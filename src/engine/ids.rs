@@ -3,22 +3,23 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// Defines the key of a list: an index with a type of its own.
+/// Defines the key of a list: an index with a type of its own. It has 32 bits, since no list has four
+/// billion items, and a large agent's schedule holds millions of keys.
 macro_rules! key {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(usize);
+        pub struct $name(u32);
 
         impl From<usize> for $name {
             fn from(index: usize) -> Self {
-                Self(index)
+                Self(u32::try_from(index).unwrap_or(u32::MAX))
             }
         }
 
         impl From<$name> for usize {
             fn from(key: $name) -> Self {
-                key.0
+                Self::try_from(key.0).unwrap_or(Self::MAX)
             }
         }
 

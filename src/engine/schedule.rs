@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_takes_32_bytes() {
+        assert_eq!(
+            size_of::<Entry>(),
+            32,
+            "each probe makes two, and there may be a million targets"
+        );
+    }
+
+    #[test]
     fn only_the_next_entries_are_dropped_and_only_while_they_are_stale() {
         let mut schedule = Schedule::default();
         for (second, slot) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
