@@ -285,7 +285,7 @@ impl Reading<'_, '_> {
         let folded = written.to_ascii_lowercase();
         let document = self.document(table);
         let spot = Spot::line(line, &document.full(section, &disclosure::name(written)));
-        let is_table = value.get_ref().is_table();
+        let is_table = is_table(value.get_ref());
         let (schema, has_tables) = (&self.document.schema, !self.document.tables.is_empty());
         let table = table.and_then(|table| self.document.tables.get(table));
         if let Some(Table { group, document, .. }) = table {
@@ -302,6 +302,15 @@ impl Reading<'_, '_> {
             _ => schema.about_unknown_key(section, &folded),
         };
         self.report.refuse(&spot, what);
+    }
+}
+
+/// Whether a value is a table, or a list of tables as below `[[service]]`.
+fn is_table(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => items.iter().next().is_some_and(|item| item.get_ref().is_table()),
+        _ => false,
     }
 }
 

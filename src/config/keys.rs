@@ -261,9 +261,12 @@ impl Schema {
         if self.find(Section::TOP, folded).is_some_and(|key| !key.was_at_the_top) {
             return format!("belongs to {}", Section::TOP);
         }
-        // Such as aws_domain, which is the domain of a provider's section.
-        let suffix = table.keys().find(|(_, key)| folded.ends_with(&format!("_{}", key.name)));
-        match (suffix, table.keys().next()) {
+        // Such as aws_domain, which is the domain of a provider's section, or token for token_file.
+        let part = table.keys().find(|(_, key)| {
+            folded.ends_with(&format!("_{}", key.name))
+                || key.name.starts_with(&format!("{folded}_"))
+        });
+        match (part, table.keys().next()) {
             (Some((_, key)), _) => format!("not a known key; did you mean {}?", key.name),
             (None, Some((home, _))) => table.about_unknown_key(home, folded),
             (None, None) => "not a known key".to_owned(),

@@ -78,6 +78,7 @@ fn an_unknown_key_of_a_table_is_refused_with_its_home() {
         ("zone", "hostnames = [\"www\"]", "belongs to [[service]]"),
         ("zone", "profile = \"dns\"", "belongs to provider = \"route53\" only"),
         ("zone", "tokenfile = \"x\"", "not a known key; did you mean token_file?"),
+        ("zone", "token = \"x\"", "not a known key; did you mean token_file?"),
         ("zone", "standby = []", "not a known key"),
         ("service", "port = 443", "belongs to [check.NAME]"),
         ("service", "domain = \"example.org\"", "belongs to [zone.NAME]"),
@@ -96,6 +97,14 @@ fn an_unknown_key_of_a_table_is_refused_with_its_home() {
         let got = read_with(&text, ASKED, &[]).unwrap_err();
         assert!(got.len() == 1 && got[0].ends_with(&format!(": {want}")), "{line}: {got:?}");
     }
+}
+
+#[test]
+fn a_misspelt_header_of_a_list_is_refused_with_the_right_one() {
+    let text = ONE.replacen("[[service]]", "[[services]]", 1);
+    let want = "goavail.toml:4: services: not a known section; did you mean [[service]]?";
+    let got = read_with(&text, ASKED, &[]).unwrap_err();
+    assert!(got.iter().any(|problem| problem == want), "{got:?}");
 }
 
 /// caddy 1469 and inadyn 163: defaults could not be overridden for one site, or options not be local.
