@@ -15,8 +15,9 @@ use std::io;
 use tokio::runtime::Builder;
 
 use crate::file;
+use crate::settings::{Config, ServiceConfig};
 use crate::status::ClientError;
-use crate::text::one_line;
+use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
 pub(crate) use drain::{drain, undrain};
@@ -65,8 +66,10 @@ pub(crate) enum CommandError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// There is no service of that name.
-    #[error("--service: there is no service called {name}; there is {known}")]
+    #[error("{option}: there is no service called {name}; there is {known}")]
     NoService {
+        /// The option that names the service.
+        option: &'static str,
         /// The name on the command line.
         name: String,
         /// The names of the services.
@@ -87,6 +90,25 @@ pub(crate) enum CommandError {
     /// The screen cannot be drawn.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
+}
+
+/// Returns the services of the configuration: the one that `option` names, or all.
+///
+/// # Errors
+///
+/// Fails if there is no service of that name.
+pub(crate) fn services_named<'a>(
+    config: &'a Config,
+    option: &'static str,
+    name: Option<&str>,
+) -> Result<Vec<&'a ServiceConfig>, CommandError> {
+    let Some(name) = name else { return Ok(config.services.iter().collect()) };
+    let Some(service) = config.services.iter().find(|service| service.name == name) else {
+        let names: Vec<_> = config.services.iter().map(|service| &service.name).collect();
+        let (name, known) = (name.to_owned(), listed(&names));
+        return Err(CommandError::NoService { option, name, known });
+    };
+    Ok(vec![service])
 }
 
 /// Waits for `work`, but not for its leftovers, such as the lookup of a name.

@@ -189,11 +189,8 @@ fn may_colour() -> bool {
 /// Checks that the address to rehearse is a target of the service that is named, or of any.
 fn check_rehearsal(config: &Config, target: Option<&CommandTarget>) -> Result<(), ProgramFailure> {
     let Some(target) = target else { return Ok(()) };
-    let meant = config.services.iter().find(|service| {
-        service.targets.contains(&target.address)
-            && target.service.as_ref().is_none_or(|name| *name == service.name)
-    });
-    if meant.is_some() {
+    let services = commands::services_named(config, "--rehearse", target.service.as_deref())?;
+    if services.iter().any(|service| service.targets.contains(&target.address)) {
         return Ok(());
     }
     let file = config.path.display();

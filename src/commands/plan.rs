@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
-use super::{CommandError, CommandReport, wait_for};
+use super::{CommandError, CommandReport, services_named, wait_for};
 use crate::cli::PlanOptions;
 use crate::dns::Listing;
 use crate::dns::providers::{self, ZoneConfig};
@@ -40,7 +40,7 @@ pub(crate) fn plan(
     asked: &PlanOptions,
     colour: bool,
 ) -> Result<CommandReport, CommandError> {
-    let services = selected(config, asked.service.as_deref())?;
+    let services = services_named(config, "--service", asked.service.as_deref())?;
     let places: BTreeSet<usize> = services.iter().map(|service| service.zone).collect();
     let (mut listings, answer) = wait_for(async {
         let listings = join_all(places.iter().map(|place| read(config, *place)));
@@ -68,25 +68,6 @@ pub(crate) fn plan(
     // A service that is asked for, or that is the only one, is told about in full.
     let is_whole = services.len() > 1 && asked.service.is_none();
     Ok(if is_whole { report.of_all(asked.json, colour) } else { report.of_one(asked.json, colour) })
-}
-
-/// Returns the services of the plan: the one with this name, or all.
-fn selected<'a>(
-    config: &'a Config,
-    name: Option<&str>,
-) -> Result<Vec<&'a ServiceConfig>, CommandError> {
-    let Some(name) = name else { return Ok(config.services.iter().collect()) };
-    let named = config.services.iter().filter(|service| service.name == name);
-    let named: Vec<_> = named.collect();
-    if named.is_empty() {
-        return Err(CommandError::NoService {
-            name: name.to_owned(),
-            known: crate::text::listed(
-                &config.services.iter().map(|service| &service.name).collect::<Vec<_>>(),
-            ),
-        });
-    }
-    Ok(named)
 }
 
 /// The answer of the agent, and its address.

@@ -87,7 +87,7 @@ fn select(status: &mut Status, name: &str) -> Result<(), CommandError> {
     let Some(service) = all.iter().find(|service| service.name == name).cloned() else {
         let names: Vec<&str> = all.iter().map(|service| service.name.as_str()).collect();
         let (name, known) = (name.to_owned(), crate::text::listed(&names));
-        return Err(CommandError::NoService { name, known });
+        return Err(CommandError::NoService { option: "--service", name, known });
     };
     status.zones.retain(|zone| zone.name == service.zone);
     let is_named = name != DEFAULT;

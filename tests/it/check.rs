@@ -302,6 +302,9 @@ fn a_bad_command_line_is_refused_once_with_exit_code_2() {
     let want = "goavail: --rehearse: 127.0.0.9 is not among the addresses in goavail.toml\n";
     let got = run(folder.path(), "monitor --rehearse 127.0.0.9");
     assert_eq!(got, (2, String::new(), want.to_owned()));
+    let want = "goavail: --rehearse: there is no service called www; there is default\n";
+    let got = run(folder.path(), "monitor --rehearse www/127.0.0.2");
+    assert_eq!(got, (2, String::new(), want.to_owned()));
 }
 
 #[test]
