@@ -65,6 +65,14 @@ pub(crate) enum CommandError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Zones of several services could not be listed; the report has the errors.
+    #[error("could not read {unread} of {all}")]
+    UnreadZones {
+        /// The number of these zones.
+        unread: usize,
+        /// The number of zones of the plan, in words.
+        all: String,
+    },
     /// There is no service of that name.
     #[error("{option}: there is no service called {name}; there is {known}")]
     NoService {

@@ -33,8 +33,9 @@ type Listings = BTreeMap<usize, Result<Listing, CommandError>>;
 ///
 /// # Errors
 ///
-/// Fails if no zone can be listed, or there is no service of the requested name. An agent that does not
-/// answer is reported in the text and is no error.
+/// Fails if the zone of the only service cannot be listed, or there is no service of the requested name.
+/// Of several services, the report lists the zones that could not be read. An agent that does not answer
+/// is reported in the text and is no error.
 pub(crate) fn plan(
     config: &Config,
     asked: &PlanOptions,
@@ -42,16 +43,11 @@ pub(crate) fn plan(
 ) -> Result<CommandReport, CommandError> {
     let services = services_named(config, "--service", asked.service.as_deref())?;
     let places: BTreeSet<usize> = services.iter().map(|service| service.zone).collect();
-    let (mut listings, answer) = wait_for(async {
+    let (listings, answer) = wait_for(async {
         let listings = join_all(places.iter().map(|place| read(config, *place)));
         let (listings, answer) = tokio::join!(listings, ask(config));
         Ok((places.iter().copied().zip(listings).collect::<Listings>(), answer))
     })?;
-    if listings.values().all(Result::is_err)
-        && let Some((_, Err(error))) = listings.pop_first()
-    {
-        return Err(error);
-    }
     let remembered = remembered(config);
     let mut comparisons = Vec::new();
     for service in &services {
@@ -59,15 +55,19 @@ pub(crate) fn plan(
             comparisons.push(compare(config, service, listing, (&answer, &remembered)));
         }
     }
-    let mut report = PlanReport { comparisons, unread: Vec::new() };
+    let mut unread = Vec::new();
     for (place, listing) in listings {
         if let Err(error) = listing {
-            report.unread.push((config.zones[place].name.clone(), error));
+            unread.push((config.zones[place].name.clone(), error));
         }
     }
-    // A service that is asked for, or that is the only one, is told about in full.
-    let is_whole = services.len() > 1 && asked.service.is_none();
-    Ok(if is_whole { report.of_all(asked.json, colour) } else { report.of_one(asked.json, colour) })
+    let report = PlanReport { services: services.len(), zones: places.len(), comparisons, unread };
+    // A service that is requested, or that is the only one, is shown in full.
+    if services.len() > 1 {
+        Ok(report.of_all(asked.json, colour))
+    } else {
+        report.of_one(asked.json, colour)
+    }
 }
 
 /// The answer of the agent, and its address.

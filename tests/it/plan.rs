@@ -1,6 +1,8 @@
 //! `goavail plan`, the real binary, against the fake Cloudflare: its findings, its exit code, and that
 //! it never writes.
 
+mod services;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -6,12 +6,17 @@ use serde_json::json;
 
 use super::comparison::Comparison;
 use super::text;
+use super::verdicts::AgentState;
 use crate::commands::{CommandError, CommandReport, Ending, printable};
 use crate::text::counted;
 use crate::text::paint::Paint;
 
 /// The comparisons of services, and the zones that could not be read.
 pub(super) struct PlanReport {
+    /// The number of services of the plan.
+    pub(super) services: usize,
+    /// The number of their zones.
+    pub(super) zones: usize,
     pub(super) comparisons: Vec<Comparison>,
     /// The names of those zones, and the errors.
     pub(super) unread: Vec<(String, CommandError)>,
@@ -19,12 +24,23 @@ pub(super) struct PlanReport {
 
 impl PlanReport {
     /// Returns the report about the only service.
-    pub(super) fn of_one(self, json: bool, colour: bool) -> CommandReport {
+    ///
+    /// # Errors
+    ///
+    /// Fails if its zone could not be read.
+    pub(super) fn of_one(
+        mut self,
+        json: bool,
+        colour: bool,
+    ) -> Result<CommandReport, CommandError> {
+        if let Some((_, error)) = self.unread.pop() {
+            return Err(error);
+        }
         let mut text = String::new();
         for comparison in &self.comparisons {
             text.push_str(&if json { comparison.json() } else { text::render(comparison, colour) });
         }
-        CommandReport { text, ending: self.ending() }
+        Ok(CommandReport { text, ending: self.ending() })
     }
 
     /// Returns the report about all services: those with a difference first and in full, the others as
@@ -62,11 +78,16 @@ impl PlanReport {
         }
         for comparison in &self.comparisons[different..] {
             let service = comparison.service.as_deref().unwrap_or_default();
-            let _ = writeln!(out, "{service}: {}", text::summary(comparison));
+            let remark = agent_remark(comparison);
+            let _ = writeln!(out, "{service}: {}{remark}", text::summary(comparison));
         }
-        let all = counted(self.comparisons.len(), "service", "services");
-        let _ =
-            writeln!(out, "\n{}", paint.bold(&format!("{different} of {all} with a difference")));
+        let all = counted(self.services, "service", "services");
+        let missing = match self.services - self.comparisons.len() {
+            0 => String::new(),
+            missing => format!(", {missing} not compared"),
+        };
+        let total = format!("{different} of {all} with a difference{missing}");
+        let _ = writeln!(out, "\n{}", paint.bold(&total));
         out
     }
 
@@ -75,11 +96,24 @@ impl PlanReport {
     }
 
     /// Returns the ending: a zone that could not be read is a failure even if others differ.
-    fn ending(mut self) -> Ending {
-        match self.unread.pop() {
-            Some((_, error)) => Ending::Failed(error),
-            None if self.is_different() => Ending::Different,
-            None => Ending::Fine,
+    fn ending(&self) -> Ending {
+        match self.unread.len() {
+            0 if self.is_different() => Ending::Different,
+            0 => Ending::Fine,
+            unread => Ending::Failed(CommandError::UnreadZones {
+                unread,
+                all: counted(self.zones, "zone", "zones"),
+            }),
         }
+    }
+}
+
+/// Returns the remark of an agent that answered, in brackets: the reason why its verdicts are not used,
+/// or a warning about them.
+fn agent_remark(comparison: &Comparison) -> String {
+    let AgentState { name, note, .. } = &comparison.agent;
+    match (name, note) {
+        (Some(name), Some(note)) => printable(&format!(" (agent {name}: {note})")),
+        _ => String::new(),
     }
 }
