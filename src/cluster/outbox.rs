@@ -270,6 +270,12 @@ impl Outbox {
         self.put(target, PendingVote { stage, ..vote });
     }
 
+    /// Whether the peer would count this statement: it is the last one about the target, and no
+    /// retraction.
+    pub(crate) fn stands(&self, target: TargetRef, statement: Statement) -> bool {
+        matches!(statement, Statement::Sees(_)) && self.in_flight(target, statement).is_some()
+    }
+
     /// Records that the peer rejected the vote. This may change: the peer may not know the target
     /// yet, or its clock or key may differ.
     pub(crate) fn declined(&mut self, now: Duration, target: TargetRef, statement: Statement) {

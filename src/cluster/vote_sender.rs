@@ -259,6 +259,7 @@ impl VoteSender {
         if self.outbox.is_failing() {
             info!(%peer, "peer accepts votes again");
         }
+        let stands = self.outbox.stands(target, statement);
         let outcome = match status {
             _ if self.shared.seal.is_some() && answer.is_of_version_0_1(form) => {
                 self.outbox.postponed(now, target, statement);
@@ -282,7 +283,7 @@ impl VoteSender {
             self.form = Form::V2;
         }
         self.shared.counters.add(Some(peer), outcome);
-        self.report_declined(target, (outcome == "declined").then_some(answer));
+        self.report_declined(target, (outcome == "declined").then_some(answer), stands);
         if outcome == "delivered" {
             self.service_accepted(target.service);
         }

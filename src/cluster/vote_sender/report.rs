@@ -40,22 +40,34 @@ impl VoteSender {
 
     /// Records that the peer accepted a vote on a service.
     pub(super) fn service_accepted(&mut self, service: ServiceId) {
+        if let Some(address) = self.unwatched.unwatched_address(service)
+            && self.partly_watched.insert(service)
+        {
+            let target = TargetRef { service, address };
+            self.warn_declined(target, 404, "it watches the service, but not this address");
+        }
         if self.unwatched.accepted(self.shared.clock.now(), service) {
             self.publish_missing();
         }
     }
 
     /// Reports the answer to a declined vote: each status once in a row, and a service that the
-    /// peer does not watch together with all others.
-    pub(super) fn report_declined(&mut self, target: TargetRef, declined: Option<VoteAnswer>) {
-        let (now, service) = (self.shared.clock.now(), target.service);
+    /// peer does not watch together with all others. `stands` says whether this agent still makes
+    /// the statement: if not, the peer need not know its target.
+    pub(super) fn report_declined(
+        &mut self,
+        target: TargetRef,
+        declined: Option<VoteAnswer>,
+        stands: bool,
+    ) {
         if let Some(VoteAnswer { status: 404, .. }) = declined
-            && self.has_named
+            && (self.has_named || target.service != ServiceId::DEFAULT)
         {
-            if self.unwatched.declined(now, service) {
+            let all = self.shared.votes.borrow().services.get(&target.service).cloned();
+            if let Some(all) = all.filter(|_| stands)
+                && self.unwatched.declined(self.shared.clock.now(), target, all.votes.keys())
+            {
                 self.publish_missing();
-            } else if self.partly_watched.insert(service) {
-                self.warn_declined(target, 404, "it watches the service, but not this address");
             }
             return;
         }

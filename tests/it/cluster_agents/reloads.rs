@@ -14,7 +14,7 @@ use crate::lab::{run, v4};
 const CALM: u32 = 9_999;
 
 /// Gives an agent another configuration and waits until it is in force.
-fn reload(agent: &mut Agent, config: &str) {
+pub(super) fn reload(agent: &mut Agent, config: &str) {
     agent.rewrite(config);
     agent.signal(Signal::HUP);
     next(agent, &["configuration in force"]);

@@ -11,6 +11,7 @@ use super::harness::{
     Harness, KEY, Members, ZONE, about, alive, cloudflare_section, count, first, name, next, peer,
     zone_section,
 };
+use super::reloads::reload;
 use super::scripted_peer::{answering, post, vote};
 use crate::agent::Agent;
 use crate::lab::{Place, link_v4, run, v4};
@@ -98,6 +99,11 @@ fn start(harness: &Harness, members: &Members, sections: &[String]) -> Vec<Agent
         }
     }
     agents
+}
+
+/// The same services, with another name for `www`.
+fn renamed() -> String {
+    both().replacen("\nname = \"www\"", "\nname = \"web\"", 1)
 }
 
 /// Waits until `agent` has received the vote of `voter` on a target so many times from now on.
@@ -229,6 +235,33 @@ fn a_go_agent_has_no_vote_on_services_and_is_named_once() {
             }
             let foreign = bodies.try_iter().filter(|body| body.contains("Service")).count();
             assert_eq!(foreign, 0, "{key:?} {has_default}");
+        }
+    });
+}
+
+/// The files are changed one after the other.
+#[test]
+fn a_service_that_is_renamed_by_reloads_is_named_while_the_files_differ_and_not_after() {
+    run(|| {
+        let harness = harness(2);
+        let members = Members { min: 1, ..Members::new(2, &[]) };
+        let mut agents = start(&harness, &members, &[both(), both()]);
+        for target in web() {
+            first(&mut agents[1], &["vote received", &about(target)]);
+        }
+        reload(&mut agents[1], &members.config_with(name(1), &renamed()));
+        let missing = harness.until_status(0, |status| !peer(status, 1).no_vote_on.is_empty());
+        assert_eq!(peer(&missing, 1).no_vote_on, ["www"]);
+        first(&mut agents[0], &["peer does not watch these services", "services=\"www\""]);
+        reload(&mut agents[0], &members.config_with(name(0), &renamed()));
+        for (agent, other) in [(0, 1), (1, 0)] {
+            harness.until_status(agent, |status| peer(status, other).no_vote_on.is_empty());
+        }
+        // All votes and unanswered retractions are repeated in this time.
+        votes(&mut agents[1], 0, web()[1], 3);
+        assert_eq!(count(&mut agents[0], &["peer does not watch these services"]), 1);
+        for agent in &mut agents {
+            assert_eq!(count(agent, &["peer rejected our vote"]), 0);
         }
     });
 }
