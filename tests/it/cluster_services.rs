@@ -190,7 +190,7 @@ async fn agents_understand_each_other_whatever_the_order_of_their_services() {
     announce_on(&one.cluster, MX.into(), [(target(1), Vote::Down), (target(2), Vote::Up)]);
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(WWW, 1), Vote::Down));
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(WWW, 2), Vote::Up));
-    // A service without a name is not told to anybody, and least of all as `default`.
+    // A vote on a service without a name is not sent, least of all as one on `default`.
     announce_on(&one.cluster, 99.into(), [(target(2), Vote::Down)]);
     announce(&one.cluster, [(target(1), Vote::Down)]);
     assert_eq!(wait_vote(&mut other, net.agent(0)).await, (of(0, 1), Vote::Down));
@@ -280,8 +280,8 @@ async fn the_votes_on_two_hundred_services_are_all_taken_and_soon() {
     assert!(counts.keys().all(|(_, outcome)| *outcome != "refused"), "{counts:?}");
 }
 
-/// A peer of our kind as its key shows it, played by hand. It answers 404 to `/votes`, as an older
-/// version does.
+/// A scripted peer that runs this program, as its signatures show. It answers 404 to `/votes`, as an
+/// older version does.
 #[tokio::test]
 async fn a_peer_that_knows_no_services_receives_them_and_its_votes_on_default_count() {
     const KNOWN: &str = "HTTP/1.1 200 OK\r\ngoavail-signature: v2\r\ncontent-length: 0\r\n\r\n";

@@ -1,4 +1,4 @@
-//! `[[service]]`, `[zone.NAME]` and `[check.NAME]`: scenes that other tools are known to get wrong, each
+//! `[[service]]`, `[zone.NAME]` and `[check.NAME]`: cases that other tools are known to get wrong, each
 //! with its issue there, and the warnings.
 
 use std::fmt::Write as _;
