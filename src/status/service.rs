@@ -146,7 +146,11 @@ async fn verdict_of_service(
     State(reader): State<Reader>,
     Path((service, address)): Path<(String, String)>,
 ) -> (StatusCode, String) {
-    let found = parse(&address).map(|address| reader.snapshot().find(Some(&service), address));
+    let snapshot = reader.snapshot();
+    if !snapshot.has_service(&service) {
+        return (StatusCode::NOT_FOUND, "unknown not a service of this agent\n".to_owned());
+    }
+    let found = parse(&address).map(|address| snapshot.find(Some(&service), address));
     found.unwrap_or_default().first().map_or_else(unknown, verdict_on)
 }
 

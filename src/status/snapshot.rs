@@ -124,6 +124,11 @@ impl Snapshot {
         found
     }
 
+    /// Whether the agent has a service of this name.
+    pub(super) fn has_service(&self, name: &str) -> bool {
+        self.services.iter().any(|service| *service.name == *name)
+    }
+
     /// Returns the probe of a target.
     pub(super) fn probe(&self, row: &TargetRow) -> &ProbeView {
         let made = row.probe.and_then(|place| self.probes.get(place));

@@ -225,9 +225,16 @@ async fn the_short_path_of_a_verdict_answers_while_the_services_agree() {
     assert_eq!(found, want.map(|(status, body)| (status, body.to_owned())));
     board.update(at(3, "192.0.2.1"), end.clock, &probed(3, fine()));
     board.publish(end);
-    let paths = ["/verdict/192.0.2.1", "/verdict/192.0.2.9", "/verdict/web/192.0.2.1"];
-    let found: Vec<u16> = answers(&board, &paths).await.into_iter().map(|it| it.0).collect();
-    assert_eq!(found, [200, 404, 404]);
+    assert_eq!(answers(&board, &paths[..1]).await, [(200, "up\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_verdict_that_is_unknown_says_whether_the_address_or_the_service_is() {
+    let (board, _) = board();
+    let paths = ["/verdict/192.0.2.9", "/verdict/api/192.0.2.2", "/verdict/web/192.0.2.1"];
+    let no_target = (404, "unknown not a target of this agent\n".to_owned());
+    let no_service = (404, "unknown not a service of this agent\n".to_owned());
+    assert_eq!(answers(&board, &paths).await, [no_target.clone(), no_target, no_service]);
 }
 
 /// Under maintenance in one service, as the verdicts have it that others poll.
