@@ -78,10 +78,11 @@ impl ServiceGroup<'_> {
         self.targets.first().map_or(Concern::Fine, |(_, target)| Concern::of(target))
     }
 
-    /// Describes the service in a few words: `1 of 2 in service, main, by echo requests`.
+    /// Describes the service in a few words: `1 of 2 in service, zone main, by echo
+    /// requests`.
     pub(super) fn summary(&self) -> String {
         let ServiceStatus { zone, checks, in_service, of, .. } = self.service;
-        let mut words = vec![format!("{in_service} of {of} in service"), zone.clone()];
+        let mut words = vec![format!("{in_service} of {of} in service"), format!("zone {zone}")];
         words.extend(checks.iter().cloned());
         words.join(", ")
     }

@@ -263,7 +263,7 @@ async fn the_page_has_the_services_as_groups_the_worst_first_and_one_that_is_wel
         .collect();
     assert!(places.is_sorted(), "{places:?}");
     assert_eq!(page.matches("<tr class=\"target").count(), 1, "only the one that is down");
-    assert!(page.contains("1 of 2 in service, other, by echo requests"), "{page}");
+    assert!(page.contains("1 of 2 in service, zone other, by echo requests"), "{page}");
     let (_, all) = answers(&board, &["/?all"]).await.remove(0);
     assert_eq!(all.matches("<tr class=\"target").count(), 5);
 }

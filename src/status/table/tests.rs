@@ -182,10 +182,10 @@ fn several_services() -> Status {
 fn services_are_groups_with_the_worst_first_and_one_that_is_well_is_a_line() {
     let want = "\
 ADDRESS     HEALTH  SINCE     IN SERVICE       RTT  LOSS  VOTES
-mx: 1 of 2 in service, main, by echo requests
+mx: 1 of 2 in service, zone main, by echo requests
 192.0.2.11  down    03:58:20  kept: floor  12.3 ms  100%  up 1
 and 1 more in service
-www: 20 of 20 in service, main, by echo requests
+www: 20 of 20 in service, zone main, by echo requests
 ";
     let text = table(&several_services(), false);
     assert!(text.starts_with("eu-1  goavail 0.1.0  cluster  2 services in 1 zone\n"), "{text}");
