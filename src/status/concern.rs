@@ -28,11 +28,10 @@ impl Concern {
     pub(super) fn of(target: &Target) -> Self {
         let (present, missing) = presence(target);
         let losing = target.streak.outcome == Outcome::Loss && target.streak.count > 0;
-        // Before the first listing, the verdict stands for the records.
+        // No record is withdrawn before its zone was read.
         let unread = present + missing == 0;
-        let out = target.drained.is_some() || !target.in_service && target.reason.is_none();
         match target.health {
-            Health::Down if present > 0 || unread && !out => Self::DownInDns,
+            Health::Down if present > 0 || unread && target.drained.is_none() => Self::DownInDns,
             Health::Down => Self::Down,
             Health::Unknown => Self::Unknown,
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
@@ -117,7 +116,7 @@ pub(super) fn service(target: &Target) -> String {
         _ if target.drained.is_some() => "no: drained".to_owned(),
         (false, Some(reason)) if present > 0 => format!("kept: {reason}"),
         (false, Some(reason)) => format!("no: {reason}"),
-        (false, None) if present > 0 => "no: pending".to_owned(),
+        (false, None) if present > 0 || missing == 0 => "no: pending".to_owned(),
         (false, None) => "no".to_owned(),
         (true, Some(reason)) => format!("yes: {reason}"),
         (true, None) if missing > 0 => format!("in {present} of {}", present + missing),
@@ -198,6 +197,11 @@ mod tests {
                 Concern::DownInDns,
             ),
             (
+                "down by the verdict, zone not read",
+                Target { records: Vec::new(), ..down.clone() },
+                Concern::DownInDns,
+            ),
+            (
                 "down and drained, zone not read",
                 Target {
                     reason: Some(Reason::Drained),
@@ -245,6 +249,16 @@ mod tests {
             assert_eq!(loss(Some(part)), want, "{part}");
         }
         assert_eq!(loss(None), "-", "no probe was judged");
+    }
+
+    #[test]
+    fn a_withdrawal_is_pending_until_a_listing_shows_that_the_record_is_gone() {
+        let mut target = Target { in_service: false, ..sample::target("192.0.2.10") };
+        let cases = [(None, "no: pending"), (Some(true), "no: pending"), (Some(false), "no")];
+        for (present, want) in cases {
+            target.records[0].present = present;
+            assert_eq!(service(&target), want, "{present:?}");
+        }
     }
 
     #[test]
