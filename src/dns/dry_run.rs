@@ -19,6 +19,8 @@ use crate::engine::plan::{Family, SetKey};
 #[derive(Debug)]
 pub struct DryRun {
     inner: Box<dyn DnsProvider>,
+    /// The name of the zone for people, if the configuration names zones.
+    zone: Option<String>,
     made_up: Listing,
     state: Mutex<DryRunState>,
 }
@@ -43,7 +45,13 @@ struct Simulated {
 impl DryRun {
     /// Wraps `inner`, with a configuration that publishes nothing yet.
     pub fn new(inner: Box<dyn DnsProvider>) -> Self {
-        Self { inner, made_up: Listing::default(), state: Mutex::default() }
+        Self { inner, zone: None, made_up: Listing::default(), state: Mutex::default() }
+    }
+
+    /// Sets the name of the zone in log lines; `None` if the configuration names no zones.
+    #[must_use]
+    pub fn named(self, zone: Option<&str>) -> Self {
+        Self { zone: zone.map(str::to_owned), ..self }
     }
 
     /// Adds the names and the targets of a service in the configuration.
@@ -74,6 +82,7 @@ impl DryRun {
                 if state.unreadable.as_ref() != Some(&why) {
                     tracing::warn!(
                         provider = self.inner.name(),
+                        zone = self.zone.as_deref().map(tracing::field::display),
                         "dry-run could not read the zone and plans from the configuration: {why}"
                     );
                     state.unreadable = Some(why);

@@ -209,7 +209,7 @@ pub(crate) async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, Bui
     if !zone.dry_run {
         return Ok(provider);
     }
-    let mut dry_run = DryRun::new(provider);
+    let mut dry_run = DryRun::new(provider).named(zone.shown_name());
     for PublishedService { names, targets } in zone.services.values() {
         dry_run = dry_run.publishing(names, targets);
     }

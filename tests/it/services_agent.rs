@@ -6,6 +6,7 @@
 
 mod account;
 mod alike;
+mod dry_run;
 mod reloads;
 mod scene;
 
