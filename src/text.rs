@@ -109,7 +109,8 @@ pub(crate) fn pretty_json(value: &impl Serialize) -> serde_json::Result<String> 
 /// ASCII, which the JSON writer escapes itself. All of them are inside strings, because JSON's own
 /// syntax uses other characters.
 fn escaped(json: String) -> String {
-    if json.bytes().all(|byte| byte < 0x7f) {
+    // Two passes that compare many bytes at once: a status may have megabytes.
+    if json.is_ascii() && !json.as_bytes().contains(&0x7f) {
         return json;
     }
     let mut out = String::with_capacity(json.len() + 16);
