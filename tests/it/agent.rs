@@ -38,6 +38,17 @@ pub(crate) enum Within<'a> {
     Powerless(&'a Namespace),
 }
 
+impl Within<'_> {
+    /// A command in this place.
+    fn command(self, program: &str) -> Command {
+        match self {
+            Self::Here => Command::new(program),
+            Self::Lab(namespace) => namespace.command(program),
+            Self::Powerless(namespace) => namespace.powerless(program),
+        }
+    }
+}
+
 /// An agent that is about to be started.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -56,11 +67,7 @@ impl Setup {
     /// As [`Self::new`], for a program that may become `goavail`, such as `prlimit`.
     pub(crate) fn of(program: &str, config: &str, within: Within<'_>) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let mut command = match within {
-            Within::Here => Command::new(program),
-            Within::Lab(namespace) => namespace.command(program),
-            Within::Powerless(namespace) => namespace.powerless(program),
-        };
+        let mut command = within.command(program);
         command.current_dir(scratch.path()).env_clear().env("HOME", scratch.path());
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         let setup = Self { scratch, config: config.to_owned(), command };
@@ -245,6 +252,24 @@ impl Agent {
     pub(crate) fn rewrite(&mut self, config: &str) {
         config.clone_into(&mut self.config);
         std::fs::write(self.scratch.path().join("goavail.toml"), config).expect("writable");
+    }
+
+    /// Puts another configuration in force by SIGHUP.
+    pub(crate) fn reload(&mut self, config: &str) {
+        let before = self.lines_with(&["configuration in force"]).len();
+        self.rewrite(config);
+        self.signal(Signal::HUP);
+        self.nth(before + 1, &["configuration in force"]);
+    }
+
+    /// Runs a command of `goavail` in the agent's folder. Returns its exit code, and its output followed
+    /// by its errors.
+    pub(crate) fn command(&self, within: Within<'_>, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = within.command(BINARY);
+        command.current_dir(self.folder()).args(arguments);
+        let output = command.output().expect("the command runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).expect("the output is text"))
     }
 
     /// Sends it a signal.

@@ -6,7 +6,6 @@ use rustix::process::Signal;
 
 use super::responder::Responder;
 use super::{Harness, PATIENT, count, first, nth, target, until_written, writes};
-use crate::agent::Agent;
 use crate::fake_cloudflare::{Entry, Fault};
 use crate::lab::{run, v4};
 
@@ -21,13 +20,6 @@ fn make_pipe(agent_folder: &std::path::Path) {
 fn replace(agent_folder: &std::path::Path, config: &str) {
     std::fs::write(agent_folder.join("new"), config).unwrap();
     std::fs::rename(agent_folder.join("new"), agent_folder.join("goavail.toml")).unwrap();
-}
-
-fn reload(agent: &mut Agent, config: &str) {
-    let before = count(agent, &["configuration in force"]);
-    agent.rewrite(config);
-    agent.signal(Signal::HUP);
-    nth(agent, before + 1, &["configuration in force"]);
 }
 
 #[test]
@@ -72,7 +64,7 @@ fn a_good_file_comes_into_force_whole_and_targets_that_stay_keep_their_state() {
         let responder = Responder::counting(&harness.lab, removed);
         let new = harness.config("", &[stays, added]);
         let new = new.replace("failure_threshold = 3", "failure_threshold = 5");
-        reload(&mut agent, &new);
+        agent.reload(&new);
         first(&mut agent, &["target confirmed up", &target(added)]);
         let heard = responder.heard();
 
@@ -97,7 +89,7 @@ fn a_target_that_is_down_stays_down_over_a_reload_and_comes_back_after_it() {
         harness.cloudflare.zone(|zone| zone.records[0].ttl = 4321);
         harness.lab.remove(&[v4(1)]);
         first(&mut agent, &["withdrew"]);
-        reload(&mut agent, &config);
+        agent.reload(&config);
         harness.lab.add(&[v4(1)]);
         first(&mut agent, &["restored"]);
         assert_eq!(count(&mut agent, &["target down"]), 1);
@@ -119,7 +111,7 @@ fn a_reload_keeps_a_withdrawal_that_is_being_retried() {
         harness.cloudflare.script(3, Entry::writes, Fault::Answer(500, "<html>".into()));
         harness.lab.remove(&[v4(1)]);
         until_written(&harness.cloudflare, 1);
-        reload(&mut agent, &config);
+        agent.reload(&config);
         first(&mut agent, &["withdrew"]);
         assert_eq!(harness.in_service(), [v4(2).to_string()]);
     });

@@ -8,7 +8,7 @@ use super::tcp::{Listener, PORT};
 use super::{
     Entry, PATIENT, QUICK, WWW, count, first, nth, publish, target, until_written, writes,
 };
-use crate::agent::{Agent, BINARY, Within};
+use crate::agent::{Agent, Within};
 use crate::fake_cloudflare::{self, FakeCloudflare, Fault, TOKEN};
 use crate::lab::{Lab, run, v4};
 
@@ -59,11 +59,25 @@ impl TwoZones {
         )
     }
 
-    fn start(&self, config: &str) -> Agent {
-        let setup = crate::agent::Setup::new(config, Within::Lab(self.lab.agent(0)));
+    /// Opens the port on these machines.
+    fn listen(&self, machines: &[IpAddr]) -> Vec<Listener> {
+        machines.iter().map(|machine| Listener::at(&self.lab, *machine)).collect()
+    }
+
+    /// Starts an agent, and waits until it has confirmed `machines` in both services.
+    fn confirmed(&self, config: &str, machines: &[IpAddr]) -> Agent {
+        let setup = crate::agent::Setup::new(config, self.place());
         setup.write("main", &format!("{TOKEN}\n"));
         setup.write("shop", &format!("{OTHER}\n"));
-        setup.env("RUST_LOG", "info,goavail=trace").args(["--no-dry-run", "monitor"]).start()
+        let setup = setup.env("RUST_LOG", "info,goavail=trace");
+        let mut agent = setup.args(["--no-dry-run", "monitor"]).start();
+        nth(&mut agent, 2 * machines.len(), &["target confirmed up"]);
+        agent
+    }
+
+    /// The place of the agent.
+    fn place(&self) -> Within<'_> {
+        Within::Lab(self.lab.agent(0))
     }
 
     /// The addresses at both names.
@@ -82,11 +96,8 @@ fn a_dead_machine_leaves_both_services_and_a_dead_port_only_the_one_that_asks_it
     run(|| {
         let machines = [v4(1), v4(2), v4(3)];
         let zones = TwoZones::serving(&machines);
-        let mut listeners: Vec<_> =
-            machines.iter().map(|machine| Listener::at(&zones.lab, *machine)).collect();
-        let config = zones.config(&machines);
-        let mut agent = zones.start(&config);
-        nth(&mut agent, 6, &["target confirmed up"]);
+        let mut listeners = zones.listen(&machines);
+        let mut agent = zones.confirmed(&zones.config(&machines), &machines);
         assert_eq!((writes(&zones.main), writes(&zones.shop)), (0, 0));
 
         // The port of one machine: it stays in the service that is asked by echo requests.
@@ -114,7 +125,7 @@ fn a_dead_machine_leaves_both_services_and_a_dead_port_only_the_one_that_asks_it
 
         zones.lab.add(&[v4(1), v4(3)]);
         until_written(&zones.main, 3);
-        listeners.extend(machines.iter().map(|machine| Listener::at(&zones.lab, *machine)));
+        listeners.extend(zones.listen(&machines));
         nth(&mut agent, 4, &["restored"]);
         assert_eq!(zones.published(), [texts(&machines), texts(&machines)]);
         agent.signal(Signal::TERM);
@@ -123,34 +134,23 @@ fn a_dead_machine_leaves_both_services_and_a_dead_port_only_the_one_that_asks_it
     });
 }
 
-/// Runs a command beside the agent. Returns its exit code, and its output with its errors.
-fn beside(zones: &TwoZones, agent: &Agent, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = zones.lab.agent(0).command(BINARY);
-    command.current_dir(agent.folder()).args(arguments);
-    let output = command.output().expect("the command runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).expect("the output is text"))
-}
-
 /// A reboot: one command takes the machine out of both services, or of neither.
 #[test]
 fn a_machine_is_drained_in_all_services_and_each_command_names_them() {
     run(|| {
         let machines = [v4(1), v4(2)];
         let zones = TwoZones::serving(&machines);
-        let _listeners: Vec<_> =
-            machines.iter().map(|machine| Listener::at(&zones.lab, *machine)).collect();
+        let _listeners = zones.listen(&machines);
         let config = zones.config(&machines);
         let (top, rest) = config.split_once("[zone.main]").expect("there is a zone");
         let config = format!(
             "{top}state_file = \"state.json\"\n[Status]\nsocket = \"s.sock\"\n[zone.main]{rest}"
         );
-        let mut agent = zones.start(&config);
-        nth(&mut agent, 4, &["target confirmed up"]);
+        let mut agent = zones.confirmed(&config, &machines);
         let [one, two] = [v4(1), v4(2)].map(|machine| machine.to_string());
-        let (code, said) = beside(&zones, &agent, &["drain", &one, "--reason", "reboot"]);
-        assert_eq!(code, Some(0), "{said}");
-        assert_eq!(said, format!("drained www/{one}, shop/{one}\n"));
+        let (code, output) = agent.command(zones.place(), &["drain", &one, "--reason", "reboot"]);
+        assert_eq!(code, Some(0), "{output}");
+        assert_eq!(output, format!("drained www/{one}, shop/{one}\n"));
         first(&mut agent, &["drained by operator", "service=www"]);
         until_written(&zones.main, 1);
         until_written(&zones.shop, 1);
@@ -158,25 +158,25 @@ fn a_machine_is_drained_in_all_services_and_each_command_names_them() {
         assert_eq!(zones.published(), [texts(&[v4(2)]), texts(&[v4(2)])]);
 
         // The floor of both forbids it. With --force it is one of them alone.
-        let (code, said) = beside(&zones, &agent, &["drain", &two]);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("(www)") && said.contains("(shop)"), "{said}");
-        let (_, said) = beside(&zones, &agent, &["undrain", &format!("shop/{one}")]);
-        assert_eq!(said, format!("gave shop/{one} back to the agent\n"));
+        let (code, output) = agent.command(zones.place(), &["drain", &two]);
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains("(www)") && output.contains("(shop)"), "{output}");
+        let (_, output) = agent.command(zones.place(), &["undrain", &format!("shop/{one}")]);
+        assert_eq!(output, format!("gave shop/{one} back to the agent\n"));
         until_written(&zones.shop, 2);
         first(&mut agent, &["restored", &target(v4(1)), "service=shop"]);
         assert_eq!(zones.published(), [texts(&[v4(2)]), texts(&machines)]);
 
-        let (code, said) = beside(&zones, &agent, &["status"]);
-        assert_eq!(code, Some(0), "{said}");
-        let place = |line: &str| said.find(line).unwrap_or_else(|| panic!("{line}: {said}"));
-        assert!(place("\nwww: 1 of 2 in service") < place("\nshop: 2 of 2 in service"), "{said}");
-        assert!(said.contains(&format!("drained: www/{one}: reboot")), "{said}");
-        let (_, said) = beside(&zones, &agent, &["status", "--service", "web"]);
-        assert!(said.contains("no service called web; there is www, shop"), "{said}");
-        let (code, said) = beside(&zones, &agent, &["plan"]);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.ends_with("\n0 of 2 services with a difference\n"), "{said}");
+        let (code, output) = agent.command(zones.place(), &["status"]);
+        assert_eq!(code, Some(0), "{output}");
+        let place = |line: &str| output.find(line).unwrap_or_else(|| panic!("{line}: {output}"));
+        assert!(place("\nwww: 1 of 2 in service") < place("\nshop: 2 of 2 in service"), "{output}");
+        assert!(output.contains(&format!("drained: www/{one}: reboot")), "{output}");
+        let (_, output) = agent.command(zones.place(), &["status", "--service", "web"]);
+        assert!(output.contains("no service called web; there is www, shop"), "{output}");
+        let (code, output) = agent.command(zones.place(), &["plan"]);
+        assert_eq!(code, Some(0), "{output}");
+        assert!(output.ends_with("\n0 of 2 services with a difference\n"), "{output}");
         let state = std::fs::read_to_string(agent.folder().join("state.json")).unwrap();
         assert!(state.contains("\"version\": 2"), "{state}");
         assert!(state.contains("\"service\": \"www\"") && state.contains("\"zone\": \"main\""));
@@ -189,10 +189,8 @@ fn a_pause_of_one_account_does_not_hold_up_the_other() {
     run(|| {
         let machines = [v4(1), v4(2)];
         let zones = TwoZones::serving(&machines);
-        let _listeners: Vec<_> =
-            machines.iter().map(|machine| Listener::at(&zones.lab, *machine)).collect();
-        let mut agent = zones.start(&zones.config(&machines));
-        nth(&mut agent, 4, &["target confirmed up"]);
+        let _listeners = zones.listen(&machines);
+        let mut agent = zones.confirmed(&zones.config(&machines), &machines);
         zones.main.script(usize::MAX, |_| true, Fault::Throttled("3600".to_owned()));
         zones.lab.remove(&[v4(2)]);
         until_written(&zones.shop, 1);
@@ -208,11 +206,8 @@ fn a_reload_reads_the_token_again() {
     run(|| {
         let machines = [v4(1), v4(2)];
         let zones = TwoZones::serving(&machines);
-        let _listeners: Vec<_> =
-            machines.iter().map(|machine| Listener::at(&zones.lab, *machine)).collect();
-        let config = zones.config(&machines);
-        let mut agent = zones.start(&config);
-        nth(&mut agent, 4, &["target confirmed up"]);
+        let _listeners = zones.listen(&machines);
+        let mut agent = zones.confirmed(&zones.config(&machines), &machines);
         let file = agent.folder().join("shop");
         std::fs::write(&file, "two\nlines\n").unwrap();
         agent.signal(Signal::HUP);

@@ -1,34 +1,17 @@
 //! SIGHUP with several services: one is added, removed, renamed or moved, and the others go on.
 
-use std::process::Command;
-
-use rustix::process::Signal;
-
 use super::account::Account;
 use super::{DOMAINS, Machines, ServiceSpec, confirmed, contents, settle};
-use crate::agent::{Agent, BINARY, PATIENT};
+use crate::agent::{Agent, PATIENT, Within};
 use crate::fake_cloudflare::Entry;
 
 /// The settings for the operator's commands.
 const SOCKET: &str = "\n[Status]\nsocket = \"control.sock\"\n";
 
-/// Puts another configuration in force.
-fn reload(agent: &mut Agent, config: &str) {
-    let before = agent.lines_with(&["configuration in force"]).len();
-    agent.rewrite(config);
-    agent.signal(Signal::HUP);
-    agent.nth(before + 1, &["configuration in force"]);
-}
-
-/// Runs a command of the operator. Returns its output.
-fn say(agent: &Agent, arguments: &[&str]) -> String {
-    let mut command = Command::new(BINARY);
-    command.current_dir(agent.folder()).args(["-f", "goavail.toml"]).args(arguments);
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}{complaint}");
-    said
+/// Runs a command of the operator, which must succeed.
+fn run_command(agent: &Agent, arguments: &[&str]) {
+    let (code, output) = agent.command(Within::Here, arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {output}");
 }
 
 /// Two services on three machines, an agent for both, and its account.
@@ -54,7 +37,7 @@ impl Harness {
     fn reload(&mut self, services: Vec<ServiceSpec>) {
         self.services = services;
         let text = self.machines.together(SOCKET, &self.services, &self.account);
-        reload(&mut self.agent, &text);
+        self.agent.reload(&text);
     }
 
     /// Waits until the zones follow the machines.
@@ -111,7 +94,7 @@ async fn a_zone_that_is_renamed_keeps_the_records_that_are_out() {
     harness.machines.kill(1);
     harness.settle().await;
     let text = harness.machines.together(SOCKET, &harness.services, &harness.account);
-    reload(&mut harness.agent, &text.replace("z0", "other"));
+    harness.agent.reload(&text.replace("z0", "other"));
     let abandoned = harness.agent.lines_with(&["removed from the configuration"]);
     assert!(abandoned.is_empty(), "its record is restored: {abandoned:#?}");
     harness.machines.revive(1);
@@ -123,7 +106,7 @@ async fn a_drained_address_that_moves_to_another_service_stays_drained() {
     let mut harness = Harness::new();
     let drained = harness.machines.text(0);
     let target = format!("target={drained}");
-    say(&harness.agent, &["drain", "--reason", "reboot", &drained]);
+    run_command(&harness.agent, &["drain", "--reason", "reboot", &drained]);
     harness.agent.nth(1, &["withdrew", &target]);
     let mut services = harness.services.clone();
     services[0].targets = [1].into();
@@ -131,7 +114,7 @@ async fn a_drained_address_that_moves_to_another_service_stays_drained() {
     harness.reload(services);
     harness.agent.nth(2, &["verdict=\"out of service\"", &target]);
     assert!(!harness.published(1, "mail").await.contains(&drained));
-    say(&harness.agent, &["undrain", &drained]);
+    run_command(&harness.agent, &["undrain", &drained]);
     harness.settle().await;
     assert!(harness.published(1, "mail").await.contains(&drained));
 }
