@@ -8,7 +8,7 @@ mod account;
 mod alike;
 mod dry_run;
 mod reloads;
-mod scene;
+mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -6,16 +6,16 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::account::Account;
-use super::scene::{MACHINES, Scene, scenes};
+use super::scenario::{MACHINES, Scenario, scenarios};
 use super::{Machines, confirmed, contents, settle};
 use crate::agent::{Agent, PATIENT};
 use crate::fake_cloudflare::Entry;
 use crate::notify::Server;
 
-/// Returns the scenes to play: a few, or as many as `GOAVAIL_SCENES` says.
-fn played() -> Vec<Scene> {
-    let count = std::env::var("GOAVAIL_SCENES").ok().and_then(|count| count.parse().ok());
-    scenes(count.unwrap_or(3))
+/// Returns the scenarios to run: a few, or as many as `GOAVAIL_SCENARIOS` says.
+fn selected() -> Vec<Scenario> {
+    let count = std::env::var("GOAVAIL_SCENARIOS").ok().and_then(|count| count.parse().ok());
+    scenarios(count.unwrap_or(3))
 }
 
 /// The records that a Cloudflare created and deleted: how many, and the new ones.
@@ -47,10 +47,10 @@ fn written(log: &[Entry]) -> Written {
 
 /// One receiver's notices about targets: how often each kind was sent about each target of each
 /// service.
-type Told = BTreeMap<(String, String, String), usize>;
+type NoticeCounts = BTreeMap<(String, String, String), usize>;
 
 /// Counts a notice; `service` is the service of all targets of a notice that names none.
-fn count(told: &mut Told, notice: &Value, service: &str) {
+fn count(counts: &mut NoticeCounts, notice: &Value, service: &str) {
     let kind = notice["kind"].as_str().unwrap();
     let mut services = BTreeMap::from([(service, &notice["targets"])]);
     if let Some(named) = notice["services"].as_object() {
@@ -59,7 +59,7 @@ fn count(told: &mut Told, notice: &Value, service: &str) {
     for (service, targets) in services {
         for target in targets.as_array().unwrap() {
             let target = target.as_str().unwrap().to_owned();
-            *told.entry((kind.to_owned(), service.to_owned(), target)).or_default() += 1;
+            *counts.entry((kind.to_owned(), service.to_owned(), target)).or_default() += 1;
         }
     }
 }
@@ -85,8 +85,8 @@ struct Kept {
 }
 
 impl Kept {
-    /// Follows the addresses that are `shown`, and waits for the lines of `agent` about it; `service` is the place of the
-    /// service, and `field` its name in a line.
+    /// Follows the addresses that are `shown`, and waits for the lines of `agent` about it;
+    /// `service` is the place of the service, and `field` its name in a line.
     fn follow(
         &mut self,
         agent: &mut Agent,
@@ -109,9 +109,9 @@ impl Kept {
     }
 }
 
-/// Plays a scene before one agent with all services, and before an agent for each of them.
-async fn play(scene: &Scene, mut machines: Machines, [one, many]: [Account; 2]) {
-    let services = &scene.services;
+/// Runs a scenario with one agent for all services, and with an agent for each of them.
+async fn compare(scenario: &Scenario, mut machines: Machines, [one, many]: [Account; 2]) {
+    let services = &scenario.services;
     let top = |receiver: &Server| format!("webhook_url = \"{}\"\n", receiver.url);
 
     let mut receiver = Server::start(&[]).await;
@@ -130,7 +130,7 @@ async fn play(scene: &Scene, mut machines: Machines, [one, many]: [Account; 2]) 
     }
 
     let (mut kept_by_one, mut kept_by_many) = (Kept::default(), Kept::default());
-    for step in &scene.steps {
+    for step in &scenario.steps {
         if machines.is_alive(*step) {
             machines.kill(*step);
         } else {
@@ -141,7 +141,7 @@ async fn play(scene: &Scene, mut machines: Machines, [one, many]: [Account; 2]) 
             settle(agent, &many, &machines, std::slice::from_ref(service)).await;
         }
         let shown = contents(&one, services).await;
-        assert_eq!(shown, contents(&many, services).await, "{scene:#?}");
+        assert_eq!(shown, contents(&many, services).await, "{scenario:#?}");
         for (nth, service) in services.iter().enumerate() {
             let addresses = &shown[&service.owner_names().next().unwrap()];
             let (place, agent) = ((nth, &service.targets), &mut alone[nth].0);
@@ -151,36 +151,36 @@ async fn play(scene: &Scene, mut machines: Machines, [one, many]: [Account; 2]) 
         }
     }
 
-    let (mut told_by_one, mut told_by_many) = (Told::new(), Told::new());
+    let (mut sent_by_one, mut sent_by_many) = (NoticeCounts::new(), NoticeCounts::new());
     for notice in ended(together, &mut receiver) {
-        count(&mut told_by_one, &notice, "no service");
+        count(&mut sent_by_one, &notice, "no service");
     }
     for ((agent, mut receiver), service) in alone.into_iter().zip(services) {
         for notice in ended(agent, &mut receiver) {
-            count(&mut told_by_many, &notice, &service.name);
+            count(&mut sent_by_many, &notice, &service.name);
         }
     }
-    assert_eq!(told_by_one, told_by_many, "{scene:#?}");
+    assert_eq!(sent_by_one, sent_by_many, "{scenario:#?}");
     if let [Account::Cloudflare(one), Account::Cloudflare(many)] = [one, many] {
-        assert_eq!(written(&one.log()), written(&many.log()), "{scene:#?}");
+        assert_eq!(written(&one.log()), written(&many.log()), "{scenario:#?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn several_services_at_cloudflare_write_and_notify_as_an_agent_for_each() {
-    for scene in played() {
+    for scenario in selected() {
         let machines = Machines::new(MACHINES);
-        let accounts = [(); 2].map(|()| Account::cloudflare(&machines, &scene.services));
-        play(&scene, machines, accounts).await;
+        let accounts = [(); 2].map(|()| Account::cloudflare(&machines, &scenario.services));
+        compare(&scenario, machines, accounts).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn several_services_at_route53_write_and_notify_as_an_agent_for_each() {
-    for scene in played().into_iter().skip(1) {
+    for scenario in selected().into_iter().skip(1) {
         let machines = Machines::new(MACHINES);
-        let Some(one) = Account::route53(&machines, &scene.services).await else { return };
-        let Some(many) = Account::route53(&machines, &scene.services).await else { return };
-        play(&scene, machines, [one, many]).await;
+        let Some(one) = Account::route53(&machines, &scenario.services).await else { return };
+        let Some(many) = Account::route53(&machines, &scenario.services).await else { return };
+        compare(&scenario, machines, [one, many]).await;
     }
 }

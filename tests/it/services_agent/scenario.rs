@@ -1,4 +1,4 @@
-//! Random scenes: several services on a few machines that die and come back.
+//! Random scenarios: several services on a few machines that die and come back.
 
 use std::collections::BTreeSet;
 
@@ -8,25 +8,26 @@ use proptest::test_runner::TestRunner;
 
 use super::ServiceSpec;
 
-/// The number of machines of a scene.
+/// The number of machines of a scenario.
 pub(super) const MACHINES: u8 = 5;
 
 /// Several services, and the machines that die or come back, one after the other.
 #[derive(Debug, Clone)]
-pub(super) struct Scene {
+pub(super) struct Scenario {
     pub(super) services: Vec<ServiceSpec>,
     pub(super) steps: Vec<usize>,
 }
 
-/// Returns `count` scenes, the same ones in every run.
-pub(super) fn scenes(count: usize) -> Vec<Scene> {
+/// Returns `count` scenarios, the same ones in every run.
+pub(super) fn scenarios(count: usize) -> Vec<Scenario> {
     let mut runner = TestRunner::deterministic();
-    let strategy = scene();
-    let scenes = (0..count).map(|_| strategy.new_tree(&mut runner).expect("a scene").current());
-    scenes.collect()
+    let strategy = scenario();
+    let scenarios =
+        (0..count).map(|_| strategy.new_tree(&mut runner).expect("a scenario").current());
+    scenarios.collect()
 }
 
-fn scene() -> impl Strategy<Value = Scene> {
+fn scenario() -> impl Strategy<Value = Scenario> {
     let services = prop::collection::vec(service(), 2..=4);
     let steps = prop::collection::vec(0..usize::from(MACHINES), 4..=7);
     (services, steps).prop_map(|(mut services, steps)| {
@@ -36,7 +37,7 @@ fn scene() -> impl Strategy<Value = Scene> {
                 *hostname = format!("{hostname}{number}");
             }
         }
-        Scene { services, steps }
+        Scenario { services, steps }
     })
 }
 
