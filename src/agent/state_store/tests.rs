@@ -243,6 +243,14 @@ fn the_drains_of_a_service_that_is_not_in_the_configuration_wait_for_it() {
     assert_eq!(drained(&again, &[(1, "www"), (2, "mx")]), [(1, one), (2, one)]);
 }
 
+/// Returns the scope of a drain of a service with one owner name, and of these other services.
+fn scope(others: &[&str]) -> DrainScope {
+    DrainScope {
+        names: ["www.example.com".to_owned()].into(),
+        others: others.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
+
 /// The engine decides from both which services a drain belongs to.
 #[test]
 fn a_drain_keeps_its_scope_unless_no_service_has_a_name() {
@@ -250,10 +258,6 @@ fn a_drain_keeps_its_scope_unless_no_service_has_a_name() {
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
     let (_, one) = place(1);
-    let scope = |others: &[&str]| DrainScope {
-        names: ["www.example.com".to_owned()].into(),
-        others: others.iter().map(|&name| name.to_owned()).collect(),
-    };
     store.assign_services(&settings(&[(0, "default"), (1, "mx")]));
     for (others, written, kept) in
         [(&["mx"][..], 2, scope(&["mx"])), (&[], 1, DrainScope::default())]

@@ -158,16 +158,16 @@ mod tests {
     fn a_service_that_goes_is_not_taken_for_a_watched_one_with_an_unknown_address() {
         let mut unwatched = UnwatchedServices::default();
         let voted = [address(1), address(2)];
-        let at = |number| TargetRef { service: 1.into(), address: address(number) };
+        let [one, two] = voted.map(|address| TargetRef { service: 1.into(), address });
         assert!(!unwatched.accepted(s(0), 1.into()));
-        assert!(!unwatched.declined(s(1), at(2), voted.iter()), "the first vote after a reload");
+        assert!(!unwatched.declined(s(1), two, voted.iter()), "the first vote after a reload");
         assert_eq!(unwatched.unwatched_address(1.into()), Some(address(2)), "if one is accepted");
-        assert!(unwatched.declined(s(2), at(1), voted.iter()), "all of its votes");
+        assert!(unwatched.declined(s(2), one, voted.iter()), "all of its votes");
         assert_eq!(unwatched.unwatched_address(1.into()), None);
         assert_eq!(unwatched.report(s(3)), services(&[1]));
         assert!(unwatched.accepted(s(4), 1.into()));
         assert_eq!(unwatched.unwatched_address(1.into()), None);
-        assert!(!unwatched.declined(s(5), at(1), voted.iter()));
+        assert!(!unwatched.declined(s(5), one, voted.iter()));
     }
 
     #[test]
