@@ -13,6 +13,7 @@
 
 mod disk;
 mod section;
+mod zones;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::file;
 
 pub(crate) use section::MemorySection;
+pub(crate) use zones::{ManagedZone, ManagedZones, ZoneKey};
 
 /// The newest version, in which each entry names its service or its zone. A file of a newer version is
 /// not read: a newer program wrote it, and overwriting it would lose data that only that program knows.
@@ -102,6 +104,9 @@ pub struct Withdrawn {
     /// The name of the zone in the configuration.
     #[serde(default = "default_name", skip_serializing_if = "is_default")]
     pub zone: String,
+    /// The provider and the domain. Empty for the zone of a file that names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
     /// The record type, `A` or `AAAA`.
@@ -125,6 +130,9 @@ pub struct Pending {
     /// The name of the zone in the configuration.
     #[serde(default = "default_name", skip_serializing_if = "is_default")]
     pub zone: String,
+    /// The provider and the domain. Empty for the zone of a file that names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// The owner name, fully qualified, in lower case, without the final dot.
     pub name: String,
     /// The address in the record.

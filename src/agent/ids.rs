@@ -1,16 +1,18 @@
-//! The ids of services and zones: a name keeps its id for the life of the process.
+//! The ids of services and zones, which they keep for the life of the process: a service by its name, a
+//! zone by its place.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::ids::{ServiceId, ZoneId};
-use crate::settings::DEFAULT;
+use crate::settings::{DEFAULT, NamedZone};
 
 /// The ids of all services and zones that the configurations of this process have named. Clones
 /// share them.
 ///
-/// No id is used for two names. The state of a service or zone that is gone is thus never mistaken
-/// for that of another one, and is found again when its name comes back.
+/// No id is used for two services or zones. The state of one that is gone is thus never mistaken for
+/// that of another one, and is found again when it comes back. Zones may swap their names, so a zone is
+/// known by the place where it is managed; only the zone of a file that names none is always the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ids(Arc<Mutex<AssignedIds>>);
 
@@ -20,7 +22,7 @@ struct AssignedIds {
     zones: NumberedNames,
 }
 
-/// Names with a number each, in the order of their first use. `default` has the number 0.
+/// Names or places with a number each, in the order of their first use. `default` has the number 0.
 #[derive(Debug)]
 struct NumberedNames(BTreeMap<String, usize>);
 
@@ -60,9 +62,17 @@ impl Ids {
         Some(name.clone())
     }
 
-    /// Returns the id of the zone with this name.
-    pub(super) fn zone(&self, name: &str) -> ZoneId {
-        self.assigned().zones.number(name).into()
+    /// Returns the id of a zone of the configuration.
+    pub(super) fn zone(&self, zone: &NamedZone) -> ZoneId {
+        self.zone_at(&zone.name, &zone.provider.place())
+    }
+
+    /// Returns the id of the zone with this name at this place.
+    fn zone_at(&self, name: &str, place: &str) -> ZoneId {
+        if name == DEFAULT {
+            return ZoneId::DEFAULT;
+        }
+        self.assigned().zones.number(place).into()
     }
 }
 
@@ -78,7 +88,7 @@ mod tests {
         let clone = ids.clone();
         assert_eq!(["mx", "api", "www"].map(|name| clone.service(name)), [mx, 3.into(), www]);
         assert_eq!(ids.service("api"), 3.into(), "clones share them");
-        assert_eq!(ids.zone("mx"), 1.into(), "a zone may bear the name of a service");
+        assert_eq!(ids.zone_at("mx", "a"), 1.into(), "a zone may bear the name of a service");
         assert_eq!(ids.service_name(mx).as_deref(), Some("mx"));
         assert_eq!(ids.service_name(9.into()), None);
     }
@@ -88,6 +98,16 @@ mod tests {
         let ids = Ids::default();
         assert_eq!(ids.service("www"), 1.into());
         assert_eq!(ids.service(DEFAULT), ServiceId::DEFAULT);
-        assert_eq!(ids.zone(DEFAULT), ZoneId::DEFAULT);
+        assert_eq!(ids.zone_at(DEFAULT, "a"), ZoneId::DEFAULT);
+        assert_eq!(ids.zone_at(DEFAULT, "b"), ZoneId::DEFAULT);
+    }
+    #[test]
+    fn a_zone_keeps_its_id_when_it_is_renamed_and_when_two_swap_their_names() {
+        let ids = Ids::default();
+        let before = [("one", "a"), ("two", "b")].map(|(name, place)| ids.zone_at(name, place));
+        let after = [("two", "a"), ("one", "b")].map(|(name, place)| ids.zone_at(name, place));
+        assert_eq!(before.map(usize::from), [1, 2]);
+        assert_eq!(after, before);
+        assert_eq!(ids.zone_at("one", "c"), 3.into(), "another domain by a known name");
     }
 }

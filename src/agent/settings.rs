@@ -18,7 +18,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
     let services = config.services.iter().map(|service| {
         let its = ServiceSettings {
             name: service.name.clone(),
-            zone: ids.zone(&config.zone_of(service).name),
+            zone: ids.zone(config.zone_of(service)),
             targets: service.targets.as_slice().into(),
             names: service.names.clone(),
             check: check(&service.probing, service.tcp_port),
@@ -29,7 +29,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
     });
     let zones = config.zones.iter().map(|zone| {
         let its = ZoneSettings::new(&zone.name, &zone.provider.place());
-        (ids.zone(&zone.name), its)
+        (ids.zone(zone), its)
     });
     let cluster = config.sections.cluster.as_ref().map(|cluster| ClusterSettings {
         own: cluster.local_addr,
@@ -82,7 +82,7 @@ pub(super) fn watched_services(config: &Config, ids: &Ids) -> Vec<WatchedService
 pub(super) fn zones(config: &Config, ids: &Ids) -> Zones {
     let mut zones = Zones::new();
     for (place, zone) in config.zones.iter().enumerate() {
-        zones.insert(ids.zone(&zone.name), config.zone(place, |name| ids.service(name)));
+        zones.insert(ids.zone(zone), config.zone(place, |name| ids.service(name)));
     }
     zones
 }

@@ -6,7 +6,6 @@ mod drains;
 mod records;
 mod writing;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::clock::wall;
-use crate::engine::ids::ZoneId;
 use crate::state::{self, Memory, StateFile};
 use drains::KnownServices;
-use records::ManagedZone;
 use writing::MOST_WRITERS;
 
 pub(super) use records::Records;
@@ -49,8 +46,6 @@ pub(super) struct StateStore {
     memory: Mutex<Memory>,
     /// The services and their drains; `memory` has all of them. Locked after it.
     services: Mutex<KnownServices>,
-    /// The zones of the configuration in force. Locked after `memory`.
-    zones: Mutex<BTreeMap<ZoneId, ManagedZone>>,
     /// Held while the file is written, so that writes do not overlap.
     writing: Mutex<LastWrite>,
     /// Permits for the threads that write or wait to write.
@@ -129,7 +124,6 @@ impl StateStore {
             place,
             memory: Mutex::new(memory),
             services: Mutex::new(services),
-            zones: Mutex::default(),
             writing: Mutex::default(),
             writers: Arc::new(Semaphore::new(MOST_WRITERS)),
             hangs: AtomicBool::new(false),

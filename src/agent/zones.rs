@@ -200,18 +200,23 @@ pub(super) struct ZoneSurroundings {
 
 impl ZoneSurroundings {
     /// Returns the surroundings of the reconciler of a zone.
-    fn of(&self, id: ZoneId) -> Surroundings {
+    fn of(&self, id: ZoneId, zone: &ZoneConfig) -> Surroundings {
         Surroundings {
             runtime: self.talk.clone(),
             reports: self.reports(id),
-            store: Arc::new(Records { store: Arc::clone(&self.store), zone: id }),
+            store: self.records(zone),
         }
+    }
+
+    /// Returns the store of the record memory of a zone.
+    fn records(&self, zone: &ZoneConfig) -> Arc<Records> {
+        Arc::new(Records::new(&self.store, zone))
     }
 
     /// Starts the reconciler of a zone.
     fn start(&self, id: ZoneId, zone: &ZoneConfig, first: FirstListing) -> ZoneReconciler {
-        let handle = ReconcilerHandle::start(zone, self.of(id), first);
-        ZoneReconciler { handle, place: zone.provider.place() }
+        let handle = ReconcilerHandle::start(zone, self.of(id, zone), first);
+        ZoneReconciler { handle, name: zone.name.clone(), place: zone.provider.place() }
     }
 
     /// Returns the channel for the reports of a reconciler, which are forwarded to the event loop.
@@ -241,6 +246,8 @@ impl ZoneSurroundings {
 /// The reconciler of a zone.
 struct ZoneReconciler {
     handle: ReconcilerHandle,
+    /// The name of the zone in the configuration.
+    name: String,
     /// The place of the zone: see [`ProviderSettings::place`](providers::ProviderSettings::place).
     place: String,
 }
@@ -319,19 +326,24 @@ impl Reconcilers {
             let (provider, place) = (providers.remove(id), zone.provider.place());
             if let Some(reconciler) = self.handles.get_mut(id) {
                 if let Some(provider) = provider {
+                    reconciler.handle.save_in(self.surroundings.records(zone));
                     reconciler.handle.hand_over(zone, provider);
-                    reconciler.place = place;
+                    (reconciler.name, reconciler.place) = (zone.name.clone(), place);
                 }
                 continue;
             }
-            // Two reconcilers must not change one zone at the same time.
-            let renamed = gone.iter().position(|reconciler| reconciler.place == place);
+            // Two reconcilers must not change one zone at the same time. One at another address of the
+            // provider may change the same zone.
+            let at_place = gone.iter().position(|reconciler| reconciler.place == place);
+            let by_name = gone.iter().position(|reconciler| reconciler.name == zone.name);
+            let renamed = at_place.or(by_name);
             let reconciler = match (renamed, provider) {
                 (Some(renamed), Some(provider)) => {
                     let mut reconciler = gone.swap_remove(renamed);
                     let counters = self.surroundings.counters.of(*id);
-                    reconciler.handle.rename(self.surroundings.of(*id), counters);
+                    reconciler.handle.rename(self.surroundings.of(*id, zone), counters);
                     reconciler.handle.hand_over(zone, provider);
+                    (reconciler.name, reconciler.place) = (zone.name.clone(), place);
                     reconciler
                 }
                 (_, provider) => {

@@ -18,7 +18,7 @@ use crate::dns::Listing;
 use crate::dns::providers::{self, ZoneConfig};
 use crate::engine::ids::ServiceId;
 use crate::settings::{Config, DEFAULT, ServiceConfig};
-use crate::state::StateFile;
+use crate::state::{ManagedZone, StateFile, ZoneKey};
 use crate::status::model::Status;
 use crate::status::{AgentAddress, ClientError};
 use comparison::{Compared, Comparison};
@@ -124,7 +124,13 @@ async fn read(config: &Config, place: usize) -> Result<Listing, CommandError> {
 /// Returns the zones and names with a record in the state file; none if it cannot be read.
 fn remembered(config: &Config) -> BTreeSet<(String, String)> {
     let memory = config.sections.state_file.as_ref().and_then(|path| StateFile::new(path).peek());
-    let records = memory.unwrap_or_default().withdrawn.into_iter();
+    let mut memory = memory.unwrap_or_default();
+    let zones = config.zones.iter().map(|zone| {
+        let key = ZoneKey::new(&zone.name, &zone.provider.place());
+        ManagedZone::new(key, zone.provider.names().iter().cloned())
+    });
+    memory.assign(&zones.collect());
+    let records = memory.withdrawn.into_iter();
     records.map(|record| (record.zone, record.name)).collect()
 }
 

@@ -23,6 +23,7 @@ fn now() -> SystemTime {
 fn memory(n: u64) -> Memory {
     let record = |place: u64| Withdrawn {
         zone: "default".into(),
+        place: String::new(),
         came_back_as: None,
         name: format!("name-{place}.example.com"),
         r#type: "A".into(),

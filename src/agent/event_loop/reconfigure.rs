@@ -41,8 +41,8 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         let config = fixed::keep(&self.config, config);
         config.inherit_pauses(&self.config);
         startup::log_notes(&config);
-        log_abandoned_records(self.state.store(), &config);
         self.reconcilers.reload(&settings::zones(&config, &self.ids), providers);
+        log_abandoned_records(self.state.store(), &config);
         if let Some(peers) = &self.peers {
             peers.reload(&config, settings::watched_services(&config, &self.ids));
         }
@@ -62,24 +62,21 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     }
 }
 
-/// Logs the withdrawn records that nothing restores once `config` is in force.
+/// Logs the withdrawn records that nothing restores once `config` is in force. The records belong to its
+/// zones already.
 fn log_abandoned_records(store: &StateStore, config: &Config) {
-    let (mut maintained, mut in_any_zone) = (HashSet::new(), HashSet::new());
+    let mut maintained = HashSet::new();
     for service in &config.services {
         let zone = config.zone_of(service).name.as_str();
         for name in &service.names {
             maintained.extend(service.targets.iter().map(|target| (zone, name.as_str(), *target)));
-            in_any_zone.extend(service.targets.iter().map(|target| (name.as_str(), *target)));
         }
     }
     let withdrawn = store.withdrawn();
     let mut abandoned: BTreeMap<(&str, IpAddr), Vec<&str>> = BTreeMap::new();
     for record in withdrawn.iter().filter(|record| record.came_back_as.is_none()) {
         let (zone, name) = (record.zone.as_str(), record.name.as_str());
-        // A zone that has another name now takes over the records of the old name.
-        let renamed = config.zones.iter().all(|its| its.name != zone)
-            && in_any_zone.contains(&(name, record.address));
-        if !renamed && !maintained.contains(&(zone, name, record.address)) {
+        if !maintained.contains(&(zone, name, record.address)) {
             abandoned.entry((zone, record.address)).or_default().push(name);
         }
     }

@@ -267,8 +267,7 @@ impl Observer for StatusObserver {
         self.board.reload(setup(config, &self.ids, Time::new(now.wall)), now);
         self.by_endpoint = targets::by_endpoint(config, &self.ids);
         self.freshness.forget();
-        let zones: BTreeSet<ZoneId> =
-            config.zones.iter().map(|zone| self.ids.zone(&zone.name)).collect();
+        let zones: BTreeSet<ZoneId> = config.zones.iter().map(|zone| self.ids.zone(zone)).collect();
         self.cautions.retain(|zone, _| zones.contains(zone));
         self.list_peers(config);
         self.list_canaries(config);

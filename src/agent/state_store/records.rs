@@ -1,9 +1,9 @@
 //! The withdrawn records in the state, by zone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::StateStore;
 use crate::agent::clock::{unix, wall};
@@ -13,76 +13,26 @@ use crate::dns::reconciler::RecordStore;
 use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, SetKey};
-use crate::state::{DEFAULT, Pending, Withdrawn};
-
-/// One zone of the configuration.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ManagedZone {
-    /// Its name in the configuration.
-    name: String,
-    /// The owner names that are managed in it.
-    managed: BTreeSet<String>,
-}
-
 #[cfg(test)]
-impl ManagedZone {
-    pub(super) fn new(name: &str, managed: &[&str]) -> Self {
-        let managed = managed.iter().map(|name| (*name).to_owned()).collect();
-        Self { name: name.to_owned(), managed }
-    }
-}
-
-/// Selects the entries of one zone: those with its name, and those of a zone that is not in the
-/// configuration, at names that are managed in this zone alone. The latter is so after the zone was
-/// renamed.
-struct Selection<'a> {
-    zone: Option<&'a ManagedZone>,
-    zones: &'a BTreeMap<ZoneId, ManagedZone>,
-}
-
-impl<'a> Selection<'a> {
-    fn new(zone: ZoneId, zones: &'a BTreeMap<ZoneId, ManagedZone>) -> Self {
-        Self { zone: zones.get(&zone), zones }
-    }
-
-    /// Returns the name of the zone. Only tests have none for a zone.
-    fn name(&self) -> &str {
-        self.zone.map_or(DEFAULT, |zone| &zone.name)
-    }
-
-    fn has(&self, zone: &str, name: &str) -> bool {
-        if zone == self.name() {
-            return true;
-        }
-        let Some(own) = self.zone.filter(|own| own.managed.contains(name)) else { return false };
-        self.zones.values().all(|other| {
-            other.name != zone && (other.name == own.name || !other.managed.contains(name))
-        })
-    }
-}
+use crate::state::DEFAULT;
+use crate::state::{ManagedZone, ManagedZones, Pending, Withdrawn, ZoneKey};
 
 impl StateStore {
-    fn zones(&self) -> MutexGuard<'_, BTreeMap<ZoneId, ManagedZone>> {
-        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Follows the zones of a configuration: each entry belongs to the zone at its place from now on. The
+    /// entries of zones that are not in it are kept, up to a bound.
+    pub(in crate::agent) fn assign_zones(&self, zones: &BTreeMap<ZoneId, ZoneConfig>) {
+        let zones = zones.values().map(|zone| {
+            let managed = zone.names().into_values().flatten();
+            ManagedZone::new(key_of(zone), managed)
+        });
+        self.assign(&zones.collect());
     }
 
-    /// Follows the zones of a configuration. The entries of others are kept, up to a bound.
-    pub(in crate::agent) fn assign_zones(&self, zones: &BTreeMap<ZoneId, ZoneConfig>) {
+    pub(super) fn assign(&self, zones: &ManagedZones) {
         let mut memory = self.memory();
-        let mut known = BTreeMap::new();
-        for (id, zone) in zones {
-            let managed = zone.names().into_values().flatten().collect();
-            known.insert(*id, ManagedZone { name: zone.name.clone(), managed });
-        }
-        let names: BTreeSet<&str> = known.values().map(|zone| zone.name.as_str()).collect();
-        let mut unknown: Vec<Withdrawn> = memory
-            .withdrawn
-            .extract_if(.., |record| !names.contains(record.zone.as_str()))
-            .collect();
+        let mut unknown = memory.assign(zones);
         super::keep_newest(&mut unknown, |record| record.at);
         memory.withdrawn.extend(unknown);
-        drop(names);
-        *self.zones() = known;
     }
 
     /// Returns the withdrawn records as they are saved.
@@ -91,34 +41,28 @@ impl StateStore {
     }
 
     /// Returns the settings of the withdrawn records of a zone.
-    pub(super) fn records_of(&self, zone: ZoneId) -> RecordMemory {
+    pub(super) fn records_of(&self, zone: &ZoneKey) -> RecordMemory {
         let memory = self.memory();
-        let zones = self.zones();
-        let selection = Selection::new(zone, &zones);
-        let withdrawn = memory.withdrawn.iter();
-        let records: RecordMemory = withdrawn
-            .filter(|record| selection.has(&record.zone, &record.name))
-            .filter_map(read_record)
-            .collect();
-        let pending = memory.pending.iter().filter(|it| selection.has(&it.zone, &it.name));
+        let withdrawn = memory.withdrawn.iter().filter(|record| zone.is(&record.zone_key()));
+        let records: RecordMemory = withdrawn.filter_map(read_record).collect();
+        let pending = memory.pending.iter().filter(|it| zone.is(&it.zone_key()));
         records.with_pending(pending.map(|it| (set_of(&it.name, it.address), it.address)))
     }
 
     /// Stores the withdrawn records of a zone. Those of other zones stay as they are.
-    pub(super) fn note_records(&self, zone: ZoneId, records: &RecordMemory) {
+    pub(super) fn note_records(&self, zone: &ZoneKey, records: &RecordMemory) {
         let now = unix(wall());
         let mut memory = self.memory();
-        let zones = self.zones();
-        let selection = Selection::new(zone, &zones);
         let before: BTreeMap<(String, IpAddr), u64> = memory
             .withdrawn
-            .extract_if(.., |old| selection.has(&old.zone, &old.name))
+            .extract_if(.., |old| zone.is(&old.zone_key()))
             .map(|old| ((old.name, old.address), old.at))
             .collect();
         for (set, address, record) in records.records() {
             let old = before.get(&(set.name.clone(), address));
             memory.withdrawn.push(Withdrawn {
-                zone: selection.name().to_owned(),
+                zone: zone.name.clone(),
+                place: zone.place.clone(),
                 name: set.name.clone(),
                 r#type: set.family.to_string(),
                 address,
@@ -127,12 +71,22 @@ impl StateStore {
                 came_back_as: record.came_back_as.as_ref().map(to_json),
             });
         }
-        memory.pending.retain(|old| !selection.has(&old.zone, &old.name));
+        memory.pending.retain(|old| !zone.is(&old.zone_key()));
         for (set, address) in records.pending() {
-            let (zone, name) = (selection.name().to_owned(), set.name.clone());
-            memory.pending.push(Pending { zone, name, address: *address });
+            let (name, place) = (set.name.clone(), zone.place.clone());
+            memory.pending.push(Pending {
+                zone: zone.name.clone(),
+                place,
+                name,
+                address: *address,
+            });
         }
     }
+}
+
+/// Returns the key of a zone in the state.
+fn key_of(zone: &ZoneConfig) -> ZoneKey {
+    ZoneKey::new(&zone.name, &zone.provider.place())
 }
 
 fn read_record(withdrawn: &Withdrawn) -> Option<(SetKey, IpAddr, Remembered)> {
@@ -155,13 +109,26 @@ pub(super) fn set_of(name: &str, address: IpAddr) -> SetKey {
 /// Saves the withdrawn records of one zone in the state file.
 #[derive(Debug)]
 pub(in crate::agent) struct Records {
-    pub(in crate::agent) store: Arc<StateStore>,
-    pub(in crate::agent) zone: ZoneId,
+    store: Arc<StateStore>,
+    zone: ZoneKey,
+}
+
+impl Records {
+    /// Returns the records of a zone in `store`.
+    pub(in crate::agent) fn new(store: &Arc<StateStore>, zone: &ZoneConfig) -> Self {
+        Self { store: Arc::clone(store), zone: key_of(zone) }
+    }
+
+    /// Returns the records of the zone of a file that names none.
+    #[cfg(test)]
+    pub(super) fn of_default(store: &Arc<StateStore>) -> Self {
+        Self { store: Arc::clone(store), zone: ZoneKey::new(DEFAULT, "") }
+    }
 }
 
 impl RecordStore for Records {
     fn load(&self) -> RecordMemory {
-        self.store.records_of(self.zone)
+        self.store.records_of(&self.zone)
     }
 
     fn save<'a>(
@@ -169,7 +136,7 @@ impl RecordStore for Records {
         memory: &'a RecordMemory,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
-            self.store.note_records(self.zone, memory);
+            self.store.note_records(&self.zone, memory);
             Arc::clone(&self.store).write_in_time().await;
         })
     }

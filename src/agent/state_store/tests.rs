@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::plan::SetKey;
 use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::{Engine, Moment};
+use crate::state::{ManagedZone, ZoneKey};
 
 fn attributes(ttl: u32) -> Attributes {
     Attributes { ttl, extra: Extra::None }
@@ -60,9 +62,9 @@ fn the_memory_of_records_is_the_same_after_a_restart() {
     let records: RecordMemory = records.into_iter().collect();
     let records = records.with_pending([place(3)]);
     let store = StateStore::open(Some(&path));
-    store.note_records(ZoneId::DEFAULT, &records);
+    store.note_records(&default_zone(), &records);
     store.write();
-    assert_eq!(StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT), records);
+    assert_eq!(StateStore::open(Some(&path)).records_of(&default_zone()), records);
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn a_file_without_the_later_fields_is_read() {
         "type": "A", "address": "192.0.2.1", "at": 1795316400,
         "attributes": {"ttl": 60, "extra": "none"}}]}"#;
     std::fs::write(&path, text).unwrap();
-    let records = StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT);
+    let records = StateStore::open(Some(&path)).records_of(&default_zone());
     let address = IpAddr::from([192, 0, 2, 1]);
     let carried = records.recall(&set_of("www.example.com", address), address);
     assert_eq!(carried.map(|carried| carried.ttl), Some(60));
@@ -121,7 +123,7 @@ async fn a_disk_that_hangs_delays_no_change_for_long_and_gets_the_newest_records
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = Arc::new(StateStore::open(Some(&path)));
-    let records = Records { store: Arc::clone(&store), zone: ZoneId::DEFAULT };
+    let records = Records::of_default(&store);
     {
         let (hangs, hung) = std::sync::mpsc::channel::<()>();
         let disk = Arc::clone(&store);
@@ -150,7 +152,7 @@ async fn a_disk_that_hangs_delays_no_change_for_long_and_gets_the_newest_records
     }
     // This write comes after the ones that waited.
     tokio::task::spawn_blocking(move || store.write()).await.unwrap();
-    let kept = StateStore::open(Some(&path)).records_of(ZoneId::DEFAULT);
+    let kept = StateStore::open(Some(&path)).records_of(&default_zone());
     assert_eq!(kept, memory(120));
 }
 
@@ -167,13 +169,22 @@ fn settings(services: &[(usize, &str)]) -> Settings {
     settings
 }
 
-/// Makes the zones of a store those with these ids, names and managed names.
-fn manage(store: &StateStore, zones: &[(usize, &str, &str)]) {
-    let mut managed = store.zones.lock().unwrap();
-    managed.clear();
-    for (id, name, owner) in zones {
-        managed.insert((*id).into(), ManagedZone::new(name, &[owner]));
-    }
+/// Returns the key of the zone of a file that names none.
+fn default_zone() -> ZoneKey {
+    ZoneKey::new("default", "")
+}
+
+/// Returns the key of the zone with this name, at a place of that name.
+fn zone(name: &str) -> ZoneKey {
+    ZoneKey::new(name, name)
+}
+
+/// Makes the zones of a store those with these names, places and managed names.
+fn manage(store: &StateStore, zones: &[(&str, &str, &str)]) {
+    let zones = zones.iter().map(|(name, place, owner)| {
+        ManagedZone::new(ZoneKey::new(name, place), [(*owner).to_owned()])
+    });
+    store.assign(&zones.collect());
 }
 
 /// Writes the file of `store`, and reads it again.
@@ -287,9 +298,10 @@ fn a_file_of_the_first_version_belongs_to_default_or_to_the_services_with_its_ad
     assert_eq!(drained(&store, &[(0, "default"), (1, "www")]), [(0, one)]);
     let store = StateStore::open(Some(&path));
     assert_eq!(drained(&store, &[(1, "www"), (2, "mx")]), [(1, one), (2, one)]);
-    manage(&store, &[(1, "main", "www.example.com"), (2, "other", "www.example.net")]);
-    assert_eq!(store.records_of(ZoneId::from(1)), memory(60), "it manages the name");
-    assert_eq!(store.records_of(ZoneId::from(2)), RecordMemory::default());
+    let zones = [("main", "main", "www.example.com"), ("other", "other", "www.example.net")];
+    manage(&store, &zones);
+    assert_eq!(store.records_of(&zone("main")), memory(60), "it manages the name");
+    assert_eq!(store.records_of(&zone("other")), RecordMemory::default());
 }
 
 #[test]
@@ -297,39 +309,56 @@ fn a_file_without_named_services_and_zones_stays_one_of_the_first_version() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
-    manage(&store, &[(0, "default", "www.example.com")]);
+    manage(&store, &[("default", "a place", "www.example.com")]);
     store.assign_services(&settings(&[(0, "default")]));
     store.note_drains(ServiceId::DEFAULT, &[(place(1).1, forever())].into(), Moment::START);
-    store.note_records(ZoneId::DEFAULT, &memory(60));
+    store.note_records(&default_zone(), &memory(60));
     store.write();
     assert_eq!(version(&path), 1);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(!text.contains("service") && !text.contains("zone"), "{text}");
-    manage(&store, &[(0, "default", "www.example.com"), (1, "other", "www.example.net")]);
-    store.note_records(ZoneId::from(1), &memory(30));
+    assert!(["service", "zone", "place"].iter().all(|field| !text.contains(field)), "{text}");
+    manage(&store, &[("default", "a", "www.example.com"), ("other", "other", "www.example.net")]);
+    store.note_records(&zone("other"), &memory(30));
     store.write();
     assert_eq!(version(&path), 2, "an older program would mistake the other zone's records");
 }
 
-/// Two zones may have the same name: example.com at two providers.
+/// Two zones may have the same domain: example.com at two providers.
 #[test]
 fn each_zone_keeps_its_own_records_also_at_the_same_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
-    let zones = [(1, "one", "www.example.com"), (2, "two", "www.example.com")];
+    let zones = [("one", "one", "www.example.com"), ("two", "two", "www.example.com")];
     manage(&store, &zones);
-    store.note_records(ZoneId::from(1), &memory(60));
-    store.note_records(ZoneId::from(2), &memory(30));
+    store.note_records(&zone("one"), &memory(60));
+    store.note_records(&zone("two"), &memory(30));
     let store = reopened(&store, &path);
     manage(&store, &zones);
-    let [one, two] = [1, 2].map(|zone| store.records_of(ZoneId::from(zone)));
+    let [one, two] = ["one", "two"].map(|name| store.records_of(&zone(name)));
     assert_eq!([one, two], [memory(60), memory(30)]);
-    store.note_records(ZoneId::from(2), &RecordMemory::default());
+    store.note_records(&zone("two"), &RecordMemory::default());
     let store = reopened(&store, &path);
     manage(&store, &zones);
-    let [one, two] = [1, 2].map(|zone| store.records_of(ZoneId::from(zone)));
+    let [one, two] = ["one", "two"].map(|name| store.records_of(&zone(name)));
     assert_eq!([one, two], [memory(60), RecordMemory::default()]);
+}
+
+#[test]
+fn the_records_of_two_zones_that_swap_their_names_stay_where_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let store = StateStore::open(Some(&path));
+    let owner = "www.example.com";
+    manage(&store, &[("one", "a", owner), ("two", "b", owner)]);
+    store.note_records(&ZoneKey::new("one", "a"), &memory(60));
+    store.note_records(&ZoneKey::new("two", "b"), &memory(30));
+    for store in [&reopened(&store, &path), &store] {
+        manage(store, &[("two", "a", owner), ("one", "b", owner)]);
+        assert_eq!(store.records_of(&ZoneKey::new("two", "a")), memory(60));
+        assert_eq!(store.records_of(&ZoneKey::new("one", "b")), memory(30));
+        assert_eq!(store.withdrawn()[0].zone, "two", "by its present name");
+    }
 }
 
 #[test]
@@ -337,19 +366,21 @@ fn the_records_of_a_zone_outlive_its_renaming_and_its_absence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     let store = StateStore::open(Some(&path));
-    manage(&store, &[(1, "one", "www.example.com"), (2, "two", "www.example.net")]);
-    store.note_records(ZoneId::from(1), &memory(60));
+    let two = ("two", "two", "www.example.net");
+    manage(&store, &[("one", "one", "www.example.com"), two]);
+    store.note_records(&zone("one"), &memory(60));
     let store = reopened(&store, &path);
-    manage(&store, &[(2, "two", "www.example.net")]);
-    assert_eq!(store.records_of(ZoneId::from(2)), RecordMemory::default());
-    store.note_records(ZoneId::from(2), &RecordMemory::default());
+    manage(&store, &[two]);
+    assert_eq!(store.records_of(&zone("two")), RecordMemory::default());
+    store.note_records(&zone("two"), &RecordMemory::default());
     let store = reopened(&store, &path);
-    manage(&store, &[(1, "main", "www.example.com"), (2, "two", "www.example.net")]);
-    assert_eq!(store.records_of(ZoneId::from(1)), memory(60), "renamed");
-    store.note_records(ZoneId::from(1), &memory(30));
+    manage(&store, &[("main", "elsewhere", "www.example.com"), two]);
+    let renamed = ZoneKey::new("main", "elsewhere");
+    assert_eq!(store.records_of(&renamed), memory(60), "renamed");
+    store.note_records(&renamed, &memory(30));
     let store = reopened(&store, &path);
-    manage(&store, &[(1, "main", "www.example.com")]);
-    assert_eq!(store.records_of(ZoneId::from(1)), memory(30), "and not twice in the file");
+    manage(&store, &[("main", "elsewhere", "www.example.com")]);
+    assert_eq!(store.records_of(&renamed), memory(30), "and not twice in the file");
     assert_eq!(store.withdrawn().len(), 1);
 }
 

@@ -107,6 +107,12 @@ impl ReconcilerHandle {
         (self.surroundings, self.counters) = (surroundings, counters);
     }
 
+    /// Gives the successors of the reconciler another store, since the zone bears another name or is
+    /// another one.
+    pub(crate) fn save_in(&mut self, store: Arc<dyn RecordStore>) {
+        self.surroundings.store = store;
+    }
+
     /// Replaces the reconciler by one with `provider`, once the change in progress is finished.
     pub(crate) fn hand_over(&mut self, zone: &ZoneConfig, provider: Box<dyn DnsProvider>) {
         let (mailbox, instructions) = watch::channel(Mailbox::new(Arc::clone(&self.heart)));
@@ -122,7 +128,11 @@ impl ReconcilerHandle {
                 None => None,
             };
             let (memory, knowledge) = match handover {
-                Some(handover) => handover.pass_on(&mut *provider, &factory.zone.names()),
+                Some(handover) => {
+                    let names = factory.zone.names();
+                    let (memory, knowledge) = handover.pass_on(&mut *provider, &names);
+                    (factory.in_force(memory), knowledge)
+                }
                 None => (factory.surroundings.store.load(), ZoneKnowledge::default()),
             };
             let reconciler = factory.reconciler(provider, memory, knowledge);
@@ -175,6 +185,15 @@ impl Factory {
             knowledge,
             shared: self.zone.shared,
         })
+    }
+
+    /// Returns the part of a predecessor's memory that applies to the zone: the saved records, which a
+    /// reload may have assigned to another zone.
+    fn in_force(&self, memory: RecordMemory) -> RecordMemory {
+        if self.zone.dry_run {
+            return memory;
+        }
+        memory.following(self.surroundings.store.load())
     }
 
     /// Builds a reconciler after a panic of the last one. It knows the saved records alone.

@@ -112,6 +112,12 @@ impl RecordMemory {
         has_changed || before != (self.records.len(), self.pending.len())
     }
 
+    /// Returns the saved records, with the knowledge of this memory about them.
+    pub(super) fn following(mut self, saved: Self) -> Self {
+        self.restoring.retain(|place| saved.records.contains_key(place));
+        Self { restoring: self.restoring, ..saved }
+    }
+
     /// Whether anything is remembered of an owner name.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.records.keys().any(|(set, _)| set.name == name)

@@ -101,6 +101,33 @@ async fn a_zone_that_is_renamed_keeps_the_records_that_are_out() {
     harness.settle().await;
 }
 
+/// The settings of a withdrawn record belong to its domain, by whichever name its zone goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn records_come_back_as_they_were_though_their_zones_have_swapped_names() {
+    let mut harness = Harness::new();
+    let dead = harness.machines.text(1);
+    harness.account.fake().zones(|zones| {
+        for (zone, name, ttl) in [(0, "www.example.com", 300), (1, "mail.example.net", 600)] {
+            let record = zones[zone].record("A", name, &dead);
+            (record.ttl, record.comment) = (ttl, Some(format!("of {name}")));
+        }
+    });
+    harness.machines.kill(1);
+    harness.settle().await;
+    let text = harness.machines.together(SOCKET, &harness.services, &harness.account);
+    let swapped = text.replace("z0", "other").replace("z1", "z0").replace("other", "z1");
+    harness.agent.reload(&swapped);
+    harness.machines.revive(1);
+    harness.settle().await;
+    harness.account.fake().zones(|zones| {
+        for (zone, name, ttl) in [(0, "www.example.com", 300), (1, "mail.example.net", 600)] {
+            let record = zones[zone].record("A", name, &dead);
+            let its = (record.ttl, record.comment.clone());
+            assert_eq!(its, (ttl, Some(format!("of {name}"))), "{name}");
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_drained_address_that_moves_to_another_service_stays_drained() {
     let mut harness = Harness::new();

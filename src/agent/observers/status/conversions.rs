@@ -19,13 +19,13 @@ pub(super) fn setup(config: &Config, ids: &Ids, now: Time) -> Setup {
     let services = config.services.iter().map(|service| ServiceSetup {
         id: ids.service(&service.name),
         name: service.name.clone(),
-        zone: ids.zone(&config.zone_of(service).name),
+        zone: ids.zone(config.zone_of(service)),
         checks: vec![service.check_in_words()],
         targets: service.targets.clone(),
         names: service.names.clone(),
     });
     let zones = config.zones.iter().map(|zone| ZoneSetup {
-        id: ids.zone(&zone.name),
+        id: ids.zone(zone),
         name: zone.name.clone(),
         provider: zone.provider.name().to_owned(),
         word: zone.provider.word(),
