@@ -82,7 +82,7 @@ use zone::Zone;
 
 pub use moment::Moment;
 pub use roster::phase;
-pub use view::TargetView;
+pub use view::{CheckView, TargetView};
 
 /// Routes events to the parts, and runs the decision pass at the end of each event.
 ///

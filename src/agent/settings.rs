@@ -1,14 +1,14 @@
 //! The settings of the engine, from the configuration.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::ids::Ids;
 use super::zones::Zones;
 use crate::cluster::WatchedService;
 use crate::engine::settings::{
-    CheckSettings, ClusterSettings, ServiceSettings, Settings, ZoneSettings,
+    CheckSettings, ClusterSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
 };
-use crate::engine::types::{Endpoint, Pace, Thresholds};
+use crate::engine::types::{Endpoint, Method, Pace, Thresholds};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
 use crate::settings::{Config, Probing, ServiceConfig};
@@ -21,7 +21,8 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
             zone: ids.zone(config.zone_of(service)),
             targets: service.targets.as_slice().into(),
             names: service.names.clone(),
-            check: check(&service.probing, service.tcp_port),
+            checks: vec![checked(service)],
+            require: NonZeroUsize::MIN,
             floor: service.min_in_service,
             resync_interval: service.resync_interval,
         };
@@ -41,14 +42,20 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         zones: zones.collect(),
         burst: config.canary_probing.burst,
         canaries: config.canaries.clone(),
-        canary_check: check(&config.canary_probing, None),
+        canary_check: check(&config.canary_probing, Method::Echo),
         most_in_flight: config.services.iter().any(opens_connections).then_some(room),
         cluster,
         dry_run: config.dry_run,
     }
 }
 
-fn check(probing: &Probing, port: Option<u16>) -> CheckSettings {
+/// Returns the check of a service.
+fn checked(service: &ServiceConfig) -> ServiceCheck {
+    let check = check(&service.probing, Method::of_port(service.tcp_port));
+    ServiceCheck { name: service.check_kind().to_owned(), check, counts: true }
+}
+
+fn check(probing: &Probing, method: Method) -> CheckSettings {
     let pace = Pace {
         interval: probing.interval,
         timeout: probing.timeout,
@@ -56,14 +63,14 @@ fn check(probing: &Probing, port: Option<u16>) -> CheckSettings {
     };
     let thresholds =
         Thresholds { failure: probing.failure_threshold, recovery: probing.recovery_threshold };
-    CheckSettings { port, pace, thresholds }
+    CheckSettings { method, pace, thresholds }
 }
 
 /// Whether each probe of a service opens a connection. All targets of a service are probed alike.
 fn opens_connections(service: &ServiceConfig) -> bool {
     let first = service.targets.first().copied();
     first.is_some_and(|address| {
-        let endpoint = Endpoint { address, port: service.tcp_port };
+        let endpoint = Endpoint { address, method: Method::of_port(service.tcp_port) };
         CheckKind::of(endpoint).opens() == Opens::Connection
     })
 }

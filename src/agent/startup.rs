@@ -8,7 +8,7 @@ use tracing::field::display;
 use crate::engine::Engine;
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::settings::Settings;
-use crate::engine::types::Endpoint;
+use crate::engine::types::{Endpoint, Method};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
 use crate::probe::icmp::Icmp;
@@ -23,8 +23,8 @@ const DRAINS_NAMED: usize = 3;
 pub(super) fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
     let canaries = config.canaries.iter().copied();
     let targets = config.services.iter().flat_map(|service| {
-        let port = service.tcp_port;
-        service.targets.iter().map(move |address| Endpoint { address: *address, port })
+        let method = Method::of_port(service.tcp_port);
+        service.targets.iter().map(move |address| Endpoint { address: *address, method })
     });
     let (mut addresses, mut seen) = (Vec::new(), BTreeSet::new());
     for endpoint in canaries.chain(targets) {

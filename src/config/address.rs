@@ -18,11 +18,11 @@ pub(crate) fn canary(value: &Value) -> Result<Endpoint, String> {
                    \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
     let text = as_text(value).ok_or(allowed)?;
     if let Ok(address) = text.parse() {
-        return Ok(Endpoint { address: one_host(address)?, port: None });
+        return Ok(Endpoint::echo(one_host(address)?));
     }
     let with_port: SocketAddr = text.parse().map_err(|_| allowed)?;
     let address = one_host(with_port.ip())?;
-    Ok(Endpoint { address, port: Some(some_port(with_port)?) })
+    Ok(Endpoint::connect(address, some_port(with_port)?))
 }
 
 /// Reads the address at which an agent of the cluster receives votes, as its peers know it.

@@ -27,7 +27,7 @@ impl Engine {
         let settings = &self.context.settings;
         let (mut targets, mut terms) = (BTreeSet::new(), BTreeMap::new());
         for (service, its) in settings.services() {
-            terms.insert(service, quorum::vote_term(its.check.pace.interval));
+            terms.insert(service, quorum::vote_term(its.longest_interval()));
             targets.extend(its.targets.iter().map(|&address| TargetRef { service, address }));
         }
         let peers = settings.cluster.iter().flat_map(|cluster| cluster.peers.iter());
@@ -79,7 +79,7 @@ impl Engine {
                     // An isolated agent has no votes at all.
                     let votes =
                         if isolated { BTreeMap::new() } else { service.votes(&self.health) };
-                    let term = quorum::vote_term(service.settings.check.pace.interval);
+                    let term = quorum::vote_term(service.settings.longest_interval());
                     let announcement = Announcement { votes, term };
                     self.context.act(Action::Announce { service: service.id, announcement });
                 }

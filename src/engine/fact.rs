@@ -88,6 +88,25 @@ pub enum Fact {
         /// network.
         last_error: Option<String>,
     },
+    /// The health of one of several checks of a target changed, or was confirmed.
+    CheckFlipped {
+        /// The service of the target.
+        service: ServiceId,
+        /// The target in question.
+        target: IpAddr,
+        /// The name of the check.
+        check: String,
+        /// The health of the check before the change.
+        from: Health,
+        /// The health of the check after the change.
+        to: Health,
+        /// The number of outcomes in a row that caused the change.
+        count: u32,
+        /// Time since the last reply in time, if there ever was one.
+        silent_for: Option<Duration>,
+        /// The last error report about a probe in this run of losses.
+        last_error: Option<String>,
+    },
     /// The verdict on a target was decided.
     Verdict {
         /// The service of the target.

@@ -3,9 +3,10 @@
 //!
 //! The services keep the verdicts. A probe that changes nothing concerns its subject alone; a change
 //! is passed on to the targets that watch the subject. One file a concept: `observations` which
-//! judged probes count, [`streaks`] replies and losses in a row, [`evidence`] the maximum age of
+//! judged probes count, `combined` the health of a target with several checks, [`streaks`] replies and losses in a row, [`evidence`] the maximum age of
 //! observations, `flips` when health changes, `watchers` the targets that depend on a subject.
 
+mod combined;
 pub(super) mod evidence;
 mod flips;
 mod observations;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use super::ids::{EndpointId, TargetKey};
 use super::moment::Moment;
 use super::settings::CheckSettings;
-use super::types::{Health, Vote};
+pub(super) use combined::TargetHealth;
 use evidence::Evidence;
 pub(super) use flips::{Conclusion, Flip};
 pub(super) use observations::Observation;
@@ -165,40 +166,16 @@ impl HealthTracker {
     pub(super) fn watchers(&self, id: EndpointId) -> impl Iterator<Item = TargetKey> + '_ {
         self.get(id).into_iter().flat_map(|subject| subject.watchers.iter())
     }
-
-    /// Returns the health of an endpoint.
-    pub(super) fn of(&self, id: EndpointId) -> Health {
-        self.get(id).map_or(Health::AssumedUp, |subject| subject.streaks.health())
-    }
-
-    /// Whether there is fresh evidence for the health of an endpoint.
-    pub(super) fn is_proven(&self, id: EndpointId) -> bool {
-        self.get(id).is_some_and(|subject| subject.evidence.proof.is_some())
-    }
-
-    /// Whether there are enough losses in a row to flip an endpoint down, and it is not down.
-    pub(super) fn is_missing(&self, id: EndpointId) -> bool {
-        self.get(id).is_some_and(Subject::is_missing)
-    }
-
-    /// Returns this agent's own view of an endpoint; `None` before the first flip or confirmation.
-    pub(super) fn own_view(&self, id: EndpointId) -> Option<Vote> {
-        self.get(id).and_then(Subject::own_view)
-    }
 }
 
 impl Subject {
+    /// Returns the last error report about a lost probe, if no reply came since.
+    pub(super) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
     /// Whether there are enough losses in a row to flip it down, and it is not down.
     fn is_missing(&self) -> bool {
         self.streaks.is_missing(self.check.thresholds)
-    }
-
-    /// Returns this agent's own view of it; `None` before the first flip or confirmation.
-    pub(super) fn own_view(&self) -> Option<Vote> {
-        match self.streaks.health() {
-            Health::AssumedUp => None,
-            Health::Up => Some(Vote::Up),
-            Health::Down => Some(Vote::Down),
-        }
     }
 }

@@ -77,6 +77,12 @@ key! {
 }
 
 key! {
+    /// The key of a request that a check sends: any probe but an echo request or a TCP connect. Only the
+    /// prober knows the request itself.
+    RequestId
+}
+
+key! {
     /// The key of a target in its service. It stays the same for as long as the target is watched.
     TargetId
 }

@@ -103,7 +103,7 @@ impl Prober {
         self.endpoints.insert(Watched::new(endpoint, self.next_seq, role, check))
     }
 
-    /// Adds an endpoint at another port, or with another pace, that has the round trips of a watched
+    /// Adds an endpoint with another method, or with another pace, that has the round trips of a watched
     /// one and its state of expectation.
     pub(super) fn fork(
         &mut self,
@@ -111,7 +111,7 @@ impl Prober {
         check: &Arc<CheckSettings>,
     ) -> Option<EndpointId> {
         let original = self.endpoints.get(id)?;
-        let endpoint = Endpoint { port: check.port, ..original.watch.endpoint };
+        let endpoint = Endpoint { method: check.method, ..original.watch.endpoint };
         let mut fork = Watched::new(endpoint, self.next_seq, original.role, check);
         fork.expected = original.expected;
         fork.watch.rtt = original.watch.rtt;
@@ -141,7 +141,7 @@ impl Prober {
     pub(super) fn set_check(&mut self, id: EndpointId, check: &Arc<CheckSettings>, now: Moment) {
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         if watched.is_target() {
-            watched.watch.endpoint.port = check.port;
+            watched.watch.endpoint.method = check.method;
         }
         let paces = [&watched.check, check].map(|it| (it.pace.interval, it.pace.retry_interval));
         if paces[0] != paces[1] {
@@ -155,7 +155,7 @@ impl Prober {
         self.endpoints.remove(id);
     }
 
-    /// Returns the address and port of an endpoint, if it is watched.
+    /// Returns the address and method of an endpoint, if it is watched.
     pub(super) fn endpoint(&self, id: EndpointId) -> Option<Endpoint> {
         Some(self.endpoints.get(id)?.watch.endpoint)
     }

@@ -10,6 +10,7 @@ use super::health::{Conclusion, Observation};
 use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
 use super::moment::Moment;
 use super::prober::{ProbeResult, Role};
+use super::service::EndpointFlip;
 use super::stall::Tick;
 use super::types::{Answer, IsolationCause};
 
@@ -26,6 +27,11 @@ impl Engine {
 
     /// Handles the end of a probe.
     pub(super) fn answered(&mut self, probe: ProbeId, answer: Answer) {
+        if let Answer::TimedOut(reason) = &answer
+            && self.prober.awaits(probe)
+        {
+            self.health.set_last_error(probe.endpoint, reason.clone());
+        }
         let result = self.prober.answered(probe, answer, &mut self.context);
         if self.prober.is_target(probe.endpoint) {
             let reaches_none = self.prober.reaches_none();
@@ -74,14 +80,17 @@ impl Engine {
         let now = self.context.now;
         for TargetKey { service, target } in self.health.watchers(endpoint) {
             let Some(service) = self.services.get_mut(service) else { continue };
-            if let Some(back) = back {
-                service.evidence_back(target, back, &mut self.context);
+            if let Some(back) = back
+                && service.counts(target, endpoint)
+            {
+                service.evidence_back(target, back, &self.health, &mut self.context);
             }
             if regained {
                 service.mark(target);
             }
             if missed
                 && service.is_in_service(target)
+                && service.counts(target, endpoint)
                 && let Some(zone) = self.zones.get_mut(&service.zone())
                 && zone.prepare(now)
             {
@@ -118,7 +127,8 @@ impl Engine {
             for TargetKey { service, target } in self.health.watchers(endpoint) {
                 let Some(service) = self.services.get_mut(service) else { continue };
                 for flip in flips {
-                    service.flipped(target, flip, &mut self.context);
+                    let flip = EndpointFlip { endpoint, flip };
+                    service.flipped(target, &flip, &self.health, &mut self.context);
                 }
             }
             self.prober.flipped(endpoint, last.to, &mut self.context);
@@ -156,7 +166,7 @@ impl Engine {
         for id in services {
             let Some(service) = self.services.get_mut(*id) else { continue };
             if let Some(targets) = aged.lost.get(id) {
-                service.evidence_lost(targets, &mut self.context);
+                service.evidence_lost(targets, &self.health, &mut self.context);
             }
             if let Some(targets) = aged.lasting.get(id) {
                 service.still_unknown(targets, &mut self.context);

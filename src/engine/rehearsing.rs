@@ -1,15 +1,17 @@
 //! Rehearsals: targets that are treated as dead on demand.
 //!
-//! A rehearsed target has an endpoint of its own, since its replies are ignored, unless all targets
-//! that share the endpoint are rehearsed together.
+//! A rehearsed target has endpoints of its own, since its replies are ignored, unless all targets
+//! that share an endpoint are rehearsed together.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Engine;
 use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef};
 use super::moment::Moment;
 use super::schedule::Item;
+use super::settings::CheckSettings;
 
 impl Engine {
     /// Treats each of `targets` as dead from `begin` until its health has flipped, then normally
@@ -25,15 +27,16 @@ impl Engine {
             }
         }
         for key in rehearsed {
-            self.set_apart(key);
+            for endpoint in self.endpoints_of(key) {
+                self.set_apart(endpoint);
+            }
         }
         self.prober.enrolled(self.canaries.endpoints());
         self
     }
 
-    /// Gives a rehearsed target an endpoint that no target without a rehearsal depends on.
-    fn set_apart(&mut self, key: TargetKey) {
-        let Some(endpoint) = self.endpoint_of(key) else { return };
+    /// Gives the rehearsed targets of an endpoint one that no target without a rehearsal depends on.
+    fn set_apart(&mut self, endpoint: EndpointId) {
         let Some(check) = self.health.check(endpoint).map(Arc::clone) else { return };
         if self.health.is_rehearsed(endpoint) {
             return;
@@ -58,17 +61,18 @@ impl Engine {
         self.prober.begin(own, first, &mut self.context);
     }
 
-    fn endpoint_of(&self, key: TargetKey) -> Option<EndpointId> {
-        Some(self.services.get(key.service)?.get(key.target)?.endpoint)
+    fn endpoints_of(&self, key: TargetKey) -> Vec<EndpointId> {
+        let target = self.services.get(key.service).and_then(|service| service.get(key.target));
+        target.map(|target| target.endpoints.iter().collect()).unwrap_or_default()
     }
 
-    /// Makes a target depend on another endpoint than before. Returns whether any other target
-    /// depends on the one before.
+    /// Makes a target depend on another endpoint in the place of one of its own. Returns whether any
+    /// other target depends on the one before.
     fn depend_on(&mut self, key: TargetKey, before: EndpointId, after: EndpointId) -> bool {
         let shared = self.health.detach(before, key);
         self.health.attach(after, key);
         if let Some(service) = self.services.get_mut(key.service) {
-            service.set_endpoint(key.target, after);
+            service.replace_endpoint(key.target, before, after);
         }
         shared
     }
@@ -80,7 +84,9 @@ impl Engine {
         let mut over = Vec::new();
         for address in service.rehearsed() {
             let Some(target) = service.target(address) else { continue };
-            self.prober.ignore(target.endpoint, service.ignores_replies(address));
+            for endpoint in target.endpoints.iter() {
+                self.prober.ignore(endpoint, service.ignores_replies(address));
+            }
             if !service.is_rehearsing(address) {
                 over.push(address);
             }
@@ -95,14 +101,23 @@ impl Engine {
         let Some(service) = self.services.get_mut(target.service) else { return };
         service.forget_rehearsal(target.address);
         let Some(id) = service.id(target.address) else { return };
-        let (key, check) = (service.key(id), service.settings.check);
-        let Some(endpoint) = self.endpoint_of(key) else { return };
-        let shared = self.services.iter().find_map(|service| {
-            let its = service.target(target.address)?.endpoint;
-            let alike = service.settings.check == check && !self.health.is_rehearsed(its);
-            alike.then_some(its)
-        });
-        match shared {
+        let key = service.key(id);
+        for endpoint in self.endpoints_of(key) {
+            self.share_again(key, target.address, endpoint);
+        }
+    }
+
+    /// Returns an endpoint of this address and check that is not rehearsed.
+    fn shareable(&self, address: IpAddr, check: &CheckSettings) -> Option<EndpointId> {
+        let targets = self.services.iter().filter_map(|service| service.target(address));
+        let mut all = targets.flat_map(|target| target.endpoints.iter());
+        all.find(|id| self.health.is_probed_like(*id, check, false))
+    }
+
+    /// Makes a target share the probes of others in the place of one of its own endpoints.
+    fn share_again(&mut self, key: TargetKey, address: IpAddr, endpoint: EndpointId) {
+        let Some(check) = self.health.check(endpoint).map(Arc::clone) else { return };
+        match self.shareable(address, &check) {
             Some(shared) if shared == endpoint => {}
             Some(shared) => {
                 if !self.depend_on(key, endpoint, shared) {
@@ -113,11 +128,7 @@ impl Engine {
                     service.mark(key.target);
                 }
             }
-            None => {
-                if let Some(check) = self.health.check(endpoint).map(Arc::clone) {
-                    self.health.set_check(endpoint, &check, false);
-                }
-            }
+            None => self.health.set_check(endpoint, &check, false),
         }
     }
 }

@@ -105,6 +105,9 @@ impl Engine {
                 service.resume_waiting(&mut self.context);
             }
         }
+        for service in self.services.iter_mut() {
+            service.take_health(&self.health);
+        }
         self.weigh_all();
         self.mark_all();
         self.prober.pace_canaries(&mut self.context);
@@ -130,7 +133,7 @@ impl Engine {
     fn weigh_all(&mut self) {
         let mut endpoints = Vec::new();
         for service in self.services.iter() {
-            endpoints.extend(service.targets().map(|target| target.endpoint));
+            endpoints.extend(service.targets().flat_map(|target| target.endpoints.iter()));
         }
         for endpoint in endpoints {
             self.weigh(endpoint);

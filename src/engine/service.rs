@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::context::Context;
+use super::health::{HealthTracker, TargetHealth};
 use super::ids::{EndpointId, OrderNumber, ServiceId, TargetId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::quorum::TargetName;
@@ -28,10 +29,11 @@ use super::settings::ServiceSettings;
 use super::slab::Slab;
 pub(super) use decision::Outside;
 pub(super) use drains::Drains;
+pub(super) use news::EndpointFlip;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
-pub(super) use target::Target;
+pub(super) use target::{Endpoints, Target};
 
 /// A service: its targets, the verdicts on them, and the orders that carry the verdicts out.
 #[derive(Debug)]
@@ -127,18 +129,37 @@ impl Service {
         self.targets.reserve(count);
     }
 
-    /// Adds a target that depends on `endpoint`. Returns its key.
-    pub(super) fn add(&mut self, address: IpAddr, endpoint: EndpointId, now: Moment) -> TargetKey {
-        let id = self.targets.insert(Target::new(address, endpoint, now));
+    /// Adds a target that depends on `endpoints`. Returns its key.
+    pub(super) fn add(&mut self, address: IpAddr, endpoints: Endpoints, now: Moment) -> TargetKey {
+        let id = self.targets.insert(Target::new(address, endpoints, now));
         self.by_address.insert(address, id);
         self.key(id)
     }
 
-    /// Makes a target depend on another endpoint.
-    pub(super) fn set_endpoint(&mut self, id: TargetId, endpoint: EndpointId) {
+    /// Makes a target depend on other endpoints.
+    pub(super) fn set_endpoints(&mut self, id: TargetId, endpoints: Endpoints) {
         if let Some(target) = self.targets.get_mut(id) {
-            target.endpoint = endpoint;
+            target.endpoints = endpoints;
         }
+    }
+
+    /// Makes a target depend on another endpoint in the place of one of its own.
+    pub(super) fn replace_endpoint(&mut self, id: TargetId, before: EndpointId, after: EndpointId) {
+        if let Some(target) = self.targets.get_mut(id) {
+            target.endpoints.replace(before, after);
+        }
+    }
+
+    /// Returns the health of a target, from its checks that count.
+    pub(super) fn health_of(&self, target: &Target, health: &HealthTracker) -> TargetHealth {
+        let first = target.endpoints.first();
+        let checks = &self.settings.checks;
+        if checks.len() <= 1 {
+            return health.single(first);
+        }
+        let counted = checks.iter().zip(target.endpoints.iter()).filter(|(its, _)| its.counts);
+        let combined = health.combined(counted.map(|(_, id)| id), self.settings.require.get());
+        combined.unwrap_or(TargetHealth::unwatched(first))
     }
 
     /// Removes the targets that are not among `keep`, and returns their keys and endpoints, in the
@@ -152,7 +173,7 @@ impl Service {
             let Some(target) = self.targets.remove(id) else { continue };
             self.drains.unwatch(target.address);
             self.orders.forget(target.address);
-            endpoints.push((self.key(id), target.endpoint));
+            endpoints.extend(target.endpoints.iter().map(|endpoint| (self.key(id), endpoint)));
         }
         endpoints
     }

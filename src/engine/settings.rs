@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::{ServiceId, TargetRef, ZoneId};
-use super::types::{Endpoint, Pace, Thresholds};
+use super::types::{Endpoint, Method, Pace, Thresholds};
 
 /// The settings of the engine. All of them can change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Settings {
     pub zones: BTreeMap<ZoneId, ZoneSettings>,
     /// The endpoints that prove that this agent's own network works.
     pub canaries: Vec<Endpoint>,
-    /// The pace and the thresholds of the canaries. Each canary has a port of its own.
+    /// The pace and the thresholds of the canaries. Each canary has a method of its own.
     pub canary_check: CheckSettings,
     /// The number of targets that may be probed at the same moment.
     pub burst: NonZeroUsize,
@@ -34,12 +34,23 @@ pub struct Settings {
 /// same check are probed once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct CheckSettings {
-    /// The TCP port to connect to; `None` means echo requests.
-    pub port: Option<u16>,
+    /// How the address is probed.
+    pub method: Method,
     /// The pace at which the address is probed.
     pub pace: Pace,
     /// The numbers of outcomes in a row that flip a target.
     pub thresholds: Thresholds,
+}
+
+/// One of the checks of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCheck {
+    /// The name of the check, for people; distinct in its service.
+    pub name: String,
+    /// How the targets are probed.
+    pub check: CheckSettings,
+    /// Whether its results count. Otherwise they are only measured and shown.
+    pub counts: bool,
 }
 
 /// The settings of one service.
@@ -53,8 +64,10 @@ pub struct ServiceSettings {
     pub targets: Arc<[IpAddr]>,
     /// The owner names in the zone.
     pub names: Vec<String>,
-    /// How the targets are probed.
-    pub check: CheckSettings,
+    /// How the targets are probed. Never empty.
+    pub checks: Vec<ServiceCheck>,
+    /// The number of counted checks that must be up for a target to be up.
+    pub require: NonZeroUsize,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
     /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
@@ -88,7 +101,32 @@ impl ZoneSettings {
     }
 }
 
+impl Default for ServiceCheck {
+    fn default() -> Self {
+        Self { name: String::new(), check: CheckSettings::default(), counts: true }
+    }
+}
+
 impl ServiceSettings {
+    /// Returns the longest interval between probes of a check that counts.
+    pub(super) fn longest_interval(&self) -> Duration {
+        let counted = self.checks.iter().filter(|its| its.counts);
+        counted.map(|its| its.check.pace.interval).max().unwrap_or_default()
+    }
+
+    /// Makes the targets be watched by this check alone.
+    #[cfg(test)]
+    pub(crate) fn set_check(&mut self, check: CheckSettings) {
+        self.checks = vec![ServiceCheck { check, ..ServiceCheck::default() }];
+    }
+
+    /// Returns the only check.
+    #[cfg(test)]
+    pub(crate) fn check(&self) -> CheckSettings {
+        assert_eq!(self.checks.len(), 1);
+        self.checks[0].check
+    }
+
     /// Returns the settings of the service `default` in its zone, which watches `targets` by echo
     /// requests and publishes them at the owner name `name`, without a floor and without resyncs.
     pub fn new(targets: Vec<IpAddr>, name: &str) -> Self {
@@ -97,7 +135,8 @@ impl ServiceSettings {
             zone: ZoneId::DEFAULT,
             targets: targets.into(),
             names: vec![name.to_owned()],
-            check: CheckSettings::default(),
+            checks: vec![ServiceCheck::default()],
+            require: NonZeroUsize::MIN,
             floor: 0,
             resync_interval: None,
         }
@@ -191,9 +230,11 @@ impl Settings {
     #[cfg(test)]
     pub(crate) fn checked(mut self, pace: Pace, thresholds: Thresholds) -> Self {
         for service in self.services.values_mut() {
-            service.check = CheckSettings { pace, thresholds, ..service.check };
+            for its in &mut service.checks {
+                its.check = CheckSettings { pace, thresholds, ..its.check };
+            }
         }
-        self.canary_check = CheckSettings { pace, thresholds, port: None };
+        self.canary_check = CheckSettings { pace, thresholds, method: Method::Echo };
         self
     }
 

@@ -4,18 +4,59 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The destination of a probe.
+use super::ids::RequestId;
+
+/// The way in which an address is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Method {
+    /// An ICMP echo request.
+    #[default]
+    Echo,
+    /// A TCP connection to this port.
+    Connect(u16),
+    /// A request of a check, which the prober knows by this key.
+    Request(RequestId),
+}
+
+/// The destination of a probe, and the way in which it is probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
     /// The IP address to probe.
     pub address: IpAddr,
-    /// The TCP port to connect to; `None` means an echo request.
-    pub port: Option<u16>,
+    /// How the address is probed.
+    pub method: Method,
+}
+
+impl Endpoint {
+    /// Returns the endpoint of echo requests to an address.
+    pub const fn echo(address: IpAddr) -> Self {
+        Self { address, method: Method::Echo }
+    }
+
+    /// Returns the endpoint of TCP connects to a port of an address.
+    pub const fn connect(address: IpAddr, port: u16) -> Self {
+        Self { address, method: Method::Connect(port) }
+    }
+}
+
+impl Method {
+    /// Returns TCP connects to `port`, or echo requests without one.
+    pub fn of_port(port: Option<u16>) -> Self {
+        port.map_or(Self::Echo, Self::Connect)
+    }
+
+    /// Returns the port of TCP connects.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Connect(port) => Some(port),
+            Self::Echo | Self::Request(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.address, self.port) {
+        match (self.address, self.method.port()) {
             (address, None) => write!(out, "{address}"),
             (IpAddr::V4(address), Some(port)) => write!(out, "{address}:{port}"),
             (IpAddr::V6(address), Some(port)) => write!(out, "[{address}]:{port}"),
@@ -62,10 +103,29 @@ pub enum Answer {
     /// The target reported that it is not reachable, which counts as a loss at once. Carries the
     /// report.
     Unreachable(String),
+    /// The target answered, and not as asked for, which counts as a loss at once.
+    Failed(WrongAnswer),
+    /// The target asks to be taken out of service. Carries the reason in words.
+    Asked(String),
+    /// The request was not answered within the timeout, after it had come so far. Carries the reason,
+    /// as in `no first byte within 0.5 s`. It is counted as [`Self::Silence`] is.
+    TimedOut(String),
+    /// The probe was not begun, since too many of its kind are running. It moves no counter.
+    Unsent,
     /// This machine could not send the probe. Carries the reason.
     Fault(String),
     /// No reply was received while the prober listened.
     Silence,
+}
+
+/// An answer that is not the one asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongAnswer {
+    /// The part that is the same for several targets that fail alike, as in `status 503`.
+    pub kind: String,
+    /// The reason in words, with the phase that it belongs to, as in `connect 0.4 ms, TLS 8 ms, then
+    /// 503 (wanted 200-299)`.
+    pub reason: String,
 }
 
 /// The health of a target as seen from this vantage point.

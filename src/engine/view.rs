@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Engine;
 use super::drain::Drain;
 use super::fact::Reason;
-use super::health::Subject;
+use super::health::{Subject, TargetHealth};
 use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
@@ -22,7 +22,8 @@ pub struct TargetView {
     pub service: ServiceId,
     /// The target's address.
     pub address: IpAddr,
-    /// The endpoint that is probed for the target.
+    /// The endpoint that is probed for the target; with several checks, the one that its health is
+    /// mainly due to.
     pub endpoint: EndpointId,
     /// The target's health, as seen from here.
     pub health: Health,
@@ -48,8 +49,33 @@ pub struct TargetView {
     /// Whether the target does not answer at the retry pace, and is always probed at the ordinary
     /// one.
     pub limits: bool,
+    /// The last error report about a lost probe, if no reply came since.
+    pub last_error: Option<String>,
+    /// The checks, if there are several.
+    pub checks: Vec<CheckView>,
     /// The operator's drain, if there is one.
     pub drain: Option<Drain>,
+}
+
+/// One of several checks of a target as the agent sees it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckView {
+    /// The name of the check.
+    pub name: String,
+    /// The endpoint that is probed.
+    pub endpoint: EndpointId,
+    /// Whether its results count.
+    pub counts: bool,
+    /// The health that its results alone give.
+    pub health: Health,
+    /// The number of losses in a row; 0 after a reply.
+    pub losses: u32,
+    /// The number of replies in a row; 0 after a loss.
+    pub replies: u32,
+    /// The last round-trip time within the timeout.
+    pub last_rtt: Option<Duration>,
+    /// The last error report about a lost probe, if no reply came since.
+    pub last_error: Option<String>,
 }
 
 impl Engine {
@@ -62,11 +88,11 @@ impl Engine {
 
     /// Whether `endpoint` is watched as a canary, and not as a target.
     pub fn is_canary(&self, endpoint: Endpoint) -> bool {
-        let Endpoint { address, port } = endpoint;
-        let is_target = self
-            .services
-            .iter()
-            .any(|service| service.settings.check.port == port && service.id(address).is_some());
+        let Endpoint { address, method } = endpoint;
+        let is_target = self.services.iter().any(|service| {
+            let mut checks = service.settings.checks.iter();
+            checks.any(|its| its.check.method == method) && service.id(address).is_some()
+        });
         !is_target && self.context.settings.canaries.contains(&endpoint)
     }
 
@@ -135,16 +161,45 @@ impl Engine {
         self.zones.get(&zone).map(Zone::observed)
     }
 
+    /// Returns the views of the checks of a target, if there are several.
+    fn check_views(&self, service: &Service, target: &Target) -> Vec<CheckView> {
+        let checks = &service.settings.checks;
+        if checks.len() <= 1 {
+            return Vec::new();
+        }
+        let mut views = Vec::new();
+        for (its, endpoint) in checks.iter().zip(target.endpoints.iter()) {
+            let (Some(subject), Some(watch)) =
+                (self.health.get(endpoint), self.prober.state(endpoint))
+            else {
+                continue;
+            };
+            views.push(CheckView {
+                name: its.name.clone(),
+                endpoint,
+                counts: its.counts,
+                health: subject.streaks.health(),
+                losses: subject.streaks.losses(),
+                replies: subject.streaks.replies(),
+                last_rtt: watch.last_rtt,
+                last_error: subject.last_error().map(str::to_owned),
+            });
+        }
+        views
+    }
+
     fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {
-        let watch = self.prober.state(target.endpoint)?;
-        let Subject { streaks, evidence, .. } = self.health.get(target.endpoint)?;
+        let TargetHealth { health, proof, decisive, .. } = service.health_of(target, &self.health);
+        let watch = self.prober.state(decisive)?;
+        let subject = self.health.get(decisive)?;
+        let Subject { streaks, evidence, .. } = subject;
         Some(TargetView {
             service: service.id,
             address: target.address,
-            endpoint: target.endpoint,
-            health: streaks.health(),
-            unknown: evidence.unknown_since.is_some(),
-            proven: evidence.proof.is_some(),
+            endpoint: decisive,
+            health,
+            unknown: service.unknown_checks_of(target, &self.health) > 0,
+            proven: proof.is_some(),
             judged: evidence.judged,
             in_service: target.verdict.is_in_service(),
             reason: target.verdict.reason,
@@ -153,6 +208,8 @@ impl Engine {
             last_rtt: watch.last_rtt,
             since: target.since,
             limits: watch.rate.limits,
+            last_error: subject.last_error().map(str::to_owned),
+            checks: self.check_views(service, target),
             drain: service.drains.get(target.address).cloned(),
         })
     }

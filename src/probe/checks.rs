@@ -91,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::engine::ids::{FlowId, ProbeId};
+    use crate::engine::types::Method;
     use crate::probe::icmp::Icmp;
 
     /// A check of port 7, where nothing is sent.
@@ -101,7 +102,7 @@ mod tests {
         const OPENS: Opens = Opens::Connection;
 
         fn covers(endpoint: Endpoint) -> bool {
-            endpoint.port == Some(7)
+            endpoint.method == Method::Connect(7)
         }
 
         fn in_words(_: Endpoint) -> String {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     fn endpoint(port: Option<u16>) -> Endpoint {
-        Endpoint { address: IpAddr::from([127, 0, 0, 1]), port }
+        Endpoint { address: IpAddr::from([127, 0, 0, 1]), method: Method::of_port(port) }
     }
 
     #[tokio::test]

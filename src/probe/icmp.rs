@@ -27,7 +27,7 @@ use super::route::{Routes, Waited};
 use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
-use crate::engine::types::{Answer, Endpoint};
+use crate::engine::types::{Answer, Endpoint, Method};
 use message::Request;
 use nonce::Nonce;
 use pending::End;
@@ -241,7 +241,7 @@ impl Check for Echo {
     const OPENS: Opens = Opens::SharedSocket;
 
     fn covers(endpoint: Endpoint) -> bool {
-        endpoint.port.is_none()
+        endpoint.method == Method::Echo
     }
 
     fn in_words(_: Endpoint) -> String {
@@ -262,7 +262,7 @@ mod tests {
     use crate::engine::ids::ProbeId;
 
     fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
-        let endpoint = Endpoint { address: IpAddr::from([192, 0, 2, last]), port: None };
+        let endpoint = Endpoint::echo(IpAddr::from([192, 0, 2, last]));
         let timeout = Duration::from_secs(1);
         let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
         let flow = FlowId::from(flow);

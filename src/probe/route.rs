@@ -115,7 +115,7 @@ impl Routes {
 
     /// Returns the route of echo requests to `address`.
     fn echo_way(&self, address: IpAddr, now: Instant) -> Option<Way> {
-        self.way(Endpoint { address, port: None }, now)
+        self.way(Endpoint::echo(address), now)
     }
 
     /// Whether an ICMP error from `source` about an echo request to `target` is this machine's own
@@ -160,6 +160,7 @@ fn is_silent_gateway(gateway: Neighbour) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::types::Method;
 
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "an answer is kept for a moment of real time")]
@@ -167,8 +168,8 @@ mod tests {
         let routes = Routes::default();
         for address in ["127.0.0.1", "127.8.9.1", "::1"] {
             let address = address.parse().unwrap();
-            for port in [None, Some(443)] {
-                let way = routes.way(Endpoint { address, port }, Instant::now());
+            for method in [Method::Echo, Method::Connect(443)] {
+                let way = routes.way(Endpoint { address, method }, Instant::now());
                 assert_eq!(way, Some(Way::Own), "{address}");
             }
             assert!(!routes.is_own_fault(address, address, Instant::now()), "{address}");

@@ -29,11 +29,11 @@ impl Check for Connect {
     const OPENS: Opens = Opens::Connection;
 
     fn covers(endpoint: Endpoint) -> bool {
-        endpoint.port.is_some()
+        endpoint.method.port().is_some()
     }
 
     fn in_words(endpoint: Endpoint) -> String {
-        format!("by TCP connects to port {}", endpoint.port.unwrap_or_default())
+        format!("by TCP connects to port {}", endpoint.method.port().unwrap_or_default())
     }
 
     fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send {
@@ -49,9 +49,9 @@ impl Check for Connect {
 /// keeps this machine from sending is a fault: no route, no descriptor, no local port, a gateway
 /// that does not answer.
 async fn connect(probe: &ProbeRequest, routes: &Routes) -> Answer {
-    let Endpoint { address, port } = probe.endpoint;
-    let began = now();
-    let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port.unwrap_or_default())));
+    let Endpoint { address, method } = probe.endpoint;
+    let (began, port) = (now(), method.port().unwrap_or_default());
+    let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port)));
     // The first poll makes the system call. An error at this point comes from this machine, except
     // for the refusal of a listener on this very machine.
     match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
@@ -108,7 +108,7 @@ mod tests {
     use crate::engine::ids::{FlowId, ProbeId};
 
     async fn asked(address: IpAddr, port: u16) -> Answer {
-        let endpoint = Endpoint { address, port: Some(port) };
+        let endpoint = Endpoint::connect(address, port);
         let timeout = Duration::from_secs(5);
         let probe = ProbeRequest {
             id: ProbeId { endpoint: 0.into(), seq: 0.into() },

@@ -11,7 +11,7 @@ use crate::config::problem::Spot;
 use crate::dns::account::Account;
 use crate::dns::providers::ProviderSettings;
 use crate::engine::plan::{Family, SetKey};
-use crate::engine::types::Endpoint;
+use crate::engine::types::{Endpoint, Method};
 use crate::probe::checks::CheckKind;
 use crate::text::seconds;
 
@@ -46,7 +46,8 @@ pub struct ServiceConfig {
 impl ServiceConfig {
     /// Returns the kind of probes by which the targets are asked, and the first endpoint.
     fn check(&self) -> Option<(CheckKind, Endpoint)> {
-        let endpoint = Endpoint { address: *self.targets.first()?, port: self.tcp_port };
+        let method = Method::of_port(self.tcp_port);
+        let endpoint = Endpoint { address: *self.targets.first()?, method };
         Some((CheckKind::of(endpoint), endpoint))
     }
 

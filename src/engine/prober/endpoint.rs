@@ -1,6 +1,7 @@
 //! A watched endpoint: its purpose, its schedule, and the faults that prevent probes to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::faults::Faults;
 use super::rate_check::RateCheck;
@@ -8,7 +9,10 @@ use super::watch::Watch;
 use crate::engine::ids::ProbeSeq;
 use crate::engine::moment::Moment;
 use crate::engine::settings::CheckSettings;
-use crate::engine::types::{Endpoint, Pace};
+use crate::engine::types::{Endpoint, Method, Pace};
+
+/// Time that a request has to report how far it came by its timeout.
+const REPORT_TIME: Duration = Duration::from_millis(20);
 
 /// The purpose of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +80,18 @@ impl Watched {
         self.check.pace
     }
 
+    /// Returns the time from sending a probe to judging it a loss. A request reports itself at its
+    /// timeout how far it came, so a moment is left for that report.
+    pub(super) fn patience(&self) -> Duration {
+        match self.watch.endpoint.method {
+            Method::Echo | Method::Connect(_) => self.check.pace.timeout,
+            Method::Request(_) => self.check.pace.timeout + REPORT_TIME,
+        }
+    }
+
     /// Whether each of its probes holds a connection, and thus a descriptor.
     pub(super) fn connects(&self) -> bool {
-        self.watch.endpoint.port.is_some()
+        self.watch.endpoint.method != Method::Echo
     }
 
     /// Whether a reply that is overdue by the endpoint's own round-trip times is to be acted on.

@@ -9,7 +9,7 @@ use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeId};
 use crate::engine::moment::Moment;
 use crate::engine::stall::Tick;
-use crate::engine::types::{Answer, Outcome};
+use crate::engine::types::{Answer, Outcome, WrongAnswer};
 
 impl Prober {
     /// Judges the probes of an endpoint that have timed out, and returns the results in the order of
@@ -28,7 +28,7 @@ impl Prober {
             return None;
         }
         watched.armed = None;
-        let timeout = watched.pace().timeout;
+        let timeout = watched.patience();
         let outcome = if tick.is_stall(timeout) { Outcome::Fault } else { Outcome::Loss };
         let mut results = Vec::new();
         for judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
@@ -83,16 +83,22 @@ impl Prober {
                 self.unanswered(probe, context);
                 None
             }
-            Answer::Unreachable(what) => {
+            Answer::Unreachable(what)
+            | Answer::Asked(what)
+            | Answer::Failed(WrongAnswer { reason: what, .. }) => {
                 let judged = watch.outstanding.judge(seq, Outcome::Loss)?;
                 self.unanswered(probe, context);
                 Some(ProbeResult { error: Some(what), ..self.result(id, judged, context)? })
             }
             // The probe has timed out. The next tick judges it, since a tick shows whether this
             // process ran.
-            Answer::Silence => {
+            Answer::Silence | Answer::TimedOut(_) => {
                 self.unanswered(probe, context);
                 None
+            }
+            Answer::Unsent => {
+                let judged = watch.outstanding.judge(seq, Outcome::Fault)?;
+                self.result(id, judged, context)
             }
             Answer::Fault(what) => {
                 self.set_fault(id, Some(what), context);
@@ -117,6 +123,12 @@ impl Prober {
         self.set_fault(id, None, context);
         self.suspect(id, false, context);
         Some(ProbeResult { rtt: Some(rtt), ..self.result(id, judged, context)? })
+    }
+
+    /// Whether a probe was sent and has not been judged.
+    pub(in crate::engine) fn awaits(&self, probe: ProbeId) -> bool {
+        let watched = self.endpoints.get(probe.endpoint).filter(|it| !it.ignored);
+        watched.is_some_and(|it| it.watch.outstanding.is_missed(probe.seq))
     }
 
     /// Handles a report that a probe may not have been delivered. Its reply may still come, so

@@ -8,6 +8,7 @@ use crate::engine::action::{Action, ProbeRequest};
 use crate::engine::context::Context;
 use crate::engine::ids::{EndpointId, ProbeId};
 use crate::engine::schedule::Item;
+use crate::engine::types::Pace;
 
 /// Upper bound on the time beyond the timeout during which the prober listens for a late reply.
 const LATE_WINDOW: Duration = Duration::from_secs(5);
@@ -30,7 +31,8 @@ impl Prober {
             return;
         }
         // Nothing is scheduled for the past: being late for it would look like a stall.
-        let wake = watched.watch.wake(watched.pace(), watched.is_watchful()).max(now);
+        let pace = Pace { timeout: watched.patience(), ..watched.pace() };
+        let wake = watched.watch.wake(pace, watched.is_watchful()).max(now);
         if watched.armed != Some(wake) {
             watched.armed = Some(wake);
             context.schedule.add(wake, Item::Watch(id));

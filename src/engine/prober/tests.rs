@@ -7,7 +7,7 @@ use crate::engine::action::Action;
 use crate::engine::ids::ProbeId;
 use crate::engine::stall::Tick;
 use crate::engine::tests::world::{ip, ms, settings};
-use crate::engine::types::{Answer, Health};
+use crate::engine::types::{Answer, Health, Method};
 
 /// Creates a prober of so many TCP targets with room for `most` connections, and returns it with the probes
 /// sent until `now`, none of them answered.
@@ -18,7 +18,7 @@ fn probing(targets: u8, most: u32) -> (Prober, Context, Vec<EndpointId>) {
     let mut prober = Prober::default();
     let mut ids = Vec::new();
     for last in 1..=targets {
-        let endpoint = Endpoint { address: ip(last), port: Some(443) };
+        let endpoint = Endpoint::connect(ip(last), 443);
         ids.push(watch(&mut prober, endpoint, Role::Target, &mut context));
     }
     (prober, context, ids)
@@ -85,7 +85,7 @@ fn an_entry_that_was_replaced_is_stale() {
 #[test]
 fn canaries_keep_step_with_suspects_and_a_target_that_is_down_is_none() {
     let (mut prober, mut context, _) = probing(1, 9);
-    let canary = Endpoint { address: ip(99), port: None };
+    let canary = Endpoint::echo(ip(99));
     let canary = watch(&mut prober, canary, Role::Canary, &mut context);
     prober.enrolled(vec![canary]);
     let both = [0.into(), canary];
@@ -106,7 +106,7 @@ fn an_answer_to_a_probe_of_an_earlier_endpoint_is_no_evidence_about_the_new_one(
     prober.resume(ids[0], &mut context);
     assert_eq!(sent(&mut context), [probe(0, 0)]);
     prober.unwatch(ids[0]);
-    let other = Endpoint { address: ip(2), port: None };
+    let other = Endpoint::echo(ip(2));
     assert_eq!(prober.add(other, Role::Target, &Arc::default()), ids[0]);
     prober.begin(ids[0], Moment::START + ms(900), &mut context);
     context.now = Moment::START + ms(500);
@@ -171,7 +171,7 @@ fn a_late_answer_is_awaited_by_the_kind_of_each_endpoint() {
     for (port, times) in [(None, 2), (Some(53), 1)] {
         let mut context = Context::new(settings(&[1]), Moment::START);
         let mut prober = Prober::default();
-        let endpoint = Endpoint { address: ip(2), port };
+        let endpoint = Endpoint { address: ip(2), method: Method::of_port(port) };
         let id = watch(&mut prober, endpoint, Role::Canary, &mut context);
         prober.expire(id, Moment::START, tick(), &context);
         prober.resume(id, &mut context);

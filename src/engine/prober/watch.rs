@@ -70,7 +70,8 @@ impl Watch {
         self.flow
     }
 
-    /// Returns the time of the next action here if no answer comes in. `watchful` means that an
+    /// Returns the time of the next action here if no answer comes in. A probe is judged a loss after
+    /// the timeout of `pace`. `watchful` means that an
     /// overdue reply requires one.
     pub(crate) fn wake(&self, pace: Pace, watchful: bool) -> Moment {
         let mut wake = self.due;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::engine::health::HealthTracker;
 use crate::engine::ids::{EndpointId, ServiceId};
 use crate::engine::services::Services;
-use crate::engine::settings::{CheckSettings, Settings};
+use crate::engine::settings::{CheckSettings, ServiceCheck, Settings};
 
 /// The identity of a probe. Targets with the same one share an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,8 +20,8 @@ pub(super) struct Probed {
 
 /// The endpoints by the probes that are made of them, while the targets are enrolled.
 ///
-/// Where there is one service, the same before and after, no probe is shared, and this stays empty:
-/// there may be a million targets.
+/// Where there is one service with one check, the same before and after, no probe is shared, and this
+/// stays empty: there may be a million targets.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     endpoints: BTreeMap<Probed, EndpointId>,
@@ -43,23 +43,28 @@ impl Sharing {
         let mut sharing = Self::default();
         let all =
             services.iter().map(|service| service.id).chain(settings.services.keys().copied());
-        if all.collect::<BTreeSet<ServiceId>>().len() <= 1 {
+        let checks = services.iter().map(|service| &service.settings);
+        let several = checks.chain(settings.services.values()).any(|its| its.checks.len() > 1);
+        if all.collect::<BTreeSet<ServiceId>>().len() <= 1 && !several {
             return sharing;
         }
         sharing.listed = Some(BTreeSet::new());
         for service in services.iter() {
-            let check = service.settings.check;
             for target in service.targets() {
-                let rehearsed = health.is_rehearsed(target.endpoint);
-                let probed = Probed { address: target.address, check, rehearsed };
-                sharing.endpoints.insert(probed, target.endpoint);
+                for (its, id) in service.settings.checks.iter().zip(target.endpoints.iter()) {
+                    let rehearsed = health.is_rehearsed(id);
+                    let probed = Probed { address: target.address, check: its.check, rehearsed };
+                    sharing.endpoints.insert(probed, id);
+                }
             }
         }
         for (id, its) in settings.services() {
             for address in its.targets.iter().copied() {
                 let rehearsed = services.get(id).is_some_and(|it| it.is_rehearsing(address));
-                let probed = Probed { address, check: its.check, rehearsed };
-                sharing.kept.extend(sharing.endpoints.get(&probed));
+                for ServiceCheck { check, .. } in its.checks.iter().cloned() {
+                    let probed = Probed { address, check, rehearsed };
+                    sharing.kept.extend(sharing.endpoints.get(&probed));
+                }
             }
         }
         sharing

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::phases::Phases;
 use super::sharing::{Probed, Sharing};
 use crate::engine::Engine;
-use crate::engine::ids::{EndpointId, TargetKey, TargetRef};
+use crate::engine::ids::{EndpointId, TargetRef};
 use crate::engine::prober::Role;
+use crate::engine::service::Endpoints;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::types::Endpoint;
 
@@ -20,7 +21,7 @@ pub(super) struct Enrolled {
 }
 
 impl Engine {
-    /// Makes each target depend on the endpoint that is probed for it. Returns the endpoints, in the
+    /// Makes each target depend on the endpoints that are probed for it. Returns the endpoints, in the
     /// order of the targets.
     pub(super) fn enroll_targets(
         &mut self,
@@ -29,12 +30,12 @@ impl Engine {
     ) -> Vec<Enrolled> {
         let mut endpoints = Vec::new();
         for (service, its) in settings.services() {
-            let check = sharing.check(its.check);
+            let checks: Vec<_> = its.checks.iter().map(|its| sharing.check(its.check)).collect();
             endpoints.reserve(if settings.services.len() == 1 { its.targets.len() } else { 0 });
             for address in its.targets.iter().copied() {
                 let target = TargetRef { service, address };
-                let enrolled = self.enroll_target(target, &check, sharing);
-                endpoints.extend(enrolled.filter(|enrolled| sharing.list(enrolled.id)));
+                let enrolled = self.enroll_target(target, &checks, sharing);
+                endpoints.extend(enrolled.into_iter().filter(|it| sharing.list(it.id)));
             }
         }
         for endpoint in sharing.take_left() {
@@ -45,37 +46,72 @@ impl Engine {
         endpoints
     }
 
-    /// Makes a target depend on the endpoint that is probed for it.
+    /// Makes a target depend on the endpoints that are probed for it, one for each check.
     fn enroll_target(
         &mut self,
         name: TargetRef,
-        check: &Arc<CheckSettings>,
+        checks: &[Arc<CheckSettings>],
         sharing: &mut Sharing,
-    ) -> Option<Enrolled> {
-        let service = self.services.get(name.service)?;
+    ) -> Vec<Enrolled> {
+        let Some(service) = self.services.get(name.service) else { return Vec::new() };
         let rehearsed = service.is_rehearsing(name.address);
         let id = service.id(name.address);
-        let before = id.and_then(|id| Some(service.get(id)?.endpoint));
-        if let Some(id) = before
-            && self.health.is_probed_like(id, check, rehearsed)
+        let mut before: Vec<Option<EndpointId>> = match id.and_then(|id| service.get(id)) {
+            Some(target) => target.endpoints.iter().map(Some).collect(),
+            None => Vec::new(),
+        };
+        let mut enrolled: Vec<Option<Enrolled>> = Vec::with_capacity(checks.len());
+        for check in checks {
+            let same = before
+                .iter_mut()
+                .find(|it| it.is_some_and(|id| self.health.is_probed_like(id, check, rehearsed)));
+            let same = same.and_then(Option::take);
+            enrolled.push(same.map(|id| Enrolled { id, is_new: false }));
+        }
+        let mut unused = before.into_iter().flatten();
+        let mut left = Vec::new();
+        for (place, check) in checks
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| enrolled[*place].is_none())
+            .collect::<Vec<_>>()
         {
-            return Some(Enrolled { id, is_new: false });
+            let probed = Probed { address: name.address, check: **check, rehearsed };
+            let before = unused.next();
+            enrolled[place] = self.endpoint_for(probed, before, sharing);
+            left.extend(before.filter(|id| enrolled[place].is_none_or(|it| it.id != *id)));
         }
-        let probed = Probed { address: name.address, check: **check, rehearsed };
-        let enrolled = self.endpoint_for(probed, before, sharing)?;
-        if let (Some(target), Some(before)) = (id, before) {
-            let key = TargetKey { service: name.service, target };
-            if before != enrolled.id && !self.health.detach(before, key) {
-                sharing.leave(before);
-            }
-            self.health.attach(enrolled.id, key);
-            self.services.get_mut(name.service)?.set_endpoint(target, enrolled.id);
+        left.extend(unused);
+        let enrolled: Vec<Enrolled> = enrolled.into_iter().flatten().collect();
+        self.depend_on_all(name, &enrolled, &left, sharing);
+        enrolled
+    }
+
+    /// Makes a target depend on these endpoints, and no longer on those that are `left`.
+    fn depend_on_all(
+        &mut self,
+        name: TargetRef,
+        enrolled: &[Enrolled],
+        left: &[EndpointId],
+        sharing: &mut Sharing,
+    ) {
+        let ids: Vec<EndpointId> = enrolled.iter().map(|it| it.id).collect();
+        let Some(endpoints) = Endpoints::of(&ids) else { return };
+        let Some(service) = self.services.get_mut(name.service) else { return };
+        let key = if let Some(target) = service.id(name.address) {
+            service.set_endpoints(target, endpoints);
+            service.key(target)
         } else {
-            let service = self.services.get_mut(name.service)?;
-            let key = service.add(name.address, enrolled.id, self.context.now);
-            self.health.attach(enrolled.id, key);
+            service.add(name.address, endpoints, self.context.now)
+        };
+        for id in left {
+            if !self.health.detach(*id, key) {
+                sharing.leave(*id);
+            }
         }
-        Some(enrolled)
+        for id in ids {
+            self.health.attach(id, key);
+        }
     }
 
     /// Returns the endpoint for a target that is probed differently from now on. `before` is the
@@ -103,7 +139,7 @@ impl Engine {
                 id
             }
             None => {
-                let endpoint = Endpoint { address: probed.address, port: probed.check.port };
+                let endpoint = Endpoint { address: probed.address, method: probed.check.method };
                 let id = self.prober.add(endpoint, Role::Target, &check);
                 self.health.add(id, &check, self.context.now);
                 id

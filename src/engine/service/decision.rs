@@ -9,7 +9,7 @@ use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason};
-use crate::engine::health::HealthTracker;
+use crate::engine::health::{HealthTracker, TargetHealth};
 use crate::engine::ids::{TargetId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::peers::Peers;
@@ -32,11 +32,12 @@ pub(in crate::engine) struct Outside<'a> {
 impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
+        let its = self.health_of(target, outside.health);
         verdict::decide(&Inputs {
             drained: self.drains.is_drained(target.address),
-            health: outside.health.of(target.endpoint),
+            health: its.health,
             isolation: outside.isolation.map(|isolation| isolation.cause),
-            proven: outside.health.is_proven(target.endpoint),
+            proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
         })
     }
@@ -54,9 +55,10 @@ impl Service {
         self.end_drain_in_time(address, context);
         let Some(target) = self.targets.get(id) else { return };
         let ruling = self.rule(target, outside, context);
-        let opposed = outside.is_opposed(self.target_ref(address), target, context);
+        let its = self.health_of(target, outside.health);
+        let opposed = outside.is_opposed(self.target_ref(address), its, context);
         // Other agents may have changed DNS, with or against this agent's vote, and then be gone.
-        let doubtful = match outside.health.of(target.endpoint) {
+        let doubtful = match its.health {
             Health::AssumedUp => false,
             Health::Up => opposed,
             Health::Down => target.verdict.is_in_service() || opposed,
@@ -67,8 +69,9 @@ impl Service {
         }
         if let Ruling::Decide { verdict, agreeing, after } = &ruling {
             let (verdict, after) = (*verdict, *after);
-            let decision = Decision { verdict, agreeing, after, judged: !opposed };
-            self.adopt(id, decision, outside, context);
+            let judged = !opposed && its.health != Health::AssumedUp;
+            let decision = Decision { verdict, agreeing, after, judged };
+            self.adopt(id, decision, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
                 self.orders.open(address);
             }
@@ -85,16 +88,8 @@ impl Service {
 
     /// Makes a decision the verdict. While enough other agents hold the contrary, restoring the
     /// target would only take turns with them.
-    fn adopt(
-        &mut self,
-        id: TargetId,
-        decision: Decision<'_>,
-        outside: Outside<'_>,
-        context: &mut Context,
-    ) {
+    fn adopt(&mut self, id: TargetId, decision: Decision<'_>, context: &mut Context) {
         let Some(target) = self.targets.get_mut(id) else { return };
-        let judged = decision.judged && outside.health.of(target.endpoint) != Health::AssumedUp;
-        let decision = Decision { judged, ..decision };
         if !target.verdict.adopt(decision, context.now) {
             return;
         }
@@ -119,7 +114,7 @@ impl Service {
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
         let ordered = self.orders.has_in_hand(target.address);
         let open = !verdict.confirmed
-            || target.differs(outside.health.of(target.endpoint))
+            || target.differs(self.health_of(target, outside.health).health)
             || verdict.unverified;
         if open || ordered || verdict.reason.is_some() {
             moments.extend(outside.agreement_lapses(self.target_ref(target.address), context));
@@ -166,7 +161,7 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> (Option<Reason>, String) {
-        let verdict = &target.verdict;
+        let (verdict, its) = (&target.verdict, self.health_of(target, outside.health));
         let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
         let early = grace_ends.is_some_and(|ends| context.now < ends);
         match ruling {
@@ -174,14 +169,14 @@ impl Service {
             // Every agent reports a contested target, since DNS contradicts one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early
-                    && (target.differs(outside.health.of(target.endpoint))
+                    && (target.differs(its.health)
                         || !verdict.confirmed
                         || *reason == Reason::Contested) =>
             {
                 (Some(*reason), detail.clone())
             }
             _ if let Some(isolation) = outside.isolation
-                && outside.health.is_missing(target.endpoint) =>
+                && its.missing =>
             {
                 (Some(Reason::Isolated), isolation.cause.as_str().into())
             }
@@ -206,17 +201,15 @@ impl Outside<'_> {
             target: service.target_ref(target.address),
             name: service.target_name(target.address),
             local: cluster.own,
-            own: self.health.own_view(target.endpoint),
+            own: service.health_of(target, self.health).own_view(),
             needed: cluster.min_peers_agree,
         };
         self.peers.agreement(&poll, context.now)
     }
 
     /// Whether enough other agents see the contrary to act on it.
-    fn is_opposed(self, name: TargetRef, target: &Target, context: &Context) -> bool {
-        let (Some(cluster), Some(own)) =
-            (&context.settings.cluster, self.health.own_view(target.endpoint))
-        else {
+    fn is_opposed(self, name: TargetRef, its: TargetHealth, context: &Context) -> bool {
+        let (Some(cluster), Some(own)) = (&context.settings.cluster, its.own_view()) else {
             return false;
         };
         let votes = self.peers.votes_on(name, context.now);

@@ -5,46 +5,147 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Service;
+use super::{Service, Target};
 use crate::engine::action::OwnVote;
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason};
 use crate::engine::health::{Flip, HealthTracker};
-use crate::engine::ids::TargetId;
+use crate::engine::ids::{EndpointId, TargetId};
+use crate::engine::types::Health;
+
+/// A change of the health of an endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct EndpointFlip<'a> {
+    pub(in crate::engine) endpoint: EndpointId,
+    pub(in crate::engine) flip: &'a Flip,
+}
 
 impl Service {
-    /// Reports that a target's health changed, and marks the target for the decision pass.
-    pub(in crate::engine) fn flipped(&mut self, id: TargetId, flip: &Flip, context: &mut Context) {
+    /// Reports that the health of a target changed with that of one of its endpoints, and marks the
+    /// target for the decision pass. `health` is that after the flip.
+    pub(in crate::engine) fn flipped(
+        &mut self,
+        id: TargetId,
+        flip: &EndpointFlip<'_>,
+        health: &HealthTracker,
+        context: &mut Context,
+    ) {
+        let several = self.settings.checks.len() > 1;
+        if several {
+            self.report_check(id, flip, context);
+        }
+        let Some(target) = self.targets.get(id) else { return };
+        let to = if several { self.health_of(target, health).health } else { flip.flip.to };
         let Some(target) = self.targets.get_mut(id) else { return };
+        let from = if several { target.health } else { flip.flip.from };
+        // Too few checks are confirmed for a change of health.
+        let is_news = to != Health::AssumedUp && from != to;
+        if is_news {
+            target.health = to;
+        }
+        self.mark(id);
+        let Some(target) = self.targets.get_mut(id).filter(|_| is_news) else { return };
         target.since = context.now;
         let (service, target) = (self.id, target.address);
-        let Flip { from, to, count, silent_for, last_error } = flip.clone();
+        let Flip { count, silent_for, last_error, .. } = flip.flip.clone();
         context.report(Fact::Flipped { service, target, from, to, count, silent_for, last_error });
-        self.mark(id);
     }
 
-    /// Reports that a target's health is known again, after it was unknown for a while.
+    /// Reports that one of several checks of a target flipped.
+    fn report_check(&self, id: TargetId, flip: &EndpointFlip<'_>, context: &mut Context) {
+        let Some(target) = self.targets.get(id) else { return };
+        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
+        for (check, _) in checks.filter(|(_, endpoint)| *endpoint == flip.endpoint) {
+            let Flip { from, to, count, silent_for, last_error } = flip.flip.clone();
+            context.report(Fact::CheckFlipped {
+                service: self.id,
+                target: target.address,
+                check: check.name.clone(),
+                from,
+                to,
+                count,
+                silent_for,
+                last_error,
+            });
+        }
+    }
+
+    /// Regards the present health of all targets as reported, after the checks were changed.
+    pub(in crate::engine) fn take_health(&mut self, health: &HealthTracker) {
+        if self.settings.checks.len() <= 1 {
+            return;
+        }
+        let ids: Vec<TargetId> = self.by_address.values().copied().collect();
+        for id in ids {
+            let Some(target) = self.targets.get(id) else { continue };
+            let present = self.health_of(target, health).health;
+            if let Some(target) = self.targets.get_mut(id)
+                && present != Health::AssumedUp
+            {
+                target.health = present;
+            }
+        }
+    }
+
+    /// Reports that a target's health is known again, after it was unknown for a while. With several
+    /// checks, all of them are known.
     pub(in crate::engine) fn evidence_back(
         &mut self,
         id: TargetId,
         (lasted, notified): (Duration, bool),
+        health: &HealthTracker,
         context: &mut Context,
     ) {
+        if self.unknown_checks(id, health) > 0 {
+            return;
+        }
         let Some(target) = self.targets.get_mut(id) else { return };
         target.since = context.now;
         let (service, target) = (self.id, target.address);
         context.report(Fact::EvidenceBack { service, target, lasted, notified });
     }
 
-    /// Reports that the health of targets is unknown from now on.
-    pub(in crate::engine) fn evidence_lost(&mut self, ids: &[TargetId], context: &mut Context) {
-        for id in ids {
+    fn unknown_checks(&self, id: TargetId, health: &HealthTracker) -> usize {
+        self.targets.get(id).map_or(0, |target| self.unknown_checks_of(target, health))
+    }
+
+    /// Returns the number of checks of a target that count and have an unknown health.
+    pub(in crate::engine) fn unknown_checks_of(
+        &self,
+        target: &Target,
+        health: &HealthTracker,
+    ) -> usize {
+        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
+        let subjects = checks.filter(|(its, _)| its.counts).filter_map(|(_, id)| health.get(id));
+        subjects.filter(|subject| subject.evidence.unknown_since.is_some()).count()
+    }
+
+    /// Reports that the health of targets is unknown from now on: the targets of `lost`, once for each
+    /// check with evidence that was lost. With several checks, it is unknown if one of them is.
+    pub(in crate::engine) fn evidence_lost(
+        &mut self,
+        lost: &[TargetId],
+        health: &HealthTracker,
+        context: &mut Context,
+    ) {
+        let mut times: BTreeMap<TargetId, usize> = BTreeMap::new();
+        for id in lost {
+            *times.entry(*id).or_default() += 1;
+        }
+        let news = times.into_iter().filter(|(id, lost)| {
+            let unknown = self.unknown_checks(*id, health);
+            unknown > 0 && unknown <= *lost
+        });
+        let ids: Vec<TargetId> = news.map(|(id, _)| id).collect();
+        for id in &ids {
             if let Some(target) = self.targets.get_mut(*id) {
                 target.since = context.now;
             }
         }
-        let targets = self.addresses(ids);
-        context.report(Fact::EvidenceLost { service: self.id, targets });
+        let targets = self.addresses(&ids);
+        if !targets.is_empty() {
+            context.report(Fact::EvidenceLost { service: self.id, targets });
+        }
     }
 
     /// Reports that the health of targets has been unknown for so long that people are notified.
@@ -65,6 +166,13 @@ impl Service {
         self.targets.get(id).is_some_and(|target| target.verdict.is_in_service())
     }
 
+    /// Whether the results of an endpoint count for a target.
+    pub(in crate::engine) fn counts(&self, id: TargetId, endpoint: EndpointId) -> bool {
+        let Some(target) = self.targets.get(id) else { return false };
+        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
+        checks.into_iter().any(|(check, its)| check.counts && its == endpoint)
+    }
+
     /// Whether it is reported that this agent's isolation keeps a target in service.
     pub(in crate::engine) fn is_refused_for_isolation(&self, id: TargetId) -> bool {
         let target = self.targets.get(id);
@@ -76,8 +184,8 @@ impl Service {
     pub(in crate::engine) fn votes(&self, health: &HealthTracker) -> BTreeMap<IpAddr, OwnVote> {
         let mut votes = BTreeMap::new();
         for target in self.targets() {
-            let Some(subject) = health.get(target.endpoint) else { continue };
-            if let (Some(vote), Some(evidence)) = (subject.own_view(), subject.evidence.proof) {
+            let its = self.health_of(target, health);
+            if let (Some(vote), Some(evidence)) = (its.own_view(), its.proof) {
                 votes.insert(target.address, OwnVote { vote, evidence });
             }
         }

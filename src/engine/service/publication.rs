@@ -269,7 +269,8 @@ impl Service {
         let Some(target) = self.target(address) else {
             return Withdrawal { by_hand, ..Withdrawal::default() };
         };
-        let streaks = health.get(target.endpoint).map(|subject| &subject.streaks);
+        let decisive = self.health_of(target, health).decisive;
+        let streaks = health.get(decisive).map(|subject| &subject.streaks);
         let last_reply = streaks.and_then(Streaks::last_reply);
         Withdrawal {
             names: vec![],

@@ -88,7 +88,7 @@ impl Service {
         context: &mut Context,
     ) {
         let Some(target) = self.targets.get(id) else { return };
-        let (address, health) = (target.address, outside.health.of(target.endpoint));
+        let (address, health) = (target.address, self.health_of(target, outside.health).health);
         let Some(rehearsal) = self.rehearsals.get_mut(&address) else { return };
         let Some(stage) = rehearsal.next_stage(health, target.verdict.confirmed) else { return };
         *rehearsal = match stage {

@@ -1,4 +1,4 @@
-//! A target: the endpoint that its health comes from, and the verdict on it.
+//! A target: the endpoints that its health comes from, and the verdict on it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,11 +12,47 @@ use crate::engine::types::{Health, Verdict};
 #[derive(Debug)]
 pub(in crate::engine) struct Target {
     pub(in crate::engine) address: IpAddr,
-    /// The endpoint that is probed for it. Targets of other services may depend on it, too.
-    pub(in crate::engine) endpoint: EndpointId,
+    /// The endpoints that are probed for it. Targets of other services may depend on them, too.
+    pub(in crate::engine) endpoints: Endpoints,
+    /// The health that was last reported, if there are several checks.
+    pub(super) health: Health,
     /// The time at which health or verdict last changed.
     pub(in crate::engine) since: Moment,
     pub(in crate::engine) verdict: VerdictState,
+}
+
+/// The endpoints of a target, in the order of the checks of its service.
+///
+/// Nearly every target has one, and there may be a million targets: it is kept without an
+/// allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Endpoints {
+    first: EndpointId,
+    others: Box<[EndpointId]>,
+}
+
+impl Endpoints {
+    /// Returns endpoints with these ids. `None` if there is none.
+    pub(in crate::engine) fn of(ids: &[EndpointId]) -> Option<Self> {
+        let (first, others) = ids.split_first()?;
+        Some(Self { first: *first, others: others.into() })
+    }
+
+    /// Returns the endpoint of the first check.
+    pub(in crate::engine) fn first(&self) -> EndpointId {
+        self.first
+    }
+
+    /// Iterates over all endpoints, in the order of the checks.
+    pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = EndpointId> + '_ {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+
+    /// Replaces an endpoint by another one.
+    pub(super) fn replace(&mut self, before: EndpointId, after: EndpointId) {
+        let all = std::iter::once(&mut self.first).chain(&mut self.others);
+        all.filter(|id| **id == before).for_each(|id| *id = after);
+    }
 }
 
 /// The verdict on a target, and the progress of carrying it out.
@@ -61,7 +97,7 @@ fn end_of_second(now: Moment) -> Moment {
 
 impl Target {
     /// Creates a target that is assumed to be up and in DNS.
-    pub(super) fn new(address: IpAddr, endpoint: EndpointId, now: Moment) -> Self {
+    pub(super) fn new(address: IpAddr, endpoints: Endpoints, now: Moment) -> Self {
         let verdict = VerdictState {
             verdict: Verdict::InService,
             confirmed: true,
@@ -73,7 +109,7 @@ impl Target {
             refused_since: None,
             reason: None,
         };
-        Self { address, endpoint, since: now, verdict }
+        Self { address, endpoints, health: Health::AssumedUp, since: now, verdict }
     }
 
     /// Whether its `health` calls for another verdict than the one in force.
@@ -151,7 +187,7 @@ mod tests {
     }
 
     fn target() -> Target {
-        Target::new([192, 0, 2, 1].into(), 0.into(), Moment::START)
+        Target::new([192, 0, 2, 1].into(), Endpoints::of(&[0.into()]).unwrap(), Moment::START)
     }
 
     fn decision(verdict: Verdict, after: u32, judged: bool) -> Decision<'static> {

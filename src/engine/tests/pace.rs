@@ -6,8 +6,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use super::world::*;
 use crate::engine::event::Event;
 use crate::engine::ids::ProbeId;
-use crate::engine::settings::Settings;
-use crate::engine::types::{Answer, Endpoint, Pace, Thresholds};
+use crate::engine::settings::{CheckSettings, Settings};
+use crate::engine::types::{Answer, Endpoint, Method, Pace, Thresholds};
 
 #[test]
 fn targets_are_spread_over_the_interval_and_keep_their_phase() {
@@ -125,7 +125,9 @@ fn answers_of_somebody_elses_probes_count_for_nothing() {
 fn a_probe_that_waits_for_room_is_no_loss() {
     let most_in_flight = NonZeroU32::new(2);
     let mut settings = Settings { most_in_flight, ..settings(&[1, 2, 3, 4, 5, 6]) };
-    settings.default_service_mut().check.port = Some(443);
+    let check =
+        CheckSettings { method: Method::Connect(443), ..settings.default_service().check() };
+    settings.default_service_mut().set_check(check);
     let mut world = World::new(settings);
     for last in 1..=6 {
         world.set(ip(last), Behaviour::Answers(ms(400)));
@@ -207,7 +209,7 @@ fn in_a_burst_a_silent_target_is_retried_and_noticed_as_ever() {
 
 #[test]
 fn a_canary_lies_between_the_targets_or_goes_with_a_burst() {
-    let canaries = [201, 202].map(|last| Endpoint { address: ip(last), port: None });
+    let canaries = [201, 202].map(|last| Endpoint::echo(ip(last)));
     for (burst, want) in [(1, [250, 750]), (2, [0, 500]), (4, [0, 0])] {
         let burst = NonZeroUsize::new(burst).unwrap();
         let canaries = canaries.to_vec();

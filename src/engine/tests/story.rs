@@ -25,6 +25,9 @@ pub(super) fn report(fact: &Fact) -> Option<String> {
         }
         Fact::Stalled { .. } => "stalled".into(),
         Fact::Flipped { target, to, .. } => format!("{} {to:?}", last(target)),
+        Fact::CheckFlipped { target, check, to, .. } => {
+            format!("{} {check} {to:?}", last(target))
+        }
         Fact::Verdict { target, verdict, .. } => {
             let place = if verdict.is_in_service() { "in" } else { "out" };
             format!("{} {place}", last(target))

@@ -57,7 +57,7 @@ pub(in crate::engine) fn target_ref(address: IpAddr) -> TargetRef {
 
 /// The same settings with a canary.
 pub(super) fn guarded(targets: &[u8]) -> Settings {
-    let canaries = vec![Endpoint { address: canary(), port: None }];
+    let canaries = vec![Endpoint::echo(canary())];
     Settings { canaries, ..settings(targets) }
 }
 

@@ -47,13 +47,13 @@ pub(super) fn route_to(endpoint: Endpoint) -> Vec<u8> {
     let mut own_part = [0; OWN_PART];
     own_part[1] = if v4 { 32 } else { 128 };
     own_part[8..12].copy_from_slice(&FIB_MATCH.to_ne_bytes());
-    let protocol = match (endpoint.port, v4) {
+    let protocol = match (endpoint.method.port(), v4) {
         (Some(_), _) => TCP,
         (None, true) => ICMP,
         (None, false) => ICMP_V6,
     };
     let mut attributes = vec![(PROTOCOL, vec![protocol])];
-    if let Some(port) = endpoint.port {
+    if let Some(port) = endpoint.method.port() {
         attributes.push((DESTINATION_PORT, port.to_be_bytes().to_vec()));
     }
     question(GET_ROUTE, own_part, endpoint.address, attributes)
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_cut_or_an_error_says_nothing() {
-        let endpoint = Endpoint { address: "192.0.2.1".parse().unwrap(), port: Some(443) };
+        let endpoint = Endpoint::connect("192.0.2.1".parse().unwrap(), 443);
         assert_eq!(way_to(&route_to(endpoint)), None, "a question is no answer");
         let whole = route(0, &[(5, &[192, 0, 2, 1]), (4, &[7, 0, 0, 0])]);
         for length in 0..HEADER + OWN_PART {

@@ -121,7 +121,7 @@ fn a_canary_may_have_a_port() {
     let config = good(&with_key("", "canaries", "[\"192.0.2.1\", \"[2001:db8::1]:53\"]").0);
     let canaries: Vec<String> = config.canaries.iter().map(ToString::to_string).collect();
     assert_eq!(canaries, ["192.0.2.1", "[2001:db8::1]:53"]);
-    assert_eq!(config.canaries[1].port, Some(53));
+    assert_eq!(config.canaries[1].method.port(), Some(53));
 
     let allowed = "an IP address, such as \"192.0.2.1\", or one with a TCP port, such as \
                    \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";

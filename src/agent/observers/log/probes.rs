@@ -37,7 +37,9 @@ fn services_of(engine: &Engine, endpoint: Endpoint) -> Option<String> {
     let settings = engine.settings();
     let mut names = Vec::new();
     for (id, service) in settings.services() {
-        if service.check.port == endpoint.port && service.targets.contains(&endpoint.address) {
+        if service.checks.iter().any(|its| its.check.method == endpoint.method)
+            && service.targets.contains(&endpoint.address)
+        {
             names.push(settings.shown_name(id)?);
         }
     }

@@ -9,7 +9,7 @@ use crate::engine::Moment;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Withdrawal};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
-use crate::engine::types::{Endpoint, Health, IsolationCause, Verdict};
+use crate::engine::types::{Endpoint, Health, IsolationCause, Method, Verdict};
 
 const TARGET: Endpoint = endpoint(1, None);
 const CANARY: Endpoint = endpoint(9, None);
@@ -17,7 +17,11 @@ const CANARY: Endpoint = endpoint(9, None);
 const BESIDE: Endpoint = endpoint(1, Some(53));
 
 const fn endpoint(last: u8, port: Option<u16>) -> Endpoint {
-    Endpoint { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, last)), port }
+    let method = match port {
+        Some(port) => Method::Connect(port),
+        None => Method::Echo,
+    };
+    Endpoint { address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, last)), method }
 }
 
 fn engine() -> Engine {

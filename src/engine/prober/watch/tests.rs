@@ -14,7 +14,7 @@ fn at(milliseconds: u64) -> Moment {
 }
 
 fn watch() -> Watch {
-    let endpoint = Endpoint { address: std::net::IpAddr::from([192, 0, 2, 10]), port: None };
+    let endpoint = Endpoint::echo(std::net::IpAddr::from([192, 0, 2, 10]));
     Watch::new(endpoint, at(300))
 }
 

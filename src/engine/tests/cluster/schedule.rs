@@ -241,7 +241,7 @@ impl Schedule {
     fn alike(&self) -> Settings {
         let mut settings = calm(self.targets, self.floor);
         if self.about == About::Processes {
-            settings.canaries.push(Endpoint { address: canary(), port: None });
+            settings.canaries.push(Endpoint::echo(canary()));
         }
         // A change made by an agent that is gone for good and sent nothing about it to any other
         // agent cannot be found otherwise.

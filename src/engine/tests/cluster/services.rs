@@ -15,9 +15,9 @@ use crate::engine::event::Fact;
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::plan::Desired;
 use crate::engine::quorum::{TargetName, ranking};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::world::{canary, ip, last};
-use crate::engine::types::Endpoint;
+use crate::engine::types::{Endpoint, Method};
 
 /// The distance between the addresses of two services in the world.
 pub(super) const STRIDE: u8 = 20;
@@ -116,7 +116,8 @@ impl Naming {
             let mut its = its.clone();
             its.targets = its.targets.iter().map(|address| apart(*address).1).collect();
             its.zone = self.zone(number);
-            its.check.port = u16::try_from(number).ok().filter(|port| *port > 0);
+            let port = u16::try_from(number).ok().filter(|port| *port > 0);
+            its.set_check(CheckSettings { method: Method::of_port(port), ..its.check() });
             inner.services.insert(self.id(number), its);
             inner.zones.insert(self.zone(number), zone.clone());
         }
@@ -134,7 +135,7 @@ pub(super) fn in_world(service: usize, address: IpAddr) -> IpAddr {
 
 /// Returns the world's address of a probed endpoint.
 pub(super) fn probed(endpoint: Endpoint) -> IpAddr {
-    let service = endpoint.port.map_or(0, usize::from);
+    let service = endpoint.method.port().map_or(0, usize::from);
     if endpoint.address == canary() { canary() } else { in_world(service, endpoint.address) }
 }
 

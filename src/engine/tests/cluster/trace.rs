@@ -114,7 +114,8 @@ fn fact_in_words(fact: &Fact) -> String {
         | Fact::FaultOver { .. }
         | Fact::Faults { .. }
         | Fact::Limits { .. }
-        | Fact::Stalled { .. } => probed(fact),
+        | Fact::Stalled { .. }
+        | Fact::CheckFlipped { .. } => probed(fact),
         Fact::Flipped { target, from, to, count, silent_for, last_error, .. } => {
             let (from, to) = (health(*from), health(*to));
             format!("flipped {target} {from} {to} {count} {silent_for:?} {last_error:?}")
@@ -144,11 +145,8 @@ fn fact_in_words(fact: &Fact) -> String {
             format!("evidence back {target} {lasted:?} {notified}")
         }
         Fact::Applied { withdrawn, restored, created, took, dry_run, .. } => {
-            let gone: Vec<_> = withdrawn
-                .iter()
-                .map(|(address, gone)| withdrawal_in_words(*address, gone))
-                .collect();
-            let gone = gone.join(", ");
+            let gone = withdrawn.iter().map(|(address, gone)| withdrawal_in_words(*address, gone));
+            let gone = gone.collect::<Vec<_>>().join(", ");
             format!("applied -{gone} +{restored:?} new {created:?} {took:?} {dry_run}")
         }
         Fact::NameFailing { name, what, .. } => format!("name failing {name} {what}"),
@@ -189,12 +187,15 @@ fn probed(fact: &Fact) -> String {
             format!("limits {} {noticed_after:?}", place(endpoint))
         }
         Fact::Stalled { lasted } => format!("stalled {lasted:?}"),
+        Fact::CheckFlipped { target, check, to, .. } => {
+            format!("check {check} of {target} {}", health(*to))
+        }
         _ => String::new(),
     }
 }
 
 fn place(endpoint: &Endpoint) -> String {
-    format!("{}:{:?}", endpoint.address, endpoint.port)
+    format!("{}:{:?}", endpoint.address, endpoint.method.port())
 }
 
 fn desired_word(state: Desired) -> &'static str {

@@ -86,8 +86,9 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// Returns the scenario of this seed, with or without a canary.
-    fn new(seed: u64, canary: bool) -> Self {
+    /// Returns the scenario of this seed, with or without a canary. `several` means that some services
+    /// have several checks.
+    fn new(seed: u64, canary: bool, several: bool) -> Self {
         let mut chance = Chance::new(seed);
         let pace = Pace { interval: ms(3_000), timeout: ms(1_000), retry_interval: ms(1_000) };
         let checks = [icmp(), tcp(80), CheckSettings { pace, ..icmp() }];
@@ -100,10 +101,14 @@ impl Scenario {
             let machines = if machines.is_empty() { vec![1] } else { machines };
             let check = chance.pick(&checks);
             settings = with_service(settings, number, chance.below(2), &machines, check);
-            settings.services.get_mut(&service(number)).unwrap().floor = chance.below(2);
+            let its = settings.services.get_mut(&service(number)).unwrap();
+            its.floor = chance.below(2);
+            if several && chance.percent(50) {
+                set_checks(its, &[icmp(), tcp(80)], 1 + chance.below(2));
+            }
         }
         if canary {
-            settings.canaries.push(Endpoint { address: ip(CANARY), port: None });
+            settings.canaries.push(Endpoint::echo(ip(CANARY)));
         }
         // The agents of single services notice that the canary is gone sooner or later, by their own
         // suspects, so each step has its time.
@@ -143,7 +148,7 @@ impl Scenario {
             alone.services.retain(|its, _| its == id);
             let alone = self.run(&alone);
             let label = format!("{label}, service {id}: {:?}", self.steps);
-            let stories = [&together, &alone].map(|site| site.ledger.story(*id));
+            let stories = [&together, &alone].map(|site| without_checks(site.ledger.story(*id)));
             assert_eq!(stories[0], stories[1], "{label}");
             assert_eq!(together.ledger.orders_of(*id), alone.ledger.orders_of(*id), "{label}");
             if self.settings.canaries.is_empty() {
@@ -163,16 +168,23 @@ impl Scenario {
     }
 }
 
+/// Removes the lines about single checks: equal probes of several services keep another order.
+fn without_checks(story: Vec<String>) -> Vec<String> {
+    story.into_iter().filter(|line| !line.contains(" c")).collect()
+}
+
 #[test]
 fn services_in_one_agent_do_as_an_agent_for_each_would() {
     for seed in 0..SCENARIOS {
-        Scenario::new(seed, false).compare(&format!("seed {seed}"));
+        let several = seed % 2 == 1;
+        Scenario::new(seed, false, several).compare(&format!("seed {seed}"));
     }
 }
 
 #[test]
 fn services_in_one_agent_are_isolated_as_an_agent_for_each_would_be() {
     for seed in 0..SCENARIOS {
-        Scenario::new(seed, true).compare(&format!("seed {seed} with a canary"));
+        let several = seed % 2 == 1;
+        Scenario::new(seed, true, several).compare(&format!("seed {seed} with a canary"));
     }
 }

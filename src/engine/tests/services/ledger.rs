@@ -90,6 +90,9 @@ fn words(of: ServiceId, fact: &Fact) -> Option<Vec<String>> {
         Fact::Flipped { service, target, from, to, .. } => {
             (service, vec![format!("{} {from:?} {to:?}", last(target))])
         }
+        Fact::CheckFlipped { service, target, check, to, .. } => {
+            (service, vec![format!("{} {check} {to:?}", last(target))])
+        }
         Fact::Verdict { service, target, verdict, .. } => {
             (service, vec![format!("{} {verdict:?}", last(target))])
         }

@@ -11,7 +11,7 @@ use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::cluster::chance::Chance;
 use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, last, ms};
-use crate::engine::types::{Endpoint, Pace};
+use crate::engine::types::{Endpoint, Method, Pace};
 
 /// The default number of steps.
 const STEPS: u64 = 3_000;
@@ -29,13 +29,17 @@ fn checks() -> [CheckSettings; 3] {
     let pace = Pace { interval: ms(5_000), timeout: ms(1_000), retry_interval: ms(1_000) };
     let slow = Pace { interval: ms(8_000), ..pace };
     let echo = CheckSettings { pace, ..icmp() };
-    [echo, CheckSettings { port: Some(80), ..echo }, CheckSettings { pace: slow, ..echo }]
+    [
+        echo,
+        CheckSettings { method: Method::Connect(80), ..echo },
+        CheckSettings { pace: slow, ..echo },
+    ]
 }
 
 /// Returns settings with some of the services, each with some machines.
 fn random_settings(chance: &mut Chance) -> Settings {
     let mut settings = no_services();
-    settings.canaries.push(Endpoint { address: ip(CANARY), port: None });
+    settings.canaries.push(Endpoint::echo(ip(CANARY)));
     settings.canary_check = checks()[0];
     for number in 1..=SERVICES {
         if number > 1 && chance.percent(25) {
@@ -46,6 +50,11 @@ fn random_settings(chance: &mut Chance) -> Settings {
         let check = chance.pick(&checks());
         settings = with_service(settings, number, chance.below(ZONES), &machines, check);
         let its = settings.services.get_mut(&service(number)).unwrap();
+        if chance.percent(30) {
+            let several: Vec<_> = checks().into_iter().filter(|_| chance.percent(60)).collect();
+            let several = if several.is_empty() { vec![check] } else { several };
+            set_checks(its, &several, 1 + chance.below(several.len()));
+        }
         its.floor = chance.below(3);
         its.resync_interval = Some(ms(20_000));
     }
@@ -134,7 +143,8 @@ fn calm_down(site: &mut Site, label: &str) {
         .settings
         .services
         .values()
-        .flat_map(|its| its.targets.iter().map(move |address| (*address, its.check)))
+        .flat_map(|its| its.targets.iter().map(move |address| (*address, its)))
+        .flat_map(|(address, its)| its.checks.iter().map(move |it| (address, it.check)))
         .collect();
     assert_eq!(site.engine.endpoint_count(), endpoints.len(), "{label}");
     site.ledger.clear();

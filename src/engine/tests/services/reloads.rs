@@ -5,7 +5,7 @@ use super::zones::Provider;
 use crate::engine::event::{DnsReport, Fact};
 use crate::engine::settings::{CheckSettings, ServiceSettings, Settings};
 use crate::engine::tests::world::{ip, ms};
-use crate::engine::types::{Health, Pace};
+use crate::engine::types::{Health, Method, Pace};
 
 /// Three services: two in one zone, one in another; they share the machines 1 and 2.
 fn three() -> Settings {
@@ -228,7 +228,7 @@ fn another_check_for_all_services_keeps_the_counters_of_each_endpoint() {
     let mut settings = three();
     let pace = Pace { interval: ms(2_000), ..Pace::default() };
     for service in settings.services.values_mut() {
-        service.check = CheckSettings { pace, port: Some(80), ..service.check };
+        service.set_check(CheckSettings { pace, method: Method::Connect(80), ..service.check() });
     }
     site.ledger.clear();
     site.reload(settings);
@@ -245,7 +245,7 @@ fn another_check_for_one_service_copies_the_health() {
     site.dies(1);
     site.run_for(ms(10_000));
     let mut settings = three();
-    its(&mut settings, 2).check = tcp(80);
+    its(&mut settings, 2).set_check(tcp(80));
     site.ledger.clear();
     site.reload(settings);
     assert_eq!(site.engine.endpoint_count(), 7, "1 and 2 are probed in two ways, 4 in another");
@@ -277,8 +277,8 @@ fn two_services_may_swap_their_checks() {
     site.run_for(ms(10_000));
     assert_eq!([1, 2].map(|number| site.published(number)), [vec![1, 2], vec![2]]);
     let mut swapped = settings;
-    its(&mut swapped, 1).check = tcp(25);
-    its(&mut swapped, 2).check = tcp(80);
+    its(&mut swapped, 1).set_check(tcp(25));
+    its(&mut swapped, 2).set_check(tcp(80));
     site.reload(swapped);
     assert_eq!(site.engine.endpoint_count(), 4);
     site.run_for(ms(1_000));
@@ -375,7 +375,7 @@ fn no_reload_waits_for_a_zone_that_hangs() {
     let mut settings = with_service(three(), 4, 2, &[1, 6], icmp());
     site.publish_all(&settings);
     // The dead one was published again with the others.
-    its(&mut settings, 3).check = tcp(443);
+    its(&mut settings, 3).set_check(tcp(443));
     site.reload(settings);
     site.run_for(ms(2_000));
     assert_eq!([3, 4].map(|number| site.published(number)), [vec![1, 2, 5], vec![6]]);

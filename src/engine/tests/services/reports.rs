@@ -43,7 +43,7 @@ fn a_reload_does_not_bring_a_dead_machine_back_for_a_moment() {
     site.dies(1);
     site.run_for(ms(5_000));
     let mut settings = two();
-    settings.services.get_mut(&service(1)).unwrap().check = tcp(80);
+    settings.services.get_mut(&service(1)).unwrap().set_check(tcp(80));
     for settings in [with_service(two(), 3, 0, &[1, 2], icmp()), settings, two()] {
         site.reload(settings);
         for _ in 0..20 {
@@ -193,7 +193,7 @@ fn a_machine_that_changes_the_pool_is_not_assumed_to_be_up() {
 #[test]
 fn an_isolated_agent_withdraws_nothing_of_any_service() {
     let mut settings = with_service(two(), 3, 1, &[1, 3], tcp(80));
-    settings.canaries.push(Endpoint { address: ip(99), port: None });
+    settings.canaries.push(Endpoint::echo(ip(99)));
     let mut site = started(&settings);
     for last in [1, 2, 3, 99] {
         site.dies(last);

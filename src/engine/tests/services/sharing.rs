@@ -7,7 +7,7 @@ use super::site::*;
 use crate::engine::event::Fact;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::world::{ip, last, ms};
-use crate::engine::types::{Endpoint, Health, Pace, Thresholds};
+use crate::engine::types::{Endpoint, Health, Method, Pace, Thresholds};
 
 /// Two services that share two machines and their check, and one with another check.
 fn three() -> Settings {
@@ -69,7 +69,7 @@ fn each_endpoint_has_the_pace_and_the_thresholds_of_its_check() {
     let slow = Pace { interval: ms(10_000), timeout: ms(5_000), retry_interval: ms(10_000) };
     let two = NonZeroU32::new(2).unwrap();
     let thresholds = Thresholds { failure: two, recovery: two };
-    let slow = CheckSettings { port: None, pace: slow, thresholds };
+    let slow = CheckSettings { method: Method::Echo, pace: slow, thresholds };
     let settings = with_service(no_services(), 1, 0, &[1], icmp());
     let mut site = Site::new(&with_service(settings, 2, 0, &[1], slow));
     assert_eq!(site.engine.endpoint_count(), 2, "another check is another probe");
@@ -123,7 +123,7 @@ fn the_retries_of_all_endpoints_share_one_budget() {
     let thresholds = Thresholds { failure: never, recovery: NonZeroU32::MIN };
     let quick = CheckSettings { thresholds, ..quick };
     let settings = with_service(no_services(), 1, 0, &(1..=60).collect::<Vec<_>>(), quick);
-    let other = CheckSettings { port: Some(80), ..quick };
+    let other = CheckSettings { method: Method::Connect(80), ..quick };
     let mut site = Site::new(&with_service(settings, 2, 0, &(1..=90).collect::<Vec<_>>(), other));
     site.run_until(ms(60_000));
     (1..=90).for_each(|last| site.dies(last));
@@ -154,7 +154,7 @@ fn canaries_have_a_check_of_their_own() {
     let pace = Pace { interval: ms(500), timeout: ms(500), retry_interval: ms(500) };
     let quick = CheckSettings { pace, ..tcp(80) };
     let mut settings = with_service(no_services(), 1, 0, &[1], quick);
-    settings.canaries.push(Endpoint { address: ip(99), port: None });
+    settings.canaries.push(Endpoint::echo(ip(99)));
     let pace = Pace { interval: ms(2_000), timeout: ms(500), retry_interval: ms(2_000) };
     settings.canary_check = CheckSettings { pace, ..icmp() };
     let mut site = Site::new(&settings);

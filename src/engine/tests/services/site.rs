@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::ledger::Ledger;
@@ -13,10 +14,12 @@ use crate::engine::event::{
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Family, SetKey};
-use crate::engine::settings::{CheckSettings, ServiceSettings, Settings, ZoneSettings};
+use crate::engine::settings::{
+    CheckSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
+};
 use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, ms, settings};
-use crate::engine::types::{Answer, Endpoint, Health};
+use crate::engine::types::{Answer, Endpoint, Health, Method};
 
 /// The settings of an agent without services, to add some.
 pub(super) fn no_services() -> Settings {
@@ -39,13 +42,23 @@ pub(super) fn with_service(
     let service = ServiceSettings {
         name: format!("s{number}"),
         zone: zone.into(),
-        check,
+        checks: vec![ServiceCheck { check, ..ServiceCheck::default() }],
+        require: NonZeroUsize::MIN,
         ..ServiceSettings::new(addresses, &name)
     };
     settings.services.insert(number.into(), service);
     let location = format!("zone {zone}");
     settings.zones.insert(zone.into(), ZoneSettings::new(&format!("zone-{zone}"), &location));
     settings
+}
+
+/// Makes `require` of these checks decide about the targets of a service.
+pub(super) fn set_checks(its: &mut ServiceSettings, checks: &[CheckSettings], require: usize) {
+    its.checks.clear();
+    for (place, check) in checks.iter().copied().enumerate() {
+        its.checks.push(ServiceCheck { name: format!("c{place}"), check, counts: true });
+    }
+    its.require = NonZeroUsize::new(require).unwrap();
 }
 
 /// Returns the check by echo requests.
@@ -55,7 +68,7 @@ pub(super) fn icmp() -> CheckSettings {
 
 /// Returns the check by connects to this port.
 pub(super) fn tcp(port: u16) -> CheckSettings {
-    CheckSettings { port: Some(port), ..icmp() }
+    CheckSettings { method: Method::Connect(port), ..icmp() }
 }
 
 pub(super) fn service(number: usize) -> ServiceId {
@@ -85,6 +98,8 @@ pub(super) struct Site {
     pub(super) dead: BTreeSet<Endpoint>,
     /// The addresses to which this machine cannot send.
     pub(super) unreachable: BTreeSet<IpAddr>,
+    /// The answers of endpoints that do not answer well.
+    pub(super) answers: BTreeMap<Endpoint, Answer>,
     pub(super) zones: BTreeMap<ZoneId, FakeZone>,
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
@@ -107,6 +122,7 @@ impl Site {
             now: Duration::ZERO,
             dead: BTreeSet::new(),
             unreachable: BTreeSet::new(),
+            answers: BTreeMap::new(),
             zones: BTreeMap::new(),
             ledger: Ledger::default(),
             upcoming: Upcoming::default(),
@@ -209,25 +225,35 @@ impl Site {
 
     fn report(&mut self, fact: Fact) {
         if let Fact::Flipped { service, target, to, .. } = &fact {
-            let check = self.settings.services.get(service).map(|its| its.check);
-            let silent = check.is_some_and(|check| self.is_dead(*target, check.port));
+            let its = self.settings.services.get(service);
+            let silent = its.is_some_and(|its| self.is_silent(*target, its));
             self.ledger.check_flip(self.now, (*service, *target), *to == Health::Down, silent);
         }
         self.ledger.facts.push((self.now, fact));
     }
 
+    /// Whether so many checks of a target get no answer that it is down.
+    fn is_silent(&self, address: IpAddr, its: &ServiceSettings) -> bool {
+        let counted: Vec<_> = its.checks.iter().filter(|check| check.counts).collect();
+        let dead = counted.iter().filter(|its| self.is_dead(address, its.check.method)).count();
+        dead + its.require.get() > counted.len()
+    }
+
     /// Whether the machine at an address does not answer at a port.
-    pub(super) fn is_dead(&self, address: IpAddr, port: Option<u16>) -> bool {
-        let whole = Endpoint { address, port: None };
-        self.dead.contains(&whole) || self.dead.contains(&Endpoint { address, port })
+    pub(super) fn is_dead(&self, address: IpAddr, method: Method) -> bool {
+        let whole = Endpoint::echo(address);
+        self.dead.contains(&whole) || self.dead.contains(&Endpoint { address, method })
     }
 
     fn probe(&mut self, request: ProbeRequest) {
-        let Endpoint { address, port } = request.endpoint;
+        let Endpoint { address, method } = request.endpoint;
         self.ledger.probes.push((self.now, request.endpoint));
         let (after, answer) = if self.unreachable.contains(&address) {
             (Duration::ZERO, Answer::Fault("no route".into()))
-        } else if self.is_dead(address, port) {
+        } else if let Some(answer) = self.answers.get(&request.endpoint) {
+            let waits = matches!(answer, Answer::Silence | Answer::TimedOut(_));
+            (if waits { request.timeout } else { ms(10) }, answer.clone())
+        } else if self.is_dead(address, method) {
             (request.listen_for, Answer::Silence)
         } else {
             (ms(10), Answer::Reply(ms(10)))
@@ -288,13 +314,13 @@ impl Site {
     /// Lets a whole machine die.
     pub(super) fn dies(&mut self, last: u8) {
         self.ledger.changed.insert(ip(last), self.now);
-        self.dead.insert(Endpoint { address: ip(last), port: None });
+        self.dead.insert(Endpoint::echo(ip(last)));
     }
 
     /// Lets one port of a machine die.
     pub(super) fn port_dies(&mut self, last: u8, port: u16) {
         self.ledger.changed.insert(ip(last), self.now);
-        self.dead.insert(Endpoint { address: ip(last), port: Some(port) });
+        self.dead.insert(Endpoint::connect(ip(last), port));
     }
 
     /// Lets a machine with all its ports live.
@@ -338,9 +364,13 @@ impl Site {
         Some(self.engine.target_view(target(number, last))?.health)
     }
 
-    /// Returns the number of probes to an endpoint so far.
+    /// Returns the number of probes to a port so far, or of echo requests.
     pub(super) fn probes_of(&self, last: u8, port: Option<u16>) -> usize {
-        let endpoint = Endpoint { address: ip(last), port };
+        self.probes_of_endpoint(Endpoint { address: ip(last), method: Method::of_port(port) })
+    }
+
+    /// Returns the number of probes to an endpoint so far.
+    pub(super) fn probes_of_endpoint(&self, endpoint: Endpoint) -> usize {
         self.ledger.probes.iter().filter(|(_, its)| *its == endpoint).count()
     }
 
