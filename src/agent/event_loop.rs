@@ -16,7 +16,7 @@ use super::clock::{Clock, wall};
 use super::ids::Ids;
 use super::input::{Input, QUEUE};
 use super::observers::Observer;
-use super::operator::PendingCommands;
+use super::operator::{CommandTime, PendingCommands};
 use super::peers::ClusterLink;
 use super::reload::Reloader;
 use super::state_saver::StateSaver;
@@ -117,7 +117,8 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 self.handle(event.into());
             }
             Input::Command(command) => {
-                let events = self.commands.accept(command, &self.engine, &self.ids, wall());
+                let now = self.command_time();
+                let events = self.commands.accept(command, &self.engine, &self.ids, now);
                 for event in events {
                     self.handle(event);
                 }
@@ -175,10 +176,15 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         });
     }
 
+    /// Reads both clocks.
+    fn command_time(&self) -> CommandTime {
+        CommandTime { engine: self.clock.now(), wall: wall() }
+    }
+
     /// Does the periodic work at the end of an iteration.
     fn finish_iteration(&mut self) {
         let now = self.clock.now();
-        let resumed = self.commands.resume(&self.engine, &self.ids, wall());
+        let resumed = self.commands.resume(&self.engine, &self.ids, self.command_time());
         for event in resumed {
             self.handle(event);
         }

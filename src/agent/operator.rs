@@ -8,16 +8,16 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
 use super::ids::Ids;
-use crate::engine::Engine;
-use crate::engine::event::{DrainCommand, DrainRefusal, Event};
+use crate::engine::event::{Drain, DrainCommand, DrainRefusal, Event};
 use crate::engine::ids::{ServiceId, Ticket};
+use crate::engine::{Engine, Moment};
 use crate::status::{
     CommandKind, CommandRefused, CommandResult, DrainRequest, OperatorCommand, Time,
 };
@@ -48,8 +48,10 @@ type CommandNumber = u64;
 struct PendingCommand {
     target: IpAddr,
     kind: CommandKind,
-    /// The time at which a drain expires. `None` for a drain without an end, and for an undrain.
+    /// The time at which a drain expires. `None` for a drain without an end of its own, and for an undrain.
     until: Option<Time>,
+    /// The parts of earlier drains that a drain keeps because it has none of its own.
+    kept: KeptParts,
     /// The name of the service in the command, if it names one.
     asked: Option<String>,
     /// The services with their names. `None` for a name that people do not see.
@@ -60,6 +62,29 @@ struct PendingCommand {
     missing: usize,
     outcomes: BTreeMap<ServiceId, Result<(), DrainRefusal>>,
     reply: oneshot::Sender<CommandResult>,
+}
+
+/// The parts of earlier drains of the target that a drain keeps, of all services.
+#[derive(Debug, Default)]
+struct KeptParts {
+    /// The ends. `None` for a service in which the drain has no end.
+    ends: BTreeSet<Option<Time>>,
+    reasons: BTreeSet<String>,
+}
+
+/// A reading of the clock of the engine and of the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CommandTime {
+    pub(super) engine: Moment,
+    pub(super) wall: SystemTime,
+}
+
+impl CommandTime {
+    /// Returns the wall-clock time at which the engine's clock shows `moment`.
+    fn wall_at(self, moment: Moment) -> Option<Time> {
+        let after = moment.since_start().saturating_sub(self.engine.since_start());
+        self.wall.checked_add(after).map(Time::new)
+    }
 }
 
 /// The consequences of a command, or of an answer of the engine.
@@ -78,7 +103,7 @@ impl PendingCommands {
         command: OperatorCommand,
         engine: &Engine,
         ids: &Ids,
-        now: SystemTime,
+        now: CommandTime,
     ) -> Vec<Event> {
         if self.is_checking && matches!(command.kind, CommandKind::Drain(_)) {
             self.waiting.push_back(command);
@@ -94,9 +119,12 @@ impl PendingCommands {
                     return Vec::new();
                 }
             };
-        let (mut until, mut is_check) = (None, false);
+        let (mut until, mut is_check, mut kept) = (None, false, KeptParts::default());
         if let CommandKind::Drain(drain) = &kind {
-            until = drain.lasting.and_then(|lasting| now.checked_add(lasting)).map(Time::new);
+            until = drain.lasting.and_then(|lasting| now.wall.checked_add(lasting)).map(Time::new);
+            let before = engine.drains();
+            let before = services.keys().map(|service| before.get(service)?.get(&target));
+            kept = KeptParts::of(drain, before, now);
             is_check = services.len() > 1 && !drain.force;
         }
         self.is_checking |= is_check;
@@ -104,6 +132,7 @@ impl PendingCommands {
             target,
             kind,
             until,
+            kept,
             asked: service,
             services,
             is_check,
@@ -167,13 +196,35 @@ impl PendingCommands {
     }
 
     /// Returns the events of the commands that need not wait any longer.
-    pub(super) fn resume(&mut self, engine: &Engine, ids: &Ids, now: SystemTime) -> Vec<Event> {
+    pub(super) fn resume(&mut self, engine: &Engine, ids: &Ids, now: CommandTime) -> Vec<Event> {
         let mut events = Vec::new();
         while !self.is_checking {
             let Some(command) = self.waiting.pop_front() else { break };
             events.extend(self.accept(command, engine, ids, now));
         }
         events
+    }
+}
+
+impl KeptParts {
+    /// Returns the parts that `drain` keeps of these drains, one for each service if there is one.
+    fn of<'a>(
+        drain: &DrainRequest,
+        before: impl Iterator<Item = Option<&'a Drain>>,
+        now: CommandTime,
+    ) -> Self {
+        let mut kept = Self::default();
+        for before in before {
+            let before = before.filter(|before| !before.is_over(now.engine));
+            if drain.lasting.is_none() {
+                let until = before.and_then(|before| before.until);
+                kept.ends.insert(until.and_then(|until| now.wall_at(until)));
+            }
+            if drain.reason.is_none() {
+                kept.reasons.extend(before.and_then(|before| before.reason.clone()));
+            }
+        }
+        kept
     }
 }
 

@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::agent::ids::Ids;
-    use crate::agent::operator::PendingCommands;
+    use crate::agent::operator::{CommandTime, PendingCommands};
     use crate::engine::Engine;
     use crate::engine::ids::TargetRef;
     use crate::engine::settings::{ServiceSettings, Settings};
@@ -222,7 +222,8 @@ mod tests {
         let command = OperatorCommand { target: TARGET, service: None, kind, reply };
         let settings = Settings::new(ServiceSettings::new(vec![TARGET], "www.example.com"));
         let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
-        let events = commands.accept(command, &engine, &Ids::default(), wall());
+        let command_time = CommandTime { engine: Moment::START, wall: wall() };
+        let events = commands.accept(command, &engine, &Ids::default(), command_time);
         let [Event::Drain(command)] = &events[..] else { panic!("{events:?}") };
         let resolved = commands.resolve(command.ticket, Ok(())).resolved.unwrap();
         let mut saver = saver(StateStore::open(None), mpsc::channel(1).0);

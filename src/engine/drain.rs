@@ -17,9 +17,11 @@ pub struct DrainCommand {
     pub service: ServiceId,
     /// The target to take out.
     pub target: IpAddr,
-    /// Duration of the drain; `None` means until the target is given back.
+    /// Duration of the drain; `None` means until the target is given back, or until the end that it has
+    /// if it is drained already.
     pub lasts: Option<Duration>,
-    /// The reason for the drain, in the operator's words.
+    /// The reason for the drain, in the operator's words; without one, a target that is drained already
+    /// keeps the reason that it has.
     pub reason: Option<String>,
     /// Whether to skip the check of the floor.
     pub force: bool,
@@ -36,6 +38,13 @@ pub struct Drain {
     pub reason: Option<String>,
     /// The configuration that it was ordered in, or that it last followed.
     pub scope: DrainScope,
+}
+
+impl Drain {
+    /// Whether it has ended by itself.
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
 
 /// The part of a configuration that tells to which services a drain belongs under another one.

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{NAMED, PendingCommand};
+use super::{KeptParts, NAMED, PendingCommand};
 use crate::agent::state_store::Durability;
 use crate::engine::event::DrainRefusal;
 use crate::status::{CommandDone, CommandKind, CommandRefused, CommandResult, Time, model};
-use crate::text::first_few;
+use crate::text::{first_few, visible};
 
 /// A command with a known outcome that is not yet reported to the operator.
 #[derive(Debug)]
@@ -42,10 +42,11 @@ impl PendingCommand {
         let targets = self.targets(Result::is_ok);
         let answer = match self.kind {
             CommandKind::Drain(_) => {
-                let until = self.until.map(Time::to_the_second);
-                let until = until.map(|until| format!(" until {until} UTC")).unwrap_or_default();
-                let message = format!("drained {targets}{until}");
-                done(message, self.until, warnings(durability, dry_run))
+                let until = self.until.or(self.kept.end());
+                let end = until.map(Time::to_the_second);
+                let end = end.map(|end| format!(" until {end} UTC")).unwrap_or_default();
+                let message = format!("drained {targets}{end}{}", self.kept.in_words());
+                done(message, until, warnings(durability, dry_run))
             }
             CommandKind::Undrain => {
                 let unsaved = durability == Durability::Unsaved;
@@ -112,6 +113,37 @@ impl PendingCommand {
             }
         }
         names
+    }
+}
+
+impl KeptParts {
+    /// Returns the end that the drain keeps in all services.
+    fn end(&self) -> Option<Time> {
+        match self.ends.iter().next() {
+            Some(end) if self.ends.len() == 1 => *end,
+            _ => None,
+        }
+    }
+
+    /// Returns the rest of the answer; empty if nothing is kept.
+    fn in_words(&self) -> String {
+        let mut parts = Vec::new();
+        match self.ends.iter().flatten().count() {
+            0 => {}
+            1 if self.ends.len() == 1 => parts.push("its end".to_owned()),
+            _ => parts.push("the end in each service".to_owned()),
+        }
+        match self.reasons.first() {
+            None => {}
+            Some(reason) if self.reasons.len() == 1 => {
+                parts.push(format!("the reason \"{}\"", visible(reason)));
+            }
+            Some(_) => parts.push("the reason in each service".to_owned()),
+        }
+        if parts.is_empty() {
+            return String::new();
+        }
+        format!("; kept from the drain before: {}", parts.join(", "))
     }
 }
 

@@ -1,13 +1,12 @@
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::*;
-use crate::agent::clock::wall;
 use crate::agent::state_store::Durability;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, DnsReport};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, Observed, SetKey};
 use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
-use crate::engine::{Engine, Moment};
 use crate::status::CommandDone;
 
 /// The services `www` and `api` in one zone, and `mx` in another. `192.0.2.1` is in all of them.
@@ -62,7 +61,7 @@ impl Scene {
         let mut events = VecDeque::from(events);
         loop {
             let Some(event) = events.pop_front() else {
-                events.extend(self.commands.resume(&self.engine, &self.ids, wall()));
+                events.extend(self.commands.resume(&self.engine, &self.ids, command_time()));
                 if events.is_empty() {
                     return;
                 }
@@ -88,7 +87,7 @@ impl Scene {
         let (reply, answer) = oneshot::channel();
         let service = service.map(str::to_owned);
         let command = OperatorCommand { target, service, kind, reply };
-        let events = self.commands.accept(command, &self.engine, &self.ids, wall());
+        let events = self.commands.accept(command, &self.engine, &self.ids, command_time());
         self.run(events);
         answer
     }
@@ -103,12 +102,23 @@ impl Scene {
         self.run(vec![Event::Dns(zone.into(), DnsReport::Listed(observed))]);
     }
 
+    /// Returns the drain of an address in a service.
+    fn drain_of(&self, service: usize, address: IpAddr) -> Drain {
+        self.engine.drains()[&service.into()][&address].clone()
+    }
+
     /// Returns the services in which an address is drained.
     fn drained(&self, target: IpAddr) -> Vec<usize> {
         let drains = self.engine.drains().into_iter();
         let its = drains.filter(|(_, its)| its.contains_key(&target));
         its.map(|(id, _)| id.into()).collect()
     }
+}
+
+/// Returns the time of all commands: the engine does not leave its start.
+fn command_time() -> CommandTime {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(498_699);
+    CommandTime { engine: Moment::START, wall }
 }
 
 /// Returns the answer, which must be there.
@@ -249,4 +259,45 @@ fn a_drain_of_a_service_that_a_reload_removes_before_the_answer_changes_nothing(
     scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
     assert!(answer(&mut reply).is_ok(), "and nothing waits for ever");
     assert_eq!(scene.drained(ip(1)), [1, 2]);
+}
+
+/// `--force` over a drain is about the floor.
+#[test]
+fn a_drain_over_another_one_keeps_its_end_and_its_reason_and_says_so() {
+    let mut scene = Scene::new();
+    let hour = Duration::from_hours(1);
+    let force = DrainRequest { force: true, ..DrainRequest::default() };
+    let first =
+        DrainRequest { lasting: Some(hour), reason: Some("reboot".into()), ..force.clone() };
+    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(first));
+    let until = answer(&mut reply).unwrap().until.unwrap();
+    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(force.clone()));
+    let done = answer(&mut reply).unwrap();
+    let end = until.to_the_second();
+    let want = format!(
+        "drained www/192.0.2.1 until {end} UTC; kept from the drain before: its end, the reason \"reboot\""
+    );
+    assert_eq!(done.message, want);
+    let kept = scene.drain_of(1, ip(1));
+    assert_eq!((kept.until, kept.reason.as_deref()), (Some(Moment::START + hour), Some("reboot")));
+
+    let mut reply = scene.command(ip(1), None, CommandKind::Drain(force.clone()));
+    let done = answer(&mut reply).unwrap();
+    assert_eq!(
+        done.message,
+        "drained www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1; kept from the drain before: the end in \
+         each service, the reason \"reboot\""
+    );
+    assert_eq!(done.until, None, "only one of them has an end");
+    assert_eq!(scene.drain_of(1, ip(1)).until, Some(Moment::START + hour));
+
+    let lasting = Some(2 * hour);
+    let second = DrainRequest { lasting, reason: Some("disk".into()), ..force };
+    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(second));
+    assert!(!answer(&mut reply).unwrap().message.contains("kept"), "it has both of its own");
+    let kept = scene.drain_of(1, ip(1));
+    assert_eq!(
+        (kept.until, kept.reason.as_deref()),
+        (Some(Moment::START + 2 * hour), Some("disk"))
+    );
 }

@@ -61,8 +61,11 @@ impl Service {
             return;
         }
         let DrainCommand { ticket, target, lasts, reason, .. } = command;
-        let until = lasts.map(|lasts| context.now + lasts);
-        let drain = Drain { until, reason, ..Drain::default() };
+        let before = self.drains.get(target).filter(|drain| !drain.is_over(context.now));
+        let (end_before, reason_before) =
+            before.map_or((None, None), |drain| (drain.until, drain.reason.clone()));
+        let until = lasts.map(|lasts| context.now + lasts).or(end_before);
+        let drain = Drain { until, reason: reason.or(reason_before), ..Drain::default() };
         self.begin_drain(target, drain.clone(), context);
         context.report(Fact::Drained { service: self.id, target, drain });
         context.answer(ticket, Ok(()));

@@ -60,8 +60,7 @@ impl Drains {
 
     /// Ends the drain of a watched target if it has expired. Returns whether it had.
     pub(in crate::engine) fn expire(&mut self, target: IpAddr, now: Moment) -> bool {
-        let until = self.active.get(&target).and_then(|drain| drain.until);
-        let is_over = until.is_some_and(|until| until <= now);
+        let is_over = self.active.get(&target).is_some_and(|drain| drain.is_over(now));
         if is_over {
             self.active.remove(&target);
         }
@@ -93,7 +92,7 @@ impl Drains {
         now: Moment,
         is_watched: impl Fn(IpAddr) -> bool,
     ) -> Vec<(IpAddr, Drain)> {
-        self.parked.retain(|_, drain| drain.until.is_none_or(|until| until > now));
+        self.parked.retain(|_, drain| !drain.is_over(now));
         self.parked.extract_if(.., |address, _| is_watched(*address)).collect()
     }
 
