@@ -99,6 +99,7 @@ pub mod status {
     pub mod model {
         pub use crate::status::model::{
             Agent, Drained, Health, Mode, Outcome, Peer, Reason, Status, Streak, Target,
+            WaitingDrain,
         };
     }
 }

@@ -198,7 +198,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             peers.iteration();
         }
         if self.state.has_answers() {
-            self.observers.command_done();
+            self.observers.command_done(&self.engine);
         }
         self.state.save_if_due(now, self.config.dry_run);
         self.observers.iteration(&self.engine);

@@ -32,7 +32,7 @@ pub(super) trait Observer {
     fn reload_refused(&mut self, _reason: &str) {}
 
     /// A command of the operator was carried out, and is about to be answered.
-    fn command_done(&mut self) {}
+    fn command_done(&mut self, _engine: &Engine) {}
 
     /// An iteration of the event loop ends.
     fn iteration(&mut self, _engine: &Engine) {}
@@ -83,9 +83,9 @@ impl Observer for Observers {
         }
     }
 
-    fn command_done(&mut self) {
+    fn command_done(&mut self, engine: &Engine) {
         if let Some(status) = &mut self.status {
-            status.command_done();
+            status.command_done(engine);
         }
     }
 

@@ -84,6 +84,7 @@ pub(crate) fn watch(
 fn select(status: &mut Status, name: &str) -> Result<(), CommandError> {
     let all = std::mem::take(&mut status.services);
     status.targets.retain(|target| target.service == name);
+    status.waiting_drains.retain(|drain| drain.service == name);
     let Some(service) = all.iter().find(|service| service.name == name).cloned() else {
         let names: Vec<&str> = all.iter().map(|service| service.name.as_str()).collect();
         let (name, known) = (name.to_owned(), crate::text::listed(&names));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Engine;
 use super::drain::{Drain, DrainCommand, DrainRefusal};
 use super::fact::Fact;
-use super::ids::{ServiceId, Ticket};
+use super::ids::{ServiceId, TargetRef, Ticket};
 use super::moment::Moment;
 
 impl Engine {
@@ -46,6 +46,11 @@ impl Engine {
             drains.set_ends(ends);
             self.services.store_removed(id, &mut self.context);
         }
+    }
+
+    /// Returns the drains of addresses and services that are not in the settings, and that may come back.
+    pub fn waiting_drains(&self) -> Vec<(TargetRef, Drain)> {
+        self.services.waiting_drains(self.context.now)
     }
 
     /// Returns all drains, by service: those in force, and those of addresses and services that are

@@ -7,6 +7,7 @@ use super::action::Action;
 use super::context::Context;
 use super::drain::{Drain, DrainRefusal, DrainScope};
 use super::ids::{EndpointId, OrderNumber, ServiceId, TargetKey, TargetRef, ZoneId};
+use super::moment::Moment;
 use super::service::{Drains, Service};
 use super::settings::ServiceSettings;
 
@@ -307,6 +308,19 @@ impl Services {
             drains.insert(*id, removed.drains.all());
         }
         drains
+    }
+
+    /// Returns the drains of addresses and services that are not watched at `now`, and that may be again.
+    pub(super) fn waiting_drains(&self, now: Moment) -> Vec<(TargetRef, Drain)> {
+        let known = self.by_id.iter().map(|(id, service)| (*id, &service.drains));
+        let gone = self.removed.iter().map(|(id, removed)| (*id, &removed.drains));
+        let mut waiting = Vec::new();
+        for (service, drains) in known.chain(gone) {
+            for (address, drain) in drains.parked().filter(|(_, drain)| !drain.is_over(now)) {
+                waiting.push((TargetRef { service, address }, drain.clone()));
+            }
+        }
+        waiting
     }
 
     /// Requests that the drains of a service that is gone be stored.

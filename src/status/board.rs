@@ -4,6 +4,8 @@
 //! once a second, and soon after a significant change. Readers take the newest snapshot. They never
 //! wait for the event loop, nor does it wait for them.
 
+mod surroundings;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use tokio::sync::watch;
 
 use super::counters::StatusCounters;
 use super::input::{PeerStatus, ReceivedVote, Setup, TargetState, ZoneSetup};
-use super::model::{Agent, Canary, Change, Failure, Limits};
+use super::model::{Agent, Canary, Change, Failure, WaitingDrain};
 use super::probes::{ProbeRow, Probes};
 use super::reader::Reader;
 use super::recent::Recent;
@@ -59,6 +61,7 @@ pub struct Board {
     probes: Probes,
     peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
+    waiting_drains: Arc<[WaitingDrain]>,
     recent: Recent,
     counters: StatusCounters,
     heart: Arc<Heart>,
@@ -84,6 +87,7 @@ impl Board {
             probes: Probes::default(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
+            waiting_drains: Arc::new([]),
             recent: Recent::default(),
             counters: StatusCounters::default(),
             heart: Arc::new(Heart::new(now.clock)),
@@ -209,28 +213,6 @@ impl Board {
         }
     }
 
-    /// Sets the canaries of the configuration. Those that stay keep their limits.
-    pub fn set_canaries(&mut self, addresses: impl IntoIterator<Item = String>) {
-        let mut canaries = Vec::new();
-        for address in addresses {
-            let known = self.canaries.iter().find(|known| known.address == address);
-            canaries.push(Canary { limits: known.and_then(|known| known.limits), address });
-        }
-        self.canaries = canaries.into();
-        self.is_urgent = true;
-    }
-
-    /// Like [`Self::set_limits`], for a canary.
-    pub fn set_canary_limits(&mut self, address: &str, noticed_after: Option<Duration>) {
-        let limits = noticed_after.map(Limits::after);
-        let mut canaries = self.canaries.to_vec();
-        for canary in canaries.iter_mut().filter(|canary| canary.address == address) {
-            canary.limits = limits;
-        }
-        self.canaries = canaries.into();
-        self.is_urgent = true;
-    }
-
     /// Counts a reply to a probe that was counted as lost before.
     pub fn late(&mut self, target: TargetRef) {
         if let Some(probe) = self.probe(target) {
@@ -279,13 +261,6 @@ impl Board {
             let rows = &mut Arc::make_mut(service).rows;
             rows.iter_mut().zip(present).for_each(|(row, present)| row.present = present);
         }
-        self.is_urgent = true;
-    }
-
-    /// Sets the peers of the configuration. The votes of others are removed from the metrics.
-    pub fn set_peers(&mut self, peers: Vec<PeerStatus>) {
-        self.counters.keep_peers(|peer| peers.iter().any(|seen| seen.address == peer));
-        self.peers = peers.into();
         self.is_urgent = true;
     }
 
@@ -372,6 +347,7 @@ impl Board {
             probes: self.probes.views(second),
             peers: Arc::clone(&self.peers),
             canaries: Arc::clone(&self.canaries),
+            waiting_drains: Arc::clone(&self.waiting_drains),
             recent: self.recent.clone(),
             counters: self.counters.clone(),
         };

@@ -3,6 +3,8 @@
 //! The names of its fields are a contract: fields are added, never renamed. An older `goavail status`
 //! skips the fields that a newer agent adds. A field that an older agent lacks has a default.
 
+mod drains;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
+pub use drains::{Drained, WaitingDrain};
 
 /// Time without an iteration of the event loop after which `/healthz` fails. The loop has an iteration
 /// at least once a second.
@@ -37,6 +40,9 @@ pub struct Status {
     pub zones: Vec<ZoneStatus>,
     /// The other agents; empty in single mode.
     pub peers: Vec<Peer>,
+    /// The drains of addresses and services that are not in the configuration. They wait for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_drains: Vec<WaitingDrain>,
     /// The canaries, in the configuration's order.
     #[serde(default)]
     pub canaries: Vec<Canary>,
@@ -298,15 +304,6 @@ pub struct Streak {
     pub outcome: Outcome,
     /// The number of outcomes.
     pub count: u64,
-}
-
-/// A drain: the operator has taken the target out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drained {
-    /// The time at which the drain expires; `None` means at `undrain`.
-    pub until: Option<Time>,
-    /// The operator's reason.
-    pub reason: Option<String>,
 }
 
 /// One record that may hold the target's address.

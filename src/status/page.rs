@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD as STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::concern::Concern;
-use super::model::{Change, Failure, Health, Mode, Peer, Status, Time};
+use super::model::{Change, Failure, Health, Mode, Peer, Status, Time, WaitingDrain};
 use crate::text::{counted, first_few};
 use html::{age, text, time};
 use targets::Hours;
@@ -218,6 +218,18 @@ fn footer(out: &mut String, status: &Status) {
         let guards: Vec<String> = agent.guards_off.iter().map(|guard| text(guard)).collect();
         let _ = writeln!(out, "<p><b>Guards off:</b> {}</p>", guards.join(", "));
     }
+    for drain in &status.waiting_drains {
+        let WaitingDrain { until, reason, .. } = drain;
+        let end = until.map(|until| format!(", until {}", time(until, status.at)));
+        let reason = reason.as_ref().map(|reason| format!(": {}", text(reason)));
+        let _ = writeln!(
+            out,
+            "<p><b>Drain waits:</b> {} is not in the configuration{}{}</p>",
+            text(&drain.target()),
+            end.unwrap_or_default(),
+            reason.unwrap_or_default()
+        );
+    }
     let last_error = match &status.last_error {
         Some(failure) => failed(failure, status.at),
         None => "none".into(),
@@ -259,10 +271,16 @@ mod tests {
         status.targets[0].records[0].name = nasty.into();
         status.targets[0].votes[0].peer = nasty.into();
         status.targets[2].drained.as_mut().unwrap().reason = Some(nasty.into());
+        status.waiting_drains = vec![WaitingDrain {
+            service: nasty.into(),
+            address: [192, 0, 2, 9].into(),
+            until: Some(status.at),
+            reason: Some(nasty.into()),
+        }];
         let page = rendered(&status);
         assert_eq!(page.matches("<script").count(), 1, "only our own");
         assert!(!page.contains("<img"), "{page}");
-        assert!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 11);
+        assert!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 13);
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub(crate) fn status() -> Status {
         targets: vec![target("192.0.2.10"), down, drained],
         services: vec![service()],
         zones: vec![zone(&failure)],
+        waiting_drains: vec![],
         canaries: vec![Canary { address: "192.0.2.1".into(), limits: None }],
         peers: vec![Peer {
             address: "192.0.2.81:8080".into(),

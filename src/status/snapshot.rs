@@ -9,7 +9,8 @@ use super::counters::StatusCounters;
 use super::history::Minute;
 use super::input::{PeerStatus, ReceivedVote, Setup, ZoneSetup};
 use super::model::{
-    Agent, Canary, Limits, Peer, RecordPresence, ServiceStatus, Status, Target, Vote, ZoneStatus,
+    Agent, Canary, Limits, Peer, RecordPresence, ServiceStatus, Status, Target, Vote, WaitingDrain,
+    ZoneStatus,
 };
 use super::probes::ProbeView;
 use super::recent::Recent;
@@ -41,6 +42,7 @@ pub struct Snapshot {
     pub(super) probes: Vec<ProbeView>,
     pub(super) peers: Arc<[PeerStatus]>,
     pub(super) canaries: Arc<[Canary]>,
+    pub(super) waiting_drains: Arc<[WaitingDrain]>,
     pub(super) recent: Recent,
     pub(super) counters: StatusCounters,
 }
@@ -60,6 +62,7 @@ impl Snapshot {
             probes: Vec::new(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
+            waiting_drains: Arc::new([]),
             recent: Recent::default(),
             counters: StatusCounters::default(),
         }
@@ -84,6 +87,7 @@ impl Snapshot {
             services: self.services.iter().map(|service| self.service(service)).collect(),
             zones: self.zones.iter().map(|zone| self.zone(zone)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
+            waiting_drains: self.waiting_drains.to_vec(),
             canaries: self.canaries.to_vec(),
             last_change: changes.first().cloned(),
             last_error: self.recent.last_error(dates),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::concern::{
     Concern, ServiceGroup, by_concern, by_service, health, loss, rtt, service, votes,
 };
-use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time};
+use super::model::{Change, Drained, Failure, Limits, Mode, Status, Target, Time, WaitingDrain};
 use crate::text::paint::{Paint, column_widths};
 use crate::text::{counted, first_few, one_line};
 
@@ -128,6 +128,28 @@ fn drains(status: &Status, paint: Paint) -> Vec<String> {
     let more = drained.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("drained: {more} more"));
+    }
+    lines.extend(waiting_drains(status, paint));
+    lines
+}
+
+/// Returns the lines about drains of addresses and services that are not in the configuration.
+fn waiting_drains(status: &Status, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for drain in status.waiting_drains.iter().take(NAMED) {
+        let WaitingDrain { until, reason, .. } = drain;
+        let mut text = format!("drain waits: {} is not in the configuration", drain.target());
+        if let Some(until) = until {
+            let _ = write!(text, ", until {}", until.to_the_second());
+        }
+        if let Some(reason) = reason {
+            let _ = write!(text, ": {reason}");
+        }
+        lines.push(paint.yellow(&clip(&text)));
+    }
+    let more = status.waiting_drains.len().saturating_sub(NAMED);
+    if more > 0 {
+        lines.push(format!("drain waits: {more} more"));
     }
     lines
 }

@@ -283,7 +283,8 @@ impl Observer for StatusObserver {
     }
 
     /// Publishes now, so that the operator sees the effect with the answer.
-    fn command_done(&mut self) {
+    fn command_done(&mut self, engine: &Engine) {
+        self.publish_waiting_drains(engine);
         self.board.publish(read_clocks(&self.clock));
     }
 
@@ -293,6 +294,7 @@ impl Observer for StatusObserver {
         if now.clock.saturating_duration_since(self.refreshed) >= REFRESH_EVERY {
             self.refreshed = now.clock;
             self.refresh(engine, now);
+            self.publish_waiting_drains(engine);
             self.publish_counters(now.clock);
         }
         self.board.tick(now);

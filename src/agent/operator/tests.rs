@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::agent::state_store::Durability;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, DnsReport};
-use crate::engine::ids::ZoneId;
+use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::plan::{Family, Observed, SetKey};
 use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
 use crate::status::CommandDone;
@@ -236,6 +236,8 @@ fn a_command_that_is_given_while_the_configuration_is_reloaded_is_carried_out() 
     assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
     scene.reload(&[1, 3]);
     assert_eq!(scene.drained(ip(1)), [1, 2, 3], "the drain waits for the service to come back");
+    let waiting: Vec<_> = scene.engine.waiting_drains().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(waiting, [TargetRef { service: ServiceId::from(2), address: ip(1) }]);
     let mut reply = scene.command(ip(1), Some("api"), CommandKind::Undrain);
     assert_eq!(message(answer(&mut reply)), "gave api/192.0.2.1 back to the agent");
     scene.reload(&[3]);

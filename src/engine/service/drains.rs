@@ -144,6 +144,11 @@ impl Drains {
         self.active.contains_key(&address) || self.parked.contains_key(&address)
     }
 
+    /// Iterates over the drains of addresses that are not watched.
+    pub(in crate::engine) fn parked(&self) -> impl Iterator<Item = (IpAddr, &Drain)> {
+        self.parked.iter().map(|(address, drain)| (*address, drain))
+    }
+
     /// Returns all drains: those in force, and those of addresses that are currently not watched.
     pub(in crate::engine) fn all(&self) -> BTreeMap<IpAddr, Drain> {
         let all = self.active.iter().chain(&self.parked);
@@ -191,6 +196,7 @@ mod tests {
         drains.unwatch(ip(1));
         drains.unwatch(ip(2));
         assert!(!drains.is_drained(ip(2)));
+        assert_eq!(drains.parked().count(), 2);
         assert_eq!(drains.all().len(), 2, "they are still to be remembered");
         assert_eq!(drains.unpark(at(9), |_| false), []);
         assert_eq!(drains.unpark(at(10), |_| true), [(ip(2), for_good())], "one has expired");

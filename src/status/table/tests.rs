@@ -93,6 +93,29 @@ fn a_peer_without_a_vote_on_some_services_is_named_while_it_is_alive() {
 }
 
 #[test]
+fn a_drain_that_waits_for_its_service_is_named_with_its_end_and_reason() {
+    let mut status = sample::status();
+    assert!(!table(&status, false).contains("drain waits"));
+    for (service, until) in [("www", Some(sample::time(7_200))), ("default", None)] {
+        status.waiting_drains.push(WaitingDrain {
+            service: service.to_owned(),
+            address: [192, 0, 2, 9].into(),
+            until,
+            reason: Some("rack move".to_owned()),
+        });
+    }
+    let text = table(&status, false);
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("drain waits")).collect();
+    assert_eq!(
+        lines,
+        [
+            "drain waits: www/192.0.2.9 is not in the configuration, until 2026-11-22 05:00:00: rack move",
+            "drain waits: 192.0.2.9 is not in the configuration: rack move",
+        ]
+    );
+}
+
+#[test]
 fn who_limits_its_replies_is_named_with_the_time_that_a_death_takes() {
     let mut status = sample::status();
     assert!(!table(&status, false).contains("limits:"));

@@ -146,6 +146,22 @@ async fn a_drained_address_that_moves_to_another_service_stays_drained() {
     assert!(harness.published(1, "mail").await.contains(&drained));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_drain_that_waits_for_a_removed_service_is_in_the_status_until_it_is_ended() {
+    let mut harness = Harness::new();
+    let drained = harness.machines.text(0);
+    run_command(&harness.agent, &["drain", "--reason", "reboot", &drained]);
+    harness.agent.nth(1, &["withdrew", &format!("target={drained}")]);
+    harness.reload(vec![harness.services[1].clone()]);
+    run_command(&harness.agent, &["drain", &harness.machines.text(1)]);
+    let line = format!("drain waits: www/{drained} is not in the configuration: reboot");
+    let (_, status) = harness.agent.command(Within::Here, &["status"]);
+    assert!(status.contains(&line), "{status}");
+    run_command(&harness.agent, &["undrain", &drained]);
+    let (_, status) = harness.agent.command(Within::Here, &["status"]);
+    assert!(!status.contains("drain waits"), "{status}");
+}
+
 /// The write that hangs is answered after the reload.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_reload_while_a_write_hangs_in_one_zone_delays_no_other() {

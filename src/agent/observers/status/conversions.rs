@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::agent::clock::Clock;
 use crate::agent::ids::Ids;
 use crate::engine::TargetView;
+use crate::engine::event::Drain;
 use crate::engine::types::Health;
 use crate::settings::{Config, ServiceConfig};
 use crate::status::{ClockReading, ServiceSetup, Setup, TargetState, Time, ZoneSetup, model};
@@ -58,15 +59,16 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> String {
     first_few(&words, NAMED, ", ")
 }
 
+/// Returns a drain as readers see it.
+pub(super) fn drained(drain: &Drain, now: ClockReading, clock: &Clock) -> model::Drained {
+    let end = drain.until.map(|until| clock.started().into_std() + until.since_start());
+    model::Drained { until: end.map(|end| now.wall_at(end)), reason: drain.reason.clone() }
+}
+
 /// Returns the state of one target.
 pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) -> TargetState {
     let lost = view.losses > 0;
-    let drained = view.drain.as_ref().map(|drain| model::Drained {
-        until: drain
-            .until
-            .map(|until| now.wall_at(clock.started().into_std() + until.since_start())),
-        reason: drain.reason.clone(),
-    });
+    let drained = view.drain.as_ref().map(|drain| drained(drain, now, clock));
     TargetState {
         probe: Some(view.endpoint),
         health: match view.health {

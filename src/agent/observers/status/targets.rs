@@ -8,14 +8,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conversions::target_state;
+use super::conversions::{drained, target_state};
 use super::{StatusObserver, read_clocks};
 use crate::agent::ids::Ids;
 use crate::cluster::ClusterEvent;
 use crate::engine::Engine;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use crate::engine::types::{Endpoint, Method, Outcome, Vote};
-use crate::settings::Config;
+use crate::settings::{Config, DEFAULT};
 use crate::status::{ClockReading, ReceivedVote, model};
 
 /// The number of targets that one refresh publishes although no fact concerned them.
@@ -177,6 +177,19 @@ impl StatusObserver {
             }
         }
         votes
+    }
+
+    /// Publishes the drains that wait for an address or a service that is not in the configuration.
+    pub(super) fn publish_waiting_drains(&mut self, engine: &Engine) {
+        let now = read_clocks(&self.clock);
+        let mut drains = Vec::new();
+        for (target, drain) in engine.waiting_drains() {
+            let name = self.ids.service_name(target.service);
+            let service = name.unwrap_or_else(|| DEFAULT.to_owned());
+            let model::Drained { until, reason } = drained(&drain, now, &self.clock);
+            drains.push(model::WaitingDrain { service, address: target.address, until, reason });
+        }
+        self.board.set_waiting_drains(drains);
     }
 
     /// Publishes the zones that were listed since the last publication. Several listings of one
