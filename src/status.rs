@@ -35,6 +35,7 @@ mod service;
 mod snapshot;
 mod socket;
 mod table;
+mod target_view;
 mod time;
 mod watch;
 

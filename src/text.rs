@@ -96,6 +96,17 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string(value)?))
 }
 
+/// Like [`json`], for a value that takes about this number of bytes.
+///
+/// # Errors
+///
+/// Fails as [`json`] does.
+pub(crate) fn json_of_about(value: &impl Serialize, bytes: usize) -> serde_json::Result<String> {
+    let mut out = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut out, value)?;
+    String::from_utf8(out).map(escaped).map_err(serde::ser::Error::custom)
+}
+
 /// Like [`json`], over several lines.
 ///
 /// # Errors

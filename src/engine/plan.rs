@@ -23,14 +23,19 @@ impl Family {
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::A } else { Self::Aaaa }
     }
+
+    /// Returns the name of the kind of record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+        }
+    }
 }
 
 impl fmt::Display for Family {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::A => "A",
-            Self::Aaaa => "AAAA",
-        })
+        out.write_str(self.as_str())
     }
 }
 

@@ -21,7 +21,7 @@ pub const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 /// The status of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub struct Status<T = Vec<Target>> {
     /// The time of this status, about a second ago at most while the event loop runs.
     pub at: Time,
     /// Seconds since the last iteration of the agent's event loop, at the time of the query. There is
@@ -31,7 +31,7 @@ pub struct Status {
     /// The agent as a whole.
     pub agent: Agent,
     /// The targets, in the configuration's order: those of the first service, of the next, …
-    pub targets: Vec<Target>,
+    pub targets: T,
     /// The services, in the configuration's order.
     #[serde(default)]
     pub services: Vec<ServiceStatus>,

@@ -20,7 +20,7 @@ use super::metrics::{MetricsFormat, encode};
 use super::model::{Health, MAX_SILENCE, Reason, Status, Target};
 use super::page;
 use super::reader::Reader;
-use crate::text::json;
+use crate::text::{json, json_of_about};
 
 /// Returns the routes that change nothing, for `[Status] listen`.
 pub fn read_only(reader: Reader) -> Router {
@@ -64,8 +64,9 @@ fn now() -> Instant {
 async fn status(State(reader): State<Reader>) -> Response {
     let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
     let body = reader.renderings().status.body(&reader.snapshot(), now(), |snapshot| {
-        let status = Status { silence_s, ..snapshot.status() };
-        json(&status).expect("a status has string keys only").into_bytes()
+        let status = Status { silence_s, ..snapshot.status_view() };
+        let written = json_of_about(&status, snapshot.status_bytes());
+        written.expect("a status has string keys only").into_bytes()
     });
     shared("application/json", body)
 }

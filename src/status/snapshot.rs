@@ -3,21 +3,17 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::counters::StatusCounters;
 use super::history::Minute;
-use super::input::{PeerStatus, ReceivedVote, Setup, ZoneSetup};
-use super::model::{
-    Agent, Canary, Limits, Peer, RecordPresence, ServiceStatus, Status, Target, Vote, WaitingDrain,
-    ZoneStatus,
-};
+use super::input::{PeerStatus, Setup, ZoneSetup};
+use super::model::{Agent, Canary, Peer, ServiceStatus, Status, Target, WaitingDrain, ZoneStatus};
 use super::probes::ProbeView;
 use super::recent::Recent;
 use super::row::{ServiceRows, TargetRow};
 use super::time::{ClockReading, Time};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
-use crate::engine::plan::Family;
 use crate::engine::types::IsolationCause;
 
 /// The content of the board at one time. Readers convert it to the form that they serve.
@@ -70,6 +66,12 @@ impl Snapshot {
 
     /// Returns the object behind `/status`, as if the last iteration were just now.
     pub fn status(&self) -> Status {
+        let targets = self.targets().map(|(service, row)| self.target(service, row));
+        self.status_with(targets.collect())
+    }
+
+    /// Returns the object behind `/status` with these targets.
+    pub(super) fn status_with<T>(&self, targets: T) -> Status<T> {
         let dates = &self.dates;
         let changes = self.recent.changes(dates);
         let [started_at, config_loaded_at] = self.begun.map(|at| dates.wall_at(at));
@@ -83,7 +85,7 @@ impl Snapshot {
                 isolation_cause: self.isolation.map(|cause| cause.as_str().to_owned()),
                 ..Agent::clone(&self.agent)
             },
-            targets: self.targets().map(|(service, row)| self.target(service, row)).collect(),
+            targets,
             services: self.services.iter().map(|service| self.service(service)).collect(),
             zones: self.zones.iter().map(|zone| self.zone(zone)).collect(),
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
@@ -170,37 +172,12 @@ impl Snapshot {
     }
 
     fn target(&self, service: &ServiceRows, row: &TargetRow) -> Target {
-        let probe = self.probe(row);
-        Target {
-            service: service.name.to_string(),
-            address: row.address,
-            health: row.health,
-            in_service: row.in_service,
-            reason: row.reason,
-            streak: probe.streak,
-            last_rtt_ms: probe.last_rtt.map(milliseconds),
-            loss_1m: probe.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),
-            evidence_age_s: self.evidence_age(probe).map(|age| (age * 10.0).round() / 10.0),
-            since: self.dates.wall_at(row.since),
-            in_service_since: Some(self.dates.wall_at(row.in_service_since)),
-            last_reply_at: probe.last_reply.map(|at| self.dates.wall_at(at)),
-            late: probe.counters.late,
-            limits: probe.limits.map(Limits::after),
-            drained: row.drained.as_deref().cloned(),
-            records: records(service, row),
-            votes: row.votes.iter().map(|vote| self.vote(vote)).collect(),
-        }
+        self.view(service, row).to_owned()
     }
 
     /// Returns the time in seconds since a probe was judged.
     pub(super) fn evidence_age(&self, probe: &ProbeView) -> Option<f64> {
         Some(self.now.clock.saturating_duration_since(probe.judged?).as_secs_f64())
-    }
-
-    fn vote(&self, vote: &ReceivedVote) -> Vote {
-        let age = self.now.clock.saturating_duration_since(vote.heard);
-        let age_s = (age.as_secs_f64() * 10.0).round() / 10.0;
-        Vote { peer: vote.peer.to_string(), health: vote.health, age_s }
     }
 
     fn peer(&self, peer: &PeerStatus) -> Peer {
@@ -212,20 +189,4 @@ impl Snapshot {
             no_vote_on: peer.no_vote_on.iter().map(ToString::to_string).collect(),
         }
     }
-}
-
-/// Returns the records that may hold the address of a target.
-fn records(service: &ServiceRows, row: &TargetRow) -> Vec<RecordPresence> {
-    let family = Family::of(row.address).to_string();
-    let mut records = Vec::with_capacity(service.names.len());
-    for (name, present) in service.names.iter().zip(row.present.iter()) {
-        let r#type = family.clone();
-        records.push(RecordPresence { name: name.clone(), r#type, present: *present });
-    }
-    records
-}
-
-/// Returns a duration in milliseconds, rounded to the microsecond.
-fn milliseconds(rtt: Duration) -> f64 {
-    (rtt.as_secs_f64() * 1e6).round() / 1e3
 }

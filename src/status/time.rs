@@ -28,11 +28,43 @@ impl Time {
         later.0.duration_since(self.0).unwrap_or_default()
     }
 
+    /// Returns the time in RFC 3339. A status has tens of thousands of times, so nothing is allocated.
+    fn rfc3339(self) -> [u8; 24] {
+        let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+        let (year, month, day) = date(days);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        let digits = [(0..4, year), (5..7, month), (8..10, day), (11..13, hour), (14..16, minute)];
+        let seconds = [(17..19, second), (20..23, u64::from(since.subsec_millis()))];
+        for (range, mut number) in digits.into_iter().chain(seconds) {
+            for digit in text[range].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        text
+    }
+
     /// Formats the time without milliseconds, for a table: `2026-11-22 03:12:45`.
     pub fn to_the_second(self) -> String {
         let text = humantime::format_rfc3339_seconds(self.0).to_string();
         text.trim_end_matches('Z').replace('T', " ")
     }
+}
+
+/// Returns the year, month and day of a day since 1970-01-01: the years begin in March, so that the day of
+/// a leap year is the last one. Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`.
+fn date(days: u64) -> (u64, u64, u64) {
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (400 * era + year + u64::from(month <= 2), month, day)
 }
 
 /// The last millisecond that RFC 3339 can express: the end of the year 9999.
@@ -46,7 +78,8 @@ impl fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.rfc3339();
+        serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -110,6 +143,18 @@ mod tests {
         let text = serde_json::to_string(&time).unwrap();
         assert_eq!(text, "\"2026-11-22T02:53:20.123Z\"");
         assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time);
+    }
+
+    #[test]
+    fn a_time_is_written_as_humantime_writes_it() {
+        let days = (0..2_932_896).step_by(97).chain([58, 59, 789, 790, 11_016, 47_540, 47_541]);
+        for day in days {
+            let seconds = day * 86_400 + day * 7_919 % 86_400;
+            let wall =
+                SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + day % 1_000);
+            let want = humantime::format_rfc3339_millis(wall).to_string();
+            assert_eq!(str::from_utf8(&Time::new(wall).rfc3339()), Ok(want.as_str()), "day {day}");
+        }
     }
 
     #[test]
