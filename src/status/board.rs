@@ -119,6 +119,8 @@ impl Board {
         let zones: BTreeSet<ZoneId> = self.setup.zones.iter().map(|zone| zone.id).collect();
         self.recent.keep_zones(|zone| zones.contains(&zone));
         self.counters.keep_zones(|zone| zones.contains(&zone));
+        let services: BTreeSet<ServiceId> = self.setup.services.iter().map(|its| its.id).collect();
+        self.counters.keep_services(|service| services.contains(&service));
         self.is_urgent = true;
     }
 
@@ -241,7 +243,7 @@ impl Board {
         row.probe = Some(place);
         let update = row.update(at, state);
         if let Some(reason) = update.refused {
-            self.counters.refused(reason);
+            self.counters.refused(target.service, reason);
         }
         self.is_urgent |= update.is_significant;
     }

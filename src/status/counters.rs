@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::histogram::{FAILOVER_BOUNDS, Histogram, RTT_BOUNDS};
 use super::model::Reason;
-use crate::engine::ids::ZoneId;
+use crate::engine::ids::{ServiceId, ZoneId};
 
 /// Counts by the values of their labels.
 pub(super) type LabelledCounts<const N: usize> = BTreeMap<[&'static str; N], u64>;
@@ -19,7 +19,7 @@ pub(super) type ZoneCounts<const N: usize> = BTreeMap<(ZoneId, [&'static str; N]
 pub struct StatusCounters {
     pub(super) rtt: Histogram,
     pub(super) failover: Histogram,
-    pub(super) refusals: LabelledCounts<1>,
+    pub(super) refusals: BTreeMap<(ServiceId, &'static str), u64>,
     pub(super) dns_changes: ZoneCounts<2>,
     pub(super) dns_requests: ZoneCounts<1>,
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
@@ -34,7 +34,7 @@ impl Default for StatusCounters {
         Self {
             rtt: Histogram::new(&RTT_BOUNDS),
             failover: Histogram::new(&FAILOVER_BOUNDS),
-            refusals: Reason::ALL.map(|reason| ([reason.as_label()], 0)).into(),
+            refusals: BTreeMap::new(),
             dns_changes: BTreeMap::new(),
             dns_requests: BTreeMap::new(),
             votes: BTreeMap::new(),
@@ -94,9 +94,14 @@ impl StatusCounters {
         *self.reloads.entry([outcome]).or_default() += 1;
     }
 
-    /// Counts a refusal.
-    pub(super) fn refused(&mut self, reason: Reason) {
-        *self.refusals.entry([reason.as_label()]).or_default() += 1;
+    /// Counts a refusal of a change to a target of a service.
+    pub(super) fn refused(&mut self, service: ServiceId, reason: Reason) {
+        *self.refusals.entry((service, reason.as_label())).or_default() += 1;
+    }
+
+    /// Drops the counts of all services but those that `keep` accepts.
+    pub(super) fn keep_services(&mut self, keep: impl Fn(ServiceId) -> bool) {
+        self.refusals.retain(|(service, _), _| keep(*service));
     }
 
     /// Drops the counts of all zones but those that `keep` accepts.

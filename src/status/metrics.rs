@@ -4,6 +4,7 @@
 //! a target that was removed vanish.
 
 mod families;
+mod target_samples;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,9 +16,7 @@ use prometheus_client::registry::Registry;
 
 use self::families::{Families, flag};
 use super::counters::ZoneCounts;
-use super::model::Health;
-use super::probes::{ProbeCounters, ProbeView};
-use super::row::{ServiceRows, TargetCounters, TargetRow};
+use super::model::Reason;
 use super::snapshot::Snapshot;
 use crate::engine::ids::ZoneId;
 
@@ -52,12 +51,27 @@ impl MetricsFormat {
 
 /// Encodes all metrics of `snapshot`.
 pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat) -> String {
+    let mut out = String::with_capacity(target_samples::bytes(snapshot));
+    out.push_str(&encoded(snapshot, format, ScrapePart::Agent));
+    target_samples::write(&mut out, snapshot, format);
+    out.push_str(&encoded(snapshot, format, ScrapePart::Rest));
+    if format == MetricsFormat::OpenMetrics {
+        out.push_str(END);
+    }
+    out
+}
+
+/// The last line of a text in the format `OpenMetrics`.
+const END: &str = "# EOF\n";
+
+/// Encodes some of the metrics that belong to no single target, without the end mark.
+fn encoded(snapshot: &Arc<Snapshot>, format: MetricsFormat, part: ScrapePart) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape::new(Arc::clone(snapshot))));
-    let mut out = String::with_capacity(4096 + snapshot.targets().count() * 1_200);
+    registry.register_collector(Box::new(Scrape::new(Arc::clone(snapshot), part)));
+    let mut out = String::with_capacity(16 * 1024);
     text::encode(&mut out, &registry).expect("writing to a String does not fail");
     match format {
-        MetricsFormat::OpenMetrics => out,
+        MetricsFormat::OpenMetrics => out.trim_end_matches(END).to_owned(),
         MetricsFormat::Text => as_prometheus_text(&out),
     }
 }
@@ -83,46 +97,42 @@ fn as_prometheus_text(open_metrics: &str) -> String {
     out
 }
 
-/// The value of a label, and the counter for it.
-type Series<T> = (&'static str, fn(&T) -> u64);
-
-/// A family of counters of targets: its name, its help, its label, and its series.
-type CounterFamily<T> = (&'static str, &'static str, &'static str, &'static [Series<T>]);
-
 /// The labels of one series.
 type Labels = Vec<(&'static str, Arc<str>)>;
+
+/// The metrics that belong to no single target, before and after those of the targets.
+#[derive(Debug, Clone, Copy)]
+enum ScrapePart {
+    Agent,
+    Rest,
+}
 
 #[derive(Debug)]
 struct Scrape {
     snapshot: Arc<Snapshot>,
-    /// The labels of each target, in the order of the targets.
-    targets: Vec<Labels>,
+    part: ScrapePart,
     /// Whether series have the labels `service` and `zone`.
     is_named: bool,
 }
 
 impl Scrape {
-    fn new(snapshot: Arc<Snapshot>) -> Self {
+    fn new(snapshot: Arc<Snapshot>, part: ScrapePart) -> Self {
         let is_named = snapshot.names_services();
-        let mut targets = Vec::new();
-        for (service, row) in snapshot.targets() {
-            let mut labels = vec![("target", row.address.to_string().into())];
-            labels.extend(is_named.then(|| ("service", Arc::clone(&service.name))));
-            targets.push(labels);
-        }
-        Self { snapshot, targets, is_named }
+        Self { snapshot, part, is_named }
     }
 }
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
-        self.agent(&mut families)?;
-        self.targets(&mut families)?;
-        self.target_counters(&mut families)?;
-        self.dns(&mut families)?;
-        self.parts(&mut families)?;
-        self.durations(&mut families)
+        match self.part {
+            ScrapePart::Agent => self.agent(&mut families),
+            ScrapePart::Rest => {
+                self.dns(&mut families)?;
+                self.parts(&mut families)?;
+                self.durations(&mut families)
+            }
+        }
     }
 }
 
@@ -147,86 +157,6 @@ impl Scrape {
         families.gauge("goavail_peers_alive", "Peers whose votes count.", alive)
     }
 
-    /// Iterates over the targets with their labels, services and probes.
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.targets.iter().zip(self.snapshot.targets()).map(|(labels, (service, row))| Row {
-            labels,
-            service,
-            decided: row,
-            probe: self.snapshot.probe(row),
-        })
-    }
-
-    fn targets(&self, families: &mut Families<'_>) -> fmt::Result {
-        families.gauges(
-            "goavail_target_up",
-            "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
-            self.rows()
-                .filter(|it| it.decided.health != Health::Unknown)
-                .map(|it| (it.labels.as_slice(), flag(it.decided.health != Health::Down))),
-        )?;
-        families.gauges(
-            "goavail_target_evidence_age_seconds",
-            "Time since a probe of the target was judged a reply or a loss.",
-            self.rows().filter_map(|it| {
-                Some((it.labels.as_slice(), self.snapshot.evidence_age(it.probe)?))
-            }),
-        )?;
-        families.gauges(
-            "goavail_target_limits_replies",
-            "1 if the target answers fewer probes than retry_interval asks for; absent otherwise.",
-            self.rows()
-                .filter(|it| it.probe.limits.is_some())
-                .map(|it| (it.labels.as_slice(), 1.0)),
-        )?;
-        families.gauges(
-            "goavail_target_in_service",
-            "1 if the target's record is present at the name, 0 if not; absent while this is not known.",
-            self.rows().flat_map(Row::presence),
-        )?;
-        families.gauges(
-            "goavail_target_rtt_seconds",
-            "Round-trip time of the newest reply.",
-            self.rows()
-                .filter_map(|it| Some((it.labels.as_slice(), it.probe.last_rtt?.as_secs_f64()))),
-        )
-    }
-
-    fn target_counters(&self, families: &mut Families<'_>) -> fmt::Result {
-        const PROBES: CounterFamily<ProbeCounters> = (
-            "goavail_probes",
-            "Probes by outcome; a late reply was counted as a loss before.",
-            "outcome",
-            &[
-                ("reply", |counts| counts.replies),
-                ("loss", |counts| counts.losses),
-                ("fault", |counts| counts.faults),
-                ("late", |counts| counts.late),
-            ],
-        );
-        const DECISIONS: [CounterFamily<TargetCounters>; 2] = [
-            (
-                "goavail_flips",
-                "Changes of health, as seen by this agent.",
-                "to",
-                &[("up", |counts| counts.flips_up), ("down", |counts| counts.flips_down)],
-            ),
-            (
-                "goavail_verdicts",
-                "Verdicts: up is in service, down is not.",
-                "to",
-                &[("up", |counts| counts.verdicts_up), ("down", |counts| counts.verdicts_down)],
-            ),
-        ];
-        let probes = self.rows().flat_map(|it| it.series(&PROBES, &it.probe.counters));
-        families.counters(PROBES.0, PROBES.1, probes)?;
-        for family in &DECISIONS {
-            let decisions = self.rows().flat_map(|it| it.series(family, &it.decided.counters));
-            families.counters(family.0, family.1, decisions)?;
-        }
-        Ok(())
-    }
-
     fn dns(&self, families: &mut Families<'_>) -> fmt::Result {
         let counters = &self.snapshot.counters;
         families.gauges(
@@ -234,11 +164,10 @@ impl Scrape {
             "1 while a name is left alone because of a problem of its own, 0 otherwise.",
             self.failing_names(),
         )?;
-        families.labelled(
+        families.counters(
             "goavail_refusals",
             "Refusals of a change, by reason.",
-            ["reason"],
-            &counters.refusals,
+            self.refusals(),
         )?;
         families.counters(
             "goavail_dns_changes",
@@ -262,6 +191,20 @@ impl Scrape {
                 let mut labels = vec![("name", name.as_str().into())];
                 labels.extend(self.zone_label(service.zone));
                 series.push((labels, flag(failing.contains(&(service.zone, name.clone())))));
+            }
+        }
+        series
+    }
+
+    /// Returns the number of refusals of each service by reason, also those that never occurred.
+    fn refusals(&self) -> Vec<(Labels, u64)> {
+        let mut series = Vec::new();
+        for service in &self.snapshot.services {
+            for reason in Reason::ALL.map(Reason::as_label) {
+                let mut labels: Labels = vec![("reason", reason.into())];
+                labels.extend(self.is_named.then(|| ("service", Arc::clone(&service.name))));
+                let count = self.snapshot.counters.refusals.get(&(service.id, reason));
+                series.push((labels, count.copied().unwrap_or_default()));
             }
         }
         series
@@ -327,39 +270,5 @@ impl Scrape {
             "Time from the last reply to the confirmed withdrawal.",
             &counters.failover,
         )
-    }
-}
-
-/// One target in a scrape.
-struct Row<'a> {
-    labels: &'a Labels,
-    service: &'a ServiceRows,
-    decided: &'a TargetRow,
-    probe: &'a ProbeView,
-}
-
-impl Row<'_> {
-    /// Returns whether the target's record is present at each name, as far as it is known.
-    fn presence(self) -> Vec<(Labels, f64)> {
-        let mut series = Vec::new();
-        for (name, present) in self.service.names.iter().zip(self.decided.present.iter()) {
-            if let Some(present) = present {
-                series.push((self.with("name", name), flag(*present)));
-            }
-        }
-        series
-    }
-
-    /// Returns the series of a family of counters.
-    fn series<T>(&self, family: &CounterFamily<T>, counters: &T) -> Vec<(Labels, u64)> {
-        let (_, _, label, series) = family;
-        series.iter().map(|(value, count)| (self.with(label, value), count(counters))).collect()
-    }
-
-    /// Returns the labels of the target with one more after its address.
-    fn with(&self, label: &'static str, value: &str) -> Labels {
-        let mut labels = self.labels.clone();
-        labels.insert(1, (label, value.into()));
-        labels
     }
 }

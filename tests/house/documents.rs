@@ -171,7 +171,8 @@ fn every_key_of_a_table_stands_on_the_page_about_services_and_in_the_example() {
 #[test]
 fn every_metric_stands_on_the_page_about_monitoring() {
     let page = read(&root().join("docs/monitoring.md"));
-    let source = read(&root().join("src/status/metrics.rs"));
+    let sources = ["src/status/metrics.rs", "src/status/metrics/target_samples.rs"];
+    let source: String = sources.iter().map(|file| read(&root().join(file))).collect();
     let names = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with("goavail_"));
     let names: BTreeSet<&str> = names.collect();
     assert!(names.len() > 15, "{names:?}");

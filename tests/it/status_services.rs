@@ -136,6 +136,7 @@ fn metrics_have_the_service_and_the_zone_as_labels_only_if_the_file_names_them()
         "goavail_target_up{target=\"192.0.2.1\",service=\"mx\"} 0.0\n",
         "goavail_probes_total{target=\"192.0.2.1\",outcome=\"reply\",service=\"api\"} 1\n",
         "goavail_flips_total{target=\"192.0.2.1\",to=\"down\",service=\"mx\"} 1\n",
+        "goavail_refusals_total{reason=\"floor\",service=\"mx\"} 0\n",
         "goavail_name_failing{name=\"mx.example.com\",zone=\"other\"} 0.0\n",
         "goavail_dns_requests_total{provider=\"cloudflare\",outcome=\"ok\",zone=\"other\"} 3\n",
     ] {
