@@ -1,8 +1,9 @@
-//! The pauses that a provider asks for, shared by all zones with the same credentials: their requests
-//! count against one limit.
+//! The pace of requests and the pauses that a provider asks for, shared by all zones with the same
+//! credentials: their requests count against one limit.
 //!
 //! A zone obeys its own pauses in its reconciler. Here it obeys those of the other zones: its provider
-//! sends no request before they are over.
+//! sends no request before they are over. Beside that, zones take turns where the limit is known in
+//! advance. A write never waits for its turn, so that nothing holds up a withdrawal.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,16 +17,36 @@ use super::clock::now;
 /// must not stay in for longer.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// The pauses of one account.
+/// The pace and the pauses of one account.
 #[derive(Debug, Clone, Default)]
-pub struct Account(Arc<Mutex<Pauses>>);
+pub struct Account(Arc<AccountState>);
+
+#[derive(Debug, Default)]
+struct AccountState {
+    pauses: Mutex<Pauses>,
+    /// Held by the member that waits for its turn. It is fair: the others wait in their order.
+    queue: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Pauses {
     /// The number of members so far.
     members: u64,
+    /// The number of members that exist.
+    living: u64,
     /// The end of the pause that each member was asked for.
     until: BTreeMap<u64, Instant>,
+    /// The time at which all requests so far are forgotten, at the pace of the account.
+    spent_until: Option<Instant>,
+}
+
+/// The limit of an account, known in advance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestPace {
+    /// Time in which the account earns one request.
+    pub(crate) every: Duration,
+    /// The number of requests that it may save up.
+    pub(crate) burst: u32,
 }
 
 /// A provider as a user of its account.
@@ -49,6 +70,7 @@ impl Account {
     pub(crate) fn join(&self) -> AccountMember {
         let mut pauses = self.pauses();
         pauses.members += 1;
+        pauses.living += 1;
         AccountMember { account: self.clone(), number: pauses.members }
     }
 
@@ -57,6 +79,11 @@ impl Account {
         if Arc::ptr_eq(&self.0, &before.0) {
             return;
         }
+        let spent_until = before.pauses().spent_until;
+        {
+            let mut pauses = self.pauses();
+            pauses.spent_until = pauses.spent_until.max(spent_until);
+        }
         let Some(until) = before.pauses().until.values().max().copied() else { return };
         // No member has this number.
         let inherited = self.pauses().until.get(&0).copied();
@@ -64,7 +91,7 @@ impl Account {
     }
 
     fn pauses(&self) -> MutexGuard<'_, Pauses> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,6 +117,22 @@ impl AccountMember {
         }
     }
 
+    /// Waits until the account may send another request at this pace, and counts it. The only member of
+    /// an account does not wait.
+    pub(crate) async fn take_turn(&self, pace: RequestPace) {
+        let _turn = self.account.0.queue.lock().await;
+        loop {
+            let wait = self.account.pauses().spend_or_wait(pace);
+            let Some(wait) = wait else { return };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Counts a request that cannot wait for its turn.
+    pub(crate) fn spend(&self, pace: RequestPace) {
+        self.account.pauses().spend(now(), pace);
+    }
+
     /// Records that the provider asked this member for a pause.
     pub(crate) fn pause_for(&self, pause: Duration) {
         let until = now() + pause.min(LONGEST_PAUSE);
@@ -99,9 +142,80 @@ impl AccountMember {
     }
 }
 
+impl Drop for AccountMember {
+    fn drop(&mut self) {
+        self.account.pauses().living -= 1;
+    }
+}
+
+impl Pauses {
+    /// Counts a request, or returns the time until there may be one.
+    fn spend_or_wait(&mut self, pace: RequestPace) -> Option<Duration> {
+        let now = now();
+        let saved = pace.every * pace.burst.saturating_sub(1);
+        let spent = self.spent_until.map_or(Duration::ZERO, |until| until - now);
+        let wait = spent.saturating_sub(saved);
+        if self.living > 1 && !wait.is_zero() {
+            return Some(wait);
+        }
+        self.spend(now, pace);
+        None
+    }
+
+    /// Counts a request. Those of the last minutes are the most that others wait for.
+    fn spend(&mut self, now: Instant, pace: RequestPace) {
+        let from = self.spent_until.map_or(now, |until| until.max(now));
+        let most = now + pace.every * pace.burst.saturating_mul(2);
+        self.spent_until = Some((from + pace.every).min(most));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Five requests a second.
+    const PACE: RequestPace = RequestPace { every: Duration::from_millis(200), burst: 5 };
+
+    /// Returns the time in which these members have sent so many requests each, all at the same time.
+    async fn time_of(requests: usize, members: &[AccountMember]) -> Duration {
+        let began = now();
+        let turns =
+            members.iter().flat_map(|member| (0..requests).map(move |_| member.take_turn(PACE)));
+        futures_util::future::join_all(turns).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zones_of_one_account_keep_its_pace_together_and_a_single_one_never_waits() {
+        let account = Account::default();
+        let one = account.join();
+        assert_eq!(time_of(100, &[one]).await, Duration::ZERO);
+        tokio::time::advance(10 * SECOND).await;
+        let both = [account.join(), account.join()];
+        assert_eq!(time_of(10, &both).await, 3 * SECOND, "5 at once, and the other 15 after them");
+        let [one, other] = both;
+        one.spend(PACE);
+        let began = now();
+        other.take_turn(PACE).await;
+        assert_eq!(began.elapsed(), 2 * PACE.every, "the write did not wait, but counts");
+        drop(other);
+        assert_eq!(time_of(100, &[one]).await, Duration::ZERO, "it is alone again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_given_up_while_it_waits_costs_the_others_nothing() {
+        let account = Account::default();
+        let both = [account.join(), account.join()];
+        assert_eq!(time_of(5, &both[..1]).await, Duration::ZERO);
+        for _ in 0..50 {
+            let turn = both[0].take_turn(PACE);
+            assert!(tokio::time::timeout(Duration::from_millis(1), turn).await.is_err());
+        }
+        let began = now();
+        both[1].take_turn(PACE).await;
+        assert_eq!(began.elapsed(), Duration::from_millis(150));
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

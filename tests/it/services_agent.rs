@@ -7,6 +7,7 @@
 mod account;
 mod alike;
 mod dry_run;
+mod limits;
 mod reloads;
 mod scenario;
 

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -25,7 +26,7 @@ use super::credentials::Chain;
 use super::failure::{RefusalCertainty, credentials_refused, requested_pause};
 use super::{client, profiles};
 use crate::config::Env;
-use crate::dns::account::{Account, AccountMember};
+use crate::dns::account::{Account, AccountMember, RequestPace};
 use crate::text::causes;
 
 /// The source of the settings of a chain of credentials.
@@ -75,6 +76,10 @@ impl fmt::Debug for Source {
     }
 }
 
+/// The limit of Route 53: five requests a second for each account. Source: "Quotas" in the Route 53
+/// developer guide.
+const PACE: RequestPace = RequestPace { every: Duration::from_millis(200), burst: 5 };
+
 /// The client, with its credentials.
 #[derive(Debug)]
 pub(super) struct Access {
@@ -110,8 +115,34 @@ impl Access {
         self.account.account()
     }
 
-    /// Sends a request. Repeats it with renewed credentials if it was refused because of them.
+    /// Sends a request that reads, once it is its turn among all zones with these credentials.
     pub(super) async fn ask<T, E, F>(
+        &self,
+        send: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.account.take_turn(PACE).await;
+        self.send(send).await
+    }
+
+    /// Sends a request that writes, at once.
+    pub(super) async fn write<T, E, F>(
+        &self,
+        send: impl Fn(Client) -> F,
+    ) -> Result<T, SdkError<E, HttpResponse>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.account.spend(PACE);
+        self.send(send).await
+    }
+
+    /// Sends a request. Repeats it with renewed credentials if it was refused because of them.
+    async fn send<T, E, F>(
         &self,
         send: impl Fn(Client) -> F,
     ) -> Result<T, SdkError<E, HttpResponse>>

@@ -101,7 +101,7 @@ impl Route53 {
         zone: &str,
         batch: ChangeBatch,
     ) -> Result<(), SdkError<ChangeResourceRecordSetsError, HttpResponse>> {
-        let answer = self.access.ask(|client| {
+        let answer = self.access.write(|client| {
             let request = client.change_resource_record_sets().hosted_zone_id(zone);
             request.change_batch(batch.clone()).send()
         });
