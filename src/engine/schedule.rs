@@ -45,6 +45,9 @@ pub(super) struct Schedule {
     soon: BinaryHeap<Reverse<Entry>>,
     /// The entries due within [`BUCKETS`] ticks from there; the bucket of a tick is its remainder.
     later: Vec<Vec<Entry>>,
+    /// Empty buckets with their memory, for the next buckets that are used: few of them have entries at a
+    /// time, and if each kept its memory, all would have that of the fullest tick in the end.
+    spare: Vec<Vec<Entry>>,
     /// The number of entries in `later`.
     in_later: usize,
     /// The entries that were due after that when they were added, in order.
@@ -79,7 +82,11 @@ impl Schedule {
         } else if tick < self.horizon + BUCKETS as u128 {
             // The buckets are allocated on first use.
             self.later.resize(BUCKETS, Vec::new());
-            self.later[place(tick)].push(entry);
+            let bucket = &mut self.later[place(tick)];
+            if bucket.capacity() == 0 {
+                *bucket = self.spare.pop().unwrap_or_default();
+            }
+            bucket.push(entry);
             self.in_later += 1;
         } else {
             self.far.push(Reverse(entry));
@@ -117,9 +124,12 @@ impl Schedule {
     fn sort_next(&mut self) {
         while self.soon.is_empty() {
             if self.in_later > 0 {
-                let bucket = &mut self.later[place(self.horizon)];
+                let mut bucket = std::mem::take(&mut self.later[place(self.horizon)]);
                 self.in_later -= bucket.len();
                 self.soon.extend(bucket.drain(..).map(Reverse));
+                if bucket.capacity() > 0 {
+                    self.spare.push(bucket);
+                }
             } else {
                 let Some(Reverse(entry)) = self.far.peek() else { return };
                 // Nothing lies in between, so there is no need to advance tick by tick.
@@ -176,6 +186,23 @@ mod tests {
             32,
             "each probe makes two, and there may be a million targets"
         );
+    }
+
+    /// Ten thousand probes a second, in groups of two hundred.
+    #[test]
+    fn the_memory_of_the_buckets_is_that_of_the_entries_and_does_not_grow_with_time() {
+        let mut schedule = Schedule::default();
+        let (mut now, every) = (Moment::START, Duration::from_millis(20));
+        for _ in 0..3_000 {
+            for slot in 0..200 {
+                schedule.add(now + Duration::from_secs(1), Item::Watch(slot.into()));
+            }
+            now += every;
+            while schedule.take_due(now).is_some() {}
+        }
+        let buckets = schedule.later.iter().chain(&schedule.spare);
+        let room: usize = buckets.map(Vec::capacity).sum();
+        assert!(room < 4 * 50 * 200, "room for {room} entries");
     }
 
     #[test]
