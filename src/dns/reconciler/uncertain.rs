@@ -9,14 +9,18 @@
 //! content counts, and the zone is listed again fewer times to be sure. A listing that contradicts it
 //! is reported, since whether this agent may act then is for the engine to decide.
 
+mod expectations;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::plan_parts;
 use crate::dns::Placement;
-use crate::engine::plan::{Observed, Plan};
+use crate::engine::plan::{Observed, Plan, SetKey};
+use expectations::Expectations;
 
 /// Times after the beginning of the uncertainty at which the zone is listed, in seconds. A write that
 /// has not taken effect by the last of them never will; the content in the last listing is trusted.
@@ -27,14 +31,6 @@ const RECHECK_AFTER: [u64; 3] = [15, 60, LIST_AFTER[4]];
 
 /// Time between attempts to list the zone after the last of these times, until one succeeds.
 const RECHECK_RETRY: Duration = Duration::from_mins(1);
-
-/// The expected presence of an address, from earlier listings and from this agent's own writes.
-#[derive(Debug, Clone, Copy)]
-struct Expected {
-    present: bool,
-    /// The time of the first of the newest listings that all contradict it.
-    contradicted: Option<Instant>,
-}
 
 /// A change that another agent has probably made.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +54,7 @@ pub(super) struct Uncertainty {
     /// The time at which the newest listing was requested.
     listed: Option<Instant>,
     /// The places in a listing, and those that this agent's writes changed.
-    expected: BTreeMap<Placement, Expected>,
+    expected: Expectations,
 }
 
 impl Uncertainty {
@@ -97,7 +93,7 @@ impl Uncertainty {
             self.expected.remove(&entry);
         }
         self.check_changes_of_others(requested, observed);
-        self.expected.retain(|entry, expected| match is_present(observed, entry) {
+        self.expected.retain(|set, at, expected| match is_present(observed, set, at) {
             Some(present) if present != expected.present => {
                 let since = *expected.contradicted.get_or_insert(requested);
                 requested < since + duration()
@@ -109,14 +105,16 @@ impl Uncertainty {
             None => true,
         });
         for (set, there) in &observed.sets {
-            self.expect(there.iter().map(|address| (set.clone(), *address)), true);
+            self.expected.expect(set, there, true);
         }
     }
 
     /// Compares a listing with the changes that other agents have probably made.
     fn check_changes_of_others(&mut self, requested: Instant, observed: &Observed) {
         for (entry, recheck) in std::mem::take(&mut self.rechecks) {
-            if is_present(observed, &entry).is_some_and(|present| present != recheck.present) {
+            if is_present(observed, &entry.0, entry.1)
+                .is_some_and(|present| present != recheck.present)
+            {
                 self.contradicted.push(entry);
             } else if requested >= recheck.since + duration() {
                 self.expected.remove(&entry);
@@ -128,9 +126,8 @@ impl Uncertainty {
 
     /// Records the expected presence at places that have none recorded.
     pub(super) fn expect(&mut self, entries: impl IntoIterator<Item = Placement>, present: bool) {
-        let expected = Expected { present, contradicted: None };
-        for entry in entries {
-            self.expected.entry(entry).or_insert(expected);
+        for (set, address) in entries {
+            self.expected.expect(&set, [&address], present);
         }
     }
 
@@ -138,7 +135,7 @@ impl Uncertainty {
     pub(super) fn record_write(&mut self, plan: &Plan) {
         for (entry, present) in plan_parts::entries(plan) {
             self.rechecks.remove(entry);
-            self.expected.insert(entry.clone(), Expected { present, contradicted: None });
+            self.expected.insert(entry, present);
         }
     }
 
@@ -150,12 +147,15 @@ impl Uncertainty {
         desired: impl Fn(&Placement) -> Option<bool>,
     ) -> Vec<(Placement, bool)> {
         let mut surprises = Vec::new();
-        for (entry, expected) in &self.expected {
-            let Some(present) = is_present(observed, entry) else { continue };
-            let is_known = self.contains(entry) || self.rechecks.contains_key(entry);
-            let is_new = present != expected.present && !is_known;
-            if is_new && desired(entry) == Some(present) {
-                surprises.push((entry.clone(), present));
+        for (set, address, expected) in self.expected.iter() {
+            let Some(present) = is_present(observed, set, address) else { continue };
+            if present == expected.present {
+                continue;
+            }
+            let entry = (set.clone(), address);
+            let is_known = self.contains(&entry) || self.rechecks.contains_key(&entry);
+            if !is_known && desired(&entry) == Some(present) {
+                surprises.push((entry, present));
             }
         }
         surprises
@@ -190,9 +190,9 @@ impl Uncertainty {
 }
 
 /// Whether an address is present in a listing; `None` if its set could not be listed.
-fn is_present(observed: &Observed, (set, address): &Placement) -> Option<bool> {
+fn is_present(observed: &Observed, set: &SetKey, address: IpAddr) -> Option<bool> {
     let is_listed = !observed.unfit.contains_key(set);
-    is_listed.then(|| observed.get(set).is_some_and(|there| there.contains(address)))
+    is_listed.then(|| observed.get(set).is_some_and(|there| there.contains(&address)))
 }
 
 /// Returns the first of the times, in seconds after `since`, that is later than `after`.
