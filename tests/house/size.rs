@@ -1,6 +1,7 @@
 //! Files, functions and lists of parameters stay short enough to be read at once.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::ratchet::{Excess, hold};
 use crate::source::{self, Source, item_end};
@@ -33,7 +34,7 @@ fn functions_have_few_parameters() {
     let advice = format!(
         "A function has {PARAMETERS} parameters at most, `self` among them: group those that travel together."
     );
-    let many = |function: &Function| function.parameters > PARAMETERS;
+    let many = |function: &Function| !function.is_of_trait && function.parameters > PARAMETERS;
     hold("parameters", &advice, &over(source::all(), many, |function| function.parameters));
 }
 
@@ -69,14 +70,32 @@ struct Function {
     line: usize,
     lines: usize,
     parameters: usize,
+    /// Whether a trait prescribes its parameters. They count where the trait is, if it is of this crate.
+    is_of_trait: bool,
 }
 
 fn functions(file: &Source) -> Vec<Function> {
     let code = &file.code;
+    let implementations = implementations(code);
     let begins = code.match_indices("fn ").map(|(offset, _)| offset);
     let whole_word = begins
         .filter(|at| !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '#'));
-    whole_word.filter_map(|at| function(file, at)).collect()
+    let found = whole_word.filter_map(|at| {
+        let is_of_trait = implementations.iter().any(|range| range.contains(&at));
+        Some(Function { is_of_trait, ..function(file, at)? })
+    });
+    found.collect()
+}
+
+/// The places of the implementations of traits.
+fn implementations(code: &str) -> Vec<Range<usize>> {
+    let begins = code.match_indices("impl").map(|(at, _)| at);
+    let at_margin = begins.filter(|at| *at == 0 || code[..*at].ends_with('\n'));
+    let of_trait = at_margin.filter(|at| {
+        let head = code[*at..].split('{').next().unwrap_or_default();
+        head.split_whitespace().any(|word| word == "for")
+    });
+    of_trait.map(|at| at..item_end(code, at)).collect()
 }
 
 /// The function with its `fn` at `at`; `None` if that is a type.
@@ -88,7 +107,7 @@ fn function(file: &Source, at: usize) -> Option<Function> {
     }
     let line = file.line(at);
     let lines = file.line(item_end(&file.code, at).saturating_sub(1)) - line + 1;
-    Some(Function { name, line, lines, parameters: parameters(rest) })
+    Some(Function { name, line, lines, parameters: parameters(rest), is_of_trait: false })
 }
 
 /// The number of parameters in the first parentheses after a function's name and generics.
@@ -144,6 +163,13 @@ mod tests {
         let found: Vec<_> = long.iter().map(|it| (it.name.as_str(), it.number)).collect();
         assert_eq!(found, [("src/a.rs::b", 71)], "the worse of two");
         assert_eq!(long[0].places, ["src/a.rs:2", "src/a.rs:73"]);
+    }
+
+    #[test]
+    fn a_function_of_a_trait_counts_where_the_trait_is() {
+        let text = "trait T {\n    fn a();\n}\nimpl T for A {\n    fn a() {}\n}\nimpl A {\n    fn b() {}\n}\n";
+        let found = functions(&Source::new("src/a.rs", text));
+        assert_eq!(found.iter().map(|it| it.is_of_trait).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]
