@@ -48,7 +48,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::file;
 use crate::probe::icmp::{HintSender, Icmp};
-use crate::probe::{NetworkProber, tcp};
+use crate::probe::{NetworkProber, Tools, tcp};
 use crate::settings::Config;
 use crate::status::CommandTarget;
 use crate::systemd::{self, Watchdog};
@@ -206,11 +206,12 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
+        let tools = Tools::new(icmp, Arc::default(), Arc::default());
         systemd::ready();
         Ok(EventLoop {
             engine,
             clock,
-            probe: Arc::new(NetworkProber::new(icmp)),
+            probe: Arc::new(NetworkProber::new(tools)),
             observers: Observers { log: LogObserver, notices, status },
             reconcilers,
             peers,

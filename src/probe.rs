@@ -4,11 +4,15 @@
 //! and how the outcome counts.
 
 pub(crate) mod checks;
+pub(crate) mod details;
+pub(crate) mod http;
 pub(crate) mod icmp;
+pub(crate) mod requests;
 mod route;
 pub(crate) mod tcp;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -17,7 +21,7 @@ use crate::engine::types::{Answer, Endpoint};
 use checks::CheckKind;
 
 /// Sends probes to endpoints.
-pub(crate) trait Probe: Send + Sync + 'static {
+pub trait Probe: Send + Sync + 'static {
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(&self, request: &ProbeRequest) -> impl Future<Output = Answer> + Send;
 }
@@ -54,25 +58,39 @@ pub(crate) enum Opens {
 #[derive(Debug)]
 pub(crate) struct Tools {
     icmp: icmp::Icmp,
+    http: http::HttpProber,
+    requests: Arc<requests::Requests>,
+    details: Arc<details::Details>,
 }
 
 impl Tools {
-    /// Returns tools with these echo sockets.
-    pub(crate) fn new(icmp: icmp::Icmp) -> Self {
-        Self { icmp }
+    /// Returns tools with these echo sockets, for the requests in this table. The facts beside their
+    /// answers are put into `details`.
+    pub(crate) fn new(
+        icmp: icmp::Icmp,
+        requests: Arc<requests::Requests>,
+        details: Arc<details::Details>,
+    ) -> Self {
+        Self { icmp, http: http::HttpProber::default(), requests, details }
     }
 }
 
 /// Probes each endpoint over the network, by the check that covers it.
 #[derive(Debug)]
-pub(crate) struct NetworkProber {
+pub struct NetworkProber {
     tools: Tools,
 }
 
 impl NetworkProber {
-    /// Creates a prober with these echo sockets.
-    pub(crate) fn new(icmp: icmp::Icmp) -> Self {
-        Self { tools: Tools::new(icmp) }
+    /// Creates a prober with these tools.
+    pub(crate) fn new(tools: Tools) -> Self {
+        Self { tools }
+    }
+
+    /// Creates a prober for requests alone. Each echo request opens a socket of its own accord.
+    pub fn of_requests(requests: Arc<requests::Requests>, details: Arc<details::Details>) -> Self {
+        let icmp = icmp::Icmp::new(&(Arc::new(|_| {}) as _));
+        Self::new(Tools::new(icmp, requests, details))
     }
 }
 

@@ -70,6 +70,17 @@ pub mod panics {
     pub use crate::panics::{PARTS, counts};
 }
 
+/// Items of `crate::probe`: requests to a target, and their answers.
+pub mod probe {
+    pub use crate::probe::details::{Details, PhaseDurations, ProbeDetails};
+    pub use crate::probe::http::{
+        BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
+        HttpSettings, RequestHeader, StatusRange, StatusRanges, TlsSettings, Verification,
+    };
+    pub use crate::probe::requests::{RequestSettings, Requests};
+    pub use crate::probe::{NetworkProber, Probe};
+}
+
 /// Items of `crate::serve`: the accept loop of HTTP servers.
 pub mod serve {
     pub use crate::serve::{Accept, ServeLimits, serve};

@@ -5,6 +5,7 @@
 //! path, and each of its calls is known to the compiler.
 
 use super::icmp::Echo;
+use super::requests::Requested;
 use super::tcp::Connect;
 use super::{Check, Opens, Tools};
 use crate::engine::event::ProbeRequest;
@@ -79,6 +80,8 @@ registry! {
     pub(crate) CheckKind:
     /// A TCP connection that is opened and closed again.
     Tcp => Connect,
+    /// A request of the table of requests.
+    Request => Requested,
     /// An echo request.
     Icmp => Echo,
 }
@@ -138,7 +141,8 @@ mod tests {
         let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
         let flow = FlowId::default();
         let request = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
-        let tools = Tools::new(Icmp::new(&(Arc::new(|_| {}) as _)));
+        let icmp = Icmp::new(&(Arc::new(|_| {}) as _));
+        let tools = Tools::new(icmp, Arc::default(), Arc::default());
         assert_eq!(check.probe(&tools, &request).await, Answer::Reply(timeout));
     }
 

@@ -42,33 +42,44 @@ impl Check for Connect {
     }
 }
 
-/// Connects to the address and the port of `probe`.
-///
-/// An accepted connection is a reply. Every answer after the request has left this machine is about
-/// the target: refused, reset, timed out, or a router on the path without a route. Anything that
-/// keeps this machine from sending is a fault: no route, no descriptor, no local port, a gateway
-/// that does not answer.
+/// Connects to the address and the port of `probe`. An accepted connection is a reply.
 async fn connect(probe: &ProbeRequest, routes: &Routes) -> Answer {
+    let began = now();
+    match open(probe, routes).await {
+        // Dropping the stream closes it in order.
+        Ok(_stream) => Answer::Reply(began.elapsed()),
+        Err(answer) => answer,
+    }
+}
+
+/// Opens a connection to the address and the port of `probe`.
+///
+/// # Errors
+///
+/// The answer, if there is no connection. Every answer after the request has left this machine is
+/// about the target: refused, reset, timed out, or a router on the path without a route. Anything
+/// that keeps this machine from sending is a fault: no route, no descriptor, no local port, a
+/// gateway that does not answer.
+pub(super) async fn open(probe: &ProbeRequest, routes: &Routes) -> Result<TcpStream, Answer> {
     let Endpoint { address, method } = probe.endpoint;
     let (began, port) = (now(), method.port().unwrap_or_default());
     let mut attempt = pin!(TcpStream::connect(SocketAddr::new(address, port)));
     // The first poll makes the system call. An error at this point comes from this machine, except
     // for the refusal of a listener on this very machine.
     match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
-        Poll::Ready(Ok(_stream)) => return Answer::Reply(began.elapsed()),
-        Poll::Ready(Err(error)) if is_about_the_target(&error) => return refused(&error),
-        Poll::Ready(Err(error)) => return Answer::Fault(error.to_string()),
+        Poll::Ready(Ok(stream)) => return Ok(stream),
+        Poll::Ready(Err(error)) if is_about_the_target(&error) => return Err(refused(&error)),
+        Poll::Ready(Err(error)) => return Err(Answer::Fault(error.to_string())),
         Poll::Pending => {}
     }
     match routes.wait(probe, began, attempt).await {
-        // Dropping the stream closes it in order.
-        Waited::Ended(Ok(_stream)) => Answer::Reply(began.elapsed()),
+        Waited::Ended(Ok(stream)) => Ok(stream),
         Waited::Ended(Err(error)) => match routes.silent_gateway(probe.endpoint, now()) {
-            Some(what) if !is_about_the_target(&error) => Answer::Fault(what),
-            _ => refused(&error),
+            Some(what) if !is_about_the_target(&error) => Err(Answer::Fault(what)),
+            _ => Err(refused(&error)),
         },
-        Waited::Fault(what) => Answer::Fault(what),
-        Waited::Silence => Answer::Silence,
+        Waited::Fault(what) => Err(Answer::Fault(what)),
+        Waited::Silence => Err(Answer::Silence),
     }
 }
 
