@@ -13,6 +13,7 @@ mod config;
 mod contract;
 mod e2e;
 mod fake_cloudflare;
+mod http_probe;
 mod lab;
 mod moto;
 mod network;
