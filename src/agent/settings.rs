@@ -1,5 +1,6 @@
 //! The settings of the engine, from the configuration.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::ids::Ids;
@@ -46,6 +47,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         most_in_flight: config.services.iter().any(opens_connections).then_some(room),
         cluster,
         dry_run: config.dry_run,
+        rooms: BTreeMap::new(),
     }
 }
 

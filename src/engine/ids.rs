@@ -83,6 +83,11 @@ key! {
 }
 
 key! {
+    /// The key of the room that requests of one kind share: only so many are under way at once.
+    RoomId
+}
+
+key! {
     /// The key of a target in its service. It stays the same for as long as the target is watched.
     TargetId
 }

@@ -4,7 +4,7 @@
 //! probes. It knows of an endpoint only whether a missing reply would be news (`Prober::flipped`).
 //! Each endpoint is probed at the pace of its own check.
 //!
-//! One file a concept. The probes: `sending` when one leaves, [`retries`] the budget shared by all
+//! One file a concept. The probes: `sending` when one leaves, `room` how many are under way, [`retries`] the budget shared by all
 //! retries, [`load`] the ordinary probes of all endpoints together, `judging` the result of each
 //! probe, `faults` the local faults that prevent sending, `suspicion` the targets that miss a reply. The state of one endpoint: `endpoint` its purpose,
 //! [`watch`] its schedule, [`outstanding`] its probes without a result, [`rtt`] when a reply is
@@ -17,12 +17,13 @@ mod load;
 pub(crate) mod outstanding;
 mod rate_check;
 pub(crate) mod retries;
+mod room;
 mod rtt;
 mod sending;
 mod suspicion;
 pub(crate) mod watch;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ use faults::FaultLogLimiter;
 use load::ProbeLoad;
 use outstanding::Judged;
 use retries::Retries;
+use room::ProbeRoom;
 use watch::Watch;
 
 /// The probes of all endpoints.
@@ -48,10 +50,8 @@ pub(super) struct Prober {
     endpoints: Slab<Watched, EndpointId>,
     /// The number of the next probe. No number is used twice.
     next_seq: ProbeSeq,
-    /// The probes that hold a connection and have not ended.
-    connecting: BTreeSet<ProbeSeq>,
-    /// Endpoints with a due probe that waits for room.
-    waiting: VecDeque<EndpointId>,
+    /// The probes that hold a descriptor, and those that wait for one.
+    room: ProbeRoom,
     /// The budget shared by all retries.
     retries: Retries,
     /// The limiter for log lines about faults.

@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ids::{ServiceId, TargetRef, ZoneId};
+use super::ids::{RequestId, RoomId, ServiceId, TargetRef, ZoneId};
 use super::types::{Endpoint, Method, Pace, Thresholds};
 
 /// The settings of the engine. All of them can change while it runs.
@@ -28,6 +28,17 @@ pub struct Settings {
     pub cluster: Option<ClusterSettings>,
     /// Whether nothing is written at the provider.
     pub dry_run: bool,
+    /// The rooms of the requests that only so many may be under way of at once.
+    pub rooms: BTreeMap<RequestId, RequestRoom>,
+}
+
+/// The room of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRoom {
+    /// The key of the room. Several requests may share it.
+    pub id: RoomId,
+    /// The number of them that may be under way at once. The others wait, which is no loss.
+    pub most: NonZeroU32,
 }
 
 /// How an address is probed, and how many outcomes decide. Targets with the same address and the
@@ -144,6 +155,14 @@ impl ServiceSettings {
 }
 
 impl Settings {
+    /// Returns the room that probes by this method take besides their descriptor.
+    pub(super) fn room_of(&self, method: Method) -> Option<RequestRoom> {
+        match method {
+            Method::Request(id) => self.rooms.get(&id).copied(),
+            Method::Echo | Method::Connect(_) => None,
+        }
+    }
+
     /// Returns the settings of an agent that acts alone and has no guards: one service in one zone,
     /// watched by echo requests at the pace and with the thresholds of the shipped configuration.
     pub fn new(service: ServiceSettings) -> Self {
@@ -156,6 +175,7 @@ impl Settings {
             most_in_flight: None,
             cluster: None,
             dry_run: false,
+            rooms: BTreeMap::new(),
         }
     }
 

@@ -62,8 +62,8 @@ impl Prober {
         context: &mut Context,
     ) -> Option<ProbeResult> {
         let ProbeId { endpoint: id, seq } = probe;
-        if self.connecting.remove(&seq) {
-            self.start_next_waiting(context);
+        if let Ok(left) = self.room.leave(seq) {
+            self.start_next_waiting(left, context);
         }
         let watched = self.endpoints.get_mut(id)?;
         let ignored = watched.ignored && !matches!(answer, Answer::Fault(_));

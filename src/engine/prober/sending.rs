@@ -1,12 +1,11 @@
 //! Sends the probes: when one is due, there is room for it, and a retry has its budget.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Prober;
 use crate::engine::action::{Action, ProbeRequest};
 use crate::engine::context::Context;
-use crate::engine::ids::{EndpointId, ProbeId};
+use crate::engine::ids::{EndpointId, ProbeId, RoomId};
 use crate::engine::schedule::Item;
 use crate::engine::types::Pace;
 
@@ -43,20 +42,22 @@ impl Prober {
     pub(super) fn send_if_due(&mut self, id: EndpointId, context: &mut Context) {
         let now = context.now;
         let Some(watched) = self.endpoints.get(id) else { return };
-        let room = !watched.connects() || self.has_room(context.settings.most_in_flight);
+        let own = context.settings.room_of(watched.watch.endpoint.method);
+        let most = context.settings.most_in_flight;
+        let room = if watched.connects() { self.room.check(own, most) } else { Ok(()) };
         if !watched.watch.is_due(now) || !self.may_retry(id, context) {
             return;
         }
-        if room {
+        if room.is_ok() {
             self.rehearse_if_due(id, context);
         }
         let Some(watched) = self.endpoints.get_mut(id) else { return };
         let pace = watched.pace();
-        if !room {
+        if let Err(full) = room {
             // The end of another probe starts it sooner than that.
             watched.watch.put_off(now + pace.interval);
             if !std::mem::replace(&mut watched.waits, true) {
-                self.waiting.push_back(id);
+                self.room.wait(id, full);
             }
             return;
         }
@@ -66,7 +67,7 @@ impl Prober {
         // A TCP connection holds a descriptor, so the prober does not wait for a late one.
         let connects = watched.connects();
         if connects {
-            self.connecting.insert(seq);
+            self.room.enter(seq, own.map(|own| own.id));
         }
         let late = if connects { Duration::ZERO } else { LATE_WINDOW };
         context.act(Action::Probe(ProbeRequest {
@@ -79,15 +80,9 @@ impl Prober {
         }));
     }
 
-    /// Whether there is room for one more connection.
-    fn has_room(&self, most: Option<NonZeroU32>) -> bool {
-        let most = most.map_or(usize::MAX, |most| most.get().try_into().unwrap_or(usize::MAX));
-        self.connecting.len() < most
-    }
-
-    /// Gives the room of an ended probe to the endpoint that has waited longest.
-    pub(super) fn start_next_waiting(&mut self, context: &mut Context) {
-        while let Some(id) = self.waiting.pop_front() {
+    /// Gives the room that an ended probe has left to the endpoint that has waited longest.
+    pub(super) fn start_next_waiting(&mut self, left: Option<RoomId>, context: &mut Context) {
+        while let Some(id) = self.room.next_waiting(left) {
             if let Some(watched) = self.endpoints.get_mut(id)
                 && std::mem::replace(&mut watched.waits, false)
             {

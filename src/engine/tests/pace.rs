@@ -1,12 +1,12 @@
 //! When probes are sent, and how fast a death is noticed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::world::*;
 use crate::engine::event::Event;
-use crate::engine::ids::ProbeId;
-use crate::engine::settings::{CheckSettings, Settings};
+use crate::engine::ids::{ProbeId, RequestId, RoomId};
+use crate::engine::settings::{CheckSettings, RequestRoom, Settings};
 use crate::engine::types::{Answer, Endpoint, Method, Pace, Thresholds};
 
 #[test]
@@ -136,6 +136,26 @@ fn a_probe_that_waits_for_room_is_no_loss() {
     assert_eq!(world.story().iter().filter(|line| line.ends_with("Up")).count(), 6);
     assert_eq!(world.story().len(), 6, "{:?}", world.story());
     assert!(world.sent(ip(6)).len() > 15, "{}", world.sent(ip(6)).len());
+}
+
+#[test]
+fn a_request_that_waits_for_others_of_its_kind_is_no_loss() {
+    let (request, most) = (RequestId::from(0), NonZeroU32::new(2).unwrap());
+    let rooms = BTreeMap::from([(request, RequestRoom { id: RoomId::from(0), most })]);
+    let mut settings = Settings { rooms, ..settings(&[1, 2, 3, 4, 5, 6]) };
+    let check =
+        CheckSettings { method: Method::Request(request), ..settings.default_service().check() };
+    settings.default_service_mut().set_check(check);
+    let mut world = World::new(settings);
+    for last in 1..=6 {
+        world.set(ip(last), Behaviour::Answers(ms(400)));
+    }
+    world.run_until(ms(30_000));
+    assert_eq!(world.story().iter().filter(|line| line.ends_with("Up")).count(), 6);
+    assert_eq!(world.story().len(), 6, "{:?}", world.story());
+    // Two at once, each for 400 ms, make 150 probes of all six in that time.
+    let sent: Vec<_> = (1..=6).map(|last| world.sent(ip(last)).len()).collect();
+    assert!(sent.iter().all(|sent| (20..=27).contains(sent)), "{sent:?}");
 }
 
 #[test]
