@@ -19,7 +19,7 @@
 //! | `commands` | `check`, `plan`, `status`, `drain`, `undrain`: short-lived queries | `cli`, `settings`, `config`, `dns`, `engine`, `file`, `state`, `status` |
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
-//! | `probe` | sends one probe to an endpoint: echo request, TCP connect, or a request of a table | `engine`, `http` |
+//! | `probe` | sends one probe to an endpoint: echo request, TCP connect, or a request of a table | `engine`, `http`, `privilege` |
 //! | `dns` | the registry of providers, dry-run around them, the reconciler that brings DNS to the desired state | `engine`, `config`, `backoff`, `heart`, `http` |
 //! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and never blocks | `config`, `http` |

@@ -17,10 +17,18 @@ const KEPT: CapabilitySet = CapabilitySet::NET_RAW
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::FOWNER);
 
+/// Privileges with which a command is started as another user, and ended. They are never effective but in
+/// the thread of such a command.
+pub(crate) const SWITCHING: CapabilitySet =
+    CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL);
+
 /// Enables the right to open raw sockets if it is permitted but not effective, and drops all
 /// privileges that an agent never needs, for itself and for every process it might start. The
 /// former is the case for a binary with `cap_net_raw=p`, which can also be started where that right
 /// is unavailable.
+///
+/// Those of [`SWITCHING`] stay permitted until [`give_up_switching`], since only the configuration
+/// tells whether they are needed.
 ///
 /// Capabilities belong to a thread and are inherited by the threads it starts: call this first in
 /// `main`, before there are others.
@@ -30,7 +38,7 @@ const KEPT: CapabilitySet = CapabilitySet::NET_RAW
 /// Fails if the kernel refuses. The privileges are unchanged then, and the agent can continue.
 pub(crate) fn reduce() -> io::Result<()> {
     let held = capabilities(None)?;
-    let permitted = held.permitted & KEPT;
+    let permitted = held.permitted & (KEPT | SWITCHING);
     let effective = (held.effective & KEPT) | (permitted & CapabilitySet::NET_RAW);
     set_capabilities(
         None,
@@ -38,6 +46,18 @@ pub(crate) fn reduce() -> io::Result<()> {
     )?;
     set_no_new_privs(true)?;
     Ok(())
+}
+
+/// Drops the privileges to run commands as other users, for this thread and those that it starts.
+///
+/// # Errors
+///
+/// Fails if the kernel refuses. The privileges are unchanged then.
+pub(crate) fn give_up_switching() -> io::Result<()> {
+    let held = capabilities(None)?;
+    let kept = SWITCHING.complement();
+    let (effective, permitted) = (held.effective & kept, held.permitted & kept);
+    Ok(set_capabilities(None, CapabilitySets { effective, permitted, ..held })?)
 }
 
 /// Disables core dumps, because the memory of this process holds secrets, and allows only root to
@@ -62,9 +82,13 @@ mod tests {
         set_capabilities(None, lowered).unwrap();
         reduce().unwrap();
         let after = capabilities(None).unwrap();
-        assert_eq!(after.permitted, before.permitted & KEPT);
+        assert_eq!(after.permitted, before.permitted & (KEPT | SWITCHING));
         assert_eq!(after.effective, before.permitted & CapabilitySet::NET_RAW);
         assert_eq!(after.inheritable, CapabilitySet::empty());
         reduce().expect("reducing twice is harmless");
+        give_up_switching().unwrap();
+        let after = capabilities(None).unwrap();
+        assert_eq!(after.permitted, before.permitted & KEPT);
+        assert_eq!(after.effective, before.permitted & CapabilitySet::NET_RAW);
     }
 }

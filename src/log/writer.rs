@@ -11,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::privilege;
+
 /// Capacity of the queue in bytes: room for all events of ten thousand targets that go down at
 /// once.
 const CAPACITY: usize = 8 * 1024 * 1024;
@@ -72,6 +74,8 @@ impl Queue {
         let queue = Self(Arc::new(SharedLines { room, state, filled, emptied }));
         let shared = Arc::clone(&queue.0);
         std::thread::Builder::new().name("log".into()).spawn(move || {
+            // It is started before the configuration is known, and never runs a command.
+            let _ = privilege::give_up_switching();
             loop {
                 let lines = shared.take(&lost);
                 shared.write(&mut sink, &lines);
