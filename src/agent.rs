@@ -206,7 +206,7 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let tools = Tools::new(icmp, Arc::default(), Arc::default());
+        let tools = Tools::new(icmp, Arc::default(), Arc::default()).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,

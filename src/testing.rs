@@ -73,6 +73,12 @@ pub mod panics {
 /// Items of `crate::probe`: requests to a target, and their answers.
 pub mod probe {
     pub use crate::probe::details::{Details, PhaseDurations, ProbeDetails};
+    pub use crate::probe::dns::settings::{
+        DEFAULT_PORT, DnsSettings, DnsTransport, WantedRecord, parse_query, parse_rcode, parse_type,
+    };
+    pub use crate::probe::exec::account::UserAccount;
+    pub use crate::probe::exec::refusals::refusal;
+    pub use crate::probe::exec::settings::{DEFAULT_MAX_RUNNING, ExecPool, ExecSettings, Replaced};
     pub use crate::probe::http::{
         BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
         HttpSettings, RequestHeader, StatusRange, StatusRanges, TlsSettings, Verification,

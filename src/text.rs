@@ -173,6 +173,12 @@ pub(crate) fn seconds(duration: Duration) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// Formats a short duration in milliseconds: `0.4 ms`, `8 ms`, `1200 ms`.
+pub(crate) fn milliseconds(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1000.0;
+    if millis < 0.95 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
+}
+
 /// Maximum number of items of a list that are printed.
 const LISTED: usize = 20;
 

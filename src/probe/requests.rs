@@ -2,13 +2,18 @@
 //!
 //! The engine knows a request by its id alone. Its settings are here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::details::ProbeDetails;
+use super::dns::settings::DnsSettings;
+use super::exec::ExecAnswer;
+use super::exec::settings::{ExecPool, ExecSettings};
 use super::http::HttpSettings;
-use super::{Check, Opens, Tools};
+use super::{Check, Opens, Tools, dns};
 use crate::engine::event::ProbeRequest;
-use crate::engine::ids::RequestId;
+use crate::engine::ids::{RequestId, RoomId};
+use crate::engine::settings::RequestRoom;
 use crate::engine::types::{Answer, Endpoint, Method};
 
 /// The settings of a request, with every default filled in.
@@ -16,6 +21,10 @@ use crate::engine::types::{Answer, Endpoint, Method};
 pub enum RequestSettings {
     /// A request by HTTP, with or without TLS.
     Http(HttpSettings),
+    /// A command that is run.
+    Exec(ExecSettings),
+    /// A query to a name server.
+    Dns(DnsSettings),
 }
 
 /// The requests of this process. It only grows: a reload keeps the id of settings that stay, and
@@ -27,6 +36,8 @@ pub struct Requests(RwLock<RequestTable>);
 struct RequestTable {
     ids: HashMap<Arc<RequestSettings>, RequestId>,
     settings: Vec<Arc<RequestSettings>>,
+    /// The keys of the pools of commands.
+    pools: HashMap<ExecPool, RoomId>,
 }
 
 impl Requests {
@@ -41,6 +52,22 @@ impl Requests {
         table.settings.push(Arc::clone(&settings));
         table.ids.insert(settings, id);
         id
+    }
+
+    /// Returns the rooms of all requests that are bounded in number.
+    pub fn rooms(&self) -> BTreeMap<RequestId, RequestRoom> {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let RequestTable { settings, pools, .. } = &mut *table;
+        let commands = settings.iter().enumerate().filter_map(|(id, settings)| match &**settings {
+            RequestSettings::Exec(settings) => Some((RequestId::from(id), settings.pool())),
+            RequestSettings::Http(_) | RequestSettings::Dns(_) => None,
+        });
+        commands
+            .map(|(request, pool)| {
+                let (next, most) = (RoomId::from(pools.len()), pool.max_running());
+                (request, RequestRoom { id: *pools.entry(pool).or_insert(next), most })
+            })
+            .collect()
     }
 
     /// Returns the settings with this id. `None` if this table did not issue it.
@@ -79,6 +106,16 @@ impl Check for Requested {
                 let (routes, details) = (tools.icmp.routes(), &*tools.details);
                 Box::pin(tools.http.probe(request, (id, settings), routes, details)).await
             }
+            RequestSettings::Exec(settings) => {
+                let ExecAnswer { answer, warning } =
+                    Box::pin(tools.exec.probe(settings, request)).await;
+                let details = ProbeDetails { warning, ..ProbeDetails::default() };
+                tools.details.put(id, request.endpoint.address, details);
+                answer
+            }
+            RequestSettings::Dns(settings) => {
+                Box::pin(dns::ask(settings, request, tools.icmp.routes())).await
+            }
         }
     }
 }
@@ -86,6 +123,29 @@ impl Check for Requested {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::exec::settings::{DEFAULT_MAX_RUNNING, Replaced};
+
+    fn command(program: &str, service: &str) -> RequestSettings {
+        let command = vec![program.to_owned(), "{service}".to_owned()];
+        let values = Replaced { service: Some(service.to_owned()), ..Replaced::default() };
+        RequestSettings::Exec(ExecSettings::new(command, values, None, DEFAULT_MAX_RUNNING))
+    }
+
+    #[test]
+    fn the_services_of_a_check_share_one_room() {
+        let requests = Requests::default();
+        let http = RequestSettings::Http(HttpSettings::new("a.example", 80, None));
+        let ids =
+            [&command("/bin/x", "a"), &http, &command("/bin/x", "b"), &command("/bin/y", "a")]
+                .map(|settings| requests.id_of(settings));
+        let rooms = requests.rooms();
+        let [one, other, another] = [ids[0], ids[2], ids[3]].map(|id| rooms[&id]);
+        assert_eq!(one, other);
+        assert_ne!(one.id, another.id);
+        assert_eq!(one.most, DEFAULT_MAX_RUNNING);
+        assert_eq!(rooms.get(&ids[1]), None);
+        assert_eq!(requests.rooms(), rooms, "they keep their keys");
+    }
 
     #[test]
     fn equal_settings_have_one_id() {

@@ -89,7 +89,7 @@ fn refused(error: &io::Error) -> Answer {
 
 /// Whether an error returned by the system call itself may come from the target. "Host unreachable"
 /// does not: this early it comes from this machine's own routes.
-fn is_about_the_target(error: &io::Error) -> bool {
+pub(super) fn is_about_the_target(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::CONNREFUSED | Errno::CONNRESET | Errno::CONNABORTED))
 }

@@ -1,0 +1,69 @@
+//! Name servers that behave (BIND's), and peers that do not. Scenes from the reports of other programs'
+//! users name their project and number.
+
+mod name_server;
+mod peers;
+
+use super::settings::{WantedRecord, parse_query, parse_type};
+use super::*;
+use crate::engine::ids::{FlowId, ProbeId};
+use hickory_proto::op::ResponseCode;
+
+/// Long enough for an answer on a busy machine.
+const AMPLE: Duration = Duration::from_secs(30);
+
+/// Short enough to wait for.
+const SHORT: Duration = Duration::from_millis(300);
+
+fn question(query: &str, query_type: &str, port: u16) -> DnsSettings {
+    DnsSettings {
+        query: parse_query(query).unwrap(),
+        query_type: parse_type(query_type).unwrap(),
+        rcode: ResponseCode::NoError,
+        answer: None,
+        port,
+        transport: DnsTransport::Udp,
+    }
+}
+
+fn wanting(settings: DnsSettings, answer: &str) -> DnsSettings {
+    let answer = WantedRecord::parse(answer, settings.query_type).unwrap();
+    DnsSettings { answer: Some(answer), ..settings }
+}
+
+async fn asked(address: IpAddr, settings: &DnsSettings, timeout: Duration) -> Answer {
+    let probe = ProbeRequest {
+        id: ProbeId { endpoint: 0.into(), seq: 0.into() },
+        endpoint: Endpoint::echo(address),
+        nth: 0,
+        flow: FlowId::default(),
+        timeout,
+        listen_for: timeout,
+    };
+    ask(settings, &probe, &Routes::default()).await
+}
+
+async fn asked_here(settings: &DnsSettings, timeout: Duration) -> Answer {
+    asked(Ipv4Addr::LOCALHOST.into(), settings, timeout).await
+}
+
+/// Returns the loss or fault in words, or `reply`.
+fn words(answer: &Answer) -> String {
+    match answer {
+        Answer::Reply(_) => "reply".to_owned(),
+        Answer::Failed(WrongAnswer { kind, reason }) => format!("{kind}: {reason}"),
+        Answer::Unreachable(reason) => format!("unreachable: {reason}"),
+        Answer::TimedOut(reason) => format!("timed out: {reason}"),
+        Answer::Fault(reason) => format!("fault: {reason}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Whether a text has all parts of `want`, in their order. Dots stand between them.
+fn has(text: &str, want: &str) -> bool {
+    let mut rest = Some(text);
+    for part in want.split(" … ") {
+        rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, rest)| rest);
+    }
+    rest.is_some()
+}
