@@ -266,6 +266,7 @@ mod tests {
             judged: Judged { seq: second.into(), sent: at(second), quick: false, outcome },
             rtt: None,
             error: None,
+            other: None,
             in_order: vec![],
             faulty,
             limits: None,

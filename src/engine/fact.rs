@@ -140,6 +140,29 @@ pub enum Fact {
         /// The reason of the refusal.
         reason: Reason,
     },
+    /// All targets of a service fail with the same wrong answer: nothing is withdrawn for it.
+    Alike {
+        /// The service in question.
+        service: ServiceId,
+        /// The targets that are down by that answer, as far as they are known now.
+        targets: Vec<IpAddr>,
+        /// The kind of the wrong answer, as in `status 503`.
+        kind: String,
+    },
+    /// The targets of a service no longer fail alike.
+    AlikeOver {
+        /// The service in question.
+        service: ServiceId,
+    },
+    /// A target asked to be taken out.
+    Asked {
+        /// The service of the target.
+        service: ServiceId,
+        /// The target in question.
+        target: IpAddr,
+        /// The words with which it asked, and the phase.
+        why: Option<String>,
+    },
     /// This agent considers its own network the cause of its losses: nothing is withdrawn.
     Isolated {
         /// The targets with the losses that led here.
@@ -273,6 +296,8 @@ pub struct Withdrawal {
     pub silent_for: Option<Duration>,
     /// Whether the operator took it out.
     pub by_hand: bool,
+    /// Whether the target itself asked for it.
+    pub asked: bool,
     /// The peers that agreed to the verdict.
     pub agreeing: Vec<SocketAddr>,
 }
@@ -300,16 +325,28 @@ pub enum Reason {
     Contested,
     /// Too few addresses would be left.
     Floor,
+    /// All targets of the service give the same wrong answer, so the machines may well be alive.
+    Alike,
     /// The operator took the target out.
     Drained,
+    /// The target asked to be taken out.
+    Asked,
     /// Nothing is written in dry-run.
     DryRun,
 }
 
 impl Reason {
     /// All reasons, in the order of their variants.
-    pub const ALL: [Self; 6] =
-        [Self::Isolated, Self::NoQuorum, Self::Contested, Self::Floor, Self::Drained, Self::DryRun];
+    pub const ALL: [Self; 8] = [
+        Self::Isolated,
+        Self::NoQuorum,
+        Self::Contested,
+        Self::Floor,
+        Self::Alike,
+        Self::Drained,
+        Self::Asked,
+        Self::DryRun,
+    ];
 
     /// Returns the word for the reason.
     pub const fn as_label(self) -> &'static str {
@@ -318,7 +355,9 @@ impl Reason {
             Self::NoQuorum => "no_quorum",
             Self::Contested => "contested",
             Self::Floor => "floor",
+            Self::Alike => "alike",
             Self::Drained => "drained",
+            Self::Asked => "asked",
             Self::DryRun => "dry_run",
         }
     }

@@ -3,9 +3,10 @@
 //!
 //! The services keep the verdicts. A probe that changes nothing concerns its subject alone; a change
 //! is passed on to the targets that watch the subject. One file a concept: `observations` which
-//! judged probes count, `combined` the health of a target with several checks, [`streaks`] replies and losses in a row, [`evidence`] the maximum age of
+//! judged probes count, `answers` the wrong ones, `combined` the health of a target with several checks, [`streaks`] replies and losses in a row, [`evidence`] the maximum age of
 //! observations, `flips` when health changes, `watchers` the targets that depend on a subject.
 
+mod answers;
 mod combined;
 pub(super) mod evidence;
 mod flips;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use super::ids::{EndpointId, TargetKey};
 use super::moment::Moment;
 use super::settings::CheckSettings;
+pub(super) use answers::AnsweredRun;
+use answers::Answers;
 pub(super) use combined::TargetHealth;
 use evidence::Evidence;
 pub(super) use flips::{Conclusion, Flip};
@@ -46,6 +49,8 @@ pub(super) struct Subject {
     pub(super) evidence: Evidence,
     /// The last error report about an unanswered probe, since the last reply.
     last_error: Option<String>,
+    /// The wrong answers, if there were any.
+    answers: Option<Box<Answers>>,
     watchers: Watchers,
     /// Whether a rehearsal treats its targets as dead, or will.
     rehearsed: bool,
@@ -66,6 +71,7 @@ impl HealthTracker {
                 streaks: Streaks::default(),
                 evidence: Evidence::none(now),
                 last_error: None,
+                answers: None,
                 watchers: Watchers::default(),
                 rehearsed: false,
             },
@@ -80,6 +86,7 @@ impl HealthTracker {
             streaks: original.streaks.clone(),
             evidence: original.evidence,
             last_error: original.last_error.clone(),
+            answers: original.answers.clone(),
             watchers: Watchers::default(),
             rehearsed: false,
         };
@@ -168,7 +175,33 @@ impl HealthTracker {
     }
 }
 
+impl HealthTracker {
+    /// Returns the newest run of losses in which an endpoint has answered wrongly, if it was not up
+    /// since, and has not asked to be taken out.
+    pub(super) fn answered_run(&self, id: EndpointId) -> Option<&AnsweredRun> {
+        let answers = self.get(id)?.answers.as_ref().filter(|answers| !answers.asked)?;
+        answers.run.as_ref()
+    }
+
+    /// Whether the answers of an endpoint are compared with those of others.
+    pub(super) fn compares_answers(&self, id: EndpointId) -> bool {
+        self.get(id).is_some_and(|subject| subject.answers.is_some())
+    }
+
+    /// Whether an endpoint has answered well, or wrongly in another way, to a probe sent after a run of
+    /// losses elsewhere began.
+    pub(super) fn has_answered_differently(&self, id: EndpointId, run: &AnsweredRun) -> bool {
+        let answers = self.get(id).and_then(|subject| subject.answers.as_ref());
+        answers.is_some_and(|answers| answers.differs_from(run))
+    }
+}
+
 impl Subject {
+    /// Whether the target has asked to be taken out, since it was up.
+    fn has_asked(&self) -> bool {
+        self.answers.as_ref().is_some_and(|answers| answers.asked)
+    }
+
     /// Returns the last error report about a lost probe, if no reply came since.
     pub(super) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()

@@ -68,6 +68,15 @@ pub(super) struct Prober {
     unreachable: usize,
 }
 
+/// The answer of a target that is not the one asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OtherAnswer {
+    /// A wrong answer of this kind.
+    Wrong(String),
+    /// The target asks to be taken out.
+    Asked,
+}
+
 /// The result of a judged probe.
 #[derive(Debug)]
 pub(super) struct ProbeResult {
@@ -79,6 +88,8 @@ pub(super) struct ProbeResult {
     pub(super) rtt: Option<Duration>,
     /// The error that the target or the network reported.
     pub(super) error: Option<String>,
+    /// The answer, if it is not the one asked for.
+    pub(super) other: Option<OtherAnswer>,
     /// The outcomes of this and other probes that can be counted now, in the order of sending.
     pub(super) in_order: Vec<Outcome>,
     /// Whether this machine cannot send probes to the endpoint.

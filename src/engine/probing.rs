@@ -72,6 +72,30 @@ impl Engine {
         let now = self.context.now;
         let conclusion = self.health.conclude(endpoint, &result.in_order, &self.canaries, now);
         self.concluded(endpoint, &conclusion);
+        self.compare_answers(endpoint, result.other.is_some());
+    }
+
+    /// Looks again at the targets that stay in service since all fail alike, after another answer.
+    /// While an endpoint answers wrongly, the other targets are probed sooner.
+    fn compare_answers(&mut self, endpoint: EndpointId, wrong: bool) {
+        if !self.health.compares_answers(endpoint) {
+            return;
+        }
+        let mut sooner = BTreeSet::new();
+        for TargetKey { service: id, target } in self.health.watchers(endpoint) {
+            let Some(service) = self.services.get(id) else { continue };
+            if wrong {
+                sooner.extend(service.to_compare(target, endpoint, &self.health));
+            }
+            if service.has_alike()
+                && let Some(service) = self.services.get_mut(id)
+            {
+                service.mark_alike();
+            }
+        }
+        for endpoint in sooner {
+            self.prober.suspect(endpoint, true, &mut self.context);
+        }
     }
 
     /// Passes on the news of a judged probe to the targets that depend on it.

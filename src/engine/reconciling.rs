@@ -32,11 +32,16 @@ impl Engine {
             let stale = zone.is_none_or(|zone| zone.is_stale(now));
             let outside = Outside { isolation, health: &self.health, peers: &self.peers };
             // A service with changes that have to wait is looked at again with the next event.
+            let mut alike_changed = false;
             self.services.pass(id, |service| {
                 service.decide(outside, &mut self.context);
+                alike_changed = service.take_alike_change();
                 service.resync(outside, &mut self.context);
                 service.place_order(outside, stale, &mut self.context);
             });
+            if alike_changed {
+                self.peers.announce();
+            }
             self.follow_rehearsals(id);
         }
     }

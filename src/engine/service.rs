@@ -1,11 +1,12 @@
 //! A service: its targets, and the verdicts on them.
 //!
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
-//! marked ones. One file a concept: `news` the changes of health, `decision` the pass, `verdict` the
+//! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `decision` the pass, `verdict` the
 //! gate with its ordered questions, `target` the verdict in force, `drains` the targets that the
 //! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
 //! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
 
+mod alike;
 mod commands;
 mod decision;
 mod drains;
@@ -27,6 +28,7 @@ use super::quorum::TargetName;
 use super::schedule::Item;
 use super::settings::ServiceSettings;
 use super::slab::Slab;
+use alike::AlikeTargets;
 pub(super) use decision::Outside;
 pub(super) use drains::Drains;
 pub(super) use news::EndpointFlip;
@@ -49,6 +51,8 @@ pub(super) struct Service {
     pub(super) drains: Drains,
     /// The rehearsals that are not over, by their targets.
     rehearsals: BTreeMap<IpAddr, Rehearsal>,
+    /// The targets that stay in service since all fail alike.
+    alike: AlikeTargets,
     /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<TargetId>,
     /// The time at which all verdicts are compared with the zone next, if ever.
@@ -68,6 +72,7 @@ impl Service {
             by_address: BTreeMap::new(),
             drains: Drains::default(),
             rehearsals: BTreeMap::new(),
+            alike: AlikeTargets::default(),
             dirty: BTreeSet::new(),
             next_resync: None,
             resync_due: false,
@@ -170,6 +175,7 @@ impl Service {
         let mut endpoints = vec![];
         for id in gone {
             self.dirty.remove(&id);
+            self.set_alike(id, false);
             let Some(target) = self.targets.remove(id) else { continue };
             self.drains.unwatch(target.address);
             self.orders.forget(target.address);

@@ -173,6 +173,8 @@ pub enum WithdrawalCause {
     Down,
     /// The operator took it out.
     Drained,
+    /// It asked to be taken out.
+    Asked,
 }
 
 impl Verdict {

@@ -94,6 +94,17 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
             let at = names.at(*service, *target);
             targets::flipped(at, [*from, *to], *count, *silent_for, last_error.as_deref());
         }
+        Fact::CheckFlipped { service, target, check, to, count, last_error, .. } => {
+            let at = names.at(*service, *target);
+            targets::check_flipped(at, check, *to, *count, last_error.as_deref());
+        }
+        Fact::Asked { service, target, why } => {
+            targets::asked(names.at(*service, *target), why.as_deref());
+        }
+        Fact::Alike { service, targets, kind } => {
+            targets::alike(targets, kind, &names.of(*service));
+        }
+        Fact::AlikeOver { service } => targets::alike_over(&names.of(*service)),
         Fact::Verdict { service, target, verdict, agreeing, after } => {
             targets::verdict(names.at(*service, *target), *verdict, agreeing, *after);
         }

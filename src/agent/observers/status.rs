@@ -215,6 +215,8 @@ impl Observer for StatusObserver {
             }
             Fact::Late { endpoint, .. } => self.late(*endpoint),
             Fact::Flipped { service, target: address, .. }
+            | Fact::CheckFlipped { service, target: address, .. }
+            | Fact::Asked { service, target: address, .. }
             | Fact::Verdict { service, target: address, .. }
             | Fact::Refused { service, target: address, .. }
             | Fact::RefusalOver { service, target: address, .. }

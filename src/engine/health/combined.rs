@@ -14,6 +14,8 @@ pub(in crate::engine) struct TargetHealth {
     pub(in crate::engine) proof: Option<Moment>,
     /// Whether there are enough losses in a row to flip it down, and it is not down.
     pub(in crate::engine) missing: bool,
+    /// Whether it asks to be taken out.
+    pub(in crate::engine) asked: bool,
     /// The endpoint that the health is mainly due to.
     pub(in crate::engine) decisive: EndpointId,
 }
@@ -21,7 +23,7 @@ pub(in crate::engine) struct TargetHealth {
 impl TargetHealth {
     /// Returns the health of a target that is not watched yet.
     pub(in crate::engine) fn unwatched(decisive: EndpointId) -> Self {
-        Self { health: Health::AssumedUp, proof: None, missing: false, decisive }
+        Self { health: Health::AssumedUp, proof: None, missing: false, asked: false, decisive }
     }
 
     /// Returns the health of a target with one check.
@@ -30,6 +32,7 @@ impl TargetHealth {
             health: subject.streaks.health(),
             proof: subject.evidence.proof,
             missing: subject.is_missing(),
+            asked: subject.has_asked(),
             decisive: id,
         }
     }
@@ -45,9 +48,13 @@ impl TargetHealth {
 }
 
 /// Returns the health of a target with these results of its counted checks, if `require` of them must
-/// be up: down if too many are down, up if enough are up. Otherwise it is not confirmed.
+/// be up: down if too many are down or one asks to be taken out, up if enough are up. Otherwise it is not confirmed.
 fn combine(results: &[TargetHealth], require: usize) -> Option<TargetHealth> {
     let first = results.first()?;
+    // One check is enough to hear that the target asks to be taken out.
+    if let Some(asked) = results.iter().find(|result| result.asked) {
+        return Some(*asked);
+    }
     // The fewest that have to be down.
     let tolerated = results.len().saturating_sub(require);
     let down = results.iter().filter(|it| it.health == Health::Down).count();
@@ -72,6 +79,7 @@ fn combine(results: &[TargetHealth], require: usize) -> Option<TargetHealth> {
         health,
         proof: needed.checked_sub(1).and_then(|place| proofs.get(place)).copied(),
         missing,
+        asked: false,
         decisive: decisive.unwrap_or(first).decisive,
     })
 }
@@ -101,13 +109,13 @@ mod tests {
     use super::*;
 
     /// Returns results as letters: `u` up, `d` down, `a` assumed up; a capital letter has no evidence;
-    /// `m` is assumed up and missing.
+    /// `m` is assumed up and missing; `q` asks to be taken out.
     fn results(letters: &str) -> Vec<TargetHealth> {
         let mut results = Vec::new();
         for (place, letter) in letters.chars().enumerate() {
             let health = match letter.to_ascii_lowercase() {
                 'u' => Health::Up,
-                'd' => Health::Down,
+                'd' | 'q' => Health::Down,
                 _ => Health::AssumedUp,
             };
             let at = Moment::after_start(Duration::from_secs(u64::try_from(place).unwrap() + 1));
@@ -115,6 +123,7 @@ mod tests {
                 health,
                 proof: letter.is_lowercase().then_some(at),
                 missing: letter == 'm',
+                asked: letter == 'q',
                 decisive: place.into(),
             });
         }
@@ -141,12 +150,14 @@ mod tests {
             ("all: no evidence for one that is up", "uU", 2, (Health::Up, None, false, 0)),
             ("all: evidence for one of two down", "Dd", 2, (Health::Down, Some(2), false, 0)),
             ("any: evidence for one of two down", "Dd", 1, (Health::Down, None, false, 0)),
+            ("any: one asks", "uq", 1, (Health::Down, Some(2), false, 1)),
             ("any: evidence for one of two up", "Uu", 1, (Health::Up, Some(2), false, 0)),
         ];
         for (name, letters, require, (health, proof, missing, decisive)) in rows {
             let got = combine(&results(letters), require).unwrap();
             let proof = proof.map(|seconds| Moment::after_start(Duration::from_secs(seconds)));
-            let want = TargetHealth { health, proof, missing, decisive: decisive.into() };
+            let (asked, decisive) = (letters.contains('q'), decisive.into());
+            let want = TargetHealth { health, proof, missing, asked, decisive };
             assert_eq!(got, want, "{name}");
         }
         assert_eq!(combine(&[], 1), None);

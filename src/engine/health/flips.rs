@@ -49,6 +49,9 @@ impl HealthTracker {
             if *outcome != Outcome::Fault
                 && subject.streaks.count_in_order(replied, subject.check.thresholds)
             {
+                if let Some(answers) = &mut subject.answers {
+                    answers.is_up();
+                }
                 flips.push(subject.flipped(from, now));
             }
         }
@@ -68,6 +71,13 @@ impl HealthTracker {
             return Conclusion::default();
         };
         let Some(subject) = slot else { return Conclusion::default() };
+        let asks = subject.has_asked() && subject.streaks.health() != Health::Down;
+        if asks {
+            self.unproven.remove(&id);
+            let from = subject.streaks.health();
+            subject.streaks.flip_down();
+            return Conclusion { flips: vec![subject.flipped(from, now)], distrusted: false };
+        }
         if !subject.is_missing() {
             self.unproven.remove(&id);
             return Conclusion::default();

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::{HealthTracker, evidence};
+use super::{HealthTracker, Subject, evidence};
 use crate::engine::context::Context;
 use crate::engine::ids::EndpointId;
-use crate::engine::prober::ProbeResult;
-use crate::engine::types::{Health, Outcome};
+use crate::engine::moment::Moment;
+use crate::engine::prober::{OtherAnswer, ProbeResult};
+use crate::engine::types::{Health, Method, Outcome};
 
 /// The consequences of a judged probe for the other parts of the engine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +44,7 @@ impl HealthTracker {
             // passed here.
             subject.streaks.receive_reply((judged.sent + rtt).min(now));
             subject.last_error = None;
+            subject.answered_well(judged.sent);
         }
         if let Some(error) = &result.error {
             subject.last_error = Some(error.clone());
@@ -53,6 +55,9 @@ impl HealthTracker {
             return Observation::default();
         }
         let counts = lost && subject.streaks.record_loss(judged.sent);
+        if let Some(other) = &result.other {
+            subject.answered_otherwise(other, judged.sent);
+        }
         let proves = !lost || counts && !isolated;
         let change = subject.evidence.record(proves, lost != up, now);
         let look_at = now + evidence::term(subject.check.pace.interval);
@@ -64,6 +69,25 @@ impl HealthTracker {
     pub(in crate::engine) fn set_last_error(&mut self, id: EndpointId, report: String) {
         if let Some(subject) = self.get_mut(id) {
             subject.last_error = Some(report);
+        }
+    }
+}
+
+impl Subject {
+    /// Records that a probe sent at `sent` was answered well, if requests are compared.
+    fn answered_well(&mut self, sent: Moment) {
+        if matches!(self.check.method, Method::Request(_)) {
+            self.answers.get_or_insert_default().good(sent);
+        }
+    }
+
+    /// Records another answer than the one asked for.
+    fn answered_otherwise(&mut self, other: &OtherAnswer, sent: Moment) {
+        let began = self.streaks.run_began().unwrap_or(sent);
+        let answers = self.answers.get_or_insert_default();
+        match other {
+            OtherAnswer::Wrong(kind) => answers.wrong(kind, sent, began),
+            OtherAnswer::Asked => answers.asked = true,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outstanding::Judged;
-use super::{ProbeResult, Prober};
+use super::{OtherAnswer, ProbeResult, Prober};
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeId};
@@ -47,6 +47,7 @@ impl Prober {
             judged,
             rtt: None,
             error: None,
+            other: None,
             in_order: watched.watch.outstanding.take_judged(),
             faulty: watched.faults.present.is_some(),
             limits,
@@ -83,12 +84,10 @@ impl Prober {
                 self.unanswered(probe, context);
                 None
             }
-            Answer::Unreachable(what)
-            | Answer::Asked(what)
-            | Answer::Failed(WrongAnswer { reason: what, .. }) => {
-                let judged = watch.outstanding.judge(seq, Outcome::Loss)?;
-                self.unanswered(probe, context);
-                Some(ProbeResult { error: Some(what), ..self.result(id, judged, context)? })
+            Answer::Unreachable(what) => self.lost(probe, what, None, context),
+            Answer::Asked(what) => self.lost(probe, what, Some(OtherAnswer::Asked), context),
+            Answer::Failed(WrongAnswer { kind, reason }) => {
+                self.lost(probe, reason, Some(OtherAnswer::Wrong(kind)), context)
             }
             // The probe has timed out. The next tick judges it, since a tick shows whether this
             // process ran.
@@ -107,6 +106,21 @@ impl Prober {
                 self.result(id, judged, context)
             }
         }
+    }
+
+    /// Records a loss that the target or the network has reported.
+    fn lost(
+        &mut self,
+        probe: ProbeId,
+        error: String,
+        other: Option<OtherAnswer>,
+        context: &mut Context,
+    ) -> Option<ProbeResult> {
+        let watch = &mut self.endpoints.get_mut(probe.endpoint)?.watch;
+        let judged = watch.outstanding.judge(probe.seq, Outcome::Loss)?;
+        self.unanswered(probe, context);
+        let result = self.result(probe.endpoint, judged, context)?;
+        Some(ProbeResult { error: Some(error), other, ..result })
     }
 
     /// Records a reply in time.

@@ -37,6 +37,8 @@ impl Service {
             drained: self.drains.is_drained(target.address),
             health: its.health,
             isolation: outside.isolation.map(|isolation| isolation.cause),
+            alike: self.fails_alike(target, outside.health).filter(|_| !its.asked),
+            asked: its.asked,
             proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
         })
@@ -47,6 +49,7 @@ impl Service {
         while let Some(id) = self.dirty.pop_first() {
             self.decide_on(id, outside, context);
         }
+        self.report_alike(outside.health, context);
     }
 
     /// Decides about one target, and reports the changes.
@@ -63,6 +66,7 @@ impl Service {
             Health::Up => opposed,
             Health::Down => target.verdict.is_in_service() || opposed,
         };
+        self.set_alike(id, matches!(ruling, Ruling::Refuse(Reason::Alike, _)));
         self.orders.mark(address);
         if let Some(target) = self.targets.get_mut(id) {
             target.verdict.unverified |= doubtful;
@@ -183,6 +187,7 @@ impl Service {
             _ if !verdict.held.is_empty() => {
                 (Some(Reason::Floor), format!("still in service at {}", verdict.held.join(", ")))
             }
+            _ if its.asked && !verdict.is_in_service() => (Some(Reason::Asked), String::new()),
             _ if !verdict.is_in_service() && context.settings.dry_run && verdict.confirmed => {
                 (Some(Reason::DryRun), "nothing is written in dry-run".into())
             }

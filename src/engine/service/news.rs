@@ -35,7 +35,8 @@ impl Service {
             self.report_check(id, flip, context);
         }
         let Some(target) = self.targets.get(id) else { return };
-        let to = if several { self.health_of(target, health).health } else { flip.flip.to };
+        let its = self.health_of(target, health);
+        let to = if several { its.health } else { flip.flip.to };
         let Some(target) = self.targets.get_mut(id) else { return };
         let from = if several { target.health } else { flip.flip.from };
         // Too few checks are confirmed for a change of health.
@@ -48,6 +49,10 @@ impl Service {
         target.since = context.now;
         let (service, target) = (self.id, target.address);
         let Flip { count, silent_for, last_error, .. } = flip.flip.clone();
+        if to == Health::Down && its.asked {
+            context.report(Fact::Asked { service, target, why: last_error });
+            return;
+        }
         context.report(Fact::Flipped { service, target, from, to, count, silent_for, last_error });
     }
 
@@ -180,11 +185,15 @@ impl Service {
     }
 
     /// Returns this agent's votes on the targets. Targets that are not yet confirmed are left out,
-    /// and targets without evidence.
+    /// targets without evidence, and targets that fail alike.
     pub(in crate::engine) fn votes(&self, health: &HealthTracker) -> BTreeMap<IpAddr, OwnVote> {
         let mut votes = BTreeMap::new();
         for target in self.targets() {
             let its = self.health_of(target, health);
+            let alike = its.health == Health::Down && self.fails_alike(target, health).is_some();
+            if alike {
+                continue;
+            }
             if let (Some(vote), Some(evidence)) = (its.own_view(), its.proof) {
                 votes.insert(target.address, OwnVote { vote, evidence });
             }

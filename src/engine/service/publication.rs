@@ -9,8 +9,8 @@ use super::{Outside, Service, Target};
 use crate::engine::action::{Action, Order};
 use crate::engine::context::Context;
 use crate::engine::fact::Withdrawal;
-use crate::engine::health::HealthTracker;
 use crate::engine::health::streaks::Streaks;
+use crate::engine::health::{HealthTracker, TargetHealth};
 use crate::engine::ids::TargetId;
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family};
@@ -34,7 +34,7 @@ impl Service {
         }
         Some(match verdict {
             Verdict::InService => Desired::Serve,
-            Verdict::Withdrawn(WithdrawalCause::Down) => Desired::Withdraw,
+            Verdict::Withdrawn(WithdrawalCause::Down | WithdrawalCause::Asked) => Desired::Withdraw,
             Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
         })
     }
@@ -269,7 +269,7 @@ impl Service {
         let Some(target) = self.target(address) else {
             return Withdrawal { by_hand, ..Withdrawal::default() };
         };
-        let decisive = self.health_of(target, health).decisive;
+        let TargetHealth { decisive, asked, .. } = self.health_of(target, health);
         let streaks = health.get(decisive).map(|subject| &subject.streaks);
         let last_reply = streaks.and_then(Streaks::last_reply);
         Withdrawal {
@@ -277,6 +277,7 @@ impl Service {
             losses: streaks.map_or(0, Streaks::losses),
             silent_for: last_reply.map(|at| now.since(at)),
             by_hand,
+            asked: asked && !by_hand,
             agreeing: target.verdict.agreeing.clone(),
         }
     }

@@ -19,6 +19,10 @@ pub(super) struct Inputs {
     pub(super) health: Health,
     /// The reason why this agent does not trust its observations, if it does not.
     pub(super) isolation: Option<IsolationCause>,
+    /// The kind of the wrong answer that all targets of the service give, if it is down only by that.
+    pub(super) alike: Option<String>,
+    /// Whether the target itself asks to be taken out.
+    pub(super) asked: bool,
     /// Whether this agent has fresh evidence for the health.
     pub(super) proven: bool,
     /// The result of the votes. An agent without peers agrees with itself.
@@ -45,13 +49,18 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     let verdict = match inputs.health {
         Health::AssumedUp => return Ruling::Keep,
         Health::Up => Verdict::InService,
+        Health::Down if inputs.asked => Verdict::Withdrawn(WithdrawalCause::Asked),
         Health::Down => Verdict::Withdrawn(WithdrawalCause::Down),
     };
-    // Isolation keeps no target out of DNS that answers.
+    // Isolation keeps no target out of DNS that answers, and none in that asks to be taken out.
     if let Some(cause) = inputs.isolation
         && !verdict.is_in_service()
+        && !inputs.asked
     {
         return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
+    }
+    if let Some(kind) = &inputs.alike {
+        return Ruling::Refuse(Reason::Alike, format!("no target answers otherwise: {kind}"));
     }
     if !inputs.proven {
         return Ruling::Keep;
@@ -95,7 +104,15 @@ mod tests {
     /// A target that is down, without any objection.
     fn down() -> Inputs {
         let agreement = agreed(0);
-        Inputs { drained: false, health: Health::Down, isolation: None, proven: true, agreement }
+        Inputs {
+            drained: false,
+            health: Health::Down,
+            isolation: None,
+            alike: None,
+            asked: false,
+            proven: true,
+            agreement,
+        }
     }
 
     fn up() -> Inputs {
@@ -110,6 +127,14 @@ mod tests {
         Agreement::Contested { agreeing: vec![peer(2)], contrary: vec![peer(3), peer(4)] }
     }
 
+    const ALONE: &str = "no_quorum: 0 of 1 peers agree: none";
+    const ALIKE: &str = "alike: no target answers otherwise: status 503";
+
+    /// A target that is down, as all others of its service.
+    fn alike() -> Inputs {
+        Inputs { alike: Some("status 503".to_owned()), ..down() }
+    }
+
     fn alone() -> Agreement {
         Agreement::NoQuorum { agreeing: vec![], needed: 1 }
     }
@@ -122,6 +147,24 @@ mod tests {
                 let place = if verdict.is_in_service() { "in" } else { "out" };
                 format!("{place} after {} s", after.as_secs())
             }
+        }
+    }
+
+    #[test]
+    fn answers_other_than_the_one_asked_for_have_their_place_in_the_gate() {
+        let isolation = Some(IsolationCause::NoCanary);
+        let asks = Inputs { asked: true, ..down() };
+        let rows = [
+            ("it asks", asks.clone(), "out after 0 s"),
+            ("it asks, isolated", Inputs { isolation, ..asks.clone() }, "out after 0 s"),
+            ("it asks this agent only", Inputs { agreement: alone(), ..asks }, ALONE),
+            ("all fail alike", alike(), ALIKE),
+            ("isolated", Inputs { isolation, ..alike() }, "isolated: no canary answers"),
+            ("no evidence", Inputs { proven: false, ..alike() }, ALIKE),
+            ("no quorum", Inputs { agreement: alone(), ..alike() }, ALIKE),
+        ];
+        for (name, inputs, want) in rows {
+            assert_eq!(in_words(&decide(&inputs)), want, "{name}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Several services and zones in one engine: shared probes, reloads, and the independence of the
 //! services from each other.
 
+mod alike;
 mod checks;
 mod drains;
 mod equality;

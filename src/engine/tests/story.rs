@@ -36,6 +36,9 @@ pub(super) fn report(fact: &Fact) -> Option<String> {
         Fact::RefusalOver { target, reason, .. } => {
             format!("{} no longer {}", last(target), reason.as_label())
         }
+        Fact::Asked { target, .. } => format!("{} asks", last(target)),
+        Fact::Alike { targets, kind, .. } => format!("{} alike: {kind}", lasts(targets)),
+        Fact::AlikeOver { .. } => "alike no more".into(),
         Fact::Isolated { .. } => "isolated".into(),
         Fact::EvidenceLost { targets, .. } => format!("unseen {}", lasts(targets)),
         Fact::StillUnknown { targets, .. } => format!("still unseen {}", lasts(targets)),

@@ -221,7 +221,9 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::NoQuorum => "not enough peers agree",
         Reason::Contested => "enough peers say the opposite",
         Reason::Floor => "too few addresses would be left",
+        Reason::Alike => "all targets of the service fail alike",
         Reason::Drained => "taken out by hand",
+        Reason::Asked => "it asked to be taken out",
         Reason::DryRun => "dry run writes nothing",
     }
 }

@@ -41,10 +41,11 @@ impl AppliedChange<'_> {
             (list(&withdrawal.names), brief(self.took), self.service.clone());
         let (losses, by_hand, silent_for) =
             (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
+        let asked = withdrawal.asked.then_some(true);
         if self.dry_run {
-            info!(%target, service, names, losses, silent_for, by_hand, reason = "dry_run", "would withdraw");
+            info!(%target, service, names, losses, silent_for, by_hand, asked, reason = "dry_run", "would withdraw");
         } else {
-            info!(%target, service, names, losses, silent_for, by_hand, took, "withdrew");
+            info!(%target, service, names, losses, silent_for, by_hand, asked, took, "withdrew");
         }
     }
 

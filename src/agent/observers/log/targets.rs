@@ -50,6 +50,42 @@ pub(super) fn flipped(
     }
 }
 
+/// Writes a change of health of one of several checks.
+pub(super) fn check_flipped(
+    TargetFields { target, service }: TargetFields<'_>,
+    check: &str,
+    to: Health,
+    count: u32,
+    last_error: Option<&str>,
+) {
+    if to == Health::Down {
+        warn!(%target, service, check, losses = count, said = last_error, "check down");
+    } else {
+        info!(%target, service, check, replies = count, "check up");
+    }
+}
+
+/// Writes that a target asked to be taken out.
+pub(super) fn asked(TargetFields { target, service }: TargetFields<'_>, why: Option<&str>) {
+    info!(%target, service, said = why, "target asks to be taken out");
+}
+
+/// Writes that all targets of a service fail with the same wrong answer.
+pub(super) fn alike(targets: &[IpAddr], kind: &str, service: &NameField<'_>) {
+    warn!(
+        service,
+        targets = few(targets),
+        answer = kind,
+        reason = Reason::Alike.as_label(),
+        "targets fail alike, so none is withdrawn for it; look at the last deployment"
+    );
+}
+
+/// Writes that the targets of a service no longer fail alike.
+pub(super) fn alike_over(service: &NameField<'_>) {
+    info!(service, "targets no longer fail alike");
+}
+
 pub(super) fn verdict(
     TargetFields { target, service }: TargetFields<'_>,
     verdict: Verdict,
@@ -71,8 +107,8 @@ pub(super) fn refused(at: TargetFields<'_>, reason: Reason, detail: &str) {
     let TargetFields { target, service } = at;
     let word = reason.as_label();
     match reason {
-        // The lines about the whole agent, the drain and the change report these already.
-        Reason::Isolated | Reason::Drained | Reason::DryRun => {
+        // The lines about the whole agent or service, the drain and the change report these already.
+        Reason::Isolated | Reason::Alike | Reason::Drained | Reason::Asked | Reason::DryRun => {
             debug!(%target, service, reason = word, detail, "refused");
         }
         Reason::NoQuorum | Reason::Contested | Reason::Floor => {
@@ -86,6 +122,9 @@ pub(super) fn refusal_over(at: TargetFields<'_>, reason: Reason) {
     match reason {
         Reason::Drained | Reason::DryRun => {
             debug!(%target, service, "drain or dry-run no longer prevents a change");
+        }
+        Reason::Alike | Reason::Asked => {
+            debug!(%target, service, reason = reason.as_label(), "no longer refused");
         }
         _ => info!(%target, service, reason = reason.as_label(), "no longer refused"),
     }

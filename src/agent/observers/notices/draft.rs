@@ -78,16 +78,21 @@ pub(super) fn withdrawn(
     withdrawal: &Withdrawal,
     took: Duration,
 ) -> NoticeDraft {
+    let wanted = withdrawal.by_hand || withdrawal.asked;
     let evidence = NoticeEvidence {
-        losses: (!withdrawal.by_hand).then_some(withdrawal.losses),
+        losses: (!wanted).then_some(withdrawal.losses),
         replies: None,
         votes: withdrawal.agreeing.iter().map(ToString::to_string).collect(),
-        since_last_reply: withdrawal.silent_for.filter(|_| !withdrawal.by_hand),
+        since_last_reply: withdrawal.silent_for.filter(|_| !wanted),
         took: Some(took),
     };
     let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&withdrawal.names);
     let draft = draft.evidence(evidence);
-    if withdrawal.by_hand { draft.reason(Reason::Drained) } else { draft }
+    match (withdrawal.by_hand, withdrawal.asked) {
+        (true, _) => draft.reason(Reason::Drained),
+        (false, true) => draft.reason(Reason::Asked),
+        (false, false) => draft,
+    }
 }
 
 /// Returns the notice that a target was restored; `replies` is the number of replies in a row.
@@ -119,6 +124,10 @@ pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
         Fact::RefusalOver { reason, .. } if is_notified(*reason) => {
             NoticeDraft::new(NoticeKind::RefusalOver).reason(*reason)
         }
+        Fact::Alike { kind, .. } => NoticeDraft::new(NoticeKind::Refused)
+            .reason(Reason::Alike)
+            .detail(format!("they all answer the same: {kind}; look at the last deployment")),
+        Fact::AlikeOver { .. } => NoticeDraft::new(NoticeKind::RefusalOver).reason(Reason::Alike),
         Fact::Isolated { missing, cause } => {
             let missing = missing_targets(missing, settings);
             NoticeDraft::new(NoticeKind::Isolated).detail(format!("{missing}; {}", cause.as_str()))
@@ -175,7 +184,7 @@ fn concerned(fact: &Fact) -> Vec<TargetRef> {
         | Fact::Undrained { service, target, .. } => {
             vec![TargetRef { service: *service, address: *target }]
         }
-        Fact::StillUnknown { service, targets } => {
+        Fact::Alike { service, targets, .. } | Fact::StillUnknown { service, targets } => {
             let targets = targets.iter();
             targets.map(|address| TargetRef { service: *service, address: *address }).collect()
         }
@@ -183,8 +192,8 @@ fn concerned(fact: &Fact) -> Vec<TargetRef> {
     }
 }
 
-/// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent;
-/// drains and dry-run show in other notices.
+/// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent, and
+/// targets that fail alike their whole service; drains and dry-run show in other notices.
 fn is_notified(reason: Reason) -> bool {
     matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor)
 }

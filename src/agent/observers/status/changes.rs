@@ -34,9 +34,12 @@ struct ChangeEntry<'a> {
 
 /// Returns the entry for a withdrawal.
 fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
-    let failover = withdrawal.silent_for.filter(|_| !withdrawal.by_hand);
+    let wanted = withdrawal.by_hand || withdrawal.asked;
+    let failover = withdrawal.silent_for.filter(|_| !wanted);
     let mut evidence = if withdrawal.by_hand {
         vec!["drained by operator".to_owned()]
+    } else if withdrawal.asked {
+        vec!["it asked to be taken out".to_owned()]
     } else {
         vec![format!("{} losses in a row", withdrawal.losses)]
     };

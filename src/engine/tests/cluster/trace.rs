@@ -115,7 +115,10 @@ fn fact_in_words(fact: &Fact) -> String {
         | Fact::Faults { .. }
         | Fact::Limits { .. }
         | Fact::Stalled { .. }
-        | Fact::CheckFlipped { .. } => probed(fact),
+        | Fact::CheckFlipped { .. }
+        | Fact::Asked { .. }
+        | Fact::Alike { .. }
+        | Fact::AlikeOver { .. } => probed(fact),
         Fact::Flipped { target, from, to, count, silent_for, last_error, .. } => {
             let (from, to) = (health(*from), health(*to));
             format!("flipped {target} {from} {to} {count} {silent_for:?} {last_error:?}")
@@ -151,9 +154,7 @@ fn fact_in_words(fact: &Fact) -> String {
         }
         Fact::NameFailing { name, what, .. } => format!("name failing {name} {what}"),
         Fact::NameFailingOver { name, .. } => format!("name failing over {name}"),
-        Fact::Failing { problem: DnsProblem { kind, what, retry_in }, .. } => {
-            format!("failing {} {what} {retry_in:?}", trouble(*kind))
-        }
+        Fact::Failing { problem, .. } => failing(problem),
         Fact::FailingOver { .. } => "failing over".into(),
         Fact::Drained { target, drain, .. } => format!("drained {target} {}", drained(drain)),
         Fact::Undrained { target, expired, .. } => format!("undrained {target} {expired}"),
@@ -162,6 +163,10 @@ fn fact_in_words(fact: &Fact) -> String {
             format!("rehearsal {target} {}", stage_in_words(*stage))
         }
     }
+}
+
+fn failing(DnsProblem { kind, what, retry_in }: &DnsProblem) -> String {
+    format!("failing {} {what} {retry_in:?}", trouble(*kind))
 }
 
 fn probed(fact: &Fact) -> String {
@@ -187,9 +192,7 @@ fn probed(fact: &Fact) -> String {
             format!("limits {} {noticed_after:?}", place(endpoint))
         }
         Fact::Stalled { lasted } => format!("stalled {lasted:?}"),
-        Fact::CheckFlipped { target, check, to, .. } => {
-            format!("check {check} of {target} {}", health(*to))
-        }
+        // The schedules have no requests.
         _ => String::new(),
     }
 }
@@ -247,6 +250,6 @@ fn answered(answer: &Result<(), DrainRefusal>) -> String {
 }
 
 fn withdrawal_in_words(address: IpAddr, withdrawal: &Withdrawal) -> String {
-    let Withdrawal { names, losses, silent_for, by_hand, agreeing } = withdrawal;
+    let Withdrawal { names, losses, silent_for, by_hand, asked: _, agreeing } = withdrawal;
     format!("{address} {names:?} {losses} {silent_for:?} {by_hand} {agreeing:?}")
 }

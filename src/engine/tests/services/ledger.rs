@@ -102,6 +102,9 @@ fn words(of: ServiceId, fact: &Fact) -> Option<Vec<String>> {
         Fact::RefusalOver { service, target, reason } => {
             (service, vec![format!("{} no longer {reason}", last(target))])
         }
+        Fact::Asked { service, target, .. } => (service, vec![format!("{} asks", last(target))]),
+        Fact::Alike { service, targets, kind } => (service, each(targets, kind)),
+        Fact::AlikeOver { service } => (service, vec!["alike no more".to_owned()]),
         Fact::EvidenceLost { service, targets } => (service, each(targets, "unknown")),
         Fact::StillUnknown { service, targets } => (service, each(targets, "still unknown")),
         Fact::EvidenceBack { service, target, notified, .. } => {
