@@ -143,11 +143,11 @@ async fn monitor(
     let mut stop = signals::forward(outbox.clone()).context("cannot wait for signals")?;
     startup::log_notes(&config);
     let icmp = Icmp::new(&hints(outbox.clone()));
-    icmp.open_for(&startup::on_shared_sockets(&config))?;
+    let ids = Ids::default();
+    icmp.open_for(&startup::on_shared_sockets(&config, &ids))?;
     if sighup.load(Ordering::SeqCst) {
         outbox.send(Input::Reload).await?;
     }
-    let ids = Ids::default();
     let reloader = Reloader::new(load, talk.clone(), outbox.clone(), ids.clone());
     let start = AgentStart { rehearse, icmp, ids, reloader, talk: talk.clone(), inbox, outbox };
     let agent = tokio::select! {
@@ -206,7 +206,8 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let tools = Tools::new(icmp, Arc::default(), Arc::default()).of_this_process();
+        let requests = Arc::clone(ids.requests());
+        let tools = Tools::new(icmp, requests, Arc::default()).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,

@@ -114,8 +114,9 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
                 tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
             }
             let config = configuration(invocation)?;
-            // No check runs a command as another user.
-            let _ = privilege::give_up_switching();
+            if !config.runs_commands_as_others() {
+                let _ = privilege::give_up_switching();
+            }
             check_rehearsal(&config, command.rehearse.as_ref())?;
             watch(invocation, config, command.rehearse.clone(), &sighup)
         }

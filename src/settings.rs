@@ -6,12 +6,15 @@
 //! [`crate::dns::providers`], the others in `sections`.
 
 mod advice;
+mod check_advice;
+mod checks;
 mod describe;
 mod expanded;
 mod network;
 mod pace;
 mod pace_keys;
 mod parsed;
+mod references;
 mod sections;
 mod services;
 mod tables;
@@ -28,16 +31,16 @@ use crate::config::keys::{Schema, Section};
 use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
-use crate::dns::providers::{PROVIDERS, ProviderKind, PublishedService, ZoneConfig};
+use crate::dns::providers::{PROVIDERS, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
-use crate::engine::types::Endpoint;
 use crate::file;
 use crate::status::{StatusConfig, StatusSection};
 use parsed::ParsedFile;
 use sections::ParsedSections;
-use tables::ParsedTables;
+use tables::{Kinds, ParsedTables};
 use top::TopLevel;
 
+pub(crate) use checks::{CanaryConfig, CheckConfig, CheckMethod};
 pub(crate) use expanded::CheckedFile;
 pub(crate) use pace::Delay;
 pub(crate) use sections::Sections;
@@ -46,17 +49,20 @@ pub(crate) use services::{DEFAULT, NamedZone, ServiceConfig};
 /// Maximum size of the file in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
+/// The kinds of tables of this program.
+const KINDS: Kinds<'static> = Kinds { providers: &PROVIDERS, checks: &checks::CHECK_TYPES };
+
 /// Returns every key that a file may hold, as the documentation writes it: with its section in
 /// front, as in `Cloudflare.ttl`, unless it stands above the first section.
 pub fn known_keys() -> impl Iterator<Item = String> {
-    let keys: Vec<_> = schema(&PROVIDERS).keys().collect();
+    let keys: Vec<_> = schema(KINDS).keys().collect();
     keys.into_iter().map(|(section, key)| section.key(key.name))
 }
 
 /// Returns every key of the tables that a file may have any number of times, with the first part of the
 /// table's header in front, as in `service.zone`.
 pub fn known_table_keys() -> Vec<String> {
-    schema(&PROVIDERS).table_keys().collect()
+    schema(KINDS).table_keys().collect()
 }
 
 /// The options of the command line.
@@ -97,7 +103,7 @@ pub struct Config {
     /// The zones of the services, in the order of the file. Never empty.
     pub zones: Vec<NamedZone>,
     /// Endpoints that prove that this agent's own network works. An empty list is off.
-    pub canaries: Vec<Endpoint>,
+    pub canaries: Vec<CanaryConfig>,
     /// Pace of probing canaries, and their thresholds: those of the top level.
     pub canary_probing: Probing,
     /// The settings of all sections but the provider's.
@@ -122,6 +128,14 @@ impl Config {
     /// Whether the file names its services. Otherwise `default` is the only one.
     pub(crate) fn names_services(&self) -> bool {
         self.services.iter().any(|service| service.name != DEFAULT)
+    }
+
+    /// Whether a check runs its command as another user than this process, which takes privileges.
+    pub(crate) fn runs_commands_as_others(&self) -> bool {
+        let checks = self.services.iter().flat_map(|service| &service.checks);
+        let methods = checks.map(|check| &check.method);
+        let mut methods = methods.chain(self.canaries.iter().map(|canary| &canary.method));
+        methods.any(CheckMethod::runs_as_another_user)
     }
 
     /// Returns the zone of the service called `default`.
@@ -206,12 +220,12 @@ pub(crate) fn load(path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, C
 /// those lines could not be read. In that case missing keys and contradictions between keys are not
 /// reported.
 pub fn parse(text: &str, path: &Path, asked: &Asked, env: Env<'_>) -> Result<Config, ConfigErrors> {
-    parse_with(&PROVIDERS, text, path, asked, env)
+    parse_with(KINDS, text, path, asked, env)
 }
 
-/// Like [`parse`], with these kinds of providers.
+/// Like [`parse`], with these kinds of tables.
 fn parse_with(
-    providers: &[ProviderKind],
+    kinds: Kinds<'_>,
     text: &str,
     path: &Path,
     asked: &Asked,
@@ -219,9 +233,9 @@ fn parse_with(
 ) -> Result<Config, ConfigErrors> {
     let file = path.display().to_string();
     let mut report = Report::new(&file);
-    let document = document::read(text, schema(providers), &mut report);
+    let document = document::read(text, schema(kinds), &mut report);
     let (whole, empty) = (document.whole, document.is_empty());
-    let parsed = ParsedFile::read(document, providers, &mut report);
+    let parsed = ParsedFile::read(document, kinds, &mut report);
     if !whole {
         report.finish()?;
         return Err(ConfigErrors::about_file(&file, "not valid TOML"));
@@ -260,9 +274,9 @@ fn parse_with(
 pub fn load_status(path: &Path) -> Result<StatusConfig, ConfigErrors> {
     let text = text_of_file(path)?;
     let mut report = Report::new(&path.display().to_string());
-    let document = document::read(&text, schema(&PROVIDERS), &mut report);
+    let document = document::read(&text, schema(KINDS), &mut report);
     let whole = document.whole;
-    let parsed = ParsedFile::read(document, &PROVIDERS, &mut report);
+    let parsed = ParsedFile::read(document, KINDS, &mut report);
     let mut context = SectionContext {
         path,
         dry_run: true,
@@ -286,11 +300,11 @@ fn text_of_file(path: &Path) -> Result<String, ConfigErrors> {
 }
 
 /// Returns the sections and keys that a file may have.
-fn schema(providers: &[ProviderKind]) -> Schema {
+fn schema(kinds: Kinds<'_>) -> Schema {
     let mut schema = Schema::default();
     schema.add(Section::TOP, TopLevel::KEYS);
-    ParsedTables::add_to(&mut schema, providers);
-    for provider in providers {
+    ParsedTables::add_to(&mut schema, kinds);
+    for provider in kinds.providers {
         schema.add(provider.section, provider.keys);
     }
     ParsedSections::add_to(&mut schema);

@@ -1,11 +1,13 @@
-//! The ids of services and zones, which they keep for the life of the process: a service by its name, a
-//! zone by its place.
+//! The ids of services, zones and requests, which they keep for the life of the process: a service by its
+//! name, a zone by its place, a request by its settings.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::ids::{ServiceId, ZoneId};
-use crate::settings::{DEFAULT, NamedZone};
+use crate::engine::types::{Endpoint, Method};
+use crate::probe::requests::Requests;
+use crate::settings::{CheckMethod, Config, DEFAULT, NamedZone};
 
 /// The ids of all services and zones that the configurations of this process have named. Clones
 /// share them.
@@ -14,7 +16,10 @@ use crate::settings::{DEFAULT, NamedZone};
 /// that of another one, and is found again when it comes back. Zones may swap their names, so a zone is
 /// known by the place where it is managed; only the zone of a file that names none is always the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ids(Arc<Mutex<AssignedIds>>);
+pub(super) struct Ids {
+    assigned: Arc<Mutex<AssignedIds>>,
+    requests: Arc<Requests>,
+}
 
 #[derive(Debug, Default)]
 struct AssignedIds {
@@ -46,7 +51,39 @@ impl NumberedNames {
 
 impl Ids {
     fn assigned(&self) -> MutexGuard<'_, AssignedIds> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.assigned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the table of requests, from which the probers have their settings.
+    pub(super) fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+
+    /// Returns how the engine knows the way in which a check asks an address.
+    pub(super) fn method(&self, method: &CheckMethod) -> Method {
+        match method {
+            CheckMethod::Echo => Method::Echo,
+            CheckMethod::Connect(port) => Method::Connect(*port),
+            CheckMethod::Request(settings) => Method::Request(self.requests.id_of(settings)),
+        }
+    }
+
+    /// Returns the endpoints of a configuration: canaries first, then the targets by each of their
+    /// checks.
+    pub(super) fn endpoints(&self, config: &Config) -> Vec<Endpoint> {
+        let mut endpoints = Vec::new();
+        for canary in &config.canaries {
+            endpoints
+                .push(Endpoint { address: canary.address, method: self.method(&canary.method) });
+        }
+        for service in &config.services {
+            for check in &service.checks {
+                let method = self.method(&check.method);
+                let targets = service.targets.iter();
+                endpoints.extend(targets.map(|address| Endpoint { address: *address, method }));
+            }
+        }
+        endpoints
     }
 
     /// Returns the id of the service with this name.

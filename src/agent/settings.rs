@@ -1,6 +1,6 @@
 //! The settings of the engine, from the configuration.
 
-use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use super::ids::Ids;
@@ -12,7 +12,7 @@ use crate::engine::settings::{
 use crate::engine::types::{Endpoint, Method, Pace, Thresholds};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
-use crate::settings::{Config, Probing, ServiceConfig};
+use crate::settings::{CanaryConfig, CheckConfig, Config, Probing};
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings {
@@ -22,8 +22,8 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
             zone: ids.zone(config.zone_of(service)),
             targets: service.targets.as_slice().into(),
             names: service.names.clone(),
-            checks: vec![checked(service)],
-            require: NonZeroUsize::MIN,
+            checks: service.checks.iter().map(|its| checked(its, ids)).collect(),
+            require: NonZeroUsize::new(service.require).unwrap_or(NonZeroUsize::MIN),
             floor: service.min_in_service,
             resync_interval: service.resync_interval,
         };
@@ -42,19 +42,23 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         services: services.collect(),
         zones: zones.collect(),
         burst: config.canary_probing.burst,
-        canaries: config.canaries.clone(),
+        canaries: config.canaries.iter().map(|canary| endpoint(canary, ids)).collect(),
         canary_check: check(&config.canary_probing, Method::Echo),
-        most_in_flight: config.services.iter().any(opens_connections).then_some(room),
+        most_in_flight: opens_connections(config, ids).then_some(room),
         cluster,
         dry_run: config.dry_run,
-        rooms: BTreeMap::new(),
+        rooms: ids.requests().rooms(),
     }
 }
 
-/// Returns the check of a service.
-fn checked(service: &ServiceConfig) -> ServiceCheck {
-    let check = check(&service.probing, Method::of_port(service.tcp_port));
-    ServiceCheck { name: service.check_kind().to_owned(), check, counts: true }
+/// Returns a check of a service.
+fn checked(its: &CheckConfig, ids: &Ids) -> ServiceCheck {
+    let check = check(&its.probing, ids.method(&its.method));
+    ServiceCheck { name: its.name.clone(), check, counts: its.is_counted() }
+}
+
+fn endpoint(canary: &CanaryConfig, ids: &Ids) -> Endpoint {
+    Endpoint { address: canary.address, method: ids.method(&canary.method) }
 }
 
 fn check(probing: &Probing, method: Method) -> CheckSettings {
@@ -68,11 +72,12 @@ fn check(probing: &Probing, method: Method) -> CheckSettings {
     CheckSettings { method, pace, thresholds }
 }
 
-/// Whether each probe of a service opens a connection. All targets of a service are probed alike.
-fn opens_connections(service: &ServiceConfig) -> bool {
-    let first = service.targets.first().copied();
-    first.is_some_and(|address| {
-        let endpoint = Endpoint { address, method: Method::of_port(service.tcp_port) };
+/// Whether any probe of a target opens a connection.
+fn opens_connections(config: &Config, ids: &Ids) -> bool {
+    let checks = config.services.iter().flat_map(|service| &service.checks);
+    let mut methods = checks.map(|check| ids.method(&check.method));
+    methods.any(|method| {
+        let endpoint = Endpoint { address: Ipv4Addr::LOCALHOST.into(), method };
         CheckKind::of(endpoint).opens() == Opens::Connection
     })
 }

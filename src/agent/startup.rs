@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use tracing::field::display;
 
+use super::ids::Ids;
 use crate::engine::Engine;
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::settings::Settings;
-use crate::engine::types::{Endpoint, Method};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
 use crate::probe::icmp::Icmp;
@@ -20,14 +20,9 @@ use crate::text::{counted, visible};
 const DRAINS_NAMED: usize = 3;
 
 /// Returns the addresses that are probed on shared sockets: canaries first.
-pub(super) fn on_shared_sockets(config: &Config) -> Vec<IpAddr> {
-    let canaries = config.canaries.iter().copied();
-    let targets = config.services.iter().flat_map(|service| {
-        let method = Method::of_port(service.tcp_port);
-        service.targets.iter().map(move |address| Endpoint { address: *address, method })
-    });
+pub(super) fn on_shared_sockets(config: &Config, ids: &Ids) -> Vec<IpAddr> {
     let (mut addresses, mut seen) = (Vec::new(), BTreeSet::new());
-    for endpoint in canaries.chain(targets) {
+    for endpoint in ids.endpoints(config) {
         if CheckKind::of(endpoint).opens() == Opens::SharedSocket && seen.insert(endpoint) {
             addresses.push(endpoint.address);
         }

@@ -43,7 +43,8 @@ pub(super) struct Options {
     /// Do not log more; this is the default, the last one given wins
     #[arg(long, overrides_with = "debug")]
     no_debug: bool,
-    /// Kind of probes; a file with services has it in its checks [default: ip]
+    /// Kind of probes, in place of the checks in the file; a file with services has it in its checks
+    /// [default: those of the file, or ip]
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     kind: Option<Kind>,
     /// DNS provider of the records; a file with services has it in its zones [default: cloudflare]

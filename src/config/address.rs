@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::value::{Value, as_text};
-use crate::engine::types::Endpoint;
 
 /// Reads the address of a target.
 pub(crate) fn target(value: &Value) -> Result<IpAddr, String> {
@@ -12,17 +11,17 @@ pub(crate) fn target(value: &Value) -> Result<IpAddr, String> {
     one_host(address)
 }
 
-/// Reads an endpoint that is probed to test this agent's own network.
-pub(crate) fn canary(value: &Value) -> Result<Endpoint, String> {
+/// Reads an address that is probed to test this agent's own network, with a TCP port if it has one.
+pub(crate) fn canary(value: &Value) -> Result<(IpAddr, Option<u16>), String> {
     let allowed = "an IP address, such as \"192.0.2.1\", or one with a TCP port, such as \
                    \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
     let text = as_text(value).ok_or(allowed)?;
     if let Ok(address) = text.parse() {
-        return Ok(Endpoint::echo(one_host(address)?));
+        return Ok((one_host(address)?, None));
     }
     let with_port: SocketAddr = text.parse().map_err(|_| allowed)?;
     let address = one_host(with_port.ip())?;
-    Ok(Endpoint::connect(address, some_port(with_port)?))
+    Ok((address, Some(some_port(with_port)?)))
 }
 
 /// Reads the address at which an agent of the cluster receives votes, as its peers know it.

@@ -41,14 +41,24 @@ pub(crate) struct Table {
     pub(crate) group: &'static str,
     /// The name in the header, as written; `None` for a table in a list or in another table.
     pub(crate) name: Option<String>,
-    /// The table that this one is a value of, by its place among the tables of the file.
-    pub(crate) owner: Option<usize>,
+    /// The key that this table is a value of; `None` for a table with a header of its own.
+    pub(crate) holder: Option<Holder>,
     /// The place of the header.
     pub(crate) spot: Spot,
     /// The section under which the keys of the table are kept.
     pub(crate) home: Section,
     /// The keys of the table.
     pub(crate) document: Document,
+}
+
+/// The key that a table is a value of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The table that has the key, by its place among the tables of the file; `None` for a key above
+    /// the first section.
+    pub(crate) table: Option<usize>,
+    /// The number of the table in a list, counted from 1; `None` if it is the only value.
+    pub(crate) nth: Option<usize>,
 }
 
 /// A key that the file has.
@@ -220,8 +230,26 @@ impl Reading<'_, '_> {
         for error in errors {
             let line = self.lines.at(start(error));
             if told.insert(line) {
-                self.report.syntax(line, keys.get(&line).cloned(), error.message());
+                let message = self.explained(line, error.message());
+                self.report.syntax(line, keys.get(&line).cloned(), &message);
             }
+        }
+    }
+
+    /// Returns the parser's message about a line. Where a value stands in the way of tables, such as
+    /// `check = "web"` above `[check.web]`, the way out follows.
+    fn explained(&self, line: usize, message: &str) -> String {
+        let header = self.lines.text_of(line).trim().trim_start_matches('[');
+        let group = header.split(['.', ']']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        let group = self.document.schema.group(&group);
+        match group.and_then(|group| Some((group, group.value_keys?))) {
+            Some((group, keys)) if message.starts_with("cannot extend value") => format!(
+                "{message}: {} has a value, which leaves no room for {}; {} = [...] has names and tables",
+                keys.one,
+                group.header(),
+                keys.many,
+            ),
+            _ => message.to_owned(),
         }
     }
 

@@ -131,8 +131,8 @@ impl FieldReader<'_> {
     }
 
     /// Reads a key from its own section or from the place it has in the oldest files. If it stands
-    /// in both places the values must be equal.
-    fn field<T: PartialEq>(
+    /// in both places the values must be equal. `read` interprets a value, and reports its problems.
+    pub(crate) fn field<T: PartialEq>(
         &mut self,
         section: Section,
         key: &'static str,

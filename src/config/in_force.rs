@@ -28,16 +28,22 @@ impl ValueInForce {
         let source = place.map(|spot| spot.key.clone());
         Self { key, value, source, line: place.and_then(|spot| spot.line), layer: None }
     }
+
     /// Adds the kind of table that the value comes from. The nearest one wins.
     pub(crate) fn with_layer(self) -> Self {
         let parts = self.source.as_ref().map(|key| key.split('.').collect::<Vec<_>>());
         let layer = match parts.as_deref() {
             None => "built in",
-            Some(["check", ..] | ["service", _, "check", _, ..]) => "check",
+            Some([group, _, ..] | ["service", _, group, _, ..]) if is_check(group) => "check",
             Some(["service", ..]) => "service",
             Some(["zone", ..]) => "zone",
             Some(_) => "top level",
         };
         Self { layer: Some(layer), ..self }
     }
+}
+
+/// Whether this part of a key stands for a check: `check`, or `checks[2]` in a list.
+fn is_check(part: &str) -> bool {
+    part == "check" || part.starts_with("checks[")
 }

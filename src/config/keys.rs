@@ -45,17 +45,24 @@ pub(crate) struct Key {
     pub(crate) is_secret: bool,
     /// Whether the oldest files, which have no sections, have the key at the top.
     pub(crate) was_at_the_top: bool,
+    /// Whether the value is a table, with names of the operator's choice.
+    pub(crate) is_table: bool,
 }
 
 impl Key {
     /// Returns a key with this name.
     pub(crate) const fn new(name: &'static str) -> Self {
-        Self { name, is_secret: false, was_at_the_top: false }
+        Self { name, is_secret: false, was_at_the_top: false, is_table: false }
     }
 
     /// Returns the same key, with a value that is never displayed.
     pub(crate) const fn secret(self) -> Self {
         Self { is_secret: true, ..self }
+    }
+
+    /// Returns the same key, with a table as its value.
+    pub(crate) const fn table(self) -> Self {
+        Self { is_table: true, ..self }
     }
 
     /// Returns the same key, which the oldest files have at the top.
@@ -71,6 +78,15 @@ pub(crate) enum TableForm {
     Named,
     /// `[[service]]`: a list of tables.
     Listed,
+}
+
+/// The keys that have tables of a group as their values, in place of names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ValueKeys {
+    /// The key that has one table or name as its value.
+    pub(crate) one: &'static str,
+    /// The key that has a list of tables and names.
+    pub(crate) many: &'static str,
 }
 
 /// The keys of one kind of table in a group.
@@ -97,8 +113,8 @@ pub(crate) struct TableGroup {
     pub(crate) keys: &'static [Key],
     /// The key whose value selects the kind of a table. Without kinds it is not used.
     pub(crate) selector: &'static str,
-    /// Whether a table may stand as a value in another one, in place of the name of a table.
-    pub(crate) may_be_value: bool,
+    /// The keys that may have a table as their value, in place of the name of one.
+    pub(crate) value_keys: Option<ValueKeys>,
     /// The kinds of tables, if they differ.
     pub(crate) kinds: Vec<GroupKind>,
 }
@@ -121,6 +137,11 @@ impl TableGroup {
     fn kinds_with(&self, folded: &str) -> Vec<String> {
         let kinds = self.kinds.iter().filter(|kind| kind.keys.iter().any(|key| key.name == folded));
         kinds.map(|kind| format!("\"{}\"", kind.kind)).collect()
+    }
+
+    /// Whether a table may have a key with this name, in lower case, that has a table as its value.
+    pub(super) fn has_table_key(&self, folded: &str) -> bool {
+        self.all_keys().any(|key| key.name == folded && key.is_table)
     }
 
     /// Whether a table may have a key with this name, in lower case.
@@ -165,6 +186,15 @@ impl Schema {
     /// Returns the group with this name, in lower case.
     pub(crate) fn group(&self, folded: &str) -> Option<&TableGroup> {
         self.groups.iter().find(|group| group.name == folded)
+    }
+
+    /// Returns the group with tables that may be the value of a key with this name, in lower case, and
+    /// its keys of that kind.
+    pub(crate) fn group_as_value(&self, folded: &str) -> Option<(&TableGroup, ValueKeys)> {
+        self.groups.iter().find_map(|group| {
+            let keys = group.value_keys?;
+            [keys.one, keys.many].contains(&folded).then_some((group, keys))
+        })
     }
 
     /// Returns every key with its section, those above the first section before all others.

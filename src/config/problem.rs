@@ -139,6 +139,14 @@ impl Report {
         }
     }
 
+    /// Adds a problem that several services would report, once.
+    pub(crate) fn refuse_once(&mut self, spot: &Spot, what: impl Into<String>) {
+        let problem = self.problem(spot, what.into());
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     /// Adds a line of the file that is not TOML, with its `key` if that is known.
     pub(crate) fn syntax(&mut self, line: usize, key: Option<String>, message: &str) {
         let what = format!("not valid TOML: {message}");
@@ -149,6 +157,14 @@ impl Report {
     pub(crate) fn warn(&mut self, spot: &Spot, what: impl Into<String>) {
         let problem = self.problem(spot, what.into());
         self.warnings.push(Warning { problem, item: None });
+    }
+
+    /// Adds a warning that several parts would report, once.
+    pub(crate) fn warn_once(&mut self, spot: &Spot, what: impl Into<String>) {
+        let problem = self.problem(spot, what.into());
+        if !self.warnings.iter().any(|warning| warning.problem == problem) {
+            self.warnings.push(Warning { problem, item: None });
+        }
     }
 
     /// Adds a warning about one item of a list that may apply to many items: `what` continues the

@@ -45,7 +45,7 @@ pub(crate) fn duration(
             Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
             Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
             Value::Text(text) => humantime::parse_duration(text).ok(),
-            Value::Truth(_) | Value::List(_) | Value::Other => None,
+            Value::Truth(_) | Value::List(_) | Value::Table(_) | Value::Other => None,
         };
         read.filter(|duration| (least..=most).contains(duration)).ok_or_else(|| {
             let (least, most) = (seconds(least), seconds(most));

@@ -24,8 +24,18 @@ pub(crate) enum Value {
     Truth(bool),
     /// A list with the place of each item.
     List(Vec<WrittenValue>),
-    /// A date, a table, or a number beyond every accepted range.
+    /// A table, in the order of the file.
+    Table(Vec<WrittenEntry>),
+    /// A date, or a number beyond every accepted range.
     Other,
+}
+
+/// An entry of a table that is a value.
+pub(crate) struct WrittenEntry {
+    /// The name in its original spelling.
+    pub(crate) name: String,
+    /// The value with its place.
+    pub(crate) value: WrittenValue,
 }
 
 /// Returns the text of a value that is one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pace_keys::PaceKeys;
 use super::top::TopLevel;
-use super::{Config, ServiceConfig};
+use super::{Config, Probing, ServiceConfig};
 use crate::config::field::Field;
 use crate::config::own;
 use crate::config::problem::{Report, Spot};
@@ -37,8 +37,8 @@ pub(super) fn guards_off(config: &Config) -> Vec<&'static str> {
 pub(super) struct ServiceAdvice<'a> {
     /// The service that the advice is about.
     pub(super) service: &'a ServiceConfig,
-    /// The values of its pace and thresholds.
-    pub(super) pace: &'a PaceKeys,
+    /// The values of the pace and the thresholds of each of its checks.
+    pub(super) paces: &'a [PaceKeys],
     /// The value of its floor.
     pub(super) floor: &'a Field<usize>,
 }
@@ -46,39 +46,13 @@ pub(super) struct ServiceAdvice<'a> {
 impl ServiceAdvice<'_> {
     /// Returns the warnings about accepted values that may do harm, each with its place.
     pub(super) fn list(&self) -> Vec<(Spot, String)> {
-        let slow = self.advise_on_delay().into_iter().chain(self.advise_on_pace());
-        slow.chain(self.advise_on_floor()).collect()
-    }
-
-    /// Warns about a death that is noticed late.
-    fn advise_on_delay(&self) -> Option<(Spot, String)> {
-        let pace = &self.service.probing;
-        if pace.interval * pace.failure_threshold.get() <= SLOW {
-            return None;
+        let mut warnings = Vec::new();
+        for (check, keys) in self.service.checks.iter().zip(self.paces) {
+            warnings.extend(advise_on_delay(&check.probing, keys));
+            warnings.extend(advise_on_pace(&check.probing, keys));
         }
-        // With the defaults of both keys it is not late.
-        let spot = self.pace.interval.spot().or(self.pace.failure_threshold.spot())?;
-        let worst = seconds(pace.detection().worst);
-        let what = format!(
-            "{} between probes and failure_threshold {}: a death is noticed after {worst} at worst",
-            seconds(pace.interval),
-            pace.failure_threshold,
-        );
-        Some((spot.clone(), what))
-    }
-
-    fn advise_on_pace(&self) -> Option<(Spot, String)> {
-        let pace = &self.service.probing;
-        let at = self.pace.retry_interval.present()?;
-        if pace.retry_interval <= pace.interval {
-            return None;
-        }
-        let interval = seconds(pace.interval);
-        let what = format!(
-            "{} is longer than interval, {interval}: a missing target is asked less often, not more",
-            at.shown,
-        );
-        Some((at.spot.clone(), what))
+        warnings.extend(self.advise_on_floor());
+        warnings
     }
 
     /// Warns about a floor that no withdrawal can ever satisfy.
@@ -102,6 +76,35 @@ impl ServiceAdvice<'_> {
     }
 }
 
+/// Warns about a death that is noticed late.
+fn advise_on_delay(pace: &Probing, keys: &PaceKeys) -> Option<(Spot, String)> {
+    if pace.interval * pace.failure_threshold.get() <= SLOW {
+        return None;
+    }
+    // With the defaults of both keys it is not late.
+    let spot = keys.interval.spot().or(keys.failure_threshold.spot())?;
+    let worst = seconds(pace.detection().worst);
+    let what = format!(
+        "{} between probes and failure_threshold {}: a death is noticed after {worst} at worst",
+        seconds(pace.interval),
+        pace.failure_threshold,
+    );
+    Some((spot.clone(), what))
+}
+
+fn advise_on_pace(pace: &Probing, keys: &PaceKeys) -> Option<(Spot, String)> {
+    let at = keys.retry_interval.present()?;
+    if pace.retry_interval <= pace.interval {
+        return None;
+    }
+    let interval = seconds(pace.interval);
+    let what = format!(
+        "{} is longer than interval, {interval}: a missing target is asked less often, not more",
+        at.shown,
+    );
+    Some((at.spot.clone(), what))
+}
+
 /// The warnings about several services. Services that have a value in common have its warning in
 /// common.
 #[derive(Default)]
@@ -114,14 +117,14 @@ pub(super) struct SharedAdvice {
 
 impl SharedAdvice {
     /// Adds the warnings about a service.
-    pub(super) fn add(&mut self, advice: &ServiceAdvice<'_>) {
-        for (spot, what) in advice.list() {
+    pub(super) fn add(&mut self, service: &ServiceConfig, warnings: Vec<(Spot, String)>) {
+        for (spot, what) in warnings {
             let next = self.warnings.len();
             let place = *self.places.entry((spot.line, what.clone())).or_insert(next);
             if place == next {
                 self.warnings.push((spot, what, Vec::new()));
             }
-            self.warnings[place].2.push(advice.service.name.clone());
+            self.warnings[place].2.push(service.name.clone());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, NamedZone, Probing, ServiceConfig};
+use super::{CheckConfig, Config, NamedZone, Probing, ServiceConfig};
 use crate::engine::plan::Family;
 use crate::engine::prober::retries;
 use crate::text::{counted, first_few, listed, seconds};
@@ -65,24 +65,24 @@ impl Config {
     /// Describes a service, a line for each part. One of several begins with its name.
     fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<(String, String)> {
         let named = self.has_services;
-        let mut parts = vec![
-            ("watches", watching(service)),
-            ("pace", self.pace(service)),
-            ("retries", retries(&service.probing)),
-            ("death", death(&service.probing)),
-            ("return", comeback(&service.probing)),
+        let mut parts = vec![("watches".to_owned(), watching(service))];
+        parts.extend(self.checks(service));
+        let others = [
             ("records", records(service, zone)),
             ("access", zone.provider.access()),
             ("repair", repair(service)),
             ("floor", floor(service, zone)),
             ("canaries", self.guard_of_self()),
         ];
-        if named {
-            parts.retain(|(label, _)| !["access", "canaries"].contains(label));
-        }
+        let others = others.into_iter();
+        parts.extend(
+            others
+                .filter(|(label, _)| !named || !["access", "canaries"].contains(label))
+                .map(|(label, words)| (label.to_owned(), words)),
+        );
         let mut described = Vec::new();
         for (label, words) in parts {
-            let label = match label {
+            let label = match label.as_str() {
                 "watches" if named => format!("service {}", service.name),
                 label if named => format!("  {label}"),
                 label => label.to_owned(),
@@ -90,6 +90,32 @@ impl Config {
             described.push((label, words));
         }
         described
+    }
+
+    /// Describes the pace of a service, and how soon it notices a death. Several checks have lines of
+    /// their own before those of the whole.
+    fn checks(&self, service: &ServiceConfig) -> Vec<(String, String)> {
+        let mut parts = Vec::new();
+        for check in &service.checks {
+            let times = [
+                ("pace", self.pace(service, check)),
+                ("retries", retries(&check.probing)),
+                ("death", death(&check.probing)),
+                ("return", comeback(&check.probing)),
+            ];
+            let indent = if service.has_several_checks() {
+                let watched = if check.is_counted() { "" } else { "; watched, and never counted" };
+                parts.push((format!("check {}", check.name), format!("{}{watched}", check.words)));
+                "  "
+            } else {
+                ""
+            };
+            parts.extend(times.map(|(label, words)| (format!("{indent}{label}"), words)));
+        }
+        if service.has_several_checks() {
+            parts.extend(together(service).map(|(label, words)| (label.to_owned(), words)));
+        }
+        parts
     }
 
     fn agent(&self) -> String {
@@ -107,8 +133,8 @@ impl Config {
         }
     }
 
-    fn pace(&self, service: &ServiceConfig) -> String {
-        let pace = &service.probing;
+    fn pace(&self, service: &ServiceConfig, check: &CheckConfig) -> String {
+        let pace = &check.probing;
         let burst = match pace.burst.get() {
             1 => String::new(),
             several => format!("; up to {several} addresses at once"),
@@ -142,12 +168,54 @@ fn zone_in_words(zone: &NamedZone) -> (String, String) {
 }
 
 fn watching(service: &ServiceConfig) -> String {
-    let how = service.check_in_words();
+    let how = match service.checks.as_slice() {
+        [only] => only.words.clone(),
+        several => format!("by {} checks", several.len()),
+    };
     format!(
         "{} {how}: {}",
         counted(service.targets.len(), "address", "addresses"),
         listed(&service.targets)
     )
+}
+
+/// Describes when several checks make a target down and up.
+fn together(service: &ServiceConfig) -> [(&'static str, String); 3] {
+    let (counted, require) = (service.counted().count(), service.require);
+    let rule = match (counted - require, counted) {
+        (_, 1) => "the only counted check decides".to_owned(),
+        (0, counted) => {
+            format!("all {counted} counted checks must be up; an address is down as soon as one is")
+        }
+        (_, counted) if require == 1 => {
+            format!("any of {counted} counted checks must be up; an address is down once all are")
+        }
+        (spare, counted) => format!(
+            "{require} of {counted} counted checks must be up; an address is down once {} are",
+            spare + 1
+        ),
+    };
+    let (death, comeback) = (service.detection(), service.recovery());
+    [
+        ("require", rule),
+        (
+            "death",
+            format!(
+                "of an address that no check reaches any more, noticed after {} at best, {} at worst",
+                seconds(death.best),
+                seconds(death.worst)
+            ),
+        ),
+        (
+            "return",
+            format!(
+                "of an address that answers every check again, noticed a round trip after {} at best, \
+                 {} at worst",
+                seconds(comeback.best),
+                seconds(comeback.worst)
+            ),
+        ),
+    ]
 }
 
 /// Describes the retries for a target that does not answer.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Config, Delay, ServiceConfig};
+use super::{CheckConfig, CheckMethod, Config, Delay, ServiceConfig};
 use crate::config::ConfigErrors;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Problem;
@@ -53,6 +53,12 @@ struct CheckedService<'a> {
     /// The kind of probes, as for `--type`.
     check: &'static str,
     port: Option<u16>,
+    /// The checks, unless echo requests or TCP connects are the only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<CheckedCheck<'a>>,
+    /// The number of counted checks that must be up, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require: Option<usize>,
     failure_threshold: u32,
     recovery_threshold: u32,
     interval_s: f64,
@@ -69,6 +75,35 @@ struct CheckedService<'a> {
     guards_off: Vec<&'static str>,
     /// Every value with the place in the file that it comes from.
     values: Vec<ValueInForce>,
+}
+
+/// One of the checks of a service.
+#[derive(Debug, Serialize)]
+struct CheckedCheck<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    mode: &'static str,
+    words: &'a str,
+    /// Time in seconds until it is seen down.
+    death_s: CheckedDelay,
+    /// Time in seconds until it is seen up again, without one round trip.
+    return_s: CheckedDelay,
+    /// Every value with the place in the file that it comes from.
+    values: Vec<ValueInForce>,
+}
+
+impl<'a> From<&'a CheckConfig> for CheckedCheck<'a> {
+    fn from(check: &'a CheckConfig) -> Self {
+        Self {
+            name: &check.name,
+            r#type: check.kind,
+            mode: check.mode.word(),
+            words: &check.words,
+            death_s: check.probing.detection().into(),
+            return_s: check.probing.recovery().into(),
+            values: check.all_values(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -115,7 +150,11 @@ impl<'a> CheckedFile<'a> {
 
 impl<'a> CheckedService<'a> {
     fn new(service: &'a ServiceConfig, config: &'a Config) -> Self {
-        let (probing, zone) = (&service.probing, &config.zone_of(service).name);
+        let (first, zone) = (service.first_check(), &config.zone_of(service).name);
+        let probing = &first.probing;
+        let is_plain =
+            !service.has_several_checks() && !matches!(first.method, CheckMethod::Request(_));
+        let checks = service.checks.iter().filter(|_| !is_plain);
         let guards_off = if config.has_services { service.guards_off() } else { Vec::new() };
         Self {
             name: &service.name,
@@ -123,7 +162,9 @@ impl<'a> CheckedService<'a> {
             names: &service.names,
             addresses: service.targets.iter().map(ToString::to_string).collect(),
             check: service.check_kind(),
-            port: service.tcp_port,
+            port: first.method.port(),
+            checks: checks.map(CheckedCheck::from).collect(),
+            require: service.has_several_checks().then_some(service.require),
             failure_threshold: probing.failure_threshold.get(),
             recovery_threshold: probing.recovery_threshold.get(),
             interval_s: probing.interval.as_secs_f64(),
@@ -131,8 +172,8 @@ impl<'a> CheckedService<'a> {
             retry_interval_s: probing.retry_interval.as_secs_f64(),
             min_in_service: service.min_in_service,
             resync_interval_s: service.resync_interval.map(|pace| pace.as_secs_f64()),
-            death_s: probing.detection().into(),
-            return_s: probing.recovery().into(),
+            death_s: service.detection().into(),
+            return_s: service.recovery().into(),
             guards_off,
             values: config.values_of(service),
         }
@@ -151,26 +192,35 @@ impl Config {
         let mut text = String::new();
         for service in &self.services {
             let _ = writeln!(text, "service {}", service.name);
-            let mut rows = Vec::new();
-            for value in self.values_of(service) {
-                let place = match (&value.source, value.line) {
-                    (Some(key), Some(line)) => format!("line {line}, {key}"),
-                    _ => "default".to_owned(),
-                };
-                let place = match value.layer {
-                    Some(layer) if value.line.is_some() => format!("{layer}, {place}"),
-                    Some(layer) => layer.to_owned(),
-                    None => place,
-                };
-                rows.push((value, place));
-            }
-            let width = rows.iter().map(|(_, place)| place.len()).max().unwrap_or_default();
-            for (value, place) in rows {
-                let _ = writeln!(text, "  {:<20}{place:<width$}  {}", value.key, value.value);
+            write_rows(&mut text, "  ", self.values_of(service));
+            for check in service.checks.iter().filter(|_| service.has_several_checks()) {
+                let _ = writeln!(text, "  check {}", check.name);
+                write_rows(&mut text, "    ", check.all_values());
             }
         }
         let guards = self.guards_off_in_words().unwrap_or_else(|| "none".to_owned());
         let _ = writeln!(text, "guards off  {guards}");
         text + &self.warnings_in_words()
+    }
+}
+
+/// Writes a row for each value.
+fn write_rows(text: &mut String, indent: &str, values: Vec<ValueInForce>) {
+    let mut rows = Vec::new();
+    for value in values {
+        let place = match (&value.source, value.line) {
+            (Some(key), Some(line)) => format!("line {line}, {key}"),
+            _ => "default".to_owned(),
+        };
+        let place = match value.layer {
+            Some(layer) if value.line.is_some() => format!("{layer}, {place}"),
+            Some(layer) => layer.to_owned(),
+            None => place,
+        };
+        rows.push((value, place));
+    }
+    let width = rows.iter().map(|(_, place)| place.len()).max().unwrap_or_default();
+    for (value, place) in rows {
+        let _ = writeln!(text, "{indent}{:<20}{place:<width$}  {}", value.key, value.value);
     }
 }

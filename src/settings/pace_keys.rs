@@ -1,5 +1,6 @@
 //! The keys of the pace of probing and of the thresholds.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// The values of the pace and of the thresholds, each validated alone.
+#[derive(Clone)]
 pub(super) struct PaceKeys {
     pub(super) failure_threshold: Field<u32>,
     pub(super) recovery_threshold: Field<u32>,
@@ -81,6 +83,12 @@ impl PaceKeys {
             ("timeout", self.timeout.spot().or(interval)),
             ("retry_interval", self.retry_interval.spot().or(interval)),
         ]
+    }
+
+    /// Returns the same places by key, without the keys that have their defaults.
+    pub(super) fn known_places(&self) -> BTreeMap<&'static str, Spot> {
+        let places = self.places().into_iter();
+        places.filter_map(|(key, spot)| Some((key, spot?.clone()))).collect()
     }
 }
 

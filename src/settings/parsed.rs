@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::advice::ServiceAdvice;
+use super::check_advice::CheckAdvice;
+use super::checks::{self, BuiltChecks, CheckConfig, CheckLayers, CheckMethod};
 use super::sections::ParsedSections;
 use super::services::{DEFAULT, NamedZone, ServiceConfig};
-use super::tables::{BuiltTables, ParsedTables};
+use super::tables::{BuiltTables, Kinds, ParsedTables};
 use super::top::TopLevel;
 use super::{Asked, Config, network};
 use crate::config::document::{Document, WrittenPlace};
@@ -32,20 +34,16 @@ pub(super) struct ParsedFile {
 
 impl ParsedFile {
     /// Reads every key. The section of a provider that was not selected is validated too.
-    pub(super) fn read(
-        mut document: Document,
-        kinds: &[ProviderKind],
-        report: &mut Report,
-    ) -> Self {
+    pub(super) fn read(mut document: Document, kinds: Kinds<'_>, report: &mut Report) -> Self {
         let tables = ParsedTables::parse(&mut document, kinds, report);
         let mut of_providers = Vec::new();
-        for kind in kinds {
+        for kind in kinds.providers {
             let written = document.written_in(kind.section);
             of_providers.extend(written.into_iter().map(|place| (*kind, place)));
         }
         let mut values = FieldReader { document, report };
         let mut providers = Vec::new();
-        for kind in kinds {
+        for kind in kinds.providers {
             providers.push((*kind, (kind.parse)(&mut values)));
         }
         let sections = ParsedSections::parse(&mut values);
@@ -76,6 +74,7 @@ impl ParsedFile {
         context: &mut SectionContext<'_>,
     ) -> Config {
         let has_services = self.tables.first_service().is_some();
+        self.tables.checks.validate(context);
         let BuiltTables { services, zones, providers } = if has_services {
             self.refuse_the_other_form(asked, context);
             self.tables.build(&self.top, context)
@@ -90,7 +89,8 @@ impl ParsedFile {
             self.sections.status.check_overlap(address, context);
         }
         let sections = self.sections.build(context);
-        let canaries = context.distinct(self.top.canaries());
+        let canaries = checks::canaries(&self.top.canaries, &self.tables.checks, context);
+        self.tables.warn_of_unused_checks(&self.top, context.report);
         let network = network::check(&providers, &self.sections.notify.parties(), context);
         Config {
             path: context.path.to_owned(),
@@ -116,28 +116,59 @@ impl ParsedFile {
         context: &mut SectionContext<'_>,
     ) -> BuiltTables {
         let provider = section.finish(context);
-        if asked.is_tcp() {
-            self.top.require_port(context);
-        }
+        let checks = self.default_checks(asked, provider.settings.names(), context);
         let service = ServiceConfig {
             name: DEFAULT.to_owned(),
             zone: 0,
             names: provider.settings.names().to_vec(),
             targets: provider.targets.clone(),
-            tcp_port: self.top.port().filter(|_| asked.is_tcp()),
-            probing: self.top.probing(),
+            checks: checks.checks.clone(),
+            require: checks.require,
             min_in_service: self.top.min_in_service(),
             resync_interval: self.top.resync_interval(),
             records: provider.records.clone(),
-            places: self.places(&provider, asked),
+            places: self.places(&provider, &checks),
         };
-        let (pace, floor) = (&self.top.pace, &self.top.min_in_service);
-        for (spot, what) in (ServiceAdvice { service: &service, pace, floor }).list() {
+        let (paces, floor) = (&checks.paces, &self.top.min_in_service);
+        let warnings = ServiceAdvice { service: &service, paces, floor }.list().into_iter();
+        for (spot, what) in warnings.chain(CheckAdvice { service: &service, built: &checks }.list())
+        {
             context.report.warn(&spot, what);
         }
         let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
         let zone = NamedZone { name, provider: settings, account: Account::default() };
         BuiltTables { services: vec![service], zones: vec![zone], providers: vec![provider] }
+    }
+
+    /// Builds the checks of the only service. `--type` wins over those of the file.
+    fn default_checks(
+        &self,
+        asked: &Asked,
+        names: &[String],
+        context: &mut SectionContext<'_>,
+    ) -> BuiltChecks {
+        let (parsed, top) = (&self.tables.checks, &self.top);
+        if asked.tcp.is_none() {
+            let (choice, burst) = ((&top.checks, &top.pace), top.burst());
+            let layers = CheckLayers { parsed, top: choice, burst, service: None };
+            return layers.build(DEFAULT, names, context);
+        }
+        if asked.is_tcp() {
+            top.require_port(context);
+        }
+        for spot in top.checks.spot(parsed).into_iter().chain(top.checks.require_spot()) {
+            context.report.warn(spot, "not used: --type on the command line wins over it");
+        }
+        let port = top.port().filter(|_| asked.is_tcp());
+        let method = port.map_or(CheckMethod::Echo, CheckMethod::Connect);
+        let chosen_at = port.and(top.port.spot()).cloned();
+        BuiltChecks {
+            checks: vec![CheckConfig::plain(method, &top.pace, top.burst())],
+            require: 1,
+            paces: vec![top.pace.clone()],
+            chosen_at,
+            required_at: None,
+        }
     }
 
     /// Refuses names, addresses and options that belong to a file without `[[service]]`.
@@ -177,21 +208,21 @@ impl ParsedFile {
     }
 
     /// Returns the places from which the values of the service come.
-    fn places(&self, provider: &BuiltProvider, asked: &Asked) -> BTreeMap<&'static str, Spot> {
+    fn places(
+        &self,
+        provider: &BuiltProvider,
+        checks: &BuiltChecks,
+    ) -> BTreeMap<&'static str, Spot> {
         let [hostnames, addresses] = &provider.published;
         let others = [
             ("hostnames", hostnames.as_ref()),
             ("ip_addresses", addresses.as_ref()),
-            ("check", self.top.port.spot().filter(|_| asked.is_tcp())),
+            ("check", checks.chosen_at.as_ref()),
+            ("require", checks.required_at.as_ref()),
             ("min_in_service", self.top.min_in_service.spot()),
             ("resync_interval", self.top.resync_interval.spot()),
         ];
-        let mut places = BTreeMap::new();
-        for (key, place) in others.into_iter().chain(self.top.pace.places()) {
-            if let Some(spot) = place {
-                places.insert(key, spot.clone());
-            }
-        }
-        places
+        let places = others.into_iter();
+        places.filter_map(|(key, place)| Some((key, place?.clone()))).collect()
     }
 }

@@ -5,14 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Probing;
+use super::Delay;
+use super::checks::{CheckConfig, CheckMethod, nth_of};
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
 use crate::dns::account::Account;
 use crate::dns::providers::ProviderSettings;
 use crate::engine::plan::{Family, SetKey};
-use crate::engine::types::{Endpoint, Method};
-use crate::probe::checks::CheckKind;
 use crate::text::seconds;
 
 /// The name of the only service, and of its zone.
@@ -29,10 +28,11 @@ pub struct ServiceConfig {
     pub names: Vec<String>,
     /// The watched addresses: distinct, in the order of the file. Never empty.
     pub targets: Vec<IpAddr>,
-    /// The port to connect to on each target; `None` means echo requests.
-    pub tcp_port: Option<u16>,
-    /// Pace of probing, and thresholds.
-    pub probing: Probing,
+    /// The checks by which the targets are asked, in the order of the file. Never empty, and at least
+    /// one is counted.
+    pub checks: Vec<CheckConfig>,
+    /// The number of counted checks that must be up for a target to be up.
+    pub require: usize,
     /// The floor: the number of addresses that stay in every record set. 0 is off.
     pub min_in_service: usize,
     /// Interval at which DNS is compared and repaired without a change of verdict.
@@ -44,27 +44,52 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// Returns the kind of probes by which the targets are asked, and the first endpoint.
-    fn check(&self) -> Option<(CheckKind, Endpoint)> {
-        let method = Method::of_port(self.tcp_port);
-        let endpoint = Endpoint { address: *self.targets.first()?, method };
-        Some((CheckKind::of(endpoint), endpoint))
-    }
-
     /// Returns one of its record sets. New records are alike in all of them.
     pub(super) fn a_set(&self) -> Option<SetKey> {
         let (name, target) = (self.names.first()?, self.targets.first()?);
         Some(SetKey { name: name.clone(), family: Family::of(*target) })
     }
 
-    /// Returns the name of the check's kind, as for `--type`.
-    pub(crate) fn check_kind(&self) -> &'static str {
-        self.check().map(|(kind, _)| kind.name()).unwrap_or_default()
+    /// Returns the checks that are counted.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &CheckConfig> {
+        self.checks.iter().filter(|check| check.is_counted())
     }
 
-    /// Describes the check, as in `by TCP connects to port 443`.
-    pub(crate) fn check_in_words(&self) -> String {
-        self.check().map(|(kind, endpoint)| kind.in_words(endpoint)).unwrap_or_default()
+    /// Returns the first counted check, which stands for all where there is room for one.
+    pub fn first_check(&self) -> &CheckConfig {
+        self.counted().next().unwrap_or(&self.checks[0])
+    }
+
+    /// Whether there are several checks.
+    pub(crate) fn has_several_checks(&self) -> bool {
+        self.checks.len() > 1
+    }
+
+    /// Returns the name of the first check's kind, as for `--type`.
+    pub(crate) fn check_kind(&self) -> &'static str {
+        self.first_check().method.word()
+    }
+
+    /// Returns the time from the last moment at which a target that dies whole could have answered
+    /// until it is seen down: until fewer counted checks than required can be up.
+    pub(super) fn detection(&self) -> Delay {
+        let down = self.counted().count().saturating_sub(self.require);
+        nth_of(self.counted().map(|check| check.probing.detection()), down)
+    }
+
+    /// Returns the time from the moment at which a target answers every check again until it is seen
+    /// up, without one round trip.
+    pub(super) fn recovery(&self) -> Delay {
+        let up = self.require.saturating_sub(1);
+        nth_of(self.counted().map(|check| check.probing.recovery()), up)
+    }
+
+    /// Describes `require` in words: `all 2`, `1 of 3`.
+    pub(super) fn require_in_words(&self) -> String {
+        match (self.require, self.counted().count()) {
+            (require, counted) if require == counted => format!("all ({counted})"),
+            (require, counted) => format!("{require} of {counted}"),
+        }
     }
 
     /// Returns the guards of the service that are off, by the key that turns each on.
@@ -72,26 +97,41 @@ impl ServiceConfig {
         if self.min_in_service == 0 { vec!["min_in_service"] } else { Vec::new() }
     }
 
+    /// Returns the values of the only check. Several are listed one by one, after the service.
+    fn values_of_checks(&self) -> Vec<ValueInForce> {
+        let place = self.places.get("check");
+        let [check] = self.checks.as_slice() else {
+            let names: Vec<&str> = self.checks.iter().map(|check| check.name.as_str()).collect();
+            let require = self.require_in_words();
+            return vec![
+                ValueInForce::new("checks", names.join(", "), place),
+                ValueInForce::new("require", require, self.places.get("require")),
+            ];
+        };
+        let mut values = vec![ValueInForce::new("check", check.words.clone(), place)];
+        if matches!(check.method, CheckMethod::Request(_)) {
+            values.extend(check.values.iter().cloned());
+        }
+        values.extend(check.pace_values());
+        values
+    }
+
     /// Returns every value in force, with the place in the file that it comes from. In a file with
     /// services it has the name of the zone too, and says the kind of table of each value.
     pub(super) fn values(&self, zone: Option<&str>) -> Vec<ValueInForce> {
-        let probing = &self.probing;
         let resync = self.resync_interval.map_or_else(|| "off".to_owned(), seconds);
         let mut values = Vec::new();
         let place = self.places.get("zone");
         values.extend(zone.map(|name| ValueInForce::new("zone", name.to_owned(), place)));
-        for (key, value) in [
-            ("hostnames", self.names.join(", ")),
-            ("ip_addresses", all(&self.targets)),
-            ("check", self.check_in_words()),
-            ("failure_threshold", probing.failure_threshold.to_string()),
-            ("recovery_threshold", probing.recovery_threshold.to_string()),
-            ("interval", seconds(probing.interval)),
-            ("timeout", seconds(probing.timeout)),
-            ("retry_interval", seconds(probing.retry_interval)),
-            ("min_in_service", self.min_in_service.to_string()),
-            ("resync_interval", resync),
-        ] {
+        for (key, value) in
+            [("hostnames", self.names.join(", ")), ("ip_addresses", all(&self.targets))]
+        {
+            values.push(ValueInForce::new(key, value, self.places.get(key)));
+        }
+        values.extend(self.values_of_checks());
+        for (key, value) in
+            [("min_in_service", self.min_in_service.to_string()), ("resync_interval", resync)]
+        {
             values.push(ValueInForce::new(key, value, self.places.get(key)));
         }
         values.extend(self.records.iter().cloned());

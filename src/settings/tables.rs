@@ -1,7 +1,6 @@
 //! The tables that a file may have any number of times: services, with their zones and checks.
 
 mod building;
-mod check;
 mod service;
 mod zone;
 
@@ -9,26 +8,35 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use self::building::TablesBuilder;
-use self::check::ParsedCheck;
 use self::service::ParsedService;
 use self::zone::ParsedZone;
+use super::checks::{self, CheckType, ParsedCheck, ParsedChecks};
+use super::references::{Reference, shown};
 use super::services::{NamedZone, ServiceConfig};
 use super::top::TopLevel;
 use crate::config::document::Document;
 use crate::config::field::At;
-use crate::config::keys::{Schema, nearest};
+use crate::config::keys::Schema;
 use crate::config::problem::{Report, Spot};
-use crate::config::rule::is_label;
 use crate::config::section::SectionContext;
 use crate::dns::providers::ProviderKind;
 use crate::dns::providers::section::BuiltProvider;
-use crate::text::disclosure;
+
+/// The kinds of tables that a file may have.
+#[derive(Clone, Copy)]
+pub(super) struct Kinds<'a> {
+    /// The providers of zones.
+    pub(super) providers: &'a [ProviderKind],
+    /// The types of checks.
+    pub(super) checks: &'a [CheckType],
+}
 
 /// The tables of a file, each value validated alone.
 pub(super) struct ParsedTables {
     services: Vec<ParsedService>,
     zones: Vec<ParsedZone>,
-    checks: Vec<ParsedCheck>,
+    /// The checks of the file.
+    pub(super) checks: ParsedChecks,
 }
 
 /// The services and zones of a configuration.
@@ -44,23 +52,22 @@ pub(super) struct BuiltTables {
 
 impl ParsedTables {
     /// Adds the tables to those that a file may have.
-    pub(super) fn add_to(schema: &mut Schema, providers: &[ProviderKind]) {
-        schema.add_group(zone::group(providers));
-        schema.add_group(check::group());
+    pub(super) fn add_to(schema: &mut Schema, kinds: Kinds<'_>) {
+        schema.add_group(zone::group(kinds.providers));
+        schema.add_group(checks::group(kinds.checks));
         schema.add_group(service::group());
     }
 
     /// Takes all tables out of a file.
-    pub(super) fn parse(
-        document: &mut Document,
-        providers: &[ProviderKind],
-        report: &mut Report,
-    ) -> Self {
-        let mut parsed = Self { services: Vec::new(), zones: Vec::new(), checks: Vec::new() };
+    pub(super) fn parse(document: &mut Document, kinds: Kinds<'_>, report: &mut Report) -> Self {
+        let (services, zones) = (Vec::new(), Vec::new());
+        let mut parsed = Self { services, zones, checks: ParsedChecks::default() };
         for (index, table) in document.take_tables().into_iter().enumerate() {
             match table.group {
-                zone::GROUP => parsed.zones.push(ParsedZone::parse(table, providers, report)),
-                check::GROUP => parsed.checks.push(ParsedCheck::parse(table, report)),
+                zone::GROUP => parsed.zones.push(ParsedZone::parse(table, kinds.providers, report)),
+                checks::GROUP => {
+                    parsed.checks.push(ParsedCheck::parse(table, kinds.checks, report));
+                }
                 _ => parsed.services.push(ParsedService::parse(index, table, report)),
             }
         }
@@ -72,14 +79,13 @@ impl ParsedTables {
         self.services.first().map(|service| &service.spot)
     }
 
-    /// Refuses zones and checks in a file without services, where nothing would use them. Returns whether
-    /// there are any.
+    /// Refuses zones in a file without services, where nothing would use them. Returns whether there are
+    /// any.
     pub(super) fn refuse_without_services(&self, report: &mut Report) -> bool {
-        let zones = self.zones.iter().map(|zone| &zone.spot);
-        for spot in zones.chain(self.checks.iter().map(|check| &check.spot)) {
-            report.refuse(spot, "not used, because the file has no [[service]]");
+        for zone in &self.zones {
+            report.refuse(&zone.spot, "not used, because the file has no [[service]]");
         }
-        !self.zones.is_empty() || !self.checks.is_empty()
+        !self.zones.is_empty()
     }
 
     /// Builds the services with their zones.
@@ -89,7 +95,7 @@ impl ParsedTables {
         for service in &self.services {
             building.add(service, context);
         }
-        self.warn_of_unused(context.report);
+        self.warn_of_unused_zones(context.report);
         building.finish(context.report)
     }
 
@@ -111,17 +117,34 @@ impl ParsedTables {
         }
     }
 
-    /// Warns about zones and checks that no service names.
-    fn warn_of_unused(&self, report: &mut Report) {
+    /// Warns about zones that no service names.
+    fn warn_of_unused_zones(&self, report: &mut Report) {
         for zone in self.zones.iter().filter(|_| self.zones.len() > 1) {
             if !self.services.iter().any(|service| service.zone.value() == Some(&zone.name)) {
                 report.warn(&zone.spot, "not used: no [[service]] is in this zone");
             }
         }
-        for check in self.checks.iter().filter(|check| check.name.is_some()) {
-            if !self.services.iter().any(|service| service.check.value() == check.name.as_ref()) {
+    }
+
+    /// Warns about checks that nothing names, and about a number of checks that nothing requires.
+    pub(super) fn warn_of_unused_checks(&self, top: &TopLevel, report: &mut Report) {
+        let canaries = top.canaries.items();
+        for (name, check) in self.checks.iter_named() {
+            let mut services = self.services.iter();
+            let is_used = top.checks.names(name)
+                || services.any(|service| service.checks.names(name))
+                || canaries.iter().any(|at| at.value.check.as_deref() == Some(name));
+            if !is_used && self.services.is_empty() {
+                report.warn(&check.spot, "not used: nothing names this check");
+            } else if !is_used {
                 report.warn(&check.spot, "not used: no [[service]] names this check");
             }
+        }
+        if let Some(spot) = top.checks.spot(&self.checks)
+            && !self.services.is_empty()
+            && self.services.iter().all(|service| service.checks.is_given(&self.checks))
+        {
+            report.warn(spot, "not used: every [[service]] has a check of its own");
         }
     }
 
@@ -143,42 +166,9 @@ impl ParsedTables {
         };
         let place = self.zones.iter().position(|zone| zone.name == at.value);
         if place.is_none() {
-            refuse_unknown(at, "zone", &names, report);
+            let At { spot, shown, value } = at;
+            Reference { name: value, shown, spot }.refuse_unknown("zone", &names, report);
         }
         place
     }
-
-    /// Returns a service's check: the one that it names, or its own. A service without a check is
-    /// asked by echo requests.
-    fn check_of(&self, service: &ParsedService, report: &mut Report) -> Option<&ParsedCheck> {
-        let own = self.checks.iter().find(|check| check.owner == Some(service.index));
-        let Some(at) = service.check.present() else { return own };
-        if let Some(own) = own {
-            let line = at.spot.line.unwrap_or_default();
-            report.refuse(&own.spot, format!("already given in line {line}"));
-        }
-        let found = self.checks.iter().find(|check| check.name.as_ref() == Some(&at.value));
-        if found.is_none() {
-            let names: Vec<&str> = self.checks.iter().filter_map(|it| it.name.as_deref()).collect();
-            refuse_unknown(at, "check", &shown(&names), report);
-        }
-        found
-    }
-}
-
-/// Returns the names that may be displayed: one that is not allowed may be a secret in the wrong place.
-fn shown<'a>(names: &[&'a str]) -> Vec<&'a str> {
-    let allowed = names.iter().filter(|name| is_label(name) && disclosure::name(name) == **name);
-    allowed.copied().collect()
-}
-
-/// Refuses a name that is not one of `known`, and suggests the nearest one.
-fn refuse_unknown(at: &At<String>, kind: &str, known: &[&str], report: &mut Report) {
-    let folded = at.value.to_ascii_lowercase();
-    let what = match (nearest(&folded, known.iter().copied()), known) {
-        (Some(near), _) => format!("there is no {kind} {}; did you mean \"{near}\"?", at.shown),
-        (None, []) => format!("there is no {kind} {}; give it as [{kind}.NAME]", at.shown),
-        (None, known) => format!("there is no {kind} {}; there is {}", at.shown, known.join(", ")),
-    };
-    report.refuse(&at.spot, what);
 }

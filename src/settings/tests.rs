@@ -12,7 +12,7 @@ use crate::dns::account::Account;
 use crate::dns::providers::section::{
     BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
 };
-use crate::dns::providers::{self, Building, ProviderSettings};
+use crate::dns::providers::{self, Building, ProviderKind, ProviderSettings};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
 use crate::engine::plan::SetKey;
 
@@ -158,7 +158,7 @@ impl ConfigSection for DummyZone {
 fn read(text: &str, provider: &'static str, dry_run: bool) -> Result<Config, ConfigErrors> {
     let registry = [&PROVIDERS[..], &[DUMMY]].concat();
     let asked = Asked { tcp: None, provider: Some(provider), dry_run };
-    parse_with(&registry, text, Path::new("x"), &asked, &|_| None)
+    parse_with(Kinds { providers: &registry, ..KINDS }, text, Path::new("x"), &asked, &|_| None)
 }
 
 const FILE: &str = "name = \"a\"\n[Dummy]\ndomain = \"example.com\"\nhostnames = [\"www\"]\n\
@@ -221,7 +221,7 @@ async fn a_provider_is_built_and_used_in_dry_run_and_for_real() {
 #[test]
 fn the_shipped_file_shows_every_key_in_its_section() {
     let shipped = include_str!("../../goavail.toml");
-    let schema = schema(&PROVIDERS);
+    let schema = schema(KINDS);
     let mut section = Section::TOP;
     let mut shown = Vec::new();
     for line in shipped.lines() {

@@ -5,20 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Probing;
+use super::checks::{self, ChosenChecks, ParsedCanary};
 use super::pace_keys::PaceKeys;
-use crate::config::address;
-use crate::config::field::{At, Field, FieldReader, List};
+use crate::config::field::{Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
 use crate::config::rule::{self, duration, integer};
 use crate::config::section::SectionContext;
-use crate::engine::types::Endpoint;
 use crate::file;
 
 /// Minimum and maximum interval of a resync: one second and one day.
 pub(super) const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
-
-/// An example of a list of canaries.
-const CANARIES: &str = "[\"192.0.2.10\", \"192.0.2.11\"]";
 
 /// The values above the first section, each validated alone.
 pub(super) struct TopLevel {
@@ -26,7 +22,8 @@ pub(super) struct TopLevel {
     pub(super) burst: Field<usize>,
     pub(super) port: Field<u16>,
     pub(super) min_in_service: Field<usize>,
-    pub(super) canaries: List<Endpoint>,
+    pub(super) canaries: List<ParsedCanary>,
+    pub(super) checks: ChosenChecks,
     pub(super) name: Field<String>,
     pub(super) resync_interval: Field<Duration>,
 }
@@ -45,6 +42,9 @@ impl TopLevel {
         Key::new("canaries"),
         Key::new("name"),
         Key::new("resync_interval"),
+        checks::KEYS[0],
+        checks::KEYS[1],
+        checks::KEYS[2],
     ];
 
     /// Takes the values out of the file.
@@ -55,7 +55,8 @@ impl TopLevel {
             burst: values.one(top, "burst", integer(1, 1000)),
             port: values.one(top, "port", rule::port),
             min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
-            canaries: values.each(top, "canaries", CANARIES, address::canary),
+            canaries: values.field(top, "canaries", checks::canary_list),
+            checks: ChosenChecks::parse(None, top, values),
             name: values.one(top, "name", rule::name),
             resync_interval: values.one(top, "resync_interval", duration(RESYNC.0, RESYNC.1)),
         }
@@ -83,11 +84,6 @@ impl TopLevel {
     /// Returns the floor; 0 is off.
     pub(super) fn min_in_service(&self) -> usize {
         self.min_in_service.or(0)
-    }
-
-    /// Returns the canaries with their places, duplicates included.
-    pub(super) fn canaries(&self) -> &[At<Endpoint>] {
-        self.canaries.items()
     }
 
     /// Returns the interval at which DNS is compared and repaired.

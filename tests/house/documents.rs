@@ -149,13 +149,16 @@ fn every_key_stands_on_the_page_about_the_configuration() {
 }
 
 #[test]
-fn every_key_of_a_table_stands_on_the_page_about_services_and_in_the_example() {
-    let page = read(&root().join("docs/services.md"));
-    let example = read(&root().join("examples/services.toml"));
+fn every_key_of_a_table_stands_on_its_page_and_in_an_example() {
+    let pages =
+        ["docs/services.md", "docs/checks.md"].map(|page| read(&root().join(page))).concat();
+    let examples = ["services", "https", "exec", "nameservers"]
+        .map(|name| read(&root().join(format!("examples/{name}.toml"))))
+        .concat();
     let keys = goavail::testing::settings::known_table_keys();
-    let missing: Vec<_> = keys.iter().filter(|key| !has_row(&page, key)).collect();
+    let missing: Vec<_> = keys.iter().filter(|key| !has_row(&pages, key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    let tables: Vec<&str> = example.split("\n[").collect();
+    let tables: Vec<&str> = examples.split("\n[").collect();
     let lacks = |whole: &String| {
         let (group, key) = whole.split_once('.').unwrap();
         !tables.iter().any(|table| {

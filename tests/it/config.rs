@@ -9,7 +9,9 @@ use goavail::testing::dns::{CloudflareConfig, Route53Config};
 use goavail::testing::settings::{Asked, Config, parse};
 
 mod any_text;
+mod checks;
 mod environment;
+mod examples;
 mod golden;
 mod keys;
 mod network;

@@ -1,11 +1,9 @@
 //! The sections and tables of a file, and their keys.
 
-use std::borrow::Cow;
-
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Document, Name, Reading, Table};
+use super::lines::in_order;
+use super::{Document, Holder, Name, Reading, Table};
 use crate::config::keys::{Section, TableForm, TableGroup};
 use crate::config::problem::Spot;
 use crate::config::rule;
@@ -17,8 +15,8 @@ struct Header<'a> {
     group: &'a TableGroup,
     /// The name in the header.
     name: Option<&'a str>,
-    /// The table that this one is a value of.
-    owner: Option<usize>,
+    /// The key that the table is a value of.
+    holder: Option<Holder>,
     offset: usize,
 }
 
@@ -36,11 +34,11 @@ impl Reading<'_, '_> {
                 self.section(section, written, offset);
                 names.extend(keys_of(inner, section, None));
             } else if let Some(group) = self.document.schema.group(&folded).cloned()
-                && matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_))
+                && is_header(&group, value.get_ref())
             {
                 self.group(&group, name, &mut names);
             } else {
-                names.push(name);
+                self.key(name, &mut names);
             }
         }
         names.sort_by_key(|name| name.offset);
@@ -62,14 +60,25 @@ impl Reading<'_, '_> {
     fn group<'t>(&mut self, group: &TableGroup, top: Name<'t>, names: &mut Vec<Name<'t>>) {
         match (group.form, top.value.get_ref()) {
             (TableForm::Named, DeValue::Table(tables)) => {
+                if is_value(group, tables) {
+                    let holder = Some(Holder { table: None, nth: None });
+                    self.table(
+                        Header { group, name: None, holder, offset: top.offset },
+                        tables,
+                        names,
+                    );
+                }
                 for (key, value) in in_order(tables) {
                     let (name, offset) = (key.get_ref().as_ref(), key.span().start);
+                    if is_value_of(group, tables, name, value.get_ref()) {
+                        continue;
+                    }
                     let DeValue::Table(inner) = value.get_ref() else {
                         self.refuse_form(group, &format!("{}.{name}", group.name), offset);
                         continue;
                     };
                     self.check_label(group, name, offset);
-                    let header = Header { group, name: Some(name), owner: None, offset };
+                    let header = Header { group, name: Some(name), holder: None, offset };
                     self.table(header, inner, names);
                 }
             }
@@ -80,7 +89,7 @@ impl Reading<'_, '_> {
                         self.refuse_form(group, group.name, offset);
                         continue;
                     };
-                    self.table(Header { group, name: None, owner: None, offset }, inner, names);
+                    self.table(Header { group, name: None, holder: None, offset }, inner, names);
                 }
             }
             _ => self.refuse_form(group, group.name, top.offset),
@@ -106,7 +115,7 @@ impl Reading<'_, '_> {
 
     /// Records a table, and adds its keys to `names`.
     fn table<'t>(&mut self, header: Header<'_>, inner: &'t DeTable<'t>, names: &mut Vec<Name<'t>>) {
-        let Header { group, name, owner, offset } = header;
+        let Header { group, name, holder, offset } = header;
         let line = self.lines.at(offset);
         let spot = Spot::line(line, &self.label(header, inner));
         if let Some(first) = self.earlier(header) {
@@ -118,31 +127,49 @@ impl Reading<'_, '_> {
         let document = Document::of_table(schema, home, &spot, self.document.whole);
         let table = self.document.tables.len();
         let name = name.map(str::to_owned);
-        let group = group.name;
-        self.document.tables.push(Table { group, name, owner, spot, home, document });
+        let beside_named = holder == Some(Holder { table: None, nth: None });
+        self.document.tables.push(Table { group: group.name, name, holder, spot, home, document });
         for name in keys_of(inner, home, Some(table)) {
-            // A table of another group may stand in place of the name of one.
-            let folded = name.key.to_ascii_lowercase();
-            let is_key = self.document(Some(table)).schema.find(home, &folded).is_some();
-            let other = self.document.schema.group(&folded);
-            let other = other.filter(|group| is_key && group.may_be_value).cloned();
-            match (other, name.value.get_ref()) {
-                (Some(group), DeValue::Table(inner)) => {
-                    let (owner, offset) = (Some(table), name.offset);
-                    self.table(Header { group: &group, name: None, owner, offset }, inner, names);
-                }
-                _ => names.push(name),
+            if !beside_named || is_value_of(group, inner, name.key, name.value.get_ref()) {
+                self.key(name, names);
             }
+        }
+    }
+
+    /// Adds a key to `names`. A table of another group may stand in place of the name of one: it is
+    /// recorded as a table.
+    fn key<'t>(&mut self, name: Name<'t>, names: &mut Vec<Name<'t>>) {
+        let folded = name.key.to_ascii_lowercase();
+        let schema = &self.document(name.table).schema;
+        let is_known = schema.find(name.section, &folded).is_some();
+        let form = self.document.schema.group_as_value(&folded).filter(|_| is_known);
+        let form = form.map(|(group, keys)| (group.clone(), keys));
+        let table = name.table;
+        match (form, name.value.get_ref()) {
+            (Some((group, keys)), DeValue::Table(inner)) if folded == keys.one => {
+                let (holder, offset) = (Some(Holder { table, nth: None }), name.offset);
+                self.table(Header { group: &group, name: None, holder, offset }, inner, names);
+            }
+            (Some((group, keys)), DeValue::Array(items)) if folded == keys.many => {
+                for (before, item) in items.iter().enumerate() {
+                    let DeValue::Table(inner) = item.get_ref() else { continue };
+                    let holder = Some(Holder { table, nth: Some(before + 1) });
+                    let offset = item.span().start;
+                    self.table(Header { group: &group, name: None, holder, offset }, inner, names);
+                }
+                names.push(name);
+            }
+            _ => names.push(name),
         }
     }
 
     /// Returns the place of an earlier table with the same name, or in the same place.
     fn earlier(&self, header: Header<'_>) -> Option<&Spot> {
-        let Header { group, name, owner, .. } = header;
+        let Header { group, name, holder, .. } = header;
         let mut tables = self.document.tables.iter().filter(|table| table.group == group.name);
-        let same = tables.find(|table| match (name, owner) {
+        let same = tables.find(|table| match (name, holder) {
             (Some(name), _) => table.name.as_deref() == Some(name),
-            (None, Some(owner)) => table.owner == Some(owner),
+            (None, Some(holder)) => table.holder == Some(holder),
             (None, None) => false,
         });
         same.map(|table| &table.spot)
@@ -152,8 +179,13 @@ impl Reading<'_, '_> {
     /// no name of its own.
     fn label(&self, header: Header<'_>, inner: &DeTable<'_>) -> String {
         let group = header.group.name;
-        if let Some(owner) = header.owner.and_then(|owner| self.document.tables.get(owner)) {
-            return format!("{}.{group}", owner.spot.key);
+        if let (Some(holder), Some(keys)) = (header.holder, header.group.value_keys) {
+            let key = match holder.nth {
+                None => keys.one.to_owned(),
+                Some(nth) => format!("{}[{nth}]", keys.many),
+            };
+            let table = holder.table.and_then(|table| self.document.tables.get(table));
+            return table.map_or_else(|| key.clone(), |table| format!("{}.{key}", table.spot.key));
         }
         if let Some(name) = header.name.or_else(|| text_of(inner, "name")) {
             return format!("{group}.{}", disclosure::name(name));
@@ -163,13 +195,27 @@ impl Reading<'_, '_> {
     }
 }
 
-/// Returns the entries of a table in the order of the file.
-fn in_order<'t>(
-    table: &'t DeTable<'t>,
-) -> Vec<(&'t Spanned<Cow<'t, str>>, &'t Spanned<DeValue<'t>>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
+/// Whether a value of the key with a group's name is the header of its tables. Others are values of a
+/// key.
+fn is_header(group: &TableGroup, value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(_) => group.value_keys.is_none(),
+        _ => false,
+    }
+}
+
+/// Whether the tables below a group's header, such as `[check]`, are a table themselves, which is the
+/// value of a key above the first section.
+fn is_value(group: &TableGroup, tables: &DeTable<'_>) -> bool {
+    let is_named = tables.values().all(|value| value.get_ref().is_table());
+    group.value_keys.is_some() && (tables.is_empty() || !is_named)
+}
+
+/// Whether an entry below such a header is a key of that table, and not a table with a name.
+fn is_value_of(group: &TableGroup, tables: &DeTable<'_>, name: &str, value: &DeValue<'_>) -> bool {
+    let folded = name.to_ascii_lowercase();
+    is_value(group, tables) && (!value.is_table() || group.has_table_key(&folded))
 }
 
 /// Returns the keys of a section or a table.

@@ -4,7 +4,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::check::ParsedCheck;
 use super::service::{self, ParsedService};
 use super::{BuiltTables, ParsedTables};
 use crate::config::field::Field;
@@ -15,7 +14,8 @@ use crate::dns::account::Account;
 use crate::dns::providers::section::{BuiltProvider, ServiceRecords};
 use crate::engine::plan::{SetKey, record_sets};
 use crate::settings::advice::{ServiceAdvice, SharedAdvice};
-use crate::settings::pace_keys::PaceKeys;
+use crate::settings::check_advice::CheckAdvice;
+use crate::settings::checks::{BuiltChecks, CheckLayers};
 use crate::settings::services::{NamedZone, ServiceConfig};
 use crate::settings::top::TopLevel;
 
@@ -33,14 +33,14 @@ pub(super) struct TablesBuilder<'a> {
 
 /// The values of a service that follow from several tables.
 struct Layers<'a> {
-    check: Option<&'a ParsedCheck>,
-    pace: PaceKeys,
+    service: &'a ParsedService,
+    checks: &'a BuiltChecks,
     floor: Field<usize>,
     resync_interval: Field<std::time::Duration>,
 }
 
 impl<'a> TablesBuilder<'a> {
-    /// Builds the zones and checks.
+    /// Builds the zones.
     pub(super) fn new(
         parsed: &'a ParsedTables,
         top: &'a TopLevel,
@@ -49,9 +49,6 @@ impl<'a> TablesBuilder<'a> {
         let mut zones = Vec::new();
         for zone in &parsed.zones {
             zones.push(zone.build(context));
-        }
-        for check in &parsed.checks {
-            check.refuse_incomplete(context.report);
         }
         let (owners, advice) = (HashMap::new(), SharedAdvice::default());
         let building = Self { parsed, top, zones, owners, advice, built: Vec::new() };
@@ -82,7 +79,6 @@ impl<'a> TablesBuilder<'a> {
     /// Builds a service, unless its zone was refused: its names cannot be completed then.
     pub(super) fn add(&mut self, service: &'a ParsedService, context: &mut SectionContext<'_>) {
         let zone = self.parsed.zone_of(service, context.report);
-        let check = self.parsed.check_of(service, context.report);
         let mut inner = service.context(context);
         service.published.require(service::HOME, &mut inner);
         let provider = zone.and_then(|zone| self.zones.get(zone)).and_then(Option::as_ref);
@@ -94,27 +90,36 @@ impl<'a> TablesBuilder<'a> {
         service.published.advise(&domain, &mut inner);
         self.warn_of_nearer_zone(service, &domain, &names, context.report);
         self.refuse_shared_sets(service, zone, record_sets(&names, &targets), context.report);
-        let own = check.map(|check| check.pace.over(&service.pace));
+        let layers = CheckLayers {
+            parsed: &self.parsed.checks,
+            top: (&self.top.checks, &self.top.pace),
+            burst: self.top.burst(),
+            service: Some((&service.checks, &service.pace)),
+        };
+        let name = service.name.or(String::new());
+        let checks = layers.build(&name, &names, context);
         let layers = Layers {
-            check,
-            pace: own.as_ref().unwrap_or(&service.pace).over(&self.top.pace),
+            service,
+            checks: &checks,
             floor: service.min_in_service.over(&self.top.min_in_service),
             resync_interval: service.resync_interval.over(&self.top.resync_interval),
         };
         let built = ServiceConfig {
-            name: service.name.or(String::new()),
+            name,
             zone,
-            tcp_port: check.and_then(ParsedCheck::tcp_port),
-            probing: layers.pace.probing(self.top.burst()),
+            checks: checks.checks.clone(),
+            require: checks.require,
             min_in_service: layers.floor.or(0),
             resync_interval: layers.resync_interval.value().copied(),
             records,
-            places: places(service, &layers),
+            places: layers.places(),
             names,
             targets,
         };
-        let (pace, floor) = (&layers.pace, &layers.floor);
-        self.advice.add(&ServiceAdvice { service: &built, pace, floor });
+        let (paces, floor) = (&checks.paces, &layers.floor);
+        let mut warnings = ServiceAdvice { service: &built, paces, floor }.list();
+        warnings.extend(CheckAdvice { service: &built, built: &checks }.list());
+        self.advice.add(&built, warnings);
         self.built.push((built, service));
     }
 
@@ -228,23 +233,20 @@ fn records(service: &ParsedService, zone: &BuiltProvider) -> Vec<ValueInForce> {
     records
 }
 
-/// Returns the places from which the other values of a service come.
-fn places(service: &ParsedService, layers: &Layers<'_>) -> BTreeMap<&'static str, Spot> {
-    let [hostnames, addresses] = service.published.places();
-    let own_check = layers.check.filter(|check| check.name.is_none()).map(|check| &check.spot);
-    let others = [
-        ("zone", service.zone.spot()),
-        ("hostnames", hostnames.as_ref()),
-        ("ip_addresses", addresses.as_ref()),
-        ("check", service.check.spot().or(own_check)),
-        ("min_in_service", layers.floor.spot()),
-        ("resync_interval", layers.resync_interval.spot()),
-    ];
-    let mut places = BTreeMap::new();
-    for (key, place) in others.into_iter().chain(layers.pace.places()) {
-        if let Some(spot) = place {
-            places.insert(key, spot.clone());
-        }
+impl Layers<'_> {
+    /// Returns the places from which the values of a service come, but for those of its checks.
+    fn places(&self) -> BTreeMap<&'static str, Spot> {
+        let [hostnames, addresses] = self.service.published.places();
+        let others = [
+            ("zone", self.service.zone.spot()),
+            ("hostnames", hostnames.as_ref()),
+            ("ip_addresses", addresses.as_ref()),
+            ("check", self.checks.chosen_at.as_ref()),
+            ("require", self.checks.required_at.as_ref()),
+            ("min_in_service", self.floor.spot()),
+            ("resync_interval", self.resync_interval.spot()),
+        ];
+        let places = others.into_iter();
+        places.filter_map(|(key, place)| Some((key, place?.clone()))).collect()
     }
-    places
 }

@@ -9,6 +9,7 @@ use crate::config::problem::{Report, Spot};
 use crate::config::rule::{duration, integer, label, text, truth};
 use crate::config::section::SectionContext;
 use crate::dns::providers::section::PublishedKeys;
+use crate::settings::checks::{self, ChosenChecks};
 use crate::settings::pace_keys::PaceKeys;
 use crate::settings::top::RESYNC;
 
@@ -20,16 +21,14 @@ pub(super) const HOME: Section = Section::new(GROUP);
 
 /// A service in the file, each of its values validated alone.
 pub(super) struct ParsedService {
-    /// The place of the service among the tables of the file, which its own check names as its owner.
-    pub(super) index: usize,
     /// The place of the header.
     pub(super) spot: Spot,
     /// The name of the service.
     pub(super) name: Field<String>,
     /// The name of its zone.
     pub(super) zone: Field<String>,
-    /// The name of its check.
-    pub(super) check: Field<String>,
+    /// The choice of its checks.
+    pub(super) checks: ChosenChecks,
     /// Its names and addresses.
     pub(super) published: PublishedKeys,
     /// The pace and the thresholds.
@@ -52,7 +51,9 @@ pub(super) fn group() -> TableGroup {
         Key::new("zone"),
         Key::new("hostnames"),
         Key::new("ip_addresses"),
-        Key::new("check"),
+        checks::KEYS[0],
+        checks::KEYS[1],
+        checks::KEYS[2],
         Key::new("failure_threshold"),
         Key::new("recovery_threshold"),
         Key::new("interval"),
@@ -69,7 +70,7 @@ pub(super) fn group() -> TableGroup {
         home: HOME,
         keys: KEYS,
         selector: "",
-        may_be_value: false,
+        value_keys: None,
         kinds: Vec::new(),
     }
 }
@@ -79,10 +80,9 @@ impl ParsedService {
     pub(super) fn parse(index: usize, table: Table, report: &mut Report) -> Self {
         let Table { spot, document, .. } = table;
         let mut values = FieldReader { document, report };
-        let allowed = "the name of a check, or a table such as { type = \"tcp\", port = 443 }";
         let name = values.one(HOME, "name", label);
         let zone = values.one(HOME, "zone", text("the name of a zone, in quotes", reference));
-        let check = values.one(HOME, "check", text(allowed, reference));
+        let checks = ChosenChecks::parse(Some(index), HOME, &mut values);
         let published = PublishedKeys::parse(HOME, &mut values);
         let pace = PaceKeys::parse(HOME, &mut values);
         let min_in_service = values.one(HOME, "min_in_service", integer(0, 1000));
@@ -92,11 +92,10 @@ impl ParsedService {
         values.document.assert_all_taken();
         let document = values.document;
         Self {
-            index,
             spot,
             name,
             zone,
-            check,
+            checks,
             published,
             pace,
             min_in_service,
@@ -134,7 +133,7 @@ impl ParsedService {
     }
 }
 
-/// Reads the name of a zone or check, which is looked up later.
+/// Reads the name of a zone, which is looked up later.
 fn reference(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }

@@ -41,7 +41,7 @@ pub(super) fn group(providers: &[ProviderKind]) -> TableGroup {
         home: HOME,
         keys: KEYS,
         selector: "provider",
-        may_be_value: false,
+        value_keys: None,
         kinds,
     }
 }

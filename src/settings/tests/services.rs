@@ -69,9 +69,22 @@ fn services_take_the_nearest_value_of_check_service_and_file() {
     let [www, mx, api] = config.services.as_slice() else { panic!("three services") };
     assert_eq!((www.zone, mx.zone, api.zone), (0, 0, 1));
     assert_eq!(www.names, ["www.example.com", "example.com"]);
-    assert_eq!((www.tcp_port, mx.tcp_port, api.tcp_port), (Some(443), Some(25), None));
-    assert_eq!([www, mx, api].map(|it| it.probing.timeout.as_millis()), [200, 500, 500]);
-    assert_eq!([www, mx, api].map(|it| it.probing.failure_threshold.get()), [3, 5, 3]);
+    assert_eq!(
+        (
+            www.first_check().method.port(),
+            mx.first_check().method.port(),
+            api.first_check().method.port()
+        ),
+        (Some(443), Some(25), None)
+    );
+    assert_eq!(
+        [www, mx, api].map(|it| it.first_check().probing.timeout.as_millis()),
+        [200, 500, 500]
+    );
+    assert_eq!(
+        [www, mx, api].map(|it| it.first_check().probing.failure_threshold.get()),
+        [3, 5, 3]
+    );
     assert_eq!((www.min_in_service, mx.min_in_service, api.min_in_service), (1, 0, 1));
     assert_eq!(api.resync_interval, Some(Duration::from_mins(1)));
     let zones: Vec<_> =
@@ -148,7 +161,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "type = \"tcp\"\nport",
         "type = \"udp\"\nport",
-        "x:15: check.web.type: \"udp\" is not allowed; \"icmp\" or \"tcp\"",
+        "x:15: check.web.type: \"udp\" is not allowed; \"icmp\", \"tcp\", \"http\", \"https\", \"exec\" or \"dns\"",
     ),
     (
         "type = \"tcp\"\nport",
@@ -249,12 +262,11 @@ fn options_that_name_a_check_or_a_provider_are_refused() {
 }
 
 #[test]
-fn zones_and_checks_without_services_are_refused() {
+fn zones_without_services_are_refused() {
     let text = "[zone.main]\nprovider = \"cloudflare\"\ndomain = \"example.com\"\n[check.web]\n\
                 type = \"icmp\"\n";
     let error = read_as(text, &ASKED).unwrap_err().to_string();
-    let want = "x:1: zone.main: not used, because the file has no [[service]]\n\
-                x:4: check.web: not used, because the file has no [[service]]";
+    let want = "x:1: zone.main: not used, because the file has no [[service]]";
     assert_eq!(error, want);
 }
 

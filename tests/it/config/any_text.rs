@@ -7,12 +7,36 @@ use proptest::prelude::*;
 use super::services::ONE;
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, read_with};
 
+/// A check as a value, or a list of checks, more or less.
+fn check_value() -> impl Strategy<Value = String> {
+    let word = "\"(icmp|tcp|http|https|exec|dns|count|watch|all|any|GET|off|/[a-z{}]{0,8}|[0-9a-z.*-]{0,9})\"";
+    let key = "type|port|mode|host|path|method|status|drain_status|body|body_not|body_regex|max_body|headers|\
+               header_files|tls|command|max_running|query|query_type|rcode|answer|transport|address|check";
+    let value = prop_oneof![
+        word,
+        "-?[0-9]{1,6}",
+        "\\[(\"[0-9a-z/{}-]{0,8}\"(, )?){0,3}\\]",
+        "\\{ [A-Za-z-]{1,8} = \"[ -!#-~]{0,8}\" \\}",
+    ];
+    let entry = (key, value).prop_map(|(key, value)| format!("{key} = {value}"));
+    let kind = "icmp|tcp|http|https|exec|dns";
+    let table = (kind, prop::collection::vec(entry, 0..4))
+        .prop_map(|(kind, entries)| format!("{{ type = \"{kind}\", {} }}", entries.join(", ")));
+    let table = table.prop_map(|table| table.replace(",  }", " }"));
+    prop_oneof![
+        table.clone(),
+        prop::collection::vec(table, 0..3).prop_map(|tables| format!("[{}]", tables.join(", "))),
+    ]
+}
+
 /// A piece of a configuration file, more or less.
 fn piece() -> impl Strategy<Value = String> {
     let key = prop_oneof![
         "failure_threshold|interval|timeout|canaries|slack_addr|port|ports|name|min_in_service",
         "dns_domain|hostnames|ip_addresses|ttl|api_url|peers|local_addr|crypto_key|listen|socket",
         "provider|domain|zone|check|type|token_file|profile|dns_proxied|check\\.(type|port)",
+        "check|checks|require|mode|host|path|method|status|body|body_regex|headers|header_files|tls",
+        "cert_days|ca_file|command|user|max_running|query|query_type|rcode|answer|transport",
         "[a-zA-Z_.\"' ]{0,12}",
     ];
     let value = prop_oneof![
@@ -26,6 +50,7 @@ fn piece() -> impl Strategy<Value = String> {
         "\\[[\"a-z0-9., \n]{0,30}\\]?",
         "\\{[\"a-z0-9=., \n]{0,30}\\}?",
         "\"(main|web|www|cloudflare|route53|icmp|tcp)\"|\\{ type = \"(tcp|icmp)\"(, port = [0-9]{1,6})? \\}",
+        check_value(),
         "\\PC{0,20}",
     ];
     prop_oneof![

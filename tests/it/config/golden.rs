@@ -4,6 +4,7 @@
 //! `GOAVAIL_CHECK=print` prints every file with its answer, to compare two builds line by line.
 //! `GOAVAIL_CHECK=write` writes the numbers anew, after a change that is meant to change words.
 
+mod checks;
 mod services;
 
 use std::collections::BTreeMap;
@@ -251,6 +252,7 @@ fn cases() -> Vec<Case> {
     }
     let shipped = include_str!("../../../goavail.toml");
     services::add_to(&mut cases);
+    checks::add_to(&mut cases);
     cases.add_for_all("shipped", &format!("name = \"a\"\n{shipped}"), &[]);
     cases.0
 }

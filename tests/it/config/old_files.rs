@@ -61,8 +61,8 @@ aws_region = "us-west-2"
 fn the_first_form_loads() {
     let config = good(ALONE);
     assert_eq!(config.default_service().targets.len(), 2);
-    assert_eq!(config.default_service().probing.failure_threshold.get(), 3);
-    assert_eq!(config.default_service().probing.interval, Duration::from_secs(2));
+    assert_eq!(config.default_service().first_check().probing.failure_threshold.get(), 3);
+    assert_eq!(config.default_service().first_check().probing.interval, Duration::from_secs(2));
     assert!(cloudflare(&config).proxied);
     let names = ["test-api.example.com", "test-dserv.example.com", "test-document.example.com"];
     assert_eq!(cloudflare(&config).names, names);
@@ -82,7 +82,7 @@ fn the_second_form_loads() {
 #[test]
 fn the_third_form_loads_for_either_provider() {
     let config = good(SECTIONS);
-    assert_eq!(config.default_service().probing.failure_threshold.get(), 5);
+    assert_eq!(config.default_service().first_check().probing.failure_threshold.get(), 5);
     assert!(config.sections.cluster.is_some());
     let config = read_with(SECTIONS, ON_ROUTE53, &[]).unwrap();
     let route53 = route53(&config);

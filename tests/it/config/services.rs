@@ -61,7 +61,7 @@ fn a_key_below_the_table_of_a_check_is_not_taken_for_one_of_the_service() {
     assert_eq!(read_with(&text, ASKED, &[]).unwrap_err(), [want]);
     let text = format!("{ONE}[service.check]\ntype = \"tcp\"\nport = 25\ninterval = 7\n");
     let config = read_with(&text, ASKED, &[]).unwrap();
-    assert_eq!(config.services[0].probing.interval.as_secs(), 7);
+    assert_eq!(config.services[0].first_check().probing.interval.as_secs(), 7);
     let text = format!("{ONE}canaries = [\"192.0.2.53\"]\nname = \"agent\"\n");
     let want = [
         "goavail.toml:8: service.www.canaries: belongs to the top of the file, above the first section",
@@ -85,7 +85,8 @@ fn an_unknown_key_of_a_table_is_refused_with_its_home() {
         ("service", "intervall = 1", "not a known key; did you mean interval?"),
         ("service", "standby = []", "not a known key"),
         ("service", "burst = 5", "belongs to the top of the file, above the first section"),
-        ("check", "path = \"/\"", "not a known key"),
+        ("check", "path = \"/\"", "belongs to type = \"http\" or \"https\" only"),
+        ("check", "pathname = \"/\"", "not a known key"),
         ("check", "ttl = 5", "belongs to [zone.NAME] or [[service]]"),
     ];
     for (table, line, want) in rows {
@@ -117,10 +118,16 @@ fn a_default_of_the_top_level_holds_where_nothing_nearer_is_set() {
     );
     let config = read_with(&text, ASKED, &[]).unwrap();
     let [www, other] = config.services.as_slice() else { panic!("two services") };
-    assert_eq!((www.probing.interval.as_secs(), other.probing.interval.as_secs()), (3, 5));
+    assert_eq!(
+        (
+            www.first_check().probing.interval.as_secs(),
+            other.first_check().probing.interval.as_secs()
+        ),
+        (3, 5)
+    );
     // Values that are derived from the interval follow the nearest one.
-    assert_eq!(www.probing.timeout.as_secs(), 3);
-    assert_eq!(www.probing.recovery_threshold.get(), 2);
+    assert_eq!(www.first_check().probing.timeout.as_secs(), 3);
+    assert_eq!(www.first_check().probing.recovery_threshold.get(), 2);
     assert_eq!((www.min_in_service, other.min_in_service), (1, 0));
     assert_eq!(config.guards_off_in_words().as_deref(), Some("canaries, min_in_service (b)"));
 }

@@ -50,7 +50,7 @@ fn it_loads_with_every_guard_on_and_nothing_to_warn_about() {
 
 #[test]
 fn it_rehearses_a_withdrawal_and_a_return_within_half_a_minute() {
-    let probing = good(SHIPPED).default_service().probing.clone();
+    let probing = good(SHIPPED).default_service().first_check().probing.clone();
     let confirmed = probing.recovery().worst;
     let story = confirmed + probing.detection().worst + probing.recovery().worst;
     // The rehearsal waits a few seconds before the death.
@@ -76,16 +76,18 @@ fn every_example_in_it_is_good_by_itself() {
         }
         let text =
             with_examples(|at, bare| at == index || (at == section && bare.starts_with('[')));
-        let lonely = ["min_peers_agree", "require_signed"].iter().any(|key| bare.starts_with(key));
+        let lonely = ["min_peers_agree", "require"].iter().any(|key| bare.starts_with(key));
         assert_eq!(super::read(&text).is_err(), lonely, "{bare}: {:?}", super::read(&text));
         examples += 1;
     }
-    assert_eq!(examples, 24, "examples found");
+    assert_eq!(examples, 27, "examples found");
 }
 
 #[test]
 fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
-    let text = with_examples(|_, _| true);
+    // `--type` wins over the checks, with a warning; `check` and `checks` exclude each other.
+    let checks = ["check = ", "checks = ", "require = "];
+    let text = with_examples(|_, bare| !checks.iter().any(|key| bare.starts_with(key)));
     for asked in [ASKED, ON_ROUTE53] {
         for tcp in [false, true] {
             let config = read_with(&text, Asked { tcp: Some(tcp), ..asked }, &[]).unwrap();

@@ -19,7 +19,7 @@ fn with_members(lines: &str) -> String {
 #[test]
 fn an_absent_key_has_its_documented_default() {
     let config = good(CLOUDFLARE);
-    let pace = &config.default_service().probing;
+    let pace = &config.default_service().first_check().probing;
     assert_eq!((pace.failure_threshold.get(), pace.recovery_threshold.get()), (3, 3));
     let two = Duration::from_secs(2);
     assert_eq!((pace.interval, pace.timeout, pace.retry_interval), (two, two, two));
@@ -27,7 +27,7 @@ fn an_absent_key_has_its_documented_default() {
     assert_eq!(
         (
             config.default_service().min_in_service,
-            config.default_service().tcp_port,
+            config.default_service().first_check().method.port(),
             config.default_service().resync_interval
         ),
         (0, None, None)
@@ -61,10 +61,13 @@ fn an_absent_key_follows_the_keys_that_are_given() {
     let config = good(&format!("interval = 1\nfailure_threshold = 5\n{CLOUDFLARE}"));
     let one = Duration::from_secs(1);
     assert_eq!(
-        (config.default_service().probing.timeout, config.default_service().probing.retry_interval),
+        (
+            config.default_service().first_check().probing.timeout,
+            config.default_service().first_check().probing.retry_interval
+        ),
         (one, one)
     );
-    assert_eq!(config.default_service().probing.recovery_threshold.get(), 5);
+    assert_eq!(config.default_service().first_check().probing.recovery_threshold.get(), 5);
 }
 
 #[test]
@@ -144,8 +147,11 @@ fn tcp_needs_a_port_and_echo_requests_use_none() {
                 65535";
     assert_eq!(read_with(CLOUDFLARE, tcp, &[]).unwrap_err(), [want]);
     let text = format!("port = 443\n{CLOUDFLARE}");
-    assert_eq!(read_with(&text, tcp, &[]).unwrap().default_service().tcp_port, Some(443));
-    assert_eq!(good(&text).default_service().tcp_port, None);
+    assert_eq!(
+        read_with(&text, tcp, &[]).unwrap().default_service().first_check().method.port(),
+        Some(443)
+    );
+    assert_eq!(good(&text).default_service().first_check().method.port(), None);
     let want = "goavail.toml:1: port: 0 is not allowed; an integer from 1 to 65535";
     let text = format!("port = 0\n{CLOUDFLARE}");
     assert_eq!(read_with(&text, tcp, &[]).unwrap_err(), [want], "refused once, not missing too");

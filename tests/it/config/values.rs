@@ -295,7 +295,7 @@ fn durations_are_numbers_of_seconds_or_texts() {
     for (value, millis) in rows {
         let config = good(&with_key("", "interval", value).0);
         assert_eq!(
-            config.default_service().probing.interval,
+            config.default_service().first_check().probing.interval,
             Duration::from_millis(millis),
             "{value}"
         );

@@ -21,7 +21,7 @@ pub(super) fn setup(config: &Config, ids: &Ids, now: Time) -> Setup {
         id: ids.service(&service.name),
         name: service.name.clone(),
         zone: ids.zone(config.zone_of(service)),
-        checks: vec![service.check_in_words()],
+        checks: service.checks.iter().map(|check| check.words.clone()).collect(),
         targets: service.targets.clone(),
         names: service.names.clone(),
     });

@@ -14,7 +14,7 @@ use crate::agent::ids::Ids;
 use crate::cluster::ClusterEvent;
 use crate::engine::Engine;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
-use crate::engine::types::{Endpoint, Method, Outcome, Vote};
+use crate::engine::types::{Endpoint, Outcome, Vote};
 use crate::settings::{Config, DEFAULT};
 use crate::status::{ClockReading, ReceivedVote, model};
 
@@ -29,9 +29,12 @@ pub(super) fn by_endpoint(config: &Config, ids: &Ids) -> TargetsByEndpoint {
     let mut targets = TargetsByEndpoint::new();
     for service in &config.services {
         let id = ids.service(&service.name);
-        for address in service.targets.iter().copied() {
-            let endpoint = Endpoint { address, method: Method::of_port(service.tcp_port) };
-            targets.entry(endpoint).or_insert(TargetRef { service: id, address });
+        for check in &service.checks {
+            let method = ids.method(&check.method);
+            for address in service.targets.iter().copied() {
+                let endpoint = Endpoint { address, method };
+                targets.entry(endpoint).or_insert(TargetRef { service: id, address });
+            }
         }
     }
     targets

@@ -95,8 +95,9 @@ fn add_key(cases: &mut Cases, whole: &str) {
 
 /// Adds files with services.
 pub(super) fn add_to(cases: &mut Cases) {
-    for key in known_table_keys() {
-        add_key(cases, &key);
+    // Those of checks with settings of their own are in `checks`.
+    for key in known_table_keys().iter().filter(|key| !super::checks::has(key)) {
+        add_key(cases, key);
     }
     let base = with_lines(0, "", "");
     let headers = ["[zone.main]", "[zone.aws]", "[check.web]", "[[service]]"];
