@@ -47,6 +47,7 @@ use crate::dns::ProviderError;
 use crate::engine::Engine;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::file;
+use crate::probe::details::Details;
 use crate::probe::icmp::{HintSender, Icmp};
 use crate::probe::{NetworkProber, Tools, tcp};
 use crate::settings::Config;
@@ -60,6 +61,7 @@ use input::{Input, QUEUE};
 use observers::log::LogObserver;
 use observers::notices::NoticeObserver;
 use observers::status::{CounterSources, StatusObserver};
+use observers::warnings::WarningObserver;
 use observers::{Observer, Observers};
 use operator::PendingCommands;
 use peers::{ClusterLink, VoteCounters};
@@ -206,14 +208,15 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let requests = Arc::clone(ids.requests());
-        let tools = Tools::new(icmp, requests, Arc::default()).of_this_process();
+        let (requests, details) = (Arc::clone(ids.requests()), Arc::<Details>::default());
+        let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
+        let tools = Tools::new(icmp, requests, details).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,
             clock,
             probe: Arc::new(NetworkProber::new(tools)),
-            observers: Observers { log: LogObserver, notices, status },
+            observers: Observers { log: LogObserver, notices, warnings, status },
             reconcilers,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),

@@ -3,6 +3,7 @@
 pub(super) mod log;
 pub(super) mod notices;
 pub(super) mod status;
+pub(super) mod warnings;
 
 use crate::cluster::ClusterEvent;
 use crate::engine::Engine;
@@ -13,6 +14,7 @@ use crate::settings::Config;
 use log::LogObserver;
 use notices::NoticeObserver;
 use status::StatusObserver;
+use warnings::WarningObserver;
 
 /// An observer of the agent. Observers decide nothing, and never block the event loop.
 pub(super) trait Observer {
@@ -42,6 +44,7 @@ pub(super) trait Observer {
 pub(super) struct Observers {
     pub(super) log: LogObserver,
     pub(super) notices: NoticeObserver,
+    pub(super) warnings: WarningObserver,
     /// Absent if the configuration names neither a listener nor a socket.
     pub(super) status: Option<StatusObserver>,
 }
@@ -50,6 +53,7 @@ impl Observer for Observers {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         self.log.fact(engine, fact);
         self.notices.fact(engine, fact);
+        self.warnings.fact(engine, fact);
         if let Some(status) = &mut self.status {
             status.fact(engine, fact);
         }
@@ -70,6 +74,7 @@ impl Observer for Observers {
 
     fn reloaded(&mut self, config: &Config) {
         self.notices.reloaded(config);
+        self.warnings.reloaded(config);
         if let Some(status) = &mut self.status {
             status.reloaded(config);
             status.follow_notices(self.notices.counters());

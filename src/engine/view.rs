@@ -117,6 +117,11 @@ impl Engine {
         })
     }
 
+    /// Returns the address and the method of an endpoint, if it is watched.
+    pub fn endpoint(&self, id: EndpointId) -> Option<Endpoint> {
+        self.prober.endpoint(id)
+    }
+
     /// Returns the number of targets of all services.
     pub fn target_count(&self) -> usize {
         self.services.target_count()

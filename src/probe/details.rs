@@ -58,6 +58,12 @@ impl Details {
         all.get(&(request, address)).cloned()
     }
 
+    /// Returns the warning of the newest probe of a request at an address, if it had one.
+    pub fn warning(&self, request: RequestId, address: IpAddr) -> Option<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(request, address))?.warning.clone()
+    }
+
     /// Discards the facts about all requests for which `is_watched` is false. To be called after
     /// each change of the configuration, which bounds the number of facts.
     pub fn retain(&self, mut is_watched: impl FnMut(RequestId, IpAddr) -> bool) {

@@ -2,6 +2,7 @@
 
 mod agent;
 mod check;
+mod checks_agent;
 mod cluster_agents;
 mod cluster_listener;
 mod cluster_membership;
