@@ -263,19 +263,16 @@ impl StateFile {
                 return Loaded::empty(LoadError::Unreadable { path, source });
             }
         };
-        match parse(&text) {
+        match parse(&text).or_else(|refusal| self.copy(&refusal).ok_or(refusal)) {
             Ok(memory) => Loaded { memory, trouble: None },
-            Err(refusal) => match self.copy(&refusal) {
-                Some(memory) => Loaded { memory, trouble: None },
-                None => Loaded::empty(self.set_aside(refusal, now)),
-            },
+            Err(refusal) => Loaded::empty(self.set_aside(refusal, now)),
         }
     }
 
     /// Reads the state without setting anything aside. `None` if it cannot be read.
     pub fn peek(&self) -> Option<Memory> {
         let text = disk::read(&file::real(&self.path).ok()?).ok()?;
-        parse(&text).ok()
+        parse(&text).or_else(|refusal| self.copy(&refusal).ok_or(refusal)).ok()
     }
 
     /// Returns the copy beside a file that was being overwritten in place and is incomplete.

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::with_suffix;
@@ -11,6 +11,9 @@ use crate::file::real;
 
 /// Maximum size of a state file that is read, in bytes: room for more records than anybody has.
 const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// The first byte of a file while it is being overwritten. No JSON text begins with it.
+const INVALID: &[u8] = b"#";
 
 /// The step that failed, as a verb and its object, with the error.
 pub(super) type Failed = (&'static str, io::Error);
@@ -98,19 +101,73 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// Overwrites the file and waits until it is on the disk. If the process is killed in between, the
-/// file has the beginning of the new text and the end of the old.
+/// file is not valid JSON.
 fn write_over(path: &Path, text: &[u8]) -> io::Result<()> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    file.write_all(text)?;
+    let file = OpenOptions::new().write(true).open(path)?;
+    for (offset, part) in overwrites(text) {
+        file.write_all_at(part, offset)?;
+        file.set_len(text.len().max(1) as u64)?;
+        file.sync_all()?;
+    }
     file.set_len(text.len() as u64)?;
     file.sync_all()
+}
+
+/// Returns the parts to write in order, each at its offset. The first makes the file invalid until the
+/// last is written: the beginning of one text and the end of another may well be valid together.
+fn overwrites(text: &[u8]) -> Vec<(u64, &[u8])> {
+    let (first, rest) = text.split_at(text.len().min(1));
+    vec![(0, INVALID), (1, rest), (0, first)]
 }
 
 /// Waits until the directory entry with the new name is on the disk.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Applies the overwrites of `new` to `old` up to a byte, as a process that is killed then does.
+    fn torn(old: &[u8], new: &[u8], bytes: usize) -> Vec<u8> {
+        let (mut file, mut left) = (old.to_vec(), bytes);
+        for (offset, part) in overwrites(new) {
+            for (place, byte) in (usize::try_from(offset).unwrap()..).zip(part) {
+                if left == 0 {
+                    return file;
+                }
+                file.resize(file.len().max(place + 1), 0);
+                file[place] = *byte;
+                left -= 1;
+            }
+            file.truncate(new.len().max(1));
+        }
+        file.truncate(new.len());
+        file
+    }
+
+    #[test]
+    fn a_file_that_is_half_overwritten_is_no_json() {
+        let old: &[u8] = br#"{"drains": [{"at": 66}, {"at": 66}]}"#;
+        let texts: [&[u8]; 4] = [
+            br#"{"drains": [{"at": 67}, {"at": 67}]}"#,
+            br#"{"drains": [{"at": 67}]}"#,
+            br#"{"drains": [{"at": 67}, {"at": 67}, {"at": 67}]}"#,
+            b"",
+        ];
+        for new in texts {
+            for bytes in 1..=new.len() {
+                let file = torn(old, new, bytes);
+                let parsed = serde_json::from_slice::<serde_json::Value>(&file);
+                assert!(parsed.is_err(), "{}", String::from_utf8_lossy(&file));
+            }
+            assert_eq!(torn(old, new, 0), old);
+            assert_eq!(torn(old, new, new.len() + 1), new);
+        }
+    }
 }
