@@ -20,8 +20,7 @@ use std::sync::Arc;
 use super::ids::{EndpointId, TargetKey};
 use super::moment::Moment;
 use super::settings::CheckSettings;
-pub(super) use answers::AnsweredRun;
-use answers::Answers;
+pub(super) use answers::{AnsweredRun, Answers};
 pub(super) use combined::TargetHealth;
 use evidence::Evidence;
 pub(super) use flips::{Conclusion, Flip};
@@ -183,16 +182,9 @@ impl HealthTracker {
         answers.run.as_ref()
     }
 
-    /// Whether the answers of an endpoint are compared with those of others.
-    pub(super) fn compares_answers(&self, id: EndpointId) -> bool {
-        self.get(id).is_some_and(|subject| subject.answers.is_some())
-    }
-
-    /// Whether an endpoint has answered well, or wrongly in another way, to a probe sent after a run of
-    /// losses elsewhere began.
-    pub(super) fn has_answered_differently(&self, id: EndpointId, run: &AnsweredRun) -> bool {
-        let answers = self.get(id).and_then(|subject| subject.answers.as_ref());
-        answers.is_some_and(|answers| answers.differs_from(run))
+    /// Returns the newest answers of an endpoint, if it is asked by requests.
+    pub(super) fn answers(&self, id: EndpointId) -> Option<&Answers> {
+        self.get(id)?.answers.as_deref()
     }
 }
 

@@ -9,7 +9,7 @@ use super::fact::Fact;
 use super::health::{Conclusion, Observation};
 use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
 use super::moment::Moment;
-use super::prober::{ProbeResult, Role};
+use super::prober::{OtherAnswer, ProbeResult, Role};
 use super::service::EndpointFlip;
 use super::stall::Tick;
 use super::types::{Answer, IsolationCause};
@@ -72,25 +72,28 @@ impl Engine {
         let now = self.context.now;
         let conclusion = self.health.conclude(endpoint, &result.in_order, &self.canaries, now);
         self.concluded(endpoint, &conclusion);
-        self.compare_answers(endpoint, result.other.is_some());
+        if self.health.answers(endpoint).is_some() {
+            self.compare_answers(endpoint, result.other.as_ref());
+        }
     }
 
-    /// Looks again at the targets that stay in service since all fail alike, after another answer.
-    /// While an endpoint answers wrongly, the other targets are probed sooner.
-    fn compare_answers(&mut self, endpoint: EndpointId, wrong: bool) {
-        if !self.health.compares_answers(endpoint) {
-            return;
-        }
+    /// Has the services compare the answers of their targets, after another answer. While an endpoint
+    /// answers wrongly, the other targets are probed sooner.
+    fn compare_answers(&mut self, endpoint: EndpointId, other: Option<&OtherAnswer>) {
         let mut sooner = BTreeSet::new();
         for TargetKey { service: id, target } in self.health.watchers(endpoint) {
             let Some(service) = self.services.get(id) else { continue };
-            if wrong {
+            if other.is_some() {
                 sooner.extend(service.to_compare(target, endpoint, &self.health));
             }
-            if service.has_alike()
-                && let Some(service) = self.services.get_mut(id)
-            {
-                service.mark_alike();
+            if !service.awaits_answers() {
+                continue;
+            }
+            let Some(service) = self.services.get_mut(id) else { continue };
+            service.answered();
+            if other == Some(&OtherAnswer::Asked) {
+                service.suspect_alike(target, &self.health);
+                service.mark(target);
             }
         }
         for endpoint in sooner {

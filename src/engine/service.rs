@@ -155,6 +155,12 @@ impl Service {
         }
     }
 
+    /// Iterates over the endpoints of a target with results that count, each with the place of its check.
+    fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
+        let checks = self.settings.checks.iter().zip(target.endpoints.iter()).enumerate();
+        checks.filter(|(_, (check, _))| check.counts).map(|(place, (_, id))| (place, id))
+    }
+
     /// Returns the health of a target, from its checks that count.
     pub(super) fn health_of(&self, target: &Target, health: &HealthTracker) -> TargetHealth {
         let first = target.endpoints.first();
@@ -162,8 +168,8 @@ impl Service {
         if checks.len() <= 1 {
             return health.single(first);
         }
-        let counted = checks.iter().zip(target.endpoints.iter()).filter(|(its, _)| its.counts);
-        let combined = health.combined(counted.map(|(_, id)| id), self.settings.require.get());
+        let counted = self.counted(target).map(|(_, id)| id);
+        let combined = health.combined(counted, self.settings.require.get());
         combined.unwrap_or(TargetHealth::unwatched(first))
     }
 
@@ -175,7 +181,7 @@ impl Service {
         let mut endpoints = vec![];
         for id in gone {
             self.dirty.remove(&id);
-            self.set_alike(id, false);
+            self.forget_alike(id);
             let Some(target) = self.targets.remove(id) else { continue };
             self.drains.unwatch(target.address);
             self.orders.forget(target.address);
@@ -216,6 +222,9 @@ impl Service {
 
     /// Whether a decision pass would do anything.
     pub(super) fn has_work(&self) -> bool {
-        !self.dirty.is_empty() || self.resync_due || self.orders.has_changes()
+        !self.dirty.is_empty()
+            || self.compares_answers()
+            || self.resync_due
+            || self.orders.has_changes()
     }
 }

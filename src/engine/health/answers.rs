@@ -15,8 +15,9 @@ pub(in crate::engine) struct AnsweredRun {
 }
 
 impl AnsweredRun {
-    /// Whether a probe elsewhere was sent after this run began, and before its newest wrong answer.
-    fn covers(&self, sent: Moment) -> bool {
+    /// Whether a probe elsewhere was sent after this run began, and not after the newest probe of the
+    /// run. An answer to a later one shows nothing: both targets may have recovered.
+    pub(in crate::engine) fn covers(&self, sent: Moment) -> bool {
         self.began < sent && sent <= self.newest
     }
 }
@@ -42,17 +43,18 @@ impl Answers {
     }
 
     /// Records that a probe sent at `sent` was answered well.
-    pub(super) fn good(&mut self, sent: Moment) {
+    pub(super) fn right(&mut self, sent: Moment) {
         self.good = [Some(sent), self.good[0]];
     }
 
-    /// Whether a probe sent during a run of losses elsewhere was answered well, or wrongly in another
-    /// way. An answer after the run's newest one shows nothing: the other target may have recovered,
-    /// too.
-    pub(super) fn differs_from(&self, run: &AnsweredRun) -> bool {
-        let good = self.good.iter().flatten().any(|sent| run.covers(*sent));
-        let wrong = self.newest_wrong.as_ref();
-        good || wrong.is_some_and(|(sent, kind)| run.covers(*sent) && *kind != run.kind)
+    /// Iterates over the send times of the newest probes that were answered well.
+    pub(in crate::engine) fn good(&self) -> impl Iterator<Item = Moment> + '_ {
+        self.good.iter().flatten().copied()
+    }
+
+    /// Returns the send time and the kind of the newest wrong answer.
+    pub(in crate::engine) fn newest_wrong(&self) -> Option<(Moment, &str)> {
+        self.newest_wrong.as_ref().map(|(sent, kind)| (*sent, kind.as_str()))
     }
 
     /// Forgets the runs of losses, and the wish to be taken out: the endpoint is up.
@@ -73,31 +75,27 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_differs_if_it_was_given_during_the_run() {
+    fn a_run_covers_the_probes_from_its_first_to_its_newest() {
         let run = AnsweredRun { began: at(1000), newest: at(1400), kind: "status 503".into() };
-        // The times of good answers, and whether one of them differs from the run.
-        let rows = [
-            ("none", &[][..], false),
-            ("before the run", &[500, 1000], false),
-            ("during the run", &[1100], true),
-            ("with the newest", &[1400], true),
-            ("after the run", &[1500], false),
-            ("during and after it", &[1300, 1500], true),
-            ("during, and twice after it", &[1300, 1500, 1700], false),
-        ];
-        for (name, sent, want) in rows {
-            let mut answers = Answers::default();
-            for sent in sent {
-                answers.good(at(*sent));
-            }
-            assert_eq!(answers.differs_from(&run), want, "{name}");
-        }
-        for (kind, sent, want) in
-            [("status 503", 1200, false), ("body", 1200, true), ("body", 1500, false)]
+        for (sent, want) in [(500, false), (1000, false), (1100, true), (1400, true), (1401, false)]
         {
-            let mut answers = Answers::default();
-            answers.wrong(kind, at(sent), at(sent));
-            assert_eq!(answers.differs_from(&run), want, "{kind} at {sent}");
+            assert_eq!(run.covers(at(sent)), want, "{sent}");
         }
+    }
+
+    #[test]
+    fn the_two_newest_good_answers_are_kept_and_a_run_until_it_is_up() {
+        let mut answers = Answers::default();
+        for sent in [100, 200, 300] {
+            answers.right(at(sent));
+        }
+        assert!(answers.good().eq([at(300), at(200)]));
+        answers.wrong("status 503", at(500), at(400));
+        answers.asked = true;
+        assert_eq!(answers.newest_wrong(), Some((at(500), "status 503")));
+        let run = AnsweredRun { began: at(400), newest: at(500), kind: "status 503".into() };
+        assert_eq!(answers.run, Some(run));
+        answers.is_up();
+        assert_eq!((answers.run.is_none(), answers.asked), (true, false));
     }
 }

@@ -77,7 +77,7 @@ impl Subject {
     /// Records that a probe sent at `sent` was answered well, if requests are compared.
     fn answered_well(&mut self, sent: Moment) {
         if matches!(self.check.method, Method::Request(_)) {
-            self.answers.get_or_insert_default().good(sent);
+            self.answers.get_or_insert_default().right(sent);
         }
     }
 

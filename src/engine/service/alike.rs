@@ -7,80 +7,231 @@
 //! answered well, or wrongly in another way, to a probe that was sent during the run. Canaries are the
 //! same for silence.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Service, Target};
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
-use crate::engine::health::HealthTracker;
+use crate::engine::health::{AnsweredRun, Answers, HealthTracker};
 use crate::engine::ids::{EndpointId, TargetId};
+use crate::engine::moment::Moment;
 use crate::engine::types::Health;
 
 /// The number of other targets that are probed sooner to learn whether they fail alike.
 const SOONER: usize = 16;
 
-/// The targets that stay in service since all fail alike.
+/// The largest number of targets that are compared after each answer. More are compared at most once
+/// in [`GAP`], since each comparison looks at all targets of the service.
+const FEW: usize = 64;
+
+/// The minimum time between two comparisons of many targets.
+const GAP: Duration = Duration::from_millis(100);
+
+/// Whether a target that is down by wrong answers fails as all others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SuspectState {
+    /// It was not compared yet.
+    Pending,
+    /// No other target answered otherwise.
+    Alike,
+    /// Another target did. That holds until the target is up again.
+    Differs,
+}
+
+/// The result for the gate of comparing a target with the others of its service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// The target is not down by wrong answers alone, or others answer otherwise.
+    No,
+    /// The target was not compared yet.
+    Unknown,
+    /// All targets give a wrong answer of this kind.
+    Yes(String),
+}
+
+/// The targets that are down by wrong answers.
 #[derive(Debug, Default)]
 pub(super) struct AlikeTargets {
-    /// The targets that are down and stay in service.
-    waiting: BTreeSet<TargetId>,
-    /// Whether it was reported that there are any.
+    suspects: BTreeMap<TargetId, SuspectState>,
+    /// The number of suspects that fail alike.
+    alike: usize,
+    /// The number of suspects of which it is not known that another target answers otherwise.
+    open: usize,
+    /// Whether an answer came since the last comparison.
+    due: bool,
+    /// The earliest time of the next comparison of many targets.
+    next: Option<Moment>,
+    /// Whether it was reported that targets fail alike.
     reported: bool,
-    /// Whether a target came or went since this was last taken. Its vote changes with that.
+    /// Whether a comparison changed since this was last taken. Votes change with it.
     changed: bool,
 }
 
-impl Service {
-    /// Returns the kind of the wrong answer if a target is down only by wrong answers, and no other
-    /// target has answered differently since. Only a service with several targets has such.
-    pub(super) fn fails_alike(&self, target: &Target, health: &HealthTracker) -> Option<String> {
-        if self.by_address.len() < 2 {
-            return None;
+impl AlikeTargets {
+    /// Sets the comparison of a target; `None` if it is no longer down by wrong answers.
+    fn set(&mut self, id: TargetId, comparison: Option<SuspectState>) {
+        let before = match comparison {
+            Some(comparison) => self.suspects.insert(id, comparison),
+            None => self.suspects.remove(&id),
+        };
+        self.changed |= before != comparison;
+        if let Some(before) = before {
+            self.alike -= usize::from(before == SuspectState::Alike);
+            self.open -= usize::from(before != SuspectState::Differs);
         }
-        let (mut counted, mut justified, mut kind) = (0, 0, None);
-        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
-        for (place, (_, id)) in checks.enumerate().filter(|(_, (check, _))| check.counts) {
-            counted += 1;
-            match self.alike_kind(place, id, health) {
-                Some(its) => kind = Some(its),
-                None if health.is_down(id) => justified += 1,
-                None => {}
+        if let Some(comparison) = comparison {
+            self.alike += usize::from(comparison == SuspectState::Alike);
+            self.open += usize::from(comparison != SuspectState::Differs);
+        }
+    }
+}
+
+/// The newest answers of all targets to one check.
+#[derive(Debug, Default)]
+struct SeenAnswers<'a> {
+    /// The send times of probes that were answered well, in order.
+    good: Vec<Moment>,
+    /// The send times of the newest wrong answers by their kind, in order.
+    wrong: BTreeMap<&'a str, Vec<Moment>>,
+}
+
+impl<'a> SeenAnswers<'a> {
+    fn of(answers: impl Iterator<Item = &'a Answers>) -> Self {
+        let mut seen = Self::default();
+        for answers in answers {
+            seen.good.extend(answers.good());
+            if let Some((sent, kind)) = answers.newest_wrong() {
+                seen.wrong.entry(kind).or_default().push(sent);
             }
         }
-        let tolerated = usize::saturating_sub(counted, self.settings.require.get());
-        kind.filter(|_| justified <= tolerated).map(str::to_owned)
+        seen.good.sort_unstable();
+        seen.wrong.values_mut().for_each(|sent| sent.sort_unstable());
+        seen
     }
 
-    /// Returns the kind of the wrong answer if an endpoint of the check at `place` is down by wrong
-    /// answers, and that of no other target has answered differently since.
-    fn alike_kind<'a>(
+    /// Whether a target other than the one with these `own` answers has answered otherwise during its
+    /// run. A target answers otherwise if it answers well, or wrongly in another way.
+    fn differ_from(&self, run: &AnsweredRun, own: &Answers) -> bool {
+        let own_good = own.good().filter(|sent| run.covers(*sent)).count();
+        let mut others = self.wrong.iter().filter(|(kind, _)| **kind != run.kind);
+        covered(&self.good, run) > own_good || others.any(|(_, sent)| covered(sent, run) > 0)
+    }
+}
+
+/// Returns the number of these moments, which are in order, that a run covers.
+fn covered(sent: &[Moment], run: &AnsweredRun) -> usize {
+    let ends = sent.partition_point(|sent| *sent <= run.newest);
+    ends - sent.partition_point(|sent| *sent <= run.began).min(ends)
+}
+
+impl Service {
+    /// Returns whether a target is down by wrong answers that all targets give.
+    pub(super) fn likeness(&self, target: &Target, health: &HealthTracker) -> Likeness {
+        let Some(id) = self.id(target.address).filter(|_| self.alike.open > 0) else {
+            return Likeness::No;
+        };
+        match self.alike.suspects.get(&id) {
+            None | Some(SuspectState::Differs) => Likeness::No,
+            Some(SuspectState::Pending) => Likeness::Unknown,
+            Some(SuspectState::Alike) => {
+                let mut runs = target.endpoints.iter().filter_map(|id| health.answered_run(id));
+                Likeness::Yes(runs.next().map(|run| run.kind.clone()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Follows a flip of one of a target's endpoints: the target is compared with the others once it is
+    /// down by wrong answers. An only target is compared with nothing.
+    pub(in crate::engine) fn suspect_alike(&mut self, id: TargetId, health: &HealthTracker) {
+        let Some(target) = self.targets.get(id) else { return };
+        let its = self.health_of(target, health);
+        let has_run = self.counted(target).any(|(_, id)| health.answered_run(id).is_some());
+        let several = self.by_address.len() > 1;
+        let suspect = several && has_run && its.health == Health::Down && !its.asked;
+        let before = self.alike.suspects.get(&id);
+        if !suspect {
+            self.forget_alike(id);
+        } else if before != Some(&SuspectState::Differs) {
+            self.alike.set(id, Some(SuspectState::Pending));
+            self.alike.due = true;
+        }
+    }
+
+    /// Follows other settings, by which a target may no longer be down, or be the only one.
+    pub(super) fn review_alike(&mut self, health: &HealthTracker) {
+        let suspects: Vec<TargetId> = self.alike.suspects.keys().copied().collect();
+        for id in suspects {
+            self.suspect_alike(id, health);
+        }
+    }
+
+    /// Forgets that a target is down by wrong answers.
+    pub(super) fn forget_alike(&mut self, id: TargetId) {
+        if self.alike.suspects.contains_key(&id) {
+            self.alike.set(id, None);
+        }
+    }
+
+    /// Compares the targets that are down by wrong answers with all others, if an answer came since the
+    /// last comparison. Marks those with another result.
+    pub(super) fn compare_answers(&mut self, health: &HealthTracker, now: Moment) {
+        let early = self.by_address.len() > FEW && self.alike.next.is_some_and(|next| now < next);
+        if !self.alike.due || early {
+            return;
+        }
+        self.alike.due = false;
+        self.alike.next = Some(now + GAP);
+        let seen: Vec<SeenAnswers<'_>> = (0..self.settings.checks.len())
+            .map(|place| {
+                let endpoints = self.targets().filter_map(|it| it.endpoints.iter().nth(place));
+                SeenAnswers::of(endpoints.filter_map(|id| health.answers(id)))
+            })
+            .collect();
+        let mut news = Vec::new();
+        for (id, before) in &self.alike.suspects {
+            let Some(target) = self.targets.get(*id) else { continue };
+            if *before != SuspectState::Differs {
+                let now = self.compared(target, &seen, health);
+                news.extend((now != *before).then_some((*id, now)));
+            }
+        }
+        for (id, comparison) in news {
+            self.alike.set(id, Some(comparison));
+            self.mark(id);
+        }
+    }
+
+    /// Compares a target that is down with the answers of all targets. It fails alike if it would not be
+    /// down without the checks with a wrong answer that no other target contradicts.
+    fn compared(
         &self,
-        place: usize,
-        id: EndpointId,
-        health: &'a HealthTracker,
-    ) -> Option<&'a str> {
-        let run = health.answered_run(id).filter(|_| health.is_down(id))?;
-        let others = self.targets().filter_map(|other| other.endpoints.iter().nth(place));
-        let mut others = others.filter(|other| *other != id);
-        let differs = others.any(|other| health.has_answered_differently(other, run));
-        (!differs).then_some(run.kind.as_str())
+        target: &Target,
+        seen: &[SeenAnswers<'_>],
+        health: &HealthTracker,
+    ) -> SuspectState {
+        let (mut counted, mut justified) = (0_usize, 0);
+        for (place, id) in self.counted(target) {
+            counted += 1;
+            let contradicted = match (health.answered_run(id), health.answers(id), seen.get(place))
+            {
+                (Some(run), Some(own), Some(seen)) => seen.differ_from(run, own),
+                _ => true,
+            };
+            justified += usize::from(health.is_down(id) && contradicted);
+        }
+        let tolerated = counted.saturating_sub(self.settings.require.get());
+        if justified > tolerated { SuspectState::Differs } else { SuspectState::Alike }
     }
 
-    /// Records whether a target stays in service since all fail alike.
-    pub(super) fn set_alike(&mut self, id: TargetId, alike: bool) {
-        let waiting = &mut self.alike.waiting;
-        self.alike.changed |= if alike { waiting.insert(id) } else { waiting.remove(&id) };
-    }
-
-    /// Returns whether votes have changed since targets fail alike, or no longer do.
+    /// Returns whether comparisons have changed since the last call. Votes change with them.
     pub(in crate::engine) fn take_alike_change(&mut self) -> bool {
         std::mem::take(&mut self.alike.changed)
     }
 
     /// Reports once that targets fail alike, and once that they no longer do.
     pub(super) fn report_alike(&mut self, health: &HealthTracker, context: &mut Context) {
-        let any = !self.alike.waiting.is_empty();
+        let any = self.alike.alike > 0;
         if std::mem::replace(&mut self.alike.reported, any) == any {
             return;
         }
@@ -89,22 +240,30 @@ impl Service {
             context.report(Fact::AlikeOver { service });
             return;
         }
-        let targets: Vec<&Target> =
-            self.alike.waiting.iter().filter_map(|id| self.targets.get(*id)).collect();
-        let kind = targets.iter().find_map(|target| self.fails_alike(target, health));
-        let targets: BTreeSet<IpAddr> = targets.into_iter().map(|target| target.address).collect();
-        let targets = targets.into_iter().collect();
-        context.report(Fact::Alike { service, targets, kind: kind.unwrap_or_default() });
+        let (mut targets, mut kinds) = (Vec::new(), BTreeSet::new());
+        for target in self.targets() {
+            if let Likeness::Yes(kind) = self.likeness(target, health) {
+                targets.push(target.address);
+                kinds.insert(kind);
+            }
+        }
+        let kind = kinds.into_iter().collect::<Vec<_>>().join(", ");
+        context.report(Fact::Alike { service, targets, kind });
     }
 
-    /// Marks the targets that stay in service since all fail alike: another target has answered.
-    pub(in crate::engine) fn mark_alike(&mut self) {
-        self.dirty.extend(&self.alike.waiting);
+    /// Notes that a target has answered, which may show that others do not fail alike.
+    pub(in crate::engine) fn answered(&mut self) {
+        self.alike.due = true;
     }
 
-    /// Whether there are targets that stay in service since all fail alike.
-    pub(in crate::engine) fn has_alike(&self) -> bool {
-        !self.alike.waiting.is_empty()
+    /// Whether an answer of a target may show that others do not fail alike.
+    pub(in crate::engine) fn awaits_answers(&self) -> bool {
+        self.alike.open > 0
+    }
+
+    /// Whether targets are to be compared with the next decision pass.
+    pub(super) fn compares_answers(&self) -> bool {
+        self.alike.due && self.alike.open > 0
     }
 
     /// Returns the endpoints of other targets that are not down, to be probed sooner: they show whether

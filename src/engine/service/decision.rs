@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::alike::Likeness;
 use super::target::Decision;
 use super::verdict::{self, Inputs, Ruling};
 use super::{Service, Target};
@@ -37,7 +38,10 @@ impl Service {
             drained: self.drains.is_drained(target.address),
             health: its.health,
             isolation: outside.isolation.map(|isolation| isolation.cause),
-            alike: self.fails_alike(target, outside.health).filter(|_| !its.asked),
+            likeness: match its.health {
+                Health::Down if !its.asked => self.likeness(target, outside.health),
+                _ => Likeness::No,
+            },
             asked: its.asked,
             proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
@@ -46,6 +50,7 @@ impl Service {
 
     /// Runs the decision pass: decides about every target with a relevant change.
     pub(in crate::engine) fn decide(&mut self, outside: Outside<'_>, context: &mut Context) {
+        self.compare_answers(outside.health, context.now);
         while let Some(id) = self.dirty.pop_first() {
             self.decide_on(id, outside, context);
         }
@@ -66,7 +71,6 @@ impl Service {
             Health::Up => opposed,
             Health::Down => target.verdict.is_in_service() || opposed,
         };
-        self.set_alike(id, matches!(ruling, Ruling::Refuse(Reason::Alike, _)));
         self.orders.mark(address);
         if let Some(target) = self.targets.get_mut(id) {
             target.verdict.unverified |= doubtful;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::alike::Likeness;
 use super::{Service, Target};
 use crate::engine::action::OwnVote;
 use crate::engine::context::Context;
@@ -45,6 +46,7 @@ impl Service {
             target.health = to;
         }
         self.mark(id);
+        self.suspect_alike(id, health);
         let Some(target) = self.targets.get_mut(id).filter(|_| is_news) else { return };
         target.since = context.now;
         let (service, target) = (self.id, target.address);
@@ -77,6 +79,7 @@ impl Service {
 
     /// Regards the present health of all targets as reported, after the checks were changed.
     pub(in crate::engine) fn take_health(&mut self, health: &HealthTracker) {
+        self.review_alike(health);
         if self.settings.checks.len() <= 1 {
             return;
         }
@@ -120,8 +123,7 @@ impl Service {
         target: &Target,
         health: &HealthTracker,
     ) -> usize {
-        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
-        let subjects = checks.filter(|(its, _)| its.counts).filter_map(|(_, id)| health.get(id));
+        let subjects = self.counted(target).filter_map(|(_, id)| health.get(id));
         subjects.filter(|subject| subject.evidence.unknown_since.is_some()).count()
     }
 
@@ -173,9 +175,8 @@ impl Service {
 
     /// Whether the results of an endpoint count for a target.
     pub(in crate::engine) fn counts(&self, id: TargetId, endpoint: EndpointId) -> bool {
-        let Some(target) = self.targets.get(id) else { return false };
-        let checks = self.settings.checks.iter().zip(target.endpoints.iter());
-        checks.into_iter().any(|(check, its)| check.counts && its == endpoint)
+        let target = self.targets.get(id);
+        target.is_some_and(|target| self.counted(target).any(|(_, its)| its == endpoint))
     }
 
     /// Whether it is reported that this agent's isolation keeps a target in service.
@@ -190,8 +191,7 @@ impl Service {
         let mut votes = BTreeMap::new();
         for target in self.targets() {
             let its = self.health_of(target, health);
-            let alike = its.health == Health::Down && self.fails_alike(target, health).is_some();
-            if alike {
+            if self.likeness(target, health) != Likeness::No {
                 continue;
             }
             if let (Some(vote), Some(evidence)) = (its.own_view(), its.proof) {

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::alike::Likeness;
 use crate::engine::fact::Reason;
 use crate::engine::quorum::{self, Agreement};
 use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
@@ -19,8 +20,8 @@ pub(super) struct Inputs {
     pub(super) health: Health,
     /// The reason why this agent does not trust its observations, if it does not.
     pub(super) isolation: Option<IsolationCause>,
-    /// The kind of the wrong answer that all targets of the service give, if it is down only by that.
-    pub(super) alike: Option<String>,
+    /// Whether it is down only by a wrong answer that all targets of the service give.
+    pub(super) likeness: Likeness,
     /// Whether the target itself asks to be taken out.
     pub(super) asked: bool,
     /// Whether this agent has fresh evidence for the health.
@@ -59,8 +60,12 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     {
         return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
     }
-    if let Some(kind) = &inputs.alike {
-        return Ruling::Refuse(Reason::Alike, format!("no target answers otherwise: {kind}"));
+    match &inputs.likeness {
+        Likeness::No => {}
+        Likeness::Unknown => return Ruling::Keep,
+        Likeness::Yes(kind) => {
+            return Ruling::Refuse(Reason::Alike, format!("no target answers otherwise: {kind}"));
+        }
     }
     if !inputs.proven {
         return Ruling::Keep;
@@ -108,7 +113,7 @@ mod tests {
             drained: false,
             health: Health::Down,
             isolation: None,
-            alike: None,
+            likeness: Likeness::No,
             asked: false,
             proven: true,
             agreement,
@@ -132,7 +137,7 @@ mod tests {
 
     /// A target that is down, as all others of its service.
     fn alike() -> Inputs {
-        Inputs { alike: Some("status 503".to_owned()), ..down() }
+        Inputs { likeness: Likeness::Yes("status 503".to_owned()), ..down() }
     }
 
     fn alone() -> Agreement {
@@ -159,6 +164,7 @@ mod tests {
             ("it asks, isolated", Inputs { isolation, ..asks.clone() }, "out after 0 s"),
             ("it asks this agent only", Inputs { agreement: alone(), ..asks }, ALONE),
             ("all fail alike", alike(), ALIKE),
+            ("not compared yet", Inputs { likeness: Likeness::Unknown, ..down() }, "keep"),
             ("isolated", Inputs { isolation, ..alike() }, "isolated: no canary answers"),
             ("no evidence", Inputs { proven: false, ..alike() }, ALIKE),
             ("no quorum", Inputs { agreement: alone(), ..alike() }, ALIKE),

@@ -246,6 +246,55 @@ fn a_target_that_asks_goes_at_once_and_comes_back_by_replies() {
 }
 
 #[test]
+fn a_target_that_fails_as_all_others_goes_if_it_asks() {
+    let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+    for target in [1, 2, 3] {
+        answers(&mut site, target, Some(status(503)));
+    }
+    site.run_for(ms(10_000));
+    assert_eq!((withdrawn(&site), alarms(&site)), (vec![], 1));
+    answers(&mut site, 2, Some(Answer::Asked("maint".into())));
+    site.run_for(ms(2_000));
+    assert_eq!(withdrawn(&site), [2]);
+    site.assert_sound("in the end");
+}
+
+#[test]
+fn a_reload_compares_the_targets_of_the_new_settings() {
+    let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+    for target in [1, 2, 3] {
+        answers(&mut site, target, Some(status(503)));
+    }
+    site.run_for(ms(10_000));
+    assert_eq!(withdrawn(&site), [0; 0]);
+    site.reload(asked_by_request(&[1]));
+    site.run_for(ms(2_000));
+    assert_eq!(withdrawn(&site), [1], "it is compared with nothing now");
+    site.reload(asked_by_request(&[1, 2]));
+    answers(&mut site, 1, None);
+    site.run_for(ms(10_000));
+    assert!(site.published(1).contains(&1));
+    site.assert_sound("in the end");
+}
+
+/// Each comparison looks at all targets of the service, so many are compared together.
+#[test]
+fn many_targets_that_fail_alike_stay_and_go_as_few_do() {
+    let all: Vec<u8> = (1..=200).collect();
+    let mut site = confirmed(&asked_by_request(&all));
+    for target in &all {
+        answers(&mut site, *target, Some(status(503)));
+    }
+    site.run_for(ms(5_000));
+    assert_eq!((withdrawn(&site), alarms(&site)), (vec![], 1));
+    answers(&mut site, 200, None);
+    site.run_for(ms(3_000));
+    assert_eq!(withdrawn(&site).len(), 199);
+    assert_eq!(site.published(1), [200]);
+    site.assert_sound("in the end");
+}
+
+#[test]
 fn the_floor_holds_a_target_that_asks() {
     let mut settings = asked_by_request(&[1, 2]);
     settings.services.get_mut(&service(1)).unwrap().floor = 1;
