@@ -47,7 +47,6 @@ use super::tcp;
 use crate::engine::event::ProbeRequest;
 use crate::engine::ids::RequestId;
 use crate::engine::types::{Answer, Endpoint, WrongAnswer};
-use crate::panics::caught;
 use certificate::warning;
 use exchange::exchange;
 use failure::{AnswerPart, ExchangeEnd, certificate_fault, of_stream};
@@ -59,9 +58,6 @@ pub use settings::{
     BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
     HttpSettings, RequestHeader, StatusRange, StatusRanges, TlsSettings, Verification,
 };
-
-/// The name of this part in the counter of caught panics.
-const PART: &str = "a check";
 
 /// Time by which a probe gives up before its timeout: its reason has to be known when the engine
 /// judges it.
@@ -89,12 +85,8 @@ impl HttpProber {
         };
         let address = probe.endpoint.address;
         let mut attempt = Attempt::new(probe, &prepared, routes);
-        // The answer of a target is read by parsers of others.
-        let end = caught(PART, timeout_at(attempt.until, attempt.run())).await;
-        let answer = match end {
-            Ok(end) => attempt.answer(end.ok()),
-            Err(panicked) => Answer::Fault(panicked.to_string()),
-        };
+        let end = timeout_at(attempt.until, attempt.run()).await;
+        let answer = attempt.answer(end.ok());
         details.put(id, address, attempt.details());
         answer
     }

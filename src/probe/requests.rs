@@ -15,6 +15,10 @@ use crate::engine::event::ProbeRequest;
 use crate::engine::ids::{RequestId, RoomId};
 use crate::engine::settings::RequestRoom;
 use crate::engine::types::{Answer, Endpoint, Method};
+use crate::panics::caught;
+
+/// The name of this part in the counter of caught panics.
+const PART: &str = "a check";
 
 /// The settings of a request, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -94,41 +98,77 @@ impl Check for Requested {
     }
 
     async fn probe(tools: &Tools, request: &ProbeRequest) -> Answer {
-        let Method::Request(id) = request.endpoint.method else {
-            return Answer::Fault("not a request".to_owned());
-        };
-        let Some(settings) = tools.requests.get(id) else {
-            return Answer::Fault(format!("no request has the id {id}"));
-        };
-        match &*settings {
-            // Boxed: otherwise the task of each echo request would have room for it.
-            RequestSettings::Http(settings) => {
-                let (routes, details) = (tools.icmp.routes(), &*tools.details);
-                Box::pin(tools.http.probe(request, (id, settings), routes, details)).await
-            }
-            RequestSettings::Exec(settings) => {
-                let ExecAnswer { answer, warning } =
-                    Box::pin(tools.exec.probe(settings, request)).await;
-                let details = ProbeDetails { warning, ..ProbeDetails::default() };
-                tools.details.put(id, request.endpoint.address, details);
-                answer
-            }
-            RequestSettings::Dns(settings) => {
-                Box::pin(dns::ask(settings, request, tools.icmp.routes())).await
-            }
+        // Boxed: otherwise the task of each echo request would have room for it. The answer of a target
+        // is read by parsers of others.
+        let answer = caught(PART, Box::pin(carry_out(tools, request))).await;
+        answer.unwrap_or_else(|panicked| Answer::Fault(panicked.to_string()))
+    }
+}
+
+/// Carries out a request of the table.
+async fn carry_out(tools: &Tools, request: &ProbeRequest) -> Answer {
+    let Method::Request(id) = request.endpoint.method else {
+        return Answer::Fault("not a request".to_owned());
+    };
+    let Some(settings) = tools.requests.get(id) else {
+        return Answer::Fault(format!("no request has the id {id}"));
+    };
+    let (routes, details) = (tools.icmp.routes(), &*tools.details);
+    match &*settings {
+        RequestSettings::Http(settings) => {
+            tools.http.probe(request, (id, settings), routes, details).await
         }
+        RequestSettings::Exec(settings) => {
+            let ExecAnswer { answer, warning } = tools.exec.probe(settings, request).await;
+            let facts = ProbeDetails { warning, ..ProbeDetails::default() };
+            details.put(id, request.endpoint.address, facts);
+            answer
+        }
+        RequestSettings::Dns(settings) => dns::ask(settings, request, routes).await,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::engine::ids::{FlowId, ProbeId};
+    use crate::probe::dns::settings::{DnsTransport, parse_query, parse_rcode, parse_type};
     use crate::probe::exec::settings::{DEFAULT_MAX_RUNNING, Replaced};
+    use crate::probe::icmp::Icmp;
 
     fn command(program: &str, service: &str) -> RequestSettings {
         let command = vec![program.to_owned(), "{service}".to_owned()];
         let values = Replaced { service: Some(service.to_owned()), ..Replaced::default() };
         RequestSettings::Exec(ExecSettings::new(command, values, None, DEFAULT_MAX_RUNNING))
+    }
+
+    /// A probe with a timeout beyond the end of time, which the clock's arithmetic panics at.
+    #[tokio::test]
+    async fn a_panic_in_a_request_is_a_fault_of_this_machine() {
+        let requests = Arc::<Requests>::default();
+        let dns = DnsSettings {
+            query: parse_query("www.example.com").unwrap(),
+            query_type: parse_type("A").unwrap(),
+            rcode: parse_rcode("NOERROR").unwrap(),
+            answer: None,
+            port: 53,
+            transport: DnsTransport::Udp,
+        };
+        let http = HttpSettings::new("www.example.com", 80, None);
+        let icmp = Icmp::new(&(Arc::new(|_| {}) as _));
+        let tools = Tools::new(icmp, Arc::clone(&requests), Arc::default());
+        for settings in [RequestSettings::Dns(dns), RequestSettings::Http(http)] {
+            let method = Method::Request(requests.id_of(&settings));
+            let endpoint = Endpoint { address: [127, 0, 0, 1].into(), method };
+            let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
+            let (flow, timeout) = (FlowId::default(), Duration::MAX);
+            let probe = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
+            let answer = Requested::probe(&tools, &probe).await;
+            let is_caught = matches!(&answer, Answer::Fault(why) if why.starts_with("a check panicked: "));
+            assert!(is_caught, "{settings:?}: {answer:?}");
+        }
     }
 
     #[test]
