@@ -22,15 +22,15 @@ mod heard;
 mod judge;
 mod prepared;
 mod progress;
+mod recent;
 mod session;
 mod settings;
 mod tls;
 mod verifier;
 mod words;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::HandshakeKind;
@@ -52,6 +52,7 @@ use exchange::exchange;
 use failure::{AnswerPart, ExchangeEnd, certificate_fault, of_stream};
 use prepared::{Material, Prepared};
 use progress::Progress;
+use recent::RecentMap;
 use tls::{Tls, TlsTarget};
 
 pub use settings::{
@@ -63,10 +64,20 @@ pub use settings::{
 /// judges it.
 const SPARE: Duration = Duration::from_millis(2);
 
+/// A check that is ready to ask, or the reason why it cannot.
+type PreparedCheck = Result<Arc<Prepared>, String>;
+
 /// Sends requests by HTTP. The parts that the probes of one check share are built at the first one.
-#[derive(Debug, Default)]
+/// Those of a check that a reload has replaced are discarded: they hold the sessions of all its targets.
+#[derive(Debug)]
 pub(crate) struct HttpProber {
-    prepared: RwLock<HashMap<RequestId, Result<Arc<Prepared>, String>>>,
+    prepared: Mutex<RecentMap<RequestId, PreparedCheck>>,
+}
+
+impl Default for HttpProber {
+    fn default() -> Self {
+        Self { prepared: Mutex::new(RecentMap::new(usize::MAX)) }
+    }
 }
 
 impl HttpProber {
@@ -91,13 +102,9 @@ impl HttpProber {
         answer
     }
 
-    fn prepared(&self, id: RequestId, settings: &HttpSettings) -> Result<Arc<Prepared>, String> {
-        let known = self.prepared.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        known.unwrap_or_else(|| {
-            let prepared = Prepared::new(settings).map(Arc::new);
-            let mut all = self.prepared.write().unwrap_or_else(PoisonError::into_inner);
-            all.entry(id).or_insert(prepared).clone()
-        })
+    fn prepared(&self, id: RequestId, settings: &HttpSettings) -> PreparedCheck {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.get_or_build(id, now(), || Prepared::new(settings).map(Arc::new))
     }
 }
 
@@ -249,3 +256,6 @@ impl<'a> Attempt<'a> {
 fn patience(timeout: Duration) -> Duration {
     timeout.saturating_sub(SPARE.min(timeout / 50))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,8 @@
 //! TLS: one configuration for each check, and one session for each target.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -13,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
 
+use super::recent::RecentMap;
 use super::session::KeptSession;
 use super::settings::{ClientFiles, TlsSettings};
 use super::verifier::Verifier;
@@ -24,16 +23,13 @@ const LARGEST_PEM: u64 = 256 * 1024;
 /// Maximum number of targets of one check with a session. Beyond it, handshakes are full ones.
 const MOST_SESSIONS: usize = 16_384;
 
-/// Time without a probe after which the session of a target is discarded.
-const UNUSED_FOR: Duration = Duration::from_hours(2);
-
 /// The TLS of one check, built from its files.
 #[derive(Debug)]
 pub(super) struct Tls {
     /// The name in the SNI, and the name that the certificate has to be for.
     pub(super) host: ServerName<'static>,
     base: ClientConfig,
-    targets: Mutex<HashMap<IpAddr, Arc<TlsTarget>>>,
+    targets: Mutex<RecentMap<IpAddr, Arc<TlsTarget>>>,
 }
 
 /// One target: its configuration, which differs from that of others by its session alone.
@@ -41,7 +37,6 @@ pub(super) struct Tls {
 pub(super) struct TlsTarget {
     pub(super) config: Arc<ClientConfig>,
     pub(super) session: Arc<KeptSession>,
-    last_used: Mutex<Option<Instant>>,
 }
 
 impl Tls {
@@ -79,26 +74,13 @@ impl Tls {
         };
         base.alpn_protocols = vec![b"http/1.1".to_vec()];
         base.resumption = Resumption::disabled();
-        Ok(Self { host: name, base, targets: Mutex::default() })
+        Ok(Self { host: name, base, targets: Mutex::new(RecentMap::new(MOST_SESSIONS)) })
     }
 
     /// Returns the target at an address.
     pub(super) fn target(&self, address: IpAddr, now: Instant) -> Arc<TlsTarget> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = targets.get(&address) {
-            target.used(now);
-            return Arc::clone(target);
-        }
-        // Twice as many each time, so that looking for unused ones costs little on average.
-        if targets.len().is_power_of_two() {
-            targets.retain(|_, target| !target.is_unused(now));
-        }
-        let target = Arc::new(TlsTarget::new(&self.base));
-        target.used(now);
-        if targets.len() < MOST_SESSIONS {
-            targets.insert(address, Arc::clone(&target));
-        }
-        target
+        targets.get_or_build(address, now, || Arc::new(TlsTarget::new(&self.base)))
     }
 }
 
@@ -107,16 +89,7 @@ impl TlsTarget {
         let session = Arc::new(KeptSession::default());
         let mut config = base.clone();
         config.resumption = Resumption::store(Arc::clone(&session) as _);
-        Self { config: Arc::new(config), session, last_used: Mutex::default() }
-    }
-
-    fn used(&self, now: Instant) {
-        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-    }
-
-    fn is_unused(&self, now: Instant) -> bool {
-        let last_used = *self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-        last_used.is_none_or(|last| now.saturating_duration_since(last) > UNUSED_FOR)
+        Self { config: Arc::new(config), session }
     }
 }
 
