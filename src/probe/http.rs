@@ -12,7 +12,7 @@
 //! - The connection is refused, or reported as impossible: the target is not reachable.
 //! - The timeout has passed, in a phase that the reason names.
 //! - This machine cannot ask: no route, no descriptor, no local port, a gateway that does not answer,
-//!   a file that cannot be read.
+//!   a file that cannot be read, a body that takes long to search.
 
 mod certificate;
 mod exchange;
@@ -23,6 +23,7 @@ mod judge;
 mod prepared;
 mod progress;
 mod recent;
+mod search;
 mod session;
 mod settings;
 mod tls;
@@ -54,6 +55,7 @@ use prepared::{Material, Prepared};
 use progress::Progress;
 use recent::RecentMap;
 use tls::{Tls, TlsTarget};
+use words::limit;
 
 pub use settings::{
     BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
@@ -230,6 +232,13 @@ impl<'a> Attempt<'a> {
         let timeout = self.connect.timeout;
         if self.prepared.is_unread() {
             return Answer::Fault(self.prepared.unread(timeout));
+        }
+        if self.progress.has_ended() {
+            let limit = limit(timeout);
+            return Answer::Fault(format!(
+                "the search for body_regex did not end within {limit}; lower max_body, or simplify the \
+                 expression"
+            ));
         }
         let is_https = self.prepared.settings.tls.is_some();
         self.silent_gateway().map_or_else(

@@ -166,7 +166,8 @@ mod tests {
             let (flow, timeout) = (FlowId::default(), Duration::MAX);
             let probe = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
             let answer = Requested::probe(&tools, &probe).await;
-            let is_caught = matches!(&answer, Answer::Fault(why) if why.starts_with("a check panicked: "));
+            let is_caught =
+                matches!(&answer, Answer::Fault(why) if why.starts_with("a check panicked: "));
             assert!(is_caught, "{settings:?}: {answer:?}");
         }
     }

@@ -1,13 +1,11 @@
 //! Compares an answer with the one that is asked for.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Response};
-use regex_lite::Regex;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::{AnswerPart, ExchangeEnd, of_http};
@@ -18,10 +16,6 @@ use crate::probe::now;
 
 /// Maximum length of the word by which a body asks for a drain, with its white space.
 const LONGEST_WORD: usize = 16;
-
-/// Length of a body in bytes from which on an expression is searched on a thread of its own: other
-/// probes do not wait for it.
-const LARGE: usize = 4096;
 
 /// Compares an answer with the one that is asked for, and reads its body as far as that needs it.
 /// `until` is the time at which the probe is given up.
@@ -164,11 +158,9 @@ impl Received {
             (_, Some(unwanted)) if text.contains(unwanted) => {
                 Some(format!("body with {unwanted:?}"))
             }
-            _ => match (&prepared.pattern, &conditions.matches) {
-                (Some(regex), Some(pattern)) if !finds(regex, text).await => {
-                    Some(format!("body that does not match {:?}", pattern.as_str()))
-                }
-                _ => None,
+            _ => match prepared.mismatch(&text).await {
+                Ok(unmet) => unmet,
+                Err(reason) => return ExchangeEnd::Fault(reason),
             },
         };
         let Some(kind) = unmet else { return ExchangeEnd::AsAsked };
@@ -214,23 +206,6 @@ fn first_line(bytes: &[u8], has_ended: bool) -> FirstLine {
         .into_iter()
         .find(|word| line.eq_ignore_ascii_case(word.as_bytes()))
         .map_or(FirstLine::Other, FirstLine::Drain)
-}
-
-/// Whether an expression matches somewhere in a body.
-async fn finds(regex: &Arc<Regex>, text: Cow<'_, str>) -> bool {
-    if text.len() < LARGE {
-        return regex.is_match(&text);
-    }
-    let (answer, answered) = tokio::sync::oneshot::channel();
-    let (own, own_text) = (Arc::clone(regex), text.clone().into_owned());
-    let search = std::thread::Builder::new().name("body".into()).spawn(move || {
-        // The probe may have been given up.
-        let _ = answer.send(own.is_match(&own_text));
-    });
-    match search {
-        Ok(_) => answered.await.unwrap_or(false),
-        Err(_) => regex.is_match(&text),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A check that is ready to ask: everything that its probes share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Empty;
@@ -10,11 +9,11 @@ use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
 use hyper::{Method, Request, Uri};
-use regex_lite::Regex;
 use tokio::time::Instant;
 
 use super::files::{Built, FileValue};
-use super::settings::{HeaderSource, HttpMethod, HttpSettings, header_value};
+use super::search::BodySearch;
+use super::settings::{BodyPattern, HeaderSource, HttpMethod, HttpSettings, header_value};
 use super::tls::{Tls, of_file};
 
 /// Maximum size of a file with the value of a header in bytes.
@@ -27,8 +26,8 @@ pub(super) type Question = Request<Empty<Bytes>>;
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) settings: HttpSettings,
-    /// The compiled `body_regex`.
-    pub(super) pattern: Option<Arc<Regex>>,
+    /// The search for `body_regex`.
+    pub(super) search: Option<BodySearch>,
     files: FileValue<Material>,
 }
 
@@ -53,8 +52,8 @@ impl Prepared {
     ///
     /// The part of the settings that cannot be used. The configuration refuses such settings.
     pub(super) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        let pattern = settings.body.matches.as_ref().map(super::settings::BodyPattern::compile);
-        let pattern = pattern.transpose()?.map(Arc::new);
+        let pattern = settings.body.matches.as_ref().map(BodyPattern::compile);
+        let search = pattern.transpose()?.map(BodySearch::new);
         let settings = settings.clone();
         let paths: Vec<PathBuf> = settings.files().map(|(_, path)| path.to_owned()).collect();
         let files = if paths.is_empty() && settings.tls.is_none() {
@@ -63,7 +62,7 @@ impl Prepared {
             let own = settings.clone();
             FileValue::new(paths, move || material(&own))
         };
-        Ok(Self { settings, pattern, files })
+        Ok(Self { settings, search, files })
     }
 
     /// Returns the parts that come from files, as the files are now or were a moment ago. Waits
@@ -74,6 +73,19 @@ impl Prepared {
     /// The reason why a file cannot be used, with its name.
     pub(super) async fn material(&self, now: Instant) -> Built<Material> {
         self.files.current(now).await
+    }
+
+    /// Returns the fault of a body in which `body_regex` matches nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails in words if this machine cannot search it.
+    pub(super) async fn mismatch(&self, text: &str) -> Result<Option<String>, String> {
+        let (Some(search), Some(pattern)) = (&self.search, &self.settings.body.matches) else {
+            return Ok(None);
+        };
+        let is_found = search.finds(text).await?;
+        Ok((!is_found).then(|| format!("body that does not match {:?}", pattern.as_str())))
     }
 
     /// Whether the files have not been read yet.

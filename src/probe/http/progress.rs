@@ -56,6 +56,11 @@ impl Progress {
         self.ended = Some(now);
     }
 
+    /// Whether the body has been read, so that the rest is up to this machine.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// Returns the durations of the phases that ended.
     pub(super) fn phases(&self) -> PhaseDurations {
         let asked = self.secured.or(self.connected);

@@ -43,9 +43,8 @@ impl<K: Hash + Eq, V: Clone> RecentMap<K, V> {
         }
         if self.looked.is_none_or(|at| now.saturating_duration_since(at) >= LOOK_EVERY) {
             self.looked = Some(now);
-            self.entries.retain(|_, entry| {
-                now.saturating_duration_since(entry.last_used) <= UNUSED_FOR
-            });
+            self.entries
+                .retain(|_, entry| now.saturating_duration_since(entry.last_used) <= UNUSED_FOR);
         }
         let value = build();
         if self.entries.len() < self.most {
