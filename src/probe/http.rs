@@ -32,7 +32,6 @@ mod words;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustls::HandshakeKind;
 use rustls::pki_types::UnixTime;
@@ -61,10 +60,6 @@ pub use settings::{
     BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
     HttpSettings, RequestHeader, StatusRange, StatusRanges, TlsSettings, Verification,
 };
-
-/// Time by which a probe gives up before its timeout: its reason has to be known when the engine
-/// judges it.
-const SPARE: Duration = Duration::from_millis(2);
 
 /// A check that is ready to ask, or the reason why it cannot.
 type PreparedCheck = Result<Arc<Prepared>, String>;
@@ -132,11 +127,11 @@ enum AttemptEnd {
 
 impl<'a> Attempt<'a> {
     fn new(probe: &ProbeRequest, prepared: &'a Prepared, routes: &'a Routes) -> Self {
-        let (began, patience) = (now(), patience(probe.timeout));
+        let began = now();
         let endpoint = Endpoint::connect(probe.endpoint.address, prepared.settings.port);
-        let connect = ProbeRequest { endpoint, listen_for: patience, ..*probe };
+        let connect = ProbeRequest { endpoint, listen_for: probe.timeout, ..*probe };
         let progress = Progress::new(began);
-        Self { prepared, routes, connect, until: began + patience, progress, target: None }
+        Self { prepared, routes, connect, until: began + probe.timeout, progress, target: None }
     }
 
     fn address(&self) -> IpAddr {
@@ -259,11 +254,6 @@ impl<'a> Attempt<'a> {
         let warning = certificate_ends.and_then(|ends| warning(ends, UnixTime::now(), days));
         ProbeDetails { phases: self.progress.phases(), certificate_ends, warning }
     }
-}
-
-/// Returns the time after which a probe is given up.
-fn patience(timeout: Duration) -> Duration {
-    timeout.saturating_sub(SPARE.min(timeout / 50))
 }
 
 #[cfg(test)]
