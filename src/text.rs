@@ -283,6 +283,13 @@ mod tests {
     }
 
     #[test]
+    fn milliseconds_have_a_decimal_below_one_alone() {
+        let shown =
+            [40, 400, 960, 8_400, 1_200_000].map(|it| milliseconds(Duration::from_micros(it)));
+        assert_eq!(shown, ["0.0 ms", "0.4 ms", "1 ms", "8 ms", "1200 ms"]);
+    }
+
+    #[test]
     fn seconds_read_without_needless_zeros() {
         let cases = [
             (250, "0.25 s"),

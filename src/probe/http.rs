@@ -47,6 +47,7 @@ use super::tcp;
 use crate::engine::event::ProbeRequest;
 use crate::engine::ids::RequestId;
 use crate::engine::types::{Answer, Endpoint, WrongAnswer};
+use crate::text::seconds;
 use certificate::warning;
 use exchange::exchange;
 use failure::{AnswerPart, ExchangeEnd, certificate_fault, of_stream};
@@ -54,7 +55,6 @@ use prepared::{Material, Prepared};
 use progress::Progress;
 use recent::RecentMap;
 use tls::{Tls, TlsTarget};
-use words::limit;
 
 pub use settings::{
     BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
@@ -229,7 +229,7 @@ impl<'a> Attempt<'a> {
             return Answer::Fault(self.prepared.unread(timeout));
         }
         if self.progress.has_ended() {
-            let limit = limit(timeout);
+            let limit = seconds(timeout);
             return Answer::Fault(format!(
                 "the search for body_regex did not end within {limit}; lower max_body, or simplify the \
                  expression"

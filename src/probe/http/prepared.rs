@@ -15,6 +15,7 @@ use super::files::{Built, FileValue};
 use super::search::BodySearch;
 use super::settings::{BodyPattern, HeaderSource, HttpMethod, HttpSettings, header_value};
 use super::tls::{Tls, of_file};
+use crate::text::{join_or_none, seconds};
 
 /// Maximum size of a file with the value of a header in bytes.
 const LARGEST_HEADER: u64 = 8 * 1024;
@@ -96,8 +97,8 @@ impl Prepared {
     /// Returns the reason of a probe that was given up before the files were read.
     pub(super) fn unread(&self, timeout: Duration) -> String {
         let files: Vec<_> = self.settings.files().map(|(_, path)| path.display()).collect();
-        let files = crate::text::join_or_none(files, ", ");
-        format!("files were not read within {}: {files}", super::words::limit(timeout))
+        let files = join_or_none(files, ", ");
+        format!("files were not read within {}: {files}", seconds(timeout))
     }
 }
 

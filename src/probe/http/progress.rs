@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::heard::FirstBytes;
-use super::words::{limit, millis};
 use crate::probe::details::PhaseDurations;
+use crate::text::{milliseconds, seconds};
 
 /// The progress of one probe.
 #[derive(Debug)]
@@ -75,8 +75,8 @@ impl Progress {
     /// Returns the phases before the end of a probe, in words: `connect 0.4 ms, TLS 8 ms`.
     fn way(&self) -> Option<String> {
         let PhaseDurations { connect, tls, .. } = self.phases();
-        let connect = connect.map(|it| format!("connect {}", millis(it)));
-        let tls = tls.map(|it| format!("TLS {}", millis(it)));
+        let connect = connect.map(|it| format!("connect {}", milliseconds(it)));
+        let tls = tls.map(|it| format!("TLS {}", milliseconds(it)));
         let parts: Vec<_> = connect.into_iter().chain(tls).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -89,7 +89,7 @@ impl Progress {
     /// Returns the reason of a probe that did not end within `timeout`: the phase that it waited for,
     /// and the phases before.
     pub(super) fn timed_out(&self, timeout: Duration, is_https: bool) -> String {
-        let limit = limit(timeout);
+        let limit = seconds(timeout);
         let what = if self.connected.is_none() {
             format!("no connection within {limit}")
         } else if is_https && self.secured.is_none() {

@@ -1,7 +1,5 @@
 //! Words for the reasons of a probe.
 
-use std::time::Duration;
-
 use crate::text::one_line;
 
 /// Maximum length of a text that a target sent, in characters.
@@ -14,17 +12,6 @@ pub(super) fn external(text: &str) -> String {
         shown.push('…');
     }
     one_line(&shown, '?')
-}
-
-/// Returns a short duration: `0.4 ms`, `8 ms`, `1200 ms`.
-pub(super) fn millis(duration: Duration) -> String {
-    let millis = duration.as_secs_f64() * 1000.0;
-    if millis < 0.95 { format!("{millis:.1} ms") } else { format!("{millis:.0} ms") }
-}
-
-/// Returns a limit of time as the configuration has it: `0.5 s`.
-pub(super) fn limit(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }
 
 /// Returns a long duration by its largest unit: `3 days`.
@@ -44,9 +31,6 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        let shown = [40, 400, 960, 8_400, 1_200_000].map(|it| millis(Duration::from_micros(it)));
-        assert_eq!(shown, ["0.0 ms", "0.4 ms", "1 ms", "8 ms", "1200 ms"]);
-        assert_eq!(limit(Duration::from_millis(500)), "0.5 s");
         let spans = [1, 119, 3600, 86_400, 259_300].map(span);
         assert_eq!(spans, ["1 second", "119 seconds", "60 minutes", "24 hours", "3 days"]);
     }
