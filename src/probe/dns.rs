@@ -216,7 +216,7 @@ impl Exchange<'_> {
 }
 
 impl QueryProgress {
-    /// Begins the next phase. The one that has ended is told with the time from the beginning.
+    /// Begins the next phase. The one that has ended is reported with the time from the beginning.
     fn phase_ended(&mut self, phase: &str, awaited: &'static str) {
         self.done.push(format!("{phase} {}", milliseconds(self.began.elapsed())));
         self.awaited = awaited;

@@ -146,7 +146,7 @@ impl From<Answer> for ExecAnswer {
 /// Returns the answer of a command that has ended in time. Source of the exit codes: the guidelines of
 /// the monitoring plugins.
 fn answer(program: &str, status: ExitStatus, after: Duration, line: Option<String>) -> ExecAnswer {
-    let said = line.as_deref().unwrap_or("without output");
+    let output = line.as_deref().unwrap_or("without output");
     match status.code() {
         Some(0) => Answer::Reply(after).into(),
         Some(1) => ExecAnswer {
@@ -154,13 +154,13 @@ fn answer(program: &str, status: ExitStatus, after: Duration, line: Option<Strin
             warning: Some(line.unwrap_or_else(|| "exit code 1, without output".to_owned())),
         },
         Some(2) => {
-            let reason = format!("exit code 2 after {}: {said}", milliseconds(after));
+            let reason = format!("exit code 2 after {}: {output}", milliseconds(after));
             Answer::Failed(WrongAnswer { kind: "exit code 2".to_owned(), reason }).into()
         }
-        Some(code) => Answer::Fault(format!("{program}: exit code {code}: {said}")).into(),
+        Some(code) => Answer::Fault(format!("{program}: exit code {code}: {output}")).into(),
         None => {
             let signal = status.signal().unwrap_or_default();
-            Answer::Fault(format!("{program} was killed by signal {signal}: {said}")).into()
+            Answer::Fault(format!("{program} was killed by signal {signal}: {output}")).into()
         }
     }
 }

@@ -18,7 +18,7 @@ mod certificate;
 mod exchange;
 mod failure;
 mod files;
-mod heard;
+mod first_bytes;
 mod judge;
 mod prepared;
 mod progress;

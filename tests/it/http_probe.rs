@@ -11,7 +11,7 @@ mod files;
 mod haproxy;
 mod nginx;
 mod random;
-mod scenes;
+mod reported;
 mod scripted;
 mod sessions;
 mod silence;

@@ -1,5 +1,5 @@
-//! Name servers that behave (BIND's), and peers that do not. Scenes from the reports of other programs'
-//! users name their project and number.
+//! Name servers that behave (BIND's), and peers that do not. A test of a defect that users of another
+//! program reported names its project and number.
 
 mod name_server;
 mod peers;

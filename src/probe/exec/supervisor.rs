@@ -51,9 +51,9 @@ pub(super) struct CommandOrder {
 /// The ends of the lines to the task that has ordered a command.
 #[derive(Debug)]
 pub(super) struct OrderLines {
-    /// Told when the command has started.
+    /// Receives a message when the command has started.
     pub(super) started: oneshot::Sender<()>,
-    /// Told how it ended.
+    /// Receives its end.
     pub(super) ended: oneshot::Sender<CommandEnd>,
     /// Closed by the task if the answer is not wanted any more.
     pub(super) cancelled: PipeReader,

@@ -1,5 +1,5 @@
-//! Commands that behave, and commands that do not. Scenes from the reports of other programs' users
-//! name their project and number.
+//! Commands that behave, and commands that do not. A test of a defect that users of another program
+//! reported names its project and number.
 
 mod daemon;
 mod ending;
@@ -123,8 +123,8 @@ async fn the_exit_code_is_the_answer() {
             _ => "none of these",
         };
         assert_eq!(found, want, "{text}: {answer:?}");
-        let told = answer.warning.as_deref().unwrap_or_else(|| reason(&answer));
-        assert!(told.contains(words), "{text}: {told}");
+        let message = answer.warning.as_deref().unwrap_or_else(|| reason(&answer));
+        assert!(message.contains(words), "{text}: {message}");
         if let Answer::Failed(failure) = answer.answer {
             assert_eq!(failure.kind, "exit code 2", "the same for every target");
         }
@@ -144,7 +144,7 @@ async fn what_cannot_be_started_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_command_gets_its_words_and_nothing_of_ours() {
+async fn a_command_gets_its_arguments_and_nothing_of_ours() {
     let rows = [
         ("echo \"$1 $2 $3 $4\"", "127.0.0.1 www www.example.com 8443".to_owned()),
         ("tr '\\0' ' ' </proc/$$/environ", format!("PATH={}", super::supervisor::PATH)),
@@ -158,9 +158,9 @@ async fn a_command_gets_its_words_and_nothing_of_ours() {
     ];
     for (text, want) in rows {
         let answer = run(&script(&format!("{text}; exit 2")), AMPLE).await;
-        let said = reason(&answer).split_once(": ").map_or("", |(_, said)| said);
+        let output = reason(&answer).split_once(": ").map_or("", |(_, output)| output);
         let want = if want.is_empty() { "without output" } else { &want };
-        assert_eq!(said, want, "{text}");
+        assert_eq!(output, want, "{text}");
     }
 }
 
@@ -171,12 +171,12 @@ async fn no_descriptor_of_this_program_reaches_a_command() {
     let _socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let _file = tempfile::tempfile().unwrap();
     let answer = run(&script("ls -m /proc/$$/fd; exit 2"), AMPLE).await;
-    let (_, said) = reason(&answer).split_once(": ").unwrap();
-    let found: BTreeSet<i32> = said.split(", ").map(|fd| fd.parse().unwrap()).collect();
+    let (_, output) = reason(&answer).split_once(": ").unwrap();
+    let found: BTreeSet<i32> = output.split(", ").map(|fd| fd.parse().unwrap()).collect();
     // Descriptors of the test's own starter are not ours.
     let inherited = super::running::inherited_descriptors();
     let own = found.difference(&inherited.into_iter().collect()).copied().collect::<Vec<_>>();
-    assert_eq!(own, [0, 1, 2], "{said}");
+    assert_eq!(own, [0, 1, 2], "{output}");
 }
 
 #[tokio::test]
@@ -184,8 +184,8 @@ async fn a_gigabyte_of_output_is_neither_kept_nor_waited_for() {
     let answer = run(&script("echo OK; head -c 1073741824 /dev/zero"), AMPLE).await;
     assert!(matches!(answer.answer, Answer::Reply(_)), "{answer:?}");
     let answer = run(&script("head -c 268435456 /dev/zero | tr '\\0' x; exit 2"), AMPLE).await;
-    let (_, said) = reason(&answer).split_once(": ").unwrap();
-    assert_eq!(said.chars().count(), 201, "{said}");
+    let (_, output) = reason(&answer).split_once(": ").unwrap();
+    assert_eq!(output.chars().count(), 201, "{output}");
 }
 
 /// Returns the numbers of the commands of this process that have ended and were not reaped.
@@ -219,7 +219,7 @@ async fn each_command_is_reaped() {
 
 /// hashicorp/consul#3457, acassen/keepalived#429: commands pile up.
 #[tokio::test]
-async fn so_many_run_at_once_and_those_that_wait_count_for_nothing() {
+async fn at_most_max_running_run_at_once_and_those_that_wait_count_for_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let gate = folder.path().join("gate");
     rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
@@ -247,7 +247,7 @@ async fn so_many_run_at_once_and_those_that_wait_count_for_nothing() {
     }
 }
 
-/// Icinga/icinga2#4981: a command of another user cannot be killed, and nobody is told.
+/// Icinga/icinga2#4981: a command of another user cannot be killed, and nobody notices.
 #[tokio::test]
 async fn a_command_runs_as_its_user_with_its_groups_and_no_rights_and_can_be_killed() {
     if !rustix::process::geteuid().is_root() {
@@ -278,8 +278,8 @@ async fn a_command_runs_as_its_user_with_its_groups_and_no_rights_and_can_be_kil
             DEFAULT_MAX_RUNNING,
         );
         let answer = exec.probe(&settings, &request(AMPLE)).await;
-        let (_, said) = reason(&answer).split_once(": ").unwrap_or_else(|| panic!("{answer:?}"));
-        assert_eq!(said, want, "{text}");
+        let (_, output) = reason(&answer).split_once(": ").unwrap_or_else(|| panic!("{answer:?}"));
+        assert_eq!(output, want, "{text}");
     }
     let mark = mark();
     let mut line = line.to_vec();

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::failure::{AnswerPart, ExchangeEnd, of_http};
-use super::heard::Heard;
+use super::first_bytes::RecordingStream;
 use super::judge::judge;
 use super::prepared::{Prepared, Question};
 use super::progress::Progress;
@@ -29,7 +29,7 @@ pub(super) async fn exchange(
     until: Instant,
 ) -> ExchangeEnd {
     let first = progress.first.clone();
-    let io = TokioIo::new(Heard::new(stream, first.clone()));
+    let io = TokioIo::new(RecordingStream::new(stream, first.clone()));
     let (mut sender, mut connection) = match client().handshake(io).await {
         Ok(parts) => parts,
         Err(error) => return of_http(&error, AnswerPart::Head, &first),

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustls::{AlertDescription, CertificateError};
 
 use super::certificate::{CertificateFault, other_fault};
-use super::heard::{FirstBytes, is_reset};
+use super::first_bytes::{FirstBytes, is_reset};
 use super::words::external;
 use crate::text::causes;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::heard::FirstBytes;
+use super::first_bytes::FirstBytes;
 use crate::probe::details::PhaseDurations;
 use crate::text::{milliseconds, seconds};
 

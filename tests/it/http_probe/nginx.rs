@@ -74,13 +74,13 @@ fn start(stranger: &Identity, hosts: [&Identity; 3], elsewhere: SocketAddr) -> N
     nginx.args(["--pdeathsig", "KILL", "nginx", "-e", "stderr", "-p"]);
     nginx.arg(folder.path()).arg("-c").arg(path).stderr(Stdio::piped());
     let mut child = nginx.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut all = String::new();
     // It says so once its sockets are open.
     while !all.contains("event method") {
-        assert_ne!(said.read_line(&mut all).unwrap(), 0, "nginx ended: {all}");
+        assert_ne!(log.read_line(&mut all).unwrap(), 0, "nginx ended: {all}");
     }
-    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     Nginx { child, addresses, ports, folder }
 }
 
@@ -177,7 +177,7 @@ async fn a_large_body_is_cut_and_one_that_changes_is_judged_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_server_of_http_2_alone_is_told_by_its_protocol() {
+async fn a_server_of_http_2_alone_is_named_by_its_protocol() {
     if !is_installed("nginx", "nginx-light") {
         return;
     }

@@ -41,7 +41,7 @@ fn answer(random: &mut StdRng) -> Vec<u8> {
 }
 
 /// Asks a server that answers at random, and closes the connection or leaves it open.
-async fn play(settings: impl Fn(u16) -> HttpSettings, count: u64) {
+async fn ask_many(settings: impl Fn(u16) -> HttpSettings, count: u64) {
     let seed: u64 = rand::random();
     let nth = Arc::<AtomicU64>::default();
     let next = Arc::clone(&nth);
@@ -71,7 +71,7 @@ async fn play(settings: impl Fn(u16) -> HttpSettings, count: u64) {
 
 #[tokio::test]
 async fn answers_at_random_end_a_probe_by_http() {
-    play(with_conditions, 400).await;
+    ask_many(with_conditions, 400).await;
 }
 
 fn with_conditions(port: u16) -> HttpSettings {
@@ -83,5 +83,5 @@ fn with_conditions(port: u16) -> HttpSettings {
 
 #[tokio::test]
 async fn answers_at_random_end_a_probe_by_https() {
-    play(|port| HttpSettings::new(HOST, port, Some(TlsSettings::default())), 200).await;
+    ask_many(|port| HttpSettings::new(HOST, port, Some(TlsSettings::default())), 200).await;
 }

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{crypto, version};
 
 use super::authority::Identity;
 
-/// Plays `script` to each connection. The server ends with the test's runtime.
+/// Runs `script` for each connection. The server ends with the test's runtime.
 pub(crate) async fn server<F: Future<Output = ()> + Send + 'static>(
     script: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> SocketAddr {

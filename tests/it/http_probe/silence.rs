@@ -42,7 +42,7 @@ async fn drip(mut stream: TcpStream, head: &'static str, bytes: &'static [u8]) {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_and_says_nothing_sends_no_first_byte() {
+async fn a_server_that_accepts_and_sends_nothing_has_no_first_byte() {
     let address = server(|stream| async move {
         let _stream = stream;
         std::future::pending::<()>().await;
@@ -113,7 +113,7 @@ async fn silence_after_the_handshake_ends_with_the_timeout_and_names_the_phases_
 }
 
 #[tokio::test]
-async fn an_unwanted_status_is_told_before_the_timeout_though_its_body_never_ends() {
+async fn an_unwanted_status_is_reported_before_the_timeout_though_its_body_never_ends() {
     let head = "HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n";
     let address = server(move |stream| drip(stream, head, b" ")).await;
     let answer = Prober::new().ask_within(BRIEF * 4, address.ip(), &http(address.port())).await;

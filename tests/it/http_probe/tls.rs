@@ -50,7 +50,7 @@ async fn a_key_that_does_not_belong_to_its_certificate_is_a_fault_of_this_machin
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_http_2_only_is_told_by_its_protocol() {
+async fn a_server_that_speaks_http_2_only_is_named_by_its_protocol() {
     let authority = Authority::new("Ours");
     let mut tls = TlsServer::new(&authority.issue(&[HOST], VALID));
     tls.config.alpn_protocols = vec![b"h2".to_vec()];

@@ -82,11 +82,11 @@ impl NameServer {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
+        let mut output = String::new();
         let running = loop {
-            let before = said.len();
-            let length = log.read_line(&mut said).unwrap();
-            let line = &said[before..];
+            let before = output.len();
+            let length = log.read_line(&mut output).unwrap();
+            let line = &output[before..];
             if length == 0 || line.contains("address in use") {
                 break false;
             }
@@ -98,7 +98,7 @@ impl NameServer {
         std::thread::spawn(move || log.read_to_end(&mut Vec::new()));
         let server = Self { child, port, _folder: folder };
         if !running {
-            eprintln!("named did not start: {said}");
+            eprintln!("named did not start: {output}");
         }
         running.then_some(server)
     }

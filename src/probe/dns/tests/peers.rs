@@ -10,7 +10,7 @@ use super::*;
 /// The answers to a query.
 type Replies = fn(&Message) -> Vec<Vec<u8>>;
 
-/// A peer that answers each datagram as it is told to.
+/// Starts a peer that answers each datagram with these replies. Returns its port.
 async fn peer(replies: Replies) -> u16 {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = socket.local_addr().unwrap().port();
@@ -228,7 +228,7 @@ fn truncated(query: &Message) -> Vec<Vec<u8>> {
 
 /// projectdiscovery/retryabledns#47: the error of the second attempt is lost.
 #[tokio::test]
-async fn each_phase_of_tcp_is_told() {
+async fn the_reason_names_each_phase_of_tcp() {
     let port = peer(truncated).await;
     let found = words(&asked_here(&question("www.example.test", "A", port), AMPLE).await);
     assert!(

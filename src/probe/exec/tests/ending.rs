@@ -1,5 +1,5 @@
-//! The end of commands: at their timeout, on request, and of their remains. Scenes from the
-//! reports of other programs' users name their project and number.
+//! The end of commands: at their timeout, on request, and of their remains. A test of a defect that
+//! users of another program reported names its project and number.
 
 use super::*;
 
@@ -32,7 +32,7 @@ async fn at_the_timeout_the_whole_group_is_killed_and_no_exit_code_counts() {
 
 /// hashicorp/consul#1332 and #1508: the output of a command until its timeout is lost.
 #[tokio::test]
-async fn a_timeout_tells_what_was_said_until_then() {
+async fn the_reason_of_a_timeout_has_the_output_until_then() {
     let answer = run(&script("echo connecting to 127.0.0.1; sleep 60"), SHORT).await;
     let want = "no end within 0.3 s, after the line \"connecting to 127.0.0.1\"";
     assert_eq!(answer.answer, Answer::TimedOut(want.to_owned()));

@@ -55,7 +55,7 @@ async fn the_monitoring_plugins_are_understood() {
             _ => "none of these",
         };
         assert_eq!(found, want, "{line:?}: {answer:?}");
-        let told = answer.warning.as_deref().unwrap_or_else(|| reason(&answer));
-        assert!(told.contains(words), "{line:?}: {told}");
+        let message = answer.warning.as_deref().unwrap_or_else(|| reason(&answer));
+        assert!(message.contains(words), "{line:?}: {message}");
     }
 }

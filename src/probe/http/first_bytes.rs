@@ -48,7 +48,7 @@ impl FirstBytes {
 
 /// A stream with a record of its first bytes.
 #[derive(Debug)]
-pub(super) struct Heard<S> {
+pub(super) struct RecordingStream<S> {
     stream: S,
     first: FirstBytes,
     has_written: bool,
@@ -56,7 +56,7 @@ pub(super) struct Heard<S> {
     reader: Option<Waker>,
 }
 
-impl<S> Heard<S> {
+impl<S> RecordingStream<S> {
     /// Returns `stream` with this record.
     pub(super) const fn new(stream: S, first: FirstBytes) -> Self {
         Self { stream, first, has_written: false, reader: None }
@@ -70,7 +70,7 @@ impl<S> Heard<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordingStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -90,7 +90,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordingStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

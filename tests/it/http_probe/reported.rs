@@ -1,4 +1,4 @@
-//! Scenes of defects that users of other probers reported. Each names its report.
+//! Defects that users of other probers reported. Each test names its reports.
 
 use goavail::testing::probe::HttpSettings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -176,7 +176,7 @@ async fn the_name_is_asked_for_at_the_address() {
 
 /// `prometheus/blackbox_exporter#684`: a body came compressed, and no text was found in it.
 #[tokio::test]
-async fn a_server_that_compresses_if_it_may_is_told_not_to() {
+async fn a_server_that_compresses_if_it_may_is_asked_not_to() {
     let address = server(|mut stream| async move {
         let is_plain = request(&mut stream).await.contains("\r\naccept-encoding: identity\r\n");
         let body = if is_plain { "all is ok" } else { "\u{1f}\u{8b}" };
