@@ -95,4 +95,10 @@ async fn a_file_whose_end_does_not_come_holds_up_its_own_check_alone() {
     let answer = prober.ask_within(super::BRIEF, [127, 0, 0, 1].into(), &settings).await;
     let expected = format!("fault: files were not read within 0.15 s: {}", pipe.display());
     assert_eq!(shown(&answer), expected);
+    let token = folder.path().join("token");
+    std::fs::write(&token, "one").unwrap();
+    let (address, _heads) = recording().await;
+    let mut other = http(address.port());
+    other.headers = vec![RequestHeader::from_file("X-Token", &token).unwrap()];
+    assert_eq!(shown(&prober.ask(address.ip(), &other).await), "reply");
 }
