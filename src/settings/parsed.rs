@@ -90,7 +90,7 @@ impl ParsedFile {
         }
         let sections = self.sections.build(context);
         let canaries = checks::canaries(&self.top.canaries, &self.tables.checks, context);
-        self.tables.warn_of_unused_checks(&self.top, context.report);
+        self.tables.warn_of_unused_checks(&self.top, &services, context.report);
         let network = network::check(&providers, &self.sections.notify.parties(), context);
         Config {
             path: context.path.to_owned(),

@@ -84,6 +84,11 @@ impl ServiceConfig {
         nth_of(self.counted().map(|check| check.probing.recovery()), up)
     }
 
+    /// Whether the number of its counted checks that must be up follows from the `require` at this place.
+    pub(super) fn requires_by(&self, spot: &Spot) -> bool {
+        self.counted().count() > 1 && self.places.get("require") == Some(spot)
+    }
+
     /// Describes `require` in words: `all 2`, `1 of 3`.
     pub(super) fn require_in_words(&self) -> String {
         match (self.require, self.counted().count()) {

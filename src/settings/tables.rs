@@ -126,8 +126,13 @@ impl ParsedTables {
         }
     }
 
-    /// Warns about checks that nothing names, and about a number of checks that nothing requires.
-    pub(super) fn warn_of_unused_checks(&self, top: &TopLevel, report: &mut Report) {
+    /// Warns about checks that nothing names, and about a default that no service takes.
+    pub(super) fn warn_of_unused_checks(
+        &self,
+        top: &TopLevel,
+        services: &[ServiceConfig],
+        report: &mut Report,
+    ) {
         let canaries = top.canaries.items();
         for (name, check) in self.checks.iter_named() {
             let mut services = self.services.iter();
@@ -145,6 +150,13 @@ impl ParsedTables {
             && self.services.iter().all(|service| service.checks.is_given(&self.checks))
         {
             report.warn(spot, "not used: every [[service]] has a check of its own");
+        }
+        if let Some(spot) = top.checks.require_spot()
+            && !self.services.is_empty()
+            && !services.iter().any(|service| service.requires_by(spot))
+        {
+            let what = "not used: every [[service]] has one counted check, or its own require";
+            report.warn(spot, what);
         }
     }
 

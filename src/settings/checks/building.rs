@@ -134,10 +134,8 @@ impl CheckLayers<'_> {
         };
         let Some(report) = report else { return number.clamp(1, counted.max(1)) };
         // At the top it is a default, also of services with one check.
-        let belongs_to_choice = own.is_some()
-            || self.service.is_none_or(|(choice, _)| !choice.is_given(self.parsed))
-                && self.top.0.is_given(self.parsed);
-        if counted == 1 && (belongs_to_choice || self.service.is_none()) {
+        let is_default = own.is_none() && self.service.is_some();
+        if counted == 1 && !is_default {
             let what = "not used with one counted check; checks = [...] has several";
             report.refuse_once(&at.spot, what);
         } else if number > counted && counted > 1 {

@@ -124,6 +124,27 @@ fn a_service_takes_its_own_checks_or_those_of_the_top_level() {
 }
 
 #[test]
+fn require_at_the_top_is_a_default_that_services_with_one_check_do_not_need() {
+    let several = "checks = [{ type = \"icmp\" }, { type = \"tcp\", port = 25 }]\n";
+    let text = format!(
+        "check = {{ type = \"icmp\" }}\nrequire = \"any\"\n{ONE}[[service]]\nname = \"mx\"\n\
+         hostnames = [\"mail\"]\nip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n{several}"
+    );
+    let config = read(&text).unwrap();
+    assert_eq!(config.services.iter().map(|it| it.require).collect::<Vec<_>>(), [1, 1]);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    let want = "goavail.toml:2: require: not used: every [[service]] has one counted check, or its own \
+                require";
+    for other in [String::new(), format!("{several}require = \"all\"\n")] {
+        assert_eq!(read(&text.replace(several, &other)).unwrap().warnings, [want], "{other}");
+    }
+    let own = text.replace(several, "require = 1\n");
+    let want = "goavail.toml:14: service.mx.require: not used with one counted check; checks = [...] has \
+                several";
+    assert_eq!(read(&own).unwrap_err(), [want]);
+}
+
+#[test]
 fn the_type_on_the_command_line_wins_over_the_file() {
     let text = with_top("port = 443\ncheck = { type = \"http\" }");
     let asked = Asked { tcp: Some(true), ..ASKED };
