@@ -56,6 +56,7 @@ use progress::Progress;
 use recent::RecentMap;
 use tls::{Tls, TlsTarget};
 
+pub(crate) use settings::DEFAULT_STATUS;
 pub use settings::{
     BodyConditions, BodyPattern, ClientFiles, DEFAULT_CERT_DAYS, DEFAULT_MAX_BODY, HttpMethod,
     HttpSettings, RequestHeader, StatusRange, StatusRanges, TlsSettings, Verification,

@@ -12,6 +12,9 @@ use regex_lite::{Regex, RegexBuilder};
 /// Default of `max_body` in bytes.
 pub const DEFAULT_MAX_BODY: usize = 64 * 1024;
 
+/// Default of `status`.
+pub(crate) const DEFAULT_STATUS: StatusRange = StatusRange { first: 200, last: 299 };
+
 /// Default of `cert_days`.
 pub const DEFAULT_CERT_DAYS: u16 = 14;
 
@@ -51,7 +54,7 @@ impl HttpSettings {
             host: host.into(),
             path: "/".to_owned(),
             method: HttpMethod::Get,
-            status: StatusRanges(vec![StatusRange { first: 200, last: 299 }]),
+            status: StatusRanges(vec![DEFAULT_STATUS]),
             drain_status: StatusRanges::default(),
             body: BodyConditions::default(),
             headers: Vec::new(),
@@ -115,6 +118,13 @@ pub enum HttpMethod {
 pub struct StatusRange {
     first: u16,
     last: u16,
+}
+
+impl StatusRange {
+    /// Whether a status is in both ranges.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
 }
 
 impl std::str::FromStr for StatusRange {

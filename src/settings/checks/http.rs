@@ -10,7 +10,6 @@ mod rules;
 mod tls;
 mod words;
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use self::headers::HeaderKeys;
@@ -21,15 +20,13 @@ use crate::config::keys::Key;
 use crate::config::rule::{self, integer, text};
 use crate::config::value::{Value, as_text};
 use crate::probe::http::{
-    BodyConditions, BodyPattern, DEFAULT_MAX_BODY, HttpMethod, HttpSettings, StatusRanges,
+    BodyConditions, BodyPattern, DEFAULT_MAX_BODY, DEFAULT_STATUS, HttpMethod, HttpSettings,
+    StatusRange, StatusRanges,
 };
 use crate::probe::requests::RequestSettings;
 
 /// Maximum of `max_body` in bytes: 16 MiB.
 const LARGEST_BODY: i64 = 16 * 1024 * 1024;
-
-/// The statuses that are wanted by default.
-const WANTED: RangeInclusive<u16> = 200..=299;
 
 /// The values of a request, plain or encrypted.
 struct RequestKeys {
@@ -37,8 +34,8 @@ struct RequestKeys {
     host: Field<String>,
     path: Field<String>,
     method: Field<HttpMethod>,
-    status: List<RangeInclusive<u16>>,
-    drain_status: List<RangeInclusive<u16>>,
+    status: List<StatusRange>,
+    drain_status: List<StatusRange>,
     body: Field<String>,
     body_not: Field<String>,
     body_regex: Field<BodyPattern>,
@@ -137,14 +134,10 @@ impl RequestKeys {
     fn refuse_shared_statuses(&self, check: &mut CheckContext<'_, '_>) {
         let wanted = self.wanted();
         for drain in self.drain_status.items() {
-            let shared = wanted.iter().any(|wanted| {
-                wanted.start() <= drain.value.end() && drain.value.start() <= wanted.end()
-            });
-            if shared {
+            if wanted.0.iter().any(|wanted| wanted.overlaps(drain.value)) {
                 let what = format!(
-                    "{} is in status too ({}); one status has one meaning",
+                    "{} is in status too ({wanted}); one status has one meaning",
                     drain.shown,
-                    words::statuses(&wanted),
                 );
                 check.refuse(&drain.spot, what);
             }
@@ -192,8 +185,8 @@ impl RequestKeys {
         let settings = HttpSettings {
             path: self.path.or("/".to_owned()),
             method: self.method.or(HttpMethod::Get),
-            status: ranges(&self.wanted()),
-            drain_status: ranges(&values_of(&self.drain_status)),
+            status: self.wanted(),
+            drain_status: ranges(&self.drain_status),
             body: BodyConditions {
                 contains: self.body.value().cloned(),
                 lacks: self.body_not.value().cloned(),
@@ -211,9 +204,9 @@ impl RequestKeys {
     }
 
     /// Returns the wanted statuses.
-    fn wanted(&self) -> Vec<RangeInclusive<u16>> {
-        let given = values_of(&self.status);
-        if given.is_empty() { vec![WANTED] } else { given }
+    fn wanted(&self) -> StatusRanges {
+        let given = ranges(&self.status);
+        if given.0.is_empty() { StatusRanges(vec![DEFAULT_STATUS]) } else { given }
     }
 }
 
@@ -247,14 +240,8 @@ impl CheckKeys for EncryptedKeys {
     }
 }
 
-fn values_of(list: &List<RangeInclusive<u16>>) -> Vec<RangeInclusive<u16>> {
-    list.items().iter().map(|at| at.value.clone()).collect()
-}
-
-/// Converts ranges of statuses, which were validated.
-fn ranges(ranges: &[RangeInclusive<u16>]) -> StatusRanges {
-    let words = ranges.iter().map(|range| format!("{}-{}", range.start(), range.end()));
-    StatusRanges(words.filter_map(|range| range.parse().ok()).collect())
+fn ranges(list: &List<StatusRange>) -> StatusRanges {
+    StatusRanges(list.items().iter().map(|at| at.value).collect())
 }
 
 fn method(text: &str) -> Option<HttpMethod> {

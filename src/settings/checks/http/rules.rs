@@ -1,15 +1,12 @@
 //! Rules for the values of a request: statuses, paths, hosts, headers.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
 use hyper::http::uri::PathAndQuery;
 
 use crate::config::names;
 use crate::config::value::{Value, as_text};
-
-/// The lowest and the highest status. Source: RFC 9110, section 15.
-const STATUSES: RangeInclusive<u16> = 100..=599;
+use crate::probe::http::StatusRange;
 
 /// Maximum length of a path with its query.
 const LONGEST_PATH: usize = 2048;
@@ -32,34 +29,30 @@ const RESERVED: [(&str, &str); 12] = [
 ];
 
 /// Reads a status, or a range of them.
-pub(super) fn statuses(value: &Value) -> Result<RangeInclusive<u16>, String> {
-    let range = match value {
-        Value::Integer(status) => u16::try_from(*status).ok().map(|status| status..=status),
-        Value::Text(text) => range(text)?,
-        _ => None,
+pub(super) fn statuses(value: &Value) -> Result<StatusRange, String> {
+    let text = match value {
+        Value::Integer(status) => status.to_string(),
+        Value::Text(text) => text.clone(),
+        _ => String::new(),
     };
-    let range =
-        range.filter(|range| STATUSES.contains(range.start()) && STATUSES.contains(range.end()));
-    range.ok_or_else(|| {
-        "a status from 100 to 599, such as 204, or a range of them, such as \"200-299\"".to_owned()
-    })
+    text.parse().map_err(|_| about_statuses(&text))
 }
 
-/// Reads `200` or `200-299`.
-fn range(text: &str) -> Result<Option<RangeInclusive<u16>>, String> {
+/// Returns the allowed values in place of a text that is no range of statuses.
+fn about_statuses(text: &str) -> String {
     if let Some(class) = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX"))
-        && let Some(class @ '1'..='5') = class.chars().next().filter(|_| class.len() == 1)
+        && ["1", "2", "3", "4", "5"].contains(&class)
     {
-        return Err(format!("written as \"{class}00-{class}99\""));
+        return format!("written as \"{class}00-{class}99\"");
     }
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    let (Ok(from), Ok(to)) = (from.trim().parse::<u16>(), to.trim().parse::<u16>()) else {
-        return Ok(None);
-    };
-    if from > to {
-        return Err("a range begins with its lower status, as in \"200-299\"".to_owned());
+    let ends =
+        text.split_once('-').map(|(from, to)| [from, to].map(|end| end.trim().parse::<u16>()));
+    if let Some([Ok(from), Ok(to)]) = ends
+        && from > to
+    {
+        return "a range begins with its lower status, as in \"200-299\"".to_owned();
     }
-    Ok(Some(from..=to))
+    "a status from 100 to 599, such as 204, or a range of them, such as \"200-299\"".to_owned()
 }
 
 /// Reads the path of a request, with its query.

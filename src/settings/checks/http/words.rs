@@ -1,24 +1,11 @@
 //! The description of a request, and its values in force.
 
 use std::fmt::Write as _;
-use std::ops::RangeInclusive;
 
 use super::RequestKeys;
 use crate::config::in_force::ValueInForce;
 use crate::probe::http::{BodyPattern, HttpMethod, HttpSettings, Verification};
 use crate::text::disclosure;
-
-/// Returns a list of statuses: `200-299, 404`.
-pub(super) fn statuses(ranges: &[RangeInclusive<u16>]) -> String {
-    let mut words = Vec::new();
-    for range in ranges {
-        words.push(match (range.start(), range.end()) {
-            (from, to) if from == to => from.to_string(),
-            (from, to) => format!("{from}-{to}"),
-        });
-    }
-    words.join(", ")
-}
 
 /// Describes a request, as in `by https requests for https://www.example.com/ at each address`.
 pub(super) fn in_words(settings: &HttpSettings) -> String {
@@ -67,7 +54,7 @@ pub(super) fn values(keys: &RequestKeys, settings: &HttpSettings) -> Vec<ValueIn
         ValueInForce::new("host", settings.host.clone(), keys.host.spot()),
         ValueInForce::new("path", settings.path.clone(), keys.path.spot()),
         ValueInForce::new("method", method.to_owned(), keys.method.spot()),
-        ValueInForce::new("status", statuses(&keys.wanted()), keys.status.spot()),
+        ValueInForce::new("status", settings.status.to_string(), keys.status.spot()),
         ValueInForce::new(
             "drain_status",
             settings.drain_status.to_string(),
