@@ -16,6 +16,13 @@ pub(crate) struct At<T> {
     pub(crate) value: T,
 }
 
+impl<T> At<T> {
+    /// Returns the value in a form that may be displayed, without its quotes.
+    pub(crate) fn bare(&self) -> &str {
+        self.shown.trim_matches(['"', '\''])
+    }
+}
+
 impl<T: PartialEq> PartialEq for At<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -80,16 +80,22 @@ impl SectionContext<'_> {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// Returns the token in a file that a key names. Warns if every user of the machine may read it.
-    pub(crate) fn token_file(&mut self, at: &At<PathBuf>) -> Option<String> {
-        let path = self.resolve(&at.value);
-        let shown = at.shown.trim_matches(['"', '\'']);
+    /// Resolves the path of a file that has a secret, as [`Self::resolve`] does. Warns if every user of
+    /// the machine may read it.
+    pub(crate) fn secret_file<T>(&mut self, at: &At<T>, path: &Path) -> PathBuf {
+        let path = self.resolve(path);
         if file::is_readable_by_all(&path) {
             let what =
                 "may be read by every user of this machine; chmod 600 is enough for the agent";
-            self.report.warn(&at.spot, format!("{shown} {what}"));
+            self.report.warn(&at.spot, format!("{} {what}", at.bare()));
         }
-        match environment::token_in_file(&path, shown) {
+        path
+    }
+
+    /// Returns the token in a file that a key names. Warns if every user of the machine may read it.
+    pub(crate) fn token_file(&mut self, at: &At<PathBuf>) -> Option<String> {
+        let path = self.secret_file(at, &at.value);
+        match environment::token_in_file(&path, at.bare()) {
             Ok(token) => Some(token),
             Err(what) => {
                 self.report.refuse(&at.spot, what);

@@ -22,14 +22,11 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use crate::config::field::FieldReader;
 use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::section::SectionContext;
-use crate::file;
 
 pub(super) use building::{BuiltChecks, CheckLayers};
 pub(super) use canary::{ParsedCanary, canaries, list as canary_list};
@@ -113,17 +110,6 @@ impl CheckContext<'_, '_> {
     /// Refuses a value.
     fn refuse(&mut self, spot: &Spot, what: impl Into<String>) {
         self.file.report.refuse(spot, what);
-    }
-
-    /// Warns if every user of the machine may read a file that has a secret. `shown` is its path as
-    /// written.
-    fn warn_if_readable_by_all(&mut self, spot: &Spot, shown: &str, path: &Path) {
-        if file::is_readable_by_all(path) {
-            let shown = shown.trim_matches(['"', '\'']);
-            let what =
-                "may be read by every user of this machine; chmod 600 is enough for the agent";
-            self.file.report.warn(spot, format!("{shown} {what}"));
-        }
     }
 
     /// Refuses a check without a key.

@@ -105,7 +105,7 @@ impl ExecKeys {
         if !program.value.starts_with('/') {
             let what = format!(
                 "{} is not allowed; the absolute path of a program, which is started without a shell",
-                shown(program)
+                program.shown
             );
             check.refuse(&program.spot, what);
         } else if placeholders(&program.value).next().is_some() {
@@ -215,11 +215,6 @@ impl ExecKeys {
         let most = self.max_running();
         format!("by the command {}{user}, at most {most} at once", self.command_in_words())
     }
-}
-
-/// Returns an argument in a form that may be displayed.
-fn shown(at: &At<String>) -> &str {
-    &at.shown
 }
 
 /// Returns the words in braces, of lower-case letters, in an argument.

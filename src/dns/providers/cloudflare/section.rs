@@ -302,7 +302,7 @@ impl CloudflareSection {
     /// Returns the path of the file with the token in a form that may be displayed.
     fn shown_token_file(&self) -> Option<String> {
         let at = self.token_file.present()?;
-        Some(at.shown.trim_matches(['"', '\'']).to_owned())
+        Some(at.bare().to_owned())
     }
 
     /// Returns the URL of the API. The environment overrides the file.

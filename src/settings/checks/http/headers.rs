@@ -1,11 +1,11 @@
 //! `headers` and `header_files`: tables with the names of headers. No value is ever displayed.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::rules::{header_name, header_value};
 use crate::config::field::{At, Field, FieldReader, List, not_allowed};
-use crate::config::problem::Report;
+use crate::config::problem::{Report, Spot};
 use crate::config::rule;
 use crate::config::value::{Value, WrittenEntry, WrittenValue, as_text};
 use crate::file;
@@ -60,9 +60,8 @@ impl HeaderKeys {
             }
         }
         for at in self.in_files.items() {
-            let path = check.file.resolve(&at.value.value);
-            check.warn_if_readable_by_all(&at.spot, &at.shown, &path);
-            if let Err(what) = value_in_file(&path, at.shown.trim_matches(['"', '\''])) {
+            let path = check.file.secret_file(at, &at.value.value);
+            if let Err(what) = value_in_file(&path, at.bare()) {
                 check.refuse(&at.spot, what);
             }
         }
@@ -106,9 +105,7 @@ impl HeaderKeys {
     }
 
     /// Returns the names of the headers of each key with the place of the key, for display.
-    pub(super) fn names(
-        &self,
-    ) -> [(&'static str, Vec<&str>, Option<&crate::config::problem::Spot>); 2] {
+    pub(super) fn names(&self) -> [(&'static str, Vec<&str>, Option<&Spot>); 2] {
         let given = self.given.items().iter().map(|at| at.value.name.as_str()).collect();
         let in_files = self.in_files.items().iter().map(|at| at.value.name.as_str()).collect();
         [("headers", given, self.given.spot()), ("header_files", in_files, self.in_files.spot())]
@@ -145,7 +142,7 @@ fn table<T>(
 }
 
 /// Checks the value of a header in a file: one line, as it is sent.
-fn value_in_file(path: &std::path::Path, shown: &str) -> Result<(), String> {
+fn value_in_file(path: &Path, shown: &str) -> Result<(), String> {
     const LARGEST: u64 = 64 * 1024;
     let text = file::read_text(path, LARGEST).map_err(|why| format!("{shown}: {why}"))?;
     let line = text.trim_end_matches(['\n', '\r']);

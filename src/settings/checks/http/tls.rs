@@ -53,7 +53,7 @@ impl TlsKeys {
                 if let Some(why) = unusable {
                     check.refuse(
                         &at.spot,
-                        format!("{} holds a certificate that cannot be used: {why}", name(at)),
+                        format!("{} holds a certificate that cannot be used: {why}", at.bare()),
                     );
                 }
             }
@@ -116,7 +116,7 @@ impl TlsKeys {
             ("client_key", &self.client_key),
         ] {
             if let Some(at) = file.present() {
-                values.push(ValueInForce::new(key, name(at).to_owned(), Some(&at.spot)));
+                values.push(ValueInForce::new(key, at.bare().to_owned(), Some(&at.spot)));
             }
         }
         values
@@ -126,22 +126,21 @@ impl TlsKeys {
 /// Refuses a client certificate with which no connection can be made.
 fn refuse_unusable(certificate: &At<PathBuf>, key: &At<PathBuf>, check: &mut CheckContext<'_, '_>) {
     let chain = certificates(certificate, check);
-    let path = check.file.resolve(&key.value);
-    check.warn_if_readable_by_all(&key.spot, &key.shown, &path);
+    let path = check.file.secret_file(key, &key.value);
     let text = match file::read_text(&path, LARGEST) {
         Ok(text) => text,
-        Err(why) => return check.refuse(&key.spot, format!("{}: {why}", name(key))),
+        Err(why) => return check.refuse(&key.spot, format!("{}: {why}", key.bare())),
     };
     let Ok(parsed) = PrivateKeyDer::from_pem_slice(text.as_bytes()) else {
         let what = "holds no private key in PEM, unencrypted: PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY";
-        return check.refuse(&key.spot, format!("{} {what}", name(key)));
+        return check.refuse(&key.spot, format!("{} {what}", key.bare()));
     };
     if chain.is_empty() {
         return;
     }
     let provider = rustls::crypto::ring::default_provider();
     if let Err(why) = rustls::sign::CertifiedKey::from_der(chain, parsed, &provider) {
-        let what = format!("{} is not the key of {}: {why}", name(key), name(certificate));
+        let what = format!("{} is not the key of {}: {why}", key.bare(), certificate.bare());
         check.refuse(&key.spot, what);
     }
 }
@@ -155,7 +154,7 @@ fn certificates(
     let text = match file::read_text(&path, LARGEST) {
         Ok(text) => text,
         Err(why) => {
-            check.refuse(&at.spot, format!("{}: {why}", name(at)));
+            check.refuse(&at.spot, format!("{}: {why}", at.bare()));
             return Vec::new();
         }
     };
@@ -163,15 +162,10 @@ fn certificates(
     match found {
         Ok(found) if !found.is_empty() => found,
         _ => {
-            check.refuse(&at.spot, format!("{} holds no certificate in PEM", name(at)));
+            check.refuse(&at.spot, format!("{} holds no certificate in PEM", at.bare()));
             Vec::new()
         }
     }
-}
-
-/// Returns the path as it was written, without its quotes.
-fn name(at: &At<PathBuf>) -> &str {
-    at.shown.trim_matches(['"', '\''])
 }
 
 fn verification(text: &str) -> Option<Verification> {
