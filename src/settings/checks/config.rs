@@ -81,7 +81,7 @@ impl CheckMethod {
 pub enum CheckMode {
     /// It decides, together with the other counted checks.
     Count,
-    /// It is shown and measured, and decides nothing.
+    /// It is asked and logged, and decides nothing.
     Watch,
 }
 
