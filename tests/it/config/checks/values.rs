@@ -11,7 +11,7 @@ fn problem_of(check: &str) -> String {
     }
 }
 
-/// A value of a key, the type of its check, and the words of the refusal.
+/// Other keys of a check, a key with its value, and the words of the refusal.
 const VALUES: &[(&str, &str, &str)] = &[
     ("type = \"https\"", "port = 0", "port: 0 is not allowed; an integer from 1 to 65535"),
     (
@@ -214,14 +214,6 @@ const VALUES: &[(&str, &str, &str)] = &[
         "header_files = { A = \"/nowhere/a\" }",
         "header_files.A: /nowhere/a: cannot be read: No such file or directory (os error 2)",
     ),
-    ("type = \"http\"", "tls = \"off\"", "tls: belongs to type = \"https\" only"),
-    ("type = \"http\"", "cert_days = 5", "cert_days: belongs to type = \"https\" only"),
-    (
-        "type = \"tcp\", port = 5",
-        "path = \"/\"",
-        "path: belongs to type = \"http\" or \"https\" only",
-    ),
-    ("type = \"icmp\"", "command = [\"/bin/true\"]", "command: belongs to type = \"exec\" only"),
     ("type = \"icmp\"", "port = 80", "port: an echo request has no port; type = \"tcp\" has one"),
     ("type = \"icmp\"", "mode = \"off\"", "mode: \"off\" is not allowed; \"count\" or \"watch\""),
     (
@@ -328,4 +320,24 @@ fn each_value_of_a_check_that_is_refused_says_which_ones_are_allowed() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_key_of_another_type_is_refused_with_the_types_that_have_it() {
+    let rows: [(&str, &str, &[&str]); 4] = [
+        ("path", "\"/\"", &["http", "https"]),
+        ("tls", "\"off\"", &["https"]),
+        ("command", "[\"/bin/true\"]", &["exec"]),
+        ("query", "\"www.example.com\"", &["dns"]),
+    ];
+    for (key, value, types) in rows {
+        let quoted: Vec<String> = types.iter().map(|kind| format!("\"{kind}\"")).collect();
+        let want =
+            format!("goavail.toml:1: check.{key}: belongs to type = {} only", quoted.join(" or "));
+        for kind in ["icmp", "tcp", "http", "https", "exec", "dns"] {
+            let check = format!("check = {{ type = \"{kind}\", {key} = {value} }}");
+            let problems = read(&with_top(&check)).err().unwrap_or_default();
+            assert_eq!(problems.contains(&want), !types.contains(&kind), "{check}: {problems:?}");
+        }
+    }
 }
