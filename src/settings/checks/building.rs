@@ -8,6 +8,8 @@ use super::selection::{Choice, ChosenChecks, Require};
 use super::{Asker, CheckContext, CheckQuestion};
 use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
+use crate::probe::dns::settings::DEFAULT_PORT;
+use crate::probe::http::HttpSettings;
 use crate::settings::pace_keys::PaceKeys;
 
 /// The layers from which the checks of a service come.
@@ -173,9 +175,8 @@ fn is_same(one: &CheckConfig, other: &CheckConfig) -> bool {
 /// if there is such a check already.
 fn free_name(kind: &str, method: &CheckMethod, taken: &mut Vec<String>) -> String {
     let usual = match kind {
-        "http" => Some(80),
-        "https" => Some(443),
-        "dns" => Some(53),
+        "http" | "https" => Some(HttpSettings::default_port(kind == "https")),
+        "dns" => Some(DEFAULT_PORT),
         _ => None,
     };
     let port = method.port().filter(|port| Some(*port) != usual);
