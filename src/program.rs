@@ -114,8 +114,10 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
                 tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
             }
             let config = configuration(invocation)?;
-            if !config.runs_commands_as_others() {
-                let _ = privilege::give_up_switching();
+            if !config.runs_commands_as_others()
+                && let Err(error) = privilege::give_up_switching()
+            {
+                tracing::warn!("failed to drop the right to change the user: {error}");
             }
             check_rehearsal(&config, command.rehearse.as_ref())?;
             watch(invocation, config, command.rehearse.clone(), &sighup)

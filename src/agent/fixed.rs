@@ -18,7 +18,7 @@ pub(super) fn keep(old: &Config, mut new: Config) -> Config {
         new.sections.state_file.clone_from(&old.sections.state_file);
     }
     if new.runs_commands_as_others() && !old.runs_commands_as_others() {
-        log_kept("the lack of the right to run commands as another user");
+        log_kept("the right to run commands as another user");
     }
     match (&old.sections.cluster, &mut new.sections.cluster) {
         (None, None) => {}

@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(ids.zone_at(DEFAULT, "a"), ZoneId::DEFAULT);
         assert_eq!(ids.zone_at(DEFAULT, "b"), ZoneId::DEFAULT);
     }
+
     #[test]
     fn a_zone_keeps_its_id_when_it_is_renamed_and_when_two_swap_their_names() {
         let ids = Ids::default();
