@@ -78,6 +78,30 @@ guards off  canaries, min_in_service
     assert_eq!(code, 2, "{err}");
 }
 
+/// consul 2977: the default of a timeout depends on the interval, which is not reported.
+#[test]
+fn check_expanded_names_the_key_from_which_a_timeout_of_a_check_is_derived() {
+    let rows = [
+        (
+            "check = { type = \"http\", interval = 7 }",
+            "  timeout             line 1, check.interval ",
+        ),
+        (
+            "checks = [{ type = \"icmp\" }, { type = \"http\", interval = 7 }]",
+            "    timeout             check, line 1, checks[2].interval ",
+        ),
+    ];
+    for (check, place) in rows {
+        let folder = with_file(format!(
+            "{check}\n[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
+             ip_addresses = [\"192.0.2.1\"]\n",
+        ));
+        let (_, out, err) = run(folder.path(), "check --expanded");
+        let line = out.lines().find(|line| line.starts_with(place)).unwrap_or_default();
+        assert!(line.ends_with("  7 s"), "{out}{err}");
+    }
+}
+
 #[test]
 fn check_expanded_ends_with_the_warnings() {
     let folder = with_file(

@@ -41,8 +41,8 @@ impl CheckKeys for DummyKeys {
     }
 }
 
-/// Returns the words of `check` about a file with this check, or its problems.
-fn said(check: &str) -> String {
+/// Returns the words of `goavail check` about a file with this check, or its problems.
+fn described(check: &str) -> String {
     let [icmp, tcp, ..] = CHECK_TYPES;
     let types = [icmp, tcp, CheckType::new::<DummyKeys>("dummy")];
     let kinds = Kinds { providers: &PROVIDERS, checks: &types };
@@ -59,7 +59,7 @@ fn said(check: &str) -> String {
 
 #[test]
 fn a_type_of_check_is_a_file_and_a_line_in_the_registry() {
-    let words = said("type = \"dummy\", depth = 3");
+    let words = described("type = \"dummy\", depth = 3");
     assert!(words.contains("1 address by sounding 3 deep: 192.0.2.1"), "{words}");
     let rows = [
         ("type = \"dummy\"", "x:1: check.depth: missing; a number"),
@@ -71,7 +71,7 @@ fn a_type_of_check_is_a_file_and_a_line_in_the_registry() {
         ("depth = 3", "x:1: check.type: missing; \"icmp\", \"tcp\" or \"dummy\""),
     ];
     for (check, want) in rows {
-        assert_eq!(said(check), want, "{check}");
+        assert_eq!(described(check), want, "{check}");
     }
 }
 

@@ -2,7 +2,7 @@
 //! its number there.
 
 use super::super::read;
-use super::{names, with_top};
+use super::with_top;
 
 /// Returns the problems of a file of one service with these lines at its top.
 fn problems(lines: &str) -> String {
@@ -62,7 +62,7 @@ const REPORTS: &[(&str, &str, &str)] = &[
         "success_status_codes: not a known key",
     ),
     (
-        "telegraf 2204, 9746: an expression is compiled at each probe, and a list of them is not told",
+        "telegraf 2204, 9746: an expression is compiled at each probe, and a list of them is not refused",
         "check = { type = \"http\", body_regex = [\"\\\"code\\\":0\", \"\\\"code\\\":1\"] }",
         "is not allowed; a regular expression",
     ),
@@ -108,12 +108,4 @@ fn any_range_of_statuses_is_one() {
     let lines = "check = { type = \"http\", status = [\"200-209\", 418] }";
     let config = read(&with_top(lines)).unwrap();
     assert!(config.in_words().contains("wanted 200-209, 418:"), "{}", config.in_words());
-}
-
-/// consul 2977: the default of a timeout depends on the interval, and nobody is told.
-#[test]
-fn a_derived_timeout_is_named_with_the_key_that_it_comes_from() {
-    let config = read(&with_top("check = { type = \"http\", interval = 7 }")).unwrap();
-    assert_eq!(config.services[0].first_check().probing.timeout.as_secs(), 7);
-    assert_eq!(names(&config, 0), ["http"]);
 }
