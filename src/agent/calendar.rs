@@ -96,8 +96,9 @@ impl Calendar {
                 // The file of an agent without named services is as it always was.
                 names.clear();
             }
+            let reason = drain.reason.clone();
             if let (Some(old), true) = (old, known.is_some_and(|known| known.by_date)) {
-                return state::SavedDrain { names, others, ..old.clone() };
+                return state::SavedDrain { reason, names, others, ..old.clone() };
             }
             let until = drain.until.map(|until| now.wall_at(until));
             let since = match (old, until) {
@@ -109,7 +110,7 @@ impl Calendar {
                 (Some(old), _) => old.since,
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
-            let (service, reason) = (service.to_owned(), drain.reason.clone());
+            let service = service.to_owned();
             state::SavedDrain { service, address, since, until, reason, names, others }
         });
         dated.collect()
@@ -274,5 +275,16 @@ mod tests {
         drains.get_mut(&address()).unwrap().until = Some(moment(60 + 2 * HOUR));
         let dated = calendar.date(state::DEFAULT, &kept_before, &drains, again);
         assert_eq!(dated, kept(TODAY + 660, 2 * HOUR));
+    }
+
+    #[test]
+    fn a_second_drain_that_has_only_a_reason_of_its_own_keeps_the_dates_of_the_first() {
+        let before = kept(TODAY, HOUR);
+        let mut calendar = Calendar::default();
+        let mut drains = calendar.adopt(&before, at(0, TODAY + 600));
+        drains.get_mut(&address()).unwrap().reason = Some("disk".into());
+        let dated = calendar.date(state::DEFAULT, &before, &drains, at(60, TODAY + 660));
+        let [first] = before;
+        assert_eq!(dated, [state::SavedDrain { reason: Some("disk".into()), ..first }]);
     }
 }
