@@ -3,7 +3,8 @@
 //!
 //! A zone obeys its own pauses in its reconciler. Here it obeys those of the other zones: its provider
 //! sends no request before they are over. Beside that, zones take turns where the limit is known in
-//! advance. A write never waits for its turn, so that nothing holds up a withdrawal.
+//! advance: a write is sent at once, a read waits for the reads before it, and requests that nothing
+//! waits for hold up the others by one turn at most.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,8 @@ struct AccountState {
     pauses: Mutex<Pauses>,
     /// Held by the member that waits for its turn. It is fair: the others wait in their order.
     queue: tokio::sync::Mutex<()>,
+    /// Held by the only request of the background that is in the queue.
+    background: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,17 @@ pub(crate) struct RequestPace {
     pub(crate) every: Duration,
     /// The number of requests that it may save up.
     pub(crate) burst: u32,
+}
+
+/// The place of a request among those of all members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// At once.
+    Now,
+    /// After those that wait already.
+    InOrder,
+    /// One at a time after those that wait already: nothing waits for it.
+    Background,
 }
 
 /// A provider as a user of its account.
@@ -117,20 +131,24 @@ impl AccountMember {
         }
     }
 
-    /// Waits until the account may send another request at this pace, and counts it. The only member of
-    /// an account does not wait.
-    pub(crate) async fn take_turn(&self, pace: RequestPace) {
-        let _turn = self.account.0.queue.lock().await;
+    /// Waits until it is the turn of a request, at this pace, and counts it. The only member of an
+    /// account does not wait.
+    pub(crate) async fn take_turn(&self, turn: Turn, pace: RequestPace) {
+        let AccountState { queue, background, .. } = &*self.account.0;
+        if turn == Turn::Now {
+            self.account.pauses().spend(now(), pace);
+            return;
+        }
+        let _only = match turn {
+            Turn::Background => Some(background.lock().await),
+            Turn::Now | Turn::InOrder => None,
+        };
+        let _turn = queue.lock().await;
         loop {
             let wait = self.account.pauses().spend_or_wait(pace);
             let Some(wait) = wait else { return };
             tokio::time::sleep(wait).await;
         }
-    }
-
-    /// Counts a request that cannot wait for its turn.
-    pub(crate) fn spend(&self, pace: RequestPace) {
-        self.account.pauses().spend(now(), pace);
     }
 
     /// Records that the provider asked this member for a pause.
@@ -172,6 +190,8 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::join_all;
+
     use super::*;
 
     /// Five requests a second.
@@ -180,9 +200,10 @@ mod tests {
     /// Returns the time in which these members have sent so many requests each, all at the same time.
     async fn time_of(requests: usize, members: &[AccountMember]) -> Duration {
         let began = now();
-        let turns =
-            members.iter().flat_map(|member| (0..requests).map(move |_| member.take_turn(PACE)));
-        futures_util::future::join_all(turns).await;
+        let turns = members
+            .iter()
+            .flat_map(|member| (0..requests).map(move |_| member.take_turn(Turn::InOrder, PACE)));
+        join_all(turns).await;
         began.elapsed()
     }
 
@@ -195,10 +216,11 @@ mod tests {
         let both = [account.join(), account.join()];
         assert_eq!(time_of(10, &both).await, 3 * SECOND, "5 at once, and the other 15 after them");
         let [one, other] = both;
-        one.spend(PACE);
         let began = now();
-        other.take_turn(PACE).await;
-        assert_eq!(began.elapsed(), 2 * PACE.every, "the write did not wait, but counts");
+        one.take_turn(Turn::Now, PACE).await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "a write does not wait");
+        other.take_turn(Turn::InOrder, PACE).await;
+        assert_eq!(began.elapsed(), 2 * PACE.every, "but it counts");
         drop(other);
         assert_eq!(time_of(100, &[one]).await, Duration::ZERO, "it is alone again");
     }
@@ -209,12 +231,27 @@ mod tests {
         let both = [account.join(), account.join()];
         assert_eq!(time_of(5, &both[..1]).await, Duration::ZERO);
         for _ in 0..50 {
-            let turn = both[0].take_turn(PACE);
+            let turn = both[0].take_turn(Turn::InOrder, PACE);
             assert!(tokio::time::timeout(Duration::from_millis(1), turn).await.is_err());
         }
         let began = now();
-        both[1].take_turn(PACE).await;
+        both[1].take_turn(Turn::InOrder, PACE).await;
         assert_eq!(began.elapsed(), Duration::from_millis(150));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_of_the_background_hold_up_a_read_by_one_turn_at_most() {
+        let account = Account::default();
+        let both = [account.join(), account.join()];
+        assert_eq!(time_of(5, &both[..1]).await, Duration::ZERO);
+        let background = join_all((0..50).map(|_| both[0].take_turn(Turn::Background, PACE)));
+        let began = now();
+        tokio::select! {
+            biased;
+            _ = background => panic!("they take turns"),
+            () = both[1].take_turn(Turn::InOrder, PACE) => {}
+        }
+        assert_eq!(began.elapsed(), 2 * PACE.every);
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -26,7 +26,7 @@ use super::credentials::Chain;
 use super::failure::{RefusalCertainty, credentials_refused, requested_pause};
 use super::{client, profiles};
 use crate::config::Env;
-use crate::dns::account::{Account, AccountMember, RequestPace};
+use crate::dns::account::{Account, AccountMember, RequestPace, Turn};
 use crate::text::causes;
 
 /// The source of the settings of a chain of credentials.
@@ -115,41 +115,18 @@ impl Access {
         self.account.account()
     }
 
-    /// Sends a request that reads, once it is its turn among all zones with these credentials.
-    pub(super) async fn ask<T, E, F>(
+    /// Sends a request when it is its turn among those of all zones with these credentials. Repeats it
+    /// with renewed credentials if it was refused because of them.
+    pub(super) async fn send<T, E, F>(
         &self,
+        turn: Turn,
         send: impl Fn(Client) -> F,
     ) -> Result<T, SdkError<E, HttpResponse>>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
-        self.account.take_turn(PACE).await;
-        self.send(send).await
-    }
-
-    /// Sends a request that writes, at once.
-    pub(super) async fn write<T, E, F>(
-        &self,
-        send: impl Fn(Client) -> F,
-    ) -> Result<T, SdkError<E, HttpResponse>>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        self.account.spend(PACE);
-        self.send(send).await
-    }
-
-    /// Sends a request. Repeats it with renewed credentials if it was refused because of them.
-    async fn send<T, E, F>(
-        &self,
-        send: impl Fn(Client) -> F,
-    ) -> Result<T, SdkError<E, HttpResponse>>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata + Error + 'static,
-    {
+        self.account.take_turn(turn, PACE).await;
         self.account.check().map_err(SdkError::construction_failure)?;
         let used = self.current();
         let refusal = match Box::pin(send(used.client)).await {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{describe, not_allowed};
+use crate::dns::account::Turn;
 use crate::panics::caught;
 
 /// The interval of queries about a change. Route 53 accepts five requests a second for the account.
@@ -85,7 +86,8 @@ async fn follow(access: Arc<Access>, change: ChangeInfo, every: Duration, denied
         if denied.load(Ordering::Relaxed) {
             return;
         }
-        match access.ask(|client| client.get_change().id(id).send()).await {
+        let answer = access.send(Turn::Background, |client| client.get_change().id(id).send());
+        match answer.await {
             Ok(answer) => {
                 let status = answer.change_info().map(ChangeInfo::status);
                 (in_force, unknown) = (status == Some(&ChangeStatus::Insync), None);
