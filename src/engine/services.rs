@@ -41,20 +41,20 @@ struct MovedDrain {
     drain: Drain,
 }
 
-/// Returns the services that watch each of these addresses.
-fn watchers(
-    settings: &AllSettings,
+/// Returns those of the services that watch each of these addresses.
+fn watchers<'a>(
+    services: impl Iterator<Item = (ServiceId, &'a ServiceSettings)>,
     addresses: BTreeSet<IpAddr>,
-) -> BTreeMap<IpAddr, BTreeMap<ServiceId, &ServiceSettings>> {
+) -> BTreeMap<IpAddr, BTreeMap<ServiceId, &'a ServiceSettings>> {
     let none = addresses.into_iter().map(|address| (address, BTreeMap::new()));
     let mut watchers: BTreeMap<_, BTreeMap<_, _>> = none.collect();
     if watchers.is_empty() {
         return watchers;
     }
-    for (id, its) in settings {
+    for (id, its) in services {
         for target in its.targets.iter() {
             if let Some(watchers) = watchers.get_mut(target) {
-                watchers.insert(*id, its);
+                watchers.insert(id, its);
             }
         }
     }
@@ -170,7 +170,7 @@ impl Services {
             drains.extend(parked.map(|(address, drain)| (*id, address, drain, false)));
         }
         let addresses = drains.iter().map(|(_, address, ..)| *address).collect();
-        let watchers = watchers(settings, addresses);
+        let watchers = watchers(settings.iter().map(|(id, its)| (*id, its)), addresses);
         let mut moved = Vec::new();
         for (from, address, drain, is_active) in drains {
             let heirs = drain.scope.heirs(from, is_active, &watchers[&address]);
@@ -197,9 +197,8 @@ impl Services {
 
     /// Adds the drains that an earlier process remembered, to the services that they belong to.
     pub(super) fn remember(&mut self, drains: BTreeMap<TargetRef, Drain>, context: &mut Context) {
-        let mut settings = AllSettings::new();
-        settings.extend(self.by_id.iter().map(|(id, service)| (*id, service.settings.clone())));
-        let watchers = watchers(&settings, drains.keys().map(|at| at.address).collect());
+        let services = self.by_id.iter().map(|(id, service)| (*id, &service.settings));
+        let watchers = watchers(services, drains.keys().map(|at| at.address).collect());
         let (mut placed, mut changed) = (BTreeMap::new(), BTreeSet::new());
         let mut moved = Vec::new();
         for (TargetRef { service: from, address }, drain) in drains {
