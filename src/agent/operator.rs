@@ -82,8 +82,7 @@ pub(super) struct CommandTime {
 impl CommandTime {
     /// Returns the wall-clock time at which the engine's clock shows `moment`.
     fn wall_at(self, moment: Moment) -> Option<Time> {
-        let after = moment.since_start().saturating_sub(self.engine.since_start());
-        self.wall.checked_add(after).map(Time::new)
+        self.wall.checked_add(moment.since(self.engine)).map(Time::new)
     }
 }
 
