@@ -4,11 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::model::{Agent, Drained, Health, Reason, Streak};
+use super::model::{Agent, DEFAULT, Drained, Health, Reason, Streak};
 use crate::engine::ids::{EndpointId, ServiceId, ZoneId};
-
-/// The name of the only service of a file that names none, and of its zone.
-const DEFAULT: &str = "default";
 
 /// The part of the status that a start or a reload determines.
 #[derive(Debug, Clone)]

@@ -15,6 +15,9 @@ pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
 pub use drains::{Drained, WaitingDrain};
 
+/// The name of the only service of a file that names none, and of its zone.
+pub(super) const DEFAULT: &str = "default";
+
 /// Time without an iteration of the event loop after which `/healthz` fails. The loop has an iteration
 /// at least once a second.
 pub const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -137,7 +140,7 @@ pub struct ZoneStatus {
 
 /// The name of the service of a target in the status of an agent that knows no services.
 fn unnamed() -> String {
-    "default".to_owned()
+    DEFAULT.to_owned()
 }
 
 /// One target of the agent.
@@ -215,7 +218,7 @@ pub struct Canary {
 impl Status {
     /// Whether the agent's configuration names its services. Otherwise `default` is the only one.
     pub(crate) fn names_services(&self) -> bool {
-        self.services.iter().any(|service| service.name != "default")
+        self.services.iter().any(|service| service.name != DEFAULT)
     }
 
     /// Returns a target for people: `SERVICE/ADDRESS`, or the address if services are not named.

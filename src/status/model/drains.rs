@@ -4,10 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
-
-/// The name of the service of a configuration that names none.
-const DEFAULT: &str = "default";
+use super::{DEFAULT, Time};
 
 /// A drain: the operator has taken the target out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
