@@ -77,7 +77,7 @@ pub(super) fn alike(targets: &[IpAddr], kind: &str, service: &NameField<'_>) {
         targets = few(targets),
         answer = kind,
         reason = Reason::Alike.as_label(),
-        "targets fail alike, so none is withdrawn for it; look at the last deployment"
+        "targets fail alike and stay in service; look at the last deployment"
     );
 }
 

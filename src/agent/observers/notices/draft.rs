@@ -124,9 +124,11 @@ pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
         Fact::RefusalOver { reason, .. } if is_notified(*reason) => {
             NoticeDraft::new(NoticeKind::RefusalOver).reason(*reason)
         }
-        Fact::Alike { kind, .. } => NoticeDraft::new(NoticeKind::Refused)
-            .reason(Reason::Alike)
-            .detail(format!("they all answer the same: {kind}; look at the last deployment")),
+        Fact::Alike { kind, .. } => {
+            NoticeDraft::new(NoticeKind::Refused).reason(Reason::Alike).detail(format!(
+                "all targets give the same wrong answer: {kind}; look at the last deployment"
+            ))
+        }
         Fact::AlikeOver { .. } => NoticeDraft::new(NoticeKind::RefusalOver).reason(Reason::Alike),
         Fact::Isolated { missing, cause } => {
             let missing = missing_targets(missing, settings);
