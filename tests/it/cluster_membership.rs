@@ -75,7 +75,7 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
     two.wait_alive(net.agent(0)).await;
     let refused = |agent: &Agent| agent.cluster.counts().get(&(None, "refused")).copied();
     in_time(async {
-        // Nobody is told when a count changes, so there is nothing to wait for but the next look.
+        // Nothing announces that a counter has changed.
         while refused(&one).is_none() || refused(&two).is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -91,7 +91,10 @@ async fn an_agent_with_another_key_is_no_peer_and_harms_nobody() {
         })
         .await;
     };
-    assert!(timeout(Duration::from_secs(3), odd_seen).await.is_err(), "it is never heard");
+    assert!(
+        timeout(Duration::from_secs(3), odd_seen).await.is_err(),
+        "nothing that it sends is reported"
+    );
 }
 
 #[tokio::test]

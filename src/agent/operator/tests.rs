@@ -10,7 +10,7 @@ use crate::engine::settings::{ServiceSettings, Settings, ZoneSettings};
 use crate::status::CommandDone;
 
 /// The services `www` and `api` in one zone, and `mx` in another. `192.0.2.1` is in all of them.
-struct Scene {
+struct Harness {
     engine: Engine,
     ids: Ids,
     commands: PendingCommands,
@@ -42,7 +42,7 @@ fn settings(ids: &[usize]) -> Settings {
     settings
 }
 
-impl Scene {
+impl Harness {
     fn new() -> Self {
         let engine = Engine::new(settings(&[1, 2, 3]), BTreeMap::new(), Moment::START);
         let ids = Ids::default();
@@ -135,29 +135,29 @@ fn message(result: CommandResult) -> String {
 
 #[test]
 fn a_drain_takes_an_address_out_of_all_services_at_once_when_no_floor_forbids_it() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
-    assert!(scene.drained(ip(1)).is_empty(), "the other zone is not listed yet");
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    assert!(harness.drained(ip(1)).is_empty(), "the other zone is not listed yet");
     assert!(reply.try_recv().is_err());
-    scene.list(2, &[("mx", &[1, 2])]);
-    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
+    harness.list(2, &[("mx", &[1, 2])]);
+    assert_eq!(harness.drained(ip(1)), [1, 2, 3]);
     let done = answer(&mut reply).unwrap();
     assert_eq!(done.message, "drained www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1");
     assert_eq!(done.services, ["www", "api", "mx"]);
-    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    let mut reply = harness.command(ip(1), None, CommandKind::Undrain);
     let want = "gave www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1 back to the agent";
     assert_eq!(message(answer(&mut reply)), want);
-    assert!(scene.drained(ip(1)).is_empty());
+    assert!(harness.drained(ip(1)).is_empty());
 }
 
 #[test]
 fn if_the_floor_of_one_service_forbids_a_drain_nothing_is_drained_and_the_service_is_named() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2])]);
-    scene.list(2, &[("mx", &[1])]);
-    assert!(scene.drained(ip(1)).is_empty());
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2])]);
+    harness.list(2, &[("mx", &[1])]);
+    assert!(harness.drained(ip(1)).is_empty());
     let refused = answer(&mut reply).unwrap_err();
     assert!(matches!(refused, CommandRefused::Guard { .. }));
     assert_eq!(
@@ -166,20 +166,20 @@ fn if_the_floor_of_one_service_forbids_a_drain_nothing_is_drained_and_the_servic
          (mx); nothing was drained; use --force to drain it anyway"
     );
     let force = DrainRequest { force: true, ..DrainRequest::default() };
-    let mut reply = scene.command(ip(1), None, CommandKind::Drain(force));
+    let mut reply = harness.command(ip(1), None, CommandKind::Drain(force));
     assert!(answer(&mut reply).is_ok(), "without waiting for a listing");
-    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
+    assert_eq!(harness.drained(ip(1)), [1, 2, 3]);
 }
 
 #[test]
 fn a_zone_that_cannot_be_read_leaves_all_services_as_they_are() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2])]);
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2])]);
     let kind = DnsProblemKind::Unavailable;
     let problem = DnsProblem { kind, what: "it is down".into(), retry_in: None };
-    scene.run(vec![Event::Dns(ZoneId::from(2), DnsReport::Failing(problem))]);
-    assert!(scene.drained(ip(1)).is_empty());
+    harness.run(vec![Event::Dns(ZoneId::from(2), DnsReport::Failing(problem))]);
+    assert!(harness.drained(ip(1)).is_empty());
     assert_eq!(
         message(answer(&mut reply)),
         "cannot check the floor for 192.0.2.1 in mx because the zone could not be read (use \
@@ -189,101 +189,101 @@ fn a_zone_that_cannot_be_read_leaves_all_services_as_they_are() {
 
 #[test]
 fn a_command_may_name_one_service() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), Some("api"));
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), Some("api"));
     assert_eq!(message(answer(&mut reply)), "drained api/192.0.2.1");
-    assert_eq!(scene.drained(ip(1)), [2]);
-    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Undrain);
+    assert_eq!(harness.drained(ip(1)), [2]);
+    let mut reply = harness.command(ip(1), Some("www"), CommandKind::Undrain);
     assert_eq!(message(answer(&mut reply)), "www/192.0.2.1 was not drained");
-    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    let mut reply = harness.command(ip(1), None, CommandKind::Undrain);
     assert_eq!(message(answer(&mut reply)), "gave api/192.0.2.1 back to the agent");
-    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    let mut reply = harness.command(ip(1), None, CommandKind::Undrain);
     let want = "www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1 was not drained";
     assert_eq!(message(answer(&mut reply)), want);
-    let mut reply = scene.drain(ip(1), Some("web"));
+    let mut reply = harness.drain(ip(1), Some("web"));
     let want = "this agent has no service called web; there is www, api, mx";
     assert_eq!(message(answer(&mut reply)), want);
-    let mut reply = scene.drain(ip(9), Some("www"));
+    let mut reply = harness.drain(ip(9), Some("www"));
     assert_eq!(message(answer(&mut reply)), "192.0.2.9 is not a target of the service www");
-    let mut reply = scene.drain(ip(9), None);
+    let mut reply = harness.drain(ip(9), None);
     assert_eq!(message(answer(&mut reply)), "192.0.2.9 is not a target of this agent");
 }
 
 /// Each address alone could be drained.
 #[test]
 fn two_drains_at_the_same_time_do_not_break_the_floor_together() {
-    let mut scene = Scene::new();
-    let mut first = scene.drain(ip(1), None);
-    let mut second = scene.drain(ip(2), None);
-    scene.list(1, &[("www", &[1, 2])]);
-    scene.list(2, &[("mx", &[1, 2])]);
+    let mut harness = Harness::new();
+    let mut first = harness.drain(ip(1), None);
+    let mut second = harness.drain(ip(2), None);
+    harness.list(1, &[("www", &[1, 2])]);
+    harness.list(2, &[("mx", &[1, 2])]);
     assert!(answer(&mut first).is_ok());
     assert!(second.try_recv().is_err(), "it is checked after the first one");
-    scene.list(1, &[("www", &[1, 2])]);
-    scene.list(2, &[("mx", &[1, 2])]);
+    harness.list(1, &[("www", &[1, 2])]);
+    harness.list(2, &[("mx", &[1, 2])]);
     assert!(answer(&mut second).is_err());
-    assert_eq!([scene.drained(ip(1)), scene.drained(ip(2))], [vec![1, 2, 3], vec![]]);
+    assert_eq!([harness.drained(ip(1)), harness.drained(ip(2))], [vec![1, 2, 3], vec![]]);
 }
 
 #[test]
 fn a_command_that_is_given_while_the_configuration_is_reloaded_is_carried_out() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
-    scene.reload(&[1, 2, 3]);
-    scene.list(2, &[("mx", &[1, 2])]);
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    harness.reload(&[1, 2, 3]);
+    harness.list(2, &[("mx", &[1, 2])]);
     assert!(answer(&mut reply).is_ok());
-    assert_eq!(scene.drained(ip(1)), [1, 2, 3]);
-    scene.reload(&[1, 3]);
-    assert_eq!(scene.drained(ip(1)), [1, 2, 3], "the drain waits for the service to come back");
-    let waiting: Vec<_> = scene.engine.waiting_drains().into_iter().map(|(at, _)| at).collect();
+    assert_eq!(harness.drained(ip(1)), [1, 2, 3]);
+    harness.reload(&[1, 3]);
+    assert_eq!(harness.drained(ip(1)), [1, 2, 3], "the drain waits for the service to come back");
+    let waiting: Vec<_> = harness.engine.waiting_drains().into_iter().map(|(at, _)| at).collect();
     assert_eq!(waiting, [TargetRef { service: ServiceId::from(2), address: ip(1) }]);
-    let mut reply = scene.command(ip(1), Some("api"), CommandKind::Undrain);
+    let mut reply = harness.command(ip(1), Some("api"), CommandKind::Undrain);
     assert_eq!(message(answer(&mut reply)), "gave api/192.0.2.1 back to the agent");
-    scene.reload(&[3]);
-    let mut reply = scene.command(ip(1), None, CommandKind::Undrain);
+    harness.reload(&[3]);
+    let mut reply = harness.command(ip(1), None, CommandKind::Undrain);
     assert_eq!(message(answer(&mut reply)), "gave www/192.0.2.1, mx/192.0.2.1 back to the agent");
-    assert!(scene.drained(ip(1)).is_empty(), "also where the service is gone");
-    let mut reply = scene.command(ip(1), Some("api"), CommandKind::Undrain);
+    assert!(harness.drained(ip(1)).is_empty(), "also where the service is gone");
+    let mut reply = harness.command(ip(1), Some("api"), CommandKind::Undrain);
     let want = "this agent has no service called api; there is mx";
     assert_eq!(message(answer(&mut reply)), want);
 }
 
 #[test]
 fn a_drain_of_a_service_that_a_reload_removes_before_the_answer_changes_nothing() {
-    let mut scene = Scene::new();
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
-    scene.reload(&[1, 2]);
+    let mut harness = Harness::new();
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    harness.reload(&[1, 2]);
     assert_eq!(message(answer(&mut reply)), "192.0.2.1 is not a target of the service mx");
-    assert!(scene.drained(ip(1)).is_empty());
-    let mut reply = scene.drain(ip(1), None);
-    scene.list(1, &[("www", &[1, 2]), ("api", &[1])]);
+    assert!(harness.drained(ip(1)).is_empty());
+    let mut reply = harness.drain(ip(1), None);
+    harness.list(1, &[("www", &[1, 2]), ("api", &[1])]);
     assert!(answer(&mut reply).is_ok(), "and nothing waits for ever");
-    assert_eq!(scene.drained(ip(1)), [1, 2]);
+    assert_eq!(harness.drained(ip(1)), [1, 2]);
 }
 
 /// `--force` over a drain is about the floor.
 #[test]
 fn a_drain_over_another_one_keeps_its_end_and_its_reason_and_says_so() {
-    let mut scene = Scene::new();
+    let mut harness = Harness::new();
     let hour = Duration::from_hours(1);
     let force = DrainRequest { force: true, ..DrainRequest::default() };
     let first =
         DrainRequest { lasting: Some(hour), reason: Some("reboot".into()), ..force.clone() };
-    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(first));
+    let mut reply = harness.command(ip(1), Some("www"), CommandKind::Drain(first));
     let until = answer(&mut reply).unwrap().until.unwrap();
-    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(force.clone()));
+    let mut reply = harness.command(ip(1), Some("www"), CommandKind::Drain(force.clone()));
     let done = answer(&mut reply).unwrap();
     let end = until.to_the_second();
     let want = format!(
         "drained www/192.0.2.1 until {end} UTC; kept from the drain before: its end, the reason \"reboot\""
     );
     assert_eq!(done.message, want);
-    let kept = scene.drain_of(1, ip(1));
+    let kept = harness.drain_of(1, ip(1));
     assert_eq!((kept.until, kept.reason.as_deref()), (Some(Moment::START + hour), Some("reboot")));
 
-    let mut reply = scene.command(ip(1), None, CommandKind::Drain(force.clone()));
+    let mut reply = harness.command(ip(1), None, CommandKind::Drain(force.clone()));
     let done = answer(&mut reply).unwrap();
     assert_eq!(
         done.message,
@@ -291,13 +291,13 @@ fn a_drain_over_another_one_keeps_its_end_and_its_reason_and_says_so() {
          each service, the reason \"reboot\""
     );
     assert_eq!(done.until, None, "only one of them has an end");
-    assert_eq!(scene.drain_of(1, ip(1)).until, Some(Moment::START + hour));
+    assert_eq!(harness.drain_of(1, ip(1)).until, Some(Moment::START + hour));
 
     let lasting = Some(2 * hour);
     let second = DrainRequest { lasting, reason: Some("disk".into()), ..force };
-    let mut reply = scene.command(ip(1), Some("www"), CommandKind::Drain(second));
+    let mut reply = harness.command(ip(1), Some("www"), CommandKind::Drain(second));
     assert!(!answer(&mut reply).unwrap().message.contains("kept"), "it has both of its own");
-    let kept = scene.drain_of(1, ip(1));
+    let kept = harness.drain_of(1, ip(1));
     assert_eq!(
         (kept.until, kept.reason.as_deref()),
         (Some(Moment::START + 2 * hour), Some("disk"))

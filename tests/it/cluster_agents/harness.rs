@@ -244,8 +244,11 @@ impl Harness {
             if wanted(&status) {
                 return status;
             }
-            assert!(begun.elapsed() < PATIENT, "agent {index} never told so: {status:#?}");
-            // A status is taken over once a second; there is nothing to wait for but the next.
+            assert!(
+                begun.elapsed() < PATIENT,
+                "agent {index} never had such a status: {status:#?}"
+            );
+            // A status is published once a second, and nothing announces it.
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -263,7 +266,7 @@ impl Harness {
     pub(crate) fn until(&self, enough: impl Fn(&[Entry]) -> bool) {
         let waiting = async { timeout(PATIENT, self.cloudflare.wait(enough)).await };
         let came = self.runtime().block_on(waiting).is_ok();
-        assert!(came, "what was awaited did not come: {:#?}", self.cloudflare.log());
+        assert!(came, "the requests did not arrive: {:#?}", self.cloudflare.log());
     }
 
     /// Waits until `times` changes have been made; returns the request that made the last of them.
