@@ -54,8 +54,8 @@ pub(crate) struct RequestPace {
 
 /// The place of a request among those of all members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// At once.
+pub(crate) enum RequestOrder {
+    /// At once, before all others.
     Now,
     /// After those that wait already.
     InOrder,
@@ -133,15 +133,15 @@ impl AccountMember {
 
     /// Waits until it is the turn of a request, at this pace, and counts it. The only member of an
     /// account does not wait.
-    pub(crate) async fn take_turn(&self, turn: Turn, pace: RequestPace) {
+    pub(crate) async fn take_turn(&self, turn: RequestOrder, pace: RequestPace) {
         let AccountState { queue, background, .. } = &*self.account.0;
-        if turn == Turn::Now {
+        if turn == RequestOrder::Now {
             self.account.pauses().spend(now(), pace);
             return;
         }
         let _only = match turn {
-            Turn::Background => Some(background.lock().await),
-            Turn::Now | Turn::InOrder => None,
+            RequestOrder::Background => Some(background.lock().await),
+            RequestOrder::Now | RequestOrder::InOrder => None,
         };
         let _turn = queue.lock().await;
         loop {
@@ -200,9 +200,9 @@ mod tests {
     /// Returns the time in which these members have sent so many requests each, all at the same time.
     async fn time_of(requests: usize, members: &[AccountMember]) -> Duration {
         let began = now();
-        let turns = members
-            .iter()
-            .flat_map(|member| (0..requests).map(move |_| member.take_turn(Turn::InOrder, PACE)));
+        let turns = members.iter().flat_map(|member| {
+            (0..requests).map(move |_| member.take_turn(RequestOrder::InOrder, PACE))
+        });
         join_all(turns).await;
         began.elapsed()
     }
@@ -217,9 +217,9 @@ mod tests {
         assert_eq!(time_of(10, &both).await, 3 * SECOND, "5 at once, and the other 15 after them");
         let [one, other] = both;
         let began = now();
-        one.take_turn(Turn::Now, PACE).await;
+        one.take_turn(RequestOrder::Now, PACE).await;
         assert_eq!(began.elapsed(), Duration::ZERO, "a write does not wait");
-        other.take_turn(Turn::InOrder, PACE).await;
+        other.take_turn(RequestOrder::InOrder, PACE).await;
         assert_eq!(began.elapsed(), 2 * PACE.every, "but it counts");
         drop(other);
         assert_eq!(time_of(100, &[one]).await, Duration::ZERO, "it is alone again");
@@ -231,11 +231,11 @@ mod tests {
         let both = [account.join(), account.join()];
         assert_eq!(time_of(5, &both[..1]).await, Duration::ZERO);
         for _ in 0..50 {
-            let turn = both[0].take_turn(Turn::InOrder, PACE);
+            let turn = both[0].take_turn(RequestOrder::InOrder, PACE);
             assert!(tokio::time::timeout(Duration::from_millis(1), turn).await.is_err());
         }
         let began = now();
-        both[1].take_turn(Turn::InOrder, PACE).await;
+        both[1].take_turn(RequestOrder::InOrder, PACE).await;
         assert_eq!(began.elapsed(), Duration::from_millis(150));
     }
 
@@ -244,12 +244,13 @@ mod tests {
         let account = Account::default();
         let both = [account.join(), account.join()];
         assert_eq!(time_of(5, &both[..1]).await, Duration::ZERO);
-        let background = join_all((0..50).map(|_| both[0].take_turn(Turn::Background, PACE)));
+        let background =
+            join_all((0..50).map(|_| both[0].take_turn(RequestOrder::Background, PACE)));
         let began = now();
         tokio::select! {
             biased;
             _ = background => panic!("they take turns"),
-            () = both[1].take_turn(Turn::InOrder, PACE) => {}
+            () = both[1].take_turn(RequestOrder::InOrder, PACE) => {}
         }
         assert_eq!(began.elapsed(), 2 * PACE.every);
     }

@@ -53,7 +53,7 @@ use self::follow::Followers;
 use self::scan::{Scan, Start};
 use self::sets::{AddressSpellings, RecordSet, Unfit};
 use self::zone::IncompleteAnswer;
-use crate::dns::account::{Account, Turn};
+use crate::dns::account::{Account, RequestOrder};
 use crate::dns::{Call, ChangeRequest, DnsProvider, Listing, ProviderError, downcast};
 use crate::engine::plan::SetKey;
 
@@ -174,7 +174,7 @@ impl Route53 {
         zone: &str,
         start: Start,
     ) -> Result<ListResourceRecordSetsOutput, ProviderError> {
-        let answer = self.access.send(Turn::InOrder, |client| {
+        let answer = self.access.send(RequestOrder::InOrder, |client| {
             let request = client.list_resource_record_sets().hosted_zone_id(zone);
             request
                 .start_record_name(start.name.clone())

@@ -280,6 +280,12 @@ impl Harness {
         self.cloudflare.log().into_iter().filter(Entry::writes).collect()
     }
 
+    /// The number of changes made so far. Two agents whose votes cross may both be first in rank;
+    /// the later request is then refused as a whole and is no change.
+    pub(crate) fn changes(&self) -> usize {
+        self.writes().iter().filter(|entry| changed(entry)).count()
+    }
+
     /// The addresses of the zone at [`WWW`], sorted.
     pub(crate) fn in_service(&self) -> Vec<String> {
         self.cloudflare.zone(|zone| zone.contents("A", WWW))
@@ -294,7 +300,7 @@ impl Harness {
         wanted.sort();
         assert_eq!(self.in_service(), wanted);
         let writes = self.writes();
-        let made = writes.iter().filter(|entry| changed(entry)).count();
+        let made = self.changes();
         for late in writes.iter().filter(|entry| !changed(entry)) {
             let mut before =
                 writes.iter().filter(|entry| changed(entry) && entry.arrived <= late.arrived);

@@ -26,7 +26,7 @@ use super::credentials::Chain;
 use super::failure::{RefusalCertainty, credentials_refused, requested_pause};
 use super::{client, profiles};
 use crate::config::Env;
-use crate::dns::account::{Account, AccountMember, RequestPace, Turn};
+use crate::dns::account::{Account, AccountMember, RequestOrder, RequestPace};
 use crate::text::causes;
 
 /// The source of the settings of a chain of credentials.
@@ -119,7 +119,7 @@ impl Access {
     /// with renewed credentials if it was refused because of them.
     pub(super) async fn send<T, E, F>(
         &self,
-        turn: Turn,
+        turn: RequestOrder,
         send: impl Fn(Client) -> F,
     ) -> Result<T, SdkError<E, HttpResponse>>
     where

@@ -16,7 +16,7 @@ use super::failure::{RequestKind, convert_error, refused};
 use super::rejection::Rejection;
 use super::sets::{self, AddressSpellings, RecordSet};
 use super::{PROVIDER, Route53, lock};
-use crate::dns::account::Turn;
+use crate::dns::account::RequestOrder;
 use crate::dns::{ChangeRequest, ProviderError, RecordChanges};
 use crate::engine::plan::SetKey;
 
@@ -102,7 +102,7 @@ impl Route53 {
         zone: &str,
         batch: ChangeBatch,
     ) -> Result<(), SdkError<ChangeResourceRecordSetsError, HttpResponse>> {
-        let answer = self.access.send(Turn::Now, |client| {
+        let answer = self.access.send(RequestOrder::Now, |client| {
             let request = client.change_resource_record_sets().hosted_zone_id(zone);
             request.change_batch(batch.clone()).send()
         });

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::failure::{describe, not_allowed};
-use crate::dns::account::Turn;
+use crate::dns::account::RequestOrder;
 use crate::panics::caught;
 
 /// The interval of queries about a change. Route 53 accepts five requests a second for the account.
@@ -86,7 +86,8 @@ async fn follow(access: Arc<Access>, change: ChangeInfo, every: Duration, denied
         if denied.load(Ordering::Relaxed) {
             return;
         }
-        let answer = access.send(Turn::Background, |client| client.get_change().id(id).send());
+        let answer =
+            access.send(RequestOrder::Background, |client| client.get_change().id(id).send());
         match answer.await {
             Ok(answer) => {
                 let status = answer.change_info().map(ChangeInfo::status);

@@ -6,7 +6,7 @@ use super::access::Access;
 use super::failure::{RequestKind, convert_error, incomplete, refused};
 use super::sets::plain_name;
 use crate::dns::ProviderError;
-use crate::dns::account::Turn;
+use crate::dns::account::RequestOrder;
 
 /// Maximum number of pages of zones with one name.
 const MOST_PAGES: usize = 10;
@@ -40,7 +40,7 @@ pub(super) async fn find(access: &Access, name: &str) -> Result<String, Provider
     let (mut next_name, mut next_id) = (name.to_owned(), None);
     let mut is_whole = false;
     for _ in 0..MOST_PAGES {
-        let answer = access.send(Turn::InOrder, |client| {
+        let answer = access.send(RequestOrder::InOrder, |client| {
             let request = client.list_hosted_zones_by_name().dns_name(&next_name);
             request.set_hosted_zone_id(next_id.clone()).send()
         });
