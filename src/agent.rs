@@ -243,7 +243,6 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
     let EventLoop { engine, clock, observers, reconcilers, peers, state, .. } = agent;
     let EventLoop { config, inbox, unhandled, .. } = agent;
     let Observers { log, notices, .. } = observers;
-    let mut last_facts = LastFacts { engine, clock, log, unhandled, inbox };
     let closing = async {
         systemd::stopping();
         if let Some(reason) = &failure {
@@ -254,47 +253,53 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
                 peers.leave().await;
             }
         };
-        tokio::join!(reconcilers.finish(), leave);
-        notices.close().await;
+        let mut last = LastFacts { engine, clock, log, notices, unhandled, inbox };
+        tokio::select! {
+            _ = async { tokio::join!(reconcilers.finish(), leave) } => {}
+            () = last.observe() => {}
+        }
+        // The last reports may still be on their way.
+        let _ = tokio::time::timeout(LAST_REPORTS, last.observe()).await;
+        last.notices.close().await;
         state.close(config.dry_run).await;
     };
     tokio::select! {
         () = closing => {}
         () = stop.reach(2) => tracing::warn!("stopped at once by a second signal"),
-        () = last_facts.log() => {}
     }
-    // The last reports may still be on their way.
-    let _ = tokio::time::timeout(LAST_REPORTS, last_facts.log()).await;
 }
 
-/// Logs the reports of the reconcilers while the agent ends. No new action is carried out.
+/// Logs the reports of the reconcilers while the agent ends, and sends notices about them. No new
+/// action is carried out.
 struct LastFacts {
     engine: Engine,
     clock: Clock,
     log: LogObserver,
+    notices: NoticeObserver,
     /// The inputs received together with the request to stop.
     unhandled: Vec<Input>,
     inbox: mpsc::Receiver<Input>,
 }
 
 impl LastFacts {
-    /// Logs for as long as it is polled.
-    async fn log(&mut self) {
+    /// Observes reports for as long as it is polled.
+    async fn observe(&mut self) {
         for input in std::mem::take(&mut self.unhandled) {
-            self.log_facts(input);
+            self.observe_report(input);
         }
         while let Some(input) = self.inbox.recv().await {
-            self.log_facts(input);
+            self.observe_report(input);
         }
         std::future::pending::<()>().await;
     }
 
-    /// Logs the facts of a report of a reconciler.
-    fn log_facts(&mut self, input: Input) {
+    /// Observes the facts of a report of a reconciler.
+    fn observe_report(&mut self, input: Input) {
         let Input::Event(event @ Event::Dns(..)) = input else { return };
         for action in self.engine.handle(self.clock.now(), event) {
             if let Action::Report(fact) = action {
                 self.log.fact(&self.engine, &fact);
+                self.notices.fact(&self.engine, &fact);
             }
         }
     }

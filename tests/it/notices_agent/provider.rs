@@ -1,8 +1,10 @@
 //! Trouble with the provider, as people are told of it.
 
 use rustix::process::Signal;
+use tokio::sync::watch;
 
 use super::{Harness, about};
+use crate::agent::PATIENT;
 use crate::fake_cloudflare::{Entry, Fault};
 
 fn answer(status: u16, code: u32, message: &str) -> Fault {
@@ -70,4 +72,22 @@ async fn a_zone_that_is_not_active_is_told_once_and_so_is_its_end() {
     let mut kinds = [harness.told().await["kind"].clone(), harness.told().await["kind"].clone()];
     kinds.sort_by_key(ToString::to_string);
     assert_eq!(kinds, ["restored", "zone_active"]);
+}
+
+/// The change is in force, and nobody else would send a notice about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_change_that_finishes_while_the_agent_stops_is_told() {
+    let mut harness = Harness::new().await;
+    let mut agent = harness.confirmed("");
+    let (gate, held) = watch::channel(false);
+    harness.cloudflare.script(1, Entry::writes, Fault::Held(held));
+    harness.close(0);
+    harness.cloudflare.wait(|log| log.iter().any(Entry::writes)).await;
+    agent.signal(Signal::TERM);
+    agent.nth(1, &["stopping; records stay as they are"]);
+    gate.send_replace(true);
+    harness.tells("withdrawn", &[0]).await;
+    let ended = agent.wait_end(PATIENT);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("withdrew"), "{}", ended.stderr);
 }
