@@ -188,55 +188,66 @@ fn agents_that_lack_a_service_are_named_once_and_harm_nothing() {
     });
 }
 
-/// A Go agent that votes again and again, to agents with and without a service `default`.
-#[test]
-fn a_go_agent_has_no_vote_on_services_and_is_named_once() {
-    run(|| {
-        for (key, has_default) in [(Some(KEY), true), (None, false), (Some(KEY), false)] {
-            let harness = harness(3);
-            let bodies = answering(&harness, harness.listen(2, name(2)), GO);
-            let members = Members { key, ..Members::new(3, &[]) };
-            let default = if has_default { "default" } else { "other" };
-            let sections = [both(), service_section(default, &[v4(5)])].concat();
-            harness.publish_at(default, &[v4(5)]);
-            let mut agents = vec![];
-            for index in [0, 1] {
-                let config = members.config_with(name(index), &sections);
-                let config = config.replace("require_signed = true", "");
-                let debug = "info,goavail::cluster=debug";
-                agents.push(harness.setup(index, &config).env("RUST_LOG", debug).start());
-            }
-            for (index, agent) in agents.iter_mut().enumerate() {
-                alive(agent, 1 - index);
-                first(agent, &["target confirmed up", &about(v4(5))]);
-            }
-            let seal = key.map(|key| Seal::new(&SecretString::from(key)).unwrap());
-            for _ in 0..3 {
-                let body = wire::encode(seal.as_ref(), name(2), v4(5), Vote::Down).unwrap();
-                let status = match (has_default, key) {
-                    (true, _) => 200,
-                    (false, None) => 404,
-                    (false, Some(_)) => 401,
-                };
-                for to in [name(0), name(1)] {
-                    assert_eq!(post(&harness, 2, to, &vote(to, &body, "")), status);
-                }
-            }
-            let named = if has_default { "peer is a Go agent" } else { "peer votes on a service" };
-            let go = format!("peer={}", name(2));
-            for agent in &mut agents {
-                first(agent, &[named, &go]);
-            }
-            harness.lab.remove(&[mail()[0]]);
-            harness.until_published("mail", &mail()[1..]);
-            votes(&mut agents[0], 1, web()[0], 2);
-            for agent in &mut agents {
-                assert_eq!(count(agent, &[named, &go]), 1, "{key:?} {has_default}");
-            }
-            let foreign = bodies.try_iter().filter(|body| body.contains("Service")).count();
-            assert_eq!(foreign, 0, "{key:?} {has_default}");
+/// Lets a Go agent vote again and again on a target of `default`, to agents with and without a
+/// service of that name.
+fn a_go_agent_votes(key: Option<&'static str>, has_default: bool) {
+    let harness = harness(3);
+    let bodies = answering(&harness, harness.listen(2, name(2)), GO);
+    let members = Members { key, ..Members::new(3, &[]) };
+    let default = if has_default { "default" } else { "other" };
+    let sections = [both(), service_section(default, &[v4(5)])].concat();
+    harness.publish_at(default, &[v4(5)]);
+    let mut agents = vec![];
+    for index in [0, 1] {
+        let config = members.config_with(name(index), &sections);
+        let config = config.replace("require_signed = true", "");
+        let debug = "info,goavail::cluster=debug";
+        agents.push(harness.setup(index, &config).env("RUST_LOG", debug).start());
+    }
+    for (index, agent) in agents.iter_mut().enumerate() {
+        alive(agent, 1 - index);
+        first(agent, &["target confirmed up", &about(v4(5))]);
+    }
+    let seal = key.map(|key| Seal::new(&SecretString::from(key)).unwrap());
+    for _ in 0..3 {
+        let body = wire::encode(seal.as_ref(), name(2), v4(5), Vote::Down).unwrap();
+        let status = match (has_default, key) {
+            (true, _) => 200,
+            (false, None) => 404,
+            (false, Some(_)) => 401,
+        };
+        for to in [name(0), name(1)] {
+            assert_eq!(post(&harness, 2, to, &vote(to, &body, "")), status);
         }
-    });
+    }
+    let named = if has_default { "peer is a Go agent" } else { "peer votes on a service" };
+    let go = format!("peer={}", name(2));
+    for agent in &mut agents {
+        first(agent, &[named, &go]);
+    }
+    harness.lab.remove(&[mail()[0]]);
+    harness.until_published("mail", &mail()[1..]);
+    votes(&mut agents[0], 1, web()[0], 2);
+    for agent in &mut agents {
+        assert_eq!(count(agent, &[named, &go]), 1, "{key:?} {has_default}");
+    }
+    let foreign = bodies.try_iter().filter(|body| body.contains("Service")).count();
+    assert_eq!(foreign, 0, "{key:?} {has_default}");
+}
+
+#[test]
+fn a_go_agent_with_the_key_has_no_vote_on_services_and_is_named_once() {
+    run(|| a_go_agent_votes(Some(KEY), true));
+}
+
+#[test]
+fn a_go_agent_in_clear_has_no_vote_on_services_and_is_named_once() {
+    run(|| a_go_agent_votes(None, false));
+}
+
+#[test]
+fn a_go_agent_with_the_key_has_no_vote_where_no_service_is_the_default_and_is_named_once() {
+    run(|| a_go_agent_votes(Some(KEY), false));
 }
 
 /// The files are changed one after the other.

@@ -142,58 +142,69 @@ fn reloads(source: &SecretSource, harness: &Harness, agent: &mut Agent, good: &s
     agent.wait_for_words(&["configuration in force"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn secrets_of_aws_appear_in_no_output_of_an_agent_or_its_commands() {
-    for way in [Way::Variables, Way::File, Way::Metadata] {
-        let Some(mut harness) = Harness::new().await else { return };
-        let www =
-            set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
-        harness.zone.put([www]).await;
-        let [key, secret, token] = harness.moto.issued.clone();
-        let secrets = [secret.clone(), token.clone(), METADATA.to_owned()];
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("credentials");
-        let place = match way {
-            Way::Variables | Way::File => file.display().to_string(),
-            Way::Metadata => metadata(&harness.moto.issued),
-        };
-        let good = format!(
-            "[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n\
-             aws_session_token = {token}\n"
-        );
-        std::fs::write(&file, &good).unwrap();
-        let config = harness.config("", &["www"]);
-        let source = SecretSource { way, place, config, file, secrets };
+/// Runs an agent with credentials of this source, and everything that can fail with them.
+async fn reveals_no_secret(way: Way) {
+    let Some(mut harness) = Harness::new().await else { return };
+    let www = set("www.example.com", "A", &[&harness.text(0), &harness.text(1)]).build().unwrap();
+    harness.zone.put([www]).await;
+    let [key, secret, token] = harness.moto.issued.clone();
+    let secrets = [secret.clone(), token.clone(), METADATA.to_owned()];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let place = match way {
+        Way::Variables | Way::File => file.display().to_string(),
+        Way::Metadata => metadata(&harness.moto.issued),
+    };
+    let good = format!(
+        "[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n\
+         aws_session_token = {token}\n"
+    );
+    std::fs::write(&file, &good).unwrap();
+    let config = harness.config("", &["www"]);
+    let source = SecretSource { way, place, config, file, secrets };
 
-        // Refused at the start; refused credentials are looked for anew once.
-        for _ in 0..2 {
-            let refused = aws_error(403, "InvalidClientTokenId", "The token is invalid");
-            harness.proxy.spoil_next(|_| true, refused);
-        }
-        source.command(&harness, &["monitor"]);
-
-        let mut agent = keyed(&harness, way, &source.place, anonymous(&source.config))
-            .args(["monitor"])
-            .start();
-        agent.nth(2, &["target confirmed up"]);
-        source.command(&harness, &["check"]);
-        source.command(&harness, &["plan"]);
-        source.command(&harness, &["plan", "--json"]);
-        let page = "<html><title>Bad Gateway</title></html>";
-        harness.proxy.spoil_next(writes, response(502, "text/html", page));
-        harness.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
-        harness.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
-        harness.proxy.spoil_next(writes, Spoil::CutBefore);
-        harness.close(0);
-        agent.nth(1, &["withdrew", &harness.target(0)]);
-
-        reloads(&source, &harness, &mut agent, &good);
-        harness.open(0);
-        agent.nth(1, &["restored", &harness.target(0)]);
-        agent.signal(Signal::TERM);
-        let ended = agent.wait_end(PATIENT);
-        assert_eq!(ended.status.code(), Some(0), "{way:?}");
-        assert!(ended.stderr.contains("TRACE"), "it says everything");
-        is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &source.secrets);
+    // Refused at the start; refused credentials are looked for anew once.
+    for _ in 0..2 {
+        let refused = aws_error(403, "InvalidClientTokenId", "The token is invalid");
+        harness.proxy.spoil_next(|_| true, refused);
     }
+    source.command(&harness, &["monitor"]);
+
+    let mut agent =
+        keyed(&harness, way, &source.place, anonymous(&source.config)).args(["monitor"]).start();
+    agent.nth(2, &["target confirmed up"]);
+    source.command(&harness, &["check"]);
+    source.command(&harness, &["plan"]);
+    source.command(&harness, &["plan", "--json"]);
+    let page = "<html><title>Bad Gateway</title></html>";
+    harness.proxy.spoil_next(writes, response(502, "text/html", page));
+    harness.proxy.spoil_next(writes, aws_error(400, "Throttling", "Rate exceeded"));
+    harness.proxy.spoil_next(writes, aws_error(403, "ExpiredToken", "The token is expired"));
+    harness.proxy.spoil_next(writes, Spoil::CutBefore);
+    harness.close(0);
+    agent.nth(1, &["withdrew", &harness.target(0)]);
+
+    reloads(&source, &harness, &mut agent, &good);
+    harness.open(0);
+    agent.nth(1, &["restored", &harness.target(0)]);
+    agent.signal(Signal::TERM);
+    let ended = agent.wait_end(PATIENT);
+    assert_eq!(ended.status.code(), Some(0), "{way:?}");
+    assert!(ended.stderr.contains("TRACE"), "it says everything");
+    is_clean(&format!("{way:?}: the agent"), &(ended.stdout + &ended.stderr), &source.secrets);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn secrets_of_aws_from_variables_appear_in_no_output_of_an_agent_or_its_commands() {
+    reveals_no_secret(Way::Variables).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn secrets_of_aws_from_files_appear_in_no_output_of_an_agent_or_its_commands() {
+    reveals_no_secret(Way::File).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn secrets_of_aws_from_metadata_appear_in_no_output_of_an_agent_or_its_commands() {
+    reveals_no_secret(Way::Metadata).await;
 }
