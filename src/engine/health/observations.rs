@@ -56,7 +56,7 @@ impl HealthTracker {
         }
         let counts = lost && subject.streaks.record_loss(judged.sent);
         if let Some(other) = &result.other {
-            subject.answered_otherwise(other, judged.sent);
+            subject.answered_otherwise(other, judged.sent, now);
         }
         let proves = !lost || counts && !isolated;
         let change = subject.evidence.record(proves, lost != up, now);
@@ -81,12 +81,12 @@ impl Subject {
         }
     }
 
-    /// Records another answer than the one asked for.
-    fn answered_otherwise(&mut self, other: &OtherAnswer, sent: Moment) {
+    /// Records another answer than the one asked for, to a probe sent at `sent`.
+    fn answered_otherwise(&mut self, other: &OtherAnswer, sent: Moment, now: Moment) {
         let began = self.streaks.run_began().unwrap_or(sent);
         let answers = self.answers.get_or_insert_default();
         match other {
-            OtherAnswer::Wrong(kind) => answers.wrong(kind, sent, began),
+            OtherAnswer::Wrong(kind) => answers.wrong(kind, [began, sent, now]),
             OtherAnswer::Asked => answers.asked = true,
         }
     }

@@ -4,8 +4,8 @@
 //! A wrong answer (a status, a body, a certificate) comes from a machine that is alive. If every target
 //! gives the same one, the cause may be a bad deployment, and taking the targets out one after another
 //! helps nobody. A run of losses with a wrong answer is therefore evidence only if another target
-//! answered well, or wrongly in another way, to a probe that was sent during the run. Canaries are the
-//! same for silence.
+//! answered well, or in a way in which this one did not fail during the run, to a probe that was sent
+//! during the run. Canaries are the same for silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -111,10 +111,11 @@ impl<'a> SeenAnswers<'a> {
     }
 
     /// Whether a target other than the one with these `own` answers has answered otherwise during its
-    /// run. A target answers otherwise if it answers well, or wrongly in another way.
+    /// run. A target answers otherwise if it answers well, or wrongly in a way of which the run has
+    /// none: a deployment often fails in one way first and in another one later.
     fn differ_from(&self, run: &AnsweredRun, own: &Answers) -> bool {
         let own_good = own.good().filter(|sent| run.covers(*sent)).count();
-        let mut others = self.wrong.iter().filter(|(kind, _)| **kind != run.kind);
+        let mut others = self.wrong.iter().filter(|(kind, _)| !run.has(kind));
         covered(&self.good, run) > own_good || others.any(|(_, sent)| covered(sent, run) > 0)
     }
 }
@@ -122,7 +123,7 @@ impl<'a> SeenAnswers<'a> {
 /// Returns the number of these moments, which are in order, that a run covers.
 fn covered(sent: &[Moment], run: &AnsweredRun) -> usize {
     let ends = sent.partition_point(|sent| *sent <= run.newest);
-    ends - sent.partition_point(|sent| *sent <= run.began).min(ends)
+    ends - sent.partition_point(|sent| *sent <= run.known).min(ends)
 }
 
 impl Service {
@@ -136,7 +137,7 @@ impl Service {
             Some(SuspectState::Pending) => Likeness::Unknown,
             Some(SuspectState::Alike) => {
                 let mut runs = target.endpoints.iter().filter_map(|id| health.answered_run(id));
-                Likeness::Yes(runs.next().map(|run| run.kind.clone()).unwrap_or_default())
+                Likeness::Yes(runs.next().map(|run| run.kind().to_owned()).unwrap_or_default())
             }
         }
     }

@@ -7,7 +7,7 @@
 //!   `processes`: start, death and suspension of a process; `worker`, `zone`, `provider`: the
 //!   reconciler and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
-//! - `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`: stories,
+//! - `alike`, `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`: stories,
 //!   each with its claim
 //! - `runs`: the failures of the Go agents in the same situations
 //! - `claims`: the invariants of every schedule
@@ -15,6 +15,7 @@
 
 mod agent;
 mod agreement;
+mod alike;
 mod blind;
 pub(super) mod chance;
 mod claims;

@@ -7,6 +7,7 @@ mod drains;
 mod equality;
 mod late;
 mod ledger;
+mod machines;
 mod random;
 mod rehearsals;
 mod reloads;

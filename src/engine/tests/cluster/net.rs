@@ -1,6 +1,6 @@
 //! The reachability between agents, targets and the provider.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The broken connections. Everything is open until it is cut.
@@ -12,6 +12,8 @@ pub(super) struct Net {
     pub(super) unseen: BTreeSet<(usize, IpAddr)>,
     /// Targets that an agent cannot ask.
     pub(super) faulty: BTreeSet<(usize, IpAddr)>,
+    /// The wrong answers of targets to an agent, by their kind.
+    pub(super) wrong: BTreeMap<(usize, IpAddr), &'static str>,
     /// Targets that answer no agent.
     pub(super) dead: BTreeSet<IpAddr>,
     /// Agents without a connection to the provider.

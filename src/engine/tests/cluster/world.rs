@@ -19,7 +19,7 @@ use crate::engine::plan::Desired;
 use crate::engine::settings::{ClusterSettings, Settings};
 use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, last, ms};
-use crate::engine::types::{Answer, Health};
+use crate::engine::types::{Answer, Health, WrongAnswer};
 
 pub(super) struct World {
     pub(super) now: Duration,
@@ -265,6 +265,8 @@ impl World {
         let address = probed(request.endpoint);
         let (after, answer) = if self.net.faulty.contains(&(agent, address)) {
             (ms(0), Answer::Fault("no route".into()))
+        } else if let Some(kind) = self.net.wrong.get(&(agent, address)) {
+            (rtt, Answer::Failed(WrongAnswer { kind: (*kind).into(), reason: (*kind).into() }))
         } else if self.net.answers(address, agent) {
             (rtt, Answer::Reply(rtt))
         } else {

@@ -142,6 +142,41 @@ fn a_deployment_that_breaks_one_of_three_targets_withdraws_it_without_delay() {
     }
 }
 
+/// A maintenance page first, and an error once the new version runs.
+#[test]
+fn a_deployment_that_fails_in_one_way_first_and_in_another_later_withdraws_none() {
+    for seed in 0..ORDERS {
+        let mut chance = Chance::new(seed);
+        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        site.run_for(chance.between(0, 2_000));
+        for code in [503, 502, 500, 503, 500] {
+            for target in [1, 2, 3] {
+                answers(&mut site, target, Some(status(code)));
+            }
+            site.run_for(ms(1_500) + chance.between(0, 8_000));
+        }
+        site.run_for(ms(10_000));
+        assert_eq!((withdrawn(&site), alarms(&site)), (vec![], 1), "seed {seed}");
+    }
+}
+
+/// The probe of the slow target that fails first was sent before the deployment. Others, which decide
+/// sooner, still answered well to later probes then.
+#[test]
+fn a_deployment_that_breaks_a_slow_target_and_fast_ones_at_once_withdraws_none() {
+    for seed in 0..ORDERS {
+        let mut chance = Chance::new(seed);
+        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        site.slow.insert(ip(1), ms(480));
+        site.run_for(ms(5_000) + chance.between(0, 2_000));
+        for target in [1, 2, 3] {
+            answers(&mut site, target, Some(status(503)));
+        }
+        site.run_for(ms(20_000));
+        assert_eq!((withdrawn(&site), alarms(&site)), (vec![], 1), "seed {seed}");
+    }
+}
+
 #[test]
 fn other_answers_are_evidence_and_silence_is_none() {
     // The answers of the three targets, and the withdrawn ones.

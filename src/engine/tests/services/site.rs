@@ -82,8 +82,10 @@ pub(super) fn target(number: usize, last: u8) -> TargetRef {
 
 /// An event that is to happen.
 #[derive(Debug)]
-enum Coming {
+pub(super) enum Coming {
     Event(Event),
+    /// A slow target decides about its answer to a probe, which was sent at this time.
+    Decided(ProbeRequest, Duration),
     /// The reconciler of a zone carries out its orders, as they are then. The generation says
     /// whether a reload has replaced it.
     Work(ZoneId, u32),
@@ -100,6 +102,8 @@ pub(super) struct Site {
     pub(super) unreachable: BTreeSet<IpAddr>,
     /// The answers of endpoints that do not answer well.
     pub(super) answers: BTreeMap<Endpoint, Answer>,
+    /// The time that slow targets take until they decide about their answer.
+    pub(super) slow: BTreeMap<IpAddr, Duration>,
     pub(super) zones: BTreeMap<ZoneId, FakeZone>,
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
@@ -123,6 +127,7 @@ impl Site {
             dead: BTreeSet::new(),
             unreachable: BTreeSet::new(),
             answers: BTreeMap::new(),
+            slow: BTreeMap::new(),
             zones: BTreeMap::new(),
             ledger: Ledger::default(),
             upcoming: Upcoming::default(),
@@ -145,7 +150,7 @@ impl Site {
         }
     }
 
-    fn later(&mut self, after: Duration, what: Coming) {
+    pub(super) fn later(&mut self, after: Duration, what: Coming) {
         self.upcoming.add(self.now + after, what);
     }
 
@@ -189,6 +194,7 @@ impl Site {
             let what = if coming == Some(next) { self.upcoming.pop() } else { None };
             match what {
                 Some(Coming::Event(event)) => self.send(event),
+                Some(Coming::Decided(request, sent)) => self.decided(&request, sent),
                 Some(Coming::Work(zone, generation)) => self.work(zone, generation),
                 None => self.send(Event::Tick),
             }
@@ -230,35 +236,6 @@ impl Site {
             self.ledger.check_flip(self.now, (*service, *target), *to == Health::Down, silent);
         }
         self.ledger.facts.push((self.now, fact));
-    }
-
-    /// Whether so many checks of a target get no answer that it is down.
-    fn is_silent(&self, address: IpAddr, its: &ServiceSettings) -> bool {
-        let counted: Vec<_> = its.checks.iter().filter(|check| check.counts).collect();
-        let dead = counted.iter().filter(|its| self.is_dead(address, its.check.method)).count();
-        dead + its.require.get() > counted.len()
-    }
-
-    /// Whether the machine at an address does not answer at a port.
-    pub(super) fn is_dead(&self, address: IpAddr, method: Method) -> bool {
-        let whole = Endpoint::echo(address);
-        self.dead.contains(&whole) || self.dead.contains(&Endpoint { address, method })
-    }
-
-    fn probe(&mut self, request: ProbeRequest) {
-        let Endpoint { address, method } = request.endpoint;
-        self.ledger.probes.push((self.now, request.endpoint));
-        let (after, answer) = if self.unreachable.contains(&address) {
-            (Duration::ZERO, Answer::Fault("no route".into()))
-        } else if let Some(answer) = self.answers.get(&request.endpoint) {
-            let waits = matches!(answer, Answer::Silence | Answer::TimedOut(_));
-            (if waits { request.timeout } else { ms(10) }, answer.clone())
-        } else if self.is_dead(address, method) {
-            (request.listen_for, Answer::Silence)
-        } else {
-            (ms(10), Answer::Reply(ms(10)))
-        };
-        self.later(after, Coming::Event(Event::Answered { probe: request.id, answer }));
     }
 
     fn order(&mut self, id: ZoneId, order: Order) {
@@ -309,24 +286,6 @@ impl Site {
     /// Puts the provider of a zone into a state.
     pub(super) fn set_provider(&mut self, zone: usize, provider: Provider) {
         self.zones.entry(zone.into()).or_default().provider = provider;
-    }
-
-    /// Lets a whole machine die.
-    pub(super) fn dies(&mut self, last: u8) {
-        self.ledger.changed.insert(ip(last), self.now);
-        self.dead.insert(Endpoint::echo(ip(last)));
-    }
-
-    /// Lets one port of a machine die.
-    pub(super) fn port_dies(&mut self, last: u8, port: u16) {
-        self.ledger.changed.insert(ip(last), self.now);
-        self.dead.insert(Endpoint::connect(ip(last), port));
-    }
-
-    /// Lets a machine with all its ports live.
-    pub(super) fn lives(&mut self, last: u8) {
-        self.ledger.changed.insert(ip(last), self.now);
-        self.dead.retain(|endpoint| endpoint.address != ip(last));
     }
 
     /// Commands to take a target out.
