@@ -38,6 +38,10 @@ impl Shape {
     pub(crate) const fn new(addresses: u32, names: usize, agents: u8, rounds: u32) -> Self {
         Self { addresses, names, agents, rounds }
     }
+
+    fn name(self) -> String {
+        format!("{} x {}", self.addresses, self.names)
+    }
 }
 
 /// One address at one name is killed 50 times or more, the other shapes less often.
@@ -66,9 +70,21 @@ pub(crate) fn run(scope: Scope) {
     ));
     let shapes: &[Shape] = scope.pick(&SHORT, &LONG);
     let rows: Vec<_> =
-        shapes.iter().map(|shape| in_words(*shape, &measure(*shape, watch))).collect();
-    let columns = [
-        "addresses x names",
+        shapes.iter().map(|shape| in_words(shape.name(), &measure(*shape, watch))).collect();
+    table::print(&columns("addresses x names"), &rows);
+    println!(
+        "\n   targets: to the first write at most 1.5 s in the median, 2.0 s at worst.\n   \
+         From the last reply that the address can have sent (packet time stamps). \"floor\": the\n   \
+         least that these settings allow: from there to the next probe, two retries and the timeout.\n   \
+         Requests: \"ahead\" of the flip (median), for the \"verdict\" up to the first write (the most\n   \
+         it ever took; 1 is the write itself), \"writes\" in all (median)."
+    );
+}
+
+/// The names of the columns; the first one is for the rows' names.
+pub(crate) fn columns(rows: &'static str) -> [&'static str; 15] {
+    [
+        rows,
         "kills",
         "to 1st write",
         "worst",
@@ -83,18 +99,11 @@ pub(crate) fn run(scope: Scope) {
         "ahead",
         "verdict",
         "writes",
-    ];
-    table::print(&columns, &rows);
-    println!(
-        "\n   targets: to the first write at most 1.5 s in the median, 2.0 s at worst.\n   \
-         From the last reply that the address can have sent (packet time stamps). \"floor\": the\n   \
-         least that these settings allow: from there to the next probe, two retries and the timeout.\n   \
-         Requests: \"ahead\" of the flip (median), for the \"verdict\" up to the first write (the most\n   \
-         it ever took; 1 is the write itself), \"writes\" in all (median)."
-    );
+    ]
 }
 
-fn in_words(shape: Shape, stories: &[Story]) -> Vec<String> {
+/// The figures of a row, with the name of the row.
+pub(crate) fn in_words(name: String, stories: &[Story]) -> Vec<String> {
     let part = |part: f64, pick: fn(&Story) -> Duration| {
         table::quantile(&stories.iter().map(pick).collect::<Vec<_>>(), part)
     };
@@ -103,7 +112,7 @@ fn in_words(shape: Shape, stories: &[Story]) -> Vec<String> {
     };
     let over: fn(&Story) -> Duration = |story| story.write.saturating_sub(story.floor);
     vec![
-        format!("{} x {}", shape.addresses, shape.names),
+        name,
         stories.len().to_string(),
         table::s(part(0.5, |story| story.write)),
         table::s(part(1.0, |story| story.write)),
@@ -185,10 +194,24 @@ pub(crate) fn measure(
     stories
 }
 
+/// The guards of each agent: a canary, and a floor.
+pub(crate) fn guards() -> String {
+    format!("canaries = [\"{}\"]\nmin_in_service = 1\n", lab::link_v4(Place::World))
+}
+
 fn watch(lab: &Lab, index: usize, addresses: &[IpAddr], names: &[String]) -> Watcher {
+    watched(lab, index, addresses, (names, &guards()))
+}
+
+/// Starts an agent with these lines at the top of its file, and a provider of its own.
+pub(crate) fn watched(
+    lab: &Lab,
+    index: usize,
+    addresses: &[IpAddr],
+    (names, top): (&[String], &str),
+) -> Watcher {
     let provider = Provider::start(lab.agent(index), names, addresses);
-    let guards = format!("canaries = [\"{}\"]\nmin_in_service = 1", lab::link_v4(Place::World));
-    let config = configuration::toml(addresses, names, &provider.url(), &guards);
+    let config = configuration::toml(addresses, names, &provider.url(), top);
     let agent = Setup::new(&config, Within::Lab(lab.agent(index)))
         .args(["--no-dry-run", "monitor"])
         .env("CF_API_TOKEN", TOKEN)

@@ -2,6 +2,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod configuration;
+pub(crate) mod nginx;
 pub(crate) mod privilege;
 pub(crate) mod process;
 pub(crate) mod provider;

@@ -13,12 +13,14 @@
 //! and kernel) and so hardly depends on other work of the machine; times on the clock do, hence the
 //! load average in each heading.
 //!
-//! Needs the tools of the lab (`unshare`, `nsenter`, `ip`) and, to compare with, `fping`.
+//! Needs the tools of the lab (`unshare`, `nsenter`, `ip`); for checks `nginx` and Debian's
+//! monitoring-plugins-basic; and, to compare with, `fping`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::print_stderr, reason = "what cannot be measured is said loudly")]
 #![expect(clippy::disallowed_methods, reason = "measuring is reading the clock")]
 
+mod checks;
 mod failover;
 mod huge;
 mod idle;
@@ -34,6 +36,9 @@ mod zones;
 #[expect(dead_code, unused_imports, reason = "the benches need a part of them")]
 mod it {
     pub(crate) mod agent;
+    #[path = "http_probe/authority.rs"]
+    #[expect(clippy::unwrap_used, reason = "what fails here fails the bench")]
+    pub(crate) mod authority;
     pub(crate) mod fake_cloudflare;
     #[path = "contract/fault_signal.rs"]
     pub(crate) mod fault_signal;
@@ -54,11 +59,12 @@ use kit::privilege;
 type Bench = (&'static str, fn(Scope));
 
 /// All that run unless some are named, in this order.
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     ("idle", idle::run),
     ("scale", scale::run),
     ("tcp", tcp::run),
     ("failover", failover::run),
+    ("checks", checks::run),
     ("votes", votes::run),
     ("services", services::run),
     ("zones", zones::run),

@@ -33,7 +33,7 @@ pub(crate) struct Story {
 /// Everything that is known of one cut.
 pub(super) struct Witness<'a> {
     pub(super) cut: CutOff,
-    /// Every echo request and reply in the world.
+    /// Every request and reply in the world.
     pub(super) seen: &'a [Seen],
     /// The requests of one agent to its provider.
     pub(super) log: &'a [Entry],
@@ -88,9 +88,12 @@ impl Witness<'_> {
     }
 
     /// The last moment at which the target can have replied: the order to cut it off, or a reply
-    /// that left while that was carried out.
+    /// that left while that was carried out. What an open connection sends again after that answers
+    /// nothing.
     fn last_reply(&self, agent: IpAddr, target: IpAddr) -> Duration {
-        let replies = self.about(agent, target).filter(|seen| seen.reply).map(|seen| seen.at);
+        let after = self.cut.after_wall.duration_since(UNIX_EPOCH).expect("after 1970");
+        let replies = self.about(agent, target).filter(|seen| seen.reply && seen.at <= after);
+        let replies = replies.map(|seen| seen.at);
         replies.max().unwrap_or_default().max(self.began())
     }
 

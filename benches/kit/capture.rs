@@ -1,4 +1,5 @@
-//! Echo requests and replies as they pass a network namespace, with the kernel's own time stamps.
+//! Requests and replies as they pass a network namespace, with the kernel's own time stamps: echo
+//! requests, and connections to [`PORT`].
 
 use std::io::IoSliceMut;
 use std::net::Ipv4Addr;
@@ -20,7 +21,10 @@ const EVERYTHING: i32 = 3_u16.to_be() as i32;
 /// Room for packets that arrive while the capturing thread does not run.
 const BUFFER: usize = 64 * 1024 * 1024;
 
-/// One echo request or reply.
+/// The port of the connections that are captured.
+pub(crate) const PORT: u16 = 443;
+
+/// One echo request or reply; or the first packet of a connection, and each packet that comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// When the kernel had it in hand, since 1970.
@@ -31,7 +35,7 @@ pub(crate) struct Seen {
     pub(crate) agent: Ipv4Addr,
     /// The receiver of the request.
     pub(crate) target: Ipv4Addr,
-    /// The echo sequence number.
+    /// The echo sequence number; 0 of a connection.
     pub(crate) sequence: u16,
 }
 
@@ -94,8 +98,8 @@ fn listen(socket: &Socket, end: &OnceLock<Duration>) -> Vec<Seen> {
         if end.get().is_some_and(|end| at > *end) {
             return seen;
         }
-        if let Some(echo) = packet.get(..length).and_then(echo) {
-            seen.push(Seen { at, ..echo });
+        if let Some(packet) = packet.get(..length).and_then(read) {
+            seen.push(Seen { at, ..packet });
         }
     }
 }
@@ -107,15 +111,24 @@ fn stamp(message: &ControlMessageOwned) -> Option<Duration> {
     }
 }
 
-/// The echo request or reply in an IPv4 packet (RFC 791, RFC 792), without its time.
-fn echo(packet: &[u8]) -> Option<Seen> {
-    let icmp = packet.get(usize::from(packet.first()? & 15) * 4..)?;
-    if packet[0] >> 4 != 4 || *packet.get(9)? != 1 {
-        return None;
+/// The request or reply in an IPv4 packet (RFC 791), without its time.
+fn read(packet: &[u8]) -> Option<Seen> {
+    let message = packet.get(usize::from(packet.first()? & 15) * 4..)?;
+    let ends = (address(packet, 12)?, address(packet, 16)?);
+    match (packet[0] >> 4, packet.get(9)?) {
+        (4, 1) => echo(message, ends),
+        (4, 6) => segment(message, ends),
+        _ => None,
     }
-    let address =
-        |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
-    let (source, destination) = (address(12)?, address(16)?);
+}
+
+/// The IPv4 address at this place of a packet.
+fn address(packet: &[u8], at: usize) -> Option<Ipv4Addr> {
+    Some(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?.into())
+}
+
+/// An echo request or reply (RFC 792) between two addresses.
+fn echo(icmp: &[u8], (source, destination): (Ipv4Addr, Ipv4Addr)) -> Option<Seen> {
     let (reply, agent, target) = match icmp.first()? {
         8 => (false, source, destination),
         0 => (true, destination, source),
@@ -123,4 +136,17 @@ fn echo(packet: &[u8]) -> Option<Seen> {
     };
     let sequence = u16::from_be_bytes([*icmp.get(6)?, *icmp.get(7)?]);
     Some(Seen { at: Duration::ZERO, reply, agent, target, sequence })
+}
+
+/// The first segment of a connection, or one that comes back (RFC 9293), between two addresses.
+fn segment(tcp: &[u8], (source, destination): (Ipv4Addr, Ipv4Addr)) -> Option<Seen> {
+    const SYN: u8 = 2;
+    let from = u16::from_be_bytes([*tcp.first()?, *tcp.get(1)?]);
+    let to = u16::from_be_bytes([*tcp.get(2)?, *tcp.get(3)?]);
+    let (reply, agent, target) = match tcp.get(13)? {
+        _ if from == PORT => (true, destination, source),
+        flags if to == PORT && flags & SYN != 0 => (false, source, destination),
+        _ => return None,
+    };
+    Some(Seen { at: Duration::ZERO, reply, agent, target, sequence: 0 })
 }
