@@ -89,6 +89,13 @@ impl CheckAdvice<'_> {
     fn about_commands(&self, exec: &ExecSettings, probing: &Probing) -> Vec<String> {
         let (targets, places) = (self.service.targets.len(), exec.pool().max_running());
         let mut warnings = Vec::new();
+        if let Some(user) = exec.user().filter(|user| user.is_out_of_reach()) {
+            warnings.push(format!(
+                "to run as {}, a command needs an agent with CAP_SETUID, CAP_SETGID and CAP_KILL, which this \
+                 process does not have; without them every probe is a fault",
+                user.name
+            ));
+        }
         if probing.interval < SHORTEST_FOR_COMMANDS {
             warnings.push(format!(
                 "a process is started for each address every {}; interval = 5 costs a tenth of it",

@@ -59,6 +59,12 @@ impl UserAccount {
         self.uid != geteuid().as_raw()
     }
 
+    /// Whether this process runs as another user, and has no right to change it.
+    pub fn is_out_of_reach(&self) -> bool {
+        let may = capabilities(None).is_ok_and(|held| held.permitted.contains(SWITCHING));
+        self.is_another() && !may
+    }
+
     /// Gives the calling thread the groups of the account, and with them each command that it starts.
     /// The thread keeps its user, since a thread can be killed by processes of its own user. It
     /// loses the right to change its groups, so that its commands cannot lose them: the standard
