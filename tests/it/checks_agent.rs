@@ -4,6 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
+mod commands;
+mod dns;
+mod https;
+mod servers;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -17,11 +22,11 @@ const PLUGIN: &str = "/usr/lib/nagios/plugins/check_http";
 
 const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
 
-/// A web server at an address of loopback, with one answer for all requests.
-struct WebServer(Arc<Mutex<String>>);
+/// A web server with one answer for all requests.
+pub(crate) struct WebServer(Arc<Mutex<String>>);
 
 impl WebServer {
-    fn at(listener: TcpListener) -> Self {
+    pub(crate) fn at(listener: TcpListener) -> Self {
         let answer = Arc::new(Mutex::new(String::new()));
         let given = Arc::clone(&answer);
         // The thread ends with the process.
@@ -38,7 +43,7 @@ impl WebServer {
         server
     }
 
-    fn answers(&self, status: &str, body: &str) {
+    pub(crate) fn answers(&self, status: &str, body: &str) {
         let length = body.len();
         *self.0.lock().unwrap() = format!(
             "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

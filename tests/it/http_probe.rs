@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
 mod answers;
-mod authority;
+pub(crate) mod authority;
 mod certificates;
 mod files;
 mod haproxy;
