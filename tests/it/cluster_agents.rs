@@ -33,6 +33,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod agreeing;
+mod alike;
 mod blind;
 mod cuts;
 mod deaths;
