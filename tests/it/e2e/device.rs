@@ -50,6 +50,8 @@ pub(super) enum Quote {
     OtherIdentifier,
     /// A request of another program with the same numbers.
     OtherBytes,
+    /// The payload of the request before: shown once, to a sender on the path then.
+    Earlier,
 }
 
 /// A target that gives the same answers to each request.
@@ -91,7 +93,7 @@ impl Answer {
             Self::Padded => [payload, &[0; 64]].concat(),
             Self::Zeroed | Self::Unreachable(Quote::PaddedHeader) => vec![0; payload.len()],
             Self::OtherBytes | Self::Unreachable(Quote::OtherBytes) => inverted(payload),
-            Self::Earlier => {
+            Self::Earlier | Self::Unreachable(Quote::Earlier) => {
                 earlier.map_or_else(|| inverted(payload), |old| old[HEADER..].to_vec())
             }
             Self::Unreachable(Quote::Header) => vec![],

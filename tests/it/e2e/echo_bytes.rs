@@ -41,7 +41,7 @@ const NOT_RETURNED: Option<&str> = Some("without the bytes of the request");
 const UNREACHABLE: Option<&str> = Some("unreachable, says");
 
 /// Answers in place of a dead target, and the report in the line about its death.
-const DEAD: [(&[Answer], Option<&str>, &str); 11] = [
+const DEAD: [(&[Answer], Option<&str>, &str); 12] = [
     (&[Zeroed], NOT_RETURNED, "zeros"),
     (&[Cut(0)], NOT_RETURNED, "nothing of the payload (demikernel 588)"),
     (&[Cut(4)], NOT_RETURNED, "so little that it can be guessed"),
@@ -53,6 +53,7 @@ const DEAD: [(&[Answer], Option<&str>, &str); 11] = [
     (&[Unreachable(Quote::PaddedHeader)], UNREACHABLE, "a router that pads the quote"),
     (&[Unreachable(Quote::OtherBytes)], None, "a router about another program's"),
     (&[Unreachable(Quote::OtherIdentifier)], None, "a router before a NAT"),
+    (&[Unreachable(Quote::Earlier)], None, "an error with the bytes of an earlier request"),
 ];
 
 /// Returns the addresses of a row, one of each family.
