@@ -53,7 +53,7 @@ impl Site {
 
     /// Sends the answer that a slow target gives now to a probe sent at `sent`.
     pub(super) fn decided(&mut self, request: &ProbeRequest, sent: Duration) {
-        let took = self.now - sent;
+        let took = self.now.saturating_sub(sent);
         let (after, answer) = self.answer(request, took);
         let event = Event::Answered { probe: request.id, answer };
         self.later(after.saturating_sub(took), Coming::Event(event));
