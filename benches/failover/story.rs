@@ -88,8 +88,8 @@ impl Witness<'_> {
     }
 
     /// The last moment at which the target can have replied: the order to cut it off, or a reply
-    /// that left while that was carried out. What an open connection sends again after that answers
-    /// nothing.
+    /// that left while that was carried out. A packet that an open connection sends again after that
+    /// answers nothing.
     fn last_reply(&self, agent: IpAddr, target: IpAddr) -> Duration {
         let after = self.cut.after_wall.duration_since(UNIX_EPOCH).expect("after 1970");
         let replies = self.about(agent, target).filter(|seen| seen.reply && seen.at <= after);

@@ -21,8 +21,8 @@ pub(in crate::engine) struct AnsweredRun {
 
 impl AnsweredRun {
     /// Whether a probe elsewhere was sent after the first wrong answer of this run was received, and
-    /// not after the newest probe of the run. An answer to an earlier one shows nothing: what broke
-    /// this target may not have reached the other one yet. Nor does an answer to a later one: both
+    /// not after the newest probe of the run. An answer to an earlier one shows nothing: the cause
+    /// of the failure may not have reached the other target yet. Nor does an answer to a later one: both
     /// targets may have recovered.
     pub(in crate::engine) fn covers(&self, sent: Moment) -> bool {
         self.known < sent && sent <= self.newest

@@ -111,8 +111,8 @@ impl<'a> SeenAnswers<'a> {
     }
 
     /// Whether a target other than the one with these `own` answers has answered otherwise during its
-    /// run. A target answers otherwise if it answers well, or wrongly in a way of which the run has
-    /// none: a deployment often fails in one way first and in another one later.
+    /// run. A target answers otherwise if it answers well, or wrongly in a way that the run does not
+    /// have: a deployment often fails in one way first and in another one later.
     fn differ_from(&self, run: &AnsweredRun, own: &Answers) -> bool {
         let own_good = own.good().filter(|sent| run.covers(*sent)).count();
         let mut others = self.wrong.iter().filter(|(kind, _)| !run.has(kind));

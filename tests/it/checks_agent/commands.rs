@@ -1,4 +1,4 @@
-//! Commands that hang, and what they leave behind; and commands of an agent with exactly the privileges
+//! Commands that hang, and the processes that they leave behind; and commands of an agent with exactly the privileges
 //! of the systemd unit.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use crate::lab::skip;
 /// An ordinary user of every machine.
 const NOBODY: &str = "nobody";
 
-/// Another one.
+/// An ordinary user besides.
 const ANOTHER: &str = "daemon";
 
 /// Returns a folder that everybody may read.
