@@ -1,5 +1,6 @@
 //! The settings of the engine, from the configuration.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -43,6 +44,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         zones: zones.collect(),
         burst: config.canary_probing.burst,
         canaries: config.canaries.iter().map(|canary| endpoint(canary, ids)).collect(),
+        canary_checks: canary_checks(config, ids),
         canary_check: check(&config.canary_probing, Method::Echo),
         most_in_flight: opens_connections(config, ids).then_some(room),
         cluster,
@@ -55,6 +57,15 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
 fn checked(its: &CheckConfig, ids: &Ids) -> ServiceCheck {
     let check = check(&its.probing, ids.method(&its.method));
     ServiceCheck { name: its.name.clone(), check, counts: its.is_counted() }
+}
+
+/// Returns the names of the checks by which canaries are asked.
+fn canary_checks(config: &Config, ids: &Ids) -> BTreeMap<Endpoint, String> {
+    let named = config.canaries.iter().filter_map(|canary| {
+        let check = canary.check.clone()?;
+        Some((endpoint(canary, ids), check))
+    });
+    named.collect()
 }
 
 fn endpoint(canary: &CanaryConfig, ids: &Ids) -> Endpoint {

@@ -8,6 +8,7 @@ pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
 pub use super::dns_report::{DnsProblem, DnsProblemKind, DnsReport};
 pub use super::drain::{Drain, DrainCommand, DrainRefusal, DrainScope};
 pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
+pub use super::failed::{FailedCheck, failed_in_words};
 use super::ids::{ProbeId, ServiceId, Ticket, ZoneId};
 use super::moment::Moment;
 use super::settings::Settings;

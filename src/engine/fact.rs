@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::dns_report::DnsProblem;
 use super::drain::Drain;
+use super::failed::FailedCheck;
 use super::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use super::types::{Endpoint, Health, IsolationCause, Outcome, Verdict};
 
@@ -300,6 +301,8 @@ pub struct Withdrawal {
     pub asked: bool,
     /// The peers that agreed to the verdict.
     pub agreeing: Vec<SocketAddr>,
+    /// The checks that made it go down, if there are several or they give reasons.
+    pub failed: Vec<FailedCheck>,
 }
 
 /// A stage of a rehearsal.

@@ -190,7 +190,7 @@ impl HealthTracker {
 
 impl Subject {
     /// Whether the target has asked to be taken out, since it was up.
-    fn has_asked(&self) -> bool {
+    pub(super) fn has_asked(&self) -> bool {
         self.answers.as_ref().is_some_and(|answers| answers.asked)
     }
 

@@ -1,7 +1,8 @@
 //! A service: its targets, and the verdicts on them.
 //!
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
-//! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `decision` the pass, `verdict` the
+//! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `unseen` those of
+//! targets that cannot be asked, `failing` the reasons of failures, `decision` the pass, `verdict` the
 //! gate with its ordered questions, `target` the verdict in force, `drains` the targets that the
 //! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
 //! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
@@ -10,11 +11,13 @@ mod alike;
 mod commands;
 mod decision;
 mod drains;
+mod failing;
 mod news;
 mod orders;
 mod publication;
 mod rehearsal;
 mod target;
+mod unseen;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +162,15 @@ impl Service {
     fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
         let checks = self.settings.checks.iter().zip(target.endpoints.iter()).enumerate();
         checks.filter(|(_, (check, _))| check.counts).map(|(place, (_, id))| (place, id))
+    }
+
+    /// Returns the earliest time at which a probe of one of several checks was judged last.
+    pub(super) fn judged(&self, target: &Target, health: &HealthTracker) -> Option<Moment> {
+        if self.settings.checks.len() <= 1 {
+            return None;
+        }
+        let subjects = self.counted(target).filter_map(|(_, id)| health.get(id));
+        subjects.map(|subject| subject.evidence.judged).min()
     }
 
     /// Returns the health of a target, from its checks that count.

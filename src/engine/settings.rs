@@ -18,6 +18,9 @@ pub struct Settings {
     pub zones: BTreeMap<ZoneId, ZoneSettings>,
     /// The endpoints that prove that this agent's own network works.
     pub canaries: Vec<Endpoint>,
+    /// The names of the checks by which canaries are asked, for people. Echo requests and TCP connects
+    /// have none.
+    pub canary_checks: BTreeMap<Endpoint, String>,
     /// The pace and the thresholds of the canaries. Each canary has a method of its own.
     pub canary_check: CheckSettings,
     /// The number of targets that may be probed at the same moment.
@@ -170,6 +173,7 @@ impl Settings {
             services: [(ServiceId::DEFAULT, service)].into(),
             zones: [(ZoneId::DEFAULT, ZoneSettings::new("default", "a zone"))].into(),
             canaries: vec![],
+            canary_checks: BTreeMap::new(),
             canary_check: CheckSettings::default(),
             burst: NonZeroUsize::MIN,
             most_in_flight: None,
@@ -206,6 +210,15 @@ impl Settings {
         match self.shown_name(target.service) {
             Some(service) => format!("{service}/{}", target.address),
             None => target.address.to_string(),
+        }
+    }
+
+    /// Returns an endpoint for people, as the configuration has it if it is a canary: `192.0.2.1`,
+    /// `192.0.2.1:53`, or `192.0.2.1 (web)`.
+    pub fn endpoint_name(&self, endpoint: Endpoint) -> String {
+        match self.canary_checks.get(&endpoint) {
+            Some(check) => format!("{} ({check})", endpoint.address),
+            None => endpoint.to_string(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Engine;
 use super::drain::Drain;
 use super::fact::Reason;
+use super::failed::FailedCheck;
 use super::health::{Subject, TargetHealth};
 use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
@@ -32,7 +33,7 @@ pub struct TargetView {
     /// Whether there is evidence on which a verdict or a vote may rest.
     pub proven: bool,
     /// The time at which a probe was last judged a reply or a loss; before the first, the time at
-    /// which watching began.
+    /// which watching began. With several checks, the earliest of their times.
     pub judged: Moment,
     /// The verdict: whether the target belongs in DNS.
     pub in_service: bool,
@@ -51,13 +52,13 @@ pub struct TargetView {
     pub limits: bool,
     /// The last error report about a lost probe, if no reply came since.
     pub last_error: Option<String>,
-    /// The checks, if there are several.
-    pub checks: Vec<CheckView>,
+    /// The checks that made it go down, if it is down, and there are several or they give reasons.
+    pub failed: Vec<FailedCheck>,
     /// The operator's drain, if there is one.
     pub drain: Option<Drain>,
 }
 
-/// One of several checks of a target as the agent sees it now.
+/// One check of a target as the agent sees it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckView {
     /// The name of the check.
@@ -68,6 +69,8 @@ pub struct CheckView {
     pub counts: bool,
     /// The health that its results alone give.
     pub health: Health,
+    /// Whether the health is unknown, since nothing was judged for too long.
+    pub unknown: bool,
     /// The number of losses in a row; 0 after a reply.
     pub losses: u32,
     /// The number of replies in a row; 0 after a loss.
@@ -166,14 +169,13 @@ impl Engine {
         self.zones.get(&zone).map(Zone::observed)
     }
 
-    /// Returns the views of the checks of a target, if there are several.
-    fn check_views(&self, service: &Service, target: &Target) -> Vec<CheckView> {
-        let checks = &service.settings.checks;
-        if checks.len() <= 1 {
-            return Vec::new();
-        }
+    /// Returns the views of the checks of a target, in the order of the settings.
+    pub fn checks_of(&self, target: TargetRef) -> Vec<CheckView> {
         let mut views = Vec::new();
-        for (its, endpoint) in checks.iter().zip(target.endpoints.iter()) {
+        let Some(service) = self.services.get(target.service) else { return views };
+        let Some(target) = service.target(target.address) else { return views };
+        let checks = service.settings.checks.iter();
+        for (its, endpoint) in checks.zip(target.endpoints.iter()) {
             let (Some(subject), Some(watch)) =
                 (self.health.get(endpoint), self.prober.state(endpoint))
             else {
@@ -184,6 +186,7 @@ impl Engine {
                 endpoint,
                 counts: its.counts,
                 health: subject.streaks.health(),
+                unknown: subject.evidence.unknown_since.is_some(),
                 losses: subject.streaks.losses(),
                 replies: subject.streaks.replies(),
                 last_rtt: watch.last_rtt,
@@ -194,7 +197,8 @@ impl Engine {
     }
 
     fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {
-        let TargetHealth { health, proof, decisive, .. } = service.health_of(target, &self.health);
+        let its = service.health_of(target, &self.health);
+        let TargetHealth { health, proof, decisive, .. } = its;
         let watch = self.prober.state(decisive)?;
         let subject = self.health.get(decisive)?;
         let Subject { streaks, evidence, .. } = subject;
@@ -205,7 +209,7 @@ impl Engine {
             health,
             unknown: service.unknown_checks_of(target, &self.health) > 0,
             proven: proof.is_some(),
-            judged: evidence.judged,
+            judged: service.judged(target, &self.health).unwrap_or(evidence.judged),
             in_service: target.verdict.is_in_service(),
             reason: target.verdict.reason,
             losses: streaks.losses(),
@@ -214,7 +218,7 @@ impl Engine {
             since: target.since,
             limits: watch.rate.limits,
             last_error: subject.last_error().map(str::to_owned),
-            checks: self.check_views(service, target),
+            failed: service.failed(target, &its, &self.health),
             drain: service.drains.get(target.address).cloned(),
         })
     }

@@ -40,7 +40,7 @@ pub(in crate::engine) struct Evidence {
     /// term.
     pub(in crate::engine) unknown_since: Option<Moment>,
     /// Whether people were notified that the health is unknown.
-    notified: bool,
+    pub(in crate::engine) notified: bool,
 }
 
 impl Evidence {

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
+use super::Service;
 use super::alike::Likeness;
-use super::{Service, Target};
 use crate::engine::action::OwnVote;
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason};
@@ -44,6 +43,7 @@ impl Service {
         let is_news = to != Health::AssumedUp && from != to;
         if is_news {
             target.health = to;
+            self.note_failed(id, &its, health);
         }
         self.mark(id);
         self.suspect_alike(id, health);
@@ -85,6 +85,7 @@ impl Service {
         }
         let ids: Vec<TargetId> = self.by_address.values().copied().collect();
         for id in ids {
+            self.review_notes(id, health);
             let Some(target) = self.targets.get(id) else { continue };
             let present = self.health_of(target, health).health;
             if let Some(target) = self.targets.get_mut(id)
@@ -95,74 +96,8 @@ impl Service {
         }
     }
 
-    /// Reports that a target's health is known again, after it was unknown for a while. With several
-    /// checks, all of them are known.
-    pub(in crate::engine) fn evidence_back(
-        &mut self,
-        id: TargetId,
-        (lasted, notified): (Duration, bool),
-        health: &HealthTracker,
-        context: &mut Context,
-    ) {
-        if self.unknown_checks(id, health) > 0 {
-            return;
-        }
-        let Some(target) = self.targets.get_mut(id) else { return };
-        target.since = context.now;
-        let (service, target) = (self.id, target.address);
-        context.report(Fact::EvidenceBack { service, target, lasted, notified });
-    }
-
-    fn unknown_checks(&self, id: TargetId, health: &HealthTracker) -> usize {
-        self.targets.get(id).map_or(0, |target| self.unknown_checks_of(target, health))
-    }
-
-    /// Returns the number of checks of a target that count and have an unknown health.
-    pub(in crate::engine) fn unknown_checks_of(
-        &self,
-        target: &Target,
-        health: &HealthTracker,
-    ) -> usize {
-        let subjects = self.counted(target).filter_map(|(_, id)| health.get(id));
-        subjects.filter(|subject| subject.evidence.unknown_since.is_some()).count()
-    }
-
-    /// Reports that the health of targets is unknown from now on: the targets of `lost`, once for each
-    /// check with evidence that was lost. With several checks, it is unknown if one of them is.
-    pub(in crate::engine) fn evidence_lost(
-        &mut self,
-        lost: &[TargetId],
-        health: &HealthTracker,
-        context: &mut Context,
-    ) {
-        let mut times: BTreeMap<TargetId, usize> = BTreeMap::new();
-        for id in lost {
-            *times.entry(*id).or_default() += 1;
-        }
-        let news = times.into_iter().filter(|(id, lost)| {
-            let unknown = self.unknown_checks(*id, health);
-            unknown > 0 && unknown <= *lost
-        });
-        let ids: Vec<TargetId> = news.map(|(id, _)| id).collect();
-        for id in &ids {
-            if let Some(target) = self.targets.get_mut(*id) {
-                target.since = context.now;
-            }
-        }
-        let targets = self.addresses(&ids);
-        if !targets.is_empty() {
-            context.report(Fact::EvidenceLost { service: self.id, targets });
-        }
-    }
-
-    /// Reports that the health of targets has been unknown for so long that people are notified.
-    pub(in crate::engine) fn still_unknown(&self, ids: &[TargetId], context: &mut Context) {
-        let targets = self.addresses(ids);
-        context.report(Fact::StillUnknown { service: self.id, targets });
-    }
-
     /// Returns the addresses of targets, in order.
-    fn addresses(&self, ids: &[TargetId]) -> Vec<IpAddr> {
+    pub(super) fn addresses(&self, ids: &[TargetId]) -> Vec<IpAddr> {
         let targets = ids.iter().filter_map(|id| self.targets.get(*id));
         let addresses: BTreeSet<IpAddr> = targets.map(|target| target.address).collect();
         addresses.into_iter().collect()

@@ -269,7 +269,8 @@ impl Service {
         let Some(target) = self.target(address) else {
             return Withdrawal { by_hand, ..Withdrawal::default() };
         };
-        let TargetHealth { decisive, asked, .. } = self.health_of(target, health);
+        let its = self.health_of(target, health);
+        let TargetHealth { decisive, asked, .. } = its;
         let streaks = health.get(decisive).map(|subject| &subject.streaks);
         let last_reply = streaks.and_then(Streaks::last_reply);
         Withdrawal {
@@ -279,6 +280,7 @@ impl Service {
             by_hand,
             asked: asked && !by_hand,
             agreeing: target.verdict.agreeing.clone(),
+            failed: self.failed(target, &its, health),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::engine::fact::Reason;
+use crate::engine::failed::FailedCheck;
 use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
 use crate::engine::types::{Health, Verdict};
@@ -19,6 +20,25 @@ pub(in crate::engine) struct Target {
     /// The time at which health or verdict last changed.
     pub(in crate::engine) since: Moment,
     pub(in crate::engine) verdict: VerdictState,
+    /// Absent for nearly all targets with one echo request or connect.
+    pub(super) notes: Option<Box<CheckNotes>>,
+}
+
+/// The facts about a target that has several checks, or a check that gives reasons.
+#[derive(Debug, Default)]
+pub(super) struct CheckNotes {
+    /// The checks that made it go down, each with its reason at that time.
+    pub(super) failed: Vec<FailedCheck>,
+    /// Present while the health is unknown, if there are several checks.
+    pub(super) unseen: Option<Unseen>,
+}
+
+/// The time in which the health of a target is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unseen {
+    pub(super) since: Moment,
+    /// Whether people were notified.
+    pub(super) notified: bool,
 }
 
 /// The endpoints of a target, in the order of the checks of its service.
@@ -109,7 +129,12 @@ impl Target {
             refused_since: None,
             reason: None,
         };
-        Self { address, endpoints, health: Health::AssumedUp, since: now, verdict }
+        Self { address, endpoints, health: Health::AssumedUp, since: now, verdict, notes: None }
+    }
+
+    /// Returns the facts about its checks for modification.
+    pub(super) fn notes_mut(&mut self) -> &mut CheckNotes {
+        self.notes.get_or_insert_default()
     }
 
     /// Whether its `health` calls for another verdict than the one in force.

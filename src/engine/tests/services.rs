@@ -5,6 +5,7 @@ mod alike;
 mod checks;
 mod drains;
 mod equality;
+mod explained;
 mod late;
 mod ledger;
 mod machines;

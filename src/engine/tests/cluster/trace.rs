@@ -250,6 +250,7 @@ fn answered(answer: &Result<(), DrainRefusal>) -> String {
 }
 
 fn withdrawal_in_words(address: IpAddr, withdrawal: &Withdrawal) -> String {
-    let Withdrawal { names, losses, silent_for, by_hand, asked: _, agreeing } = withdrawal;
+    let Withdrawal { names, losses, silent_for, by_hand, asked: _, agreeing, failed: _ } =
+        withdrawal;
     format!("{address} {names:?} {losses} {silent_for:?} {by_hand} {agreeing:?}")
 }
