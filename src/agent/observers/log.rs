@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::Observer;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason, RehearsalStage};
-use crate::engine::ids::{ServiceId, ZoneId};
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::text::{brief, join_or_none};
 use targets::{NameField, TargetFields};
 
@@ -36,7 +36,8 @@ fn write(engine: &Engine, fact: &Fact) {
         Fact::Faulty { endpoint, what, logged } => probes::faulty(engine, *endpoint, what, *logged),
         Fact::FaultOver { endpoint, logged } => probes::fault_over(engine, *endpoint, *logged),
         Fact::Faults { count, endpoints, first, newest } => {
-            probes::faults(*count, *endpoints, first, newest);
+            let first = first.iter().map(|endpoint| engine.settings().endpoint_name(*endpoint));
+            probes::faults(*count, *endpoints, &first.collect::<Vec<_>>(), newest);
         }
         Fact::Limits { endpoint, noticed_after } => {
             probes::limits(engine, *endpoint, *noticed_after);
@@ -92,7 +93,11 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
     match fact {
         Fact::Flipped { service, target, from, to, count, silent_for, last_error } => {
             let at = names.at(*service, *target);
-            targets::flipped(at, [*from, *to], *count, *silent_for, last_error.as_deref());
+            let reason = targets::FlipReason {
+                check: failed_checks(engine, *service, *target),
+                said: last_error.as_deref(),
+            };
+            targets::flipped(at, [*from, *to], *count, *silent_for, &reason);
         }
         Fact::CheckFlipped { service, target, check, to, count, last_error, .. } => {
             let at = names.at(*service, *target);
@@ -134,6 +139,14 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
         }
         _ => {}
     }
+}
+
+/// Returns the names of those of several checks that made a target go down.
+fn failed_checks(engine: &Engine, service: ServiceId, address: IpAddr) -> Option<String> {
+    engine.settings().service(service).filter(|its| its.checks.len() > 1)?;
+    let view = engine.target_view(TargetRef { service, address })?;
+    let names: Vec<&str> = view.failed.iter().map(|failed| failed.check.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// The names of the services as fields of lines.

@@ -116,7 +116,8 @@ impl Observer for NoticeObserver {
             }
             fact => {
                 if let Some(draft) = draft::event(fact, engine.settings()) {
-                    self.send(draft);
+                    let view = draft::explained(fact).and_then(|it| engine.target_view(it));
+                    self.send(draft.failed(&view.map(|view| view.failed).unwrap_or_default()));
                 }
             }
         }

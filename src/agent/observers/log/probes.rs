@@ -1,5 +1,6 @@
 //! Log lines about probes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::field::{DisplayValue, display};
@@ -8,42 +9,44 @@ use tracing::{debug, info, trace, warn};
 use super::list;
 use crate::engine::Engine;
 use crate::engine::ids::EndpointId;
-use crate::engine::types::{Endpoint, Outcome};
+use crate::engine::types::{Endpoint, Method, Outcome};
 use crate::text::{brief, first_few};
 
-/// The number of services that a line about an endpoint names.
-const SERVICES_NAMED: usize = 5;
+/// The number of services and of checks that a line about an endpoint names.
+const NAMED: usize = 5;
 
-/// An endpoint as fields of a line: `target` or `canary`, by its role, and the services that ask it if
-/// they are named.
+/// An endpoint as fields of a line: `target` or `canary`, by its role, the check that asks it if there
+/// are several or it has settings of its own, and the services that ask it if they are named.
 struct Named {
     target: Option<DisplayValue<Endpoint>>,
-    canary: Option<DisplayValue<Endpoint>>,
+    canary: Option<DisplayValue<String>>,
+    check: Option<DisplayValue<String>>,
     service: Option<DisplayValue<String>>,
 }
 
 impl Named {
     fn new(engine: &Engine, endpoint: Endpoint) -> Self {
+        let settings = engine.settings();
         if engine.is_canary(endpoint) {
-            return Self { target: None, canary: Some(display(endpoint)), service: None };
+            let canary = Some(display(settings.endpoint_name(endpoint)));
+            return Self { target: None, canary, check: None, service: None };
         }
-        let service = services_of(engine, endpoint).map(display);
-        Self { target: Some(display(endpoint)), canary: None, service }
-    }
-}
-
-/// Returns the names of the first services that ask an endpoint.
-fn services_of(engine: &Engine, endpoint: Endpoint) -> Option<String> {
-    let settings = engine.settings();
-    let mut names = Vec::new();
-    for (id, service) in settings.services() {
-        if service.checks.iter().any(|its| its.check.method == endpoint.method)
-            && service.targets.contains(&endpoint.address)
-        {
-            names.push(settings.shown_name(id)?);
+        let (mut checks, mut services) = (BTreeSet::new(), Vec::new());
+        for (id, service) in settings.services() {
+            let asks = service.checks.iter().find(|its| its.check.method == endpoint.method);
+            let Some(check) = asks.filter(|_| service.targets.contains(&endpoint.address)) else {
+                continue;
+            };
+            services.extend(settings.shown_name(id));
+            if service.checks.len() > 1 || matches!(endpoint.method, Method::Request(_)) {
+                checks.insert(check.name.as_str());
+            }
         }
+        let [check, service] = [checks.into_iter().collect(), services].map(|names: Vec<&str>| {
+            (!names.is_empty()).then(|| display(first_few(&names, NAMED, ",")))
+        });
+        Self { target: Some(display(endpoint)), canary: None, check, service }
     }
-    (!names.is_empty()).then(|| first_few(&names, SERVICES_NAMED, ","))
 }
 
 pub(super) fn judged(endpoint: EndpointId, outcome: Outcome, rtt: Option<Duration>) {
@@ -59,11 +62,15 @@ pub(super) fn late(engine: &Engine, endpoint: Endpoint, rtt: Duration) {
         // There may be very many of them, and the names are looked for in all services.
         return;
     }
-    let Named { target, canary, service } = Named::new(engine, endpoint);
+    let Named { target, canary, check, service } = Named::new(engine, endpoint);
     let rtt = brief(rtt);
     debug!(
         target,
-        canary, service, rtt, "reply received after the timeout; the probe still counts as lost"
+        canary,
+        check,
+        service,
+        rtt,
+        "reply received after the timeout; the probe still counts as lost"
     );
 }
 
@@ -71,13 +78,16 @@ pub(super) fn faulty(engine: &Engine, endpoint: Endpoint, cause: &str, logged: b
     if !logged && !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let Named { target, canary, service } = Named::new(engine, endpoint);
+    let Named { target, canary, check, service } = Named::new(engine, endpoint);
     if !logged {
-        debug!(target, canary, service, cause, "cannot send probes");
+        debug!(target, canary, check, service, cause, "cannot send probes");
     } else if canary.is_some() {
         warn!(canary, cause, "cannot send probes to canary (local fault)");
     } else {
-        warn!(target, service, cause, "cannot send probes (local fault); target state unchanged");
+        warn!(
+            target,
+            check, service, cause, "cannot send probes (local fault); target state unchanged"
+        );
     }
 }
 
@@ -85,15 +95,15 @@ pub(super) fn fault_over(engine: &Engine, endpoint: Endpoint, logged: bool) {
     if !logged && !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let Named { target, canary, service } = Named::new(engine, endpoint);
+    let Named { target, canary, check, service } = Named::new(engine, endpoint);
     if logged {
-        info!(target, canary, service, "can send probes again");
+        info!(target, canary, check, service, "can send probes again");
     } else {
-        debug!(target, canary, service, "can send probes again");
+        debug!(target, canary, check, service, "can send probes again");
     }
 }
 
-pub(super) fn faults(count: u32, endpoints: usize, first: &[Endpoint], newest: &str) {
+pub(super) fn faults(count: u32, endpoints: usize, first: &[String], newest: &str) {
     warn!(
         count,
         endpoints,
@@ -105,9 +115,9 @@ pub(super) fn faults(count: u32, endpoints: usize, first: &[Endpoint], newest: &
 
 /// Writes whether an endpoint answers at the retry pace; `noticed_after` is set if it does not.
 pub(super) fn limits(engine: &Engine, endpoint: Endpoint, noticed_after: Option<Duration>) {
-    let Named { target, canary, service } = Named::new(engine, endpoint);
+    let Named { target, canary, check, service } = Named::new(engine, endpoint);
     let Some(noticed_after) = noticed_after.map(brief) else {
-        info!(target, canary, service, "answers at retry_interval again");
+        info!(target, canary, check, service, "answers at retry_interval again");
         return;
     };
     if canary.is_some() {
@@ -120,6 +130,7 @@ pub(super) fn limits(engine: &Engine, endpoint: Endpoint, noticed_after: Option<
     } else {
         warn!(
             target,
+            check,
             service,
             death_noticed_after = noticed_after,
             "answers fewer probes than retry_interval sends; it is probed at interval even while a \

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::list;
 use super::targets::{NameField, silence};
-use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal, failed_in_words};
 use crate::text::brief;
 
 /// Logs a line for each address of a change that the provider confirmed, or that dry-run left out.
@@ -42,10 +42,11 @@ impl AppliedChange<'_> {
         let (losses, by_hand, silent_for) =
             (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
         let asked = withdrawal.asked.then_some(true);
+        let said = failed_in_words(&withdrawal.failed);
         if self.dry_run {
-            info!(%target, service, names, losses, silent_for, by_hand, asked, reason = "dry_run", "would withdraw");
+            info!(%target, service, names, losses, silent_for, by_hand, asked, said, reason = "dry_run", "would withdraw");
         } else {
-            info!(%target, service, names, losses, silent_for, by_hand, asked, took, "withdrew");
+            info!(%target, service, names, losses, silent_for, by_hand, asked, said, took, "withdrew");
         }
     }
 

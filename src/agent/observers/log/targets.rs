@@ -33,17 +33,27 @@ pub(super) struct TargetFields<'a> {
 /// The name of a service or a zone as a field of a line, if they are named.
 pub(super) type NameField<'a> = Option<DisplayValue<&'a str>>;
 
+/// The reason of a flip.
+pub(super) struct FlipReason<'a> {
+    /// Those of several checks that made the target go down.
+    pub(super) check: Option<String>,
+    /// The last error report about a probe.
+    pub(super) said: Option<&'a str>,
+}
+
 /// Writes a change of health; `count` is the number of outcomes in a row that caused it.
 pub(super) fn flipped(
     TargetFields { target, service }: TargetFields<'_>,
     [from, to]: [Health; 2],
     count: u32,
     silent_for: Option<Duration>,
-    last_error: Option<&str>,
+    reason: &FlipReason<'_>,
 ) {
+    let FlipReason { check, said } = reason;
     match (from, to) {
         (_, Health::Down) => {
-            warn!(%target, service, losses = count, silent_for = silence(silent_for), said = last_error, "target down");
+            let silent_for = silence(silent_for);
+            warn!(%target, service, check, losses = count, silent_for, said, "target down");
         }
         (Health::AssumedUp, _) => info!(%target, service, replies = count, "target confirmed up"),
         _ => info!(%target, service, replies = count, "target up"),

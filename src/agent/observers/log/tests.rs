@@ -91,6 +91,40 @@ fn what_is_said_of_a_canary_is_not_said_of_a_target() {
     }
 }
 
+#[test]
+fn a_canary_that_is_a_named_check_is_called_as_in_the_status() {
+    let web = Endpoint { method: Method::Request(7.into()), ..CANARY };
+    let service = ServiceSettings::new(vec![TARGET.address], "www.example.com");
+    let canary_checks = [(web, "web".to_owned())].into();
+    let settings =
+        Settings { canaries: vec![web, CANARY], canary_checks, ..Settings::new(service) };
+    let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
+    for (endpoint, want) in [(web, "canary=192.0.2.9 (web)"), (CANARY, "canary=192.0.2.9 ")] {
+        let fact = Fact::Limits { endpoint, noticed_after: Some(Duration::from_secs(4)) };
+        let line = line_of(&engine, &fact);
+        assert!(line.contains(want), "{line}");
+    }
+    let first = vec![web, TARGET];
+    let fact = Fact::Faults { count: 9, endpoints: 2, first, newest: "no route".into() };
+    let line = line_of(&engine, &fact);
+    assert!(line.contains("192.0.2.9 (web),192.0.2.1"), "{line}");
+}
+
+#[test]
+fn a_line_about_a_probe_names_its_check_where_there_are_several() {
+    let mut service = ServiceSettings::new(vec![TARGET.address], "www.example.com");
+    service.checks[0].name = "icmp".to_owned();
+    let fact = Fact::Faulty { endpoint: TARGET, what: "no route".into(), logged: true };
+    let one = Engine::new(Settings::new(service.clone()), BTreeMap::new(), Moment::START);
+    assert!(!line_of(&one, &fact).contains("check="));
+    let mut web = service.checks[0].clone();
+    (web.name, web.check.method) = ("web".to_owned(), Method::Connect(80));
+    service.checks.push(web);
+    let two = Engine::new(Settings::new(service), BTreeMap::new(), Moment::START);
+    let line = line_of(&two, &fact);
+    assert!(line.contains("target=192.0.2.1 check=icmp cause"), "{line}");
+}
+
 /// Returns an engine with the services `www` and `mx` in the zone `main`.
 fn engine_of_several() -> Engine {
     let mut settings = Settings::new(ServiceSettings::new(vec![TARGET.address], "www.example.com"));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::engine::event::{Fact, Reason, Withdrawal};
+use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal, failed_in_words};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
 use crate::notify::{Notice, NoticeEvidence, NoticeKind, NoticeTarget};
@@ -42,6 +42,17 @@ impl NoticeDraft {
 
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the checks that made the target go down, with their reasons.
+    pub(super) fn failed(mut self, failed: &[FailedCheck]) -> Self {
+        if let Some(words) = failed_in_words(failed) {
+            self.0.detail = Some(match self.0.detail.take() {
+                Some(detail) => format!("{detail}; {words}"),
+                None => words,
+            });
+        }
         self
     }
 
@@ -88,6 +99,7 @@ pub(super) fn withdrawn(
     };
     let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&withdrawal.names);
     let draft = draft.evidence(evidence);
+    let draft = draft.failed(if withdrawal.by_hand { &[] } else { &withdrawal.failed });
     match (withdrawal.by_hand, withdrawal.asked) {
         (true, _) => draft.reason(Reason::Drained),
         (false, true) => draft.reason(Reason::Asked),
@@ -174,6 +186,13 @@ fn missing_targets(missing: &[TargetRef], settings: &Settings) -> String {
         return count;
     }
     format!("{count} ({})", first_few(&named, MISSING_NAMED, ", "))
+}
+
+/// Returns the target with checks that explain why an event concerns it: that of a refusal, or the first
+/// of those that fail alike.
+pub(super) fn explained(fact: &Fact) -> Option<TargetRef> {
+    let is_explained = matches!(fact, Fact::Refused { .. } | Fact::Alike { .. });
+    concerned(fact).first().copied().filter(|_| is_explained)
 }
 
 /// Returns the targets that an event concerns.
