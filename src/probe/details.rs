@@ -12,7 +12,7 @@ use crate::engine::ids::RequestId;
 pub struct ProbeDetails {
     /// The durations of its phases, as far as it came.
     pub phases: PhaseDurations,
-    /// The end of the target's certificate, in seconds since 1970, if it presented one.
+    /// The end of the certificate that the target presented last, in seconds since 1970.
     pub certificate_ends: Option<i64>,
     /// A warning for people: the probe was answered as asked for, and yet not all is well.
     pub warning: Option<String>,
@@ -50,6 +50,20 @@ impl Details {
     pub fn put(&self, request: RequestId, address: IpAddr, details: ProbeDetails) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert((request, address), details);
+    }
+
+    /// Replaces the facts about a request at an address by those of a probe that did not come to a TLS
+    /// handshake. The end of the certificate that the target presented last stays.
+    pub fn put_without_handshake(
+        &self,
+        request: RequestId,
+        address: IpAddr,
+        phases: PhaseDurations,
+    ) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry((request, address)).or_default();
+        let certificate_ends = known.certificate_ends;
+        *known = ProbeDetails { phases, certificate_ends, warning: None };
     }
 
     /// Returns the facts about a request at an address. `None` before its first probe has ended.
@@ -93,6 +107,26 @@ mod tests {
         details.retain(|request, _| request == kept);
         assert_eq!(details.get(kept, address).and_then(|it| it.certificate_ends), Some(2));
         assert_eq!(details.get(gone, address), None);
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_connected_to_keeps_the_end_of_its_certificate_alone() {
+        let (details, address) = (Details::default(), IpAddr::from([192, 0, 2, 1]));
+        let known = ProbeDetails {
+            phases: PhaseDurations { tls: Some(Duration::from_millis(8)), ..Default::default() },
+            certificate_ends: Some(1_795_316_400),
+            warning: Some("it ends soon".to_owned()),
+        };
+        details.put(0.into(), address, known);
+        details.put_without_handshake(0.into(), address, PhaseDurations::default());
+        let want = ProbeDetails { certificate_ends: Some(1_795_316_400), ..Default::default() };
+        assert_eq!(details.get(0.into(), address), Some(want));
+        let rotated = ProbeDetails { certificate_ends: Some(1_800_000_000), ..Default::default() };
+        details.put(0.into(), address, rotated.clone());
+        assert_eq!(details.get(0.into(), address), Some(rotated));
+        details.put(0.into(), address, ProbeDetails::default());
+        let none = details.get(0.into(), address).unwrap().certificate_ends;
+        assert_eq!(none, None, "another certificate, with an end that cannot be read");
     }
 
     #[test]

@@ -40,7 +40,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::details::{Details, ProbeDetails};
+use super::details::{Details, PhaseDurations, ProbeDetails};
 use super::now;
 use super::route::Routes;
 use super::tcp;
@@ -90,13 +90,20 @@ impl HttpProber {
     ) -> Answer {
         let prepared = match self.prepared(id, settings) {
             Ok(prepared) => prepared,
-            Err(reason) => return Answer::Fault(reason),
+            Err(reason) => {
+                let phases = PhaseDurations::default();
+                details.put_without_handshake(id, probe.endpoint.address, phases);
+                return Answer::Fault(reason);
+            }
         };
         let address = probe.endpoint.address;
         let mut attempt = Attempt::new(probe, &prepared, routes);
         let end = timeout_at(attempt.until, attempt.run()).await;
         let answer = attempt.answer(end.ok());
-        details.put(id, address, attempt.details());
+        match attempt.target {
+            Some(_) => details.put(id, address, attempt.details()),
+            None => details.put_without_handshake(id, address, attempt.progress.phases()),
+        }
         answer
     }
 
